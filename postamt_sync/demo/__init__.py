@@ -1,0 +1,1 @@
+"""The whole system on one machine without an AWS account: an embedded cloud and its sample mail."""
