@@ -1,0 +1,193 @@
+"""One method per domain event: the only place that logs mail.
+
+Every step of a mail's life carries the same `mail` id. The mail's content never appears; addresses
+appear at debug level only. Text that comes from outside (keys, reasons) is made printable and
+short here, so that no caller can forget it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+LONGEST_VALUE = 300
+"""Characters of a foreign value that a log line shows."""
+
+
+class Log(Protocol):
+    """What we need of a structlog logger."""
+
+    def debug(self, event: str, **fields: Any) -> Any: ...
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+def printable(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Make foreign text fit for one log line or one line of a terminal.
+
+    Control characters, line ends and bidirectional overrides become escapes; the rest stays.
+    """
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+
+
+class Events:
+    """Says what happened. Pass one down; there is no global logger."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    # A mail's life
+
+    def announced(self, mail: str, key: str, source: str) -> None:
+        self._log.info("announced", mail=mail, key=printable(key), source=source)
+
+    def fetched(self, mail: str, size: int, seconds: float) -> None:
+        self._log.debug("fetched", mail=mail, bytes=size, seconds=round(seconds, 3))
+
+    def routed(self, mail: str, mailboxes: list[str], evidence: str, folder: str) -> None:
+        self._log.info(
+            "routed", mail=mail, mailboxes=mailboxes, evidence=evidence, folder=folder or "INBOX"
+        )
+
+    def envelope_known(self, mail: str, sender: str | None, recipients: list[str]) -> None:
+        self._log.debug(
+            "envelope",
+            mail=mail,
+            sender=printable(sender or "<>"),
+            recipients=[printable(r) for r in recipients],
+        )
+
+    def envelope_awaited(self, mail: str, seconds: float) -> None:
+        self._log.info("waiting for the envelope", mail=mail, seconds=round(seconds))
+
+    def delivered(self, mail: str, mailbox: str, seconds: float | None) -> None:
+        """`seconds` from the time SES received the mail until it was durable in the Maildir."""
+        latency = None if seconds is None else round(seconds, 3)
+        self._log.info("delivered", mail=mail, mailbox=mailbox, latency=latency)
+
+    def delivered_already(self, mail: str, mailbox: str) -> None:
+        self._log.info("delivered before the last stop", mail=mail, mailbox=mailbox)
+
+    def same_content(self, mail: str) -> None:
+        self._log.info("new ETag, same content", mail=mail)
+
+    def prepared_too_long(self, mail: str, mailbox: str, found: bool) -> None:
+        self._log.warning(
+            "found in the Maildir after a long stop"
+            if found
+            else "delivering again, a sweep may have taken the first copy: better twice than lost",
+            mail=mail,
+            mailbox=mailbox,
+        )
+
+    def postponed(self, mail: str, mailbox: str, reason: str, seconds: float) -> None:
+        self._log.warning(
+            "will try again",
+            mail=mail,
+            mailbox=mailbox or None,
+            reason=printable(reason),
+            seconds=round(seconds),
+        )
+
+    def quarantined(self, mail: str, key: str, reason: str) -> None:
+        self._log.error("quarantined", mail=mail, key=printable(key), reason=printable(reason))
+
+    def archived(self, mail: str, storage_class: str) -> None:
+        self._log.info("archived", mail=mail, storage_class=printable(storage_class))
+
+    def gone(self, mail: str) -> None:
+        self._log.info("gone from the bucket", mail=mail)
+
+    def changed(self, mail: str) -> None:
+        self._log.info("changed in the bucket, looking again", mail=mail)
+
+    def skipped(self, mail: str, key: str) -> None:
+        self._log.debug("no mail, skipped", mail=mail, key=printable(key))
+
+    # Intake
+
+    def notice_refused(self, status: int, reason: str, peer: str) -> None:
+        self._log.warning(
+            "notice refused", status=status, reason=printable(reason), peer=printable(peer)
+        )
+
+    def notice_not_understood(self, source: str, reason: str) -> None:
+        self._log.warning("notice not understood", source=source, reason=printable(reason))
+
+    def test_event(self, source: str) -> None:
+        self._log.info("test event", source=source)
+
+    def subscribing(self, url: str, topic: str) -> None:
+        self._log.info("asking for announcements", url=printable(url), topic=printable(topic))
+
+    def subscribed(self, subscription: str) -> None:
+        self._log.info("subscription confirmed", subscription=printable(subscription))
+
+    def subscribe_failed(self, reason: str, seconds: float) -> None:
+        self._log.warning(
+            "subscription not confirmed, will try again",
+            reason=printable(reason),
+            seconds=round(seconds),
+        )
+
+    def unsubscribed(self, topic: str) -> None:
+        self._log.error(
+            "somebody unsubscribed our webhook; if it was not you, look who may; "
+            "restart to subscribe again",
+            topic=printable(topic),
+        )
+
+    def polled(self, source: str, listed: int, new: int, seconds: float) -> None:
+        level = self._log.info if new else self._log.debug
+        level("looked", source=source, listed=listed, new=new, seconds=round(seconds, 3))
+
+    def poll_failed(self, source: str, reason: str, seconds: float) -> None:
+        self._log.warning(
+            "could not look, will try again",
+            source=source,
+            reason=printable(reason),
+            seconds=round(seconds),
+        )
+
+    def resumed(self, seconds: float) -> None:
+        self._log.info("the machine slept", seconds=round(seconds))
+
+    # The daemon
+
+    def started(self, version: str, mailboxes: int, waiting: int, seconds: float) -> None:
+        self._log.info(
+            "started",
+            version=version,
+            mailboxes=mailboxes,
+            waiting=waiting,
+            seconds=round(seconds, 2),
+        )
+
+    def listening(self, address: str, tls: bool) -> None:
+        self._log.info("listening", address=address, tls=tls)
+
+    def stopping(self, signal: str) -> None:
+        self._log.info("stopping", signal=signal)
+
+    def stopped(self) -> None:
+        self._log.info("stopped")
+
+    def reloaded(self, what: str) -> None:
+        self._log.info("reloaded", what=what)
+
+    def reload_refused(self, what: str, reasons: list[str]) -> None:
+        self._log.error(
+            "not reloaded, going on with the old",
+            what=what,
+            reasons=[printable(r) for r in reasons],
+        )
+
+    def mailbox_kept(self, mailbox: str) -> None:
+        self._log.warning(
+            "no longer in the configuration, kept until SIGHUP or restart", mailbox=mailbox
+        )
+
+    def trouble(self, what: str, reason: str) -> None:
+        """Something of ours failed that no other event names; the daemon goes on."""
+        self._log.error(what, reason=printable(reason))

@@ -1,0 +1,68 @@
+"""An arrival: an object in the bucket that was announced to us or that we found.
+
+Announcements overlap: a SES receipt knows the envelope but neither ETag nor time, a S3 event
+knows the ETag, a listing knows ETag, size and time. Identity is therefore (bucket, key) alone, and
+everything else is filled in by whoever knows it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass
+
+from postamt_sync.mail.envelope import Envelope
+
+MAIL_ID_LENGTH = 24
+"""Hex digits of a mail id: 96 bits, so that two keys of one bucket never meet by chance."""
+
+SETUP_NOTIFICATION = "AMAZON_SES_SETUP_NOTIFICATION"
+"""Base name of the object that SES writes to try out a new rule; it is no mail."""
+
+
+class Source(enum.StrEnum):
+    """How we heard of an object."""
+
+    WEBHOOK = "webhook"
+    QUEUE = "queue"
+    DEAD_LETTER = "dead-letter"
+    POLL = "poll"
+    RECONCILE = "reconcile"
+    SYNC = "sync"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One object, as one source describes it.
+
+    `etag` is without quotes. `last_modified` is in seconds since 1970, `size` in bytes. None means
+    that this source does not know. `key` is any text that S3 allows: it is never a path.
+    """
+
+    bucket: str
+    key: str
+    source: Source
+    etag: str | None = None
+    size: int | None = None
+    last_modified: float | None = None
+    storage_class: str | None = None
+    envelope: Envelope | None = None
+
+    @property
+    def mail_id(self) -> str:
+        """The name of this mail in file names and log lines."""
+        return mail_id(self.bucket, self.key)
+
+
+def mail_id(bucket: str, key: str) -> str:
+    """Return the frozen hash of (bucket, key): file names of ten years ago must still match it."""
+    return hashlib.sha256(f"{bucket}\0{key}".encode()).hexdigest()[:MAIL_ID_LENGTH]
+
+
+def is_no_mail(key: str, size: int | None) -> bool:
+    """Tell SES's setup notification and folder markers (empty, key ends in `/`) from mail.
+
+    A marker of unknown size counts as mail until its size is known.
+    """
+    return key.rsplit("/", 1)[-1] == SETUP_NOTIFICATION or (key.endswith("/") and size == 0)
