@@ -1,1 +1,1 @@
-"""What a mail is. Pure: no I/O, nothing imported but the standard library; the Lambda ships it too."""
+"""What a mail is. Pure: no I/O, only the standard library is imported; the Lambda ships it too."""
