@@ -1,0 +1,86 @@
+"""Names of delivered files, frozen: a lost ledger is rebuilt from them.
+
+    <seconds>.M<micros>K<hash of bucket and key>E<hash of ETag>[R<n>].postamt,S=<size>,W=<vsize>
+
+Nothing in a name comes from the sender or from a key as it stands: there are digits, hex and fixed
+letters. No host name and no process id, so that the same mail has the same name on every machine.
+Dovecot orders a batch by seconds and then by micros; both are the time S3 stored the mail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from postamt_sync.mail.arrival import MAIL_ID_LENGTH, mail_id
+
+ETAG_HASH_LENGTH = 16
+
+_NAME = re.compile(
+    r"(?P<stem>(?P<seconds>\d{1,12})\.M(?P<micros>\d{6})"
+    rf"K(?P<mail>[0-9a-f]{{{MAIL_ID_LENGTH}}})E(?P<etag>[0-9a-f]{{{ETAG_HASH_LENGTH}}})"
+    r"(?:R(?P<edition>[1-9]\d{0,5}))?\.postamt)"
+    r"(?:,S=(?P<size>\d{1,15}),W=(?P<vsize>\d{1,15}))?(?:[:;,].*)?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """What a name of ours says; `size` and `vsize` are bytes.
+
+    Both are None in `tmp/`, where the stem alone is the name.
+    """
+
+    stem: str
+    mail_id: str
+    etag_hash: str
+    edition: int
+    stored_at: float
+    size: int | None
+    vsize: int | None
+
+
+def etag_hash(etag: str) -> str:
+    """Return the frozen hash of an ETag without quotes."""
+    return hashlib.sha256(etag.encode()).hexdigest()[:ETAG_HASH_LENGTH]
+
+
+def make_stem(bucket: str, key: str, etag: str, stored_at: float, edition: int = 0) -> str:
+    """Return the stem for one content of one object.
+
+    `stored_at` is S3's LastModified in seconds since 1970. `edition` counts redeliveries: a name
+    that Dovecot has seen is never used again.
+    """
+    micros = max(0, round(stored_at * 1_000_000))
+    again = f"R{edition}" if edition else ""
+    return (
+        f"{micros // 1_000_000}.M{micros % 1_000_000:06d}"
+        f"K{mail_id(bucket, key)}E{etag_hash(etag)}{again}.postamt"
+    )
+
+
+def final_name(stem: str, size: int, vsize: int) -> str:
+    """Return the name in `new/`; sizes are bytes of the very file that is renamed.
+
+    A wrong value is served for ever by Dovecot, so they are counted while writing, never guessed.
+    """
+    return f"{stem},S={size},W={vsize}"
+
+
+def parse_name(name: str) -> FileName | None:
+    """Read a name of ours in any folder, with whatever flags or fields a client has added."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    size, vsize = match["size"], match["vsize"]
+    return FileName(
+        stem=match["stem"],
+        mail_id=match["mail"],
+        etag_hash=match["etag"],
+        edition=int(match["edition"] or 0),
+        stored_at=int(match["seconds"]) + int(match["micros"]) / 1_000_000,
+        size=None if size is None else int(size),
+        vsize=None if vsize is None else int(vsize),
+    )

@@ -1,0 +1,53 @@
+"""Folders of a Maildir++: their directory's name on disk (Courier's Maildir++; RFC 3501, 5.1.3).
+
+`Junk` is the directory `.Junk` in the mailbox's root, `Lists/announce` is `.Lists.announce`, and
+what is not ASCII is modified UTF-7, which both Dovecot 2.3 and 2.4 use on disk by default.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+from postamt_sync.errors import MisconfiguredError
+
+LONGEST_DIRECTORY = 200
+"""Bytes of a folder's directory name; file systems end at 255, clients add to what we make."""
+
+
+def folder_name(folder: str) -> str:
+    """Return the folder's name as Dovecot lists it on disk (modified UTF-7, levels joined by `.`).
+
+    `/` separates levels. Raises MisconfiguredError for a name that no Maildir++ can hold.
+    """
+    levels = folder.split("/")
+    if not all(levels) or any(not c.isprintable() or c == "." for c in folder):
+        raise MisconfiguredError(
+            f"The folder {folder!r} cannot be kept in a Maildir.",
+            "Use printable letters without a dot, levels separated by one slash: Junk, Lists/Club",
+        )
+    name = ".".join("".join(_modified_utf7(level)) for level in levels)
+    if len(name) > LONGEST_DIRECTORY:
+        raise MisconfiguredError(
+            f"The folder name {folder!r} is too long for a directory.", "Choose a shorter one."
+        )
+    return name
+
+
+def _modified_utf7(text: str) -> Iterator[str]:
+    pending = ""
+    for character in text:
+        if " " <= character <= "~":
+            yield _shifted(pending)
+            pending = ""
+            yield "&-" if character == "&" else character
+        else:
+            pending += character
+    yield _shifted(pending)
+
+
+def _shifted(text: str) -> str:
+    if not text:
+        return ""
+    encoded = base64.b64encode(text.encode("utf-16-be"), altchars=b"+,").decode().rstrip("=")
+    return f"&{encoded}-"
