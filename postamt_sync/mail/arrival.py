@@ -16,6 +16,9 @@ from postamt_sync.mail.envelope import Envelope
 MAIL_ID_LENGTH = 24
 """Hex digits of a mail id: 96 bits, so that two keys of one bucket never meet by chance."""
 
+LONGEST_KEY = 1024
+"""Bytes of a key in UTF-8; S3's limit."""
+
 SETUP_NOTIFICATION = "AMAZON_SES_SETUP_NOTIFICATION"
 """Base name of the object that SES writes to try out a new rule; it is no mail."""
 
@@ -57,7 +60,20 @@ class Arrival:
 
 def mail_id(bucket: str, key: str) -> str:
     """Return the frozen hash of (bucket, key): file names of ten years ago must still match it."""
-    return hashlib.sha256(f"{bucket}\0{key}".encode()).hexdigest()[:MAIL_ID_LENGTH]
+    # `surrogatepass` is for keys that no listing or notice can bring but a command line can.
+    name = f"{bucket}\0{key}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(name).hexdigest()[:MAIL_ID_LENGTH]
+
+
+def is_key(text: str) -> bool:
+    """Tell whether S3 allows `text` as a key: 1 to 1,024 bytes of valid UTF-8.
+
+    Whoever makes an Arrival from foreign text asks this first.
+    """
+    try:
+        return 1 <= len(text.encode()) <= LONGEST_KEY
+    except UnicodeEncodeError:
+        return False
 
 
 def is_no_mail(key: str, size: int | None) -> bool:

@@ -1,0 +1,231 @@
+"""What the beginning of a stored mail says: where its header block ends, what SES put on top of
+it, and whom To and Cc name.
+
+Everything below SES's own lines was written by the sender, who may write lines that look like
+SES's. SES puts its lines on top, in one order, each once, and ends with two that it always writes:
+so its lines are the leading run of those names, and nothing after the run is believed.
+
+All of it works on bytes in linear time and never raises, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from postamt_sync.mail.envelope import Verdicts
+
+MOST_ADDRESSES = 1_000
+"""Addresses that `addresses` returns at most."""
+
+LONGEST_LISTS = 65_536
+"""Bytes of To and Cc that `addresses` reads at most."""
+
+_LONGEST_CLAUSE = 4_096
+"""Bytes of a Received after the SMTP id that are looked at; an address and a date need 400."""
+
+_SES_ORDER = (
+    b"return-path",
+    b"received",
+    b"x-ses-spam-verdict",
+    b"x-ses-virus-verdict",
+    b"received-spf",
+    b"authentication-results",
+    b"x-ses-receipt",
+    b"x-ses-dkim-signature",
+)
+_RANK = {name: rank for rank, name in enumerate(_SES_ORDER)}
+
+# No expression here can match the same text in two ways, so none can backtrack more than once over
+# what it read.
+_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
+_LAST_HEADER_ENDS = re.compile(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:)")
+_MAY_BECOME_HEADER = re.compile(rb"(?:[!-9;-~]+[ \t]*)?|\r")
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
+_TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
+_ACCEPTED = re.compile(
+    rb"\bby\s+inbound-smtp\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?\s+with\s+[A-Z]{4,8}\s+id"
+    rb"\s+([^\s;]+)"
+)
+_FOR = re.compile(
+    rb"\s+for\s+(<)?"
+    rb'((?:"(?:[^"\\\r\n]|\\[^\r\n])*"|[^\s"<>()@,;]+)@[^\s"<>()@,;]+)'
+    rb"(?(1)>)\s*;"
+)
+_DATE = re.compile(
+    rb"\s*(?:[A-Z][a-z]{2},\s*)?(\d{1,2})\s+([A-Z][a-z]{2})\s+(\d{4})"
+    rb"\s+(\d\d):(\d\d):(\d\d)\s+([+-])(\d\d)([0-5]\d)(?:\s|\Z)"
+)
+_MONTH = {
+    name: month
+    for month, name in enumerate(
+        b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1
+    )
+}
+
+# SES begins a line with each method. A sender can put `dkim=pass` into his HELO or MAIL FROM, which
+# stand in the middle of a line, but no line end.
+_METHOD = re.compile(rb"\n[ \t]+(spf|dkim|dmarc)=([a-z]+)\b")
+
+_SCAN_VERDICTS = frozenset({"PASS", "FAIL", "GRAY", "PROCESSING_FAILED"})
+_RESULTS = {
+    b"pass": "PASS",
+    b"fail": "FAIL",
+    b"softfail": "GRAY",
+    b"neutral": "GRAY",
+    b"none": "GRAY",
+}
+
+# Newer versions of the standard library throw away a whole list for one bad address unless told
+# otherwise; older ones know only the lenient way.
+_LENIENT = {"strict": False} if hasattr(email.utils, "supports_strict_parsing") else {}
+
+
+@dataclass(frozen=True, slots=True)
+class SesHeaders:
+    """What SES itself wrote on top of a mail.
+
+    `recipient` is the one true recipient that its Received names, as SES wrote it: no display name,
+    no angle brackets, quotes kept. `received_at` is when SES received the mail, in seconds since
+    1970. None means that SES did not say, or not in a form that we know.
+    """
+
+    recipient: str | None
+    received_at: float | None
+    verdicts: Verdicts
+
+
+def header_block(head: bytes) -> bytes | None:
+    """Return the header block of a mail that begins with `head`, without the empty line after it.
+
+    The block ends at an empty line or at the first line that cannot be a header, so that what is
+    no mail at all has an (often empty) block too. None means that `head` is too short to say: fetch
+    more. If `head` is all there is, all of it is header.
+    """
+    if _HEADER.match(head):
+        end = _LAST_HEADER_ENDS.search(head)
+        if end is None:
+            return None
+        at = end.end()
+    else:
+        at = 0
+    if _MAY_BECOME_HEADER.fullmatch(head, at):
+        return None
+    return head[:at]
+
+
+def ses_headers(head: bytes, key: str) -> SesHeaders | None:
+    """Return what SES wrote on top of the mail that it stored under `key`.
+
+    None unless the topmost Received is SES's own: taken in by an inbound-smtp host of AWS under the
+    SMTP id that is the last part of the key. No sender can know that id beforehand. `head` must
+    reach beyond SES's lines: give it as much as `header_block` wants.
+    """
+    own = dict(_ses_block(head))
+    received = own.get(b"received")
+    if received is None:
+        return None
+    clauses = _after_id(received, key.rpartition("/")[2].encode("utf-8", "surrogatepass"))
+    if clauses is None:
+        return None
+    return SesHeaders(_recipient(clauses), _received_at(clauses), _verdicts(own))
+
+
+def addresses(head: bytes) -> tuple[str, ...]:
+    """Return the addresses in To and Cc, in order: what the sender claims, not the envelope.
+
+    Display names and comments are left out, nothing is decoded but UTF-8. At most MOST_ADDRESSES
+    from the first LONGEST_LISTS bytes; what cannot be read is passed over.
+    """
+    block = header_block(head)
+    lists: list[str] = []
+    room = LONGEST_LISTS
+    for match in _TO_OR_CC.finditer(head if block is None else block):
+        value = match[1]
+        if len(value) > room:
+            value = value[:room].rpartition(b",")[0]
+        room -= len(value)
+        lists.append(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
+    # A RecursionError is the answer to thousands of nested comments, the others to what no
+    # version of the parser foresaw.
+    with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):
+        found = (address for _, address in email.utils.getaddresses(lists, **_LENIENT))
+        return tuple(address for address in found if "@" in address)[:MOST_ADDRESSES]
+    return ()
+
+
+def _ses_block(head: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield SES's own fields that we read: name in lower case, value still folded."""
+    at, rank = 0, -1
+    while rank < _RANK[b"authentication-results"]:
+        field = _FIELD.match(head, at)
+        if field is None:
+            return
+        name = field[1].lower()
+        own_rank = _RANK.get(name, -1)
+        if own_rank <= rank:
+            return
+        rank, at = own_rank, field.end()
+        yield name, field[2]
+
+
+def _after_id(received: bytes, message_id: bytes) -> bytes | None:
+    """Return what follows SES's own id clause: only this part cannot hold words of the sender."""
+    for accepted in _ACCEPTED.finditer(received):
+        if accepted[1] == message_id:
+            return received[accepted.end() : accepted.end() + _LONGEST_CLAUSE]
+    return None
+
+
+def _recipient(clauses: bytes) -> str | None:
+    match = _FOR.match(clauses)
+    if match is None:
+        return None
+    try:
+        return match[2].decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _received_at(clauses: bytes) -> float | None:
+    match = _DATE.match(clauses.rpartition(b";")[2])
+    if match is None:
+        return None
+    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
+    zone = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+    try:
+        local = datetime(
+            int(year), _MONTH[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC
+        )
+    except (KeyError, ValueError):
+        return None
+    seconds = local.timestamp()
+    return seconds + zone.total_seconds() * (1 if sign == b"-" else -1)
+
+
+def _verdicts(own: dict[bytes, bytes]) -> Verdicts:
+    methods: dict[bytes, set[str | None]] = {}
+    for method, result in _METHOD.findall(own.get(b"authentication-results", b"")):
+        methods.setdefault(method, set()).add(_RESULTS.get(result))
+    spf = own.get(b"received-spf", b"").split(maxsplit=1)
+    return Verdicts(
+        spam=_scan_verdict(own.get(b"x-ses-spam-verdict", b"")),
+        virus=_scan_verdict(own.get(b"x-ses-virus-verdict", b"")),
+        spf=_RESULTS.get(spf[0]) if spf else _agreed(methods.get(b"spf", set())),
+        # One good signature of several is enough (RFC 6376 section 6.1).
+        dkim="PASS" if "PASS" in methods.get(b"dkim", ()) else _agreed(methods.get(b"dkim", set())),
+        dmarc=_agreed(methods.get(b"dmarc", set())),
+    )
+
+
+def _scan_verdict(value: bytes) -> str | None:
+    word = value.strip().decode("ascii", "replace").upper()
+    return word if word in _SCAN_VERDICTS else None
+
+
+def _agreed(results: set[str | None]) -> str | None:
+    return next(iter(results)) if len(results) == 1 else None

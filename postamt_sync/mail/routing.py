@@ -1,0 +1,209 @@
+"""Whose mail it is: from the envelope's addresses to mailboxes, and from verdicts to a folder.
+
+Addresses come from outside. They are only ever looked up, never made into a path; what cannot be
+read as an address matches nothing and so goes to the default mailbox.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from postamt_sync.mail.envelope import Evidence, Verdicts
+
+LONGEST_ADDRESS = 1_000
+"""Characters of an address that is looked up at all; RFC 5321 section 4.5.3.1 allows 320 octets."""
+
+LONGEST_LABEL = 63
+"""Characters of one part of a domain name (RFC 1035 section 2.3.4)."""
+
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_OTHER_DOTS = str.maketrans({"\u3002": "."})
+"""The ideographic full stop also separates labels (RFC 3490 section 3.1); NFKC sees to the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """One mailbox as routing sees it: its name and its addresses in SES's forms.
+
+    `user@d` also takes `user+tag@d`; `d` is every address of the domain; `.d` every address of its
+    subdomains, at any depth, but not of `d` itself. Domains may be A-labels or U-labels.
+    """
+
+    name: str
+    addresses: tuple[str, ...]
+    default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The mailboxes of one mail, at least one, in configuration order, and what decided it."""
+
+    mailboxes: tuple[str, ...]
+    evidence: Evidence
+
+
+class Routes:
+    """Finds the mailboxes for addresses. The most specific form wins: the address itself, then the
+    address without its tag, then the domain, then the longest subdomain form.
+
+    Raises ValueError unless exactly one mailbox is the default, and for an address that is none:
+    the configuration has refused both before. Of two mailboxes with one address the first wins.
+    """
+
+    def __init__(self, mailboxes: Iterable[Addressee]) -> None:
+        addressees = tuple(mailboxes)
+        defaults = [addressee.name for addressee in addressees if addressee.default]
+        if len(defaults) != 1:
+            raise ValueError(f"{len(defaults)} default mailboxes instead of one")
+        self.default = defaults[0]
+        self._order = tuple(dict.fromkeys(addressee.name for addressee in addressees))
+        self._names: dict[tuple[str, str], str] = {}
+        for addressee in addressees:
+            for address in addressee.addresses:
+                self._names.setdefault(canonical_form(address), addressee.name)
+
+    def mailboxes(self, recipients: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the mailboxes for `recipients`, each once, in configuration order.
+
+        A recipient that matches none is the default mailbox's. No recipients: no mailboxes.
+        """
+        found = {self._find(recipient) or self.default for recipient in recipients}
+        return tuple(name for name in self._order if name in found)
+
+    def ours(self, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `addresses` that match a configured one, as they are, in their order."""
+        return tuple(address for address in addresses if self._find(address) is not None)
+
+    def _find(self, recipient: str) -> str | None:
+        parts = _split(recipient)
+        if parts is None:
+            return None
+        local, domain = parts
+        while local:
+            if name := self._names.get((local, domain)):
+                return name
+            local = local.rpartition("+")[0]
+        if name := self._names.get(("", domain)):
+            return name
+        parent = domain
+        while parent:
+            parent = parent.partition(".")[2]
+            if name := self._names.get(("", f".{parent}")):
+                return name
+        return None
+
+
+def canonical_form(address: str) -> tuple[str, str]:
+    """Return (local part, domain) of a configured address such that equal addresses compare equal.
+
+    The local part is empty for the forms `d` and `.d`; the latter's domain begins with the dot.
+    Raises ValueError if it is none of the three forms.
+    """
+    parts = _split(address) if "@" in address else _domain_form(address)
+    if parts is None:
+        raise ValueError("not an address, a domain or a dot and a domain")
+    return parts
+
+
+def decide(
+    routes: Routes,
+    *,
+    receipt: Iterable[str],
+    received: str | None,
+    header_addresses: Iterable[str],
+    grace_over: bool,
+) -> Decision | None:
+    """Decide who gets a mail from what is known of its envelope; None: wait for the envelope.
+
+    `receipt` are the recipients of all receipts so far, `received` the one in SES's own Received.
+    What either names counts at once. `header_addresses` (To and Cc, the sender's words) count only
+    with neither and once the grace is over. A later call may name more mailboxes, never fewer as
+    long as it is given no less envelope.
+    """
+    envelope = tuple(receipt)
+    evidence = Evidence.RECEIPT if envelope else Evidence.RECEIVED
+    if received:
+        envelope = (*envelope, received)
+    if envelope:
+        return Decision(routes.mailboxes(envelope), evidence)
+    if not grace_over:
+        return None
+    if ours := routes.ours(header_addresses):
+        return Decision(routes.mailboxes(ours), Evidence.HEADERS)
+    return Decision((routes.default,), Evidence.DEFAULT)
+
+
+def merge_verdicts(receipt: Verdicts | None, headers: Verdicts | None) -> Verdicts:
+    """Return, verdict by verdict, the receipt's, or where it has none that of SES's own headers."""
+    best, other = receipt or Verdicts(), headers or Verdicts()
+    return Verdicts(
+        **{f.name: getattr(best, f.name) or getattr(other, f.name) for f in fields(Verdicts)}
+    )
+
+
+def folder_for(verdicts: Verdicts, *, junk: str, virus: str) -> str:
+    """Return the folder for a mail with these verdicts; "" is the INBOX. A virus outweighs spam."""
+    if verdicts.virus == "FAIL":
+        return virus
+    if verdicts.spam == "FAIL":
+        return junk
+    return ""
+
+
+def _split(address: str) -> tuple[str, str] | None:
+    """Return the local part and the domain in the form in which they are compared."""
+    if len(address) > LONGEST_ADDRESS:
+        return None
+    path = address.strip()
+    if path.startswith("<") and path.endswith(">"):
+        path = path[1:-1]
+    if path.startswith("@"):
+        # A source route, to be ignored (RFC 5321 section 4.1.1.3): @one,@two:user@domain
+        path = path.partition(":")[2]
+    local, _, domain = path.rpartition("@")
+    domain = _domain(domain)
+    if len(local) > 1 and local.startswith('"') and local.endswith('"'):
+        # Quotes mean nothing where they are not needed (RFC 5321 section 4.1.2).
+        local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
+    elif "@" in local:
+        return None
+    if not local or not domain or domain.startswith("."):
+        return None
+    return _without_case(local), domain
+
+
+def _domain_form(address: str) -> tuple[str, str] | None:
+    if len(address) > LONGEST_ADDRESS:
+        return None
+    domain = _domain(address.strip())
+    return ("", domain) if domain.strip(".") else None
+
+
+def _without_case(local: str) -> str:
+    # Caseless matching as in the Unicode Standard, section 3.13, D145.
+    folded = unicodedata.normalize("NFD", local).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+def _domain(domain: str) -> str:
+    """Return `domain` in lower case, with A-labels, without the root's dot.
+
+    The codec `idna` of the standard library is IDNA2003 and turns ß into ss: another domain today.
+    So labels are mapped as UTS #46 maps them (compatibility forms and case, letter by letter, which
+    leaves ß and final sigma) and encoded with Punycode (RFC 5891 section 4.4). Whether the label is
+    allowed is not asked: it is only compared with configured ones, which are.
+    """
+    if not domain.isascii():
+        lower = "".join(c.lower() for c in unicodedata.normalize("NFKC", domain))
+        mapped = unicodedata.normalize("NFKC", lower).translate(_OTHER_DOTS)
+        domain = ".".join(_a_label(label) for label in mapped.split("."))
+    return domain.lower().removesuffix(".")
+
+
+def _a_label(label: str) -> str:
+    if label.isascii() or len(label) > LONGEST_LABEL:
+        return label
+    return "xn--" + label.encode("punycode").decode("ascii")
