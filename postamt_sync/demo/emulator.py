@@ -1,0 +1,86 @@
+"""The embedded AWS: moto in a child process of its own, so that its state and its load are its own.
+
+Run as `python -m postamt_sync.demo.emulator` it serves on a free port of 127.0.0.1, says on
+standard output where, and ends when its standard input closes: it cannot outlive its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import os
+import sys
+from typing import Self
+
+from postamt_sync.errors import TryLaterError, UsageError
+
+START_WITHIN = 60.0
+"""Seconds; a Raspberry Pi with a slow card needs many of them to import moto."""
+
+
+def need_emulator() -> None:
+    """Raise with the command to type where the extra `demo` is not installed."""
+    wanted = ("moto", "flask", "flask_cors")
+    if missing := [name for name in wanted if importlib.util.find_spec(name) is None]:
+        raise UsageError(
+            f"The demo needs packages that are not installed: {', '.join(missing)}.",
+            "Install them with: pip install 'postamt-sync[demo]'",
+        )
+
+
+class Emulator:
+    """moto while the context is open; `url` speaks every AWS API it knows."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        need_emulator()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "postamt_sync.demo.emulator"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+            # A Ctrl-C in the terminal is for us: we still need the emulator to shut down in order.
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), START_WITHIN)
+        except TimeoutError:
+            line = b""
+        if not line:
+            await self.__aexit__()
+            raise TryLaterError(
+                "The embedded AWS emulator did not start.",
+                "See what it says with: python -m postamt_sync.demo.emulator",
+            )
+        self.url = line.decode().strip()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.kill()
+        await process.wait()
+
+
+def serve() -> None:
+    """Serve until standard input closes."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - the parent must not need it
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    sys.stdout.write(f"http://{host}:{port}\n")
+    sys.stdout.flush()
+    sys.stdin.buffer.read()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,190 @@
+"""Acts as SES receiving mail: what it writes before the mail, stores, and publishes.
+
+The header block is SES's own form: folded with one space, one recipient in `for` without angle
+brackets, line ends CRLF. The receipt is that of an S3 action with a topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import email.policy
+import json
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.parser import BytesHeaderParser
+from email.utils import format_datetime
+from typing import Any
+
+from postamt_sync.demo.cloud import PREFIX, RECENT_PREFIX, REGION, Cloud
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuv"
+"""base32hex, as in the message ids of SES."""
+
+RECEIPT_SUBJECT = "Amazon SES Email Receipt Notification"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A mail that SES took: `content` is the stored object, byte for byte."""
+
+    message_id: str
+    key: str
+    content: bytes
+    at: float
+    """Seconds since 1970, as in SES's Received header; whole seconds."""
+    sender: str
+    recipients: tuple[str, ...]
+
+
+class Ses:
+    """Receives mail for one cloud; ids follow from the seed, so a run can be repeated."""
+
+    def __init__(self, cloud: Cloud, seed: int | None = None) -> None:
+        self._cloud = cloud
+        start = secrets.randbits(64) if seed is None else seed
+        self._random = random.Random(start)  # noqa: S311
+
+    async def receive(  # noqa: PLR0913
+        self,
+        message: bytes,
+        sender: str,
+        recipients: Sequence[str],
+        *,
+        spam: str = "PASS",
+        virus: str = "PASS",
+        lose_webhook: bool = False,
+        lose_receipt: bool = False,
+        times: int = 1,
+    ) -> Received:
+        """Take one mail, as at the end of DATA; when this returns it is stored and published.
+
+        `sender` is the envelope's (empty for a bounce), `recipients` are those of RCPT TO.
+        `lose_webhook`: no HTTP endpoint hears of it (queues do). `lose_receipt`: SES publishes
+        nothing, only S3 does. `times`: each notice is sent so often.
+        """
+        message_id = "".join(self._random.choices(ALPHABET, k=40))
+        now = dt.datetime.now(dt.UTC)
+        block = header_block(message_id, sender, recipients[0], now, spam=spam, virus=virus)
+        content = block + message
+        taken = Received(
+            message_id=message_id,
+            key=PREFIX + message_id,
+            content=content,
+            at=float(int(now.timestamp())),
+            sender=sender,
+            recipients=tuple(recipients),
+        )
+        mishaps = self._cloud.sns.mishaps
+        if lose_webhook:
+            mishaps.lose(message_id)
+        if times > 1:
+            mishaps.repeat(message_id, times)
+        receipt = None if lose_receipt else self._receipt(taken, now, spam, virus)
+        await asyncio.to_thread(self._store, taken, receipt)
+        return taken
+
+    def _store(self, taken: Received, receipt: dict[str, Any] | None) -> None:
+        bucket, s3 = self._cloud.bucket, self._cloud.s3_client
+        # SES runs the rule's actions in order: the copy that the poll lists comes second.
+        s3.put_object(Bucket=bucket, Key=taken.key, Body=taken.content)
+        s3.put_object(Bucket=bucket, Key=RECENT_PREFIX + taken.message_id, Body=taken.content)
+        if receipt is not None:
+            self._cloud.sns_client.publish(
+                TopicArn=self._cloud.topic_arn,
+                Subject=RECEIPT_SUBJECT,
+                Message=json.dumps(receipt, separators=(",", ":")),
+            )
+
+    def _receipt(self, taken: Received, now: dt.datetime, spam: str, virus: str) -> dict[str, Any]:
+        stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        passed = {"status": "PASS"}
+        return {
+            "notificationType": "Received",
+            "mail": {
+                "timestamp": stamp,
+                "source": taken.sender,
+                "messageId": taken.message_id,
+                **_header_facts(taken.content),
+            },
+            "receipt": {
+                "timestamp": stamp,
+                "processingTimeMillis": 300,
+                "recipients": list(taken.recipients),
+                "spamVerdict": {"status": spam},
+                "virusVerdict": {"status": virus},
+                "spfVerdict": passed,
+                "dkimVerdict": passed,
+                "dmarcVerdict": passed,
+                "action": {
+                    "type": "S3",
+                    "topicArn": self._cloud.topic_arn,
+                    "bucketName": self._cloud.bucket,
+                    "objectKeyPrefix": PREFIX,
+                    "objectKey": taken.key,
+                },
+            },
+        }
+
+
+def header_block(
+    message_id: str, sender: str, recipient: str, at: dt.datetime, *, spam: str, virus: str
+) -> bytes:
+    """Return what SES puts before the sender's first header; `recipient` is the one in `for`."""
+    host, client = "mail.sender.example", "192.0.2.10"
+    domain = sender.rpartition("@")[2] or host
+    date = format_datetime(at)
+    seal = base64.b64encode(message_id.encode() * 4).decode()
+    spf = f"client-ip={client}; envelope-from={sender}; helo={host};"
+    passed = f"(spfCheck: domain of {domain} designates {client} as permitted sender)"
+    signed = "From:To:Cc:Bcc:Subject:Date:Message-ID:MIME-Version:Content-Type:X-SES-RECEIPT"
+    lines = (
+        f"Return-Path: <{sender}>",
+        f"Received: from {host} ({host} [{client}])",
+        f" by inbound-smtp.{REGION}.amazonaws.com with SMTP id {message_id}",
+        f" for {recipient};",
+        f" {date} (UTC)",
+        f"X-SES-Spam-Verdict: {spam}",
+        f"X-SES-Virus-Verdict: {virus}",
+        f"Received-SPF: pass {passed} {spf}",
+        "Authentication-Results: amazonses.com;",
+        f" spf=pass {passed} {spf}",
+        f" dkim=pass header.i=@{domain};",
+        f" dmarc=pass header.from={domain};",
+        f"X-SES-RECEIPT: {seal}",
+        (
+            f"X-SES-DKIM-SIGNATURE: a=rsa-sha256; q=dns/txt; b={seal[:88]}; c=relaxed/simple; "
+            f"s=demo; d=amazonses.com; t={int(at.timestamp())}; v=1; bh={seal[:44]}; h={signed};"
+        ),
+    )
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _header_facts(content: bytes) -> dict[str, Any]:
+    """Return `destination`, `headers`, `commonHeaders`: SES takes them from the MIME headers."""
+    head = BytesHeaderParser(policy=email.policy.default).parsebytes(content)
+
+    def addresses(name: str) -> list[str]:
+        found: Sequence[Address] = getattr(head[name], "addresses", ())
+        return [str(address) for address in found]
+
+    common: dict[str, Any] = {"returnPath": str(head["Return-Path"] or "").strip("<>")}
+    for name, key in (("From", "from"), ("To", "to"), ("Cc", "cc"), ("Reply-To", "replyTo")):
+        if listed := addresses(name):
+            common[key] = listed
+    for name, key in (("Date", "date"), ("Message-ID", "messageId"), ("Subject", "subject")):
+        if head[name] is not None:
+            common[key] = str(head[name])
+    every: list[Address] = []
+    for name in ("To", "Cc"):
+        every += getattr(head[name], "addresses", ())
+    return {
+        "destination": [address.addr_spec for address in every],
+        "headersTruncated": False,
+        "headers": [{"name": name, "value": str(value)} for name, value in head.items()],
+        "commonHeaders": common,
+    }
