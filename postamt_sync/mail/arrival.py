@@ -23,6 +23,10 @@ SETUP_NOTIFICATION = "AMAZON_SES_SETUP_NOTIFICATION"
 """Base name of the object that SES writes to try out a new rule; it is no mail."""
 
 
+ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes that are never readable at once; Glacier Instant Retrieval (GLACIER_IR) is."""
+
+
 class Source(enum.StrEnum):
     """How we heard of an object."""
 
@@ -50,7 +54,13 @@ class Arrival:
     size: int | None = None
     last_modified: float | None = None
     storage_class: str | None = None
+    restored: bool = False
     envelope: Envelope | None = None
+
+    @property
+    def archived(self) -> bool:
+        """Whether S3 would refuse a GET until the object is restored, as far as is known."""
+        return self.storage_class in ARCHIVE_CLASSES and not self.restored
 
     @property
     def mail_id(self) -> str:

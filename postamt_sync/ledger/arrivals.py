@@ -1,0 +1,236 @@
+"""What we heard of: announcements and listings become rows, once each.
+
+Everything here is idempotent: the same announcement may come any number of times, in any order.
+What is new in it (an ETag, a recipient) makes the object due again and raises its revision.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.store import Store
+from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
+from postamt_sync.mail.envelope import Verdicts
+
+DUE_FIRST = -1.0
+"""Due at once, before a backfill: this mail was announced, or is new since the last look."""
+DUE_NOW = 0.0
+
+KEPT_NOTICES = 100
+LONGEST_NOTICE = 4096
+"""Characters kept of a notice that nobody understood."""
+
+_USUAL = ObjectState.DELIVERED
+_BACKFILL = {Source.RECONCILE, Source.SYNC}
+_NOT_FOR_AN_ENVELOPE = {
+    ObjectState.ABSENT,
+    ObjectState.ADOPTED,
+    ObjectState.ARCHIVED,
+    ObjectState.QUARANTINED,
+    ObjectState.SKIPPED,
+}
+_NOT_FOR_A_TWIN = {ObjectState.ABSENT, ObjectState.ADOPTED, ObjectState.SKIPPED}
+
+
+class Arrivals:
+    """The intake side of the ledger."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record(self, arrivals: Iterable[Arrival], *, adopt: bool = False) -> list[bool]:
+        """Upsert arrivals in one transaction and return of each whether it was unknown.
+
+        With `adopt` objects of which no copy was begun become known without being delivered.
+        """
+        with self._store.writing() as db:
+            return [_record(db, arrival, adopt=adopt) for arrival in arrivals]
+
+    def record_twins(self, arrivals: Iterable[Arrival]) -> list[bool]:
+        """Like `record`, for objects found under the recent prefix.
+
+        Each arrival bears the key of the object itself, but the ETag of its twin, which says
+        whether we have seen this twin, not what the object's own ETag is.
+        """
+        with self._store.writing() as db:
+            return [_record_twin(db, arrival) for arrival in arrivals]
+
+    def unknown(
+        self, bucket: str, page: Sequence[tuple[str, str, bool]], *, twins: bool = False
+    ) -> list[int]:
+        """Return the indexes of a listing page's (key, ETag, archived) that are news to the ledger.
+
+        `page` is in key order (UTF-8 bytes), as S3 lists. One range scan; writes nothing. A gone
+        object that is listed again is news, unless it is only its twin that is still there; so is
+        an archived one that can be read now.
+        """
+        if not page:
+            return []
+        column = "coalesce(recent_etag, etag)" if twins else "etag"
+        with self._store.reading() as db:
+            known = {
+                key: (etag, state)
+                for key, etag, state in db.execute(
+                    f"SELECT key, {column}, state FROM objects "  # noqa: S608
+                    "WHERE bucket = ? AND key >= ? AND key <= ?",
+                    (bucket, page[0][0], page[-1][0]),
+                )
+            }
+        news = []
+        for index, (key, etag, archived) in enumerate(page):
+            row = known.get(key)
+            if row is None or row[0] != etag:
+                news.append(index)
+            elif not twins and row[1] != _USUAL:
+                revived = row[1] == ObjectState.GONE
+                restored = row[1] == ObjectState.ARCHIVED and not archived
+                if revived or restored:
+                    news.append(index)
+        return news
+
+    def keep_notice(self, source: Source, reason: str, text: str) -> None:
+        """Keep a true announcement that nobody understood; the newest hundred stay."""
+        with self._store.writing() as db:
+            db.execute(
+                "INSERT INTO notices (at, source, reason, text) VALUES (?, ?, ?, ?)",
+                (time.time(), source, reason, text[:LONGEST_NOTICE]),
+            )
+            db.execute(
+                "DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?", (KEPT_NOTICES,)
+            )
+
+
+def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
+    row = _row(db, arrival)
+    if row is None:
+        _insert(db, arrival, adopt=adopt, etag=arrival.etag, recent_etag=None)
+        _add_envelope(db, arrival)
+        return True
+    state = ObjectState(row["state"])
+    if adopt and state is ObjectState.WAITING and not row["begun"]:
+        db.execute(
+            "UPDATE objects SET state = ?, revision = revision + 1, etag = coalesce(?, etag)"
+            " WHERE bucket = ? AND key = ?",
+            (ObjectState.ADOPTED, arrival.etag, arrival.bucket, arrival.key),
+        )
+        return False
+    etag_is_news = arrival.etag is not None and arrival.etag != row["etag"]
+    looks_again = (
+        (etag_is_news and row["etag"] is not None)
+        or state is ObjectState.GONE
+        or (state is ObjectState.ARCHIVED and arrival.etag is not None and not arrival.archived)
+    )
+    db.execute(
+        "UPDATE objects SET etag = coalesce(?, etag), size = coalesce(?, size),"
+        " last_modified = coalesce(?, last_modified), storage_class = coalesce(?, storage_class)"
+        " WHERE bucket = ? AND key = ?",
+        (
+            arrival.etag,
+            arrival.size,
+            arrival.last_modified,
+            arrival.storage_class,
+            arrival.bucket,
+            arrival.key,
+        ),
+    )
+    names_more = _add_envelope(db, arrival)
+    if looks_again or (names_more and state not in _NOT_FOR_AN_ENVELOPE):
+        _make_due(db, arrival)
+    return False
+
+
+def _record_twin(db: sqlite3.Connection, arrival: Arrival) -> bool:
+    row = _row(db, arrival)
+    if row is None:
+        _insert(db, arrival, adopt=False, etag=None, recent_etag=arrival.etag)
+        return True
+    seen = row["recent_etag"] or row["etag"]
+    db.execute(
+        "UPDATE objects SET recent_etag = ? WHERE bucket = ? AND key = ?",
+        (arrival.etag, arrival.bucket, arrival.key),
+    )
+    # Twins need not have equal ETags (under KMS they never do): a difference says no more than that
+    # the object may have changed, and costs one GET that finds the content known.
+    if seen is not None and seen != arrival.etag and row["state"] not in _NOT_FOR_A_TWIN:
+        db.execute(
+            "UPDATE objects SET etag = NULL WHERE bucket = ? AND key = ?",
+            (arrival.bucket, arrival.key),
+        )
+        _make_due(db, arrival)
+    return False
+
+
+def _row(db: sqlite3.Connection, arrival: Arrival) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT state, etag, recent_etag,"
+        " EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = o.mail) AS begun"
+        " FROM objects o WHERE bucket = ? AND key = ?",
+        (arrival.bucket, arrival.key),
+    ).fetchone()
+    return row
+
+
+def _insert(
+    db: sqlite3.Connection,
+    arrival: Arrival,
+    *,
+    adopt: bool,
+    etag: str | None,
+    recent_etag: str | None,
+) -> None:
+    state = ObjectState.WAITING
+    if adopt:
+        state = ObjectState.ADOPTED
+    elif arrival.archived:
+        state = ObjectState.ARCHIVED
+    if is_no_mail(arrival.key, arrival.size):
+        state = ObjectState.SKIPPED
+    db.execute(
+        "INSERT INTO objects (bucket, key, mail, state, source, etag, recent_etag, size,"
+        " last_modified, storage_class, first_seen, next_attempt)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            arrival.bucket,
+            arrival.key,
+            arrival.mail_id,
+            state,
+            arrival.source,
+            etag,
+            recent_etag,
+            arrival.size,
+            arrival.last_modified,
+            arrival.storage_class,
+            time.time(),
+            DUE_NOW if arrival.source in _BACKFILL else DUE_FIRST,
+        ),
+    )
+
+
+def _add_envelope(db: sqlite3.Connection, arrival: Arrival) -> bool:
+    envelope = arrival.envelope
+    if envelope is None:
+        return False
+    if envelope.verdicts != Verdicts():
+        db.execute(
+            "UPDATE objects SET verdicts = ? WHERE bucket = ? AND key = ?",
+            (json.dumps(asdict(envelope.verdicts)), arrival.bucket, arrival.key),
+        )
+    before = db.total_changes
+    db.executemany(
+        "INSERT OR IGNORE INTO recipients (mail, address) VALUES (?, ?)",
+        [(arrival.mail_id, recipient) for recipient in envelope.recipients],
+    )
+    return db.total_changes > before
+
+
+def _make_due(db: sqlite3.Connection, arrival: Arrival) -> None:
+    db.execute(
+        "UPDATE objects SET state = ?, revision = revision + 1, next_attempt = ?"
+        " WHERE bucket = ? AND key = ?",
+        (ObjectState.WAITING, DUE_FIRST, arrival.bucket, arrival.key),
+    )

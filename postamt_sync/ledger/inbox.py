@@ -1,0 +1,72 @@
+"""Arrivals on their way into the ledger, in groups: a burst shares its commits.
+
+While one group is being written, whoever comes meanwhile forms the next. Nobody waits for company,
+and nothing queues here that is not awaited by a caller, so the callers bound the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.ledger.ledger import Ledger
+from postamt_sync.mail.arrival import Arrival, Source
+
+_Pending = tuple[Sequence[Arrival], "asyncio.Future[int]"]
+
+
+class Inbox:
+    """The asynchronous door to the ledger for everything that hears of mail."""
+
+    def __init__(self, ledger: Ledger, events: Events, on_work: Callable[[], None]) -> None:
+        """`on_work` is called after something was recorded that may be due."""
+        self._ledger = ledger
+        self._events = events
+        self._on_work = on_work
+        self._pending: list[_Pending] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def record(self, arrivals: Sequence[Arrival]) -> int:
+        """Record announced arrivals and return how many were unknown; all durable on return.
+
+        Raises TryLaterError if the ledger's disk refuses; then nothing of them was recorded.
+        """
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._pending.append((arrivals, future))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        return await future
+
+    async def keep_notice(self, source: Source, reason: str, text: str) -> None:
+        """Keep a true announcement that nobody understood, durably, for `status`."""
+        await asyncio.to_thread(self._ledger.arrivals.keep_notice, source, reason, text)
+
+    async def _write(self) -> None:
+        try:
+            while self._pending:
+                group, self._pending = self._pending, []
+                await self._commit(group)
+        finally:
+            self._writer = None
+
+    async def _commit(self, group: list[_Pending]) -> None:
+        flat = [arrival for arrivals, _ in group for arrival in arrivals]
+        try:
+            unknown = await asyncio.to_thread(self._ledger.arrivals.record, flat)
+        except PostamtError as error:
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for arrival, new in zip(flat, unknown, strict=True):
+            if new:
+                self._events.announced(arrival.mail_id, arrival.key, arrival.source)
+        start = 0
+        for arrivals, future in group:
+            end = start + len(arrivals)
+            if not future.done():  # its caller may have given up meanwhile
+                future.set_result(sum(unknown[start:end]))
+            start = end
+        self._on_work()

@@ -1,0 +1,52 @@
+"""The ledger as a whole: opened once per process, its parts beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.ledger.arrivals import Arrivals
+from postamt_sync.ledger.overview import Overview
+from postamt_sync.ledger.repair import Repair
+from postamt_sync.ledger.store import FILE_NAME, Store
+from postamt_sync.ledger.work import Work
+
+
+class Ledger:
+    """The ledger in `state_dir`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.arrivals = Arrivals(store)
+        self.work = Work(store)
+        self.repair = Repair(store)
+        self.overview = Overview(store)
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Ledger:
+        """Open the ledger for reading and writing, made and migrated if need be."""
+        try:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise TryLaterError(
+                f"The state directory {state_dir} cannot be made ({error.strerror}).",
+                "Make it for this user, or choose another state_dir.",
+            ) from error
+        return cls(Store(state_dir / FILE_NAME))
+
+    @classmethod
+    def open_existing(cls, state_dir: Path) -> Ledger:
+        """Open a ledger that must be there, as the verbs beside the daemon do."""
+        if not (state_dir / FILE_NAME).exists():
+            raise MisconfiguredError(
+                f"There is no ledger in {state_dir} yet.",
+                "It is made by the first postamt-sync run or sync; is state_dir the right one?",
+            )
+        return cls(Store(state_dir / FILE_NAME))
+
+    def changes_by_others(self) -> int:
+        """Return a number that changes whenever another process has written to the ledger."""
+        return self._store.changes_by_others()
+
+    def close(self) -> None:
+        self._store.close()

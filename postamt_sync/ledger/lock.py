@@ -1,0 +1,73 @@
+"""One courier per state directory: a lock that ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Self
+
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import printable
+
+
+class CourierLock:
+    """Holds `<state_dir>/courier.lock` while entered. The file says who holds it."""
+
+    def __init__(self, state_dir: Path, what: str) -> None:
+        """`what` names the holder for others: the verb, such as "run" or "sync"."""
+        self._path = state_dir / "courier.lock"
+        self._what = what
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        """Take the lock or raise TryLaterError with a sentence that names the holder."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if not _locked(fd):
+            os.close(fd)
+            holder = self.holder(self._path.parent) or "another process"
+            raise TryLaterError(
+                f"Mail in {self._path.parent} is being delivered already, by {holder}.",
+                "Wait until it has ended, or stop it; two at once would deliver twice.",
+            )
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        os.ftruncate(fd, 0)
+        os.pwrite(
+            fd, f"postamt-sync {self._what}, process {os.getpid()}, since {since}".encode(), 0
+        )
+        self._fd = fd
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.ftruncate(fd, 0)
+            os.close(fd)
+
+    @staticmethod
+    def holder(state_dir: Path) -> str | None:
+        """Return who delivers from this state directory now, None if nobody does."""
+        try:
+            fd = os.open(state_dir / "courier.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return printable(os.pread(fd, 200, 0).decode(errors="replace")) or "another process"
+        finally:
+            os.close(fd)
+        return None
+
+
+def _locked(fd: int) -> bool:
+    # `holder` takes a shared lock for an instant: one refusal proves nothing yet.
+    for _ in range(5):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False

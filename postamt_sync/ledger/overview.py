@@ -1,0 +1,146 @@
+"""What the ledger can tell at a glance: counts, mailboxes, sources, and a pass's balance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How one way of hearing is doing; times in seconds since 1970, None: never."""
+
+    source: str
+    ok_at: float | None
+    bad_at: float | None
+    problem: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxHealth:
+    """What one mailbox got and what waits for it."""
+
+    mailbox: str
+    delivered: int
+    last_delivered_at: float | None
+    waiting: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One object that waits. `next_attempt` is on the monotonic clock of this boot."""
+
+    mail: str
+    key: str
+    first_seen: float
+    attempts: int
+    next_attempt: float
+    awaits_envelope: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeKept:
+    """A true announcement that nobody understood."""
+
+    at: float
+    source: str
+    reason: str
+
+
+class Overview:
+    """Reads for `status` and for counting a pass; the two writes note how sources are doing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def states(self) -> dict[ObjectState, int]:
+        """Return how many objects are in each state, every state named."""
+        counts = dict.fromkeys(ObjectState, 0)
+        with self._store.reading() as db:
+            for state, count in db.execute("SELECT state, count(*) FROM objects GROUP BY state"):
+                counts[ObjectState(state)] = count
+        return counts
+
+    def mailboxes(self, names: Iterable[str]) -> list[MailboxHealth]:
+        """Return the named mailboxes in their order, then others that the ledger knows of."""
+        with self._store.reading() as db:
+            delivered = {
+                mailbox: (count, last)
+                for mailbox, count, last in db.execute(
+                    "SELECT mailbox, count(*), max(delivered_at) FROM deliveries"
+                    " WHERE state = 'delivered' GROUP BY mailbox"
+                )
+            }
+            waiting = {
+                mailbox: (count, problem)
+                for mailbox, count, problem in db.execute(
+                    "SELECT mailbox, count(*), max(problem) FROM deliveries"
+                    " WHERE state != 'delivered' GROUP BY mailbox"
+                )
+            }
+        order = list(dict.fromkeys([*names, *sorted(delivered.keys() | waiting.keys())]))
+        return [
+            MailboxHealth(name, *delivered.get(name, (0, None)), *waiting.get(name, (0, None)))
+            for name in order
+        ]
+
+    def waiting(self, limit: int) -> list[Waiting]:
+        """Return what waits, that with a problem first, then the longest waiting."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT mail, key, first_seen, attempts, next_attempt, grace, problem FROM objects"
+                " WHERE state = 'waiting' ORDER BY problem IS NULL, first_seen LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [
+            Waiting(
+                mail=row["mail"],
+                key=row["key"],
+                first_seen=row["first_seen"],
+                attempts=row["attempts"],
+                next_attempt=row["next_attempt"],
+                awaits_envelope=bool(row["grace"]),
+                problem=row["problem"],
+            )
+            for row in rows
+        ]
+
+    def sources(self) -> list[SourceHealth]:
+        with self._store.reading() as db:
+            rows = db.execute("SELECT * FROM sources ORDER BY source").fetchall()
+        return [
+            SourceHealth(r["source"], r["ok_at"], r["bad_at"], r["problem"], r["detail"])
+            for r in rows
+        ]
+
+    def notices(self) -> list[NoticeKept]:
+        """Return the kept notices that were not understood, newest first."""
+        with self._store.reading() as db:
+            rows = db.execute("SELECT at, source, reason FROM notices ORDER BY id DESC").fetchall()
+        return [NoticeKept(row["at"], row["source"], row["reason"]) for row in rows]
+
+    def source_ok(self, source: str, detail: str = "") -> None:
+        """Note that a source works; its last problem is forgotten."""
+        with self._store.writing() as db:
+            db.execute(
+                "INSERT INTO sources (source, ok_at, detail) VALUES (?, ?, ?) ON CONFLICT (source)"
+                " DO UPDATE SET ok_at = excluded.ok_at, detail = excluded.detail, problem = NULL",
+                (source, time.time(), detail),
+            )
+
+    def source_bad(self, source: str, problem: str) -> None:
+        """Note that a source does not work, and why."""
+        with self._store.writing() as db:
+            db.execute(
+                "INSERT INTO sources (source, bad_at, problem) VALUES (?, ?, ?)"
+                " ON CONFLICT (source)"
+                " DO UPDATE SET bad_at = excluded.bad_at, problem = excluded.problem",
+                (source, time.time(), problem),
+            )

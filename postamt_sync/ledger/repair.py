@@ -1,0 +1,129 @@
+"""What a person may do to the ledger beside the running daemon: short transactions, no lock."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from postamt_sync.errors import UsageError
+from postamt_sync.events import printable
+from postamt_sync.ledger.arrivals import DUE_FIRST
+from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One object, as a person asks for it; times in seconds since 1970."""
+
+    mail: str
+    bucket: str
+    key: str
+    state: str
+    source: str
+    size: int | None
+    first_seen: float
+    last_modified: float | None
+    evidence: str | None
+    attempts: int
+    problem: str | None
+    mailboxes: tuple[str, ...]
+
+
+class Repair:
+    """Look at and change single objects by key, base name of a key, or mail id."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def quarantined(self) -> list[Known]:
+        """Return what is quarantined, newest first."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT * FROM objects WHERE state = 'quarantined' ORDER BY settled_at DESC"
+            ).fetchall()
+            return [_known(db, row) for row in rows]
+
+    def find(self, name: str) -> Known:
+        """Return the one object that `name` means; UsageError if there is none, or several."""
+        with self._store.reading() as db:
+            return _known(db, _find(db, name))
+
+    def retry_quarantined(self, name: str | None = None) -> int:
+        """Make one quarantined object, or with None all, due again; return how many."""
+        with self._store.writing() as db:
+            mails = None
+            if name is not None:
+                row = _find(db, name)
+                if row["state"] != ObjectState.QUARANTINED:
+                    raise UsageError(
+                        f"{printable(name)} is not quarantined, it is {row['state']}.",
+                        "See what is with: postamt-sync quarantine list",
+                    )
+                mails = row["mail"]
+            cursor = db.execute(
+                "UPDATE objects SET state = 'waiting', revision = revision + 1, attempts = 0,"
+                " next_attempt = ? WHERE state = 'quarantined' AND (? IS NULL OR mail = ?)",
+                (DUE_FIRST, mails, mails),
+            )
+            return cursor.rowcount
+
+    def redeliver(self, name: str) -> Known:
+        """Deliver an object once more into all its mailboxes, under new file names.
+
+        Whatever copies there are stay where they are. Raises UsageError for an unknown name.
+        """
+        with self._store.writing() as db:
+            row = _find(db, name)
+            if row["state"] == ObjectState.SKIPPED:
+                raise UsageError(
+                    f"{printable(name)} is no mail (SES's setup note or a folder marker).",
+                    "Name the key of a mail.",
+                )
+            db.execute(
+                "UPDATE objects SET state = 'waiting', revision = revision + 1,"
+                " edition = edition + 1, attempts = 0, problem = NULL, etag = NULL,"
+                " next_attempt = ? WHERE mail = ?",
+                (DUE_FIRST, row["mail"]),
+            )
+            return _known(db, _find(db, row["mail"]))
+
+
+def _find(db: sqlite3.Connection, name: str) -> sqlite3.Row:
+    rows = db.execute(
+        "SELECT * FROM objects WHERE mail = ? OR key = ? OR substr(key, -?) = ? LIMIT 2",
+        (name, name, len(name) + 1, f"/{name}"),
+    ).fetchall()
+    exact = [row for row in rows if name in {row["mail"], row["key"]}]
+    if len(exact) == 1:
+        rows = exact
+    if len(rows) == 1:
+        found: sqlite3.Row = rows[0]
+        return found
+    if rows:
+        raise UsageError(f"Several mails end in {printable(name)}.", "Give the whole key.")
+    raise UsageError(
+        f"No mail with the key {printable(name)} is known.",
+        "Give the S3 key, its last part, or the mail id of a log line or file name; "
+        "postamt-sync sync looks for new ones.",
+    )
+
+
+def _known(db: sqlite3.Connection, row: sqlite3.Row) -> Known:
+    mailboxes = db.execute(
+        "SELECT DISTINCT mailbox FROM deliveries WHERE mail = ? ORDER BY mailbox", (row["mail"],)
+    )
+    return Known(
+        mail=row["mail"],
+        bucket=row["bucket"],
+        key=row["key"],
+        state=row["state"],
+        source=row["source"],
+        size=row["size"],
+        first_seen=row["first_seen"],
+        last_modified=row["last_modified"],
+        evidence=row["evidence"],
+        attempts=row["attempts"],
+        problem=row["problem"],
+        mailboxes=tuple(mailbox for (mailbox,) in mailboxes),
+    )

@@ -1,0 +1,80 @@
+"""The ledger's rows as the rest of the program sees them, and the states they go through."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from postamt_sync.mail.envelope import Verdicts
+
+
+class ObjectState(enum.StrEnum):
+    """Where an object of the bucket stands."""
+
+    WAITING = "waiting"
+    """Something is to be done: fetch, route, or one of its deliveries."""
+    DELIVERED = "delivered"
+    """In every mailbox that its envelope, as far as known, names."""
+    ARCHIVED = "archived"
+    """In Glacier or Deep Archive: not readable before it is restored."""
+    GONE = "gone"
+    """Deleted from the bucket before we could read it."""
+    ABSENT = "absent"
+    """Delivered once, as a lost ledger's Maildirs suggest, and deleted by its owner since."""
+    ADOPTED = "adopted"
+    """Known and deliberately not delivered."""
+    QUARANTINED = "quarantined"
+    """Can never be delivered as it is; a person decides."""
+    SKIPPED = "skipped"
+    """No mail: SES's setup notification or a folder marker."""
+
+
+class DeliveryState(enum.StrEnum):
+    """Where one mail stands in one mailbox."""
+
+    WAITING = "waiting"
+    PREPARED = "prepared"
+    """The mail is durable in `tmp/`, its final name is fixed."""
+    DELIVERED = "delivered"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One copy of a mail: its content (`stem`, `sha256`) in one mailbox.
+
+    `maildir` is the root it was prepared in, which a changed configuration does not move.
+    `prepared_at` is in seconds since 1970.
+    """
+
+    mailbox: str
+    stem: str
+    state: DeliveryState
+    maildir: str = ""
+    folder: str = ""
+    name: str = ""
+    sha256: str = ""
+    prepared_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One object that is due, with all that is known of it.
+
+    `revision` counts what happened to it; a step that ends under an older revision than the
+    ledger's leaves the object due, so that nothing heard meanwhile is lost.
+    """
+
+    mail: str
+    bucket: str
+    key: str
+    revision: int
+    etag: str | None
+    size: int | None
+    last_modified: float | None
+    edition: int
+    attempts: int
+    grace_started: bool
+    recipients: tuple[str, ...]
+    verdicts: Verdicts
+    deliveries: tuple[Delivery, ...]

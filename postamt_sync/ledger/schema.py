@@ -1,0 +1,119 @@
+"""The ledger's tables, and how an older ledger becomes a current one.
+
+`PRAGMA user_version` holds the number of migrations that have been applied. A migration that has
+been released is never edited; changes are appended.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from postamt_sync.errors import MisconfiguredError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE objects (
+        bucket        TEXT NOT NULL,
+        key           TEXT NOT NULL,
+        mail          TEXT NOT NULL,               -- the mail id: a hash of bucket and key
+        state         TEXT NOT NULL,
+        source        TEXT NOT NULL,
+        etag          TEXT,                        -- of the object itself, once known
+        recent_etag   TEXT,                        -- of its twin under the recent prefix
+        size          INTEGER,
+        last_modified REAL,                        -- seconds since 1970, S3's clock
+        storage_class TEXT,
+        first_seen    REAL NOT NULL,               -- seconds since 1970, our clock
+        revision      INTEGER NOT NULL DEFAULT 0,
+        edition       INTEGER NOT NULL DEFAULT 0,  -- how often it was redelivered
+        evidence      TEXT,
+        verdicts      TEXT,                        -- the receipt's, as JSON
+        attempts      INTEGER NOT NULL DEFAULT 0,
+        next_attempt  REAL NOT NULL DEFAULT 0,     -- monotonic seconds, or one of arrivals.DUE_*
+        grace         INTEGER NOT NULL DEFAULT 0,  -- 1: its envelope is being waited for
+        problem       TEXT,
+        settled_at    REAL,
+        PRIMARY KEY (bucket, key)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX objects_mail ON objects (mail);
+    CREATE INDEX objects_due ON objects (next_attempt, last_modified) WHERE state = 'waiting';
+    CREATE INDEX objects_state ON objects (state);
+
+    CREATE TABLE recipients (
+        mail    TEXT NOT NULL,
+        address TEXT NOT NULL,
+        PRIMARY KEY (mail, address)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE deliveries (
+        mail         TEXT NOT NULL,
+        mailbox      TEXT NOT NULL,
+        stem         TEXT NOT NULL,
+        state        TEXT NOT NULL,
+        maildir      TEXT NOT NULL DEFAULT '',
+        folder       TEXT NOT NULL DEFAULT '',
+        name         TEXT NOT NULL DEFAULT '',
+        sha256       TEXT NOT NULL DEFAULT '',
+        prepared_at  REAL,
+        delivered_at REAL,
+        attempts     INTEGER NOT NULL DEFAULT 0,
+        problem      TEXT,
+        PRIMARY KEY (mail, mailbox, stem)
+    ) WITHOUT ROWID;
+    CREATE INDEX deliveries_open ON deliveries (mailbox, state) WHERE state != 'delivered';
+
+    CREATE TABLE maildirs (                        -- roots that were there once
+        root       TEXT PRIMARY KEY,
+        mailbox    TEXT NOT NULL,
+        created_at REAL NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE notices (                         -- true announcements that nobody understood
+        id     INTEGER PRIMARY KEY,
+        at     REAL NOT NULL,
+        source TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        text   TEXT NOT NULL
+    );
+
+    CREATE TABLE sources (                         -- how each way of hearing is doing
+        source   TEXT PRIMARY KEY,
+        ok_at    REAL,
+        bad_at   REAL,
+        problem  TEXT,
+        detail   TEXT
+    ) WITHOUT ROWID;
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an open ledger to the current schema, in one transaction.
+
+    Raises MisconfiguredError for a ledger that a newer version wrote: going on would damage it.
+    """
+    version = _version(connection)
+    if version == len(MIGRATIONS):
+        return
+    if version > len(MIGRATIONS):
+        raise MisconfiguredError(
+            f"The ledger was written by a newer postamt-sync (schema {version}, this one "
+            f"knows {len(MIGRATIONS)}).",
+            "Install the newer version again.",
+        )
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read once more: another process may have migrated while we waited for the transaction.
+        for script in MIGRATIONS[_version(connection) :]:
+            for statement in script.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)

@@ -1,0 +1,97 @@
+"""The SQLite connection under the ledger: one transaction at a time, durable when it ends."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.ledger.schema import migrate
+
+FILE_NAME = "ledger.sqlite3"
+BUSY_SECONDS = 30
+"""How long a transaction waits for another process's short one."""
+
+
+class Store:
+    """An open ledger file. Its methods may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open, and if need be create and migrate, the ledger at `path`.
+
+        Raises TryLaterError if the disk refuses, MisconfiguredError if the file is no ledger.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        with self._explained():
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
+            )
+            self._connection.row_factory = sqlite3.Row
+            try:
+                # WAL: readers never wait. FULL: a commit is on the disk when it returns.
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                migrate(self._connection)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: durable when the block ends, without trace when it raises."""
+        with self._lock, self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one state of the ledger."""
+        with self._lock, self._explained():
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def changes_by_others(self) -> int:
+        """Return a number that changes whenever another process has written."""
+        with self._lock, self._explained():
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            return int(version)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: sqlite3.Error) -> PostamtError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            return MisconfiguredError(
+                f"The ledger {self.path} is damaged ({error}).",
+                "Stop the daemon, move the file away and put a copy in its place.",
+            )
+        remedy = {
+            sqlite3.SQLITE_FULL: "Make room on its disk; everything waits meanwhile.",
+            sqlite3.SQLITE_READONLY: "Its directory must be writable for this user (ls -ld).",
+            sqlite3.SQLITE_CANTOPEN: "Its directory must exist and be writable for this user.",
+            sqlite3.SQLITE_BUSY: "Another process holds it for long; look for one with fuser.",
+        }.get(code, "Look at its disk and at dmesg.")
+        return TryLaterError(f"The ledger {self.path} cannot be used: {error}.", remedy)

@@ -1,0 +1,306 @@
+"""The courier's side of the ledger: what is due, and how each of its steps ends.
+
+A step that ends carries the revision it began with. If something was heard of the object meanwhile
+(another recipient, a new ETag, a person's retry), its revision has moved on: then the step's facts
+are kept but the object stays due.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
+from postamt_sync.ledger.rows import Delivery, DeliveryState, ObjectState, Task
+from postamt_sync.ledger.store import Store
+from postamt_sync.mail.envelope import Evidence, Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A mail whose copies lie durable in `tmp/`: what is committed before they are published.
+
+    `failed` names the mailboxes whose copy could not be written, with the reason.
+    """
+
+    task: Task
+    etag: str
+    size: int
+    last_modified: float
+    evidence: Evidence
+    copies: tuple[Delivery, ...]
+    failed: tuple[tuple[Delivery, str], ...] = ()
+
+
+class Work:
+    """What the courier asks and tells."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def make_all_due(self) -> int:
+        """Forget every pause and return how many objects wait; the monotonic clock began anew."""
+        with self._store.writing() as db:
+            # Announced mail keeps its place before a backfill; everything else becomes plain due.
+            db.execute(
+                "UPDATE objects SET next_attempt = ? WHERE state = ? AND next_attempt > ?",
+                (DUE_NOW, ObjectState.WAITING, DUE_NOW),
+            )
+            return _count_waiting(db)
+
+    def due(self, now: float, limit: int, busy: Iterable[str]) -> list[Task]:
+        """Return up to `limit` objects that are due, leaving out the mail ids in `busy`.
+
+        `now` is on the monotonic clock. Announced mail comes first, then the oldest.
+        """
+        busy = set(busy)
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT * FROM objects WHERE state = 'waiting' AND next_attempt <= ?"
+                " ORDER BY next_attempt, last_modified LIMIT ?",
+                (now, limit + len(busy)),
+            ).fetchall()
+            return [_task(db, row) for row in rows if row["mail"] not in busy][:limit]
+
+    def next_due(self, now: float) -> float | None:
+        """Return when the next object that is not due yet will be, on the monotonic clock."""
+        with self._store.reading() as db:
+            (moment,) = db.execute(
+                "SELECT min(next_attempt) FROM objects WHERE state = 'waiting'"
+                " AND next_attempt > ?",
+                (now,),
+            ).fetchone()
+        return None if moment is None else float(moment)
+
+    def prepare(self, mails: Sequence[Prepared]) -> None:
+        """Step 2 for a group: fix names and mailboxes. On return the intent is durable."""
+        now = time.time()
+        with self._store.writing() as db:
+            for mail in mails:
+                db.execute(
+                    "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
+                    " size = ?, last_modified = ?, evidence = ?, grace = 0 WHERE mail = ?",
+                    (
+                        mail.task.revision,
+                        mail.etag,
+                        mail.size,
+                        mail.last_modified,
+                        mail.evidence,
+                        mail.task.mail,
+                    ),
+                )
+                # Copies of an older content that never came to be published have lost their source.
+                db.execute(
+                    "DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'", (mail.task.mail,)
+                )
+                for copy in mail.copies:
+                    _put(db, mail.task.mail, copy, DeliveryState.PREPARED, now)
+                for copy, problem in mail.failed:
+                    _put(db, mail.task.mail, copy, DeliveryState.WAITING, None, problem)
+
+    def settle(self, tasks: Sequence[tuple[Task, Sequence[Delivery]]]) -> None:
+        """Step 4 for a group: these copies are delivered, and their objects if nothing is left."""
+        now = time.time()
+        with self._store.writing() as db:
+            for task, copies in tasks:
+                db.executemany(
+                    "UPDATE deliveries SET state = 'delivered', delivered_at = ?, problem = NULL"
+                    " WHERE mail = ? AND mailbox = ? AND stem = ?",
+                    [(now, task.mail, copy.mailbox, copy.stem) for copy in copies],
+                )
+                _close_if_done(db, task, now)
+
+    def settle_known(self, task: Task, etag: str, size: int, last_modified: float) -> None:
+        """The object's content is in all its mailboxes already: remember its ETag."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET etag = ?, size = ?, last_modified = ?"
+                " WHERE mail = ? AND revision = ?",
+                (etag, size, last_modified, task.mail, task.revision),
+            )
+            _close_if_done(db, task, time.time())
+
+    def start_anew(self, task: Task, copy: Delivery) -> None:
+        """Forget that a copy was prepared: its file is nowhere."""
+        with self._store.writing() as db:
+            db.execute(
+                "DELETE FROM deliveries WHERE mail = ? AND mailbox = ? AND stem = ?"
+                " AND state = 'prepared'",
+                (task.mail, copy.mailbox, copy.stem),
+            )
+
+    def postpone(
+        self,
+        task: Task,
+        problem: str,
+        moment: float,
+        mailboxes: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Try again at `moment` on the monotonic clock, because of `problem`.
+
+        `mailboxes` names those that cannot take their copy, each with its reason, where the mail
+        was not even fetched for it.
+        """
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET attempts = attempts + 1, problem = ?,"
+                " next_attempt = CASE WHEN revision = ? THEN ? ELSE next_attempt END"
+                " WHERE mail = ? AND state = 'waiting'",
+                (problem, task.revision, moment, task.mail),
+            )
+            for mailbox, reason in mailboxes:
+                copy = Delivery(mailbox, "", DeliveryState.WAITING)
+                _put(db, task.mail, copy, DeliveryState.WAITING, None, reason)
+
+    def await_envelope(self, task: Task, moment: float) -> None:
+        """Nothing failed: its envelope may still come, until `moment` on the monotonic clock."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET grace = 1, problem = NULL,"
+                " next_attempt = CASE WHEN revision = ? THEN ? ELSE next_attempt END"
+                " WHERE mail = ? AND state = 'waiting'",
+                (task.revision, moment, task.mail),
+            )
+
+    def look_again(self, task: Task) -> None:
+        """The object changed while we read it: forget its ETag, due at once."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET etag = NULL, next_attempt = ?"
+                " WHERE mail = ? AND state = 'waiting'",
+                (DUE_FIRST, task.mail),
+            )
+
+    def end(self, task: Task, state: ObjectState, problem: str | None = None) -> None:
+        """Nothing more to do for this object as it is: gone, archived, quarantined, skipped."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET state = ?, problem = ?, settled_at = ?, grace = 0"
+                " WHERE mail = ? AND revision = ? AND state = 'waiting'",
+                (state, problem, time.time(), task.mail, task.revision),
+            )
+
+    def retry_archived(self) -> None:
+        """Look once more at objects that were archived in a class which a listing does not show."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET state = 'waiting', revision = revision + 1, next_attempt = ?"
+                " WHERE state = 'archived'"
+                " AND coalesce(storage_class, '') NOT IN ('GLACIER', 'DEEP_ARCHIVE')",
+                (DUE_NOW,),
+            )
+
+    def hurry(self) -> None:
+        """Make due at once all that failed: the network or a disk is back."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET next_attempt = ?"
+                " WHERE state = 'waiting' AND grace = 0 AND next_attempt > ?",
+                (DUE_NOW, DUE_NOW),
+            )
+
+    def hurry_mailbox(self, mailbox: str) -> None:
+        """Make due at once all that waits for this mailbox: it can be written again."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET next_attempt = ?"
+                " WHERE state = 'waiting' AND grace = 0 AND next_attempt > ? AND mail IN"
+                " (SELECT mail FROM deliveries WHERE mailbox = ? AND state != 'delivered')",
+                (DUE_NOW, DUE_NOW, mailbox),
+            )
+
+    def knows_maildir(self, root: Path) -> bool:
+        """Tell whether this root was there once, so that it is never created again."""
+        with self._store.reading() as db:
+            row = db.execute("SELECT 1 FROM maildirs WHERE root = ?", (str(root),)).fetchone()
+        return row is not None
+
+    def remember_maildir(self, root: Path, mailbox: str) -> None:
+        """Remember that this root is there, durably."""
+        with self._store.writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO maildirs (root, mailbox, created_at) VALUES (?, ?, ?)",
+                (str(root), mailbox, time.time()),
+            )
+
+
+def _task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
+    recipients = db.execute(
+        "SELECT address FROM recipients WHERE mail = ? ORDER BY address", (row["mail"],)
+    )
+    deliveries = db.execute(
+        "SELECT * FROM deliveries WHERE mail = ? ORDER BY mailbox", (row["mail"],)
+    )
+    return Task(
+        mail=row["mail"],
+        bucket=row["bucket"],
+        key=row["key"],
+        revision=row["revision"],
+        etag=row["etag"],
+        size=row["size"],
+        last_modified=row["last_modified"],
+        edition=row["edition"],
+        attempts=row["attempts"],
+        grace_started=bool(row["grace"]),
+        recipients=tuple(address for (address,) in recipients),
+        verdicts=Verdicts(**json.loads(row["verdicts"])) if row["verdicts"] else Verdicts(),
+        deliveries=tuple(
+            Delivery(
+                mailbox=d["mailbox"],
+                stem=d["stem"],
+                state=DeliveryState(d["state"]),
+                maildir=d["maildir"],
+                folder=d["folder"],
+                name=d["name"],
+                sha256=d["sha256"],
+                prepared_at=d["prepared_at"],
+            )
+            for d in deliveries
+        ),
+    )
+
+
+def _put(
+    db: sqlite3.Connection,
+    mail: str,
+    copy: Delivery,
+    state: DeliveryState,
+    prepared_at: float | None,
+    problem: str | None = None,
+) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO deliveries"
+        " (mail, mailbox, stem, state, maildir, folder, name, sha256, prepared_at, problem)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            mail,
+            copy.mailbox,
+            copy.stem,
+            state,
+            copy.maildir,
+            copy.folder,
+            copy.name,
+            copy.sha256,
+            prepared_at,
+            problem,
+        ),
+    )
+
+
+def _close_if_done(db: sqlite3.Connection, task: Task, now: float) -> None:
+    db.execute(
+        "UPDATE objects SET state = 'delivered', settled_at = ?, problem = NULL, grace = 0"
+        " WHERE mail = ? AND revision = ? AND state = 'waiting' AND NOT EXISTS"
+        " (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
+        " AND d.state IN ('waiting', 'prepared'))",
+        (now, task.mail, task.revision),
+    )
+
+
+def _count_waiting(db: sqlite3.Connection) -> int:
+    (count,) = db.execute("SELECT count(*) FROM objects WHERE state = 'waiting'").fetchone()
+    return int(count)
