@@ -1,0 +1,26 @@
+"""Reading the bucket: list it, fetch from it, and never write.
+
+boto3 spends most of a small machine's CPU on a mail, so the two calls that come in bulk, the
+listing and the GET, are made over aiohttp and signed here. Credentials, endpoint and trusted
+certificates still come from boto3's own chain.
+"""
+
+from postamt_sync.bucket.answers import (
+    AccessDeniedError,
+    ObjectArchivedError,
+    ObjectChangedError,
+    ObjectGoneError,
+)
+from postamt_sync.bucket.bucket import Bucket
+from postamt_sync.bucket.fetched import Fetched
+from postamt_sync.bucket.listing import Listed
+
+__all__ = [
+    "AccessDeniedError",
+    "Bucket",
+    "Fetched",
+    "Listed",
+    "ObjectArchivedError",
+    "ObjectChangedError",
+    "ObjectGoneError",
+]

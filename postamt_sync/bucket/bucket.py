@@ -1,0 +1,127 @@
+"""The bucket, read only: every key of it, and any object in a stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import boto3
+
+from postamt_sync.bucket.account import Account
+from postamt_sync.bucket.answers import Answer, ObjectChangedError, ObjectGoneError
+from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
+from postamt_sync.bucket.lane import BROKEN, Lane
+from postamt_sync.bucket.listing import PAGE_KEYS, Listed, MalformedListingError, Page
+
+LONGEST_KEY = 1024
+"""Bytes (S3 User Guide, "Naming Amazon S3 objects")."""
+
+_ETAG = re.compile(r"[!#-~]+")
+"""RFC 9110, section 8.8.3, less its 8-bit characters: fit to stand in a header."""
+
+
+class Bucket:
+    """Reads one bucket, as an async context manager; making one costs nothing.
+
+    Errors: TryLaterError for what passes by itself, MisconfiguredError for what a person must
+    change, and for one object ObjectGoneError, ObjectChangedError, ObjectArchivedError and
+    AccessDeniedError. Each call asks anew, so a remedy works without a new Bucket.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        *,
+        session: boto3.Session | None = None,
+        connections: int = 32,
+        stalled_after: float = 30.0,
+    ) -> None:
+        self.name = name
+        self.unreadable = 0
+        """Listed keys that were left out because they are no UTF-8; S3 itself has none."""
+        self._lane = Lane(name, region, Account(name, region, session))
+        self._connections = connections
+        self._stalled_after = stalled_after
+
+    async def __aenter__(self) -> Self:
+        self._lane.open(self._connections, self._stalled_after)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._lane.close()
+
+    async def pages(self, prefix: str) -> AsyncIterator[list[Listed]]:
+        """Yield what is listed under `prefix`, at most 1,000 objects at once, in key order.
+
+        The order is that of the keys' UTF-8 bytes, over all pages. A page is yielded only whole
+        and may be empty; what a failure leaves out is known by the error.
+        """
+        after = token = ""
+        while True:
+            page = Page(prefix, after)
+            objects = await self._page(page, prefix, token)
+            self.unreadable += page.unreadable
+            yield objects
+            after, token = page.last_key, page.token
+            if not token:
+                return
+
+    async def _page(self, page: Page, prefix: str, token: str) -> list[Listed]:
+        query = {
+            "list-type": "2",
+            "prefix": prefix,
+            # XML cannot hold every character that a key can.
+            "encoding-type": "url",
+            "max-keys": str(PAGE_KEYS),
+        }
+        if token:
+            query["continuation-token"] = token
+        wanted = {"x-amz-optional-object-attributes": "RestoreStatus"}
+        response = await self._lane.get(None, query, wanted)
+        try:
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                page.feed(chunk)
+        except BROKEN as error:
+            raise MalformedListingError("it is cut off") from error
+        finally:
+            response.close()
+        if page.error_document is not None:
+            raise Answer(500, response.headers, page.error_document).error(self.name, None)
+        return page.finish()
+
+    @asynccontextmanager
+    async def fetch(self, key: str, *, etag: str | None = None) -> AsyncIterator[Fetched]:
+        """GET an object; with `etag` (without quotes) only if it is still that one.
+
+        Leaving early is cheap: the connection is closed, and the rest never crosses the line.
+        """
+        try:
+            length = len(key.encode())
+        except UnicodeEncodeError:
+            length = 0
+        # No such object can be; and a GET of the empty key would be a listing.
+        if not 0 < length <= LONGEST_KEY:
+            raise ObjectGoneError(key)
+        condition = {}
+        if etag is not None:
+            if not _ETAG.fullmatch(etag):
+                raise ObjectChangedError(key)
+            condition["if-match"] = f'"{etag}"'
+        response = await self._lane.get(key, {}, condition)
+        try:
+            fetched = Fetched(response)
+            # Not every server that speaks S3 minds If-Match.
+            if etag is not None and fetched.etag != etag:
+                raise ObjectChangedError(key)
+            yield fetched
+        finally:
+            response.close()
