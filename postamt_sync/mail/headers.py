@@ -148,8 +148,10 @@ def addresses(head: bytes) -> tuple[str, ...]:
         value = match[1]
         if len(value) > room:
             value = value[:room].rpartition(b",")[0]
-        room -= len(value)
+        room -= len(value) + 1
         lists.append(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
+        if room <= 0:
+            break
     # A RecursionError is the answer to thousands of nested comments, the others to what no
     # version of the parser foresaw.
     with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):
