@@ -1,0 +1,111 @@
+"""`postamt-sync check`: is the configuration right, and what does it amount to?"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.config import Settings, load
+from postamt_sync.config.toml import toml_value
+from postamt_sync.errors import ConfigurationError, ExitCode
+
+MASK = "***"
+COMMENT_COLUMN = 40
+
+
+def check(
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Validate the configuration and show the effective settings.
+
+    What is shown is itself a valid file, with passwords masked; a comment says
+    where a value comes from that is not in the file. Nothing is changed, nothing
+    is asked of the network. Exits 0, or 78 with all problems at once.
+
+    \b
+    Examples:
+      postamt-sync check
+      postamt-sync check --config ./config.toml
+      POSTAMT_SYNC_POLL__INTERVAL=60 postamt-sync check --json
+    """
+    if json:
+        return _check_as_json(config)
+    settings = load(config)
+    print(as_toml(settings))
+    return ExitCode.OK
+
+
+def _check_as_json(config: Path | None) -> ExitCode:
+    try:
+        settings = load(config)
+    except ConfigurationError as error:
+        problems = [{"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems]
+        _print_json({"error": error.problem, "problems": problems})
+        return error.exit_code
+    _print_json({"source": settings.source, "settings": effective(settings)})
+    return ExitCode.OK
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(jsonlib.dumps(value, indent=2, ensure_ascii=False))
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain values, URLs without their passwords."""
+    return {name: _plain(value) for name, value in settings if value is not None}
+
+
+def as_toml(settings: Settings) -> str:
+    """Render the settings as a file, with comments on what does not come from the file."""
+    lines = [f"# {settings.source}"]
+    for name, value in effective(settings).items():
+        match value:
+            case dict():
+                lines += ["", f"[{name}]", *_options(settings, value, f"{name}.")]
+            case [dict(), *_]:
+                for entry in value:
+                    lines += ["", f"[[{name}]]", *_options(settings, entry, f"{name}.")]
+            case _:
+                lines += _options(settings, {name: value}, "")
+    grace = settings.effective_envelope_grace
+    if grace != settings.delivery.envelope_grace:
+        lines += ["", f"# envelope_grace is {grace:g} in effect: no source of envelopes is set."]
+    lines += ["", "# All well. Next: postamt-sync sync --dry-run, then postamt-sync run"]
+    return "\n".join(lines)
+
+
+def _options(settings: Settings, values: dict[str, Any], table: str) -> list[str]:
+    return [_option(name, value, settings.origin(table + name)) for name, value in values.items()]
+
+
+def _option(name: str, value: Any, origin: str) -> str:
+    line = f"{name} = {toml_value(value)}"
+    return line if origin == "file" else f"{line:<{COMMENT_COLUMN}}  # {origin}"
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None:
+            return ""
+        case bool() | int() | float():
+            return int(value) if isinstance(value, float) and value.is_integer() else value
+        case tuple():
+            return [_plain(item) for item in value]
+        case _ if hasattr(type(value), "model_fields"):
+            return {name: _plain(option) for name, option in value}
+        case _:
+            return _masked(str(value))
+
+
+def _masked(text: str) -> str:
+    """Hide the password of a URL, and the user too, who may be one."""
+    if "://" not in text or "@" not in text:
+        return text
+    place = urlsplit(text).netloc
+    credentials, at, _ = place.rpartition("@")
+    return text.replace(f"{credentials}@", f"{MASK}@", 1) if at else text

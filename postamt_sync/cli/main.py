@@ -1,0 +1,155 @@
+"""The command `postamt-sync`: finds the verb, and turns whatever happens into words and a code.
+
+Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCode (None is OK).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+import typer.main
+
+from postamt_sync import __version__
+from postamt_sync.cli.verbs import VerbGroup
+from postamt_sync.errors import ConfigurationError, ExitCode, PostamtError
+from postamt_sync.events import printable
+
+PROGRAM = "postamt-sync"
+WIDTH = 80
+INTERRUPTED = 130
+"""What a shell reports for SIGINT."""
+BROKEN_PIPE = 141
+"""What a shell reports for SIGPIPE."""
+
+app = typer.Typer(
+    cls=VerbGroup,
+    add_completion=False,
+    rich_markup_mode=None,  # rich would cost every start its import
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(PROGRAM, __version__)
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def postamt_sync(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Bring mail home: from AWS SES and S3 into Maildirs, each mail once, whatever happens.
+
+    \b
+    Examples:
+      postamt-sync check          is the configuration right?
+      postamt-sync check --json   the same for a script
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def main() -> None:
+    """Run as a process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; never raises, never exits.
+
+    Errors go to sys.stderr as one sentence each, what is wrong and what to do.
+    """
+    debug = "--debug" in argv
+    try:
+        code = _invoke(argv)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        _say("Stopped.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence
+        if debug:
+            traceback.print_exc()
+        return _explain(error)
+    return code
+
+
+def _invoke(argv: Sequence[str]) -> int:
+    # As click's own main in its mode without exits, which would turn Ctrl-C and a broken pipe
+    # into exit codes of its own.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context(PROGRAM, list(argv)) as context:
+            result = command.invoke(context)
+    except typer.Exit as asked:
+        result = asked.exit_code
+    return int(result or ExitCode.OK)
+
+
+def _explain(error: Exception) -> int:
+    match error:
+        case ConfigurationError():
+            _say(f"Error: {error.problem}")
+            for problem in error.problems:
+                _say(f"{problem.key}: {problem.wrong}", indent="  ")
+                if problem.example:
+                    _say(f"Example: {problem.example}", indent="      ")
+            _say(f"Hint: {error.hint}")
+            return error.exit_code
+        case PostamtError():
+            _say(f"Error: {error.problem}")
+            if error.hint:
+                _say(f"Hint: {error.hint}")
+            return error.exit_code
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            asked = context.command_path if context else PROGRAM
+            _say(f"Error: {printable(error.format_message())}")
+            _say(f"Hint: See what there is with: {asked} --help")
+            return ExitCode.USAGE
+        case _:
+            _say(f"Error: This was not foreseen: {_describe(error)}.")
+            _say("Hint: Run it again with --debug to see where, and report what it shows.")
+            return ExitCode.UNDELIVERED
+
+
+def _describe(error: Exception) -> str:
+    text = printable(str(error).rstrip("."))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _say(sentence: str, indent: str = "") -> None:
+    """Write to standard error, wrapped for 80 columns; URLs and ARNs stay in one piece."""
+    print(
+        textwrap.fill(
+            sentence,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
+        file=sys.stderr,
+    )
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from complaining again when it flushes at its end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):
+        return

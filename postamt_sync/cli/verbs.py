@@ -1,0 +1,65 @@
+"""The verbs of the command line, each imported only when it is typed.
+
+A Raspberry Pi should not load the demo's web framework to deliver mail.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+import typer.core
+import typer.main
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb, where it lives (`module:attribute`, a function or a typer app), and what it does."""
+
+    name: str
+    target: str
+    summary: str
+
+
+VERBS = (
+    # One line a verb, in the order of the help.
+    Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
+)
+
+
+def command_of(verb: Verb) -> Any:
+    """Import a verb and return its click command."""
+    module, _, attribute = verb.target.partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        return typer.main.get_command(target)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(verb.name)(target)
+    return typer.main.get_command(app)
+
+
+class VerbGroup(typer.core.TyperGroup):
+    """A group that knows its verbs by name and imports the one that is typed."""
+
+    verbs = VERBS
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        return [verb.name for verb in self.verbs]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command; what is no verb ends with a guess at the one that was meant."""
+        for verb in self.verbs:
+            if verb.name == cmd_name:
+                return command_of(verb)
+        near = difflib.get_close_matches(cmd_name, self.list_commands(ctx), n=1)
+        if near and not cmd_name.startswith("-"):
+            ctx.fail(f"There is no command {cmd_name!r}; did you mean {near[0]!r}?")
+        return None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the list from the summaries: the modules stay unimported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb.name, verb.summary) for verb in self.verbs])

@@ -1,0 +1,117 @@
+"""Options from the environment: `POSTAMT_SYNC_POLL__INTERVAL=60`, lists and tables as JSON.
+
+pydantic-settings reads each variable, one at a time: left to itself it passes over a mistyped
+section in silence, and gives up at the first bad JSON.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource, SettingsError
+
+from postamt_sync.config.examine import example_of, options, section_of
+from postamt_sync.config.findings import Location
+from postamt_sync.config.settings import ENVIRONMENT_DELIMITER, ENVIRONMENT_PREFIX, Settings
+from postamt_sync.config.toml import toml_value
+from postamt_sync.errors import Problem
+from postamt_sync.events import printable
+
+FILE_VARIABLE = "POSTAMT_SYNC_CONFIG"
+"""Names the file; no option of it."""
+
+
+class Environment:
+    """The options that the environment sets, and what is wrong with its names and JSON."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.variables: dict[Location, str] = {}
+        self.problems: list[Problem] = []
+        self._read: list[tuple[Location, Any]] = []
+        known = _known()
+        ours = (n for n in environ if n.startswith(ENVIRONMENT_PREFIX) and n != FILE_VARIABLE)
+        # A table given whole comes before its single options, which are more exact.
+        for name in sorted(ours, key=lambda name: (name.count(ENVIRONMENT_DELIMITER), name)):
+            if name in known:
+                self._take(name, environ[name], *known[name])
+            else:
+                self.problems.append(Problem(printable(name, 80), _unknown(name, known)))
+
+    def over(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `values` with what the environment sets laid over them."""
+        merged = dict(values)
+        for at, value in self._read:
+            _put(merged, at, value)
+        return merged
+
+    def _take(self, name: str, text: str, at: Location, field: FieldInfo) -> None:
+        source = EnvSettingsSource(Settings)
+        source.env_vars = {name.lower(): text}
+        try:
+            value: Any = source()
+        except SettingsError:
+            self.problems.append(Problem(name, "must be JSON.", f"{name}='{_json(field)}'"))
+            return
+        for step in at:
+            value = value[step]
+        self._read.append((at, value))
+        self.variables[at] = name
+
+
+def _known() -> dict[str, tuple[Location, FieldInfo]]:
+    known: dict[str, tuple[Location, FieldInfo]] = {}
+    for top, field in Settings.model_fields.items():
+        known[_name(top)] = ((top,), field)
+    for key, field in options():
+        top, _, option = key.partition(".")
+        # An entry of a list of tables has no name of its own: the list comes whole, as JSON.
+        if option and not _is_list_of_tables(top):
+            known[_name(top, option)] = ((top, option), field)
+    return known
+
+
+def _is_list_of_tables(top: str) -> bool:
+    field = Settings.model_fields[top]
+    return example_of(top, field).startswith("[[")
+
+
+def _name(*steps: str) -> str:
+    return ENVIRONMENT_PREFIX + ENVIRONMENT_DELIMITER.join(steps).upper()
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    for top in Settings.model_fields:
+        if _is_list_of_tables(top) and name.upper().startswith(_name(top)):
+            return f"is no option; the whole list stands in {_name(top)}, as JSON."
+    near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
+    if near:
+        return f"is no option; did you mean {near[0]}?"
+    return "is no option; names are made like POSTAMT_SYNC_POLL__INTERVAL, two underscores inside."
+
+
+def _json(field: FieldInfo) -> str:
+    section = section_of(field)
+    if section is None:
+        return toml_value((field.examples or [""])[0])
+    pairs = (
+        f'"{name}": {toml_value(option.examples[0])}'
+        for name, option in section.model_fields.items()
+        if option.examples and option.is_required()
+    )
+    table = "{" + ", ".join(pairs) + "}"
+    return f"[{table}]" if example_of("", field).startswith("[[") else table
+
+
+def _put(values: dict[str, Any], at: Location, value: Any) -> None:
+    """Set a value deep in tables that may be missing, leaving the original tables alone."""
+    *tables, last = at
+    for step in tables:
+        below = values.get(str(step))
+        values[str(step)] = values = dict(below) if isinstance(below, Mapping) else {}
+    merged = values.get(str(last))
+    if isinstance(merged, Mapping) and isinstance(value, Mapping):
+        value = {**merged, **value}
+    values[str(last)] = value

@@ -1,0 +1,216 @@
+"""Rules that compare options with each other.
+
+A rule says nothing where an option that it needs could not be read: that has been said already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from postamt_sync.config.address import comparable
+from postamt_sync.config.findings import Finding, Findings
+from postamt_sync.config.listen import parse_listen
+from postamt_sync.config.settings import Mailbox, Settings
+
+
+def apply_rules(settings: Settings, findings: Findings) -> None:
+    """Add what breaks a rule; `settings` may lack the options that could not be read."""
+    for rule in RULES:
+        try:
+            for finding in rule(settings):
+                findings.add(finding)
+        except AttributeError as missing:
+            if not _is_unread(missing):
+                raise
+
+
+def _is_unread(missing: AttributeError) -> bool:
+    model = missing.obj
+    return isinstance(model, BaseModel) and missing.name in type(model).model_fields
+
+
+def prefixes_apart(settings: Settings) -> Iterator[Finding]:
+    """Each mail is stored under both prefixes; one inside the other would bring it twice."""
+    archive, recent = settings.bucket.prefix, settings.bucket.recent_prefix
+    if recent and recent != archive and (recent.startswith(archive) or archive.startswith(recent)):
+        yield Finding(
+            ("bucket", "recent_prefix"),
+            f'must lie beside prefix ("{archive}"), not inside it or around it: '
+            "each mail would come twice.",
+            'prefix = "incoming/", recent_prefix = "recent/"',
+        )
+
+
+def certificate_with_key(settings: Settings) -> Iterator[Finding]:
+    webhook = settings.webhook
+    if webhook is None:
+        return
+    if (webhook.tls_certificate is None) != (webhook.tls_key is None):
+        missing = "tls_key" if webhook.tls_key is None else "tls_certificate"
+        yield Finding(
+            ("webhook", missing),
+            "is missing: certificate and key are given both, or neither for plain HTTP "
+            "behind a proxy.",
+            f'{missing} = "/etc/postamt-sync/tls/'
+            f'{"privkey" if missing == "tls_key" else "fullchain"}.pem"',
+        )
+
+
+def announcements_arrive(settings: Settings) -> Iterator[Finding]:
+    """SNS posts to `public_url`; a path that we do not serve would lose every announcement."""
+    webhook = settings.webhook
+    if webhook is None:
+        return
+    path = urlsplit(webhook.public_url).path or "/"
+    if path != webhook.path:
+        yield Finding(
+            ("webhook", "public_url"),
+            f'must have the path "{webhook.path}", as the option path says, not "{path}". '
+            "A reverse proxy in between must hand the path on unchanged.",
+            f'path = "{path}"',
+        )
+
+
+def listeners_apart(settings: Settings) -> Iterator[Finding]:
+    if settings.webhook is None:
+        return
+    taken = set()
+    for number, address in enumerate(settings.webhook.listen):
+        if address.port and address in taken:
+            yield Finding(("webhook", "listen", number), f"stands twice: {address}.")
+        taken.add(address)
+    admin = settings.admin.listen
+    if admin and parse_listen(admin).port and parse_listen(admin) in taken:
+        yield Finding(
+            ("admin", "listen"),
+            f"must differ from where the webhook listens ({admin}).",
+            'listen = "127.0.0.1:9125"',
+        )
+
+
+def queues_apart(settings: Settings) -> Iterator[Finding]:
+    queue = settings.queue
+    if queue.url and queue.url == queue.dead_letter_url:
+        yield Finding(("queue", "dead_letter_url"), "must be another queue than url.")
+
+
+def mailboxes_exist(settings: Settings) -> Iterator[Finding]:
+    if not settings.mailboxes:
+        yield Finding(("mailboxes",), "must have at least one entry.", "[[mailboxes]]")
+
+
+def names_unique(settings: Settings) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for number, mailbox in _readable(settings, "name"):
+        if mailbox.name in seen:
+            yield Finding(
+                ("mailboxes", number, "name"),
+                f'must be unique; "{mailbox.name}" is also the name of '
+                f"mailbox #{seen[mailbox.name] + 1}.",
+            )
+        seen.setdefault(mailbox.name, number)
+
+
+def one_default(settings: Settings) -> Iterator[Finding]:
+    mailboxes = settings.mailboxes
+    defaults = [number for number, mailbox in _readable(settings, "default") if mailbox.default]
+    for number in defaults[1:]:
+        yield Finding(
+            ("mailboxes", number, "default"),
+            f"must be true for one mailbox only; {_label(settings, defaults[0])} is the default.",
+            "default = false",
+        )
+    if mailboxes and not defaults and all("default" in m.__dict__ for m in mailboxes):
+        yield Finding(
+            ("mailboxes",),
+            "must have one default, which gets what matches no address.",
+            "default = true",
+        )
+
+
+def addresses_unique(settings: Settings) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for number, mailbox in _readable(settings, "addresses"):
+        for place, address in enumerate(mailbox.addresses):
+            first = seen.setdefault(comparable(address), number)
+            here = ("mailboxes", number, "addresses", place)
+            if first != number:
+                yield Finding(
+                    here,
+                    f'"{address}" is in two mailboxes: {_label(settings, first)} and '
+                    f"{_label(settings, number)}. Keep it in one.",
+                )
+            elif [comparable(a) for a in mailbox.addresses[:place]].count(comparable(address)):
+                yield Finding(here, f'"{address}" stands twice in {_label(settings, number)}.')
+
+
+def mailboxes_reachable(settings: Settings) -> Iterator[Finding]:
+    for number, mailbox in _readable(settings, "addresses"):
+        if not mailbox.addresses and not mailbox.default:
+            yield Finding(
+                ("mailboxes", number, "addresses"),
+                "must not be empty: only the default mailbox gets mail without.",
+                'addresses = ["thomas@example.com"]',
+            )
+
+
+def maildirs_apart(settings: Settings) -> Iterator[Finding]:
+    """Links are followed: `/var/spool/mail` and `/var/mail` are one place on Debian."""
+    places = [(n, m, _real(m.maildir)) for n, m in _readable(settings, "maildir")]
+    for index, (number, _, place) in enumerate(places):
+        for other, _, earlier in places[:index]:
+            at = ("mailboxes", number, "maildir")
+            if place == earlier:
+                yield Finding(at, f"is the Maildir of {_label(settings, other)} too.")
+            elif place.is_relative_to(earlier):
+                yield Finding(at, f"lies inside the Maildir of {_label(settings, other)}.")
+            elif earlier.is_relative_to(place):
+                yield Finding(at, f"lies around the Maildir of {_label(settings, other)}.")
+
+
+def state_outside_maildirs(settings: Settings) -> Iterator[Finding]:
+    state = _real(settings.state_dir)
+    for number, mailbox in _readable(settings, "maildir"):
+        if state.is_relative_to(_real(mailbox.maildir)):
+            yield Finding(
+                ("state_dir",),
+                f"must not lie inside the Maildir of {_label(settings, number)}.",
+                'state_dir = "/var/lib/postamt-sync"',
+            )
+
+
+RULES = (
+    prefixes_apart,
+    certificate_with_key,
+    announcements_arrive,
+    listeners_apart,
+    queues_apart,
+    mailboxes_exist,
+    names_unique,
+    one_default,
+    addresses_unique,
+    mailboxes_reachable,
+    maildirs_apart,
+    state_outside_maildirs,
+)
+
+
+def _readable(settings: Settings, option: str) -> Iterator[tuple[int, Mailbox]]:
+    """Yield the mailboxes whose `option` could be read: one bad entry must not hide the others."""
+    for number, mailbox in enumerate(settings.mailboxes):
+        if option in mailbox.__dict__:
+            yield number, mailbox
+
+
+def _label(settings: Settings, number: int) -> str:
+    name = settings.mailboxes[number].__dict__.get("name")
+    return f'"{name}"' if name else f"mailbox #{number + 1}"
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

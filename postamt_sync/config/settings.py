@@ -1,0 +1,206 @@
+"""The options: their names, types, defaults and an example each; `config.example.toml` says more.
+
+Attribute names are those of the file. All models are frozen: a reload makes a new `Settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from postamt_sync.config.listen import ListenAddress, one_or_many, parse_listen
+from postamt_sync.config.values import (
+    AbsolutePath,
+    Address,
+    BucketName,
+    Domain,
+    Folder,
+    LoopbackOrEmpty,
+    MailboxName,
+    OptionalPath,
+    Prefix,
+    Region,
+    StackName,
+    TableName,
+    TopicArn,
+    Url,
+    UrlOrEmpty,
+    UrlPath,
+)
+
+ENVIRONMENT_PREFIX = "POSTAMT_SYNC_"
+ENVIRONMENT_DELIMITER = "__"
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Listen = Annotated[
+    tuple[Annotated[ListenAddress, BeforeValidator(parse_listen)], ...],
+    BeforeValidator(one_or_many),
+    NoDecode,
+]
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class AwsSettings(Section):
+    """The region of bucket, topic, queue and table; credentials come from boto3's own chain."""
+
+    region: Region = Field(examples=["eu-west-1"])
+
+
+class BucketSettings(Section):
+    """Where SES puts mail. `recent_prefix` is what the poll lists; empty, it lists `prefix`."""
+
+    name: BucketName = Field(examples=["postamt-123456789012-eu-west-1-an"])
+    prefix: Prefix = Field(default="incoming/", examples=["incoming/"])
+    recent_prefix: Prefix = Field(default="", examples=["recent/"])
+
+
+class WebhookSettings(Section):
+    """The HTTPS endpoint that SNS posts to; without certificate and key it speaks plain HTTP."""
+
+    listen: Listen = Field(
+        default=(ListenAddress("0.0.0.0", 8443), ListenAddress("::", 8443)),  # noqa: S104
+        examples=[["0.0.0.0:8443", "[::]:8443"]],
+        min_length=1,
+    )
+    path: UrlPath = Field(default="/sns", examples=["/sns"])
+    public_url: Url = Field(examples=["https://home.example.com:8443/sns"])
+    topic_arn: TopicArn = Field(examples=["arn:aws:sns:eu-west-1:123456789012:postamt"])
+    tls_certificate: OptionalPath = Field(
+        default=None, examples=["/etc/postamt-sync/tls/fullchain.pem"]
+    )
+    tls_key: OptionalPath = Field(default=None, examples=["/etc/postamt-sync/tls/privkey.pem"])
+
+
+class QueueSettings(Section):
+    """The SQS queues; an empty URL means none. `long_poll` defaults to true without a webhook."""
+
+    url: UrlOrEmpty = Field(
+        default="", examples=["https://sqs.eu-west-1.amazonaws.com/123456789012/postamt"]
+    )
+    long_poll: bool = Field(default=False, examples=[True])
+    dead_letter_url: UrlOrEmpty = Field(
+        default="", examples=["https://sqs.eu-west-1.amazonaws.com/123456789012/postamt-dead"]
+    )
+
+
+class IndexSettings(Section):
+    """The DynamoDB table of envelopes; an empty name means none."""
+
+    table: TableName = Field(default="", examples=["postamt"])
+
+
+class PollSettings(Section):
+    """Seconds between two looks at the recent mail, and between two full listings."""
+
+    interval: Seconds = Field(default=300, ge=10, le=86_400, examples=[300])
+    reconcile_interval: Seconds = Field(default=86_400, ge=60, le=2_592_000, examples=[86_400])
+
+
+class DeliverySettings(Section):
+    """How mail goes into Maildirs. A folder that is empty means the INBOX."""
+
+    envelope_grace: Seconds = Field(default=900, ge=0, le=86_400, examples=[900])
+    junk_folder: Folder = Field(default="Junk", examples=["Junk"])
+    virus_folder: Folder = Field(default="Quarantine", examples=["Quarantine"])
+
+
+class AdminSettings(Section):
+    """Metrics and status page, on loopback only; empty means off."""
+
+    listen: LoopbackOrEmpty = Field(default="127.0.0.1:9125", examples=["127.0.0.1:9125"])
+
+
+class StackSettings(Section):
+    """What `bootstrap` builds; the daemon ignores it."""
+
+    name: StackName = Field(default="postamt", examples=["postamt"])
+    domains: tuple[Domain, ...] = Field(default=(), examples=[["example.com"]])
+    tls_policy: Literal["require", "optional"] = Field(default="require", examples=["require"])
+
+
+class Mailbox(Section):
+    """One person's Maildir, and the recipient conditions (RFC 5321 addresses) that lead to it.
+
+    `addresses` are normalised: the domain as lower-case A-label, the local part as written.
+    """
+
+    name: MailboxName = Field(examples=["thomas"])
+    maildir: AbsolutePath = Field(examples=["/var/mail/vhosts/example.com/thomas/Maildir"])
+    addresses: tuple[Address, ...] = Field(
+        default=(), examples=[["thomas@example.com", "example.com", ".example.com"]]
+    )
+    default: bool = Field(default=False, examples=[True])
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Make one with `load`, which also applies the rules."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter=ENVIRONMENT_DELIMITER,
+    )
+
+    state_dir: AbsolutePath = Field(
+        default=AbsolutePath("/var/lib/postamt-sync"), examples=["/var/lib/postamt-sync"]
+    )
+    aws: AwsSettings
+    bucket: BucketSettings
+    webhook: WebhookSettings | None = None
+    queue: QueueSettings = QueueSettings()
+    index: IndexSettings = IndexSettings()
+    poll: PollSettings = PollSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    admin: AdminSettings = AdminSettings()
+    stack: StackSettings = StackSettings()
+    mailboxes: tuple[Mailbox, ...]
+
+    _source: str = PrivateAttr(default="")
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from `load` alone: it has read file and environment, and kept the report."""
+        return (init_settings,)
+
+    @property
+    def source(self) -> str:
+        """Where the file was read, for messages; empty if no file was."""
+        return self._source
+
+    def origin(self, key: str) -> str:
+        """Where the value of `poll.interval` came from: `file`, a variable's name or `default`."""
+        return self._origins.get(key, "default")
+
+    @property
+    def default_mailbox(self) -> Mailbox:
+        """Who gets what matches no address."""
+        return next(mailbox for mailbox in self.mailboxes if mailbox.default)
+
+    @property
+    def effective_envelope_grace(self) -> float:
+        """Seconds to wait for an envelope: 0 where none can come, for there is no source of any."""
+        queues = self.queue.url or self.queue.dead_letter_url
+        has_source = self.webhook is not None or queues or self.index.table
+        return self.delivery.envelope_grace if has_source else 0.0

@@ -1,0 +1,175 @@
+"""The kinds of value that options take; each refuses with a sentence that starts with "must".
+
+Rules that look at more than one option stand in `rules.py`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+from postamt_sync.config.address import normalised_address, normalised_domain
+from postamt_sync.config.listen import parse_listen
+
+LONGEST_PREFIX = 900
+"""Octets: a key has 1,024, and SES adds its id of 40."""
+
+
+def _matching(pattern: str, sentence: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(sentence)
+        return text
+
+    return check
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be a path that starts with /; ~ and $VARIABLES are not expanded.")
+    if not str(path).isprintable():
+        raise ValueError("must be a path without control characters.")
+    return path
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _bucket_name(name: str) -> str:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return name
+    raise ValueError("must not look like an IP address.")
+
+
+def _prefix(text: str) -> str:
+    if text.startswith("/"):
+        raise ValueError("must not start with /; keys have no root.")
+    if text and not text.endswith("/"):
+        raise ValueError("must end in /, or be empty for the whole bucket.")
+    if not text.isprintable() or len(text.encode()) > LONGEST_PREFIX:
+        raise ValueError(f"must be printable and at most {LONGEST_PREFIX} octets long.")
+    return text
+
+
+def split_url(text: str) -> SplitResult:
+    """Split an http or https URL; raises ValueError with a sentence that starts with "must"."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be a URL that starts with https:// or http:// and names a host.")
+    if parts.query or parts.fragment:
+        raise ValueError("must be a URL without ? and #.")
+    return parts
+
+
+def _url(text: str) -> str:
+    split_url(text)
+    return text
+
+
+def _url_or_empty(text: str) -> str:
+    return _url(text) if text else text
+
+
+def _url_path(text: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", text):
+        raise ValueError("must start with / and consist of letters, digits and . _ ~ - / only.")
+    if "//" in text or {".", ".."} & set(text.split("/")):
+        raise ValueError("must be a plain path, without // and without dots that walk.")
+    return text
+
+
+def _loopback_or_empty(text: str) -> str:
+    if text and not parse_listen(text).is_loopback:
+        raise ValueError("must be a loopback address: the page shows who gets mail.")
+    return text
+
+
+def _folder(text: str) -> str:
+    if text.upper() == "INBOX":
+        raise ValueError('must be "" if the INBOX is meant.')
+    if text and (not text.isprintable() or text != text.strip() or len(text) > 80):
+        raise ValueError("must be printable, without blanks around it, at most 80 characters long.")
+    if "/" in text or (text and not all(text.split("."))):
+        raise ValueError("must be a folder's name without /; a dot stands between levels.")
+    return text
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+OptionalPath = Annotated[AbsolutePath | None, BeforeValidator(_empty_is_none)]
+Address = Annotated[str, AfterValidator(normalised_address)]
+Domain = Annotated[str, AfterValidator(normalised_domain)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Url = Annotated[str, AfterValidator(_url)]
+UrlOrEmpty = Annotated[str, AfterValidator(_url_or_empty)]
+UrlPath = Annotated[str, AfterValidator(_url_path)]
+LoopbackOrEmpty = Annotated[str, AfterValidator(_loopback_or_empty)]
+Folder = Annotated[str, AfterValidator(_folder)]
+Region = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"[a-z]{2,5}(-[a-z]+){1,3}-[0-9]{1,2}", "must be the name of an AWS region.")
+    ),
+]
+BucketName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+            "must be a bucket's name: 3 to 63 lower-case letters, digits, hyphens and dots.",
+        )
+    ),
+    AfterValidator(_bucket_name),
+]
+TopicArn = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"arn:aws[a-z-]*:sns:[a-z]{2,5}(-[a-z]+){1,3}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}",
+            "must be the ARN of a standard SNS topic, with region and account.",
+        )
+    ),
+]
+TableName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"|[A-Za-z0-9_.-]{3,255}",
+            "must be a DynamoDB table's name: 3 to 255 letters, digits and _ . -",
+        )
+    ),
+]
+MailboxName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z0-9][a-z0-9._-]{0,63}",
+            "must be made of lower-case letters, digits and . _ -, start with a letter or digit, "
+            "and have at most 64 of them.",
+        )
+    ),
+]
+StackName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z][a-z0-9-]{0,29}",
+            "must be made of lower-case letters, digits and hyphens, start with a letter, "
+            "and have at most 30 of them.",
+        )
+    ),
+]
