@@ -1,0 +1,113 @@
+"""Where strangers reach us: the sockets of the addresses, and the certificate shown there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+
+_Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+
+
+def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    """Return one bound socket for each (host, port); a name is bound wherever it leads.
+
+    `0.0.0.0` and `::` of one port stand side by side: `::` takes IPv6 only. Raises TryLaterError
+    where another program has the port, MisconfiguredError where the address can never be had; then
+    none is left bound.
+    """
+    bound: list[socket.socket] = []
+    try:
+        for host, port in addresses:
+            for family, address in _resolve(host, port):
+                bound.append(_bind(family, address, f"[{host}]" if ":" in host else host, port))
+    except PostamtError:
+        for listening in bound:
+            listening.close()
+        raise
+    return bound
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Read a certificate chain and its key, both PEM; TLS 1.2 or later.
+
+    Raises MisconfiguredError if they cannot be read or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for path in (certificate, key):
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise MisconfiguredError(
+                f"The TLS file {path} cannot be read: {os.strerror(error.errno or 0)}.",
+                "Mend webhook.tls_certificate and webhook.tls_key, or the rights of the files.",
+            ) from error
+    try:
+        # Without a password OpenSSL would ask for one on the terminal, and wait.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError) as error:
+        raise MisconfiguredError(
+            f"The TLS certificate {certificate} and the key {key} cannot be used together.",
+            "Both must be PEM, the key without a password and the one of this certificate.",
+        ) from error
+    return context
+
+
+def _resolve(host: str, port: int) -> list[tuple[int, _Address]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise MisconfiguredError(
+            f"The host {host} of webhook.listen is not known on this machine.",
+            "Use an address of this machine, or 0.0.0.0 and [::] for all of them.",
+        ) from error
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _bind(family: int, address: _Address, host: str, port: int) -> socket.socket:
+    try:
+        listening = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _unusable(error, host, port) from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise _unusable(error, host, port) from error
+    return listening
+
+
+def _unusable(error: OSError, host: str, port: int) -> PostamtError:
+    if error.errno == errno.EADDRINUSE:
+        return TryLaterError(
+            f"Another program listens on {host}:{port} already.",
+            "Stop it, or choose another port in webhook.listen.",
+        )
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return MisconfiguredError(
+            f"We may not listen on {host}:{port}.",
+            "Choose a port above 1023 in webhook.listen, or let systemd open it (socket unit).",
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return MisconfiguredError(
+            f"This machine does not have the address {host}.",
+            "Use one that it has in webhook.listen, or 0.0.0.0 and [::] for all of them.",
+        )
+    if error.errno == errno.EAFNOSUPPORT:
+        return MisconfiguredError(
+            f"This machine has no IPv6 for {host}:{port}.",
+            "Take the IPv6 addresses out of webhook.listen.",
+        )
+    return MisconfiguredError(
+        f"We cannot listen on {host}:{port}: {error.strerror}.", "Mend webhook.listen."
+    )

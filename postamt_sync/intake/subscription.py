@@ -1,0 +1,276 @@
+"""Our own subscription to the topic: asked for at start, confirmed through the API.
+
+The SubscribeURL of a confirmation is never visited. A signed ConfirmSubscription with
+`AuthenticateOnUnsubscribe` makes the unsubscribe link in each notice worthless to strangers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from postamt_sync.errors import PostamtError, TryLaterError
+from postamt_sync.events import Events
+from postamt_sync.intake.refusal import refusal
+
+if TYPE_CHECKING:
+    from types_boto3_sns.client import SNSClient
+
+FIRST_PAUSE = 10.0
+LONGEST_PAUSE = 3600.0
+CONFIRMATION_SECONDS = 300.0
+"""How long a confirmation may take to come before it is asked for again."""
+REVIEW_SECONDS = 86400.0
+"""How often a confirmed subscription is looked at: it can be deleted without a word to us."""
+ANSWER_SECONDS = 8.0
+"""SNS waits 15 s for our answer to its confirmation request."""
+TOKENS_REMEMBERED = 16
+
+DELIVERY_POLICY = {
+    "healthyRetryPolicy": {
+        "numRetries": 35,
+        "numNoDelayRetries": 0,
+        "minDelayTarget": 20,
+        "numMinDelayRetries": 5,
+        "maxDelayTarget": 120,
+        "numMaxDelayRetries": 20,
+        "backoffFunction": "linear",
+    }
+}
+"""5 times 20 s, 10 rising to 120, 20 times 120: 3200 s of the 3600 that SNS allows."""
+
+_T = TypeVar("_T")
+
+
+def queue_arn(url: str, topic_arn: str) -> str:
+    """Return the ARN of the queue at `url`, which lies in the topic's region (as SNS demands).
+
+    A queue's URL ends in account and name, at AWS and at emulators.
+    """
+    _, partition, _, region, *_ = topic_arn.split(":")
+    account, name = url.rstrip("/").split("/")[-2:]
+    return f"arn:{partition}:sqs:{region}:{account}:{name}"
+
+
+class State(enum.StrEnum):
+    """How our subscription stands."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    """The last attempt failed; another follows."""
+    UNSUBSCRIBED = "unsubscribed"
+    """Somebody ended it; only a restart subscribes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What status shows; `since` in seconds since 1970, `arn` empty while unknown."""
+
+    state: State
+    reason: str
+    arn: str
+    since: float
+
+
+class Subscription:
+    """Keeps `url` subscribed to the topic. Blocking calls of `client` run in threads.
+
+    Give the client short timeouts and one attempt (botocore's Config): a stop waits for the call
+    that is under way.
+    """
+
+    def __init__(
+        self,
+        client: SNSClient,
+        events: Events,
+        *,
+        topic_arn: str,
+        url: str,
+        dead_letter_arn: str = "",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._events = events
+        self._topic_arn = topic_arn
+        self._url = url
+        self._attributes = {"DeliveryPolicy": json.dumps(DELIVERY_POLICY)}
+        if dead_letter_arn:
+            redrive = {"deadLetterTargetArn": dead_letter_arn}
+            self._attributes["RedrivePolicy"] = json.dumps(redrive)
+        self._sleep = sleep
+        self._standing = Standing(State.PENDING, "not asked for yet", "", time.time())
+        self._changed = asyncio.Event()
+        self._confirmed: dict[str, None] = {}
+        self._confirming: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def standing(self) -> Standing:
+        return self._standing
+
+    async def run(self) -> None:
+        """Subscribe, and see to it for as long as the daemon runs; ends when unsubscribed."""
+        pause = FIRST_PAUSE
+        while self._standing.state is not State.UNSUBSCRIBED:
+            self._changed.clear()
+            try:
+                await self._look_after()
+            except PostamtError as error:
+                seconds = pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+                self._stand(State.FAILED, str(error))
+                self._events.subscribe_failed(str(error), seconds)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                pause = FIRST_PAUSE
+                confirmed = self._standing.state is State.CONFIRMED
+                seconds = REVIEW_SECONDS if confirmed else CONFIRMATION_SECONDS
+            await self._wait(seconds)
+
+    async def confirm(self, token: str) -> None:
+        """Confirm with a token that came in a true message for our topic.
+
+        A token is confirmed once however often it comes. Raises TryLaterError if AWS does not
+        answer within some seconds (the call goes on, and the next try finds it done), TokenError
+        if the token is no longer good.
+        """
+        if token in self._confirmed:
+            return
+        task = self._confirming.get(token)
+        if task is None:
+            task = asyncio.create_task(self._confirm(token), name="confirm subscription")
+            self._confirming[token] = task
+            task.add_done_callback(lambda done: self._confirm_ended(token, done))
+        try:
+            await asyncio.wait_for(asyncio.shield(task), ANSWER_SECONDS)
+        except TimeoutError:
+            raise TryLaterError(
+                "AWS is slow to confirm our subscription.", "It is tried again by itself."
+            ) from None
+
+    def unsubscribed(self) -> None:
+        """Somebody ended the subscription; we do not undo it while we run."""
+        self._stand(State.UNSUBSCRIBED, "somebody unsubscribed the webhook")
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Break off what waits for AWS."""
+        tasks = list(self._confirming.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_after(self) -> None:
+        arn = await self._subscribe()
+        actual = await self._call(
+            "read our subscription",
+            lambda: self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"],
+        )
+        if self._standing.state is State.UNSUBSCRIBED:
+            return
+        if actual.get("PendingConfirmation") == "true":
+            self._stand(State.PENDING, "waiting for SNS to ask for confirmation", arn)
+            return
+        await self._mend(arn, actual)
+        if self._standing.state is not State.CONFIRMED:
+            self._events.subscribed(arn)
+        self._stand(State.CONFIRMED, "", arn)
+
+    async def _subscribe(self) -> str:
+        self._events.subscribing(self._url, self._topic_arn)
+
+        def subscribe(attributes: dict[str, str]) -> str:
+            return self._client.subscribe(
+                TopicArn=self._topic_arn,
+                Protocol="https" if self._url.startswith("https:") else "http",
+                Endpoint=self._url,
+                Attributes=attributes,
+                ReturnSubscriptionArn=True,
+            )["SubscriptionArn"]
+
+        def subscribe_or_find() -> str:
+            try:
+                return subscribe(self._attributes)
+            except ClientError as error:
+                if "different attributes" not in str(error):
+                    raise
+                # It is there with others, from before: `_mend` sets them.
+                return subscribe({})
+
+        return await self._call("subscribe the webhook", subscribe_or_find)
+
+    async def _mend(self, arn: str, actual: dict[str, str]) -> None:
+        for name, wanted in self._attributes.items():
+            if _covers(_json(actual.get(name, "")), json.loads(wanted)):
+                continue
+
+            def mend(name: str = name, wanted: str = wanted) -> None:
+                self._client.set_subscription_attributes(
+                    SubscriptionArn=arn, AttributeName=name, AttributeValue=wanted
+                )
+
+            await self._call(f"set the {name} of our subscription", mend)
+
+    async def _confirm(self, token: str) -> None:
+        answer = await self._call(
+            "confirm our subscription",
+            lambda: self._client.confirm_subscription(
+                TopicArn=self._topic_arn, Token=token, AuthenticateOnUnsubscribe="true"
+            ),
+        )
+        while len(self._confirmed) >= TOKENS_REMEMBERED:
+            del self._confirmed[next(iter(self._confirmed))]
+        self._confirmed[token] = None
+        arn = answer["SubscriptionArn"]
+        self._events.subscribed(arn)
+        self._stand(State.CONFIRMED, "", arn)
+        self._changed.set()
+
+    def _confirm_ended(self, token: str, task: asyncio.Task[None]) -> None:
+        del self._confirming[token]
+        if not task.cancelled():
+            task.exception()  # Retrieved here too: nobody may be waiting any more.
+
+    def _stand(self, state: State, reason: str, arn: str = "") -> None:
+        self._standing = Standing(state, reason, arn or self._standing.arn, time.time())
+
+    async def _wait(self, seconds: float) -> None:
+        """Sleep, but wake when the subscription was confirmed or ended."""
+        naps = [
+            asyncio.ensure_future(self._sleep(seconds)),
+            asyncio.ensure_future(self._changed.wait()),
+        ]
+        try:
+            await asyncio.wait(naps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for nap in naps:
+                nap.cancel()
+
+    async def _call(self, what: str, call: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.to_thread(call)
+        except (ClientError, BotoCoreError) as error:
+            raise refusal(what, error) from error
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _covers(actual: Any, wanted: Any) -> bool:
+    """Whether `actual` says all that `wanted` says; AWS adds members of its own."""
+    if isinstance(wanted, dict):
+        return isinstance(actual, dict) and all(
+            _covers(actual.get(name), value) for name, value in wanted.items()
+        )
+    return bool(actual == wanted)

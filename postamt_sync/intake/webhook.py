@@ -1,0 +1,175 @@
+"""The webhook: what SNS posts to us, and which answer it gets.
+
+SNS tries again after a 5xx; any other status of 400 or more loses the notice for good. So 4xx is
+said only to what can never become true; whatever may be our own trouble is a 503.
+AWS: "Amazon SNS message delivery retries".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from aiohttp import web
+
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.intake.announcements import Announcements, Outcome
+from postamt_sync.intake.sns import ForgedError, MalformedError, SnsMessage, read_message
+from postamt_sync.mail.arrival import Source
+
+LARGEST_BODY = 1024 * 1024
+"""SNS carries 256 KB; as JSON in JSON that may double or worse."""
+BODY_SECONDS = 10
+"""SNS gives up after 15 s; what drips slower than this cannot be answered in time."""
+HEALTH_PATH = "/healthz"
+REASONS_KEPT = 50
+QUIET_SECONDS = 60
+"""The same refusal is logged once in this time: strangers must not fill the disk."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the webhook has answered since the daemon started."""
+
+    taken: Counter[Outcome] = field(default_factory=Counter)
+    refused: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """By status and reason (408: cut off unanswered)."""
+    last_taken: float | None = None
+    """When a true message last came, seconds since 1970."""
+    last_taken_clock: float | None = None
+    """The same on the monotonic clock, which a set clock cannot move."""
+
+    def take(self, outcome: Outcome) -> None:
+        self.taken[outcome] += 1
+        self.last_taken = time.time()
+        self.last_taken_clock = time.monotonic()
+
+    def refuse(self, status: int, reason: str) -> None:
+        known = (status, reason) in self.refused or len(self.refused) < REASONS_KEPT
+        self.refused[status, reason if known else "other reasons"] += 1
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Webhook:
+    """Answers the requests of one public address; give it to a `Listener`.
+
+    `health` returns "" or the reason why we are not well. It is public: no secrets in it.
+    """
+
+    def __init__(
+        self,
+        announcements: Announcements,
+        events: Events,
+        *,
+        path: str,
+        health: Callable[[], str],
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self.tally = Tally()
+        self._announcements = announcements
+        self._events = events
+        self._path = path
+        self._health = health
+        self._body_seconds = body_seconds
+        self._quiet_until: dict[tuple[int, str], float] = {}
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; 200 to a message only when the ledger has it."""
+        if request.path == HEALTH_PATH and request.method in {"GET", "HEAD"}:
+            reason = self._health()
+            return _answer(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, reason)
+        try:
+            self._refuse_elsewhere(request)
+            message = read_message(await self._body(request))
+            _refuse_contradiction(request, message)
+            outcome = await self._announcements.take(message, Source.WEBHOOK)
+        except _RefusedError as error:
+            return self._refuse(request, error.status, error.reason)
+        except MalformedError as error:
+            return self._refuse(request, HTTPStatus.BAD_REQUEST, error.problem)
+        except ForgedError as error:
+            return self._refuse(request, HTTPStatus.FORBIDDEN, error.problem)
+        except PostamtError as error:
+            return self._refuse(
+                request, HTTPStatus.SERVICE_UNAVAILABLE, error.problem, hint=error.hint
+            )
+        self.tally.take(outcome)
+        return _answer(HTTPStatus.OK, outcome.value)
+
+    def refused(self, status: int, reason: str, peer: str, hint: str = "") -> None:
+        """Count a refusal, also one that the listener had to give; log it if it is news."""
+        self.tally.refuse(status, reason)
+        now = time.monotonic()
+        if now < self._quiet_until.get((status, reason), now):
+            return
+        if len(self._quiet_until) >= REASONS_KEPT:
+            self._quiet_until.clear()
+        self._quiet_until[status, reason] = now + QUIET_SECONDS
+        self._events.notice_refused(status, f"{reason} {hint}".rstrip(), peer)
+
+    def _refuse(
+        self, request: web.BaseRequest, status: HTTPStatus, reason: str, hint: str = ""
+    ) -> web.Response:
+        self.refused(status, reason, request.remote or "", hint)
+        response = _answer(status, reason)
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = "POST" if request.path == self._path else "GET, HEAD"
+        # What is left of a refused body is not worth reading.
+        response.force_close()
+        return response
+
+    def _refuse_elsewhere(self, request: web.BaseRequest) -> None:
+        if request.path not in {self._path, HEALTH_PATH}:
+            raise _RefusedError(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+        if request.path == HEALTH_PATH or request.method != "POST":
+            raise _RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not for this path.")
+        if request.headers.get("x-amz-sns-rawdelivery", "").lower() == "true":
+            raise _RefusedError(
+                HTTPStatus.FORBIDDEN, "Raw delivery carries no signature: switch it off."
+            )
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "SNS does not compress what it sends.")
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        too_large = _RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than any SNS message."
+        )
+        if (request.content_length or 0) > LARGEST_BODY:
+            raise too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > LARGEST_BODY:
+                        raise too_large
+        except TimeoutError:
+            raise _RefusedError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "The body came too slowly."
+            ) from None
+        except web.RequestPayloadError:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "The body is not valid HTTP.") from None
+        return bytes(body)
+
+
+def _refuse_contradiction(request: web.BaseRequest, message: SnsMessage) -> None:
+    """The headers are not signed; a true delivery repeats the body in them, if at all."""
+    if request.headers.get("x-amz-sns-topic-arn", message.topic_arn) != message.topic_arn:
+        raise _RefusedError(HTTPStatus.FORBIDDEN, "Header and body name different topics.")
+    if request.headers.get("x-amz-sns-message-type", message.type) != message.type:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, "Header and body name different types.")
+
+
+def _answer(status: HTTPStatus, text: str) -> web.Response:
+    return web.Response(status=status, text=f"{text or 'ok'}\n")
