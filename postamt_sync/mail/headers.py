@@ -145,12 +145,12 @@ def addresses(head: bytes) -> tuple[str, ...]:
     lists: list[str] = []
     room = LONGEST_LISTS
     for match in _TO_OR_CC.finditer(head if block is None else block):
-        value = match[1]
-        if len(value) > room:
-            value = value[:room].rpartition(b",")[0]
-        room -= len(value) + 1
+        value = match[1][: room + 1]
+        room -= len(value)
+        if room < 0:
+            value = value.rpartition(b",")[0]
         lists.append(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
-        if room <= 0:
+        if room < 0:
             break
     # A RecursionError is the answer to thousands of nested comments, the others to what no
     # version of the parser foresaw.

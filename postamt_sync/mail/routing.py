@@ -20,8 +20,11 @@ LONGEST_LABEL = 63
 """Characters of one part of a domain name (RFC 1035 section 2.3.4)."""
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-_OTHER_DOTS = str.maketrans({"\u3002": "."})
-"""The ideographic full stop also separates labels (RFC 3490 section 3.1); NFKC sees to the rest."""
+_IDEOGRAPHIC_STOP = "\u3002"
+"""Separates labels too (RFC 3490 section 3.1); NFKC makes its other forms into it or into a dot."""
+
+_DEVIATIONS = {"ß": "ß", "ẞ": "ß", "ς": "ς"}
+"""Letters whose case folding would make another domain of it (UTS #46 section 2.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +195,19 @@ def _domain(domain: str) -> str:
     """Return `domain` in lower case, with A-labels, without the root's dot.
 
     The codec `idna` of the standard library is IDNA2003 and turns ß into ss: another domain today.
-    So labels are mapped as UTS #46 maps them (compatibility forms and case, letter by letter, which
-    leaves ß and final sigma) and encoded with Punycode (RFC 5891 section 4.4). Whether the label is
-    allowed is not asked: it is only compared with configured ones, which are.
+    So labels are mapped nearly as UTS #46 does (compatibility forms, case; ß and final sigma stay)
+    and encoded with Punycode (RFC 5891 section 4.4). Whether a label is allowed is not asked: it is
+    only compared with configured ones, which are.
     """
     if not domain.isascii():
-        lower = "".join(c.lower() for c in unicodedata.normalize("NFKC", domain))
-        mapped = unicodedata.normalize("NFKC", lower).translate(_OTHER_DOTS)
-        domain = ".".join(_a_label(label) for label in mapped.split("."))
+        mapped = "".join(_DEVIATIONS.get(c) or c.casefold() for c in _nfkc(domain))
+        labels = _nfkc(mapped).replace(_IDEOGRAPHIC_STOP, ".").split(".")
+        domain = ".".join(_a_label(label) for label in labels)
     return domain.lower().removesuffix(".")
+
+
+def _nfkc(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _a_label(label: str) -> str:
