@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+import idna
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -212,6 +213,17 @@ def test_of_two_mailboxes_with_one_address_the_first_wins() -> None:
 )
 def test_equal_addresses_have_one_canonical_form(one: str, other: str) -> None:
     assert canonical_form(one) == canonical_form(other)
+
+
+def test_domains_are_mapped_as_idna_maps_them() -> None:
+    scripts = [(0xC0, 0x250), (0x386, 0x3CF), (0x400, 0x530), (0x5D0, 0x5EB), (0x3041, 0x30FB)]
+    for letter in (chr(point) for start, end in scripts for point in range(start, end)):
+        domain = f"a{letter}b.example" if letter < "\u0500" else f"{letter}.example"
+        try:
+            expected = idna.encode(domain, uts46=True).decode()
+        except idna.IDNAError:
+            continue
+        assert canonical_form(domain) == ("", expected), ascii(letter)
 
 
 @pytest.mark.parametrize(
