@@ -25,9 +25,6 @@ MOST_ADDRESSES = 1_000
 LONGEST_LISTS = 65_536
 """Bytes of To and Cc that `addresses` reads at most."""
 
-_LONGEST_CLAUSE = 4_096
-"""Bytes of a Received after the SMTP id that are looked at; an address and a date need 400."""
-
 _SES_ORDER = (
     b"return-path",
     b"received",
@@ -48,7 +45,7 @@ _MAY_BECOME_HEADER = re.compile(rb"(?:[!-9;-~]+[ \t]*)?|\r")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
 _TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
 _ACCEPTED = re.compile(
-    rb"\bby\s+inbound-smtp\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?\s+with\s+[A-Z]{4,8}\s+id"
+    rb"\sby\s+inbound-smtp\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?\s+with\s+[A-Z]{4,8}\s+id"
     rb"\s+([^\s;]+)"
 )
 _FOR = re.compile(
@@ -142,20 +139,15 @@ def addresses(head: bytes) -> tuple[str, ...]:
     from the first LONGEST_LISTS bytes; what cannot be read is passed over.
     """
     block = header_block(head)
-    lists: list[str] = []
-    room = LONGEST_LISTS
-    for match in _TO_OR_CC.finditer(head if block is None else block):
-        value = match[1][: room + 1]
-        room -= len(value)
-        if room < 0:
-            value = value.rpartition(b",")[0]
-        lists.append(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
-        if room < 0:
-            break
+    fields = _TO_OR_CC.finditer(head if block is None else block)
+    lists = b",".join(field[1] for field in fields)
+    if len(lists) > LONGEST_LISTS:
+        lists = lists[: LONGEST_LISTS + 1].rpartition(b",")[0]
+    text = lists.decode("utf-8", "replace").replace("\r", "").replace("\n", "")
     # A RecursionError is the answer to thousands of nested comments, the others to what no
     # version of the parser foresaw.
     with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):
-        found = (address for _, address in email.utils.getaddresses(lists, **_LENIENT))
+        found = (address for _, address in email.utils.getaddresses([text], **_LENIENT))
         return tuple(address for address in found if "@" in address)[:MOST_ADDRESSES]
     return ()
 
@@ -179,7 +171,7 @@ def _after_id(received: bytes, message_id: bytes) -> bytes | None:
     """Return what follows SES's own id clause: only this part cannot hold words of the sender."""
     for accepted in _ACCEPTED.finditer(received):
         if accepted[1] == message_id:
-            return received[accepted.end() : accepted.end() + _LONGEST_CLAUSE]
+            return received[accepted.end() :]
     return None
 
 

@@ -95,6 +95,7 @@ def read(*lines: str, key: str = KEY) -> SesHeaders:
         (b"\0\0\0\0", b""),
         (b"\x89PNG\r\n\x1a\n", b""),
         (b"two words", b""),
+        (b" ", b""),
     ],
 )  # fmt: skip
 def test_header_block_ends_where_no_header_can_be(head: bytes, block: bytes) -> None:
@@ -241,6 +242,7 @@ def test_return_path_may_be_missing() -> None:
         (" for me;\n", None),
         (" for a@b@example.com;\n", None),
         (" for <@relay.example:me@example.com>;\n", None),
+        (" (x) for me@example.com;\n", None),
         (" ; for me@example.com;\n", None),
         (" ;\n", None),
         ("", None),
@@ -263,6 +265,7 @@ def test_a_recipient_that_is_not_utf8_is_unknown() -> None:
         "x for victim@example.com;",
         f"x by {HOST} with SMTP id guessed for victim@example.com; Thu, 01 Jan 1970 00:00:00 +0000",
         "x; for victim@example.com; (",
+        f"xby {HOST} with SMTP id {MESSAGE_ID} for victim@example.com;",
     ],
 )
 def test_what_the_sender_said_before_the_id_does_not_count(helo: str) -> None:
@@ -450,7 +453,7 @@ def test_addresses_are_bounded_in_number() -> None:
 
 def test_addresses_are_bounded_in_bytes_and_never_cut() -> None:
     first = b"first@x.example, "
-    long = b"l" * 5_000 + b"@x.example, "
+    long = b"long@" + b"l" * 5_000 + b".example, "
     head = b"To: " + first + long * 20 + b"\nCc: late@x.example\n\n"
     found = addresses(head)
     assert found[0] == "first@x.example"
