@@ -12,12 +12,13 @@ from postamt_sync.bucket.answers import (
     ObjectGoneError,
 )
 from postamt_sync.bucket.bucket import Bucket
-from postamt_sync.bucket.fetched import Fetched
+from postamt_sync.bucket.fetched import DamagedError, Fetched
 from postamt_sync.bucket.listing import Listed
 
 __all__ = [
     "AccessDeniedError",
     "Bucket",
+    "DamagedError",
     "Fetched",
     "Listed",
     "ObjectArchivedError",

@@ -25,6 +25,7 @@ from botocore.exceptions import (
     HTTPClientError,
     MetadataRetrievalError,
 )
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.httpsession import get_cert_path
 
 from postamt_sync.bucket.signature import Credentials
@@ -98,7 +99,7 @@ class Account:
             if url.port and url.port != {"http": 80, "https": 443}.get(url.scheme):
                 host = f"{host}:{url.port}"
             tls = _trust(self._boto3()) if url.scheme == "https" else None
-        except (BotoCoreError, ValueError, OSError) as error:
+        except (BotoCoreError, ValueError) as error:
             problem = f"The AWS settings cannot be used: {printable(str(error))}."
             raise MisconfiguredError(problem, _LOOK_AT_THE_CHAIN) from error
         return Endpoint(url.scheme, host, url.path.rstrip("/"), tls)
@@ -134,7 +135,7 @@ def _not_renewed(error: Exception) -> PostamtError:
     status = 0
     if isinstance(error, ClientError):
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if isinstance(error, HTTPClientError | MetadataRetrievalError) or status >= 500:
+    if isinstance(error, NoConnectionError | HTTPClientError | MetadataRetrievalError) or status >= 500:
         return TryLaterError(problem, "Look whether the network is there; we try again.")
     return MisconfiguredError(problem, _GIVE_CREDENTIALS)
 
@@ -164,4 +165,11 @@ def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:
 def _trust(session: boto3.Session) -> ssl.SSLContext:
     """Trust whom boto3 trusts: AWS_CA_BUNDLE or the profile's ca_bundle, else its own set."""
     own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
-    return ssl.create_default_context(cafile=own or get_cert_path(True))
+    bundle = own or get_cert_path(True)
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        raise MisconfiguredError(
+            f"The CA bundle {printable(bundle)} cannot be read: {error.strerror or error}.",
+            "Correct AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, or remove it.",
+        ) from error

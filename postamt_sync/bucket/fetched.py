@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -71,7 +71,7 @@ class Fetched:
             raise RuntimeError("the object has not been read to its end")
         return self._sha256.hexdigest()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes, at most 256 KiB at once and as few as the network brings.
 
         Raises TryLaterError where they stall, are cut off, or are not those of the ETag: whatever

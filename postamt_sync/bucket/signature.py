@@ -35,12 +35,11 @@ def canonical_path(key: str) -> str:
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
     """Encode and sort a query; the same string is signed and sent."""
-    return "&".join(
-        sorted(
-            f"{quote(name.encode(), safe='')}={quote(value.encode(), safe='')}"
-            for name, value in parameters.items()
-        )
+    pairs = sorted(
+        (quote(name.encode(), safe=""), quote(value.encode(), safe=""))
+        for name, value in parameters.items()
     )
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 class Signer:

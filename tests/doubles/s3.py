@@ -169,7 +169,7 @@ class S3Double:
         await response.write(body[:declared])
         if reply.stall is not None:
             await self._closing.wait()
-        if len(body) < declared:
+        elif len(body) < declared:
             request.transport.close()
         elif len(body) > declared:
             request.transport.write(body[declared:])
