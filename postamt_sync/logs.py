@@ -25,8 +25,8 @@ LONGEST_MESSAGE = 1000
 """Characters of a library's message that a line shows."""
 
 _SECRET = re.compile(
-    r"((?:signature|credential|token|secret|password|accesskeyid)[\"']?\s*[=:]\s*[\"']?"
-    r"|authorization:\s*|://(?=[^/\s@]*@))[^&\s\"'@,]+",
+    r"((?:signature|credential|token|secret\w*|password|accesskeyid)[\"']?\s*[=:]\s*[\"']?"
+    r"|authorization[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic|aws4-hmac-sha256) )?|://(?=[^/\s@]*@))[^&\s\"'@,]+",
     re.IGNORECASE,
 )
 """Values that open doors: in signed URLs, header lines, and before the @ of a URL."""

@@ -5,6 +5,7 @@ Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCo
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import textwrap
@@ -16,7 +17,7 @@ import typer
 import typer.main
 
 from postamt_sync import __version__
-from postamt_sync.cli.verbs import VerbGroup
+from postamt_sync.cli.verbs import VERBS, Verb, VerbGroup
 from postamt_sync.errors import ConfigurationError, ExitCode, PostamtError
 from postamt_sync.events import printable
 
@@ -45,7 +46,8 @@ def _show_version(wanted: bool) -> None:
 def postamt_sync(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback answers
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """Bring mail home: from AWS SES and S3 into Maildirs, each mail once, whatever happens.
@@ -62,17 +64,19 @@ def postamt_sync(
 
 def main() -> None:
     """Run as a process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; never raises, never exits.
+def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
+    """Run one command line and return its exit code; no exception leaves it.
 
-    Errors go to sys.stderr as one sentence each, what is wrong and what to do.
+    Errors go to sys.stderr: one sentence says what is wrong, one what to do.
     """
     debug = "--debug" in argv
     try:
-        code = _invoke(argv)
+        code = _invoke(argv, verbs)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         _say("Stopped.")
@@ -87,10 +91,11 @@ def run(argv: Sequence[str]) -> int:
     return code
 
 
-def _invoke(argv: Sequence[str]) -> int:
-    # As click's own main in its mode without exits, which would turn Ctrl-C and a broken pipe
-    # into exit codes of its own.
+def _invoke(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
+    # What click's own main does, which would turn Ctrl-C and a broken pipe into exit codes itself.
     command = typer.main.get_command(app)
+    assert isinstance(command, VerbGroup)
+    command.verbs = verbs
     try:
         with command.make_context(PROGRAM, list(argv)) as context:
             result = command.invoke(context)

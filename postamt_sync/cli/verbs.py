@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ def command_of(verb: Verb) -> Any:
 class VerbGroup(typer.core.TyperGroup):
     """A group that knows its verbs by name and imports the one that is typed."""
 
-    verbs = VERBS
+    verbs: Sequence[Verb] = ()
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         return [verb.name for verb in self.verbs]

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource, SettingsError
 
-from postamt_sync.config.examine import example_of, options, section_of
+from postamt_sync.config.examine import CREDENTIAL, is_credential, is_list, options, section_of
 from postamt_sync.config.findings import Location
 from postamt_sync.config.settings import ENVIRONMENT_DELIMITER, ENVIRONMENT_PREFIX, Settings
 from postamt_sync.config.toml import toml_value
@@ -38,7 +38,7 @@ class Environment:
             if name in known:
                 self._take(name, environ[name], *known[name])
             else:
-                self.problems.append(Problem(printable(name, 80), _unknown(name, known)))
+                self.problems.append(_unknown(name, known))
 
     def over(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return `values` with what the environment sets laid over them."""
@@ -75,21 +75,28 @@ def _known() -> dict[str, tuple[Location, FieldInfo]]:
 
 def _is_list_of_tables(top: str) -> bool:
     field = Settings.model_fields[top]
-    return example_of(top, field).startswith("[[")
+    return is_list(field) and section_of(field) is not None
 
 
 def _name(*steps: str) -> str:
     return ENVIRONMENT_PREFIX + ENVIRONMENT_DELIMITER.join(steps).upper()
 
 
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
+def _unknown(name: str, known: Mapping[str, Any]) -> Problem:
+    shown = printable(name, 80)
+    if is_credential(name):
+        return Problem(shown, *CREDENTIAL)
+    return Problem(shown, f"is no option; {_advice(name, known)}")
+
+
+def _advice(name: str, known: Mapping[str, Any]) -> str:
     for top in Settings.model_fields:
         if _is_list_of_tables(top) and name.upper().startswith(_name(top)):
-            return f"is no option; the whole list stands in {_name(top)}, as JSON."
+            return f"the whole list stands in {_name(top)}, as JSON."
     near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
     if near:
-        return f"is no option; did you mean {near[0]}?"
-    return "is no option; names are made like POSTAMT_SYNC_POLL__INTERVAL, two underscores inside."
+        return f"did you mean {near[0]}?"
+    return "names are made like POSTAMT_SYNC_POLL__INTERVAL, two underscores inside."
 
 
 def _json(field: FieldInfo) -> str:
@@ -102,7 +109,7 @@ def _json(field: FieldInfo) -> str:
         if option.examples and option.is_required()
     )
     table = "{" + ", ".join(pairs) + "}"
-    return f"[{table}]" if example_of("", field).startswith("[[") else table
+    return f"[{table}]" if is_list(field) else table
 
 
 def _put(values: dict[str, Any], at: Location, value: Any) -> None:

@@ -23,6 +23,15 @@ _CREDENTIAL = re.compile(
     r"secret|password|passwd|credential|token|access_?key|api_?key", re.IGNORECASE
 )
 
+CREDENTIAL = (
+    (
+        "is no option: credentials never stand here, the AWS SDK finds them by itself. "
+        "Take it out; if others could read it, make a new key."
+    ),
+    "~/.aws/credentials, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+)
+"""What is wrong with a credential among the options, and an example of right."""
+
 _SENTENCES = {
     "string_type": "must be text in quotes.",
     "path_type": "must be a path in quotes.",
@@ -57,6 +66,11 @@ def options(
             yield ".".join(map(str, (*at, name))), field
         else:
             yield from options(section, (*at, name))
+
+
+def is_credential(name: str) -> bool:
+    """Tell whether an unknown name is one for a secret; its value must then never be shown."""
+    return _CREDENTIAL.search(name) is not None
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:
@@ -153,13 +167,8 @@ def _sentence(details: ErrorDetails) -> str:
 
 def _unknown(name: str, model: type[BaseModel], at: Location) -> Finding:
     here = (*at, name)
-    if _CREDENTIAL.search(name):
-        return Finding(
-            here,
-            "is no option: credentials never stand here, the AWS SDK finds them by itself. "
-            "Take it out; if others could read it, make a new key.",
-            "~/.aws/credentials, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        )
+    if is_credential(name):
+        return Finding(here, *CREDENTIAL)
     meant = _meant(name, model, at)
     if meant:
         return Finding(here, f"is no option; did you mean {meant}?")

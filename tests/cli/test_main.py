@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from postamt_sync import __version__
+from postamt_sync.cli.main import BROKEN_PIPE, INTERRUPTED, WIDTH, run
+from postamt_sync.cli.verbs import VERBS
+from postamt_sync.errors import ExitCode
+from tests.doubles.verbs import VERBS as DOUBLES
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def errors(capsys: pytest.CaptureFixture[str], argv: Sequence[str], code: int) -> str:
+    assert run(argv, DOUBLES) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], *([verb.name, "--help"] for verb in VERBS)])
+def test_help_fits_80_columns_and_has_examples(
+    capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    assert run(argv) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert "\n  Examples:\n" in out
+    assert max(map(len, out.splitlines())) <= WIDTH
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_takes_config_and_debug(
+    capsys: pytest.CaptureFixture[str], verb: object
+) -> None:
+    run([verb.name, "--help"])
+    out = capsys.readouterr().out
+    if "Commands:" not in out:
+        assert "--config PATH" in out
+        assert "--debug" in out
+
+
+def test_help_lists_every_verb_without_importing_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"], DOUBLES) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()] == [
+        verb.name for verb in DOUBLES
+    ]
+
+
+def test_no_verb_shows_the_help_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == ExitCode.USAGE
+    assert "Commands:" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"postamt-sync {__version__}\n"
+
+
+def test_what_verbs_need_is_not_loaded_before_they_are_typed() -> None:
+    code = """
+import sys
+from postamt_sync.cli.main import run
+run(["--help"])
+heavy = {"aiohttp", "boto3", "pydantic", "pydantic_settings", "rich", "sqlite3", "structlog"}
+print("loaded", *(heavy & set(sys.modules)))
+"""
+    assert python("-c", code).stdout.splitlines()[-1] == "loaded"
+
+
+def test_options_reach_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["well", "--config", "x.toml", "--debug"], DOUBLES) == ExitCode.OK
+    assert capsys.readouterr().out == "well x.toml True\n"
+
+
+def test_a_verb_may_return_a_code() -> None:
+    assert run(["code"], DOUBLES) == ExitCode.CHANGES
+    assert run(["code", "--number", "0"], DOUBLES) == ExitCode.OK
+
+
+def test_a_verb_may_have_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["several", "list"], DOUBLES) == ExitCode.OK
+    assert run(["several", "show", "k"], DOUBLES) == ExitCode.OK
+    assert capsys.readouterr().out == "listed\nshown k\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "problem", "hint"),
+    [
+        (["wel"], "There is no command 'wel'; did you mean 'well'?", "postamt-sync --help"),
+        (["qqqq"], "No such command 'qqqq'.", "postamt-sync --help"),
+        (["--wrong"], "No such option: --wrong", "postamt-sync --help"),
+        (["well", "--wrong"], "No such option: --wrong", "postamt-sync well --help"),
+        (["well", "more"], "Got unexpected extra argument", "postamt-sync well --help"),
+        (["fail"], "Missing argument", "postamt-sync fail --help"),
+        (["code", "--number", "x"], "Invalid value for '--number'", "postamt-sync code --help"),
+        (["several", "wrong"], "No such command 'wrong'.", "postamt-sync several --help"),
+        (["q\n\x1b[31m"], "No such command", "postamt-sync --help"),
+    ],
+)
+def test_usage_errors(
+    capsys: pytest.CaptureFixture[str], argv: list[str], problem: str, hint: str
+) -> None:
+    first, *_, last = errors(capsys, argv, ExitCode.USAGE).splitlines()
+    assert first.startswith(f"Error: {problem}")
+    assert last == f"Hint: See what there is with: {hint}"
+    assert "\x1b" not in first
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "told"),
+    [
+        ("later", 75, "Error: The network is away.\nHint: Plug it in.\n"),
+        ("usage", 64, "Error: That cannot be.\n"),
+        ("ctrl-c", INTERRUPTED, "Stopped.\n"),
+        ("abort", INTERRUPTED, "Stopped.\n"),
+        ("exit", 75, ""),
+    ],
+)
+def test_ends(capsys: pytest.CaptureFixture[str], kind: str, code: int, told: str) -> None:
+    assert errors(capsys, ["fail", kind], code) == told
+
+
+def test_long_sentences_are_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = errors(capsys, ["fail", "plain"], ExitCode.UNDELIVERED).splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_the_unforeseen_is_one_sentence_too(capsys: pytest.CaptureFixture[str]) -> None:
+    told = errors(capsys, ["fail", "unforeseen"], ExitCode.UNDELIVERED)
+    assert told.startswith("Error: This was not foreseen: KeyError: ")
+    assert "Traceback" not in told
+    assert "\x1b" not in told
+    assert "--debug" in told
+    assert "RuntimeError.\n" in errors(capsys, ["fail", "empty"], ExitCode.UNDELIVERED)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("unforeseen", 1), ("later", 75)])
+def test_debug_shows_the_traceback(
+    capsys: pytest.CaptureFixture[str], kind: str, code: int
+) -> None:
+    told = errors(capsys, ["fail", kind, "--debug"], code)
+    assert told.startswith("Traceback (most recent call last):")
+    assert "\nError: " in told
+
+
+def test_a_verb_whose_module_is_broken_breaks_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["well"], DOUBLES) == ExitCode.OK
+    capsys.readouterr()
+    assert "no_such_module" in errors(capsys, ["broken"], ExitCode.UNDELIVERED)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    code = """
+import os, sys
+from postamt_sync.cli.main import run
+read, write = os.pipe()
+os.close(read)
+os.dup2(write, 1)
+sys.exit(run(["--help"]))
+"""
+    done = python("-c", code)
+    assert done.returncode == BROKEN_PIPE
+    assert done.stderr == ""
+
+
+def test_runs_as_a_module() -> None:
+    done = python("-m", "postamt_sync", "chek")
+    assert done.returncode == ExitCode.USAGE
+    assert "did you mean 'check'?" in done.stderr

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from postamt_sync.config import values
+
+GOOD = [
+    (values.Region, ["eu-west-1", "us-gov-west-1", "ap-southeast-3", "eusc-de-east-1"]),
+    (values.BucketName, ["abc", "postamt-123456789012-eu-west-1-an", "a.b-c", "x" * 63]),
+    (values.Prefix, ["", "incoming/", "a/b/", "Grüße/"]),
+    (
+        values.TopicArn,
+        [
+            "arn:aws:sns:eu-west-1:123456789012:postamt",
+            "arn:aws-cn:sns:cn-north-1:123456789012:A_b-9",
+        ],
+    ),
+    (values.TableName, ["", "abc", "Post_amt.x-1"]),
+    (values.MailboxName, ["a", "thomas", "t.fox_2-x", "9"]),
+    (values.StackName, ["postamt", "p-2"]),
+    (
+        values.Url,
+        [
+            "https://h/x",
+            "http://127.0.0.1:5000/123/q",
+            "https://u:p@h.example.com/",
+            "https://[::1]:1/",
+        ],
+    ),
+    (values.UrlOrEmpty, ["", "https://h/x"]),
+    (values.UrlPath, ["/", "/sns", "/a/b-c_d.e~f/"]),
+    (values.Folder, ["", "Junk", "Lists.Spam", "Müll eimer"]),
+    (values.LoopbackOrEmpty, ["", "127.0.0.1:9125", "[::1]:0", "localhost:1"]),
+    (values.AbsolutePath, ["/", "/a b/ü", "/a/../b"]),
+    (values.Domain, ["example.com", "xn--bcher-kva.example"]),
+]
+BAD = [
+    (
+        values.Region,
+        ["", "eu", "eu-west", "EU-west-1", "eu-west-1a", "eu-west-1\n", "eu-west-\u0661"],
+    ),
+    (
+        values.BucketName,
+        ["", "ab", "x" * 64, "Abc", "a_b", "-ab", "ab-", "a..b", "1.2.3.4", "abc\n", "a/b"],
+    ),
+    (values.Prefix, ["/", "/a/", "a", "a\n/", "\x1b/", "ü" * 500 + "/"]),
+    (
+        values.TopicArn,
+        [
+            "",
+            "postamt",
+            "arn:aws:sqs:eu-west-1:123456789012:x",
+            "arn:aws:sns::123456789012:x",
+            "arn:aws:sns:eu-west-1:12:x",
+            "arn:aws:sns:eu-west-1:123456789012:x.fifo",
+            "arn:aws:sns:eu-west-1:123456789012:x\n",
+        ],
+    ),
+    (values.TableName, ["ab", "a b c", "x" * 256]),
+    (values.MailboxName, ["", "Thomas", ".a", "-a", "a/b", "..", "a\n", "ü", "x" * 65]),
+    (values.StackName, ["", "9a", "A", "a_b", "x" * 31]),
+    (
+        values.Url,
+        [
+            "",
+            "h/x",
+            "ftp://h/",
+            "https://",
+            "https:///x",
+            "https://h:x/",
+            "https://h:99999/",
+            "https://h/a b",
+            "https://h/\n",
+            "https://h/?q=1",
+            "https://h/#f",
+            "https://ü/",
+            "https://[::1/",
+            "https://h:0/",
+        ],
+    ),
+    (
+        values.UrlPath,
+        ["", "sns", "/a b", "/a?b", "//a", "/a//b", "/../a", "/a/.", "/%2e", "/ü", "/a\n"],
+    ),
+    (
+        values.Folder,
+        ["INBOX", "inbox", " a", "a\n", "a\x1bb", "a/b", "a..b", ".a", "a.", ".", "x" * 81],
+    ),
+    (
+        values.LoopbackOrEmpty,
+        ["0.0.0.0:1", "[::]:1", "192.168.1.1:1", "example.com:1", "127.0.0.1"],
+    ),
+    (values.AbsolutePath, ["", ".", "a", "~/x", "$HOME/x", "/a\nb", "/a\x00b"]),
+    (values.Domain, ["", "localhost", "a b.c", "*.example.com"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), [(k, t) for k, texts in GOOD for t in texts])
+def test_taken_as_written(kind: object, text: str) -> None:
+    assert str(TypeAdapter(kind).validate_python(text)) == text
+
+
+@pytest.mark.parametrize(("kind", "text"), [(k, t) for k, texts in BAD for t in texts])
+def test_refused_in_one_sentence(kind: object, text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(text)
+    (error,) = caught.value.errors()
+    sentence = str(error["ctx"]["error"])
+    assert sentence.startswith("must ")
+    assert sentence.endswith((".", "-"))
+    assert sentence.isprintable()
