@@ -424,6 +424,7 @@ def test_methods_count_where_ses_begins_a_line(methods: str, expected: Verdicts)
         ("To: undisclosed-recipients:;\n", ()),
         ("To: a@x.example (a comment)\n", ("a@x.example",)),
         ('To: "john doe"@x.example\n', ('"john doe"@x.example',)),
+        ('To: "john\n doe"@x.example\n', ('"john doe"@x.example',)),
         ("To: nobody\nCc: a@x.example\n", ("a@x.example",)),
         ("To: a@x.example\nTo: b@x.example\n", ("a@x.example", "b@x.example")),
         ("Reply-To: a@x.example\nX-To: b@x.example\nBcc: c@x.example\n", ()),
