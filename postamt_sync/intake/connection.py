@@ -58,6 +58,7 @@ class Connection(web.RequestHandler):
         self._on_refused = refused
         self._events = events
         self._on_gone = gone
+        self._wire: asyncio.Transport | None = None
         self._answering = False
         self._bytes_came = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -78,11 +79,13 @@ class Connection(web.RequestHandler):
 
     def cut(self) -> None:
         """Drop the connection at once, whatever is under way."""
-        if isinstance(self.transport, asyncio.Transport):
-            self.transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
         self._set_deadline(self._limits.headers)
 
     def data_received(self, data: bytes) -> None:

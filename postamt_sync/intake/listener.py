@@ -90,9 +90,10 @@ class Listener:
 
     async def _cut(self) -> None:
         rest = list(self._connections)
+        # First the answers, then the wires: a lost connection would leave its answer running.
+        await asyncio.gather(*(connection.shutdown(timeout=0.1) for connection in rest))
         for connection in rest:
             connection.cut()
-        await asyncio.gather(*(connection.shutdown(timeout=0.1) for connection in rest))
         await self._all_gone()
 
     async def _all_gone(self) -> None:

@@ -1,0 +1,128 @@
+"""The poll: mail is found even if nobody announces it.
+
+At start, every interval, as soon as somebody asks, after the machine slept, and while looks fail
+every ten seconds and then less often, so that a returned network is noticed. The whole bucket is
+looked through at start and then once a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.intake.survey import Looked, Survey
+from postamt_sync.ledger import Ledger
+from postamt_sync.mail.arrival import Source
+from postamt_sync.pauses import growing_pause
+
+GLANCE_EVERY = 15.0
+"""Seconds between looks at the clocks, so that waking from sleep is noticed."""
+SLEPT = 5.0
+"""Seconds by which the boot clock must have run ahead of the monotonic one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Monotonic stands still while the machine sleeps, boot goes on; nobody sets either."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def slept(self) -> float:
+        """Return the seconds that the machine has slept since it was switched on."""
+        return self.boot() - self.monotonic()
+
+
+class Poll:
+    """Looks into the bucket in time; `interval` and `reconcile_interval` are in seconds."""
+
+    def __init__(
+        self,
+        survey: Survey,
+        ledger: Ledger,
+        events: Events,
+        *,
+        interval: float,
+        reconcile_interval: float,
+        on_look: Callable[[], Awaitable[None]],
+        clocks: Clocks | None = None,
+    ) -> None:
+        """`on_look` is awaited after every look that succeeded: the bucket can be read."""
+        self.interval = interval
+        self.reconcile_interval = reconcile_interval
+        self._survey = survey
+        self._ledger = ledger
+        self._events = events
+        self._on_look = on_look
+        self._clocks = clocks or Clocks()
+        self._asked = asyncio.Event()
+
+    def soon(self) -> None:
+        """Look at once, or once more if a look is under way."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        failures = 0
+        reconciled_at: float | None = None
+        while True:
+            self._asked.clear()
+            good = await self._look(Source.POLL, self._survey.recent, failures)
+            now = self._clocks.monotonic()
+            if good and (reconciled_at is None or now - reconciled_at >= self.reconcile_interval):
+                good = await self._look(Source.RECONCILE, self._reconcile, failures)
+                if good:
+                    reconciled_at = now
+            failures = 0 if good else failures + 1
+            await self._wait(self._pause(failures))
+
+    async def _look(
+        self, source: Source, look: Callable[[], Awaitable[Looked]], failures: int
+    ) -> bool:
+        started = self._clocks.monotonic()
+        try:
+            looked = await look()
+            seconds = self._clocks.monotonic() - started
+            detail = f"{looked.listed} listed, {looked.new} new"
+            await asyncio.to_thread(self._ledger.overview.source_ok, source, detail)
+        except PostamtError as error:
+            pause = self._pause(failures + 1)
+            self._events.poll_failed(source, str(error), pause)
+            try:
+                await asyncio.to_thread(self._ledger.overview.source_bad, source, str(error))
+            except PostamtError as ledger_error:
+                self._events.trouble("the ledger cannot be written", str(ledger_error))
+            return False
+        self._events.polled(source, looked.listed, looked.new, seconds)
+        await self._on_look()
+        return True
+
+    async def _reconcile(self) -> Looked:
+        looked = await self._survey.everything(Source.RECONCILE)
+        await asyncio.to_thread(self._ledger.work.retry_archived)
+        return looked
+
+    def _pause(self, failures: int) -> float:
+        if failures:
+            return growing_pause(failures - 1, longest=self.interval)
+        return self.interval * random.uniform(0.9, 1.1)  # noqa: S311  homes must not poll in step
+
+    async def _wait(self, seconds: float) -> None:
+        until = self._clocks.monotonic() + seconds
+        slept = self._clocks.slept()
+        while (left := until - self._clocks.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(min(left, GLANCE_EVERY)):
+                    await self._asked.wait()
+            except TimeoutError:
+                more = self._clocks.slept() - slept
+                if more > SLEPT:
+                    self._events.resumed(more)
+                    return
+            else:
+                return

@@ -1,0 +1,107 @@
+"""Looking into the bucket: listings compared with the ledger, page by page.
+
+Memory holds one page. What the ledger knows costs a range scan and nothing else; only what is news
+becomes an arrival.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postamt_sync.bucket import Bucket, Listed
+from postamt_sync.events import Events
+from postamt_sync.ledger import Ledger
+from postamt_sync.mail.arrival import Arrival, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many objects a listing showed, and how many of them nobody had announced."""
+
+    listed: int
+    new: int
+
+
+class Survey:
+    """Finds mail that nobody announced. Both looks raise what reading the bucket raises.
+
+    What was found before a failure is in the ledger already.
+    """
+
+    def __init__(
+        self, bucket: Bucket, ledger: Ledger, events: Events, prefix: str, recent_prefix: str
+    ) -> None:
+        self._bucket = bucket
+        self._arrivals = ledger.arrivals
+        self._events = events
+        self._prefix = prefix
+        self._recent_prefix = recent_prefix
+
+    async def recent(self) -> Looked:
+        """List the recent prefix, each object standing for its namesake under the main one.
+
+        Without a recent prefix everything is listed.
+        """
+        if not self._recent_prefix:
+            return await self.everything(Source.POLL)
+        listed = new = 0
+        async for page in self._bucket.pages(self._recent_prefix):
+            keys = [self._prefix + entry.key[len(self._recent_prefix) :] for entry in page]
+            news = await asyncio.to_thread(
+                self._arrivals.unknown,
+                self._bucket.name,
+                [(key, entry.etag, False) for key, entry in zip(keys, page, strict=True)],
+                twins=True,
+            )
+            twins = [
+                # Of the object itself nothing is known but that it should be there.
+                Arrival(self._bucket.name, keys[i], Source.POLL, etag=page[i].etag)
+                for i in news
+                if page[i].key != self._recent_prefix
+            ]
+            if twins:
+                unknown = await asyncio.to_thread(self._arrivals.record_twins, twins)
+                new += self._tell(twins, unknown)
+            listed += len(page)
+        return Looked(listed, new)
+
+    async def everything(self, source: Source) -> Looked:
+        """List the whole main prefix."""
+        listed = new = 0
+        async for page in self._bucket.pages(self._prefix):
+            new += await self.take_in([self.arrival(entry, source) for entry in page])
+            listed += len(page)
+        return Looked(listed, new)
+
+    async def take_in(self, arrivals: Sequence[Arrival]) -> int:
+        """Record what is news of a listed page, in key order; return how many were unknown."""
+        found = [arrivals[i] for i in await self.news(arrivals)]
+        if not found:
+            return 0
+        return self._tell(found, await asyncio.to_thread(self._arrivals.record, found))
+
+    async def news(self, arrivals: Sequence[Arrival]) -> list[int]:
+        """Return which of a listed page, in key order, the ledger does not know as they are."""
+        page = [(a.key, a.etag or "", a.archived) for a in arrivals]
+        return await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, page)
+
+    def arrival(self, entry: Listed, source: Source) -> Arrival:
+        """Return a listed object of the main prefix as an arrival."""
+        return Arrival(
+            self._bucket.name,
+            entry.key,
+            source,
+            etag=entry.etag,
+            size=entry.size,
+            last_modified=entry.modified_at,
+            storage_class=entry.storage_class,
+            restored=entry.restored,
+        )
+
+    def _tell(self, arrivals: list[Arrival], unknown: list[bool]) -> int:
+        for arrival, new in zip(arrivals, unknown, strict=True):
+            if new:
+                self._events.announced(arrival.mail_id, arrival.key, arrival.source)
+        return sum(unknown)

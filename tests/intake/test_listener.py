@@ -1,0 +1,406 @@
+"""What a stranger can hold on to, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiohttp import web
+
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import Events
+from postamt_sync.intake.address import bind
+from postamt_sync.intake.connection import Limits
+from postamt_sync.intake.listener import Listener
+from tests.doubles.household import household
+from tests.doubles.inbox import MemoryLog
+from tests.doubles.sns import body, certificate_pem, key_pem, private_key, receipt
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Scene:
+    """A listener whose handler waits at a gate, and what it said."""
+
+    def __init__(self, limits, sockets):
+        self.log = MemoryLog()
+        self.refused = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.entered = 0
+        self.finished = 0
+        self.clients = []
+        self.sockets = sockets or bind([("127.0.0.1", 0)])
+        self.address = self.sockets[0].getsockname()[:2]
+        self.listener = Listener(
+            self.handle, lambda *what: self.refused.append(what), Events(self.log), limits
+        )
+
+    async def handle(self, request):
+        self.entered += 1
+        await request.read()
+        await self.gate.wait()
+        self.finished += 1
+        return web.Response(text="hello")
+
+    async def connect(self, number=0, **options):
+        """Connect to the listening socket of this number; closed at the end in any case."""
+        address = self.sockets[number].getsockname()[:2] if number else self.address
+        reader, writer = await asyncio.open_connection(*address, **options)
+        self.clients.append(writer)
+        return reader, writer
+
+
+@asynccontextmanager
+async def listening(limits=None, sockets=None, tls=None):
+    scene = Scene(limits, sockets)
+    if tls:
+        scene.listener.replace_tls(*tls)
+    scene.listener.start(scene.sockets)
+    try:
+        yield scene
+    finally:
+        scene.gate.set()
+        for writer in scene.clients:
+            writer.close()
+        await scene.listener.close(1)
+        for writer in scene.clients:
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def until(condition):
+    """Wait for what must come; the test's own time limit ends a wait in vain."""
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+async def answer(reader):
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head.split(b" ")[1], await reader.readexactly(5)
+
+
+async def test_requests_of_one_connection():
+    async with listening() as scene:
+        reader, writer = await scene.connect()
+        for _ in range(3):
+            writer.write(GET)
+            assert await answer(reader) == (b"200", b"hello")
+        assert scene.listener.connections == 1
+        writer.close()
+        await until(lambda: scene.listener.connections == 0)
+
+
+async def test_pipelined_requests():
+    async with listening() as scene:
+        reader, writer = await scene.connect()
+        writer.write(GET * 3)
+        for _ in range(3):
+            assert await answer(reader) == (b"200", b"hello")
+        writer.close()
+
+
+async def test_ipv4_and_ipv6():
+    async with listening(sockets=bind([("127.0.0.1", 0), ("::1", 0)])) as scene:
+        for number in range(2):
+            reader, writer = await scene.connect(number)
+            writer.write(GET)
+            assert await answer(reader) == (b"200", b"hello")
+            writer.close()
+
+
+async def test_a_socket_that_listens_already_is_taken():
+    activated = socket.create_server(("127.0.0.1", 0))
+    async with listening(sockets=[activated]) as scene:
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        assert await answer(reader) == (b"200", b"hello")
+        writer.close()
+
+
+# Time limits
+
+
+async def test_who_says_nothing_is_cut_off():
+    async with listening(Limits(headers=0.05)) as scene:
+        reader, writer = await scene.connect()
+        assert await reader.read() == b""
+        assert scene.refused == []
+        writer.close()
+
+
+@pytest.mark.parametrize("first", [b"", GET])
+async def test_slow_headers_are_cut_off_however_steadily_they_drip(first):
+    async with listening(Limits(headers=0.2, idle=30)) as scene:
+        reader, writer = await scene.connect()
+        if first:
+            writer.write(first)
+            await answer(reader)
+
+        async def drip():
+            writer.write(b"GET / HTTP/1.1\r\n")
+            while True:
+                writer.write(b"a: b\r\n")
+                await asyncio.sleep(0.01)
+
+        dripping = asyncio.create_task(drip())
+        await until(lambda: scene.listener.connections == 0)
+        dripping.cancel()
+        assert [status for status, _, _ in scene.refused] == [408]
+        assert scene.refused[0][2] == "127.0.0.1"
+        writer.close()
+
+
+async def test_an_idle_connection_is_closed():
+    async with listening(Limits(idle=0.05)) as scene:
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        await answer(reader)
+        await until(lambda: scene.listener.connections == 0)
+        assert scene.refused == []
+        writer.close()
+
+
+async def test_an_answer_may_take_longer_than_the_headers():
+    async with listening(Limits(headers=0.05, idle=0.05)) as scene:
+        scene.gate.clear()
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        await until(lambda: scene.entered)
+        await asyncio.sleep(0.15)
+        scene.gate.set()
+        assert await answer(reader) == (b"200", b"hello")
+        writer.close()
+
+
+async def test_a_body_may_take_longer_than_the_headers():
+    async with listening(Limits(headers=0.1)) as scene:
+        reader, writer = await scene.connect()
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        await until(lambda: scene.entered)
+        await asyncio.sleep(0.2)
+        writer.write(b"{}")
+        assert await answer(reader) == (b"200", b"hello")
+        writer.close()
+
+
+async def test_a_handshake_that_never_comes_is_cut_off(pair):
+    async with listening(Limits(handshake=0.05), tls=pair()) as scene:
+        reader, writer = await scene.connect()
+        await until(lambda: scene.listener.connections == 1)
+        assert await reader.read() == b""
+        await until(lambda: scene.listener.connections == 0)
+        writer.close()
+
+
+# The cap
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_no_more_connections_than_allowed(encrypted, pair):
+    sockets = bind([("127.0.0.1", 0), ("::1", 0)])
+    tls = pair() if encrypted else None
+    async with listening(Limits(connections=3), sockets, tls) as scene:
+        most = 0
+        open_ones = []
+        for number in range(10):
+            open_ones.append(await scene.connect(number % 2))
+            most = max(most, scene.listener.connections)
+        await until(lambda: scene.listener.connections == 3)
+        assert most <= 3
+        for _, writer in open_ones:
+            writer.close()
+        await until(lambda: scene.listener.connections == 0)
+
+
+async def test_who_waits_is_served_when_a_place_is_free():
+    async with listening(Limits(connections=1)) as scene:
+        _, first = await scene.connect()
+        await until(lambda: scene.listener.connections == 1)
+        reader, second = await scene.connect()
+        second.write(GET)
+        await asyncio.sleep(0.05)
+        assert scene.entered == 0
+        first.close()
+        assert await answer(reader) == (b"200", b"hello")
+        second.close()
+
+
+class Exhausted(socket.socket):
+    """A listening socket on a machine without file descriptors, for the first few tries."""
+
+    failures = 2
+    tries = 0
+
+    def accept(self):
+        self.tries += 1
+        if self.tries <= self.failures:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+async def test_without_file_descriptors_we_pause_and_go_on():
+    exhausted = Exhausted(socket.AF_INET, socket.SOCK_STREAM)
+    exhausted.bind(("127.0.0.1", 0))
+    async with listening(Limits(exhausted=0.2), [exhausted]) as scene:
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        await until(lambda: exhausted.tries)
+        await asyncio.sleep(0.02)
+        assert exhausted.tries == 1
+        assert await answer(reader) == (b"200", b"hello")
+        assert scene.log.events("error") == ["cannot accept connections"]
+        writer.close()
+
+
+# TLS
+
+
+@pytest.fixture
+def pair(tmp_path):
+    def write(number=0, key_of=None):
+        certificate, key = tmp_path / f"chain{number}.pem", tmp_path / f"key{number}.pem"
+        certificate.write_bytes(certificate_pem(private_key(number), name="home.example.com"))
+        key.write_bytes(key_pem(private_key(number if key_of is None else key_of)))
+        return certificate, key
+
+    return write
+
+
+def trusting_anyone():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def shown(writer):
+    return writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+
+
+async def test_a_new_certificate_for_new_connections_only(pair):
+    async with listening(tls=pair(0)) as scene:
+        reader, old = await scene.connect(ssl=trusting_anyone())
+        scene.listener.replace_tls(*pair(1))
+        _, new = await scene.connect(ssl=trusting_anyone())
+        assert shown(old) != shown(new)
+        old.write(GET)
+        assert await answer(reader) == (b"200", b"hello")
+        old.close()
+        new.close()
+
+
+async def test_a_broken_pair_is_refused_and_the_old_one_kept(pair):
+    async with listening(tls=pair(0)) as scene:
+        _, before = await scene.connect(ssl=trusting_anyone())
+        with pytest.raises(MisconfiguredError):
+            scene.listener.replace_tls(*pair(1, key_of=2))
+        _, after = await scene.connect(ssl=trusting_anyone())
+        assert shown(before) == shown(after)
+        before.close()
+        after.close()
+
+
+async def test_old_tls_versions_are_refused(pair):
+    old = trusting_anyone()
+    old.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        old.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with listening(tls=pair()) as scene:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await scene.connect(ssl=old)
+        await until(lambda: scene.listener.connections == 0)
+
+
+async def test_plain_http_to_a_tls_port(pair):
+    async with listening(tls=pair()) as scene:
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        assert not (await reader.read()).startswith(b"HTTP")
+        await until(lambda: scene.listener.connections == 0)
+        assert scene.entered == 0
+        writer.close()
+
+
+async def test_a_notification_over_tls(pair):
+    async with household() as home:
+        home.listener.replace_tls(*pair())
+        signed = home.signer().notification(receipt())
+        reader, writer = await asyncio.open_connection(home.host, home.port, ssl=trusting_anyone())
+        raw = body(signed)
+        writer.write(
+            b"POST /sns HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(raw) + raw
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert len(home.inbox.arrivals) == 1
+        writer.close()
+
+
+# The end
+
+
+async def test_a_stop_lets_running_answers_finish_and_closes_the_idle():
+    async with listening() as scene:
+        idle_reader, idle = await scene.connect()
+        scene.gate.clear()
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        await until(lambda: scene.entered and scene.listener.connections == 2)
+        closing = asyncio.create_task(scene.listener.close(20))
+        assert await idle_reader.read() == b""
+        with pytest.raises(ConnectionError):
+            await scene.connect()
+        scene.gate.set()
+        assert await answer(reader) == (b"200", b"hello")
+        assert await reader.read() == b""
+        await closing
+        assert scene.listener.connections == 0
+        idle.close()
+        writer.close()
+
+
+async def test_a_stop_cuts_off_what_takes_too_long():
+    async with listening() as scene:
+        scene.gate.clear()
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        await until(lambda: scene.entered)
+        await scene.listener.close(0.05)
+        assert scene.listener.connections == 0
+        scene.gate.set()
+        await asyncio.sleep(0.01)
+        assert scene.finished == 0
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+
+
+async def test_a_stop_during_handshakes(pair):
+    async with listening(tls=pair()) as scene:
+        connected = [await scene.connect() for _ in range(5)]
+        await until(lambda: scene.listener.connections == 5)
+        await scene.listener.close(5)
+        assert scene.listener.connections == 0
+        for _, writer in connected:
+            writer.close()
+
+
+async def test_a_stop_right_after_a_connection():
+    async with listening() as scene:
+        client = socket.create_connection(scene.address)
+        await scene.listener.close(5)
+        assert scene.listener.connections == 0
+        client.close()
+
+
+async def test_a_stop_without_a_start():
+    scene = Scene(None, None)
+    await scene.listener.close(1)
+    for each in scene.sockets:
+        each.close()

@@ -1,0 +1,419 @@
+"""The webhook from the socket to the ledger: what gets which answer."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import gzip
+import json
+
+import aiohttp
+import pytest
+
+from postamt_sync.errors import TryLaterError
+from postamt_sync.intake.announcements import Outcome
+from postamt_sync.intake.webhook import LARGEST_BODY, REASONS_KEPT, Tally
+from postamt_sync.mail.arrival import Source
+from tests.doubles.household import PATH, household
+from tests.doubles.sns import (
+    PEM_PATH,
+    TEST_EVENT,
+    TOPIC,
+    Signer,
+    body,
+    certificate_pem,
+    private_key,
+    receipt,
+    s3_event,
+)
+
+
+@pytest.fixture
+async def home():
+    async with household() as made:
+        yield made
+
+
+# What is true
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+async def test_a_true_notification_is_stored(home, version):
+    assert await home.post(home.signer(version).notification(receipt())) == (200, "stored")
+    assert home.inbox.arrivals[0].source is Source.WEBHOOK
+    assert home.webhook.tally.taken == {Outcome.STORED: 1}
+    assert home.webhook.tally.last_taken is not None
+
+
+async def test_the_headers_of_sns_agree(home):
+    headers = {
+        "x-amz-sns-message-type": "Notification",
+        "x-amz-sns-message-id": "1",
+        "x-amz-sns-topic-arn": TOPIC,
+        "x-amz-sns-subscription-arn": f"{TOPIC}:1",
+        "Content-Type": "application/json",
+    }
+    assert (await home.post(home.signer().notification(receipt()), headers))[0] == 200
+
+
+async def test_an_announcement_that_comes_again_is_known(home):
+    signed = home.signer().notification(receipt())
+    assert [(await home.post(signed))[1] for _ in range(3)] == ["stored", "known", "known"]
+
+
+async def test_a_test_event_and_the_not_understood_are_answered_200(home):
+    assert await home.post(home.signer().notification(TEST_EVENT)) == (200, "test event")
+    assert await home.post(home.signer().notification("hello")) == (200, "not understood")
+    assert len(home.inbox.notices) == len(home.polls) == 1
+
+
+async def test_confirmations(home):
+    assert await home.post(home.signer().confirmation("abc")) == (200, "confirmed")
+    assert home.subscriber.tokens == ["abc"]
+    assert await home.post(home.signer().unsubscription()) == (200, "unsubscribed")
+    assert home.subscriber.ended == 1
+    assert home.inbox.empty
+
+
+async def test_200_only_after_the_ledger_has_it(home):
+    entered, release = asyncio.Event(), asyncio.Event()
+    record = home.inbox.record
+
+    async def slow_record(arrivals):
+        entered.set()
+        await release.wait()
+        return await record(arrivals)
+
+    home.inbox.record = slow_record
+    posting = asyncio.create_task(home.post(home.signer().notification(receipt())))
+    await entered.wait()
+    done, _ = await asyncio.wait([posting], timeout=0.05)
+    assert not done
+    release.set()
+    assert await posting == (200, "stored")
+
+
+# What is not
+
+
+def _other_key(home):
+    return Signer(url=home.aws.url, key=private_key(1)).notification(receipt())
+
+
+def _moved(home, **changed):
+    return home.signer().notification(receipt(), Subject="Amazon S3 Notification") | changed
+
+
+OTHER = "SimpleNotificationService-" + "f" * 32 + ".pem"
+AWS = "https://sns.eu-west-1.amazonaws.com"
+
+FORGERIES = {
+    "message changed": (403, lambda h: _moved(h, Message=receipt("incoming/other"))),
+    "message id changed": (403, lambda h: _moved(h, MessageId="another")),
+    "subject changed": (403, lambda h: _moved(h, Subject="Another")),
+    "subject taken away": (403, lambda h: _moved(h, Subject=None)),
+    "subject added": (403, lambda h: h.signer().notification(receipt()) | {"Subject": "x"}),
+    "timestamp changed": (403, lambda h: _moved(h, Timestamp="2026-11-02T10:11:12.346Z")),
+    "type changed": (
+        403,
+        lambda h: _moved(h, Type="UnsubscribeConfirmation", Token="t", SubscribeURL="https://x"),
+    ),
+    "token changed": (403, lambda h: h.signer().confirmation() | {"Token": "another"}),
+    "subscribe URL changed": (
+        403,
+        lambda h: h.signer().confirmation() | {"SubscribeURL": "https://evil.example/"},
+    ),
+    "confirmation made an unsubscription": (
+        403,
+        lambda h: h.signer().confirmation() | {"Type": "UnsubscribeConfirmation"},
+    ),
+    "topic changed, signature ours": (403, lambda h: _moved(h, TopicArn=TOPIC + "x")),
+    "topic foreign, signature true": (
+        403,
+        lambda h: h.signer().notification(receipt(), TopicArn=TOPIC.replace("1234", "4321")),
+    ),
+    "topic in capitals": (403, lambda h: h.signer().notification("x", TopicArn=TOPIC.upper())),
+    "another key": (403, _other_key),
+    "version 1 for 2": (403, lambda h: _moved(h, SignatureVersion="1")),
+    "version 3": (403, lambda h: _moved(h, SignatureVersion="3")),
+    "signature cut": (403, lambda h: _moved(h, Signature="AAAA")),
+    "signature of another message": (
+        403,
+        lambda h: _moved(h, Signature=h.signer().notification("x")["Signature"]),
+    ),
+    "certificate elsewhere": (403, lambda h: _moved(h, SigningCertURL="https://evil.example/x")),
+    "certificate on S3": (
+        403,
+        lambda h: _moved(h, SigningCertURL=f"https://s3.amazonaws.com/sns{PEM_PATH}"),
+    ),
+    "certificate of another region": (
+        403,
+        lambda h: _moved(h, SigningCertURL=f"https://sns.us-east-1.amazonaws.com{PEM_PATH}"),
+    ),
+    "certificate without TLS": (
+        403,
+        lambda h: _moved(h, SigningCertURL=f"http://sns.eu-west-1.amazonaws.com{PEM_PATH}"),
+    ),
+    "certificate with a port": (403, lambda h: _moved(h, SigningCertURL=f"{AWS}:443{PEM_PATH}")),
+    "certificate with a query": (403, lambda h: _moved(h, SigningCertURL=f"{AWS}{PEM_PATH}?x=y")),
+    "certificate of another name": (403, lambda h: _moved(h, SigningCertURL=f"{AWS}/x.pem")),
+    "certificate behind userinfo": (
+        403,
+        lambda h: _moved(
+            h, SigningCertURL=f"https://sns.eu-west-1.amazonaws.com@evil.example/{OTHER}"
+        ),
+    ),
+    "no signature": (400, lambda h: _moved(h, Signature=None)),
+    "signature not base64": (400, lambda h: _moved(h, Signature="!")),
+    "message not text": (400, lambda h: _moved(h, Message={"a": 1})),
+    "unknown type": (400, lambda h: _moved(h, Type="Notice")),
+    "newline in the topic": (400, lambda h: _moved(h, TopicArn=TOPIC + "\n")),
+    "newline in the message id": (400, lambda h: _moved(h, MessageId="a\nSubject\nb")),
+    "not an object": (400, lambda h: b"[1, 2]"),
+    "not JSON": (400, lambda h: b"{'Type': 'Notification'}"),
+    "not UTF-8": (400, lambda h: b'{"Type": "\xff"}'),
+    "empty": (400, lambda h: b""),
+    "raw receipt": (400, lambda h: receipt().encode()),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+async def test_forgeries_are_refused_and_leave_nothing(home, name):
+    status, forge = FORGERIES[name]
+    answer, reason = await home.post(forge(home))
+    assert answer == status
+    assert home.inbox.empty
+    assert home.subscriber.tokens == []
+    assert home.subscriber.ended == 0
+    assert home.webhook.tally.taken == {}
+    assert home.webhook.tally.refused == {(status, reason): 1}
+    assert home.log.events() == ["notice refused"]
+    if "topic" in name or "certificate" in name:
+        assert home.aws.asked == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"x-amz-sns-topic-arn": TOPIC + "x"}, 403),
+        ({"x-amz-sns-message-type": "SubscriptionConfirmation"}, 400),
+        ({"x-amz-sns-rawdelivery": "true"}, 403),
+        ({"Content-Encoding": "gzip"}, 400),
+        ({"Content-Encoding": "br"}, 400),
+    ],
+)
+async def test_headers_that_cannot_be(home, headers, status):
+    answer, _ = await home.post(home.signer().notification(receipt()), headers)
+    assert answer == status
+    assert home.inbox.empty
+    assert home.aws.asked == []
+
+
+async def test_nothing_is_inflated(home):
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    assert len(bomb) < LARGEST_BODY
+    answer, _ = await home.post(bomb, {"Content-Encoding": "gzip"})
+    assert answer == 400
+
+
+# Our own trouble
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"status": 500},
+        {"status": 404},
+        {"status": 302, "headers": {"Location": "/x"}},
+        {"pem": b"garbage"},
+        {"pem": b"x" * 1_000_000},
+    ],
+)
+async def test_a_certificate_that_cannot_be_had_is_our_trouble(home, spoil):
+    for name, value in spoil.items():
+        setattr(home.aws, name, value)
+    answer, reason = await home.post(home.signer().notification(receipt()))
+    assert answer == 503
+    assert "certificate" in reason
+    assert home.inbox.empty
+    assert len(home.aws.asked) == 1
+
+
+async def test_a_certificate_out_of_its_time_is_our_trouble(home):
+    day = dt.timedelta(days=1)
+    home.aws.pem = certificate_pem(private_key(), -400 * day, -day)
+    answer, reason = await home.post(home.signer().notification(receipt()))
+    assert answer == 503
+    assert "clock" in reason
+    assert home.inbox.empty
+
+
+async def test_a_ledger_in_trouble_is_ours(home):
+    home.inbox.trouble = TryLaterError("The disk is full.", "Make room.")
+    assert await home.post(home.signer().notification(receipt())) == (503, "The disk is full.")
+    home.inbox.trouble = None
+    assert (await home.post(home.signer().notification(receipt())))[0] == 200
+
+
+async def test_a_fault_of_ours_is_told_from_a_refusal(home):
+    home.inbox.trouble = RuntimeError("a bug")
+    assert (await home.post(home.signer().notification(receipt())))[0] == 503
+    assert home.log.events("error") == ["cannot answer a request"]
+
+
+async def test_a_confirmation_that_fails_for_now(home):
+    home.subscriber.trouble = TryLaterError("AWS is slow.")
+    assert (await home.post(home.signer().confirmation()))[0] == 503
+
+
+# Bodies
+
+
+async def test_the_largest_body_passes_and_one_byte_more_does_not(home):
+    fits = body(home.signer().notification(receipt())).ljust(LARGEST_BODY)
+    assert (await home.post(fits))[0] == 200
+    assert (await home.post(fits + b" "))[0] == 413
+
+
+async def test_a_chunked_body_is_counted_as_it_comes(home):
+    async def endless():
+        for _ in range(40):
+            yield b" " * 65536
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(home.url, data=endless()) as answer,
+    ):
+        assert answer.status == 413
+    assert home.inbox.empty
+
+
+async def test_a_chunked_body_is_read(home):
+    async def pieces():
+        raw = body(home.signer().notification(receipt()))
+        for start in range(0, len(raw), 100):
+            yield raw[start : start + 100]
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(home.url, data=pieces()) as answer,
+    ):
+        assert answer.status == 200
+
+
+async def test_a_huge_content_length_is_refused_before_the_body(home):
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
+    assert (await home.talk(head.encode())).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_slow_body_is_cut_off():
+    async with household(body_seconds=0.05) as home:
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{"
+        answer = await home.talk(head.encode())
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"too slowly" in answer
+        assert home.inbox.empty
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"HELO example.com\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"\x00" * 100 + b"\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 20_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+    ],
+)
+async def test_http_nonsense_is_refused_counted_and_forgotten(home, raw):
+    answer = await home.talk(raw)
+    assert answer.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+    assert b"aiohttp" not in answer
+    assert sum(home.webhook.tally.refused.values()) == 1
+    assert home.log.events() == ["notice refused"]
+    assert home.inbox.empty
+    assert (await home.post(home.signer().notification(receipt())))[0] == 200
+
+
+# Other requests
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
+async def test_other_methods(home, method):
+    async with aiohttp.ClientSession() as session, session.request(method, home.url) as answer:
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "POST"
+        assert answer.headers["Server"] == "postamt-sync"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/sns/", "/sns/x", "/SNS", "/healthz/", "/../sns", "/%73ns/"]
+)
+async def test_other_paths(home, path):
+    url = home.url.removesuffix(PATH) + path
+    answer = await home.talk(f"POST {path} HTTP/1.0\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == b"404", url
+    assert home.inbox.empty
+
+
+async def test_health(home):
+    async with aiohttp.ClientSession() as session:
+        url = home.url.removesuffix(PATH) + "/healthz"
+        async with session.get(url) as answer:
+            assert (answer.status, await answer.text()) == (200, "ok\n")
+        async with session.head(url) as answer:
+            assert answer.status == 200
+        home.health = "the ledger cannot be written"
+        async with session.get(url) as answer:
+            assert (answer.status, await answer.text()) == (503, "the ledger cannot be written\n")
+        async with session.post(url, data=b"{}") as answer:
+            assert answer.status == 405
+
+
+# Telling and counting
+
+
+async def test_the_same_refusal_is_logged_once_but_counted_each_time(home):
+    for _ in range(5):
+        await home.post(b"nonsense")
+    assert sum(home.webhook.tally.refused.values()) == 5
+    assert home.log.events() == ["notice refused"]
+
+
+async def test_a_refusal_quotes_nothing_of_the_stranger(home):
+    evil = "\x1b[31m\u202eevil"
+    forged = home.signer().notification(evil, Subject=evil) | {"SigningCertURL": "evil"}
+    _, reason = await home.post(forged)
+    assert "evil" not in reason
+    assert "evil" not in json.dumps([fields for _, _, fields in home.log.said])
+
+
+def test_reasons_are_bounded():
+    tally = Tally()
+    for number in range(REASONS_KEPT * 2):
+        tally.refuse(503, f"reason {number}")
+    assert len(tally.refused) == REASONS_KEPT + 1
+    assert tally.refused[503, "other reasons"] == REASONS_KEPT
+
+
+async def test_a_burst_is_acknowledged_with_one_certificate_download(home):
+    signer = home.signer()
+    messages = [signer.notification(s3_event(f"incoming/{n}")) for n in range(200)]
+    gate = asyncio.Semaphore(40)
+
+    async def post(session, message):
+        async with gate, session.post(home.url, data=body(message)) as answer:
+            return answer.status
+
+    async with aiohttp.ClientSession() as session:
+        statuses = await asyncio.gather(*(post(session, message) for message in messages))
+    assert statuses == [200] * 200
+    assert len(home.inbox.known) == 200
+    assert len(home.aws.asked) == 1
