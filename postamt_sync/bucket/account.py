@@ -135,7 +135,10 @@ def _not_renewed(error: Exception) -> PostamtError:
     status = 0
     if isinstance(error, ClientError):
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if isinstance(error, NoConnectionError | HTTPClientError | MetadataRetrievalError) or status >= 500:
+    if (
+        isinstance(error, NoConnectionError | HTTPClientError | MetadataRetrievalError)
+        or status >= 500
+    ):
         return TryLaterError(problem, "Look whether the network is there; we try again.")
     return MisconfiguredError(problem, _GIVE_CREDENTIALS)
 
@@ -165,7 +168,7 @@ def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:
 def _trust(session: boto3.Session) -> ssl.SSLContext:
     """Trust whom boto3 trusts: AWS_CA_BUNDLE or the profile's ca_bundle, else its own set."""
     own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
-    bundle = own or get_cert_path(True)
+    bundle = str(own or get_cert_path(True))
     try:
         return ssl.create_default_context(cafile=bundle)
     except OSError as error:
