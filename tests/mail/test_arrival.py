@@ -83,3 +83,19 @@ def test_is_key(key: str, allowed: bool) -> None:
 )
 def test_is_no_mail(key: str, size: int | None, no_mail: bool) -> None:
     assert is_no_mail(key, size) is no_mail
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "restored", "archived"),
+    [
+        (None, False, False),
+        ("STANDARD", False, False),
+        ("GLACIER_IR", False, False),
+        ("GLACIER", False, True),
+        ("DEEP_ARCHIVE", False, True),
+        ("GLACIER", True, False),
+    ],
+)
+def test_archived(storage_class: str | None, restored: bool, archived: bool) -> None:
+    arrival = Arrival("b", "k", Source.POLL, storage_class=storage_class, restored=restored)
+    assert arrival.archived is archived
