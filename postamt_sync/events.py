@@ -50,13 +50,8 @@ class Events:
             "routed", mail=mail, mailboxes=mailboxes, evidence=evidence, folder=folder or "INBOX"
         )
 
-    def envelope_known(self, mail: str, sender: str | None, recipients: list[str]) -> None:
-        self._log.debug(
-            "envelope",
-            mail=mail,
-            sender=printable(sender or "<>"),
-            recipients=[printable(r) for r in recipients],
-        )
+    def envelope_known(self, mail: str, recipients: list[str]) -> None:
+        self._log.debug("envelope", mail=mail, recipients=[printable(r) for r in recipients])
 
     def envelope_awaited(self, mail: str, seconds: float) -> None:
         self._log.info("waiting for the envelope", mail=mail, seconds=round(seconds))

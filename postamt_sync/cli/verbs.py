@@ -27,6 +27,7 @@ class Verb:
 
 VERBS = (
     # One line a verb, in the order of the help.
+    Verb("sync", "postamt_sync.cli.sync:sync", "Go through the bucket once, and exit."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
 )
 

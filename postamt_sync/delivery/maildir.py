@@ -7,6 +7,7 @@ names, never of anything that a message or a key contains.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,22 @@ from postamt_sync.delivery.folder import folder_name
 from postamt_sync.errors import TryLaterError
 
 _PARTS = ("tmp", "new", "cur")
+
+
+class Step(enum.Enum):
+    """The durable steps of a delivery, in their order.
+
+    A crash before or after any of them leaves a state from which the next attempt ends with exactly
+    one file in each mailbox; the kill test goes through them all.
+    """
+
+    WRITE = "write the file into tmp/"
+    SYNC_FILE = "sync the file"
+    SYNC_TMP = "sync tmp/"
+    PREPARE = "commit: prepared"
+    PUBLISH = "rename into new/"
+    SYNC_FOLDERS = "sync new/ and tmp/"
+    SETTLE = "commit: delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,10 @@ class Written:
     stem: str
     size: int
     vsize: int
+
+
+class MailboxVanishedError(TryLaterError):
+    """A Maildir that was there once is not: most likely its disk is not mounted."""
 
 
 class Draft:
@@ -120,14 +141,14 @@ class Maildir:
             raise disk_trouble(error, self.root) from error
 
     def check(self) -> None:
-        """Raise TryLaterError if the root is not there in full: then its disk is not mounted."""
+        """Raise MailboxVanishedError if the root is not there in full."""
         for path in (self.root, *(self.root / part for part in _PARTS)):
             try:
                 there = path.is_dir()
             except OSError as error:
                 raise disk_trouble(error, path) from error
             if not there:
-                raise TryLaterError(
+                raise MailboxVanishedError(
                     f"The Maildir {self.root} has vanished ({path} is missing).",
                     "Mount its disk; the mail waits and nothing is created in its place. "
                     f"If it is gone for good: mkdir -p -m 700 {self.root}/{{tmp,new,cur}}",

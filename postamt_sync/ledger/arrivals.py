@@ -230,7 +230,7 @@ def _add_envelope(db: sqlite3.Connection, arrival: Arrival) -> bool:
 
 def _make_due(db: sqlite3.Connection, arrival: Arrival) -> None:
     db.execute(
-        "UPDATE objects SET state = ?, revision = revision + 1, next_attempt = ?"
+        "UPDATE objects SET state = ?, revision = revision + 1, next_attempt = ?, grace = 0"
         " WHERE bucket = ? AND key = ?",
         (ObjectState.WAITING, DUE_FIRST, arrival.bucket, arrival.key),
     )

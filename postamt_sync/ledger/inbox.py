@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
@@ -55,7 +54,7 @@ class Inbox:
         flat = [arrival for arrivals, _ in group for arrival in arrivals]
         try:
             unknown = await asyncio.to_thread(self._ledger.arrivals.record, flat)
-        except PostamtError as error:
+        except Exception as error:  # noqa: BLE001  no caller may be left waiting for ever
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger.arrivals import Arrivals
 from postamt_sync.ledger.overview import Overview
+from postamt_sync.ledger.passes import Passes
 from postamt_sync.ledger.repair import Repair
 from postamt_sync.ledger.store import FILE_NAME, Store
 from postamt_sync.ledger.work import Work
@@ -21,6 +22,7 @@ class Ledger:
         self.work = Work(store)
         self.repair = Repair(store)
         self.overview = Overview(store)
+        self.passes = Passes(store)
 
     @classmethod
     def open(cls, state_dir: Path) -> Ledger:
@@ -35,6 +37,12 @@ class Ledger:
         return cls(Store(state_dir / FILE_NAME))
 
     @classmethod
+    def open_for_a_look(cls, state_dir: Path) -> Ledger:
+        """Open the ledger that is there, or an empty one in memory: a dry run leaves nothing."""
+        path = state_dir / FILE_NAME
+        return cls(Store(path if path.exists() else Path(":memory:")))
+
+    @classmethod
     def open_existing(cls, state_dir: Path) -> Ledger:
         """Open a ledger that must be there, as the verbs beside the daemon do."""
         if not (state_dir / FILE_NAME).exists():
@@ -43,10 +51,6 @@ class Ledger:
                 "It is made by the first postamt-sync run or sync; is state_dir the right one?",
             )
         return cls(Store(state_dir / FILE_NAME))
-
-    def changes_by_others(self) -> int:
-        """Return a number that changes whenever another process has written to the ledger."""
-        return self._store.changes_by_others()
 
     def close(self) -> None:
         self._store.close()

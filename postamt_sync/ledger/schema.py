@@ -25,6 +25,7 @@ MIGRATIONS = (
         storage_class TEXT,
         first_seen    REAL NOT NULL,               -- seconds since 1970, our clock
         revision      INTEGER NOT NULL DEFAULT 0,
+        routed        INTEGER NOT NULL DEFAULT -1, -- the revision that the deliveries fulfil
         edition       INTEGER NOT NULL DEFAULT 0,  -- how often it was redelivered
         evidence      TEXT,
         verdicts      TEXT,                        -- the receipt's, as JSON

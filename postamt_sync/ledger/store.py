@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Store:
         self.path = path
         self._lock = threading.RLock()
         with self._explained():
+            _make_private(path)
             self._connection = sqlite3.connect(
                 path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
             )
@@ -64,12 +66,6 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
-    def changes_by_others(self) -> int:
-        """Return a number that changes whenever another process has written."""
-        with self._lock, self._explained():
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-            return int(version)
-
     def close(self) -> None:
         with self._lock:
             self._connection.close()
@@ -95,3 +91,16 @@ class Store:
             sqlite3.SQLITE_BUSY: "Another process holds it for long; look for one with fuser.",
         }.get(code, "Look at its disk and at dmesg.")
         return TryLaterError(f"The ledger {self.path} cannot be used: {error}.", remedy)
+
+
+def _make_private(path: Path) -> None:
+    # SQLite would make the file, and then its -wal and -shm, readable for everybody.
+    if str(path) == ":memory:":
+        return
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise TryLaterError(
+            f"The ledger {path} cannot be opened ({error.strerror}).",
+            "Its directory must exist and be writable for this user (ls -ld).",
+        ) from error

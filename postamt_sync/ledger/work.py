@@ -2,7 +2,8 @@
 
 A step that ends carries the revision it began with. If something was heard of the object meanwhile
 (another recipient, a new ETag, a person's retry), its revision has moved on: then the step's facts
-are kept but the object stays due.
+are kept but the object stays due. Which revision the deliveries fulfil is kept too (`routed`), so
+that a copy which is finished after a crash does not close an object that has more to do.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ class Work:
     def make_all_due(self) -> int:
         """Forget every pause and return how many objects wait; the monotonic clock began anew."""
         with self._store.writing() as db:
-            # Announced mail keeps its place before a backfill; everything else becomes plain due.
+            # Announced mail keeps its place before a backfill; a grace is measured anew.
             db.execute(
-                "UPDATE objects SET next_attempt = ? WHERE state = ? AND next_attempt > ?",
-                (DUE_NOW, ObjectState.WAITING, DUE_NOW),
+                "UPDATE objects SET next_attempt = ?, grace = 0"
+                " WHERE state = 'waiting' AND next_attempt > ?",
+                (DUE_NOW, DUE_NOW),
             )
             return _count_waiting(db)
 
@@ -66,16 +68,6 @@ class Work:
             ).fetchall()
             return [_task(db, row) for row in rows if row["mail"] not in busy][:limit]
 
-    def next_due(self, now: float) -> float | None:
-        """Return when the next object that is not due yet will be, on the monotonic clock."""
-        with self._store.reading() as db:
-            (moment,) = db.execute(
-                "SELECT min(next_attempt) FROM objects WHERE state = 'waiting'"
-                " AND next_attempt > ?",
-                (now,),
-            ).fetchone()
-        return None if moment is None else float(moment)
-
     def prepare(self, mails: Sequence[Prepared]) -> None:
         """Step 2 for a group: fix names and mailboxes. On return the intent is durable."""
         now = time.time()
@@ -83,13 +75,15 @@ class Work:
             for mail in mails:
                 db.execute(
                     "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
-                    " size = ?, last_modified = ?, evidence = ?, grace = 0 WHERE mail = ?",
+                    " size = ?, last_modified = ?, evidence = ?, routed = ?, grace = 0"
+                    " WHERE mail = ?",
                     (
                         mail.task.revision,
                         mail.etag,
                         mail.size,
                         mail.last_modified,
                         mail.evidence,
+                        mail.task.revision,
                         mail.task.mail,
                     ),
                 )
@@ -118,10 +112,11 @@ class Work:
         """The object's content is in all its mailboxes already: remember its ETag."""
         with self._store.writing() as db:
             db.execute(
-                "UPDATE objects SET etag = ?, size = ?, last_modified = ?"
+                "UPDATE objects SET etag = ?, size = ?, last_modified = ?, routed = ?"
                 " WHERE mail = ? AND revision = ?",
-                (etag, size, last_modified, task.mail, task.revision),
+                (etag, size, last_modified, task.revision, task.mail, task.revision),
             )
+            db.execute("DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'", (task.mail,))
             _close_if_done(db, task, time.time())
 
     def start_anew(self, task: Task, copy: Delivery) -> None:
@@ -294,10 +289,10 @@ def _put(
 def _close_if_done(db: sqlite3.Connection, task: Task, now: float) -> None:
     db.execute(
         "UPDATE objects SET state = 'delivered', settled_at = ?, problem = NULL, grace = 0"
-        " WHERE mail = ? AND revision = ? AND state = 'waiting' AND NOT EXISTS"
+        " WHERE mail = ? AND routed = revision AND state = 'waiting' AND NOT EXISTS"
         " (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
         " AND d.state IN ('waiting', 'prepared'))",
-        (now, task.mail, task.revision),
+        (now, task.mail),
     )
 
 

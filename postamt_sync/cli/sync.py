@@ -1,0 +1,143 @@
+"""`postamt-sync sync`: one pass over the bucket and out."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import re
+import sys
+import time
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from postamt_sync.bucket import Bucket
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.progress import PassProgress
+from postamt_sync.config import load
+from postamt_sync.errors import ExitCode, PostamtError, UsageError
+from postamt_sync.events import printable
+from postamt_sync.logs import configure_logging
+from postamt_sync.one_pass import OnePass, Result, Wish
+
+_DURATION = re.compile(r"(\d{1,6})\s*(m|h|d|w)", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def sync(
+    config: ConfigPath = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    mark_delivered: Annotated[
+        bool,
+        typer.Option(
+            "--mark-delivered", help="Take all that is in the bucket for delivered; fetch nothing."
+        ),
+    ] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="DATE|DURATION",
+            help="Deliver only what S3 stored since then (2026-10-01, 30d, 12h); "
+            "what is older is taken for delivered.",
+            show_default=False,
+        ),
+    ] = "",
+    json: Json = False,
+    debug: Debug = False,
+) -> ExitCode:
+    """Go through the bucket once, deliver what is new, and exit.
+
+    For cron, for the first import of an existing bucket, or to see what would
+    happen. Safe to interrupt: the next pass goes on where this one ended. Exits
+    0 if all mail is delivered, 1 if some could not be, 75 to try again later, 78
+    if credentials, region or bucket are wrong.
+
+    \b
+    Examples:
+      postamt-sync sync --dry-run
+      postamt-sync sync --since 30d
+      postamt-sync sync --json 2>/dev/null | jq .delivered
+    """
+    try:
+        settings = load(config)
+        wish = Wish(dry_run, mark_delivered, read_since(since) if since else None)
+        with PassProgress(enabled=not json) as progress:
+            events = configure_logging(level=_level(debug, progress.on_terminal))
+            bucket = Bucket(settings.bucket.name, settings.aws.region)
+            work = OnePass(settings, events, bucket, wish, progress.show)
+            result = asyncio.run(work.run())
+    except PostamtError as error:
+        if json:
+            print(jsonlib.dumps({"error": error.problem, "hint": error.hint}))
+            return error.exit_code
+        raise
+    if json:
+        print(jsonlib.dumps(as_json(result)))
+    else:
+        print(as_text(result))
+    return exit_code(result)
+
+
+def read_since(text: str) -> float:
+    """Return the moment that a date, a date with time, or a duration back from now means."""
+    if match := _DURATION.fullmatch(text.strip()):
+        return time.time() - timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"--since {printable(text)} is neither a date nor a duration.",
+            "Write a date (2026-10-01, 2026-10-01T12:00+02:00) or a duration (30d, 12h, 2w).",
+        ) from None
+    return (moment if moment.tzinfo else moment.astimezone()).timestamp()
+
+
+def exit_code(result: Result) -> ExitCode:
+    """0 all well, 1 some mail could not be delivered, else what cut the pass short."""
+    if result.error is not None:
+        return result.error.exit_code
+    bad = result.balance.failed or result.balance.quarantined
+    return ExitCode.UNDELIVERED if bad else ExitCode.OK
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """One flat object: the balance, `bytes`, `seconds`, and `error` where there is one."""
+    counts: dict[str, Any] = asdict(result.balance)
+    counts |= {"bytes": result.bytes, "seconds": round(result.seconds, 3)}
+    if result.dry_run:
+        counts["dry_run"] = True
+    if result.error is not None:
+        counts |= {"error": result.error.problem, "hint": result.error.hint}
+    return counts
+
+
+def as_text(result: Result) -> str:
+    """The balance in a sentence or two."""
+    balance = result.balance
+    parts = [
+        f"{count} {word}" for word, count in asdict(balance).items() if count and word != "listed"
+    ]
+    said = f"{balance.listed} listed" + (": " + ", ".join(parts) if parts else "") + "."
+    if result.dry_run:
+        return f"{said}\nNothing was done; what waits would be fetched now."
+    lines = [f"{said} {_size(result.bytes)} in {timedelta(seconds=round(result.seconds))}."]
+    if balance.failed or balance.quarantined:
+        lines.append("Why some mail could not be delivered: postamt-sync status")
+    if result.error is not None:
+        lines += [f"Cut short: {result.error.problem}", f"Hint: {result.error.hint}"]
+    return "\n".join(lines)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
+def _level(debug: bool, bar_is_shown: bool) -> str:
+    if debug:
+        return "debug"
+    # A bar and a line per mail do not go together; warnings still show above the bar.
+    return "warning" if bar_is_shown or not sys.stderr.isatty() else "info"

@@ -1,0 +1,254 @@
+"""Picking up one mail: fetch it, find out who gets it, and write a draft for each of them.
+
+The body streams into `tmp/` of the first mailbox and of the others beside it; only the header block
+is held in memory, because it may have to say where the body goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from postamt_sync.bucket import Fetched
+from postamt_sync.delivery.filename import make_stem, parse_name
+from postamt_sync.delivery.group import Copy, Group, Ready
+from postamt_sync.delivery.mailboxes import Mailboxes
+from postamt_sync.errors import PostamtError, UndeliverableError
+from postamt_sync.ledger import DeliveryState, Task
+from postamt_sync.mail.headers import addresses, header_block, ses_headers
+from postamt_sync.mail.routing import Decision, Routes, decide, folder_for, merge_verdicts
+
+LONGEST_HEAD = 1 << 20
+"""Bytes of a header block that are looked at; what lies beyond is delivered all the same."""
+
+SMALL = 256 << 10
+"""A mail of at most so many bytes is written in one go instead of chunk by chunk."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Who lives here: routes, mailboxes and folders of one configuration, replaced as a whole.
+
+    `envelope_grace` in seconds after S3 stored the mail.
+    """
+
+    routes: Routes
+    mailboxes: Mailboxes
+    junk_folder: str
+    virus_folder: str
+    envelope_grace: float
+
+
+class AllFailedError(PostamtError):
+    """No mailbox could take its copy; `mailboxes` says why, each."""
+
+    def __init__(self, mailboxes: dict[str, PostamtError]) -> None:
+        first = next(iter(mailboxes.values()))
+        super().__init__(first.problem, first.hint)
+        self.mailboxes = mailboxes
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Every mailbox concerned has this content already."""
+
+    etag: str
+    size: int
+    last_modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoEnvelope:
+    """Nothing names a recipient yet; `last_modified` tells from when to wait."""
+
+    last_modified: float
+
+
+class NoMail:
+    """The object turned out to be a folder marker."""
+
+
+class GraceOver(Protocol):
+    """Tells whether a mail that S3 stored then has waited long enough for its envelope."""
+
+    def __call__(self, task: Task, last_modified: float) -> bool: ...
+
+
+@dataclass(slots=True)
+class _Letter:
+    """What is being written, and where to."""
+
+    ready: Ready
+    house: House
+    mailboxes: list[str]
+    stem: str
+    folder: str
+    head: bytes
+
+    def leave_out_known(self) -> None:
+        """Drop the mailboxes that have this content, now that all of it has been seen."""
+        ready = self.ready
+        self.mailboxes = [m for m in self.mailboxes if not _has(ready.task, m, sha256=ready.sha256)]
+        for copy in [c for c in ready.copies if c.mailbox not in self.mailboxes]:
+            copy.draft.discard()
+            ready.copies.remove(copy)
+
+
+class Pickup:
+    """Turns a fetched object into drafts, ready for the group that publishes them."""
+
+    def __init__(self, group: Group, threads: Executor, grace_over: GraceOver) -> None:
+        self._group = group
+        self._threads = threads
+        self._grace_over = grace_over
+
+    async def collect(
+        self, task: Task, house: House, fetched: Fetched
+    ) -> Ready | Known | NoEnvelope | NoMail:
+        """Read the object to its end and return its synced drafts, or what else it is.
+
+        Raises AllFailedError, UndeliverableError, or whatever reading the object raises; no draft
+        is left then. Cancelling is safe at any time.
+        """
+        if fetched.client_encrypted:
+            raise UndeliverableError(
+                "The object is encrypted on SES's side with a KMS key (x-amz-key-v2).",
+                "Take the KMS key out of the S3 action of the receipt rule; "
+                "the bucket's own encryption (SSE) is fine.",
+            )
+        if task.key.endswith("/") and fetched.size == 0:
+            return NoMail()
+        async with aclosing(fetched.chunks()) as chunks:
+            head = await _read_head(chunks)
+            decision, folder, received_at = self._route(task, house, fetched, head)
+            if decision is None:
+                return NoEnvelope(fetched.last_modified)
+            stem = make_stem(
+                task.bucket, task.key, fetched.etag, fetched.last_modified, task.edition
+            )
+            ready = Ready(
+                task=task,
+                etag=fetched.etag,
+                size=fetched.size,
+                last_modified=fetched.last_modified,
+                received_at=received_at,
+                evidence=decision.evidence,
+            )
+            missing = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
+            if missing:
+                letter = _Letter(ready, house, missing, stem, folder, head)
+                await self._write(letter, fetched, chunks)
+        if ready.copies:
+            return ready
+        if ready.failed:
+            raise AllFailedError(ready.failed)
+        return Known(fetched.etag, fetched.size, fetched.last_modified)
+
+    async def _write(self, letter: _Letter, fetched: Fetched, chunks: AsyncIterator[bytes]) -> None:
+        ready = letter.ready
+        try:
+            if fetched.size <= SMALL:
+                body = b"".join([letter.head, *[chunk async for chunk in chunks]])
+                ready.sha256 = fetched.sha256
+                await self._in_thread(self._write_at_once, letter, body)
+                return
+            await self._in_thread(self._begin, letter, letter.head)
+            async for chunk in chunks:
+                await self._in_thread(self._group.write, ready, [chunk])
+                if not ready.copies:
+                    return
+            ready.sha256 = fetched.sha256
+            await self._in_thread(self._finish, letter)
+        except BaseException:
+            await asyncio.shield(self._in_thread(ready.discard))
+            raise
+
+    def _write_at_once(self, letter: _Letter, body: bytes) -> None:
+        letter.leave_out_known()
+        self._begin(letter, body)
+        self._group.finish(letter.ready)
+
+    def _finish(self, letter: _Letter) -> None:
+        letter.leave_out_known()
+        self._group.finish(letter.ready)
+
+    def _begin(self, letter: _Letter, first: bytes) -> None:
+        ready = letter.ready
+        for name in letter.mailboxes:
+            try:
+                maildir = letter.house.mailboxes.ready(name)
+                maildir.open_folder(letter.folder)
+                ready.copies.append(Copy(name, maildir, letter.folder, maildir.begin(letter.stem)))
+            except PostamtError as error:
+                ready.failed[name] = error
+        self._group.write(ready, [first])
+
+    def _route(
+        self, task: Task, house: House, fetched: Fetched, head: bytes
+    ) -> tuple[Decision | None, str, float]:
+        ses = ses_headers(head, task.key)
+        grace_over = self._grace_over(task, fetched.last_modified)
+        decision = decide(
+            house.routes,
+            receipt=task.recipients,
+            received=ses.recipient if ses else None,
+            header_addresses=addresses(head) if grace_over and not task.recipients else (),
+            grace_over=grace_over,
+        )
+        verdicts = merge_verdicts(task.verdicts, ses.verdicts if ses else None)
+        folder = folder_for(verdicts, junk=house.junk_folder, virus=house.virus_folder)
+        received_at = (ses.received_at if ses else None) or fetched.last_modified
+        return decision, folder, received_at
+
+    async def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
+        """Run a blocking call; also when cancelled wait for it: two threads never share a file."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+
+def known_without_fetching(task: Task, house: House) -> Known | None:
+    """Tell, where the ledger alone can, that every mailbox of the envelope has this very object.
+
+    The usual case of a receipt that comes after the mail was found and delivered: no GET for that.
+    """
+    if not task.recipients or task.etag is None or task.last_modified is None or task.size is None:
+        return None
+    stem = make_stem(task.bucket, task.key, task.etag, task.last_modified, task.edition)
+    if all(_has(task, m, stem=stem) for m in house.routes.mailboxes(task.recipients)):
+        return Known(task.etag, task.size, task.last_modified)
+    return None
+
+
+async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= LONGEST_HEAD or header_block(head) is not None:
+            break
+    return head
+
+
+def _has(task: Task, mailbox: str, *, stem: str | None = None, sha256: str | None = None) -> bool:
+    """Tell whether a mailbox was given this file, or this content, in the current edition."""
+    for copy in task.deliveries:
+        if copy.mailbox != mailbox or copy.state is not DeliveryState.DELIVERED:
+            continue
+        name = parse_name(copy.stem)
+        if copy.stem == stem or (
+            sha256 is not None
+            and copy.sha256 == sha256
+            and name is not None
+            and name.edition == task.edition
+        ):
+            return True
+    return False

@@ -1,0 +1,93 @@
+"""The balance of one pass over the bucket: what became of each object that was listed.
+
+The objects of the pass are noted in a temporary table, so that a pass over a million objects needs
+no memory and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.store import Store
+
+_OPEN = {ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SKIPPED}
+
+
+@dataclass(slots=True)
+class Balance:
+    """Mails, not copies: `listed` is the sum of all the others."""
+
+    listed: int = 0
+    known: int = 0
+    delivered: int = 0
+    archived: int = 0
+    quarantined: int = 0
+    failed: int = 0
+    waiting: int = 0
+    skipped: int = 0
+    gone: int = 0
+
+
+class Passes:
+    """Counts one pass; one at a time on a ledger."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def begin(self) -> None:
+        with self._store.writing() as db:
+            db.execute("DROP TABLE IF EXISTS temp.pass")
+            db.execute("CREATE TEMP TABLE pass (mail TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, bucket: str, keys: Sequence[str]) -> int:
+        """Note a page of listed keys, in key order; return how many have something to be done.
+
+        To be called after the page was recorded.
+        """
+        if not keys:
+            return 0
+        with self._store.writing() as db:
+            rows = {
+                key: (mail, state)
+                for key, mail, state in db.execute(
+                    "SELECT key, mail, state FROM objects"
+                    " WHERE bucket = ? AND key >= ? AND key <= ?",
+                    (bucket, keys[0], keys[-1]),
+                )
+            }
+            todo = [(rows[key][0],) for key in keys if key in rows and rows[key][1] in _OPEN]
+            db.executemany("INSERT OR IGNORE INTO temp.pass VALUES (?)", todo)
+        return len(todo)
+
+    def balance(self, listed: int) -> Balance:
+        """Return what has become of the noted objects by now."""
+        result = Balance(listed=listed)
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT o.state, o.grace, count(*) FROM temp.pass p JOIN objects o USING (mail)"
+                " GROUP BY o.state, o.grace"
+            ).fetchall()
+        noted = 0
+        for state, grace, count in rows:
+            noted += count
+            match ObjectState(state):
+                case ObjectState.DELIVERED:
+                    result.delivered += count
+                case ObjectState.ARCHIVED:
+                    result.archived += count
+                case ObjectState.QUARANTINED:
+                    result.quarantined += count
+                case ObjectState.SKIPPED:
+                    result.skipped += count
+                case ObjectState.GONE:
+                    result.gone += count
+                case ObjectState.WAITING if grace:
+                    result.waiting += count
+                case ObjectState.WAITING:
+                    result.failed += count
+                case ObjectState.ADOPTED | ObjectState.ABSENT:
+                    result.known += count
+        result.known += listed - noted
+        return result
