@@ -1,7 +1,7 @@
 """What boto3 knows: where the bucket answers, whom to trust, and with which credentials to ask.
 
 Its own chains decide all three (environment, profiles, roles, AWS_ENDPOINT_URL, FIPS and dual
-stack, AWS_CA_BUNDLE): what works for the AWS command line works here.
+stack, AWS_CA_BUNDLE, proxies): what works for the AWS command line works here.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+from yarl import URL
 
 from postamt_sync.bucket.signature import Credentials
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
@@ -52,6 +54,7 @@ class Endpoint:
     host: str
     path: str
     tls: ssl.SSLContext | None
+    proxy: URL | None
 
 
 class Account:
@@ -93,7 +96,8 @@ class Account:
 
     def _find_endpoint(self) -> Endpoint:
         try:
-            url = urlsplit(_bucket_url(self._boto3(), self._bucket, self._region))
+            location = _bucket_url(self._boto3(), self._bucket, self._region)
+            url = urlsplit(location)
             host = (url.hostname or "").lower()
             host = f"[{host}]" if ":" in host else host
             if url.port and url.port != {"http": 80, "https": 443}.get(url.scheme):
@@ -102,7 +106,7 @@ class Account:
         except (BotoCoreError, ValueError) as error:
             problem = f"The AWS settings cannot be used: {printable(str(error))}."
             raise MisconfiguredError(problem, _LOOK_AT_THE_CHAIN) from error
-        return Endpoint(url.scheme, host, url.path.rstrip("/"), tls)
+        return Endpoint(url.scheme, host, url.path.rstrip("/"), tls, _proxy(location, url.scheme))
 
     def _renew(self) -> Credentials:
         try:
@@ -163,6 +167,23 @@ def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:
     finally:
         client.close()
     return urls[0]
+
+
+def _proxy(location: str, scheme: str) -> URL | None:
+    """HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as boto3 reads them."""
+    named = get_environ_proxies(location).get(scheme, "")
+    if not named:
+        return None
+    try:
+        proxy = URL(named if "://" in named else f"http://{named}")
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise MisconfiguredError(
+            f"The proxy of {scheme.upper()}_PROXY is none that we can speak to.",
+            "Name one as http://host:port, or add the S3 host to NO_PROXY.",
+        )
+    return proxy
 
 
 def _trust(session: boto3.Session) -> ssl.SSLContext:

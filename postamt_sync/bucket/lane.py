@@ -58,7 +58,8 @@ class Lane:
             },
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
+            # Reads ~/.netrc and the proxies anew, in threads, for every request.
+            trust_env=False,
         )
 
     async def close(self) -> None:
@@ -107,6 +108,7 @@ class Lane:
             headers=signed,
             allow_redirects=False,
             ssl=endpoint.tls or True,
+            proxy=endpoint.proxy,
         )
 
 

@@ -19,6 +19,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     MetadataRetrievalError,
 )
+from yarl import URL
 
 from postamt_sync.bucket.account import Account
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
@@ -101,6 +102,42 @@ async def test_a_profile_that_is_not_there_is_for_a_person(
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(MisconfiguredError, match="no-such-profile"):
         await Account("mail", "eu-west-1", None).endpoint()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "exempt", "proxy"),
+    [
+        ("https_proxy", "http://proxy.example:3128", "", "http://proxy.example:3128"),
+        ("https_proxy", "proxy.example:3128", "", "http://proxy.example:3128"),
+        ("https_proxy", "http://proxy.example:3128", "amazonaws.com", None),
+        ("http_proxy", "http://proxy.example:3128", "", None),
+    ],
+)
+async def test_takes_the_proxy_that_boto3_would_take(
+    profile: Callable[[str], boto3.Session],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    exempt: str,
+    proxy: str | None,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("no_proxy", exempt)
+    endpoint = await Account("mail", "eu-west-1", profile("")).endpoint()
+    assert endpoint.proxy == (None if proxy is None else URL(proxy))
+
+
+@pytest.mark.parametrize("value", ["socks5://proxy.example:1080", "http://", "http://[x"])
+async def test_a_proxy_that_is_none_is_for_a_person(
+    profile: Callable[[str], boto3.Session], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("https_proxy", value)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(MisconfiguredError, match="HTTPS_PROXY"):
+        await Account("mail", "eu-west-1", profile("")).endpoint()
 
 
 class Chain(botocore.session.Session):

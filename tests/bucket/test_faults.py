@@ -6,12 +6,19 @@ import gzip
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from postamt_sync.bucket import AccessDeniedError, Bucket, Listed, ObjectChangedError
+from postamt_sync.bucket import (
+    AccessDeniedError,
+    Bucket,
+    Listed,
+    ObjectChangedError,
+    ObjectGoneError,
+)
 from postamt_sync.bucket.lane import unreachable
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from tests.doubles.s3 import S3Double, session_for
@@ -320,6 +327,27 @@ def test_each_failure_of_the_network_has_its_sentence() -> None:
         assert said in failure.problem
         assert failure.hint
         assert str(failure).isprintable()
+
+
+async def test_goes_through_the_proxy(s3: S3Double, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", s3.endpoint.replace("//", "//user:pa%40ss@"))
+    monkeypatch.setenv("no_proxy", "")
+    s3.next(refuse(404, "NoSuchKey"))
+    session = session_for("http://s3.invalid", s3.access_key, s3.secret_key)
+    async with Bucket("mail", "eu-west-1", session=session) as bucket:
+        with pytest.raises(ObjectGoneError):
+            await read(bucket, "in/../a")
+    assert s3.targets == ["http://s3.invalid/mail/in/../a"]
+    assert s3.requests[0]["proxy-authorization"] == "Basic dXNlcjpwYUBzcw=="
+    assert s3.requests[0]["host"] == "s3.invalid"
+
+
+async def test_netrc_has_no_say(
+    s3: S3Double, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login a password b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert await read(bucket) == BODY
 
 
 async def test_http_nonsense_is_temporary(s3: S3Double, bucket: Bucket) -> None:
