@@ -83,6 +83,11 @@ def test_a_name_like_nothing(report: Report) -> None:
     assert "POSTAMT_SYNC_POLL__INTERVAL" in problem.wrong
 
 
+def test_a_name_cannot_write_to_the_terminal(report: Report) -> None:
+    (problem,) = report(TEXT, {"POSTAMT_SYNC_\x1b[31m": "1"})
+    assert problem.key == "POSTAMT_SYNC_\\x1b[31m"
+
+
 def test_one_entry_of_the_mailboxes_has_no_name(report: Report) -> None:
     (problem,) = report(TEXT, {"POSTAMT_SYNC_MAILBOXES__0__NAME": "x"})
     assert problem.wrong == (

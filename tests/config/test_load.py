@@ -210,6 +210,20 @@ def test_wrong_types_in_our_own_words(report: Report, text: str, key: str, wrong
     assert [(problem.key, problem.wrong) for problem in found] == [(key, wrong)]
 
 
+@pytest.mark.parametrize(
+    ("listen", "key", "wrong"),
+    [
+        ("[]", "webhook.listen", "must not be empty."),
+        ('"x"', "webhook.listen[#1]", "must be host:port, an IPv6 host in brackets."),
+    ],
+)
+def test_a_bad_item_is_not_also_a_missing_one(
+    report: Report, listen: str, key: str, wrong: str
+) -> None:
+    (problem,) = report(MINIMAL + WEBHOOK + f"listen = {listen}\n" + ONE_MAILBOX)
+    assert (problem.key, problem.wrong) == (key, wrong)
+
+
 def test_single_brackets_around_mailboxes(report: Report) -> None:
     (problem,) = report(MINIMAL + ONE_MAILBOX.replace("[[", "[").replace("]]", "]"))
     assert problem == Problem(

@@ -209,6 +209,22 @@ def test_rules_are_kept_quiet_by_what_could_not_be_read(report: Report) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (
+            MINIMAL + 'prefix = "/x"\nrecent_prefix = "incoming/x/"\n' + ONE_MAILBOX,
+            "bucket.prefix",
+        ),
+        (mailboxes(ANNA | {"default": "3"}, BEN), "mailboxes[anna].default"),
+    ],
+)
+def test_no_rule_takes_a_default_for_what_could_not_be_read(
+    report: Report, text: str, key: str
+) -> None:
+    assert only(report, text)[0] == key
+
+
 def test_a_missing_section_keeps_no_other_rule_quiet(read: Read, report: Report) -> None:
     found = report(mailboxes(ANNA, BEN | {"default": "true"}).replace("[bucket]", "[index]"))
     assert [p.key for p in found] == [

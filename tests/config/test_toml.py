@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import tomllib
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postamt_sync.config.toml import toml_value
@@ -15,6 +15,7 @@ PLAIN = (
 )
 
 
+@example('\x7f\x1b"\\')
 @given(st.recursive(PLAIN, st.lists, max_leaves=5))
 def test_is_read_back(value: object) -> None:
     assert tomllib.loads(f"x = {toml_value(value)}")["x"] == value

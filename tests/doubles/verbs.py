@@ -10,6 +10,8 @@ from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.cli.verbs import Verb
 from postamt_sync.errors import ExitCode, PostamtError, TryLaterError, UsageError
 
+LONG_URL = "https://example.com/" + "a-b" * 30
+
 several = typer.Typer(add_completion=False, rich_markup_mode=None, help="Several verbs in one.")
 
 
@@ -41,7 +43,9 @@ def fail(kind: str, debug: Debug = False) -> None:
         "later": TryLaterError("The network is away.", "Plug it in."),
         "usage": UsageError("That cannot be."),
         "plain": PostamtError("One mail is stuck, " + "for many reasons, " * 6 + "it seems."),
-        "unforeseen": KeyError("no\nsuch \x1b[31mthing"),
+        "unforeseen": RuntimeError("no such \x1b[31mthing"),
+        "long": PostamtError(f"Look at {LONG_URL} for more of this."),
+        "parameter": typer.BadParameter("no such \x1b[31mthing"),
         "empty": RuntimeError(),
         "ctrl-c": KeyboardInterrupt(),
         "abort": typer.Abort(),
