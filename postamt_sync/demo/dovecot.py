@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, Self
 
+from postamt_sync.demo.port import free_port
 from postamt_sync.errors import TryLaterError, UsageError
 
 START_WITHIN = 20.0
@@ -196,7 +197,7 @@ class PrivateDovecot:
 
     def _start(self, program: Path, version: tuple[int, ...], runner: Runner) -> bool:
         """Start on a port that was free a moment ago; False if it did not come up."""
-        self.port = _free_port()
+        self.port = free_port()
         config = self._base / "dovecot.conf"
         config.write_text(configuration(version, self._base, self.port, runner))
         with self.log.open("ab") as log:
@@ -280,10 +281,3 @@ def _refuse() -> NoReturn:
 
 def _setpriv(runner: Runner) -> tuple[str, ...]:
     return ("setpriv", f"--reuid={runner.uid}", f"--regid={runner.gid}", "--clear-groups")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,0 +1,77 @@
+"""What a person sees of the tour: short lines for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from postamt_sync.demo.household import Household, Place
+
+WIDTH = 80
+STEPS = ("announced", "fetched", "delivered")
+TITLE, TO, STEP = 25, 12, 9
+"""Columns of the table; one blank between each, and two before."""
+
+
+class Show:
+    """Writes the tour to a terminal, or as plain text to anything else."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._console = Console(file=out, width=WIDTH, highlight=False, soft_wrap=True)
+
+    def heading(self, text: str) -> None:
+        self._console.print(f"\n[bold]{escape(text)}[/]")
+
+    def say(self, text: str) -> None:
+        """Print a paragraph, wrapped."""
+        self._console.print(f"  {escape(text)}", soft_wrap=False, width=WIDTH)
+
+    def fact(self, name: str, text: str) -> None:
+        self._console.print(f"  [cyan]{escape(name):<{TO}}[/] {escape(text)}")
+
+    def good(self, text: str) -> None:
+        self._console.print(f"  [green]✓[/] {escape(text)}")
+
+    def bad(self, text: str) -> None:
+        self._console.print(f"  [red]✗[/] {escape(text)}")
+
+    def table_head(self) -> None:
+        cells = "".join(f" {name:>{STEP}}" for name in (*STEPS, "IMAP"))
+        self._console.print(f"  [dim]{'milliseconds since SES':<{TITLE + TO + 1}}{cells}[/]")
+
+    def mail(self, title: str, places: Sequence[Place], steps: Sequence[float | None]) -> None:
+        """Print one mail's hops: seconds since SES took it, None where it was not seen."""
+        to = ", ".join(map(str, places))
+        cells = "".join(f" {_milliseconds(step):>{STEP}}" for step in steps)
+        self._console.print(f"  {escape(title):<{TITLE}} [cyan]{escape(to):<{TO}}[/]{cells}")
+
+    def maildirs(self, household: Household, titles: dict[Path, str]) -> None:
+        """Print the tree of what lies in the Maildirs, each file with its mail's title."""
+        tree = Tree(f"[bold]{escape(str(household.mail))}[/]", guide_style="dim")
+        for name, maildir in household.maildirs.items():
+            mailbox = tree.add(f"[cyan]{escape(name)}/Maildir[/]")
+            for folder, paths in _by_folder(maildir, household).items():
+                branch = mailbox.add(escape(folder)) if folder != "." else mailbox
+                for path in paths:
+                    label = titles.get(path, "?")
+                    kept = path.name if len(path.name) <= 44 else f"{path.name[:41]}…"
+                    branch.add(f"[dim]{escape(path.parent.name)}/{escape(kept)}[/] {escape(label)}")
+        self._console.print(tree, soft_wrap=False, overflow="ellipsis", no_wrap=True)
+
+
+def _by_folder(maildir: Path, household: Household) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for _, path in household.delivered():
+        if path.is_relative_to(maildir):
+            folder = path.parent.parent.relative_to(maildir)
+            found.setdefault(str(folder), []).append(path)
+    return found
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:,.0f}"
