@@ -90,6 +90,11 @@ _FOR_A_PERSON = {
     ),
 }
 _FOR_A_PERSON["TokenRefreshRequired"] = _FOR_A_PERSON["ExpiredToken"]
+for _code in ("AccountProblem", "AllAccessDisabled", "NotSignedUp"):
+    _FOR_A_PERSON[_code] = (
+        f"AWS refuses the account as a whole ({_code}).",
+        "Look for AWS's mail about the account, and into its billing page.",
+    )
 
 _BUSY = frozenset({"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable"})
 
@@ -135,13 +140,18 @@ class Answer:
     def _of_access(self, bucket: str, key: str | None) -> PostamtError | None:
         if self.code == "AccessDenied":
             return AccessDeniedError(bucket, key)
-        if self.code == "NoSuchBucket":
+        if self.code in {"NoSuchBucket", "InvalidBucketName"}:
             return MisconfiguredError(
                 f"There is no bucket {printable(bucket)}.",
                 "Correct bucket.name in the configuration, or make it: postamt-sync bootstrap",
             )
         if self.code == "RequestTimeTooSkewed":
             return self._clock_off()
+        if self.code.startswith("KMS."):
+            return MisconfiguredError(
+                f"The KMS key of the bucket {printable(bucket)} cannot be used ({self.code}).",
+                "Enable the key, and allow kms:Decrypt for our user.",
+            )
         if self.code in _FOR_A_PERSON:
             return MisconfiguredError(*_FOR_A_PERSON[self.code])
         return None
@@ -160,8 +170,13 @@ class Answer:
         said = f"{self.status} {self.code}".rstrip()
         if self.passing:
             return TryLaterError(f"S3 is busy (it said {said}).", "Nothing to do: we try again.")
+        if self.code:
+            return TryLaterError(
+                f"S3 refused with {said}, which we do not know.",
+                "Look the code up among S3's error codes; we try again.",
+            )
         return TryLaterError(
-            f"S3 refused with {said}, which we do not know.",
+            f"Something that is not S3 answered with {said}.",
             "Look whether a proxy or login page stands between us and S3; we try again.",
         )
 
