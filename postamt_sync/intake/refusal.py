@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
@@ -41,9 +46,9 @@ def refusal(what: str, error: ClientError | BotoCoreError) -> PostamtError:
     All are temporary, since policies, clocks and keys get mended while the daemon runs, but for
     TokenError.
     """
-    if isinstance(error, NoCredentialsError):
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return MisconfiguredError(
-            f"There are no AWS credentials to {what}.",
+            f"There are no AWS credentials, or only half of them, to {what}.",
             "Give them to boto3, for instance with AWS_SHARED_CREDENTIALS_FILE.",
         )
     if isinstance(error, BotoCoreError):

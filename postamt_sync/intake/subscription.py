@@ -148,12 +148,12 @@ class Subscription:
             task = asyncio.create_task(self._confirm(token), name="confirm subscription")
             self._confirming[token] = task
             task.add_done_callback(lambda done: self._confirm_ended(token, done))
-        try:
-            await asyncio.wait_for(asyncio.shield(task), ANSWER_SECONDS)
-        except TimeoutError:
+        await self._race(task, ANSWER_SECONDS)
+        if not task.done():
             raise TryLaterError(
                 "AWS is slow to confirm our subscription.", "It is tried again by itself."
-            ) from None
+            )
+        task.result()
 
     def unsubscribed(self) -> None:
         """Somebody ended the subscription; we do not undo it while we run."""
@@ -243,15 +243,19 @@ class Subscription:
 
     async def _wait(self, seconds: float) -> None:
         """Sleep, but wake when the subscription was confirmed or ended."""
-        naps = [
-            asyncio.ensure_future(self._sleep(seconds)),
-            asyncio.ensure_future(self._changed.wait()),
-        ]
+        changed = asyncio.ensure_future(self._changed.wait())
         try:
-            await asyncio.wait(naps, return_when=asyncio.FIRST_COMPLETED)
+            await self._race(changed, seconds)
         finally:
-            for nap in naps:
-                nap.cancel()
+            changed.cancel()
+
+    async def _race(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Wait for the future or the clock; the future goes on in any case."""
+        nap = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait([future, nap], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            nap.cancel()
 
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,11 +86,11 @@ class Household:
 async def household(
     limits: Limits | None = None,
     body_seconds: float = 10,
-    sockets: list[socket.socket] | None = None,
+    inbox: Any = None,
 ) -> AsyncIterator[Household]:
     """Everything between a socket on loopback and the ledger, for as long as the block runs."""
     async with serving_certificate(certificate_pem(private_key())) as aws:
-        log, inbox, subscriber = MemoryLog(), MemoryInbox(), MemorySubscriber()
+        log, inbox, subscriber = MemoryLog(), inbox or MemoryInbox(), MemorySubscriber()
         events = Events(log)
         certificates = Certificates(TOPIC, endpoint=aws.origin)
         polls: list[None] = []
@@ -111,7 +110,7 @@ async def household(
             body_seconds=body_seconds,
         )
         listener = Listener(webhook, webhook.refused, events, limits)
-        sockets = sockets or bind([("127.0.0.1", 0)])
+        sockets = bind([("127.0.0.1", 0)])
         host, port = sockets[0].getsockname()[:2]
         home = Household(aws, listener, webhook, inbox, subscriber, log, host, port, polls)
         listener.start(sockets)

@@ -76,7 +76,7 @@ def test_a_port_in_use_is_a_temporary_trouble(bound):
 
 
 def test_an_address_of_another_machine():
-    with pytest.raises(MisconfiguredError, match="does not have the address 192.0.2.1"):
+    with pytest.raises(MisconfiguredError, match=r"does not have the address 192\.0\.2\.1"):
         bind([("192.0.2.1", 0)])
 
 

@@ -255,7 +255,7 @@ async def test_a_stranger_cannot_make_us_download_without_end(certificates, serv
     server.status = 404
     refused = 0
     for number in range(DOWNLOADS_PER_MINUTE * 3):
-        url = server.origin + "/SimpleNotificationService-%032x.pem" % number
+        url = server.origin + f"/SimpleNotificationService-{number:032x}.pem"
         with pytest.raises(TryLaterError) as caught:
             await certificates.key(url)
         refused += "Too many" in caught.value.problem
@@ -271,7 +271,7 @@ async def test_what_is_kept_needs_no_allowance(certificates, server):
     server.status = 404
     for number in range(DOWNLOADS_PER_MINUTE * 2):
         with pytest.raises(TryLaterError):
-            await certificates.key(server.origin + "/SimpleNotificationService-%032x.pem" % number)
+            await certificates.key(server.origin + f"/SimpleNotificationService-{number:032x}.pem")
     assert await certificates.key(server.url)
 
 

@@ -305,19 +305,6 @@ async def test_a_broken_pair_is_refused_and_the_old_one_kept(pair):
         after.close()
 
 
-async def test_old_tls_versions_are_refused(pair):
-    old = trusting_anyone()
-    old.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
-        old.minimum_version = ssl.TLSVersion.TLSv1
-    with pytest.warns(DeprecationWarning):
-        old.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with listening(tls=pair()) as scene:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            await scene.connect(ssl=old)
-        await until(lambda: scene.listener.connections == 0)
-
-
 async def test_plain_http_to_a_tls_port(pair):
     async with listening(tls=pair()) as scene:
         reader, writer = await scene.connect()
