@@ -178,6 +178,9 @@ class Events:
             reasons=[printable(r) for r in reasons],
         )
 
+    def needs_restart(self, sections: list[str]) -> None:
+        self._log.warning("changed, but takes effect at the next start only", sections=sections)
+
     def mailbox_kept(self, mailbox: str) -> None:
         self._log.warning(
             "no longer in the configuration, kept until SIGHUP or restart", mailbox=mailbox

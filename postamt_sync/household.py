@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from postamt_sync.config import Settings
+from collections.abc import Sequence
+
+from postamt_sync.config import Mailbox, Settings
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.pickup import House
@@ -10,13 +12,20 @@ from postamt_sync.ledger.work import Work
 from postamt_sync.mail.routing import Addressee, Routes
 
 
-def household(settings: Settings, work: Work, disk: Disk | None = None) -> House:
-    """Return routes, Maildirs and folders of one configuration; touches no disk."""
+def household(
+    settings: Settings, work: Work, disk: Disk | None = None, kept: Sequence[Mailbox] = ()
+) -> House:
+    """Return routes, Maildirs and folders of one configuration; touches no disk.
+
+    `kept` are mailboxes that the configuration no longer names and that still get their mail.
+    """
+    # Of two mailboxes with one address the first wins: what is configured now.
+    addressees = [Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes]
+    addressees += [Addressee(m.name, m.addresses, default=False) for m in kept]
+    roots = [(m.name, m.maildir) for m in (*settings.mailboxes, *kept)]
     return House(
-        routes=Routes(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes),
-        mailboxes=Mailboxes(
-            ((m.name, m.maildir) for m in settings.mailboxes), work, disk or Disk()
-        ),
+        routes=Routes(addressees),
+        mailboxes=Mailboxes(roots, work, disk or Disk()),
         junk_folder=settings.delivery.junk_folder,
         virus_folder=settings.delivery.virus_folder,
         envelope_grace=settings.effective_envelope_grace,

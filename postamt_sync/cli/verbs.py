@@ -27,7 +27,9 @@ class Verb:
 
 VERBS = (
     # One line a verb, in the order of the help.
+    Verb("run", "postamt_sync.cli.run:run", "Run the daemon."),
     Verb("sync", "postamt_sync.cli.sync:sync", "Go through the bucket once, and exit."),
+    Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
 )
 

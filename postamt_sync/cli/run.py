@@ -1,0 +1,29 @@
+"""`postamt-sync run`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+
+from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.config import load
+from postamt_sync.daemon import Daemon
+from postamt_sync.errors import ExitCode
+from postamt_sync.logs import configure_logging
+
+
+def run(config: ConfigPath = None, debug: Debug = False) -> ExitCode:
+    """Run the daemon: hear of mail, fetch it, deliver it, until it is stopped.
+
+    Logs go to standard error: lines for people on a terminal, JSON elsewhere.
+    SIGHUP reloads the configuration; a changed file does so by itself. SIGTERM or
+    Ctrl-C stops it within seconds, a second one at once.
+
+    \b
+    Examples:
+      postamt-sync run
+      postamt-sync run --config ./config.toml --debug
+    """
+    settings = load(config)
+    events = configure_logging(level="debug" if debug else "info")
+    asyncio.run(Daemon(settings, lambda: load(config), events).run())
+    return ExitCode.OK

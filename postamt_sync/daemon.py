@@ -1,0 +1,173 @@
+"""The daemon: intake, ledger and courier in one process, started, reloaded and stopped together.
+
+Everything meets in the ledger, so nothing needs to be handed over at a stop: what is under way is
+finished or forgotten, and the next start goes on from the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+
+import boto3
+
+from postamt_sync import __version__
+from postamt_sync.books import Books
+from postamt_sync.bucket import Bucket
+from postamt_sync.config import Settings
+from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.group import Witness, no_witness
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.household import household
+from postamt_sync.intake.poll import Poll
+from postamt_sync.intake.reception import Reception, sns_client
+from postamt_sync.intake.survey import Survey
+from postamt_sync.ledger import CourierLock, Ledger
+from postamt_sync.ledger.inbox import Inbox
+from postamt_sync.reload import Reload
+from postamt_sync.systemd import Systemd
+from postamt_sync.watched import WatchedFiles
+
+ANSWER_GRACE = 2.0
+"""Seconds that running answers have at a stop."""
+
+
+class Daemon:
+    """One run of the daemon, from settings to a clean stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        events: Events,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        witness: Witness = no_witness,
+    ) -> None:
+        """`load` reads the configuration anew and raises ConfigurationError."""
+        self._settings = settings
+        self._load = load
+        self._events = events
+        self._environ = environ
+        self._witness = witness
+        self._systemd = Systemd(environ)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; a second one ends the process at once.
+
+        Raises PostamtError if it cannot start: lock held, address in use, ledger unusable.
+        """
+        started = time.monotonic()
+        self._handle_signals()
+        ledger = Ledger.open(self._settings.state_dir)
+        try:
+            with CourierLock(self._settings.state_dir, "run"):
+                async with AsyncExitStack() as stack:
+                    await self._run(ledger, stack, started)
+        finally:
+            ledger.close()
+        self._events.stopped()
+
+    async def _run(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> None:
+        settings, events = self._settings, self._events
+        session = boto3.Session(region_name=settings.aws.region)
+        house = household(settings, ledger.work)
+        bucket = Bucket(settings.bucket.name, settings.aws.region, session=session)
+        await stack.enter_async_context(bucket)
+        waiting = ledger.work.make_all_due()
+        courier = Courier(ledger, bucket, house, events, witness=self._witness)
+        survey = Survey(
+            bucket, ledger, events, settings.bucket.prefix, settings.bucket.recent_prefix
+        )
+        poll = Poll(
+            survey,
+            ledger,
+            events,
+            interval=settings.poll.interval,
+            reconcile_interval=settings.poll.reconcile_interval,
+            on_look=courier.bucket_is_back,
+        )
+        inbox = Inbox(ledger, events, courier.wake)
+        reception = self._reception(session, inbox, poll, courier)
+        reload = Reload(settings, self._load, events, ledger, courier, poll, reception)
+        books = Books(ledger, self._systemd, events, courier, reception)
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(part, name=name)
+                for name, part in {
+                    "courier": courier.run(),
+                    "poll": poll.run(),
+                    "books": books.run(),
+                    "watch": WatchedFiles(reload.files, reload.file_changed, events).run(),
+                    "hangup": self._on_hangup(reload),
+                    **({"subscription": reception.subscription.run()} if reception else {}),
+                }.items()
+            ]
+            if reception is not None:
+                reception.open(self._systemd.inherited_sockets())
+            await asyncio.to_thread(_make_mailboxes, courier, events)
+            events.started(
+                __version__, len(settings.mailboxes), waiting, time.monotonic() - started
+            )
+            self._systemd.ready(f"{waiting} mails waiting")
+            await self._stop.wait()
+            self._systemd.stopping()
+            if reception is not None:
+                await reception.close(ANSWER_GRACE)
+            for task in running:
+                task.cancel()
+        await books.close()
+
+    def _reception(
+        self, session: boto3.Session, inbox: Inbox, poll: Poll, courier: Courier
+    ) -> Reception | None:
+        webhook = self._settings.webhook
+        if webhook is None:
+            return None
+        return Reception(
+            self._settings,
+            webhook,
+            sns_client(session, self._settings.aws.region),
+            inbox,
+            self._events,
+            poll_soon=poll.soon,
+            health=lambda: "the bucket cannot be read" if courier.trouble else "",
+            environ=self._environ,
+        )
+
+    async def _on_hangup(self, reload: Reload) -> None:
+        hangup = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            self._systemd.reloading()
+            await reload.by_hand()
+            self._systemd.ready("reloaded")
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self._stop.is_set():
+            os._exit(128 + number)
+        self._events.stopping(number.name)
+        self._stop.set()
+
+
+def _make_mailboxes(courier: Courier, events: Events) -> None:
+    """Make new mailboxes before the first mail, so that Dovecot finds them; problems can wait."""
+    mailboxes = courier.house.mailboxes
+    for name in mailboxes.names:
+        try:
+            mailboxes.ready(name)
+        except PostamtError as error:
+            events.trouble(f"mailbox {name} cannot be used", str(error))
