@@ -52,11 +52,12 @@ class Environment:
         source.env_vars = {name.lower(): text}
         try:
             value: Any = source()
-        except SettingsError:
-            self.problems.append(Problem(name, "must be JSON.", f"{name}='{_json(field)}'"))
+            for step in at:
+                value = value[step]
+        except (SettingsError, KeyError):  # null is passed over by pydantic-settings
+            wrong = "must be JSON, and not null."
+            self.problems.append(Problem(name, wrong, f"{name}='{_json(field)}'"))
             return
-        for step in at:
-            value = value[step]
         self._read.append((at, value))
         self.variables[at] = name
 

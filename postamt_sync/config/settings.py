@@ -5,6 +5,7 @@ Attribute names are those of the file. All models are frozen: a reload makes a n
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -156,7 +157,7 @@ class Settings(BaseSettings):
     )
 
     state_dir: AbsolutePath = Field(
-        default=AbsolutePath("/var/lib/postamt-sync"), examples=["/var/lib/postamt-sync"]
+        default=Path("/var/lib/postamt-sync"), examples=["/var/lib/postamt-sync"]
     )
     aws: AwsSettings
     bucket: BucketSettings

@@ -117,6 +117,12 @@ def test_all_bad_json_joins_the_report(report: Report) -> None:
     assert found[3].example == "POSTAMT_SYNC_STACK__DOMAINS='[\"example.com\"]'"
 
 
+@pytest.mark.parametrize("name", ["POSTAMT_SYNC_QUEUE", "POSTAMT_SYNC_MAILBOXES"])
+def test_null_is_no_value(report: Report, name: str) -> None:
+    (problem,) = report(TEXT, {name: "null"})
+    assert (problem.key, problem.wrong) == (name, "must be JSON, and not null.")
+
+
 def test_a_wrong_value_names_its_variable(report: Report) -> None:
     (problem,) = report(TEXT, {"POSTAMT_SYNC_POLL__INTERVAL": "soon"})
     assert problem.key == "poll.interval (from POSTAMT_SYNC_POLL__INTERVAL)"
