@@ -54,8 +54,9 @@ def postamt_sync(
 
     \b
     Examples:
-      postamt-sync check          is the configuration right?
-      postamt-sync check --json   the same for a script
+      postamt-sync demo    watch it at work: no AWS account, no configuration
+      postamt-sync check   is the configuration right?
+      postamt-sync run     deliver mail until it is stopped
     """
     if context.invoked_subcommand is None:
         print(context.get_help())
