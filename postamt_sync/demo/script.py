@@ -21,6 +21,10 @@ async def play(root: Path, show: Show, *, once: bool, command: Sequence[str] = C
 
     Without `once` everything stays up after it until SIGINT or SIGTERM. `command` runs the daemon.
     """
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C: the children are stopped, the directory is cleared away.
+        loop.add_signal_handler(number, signal.raise_signal, signal.SIGINT)
     begin = time.monotonic()
     show.heading("A mail system of its own, on this machine alone")
     async with Stage(root, command) as stage:

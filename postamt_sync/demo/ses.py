@@ -49,7 +49,7 @@ class Ses:
         start = secrets.randbits(64) if seed is None else seed
         self._random = random.Random(start)  # noqa: S311
 
-    async def receive(  # noqa: PLR0913
+    async def receive(
         self,
         message: bytes,
         sender: str,

@@ -59,7 +59,7 @@ class Show:
                 branch = mailbox.add(escape(folder)) if folder != "." else mailbox
                 for path in paths:
                     label = titles.get(path, "?")
-                    kept = path.name if len(path.name) <= 44 else f"{path.name[:41]}…"
+                    kept = path.name if len(path.name) <= 40 else f"{path.name[:39]}…"
                     branch.add(f"[dim]{escape(path.parent.name)}/{escape(kept)}[/] {escape(label)}")
         self._console.print(tree, soft_wrap=False, overflow="ellipsis", no_wrap=True)
 

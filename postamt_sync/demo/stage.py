@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import os
 import secrets
 import tempfile
@@ -141,8 +142,11 @@ class Stage:
         assert self.imap is not None
         last = 0.0
         for place in self.household.expected(sent.sample):
-            with MailReader(self.imap, place.mailbox, self.password) as reader:
-                seen = reader.seen(sent.received.message_id, place, ARRIVE_WITHIN)
+            try:
+                with MailReader(self.imap, place.mailbox, self.password) as reader:
+                    seen = reader.seen(sent.received.message_id, place, ARRIVE_WITHIN)
+            except (imaplib.IMAP4.error, OSError):
+                return None
             if seen is None:
                 return None
             last = max(last, seen)
