@@ -16,6 +16,7 @@ import base64
 import calendar
 import contextlib
 import hashlib
+import ssl
 import tempfile
 import threading
 import time
@@ -53,9 +54,15 @@ class Stored:
 class S3Double:
     """One bucket on loopback. Its clock runs `clock_ahead` seconds before ours."""
 
-    def __init__(self, bucket: str = "mail", region: str = "eu-west-1") -> None:
+    def __init__(
+        self,
+        bucket: str = "mail",
+        region: str = "eu-west-1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.bucket = bucket
         self.region = region
+        self._tls = tls
         self.access_key = "AKIADOUBLE"
         self.secret_key = "double/secret+key"
         self.token: str | None = None
@@ -76,9 +83,9 @@ class S3Double:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
         host, port = self._runner.addresses[0][:2]
-        self.endpoint = f"http://{host}:{port}"
+        self.endpoint = f"{'https' if self._tls else 'http'}://{host}:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
