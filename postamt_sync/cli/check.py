@@ -11,6 +11,7 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import Settings, load
 from postamt_sync.config.toml import toml_value
 from postamt_sync.errors import ConfigurationError, ExitCode
+from postamt_sync.events import printable
 
 MASK = "***"
 COMMENT_COLUMN = 40
@@ -62,7 +63,7 @@ def effective(settings: Settings) -> dict[str, Any]:
 
 def as_toml(settings: Settings) -> str:
     """Render the settings as a file, with comments on what does not come from the file."""
-    lines = [f"# {settings.source}"]
+    lines = [f"# {printable(settings.source)}"]
     for name, value in effective(settings).items():
         match value:
             case dict():

@@ -40,7 +40,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems = [*findings.problems(), *environment.problems]
     if problems:
         raise ConfigurationError(source, problems)
-    return _settings(merged, source, _origins(values, environment.variables))
+    return _settings(merged, str(file), _origins(values, environment.variables))
 
 
 def _settings(values: Mapping[str, Any], source: str, origins: dict[str, str]) -> Settings:

@@ -187,7 +187,7 @@ class Settings(BaseSettings):
 
     @property
     def source(self) -> str:
-        """Where the file was read, for messages; empty if no file was."""
+        """The path that was read, as it was given; make it printable before it is shown."""
         return self._source
 
     def origin(self, key: str) -> str:

@@ -52,10 +52,9 @@ def test_settings_or_a_report(
     path.write_text(text, encoding="utf-8")
     environ = {f"POSTAMT_SYNC_{name}": value for name, value in variables.items()}
     try:
-        assert load(path, environ).default_mailbox
-        return
+        problems = [] if load(path, environ).default_mailbox else None
     except ConfigurationError as error:
-        problems = error.problems
-    assert problems
+        problems = list(error.problems) or None
+    assert problems is not None
     assert all(str(problem).isprintable() for problem in problems)
     assert not [problem for problem in problems if "cannot be read." in problem.wrong]
