@@ -10,6 +10,7 @@ from postamt_sync.bucket import (
     AccessDeniedError,
     Bucket,
     ObjectChangedError,
+    ObjectGoneError,
 )
 from postamt_sync.errors import TryLaterError
 from tests.doubles.reading import MAIL, listed, read
