@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
-from postamt_sync.delivery.courier import Courier, Progress
+from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.endings import Progress
 from postamt_sync.delivery.group import Witness, no_witness
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events

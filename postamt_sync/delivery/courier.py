@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from postamt_sync.bucket import (
     AccessDeniedError,
@@ -21,8 +20,9 @@ from postamt_sync.bucket import (
     ObjectChangedError,
     ObjectGoneError,
 )
+from postamt_sync.delivery.endings import Endings, Progress
 from postamt_sync.delivery.group import Group, Ready, Witness, no_witness
-from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.hold import Hold
 from postamt_sync.delivery.pickup import (
     AllFailedError,
     House,
@@ -34,9 +34,8 @@ from postamt_sync.delivery.pickup import (
 )
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.events import Events
-from postamt_sync.ledger import DeliveryState, Ledger, ObjectState, Task
+from postamt_sync.ledger import DeliveryState, Ledger, Task
 from postamt_sync.mail.arrival import is_no_mail
-from postamt_sync.pauses import growing_pause
 
 AT_ONCE = 32
 """Mails being fetched and written at the same time."""
@@ -46,17 +45,6 @@ GROUP = 64
 WRITERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what has become due, or what another process has made due."""
-LONGEST_HOLD = 300.0
-FAILURES_TO_HOLD = 3
-"""Failed fetches without a good one in between that speak of the bucket, not of single objects."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """What the courier has done since it started; `bytes` as S3 counts them."""
-
-    mails: int = 0
-    bytes: int = 0
 
 
 class Courier:
@@ -74,10 +62,6 @@ class Courier:
     ) -> None:
         self.house = house
         """Replaced as a whole on reload; mails on their way end under the old one."""
-        self.progress = Progress()
-        self.trouble: PostamtError | None = None
-        """Why the bucket cannot be read now, None while it can."""
-        self._ledger = ledger
         self._work = ledger.work
         self._bucket = bucket
         self._events = events
@@ -86,15 +70,22 @@ class Courier:
         self._publisher = ThreadPoolExecutor(1, "publisher")
         self._group = Group(self._work, events, witness)
         self._pickup = Pickup(self._group, self._writers, self._grace_over)
+        self._endings = Endings(self._work, events, clock)
+        self._hold = Hold(clock)
         self._fetching = asyncio.Semaphore(AT_ONCE)
         self._busy: set[str] = set()
         self._fetches: set[asyncio.Task[None]] = set()
         self._written: asyncio.Queue[Ready | None] = asyncio.Queue(ON_THE_WAY)
         self._awake = asyncio.Event()
-        self._hold_until = 0.0
-        self._holds = 0
-        self._failed_in_a_row = 0
-        self._vanished: set[str] = set()
+
+    @property
+    def progress(self) -> Progress:
+        return self._endings.progress
+
+    @property
+    def trouble(self) -> PostamtError | None:
+        """Why the bucket cannot be read now, None while it can."""
+        return self._hold.trouble
 
     def wake(self) -> None:
         """Look into the ledger now: something in it may be due."""
@@ -102,8 +93,8 @@ class Courier:
 
     async def bucket_is_back(self) -> None:
         """The bucket was just read: what failed meanwhile is due at once."""
-        if self.trouble is not None:
-            self._release()
+        if self._hold.trouble is not None:
+            self._hold.release()
             await asyncio.to_thread(self._work.hurry)
         self.wake()
 
@@ -142,12 +133,12 @@ class Courier:
     async def _due(self) -> list[Task]:
         now = self._clock()
         room = ON_THE_WAY - len(self._busy)
-        if room < AT_ONCE or now < self._hold_until:
+        if room < AT_ONCE or self._hold.active:
             return []
         try:
             return await asyncio.to_thread(self._work.due, now, room, self._busy)
         except PostamtError as error:
-            self._hold(error)
+            self._hold.begin(error)
             return []
 
     async def _sleep(self) -> None:
@@ -159,13 +150,13 @@ class Courier:
 
     async def _look_after_mailboxes(self) -> None:
         """Let the mail of a vanished mailbox go on at once when its disk is back."""
-        for name in list(self._vanished):
+        for name in list(self._endings.vanished):
             try:
                 await asyncio.to_thread(self.house.mailboxes.ready, name)
                 await asyncio.to_thread(self._work.hurry_mailbox, name)
             except (PostamtError, KeyError):
                 continue
-            self._vanished.discard(name)
+            self._endings.vanished.discard(name)
 
     def _start(self, task: Task) -> None:
         self._busy.add(task.mail)
@@ -184,7 +175,7 @@ class Courier:
             async with self._fetching:
                 handed_over = await self._attempt(task)
         except PostamtError as error:  # the ledger itself refuses; nothing can be noted
-            self._hold(error)
+            self._hold.begin(error)
         finally:
             if not handed_over:
                 self._done(task)
@@ -194,51 +185,50 @@ class Courier:
         try:
             return await self._fetch_and_hand_over(task)
         except AllFailedError as error:
-            await self._postpone(task, error, error.mailboxes)
+            await self._endings.postponed(task, error, error.mailboxes)
         except UndeliverableError as error:
-            await self._end(task, ObjectState.QUARANTINED, str(error))
-            self._events.quarantined(task.mail, task.key, error.problem)
+            await self._endings.quarantined(task, error)
         except ObjectGoneError:
-            await self._end(task, ObjectState.GONE)
-            self._events.gone(task.mail)
+            await self._endings.gone(task)
         except ObjectArchivedError as error:
-            await self._end(task, ObjectState.ARCHIVED)
-            self._events.archived(task.mail, error.storage_class)
+            await self._endings.archived(task, error.storage_class)
         except ObjectChangedError:
-            await asyncio.to_thread(self._work.look_again, task)
-            self._events.changed(task.mail)
+            await self._endings.changed(task)
         except (AccessDeniedError, DamagedError) as error:  # of this object alone
-            await self._postpone(task, error)
+            await self._endings.postponed(task, error)
         except PostamtError as error:
-            await self._postpone(task, error)
-            self._failed_in_a_row += 1
-            if self._failed_in_a_row >= FAILURES_TO_HOLD:
-                self._hold(error)
+            await self._endings.postponed(task, error)
+            self._hold.fetch_failed(error)
         except Exception as error:  # noqa: BLE001  one mail's bug must not end the others' delivery
-            self._events.trouble("internal error", repr(error))
-            await self._postpone(task, PostamtError(f"An error of ours: {error!r}."))
+            await self._endings.postponed(task, self._bug(error))
         return False
+
+    def _bug(self, error: Exception) -> PostamtError:
+        self._events.trouble("internal error", repr(error))
+        return PostamtError(
+            f"An error of ours: {error!r}.", "Please report it; the mail is tried again."
+        )
 
     async def _fetch_and_hand_over(self, task: Task) -> bool:
         house = self.house
         if is_no_mail(task.key, task.size):
-            await self._skip(task)
+            await self._endings.skipped(task)
             return False
         if any(copy.state is DeliveryState.PREPARED for copy in task.deliveries):
             await self._resume(task)
             return False
         if (known := known_without_fetching(task, house)) is not None:
-            await self._settle_known(task, known)
+            await self._endings.known(task, known)
             return False
-        if self._vanished:
+        if self._endings.vanished:
             await self._check_mailboxes(task, house)
         started = self._clock()
         try:
             async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
-                self._release()
+                self._hold.release()
                 result = await self._pickup.collect(task, house, fetched)
         except (ObjectGoneError, ObjectArchivedError, ObjectChangedError, AccessDeniedError):
-            self._release()  # the bucket answers, if not as we would like
+            self._hold.release()  # the bucket answers, if not as we would like
             raise
         if isinstance(result, Ready):
             self._events.fetched(task.mail, result.size, self._clock() - started)
@@ -246,21 +236,13 @@ class Courier:
             await self._written.put(result)
             return True
         if isinstance(result, NoMail):
-            await self._skip(task)
+            await self._endings.skipped(task)
         elif isinstance(result, NoEnvelope):
-            seconds = self._grace_left(result.last_modified)
-            self._events.envelope_awaited(task.mail, seconds)
-            await asyncio.to_thread(self._work.await_envelope, task, self._clock() + seconds)
+            await self._endings.awaits_envelope(task, self._grace_left(result.last_modified))
         elif isinstance(result, Known):
             self._events.same_content(task.mail)
-            await self._settle_known(task, result)
+            await self._endings.known(task, result)
         return False
-
-    async def _settle_known(self, task: Task, known: Known) -> None:
-        await asyncio.to_thread(
-            self._work.settle_known, task, known.etag, known.size, known.last_modified
-        )
-        self._count(known.size)
 
     async def _resume(self, task: Task) -> None:
         loop = asyncio.get_running_loop()
@@ -294,74 +276,14 @@ class Courier:
             try:
                 await loop.run_in_executor(self._publisher, self._group.publish, ready)
             except Exception as error:  # noqa: BLE001  a bug here must not leave mail on the way
-                self._events.trouble("internal error", repr(error))
                 for mail in ready:
-                    mail.fail_all(PostamtError(f"An error of ours: {error!r}."))
+                    mail.fail_all(self._bug(error))
             for mail in ready:
-                await self._report(mail)
-
-    async def _report(self, mail: Ready) -> None:
-        task = mail.task
-        folder = mail.copies[0].folder if mail.copies else ""
-        names = [*mail.delivered, *mail.failed]
-        self._events.routed(task.mail, names, mail.evidence, folder)
-        for mailbox in mail.delivered:
-            self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
-        if mail.failed:
-            error = next(iter(mail.failed.values()))
-            try:
-                await self._postpone(task, error, mail.failed, noted=True)
-            except PostamtError as ledger_error:
-                self._hold(ledger_error)
-        else:
-            self._count(mail.size)
-        self._done(task)
-
-    async def _postpone(
-        self,
-        task: Task,
-        error: PostamtError,
-        mailboxes: dict[str, PostamtError] | None = None,
-        *,
-        noted: bool = False,
-    ) -> None:
-        """Try again later; `noted` says that the ledger knows of the failed mailboxes already."""
-        pause = growing_pause(task.attempts)
-        failed = mailboxes or {}
-        self._vanished.update(
-            name for name, why in failed.items() if isinstance(why, MailboxVanishedError)
-        )
-        reasons = [] if noted else [(name, str(why)) for name, why in failed.items()]
-        await asyncio.to_thread(
-            self._work.postpone, task, str(error), self._clock() + pause, reasons
-        )
-        self._events.postponed(task.mail, ", ".join(failed), error.problem, pause)
-
-    def _hold(self, error: PostamtError) -> None:
-        """Let the bucket (or our own disk) come to itself before anything else is tried."""
-        if self._clock() < self._hold_until:
-            return
-        self.trouble = error
-        self._hold_until = self._clock() + growing_pause(self._holds, longest=LONGEST_HOLD)
-        self._holds += 1
-
-    def _release(self) -> None:
-        self.trouble = None
-        self._hold_until = 0.0
-        self._holds = 0
-        self._failed_in_a_row = 0
-
-    async def _skip(self, task: Task) -> None:
-        await self._end(task, ObjectState.SKIPPED)
-        self._events.skipped(task.mail, task.key)
-
-    async def _end(self, task: Task, state: ObjectState, problem: str | None = None) -> None:
-        await asyncio.to_thread(self._work.end, task, state, problem)
-        self._count(0)
-
-    def _count(self, size: int) -> None:
-        self.progress.mails += 1
-        self.progress.bytes += size
+                try:
+                    await self._endings.published(mail)
+                except PostamtError as error:
+                    self._hold.begin(error)
+                self._done(mail.task)
 
     def _grace_left(self, last_modified: float) -> float:
         # Never longer than the grace itself: this machine's clock may be years behind.
