@@ -29,6 +29,9 @@ VERBS = (
     # One line a verb, in the order of the help.
     Verb("run", "postamt_sync.cli.run:run", "Run the daemon."),
     Verb("sync", "postamt_sync.cli.sync:sync", "Go through the bucket once, and exit."),
+    Verb("status", "postamt_sync.cli.status:status", "Say how things stand."),
+    Verb("quarantine", "postamt_sync.cli.quarantine:app", "Undeliverable mail: list, show, retry."),
+    Verb("redeliver", "postamt_sync.cli.redeliver:redeliver", "Deliver a mail once more."),
     Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
 )

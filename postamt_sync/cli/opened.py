@@ -1,0 +1,36 @@
+"""The ledger as the repair verbs open it: beside a running daemon, in short transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from postamt_sync.config import load
+from postamt_sync.ledger import CourierLock, Ledger
+
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="S3 key, its last part, or the mail id of a log line or file name."
+    ),
+]
+
+
+@contextmanager
+def opened(config: Path | None) -> Iterator[tuple[Ledger, str]]:
+    """Open the configured ledger beside a running daemon; also say who delivers now."""
+    settings = load(config)
+    ledger = Ledger.open_existing(settings.state_dir)
+    try:
+        yield ledger, CourierLock.holder(settings.state_dir) or ""
+    finally:
+        ledger.close()
+
+
+def by_whom(holder: str) -> str:
+    """Say who will do what was just made due."""
+    return f" now, by {holder}" if holder else " by the next postamt-sync run or sync"

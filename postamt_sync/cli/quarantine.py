@@ -1,0 +1,116 @@
+"""`postamt-sync quarantine list | show | retry`: what could not be delivered, and once more."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from postamt_sync.cli.opened import Key, by_whom, opened
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.errors import ExitCode, UsageError
+from postamt_sync.events import printable
+from postamt_sync.ledger.repair import Known
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def quarantine(context: typer.Context) -> None:
+    """Look at mail that can never be delivered as it is, and try it again.
+
+    \b
+    Examples:
+      postamt-sync quarantine list
+      postamt-sync quarantine show 4k1s0v8q7p5n
+      postamt-sync quarantine retry --all
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@app.command("list")
+def list_(config: ConfigPath = None, json: Json = False, debug: Debug = False) -> ExitCode:  # noqa: ARG001
+    """List what is quarantined, newest first, with the reasons.
+
+    \b
+    Examples:
+      postamt-sync quarantine list
+      postamt-sync quarantine list --json | jq -r '.[].key'
+    """
+    with opened(config) as (ledger, _):
+        known = ledger.repair.quarantined()
+    if json:
+        print(jsonlib.dumps([as_json(k) for k in known], indent=2))
+    elif not known:
+        print("Nothing is quarantined.")
+    for k in [] if json else known:
+        print(f"{printable(k.key)}\n    {k.problem}")
+    return ExitCode.OK
+
+
+@app.command()
+def show(key: Key, config: ConfigPath = None, json: Json = False, debug: Debug = False) -> ExitCode:  # noqa: ARG001
+    """Show what is known of one mail, quarantined or not.
+
+    \b
+    Examples:
+      postamt-sync quarantine show 4k1s0v8q7p5n
+      postamt-sync quarantine show incoming/4k1s0v8q7p5n --json
+    """
+    with opened(config) as (ledger, _):
+        known = ledger.repair.find(key)
+    fields = as_json(known)
+    if json:
+        print(jsonlib.dumps(fields, indent=2))
+        return ExitCode.OK
+    for name, value in fields.items():
+        shown = ", ".join(value) if isinstance(value, list) else value
+        print(f"{name.replace('_', ' '):<14} {'-' if shown in (None, '') else shown}")
+    return ExitCode.OK
+
+
+@app.command()
+def retry(
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="[KEY]",
+            help="S3 key, its last part, or the mail id of a log line or file name.",
+            show_default=False,
+        ),
+    ] = "",
+    all_: Annotated[bool, typer.Option("--all", help="Everything that is quarantined.")] = False,
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> ExitCode:
+    """Try quarantined mail again: after its cause was mended.
+
+    A running daemon takes it up within seconds; otherwise the next run or sync does.
+
+    \b
+    Examples:
+      postamt-sync quarantine retry 4k1s0v8q7p5n
+      postamt-sync quarantine retry --all
+    """
+    if bool(key) == all_:
+        raise UsageError("It is not clear what to retry.", "Name one KEY, or say --all.")
+    with opened(config) as (ledger, holder):
+        count = ledger.repair.retry_quarantined(None if all_ else key)
+    print(f"{count} to be tried again{by_whom(holder)}.")
+    return ExitCode.OK
+
+
+def as_json(known: Known) -> dict[str, Any]:
+    """Return one mail's facts; times are ISO 8601 in UTC."""
+    fields = asdict(known) | {"key": printable(known.key, 1024)}
+    for name in ("first_seen", "last_modified"):
+        moment = fields[name]
+        if moment is not None:
+            fields[name] = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    fields["mailboxes"] = list(known.mailboxes)
+    return fields

@@ -1,0 +1,143 @@
+"""`postamt-sync status`: how things stand, in words."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.config import load
+from postamt_sync.errors import ExitCode
+from postamt_sync.events import printable
+from postamt_sync.ledger import Ledger, ObjectState
+from postamt_sync.standing import Standing, as_json, look
+
+LONGEST_KEY = 60
+
+
+def status(
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Say what waits, what was delivered, what is quarantined, and how each source does.
+
+    Works with and without the daemon running; reads the ledger only. Exits 0
+    whenever it could be read. The keys of --json are documented in the module
+    postamt_sync.standing and stay as they are.
+
+    \b
+    Examples:
+      postamt-sync status
+      postamt-sync status --json | jq .mails
+    """
+    settings = load(config)
+    ledger = Ledger.open_existing(settings.state_dir)
+    try:
+        standing = look(settings, ledger)
+    finally:
+        ledger.close()
+    if json:
+        print(jsonlib.dumps(as_json(standing), indent=2))
+    else:
+        show(standing, Console(highlight=False))
+    return ExitCode.OK
+
+
+def show(standing: Standing, console: Console) -> None:
+    """Print the standing for people, at whatever width the terminal has."""
+    console.print(Text(f"Daemon    {standing.holder or 'not running'}"))
+    last = standing.last_mail
+    console.print(Text(f"Last mail {_ago(last) if last else 'none yet'}"))
+    counts = [f"{count} {state}" for state, count in standing.states.items() if count]
+    console.print(Text(f"Mails     {', '.join(counts) or 'none yet'}"))
+    console.print()
+    console.print(_mailboxes(standing))
+    for heading, lines in (
+        ("Sources", _sources(standing)),
+        ("Waiting", _waiting(standing)),
+        ("Quarantine", _quarantine(standing)),
+        ("Not understood", _notices(standing)),
+    ):
+        texts = list(lines)
+        if texts:
+            console.print()
+            console.print(Text(heading, style="bold"))
+            for text in texts:
+                console.print(Text(f"  {text}"))
+
+
+def _mailboxes(standing: Standing) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Mailbox")
+    table.add_column("Delivered", justify="right")
+    table.add_column("Waiting", justify="right")
+    table.add_column("Last mail")
+    table.add_column("Problem", overflow="fold")
+    for m in standing.mailboxes:
+        table.add_row(
+            Text(printable(m.mailbox)),
+            str(m.delivered),
+            str(m.waiting),
+            _ago(m.last_delivered_at) if m.last_delivered_at else "none yet",
+            Text(m.problem or "", style="red"),
+        )
+    return table
+
+
+def _sources(standing: Standing) -> Iterator[str]:
+    for source in standing.sources:
+        if source.problem:
+            since = f" (worked {_ago(source.ok_at)})" if source.ok_at else ""
+            yield f"{source.source}: {source.problem}{since}"
+        elif source.ok_at:
+            yield f"{source.source}: well {_ago(source.ok_at)}; {source.detail}"
+
+
+def _waiting(standing: Standing) -> Iterator[str]:
+    for waiting in standing.waiting:
+        awaited = "its envelope may still come" if waiting.awaits_envelope else "due"
+        why = waiting.problem or awaited
+        seconds = standing.next_attempt_in(waiting)
+        when = "when the daemon runs" if seconds is None else f"next attempt in {_span(seconds)}"
+        key = printable(waiting.key, LONGEST_KEY)
+        yield f"{key} since {_ago(waiting.first_seen)}, {when}: {why}"
+    more = standing.states[ObjectState.WAITING] - len(standing.waiting)
+    if more > 0:
+        yield f"and {more} more"
+
+
+def _quarantine(standing: Standing) -> Iterator[str]:
+    for known in standing.quarantine:
+        yield f"{printable(known.key, LONGEST_KEY)}: {known.problem}"
+    if standing.quarantine:
+        yield "After mending the cause: postamt-sync quarantine retry --all"
+
+
+def _notices(standing: Standing) -> Iterator[str]:
+    if standing.notices:
+        first = standing.notices[0]
+        yield f"{len(standing.notices)} announcements, the last {_ago(first.at)}: {first.reason}"
+
+
+def _ago(moment: float | None) -> str:
+    if moment is None:
+        return "never"
+    seconds = time.time() - moment
+    return f"{_span(seconds)} ago" if seconds >= 0 else "in the future (is the clock right?)"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{timedelta(seconds=seconds).days} days"

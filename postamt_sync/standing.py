@@ -1,0 +1,128 @@
+"""How things stand: what `status` shows, gathered from the ledger alone.
+
+The keys of `as_json` are an interface: they are added to, never renamed. Times are ISO 8601 in UTC,
+durations are seconds, counts are mails.
+
+    daemon       who delivers now ("" if nobody does)
+    mails        how many objects are in each state: waiting, delivered, archived, gone, absent,
+                 adopted, quarantined, skipped
+    last_mail    when the last mail was delivered, null: never
+    mailboxes    name, delivered, last_delivered, waiting, problem (null: none)
+    sources      name, last_ok, last_problem_at, problem (null: it works), detail
+    waiting      at most 20: mail, key, since, attempts, next_attempt_in (null: at the next start),
+                 awaits_envelope, problem
+    quarantine   mail, key, since, problem
+    not_understood   how many true announcements nobody understood, and the last reason
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from postamt_sync.config import Settings
+from postamt_sync.ledger import CourierLock, Ledger, ObjectState
+from postamt_sync.ledger.overview import MailboxHealth, NoticeKept, SourceHealth, Waiting
+from postamt_sync.ledger.repair import Known
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One look at the ledger. `now` is on the monotonic clock, for what waits."""
+
+    holder: str
+    states: dict[ObjectState, int]
+    mailboxes: list[MailboxHealth]
+    sources: list[SourceHealth]
+    waiting: list[Waiting]
+    quarantine: list[Known]
+    notices: list[NoticeKept]
+    now: float
+
+    @property
+    def last_mail(self) -> float | None:
+        """When the last mail was delivered, in seconds since 1970."""
+        return max(
+            (m.last_delivered_at for m in self.mailboxes if m.last_delivered_at), default=None
+        )
+
+    def next_attempt_in(self, waiting: Waiting) -> float | None:
+        """Seconds until the next attempt; None: nobody runs who would make one."""
+        return max(0.0, waiting.next_attempt - self.now) if self.holder else None
+
+
+def look(
+    settings: Settings, ledger: Ledger, clock: Callable[[], float] = time.monotonic
+) -> Standing:
+    """Read how things stand; writes nothing."""
+    overview = ledger.overview
+    return Standing(
+        holder=CourierLock.holder(settings.state_dir) or "",
+        states=overview.states(),
+        mailboxes=overview.mailboxes(mailbox.name for mailbox in settings.mailboxes),
+        sources=overview.sources(),
+        waiting=overview.waiting(SHOWN),
+        quarantine=ledger.repair.quarantined(),
+        notices=overview.notices(),
+        now=clock(),
+    )
+
+
+def as_json(standing: Standing) -> dict[str, Any]:
+    """Return the documented object."""
+    return {
+        "daemon": standing.holder,
+        "mails": {str(state): count for state, count in standing.states.items()},
+        "last_mail": _time(standing.last_mail),
+        "mailboxes": [
+            {
+                "name": m.mailbox,
+                "delivered": m.delivered,
+                "last_delivered": _time(m.last_delivered_at),
+                "waiting": m.waiting,
+                "problem": m.problem,
+            }
+            for m in standing.mailboxes
+        ],
+        "sources": [
+            {
+                "name": s.source,
+                "last_ok": _time(s.ok_at),
+                "last_problem_at": _time(s.bad_at),
+                "problem": s.problem,
+                "detail": s.detail,
+            }
+            for s in standing.sources
+        ],
+        "waiting": [
+            {
+                "mail": w.mail,
+                "key": w.key,
+                "since": _time(w.first_seen),
+                "attempts": w.attempts,
+                "next_attempt_in": standing.next_attempt_in(w),
+                "awaits_envelope": w.awaits_envelope,
+                "problem": w.problem,
+            }
+            for w in standing.waiting
+        ],
+        "quarantine": [
+            {"mail": q.mail, "key": q.key, "since": _time(q.first_seen), "problem": q.problem}
+            for q in standing.quarantine
+        ],
+        "not_understood": {
+            "count": len(standing.notices),
+            "last_reason": standing.notices[0].reason if standing.notices else None,
+        },
+    }
+
+
+def _time(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
