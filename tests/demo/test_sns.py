@@ -328,7 +328,7 @@ async def test_trouble_is_tried_again_with_the_same_bytes(
     assert len({post.headers["x-amz-sns-message-id"] for post in tries}) == 1
 
 
-@pytest.mark.parametrize("refusal", [301, 400, 401, 403, 404, 413])
+@pytest.mark.parametrize("refusal", [307, 400, 401, 403, 404, 413])
 async def test_a_refusal_is_final(
     sns: SmallSns, call: Caller, endpoint: Endpoint, refusal: int
 ) -> None:
