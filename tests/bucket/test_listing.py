@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -64,6 +66,16 @@ def test_tells_a_restored_object_from_one_being_restored(written: str, restored:
     assert (plain.restored, plain.storage_class) == (False, "STANDARD")
 
 
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
 def test_takes_a_time_without_a_zone_for_utc() -> None:
     assert Listed("k", "e", 1, "1970-01-01T00:01:00", "STANDARD", False).modified_at == 60.0
 
