@@ -1,0 +1,243 @@
+"""A box at home in a directory of its own: configuration, real processes, and what they deliver.
+
+Every option can be overridden for one process by its variable: `home.sync(region="us-east-1")`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from postamt_sync.demo.household import Place
+from postamt_sync.ledger import Ledger, ObjectState
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "postamt_sync")
+PATIENCE = 60.0
+"""Seconds after which what was waited for counts as never to come."""
+
+ANNA = "anna@example.com"
+BRUNO = "bruno@example.com"
+
+CONFIGURATION = """\
+state_dir = "{root}/state"
+
+[aws]
+region = "eu-west-1"
+
+[bucket]
+name = "mail"
+
+[delivery]
+envelope_grace = 0
+
+[admin]
+listen = ""
+
+[[mailboxes]]
+name = "anna"
+maildir = "{root}/mail/anna"
+addresses = ["anna@example.com"]
+default = true
+
+[[mailboxes]]
+name = "bruno"
+maildir = "{root}/mail/bruno"
+addresses = ["bruno@example.com"]
+"""
+
+OVERRIDES = {
+    "region": "POSTAMT_SYNC_AWS__REGION",
+    "bucket": "POSTAMT_SYNC_BUCKET__NAME",
+    "recent": "POSTAMT_SYNC_BUCKET__RECENT_PREFIX",
+    "state": "POSTAMT_SYNC_STATE_DIR",
+}
+_FOREIGN = (
+    "AWS_",
+    "POSTAMT_SYNC_",
+    "LISTEN_",
+    "NOTIFY_SOCKET",
+    "JOURNAL_STREAM",
+    "WATCHDOG_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+)
+
+
+class Running:
+    """A process of ours that was started, and the log that it writes."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def said(self) -> list[dict[str, Any]]:
+        """Return the log lines so far."""
+        whole, _, _ = self.log.read_text(errors="replace").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.said() if line["event"] == event]
+
+    def until(self, event: str, count: int = 1, **fields: Any) -> dict[str, Any]:
+        """Wait for the `count`-th such event and return it."""
+
+        def found() -> list[dict[str, Any]]:
+            lines = self.events(event)
+            return [x for x in lines if all(x.get(k) == v for k, v in fields.items())]
+
+        self.wait(lambda: len(found()) >= count, f"{event} {fields or ''}")
+        return found()[count - 1]
+
+    def wait(self, true: Callable[[], object], what: str) -> None:
+        """Wait until something is true; fails where the process ends before."""
+        wait_until(
+            lambda: true() or self.process.poll() is not None, lambda: f"{what}: {self.tail()}"
+        )
+        assert true(), f"{what}: ended with {self.process.returncode}: {self.tail()}"
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ended(self) -> int:
+        """Wait for the end and return the exit code, negative for a signal."""
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end: {self.tail()}") from None
+
+    def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        return self.ended()
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        assert self.ended() == -signal.SIGKILL
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
+
+
+class Home:
+    """Anna, whose mailbox is the default one, and Bruno; `environment` says where their AWS is."""
+
+    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+        self.root = root
+        self.config = root / "config.toml"
+        self.state = root / "state"
+        self.maildirs = {name: root / "mail" / name for name in ("anna", "bruno")}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+        nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        self.environment = kept | nowhere | dict(environment)
+        self._processes: list[Running] = []
+        self.configure()
+
+    def configure(self, more: str = "") -> None:
+        """Write the configuration anew, with more sections."""
+        text = CONFIGURATION.format(root=self.root) + more
+        scratch = self.config.with_suffix(".scratch")
+        scratch.write_text(text)
+        scratch.replace(self.config)
+
+    def environ(self, **overrides: str) -> dict[str, str]:
+        """Return a child's environment; names that are no override of ours stand for themselves."""
+        return self.environment | {OVERRIDES.get(k, k): v for k, v in overrides.items()}
+
+    def do(self, *verb: str, **overrides: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end."""
+        return subprocess.run(
+            [*COMMAND, *verb, "--config", str(self.config)],
+            env=self.environ(**overrides),
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def sync(self, *options: str, **overrides: str) -> tuple[int, dict[str, Any]]:
+        """Make a pass; return its exit code and the one object that it prints."""
+        done = self.do("sync", "--json", *options, **overrides)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert len(done.stdout.splitlines()) == 1, done
+        return done.returncode, json.loads(done.stdout)
+
+    def start(self, *arguments: str, pass_fds: tuple[int, ...] = (), **overrides: str) -> Running:
+        """Start `run`, or other arguments of this Python, and return at once."""
+        command = arguments or (*COMMAND[1:], "run", "--debug", "--config", str(self.config))
+        log = self.root / f"log{len(self._processes)}"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                env=self.environ(**overrides),
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stream,
+                pass_fds=pass_fds,
+            )
+        running = Running(process, log)
+        self._processes.append(running)
+        return running
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        for running in self._processes:
+            if running.process.poll() is None:
+                running.process.kill()
+            running.process.wait()
+
+    def mails(self) -> Iterator[tuple[Place, Path]]:
+        """Yield every file that a mail client would see."""
+        for name, root in self.maildirs.items():
+            for directory in sorted(root.glob("**/")):
+                if directory.name in {"new", "cur"}:
+                    inbox = directory.parent == root
+                    folder = "INBOX" if inbox else directory.parent.name.removeprefix(".")
+                    for path in sorted(directory.iterdir()):
+                        yield Place(name, folder), path
+
+    def contents(self) -> Counter[tuple[str, bytes]]:
+        """Count what a mail client would see: where, and which bytes."""
+        return Counter((str(place), path.read_bytes()) for place, path in self.mails())
+
+    def drafts(self) -> list[Path]:
+        """Return what lies in any tmp/."""
+        return [path for root in self.maildirs.values() for path in root.glob("**/tmp/*")]
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        ledger = Ledger.open_existing(self.state)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    def states(self) -> dict[str, int]:
+        """Return how many objects are in which state, those that there are."""
+        with self.ledger() as ledger:
+            states = ledger.overview.states()
+        return {ObjectState(state).value: count for state, count in states.items() if count}
+
+
+def wait_until(true: Callable[[], object], what: Callable[[], str] = str) -> None:
+    """Wait until something is true, with all the patience of a slow machine."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, f"it never came: {what()}"
+        time.sleep(0.01)

@@ -1,0 +1,119 @@
+"""The kill test: SIGKILL before and after every step of a delivery, then a normal start.
+
+Whatever the moment was, each mailbox concerned has the mail exactly once in the end, byte for byte,
+and at no time does anything half-written show.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from postamt_sync.delivery.maildir import Step
+from tests.doubles.s3 import S3Double
+from tests.end_to_end.home import BRUNO, Home
+from tests.end_to_end.letters import Letter, letter, letter_to_both, put, sample_letters
+
+SIDES = ("before", "after")
+OF_A_GROUP = (Step.SYNC_TMP, Step.PREPARE, Step.PUBLISH, Step.SYNC_FOLDERS, Step.SETTLE)
+IN_A_GROUP = dict.fromkeys(OF_A_GROUP, 2) | {Step.WRITE: 8, Step.SYNC_FILE: 4}
+"""Which time a step is met while several mails are on their way together."""
+
+RESUMED = (Step.PUBLISH, Step.SYNC_FOLDERS, Step.SETTLE)
+"""What is left to do for a mail that was prepared."""
+
+
+def burst() -> list[Letter]:
+    """Mail for one and for two mailboxes, spam, 8 bits, several megabytes."""
+    varied = [stored for sample, stored in sample_letters() if not sample.title.startswith("A pla")]
+    return [*varied, letter_to_both("both"), letter("short", BRUNO)]
+
+
+def kill_at(home: Home, verb: str, step: Step, side: str, nth: int, gather: int) -> None:
+    arguments = (str(home.config), verb, step.name, side, str(nth), str(gather))
+    killed = home.start("-m", "tests.faults.killed", *arguments)
+    assert killed.ended() == -signal.SIGKILL, killed.tail()
+
+
+def nothing_half_done_shows(home: Home, letters: Sequence[Letter]) -> None:
+    assert home.contents() <= once_each(letters)
+
+
+def once_each(letters: Sequence[Letter]) -> Counter[tuple[str, bytes]]:
+    return Counter(copy for one in letters for copy in one.expected())
+
+
+def all_is_well(home: Home, letters: Sequence[Letter]) -> None:
+    assert home.contents() == once_each(letters)
+    assert home.drafts() == []
+    assert {path.stat().st_nlink for _, path in home.mails()} == {1}
+    assert home.states() == {"delivered": len(letters)}
+
+
+def finish(home: Home, verb: str, letters: Sequence[Letter]) -> None:
+    """Start it again as it always is, and let it come to its end."""
+    if verb == "sync":
+        code, said = home.sync()
+        assert code == 0, said
+        return
+    daemon = home.start()
+    daemon.until("started")
+    daemon.wait(lambda: home.states() == {"delivered": len(letters)}, "all delivered")
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("step", Step)
+def test_a_pass_is_killed_with_a_group_on_its_way(
+    home: Home, s3: S3Double, step: Step, side: str
+) -> None:
+    letters = burst()
+    put(s3, *letters)
+    kill_at(home, "sync", step, side, IN_A_GROUP[step], len(letters))
+    nothing_half_done_shows(home, letters)
+    finish(home, "sync", letters)
+    all_is_well(home, letters)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("step", Step)
+def test_the_daemon_is_killed_with_one_mail_for_two_mailboxes(
+    home: Home, s3: S3Double, step: Step, side: str
+) -> None:
+    both = letter_to_both("both")
+    put(s3, both)
+    kill_at(home, "run", step, side, nth=1, gather=0)
+    nothing_half_done_shows(home, [both])
+    finish(home, "run", [both])
+    all_is_well(home, [both])
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("step", RESUMED)
+def test_killed_again_while_it_resumes(home: Home, s3: S3Double, step: Step, side: str) -> None:
+    letters = [letter_to_both("both"), letter("one")]
+    put(s3, *letters)
+    kill_at(home, "sync", Step.PREPARE, "after", nth=2, gather=2)
+    kill_at(home, "sync", step, side, nth=1, gather=0)
+    nothing_half_done_shows(home, letters)
+    finish(home, "sync", letters)
+    all_is_well(home, letters)
+
+
+def test_what_was_killed_is_announced_to_nobody_twice(home: Home, s3: S3Double) -> None:
+    """The name is fixed before the first rename: a mail client sees one file come, not two."""
+    one = letter("one")
+    put(s3, one)
+    kill_at(home, "sync", Step.PUBLISH, "after", nth=1, gather=0)
+    [(_, before)] = home.mails()
+    seen = before.stat()
+    finish(home, "sync", [one])
+    [(_, after)] = home.mails()
+    assert (after, after.stat().st_ino, after.stat().st_mtime) == (
+        before,
+        seen.st_ino,
+        seen.st_mtime,
+    )
