@@ -28,6 +28,8 @@ _REMEDIES = {
     errno.EIO: ("The disk answers with an input/output error", "Look at dmesg; replace the disk."),
     errno.ENOENT: ("A directory is missing", "Mount the disk or put the directory back."),
     errno.ENOTDIR: ("Something that is no directory is in the way", "Move it away."),
+    errno.EEXIST: ("Something that is no directory is in the way", "Move it away."),
+    errno.EISDIR: ("A directory is in the way", "Move it away."),
 }
 
 
@@ -46,7 +48,13 @@ class Disk:
     def create(self, path: Path) -> int:
         """Open a new file for writing, mode 0600; FileExistsError if anything has that name."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(path, flags, 0o600)
+        fd = os.open(path, flags, 0o600)
+        try:
+            os.fchmod(fd, 0o600)  # whatever the umask takes away, Dovecot needs
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def write(self, fd: int, data: bytes) -> None:
         """Write all of `data`."""
@@ -84,8 +92,14 @@ class Disk:
         path.unlink(missing_ok=True)
 
     def make_directory(self, path: Path) -> None:
-        """Create one directory, mode 0700; it is fine if it is there."""
-        path.mkdir(mode=0o700, exist_ok=True)
+        """Create one directory, mode 0700; one that is there stays as it is."""
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        else:
+            path.chmod(0o700)  # whatever the umask took away
 
     def append_line(self, path: Path, line: str) -> None:
         """Append one line to a small text file, mode 0600, durably."""

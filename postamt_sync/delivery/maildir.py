@@ -7,7 +7,9 @@ names, never of anything that a message or a key contains.
 
 from __future__ import annotations
 
+import contextlib
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,11 +107,10 @@ class Draft:
 
     def discard(self) -> None:
         """Close and remove the file, as far as the disk lets us; the next attempt starts anew."""
-        try:
+        with contextlib.suppress(OSError):
             self._close()
+        with contextlib.suppress(OSError):
             self._disk.unlink(self._path)
-        except OSError:
-            return
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -123,6 +124,8 @@ class Maildir:
     def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
         self._disk = disk
+        self._durable: set[str] = set()
+        """Folders whose directory entries have been synced through this object."""
 
     def create(self) -> None:
         """Create root, missing parents and `tmp new cur`, all durable on return.
@@ -131,9 +134,12 @@ class Maildir:
         disk, and creating it would hide the mail under the mount point.
         """
         try:
-            missing = [self.root, *self.root.parents]
-            missing = [path for path in missing if not path.is_dir()]
-            for path in reversed(missing):
+            line = [self.root, *self.root.parents]
+            there = next(path for path in line if path.is_dir())
+            # We may have made it just before a crash; where we may not read we have made nothing.
+            with contextlib.suppress(PermissionError):
+                self._disk.sync_directory(there.parent)
+            for path in reversed(line[: line.index(there)]):
                 self._disk.make_directory(path)
                 self._disk.sync_directory(path.parent)
             self._make_parts(self.root)
@@ -184,14 +190,19 @@ class Maildir:
         name = folder_name(folder)
         path = self.root / f".{name}"
         try:
-            if (path / "new").is_dir():
+            if not (path / "new").is_dir():
+                # First subscribed, then made: a crash in between subscribes it on the next attempt,
+                # and a folder that is there is never subscribed against its owner's wish.
+                self._subscribe(name)
+                self._disk.make_directory(path)
+                self._make_parts(path)
+            elif name in self._durable:
                 return
-            # First subscribed, then made: a crash in between subscribes it on the next attempt,
-            # and a folder that is there is never subscribed against its owner's wish.
-            self._subscribe(name)
-            self._disk.make_directory(path)
-            self._make_parts(path)
+            else:
+                # Somebody made it, perhaps we just before a crash: nobody says it is durable.
+                self._disk.sync_directory(path)
             self._disk.sync_directory(self.root)
+            self._durable.add(name)
         except OSError as error:
             raise disk_trouble(error, path) from error
 
@@ -209,20 +220,34 @@ class Maildir:
         A folder that has been deleted meanwhile took the mail with it, as its owner wished.
         """
         target = self._new(folder)
-        if target.is_dir():
+        try:
+            there = target.is_dir()
+        except OSError as error:
+            raise disk_trouble(error, target) from error
+        if there:
             self._sync(target)
         self.sync_tmp()
 
     def holds(self, stem: str) -> bool:
-        """Look for a mail in all folders, wherever a client moved it; slow, for the rare doubt."""
+        """Look for a mail in all folders, wherever a client moved it; slow, for the rare doubt.
+
+        Raises for a folder that cannot be read: the mail may lie in it.
+        """
         try:
             return any(
-                (name := parse_name(path.name)) is not None and name.stem == stem
-                for pattern in ("new/*", "cur/*", ".*/new/*", ".*/cur/*")
-                for path in self.root.glob(pattern)
+                (parsed := parse_name(name)) is not None and parsed.stem == stem
+                for name in self._names()
             )
         except OSError as error:
             raise disk_trouble(error, self.root) from error
+
+    def _names(self) -> Iterator[str]:
+        folders = [path for path in self.root.iterdir() if path.name.startswith(".")]
+        for folder in (self.root, *folders):
+            for part in ("new", "cur"):
+                # No folder, or deleted a moment ago.
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    yield from (path.name for path in (folder / part).iterdir())
 
     def _new(self, folder: str) -> Path:
         return (self.root / f".{folder_name(folder)}" if folder else self.root) / "new"
@@ -241,10 +266,12 @@ class Maildir:
     def _subscribe(self, name: str) -> None:
         subscriptions = self.root / "subscriptions"
         try:
-            known = subscriptions.read_text().splitlines()
+            text = subscriptions.read_bytes()
         except FileNotFoundError:
-            known = []
+            text = b""
+        known = text.split(b"\n")
         # Dovecot's second format of this file begins with a version line and separates by tabs.
-        entry = name.replace(".", "\t") if known[:1] == ["V\t2"] else name
-        if entry not in known:
-            self._disk.append_line(subscriptions, entry)
+        entry = name.replace(".", "\t") if known[0] == b"V\t2" else name
+        if entry.encode() not in known:
+            # An edited file may lack its last line end: ours must not run on from that line.
+            self._disk.append_line(subscriptions, f"\n{entry}" if known[-1] else entry)
