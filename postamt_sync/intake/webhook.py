@@ -147,6 +147,9 @@ class Webhook:
         )
         if (request.content_length or 0) > LARGEST_BODY:
             raise too_large
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # The answer itself has not begun.
         body = bytearray()
         try:
             async with asyncio.timeout(self._body_seconds):

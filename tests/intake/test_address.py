@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import pty
 import socket
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +26,10 @@ def bound():
         each.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def open_sockets() -> int:
+    """How many file descriptors of this process are sockets."""
+    names = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    return sum("socket:" in name for name in names)
 
 
 @pytest.fixture
@@ -40,9 +44,8 @@ def pair(tmp_path):
 
 
 def test_ipv4_and_ipv6_of_one_port_stand_side_by_side(bound):
-    port = free_port()
-    bound += bind([("127.0.0.1", port)])
-    bound += bind([("::", port)])
+    bound += bind([("127.0.0.1", 0)])
+    bound += bind([("::", bound[0].getsockname()[1])])
     assert [each.family for each in bound] == [socket.AF_INET, socket.AF_INET6]
     assert bound[1].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
 
@@ -69,10 +72,10 @@ def test_a_port_in_use_is_a_temporary_trouble(bound):
     bound += bind([("127.0.0.1", 0)])
     bound[0].listen()
     port = bound[0].getsockname()[1]
-    other = free_port()
+    before = open_sockets()
     with pytest.raises(TryLaterError, match=f"Another program listens on 127.0.0.1:{port}"):
-        bind([("127.0.0.1", other), ("127.0.0.1", port)])
-    bound += bind([("127.0.0.1", other)])
+        bind([("127.0.0.1", 0), ("127.0.0.1", port)])
+    assert open_sockets() == before
 
 
 def test_an_address_of_another_machine():
@@ -100,9 +103,36 @@ def test_a_certificate_of_another_key(pair):
         tls_context(*pair(certificate_of=0, key_of=1))
 
 
-def test_a_key_with_a_password_is_not_asked_for(pair):
-    with pytest.raises(MisconfiguredError, match="together"):
-        tls_context(*pair(password=b"secret"))
+OPEN_ON_A_TERMINAL = """
+import os, sys
+from pathlib import Path
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.intake.address import tls_context
+os.open(os.ttyname(0), os.O_RDWR)  # the first terminal that a session's leader opens is its own
+try:
+    tls_context(Path(sys.argv[1]), Path(sys.argv[2]))
+except MisconfiguredError:
+    print("refused")
+"""
+
+
+def test_the_password_of_a_key_is_not_asked_for(pair):
+    """OpenSSL would wait at the terminal for ever, and the daemon with it."""
+    master, slave = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", OPEN_ON_A_TERMINAL, *map(str, pair(password=b"secret"))],
+            stdin=slave,
+            capture_output=True,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+            timeout=30,
+            check=True,
+        )
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert done.stdout == b"refused\n"
 
 
 def test_garbage_is_no_pair(tmp_path, pair):

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.intake.certificates import (
@@ -213,16 +213,12 @@ async def test_any_other_answer_is_no_certificate(status, certificates, server):
         await certificates.key(server.url)
 
 
-def _elliptic() -> bytes:
-    return certificate_pem(ec.generate_private_key(ec.SECP256R1()))
-
-
 NO_CERTIFICATES = {
     "empty": lambda: b"",
     "garbage": lambda: b"\x00\xff" * 500,
     "broken": lambda: b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     "too large": lambda: certificate_pem(private_key()) + b"\n" * LARGEST_PEM,
-    "not RSA": _elliptic,
+    "not RSA": lambda: certificate_pem(ed25519.Ed25519PrivateKey.generate()),
     "weak": lambda: certificate_pem(private_key(0, 1024)),
 }
 
@@ -349,6 +345,7 @@ async def test_closing_breaks_off_a_download():
         ({"AWS_ENDPOINT_URL": "http://0.0.0.0:5000"}, None),
         ({"AWS_ENDPOINT_URL": "http://localhost.evil.example"}, None),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1@evil.example"}, None),
+        ({"AWS_ENDPOINT_URL": "http://user@127.0.0.1:5000"}, None),
         ({"AWS_ENDPOINT_URL": "ftp://127.0.0.1"}, None),
         ({"AWS_ENDPOINT_URL": "http://[::1"}, None),
         ({"AWS_ENDPOINT_URL": "127.0.0.1:5000"}, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
@@ -33,6 +34,7 @@ class Scene:
         self.gate.set()
         self.entered = 0
         self.finished = 0
+        self.bodies = []
         self.clients = []
         self.sockets = sockets or bind([("127.0.0.1", 0)])
         self.address = self.sockets[0].getsockname()[:2]
@@ -42,7 +44,7 @@ class Scene:
 
     async def handle(self, request):
         self.entered += 1
-        await request.read()
+        self.bodies.append(await request.read())
         await self.gate.wait()
         self.finished += 1
         return web.Response(text="hello")
@@ -120,6 +122,17 @@ async def test_a_socket_that_listens_already_is_taken():
         writer.write(GET)
         assert await answer(reader) == (b"200", b"hello")
         writer.close()
+
+
+async def test_a_body_is_handed_on_as_it_came():
+    """Inflated, a small body could take all the memory there is."""
+    raw = gzip.compress(b"hello")
+    async with listening() as scene:
+        reader, writer = await scene.connect()
+        head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: "
+        writer.write(f"{head}{len(raw)}\r\n\r\n".encode() + raw)
+        await answer(reader)
+        assert scene.bodies == [raw]
 
 
 # Time limits
@@ -381,6 +394,16 @@ async def test_a_stop_during_handshakes(pair):
 async def test_a_stop_right_after_a_connection():
     async with listening() as scene:
         client = socket.create_connection(scene.address)
+        await scene.listener.close(5)
+        assert scene.listener.connections == 0
+        client.close()
+
+
+async def test_a_stop_between_a_connection_and_its_first_step():
+    async with listening() as scene:
+        client = socket.create_connection(scene.address)
+        scene.listener._accept(scene.sockets[0])
+        assert scene.listener.connections == 1
         await scene.listener.close(5)
         assert scene.listener.connections == 0
         client.close()

@@ -12,6 +12,7 @@ import pytest
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.intake.announcements import Outcome
+from postamt_sync.intake.connection import Limits
 from postamt_sync.intake.webhook import LARGEST_BODY, REASONS_KEPT, Tally
 from postamt_sync.mail.arrival import Source
 from tests.doubles.household import PATH, household
@@ -301,13 +302,52 @@ async def test_a_chunked_body_is_read(home):
         assert answer.status == 200
 
 
-async def test_a_huge_content_length_is_refused_before_the_body(home):
+async def test_a_huge_content_length_is_refused_before_the_body():
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
-    assert (await home.talk(head.encode())).startswith(b"HTTP/1.1 413 ")
+    async with household(Limits(lingering=0.05)) as home:
+        assert (await home.talk(head.encode())).startswith(b"HTTP/1.1 413 ")
+
+
+async def expecting(home, headers, then):
+    """Send the headers with `Expect`, then `then` once told to; return both answers."""
+    reader, writer = await asyncio.open_connection(home.host, home.port)
+    try:
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n{headers}\r\n\r\n"
+        writer.write(head.encode())
+        first = await reader.readuntil(b"\r\n\r\n")
+        writer.write(then)
+        return first, await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_who_asks_first_is_told_to_go_on(home):
+    raw = body(home.signer().notification(receipt()))
+    first, second = await expecting(home, f"Content-Length: {len(raw)}\r\nConnection: close", raw)
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert second.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_who_asks_first_with_too_much_is_not(home):
+    first, _ = await expecting(home, f"Content-Length: {LARGEST_BODY + 1}", b"")
+    assert first.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_body_that_breaks_http_half_way_is_refused():
+    """aiohttp's parser in C leaves the reader waiting, so that only time tells."""
+    async with household(body_seconds=0.1) as home:
+        first, second = await expecting(
+            home, "Transfer-Encoding: chunked", b"1\r\n{\r\nZZ\r\nnonsense"
+        )
+        assert first.startswith(b"HTTP/1.1 100 ")
+        assert second.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 503 "))
+        assert sum(home.webhook.tally.refused.values()) >= 1
+        assert home.log.events("error") == []
+        assert home.inbox.empty
 
 
 async def test_a_slow_body_is_cut_off():
-    async with household(body_seconds=0.05) as home:
+    async with household(Limits(lingering=0.05), body_seconds=0.05) as home:
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{"
         answer = await home.talk(head.encode())
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -318,7 +358,7 @@ async def test_a_slow_body_is_cut_off():
 @pytest.mark.parametrize(
     "raw",
     [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"HELO example.com\r\n\r\n",
         b"GET\r\n\r\n",
         b"\x00" * 100 + b"\r\n\r\n",
