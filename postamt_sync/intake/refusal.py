@@ -8,6 +8,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
@@ -40,7 +41,7 @@ _SAME = {
 }
 
 
-def refusal(what: str, error: ClientError | BotoCoreError) -> PostamtError:
+def refusal(what: str, error: ClientError | BotoCoreError | ResponseParserError) -> PostamtError:
     """Return the sentences for `error`, met in the attempt to `what` ("subscribe the webhook").
 
     All are temporary, since policies, clocks and keys get mended while the daemon runs, but for
@@ -50,6 +51,11 @@ def refusal(what: str, error: ClientError | BotoCoreError) -> PostamtError:
         return MisconfiguredError(
             f"There are no AWS credentials, or only half of them, to {what}.",
             "Give them to boto3, for instance with AWS_SHARED_CREDENTIALS_FILE.",
+        )
+    if isinstance(error, ResponseParserError):
+        return TryLaterError(
+            f"Something that is not AWS answered our attempt to {what}.",
+            "Look whether a proxy or login page stands between us and AWS; it is tried again.",
         )
     if isinstance(error, BotoCoreError):
         return TryLaterError(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
@@ -260,7 +261,7 @@ class Subscription:
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
         try:
             return await asyncio.to_thread(call)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise refusal(what, error) from error
 
 
