@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from postamt_sync.demo.household import Place
 from postamt_sync.ledger import Ledger, ObjectState
@@ -75,10 +75,21 @@ _FOREIGN = (
 )
 
 
+class Process(Protocol):
+    """What we need of a Popen."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int) -> None: ...
+    def kill(self) -> None: ...
+
+
 class Running:
     """A process of ours that was started, and the log that it writes."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
         self.process = process
         self.log = log
 
@@ -109,7 +120,7 @@ class Running:
         wait_until(
             lambda: true() or self.process.poll() is not None, lambda: f"{what}: {self.tail()}"
         )
-        assert true(), f"{what}: ended with {self.process.returncode}: {self.tail()}"
+        assert true(), f"{what}: ended with {self.process.poll()}: {self.tail()}"
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -180,7 +191,7 @@ class Home:
     def start(self, *arguments: str, pass_fds: tuple[int, ...] = (), **overrides: str) -> Running:
         """Start `run`, or other arguments of this Python, and return at once."""
         command = arguments or (*COMMAND[1:], "run", "--debug", "--config", str(self.config))
-        log = self.root / f"log{len(self._processes)}"
+        log = self.new_log()
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, *command],
@@ -191,7 +202,15 @@ class Home:
                 stderr=stream,
                 pass_fds=pass_fds,
             )
-        running = Running(process, log)
+        return self.adopt(Running(process, log))
+
+    def new_log(self) -> Path:
+        log = self.root / f"log{len(self._processes)}"
+        log.touch()
+        return log
+
+    def adopt(self, running: Running) -> Running:
+        """See to it that a process ends with the test."""
         self._processes.append(running)
         return running
 

@@ -1,9 +1,8 @@
 """Delivers mail, and kills its own process at one moment of the delivery.
 
-    python -m tests.faults.killed CONFIG sync PUBLISH before 2 6
-
-kills a `sync` when it is about to rename for the second time. The last number gathers so many
-mails: the first goes alone, all the others are one group, as in a burst; 0 leaves it to chance.
+`main(CONFIG, "sync", "PUBLISH", "before", "2", "6")` kills a pass when it is about to rename for
+the second time. The last number gathers so many mails: the first goes alone, all the others are one
+group, as in a burst; 0 leaves it to chance.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -63,7 +61,3 @@ def main(config: str, verb: str, step: str, side: str, nth: str, gather: str) ->
     else:
         bucket = Bucket(settings.bucket.name, settings.aws.region)
         asyncio.run(OnePass(settings, events, bucket, witness=killer).run())
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

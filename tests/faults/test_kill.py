@@ -16,7 +16,9 @@ from postamt_sync.delivery.maildir import Step
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import BRUNO, Home
 from tests.end_to_end.letters import Letter, letter, letter_to_both, put, sample_letters
+from tests.faults.forked import fork, fork_to_be_killed
 
+VERBS = ("sync", "run")
 SIDES = ("before", "after")
 OF_A_GROUP = (Step.SYNC_TMP, Step.PREPARE, Step.PUBLISH, Step.SYNC_FOLDERS, Step.SETTLE)
 IN_A_GROUP = dict.fromkeys(OF_A_GROUP, 2) | {Step.WRITE: 8, Step.SYNC_FILE: 4}
@@ -33,8 +35,7 @@ def burst() -> list[Letter]:
 
 
 def kill_at(home: Home, verb: str, step: Step, side: str, nth: int, gather: int) -> None:
-    arguments = (str(home.config), verb, step.name, side, str(nth), str(gather))
-    killed = home.start("-m", "tests.faults.killed", *arguments)
+    killed = fork_to_be_killed(home, verb, step.name, side, str(nth), str(gather))
     assert killed.ended() == -signal.SIGKILL, killed.tail()
 
 
@@ -56,10 +57,10 @@ def all_is_well(home: Home, letters: Sequence[Letter]) -> None:
 def finish(home: Home, verb: str, letters: Sequence[Letter]) -> None:
     """Start it again as it always is, and let it come to its end."""
     if verb == "sync":
-        code, said = home.sync()
-        assert code == 0, said
+        again = fork(home, "sync")
+        assert again.ended() == 0, again.tail()
         return
-    daemon = home.start()
+    daemon = fork(home, "run")
     daemon.until("started")
     daemon.wait(lambda: home.states() == {"delivered": len(letters)}, "all delivered")
     assert daemon.stop() == 0
@@ -67,27 +68,29 @@ def finish(home: Home, verb: str, letters: Sequence[Letter]) -> None:
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("step", Step)
-def test_a_pass_is_killed_with_a_group_on_its_way(
-    home: Home, s3: S3Double, step: Step, side: str
+@pytest.mark.parametrize("verb", VERBS)
+def test_killed_with_a_group_on_its_way(
+    home: Home, s3: S3Double, verb: str, step: Step, side: str
 ) -> None:
     letters = burst()
     put(s3, *letters)
-    kill_at(home, "sync", step, side, IN_A_GROUP[step], len(letters))
+    kill_at(home, verb, step, side, IN_A_GROUP[step], len(letters))
     nothing_half_done_shows(home, letters)
-    finish(home, "sync", letters)
+    finish(home, verb, letters)
     all_is_well(home, letters)
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("step", Step)
-def test_the_daemon_is_killed_with_one_mail_for_two_mailboxes(
-    home: Home, s3: S3Double, step: Step, side: str
+@pytest.mark.parametrize("verb", VERBS)
+def test_killed_with_one_mail_for_two_mailboxes(
+    home: Home, s3: S3Double, verb: str, step: Step, side: str
 ) -> None:
     both = letter_to_both("both")
     put(s3, both)
-    kill_at(home, "run", step, side, nth=1, gather=0)
+    kill_at(home, verb, step, side, nth=1, gather=0)
     nothing_half_done_shows(home, [both])
-    finish(home, "run", [both])
+    finish(home, verb, [both])
     all_is_well(home, [both])
 
 
