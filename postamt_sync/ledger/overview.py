@@ -106,7 +106,7 @@ class Overview:
                 first_seen=row["first_seen"],
                 attempts=row["attempts"],
                 next_attempt=row["next_attempt"],
-                awaits_envelope=bool(row["grace"]),
+                awaits_envelope=row["grace"] == 1,
                 problem=row["problem"],
             )
             for row in rows

@@ -48,16 +48,14 @@ class Passes:
         """
         if not keys:
             return 0
+        listed = set(keys)
         with self._store.writing() as db:
-            rows = {
-                key: (mail, state)
-                for key, mail, state in db.execute(
-                    "SELECT key, mail, state FROM objects"
-                    " WHERE bucket = ? AND key >= ? AND key <= ?",
-                    (bucket, keys[0], keys[-1]),
-                )
-            }
-            todo = [(rows[key][0],) for key in keys if key in rows and rows[key][1] in _OPEN]
+            # The ledger may know many more keys in this range than the bucket still has.
+            rows = db.execute(
+                "SELECT key, mail, state FROM objects WHERE bucket = ? AND key >= ? AND key <= ?",
+                (bucket, keys[0], keys[-1]),
+            )
+            todo = [(mail,) for key, mail, state in rows if state in _OPEN and key in listed]
             db.executemany("INSERT OR IGNORE INTO temp.pass VALUES (?)", todo)
         return len(todo)
 
@@ -83,7 +81,7 @@ class Passes:
                     result.skipped += count
                 case ObjectState.GONE:
                     result.gone += count
-                case ObjectState.WAITING if grace:
+                case ObjectState.WAITING if grace == 1:
                     result.waiting += count
                 case ObjectState.WAITING:
                     result.failed += count

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import json
+import sqlite3
 from dataclasses import dataclass
 
 from postamt_sync.mail.envelope import Verdicts
@@ -78,3 +80,40 @@ class Task:
     recipients: tuple[str, ...]
     verdicts: Verdicts
     deliveries: tuple[Delivery, ...]
+
+
+def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
+    """Return the task of one row of `objects`."""
+    recipients = db.execute(
+        "SELECT address FROM recipients WHERE mail = ? ORDER BY address", (row["mail"],)
+    )
+    deliveries = db.execute(
+        "SELECT * FROM deliveries WHERE mail = ? ORDER BY mailbox", (row["mail"],)
+    )
+    return Task(
+        mail=row["mail"],
+        bucket=row["bucket"],
+        key=row["key"],
+        revision=row["revision"],
+        etag=row["etag"],
+        size=row["size"],
+        last_modified=row["last_modified"],
+        edition=row["edition"],
+        attempts=row["attempts"],
+        grace_started=bool(row["grace"]),
+        recipients=tuple(address for (address,) in recipients),
+        verdicts=Verdicts(**json.loads(row["verdicts"])) if row["verdicts"] else Verdicts(),
+        deliveries=tuple(
+            Delivery(
+                mailbox=d["mailbox"],
+                stem=d["stem"],
+                state=DeliveryState(d["state"]),
+                maildir=d["maildir"],
+                folder=d["folder"],
+                name=d["name"],
+                sha256=d["sha256"],
+                prepared_at=d["prepared_at"],
+            )
+            for d in deliveries
+        ),
+    )

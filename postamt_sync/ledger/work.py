@@ -8,7 +8,6 @@ that a copy which is finished after a crash does not close an object that has mo
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -16,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
-from postamt_sync.ledger.rows import Delivery, DeliveryState, ObjectState, Task
+from postamt_sync.ledger.rows import Delivery, DeliveryState, ObjectState, Task, read_task
 from postamt_sync.ledger.store import Store
-from postamt_sync.mail.envelope import Evidence, Verdicts
+from postamt_sync.mail.envelope import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +65,14 @@ class Work:
                 " ORDER BY next_attempt, last_modified LIMIT ?",
                 (now, limit + len(busy)),
             ).fetchall()
-            return [_task(db, row) for row in rows if row["mail"] not in busy][:limit]
+            return [read_task(db, row) for row in rows if row["mail"] not in busy][:limit]
 
     def prepare(self, mails: Sequence[Prepared]) -> None:
         """Step 2 for a group: fix names and mailboxes. On return the intent is durable."""
         now = time.time()
         with self._store.writing() as db:
             for mail in mails:
+                _mind_another_etag(db, mail.task, mail.etag)
                 db.execute(
                     "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
                     " size = ?, last_modified = ?, evidence = ?, routed = ?, grace = 0"
@@ -106,11 +106,17 @@ class Work:
                     " WHERE mail = ? AND mailbox = ? AND stem = ?",
                     [(now, task.mail, copy.mailbox, copy.stem) for copy in copies],
                 )
+                # What a failed attempt to finish this very copy noted is settled by it.
+                db.executemany(
+                    "DELETE FROM deliveries WHERE mail = ? AND mailbox = ? AND stem = ''",
+                    [(task.mail, copy.mailbox) for copy in copies],
+                )
                 _close_if_done(db, task, now)
 
     def settle_known(self, task: Task, etag: str, size: int, last_modified: float) -> None:
         """The object's content is in all its mailboxes already: remember its ETag."""
         with self._store.writing() as db:
+            _mind_another_etag(db, task, etag)
             db.execute(
                 "UPDATE objects SET etag = ?, size = ?, last_modified = ?, routed = ?"
                 " WHERE mail = ? AND revision = ?",
@@ -120,13 +126,15 @@ class Work:
             _close_if_done(db, task, time.time())
 
     def start_anew(self, task: Task, copy: Delivery) -> None:
-        """Forget that a copy was prepared: its file is nowhere."""
+        """Forget that a copy was prepared: its file is nowhere. Its mailbox waits for another."""
         with self._store.writing() as db:
             db.execute(
                 "DELETE FROM deliveries WHERE mail = ? AND mailbox = ? AND stem = ?"
                 " AND state = 'prepared'",
                 (task.mail, copy.mailbox, copy.stem),
             )
+            # Without this, a sibling that is settled next would close the object.
+            _wait(db, task, copy.mailbox, "the prepared copy is lost")
 
     def postpone(
         self,
@@ -143,13 +151,13 @@ class Work:
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET attempts = attempts + 1, problem = ?,"
+                " grace = CASE grace WHEN 0 THEN 0 ELSE 2 END,"
                 " next_attempt = CASE WHEN revision = ? THEN ? ELSE next_attempt END"
                 " WHERE mail = ? AND state = 'waiting'",
                 (problem, task.revision, moment, task.mail),
             )
             for mailbox, reason in mailboxes:
-                copy = Delivery(mailbox, "", DeliveryState.WAITING)
-                _put(db, task.mail, copy, DeliveryState.WAITING, None, reason)
+                _wait(db, task, mailbox, reason)
 
     def await_envelope(self, task: Task, moment: float) -> None:
         """Nothing failed: its envelope may still come, until `moment` on the monotonic clock."""
@@ -194,7 +202,7 @@ class Work:
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET next_attempt = ?"
-                " WHERE state = 'waiting' AND grace = 0 AND next_attempt > ?",
+                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > ?",
                 (DUE_NOW, DUE_NOW),
             )
 
@@ -203,7 +211,7 @@ class Work:
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET next_attempt = ?"
-                " WHERE state = 'waiting' AND grace = 0 AND next_attempt > ? AND mail IN"
+                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > ? AND mail IN"
                 " (SELECT mail FROM deliveries WHERE mailbox = ? AND state != 'delivered')",
                 (DUE_NOW, DUE_NOW, mailbox),
             )
@@ -221,42 +229,6 @@ class Work:
                 "INSERT OR IGNORE INTO maildirs (root, mailbox, created_at) VALUES (?, ?, ?)",
                 (str(root), mailbox, time.time()),
             )
-
-
-def _task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
-    recipients = db.execute(
-        "SELECT address FROM recipients WHERE mail = ? ORDER BY address", (row["mail"],)
-    )
-    deliveries = db.execute(
-        "SELECT * FROM deliveries WHERE mail = ? ORDER BY mailbox", (row["mail"],)
-    )
-    return Task(
-        mail=row["mail"],
-        bucket=row["bucket"],
-        key=row["key"],
-        revision=row["revision"],
-        etag=row["etag"],
-        size=row["size"],
-        last_modified=row["last_modified"],
-        edition=row["edition"],
-        attempts=row["attempts"],
-        grace_started=bool(row["grace"]),
-        recipients=tuple(address for (address,) in recipients),
-        verdicts=Verdicts(**json.loads(row["verdicts"])) if row["verdicts"] else Verdicts(),
-        deliveries=tuple(
-            Delivery(
-                mailbox=d["mailbox"],
-                stem=d["stem"],
-                state=DeliveryState(d["state"]),
-                maildir=d["maildir"],
-                folder=d["folder"],
-                name=d["name"],
-                sha256=d["sha256"],
-                prepared_at=d["prepared_at"],
-            )
-            for d in deliveries
-        ),
-    )
 
 
 def _put(
@@ -283,6 +255,20 @@ def _put(
             prepared_at,
             problem,
         ),
+    )
+
+
+def _wait(db: sqlite3.Connection, task: Task, mailbox: str, reason: str) -> None:
+    copy = Delivery(mailbox, "", DeliveryState.WAITING)
+    _put(db, task.mail, copy, DeliveryState.WAITING, None, reason)
+
+
+def _mind_another_etag(db: sqlite3.Connection, task: Task, etag: str) -> None:
+    """Move the revision on where an ETag other than the one just read was heard meanwhile."""
+    db.execute(
+        "UPDATE objects SET revision = revision + 1"
+        " WHERE mail = ? AND revision = ? AND etag IS NOT ? AND etag != ?",
+        (task.mail, task.revision, task.etag, etag),
     )
 
 
