@@ -23,7 +23,14 @@ class CourierLock:
 
     def __enter__(self) -> Self:
         """Take the lock or raise TryLaterError with a sentence that names the holder."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            fd = os.open(self._path, flags, 0o600)
+        except OSError as error:
+            raise TryLaterError(
+                f"The lock {self._path} cannot be opened ({error.strerror}).",
+                "It must be a plain file that belongs to this user (ls -l); remove any other.",
+            ) from error
         if not _locked(fd):
             os.close(fd)
             holder = self.holder(self._path.parent) or "another process"

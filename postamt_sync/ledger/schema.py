@@ -31,7 +31,7 @@ MIGRATIONS = (
         verdicts      TEXT,                        -- the receipt's, as JSON
         attempts      INTEGER NOT NULL DEFAULT 0,
         next_attempt  REAL NOT NULL DEFAULT 0,     -- monotonic seconds, or one of arrivals.DUE_*
-        grace         INTEGER NOT NULL DEFAULT 0,  -- 1: its envelope is being waited for
+        grace         INTEGER NOT NULL DEFAULT 0,  -- 1: its envelope is awaited, 2: was in vain
         problem       TEXT,
         settled_at    REAL,
         PRIMARY KEY (bucket, key)
@@ -93,15 +93,8 @@ def migrate(connection: sqlite3.Connection) -> None:
 
     Raises MisconfiguredError for a ledger that a newer version wrote: going on would damage it.
     """
-    version = _version(connection)
-    if version == len(MIGRATIONS):
+    if _version(connection) == len(MIGRATIONS):
         return
-    if version > len(MIGRATIONS):
-        raise MisconfiguredError(
-            f"The ledger was written by a newer postamt-sync (schema {version}, this one "
-            f"knows {len(MIGRATIONS)}).",
-            "Install the newer version again.",
-        )
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Read once more: another process may have migrated while we waited for the transaction.
@@ -111,10 +104,17 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
         raise
 
 
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise MisconfiguredError(
+            f"The ledger was written by a newer postamt-sync (schema {version}, this one "
+            f"knows {len(MIGRATIONS)}).",
+            "Install the newer version again.",
+        )
     return int(version)

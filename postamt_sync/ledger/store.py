@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ class Store:
             self._connection.row_factory = sqlite3.Row
             try:
                 # WAL: readers never wait. FULL: a commit is on the disk when it returns.
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                _switch_to_wal(self._connection)
                 self._connection.execute("PRAGMA synchronous = FULL")
                 migrate(self._connection)
             except BaseException:
@@ -82,7 +83,7 @@ class Store:
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             return MisconfiguredError(
                 f"The ledger {self.path} is damaged ({error}).",
-                "Stop the daemon, move the file away and put a copy in its place.",
+                "Stop the daemon, move it, -wal and -shm away, and put a copy in its place.",
             )
         remedy = {
             sqlite3.SQLITE_FULL: "Make room on its disk; everything waits meanwhile.",
@@ -98,9 +99,26 @@ def _make_private(path: Path) -> None:
     if str(path) == ":memory:":
         return
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Only a new file is opened: closing one that SQLite has open here would end its locks.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise TryLaterError(
             f"The ledger {path} cannot be opened ({error.strerror}).",
             "Its directory must exist and be writable for this user (ls -ld).",
         ) from error
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # Where two processes open a new ledger at once, SQLite refuses one of them without waiting.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
