@@ -25,6 +25,9 @@ KEPT_NOTICES = 100
 LONGEST_NOTICE = 4096
 """Characters kept of a notice that nobody understood."""
 
+_Known = dict[str, tuple[str | None, str]]
+"""ETag and state by key."""
+
 _USUAL = ObjectState.DELIVERED
 _BACKFILL = {Source.RECONCILE, Source.SYNC}
 _NOT_FOR_AN_ENVELOPE = {
@@ -34,6 +37,7 @@ _NOT_FOR_AN_ENVELOPE = {
     ObjectState.QUARANTINED,
     ObjectState.SKIPPED,
 }
+_ADOPTABLE = {ObjectState.ARCHIVED, ObjectState.GONE, ObjectState.WAITING}
 _NOT_FOR_A_TWIN = {ObjectState.ABSENT, ObjectState.ADOPTED, ObjectState.SKIPPED}
 
 
@@ -65,22 +69,13 @@ class Arrivals:
     ) -> list[int]:
         """Return the indexes of a listing page's (key, ETag, archived) that are news to the ledger.
 
-        `page` is in key order (UTF-8 bytes), as S3 lists. One range scan; writes nothing. A gone
-        object that is listed again is news, unless it is only its twin that is still there; so is
-        an archived one that can be read now.
+        `page` is in key order (UTF-8 bytes), as S3 lists. Writes nothing. A gone object that is
+        listed again is news, unless it is only its twin that is still there; so is an archived one
+        that can be read now.
         """
         if not page:
             return []
-        column = "coalesce(recent_etag, etag)" if twins else "etag"
-        with self._store.reading() as db:
-            known = {
-                key: (etag, state)
-                for key, etag, state in db.execute(
-                    f"SELECT key, {column}, state FROM objects "  # noqa: S608
-                    "WHERE bucket = ? AND key >= ? AND key <= ?",
-                    (bucket, page[0][0], page[-1][0]),
-                )
-            }
+        known = self._known_twins(bucket, page) if twins else self._known(bucket, page)
         news = []
         for index, (key, etag, archived) in enumerate(page):
             row = known.get(key)
@@ -92,6 +87,30 @@ class Arrivals:
                 if revived or restored:
                     news.append(index)
         return news
+
+    def _known(self, bucket: str, page: Sequence[tuple[str, str, bool]]) -> _Known:
+        listed = {key for key, _, _ in page}
+        with self._store.reading() as db:
+            # One scan of the page's range, in which the ledger may know keys that are gone by now.
+            rows = db.execute(
+                "SELECT key, etag, state FROM objects WHERE bucket = ? AND key >= ? AND key <= ?",
+                (bucket, page[0][0], page[-1][0]),
+            )
+            return {key: (etag, state) for key, etag, state in rows if key in listed}
+
+    def _known_twins(self, bucket: str, page: Sequence[tuple[str, str, bool]]) -> _Known:
+        known: _Known = {}
+        with self._store.reading() as db:
+            # Key by key: keys bear no time, so a range of recent ones spans the whole archive.
+            for key, _, _ in page:
+                row = db.execute(
+                    "SELECT coalesce(recent_etag, etag), state FROM objects"
+                    " WHERE bucket = ? AND key = ?",
+                    (bucket, key),
+                ).fetchone()
+                if row is not None:
+                    known[key] = (row[0], row[1])
+        return known
 
     def keep_notice(self, source: Source, reason: str, text: str) -> None:
         """Keep a true announcement that nobody understood; the newest hundred stay."""
@@ -112,7 +131,7 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
         _add_envelope(db, arrival)
         return True
     state = ObjectState(row["state"])
-    if adopt and state is ObjectState.WAITING and not row["begun"]:
+    if adopt and state in _ADOPTABLE and not row["begun"]:
         db.execute(
             "UPDATE objects SET state = ?, revision = revision + 1, etag = coalesce(?, etag)"
             " WHERE bucket = ? AND key = ?",
