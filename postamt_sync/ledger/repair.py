@@ -10,6 +10,7 @@ from postamt_sync.events import printable
 from postamt_sync.ledger.arrivals import DUE_FIRST
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
+from postamt_sync.mail.arrival import is_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Repair:
                 )
             db.execute(
                 "UPDATE objects SET state = 'waiting', revision = revision + 1,"
-                " edition = edition + 1, attempts = 0, problem = NULL, etag = NULL,"
+                " edition = edition + 1, attempts = 0, problem = NULL, etag = NULL, grace = 0,"
                 " next_attempt = ? WHERE mail = ?",
                 (DUE_FIRST, row["mail"]),
             )
@@ -90,18 +91,24 @@ class Repair:
 
 
 def _find(db: sqlite3.Connection, name: str) -> sqlite3.Row:
-    rows = db.execute(
-        "SELECT * FROM objects WHERE mail = ? OR key = ? OR substr(key, -?) = ? LIMIT 2",
-        (name, name, len(name) + 1, f"/{name}"),
-    ).fetchall()
-    exact = [row for row in rows if name in {row["mail"], row["key"]}]
-    if len(exact) == 1:
-        rows = exact
+    rows: list[sqlite3.Row] = []
+    if is_key(name):  # a command line can hold bytes that no key can
+        rows = db.execute(
+            "SELECT * FROM objects WHERE mail = ? OR key = ? LIMIT 2", (name, name)
+        ).fetchall()
+        rows = (
+            rows
+            or db.execute(
+                "SELECT * FROM objects WHERE substr(key, -?) = ? LIMIT 2",
+                (len(name) + 1, f"/{name}"),
+            ).fetchall()
+        )
     if len(rows) == 1:
-        found: sqlite3.Row = rows[0]
-        return found
+        return rows[0]
     if rows:
-        raise UsageError(f"Several mails end in {printable(name)}.", "Give the whole key.")
+        raise UsageError(
+            f"Several mails are called {printable(name)}.", "Give the whole key, or the mail id."
+        )
     raise UsageError(
         f"No mail with the key {printable(name)} is known.",
         "Give the S3 key, its last part, or the mail id of a log line or file name; "
