@@ -13,7 +13,7 @@ from postamt_sync.events import Events
 from postamt_sync.ledger.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
 
-_Pending = tuple[Sequence[Arrival], "asyncio.Future[int]"]
+_Pending = tuple[Sequence[Arrival], "asyncio.Future[list[bool]]"]
 
 
 class Inbox:
@@ -32,11 +32,16 @@ class Inbox:
 
         Raises TryLaterError if the ledger's disk refuses; then nothing of them was recorded.
         """
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         self._pending.append((arrivals, future))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
-        return await future
+        unknown = await future
+        # Told here and not by the writer: a log that fails must fail nobody else.
+        for arrival, new in zip(arrivals, unknown, strict=True):
+            if new:
+                self._events.announced(arrival.mail_id, arrival.key, arrival.source)
+        return sum(unknown)
 
     async def keep_notice(self, source: Source, reason: str, text: str) -> None:
         """Keep a true announcement that nobody understood, durably, for `status`."""
@@ -59,13 +64,10 @@ class Inbox:
                 if not future.done():
                     future.set_exception(error)
             return
-        for arrival, new in zip(flat, unknown, strict=True):
-            if new:
-                self._events.announced(arrival.mail_id, arrival.key, arrival.source)
         start = 0
         for arrivals, future in group:
             end = start + len(arrivals)
             if not future.done():  # its caller may have given up meanwhile
-                future.set_result(sum(unknown[start:end]))
+                future.set_result(unknown[start:end])
             start = end
         self._on_work()
