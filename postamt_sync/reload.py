@@ -60,7 +60,10 @@ class Reload:
     async def by_hand(self) -> None:
         """Somebody asked for it (SIGHUP): what is no longer configured is taken away."""
         await self._reload(may_remove=True)
-        await asyncio.to_thread(self._ledger.work.hurry)
+        try:
+            await asyncio.to_thread(self._ledger.work.hurry)
+        except PostamtError as error:
+            self._events.trouble("what waits cannot be hurried", str(error))
         self._courier.wake()
         self._poll.soon()
 

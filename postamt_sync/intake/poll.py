@@ -26,12 +26,25 @@ SLEPT = 5.0
 """Seconds by which the boot clock must have run ahead of the monotonic one."""
 
 
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Monotonic stands still while the machine sleeps, boot goes on; nobody sets either."""
+    """Monotonic stands still while the machine sleeps, boot goes on; nobody sets either.
+
+    `set_within` waits for an event and tells whether it was set within so many seconds.
+    """
 
     monotonic: Callable[[], float] = time.monotonic
     boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
+    set_within: Callable[[asyncio.Event, float], Awaitable[bool]] = _set_within
 
     def slept(self) -> float:
         """Return the seconds that the machine has slept since it was switched on."""
@@ -72,17 +85,18 @@ class Poll:
         reconciled_at: float | None = None
         while True:
             self._asked.clear()
-            good = await self._look(Source.POLL, self._survey.recent, failures)
+            pause_if_bad = self._pause(failures + 1)
+            good = await self._look(Source.POLL, self._survey.recent, pause_if_bad)
             now = self._clocks.monotonic()
             if good and (reconciled_at is None or now - reconciled_at >= self.reconcile_interval):
-                good = await self._look(Source.RECONCILE, self._reconcile, failures)
+                good = await self._look(Source.RECONCILE, self._reconcile, pause_if_bad)
                 if good:
                     reconciled_at = now
             failures = 0 if good else failures + 1
-            await self._wait(self._pause(failures))
+            await self._wait(pause_if_bad if failures else self._pause(0))
 
     async def _look(
-        self, source: Source, look: Callable[[], Awaitable[Looked]], failures: int
+        self, source: Source, look: Callable[[], Awaitable[Looked]], pause_if_bad: float
     ) -> bool:
         started = self._clocks.monotonic()
         try:
@@ -90,16 +104,15 @@ class Poll:
             seconds = self._clocks.monotonic() - started
             detail = f"{looked.listed} listed, {looked.new} new"
             await asyncio.to_thread(self._ledger.overview.source_ok, source, detail)
+            self._events.polled(source, looked.listed, looked.new, seconds)
+            await self._on_look()
         except PostamtError as error:
-            pause = self._pause(failures + 1)
-            self._events.poll_failed(source, str(error), pause)
+            self._events.poll_failed(source, str(error), pause_if_bad)
             try:
                 await asyncio.to_thread(self._ledger.overview.source_bad, source, str(error))
             except PostamtError as ledger_error:
                 self._events.trouble("the ledger cannot be written", str(ledger_error))
             return False
-        self._events.polled(source, looked.listed, looked.new, seconds)
-        await self._on_look()
         return True
 
     async def _reconcile(self) -> Looked:
@@ -116,13 +129,9 @@ class Poll:
         until = self._clocks.monotonic() + seconds
         slept = self._clocks.slept()
         while (left := until - self._clocks.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(min(left, GLANCE_EVERY)):
-                    await self._asked.wait()
-            except TimeoutError:
-                more = self._clocks.slept() - slept
-                if more > SLEPT:
-                    self._events.resumed(more)
-                    return
-            else:
+            if await self._clocks.set_within(self._asked, min(left, GLANCE_EVERY)):
+                return
+            more = self._clocks.slept() - slept
+            if more > SLEPT:
+                self._events.resumed(more)
                 return
