@@ -18,6 +18,8 @@ from postamt_sync.events import Events
 
 SETTLE = 0.3
 """Seconds of quiet after a change: a certificate and its key are replaced one after the other."""
+LONGEST_UNREST = 10
+"""Times that quiet is waited for: something else in the directory may change all the time."""
 LOOK_EVERY = 60.0
 """Seconds between looks without any event, for file systems that tell nothing."""
 
@@ -38,13 +40,13 @@ class WatchedFiles:
         observer = Observer()
         handler = _Stir(asyncio.get_running_loop(), stirred)
         before = await asyncio.to_thread(_fingerprint, self._paths)
-        for directory in {path.parent for path in self._paths}:
-            try:
-                observer.schedule(handler, str(directory), recursive=False)
-            except OSError as error:
-                self._events.trouble("changes are noticed late", f"{directory}: {error}")
         observer.start()
         try:
+            for directory in {path.parent for path in self._paths}:
+                try:  # only a running observer says here what it cannot watch
+                    observer.schedule(handler, str(directory), recursive=False)
+                except OSError as error:
+                    self._events.trouble("changes are noticed late", f"{directory}: {error}")
             while True:
                 await _wait(stirred)
                 now = await asyncio.to_thread(_fingerprint, self._paths)
@@ -74,7 +76,9 @@ async def _wait(stirred: asyncio.Event) -> None:
             await stirred.wait()
     except TimeoutError:
         return
-    while stirred.is_set():
+    for _ in range(LONGEST_UNREST):
+        if not stirred.is_set():
+            return
         stirred.clear()
         await asyncio.sleep(SETTLE)
 
