@@ -23,7 +23,8 @@ class Systemd:
         self._listen_fds = environ.get("LISTEN_FDS", "")
         for_us = environ.get("WATCHDOG_PID", "") in {"", str(os.getpid())}
         usec = environ.get("WATCHDOG_USEC", "")
-        self.watchdog_interval = int(usec) / 2e6 if usec.isdecimal() and for_us else None
+        half = int(usec) / 2e6 if usec.isdecimal() and for_us else 0.0
+        self.watchdog_interval = half or None
         """Seconds between signs of life that systemd is content with; None: it wants none."""
 
     def ready(self, status: str) -> None:
