@@ -28,8 +28,7 @@ def bound():
 
 def open_sockets() -> int:
     """How many file descriptors of this process are sockets."""
-    names = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
-    return sum("socket:" in name for name in names)
+    return sum(fd.resolve().name.startswith("socket:") for fd in Path("/proc/self/fd").iterdir())
 
 
 @pytest.fixture

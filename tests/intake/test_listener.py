@@ -4,86 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gzip
 import socket
 import ssl
-from contextlib import asynccontextmanager, suppress
 
 import pytest
-from aiohttp import web
 
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.events import Events
 from postamt_sync.intake.address import bind
 from postamt_sync.intake.connection import Limits
-from postamt_sync.intake.listener import Listener
 from tests.doubles.household import household
-from tests.doubles.inbox import MemoryLog
+from tests.doubles.scene import GET, Scene, answer, listening, until
 from tests.doubles.sns import body, certificate_pem, key_pem, private_key, receipt
-
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Scene:
-    """A listener whose handler waits at a gate, and what it said."""
-
-    def __init__(self, limits, sockets):
-        self.log = MemoryLog()
-        self.refused = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.entered = 0
-        self.finished = 0
-        self.bodies = []
-        self.clients = []
-        self.sockets = sockets or bind([("127.0.0.1", 0)])
-        self.address = self.sockets[0].getsockname()[:2]
-        self.listener = Listener(
-            self.handle, lambda *what: self.refused.append(what), Events(self.log), limits
-        )
-
-    async def handle(self, request):
-        self.entered += 1
-        self.bodies.append(await request.read())
-        await self.gate.wait()
-        self.finished += 1
-        return web.Response(text="hello")
-
-    async def connect(self, number=0, **options):
-        """Connect to the listening socket of this number; closed at the end in any case."""
-        address = self.sockets[number].getsockname()[:2] if number else self.address
-        reader, writer = await asyncio.open_connection(*address, **options)
-        self.clients.append(writer)
-        return reader, writer
-
-
-@asynccontextmanager
-async def listening(limits=None, sockets=None, tls=None):
-    scene = Scene(limits, sockets)
-    if tls:
-        scene.listener.replace_tls(*tls)
-    scene.listener.start(scene.sockets)
-    try:
-        yield scene
-    finally:
-        scene.gate.set()
-        for writer in scene.clients:
-            writer.close()
-        await scene.listener.close(1)
-        for writer in scene.clients:
-            with suppress(OSError):
-                await writer.wait_closed()
-
-
-async def until(condition):
-    """Wait for what must come; the test's own time limit ends a wait in vain."""
-    while not condition():
-        await asyncio.sleep(0.005)
-
-
-async def answer(reader):
-    head = await reader.readuntil(b"\r\n\r\n")
-    return head.split(b" ")[1], await reader.readexactly(5)
 
 
 async def test_requests_of_one_connection():
@@ -124,81 +55,7 @@ async def test_a_socket_that_listens_already_is_taken():
         writer.close()
 
 
-async def test_a_body_is_handed_on_as_it_came():
-    """Inflated, a small body could take all the memory there is."""
-    raw = gzip.compress(b"hello")
-    async with listening() as scene:
-        reader, writer = await scene.connect()
-        head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: "
-        writer.write(f"{head}{len(raw)}\r\n\r\n".encode() + raw)
-        await answer(reader)
-        assert scene.bodies == [raw]
-
-
-# Time limits
-
-
-async def test_who_says_nothing_is_cut_off():
-    async with listening(Limits(headers=0.05)) as scene:
-        reader, writer = await scene.connect()
-        assert await reader.read() == b""
-        assert scene.refused == []
-        writer.close()
-
-
-@pytest.mark.parametrize("first", [b"", GET])
-async def test_slow_headers_are_cut_off_however_steadily_they_drip(first):
-    async with listening(Limits(headers=0.2, idle=30)) as scene:
-        reader, writer = await scene.connect()
-        if first:
-            writer.write(first)
-            await answer(reader)
-
-        async def drip():
-            writer.write(b"GET / HTTP/1.1\r\n")
-            while True:
-                writer.write(b"a: b\r\n")
-                await asyncio.sleep(0.01)
-
-        dripping = asyncio.create_task(drip())
-        await until(lambda: scene.listener.connections == 0)
-        dripping.cancel()
-        assert [status for status, _, _ in scene.refused] == [408]
-        assert scene.refused[0][2] == "127.0.0.1"
-        writer.close()
-
-
-async def test_an_idle_connection_is_closed():
-    async with listening(Limits(idle=0.05)) as scene:
-        reader, writer = await scene.connect()
-        writer.write(GET)
-        await answer(reader)
-        await until(lambda: scene.listener.connections == 0)
-        assert scene.refused == []
-        writer.close()
-
-
-async def test_an_answer_may_take_longer_than_the_headers():
-    async with listening(Limits(headers=0.05, idle=0.05)) as scene:
-        scene.gate.clear()
-        reader, writer = await scene.connect()
-        writer.write(GET)
-        await until(lambda: scene.entered)
-        await asyncio.sleep(0.15)
-        scene.gate.set()
-        assert await answer(reader) == (b"200", b"hello")
-        writer.close()
-
-
-async def test_a_body_may_take_longer_than_the_headers():
-    async with listening(Limits(headers=0.1)) as scene:
-        reader, writer = await scene.connect()
-        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
-        await until(lambda: scene.entered)
-        await asyncio.sleep(0.2)
-        writer.write(b"{}")
-        assert await answer(reader) == (b"200", b"hello")
-        writer.close()
+# The cap
 
 
 async def test_a_handshake_that_never_comes_is_cut_off(pair):
@@ -208,9 +65,6 @@ async def test_a_handshake_that_never_comes_is_cut_off(pair):
         assert await reader.read() == b""
         await until(lambda: scene.listener.connections == 0)
         writer.close()
-
-
-# The cap
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
