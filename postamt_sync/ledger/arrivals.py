@@ -15,7 +15,6 @@ from dataclasses import asdict
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
-from postamt_sync.mail.envelope import Verdicts
 
 DUE_FIRST = -1.0
 """Due at once, before a backfill: this mail was announced, or is new since the last look."""
@@ -234,10 +233,12 @@ def _add_envelope(db: sqlite3.Connection, arrival: Arrival) -> bool:
     envelope = arrival.envelope
     if envelope is None:
         return False
-    if envelope.verdicts != Verdicts():
+    said = {name: verdict for name, verdict in asdict(envelope.verdicts).items() if verdict}
+    if said:
         db.execute(
-            "UPDATE objects SET verdicts = ? WHERE bucket = ? AND key = ?",
-            (json.dumps(asdict(envelope.verdicts)), arrival.bucket, arrival.key),
+            "UPDATE objects SET verdicts = json_patch(coalesce(verdicts, '{}'), ?)"
+            " WHERE bucket = ? AND key = ?",
+            (json.dumps(said), arrival.bucket, arrival.key),
         )
     before = db.total_changes
     db.executemany(
