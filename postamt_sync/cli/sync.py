@@ -63,6 +63,11 @@ def sync(
       postamt-sync sync --json 2>/dev/null | jq .delivered
     """
     try:
+        if mark_delivered and since:
+            raise UsageError(
+                "--mark-delivered takes everything for delivered, --since only what is older.",
+                "Choose one of them.",
+            )
         settings = load(config)
         wish = Wish(dry_run, mark_delivered, read_since(since) if since else None)
         with PassProgress(enabled=not json) as progress:

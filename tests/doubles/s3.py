@@ -139,6 +139,10 @@ class S3Double:
         """Let the next requests, as many as `times`, meet this fault."""
         self._faults += [fault] * times
 
+    def heal(self) -> None:
+        """Forget the faults that have not struck yet."""
+        self._faults.clear()
+
     def environment(self) -> dict[str, str]:
         """What makes boto3 of another process use this bucket."""
         return {

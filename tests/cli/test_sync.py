@@ -1,0 +1,182 @@
+"""What `sync` prints and how it exits; what it does is tested with `one_pass`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from postamt_sync.cli.main import run
+from postamt_sync.cli.sync import as_json, as_text, exit_code, read_since
+from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, UsageError
+from postamt_sync.ledger.passes import Balance
+from postamt_sync.one_pass import Result
+from tests.doubles.s3 import S3Double
+
+CONFIGURATION = """
+state_dir = "{root}/state"
+[aws]
+region = "eu-west-1"
+[bucket]
+name = "mail"
+[[mailboxes]]
+name = "anna"
+maildir = "{root}/anna"
+addresses = ["anna@example.com"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIGURATION.format(root=tmp_path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [
+        ("30d", timedelta(days=30)),
+        ("12h", timedelta(hours=12)),
+        ("90m", timedelta(minutes=90)),
+        (" 2 w ", timedelta(weeks=2)),
+    ],
+)
+def test_a_duration_reaches_back_from_now(text: str, ago: timedelta) -> None:
+    assert read_since(text) == pytest.approx(time.time() - ago.total_seconds(), abs=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-10-01T12:00+02:00", datetime.fromisoformat("2026-10-01T10:00+00:00")),
+        ("2026-10-01T12:00:00Z", datetime.fromisoformat("2026-10-01T12:00+00:00")),
+        ("2026-10-01", datetime(2026, 10, 1).astimezone()),  # noqa: DTZ001 - local time is meant
+    ],
+)
+def test_a_date_is_local_unless_it_says_otherwise(text: str, moment: datetime) -> None:
+    assert read_since(text) == moment.timestamp()
+
+
+@pytest.mark.parametrize("text", ["yesterday", "30", "30y", "-3d", "2026-13-01", "٣d", "9999999d"])
+def test_other_moments_are_refused_with_examples(text: str) -> None:
+    with pytest.raises(UsageError, match="30d"):
+        read_since(text)
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (Result(Balance(listed=2, known=1, archived=1)), ExitCode.OK),
+        (Result(Balance(listed=1, waiting=1)), ExitCode.OK),
+        (Result(Balance(listed=1, failed=1)), ExitCode.UNDELIVERED),
+        (Result(Balance(listed=1, quarantined=1)), ExitCode.UNDELIVERED),
+        (Result(Balance(), error=TryLaterError("No network.")), ExitCode.TRY_LATER),
+        (Result(Balance(), error=MisconfiguredError("No bucket.")), ExitCode.CONFIGURATION),
+    ],
+)
+def test_the_exit_code_tells_what_to_do(result: Result, code: ExitCode) -> None:
+    assert exit_code(result) is code
+
+
+def test_the_object_is_flat_and_says_what_cut_it_short() -> None:
+    error = TryLaterError("No network.", "Look at the cable.")
+    assert as_json(Result(Balance(listed=1, failed=1), bytes=7, seconds=0.12345, error=error)) == {
+        "listed": 1,
+        "known": 0,
+        "delivered": 0,
+        "archived": 0,
+        "quarantined": 0,
+        "failed": 1,
+        "waiting": 0,
+        "skipped": 0,
+        "gone": 0,
+        "bytes": 7,
+        "seconds": 0.123,
+        "error": "No network.",
+        "hint": "Look at the cable.",
+    }
+
+
+def test_the_words_name_what_there_is() -> None:
+    text = as_text(Result(Balance(listed=3, delivered=2, failed=1), bytes=2_500_000, seconds=61))
+    assert "3 listed: 2 delivered, 1 failed. 2.5 MB in 0:01:01." in text
+    assert "postamt-sync status" in text
+    assert "Nothing was done" in as_text(Result(Balance(listed=1, waiting=1), dry_run=True))
+
+
+def test_json_is_one_object_also_when_nothing_could_begin(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace("eu-west-1", "nowhere at all"))
+    assert run(["sync", "--json", "--config", str(config)]) == ExitCode.CONFIGURATION
+    assert "problem" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_two_wishes_that_exclude_each_other_are_refused(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["sync", "--mark-delivered", "--since", "3d", "--config", str(config)])
+    assert code == ExitCode.USAGE
+    assert "--since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("json_wanted", [True, False])
+def test_a_whole_pass_as_a_process(config: Path, json_wanted: bool) -> None:
+    with S3Double.in_thread() as s3:
+        s3.put("incoming/a", b"To: anna@example.com\r\n\r\nhello")
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "postamt_sync", "sync", "--config", str(config)),
+                *(["--json"] if json_wanted else []),
+            ],
+            env=os.environ | s3.environment(),
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    if json_wanted:
+        assert json.loads(done.stdout)["delivered"] == 1
+        assert len(done.stdout.splitlines()) == 1
+    else:
+        assert "1 listed: 1 delivered." in done.stdout
+
+
+def test_on_a_terminal_there_is_a_bar_within_its_width(config: Path) -> None:
+    with S3Double.in_thread() as s3:
+        for n in range(300):
+            s3.put(f"incoming/{n}", b"To: anna@example.com\r\n\r\n" + b"x" * 20_000)
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "postamt_sync", "sync", "--config", str(config)],
+            env=os.environ | s3.environment() | {"TERM": "xterm", "COLUMNS": "80"},
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        out, _ = process.communicate()
+    assert process.returncode == 0, shown
+    assert b"delivering" in shown
+    assert b"/300" in shown
+    assert b"300 delivered" in out
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65_536)
+    except OSError:  # the other side is closed
+        os.close(fd)
+        return b""
