@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,12 +20,11 @@ from botocore.parsers import ResponseParserError
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.refusal import refusal
+from postamt_sync.pauses import growing_pause
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
 
-FIRST_PAUSE = 10.0
-LONGEST_PAUSE = 3600.0
 CONFIRMATION_SECONDS = 300.0
 """How long a confirmation may take to come before it is asked for again."""
 REVIEW_SECONDS = 86400.0
@@ -119,18 +117,18 @@ class Subscription:
 
     async def run(self) -> None:
         """Subscribe, and see to it for as long as the daemon runs; ends when unsubscribed."""
-        pause = FIRST_PAUSE
+        failures = 0
         while self._standing.state is not State.UNSUBSCRIBED:
             self._changed.clear()
             try:
                 await self._look_after()
             except PostamtError as error:
-                seconds = pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+                seconds = growing_pause(failures)
+                failures += 1
                 self._stand(State.FAILED, str(error))
                 self._events.subscribe_failed(str(error), seconds)
-                pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                pause = FIRST_PAUSE
+                failures = 0
                 confirmed = self._standing.state is State.CONFIRMED
                 seconds = REVIEW_SECONDS if confirmed else CONFIRMATION_SECONDS
             await self._wait(seconds)

@@ -18,14 +18,13 @@ from postamt_sync.intake.subscription import (
     ANSWER_SECONDS,
     CONFIRMATION_SECONDS,
     DELIVERY_POLICY,
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
     REVIEW_SECONDS,
     TOKENS_REMEMBERED,
     State,
     Subscription,
     queue_arn,
 )
+from postamt_sync.pauses import FIRST_SECONDS, LONGEST_SECONDS
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.sns import TOPIC
 from tests.doubles.topic import Topic, client_error
@@ -192,8 +191,8 @@ async def test_failures_are_tried_again_with_growing_pauses():
             await desk.clock.pass_on()
         await desk.clock.asleep(13)
         pauses = desk.clock.asked[:12]
-        wanted = [min(FIRST_PAUSE * 2**n, LONGEST_PAUSE) for n in range(12)]
-        assert all(0.8 * w <= p <= 1.2 * w for w, p in zip(wanted, pauses, strict=True))
+        wanted = [min(FIRST_SECONDS * 2**n, LONGEST_SECONDS) for n in range(12)]
+        assert all(0.8 * w <= p <= w for w, p in zip(wanted, pauses, strict=True))
         assert desk.log.events("warning") == ["subscription not confirmed, will try again"] * 12
         assert desk.state is State.PENDING
 
