@@ -60,8 +60,10 @@ class Work:
         """
         busy = set(busy)
         with self._store.reading() as db:
+            # Left to itself, SQLite takes the index of states and sorts a whole backfill each time.
             rows = db.execute(
-                "SELECT * FROM objects WHERE state = 'waiting' AND next_attempt <= ?"
+                "SELECT * FROM objects INDEXED BY objects_due"
+                " WHERE state = 'waiting' AND next_attempt <= ?"
                 " ORDER BY next_attempt, last_modified LIMIT ?",
                 (now, limit + len(busy)),
             ).fetchall()
