@@ -145,10 +145,16 @@ class Running:
 
 
 class Home:
-    """Anna, whose mailbox is the default one, and Bruno; `environment` says where their AWS is."""
+    """Anna, whose mailbox is the default one, and Bruno; `environment` says where their AWS is.
 
-    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+    `prefix` stands before the command line of verbs: who they run as.
+    """
+
+    def __init__(
+        self, root: Path, environment: Mapping[str, str], prefix: tuple[str, ...] = ()
+    ) -> None:
         self.root = root
+        self._prefix = prefix
         self.config = root / "config.toml"
         self.state = root / "state"
         self.maildirs = {name: root / "mail" / name for name in ("anna", "bruno")}
@@ -172,7 +178,7 @@ class Home:
     def do(self, *verb: str, **overrides: str) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
         return subprocess.run(
-            [*COMMAND, *verb, "--config", str(self.config)],
+            [*self._prefix, *COMMAND, *verb, "--config", str(self.config)],
             env=self.environ(**overrides),
             cwd=REPOSITORY,
             capture_output=True,
@@ -187,6 +193,13 @@ class Home:
         assert "Traceback" not in done.stderr, done.stderr
         assert len(done.stdout.splitlines()) == 1, done
         return done.returncode, json.loads(done.stdout)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `status` shows."""
+        done = self.do("status", "--json")
+        assert done.returncode == 0, done.stderr
+        shown: dict[str, Any] = json.loads(done.stdout)
+        return shown
 
     def start(self, *arguments: str, pass_fds: tuple[int, ...] = (), **overrides: str) -> Running:
         """Start `run`, or other arguments of this Python, and return at once."""
