@@ -63,28 +63,31 @@ def sync(
       postamt-sync sync --json 2>/dev/null | jq .delivered
     """
     try:
-        if mark_delivered and since:
-            raise UsageError(
-                "--mark-delivered takes everything for delivered, --since only what is older.",
-                "Choose one of them.",
-            )
+        wish = _wish(dry_run, mark_delivered, since)
         settings = load(config)
-        wish = Wish(dry_run, mark_delivered, read_since(since) if since else None)
         with PassProgress(enabled=not json) as progress:
             events = configure_logging(level=_level(debug, progress.on_terminal))
             bucket = Bucket(settings.bucket.name, settings.aws.region)
             work = OnePass(settings, events, bucket, wish, progress.show)
             result = asyncio.run(work.run())
-    except PostamtError as error:
-        if json:
-            print(jsonlib.dumps({"error": error.problem, "hint": error.hint}))
-            return error.exit_code
+    except BaseException as error:
+        if json:  # exactly one object, whatever happens; the frame says the same in words
+            print(jsonlib.dumps(_cut_short(error)))
         raise
     if json:
         print(jsonlib.dumps(as_json(result)))
     else:
         print(as_text(result))
     return exit_code(result)
+
+
+def _wish(dry_run: bool, mark_delivered: bool, since: str) -> Wish:
+    if mark_delivered and since:
+        raise UsageError(
+            "--mark-delivered takes everything for delivered, --since only what is older.",
+            "Choose one of them.",
+        )
+    return Wish(dry_run, mark_delivered, read_since(since) if since else None)
 
 
 def read_since(text: str) -> float:
@@ -118,6 +121,16 @@ def as_json(result: Result) -> dict[str, Any]:
     if result.error is not None:
         counts |= {"error": result.error.problem, "hint": result.error.hint}
     return counts
+
+
+def _cut_short(error: BaseException) -> dict[str, Any]:
+    match error:
+        case PostamtError():
+            return {"error": error.problem, "hint": error.hint}
+        case KeyboardInterrupt():
+            return {"error": "Stopped before the end.", "hint": "The next pass goes on from here."}
+        case _:
+            return {"error": f"This was not foreseen: {error!r}.", "hint": "Try it with --debug."}
 
 
 def as_text(result: Result) -> str:

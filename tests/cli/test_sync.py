@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, Usa
 from postamt_sync.ledger.passes import Balance
 from postamt_sync.one_pass import Result
 from tests.doubles.s3 import S3Double
+from tests.doubles.s3_faults import stall
 
 CONFIGURATION = """
 state_dir = "{root}/state"
@@ -149,6 +151,32 @@ def test_a_whole_pass_as_a_process(config: Path, json_wanted: bool) -> None:
         assert len(done.stdout.splitlines()) == 1
     else:
         assert "1 listed: 1 delivered." in done.stdout
+
+
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_ctrl_c_is_safe_and_still_one_object(config: Path, options: list[str]) -> None:
+    with S3Double.in_thread() as s3:
+        s3.put("incoming/a", b"To: anna@example.com\r\n\r\nhello")
+        s3.next(lambda reply: reply)  # the listing
+        s3.next(stall(after=3), times=99)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "postamt_sync", "sync", "--config", str(config), *options],
+            env=os.environ | s3.environment(),
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not s3.gets:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+        assert process.returncode == 128 + signal.SIGINT, err
+        assert "Stopped." in err
+        assert "Traceback" not in err
+        assert ("Stopped" in json.loads(out)["error"]) if options else not out
+        s3.heal()
+        assert list((config.parent / "anna").glob("*/*")) == []
 
 
 def test_on_a_terminal_there_is_a_bar_within_its_width(config: Path) -> None:
