@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.delivery.home import LONG_AGO, Home
 from tests.doubles.disk import Call, FaultyDisk
 
 BODY = b"Subject: x\r\n\r\nmail\r\n"
+SHA = hashlib.sha256(BODY).hexdigest()
 COMMITS = ("prepare", "settle")
 
 
@@ -67,7 +69,7 @@ def group(home: Home, work: WatchedWork) -> Group:
 def written(home: Home, group: Group, key: str, *people: str, folder: str = "") -> Ready:
     """Write one mail's copies, as the pickup does."""
     home.announce(key, *people)
-    mail = Ready(home.task(key), "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, "ab")
+    mail = Ready(home.task(key), "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, SHA)
     stem = make_stem("mail", key, "e1", LONG_AGO)
     for name in people:
         maildir = home.mailboxes.ready(name)
