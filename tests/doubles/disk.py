@@ -87,6 +87,12 @@ class RecordingDisk(Disk):
     def open_files(self) -> list[Path]:
         return list(self._paths.values())
 
+    def abandon(self) -> None:
+        """Close what a dead process leaves open, as the system does."""
+        for fd in self._paths:
+            os.close(fd)
+        self._paths.clear()
+
     def _note(self, name: str, path: Path) -> None:
         self.calls.append(Call(name, path))
         self.before(name, path)

@@ -1,0 +1,283 @@
+"""Whatever happens in whatever order: each content is in each mailbox of its envelope, once.
+
+A real ledger and real Maildirs, a real courier, a bucket in memory. Rules announce, overwrite,
+deliver, stop dead at any durable step (with and without a loss of power), break disks and use the
+mailboxes as mail clients do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.maildir import Step
+from postamt_sync.mail.arrival import Arrival, Source, mail_id
+from postamt_sync.mail.envelope import Verdicts
+from tests.delivery.home import BUCKET, LONG_AGO, Home
+from tests.doubles.disk import PowerCut, VolatileDisk
+
+PEOPLE = ("anna", "bruno", "carla")
+KEYS = tuple(f"incoming/{name}" for name in "abcd")
+# One of them is streamed, the others are written in one go.
+CONTENTS = (b"S: 1\r\n\r\none", b"S: 2\n\ntwo", b"", b"S: 3\r\n\r\n" + b"x" * 300_000)
+
+keys = st.sampled_from(KEYS)
+contents = st.sampled_from(CONTENTS)
+people = st.lists(st.sampled_from(PEOPLE), min_size=1, unique=True)
+person = st.sampled_from(PEOPLE)
+verdicts = st.sampled_from([None, Verdicts(spam="FAIL"), Verdicts(spam="PASS")])
+
+
+class DeliveryMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = Path(tempfile.mkdtemp(prefix="machine"))
+        self.disk = VolatileDisk()
+        self.home = Home(self.base, PEOPLE, self.disk)
+        self.home.bucket.chunk = 100_000
+        self.named: dict[str, set[str]] = {key: set() for key in KEYS}
+        """Whom receipts have named."""
+        self.editions: Counter[str] = Counter()
+        self.expunged: Counter[tuple[str, str, int, str]] = Counter()
+        self.time = LONG_AGO
+
+    def teardown(self) -> None:
+        self.all_is_well()
+        self.home.close()
+        shutil.rmtree(self.base)
+
+    # What happens in the cloud
+
+    @rule(key=keys, body=contents)
+    def store(self, key: str, body: bytes) -> None:
+        self.time += 1
+        self.home.bucket.put(key, body, self.time)
+
+    @rule(key=keys)
+    def store_again(self, key: str) -> None:
+        if key in self.home.bucket.objects:
+            self.store(key, self.home.bucket.objects[key].body)
+
+    # What we hear of it, any number of times
+
+    @rule(key=keys, who=people, verdicts=verdicts)
+    def receipt(self, key: str, who: list[str], verdicts: Verdicts | None) -> None:
+        if key in self.home.bucket.objects:
+            self.home.announce(key, *who, verdicts=verdicts)
+            self.named[key] |= set(who)
+
+    @rule(key=keys)
+    def event(self, key: str) -> None:
+        if key in self.home.bucket.objects:
+            stored = self.home.bucket.objects[key]
+            self.home.announce(key, etag=stored.etag, size=stored.size)
+
+    @rule()
+    def listing(self) -> None:
+        self.home.ledger.arrivals.record(
+            Arrival(BUCKET, key, Source.RECONCILE, o.etag, o.size, o.last_modified)
+            for key, o in sorted(self.home.bucket.objects.items())
+        )
+
+    @rule()
+    def twins(self) -> None:
+        self.home.ledger.arrivals.record_twins(
+            Arrival(BUCKET, key, Source.POLL, etag=o.etag)
+            for key, o in sorted(self.home.bucket.objects.items())
+        )
+
+    # What we do
+
+    @rule()
+    def deliver(self) -> None:
+        asyncio.run(self.home.deliver())
+
+    @rule(
+        step=st.sampled_from(Step),
+        done=st.booleans(),
+        nth=st.integers(1, 4),
+        power=st.booleans(),
+    )
+    def stop_dead(self, step: Step, done: bool, nth: int, power: bool) -> None:
+        """Deliver until the nth time of a step; then be a new process, or a new machine."""
+        asyncio.run(self._deliver_until(step, done, nth))
+        if self.disk.off:
+            self.disk.off = False
+            self.disk.abandon()
+            if power:
+                self.disk.lose()
+        self.home.reopen()
+
+    async def _deliver_until(self, step: Step, done: bool, nth: int) -> None:
+        loop, dead = asyncio.get_running_loop(), asyncio.Event()
+        loop.set_exception_handler(lambda *_: None)  # a dead machine logs nothing
+        left = nth
+
+        def witness(at: Step, is_done: bool) -> None:
+            nonlocal left
+            left -= (at, is_done) == (step, done)
+            if left <= 0:
+                self.disk.off = True
+                loop.call_soon_threadsafe(dead.set)
+            if self.disk.off:
+                raise PowerCut
+
+        self.home.ledger.work.make_all_due()
+        running = asyncio.create_task(self.home.courier(witness).run(until_idle=True))
+        dying = asyncio.create_task(dead.wait())
+        await asyncio.wait({running, dying}, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        dying.cancel()
+        outcome = (await asyncio.gather(running, dying, return_exceptions=True))[0]
+        assert outcome is None or isinstance(outcome, (PowerCut, asyncio.CancelledError)), outcome
+
+    @rule(key=keys)
+    def redeliver(self, key: str) -> None:
+        if self.known(key):
+            self.home.ledger.repair.redeliver(key)
+            self.editions[key] += 1
+
+    # What goes wrong meanwhile
+
+    @rule(
+        who=person,
+        fault=st.sampled_from(
+            [
+                ("write", errno.ENOSPC),
+                ("sync", errno.EIO),
+                ("rename", errno.EROFS),
+                ("sync_directory", errno.EIO),
+                ("create", errno.EACCES),
+            ]
+        ),
+        times=st.none() | st.integers(1, 3),
+    )
+    def break_disk(self, who: str, fault: tuple[str, int], times: int | None) -> None:
+        self.disk.break_(*fault, below=self.home.root(who), times=times)
+
+    @rule()
+    def mend_disks(self) -> None:
+        self.disk.mend()
+
+    @rule(who=person)
+    def unmount(self, who: str) -> None:
+        root = self.home.root(who)
+        if root.exists() and self.home.ledger.work.knows_maildir(root):
+            root.rename(self.unmounted(who))
+
+    @rule(who=person)
+    def mount(self, who: str) -> None:
+        if self.unmounted(who).exists():
+            assert not self.home.root(who).exists()
+            self.unmounted(who).rename(self.home.root(who))
+
+    # What mail clients do; their own syncs make durable what they touch
+
+    @precondition(lambda self: any(self.home.mails(who) for who in PEOPLE))
+    @rule(data=st.data(), what=st.sampled_from(["flag", "move", "expunge", "delete folder"]))
+    def use(self, data: st.DataObject, what: str) -> None:
+        owners = [(who, path) for who in PEOPLE for path in self.home.mails(who)]
+        who, path = data.draw(st.sampled_from(owners))
+        root = self.home.root(who)
+        if what == "flag":
+            name = path.name.partition(":")[0]
+            path.rename(path.parent.parent / "cur" / f"{name}:2,S")
+        elif what == "move":
+            (root / ".Archive" / "cur").mkdir(parents=True, exist_ok=True)
+            name = path.name.partition(":")[0]
+            path.rename(root / ".Archive" / "cur" / f"{name}:2,")
+        elif what == "expunge":
+            self.expunge(who, path)
+        elif path.parent.parent != root:
+            for lost in self.home.mails(who, path.parent.parent.name):
+                self.expunge(who, lost)
+            shutil.rmtree(path.parent.parent)
+
+    def expunge(self, who: str, path: Path) -> None:
+        self.expunged[self.identity(who, path)] += 1
+        path.unlink()
+
+    # What must be true
+
+    def identity(self, who: str, path: Path) -> tuple[str, str, int, str]:
+        name = parse_name(path.name)
+        assert name is not None, path
+        body = path.read_bytes()
+        assert name.size == len(body), path
+        return (who, name.mail_id, name.edition, hashlib.sha256(body).hexdigest())
+
+    def delivered(self) -> Counter[tuple[str, str, int, str]]:
+        here = Counter(self.identity(w, path) for w in PEOPLE for path in self.home.mails(w))
+        return here + self.expunged
+
+    def known(self, key: str) -> bool:
+        return any(task.key == key for task in self.objects())
+
+    def objects(self) -> list[Any]:
+        with self.home.ledger._store.reading() as db:
+            return [_Row(key, state) for key, state in db.execute("SELECT key, state FROM objects")]
+
+    @invariant()
+    def nothing_comes_twice(self) -> None:
+        twice = {what for what, count in self.delivered().items() if count > 1}
+        assert not twice
+
+    @invariant()
+    def nobody_gets_what_is_not_theirs(self) -> None:
+        # The default mailbox has what was found before any receipt named anybody.
+        allowed = {
+            (who, mail_id(BUCKET, key)) for key in KEYS for who in self.named[key] | {PEOPLE[0]}
+        }
+        assert {(who, mail) for who, mail, _, _ in self.delivered()} <= allowed
+
+    def all_is_well(self) -> None:
+        """When the world is whole again and all was listed once more, nothing is missing."""
+        self.disk.mend()
+        for who in PEOPLE:
+            self.mount(who)
+        self.listing()
+        for _ in range(4):
+            self.deliver()
+        delivered = self.delivered()
+        for key, stored in self.home.bucket.objects.items():
+            sha256 = hashlib.sha256(stored.body).hexdigest()
+            for who in self.named[key] or {PEOPLE[0]}:
+                what = (who, mail_id(BUCKET, key), self.editions[key], sha256)
+                assert delivered[what] == 1, (who, key)
+        self.nothing_comes_twice()
+        self.nobody_gets_what_is_not_theirs()
+        assert {row.state for row in self.objects()} <= {"delivered"}
+        for key in KEYS:
+            assert set(self.home.deliveries(key).values()) <= {"delivered"}
+        assert not self.disk.open_files
+        assert not self.home.log.events("error")
+
+    def unmounted(self, who: str) -> Path:
+        (self.base / "unmounted").mkdir(exist_ok=True)
+        return self.base / "unmounted" / who
+
+
+class _Row:
+    def __init__(self, key: str, state: str) -> None:
+        self.key = key
+        self.state = state
+
+
+TestDelivery = DeliveryMachine.TestCase
+TestDelivery.settings = settings(
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
