@@ -97,6 +97,8 @@ class Daemon:
         reception = self._reception(session, inbox, poll, courier)
         reload = Reload(settings, self._load, events, ledger, courier, poll, reception)
         books = Books(ledger, self._systemd, events, courier, reception)
+        if reception is not None:  # first, and outside of the group: its error is for a person
+            reception.open(self._systemd.inherited_sockets())
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(part, name=name)
@@ -109,8 +111,6 @@ class Daemon:
                     **({"subscription": reception.subscription.run()} if reception else {}),
                 }.items()
             ]
-            if reception is not None:
-                reception.open(self._systemd.inherited_sockets())
             await asyncio.to_thread(_make_mailboxes, courier, events)
             events.started(
                 __version__, len(settings.mailboxes), waiting, time.monotonic() - started
