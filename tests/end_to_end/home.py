@@ -165,8 +165,9 @@ class Home:
         self.configure()
 
     def configure(self, more: str = "") -> None:
-        """Write the configuration anew, with more sections."""
-        text = CONFIGURATION.format(root=self.root) + more
+        """Write the configuration anew, with more sections before the mailboxes."""
+        head, table, mailboxes = CONFIGURATION.format(root=self.root).partition("[[mailboxes]]")
+        text = head + more + table + mailboxes
         scratch = self.config.with_suffix(".scratch")
         scratch.write_text(text)
         scratch.replace(self.config)

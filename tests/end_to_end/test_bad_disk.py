@@ -179,7 +179,8 @@ RIGHTS = "-all,+dac_read_search"
 """Of root's rights only that to read: the Python that runs us may lie in root's own directory."""
 NOBODY = (
     *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"),
-    *(f"--inh-caps={RIGHTS}", f"--ambient-caps={RIGHTS}"),
+    # Without the last one the kernel's access(2) would forget that right.
+    *(f"--inh-caps={RIGHTS}", f"--ambient-caps={RIGHTS}", "--securebits=+no_setuid_fixup"),
 )
 
 

@@ -1,0 +1,92 @@
+"""From SES to the Maildir, with an AWS emulator and an SNS that signs: the whole way of a mail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from postamt_sync.demo.cloud import Cloud
+from postamt_sync.demo.daemon import Daemon
+from postamt_sync.demo.household import Household, Place
+from postamt_sync.demo.port import free_port
+from postamt_sync.demo.samples import samples
+from postamt_sync.demo.ses import Received, Ses
+from postamt_sync.ledger import Ledger
+from postamt_sync.mail.arrival import Source
+from tests.end_to_end.home import PATIENCE
+
+
+class Journeys:
+    """SES on one side, the daemon's log lines on the other."""
+
+    def __init__(self, household: Household, ses: Ses) -> None:
+        self.household = household
+        self.ses = ses
+        self.lines: list[dict[str, Any]] = []
+        self.daemon: Daemon
+
+    def hear(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+
+    def sources(self) -> list[str]:
+        return [line["source"] for line in self.lines if line["event"] == "announced"]
+
+    async def arrived(self, mail: Received, *places: Place) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.household.places_of(mail.content) != sorted(places, key=str):
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def journeys(root: Path) -> AsyncIterator[Journeys]:
+    async with Cloud(speed=100) as cloud:
+        await cloud.create()
+        household = Household(root)
+        household.configure(cloud, free_port())
+        made = Journeys(household, Ses(cloud, seed=1))
+        environment = cloud.environment(os.environ)
+        async with Daemon(household.config, environment, household.log, made.hear) as daemon:
+            made.daemon = daemon
+            yield made
+
+
+ANNA, BRUNO = Place("anna"), Place("bruno")
+
+
+async def test_announced_lost_repeated_and_blind_copied(tmp_path: Path) -> None:
+    mails = {sample.title: sample for sample in samples()}
+    plain, blind = mails["A plain letter"], mails["To Anna, Bcc to Bruno"]
+    async with journeys(tmp_path) as way:
+        receive = way.ses.receive
+
+        announced = await receive(plain.message, plain.sender, plain.recipients)
+        await way.arrived(announced, ANNA)
+        assert way.sources() == [Source.WEBHOOK]
+
+        both = await receive(blind.message, blind.sender, blind.recipients)
+        await way.arrived(both, ANNA, BRUNO)
+
+        thrice = await receive(plain.message, plain.sender, plain.recipients, times=3)
+        await way.arrived(thrice, ANNA)
+
+        lost = await receive(plain.message, plain.sender, plain.recipients, lose_webhook=True)
+        os.kill(way.daemon.pid, signal.SIGHUP)
+        await way.arrived(lost, ANNA)
+        assert way.sources() == [Source.WEBHOOK] * 3 + [Source.POLL]
+
+        # The poll has seen all of it by now, and has found nothing new in what was announced.
+        os.kill(way.daemon.pid, signal.SIGHUP)
+        last = await receive(plain.message, plain.sender, plain.recipients)
+        await way.arrived(last, ANNA)
+        for mail, places in ((announced, [ANNA]), (both, [ANNA, BRUNO]), (thrice, [ANNA])):
+            assert way.household.places_of(mail.content) == places
+    ledger = Ledger.open_existing(tmp_path / "state")
+    try:
+        assert {s: n for s, n in ledger.overview.states().items() if n} == {"delivered": 5}
+    finally:
+        ledger.close()
