@@ -23,7 +23,6 @@ from postamt_sync.delivery.maildir import Draft, Maildir, Step, Written
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Delivery, DeliveryState, Prepared, Task
-from postamt_sync.ledger.arrivals import DUE_NOW
 from postamt_sync.ledger.work import Work
 from postamt_sync.mail.envelope import Evidence
 
@@ -172,18 +171,11 @@ class Group:
             found = maildir.holds(copy.stem)
             self._events.prepared_too_long(task.mail, copy.mailbox, found)
             if not found:
-                self._start_anew(task, copy)
+                self._work.start_anew(task, copy)
                 return False
         with self._step(Step.SYNC_FOLDERS):
             maildir.sync_published(copy.folder)
         return True
-
-    def _start_anew(self, task: Task, copy: Delivery) -> None:
-        # The note comes first: without it another copy that is settled, now or after a crash, would
-        # close the mail as if this one had been delivered.
-        reason = "Its file has vanished from tmp/; the mail is fetched again."
-        self._work.postpone(task, reason, DUE_NOW, [(copy.mailbox, reason)])
-        self._work.start_anew(task, copy)
 
     def _sync_places(self, mails: Sequence[Ready], *, tmp_only: bool) -> None:
         """Sync each directory once; where that fails, fail the copies that lie in it."""
