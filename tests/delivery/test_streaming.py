@@ -24,9 +24,19 @@ def test_three_mails_of_40_mb_for_two_mailboxes(tmp_path: Path) -> None:
         s3.put("incoming/small", b"Subject: small\r\n\r\n" + b"x" * MB)
         for key in keys:
             s3.put(key, body)
+        # A header that never ends must not be waited for.
+        s3.put("incoming/head", b"Subject: " + b"x" * SIZE)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         said = subprocess.run(
-            [sys.executable, "-m", "tests.delivery.streaming", tmp_path, "incoming/small", *keys],
+            [
+                sys.executable,
+                "-m",
+                "tests.delivery.streaming",
+                tmp_path,
+                "incoming/small",
+                *keys,
+                "incoming/head",
+            ],
             cwd=Path(__file__).parents[2],
             env=inherited | s3.environment(),
             stdout=subprocess.PIPE,
@@ -34,12 +44,13 @@ def test_three_mails_of_40_mb_for_two_mailboxes(tmp_path: Path) -> None:
             check=True,
         )
         gets = s3.gets
-    assert gets == 4
+    assert gets == 5
     assert float(said.stdout) < AT_MOST
     expected = hashlib.sha256(body).hexdigest()
     for name in ("anna", "bruno"):
-        mails = [p for p in (tmp_path / "mail" / name / "new").iterdir() if p.stat().st_size > SIZE]
-        assert len(mails) == 3
+        sizes = {p: p.stat().st_size for p in (tmp_path / "mail" / name / "new").iterdir()}
+        assert sorted(sizes.values())[1:] == [SIZE + 9, *[len(body)] * 3]
+        mails = [path for path, size in sizes.items() if size == len(body)]
         for mail in mails:
             with mail.open("rb") as file:
                 assert hashlib.file_digest(file, "sha256").hexdigest() == expected

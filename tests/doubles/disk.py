@@ -182,9 +182,14 @@ class VolatileDisk(FaultyDisk):
     def rename(self, old: Path, new: Path) -> None:
         super().rename(old, new)
         self._renamed.append((old, new))
+        if old in self._dirty:
+            self._dirty ^= {old, new}
 
     def lose(self) -> None:
         """What a power cut does, at its worst, to whatever was not synced."""
+        for path in self._dirty:
+            if path.is_file():
+                path.write_bytes(b"")
         for old, new in reversed(self._renamed):
             # Where a client has moved the file on, its own sync has made both durable.
             if new.exists() and old.parent.is_dir():
@@ -192,9 +197,6 @@ class VolatileDisk(FaultyDisk):
         for path in self._created:
             if path.is_file():
                 path.unlink()
-        for path in self._dirty:
-            if path.is_file():
-                path.write_bytes(b"")
         self.forget()
 
     def forget(self) -> None:
