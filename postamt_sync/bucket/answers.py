@@ -204,7 +204,7 @@ def error_document(body: bytes) -> dict[str, str]:
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         parser.Parse(body, True)
-    except (expat.ExpatError, ValueError):
+    except (expat.ExpatError, LookupError, ValueError):
         return {}
     return fields
 

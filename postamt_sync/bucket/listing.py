@@ -122,7 +122,8 @@ class Page:
     def _parse(self, data: bytes, *, last: bool) -> None:
         try:
             self._parser.Parse(data, last)
-        except expat.ExpatError as error:
+        # An encoding that Python does not know is a LookupError from 3.13 on.
+        except (expat.ExpatError, LookupError) as error:
             raise MalformedListingError("it is cut off or no XML") from error
 
     def _start(self, name: str, _: dict[str, str]) -> None:

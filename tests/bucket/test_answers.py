@@ -148,6 +148,7 @@ def test_reads_an_error_document() -> None:
         b"",
         b"<html><p>login</html>",
         b"<Error><Code>NoSuchKey</Code>",
+        b'<?xml version="1.0" encoding="AUTF-8"?><Error><Code>NoSuchKey</Code></Error>',
         b'<!DOCTYPE x [<!ENTITY a "b">]><Error><Code>NoSuchKey</Code></Error>',
     ],
 )

@@ -141,6 +141,12 @@ def test_refuses_what_is_no_listing() -> None:
     assert "no XML" in refusal(b"Please log in")
 
 
+def test_refuses_an_encoding_that_nobody_knows() -> None:
+    page = Page("", "")
+    with pytest.raises(MalformedListingError):
+        page.feed(b'<?xml version="1.0" encoding="AUTF-8"?><ListBucketResult/>')
+
+
 def test_refuses_a_document_type_before_it_declares_anything() -> None:
     bomb = (
         b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>'
