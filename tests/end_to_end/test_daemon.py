@@ -41,6 +41,7 @@ def test_starts_delivers_and_stops_cleanly(
     assert daemon.ended() == 0, daemon.tail()
     assert daemon.events("stopping")[0]["signal"] == number.name
     assert daemon.said()[-1]["event"] == "stopped"
+    assert daemon.events("delivered before the last stop") == [], "what is done is known to be"
     assert home.contents() == Counter([*both.expected(), *brunos.expected()])
     assert home.drafts() == []
 
