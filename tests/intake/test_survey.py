@@ -224,12 +224,12 @@ async def test_pages_are_taken_in_one_by_one(ledger: Ledger) -> None:
     assert ledger.overview.states()[ObjectState.WAITING] == 2000
 
 
-async def peak(ledger: Ledger, shelf: Shelf) -> int:
+async def peak(ledger: Ledger, shelf: Shelf, *, recent: bool = False) -> int:
     """Bytes at the most while a look finds nothing new."""
     survey = look_at(shelf, ledger)
     tracemalloc.start()
     try:
-        looked = await (survey.recent() if shelf.step > 1 else survey.everything(Source.SYNC))
+        looked = await (survey.recent() if recent else survey.everything(Source.SYNC))
         assert looked.new == 0
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -241,6 +241,8 @@ async def test_memory_grows_neither_with_the_bucket_nor_with_the_archive(ledger:
     await look_at(Shelf(20_000), ledger).recent()
     two_pages, twenty = await peak(ledger, Shelf(2_000)), await peak(ledger, Shelf(20_000))
     assert twenty < 1.5 * two_pages
-    # As many recent mails, spread over two thousand known ones or over twenty thousand.
-    close, far = await peak(ledger, Shelf(2_000, 10)), await peak(ledger, Shelf(20_000, 100))
-    assert far < 1.5 * close
+    for recent in (False, True):
+        # As many mails are listed, spread over two thousand known ones or over twenty thousand.
+        close = await peak(ledger, Shelf(2_000, 10), recent=recent)
+        far = await peak(ledger, Shelf(20_000, 100), recent=recent)
+        assert far < 1.5 * close

@@ -69,6 +69,13 @@ def test_a_new_etag_makes_due(ledger: Ledger, at: ObjectState) -> None:
     assert ledger.repair.find(KEY).first_seen == before.first_seen
 
 
+def test_the_first_etag_that_is_heard_opens_nothing(ledger: Ledger) -> None:
+    ledger.arrivals.record([receipt("a@example.com")])
+    ledger.work.end(take(ledger), ObjectState.QUARANTINED, "encrypted")
+    ledger.arrivals.record([event("e1"), listing("e1")])
+    assert state(ledger) is ObjectState.QUARANTINED
+
+
 def test_new_verdicts_alone_change_nothing_that_is_delivered(ledger: Ledger) -> None:
     bring_to(ledger, ObjectState.DELIVERED)
     ledger.arrivals.record([receipt(spam="FAIL")])

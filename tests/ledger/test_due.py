@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.ledger.arrivals import DUE_FIRST
+from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
 from postamt_sync.mail.arrival import Source
 from tests.doubles.ledger import (
     LATER,
@@ -65,14 +65,15 @@ def test_attempts_are_counted_and_the_reason_is_shown(ledger: Ledger) -> None:
     assert (waiting.attempts, waiting.problem, waiting.next_attempt) == (3, "network", 1.0)
 
 
-def test_a_restart_forgets_pauses_but_not_the_order(ledger: Ledger) -> None:
+def test_a_restart_forgets_pauses_but_not_the_order(ledger: Ledger, tmp_path: Path) -> None:
     ledger.arrivals.record([listing(key="backfill"), event(key="announced"), event(key="done")])
     deliver(ledger, take(ledger, "done"), copy())
     ledger.arrivals.record([event(key="paused"), event(key="graced")])
     ledger.work.postpone(take(ledger, "paused"), "network", LATER)
     ledger.work.await_envelope(take(ledger, "graced"), LATER)
     assert ledger.work.make_all_due() == 4
-    assert due(ledger, 0.0)[0] == "announced"
+    assert row(tmp_path, "announced")["next_attempt"] == DUE_FIRST
+    assert row(tmp_path, "paused")["next_attempt"] == DUE_NOW
     assert set(due(ledger, 0.0)) == {"announced", "backfill", "paused", "graced"}
     assert not take(ledger, "graced").grace_started
 

@@ -100,6 +100,13 @@ def test_somebody_who_just_asks_does_not_keep_the_courier_out(tmp_path: Path) ->
         letting_go.join()
 
 
+def test_two_may_ask_at_once(tmp_path: Path) -> None:
+    (tmp_path / "courier.lock").touch()
+    with (tmp_path / "courier.lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert CourierLock.holder(tmp_path) is None
+
+
 def test_what_stands_in_the_file_is_shown_on_one_line(tmp_path: Path) -> None:
     with courier(tmp_path):
         (tmp_path / "courier.lock").write_bytes(b"evil\n\x1b[2J\xff")

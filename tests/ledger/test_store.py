@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from postamt_sync.errors import ExitCode, MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.schema import MIGRATIONS, migrate
-from postamt_sync.ledger.store import FILE_NAME, Store
+from postamt_sync.ledger.store import FILE_NAME, Store, _switch_to_wal
 from tests.doubles.ledger import KEY, due, event
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +169,34 @@ def test_a_writer_waits_for_another_process(ledger: Ledger) -> None:
         ledger.overview.source_ok("ours")
         os.waitpid(pid, 0)
     assert [source.source for source in ledger.overview.sources()] == ["held", "ours"]
+
+
+def test_who_reads_in_order_to_write_keeps_other_writers_out_from_the_start(
+    ledger: Ledger,
+) -> None:
+    other = sqlite3.connect(ledger._store.path, isolation_level=None, timeout=0)
+    with (
+        ledger._store.writing(),
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+
+def test_the_switch_to_wal_waits_where_sqlite_does_not(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    reader.execute("CREATE TABLE t (x)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM t").fetchall()
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    letting_go = threading.Timer(0.05, reader.execute, ("ROLLBACK",))
+    letting_go.start()
+    _switch_to_wal(connection)
+    letting_go.join()
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    reader.close()
 
 
 def test_a_second_ledger_in_this_process_does_not_end_the_locks_of_the_first(

@@ -214,11 +214,12 @@ def test_a_mail_that_changed_is_looked_at_again_at_once(ledger: Ledger, tmp_path
     assert row(tmp_path)["etag"] is None
 
 
-def test_looking_again_does_not_wake_what_is_closed(ledger: Ledger) -> None:
+def test_looking_again_does_not_touch_what_is_closed(ledger: Ledger, tmp_path: Path) -> None:
     task = begun(ledger)
     deliver(ledger, task, copy())
     ledger.work.look_again(task)
     assert due(ledger) == []
+    assert row(tmp_path)["etag"] == "e1"
 
 
 @pytest.mark.parametrize("said", [receipt("a@example.com"), event(), listing(), twin()])
