@@ -1,0 +1,93 @@
+"""A copy that is prepared and cannot be published holds up no other mailbox."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.delivery.home import Home
+
+holds_up_others = pytest.mark.xfail(
+    reason="the courier ends a mail's turn when a prepared copy cannot be published"
+)
+
+BODY = b"Subject: x\r\n\r\nmail\r\n"
+
+
+@pytest.fixture
+async def stuck(home: Home) -> Home:
+    """Anna's copy is prepared, and her disk lets nothing be renamed."""
+    for name in home.people:
+        home.mailboxes.ready(name)
+    home.bucket.put("k", BODY)
+    home.announce("k", "anna")
+    home.disk.break_("rename", errno.EROFS, below=home.root("anna"))
+    await home.deliver()
+    assert home.deliveries("k") == {"anna": "prepared"}
+    return home
+
+
+async def recover(home: Home) -> None:
+    home.disk.mend()
+    for _ in range(2):
+        await home.deliver()
+    assert home.bodies("anna") == [BODY]
+    assert home.drafts("anna") == []
+    assert home.state("k") == "delivered"
+
+
+async def test_it_is_published_when_its_disk_is_well_again(stuck: Home) -> None:
+    await stuck.deliver()
+    assert "read-only" in stuck.problem("k")
+    await recover(stuck)
+
+
+@holds_up_others
+async def test_an_envelope_that_comes_late_is_fulfilled_meanwhile(stuck: Home) -> None:
+    stuck.announce("k", "bruno")
+    await stuck.deliver()
+    assert stuck.bodies("bruno") == [BODY]
+    assert stuck.mails("anna") == []
+    assert len(stuck.drafts("anna")) == 1
+    await recover(stuck)
+    assert stuck.bodies("bruno") == [BODY]
+
+
+@holds_up_others
+async def test_a_mailbox_that_failed_beside_it_is_tried_again(home: Home) -> None:
+    for name in home.people:
+        home.mailboxes.ready(name)
+    home.bucket.put("k", BODY)
+    home.announce("k", "anna", "bruno")
+    home.disk.break_("rename", errno.EROFS, below=home.root("anna"))
+    home.disk.break_("write", errno.ENOSPC, below=home.root("bruno"), times=1)
+    for _ in range(3):
+        await home.deliver()
+    assert home.bodies("bruno") == [BODY]
+    await recover(home)
+    assert home.bodies("bruno") == [BODY]
+
+
+async def test_it_does_not_need_the_object_any_more(stuck: Home, tmp_path: Path) -> None:
+    await stuck.deliver()
+    del stuck.bucket.objects["k"]
+    await stuck.deliver()
+    await recover(stuck)
+
+
+@holds_up_others
+async def test_a_new_content_reaches_the_others_meanwhile_and_then_it(stuck: Home) -> None:
+    stored = stuck.bucket.put("k", BODY + b"more\r\n")
+    stuck.announce("k", "anna", "bruno", etag=stored.etag)
+    for _ in range(2):
+        await stuck.deliver()
+    assert stuck.bodies("bruno") == [stored.body]
+    assert len(stuck.drafts("anna")) == 1
+    stuck.disk.mend()
+    for _ in range(2):
+        await stuck.deliver()
+    assert sorted(stuck.bodies("anna")) == [BODY, stored.body]
+    assert stuck.bodies("bruno") == [stored.body]
+    assert stuck.state("k") == "delivered"
