@@ -10,69 +10,35 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from postamt_sync.demo.port import free_port
 from tests.doubles.s3 import S3Double
-from tests.doubles.sns import (
-    TOPIC,
-    CertificateServer,
-    Signer,
-    body,
-    certificate_pem,
-    private_key,
-    receipt,
-    serving_certificate,
-)
-from tests.end_to_end.home import Home, Running
+from tests.end_to_end.home import ANNA, Home, Running
+from tests.end_to_end.webhooks import Reachable, reachable
 from tests.faults.forked import fork
 
 BURST = 300
 AT_ONCE = 40
-WEBHOOK = """
-[webhook]
-listen = "127.0.0.1:{port}"
-path = "/sns"
-public_url = "http://127.0.0.1:{port}/sns"
-topic_arn = "{topic}"
-"""
 
 
-class Household(Home):
-    """A home with a webhook, and the SNS that signs what is posted to it."""
+@pytest.fixture
+async def household(tmp_path: Path, s3: S3Double) -> AsyncIterator[Reachable]:
+    async with reachable(tmp_path, s3.environment()) as home:
+        yield home
 
-    def __init__(self, root: Path, s3: S3Double, aws: CertificateServer) -> None:
-        super().__init__(root, s3.environment() | {"AWS_ENDPOINT_URL_SNS": aws.origin})
-        self.port = free_port()
-        self.configure(WEBHOOK.format(port=self.port, topic=TOPIC))
-        self._signer = Signer(url=aws.url)
 
-    def notice(self, number: int) -> bytes:
-        return body(self._signer.notification(receipt(key(number), "mail", "anna@example.com")))
-
-    async def post(self, session: aiohttp.ClientSession, notice: bytes) -> int:
-        async with session.post(f"http://127.0.0.1:{self.port}/sns", data=notice) as answer:
-            return answer.status
-
-    def known(self) -> set[str]:
-        """Return the keys that the ledger holds, whoever has it open."""
-        with sqlite3.connect(self.state / "ledger.sqlite3") as db:
-            keys = {key for (key,) in db.execute("SELECT key FROM objects")}
+def known(home: Home) -> set[str]:
+    """Return the keys that the ledger holds, whoever has it open."""
+    db = sqlite3.connect(home.state / "ledger.sqlite3")
+    try:
+        return {key for (key,) in db.execute("SELECT key FROM objects")}
+    finally:
         db.close()
-        return keys
 
 
 def key(number: int) -> str:
     return f"incoming/{number:05}"
 
 
-@pytest.fixture
-async def household(tmp_path: Path, s3: S3Double) -> AsyncIterator[Household]:
-    async with serving_certificate(certificate_pem(private_key())) as aws:
-        made = Household(tmp_path, s3, aws)
-        yield made
-        await asyncio.to_thread(made.close)
-
-
-async def listening(home: Household) -> Running:
+async def listening(home: Reachable) -> Running:
     """Start the daemon; it has looked into the empty bucket, so only announcements fill it."""
     daemon = await asyncio.to_thread(fork, home, "run", "--debug")
     await asyncio.to_thread(daemon.until, "looked", source="reconcile")
@@ -81,10 +47,10 @@ async def listening(home: Household) -> Running:
 
 @pytest.mark.parametrize("after", [1, BURST // 3, BURST * 2 // 3])
 async def test_what_was_answered_200_survives(
-    household: Household, s3: S3Double, after: int
+    household: Reachable, s3: S3Double, after: int
 ) -> None:
     daemon = await listening(household)
-    notices = [household.notice(number) for number in range(BURST)]
+    notices = [household.notice(key(number), ANNA) for number in range(BURST)]
     gate = asyncio.Semaphore(AT_ONCE)
     answered: set[str] = set()
 
@@ -103,7 +69,7 @@ async def test_what_was_answered_200_survives(
         await asyncio.gather(*(announce(session, number) for number in range(BURST)))
     await asyncio.to_thread(daemon.ended)
     assert len(answered) >= after
-    assert answered <= household.known()
+    assert answered <= known(household)
 
     for number in range(BURST):
         s3.put(key(number), f"Subject: {number}\r\n\r\n".encode())
@@ -114,12 +80,12 @@ async def test_what_was_answered_200_survives(
     )
 
 
-async def test_while_the_ledger_cannot_take_it_nothing_is_answered(household: Household) -> None:
+async def test_while_the_ledger_cannot_take_it_nothing_is_answered(household: Reachable) -> None:
     daemon = await listening(household)
     other = sqlite3.connect(household.state / "ledger.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     async with aiohttp.ClientSession() as session:
-        posted = asyncio.create_task(household.post(session, household.notice(1)))
+        posted = asyncio.create_task(household.post(session, household.notice(key(1), ANNA)))
         # Later requests are answered meanwhile: the first one waits for the ledger alone.
         for _ in range(20):
             async with session.get(f"http://127.0.0.1:{household.port}/healthz") as answer:
@@ -130,4 +96,4 @@ async def test_while_the_ledger_cannot_take_it_nothing_is_answered(household: Ho
             await posted
     await asyncio.to_thread(daemon.ended)
     other.close()
-    assert household.known() == set()
+    assert known(household) == set()
