@@ -1,4 +1,4 @@
-"""Delivers what is in the bucket of AWS_ENDPOINT_URL and prints by how many MB that made it grow.
+"""Delivers what is in the bucket of AWS_ENDPOINT_URL and prints how many MB that took at most.
 
 python -m tests.delivery.streaming DIRECTORY SMALL_KEY KEY...
 """
@@ -6,8 +6,8 @@ python -m tests.delivery.streaming DIRECTORY SMALL_KEY KEY...
 from __future__ import annotations
 
 import asyncio
-import resource
 import sys
+import tracemalloc
 from pathlib import Path
 
 from postamt_sync.bucket import Bucket
@@ -15,20 +15,16 @@ from postamt_sync.delivery.disk import Disk
 from tests.delivery.home import Home
 
 
-def peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 async def main(base: Path, small: str, keys: list[str]) -> None:
     home = Home(base, disk=Disk())
     async with Bucket("mail", "eu-west-1") as home.bucket:
         home.announce(small, "anna", "bruno")
         await home.deliver()
-        before = peak()
+        tracemalloc.start()
         for key in keys:
             home.announce(key, "anna", "bruno")
         await home.deliver()
-    print(peak() - before)
+    print(tracemalloc.get_traced_memory()[1] / (1 << 20))
     home.close()
 
 

@@ -14,7 +14,7 @@ from tests.doubles.s3 import S3Double
 MB = 1 << 20
 SIZE = 40 * MB
 AT_MOST = 24
-"""MB of growth; one of the mails held whole would be more."""
+"""MB; one of the mails held whole would be more."""
 
 
 def test_three_mails_of_40_mb_for_two_mailboxes(tmp_path: Path) -> None:
