@@ -12,30 +12,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from postamt_sync.bucket import (
-    AccessDeniedError,
-    Bucket,
-    DamagedError,
-    ObjectArchivedError,
-    ObjectChangedError,
-    ObjectGoneError,
-)
+from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.endings import Endings, Progress
 from postamt_sync.delivery.group import Group, Ready, Witness, no_witness
 from postamt_sync.delivery.hold import Hold
-from postamt_sync.delivery.pickup import (
-    AllFailedError,
-    House,
-    Known,
-    NoEnvelope,
-    NoMail,
-    Pickup,
-    known_without_fetching,
-)
-from postamt_sync.errors import PostamtError, UndeliverableError
+from postamt_sync.delivery.pickup import House
+from postamt_sync.delivery.turn import Turn, bug
+from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.ledger import DeliveryState, Ledger, Task
-from postamt_sync.mail.arrival import is_no_mail
+from postamt_sync.ledger import Ledger, Task
 
 AT_ONCE = 32
 """Mails being fetched and written at the same time."""
@@ -63,15 +48,16 @@ class Courier:
         self.house = house
         """Replaced as a whole on reload; mails on their way end under the old one."""
         self._work = ledger.work
-        self._bucket = bucket
         self._events = events
         self._clock = clock
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
         self._publisher = ThreadPoolExecutor(1, "publisher")
         self._group = Group(self._work, events, witness)
-        self._pickup = Pickup(self._group, self._writers, self._grace_over)
         self._endings = Endings(self._work, events, clock)
         self._hold = Hold(clock)
+        self._turn = Turn(
+            bucket, self._work, self._group, self._endings, self._hold, events, self._writers
+        )
         self._fetching = asyncio.Semaphore(AT_ONCE)
         self._busy: set[str] = set()
         self._fetches: set[asyncio.Task[None]] = set()
@@ -121,10 +107,11 @@ class Courier:
             self._awake.clear()
             if until_idle and self.trouble is not None:
                 raise self.trouble
+            quiet = not self._busy  # else what ends while we look may be due again
             tasks = await self._due()
             for task in tasks:
                 self._start(task)
-            if until_idle and not self._busy and self.trouble is None:
+            if until_idle and quiet and not tasks and self.trouble is None:
                 return
             if not tasks:
                 await self._look_after_mailboxes()
@@ -157,6 +144,7 @@ class Courier:
             except (PostamtError, KeyError):
                 continue
             self._endings.vanished.discard(name)
+            self._awake.set()
 
     def _start(self, task: Task) -> None:
         self._busy.add(task.mail)
@@ -173,96 +161,15 @@ class Courier:
         handed_over = False
         try:
             async with self._fetching:
-                handed_over = await self._attempt(task)
+                ready = await self._turn.take(task, self.house)
+            if ready is not None:
+                self._written.put_nowait(ready)  # as many fit as can be on the way
+                handed_over = True
         except PostamtError as error:  # the ledger itself refuses; nothing can be noted
             self._hold.begin(error)
         finally:
             if not handed_over:
                 self._done(task)
-
-    async def _attempt(self, task: Task) -> bool:
-        """Bring a task as far as it goes; True: the publisher has it now. Raises for the ledger."""
-        try:
-            return await self._fetch_and_hand_over(task)
-        except AllFailedError as error:
-            await self._endings.postponed(task, error, error.mailboxes)
-        except UndeliverableError as error:
-            await self._endings.quarantined(task, error)
-        except ObjectGoneError:
-            await self._endings.gone(task)
-        except ObjectArchivedError as error:
-            await self._endings.archived(task, error.storage_class)
-        except ObjectChangedError:
-            await self._endings.changed(task)
-        except (AccessDeniedError, DamagedError) as error:  # of this object alone
-            await self._endings.postponed(task, error)
-        except PostamtError as error:
-            await self._endings.postponed(task, error)
-            self._hold.fetch_failed(error)
-        except Exception as error:  # noqa: BLE001  one mail's bug must not end the others' delivery
-            await self._endings.postponed(task, self._bug(error))
-        return False
-
-    def _bug(self, error: Exception) -> PostamtError:
-        self._events.trouble("internal error", repr(error))
-        return PostamtError(
-            f"An error of ours: {error!r}.", "Please report it; the mail is tried again."
-        )
-
-    async def _fetch_and_hand_over(self, task: Task) -> bool:
-        house = self.house
-        if is_no_mail(task.key, task.size):
-            await self._endings.skipped(task)
-            return False
-        if any(copy.state is DeliveryState.PREPARED for copy in task.deliveries):
-            await self._resume(task)
-            return False
-        if (known := known_without_fetching(task, house)) is not None:
-            await self._endings.known(task, known)
-            return False
-        if self._endings.vanished:
-            await self._check_mailboxes(task, house)
-        started = self._clock()
-        try:
-            async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
-                self._hold.release()
-                result = await self._pickup.collect(task, house, fetched)
-        except (ObjectGoneError, ObjectArchivedError, ObjectChangedError, AccessDeniedError):
-            self._hold.release()  # the bucket answers, if not as we would like
-            raise
-        if isinstance(result, Ready):
-            self._events.fetched(task.mail, result.size, self._clock() - started)
-            self._events.envelope_known(task.mail, list(task.recipients))
-            await self._written.put(result)
-            return True
-        if isinstance(result, NoMail):
-            await self._endings.skipped(task)
-        elif isinstance(result, NoEnvelope):
-            await self._endings.awaits_envelope(task, self._grace_left(result.last_modified))
-        elif isinstance(result, Known):
-            self._events.same_content(task.mail)
-            await self._endings.known(task, result)
-        return False
-
-    async def _resume(self, task: Task) -> None:
-        loop = asyncio.get_running_loop()
-        failed = await loop.run_in_executor(
-            self._publisher, self._group.resume, task, self.house.mailboxes
-        )
-        if failed:
-            raise AllFailedError(failed)
-
-    async def _check_mailboxes(self, task: Task, house: House) -> None:
-        """Save the fetch where the envelope is known and no mailbox can take its copy."""
-        failed: dict[str, PostamtError] = {}
-        names = house.routes.mailboxes(task.recipients)
-        for name in names:
-            try:
-                await asyncio.to_thread(house.mailboxes.ready, name)
-            except PostamtError as error:
-                failed[name] = error
-        if failed and len(failed) == len(names):
-            raise AllFailedError(failed)
 
     async def _publish(self) -> None:
         loop = asyncio.get_running_loop()
@@ -277,18 +184,10 @@ class Courier:
                 await loop.run_in_executor(self._publisher, self._group.publish, ready)
             except Exception as error:  # noqa: BLE001  a bug here must not leave mail on the way
                 for mail in ready:
-                    mail.fail_all(self._bug(error))
+                    mail.fail_all(bug(error, self._events))
             for mail in ready:
                 try:
                     await self._endings.published(mail)
                 except PostamtError as error:
                     self._hold.begin(error)
                 self._done(mail.task)
-
-    def _grace_left(self, last_modified: float) -> float:
-        # Never longer than the grace itself: this machine's clock may be years behind.
-        grace = self.house.envelope_grace
-        return min(grace, last_modified + grace - time.time())
-
-    def _grace_over(self, task: Task, last_modified: float) -> bool:
-        return task.grace_started or self._grace_left(last_modified) <= 0

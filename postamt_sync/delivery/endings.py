@@ -44,9 +44,8 @@ class Endings:
         self._events.routed(task.mail, names, mail.evidence, folder)
         for mailbox in mail.delivered:
             self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
-        if mail.failed:
-            error = next(iter(mail.failed.values()))
-            await self.postponed(task, error, mail.failed, noted=True)
+        if failed := mail.stuck | mail.failed:
+            await self.postponed(task, next(iter(failed.values())), failed)
         else:
             self._count(mail.size)
 
@@ -55,16 +54,14 @@ class Endings:
         task: Task,
         error: PostamtError,
         mailboxes: Mapping[str, PostamtError] | None = None,
-        *,
-        noted: bool = False,
     ) -> None:
-        """Try again later; `noted` says that the ledger knows of the failed mailboxes already."""
+        """Try again later; `mailboxes` says which of them could not take their copy."""
         pause = growing_pause(task.attempts)
         failed = mailboxes or {}
         self.vanished.update(
             name for name, why in failed.items() if isinstance(why, MailboxVanishedError)
         )
-        reasons = [] if noted else [(name, str(why)) for name, why in failed.items()]
+        reasons = [(name, str(why)) for name, why in failed.items()]
         await asyncio.to_thread(
             self._work.postpone, task, str(error), self._clock() + pause, reasons
         )

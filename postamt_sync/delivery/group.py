@@ -50,9 +50,13 @@ class Copy:
 
 @dataclass(slots=True)
 class Ready:
-    """A fetched and routed mail with its copies, and the mailboxes that could not take theirs."""
+    """A fetched and routed mail with its copies, and the mailboxes that could not take theirs.
+
+    `stuck` are mailboxes in which an earlier copy is prepared and could not be published yet.
+    """
 
     task: Task
+    stem: str
     etag: str
     size: int
     last_modified: float
@@ -61,6 +65,7 @@ class Ready:
     sha256: str = ""
     copies: list[Copy] = field(default_factory=list)
     failed: dict[str, PostamtError] = field(default_factory=dict)
+    stuck: dict[str, PostamtError] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
 
     def fail(self, copy: Copy, error: PostamtError) -> None:
@@ -231,7 +236,7 @@ def _prepared(mail: Ready, deliveries: dict[int, Delivery]) -> Prepared:
         evidence=mail.evidence,
         copies=tuple(deliveries[id(copy)] for copy in mail.copies),
         failed=tuple(
-            (Delivery(mailbox, "", DeliveryState.WAITING), str(error))
+            (Delivery(mailbox, mail.stem, DeliveryState.WAITING), str(error))
             for mailbox, error in mail.failed.items()
         ),
     )

@@ -7,11 +7,12 @@ is held in memory, because it may have to say where the body goes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.filename import make_stem, parse_name
@@ -44,6 +45,13 @@ class House:
     virus_folder: str
     envelope_grace: float
 
+    def grace_left(self, last_modified: float) -> float:
+        """Return the seconds for which the envelope of a mail that S3 stored then may still come.
+
+        Never more than the grace itself: this machine's clock may be years behind.
+        """
+        return min(self.envelope_grace, last_modified + self.envelope_grace - time.time())
+
 
 class AllFailedError(PostamtError):
     """No mailbox could take its copy; `mailboxes` says why, each."""
@@ -74,12 +82,6 @@ class NoMail:
     """The object turned out to be a folder marker."""
 
 
-class GraceOver(Protocol):
-    """Tells whether a mail that S3 stored then has waited long enough for its envelope."""
-
-    def __call__(self, task: Task, last_modified: float) -> bool: ...
-
-
 @dataclass(slots=True)
 class _Letter:
     """What is being written, and where to."""
@@ -87,7 +89,6 @@ class _Letter:
     ready: Ready
     house: House
     mailboxes: list[str]
-    stem: str
     folder: str
     head: bytes
 
@@ -103,15 +104,16 @@ class _Letter:
 class Pickup:
     """Turns a fetched object into drafts, ready for the group that publishes them."""
 
-    def __init__(self, group: Group, threads: Executor, grace_over: GraceOver) -> None:
+    def __init__(self, group: Group, threads: Executor) -> None:
         self._group = group
         self._threads = threads
-        self._grace_over = grace_over
 
     async def collect(
-        self, task: Task, house: House, fetched: Fetched
+        self, task: Task, house: House, fetched: Fetched, stuck: Mapping[str, PostamtError]
     ) -> Ready | Known | NoEnvelope | NoMail:
         """Read the object to its end and return its synced drafts, or what else it is.
+
+        The mailboxes in `stuck` have an earlier copy to finish first and are left out.
 
         Raises AllFailedError, UndeliverableError, or whatever reading the object raises; no draft
         is left then. Cancelling is safe at any time.
@@ -134,20 +136,26 @@ class Pickup:
             )
             ready = Ready(
                 task=task,
+                stem=stem,
                 etag=fetched.etag,
                 size=fetched.size,
                 last_modified=fetched.last_modified,
                 received_at=received_at,
                 evidence=decision.evidence,
+                stuck=dict(stuck),
             )
-            missing = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
+            lacking = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
+            missing = [m for m in lacking if m not in stuck]
+            # Where the stuck copy is of another content, this one is still owed.
+            owed = {m: stuck[m] for m in lacking if m in stuck and not _prepared(task, m, stem)}
+            ready.failed.update(owed)
             if missing:
-                letter = _Letter(ready, house, missing, stem, folder, head)
+                letter = _Letter(ready, house, missing, folder, head)
                 await self._write(letter, fetched, chunks)
         if ready.copies:
             return ready
-        if ready.failed:
-            raise AllFailedError(ready.failed)
+        if ready.stuck or ready.failed:
+            raise AllFailedError(ready.stuck | ready.failed)
         return Known(fetched.etag, fetched.size, fetched.last_modified)
 
     async def _write(self, letter: _Letter, fetched: Fetched, chunks: AsyncIterator[bytes]) -> None:
@@ -184,7 +192,7 @@ class Pickup:
             try:
                 maildir = letter.house.mailboxes.ready(name)
                 maildir.open_folder(letter.folder)
-                ready.copies.append(Copy(name, maildir, letter.folder, maildir.begin(letter.stem)))
+                ready.copies.append(Copy(name, maildir, letter.folder, maildir.begin(ready.stem)))
             except PostamtError as error:
                 ready.failed[name] = error
         self._group.write(ready, [first])
@@ -193,7 +201,7 @@ class Pickup:
         self, task: Task, house: House, fetched: Fetched, head: bytes
     ) -> tuple[Decision | None, str, float]:
         ses = ses_headers(head, task.key)
-        grace_over = self._grace_over(task, fetched.last_modified)
+        grace_over = task.grace_started or house.grace_left(fetched.last_modified) <= 0
         decision = decide(
             house.routes,
             receipt=task.recipients,
@@ -223,6 +231,8 @@ def known_without_fetching(task: Task, house: House) -> Known | None:
     """
     if not task.recipients or task.etag is None or task.last_modified is None or task.size is None:
         return None
+    if any(copy.state is not DeliveryState.DELIVERED for copy in task.deliveries):
+        return None  # a copy may be owed to a mailbox that the mail itself names, not the receipt
     stem = make_stem(task.bucket, task.key, task.etag, task.last_modified, task.edition)
     if all(_has(task, m, stem=stem) for m in house.routes.mailboxes(task.recipients)):
         return Known(task.etag, task.size, task.last_modified)
@@ -236,6 +246,13 @@ async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:
         if len(head) >= LONGEST_HEAD or header_block(head) is not None:
             break
     return head
+
+
+def _prepared(task: Task, mailbox: str, stem: str) -> bool:
+    return any(
+        copy.mailbox == mailbox and copy.stem == stem and copy.state is DeliveryState.PREPARED
+        for copy in task.deliveries
+    )
 
 
 def _has(task: Task, mailbox: str, *, stem: str | None = None, sha256: str | None = None) -> bool:

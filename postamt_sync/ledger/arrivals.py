@@ -17,8 +17,9 @@ from postamt_sync.ledger.store import Store
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 
 DUE_FIRST = -1.0
-"""Due at once, before a backfill: this mail was announced, or is new since the last look."""
+"""Due at once, before a backfill: announced, new since the last look, or hurried."""
 DUE_NOW = 0.0
+"""Due at once, when nothing else is: a backfill."""
 
 KEPT_NOTICES = 100
 LONGEST_NOTICE = 4096

@@ -64,13 +64,15 @@ class Task:
     """One object that is due, with all that is known of it.
 
     `revision` counts what happened to it; a step that ends under an older revision than the
-    ledger's leaves the object due, so that nothing heard meanwhile is lost.
+    ledger's leaves the object due, so that nothing heard meanwhile is lost. `routed` is the
+    revision that the deliveries fulfil.
     """
 
     mail: str
     bucket: str
     key: str
     revision: int
+    routed: int
     etag: str | None
     size: int | None
     last_modified: float | None
@@ -80,6 +82,12 @@ class Task:
     recipients: tuple[str, ...]
     verdicts: Verdicts
     deliveries: tuple[Delivery, ...]
+
+    @property
+    def lacks_only_prepared(self) -> bool:
+        """Whether all that is left to do is to finish copies that are prepared."""
+        waits = any(copy.state is DeliveryState.WAITING for copy in self.deliveries)
+        return self.routed == self.revision and not waits
 
 
 def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
@@ -95,6 +103,7 @@ def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         bucket=row["bucket"],
         key=row["key"],
         revision=row["revision"],
+        routed=row["routed"],
         etag=row["etag"],
         size=row["size"],
         last_modified=row["last_modified"],

@@ -19,6 +19,9 @@ from postamt_sync.ledger.rows import Delivery, DeliveryState, ObjectState, Task,
 from postamt_sync.ledger.store import Store
 from postamt_sync.mail.envelope import Evidence
 
+SOONEST = 1e-9
+"""The monotonic clock has long passed this moment; below it are the words for "due"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -45,29 +48,38 @@ class Work:
     def make_all_due(self) -> int:
         """Forget every pause and return how many objects wait; the monotonic clock began anew."""
         with self._store.writing() as db:
-            # Announced mail keeps its place before a backfill; a grace is measured anew.
+            # A backfill stays behind; a grace is measured anew.
             db.execute(
                 "UPDATE objects SET next_attempt = ?, grace = 0"
-                " WHERE state = 'waiting' AND next_attempt > ?",
-                (DUE_NOW, DUE_NOW),
+                " WHERE state = 'waiting' AND next_attempt > 0",
+                (DUE_FIRST,),
             )
             return _count_waiting(db)
 
     def due(self, now: float, limit: int, busy: Iterable[str]) -> list[Task]:
         """Return up to `limit` objects that are due, leaving out the mail ids in `busy`.
 
-        `now` is on the monotonic clock. Announced mail comes first, then the oldest.
+        `now` is on the monotonic clock. Announced mail comes first, then what is tried again, then
+        the backfill, the oldest before the younger.
         """
         busy = set(busy)
+        rows: list[sqlite3.Row] = []
         with self._store.reading() as db:
-            # Left to itself, SQLite takes the index of states and sorts a whole backfill each time.
-            rows = db.execute(
-                "SELECT * FROM objects INDEXED BY objects_due"
-                " WHERE state = 'waiting' AND next_attempt <= ?"
-                " ORDER BY next_attempt, last_modified LIMIT ?",
-                (now, limit + len(busy)),
-            ).fetchall()
+            for earliest, latest in ((DUE_FIRST, DUE_FIRST), (SOONEST, now), (DUE_NOW, DUE_NOW)):
+                # Left to itself, SQLite takes the index of states and sorts all of it each time.
+                rows += db.execute(
+                    "SELECT * FROM objects INDEXED BY objects_due"
+                    " WHERE state = 'waiting' AND next_attempt BETWEEN ? AND ?"
+                    " ORDER BY next_attempt, last_modified LIMIT ?",
+                    (earliest, latest, limit + len(busy) - len(rows)),
+                ).fetchall()
             return [read_task(db, row) for row in rows if row["mail"] not in busy][:limit]
+
+    def again(self, task: Task) -> Task:
+        """Return the same object as the ledger knows it now."""
+        with self._store.reading() as db:
+            row = db.execute("SELECT * FROM objects WHERE mail = ?", (task.mail,)).fetchone()
+            return read_task(db, row)
 
     def prepare(self, mails: Sequence[Prepared]) -> None:
         """Step 2 for a group: fix names and mailboxes. On return the intent is durable."""
@@ -108,11 +120,6 @@ class Work:
                     " WHERE mail = ? AND mailbox = ? AND stem = ?",
                     [(now, task.mail, copy.mailbox, copy.stem) for copy in copies],
                 )
-                # What a failed attempt to finish this very copy noted is settled by it.
-                db.executemany(
-                    "DELETE FROM deliveries WHERE mail = ? AND mailbox = ? AND stem = ''",
-                    [(task.mail, copy.mailbox) for copy in copies],
-                )
                 _close_if_done(db, task, now)
 
     def settle_known(self, task: Task, etag: str, size: int, last_modified: float) -> None:
@@ -147,8 +154,7 @@ class Work:
     ) -> None:
         """Try again at `moment` on the monotonic clock, because of `problem`.
 
-        `mailboxes` names those that cannot take their copy, each with its reason, where the mail
-        was not even fetched for it.
+        `mailboxes` names those that cannot take their copy, each with its reason.
         """
         with self._store.writing() as db:
             db.execute(
@@ -204,8 +210,8 @@ class Work:
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET next_attempt = ?"
-                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > ?",
-                (DUE_NOW, DUE_NOW),
+                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > 0",
+                (DUE_FIRST,),
             )
 
     def hurry_mailbox(self, mailbox: str) -> None:
@@ -213,9 +219,9 @@ class Work:
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET next_attempt = ?"
-                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > ? AND mail IN"
+                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > 0 AND mail IN"
                 " (SELECT mail FROM deliveries WHERE mailbox = ? AND state != 'delivered')",
-                (DUE_NOW, DUE_NOW, mailbox),
+                (DUE_FIRST, mailbox),
             )
 
     def knows_maildir(self, root: Path) -> bool:
@@ -261,8 +267,15 @@ def _put(
 
 
 def _wait(db: sqlite3.Connection, task: Task, mailbox: str, reason: str) -> None:
-    copy = Delivery(mailbox, "", DeliveryState.WAITING)
-    _put(db, task.mail, copy, DeliveryState.WAITING, None, reason)
+    """Note why a mailbox has no copy yet, at the row that says so already or at a new one."""
+    noted = db.execute(
+        "UPDATE deliveries SET problem = ?, attempts = attempts + 1"
+        " WHERE mail = ? AND mailbox = ? AND state IN ('waiting', 'prepared')",
+        (reason, task.mail, mailbox),
+    )
+    if not noted.rowcount:
+        copy = Delivery(mailbox, "", DeliveryState.WAITING)
+        _put(db, task.mail, copy, DeliveryState.WAITING, None, reason)
 
 
 def _mind_another_etag(db: sqlite3.Connection, task: Task, etag: str) -> None:

@@ -69,8 +69,8 @@ def group(home: Home, work: WatchedWork) -> Group:
 def written(home: Home, group: Group, key: str, *people: str, folder: str = "") -> Ready:
     """Write one mail's copies, as the pickup does."""
     home.announce(key, *people)
-    mail = Ready(home.task(key), "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, SHA)
     stem = make_stem("mail", key, "e1", LONG_AGO)
+    mail = Ready(home.task(key), stem, "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, SHA)
     for name in people:
         maildir = home.mailboxes.ready(name)
         maildir.open_folder(folder)

@@ -9,10 +9,6 @@ import pytest
 
 from tests.delivery.home import Home
 
-holds_up_others = pytest.mark.xfail(
-    reason="the courier ends a mail's turn when a prepared copy cannot be published"
-)
-
 BODY = b"Subject: x\r\n\r\nmail\r\n"
 
 
@@ -44,7 +40,6 @@ async def test_it_is_published_when_its_disk_is_well_again(stuck: Home) -> None:
     await recover(stuck)
 
 
-@holds_up_others
 async def test_an_envelope_that_comes_late_is_fulfilled_meanwhile(stuck: Home) -> None:
     stuck.announce("k", "bruno")
     await stuck.deliver()
@@ -55,7 +50,6 @@ async def test_an_envelope_that_comes_late_is_fulfilled_meanwhile(stuck: Home) -
     assert stuck.bodies("bruno") == [BODY]
 
 
-@holds_up_others
 async def test_a_mailbox_that_failed_beside_it_is_tried_again(home: Home) -> None:
     for name in home.people:
         home.mailboxes.ready(name)
@@ -77,7 +71,6 @@ async def test_it_does_not_need_the_object_any_more(stuck: Home, tmp_path: Path)
     await recover(stuck)
 
 
-@holds_up_others
 async def test_a_new_content_reaches_the_others_meanwhile_and_then_it(stuck: Home) -> None:
     stored = stuck.bucket.put("k", BODY + b"more\r\n")
     stuck.announce("k", "anna", "bruno", etag=stored.etag)

@@ -73,8 +73,9 @@ def test_a_restart_forgets_pauses_but_not_the_order(ledger: Ledger, tmp_path: Pa
     ledger.work.await_envelope(take(ledger, "graced"), LATER)
     assert ledger.work.make_all_due() == 4
     assert row(tmp_path, "announced")["next_attempt"] == DUE_FIRST
-    assert row(tmp_path, "paused")["next_attempt"] == DUE_NOW
+    assert row(tmp_path, "backfill")["next_attempt"] == DUE_NOW
     assert set(due(ledger, 0.0)) == {"announced", "backfill", "paused", "graced"}
+    assert due(ledger, 0.0)[-1] == "backfill"
     assert not take(ledger, "graced").grace_started
 
 
@@ -146,7 +147,18 @@ def test_the_question_what_is_due_never_sorts_the_whole_backfill(ledger: Ledger)
     connection.set_trace_callback(asked.append)
     ledger.work.due(0.0, 10, ())
     connection.set_trace_callback(None)
-    (question,) = [sql for sql in asked if "FROM objects" in sql]
-    plan = " ".join(row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {question}"))
-    assert "objects_due" in plan
-    assert "TEMP B-TREE" not in plan
+    questions = [sql for sql in asked if "FROM objects" in sql]
+    assert questions
+    for question in questions:
+        explained = connection.execute(f"EXPLAIN QUERY PLAN {question}")
+        plan = " ".join(row["detail"] for row in explained)
+        assert "objects_due" in plan
+        assert "next_attempt>? AND next_attempt<?" in plan
+        assert "TEMP B-TREE" not in plan
+
+
+def test_what_is_tried_again_comes_before_a_backfill(ledger: Ledger) -> None:
+    ledger.arrivals.record([listing(key="backfill"), event(key="failed")])
+    ledger.work.postpone(take(ledger, "failed"), "network", 50.0)
+    assert due(ledger, 49.0) == ["backfill"]
+    assert due(ledger, 50.0) == ["failed", "backfill"]
