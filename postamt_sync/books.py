@@ -37,19 +37,26 @@ class Books:
 
     async def run(self) -> None:
         """Go on until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._give_signs())
+            tasks.create_task(self._write_now_and_then())
+
+    async def _give_signs(self) -> None:
+        """Show systemd that the event loop turns; a slow disk must not look like a blocked loop."""
+        if self._systemd.watchdog_interval is None:
+            return
+        while True:
+            self._systemd.alive()
+            await asyncio.sleep(self._systemd.watchdog_interval)
+
+    async def _write_now_and_then(self) -> None:
         while True:
             await self._write()
-            for _ in range(self._signs_between_writes()):
-                self._systemd.alive()
-                await asyncio.sleep(self._systemd.watchdog_interval or WRITE_EVERY)
+            await asyncio.sleep(WRITE_EVERY)
 
     async def close(self) -> None:
         """Write what happened since the last time."""
         await self._write()
-
-    def _signs_between_writes(self) -> int:
-        interval = self._systemd.watchdog_interval
-        return 1 if interval is None else max(1, round(WRITE_EVERY / interval))
 
     async def _write(self) -> None:
         try:

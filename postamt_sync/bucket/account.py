@@ -27,6 +27,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
@@ -40,6 +41,7 @@ _LOOK_AT_THE_CHAIN = (
 _GIVE_CREDENTIALS = (
     "Put them into ~/.aws/credentials of the user we run as, or into the service's environment."
 )
+_PASSING = (NoConnectionError, HTTPClientError, MetadataRetrievalError, ResponseParserError)
 _HEADER = re.compile(r"[!-~]+")
 
 
@@ -114,7 +116,8 @@ class Account:
             if self._chain is None:
                 raise MisconfiguredError("There are no AWS credentials.", _GIVE_CREDENTIALS)
             return _checked(self._chain.get_frozen_credentials())
-        except (BotoCoreError, ClientError) as error:
+        # A login page in front of STS is a ResponseParserError, which is no BotoCoreError.
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise _not_renewed(error) from error
 
 
@@ -139,10 +142,7 @@ def _not_renewed(error: Exception) -> PostamtError:
     status = 0
     if isinstance(error, ClientError):
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if (
-        isinstance(error, NoConnectionError | HTTPClientError | MetadataRetrievalError)
-        or status >= 500
-    ):
+    if isinstance(error, _PASSING) or status >= 500:
         return TryLaterError(problem, "Look whether the network is there; we try again.")
     return MisconfiguredError(problem, _GIVE_CREDENTIALS)
 

@@ -74,10 +74,9 @@ def sync(
         if json:  # exactly one object, whatever happens; the frame says the same in words
             print(jsonlib.dumps(_cut_short(error)))
         raise
-    if json:
-        print(jsonlib.dumps(as_json(result)))
-    else:
-        print(as_text(result))
+    print(jsonlib.dumps(as_json(result)) if json else as_text(result))
+    if result.error is not None and not json:
+        raise result.error  # the frame says it, on standard error
     return exit_code(result)
 
 
@@ -145,8 +144,6 @@ def as_text(result: Result) -> str:
     lines = [f"{said} {_size(result.bytes)} in {timedelta(seconds=round(result.seconds))}."]
     if balance.failed or balance.quarantined:
         lines.append("Why some mail could not be delivered: postamt-sync status")
-    if result.error is not None:
-        lines += [f"Cut short: {result.error.problem}", f"Hint: {result.error.hint}"]
     return "\n".join(lines)
 
 

@@ -14,8 +14,8 @@ from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger.schema import migrate
 
 FILE_NAME = "ledger.sqlite3"
-BUSY_SECONDS = 30
-"""How long a transaction waits for another process's short one."""
+BUSY_SECONDS = 4
+"""How long a transaction waits for another process's short one; a stop must not take longer."""
 
 
 class Store:

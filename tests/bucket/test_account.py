@@ -19,6 +19,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     MetadataRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 from yarl import URL
 
 from postamt_sync.bucket.account import Account
@@ -198,6 +199,7 @@ async def test_renews_credentials_in_a_thread_when_they_are_due() -> None:
     [
         (EndpointConnectionError(endpoint_url="https://sts.example"), TryLaterError),
         (MetadataRetrievalError(error_msg="no route"), TryLaterError),
+        (ResponseParserError("a login page"), TryLaterError),
         (CredentialRetrievalError(provider="process", error_msg="exit\n1"), MisconfiguredError),
         (
             ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "x"),
