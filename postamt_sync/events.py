@@ -67,14 +67,16 @@ class Events:
     def same_content(self, mail: str) -> None:
         self._log.info("new ETag, same content", mail=mail)
 
-    def prepared_too_long(self, mail: str, mailbox: str, found: bool) -> None:
-        self._log.warning(
-            "found in the Maildir after a long stop"
-            if found
-            else "delivering again, a sweep may have taken the first copy: better twice than lost",
-            mail=mail,
-            mailbox=mailbox,
-        )
+    def delivery_in_doubt(self, mail: str, mailbox: str, found: bool) -> None:
+        """A prepared draft is missing, and somebody else may have taken it."""
+        if found:
+            self._log.warning("found in the Maildir after all", mail=mail, mailbox=mailbox)
+        else:
+            self._log.warning(
+                "delivering again, the first copy may be lost: better twice than lost",
+                mail=mail,
+                mailbox=mailbox,
+            )
 
     def postponed(self, mail: str, mailbox: str, reason: str, seconds: float) -> None:
         self._log.warning(

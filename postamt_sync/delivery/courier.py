@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.endings import Endings, Progress
-from postamt_sync.delivery.group import Group, Ready, Witness, no_witness
+from postamt_sync.delivery.group import Group, Witness, no_witness
 from postamt_sync.delivery.hold import Hold
 from postamt_sync.delivery.pickup import House
+from postamt_sync.delivery.ready import Ready
 from postamt_sync.delivery.turn import Turn, bug
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -52,7 +53,7 @@ class Courier:
         self._clock = clock
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
         self._publisher = ThreadPoolExecutor(1, "publisher")
-        self._group = Group(self._work, events, witness)
+        self._group = Group(self._work, events, witness, self._writers)
         self._endings = Endings(self._work, events, clock)
         self._hold = Hold(clock)
         self._turn = Turn(

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from postamt_sync.delivery.group import Ready
 from postamt_sync.delivery.maildir import MailboxVanishedError
 from postamt_sync.delivery.pickup import Known
+from postamt_sync.delivery.ready import Ready
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import ObjectState, Task

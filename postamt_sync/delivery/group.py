@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-from postamt_sync.delivery.filename import final_name
+from postamt_sync.delivery.filename import final_name, parse_name
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.maildir import Draft, Maildir, Step, Written
+from postamt_sync.delivery.maildir import Maildir, Step
+from postamt_sync.delivery.ready import Copy, Ready
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Delivery, DeliveryState, Prepared, Task
 from postamt_sync.ledger.work import Work
-from postamt_sync.mail.envelope import Evidence
 
 SWEPT_AFTER = 24 * 3600.0
 """Seconds after which a missing draft proves nothing: Dovecot sweeps `tmp/` after 36 hours."""
@@ -37,60 +37,35 @@ def no_witness(step: Step, done: bool) -> None:
     """Watch nothing."""
 
 
-@dataclass(slots=True)
-class Copy:
-    """One mailbox's copy of a mail on its way."""
-
-    mailbox: str
-    maildir: Maildir
-    folder: str
-    draft: Draft
-    written: Written | None = None
-
-
-@dataclass(slots=True)
-class Ready:
-    """A fetched and routed mail with its copies, and the mailboxes that could not take theirs.
-
-    `stuck` are mailboxes in which an earlier copy is prepared and could not be published yet.
-    """
-
-    task: Task
-    stem: str
-    etag: str
-    size: int
-    last_modified: float
-    received_at: float
-    evidence: Evidence
-    sha256: str = ""
-    copies: list[Copy] = field(default_factory=list)
-    failed: dict[str, PostamtError] = field(default_factory=dict)
-    stuck: dict[str, PostamtError] = field(default_factory=dict)
-    delivered: list[str] = field(default_factory=list)
-
-    def fail(self, copy: Copy, error: PostamtError) -> None:
-        """Give up one copy for now."""
-        self.copies.remove(copy)
-        self.failed[copy.mailbox] = error
-
-    def fail_all(self, error: PostamtError) -> None:
-        """Give up every copy that is left, for now; the drafts stay where they are."""
-        for copy in list(self.copies):
-            self.fail(copy, error)
-
-    def discard(self) -> None:
-        """Throw away every draft; blocking."""
-        for copy in self.copies:
-            copy.draft.discard()
-
-
 class Group:
     """Carries out the protocol. Blocking: call from a worker thread, one group at a time."""
 
-    def __init__(self, work: Work, events: Events, witness: Witness = no_witness) -> None:
+    def __init__(
+        self,
+        work: Work,
+        events: Events,
+        witness: Witness = no_witness,
+        threads: Executor | None = None,
+    ) -> None:
+        """`threads` sync files side by side, which a journal rewards; None: one by one."""
         self._work = work
         self._events = events
         self._witness = witness
+        self._threads = threads
+
+    def begin(self, mail: Ready, first: bytes) -> None:
+        """Start a copy for every addressee with the first bytes; note those that cannot."""
+        if mail.mailboxes is None:
+            raise AssertionError("a mail is begun that has no mailboxes to go to")
+        for name in mail.addressees:
+            try:
+                maildir = mail.mailboxes.open(name)
+                maildir.open_folder(mail.folder)
+                mail.copies.append(Copy(name, maildir, mail.folder, maildir.begin(mail.stem)))
+            except PostamtError as error:
+                mail.failed[name] = error
+        mail.addressees = []
+        self.write(mail, [first])
 
     def write(self, mail: Ready, chunks: Sequence[bytes]) -> None:
         """Append chunks to every copy; those that fail are discarded and noted."""
@@ -114,7 +89,12 @@ class Group:
                     mail.fail(copy, error)
 
     def publish(self, mails: Sequence[Ready]) -> None:
-        """Bring written mails to their end; each then names its delivered and failed mailboxes."""
+        """Bring mails to their end; each then names its delivered and failed mailboxes."""
+        small = [mail for mail in mails if mail.addressees]
+        for mail in small:
+            self.begin(mail, mail.body)
+            mail.body = b""
+        list((self._threads.map if self._threads else map)(self.finish, small))
         with self._step(Step.SYNC_TMP):
             self._sync_places(mails, tmp_only=True)
         deliveries = {id(copy): _delivery(mail, copy) for mail in mails for copy in mail.copies}
@@ -167,14 +147,21 @@ class Group:
         return failed
 
     def _republish(self, task: Task, copy: Delivery, maildir: Maildir) -> bool:
+        """Make up for the rename if it did not happen; False: the copy is written anew."""
         maildir.check()
-        if maildir.has_draft(copy.stem):
+        size = maildir.draft_size(copy.stem)
+        if size is not None:
+            if (name := parse_name(copy.name)) is None or name.size != size:
+                # A commit that failed may have been durable, and then this is a later attempt.
+                maildir.discard(copy.stem)
+                self._work.start_anew(task, copy)
+                return False
             maildir.open_folder(copy.folder)
             with self._step(Step.PUBLISH):
                 maildir.publish(copy.stem, copy.folder, copy.name)
-        elif not 0 <= time.time() - (copy.prepared_at or 0) < SWEPT_AFTER:
+        elif not _proves(copy, maildir):
             found = maildir.holds(copy.stem)
-            self._events.prepared_too_long(task.mail, copy.mailbox, found)
+            self._events.delivery_in_doubt(task.mail, copy.mailbox, found)
             if not found:
                 self._work.start_anew(task, copy)
                 return False
@@ -202,6 +189,12 @@ class Group:
         self._witness(step, True)
 
 
+def _proves(copy: Delivery, maildir: Maildir) -> bool:
+    """Tell whether a draft that is missing was renamed: nobody else can have taken it yet."""
+    age = time.time() - (copy.prepared_at or 0)
+    return 0 <= age < SWEPT_AFTER and copy.tmp_inode == maildir.tmp_inode()
+
+
 def _sync(copy: Copy, *, tmp_only: bool) -> PostamtError | None:
     try:
         if tmp_only:
@@ -224,6 +217,7 @@ def _delivery(mail: Ready, copy: Copy) -> Delivery:
         folder=copy.folder,
         name=final_name(copy.written.stem, copy.written.size, copy.written.vsize),
         sha256=mail.sha256,
+        tmp_inode=copy.maildir.tmp_inode(),
     )
 
 

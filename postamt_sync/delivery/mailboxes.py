@@ -26,8 +26,8 @@ class Mailboxes:
     def names(self) -> tuple[str, ...]:
         return tuple(self._maildirs)
 
-    def ready(self, name: str) -> Maildir:
-        """Return the Maildir, there in full. Raises TryLaterError if its disk is not mounted.
+    def open(self, name: str) -> Maildir:
+        """Return the Maildir; that it has vanished shows when it is used.
 
         A root that the ledger does not know yet is created with its parents and remembered.
         """
@@ -38,6 +38,11 @@ class Mailboxes:
                 # Only now: a crash before this line creates what is missing once more.
                 self._work.remember_maildir(maildir.root, name)
             self._known.add(name)
+        return maildir
+
+    def ready(self, name: str) -> Maildir:
+        """Return the Maildir, there in full. Raises MailboxVanishedError if it is not."""
+        maildir = self.open(name)
         maildir.check()
         return maildir
 

@@ -161,16 +161,31 @@ class Maildir:
                 )
 
     def begin(self, stem: str) -> Draft:
-        """Start a copy; blocking."""
-        self.check()
-        return Draft(self._disk, self.root / "tmp" / stem)
-
-    def has_draft(self, stem: str) -> bool:
-        """Tell whether `tmp/<stem>` is there, which proves that it was not published."""
+        """Start a copy; raises MailboxVanishedError where that is why it cannot be."""
         try:
-            return (self.root / "tmp" / stem).exists()
+            return Draft(self._disk, self.root / "tmp" / stem)
+        except TryLaterError:
+            self.check()
+            raise
+
+    def draft_size(self, stem: str) -> int | None:
+        """Return the bytes of `tmp/<stem>`, None if it is not there: then it was published."""
+        try:
+            return (self.root / "tmp" / stem).stat().st_size
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise disk_trouble(error, self.root) from error
+
+    def tmp_inode(self) -> int:
+        """Return which directory `tmp/` is, 0 if that cannot be said.
+
+        Another directory in its place proves nothing about what lay in this one.
+        """
+        try:
+            return (self.root / "tmp").stat().st_ino
+        except OSError:
+            return 0
 
     def discard(self, stem: str) -> None:
         """Remove `tmp/<stem>` if the disk lets us."""
@@ -187,6 +202,7 @@ class Maildir:
         """Create a missing folder ("" is INBOX), durable on return, and subscribe it that once."""
         if not folder:
             return
+        self.check()
         name = folder_name(folder)
         path = self.root / f".{name}"
         try:

@@ -16,8 +16,9 @@ from typing import TypeVar
 
 from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.filename import make_stem, parse_name
-from postamt_sync.delivery.group import Copy, Group, Ready
+from postamt_sync.delivery.group import Group
 from postamt_sync.delivery.mailboxes import Mailboxes
+from postamt_sync.delivery.ready import Ready
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.headers import addresses, header_block, ses_headers
@@ -26,8 +27,8 @@ from postamt_sync.mail.routing import Decision, Routes, decide, folder_for, merg
 LONGEST_HEAD = 1 << 20
 """Bytes of a header block that are looked at; what lies beyond is delivered all the same."""
 
-SMALL = 256 << 10
-"""A mail of at most so many bytes is written in one go instead of chunk by chunk."""
+SMALL = 64 << 10
+"""A mail of at most so many bytes is handed to the group whole: one thread writes many of them."""
 
 _T = TypeVar("_T")
 
@@ -82,25 +83,6 @@ class NoMail:
     """The object turned out to be a folder marker."""
 
 
-@dataclass(slots=True)
-class _Letter:
-    """What is being written, and where to."""
-
-    ready: Ready
-    house: House
-    mailboxes: list[str]
-    folder: str
-    head: bytes
-
-    def leave_out_known(self) -> None:
-        """Drop the mailboxes that have this content, now that all of it has been seen."""
-        ready = self.ready
-        self.mailboxes = [m for m in self.mailboxes if not _has(ready.task, m, sha256=ready.sha256)]
-        for copy in [c for c in ready.copies if c.mailbox not in self.mailboxes]:
-            copy.draft.discard()
-            ready.copies.remove(copy)
-
-
 class Pickup:
     """Turns a fetched object into drafts, ready for the group that publishes them."""
 
@@ -143,59 +125,50 @@ class Pickup:
                 received_at=received_at,
                 evidence=decision.evidence,
                 stuck=dict(stuck),
+                mailboxes=house.mailboxes,
+                folder=folder,
             )
             lacking = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
-            missing = [m for m in lacking if m not in stuck]
+            ready.addressees = [m for m in lacking if m not in stuck]
             # Where the stuck copy is of another content, this one is still owed.
             owed = {m: stuck[m] for m in lacking if m in stuck and not _prepared(task, m, stem)}
             ready.failed.update(owed)
-            if missing:
-                letter = _Letter(ready, house, missing, folder, head)
-                await self._write(letter, fetched, chunks)
-        if ready.copies:
+            if ready.addressees:
+                await self._read(ready, head, fetched, chunks)
+        if ready.copies or ready.addressees:
             return ready
         if ready.stuck or ready.failed:
             raise AllFailedError(ready.stuck | ready.failed)
         return Known(fetched.etag, fetched.size, fetched.last_modified)
 
-    async def _write(self, letter: _Letter, fetched: Fetched, chunks: AsyncIterator[bytes]) -> None:
-        ready = letter.ready
+    async def _read(
+        self, ready: Ready, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
+    ) -> None:
+        if fetched.size <= SMALL:
+            ready.body = b"".join([head, *[chunk async for chunk in chunks]])
+            ready.sha256 = fetched.sha256
+            ready.addressees = [
+                m for m in ready.addressees if not _has(ready.task, m, sha256=ready.sha256)
+            ]
+            return
         try:
-            if fetched.size <= SMALL:
-                body = b"".join([letter.head, *[chunk async for chunk in chunks]])
-                ready.sha256 = fetched.sha256
-                await self._in_thread(self._write_at_once, letter, body)
-                return
-            await self._in_thread(self._begin, letter, letter.head)
+            await self._in_thread(self._group.begin, ready, head)
             async for chunk in chunks:
                 await self._in_thread(self._group.write, ready, [chunk])
                 if not ready.copies:
                     return
             ready.sha256 = fetched.sha256
-            await self._in_thread(self._finish, letter)
+            await self._in_thread(self._finish, ready)
         except BaseException:
             await asyncio.shield(self._in_thread(ready.discard))
             raise
 
-    def _write_at_once(self, letter: _Letter, body: bytes) -> None:
-        letter.leave_out_known()
-        self._begin(letter, body)
-        self._group.finish(letter.ready)
-
-    def _finish(self, letter: _Letter) -> None:
-        letter.leave_out_known()
-        self._group.finish(letter.ready)
-
-    def _begin(self, letter: _Letter, first: bytes) -> None:
-        ready = letter.ready
-        for name in letter.mailboxes:
-            try:
-                maildir = letter.house.mailboxes.ready(name)
-                maildir.open_folder(letter.folder)
-                ready.copies.append(Copy(name, maildir, letter.folder, maildir.begin(ready.stem)))
-            except PostamtError as error:
-                ready.failed[name] = error
-        self._group.write(ready, [first])
+    def _finish(self, ready: Ready) -> None:
+        known = [c for c in ready.copies if _has(ready.task, c.mailbox, sha256=ready.sha256)]
+        for copy in known:
+            copy.draft.discard()
+            ready.copies.remove(copy)
+        self._group.finish(ready)
 
     def _route(
         self, task: Task, house: House, fetched: Fetched, head: bytes

@@ -15,7 +15,7 @@ from postamt_sync.bucket import (
     ObjectGoneError,
 )
 from postamt_sync.delivery.endings import Endings
-from postamt_sync.delivery.group import Group, Ready
+from postamt_sync.delivery.group import Group
 from postamt_sync.delivery.hold import Hold
 from postamt_sync.delivery.pickup import (
     AllFailedError,
@@ -26,6 +26,7 @@ from postamt_sync.delivery.pickup import (
     Pickup,
     known_without_fetching,
 )
+from postamt_sync.delivery.ready import Ready
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.events import Events
 from postamt_sync.ledger import DeliveryState, Task

@@ -46,7 +46,7 @@ class Delivery:
     """One copy of a mail: its content (`stem`, `sha256`) in one mailbox.
 
     `maildir` is the root it was prepared in, which a changed configuration does not move.
-    `prepared_at` is in seconds since 1970.
+    `prepared_at` is in seconds since 1970; `tmp_inode` says which directory its `tmp/` was.
     """
 
     mailbox: str
@@ -57,6 +57,7 @@ class Delivery:
     name: str = ""
     sha256: str = ""
     prepared_at: float | None = None
+    tmp_inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
                 name=d["name"],
                 sha256=d["sha256"],
                 prepared_at=d["prepared_at"],
+                tmp_inode=d["tmp_inode"],
             )
             for d in deliveries
         ),

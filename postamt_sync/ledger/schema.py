@@ -56,6 +56,7 @@ MIGRATIONS = (
         name         TEXT NOT NULL DEFAULT '',
         sha256       TEXT NOT NULL DEFAULT '',
         prepared_at  REAL,
+        tmp_inode    INTEGER NOT NULL DEFAULT 0,   -- which directory the draft lay in
         delivered_at REAL,
         attempts     INTEGER NOT NULL DEFAULT 0,
         problem      TEXT,

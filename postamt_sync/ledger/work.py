@@ -249,8 +249,8 @@ def _put(
 ) -> None:
     db.execute(
         "INSERT OR REPLACE INTO deliveries"
-        " (mail, mailbox, stem, state, maildir, folder, name, sha256, prepared_at, problem)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " (mail, mailbox, stem, state, maildir, folder, name, sha256, tmp_inode, prepared_at,"
+        " problem) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             mail,
             copy.mailbox,
@@ -260,6 +260,7 @@ def _put(
             copy.folder,
             copy.name,
             copy.sha256,
+            copy.tmp_inode,
             prepared_at,
             problem,
         ),
@@ -289,7 +290,8 @@ def _mind_another_etag(db: sqlite3.Connection, task: Task, etag: str) -> None:
 
 def _close_if_done(db: sqlite3.Connection, task: Task, now: float) -> None:
     db.execute(
-        "UPDATE objects SET state = 'delivered', settled_at = ?, problem = NULL, grace = 0"
+        "UPDATE objects SET state = 'delivered', settled_at = ?, problem = NULL, grace = 0,"
+        " attempts = 0"
         " WHERE mail = ? AND routed = revision AND state = 'waiting' AND NOT EXISTS"
         " (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
         " AND d.state IN ('waiting', 'prepared'))",

@@ -96,10 +96,22 @@ class TestCreation:
         shutil.rmtree(maildir.root / missing)
         before = everything(maildir.root.parent)
         with pytest.raises(MailboxVanishedError, match="has vanished") as vanished:
-            maildir.begin(STEM)
+            maildir.check()
         assert "Mount its disk" in vanished.value.hint
+        with pytest.raises(MailboxVanishedError):
+            maildir.open_folder("Junk")
         assert everything(maildir.root.parent) == before
         assert disk.calls == []
+
+    @pytest.mark.parametrize("missing", ["", "tmp"])
+    def test_a_draft_cannot_be_begun_in_a_root_that_has_vanished(
+        self, maildir: Maildir, missing: str
+    ) -> None:
+        shutil.rmtree(maildir.root / missing)
+        before = everything(maildir.root.parent)
+        with pytest.raises(MailboxVanishedError):
+            maildir.begin(STEM)
+        assert everything(maildir.root.parent) == before
 
     def test_a_link_into_nothing_has_vanished(self, tmp_path: Path, disk: FaultyDisk) -> None:
         (tmp_path / "Maildir").symlink_to(tmp_path / "unmounted")
@@ -182,7 +194,7 @@ class TestDraft:
         draft = maildir.begin(STEM)
         disk.break_("close", errno.EIO)
         draft.discard()
-        assert not maildir.has_draft(STEM)
+        assert maildir.draft_size(STEM) is None
 
     def test_a_disk_that_lost_bytes_is_caught(self, maildir: Maildir, disk: FaultyDisk) -> None:
         path = maildir.root / "tmp" / STEM
@@ -197,7 +209,7 @@ class TestDraft:
         maildir.discard(STEM)
         disk.mend()
         maildir.discard(STEM)
-        assert not maildir.has_draft(STEM)
+        assert maildir.draft_size(STEM) is None
 
 
 def slow_vsize(body: bytes) -> int:
@@ -249,7 +261,7 @@ class TestPublishing:
         shutil.rmtree(maildir.root / ".Junk")
         with pytest.raises(TryLaterError, match="directory is missing"):
             maildir.publish(STEM, "Junk", NAME)
-        assert maildir.has_draft(STEM)
+        assert maildir.draft_size(STEM) is not None
         maildir.open_folder("Junk")
         maildir.publish(STEM, "Junk", NAME)
 
@@ -259,7 +271,7 @@ class TestPublishing:
         maildir.publish(STEM, "Junk", NAME)
         shutil.rmtree(maildir.root / ".Junk")
         maildir.sync_published("Junk")
-        assert not maildir.has_draft(STEM)
+        assert maildir.draft_size(STEM) is None
 
     def test_a_root_that_goes_meanwhile_is_no_deleted_folder(self, maildir: Maildir) -> None:
         write(maildir, b"mail")
@@ -285,7 +297,7 @@ class TestPublishing:
         disk.break_("rename", number)
         with pytest.raises(TryLaterError):
             maildir.publish(STEM, "", NAME)
-        assert maildir.has_draft(STEM)
+        assert maildir.draft_size(STEM) is not None
 
     def test_a_sync_that_fails_is_told(self, maildir: Maildir, disk: FaultyDisk) -> None:
         disk.break_("sync_directory", errno.EIO)
@@ -315,7 +327,7 @@ class TestHolding:
 
     def test_a_draft_is_not_held(self, maildir: Maildir) -> None:
         write(maildir, b"mail")
-        assert maildir.has_draft(STEM)
+        assert maildir.draft_size(STEM) is not None
         assert not maildir.holds(STEM)
 
     def test_a_folder_that_cannot_be_read_may_hold_it(self, maildir: Maildir) -> None:

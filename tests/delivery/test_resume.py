@@ -123,6 +123,48 @@ def _stop_after_rename(step: Step, done: bool) -> None:
         raise PowerCut
 
 
+class TestPreparedInAnotherTmp:
+    """A Maildir was made anew in the old one's place: its empty tmp/ proves nothing."""
+
+    @pytest.fixture
+    def made_anew(self, home: Home) -> Home:
+        prepared(home, "anna")
+        root = home.root("anna")
+        root.rename(root.with_name("on-the-unmounted-disk"))
+        for part in ("tmp", "new", "cur"):
+            (root / part).mkdir(parents=True)
+        return home
+
+    async def test_is_written_again(self, made_anew: Home) -> None:
+        home = made_anew
+        for _ in range(2):
+            await home.deliver()
+        assert home.bodies("anna") == [BODY]
+        assert home.state("k") == "delivered"
+        assert any("better twice than lost" in event for event in home.log.events("warning"))
+
+    async def test_goes_on_when_the_old_one_is_back(self, made_anew: Home) -> None:
+        home = made_anew
+        root = home.root("anna")
+        root.rename(root.with_name("hidden"))
+        root.with_name("on-the-unmounted-disk").rename(root)
+        await home.deliver()
+        assert home.bodies("anna") == [BODY]
+        assert home.log.events("warning") == []
+
+
+class TestPreparedAndTorn:
+    async def test_a_draft_of_another_size_is_fetched_anew(self, home: Home) -> None:
+        prepared(home, "anna")
+        (draft,) = home.drafts("anna")
+        (home.root("anna") / "tmp" / draft).write_bytes(BODY[:-1])
+        for _ in range(2):
+            await home.deliver()
+        assert home.bodies("anna") == [BODY]
+        assert home.drafts("anna") == []
+        assert home.state("k") == "delivered"
+
+
 class TestPreparedLongAgoAndNotInTmp:
     @pytest.mark.parametrize("ago", [LATE, -HOUR])
     @pytest.mark.parametrize("where", ["new/x", "cur/x:2,S", ".Archive/cur/x:2,S"])
@@ -136,7 +178,7 @@ class TestPreparedLongAgoAndNotInTmp:
         assert resume(home) == {}
         assert home.mails("anna") == [target]
         assert home.state("k") == "delivered"
-        assert "found in the Maildir after a long stop" in home.log.events("warning")
+        assert "found in the Maildir after all" in home.log.events("warning")
 
     @pytest.mark.parametrize("ago", [LATE, -HOUR])
     async def test_nowhere_starts_again_and_says_so(self, home: Home, ago: float) -> None:
