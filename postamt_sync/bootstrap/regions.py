@@ -1,0 +1,70 @@
+"""What SES can do where (AWS General Reference, "Amazon Simple Email Service endpoints and quotas").
+
+A region that is missing here is not refused for good: AWS opens new ones.
+"""
+
+from __future__ import annotations
+
+RECEIVING = frozenset(
+    {
+        "af-south-1",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "il-central-1",
+        "me-south-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    }
+)
+"""Regions in which SES receives mail."""
+
+WITHOUT_SMTP = frozenset(
+    {
+        "af-south-1",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-5",
+        "ca-west-1",
+        "eu-central-2",
+        "eu-south-1",
+        "il-central-1",
+        "me-central-1",
+        "me-south-1",
+    }
+)
+"""Regions in which SES sends, but not over SMTP."""
+
+_OWN_DKIM_ZONE = frozenset(
+    {
+        "af-south-1",
+        "ap-northeast-3",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-5",
+        "ca-west-1",
+        "eu-central-2",
+        "eu-south-1",
+        "il-central-1",
+        "me-central-1",
+    }
+)
+
+
+def dkim_zone(region: str) -> str:
+    """Return the zone that Easy DKIM's records point into, where SES itself does not say it."""
+    return f"dkim.{region}.amazonses.com" if region in _OWN_DKIM_ZONE else "dkim.amazonses.com"

@@ -1,0 +1,138 @@
+"""The stack: every name and ARN of the AWS side, known before anything exists.
+
+All of them follow from account, region and the stack's name, so there is no state file to lose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TAG = "postamt:stack"
+"""The tag of everything that is ours and can be tagged; its value is the stack's name."""
+
+RULE_SET = "postamt"
+"""The rule set that is made where none is active. An account has one active rule set at a time, so
+all stacks of an account and region share it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One mail system in one account and region.
+
+    `domains` are lower-case A-labels. `mail_from` is the label of the subdomain that bounces of
+    sent mail go to. `public_url` is where the daemon's webhook is reached, "" without one.
+    """
+
+    name: str
+    account: str
+    region: str
+    bucket: str
+    domains: tuple[str, ...]
+    prefix: str = "incoming/"
+    recent_prefix: str = "recent/"
+    tls_policy: Literal["require", "optional"] = "require"
+    mail_from: str = "bounce"
+    bounce_notices: bool = False
+    dmarc_policy: Literal["none", "quarantine", "reject"] = "none"
+    public_url: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {TAG: self.name}
+
+    @property
+    def own_namespace(self) -> bool:
+        """Whether the bucket's name can be taken by this account alone (S3 User Guide, "Namespaces
+        for general purpose buckets")."""
+        return self.bucket.endswith(f"-{self.account}-{self.region}-an")
+
+    @property
+    def bucket_arn(self) -> str:
+        return f"arn:aws:s3:::{self.bucket}"
+
+    @property
+    def topic_arn(self) -> str:
+        return self._arn("sns", self.name)
+
+    @property
+    def queue(self) -> str:
+        """The queue that remembers announcements."""
+        return self.name
+
+    @property
+    def dead_letter_queue(self) -> str:
+        """Where announcements go that the webhook did not take."""
+        return f"{self.name}-dead"
+
+    @property
+    def index_dead_letter_queue(self) -> str:
+        """Where announcements go that the index function failed at."""
+        return f"{self.name}-index-dead"
+
+    def queue_arn(self, queue: str) -> str:
+        return self._arn("sqs", queue)
+
+    def queue_url(self, queue: str) -> str:
+        """Return the queue's address at AWS; an emulator's is another."""
+        return f"https://sqs.{self.region}.amazonaws.com/{self.account}/{queue}"
+
+    @property
+    def table(self) -> str:
+        return self.name
+
+    @property
+    def table_arn(self) -> str:
+        return self._arn("dynamodb", f"table/{self.table}")
+
+    @property
+    def function(self) -> str:
+        return f"{self.name}-index"
+
+    @property
+    def function_arn(self) -> str:
+        return self._arn("lambda", f"function:{self.function}")
+
+    @property
+    def log_group(self) -> str:
+        return f"/aws/lambda/{self.function}"
+
+    @property
+    def role(self) -> str:
+        return f"{self.name}-index"
+
+    @property
+    def role_arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:role/{self.role}"
+
+    @property
+    def sync_user(self) -> str:
+        """Who reads the mail: the box at home."""
+        return f"{self.name}-sync"
+
+    @property
+    def smtp_user(self) -> str:
+        """Who sends mail: the people's mail clients."""
+        return f"{self.name}-smtp"
+
+    @property
+    def rule(self) -> str:
+        """Our receipt rule, in whatever rule set is active."""
+        return self.name
+
+    def rule_arn(self, rule_set: str) -> str:
+        return self._arn("ses", f"receipt-rule-set/{rule_set}:receipt-rule/{self.rule}")
+
+    def identity_arn(self, domain: str) -> str:
+        return self._arn("ses", f"identity/{domain}")
+
+    def mail_from_domain(self, domain: str) -> str:
+        return f"{self.mail_from}.{domain}"
+
+    def _arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+def usual_bucket(name: str, account: str, region: str) -> str:
+    """Return the bucket's name in the account's own regional namespace, where nobody snipes it."""
+    return f"{name}-{account}-{region}-an"
