@@ -1,8 +1,8 @@
 """Delivers mail, and kills its own process at one moment of the delivery.
 
-`main(CONFIG, "sync", "PUBLISH", "before", "2", "6")` kills a pass when it is about to rename for
-the second time. The last number gathers so many mails: the first goes alone, all the others are one
-group, as in a burst; 0 leaves it to chance.
+`main(CONFIG, "sync", "PUBLISH", "before", "2", "2")` kills a pass when it is about to rename for
+the second time. The last number says how many large mails there are: the second group is then made
+to hold all of them and whatever came meanwhile, as in a burst; 0 leaves it to chance.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from postamt_sync.logs import configure_logging
 from postamt_sync.one_pass import OnePass
 
 LONGEST_WAIT = 30.0
+GATHERING = 0.1
+"""Seconds in which what was written comes to where the next group is put together."""
 
 
 class Killer:
     """A witness that ends its process as a power failure does."""
 
-    def __init__(self, step: Step, side: str, nth: int, gather: int) -> None:
+    def __init__(self, step: Step, side: str, nth: int, large: int) -> None:
         self._moment = (step, side == "after")
         self._nth = nth
-        self._gather = gather
+        self._large = large
         self._seen: Counter[tuple[Step, bool]] = Counter()
         self._change = threading.Condition()
 
@@ -40,22 +42,26 @@ class Killer:
             self._change.notify_all()
             if (step, done) == self._moment and self._seen[self._moment] == self._nth:
                 os.kill(os.getpid(), signal.SIGKILL)
-            if self._gather and not done:
+            if self._large and not done:
                 self._hold_back(step)
 
     def _hold_back(self, step: Step) -> None:
-        seen, wait = self._seen, self._change.wait_for
-        if step is Step.SYNC_FILE and seen[step, False] > 1:
-            wait(lambda: seen[Step.SYNC_TMP, False], LONGEST_WAIT)
-        if step is Step.SYNC_TMP and seen[step, False] == 1:
-            wait(lambda: seen[Step.SYNC_FILE, True] >= self._gather, LONGEST_WAIT)
+        """Keep what is streamed out of the first group, and let it gather while that one waits."""
+        in_group = threading.current_thread().name.startswith("publisher")
+        if step is Step.WRITE and not in_group:
+            self._change.wait_for(lambda: self._seen[Step.SYNC_TMP, False], LONGEST_WAIT)
+        if step is Step.SYNC_TMP and self._seen[step, False] == 1:
+            all_written = self._seen[Step.SYNC_FILE, True] + self._large
+            wait = self._change.wait_for
+            wait(lambda: self._seen[Step.SYNC_FILE, True] >= all_written, LONGEST_WAIT)
+            wait(lambda: False, GATHERING)
 
 
-def main(config: str, verb: str, step: str, side: str, nth: str, gather: str) -> None:
+def main(config: str, verb: str, step: str, side: str, nth: str, large: str) -> None:
     path = Path(config)
     settings = load(path)
     events = configure_logging(json=True, level="debug")
-    killer = Killer(Step[step], side, int(nth), int(gather))
+    killer = Killer(Step[step], side, int(nth), int(large))
     if verb == "run":
         asyncio.run(Daemon(settings, lambda: load(path), events, witness=killer).run())
     else:

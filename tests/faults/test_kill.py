@@ -7,12 +7,15 @@ and at no time does anything half-written show.
 from __future__ import annotations
 
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 
 from postamt_sync.delivery.maildir import Step
+from postamt_sync.delivery.pickup import SMALL
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import BRUNO, Home
 from tests.end_to_end.letters import Letter, letter, letter_to_both, put, sample_letters
@@ -24,23 +27,35 @@ OF_A_GROUP = (Step.SYNC_TMP, Step.PREPARE, Step.PUBLISH, Step.SYNC_FOLDERS, Step
 IN_A_GROUP = dict.fromkeys(OF_A_GROUP, 2) | {Step.WRITE: 8, Step.SYNC_FILE: 4}
 """Which time a step is met while several mails are on their way together."""
 
+PREPARED = {(Step.PREPARE, "after"), (Step.SETTLE, "before")} | {
+    (step, side) for step in (Step.PUBLISH, Step.SYNC_FOLDERS) for side in SIDES
+}
+"""The moments at which a whole group is prepared and nothing of it is settled."""
+
 RESUMED = (Step.PUBLISH, Step.SYNC_FOLDERS, Step.SETTLE)
 """What is left to do for a mail that was prepared."""
 
 
 def burst() -> list[Letter]:
-    """Mail for one and for two mailboxes, spam, 8 bits, several megabytes."""
+    """Mail for one and for two mailboxes, spam, 8 bits, a large one for each mailbox."""
     varied = [stored for sample, stored in sample_letters() if not sample.title.startswith("A pla")]
-    return [*varied, letter_to_both("both"), letter("short", BRUNO)]
+    return [*varied, letter_to_both("both"), letter("long", BRUNO, "Tea. " * 40_000)]
 
 
-def kill_at(home: Home, verb: str, step: Step, side: str, nth: int, gather: int) -> None:
-    killed = fork_to_be_killed(home, verb, step.name, side, str(nth), str(gather))
+def kill_at(home: Home, verb: str, step: Step, side: str, nth: int = 1, large: int = 0) -> None:
+    killed = fork_to_be_killed(home, verb, step.name, side, str(nth), str(large))
     assert killed.ended() == -signal.SIGKILL, killed.tail()
 
 
 def nothing_half_done_shows(home: Home, letters: Sequence[Letter]) -> None:
     assert home.contents() <= once_each(letters)
+
+
+def prepared(home: Home) -> set[str]:
+    """Return which mails the ledger holds prepared."""
+    with closing(sqlite3.connect(home.state / "ledger.sqlite3")) as db:
+        rows = db.execute("SELECT mail FROM deliveries WHERE state = 'prepared'").fetchall()
+    return {mail for (mail,) in rows}
 
 
 def once_each(letters: Sequence[Letter]) -> Counter[tuple[str, bytes]]:
@@ -74,7 +89,10 @@ def test_killed_with_a_group_on_its_way(
 ) -> None:
     letters = burst()
     put(s3, *letters)
-    kill_at(home, verb, step, side, IN_A_GROUP[step], len(letters))
+    large = sum(len(one.body) > SMALL for one in letters)
+    kill_at(home, verb, step, side, IN_A_GROUP[step], large)
+    if (step, side) in PREPARED:
+        assert len(prepared(home)) >= large > 1
     nothing_half_done_shows(home, letters)
     finish(home, verb, letters)
     all_is_well(home, letters)
@@ -88,29 +106,34 @@ def test_killed_with_one_mail_for_two_mailboxes(
 ) -> None:
     both = letter_to_both("both")
     put(s3, both)
-    kill_at(home, verb, step, side, nth=1, gather=0)
+    kill_at(home, verb, step, side)
     nothing_half_done_shows(home, [both])
     finish(home, verb, [both])
     all_is_well(home, [both])
 
 
+@pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("step", RESUMED)
-def test_killed_again_while_it_resumes(home: Home, s3: S3Double, step: Step, side: str) -> None:
-    letters = [letter_to_both("both"), letter("one")]
-    put(s3, *letters)
-    kill_at(home, "sync", Step.PREPARE, "after", nth=2, gather=2)
-    kill_at(home, "sync", step, side, nth=1, gather=0)
-    nothing_half_done_shows(home, letters)
-    finish(home, "sync", letters)
-    all_is_well(home, letters)
+def test_killed_again_while_it_resumes(
+    home: Home, s3: S3Double, step: Step, side: str, nth: int
+) -> None:
+    both = letter_to_both("both")
+    put(s3, both)
+    kill_at(home, "sync", Step.PREPARE, "after")
+    assert prepared(home)
+    assert home.contents() == {}
+    kill_at(home, "sync", step, side, nth)
+    nothing_half_done_shows(home, [both])
+    finish(home, "sync", [both])
+    all_is_well(home, [both])
 
 
 def test_what_was_killed_is_announced_to_nobody_twice(home: Home, s3: S3Double) -> None:
     """The name is fixed before the first rename: a mail client sees one file come, not two."""
     one = letter("one")
     put(s3, one)
-    kill_at(home, "sync", Step.PUBLISH, "after", nth=1, gather=0)
+    kill_at(home, "sync", Step.PUBLISH, "after")
     [(_, before)] = home.mails()
     seen = before.stat()
     finish(home, "sync", [one])
