@@ -22,11 +22,23 @@ def household(
     # Of two mailboxes with one address the first wins: what is configured now.
     addressees = [Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes]
     addressees += [Addressee(m.name, m.addresses, default=False) for m in kept]
+    delivery = settings.delivery
+    junk, virus, dmarc = map(
+        _folder, (delivery.junk_folder, delivery.virus_folder, delivery.dmarc_folder)
+    )
     roots = [(m.name, m.maildir) for m in (*settings.mailboxes, *kept)]
     return House(
         routes=Routes(addressees),
-        mailboxes=Mailboxes(roots, work, disk or Disk()),
-        junk_folder=settings.delivery.junk_folder,
-        virus_folder=settings.delivery.virus_folder,
+        mailboxes=Mailboxes(roots, work, disk or Disk(), {junk, virus, dmarc}),
+        junk_folder=junk,
+        virus_folder=virus,
         envelope_grace=settings.effective_envelope_grace,
+        dmarc_folder=dmarc,
+        tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
+        delivered_to=delivery.delivered_to_header,
     )
+
+
+def _folder(option: str) -> str:
+    """Return a folder as delivery names it, levels separated by `/`; "" is the INBOX."""
+    return "" if option.upper() == "INBOX" else option.replace(".", "/")

@@ -81,3 +81,21 @@ def test_a_mailbox_that_is_kept_still_gets_its_mail(tmp_path: Path, ledger: Ledg
     assert house.routes.mailboxes(["bert@example.com"]) == ("bert",)  # what is configured wins
     assert house.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
     assert house.mailboxes.ready("carl").root == tmp_path / "carl"
+
+
+def test_inbox_is_a_word_for_the_inbox_and_a_dot_stands_between_levels(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    configured = settings(tmp_path)
+    delivery = configured.delivery.model_copy(
+        update={"junk_folder": "inbox", "virus_folder": "INBOX", "dmarc_folder": "Lists.Forged"}
+    )
+    house = household(configured.model_copy(update={"delivery": delivery}), ledger.work)
+    assert (house.junk_folder, house.virus_folder, house.dmarc_folder) == ("", "", "Lists/Forged")
+    assert house.mailboxes.folders == {"", "Lists/Forged"}
+
+
+def test_tags_mean_folders_where_a_mailbox_says_so(tmp_path: Path, ledger: Ledger) -> None:
+    house = household(settings(tmp_path, "tag_folders = true\n"), ledger.work)
+    assert house.tagged == {"bert"}
+    assert not house.delivered_to

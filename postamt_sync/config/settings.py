@@ -110,11 +110,13 @@ class PollSettings(Section):
 
 
 class DeliverySettings(Section):
-    """How mail goes into Maildirs. A folder that is empty means the INBOX."""
+    """How mail goes into Maildirs. A folder that is empty or `inbox` means the INBOX."""
 
     envelope_grace: Seconds = Field(default=900, ge=0, le=86_400, examples=[900])
     junk_folder: Folder = Field(default="Junk", examples=["Junk"])
     virus_folder: Folder = Field(default="Quarantine", examples=["Quarantine"])
+    dmarc_folder: Folder = Field(default="Junk", examples=["Junk"])
+    delivered_to_header: bool = Field(default=False, examples=[True])
 
 
 class AdminSettings(Section):
@@ -143,6 +145,7 @@ class Mailbox(Section):
         default=(), examples=[["thomas@example.com", "example.com", ".example.com"]]
     )
     default: bool = Field(default=False, examples=[True])
+    tag_folders: bool = Field(default=False, examples=[True])
 
 
 class Settings(BaseSettings):

@@ -100,8 +100,6 @@ def _loopback_or_empty(text: str) -> str:
 
 
 def _folder(text: str) -> str:
-    if text.upper() == "INBOX":
-        raise ValueError('must be "" if the INBOX is meant.')
     if text and (not text.isprintable() or text != text.strip() or len(text) > 80):
         raise ValueError("must be printable, without blanks around it, at most 80 characters long.")
     if "/" in text or (text and not all(text.split("."))):

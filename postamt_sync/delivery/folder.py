@@ -7,12 +7,15 @@ what is not ASCII is modified UTF-7, which both Dovecot 2.3 and 2.4 use on disk 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 
 from postamt_sync.errors import MisconfiguredError
 
 LONGEST_DIRECTORY = 200
 """Bytes of a folder's directory name; file systems end at 255, clients add to what we make."""
+
+_SHIFTED = re.compile("&([^-]*)-")
 
 
 def folder_name(folder: str) -> str:
@@ -34,6 +37,18 @@ def folder_name(folder: str) -> str:
     return name
 
 
+def folder_of(name: str) -> str | None:
+    """Return the folder of a directory's name without its dot; None if we would name it otherwise.
+
+    The inverse of `folder_name`, levels separated by `/`.
+    """
+    try:
+        folder = "/".join(_SHIFTED.sub(_unshifted, level) for level in name.split("."))
+        return folder if folder_name(folder) == name else None
+    except (ValueError, MisconfiguredError):  # no Base64, no UTF-16, no folder
+        return None
+
+
 def _modified_utf7(text: str) -> Iterator[str]:
     pending = ""
     for character in text:
@@ -44,6 +59,13 @@ def _modified_utf7(text: str) -> Iterator[str]:
         else:
             pending += character
     yield _shifted(pending)
+
+
+def _unshifted(match: re.Match[str]) -> str:
+    if not match[1]:
+        return "&"
+    padded = match[1] + "=" * (-len(match[1]) % 4)
+    return base64.b64decode(padded, altchars=b"+,", validate=True).decode("utf-16-be")
 
 
 def _shifted(text: str) -> str:

@@ -61,7 +61,10 @@ class Group:
             try:
                 maildir = mail.mailboxes.open(name)
                 maildir.open_folder(mail.folder)
-                mail.copies.append(Copy(name, maildir, mail.folder, maildir.begin(mail.stem)))
+                folder = mail.folder or maildir.existing_folder(mail.tags.get(name, ""))
+                copy = Copy(name, maildir, folder, maildir.begin(mail.stem))
+                copy.lead = mail.leads.get(name, b"")
+                mail.copies.append(copy)
             except PostamtError as error:
                 mail.failed[name] = error
         mail.addressees = []
@@ -71,8 +74,9 @@ class Group:
         """Append chunks to every copy; those that fail are discarded and noted."""
         with self._step(Step.WRITE):
             for copy in list(mail.copies):
+                lead, copy.lead = copy.lead, b""
                 try:
-                    for chunk in chunks:
+                    for chunk in (lead, *chunks) if lead else chunks:
                         copy.draft.write(chunk)
                 except PostamtError as error:
                     copy.draft.discard()
@@ -138,7 +142,7 @@ class Group:
             if copy.state is not DeliveryState.PREPARED:
                 continue
             try:
-                if self._republish(task, copy, mailboxes.at(copy.maildir)):
+                if self._republish(task, copy, mailboxes):
                     with self._step(Step.SETTLE):
                         self._work.settle([(task, [copy])])
                     self._events.delivered_already(task.mail, copy.mailbox)
@@ -146,9 +150,11 @@ class Group:
                 failed[copy.mailbox] = error
         return failed
 
-    def _republish(self, task: Task, copy: Delivery, maildir: Maildir) -> bool:
+    def _republish(self, task: Task, copy: Delivery, mailboxes: Mailboxes) -> bool:
         """Make up for the rename if it did not happen; False: the copy is written anew."""
+        maildir = mailboxes.at(copy.maildir)
         maildir.check()
+        folder = copy.folder
         size = maildir.draft_size(copy.stem)
         if size is not None:
             if (name := parse_name(copy.name)) is None or name.size != size:
@@ -156,9 +162,11 @@ class Group:
                 maildir.discard(copy.stem)
                 self._work.start_anew(task, copy)
                 return False
-            maildir.open_folder(copy.folder)
+            if folder not in mailboxes.folders and not maildir.has_folder(folder):
+                folder = ""  # its owner's, who has deleted it since: never made again by us
+            maildir.open_folder(folder)
             with self._step(Step.PUBLISH):
-                maildir.publish(copy.stem, copy.folder, copy.name)
+                maildir.publish(copy.stem, folder, copy.name)
         elif not _proves(copy, maildir):
             found = maildir.holds(copy.stem)
             self._events.delivery_in_doubt(task.mail, copy.mailbox, found)
@@ -166,7 +174,7 @@ class Group:
                 self._work.start_anew(task, copy)
                 return False
         with self._step(Step.SYNC_FOLDERS):
-            maildir.sync_published(copy.folder)
+            maildir.sync_published(folder)
         return True
 
     def _sync_places(self, mails: Sequence[Ready], *, tmp_only: bool) -> None:

@@ -13,7 +13,15 @@ from postamt_sync.ledger.work import Work
 class Mailboxes:
     """Finds a mailbox's Maildir by name. Blocking; safe in any thread."""
 
-    def __init__(self, roots: Iterable[tuple[str, Path]], work: Work, disk: Disk) -> None:
+    def __init__(
+        self,
+        roots: Iterable[tuple[str, Path]],
+        work: Work,
+        disk: Disk,
+        folders: Iterable[str] = (),
+    ) -> None:
+        """`folders` are made where they are missing; all others only ever used."""
+        self.folders = frozenset(folders)
         self._work = work
         self._disk = disk
         self._maildirs = {name: Maildir(root, disk) for name, root in roots}

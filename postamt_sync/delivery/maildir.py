@@ -16,6 +16,7 @@ from pathlib import Path
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.folder import folder_name
+from postamt_sync.delivery.inhabited import existing_folder, mail_directories
 from postamt_sync.errors import TryLaterError
 
 _PARTS = ("tmp", "new", "cur")
@@ -222,6 +223,25 @@ class Maildir:
         except OSError as error:
             raise disk_trouble(error, path) from error
 
+    def has_folder(self, folder: str) -> bool:
+        """Tell whether a folder ("" is INBOX) is there."""
+        try:
+            return self._new(folder).is_dir()
+        except OSError as error:
+            raise disk_trouble(error, self.root) from error
+
+    def existing_folder(self, wanted: str) -> str:
+        """Return the folder that is called so, whatever its case, "" where there is none.
+
+        `wanted` is foreign text and meets no path: it is compared with the folders that are there.
+        Links are none: what they lead to may lie on another disk.
+        """
+        try:
+            return existing_folder(self.root, wanted)
+        except OSError as error:
+            self.check()
+            raise disk_trouble(error, self.root) from error
+
     def publish(self, stem: str, folder: str, name: str) -> None:
         """Rename `tmp/<stem>` into the folder's `new/`; durable after `sync_published`."""
         target = self._new(folder)
@@ -258,12 +278,10 @@ class Maildir:
             raise disk_trouble(error, self.root) from error
 
     def _names(self) -> Iterator[str]:
-        folders = [path for path in self.root.iterdir() if path.name.startswith(".")]
-        for folder in (self.root, *folders):
-            for part in ("new", "cur"):
-                # No folder, or deleted a moment ago.
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    yield from (path.name for path in (folder / part).iterdir())
+        for _, directory in mail_directories(self.root):
+            # No folder, or deleted a moment ago.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                yield from (path.name for path in directory.iterdir())
 
     def _new(self, folder: str) -> Path:
         return (self.root / f".{folder_name(folder)}" if folder else self.root) / "new"

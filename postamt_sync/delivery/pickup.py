@@ -21,8 +21,17 @@ from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.ready import Ready
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
+from postamt_sync.mail.delivered_to import delivered_to
+from postamt_sync.mail.envelope import Verdicts
 from postamt_sync.mail.headers import addresses, header_block, ses_headers
-from postamt_sync.mail.routing import Decision, Routes, decide, folder_for, merge_verdicts
+from postamt_sync.mail.routing import (
+    Decision,
+    Routes,
+    decide,
+    folder_for,
+    folder_of_tag,
+    merge_verdicts,
+)
 
 LONGEST_HEAD = 1 << 20
 """Bytes of a header block that are looked at; what lies beyond is delivered all the same."""
@@ -45,6 +54,17 @@ class House:
     junk_folder: str
     virus_folder: str
     envelope_grace: float
+    dmarc_folder: str = ""
+    tagged: frozenset[str] = frozenset()
+    """Mailboxes in which a tag means a folder."""
+    delivered_to: bool = False
+    """Whether a copy begins with the field Delivered-To."""
+
+    def folder(self, verdicts: Verdicts) -> str:
+        """Return where a mail with these verdicts goes; "" is the INBOX."""
+        return folder_for(
+            verdicts, junk=self.junk_folder, virus=self.virus_folder, dmarc=self.dmarc_folder
+        )
 
     def grace_left(self, last_modified: float) -> float:
         """Return the seconds for which the envelope of a mail that S3 stored then may still come.
@@ -127,6 +147,8 @@ class Pickup:
                 stuck=dict(stuck),
                 mailboxes=house.mailboxes,
                 folder=folder,
+                tags=_tags(house, decision),
+                leads=_leads(house, decision),
             )
             lacking = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
             ready.addressees = [m for m in lacking if m not in stuck]
@@ -183,9 +205,8 @@ class Pickup:
             grace_over=grace_over,
         )
         verdicts = merge_verdicts(task.verdicts, ses.verdicts if ses else None)
-        folder = folder_for(verdicts, junk=house.junk_folder, virus=house.virus_folder)
         received_at = (ses.received_at if ses else None) or fetched.last_modified
-        return decision, folder, received_at
+        return decision, house.folder(verdicts), received_at
 
     async def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
         """Run a blocking call; also when cancelled wait for it: two threads never share a file."""
@@ -210,6 +231,23 @@ def known_without_fetching(task: Task, house: House) -> Known | None:
     if all(_has(task, m, stem=stem) for m in house.routes.mailboxes(task.recipients)):
         return Known(task.etag, task.size, task.last_modified)
     return None
+
+
+def _tags(house: House, decision: Decision) -> dict[str, str]:
+    """Return for mailboxes in which tags mean folders the folder that is meant, foreign text."""
+    return {
+        name: folder
+        for name in decision.mailboxes
+        if name in house.tagged
+        and (folder := folder_of_tag(house.routes.tag(decision.recipients, name)))
+    }
+
+
+def _leads(house: House, decision: Decision) -> dict[str, bytes]:
+    if not house.delivered_to:
+        return {}
+    recipients = decision.recipients
+    return {m: delivered_to(house.routes.addressed(recipients, m)) for m in decision.mailboxes}
 
 
 async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:

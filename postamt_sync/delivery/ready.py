@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from postamt_sync.delivery.mailboxes import Mailboxes
@@ -20,6 +21,8 @@ class Copy:
     folder: str
     draft: Draft
     written: Written | None = None
+    lead: bytes = b""
+    """What is still to be written before the mail's own bytes."""
 
 
 @dataclass(slots=True)
@@ -28,7 +31,8 @@ class Ready:
 
     A small mail comes as its `body`, to be written for `addressees` by the group; a large one comes
     with its copies written. `stuck` are mailboxes in which an earlier copy is prepared and could
-    not be published yet.
+    not be published yet. `folder` is where the verdicts put it; without one a mailbox's entry in
+    `tags` names a folder, if it has such a one. A mailbox's copy begins with its entry in `leads`.
     """
 
     task: Task
@@ -46,6 +50,8 @@ class Ready:
     mailboxes: Mailboxes | None = None
     addressees: list[str] = field(default_factory=list)
     folder: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    leads: Mapping[str, bytes] = field(default_factory=dict)
     body: bytes = b""
 
     def fail(self, copy: Copy, error: PostamtError) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from postamt_sync.mail.envelope import Evidence, Verdicts
 
@@ -22,6 +22,12 @@ LONGEST_LABEL = 63
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _IDEOGRAPHIC_STOP = "\u3002"
 """Separates labels too (RFC 3490 section 3.1); NFKC makes its other forms into it or into a dot."""
+
+OBEYED_POLICIES = frozenset({"quarantine", "reject"})
+"""What a sender's domain may ask for where DMARC fails, and means it (RFC 7489 section 6.3)."""
+
+NEVER_BY_TAG = frozenset({"drafts", "sent", "trash"})
+"""Folders in which no mail from outside may land because its sender says so."""
 
 _DEVIATIONS = {"ß": "ß", "ẞ": "ß", "ς": "ς"}
 """Letters whose case folding would make another domain of it (UTS #46 section 2.3)."""
@@ -42,10 +48,22 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The mailboxes of one mail, at least one, in configuration order, and what decided it."""
+    """The mailboxes of one mail, at least one, in configuration order, and what decided it.
+
+    `recipients` are the addresses that led to them, foreign text.
+    """
 
     mailboxes: tuple[str, ...]
     evidence: Evidence
+    recipients: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where one address leads. `tag` is foreign text, caseless, "" where there is none."""
+
+    mailbox: str
+    tag: str = ""
 
 
 class Routes:
@@ -73,29 +91,49 @@ class Routes:
 
         A recipient that matches none is the default mailbox's. No recipients: no mailboxes.
         """
-        found = {self._find(recipient) or self.default for recipient in recipients}
+        found = {self._mailbox(recipient) for recipient in recipients}
         return tuple(name for name in self._order if name in found)
+
+    def addressed(self, recipients: Iterable[str], mailbox: str) -> tuple[str, ...]:
+        """Return those of `recipients` that lead to this mailbox, as they are, each once."""
+        return tuple(dict.fromkeys(r for r in recipients if self._mailbox(r) == mailbox))
+
+    def tag(self, recipients: Iterable[str], mailbox: str) -> str:
+        """Return the one tag under which a mail comes to this mailbox, caseless, else "".
+
+        A tag is what stands in the local part behind the address that is configured: `shop` in
+        `anna+shop@example.com`. There is none where the mail also came without, or under another.
+        """
+        found = {self._find(r) or Found(self.default) for r in recipients}
+        tags = {each.tag for each in found if each.mailbox == mailbox}
+        return tags.pop() if len(tags) == 1 else ""
 
     def ours(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Return those of `addresses` that match a configured one, as they are, in their order."""
         return tuple(address for address in addresses if self._find(address) is not None)
 
-    def _find(self, recipient: str) -> str | None:
+    def _mailbox(self, recipient: str) -> str:
+        found = self._find(recipient)
+        return found.mailbox if found else self.default
+
+    def _find(self, recipient: str) -> Found | None:
         parts = _split(recipient)
         if parts is None:
             return None
-        local, domain = parts
+        whole, domain = parts
+        local = whole
         while local:
             if name := self._names.get((local, domain)):
-                return name
+                return Found(name, whole[len(local) + 1 :])
             local = local.rpartition("+")[0]
+        tag = whole.partition("+")[2]
         if name := self._names.get(("", domain)):
-            return name
+            return Found(name, tag)
         parent = domain
         while parent:
             parent = parent.partition(".")[2]
             if name := self._names.get(("", f".{parent}")):
-                return name
+                return Found(name, tag)
         return None
 
 
@@ -131,11 +169,11 @@ def decide(
     if received:
         envelope = (*envelope, received)
     if envelope:
-        return Decision(routes.mailboxes(envelope), evidence)
+        return Decision(routes.mailboxes(envelope), evidence, envelope)
     if not grace_over:
         return None
     if ours := routes.ours(header_addresses):
-        return Decision(routes.mailboxes(ours), Evidence.HEADERS)
+        return Decision(routes.mailboxes(ours), Evidence.HEADERS, ours)
     return Decision((routes.default,), Evidence.DEFAULT)
 
 
@@ -147,13 +185,34 @@ def merge_verdicts(receipt: Verdicts | None, headers: Verdicts | None) -> Verdic
     )
 
 
-def folder_for(verdicts: Verdicts, *, junk: str, virus: str) -> str:
-    """Return the folder for a mail with these verdicts; "" is the INBOX. A virus outweighs spam."""
+def folder_for(verdicts: Verdicts, *, junk: str, virus: str, dmarc: str = "") -> str:
+    """Return the folder for a mail with these verdicts; "" is the INBOX.
+
+    A virus outweighs spam, and both outweigh DMARC. A failed DMARC counts only where the sender's
+    domain asks for quarantine or reject.
+    """
     if verdicts.virus == "FAIL":
         return virus
     if verdicts.spam == "FAIL":
         return junk
+    if verdicts.dmarc == "FAIL" and verdicts.dmarc_policy in OBEYED_POLICIES:
+        return dmarc
     return ""
+
+
+def folder_of_tag(tag: str) -> str:
+    """Return which folder a tag means, caseless, levels separated by `/`; "" is none.
+
+    Foreign text: to be compared with folders that exist, and never to be made into a path.
+    """
+    folder = tag.replace(".", "/")
+    return "" if folder in NEVER_BY_TAG else folder
+
+
+def caseless(text: str) -> str:
+    """Return `text` such that what differs in case alone compares equal (Unicode, D145)."""
+    folded = unicodedata.normalize("NFD", text).casefold()
+    return unicodedata.normalize("NFC", folded)
 
 
 def _split(address: str) -> tuple[str, str] | None:
@@ -175,7 +234,7 @@ def _split(address: str) -> tuple[str, str] | None:
         return None
     if not local or not domain or domain.startswith("."):
         return None
-    return _without_case(local), domain
+    return caseless(local), domain
 
 
 def _domain_form(address: str) -> tuple[str, str] | None:
@@ -183,12 +242,6 @@ def _domain_form(address: str) -> tuple[str, str] | None:
         return None
     domain = _domain(address.strip())
     return ("", domain) if domain.strip(".") else None
-
-
-def _without_case(local: str) -> str:
-    # Caseless matching as in the Unicode Standard, section 3.13, D145.
-    folded = unicodedata.normalize("NFD", local).casefold()
-    return unicodedata.normalize("NFC", folded)
 
 
 def _domain(domain: str) -> str:

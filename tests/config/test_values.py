@@ -30,7 +30,7 @@ GOOD = [
     ),
     (values.UrlOrEmpty, ["", "https://h/x"]),
     (values.UrlPath, ["/", "/sns", "/a/b-c_d.e~f/"]),
-    (values.Folder, ["", "Junk", "Lists.Spam", "Müll eimer"]),
+    (values.Folder, ["", "Junk", "inbox", "INBOX", "Lists.Spam", "Müll eimer"]),
     (values.LoopbackOrEmpty, ["", "127.0.0.1:9125", "[::1]:0", "localhost:1"]),
     (values.AbsolutePath, ["/", "/a b/ü", "/a/../b"]),
     (values.Domain, ["example.com", "xn--bcher-kva.example"]),
@@ -85,7 +85,7 @@ BAD = [
     ),
     (
         values.Folder,
-        ["INBOX", "inbox", " a", "a\n", "a\x1bb", "a/b", "a..b", ".a", "a.", ".", "x" * 81],
+        [" a", "a\n", "a\x1bb", "a/b", "a..b", ".a", "a.", ".", "x" * 81],
     ),
     (
         values.LoopbackOrEmpty,

@@ -112,7 +112,10 @@ class Home:
             self.ledger.close()
         self.ledger = Ledger.open(self.base / "state")
         self.mailboxes = Mailboxes(
-            [(name, self.root(name)) for name in self.people], self.ledger.work, self.disk
+            [(name, self.root(name)) for name in self.people],
+            self.ledger.work,
+            self.disk,
+            ("Junk", "Quarantine"),
         )
         first = self.people[0]
         self.house = House(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imapclient import imap_utf7
 
-from postamt_sync.delivery.folder import LONGEST_DIRECTORY, folder_name
+from postamt_sync.delivery.folder import LONGEST_DIRECTORY, folder_name, folder_of
 from postamt_sync.errors import MisconfiguredError
 
 
@@ -79,3 +79,37 @@ def test_no_name_leads_out_of_the_mailbox(folder: str) -> None:
     assert "\0" not in name
     assert not name.startswith(".")
     assert name.isascii()
+
+
+@given(st.lists(st.text(printable, min_size=1, max_size=6), min_size=1, max_size=4))
+def test_a_name_on_disk_is_read_again(levels: list[str]) -> None:
+    folder = "/".join(levels)
+    assert folder_of(folder_name(folder)) == folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "a..b",
+        "B\u00fccher",
+        "&",
+        "&x",
+        "&AA-",
+        "&APw",
+        "&2D0-",
+        "&A?-",
+        "&AGE-",
+        "a/b",
+        "&APw=",
+    ],
+)
+def test_what_we_would_write_otherwise_is_no_folder_of_ours(name: str) -> None:
+    assert folder_of(name) is None
+
+
+@given(st.text(max_size=20))
+def test_any_directory_is_read_or_refused(name: str) -> None:
+    folder = folder_of(name)
+    assert folder is None or folder_name(folder) == name

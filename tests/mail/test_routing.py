@@ -16,8 +16,10 @@ from postamt_sync.mail.routing import (
     Decision,
     Routes,
     canonical_form,
+    caseless,
     decide,
     folder_for,
+    folder_of_tag,
     merge_verdicts,
 )
 
@@ -347,11 +349,107 @@ def test_a_later_receipt_only_adds(first: list[str], more: list[str], received: 
         (Verdicts(virus="FAIL"), "Quarantine"),
         (Verdicts(spam="FAIL", virus="FAIL"), "Quarantine"),
         (Verdicts(spam="FAIL", virus="GRAY"), "Junk"),
-        (Verdicts(spf="FAIL", dkim="FAIL", dmarc="FAIL", dmarc_policy="reject"), ""),
+        (Verdicts(spf="FAIL", dkim="FAIL"), ""),
+        (Verdicts(dmarc="FAIL", dmarc_policy="reject"), "Forged"),
+        (Verdicts(dmarc="FAIL", dmarc_policy="quarantine"), "Forged"),
+        (Verdicts(dmarc="FAIL", dmarc_policy="none"), ""),
+        (Verdicts(dmarc="FAIL"), ""),
+        (Verdicts(dmarc="GRAY", dmarc_policy="reject"), ""),
+        (Verdicts(spam="FAIL", dmarc="FAIL", dmarc_policy="reject"), "Junk"),
+        (Verdicts(virus="FAIL", dmarc="FAIL", dmarc_policy="reject"), "Quarantine"),
     ],
 )
 def test_the_folder_follows_the_verdicts(verdicts: Verdicts, folder: str) -> None:
-    assert folder_for(verdicts, junk="Junk", virus="Quarantine") == folder
+    assert folder_for(verdicts, junk="Junk", virus="Quarantine", dmarc="Forged") == folder
+
+
+def test_a_rule_that_says_inbox_means_it() -> None:
+    worst = Verdicts(spam="FAIL", virus="FAIL", dmarc="FAIL", dmarc_policy="reject")
+    assert folder_for(worst, junk="Junk", virus="", dmarc="Forged") == ""
+
+
+# Tags
+
+
+@pytest.mark.parametrize(
+    ("recipients", "mailbox", "tag"),
+    [
+        (["user+shop@example.com"], "plus", "shop"),
+        (["<User+SHOP@Example.com>"], "plus", "shop"),
+        (["user+a+b@example.com"], "plus", "a+b"),
+        (["user@example.com"], "plus", ""),
+        (["user+lists@example.com"], "tagged", ""),  # that is its whole address
+        (["user+lists+x@example.com"], "tagged", "x"),
+        (["anybody+x@example.com"], "domain", "x"),
+        (["anybody+x@sub.example.com"], "below", "x"),
+        (["nobody+x@elsewhere.example"], "rest", ""),
+        (["+x@example.com"], "domain", "x"),
+        (["user+@example.com"], "plus", ""),
+        (["user+shop@example.com", "user+SHOP@example.com"], "plus", "shop"),
+        (["user+shop@example.com", "user+club@example.com"], "plus", ""),
+        (["user+shop@example.com", "user@example.com"], "plus", ""),
+        (["user+shop@example.com", "john.doe+x@example.com"], "plus", "shop"),
+        (["user+J\u00f6rg@example.com"], "plus", "j\u00f6rg"),
+        ([], "plus", ""),
+    ],
+)
+def test_a_tag_is_what_the_address_has_beyond_the_configured_one(
+    recipients: list[str], mailbox: str, tag: str
+) -> None:
+    assert ROUTES.tag(recipients, mailbox) == tag
+
+
+@pytest.mark.parametrize(
+    ("tag", "folder"),
+    [
+        ("shop", "shop"),
+        ("lists.club", "lists/club"),
+        ("../../etc", "//////etc"),
+        ("sent", ""),
+        ("drafts", ""),
+        ("trash", ""),
+        ("", ""),
+    ],
+)
+def test_a_tag_names_a_folder(tag: str, folder: str) -> None:
+    assert folder_of_tag(tag) == folder
+
+
+@given(st.text(max_size=20))
+def test_any_local_part_has_a_tag_or_none(local: str) -> None:
+    tag = ROUTES.tag([f"user+{local}@example.com"], "plus")
+    assert tag == caseless(tag)
+
+
+def test_the_addresses_that_led_to_a_mailbox_are_known() -> None:
+    recipients = [
+        "user+a@example.com",
+        "x@nowhere.example",
+        "User@example.com",
+        "x@nowhere.example",
+    ]
+    assert ROUTES.addressed(recipients, "plus") == ("user+a@example.com", "User@example.com")
+    assert ROUTES.addressed(recipients, "rest") == ("x@nowhere.example",)
+    assert ROUTES.addressed(recipients, "deep") == ()
+
+
+@pytest.mark.parametrize(
+    ("receipt", "received", "headers", "recipients"),
+    [
+        (["a@example.com"], "b@example.com", ["c@example.com"], ("a@example.com", "b@example.com")),
+        ([], "b@example.com", ["c@example.com"], ("b@example.com",)),
+        ([], None, ["c@example.com", "d@elsewhere.example"], ("c@example.com",)),
+        ([], None, ["d@elsewhere.example"], ()),
+    ],
+)
+def test_a_decision_says_which_addresses_it_follows(
+    receipt: list[str], received: str | None, headers: list[str], recipients: tuple[str, ...]
+) -> None:
+    decision = decide(
+        ROUTES, receipt=receipt, received=received, header_addresses=headers, grace_over=True
+    )
+    assert decision is not None
+    assert decision.recipients == recipients
 
 
 def test_the_receipts_verdicts_count_first() -> None:
