@@ -6,6 +6,7 @@ Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCo
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import textwrap
@@ -88,7 +89,7 @@ def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
     except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence
         if debug:
             traceback.print_exc()
-        return _explain(error)
+        return _explain(error, as_json="--json" in argv)
     return code
 
 
@@ -105,7 +106,7 @@ def _invoke(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
     return int(result or ExitCode.OK)
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, *, as_json: bool) -> int:
     match error:
         case ConfigurationError():
             _say(f"Error: {error.problem}")
@@ -123,8 +124,12 @@ def _explain(error: Exception) -> int:
         case typer.TyperException():
             context = getattr(error, "ctx", None)
             asked = context.command_path if context else PROGRAM
-            _say(f"Error: {printable(error.format_message())}")
-            _say(f"Hint: See what there is with: {asked} --help")
+            wrong = printable(error.format_message())
+            hint = f"See what there is with: {asked} --help"
+            if as_json:  # the verb, which would print it, has not begun
+                print(json.dumps({"error": wrong, "hint": hint}))
+            _say(f"Error: {wrong}")
+            _say(f"Hint: {hint}")
             return ExitCode.USAGE
         case _:
             _say(f"Error: This was not foreseen: {_describe(error)}.")

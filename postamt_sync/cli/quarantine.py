@@ -79,7 +79,7 @@ def retry(
     key: Annotated[
         str,
         typer.Argument(
-            metavar="[KEY]",
+            metavar="KEY",
             help="S3 key, its last part, or the mail id of a log line or file name.",
             show_default=False,
         ),

@@ -25,7 +25,7 @@ def need_emulator() -> None:
     if missing := [name for name in wanted if importlib.util.find_spec(name) is None]:
         raise UsageError(
             f"The demo needs packages that are not installed: {', '.join(missing)}.",
-            "Install them with: pip install 'postamt-sync[demo]'",
+            "Install them, in the checkout, with: pip install '.[demo]'",
         )
 
 

@@ -83,6 +83,7 @@ class Certificates:
         ca_bundle: str = "",
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        download_seconds: float = DOWNLOAD_SECONDS,
     ) -> None:
         self.downloads = 0
         """How many downloads were begun, for status."""
@@ -91,6 +92,7 @@ class Certificates:
         self._ca_bundle = ca_bundle
         self._wall = wall
         self._clock = clock
+        self._download_seconds = download_seconds
         self._kept: OrderedDict[str, _Fetched] = OrderedDict()
         self._failed: OrderedDict[str, tuple[float, PostamtError]] = OrderedDict()
         self._running: dict[str, asyncio.Task[_Fetched]] = {}
@@ -180,7 +182,7 @@ class Certificates:
 
     async def _download(self, url: str) -> bytes:
         emulated = self._endpoint is not None and url.startswith(f"{self._endpoint}/")
-        timeout = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=self._download_seconds)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, trust_env=not emulated) as session,
@@ -195,7 +197,7 @@ class Certificates:
                         raise _no_certificate("it is too large for a certificate")
                 return bytes(pem)
         except TimeoutError as error:
-            raise _no_certificate(f"no answer within {DOWNLOAD_SECONDS} s") from error
+            raise _no_certificate(f"no answer within {self._download_seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise _no_certificate(printable(str(error))) from error
 

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from postamt_sync import __version__
 from postamt_sync.cli.main import BROKEN_PIPE, INTERRUPTED, WIDTH, run
-from postamt_sync.cli.verbs import VERBS, Verb
+from postamt_sync.cli.verbs import VERBS, Verb, command_of
 from postamt_sync.errors import ExitCode
 from tests.doubles.verbs import LONG_URL
 from tests.doubles.verbs import VERBS as DOUBLES
@@ -37,7 +38,21 @@ def errors(capsys: pytest.CaptureFixture[str], argv: Sequence[str], code: int) -
     return captured.err
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], *([verb.name, "--help"] for verb in VERBS)])
+def command_lines() -> Iterator[list[str]]:
+    """Yield every verb, and the verbs of those that have some."""
+    for verb in VERBS:
+        yield [verb.name]
+        for name in getattr(command_of(verb), "commands", {}):
+            yield [verb.name, name]
+
+
+def test_verbs_of_verbs_are_among_them() -> None:
+    assert ["quarantine", "retry"] in list(command_lines())
+
+
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["-h"], *([*words, "--help"] for words in command_lines())]
+)
 def test_help_fits_80_columns_and_has_examples(
     capsys: pytest.CaptureFixture[str], argv: list[str]
 ) -> None:
@@ -122,6 +137,15 @@ def test_usage_errors(
     assert first.startswith(f"Error: {problem}")
     assert last == f"Hint: See what there is with: {hint}"
     assert "\x1b" not in first
+
+
+def test_a_usage_error_is_one_object_where_json_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["sync", "--json", "--wrong"]) == ExitCode.USAGE
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"].startswith("No such option: --wrong")
+    assert said["hint"] == "See what there is with: postamt-sync sync --help"
 
 
 @pytest.mark.parametrize(

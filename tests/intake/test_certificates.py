@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from contextlib import asynccontextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -295,24 +296,43 @@ async def test_validity_is_looked_at_on_each_use(server, clock):
     assert await certificates.key(server.url)
 
 
-async def test_closing_breaks_off_a_download():
+@asynccontextmanager
+async def stalling(said=b""):
+    """Serve one who says this much of an answer and then no more; yield origin and first call."""
     asked = asyncio.Event()
 
-    async def never_answer(reader, writer):
+    async def stall(reader, writer):
+        writer.write(said)
         asked.set()
         await reader.read()
         writer.close()
 
-    silent = await asyncio.start_server(never_answer, "127.0.0.1", 0)
-    origin = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
-    certificates = Certificates(TOPIC, endpoint=origin)
-    waiting = asyncio.create_task(certificates.key(origin + PEM_PATH))
-    await asked.wait()
-    await certificates.close()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    silent.close()
-    await silent.wait_closed()
+    server = await asyncio.start_server(stall, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n-----BEGIN"]
+)
+async def test_a_download_that_stalls_is_given_up(said):
+    async with stalling(said) as (origin, _):
+        certificates = Certificates(TOPIC, endpoint=origin, download_seconds=0.1)
+        with pytest.raises(TryLaterError, match="could not be fetched") as caught:
+            async with asyncio.timeout(30):
+                await certificates.key(origin + PEM_PATH)
+        assert "no answer within 0.1 s" in caught.value.hint
+
+
+async def test_closing_breaks_off_a_download():
+    async with stalling() as (origin, asked):
+        certificates = Certificates(TOPIC, endpoint=origin)
+        waiting = asyncio.create_task(certificates.key(origin + PEM_PATH))
+        await asked.wait()
+        await certificates.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
 
 @pytest.mark.parametrize(
