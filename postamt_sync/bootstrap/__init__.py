@@ -1,1 +1,1 @@
-"""The AWS side: what there is to be, what there is, and the calls that lead from one to the other."""
+"""The AWS side: what is to be there, what is, and the calls that lead from one to the other."""

@@ -1,4 +1,4 @@
-"""What SES can do where (AWS General Reference, "Amazon Simple Email Service endpoints and quotas").
+"""What SES can do where (AWS General Reference, "Amazon Simple Email Service endpoints").
 
 A region that is missing here is not refused for good: AWS opens new ones.
 """
