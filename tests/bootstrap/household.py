@@ -1,0 +1,34 @@
+"""A stack, and the records that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from postamt_sync.bootstrap.dns import Dkim, records
+from postamt_sync.bootstrap.record import Purpose, Record
+from postamt_sync.bootstrap.stack import Stack
+
+STACK = Stack(
+    name="postamt",
+    account="123456789012",
+    region="eu-west-1",
+    bucket="postamt-123456789012-eu-west-1-an",
+    domains=("example.com",),
+)
+DKIM = Dkim(("aaa111", "bbb222", "ccc333"), "dkim.amazonses.com")
+IMAP = "home.example.com"
+
+
+def stack(**changes: Any) -> Stack:
+    return replace(STACK, **changes)
+
+
+def wanted(**changes: Any) -> tuple[Record, ...]:
+    changed = stack(**changes)
+    return records(changed, dict.fromkeys(changed.domains, DKIM), IMAP)
+
+
+def the(purpose: Purpose, among: tuple[Record, ...] | None = None) -> Record:
+    """Return the first record of this purpose."""
+    return next(r for r in among or wanted() if r.purpose is purpose)
