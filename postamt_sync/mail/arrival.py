@@ -37,6 +37,8 @@ class Source(enum.StrEnum):
     RECONCILE = "reconcile"
     SYNC = "sync"
     RETRY = "retry"
+    INDEX = "index"
+    """Tells of the envelope only: no mail is ever found through it."""
 
 
 @dataclass(frozen=True, slots=True)

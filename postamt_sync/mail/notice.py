@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_plus
 
 from postamt_sync.mail.arrival import SETUP_NOTIFICATION, Arrival, Source, is_key, is_no_mail
@@ -48,12 +48,15 @@ class Notice:
 
     A receipt has one arrival, an event one for each object created. Either has none where nothing
     came that is a mail (SES's setup notification, a folder marker, an object deleted): `reason`
-    then says so.
+    then says so. `origins` are the JSON objects that the arrivals were read from, for who wants
+    more of them: a receipt's whole message, an event's records. Only what an arrival holds of them
+    has been looked at.
     """
 
     kind: Kind
     arrivals: tuple[Arrival, ...] = ()
     reason: str = ""
+    origins: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
 
 
 class _NotUnderstoodError(Exception):
@@ -102,7 +105,7 @@ def _receipt(body: dict[str, object], source: Source) -> Notice:
         verdicts=_verdicts(receipt),
     )
     bucket = _bucket(_member(action, "bucketName", _text))
-    return Notice(Kind.RECEIPT, (Arrival(bucket, key, source, envelope=envelope),))
+    return Notice(Kind.RECEIPT, (Arrival(bucket, key, source, envelope=envelope),), origins=(body,))
 
 
 def _verdicts(receipt: dict[str, object]) -> Verdicts:
@@ -127,9 +130,15 @@ def _s3_event(body: dict[str, object], source: Source) -> Notice:
     records = _member(body, "Records", _list)
     if not records:
         raise _NotUnderstoodError("an event without records")
-    found = [_record(_object(record, "a record"), source) for record in records]
-    arrivals = tuple(arrival for arrival in found if arrival is not None)
-    return Notice(Kind.S3_EVENT, arrivals, "" if arrivals else "an event that created no mail")
+    origins = [_object(record, "a record") for record in records]
+    found = [(_record(record, source), record) for record in origins]
+    mails = [(arrival, record) for arrival, record in found if arrival is not None]
+    return Notice(
+        Kind.S3_EVENT,
+        tuple(arrival for arrival, _ in mails),
+        "" if mails else "an event that created no mail",
+        tuple(record for _, record in mails),
+    )
 
 
 def _record(record: dict[str, object], source: Source) -> Arrival | None:
