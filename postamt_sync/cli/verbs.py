@@ -32,6 +32,7 @@ VERBS = (
     Verb("status", "postamt_sync.cli.status:status", "Say how things stand."),
     Verb("quarantine", "postamt_sync.cli.quarantine:app", "Undeliverable mail: list, show, retry."),
     Verb("redeliver", "postamt_sync.cli.redeliver:redeliver", "Deliver a mail once more."),
+    Verb("bootstrap", "postamt_sync.cli.bootstrap:app", "Build the AWS side."),
     Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
 )

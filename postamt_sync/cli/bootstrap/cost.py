@@ -1,0 +1,107 @@
+"""`postamt-sync bootstrap cost`: the bill to expect, in words."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from postamt_sync.bootstrap.cost import Bill, Item, Usage, bill
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.config import load
+from postamt_sync.errors import ExitCode
+
+_NOT_COUNTED = (
+    "US dollars in us-east-1, without tax, after what AWS gives each month for free. Not counted: "
+    "a hosted zone in Route 53, reading mail that was moved to IA or Glacier IR, and the first "
+    "import of an archive."
+)
+_UNVERIFIED = "~ This price, or what is free of it, was not seen in AWS's own price list."
+_LARGEST_MAIL_KB = 40 * 1024
+
+
+def cost(
+    mails_per_day: Annotated[
+        float, typer.Option("--mails-per-day", min=0, max=1e7, help="Mails that come, on average.")
+    ],
+    mail_kb: Annotated[
+        float,
+        typer.Option(
+            "--mail-kb", min=0.1, max=_LARGEST_MAIL_KB, help="Size of a mail, on average."
+        ),
+    ] = 75,
+    years: Annotated[
+        float, typer.Option("--years", min=0.1, max=100, help="How old the archive is by then.")
+    ] = 1,
+    sent_per_day: Annotated[
+        float, typer.Option("--sent-per-day", min=0, max=1e7, help="Mails that go out.")
+    ] = 0,
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Say what AWS will ask for in a month, item by item.
+
+    Asks nobody, and needs no configuration: it counts with a webhook and a poll of
+    the recent mail every five minutes. With --config it takes these from there.
+    "spared" is what a poll would cost that lists the whole archive each time.
+
+    \b
+    Examples:
+      postamt-sync bootstrap cost --mails-per-day 100
+      postamt-sync bootstrap cost --mails-per-day 300 --mail-kb 200 --years 10
+      postamt-sync bootstrap cost --mails-per-day 100 --json | jq .usd
+    """
+    usage = Usage(mails_per_day, mail_kb, years, sent_per_day)
+    if config is not None:
+        settings = load(config)
+        usage = Usage(
+            *(mails_per_day, mail_kb, years, sent_per_day),
+            poll_seconds=settings.poll.interval,
+            webhook=settings.webhook is not None,
+            recent=bool(settings.bucket.recent_prefix),
+        )
+    expected = bill(usage)
+    if json:
+        print(jsonlib.dumps(expected.as_json(), indent=2))
+    else:
+        show(expected, Console(highlight=False))
+    return ExitCode.OK
+
+
+def show(expected: Bill, console: Console) -> None:
+    """Print the bill for people, at whatever width the terminal has."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
+    table.add_column("Service", footer="Month")
+    table.add_column("What")
+    table.add_column("Quantity", justify="right")
+    table.add_column("", footer="")
+    table.add_column("USD", justify="right", footer=f"{expected.usd:.2f}")
+    for item in expected.items:
+        _add(table, item, _usd(item.usd))
+    for item in expected.spared:
+        _add(table, item, f"spared {_usd(item.usd)}")
+    console.print(table)
+    console.print()
+    for item in (*expected.items, *expected.spared):
+        if item.note:
+            console.print(Text(f"{item.service}, {item.what}: {item.note}"))
+    console.print(Text(_UNVERIFIED))
+    console.print(Text(_NOT_COUNTED))
+
+
+def _add(table: Table, item: Item, usd: str) -> None:
+    mark = "" if item.price.verified else "~"
+    table.add_row(item.service, item.what, _quantity(item.quantity), item.unit, f"{mark}{usd}")
+
+
+def _quantity(quantity: float) -> str:
+    return f"{quantity:,.0f}" if quantity >= 100 else f"{quantity:.2f}"
+
+
+def _usd(usd: float) -> str:
+    return "0" if usd == 0 else "<0.01" if usd < 0.005 else f"{usd:.2f}"

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from postamt_sync.cli.bootstrap import BootstrapVerbs
+from postamt_sync.cli.main import WIDTH, run
+from postamt_sync.errors import ExitCode
+
+VERBS = [verb.name for verb in BootstrapVerbs.verbs]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_fits_80_columns_and_has_examples(
+    capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    assert run(["bootstrap", verb, "--help"]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert f"\n  Examples:\n    postamt-sync bootstrap {verb}" in out
+    assert max(map(len, out.splitlines())) <= WIDTH
+    assert "--config PATH" in out
+    assert "--debug" in out
+
+
+def test_without_a_verb_it_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bootstrap"]) == ExitCode.USAGE
+    out = capsys.readouterr().out
+    assert all(f"\n  {verb} " in out for verb in VERBS)
