@@ -24,8 +24,11 @@ from postamt_sync.delivery.group import Witness, no_witness
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.household import household
+from postamt_sync.intake.certificates import Certificates, certificates
 from postamt_sync.intake.poll import Poll
+from postamt_sync.intake.queues import Queues
 from postamt_sync.intake.reception import Reception, sns_client
+from postamt_sync.intake.sqs import sqs_client
 from postamt_sync.intake.survey import Survey
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.inbox import Inbox
@@ -85,6 +88,7 @@ class Daemon:
         survey = Survey(
             bucket, ledger, events, settings.bucket.prefix, settings.bucket.recent_prefix
         )
+        inbox = Inbox(ledger, events, courier.wake)
         poll = Poll(
             survey,
             ledger,
@@ -93,8 +97,11 @@ class Daemon:
             reconcile_interval=settings.poll.reconcile_interval,
             on_look=courier.bucket_is_back,
         )
-        inbox = Inbox(ledger, events, courier.wake)
-        reception = self._reception(session, inbox, poll, courier)
+        keys = certificates(settings.topic_arn, self._environ) if settings.topic_arn else None
+        queues = self._queues(session, keys, inbox, ledger, poll)
+        if queues is not None:
+            poll.before_look = queues.drain
+        reception = self._reception(session, keys, inbox, poll, courier)
         reload = Reload(settings, self._load, events, ledger, courier, poll, reception)
         books = Books(ledger, self._systemd, events, courier, reception)
         if reception is not None:  # first, and outside of the group: its error is for a person
@@ -109,6 +116,7 @@ class Daemon:
                     "watch": WatchedFiles(reload.files, reload.file_changed, events).run(),
                     "hangup": self._on_hangup(reload),
                     **({"subscription": reception.subscription.run()} if reception else {}),
+                    **({"queue": queues.listen()} if queues else {}),
                 }.items()
             ]
             await asyncio.to_thread(_make_mailboxes, courier, events)
@@ -122,23 +130,52 @@ class Daemon:
                 await reception.close(ANSWER_GRACE)
             for task in running:
                 task.cancel()
+        if keys is not None:
+            await keys.close()
         await books.close()
 
+    def _queues(
+        self,
+        session: boto3.Session,
+        keys: Certificates | None,
+        inbox: Inbox,
+        ledger: Ledger,
+        poll: Poll,
+    ) -> Queues | None:
+        queue = self._settings.queue
+        if keys is None or not (queue.url or queue.dead_letter_url):
+            return None
+        client = sqs_client(session, self._settings.aws.region)
+        return Queues(
+            self._settings,
+            client,
+            keys,
+            inbox,
+            ledger.overview,
+            self._events,
+            poll_soon=poll.soon,
+        )
+
     def _reception(
-        self, session: boto3.Session, inbox: Inbox, poll: Poll, courier: Courier
+        self,
+        session: boto3.Session,
+        keys: Certificates | None,
+        inbox: Inbox,
+        poll: Poll,
+        courier: Courier,
     ) -> Reception | None:
         webhook = self._settings.webhook
-        if webhook is None:
+        if webhook is None or keys is None:
             return None
         return Reception(
             self._settings,
             webhook,
             sns_client(session, self._settings.aws.region),
+            keys,
             inbox,
             self._events,
             poll_soon=poll.soon,
             health=lambda: "the bucket cannot be read" if courier.trouble else "",
-            environ=self._environ,
         )
 
     async def _on_hangup(self, reload: Reload) -> None:

@@ -130,8 +130,8 @@ class Events:
 
     def unsubscribed(self, topic: str) -> None:
         self._log.error(
-            "somebody unsubscribed our webhook; if it was not you, look who may; "
-            "restart to subscribe again",
+            "somebody ended a subscription of ours; if it was not you, look who may; "
+            "a restart subscribes the webhook again",
             topic=printable(topic),
         )
 
@@ -146,6 +146,18 @@ class Events:
             reason=printable(reason),
             seconds=round(seconds),
         )
+
+    def queue_failed(self, source: str, reason: str, seconds: float | None) -> None:
+        """`seconds` until the next attempt; None: with the next poll."""
+        self._log.warning(
+            "could not read the queue, will try again",
+            source=source,
+            reason=printable(reason),
+            seconds=None if seconds is None else round(seconds),
+        )
+
+    def not_deleted(self, source: str, count: int) -> None:
+        self._log.warning("taken, but still in the queue", source=source, count=count)
 
     def resumed(self, seconds: float) -> None:
         self._log.info("the machine slept", seconds=round(seconds))

@@ -20,7 +20,7 @@ from postamt_sync.household import household
 from postamt_sync.intake.reception import Reception
 from postamt_sync.ledger import Ledger
 from postamt_sync.reload import Reload
-from tests.doubles.inbox import MemoryInbox, MemoryLog
+from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
 from tests.doubles.ledger import copy, due, event, take
 from tests.doubles.sns import certificate_pem, key_pem, private_key
 
@@ -292,11 +292,11 @@ async def receiving(home: Home) -> AsyncIterator[int]:
         settings,
         settings.webhook,
         client,
+        OneKey(private_key().public_key()),
         MemoryInbox(),
         Events(home.log),
         poll_soon=lambda: None,
         health=lambda: "",
-        environ={},
     )
     listening = socket.create_server(("127.0.0.1", 0))
     home.reception.open([listening])

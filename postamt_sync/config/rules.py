@@ -99,6 +99,24 @@ def queues_apart(settings: Settings) -> Iterator[Finding]:
         yield Finding(("queue", "dead_letter_url"), "must be another queue than url.")
 
 
+def topic_pinned(settings: Settings) -> Iterator[Finding]:
+    """Whoever may write into a queue could else announce what he likes."""
+    queue, webhook = settings.queue, settings.webhook
+    at = ("queue", "topic_arn")
+    if webhook is None and (queue.url or queue.dead_letter_url) and not queue.topic_arn:
+        yield Finding(
+            at,
+            "is missing: where there is no [webhook], it names the one topic that is believed.",
+            'topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"',
+        )
+    if webhook is not None and queue.topic_arn not in ("", webhook.topic_arn):
+        yield Finding(
+            at,
+            f"must be the topic of the webhook ({webhook.topic_arn}), or be left out.",
+            f'topic_arn = "{webhook.topic_arn}"',
+        )
+
+
 def mailboxes_exist(settings: Settings) -> Iterator[Finding]:
     if not settings.mailboxes:
         yield Finding(("mailboxes",), "must have at least one entry.", "[[mailboxes]]")
@@ -190,6 +208,7 @@ RULES = (
     announcements_arrive,
     listeners_apart,
     queues_apart,
+    topic_pinned,
     mailboxes_exist,
     names_unique,
     one_default,

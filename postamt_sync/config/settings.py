@@ -31,6 +31,7 @@ from postamt_sync.config.values import (
     StackName,
     TableName,
     TopicArn,
+    TopicArnOrEmpty,
     Url,
     UrlOrEmpty,
     UrlPath,
@@ -93,6 +94,9 @@ class QueueSettings(Section):
     long_poll: bool = Field(default=False, examples=[True])
     dead_letter_url: UrlOrEmpty = Field(
         default="", examples=["https://sqs.eu-west-1.amazonaws.com/123456789012/postamt-dead"]
+    )
+    topic_arn: TopicArnOrEmpty = Field(
+        default="", examples=["arn:aws:sns:eu-west-1:123456789012:postamt"]
     )
 
 
@@ -201,6 +205,11 @@ class Settings(BaseSettings):
     def default_mailbox(self) -> Mailbox:
         """Who gets what matches no address."""
         return next(mailbox for mailbox in self.mailboxes if mailbox.default)
+
+    @property
+    def topic_arn(self) -> str:
+        """The one topic whose messages are believed, however they come; "" where none can come."""
+        return self.webhook.topic_arn if self.webhook is not None else self.queue.topic_arn
 
     @property
     def effective_envelope_grace(self) -> float:

@@ -133,15 +133,12 @@ BucketName = Annotated[
     ),
     AfterValidator(_bucket_name),
 ]
-TopicArn = Annotated[
-    str,
-    AfterValidator(
-        _matching(
-            r"arn:aws[a-z-]*:sns:[a-z]{2,5}(-[a-z]+){1,3}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}",
-            "must be the ARN of a standard SNS topic, with region and account.",
-        )
-    ),
-]
+_TOPIC_ARN = (
+    r"arn:aws[a-z-]*:sns:[a-z]{2,5}(-[a-z]+){1,3}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
+)
+_NO_TOPIC_ARN = "must be the ARN of a standard SNS topic, with region and account."
+TopicArn = Annotated[str, AfterValidator(_matching(_TOPIC_ARN, _NO_TOPIC_ARN))]
+TopicArnOrEmpty = Annotated[str, AfterValidator(_matching(f"|{_TOPIC_ARN}", _NO_TOPIC_ARN))]
 TableName = Annotated[
     str,
     AfterValidator(

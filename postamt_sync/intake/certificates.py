@@ -58,6 +58,15 @@ def emulator_endpoint(environ: Mapping[str, str]) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def certificates(topic_arn: str, environ: Mapping[str, str]) -> Certificates:
+    """Return what fetches this topic's certificates as the environment says (`AWS_CA_BUNDLE`)."""
+    return Certificates(
+        topic_arn,
+        endpoint=emulator_endpoint(environ),
+        ca_bundle=environ.get("AWS_CA_BUNDLE", ""),
+    )
+
+
 @dataclass(slots=True)
 class _Fetched:
     key: RSAPublicKey

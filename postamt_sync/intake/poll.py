@@ -66,6 +66,9 @@ class Poll:
         clocks: Clocks | None = None,
     ) -> None:
         """`on_look` is awaited after every look that succeeded: the bucket can be read."""
+        self.before_look: Callable[[], Awaitable[None]] | None = None
+        """Awaited first at each poll, raises nothing: a mail's envelope, which queues may know, is
+        better known before the mail is found."""
         self.interval = interval
         self.reconcile_interval = reconcile_interval
         self._survey = survey
@@ -86,6 +89,8 @@ class Poll:
         while True:
             self._asked.clear()
             pause_if_bad = self._pause(failures + 1)
+            if self.before_look is not None:
+                await self.before_look()
             good = await self._look(Source.POLL, self._survey.recent, pause_if_bad)
             now = self._clocks.monotonic()
             if good and (reconciled_at is None or now - reconciled_at >= self.reconcile_interval):

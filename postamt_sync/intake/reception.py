@@ -1,10 +1,9 @@
-"""The webhook as the daemon runs it: listener, certificates, subscription, put together."""
+"""The webhook as the daemon runs it: listener and subscription, put together."""
 
 from __future__ import annotations
 
-import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,7 @@ from botocore.config import Config
 from postamt_sync.config import Settings, WebhookSettings
 from postamt_sync.events import Events
 from postamt_sync.intake.address import bind
-from postamt_sync.intake.announcements import Announcements, Inbox, Place
-from postamt_sync.intake.certificates import Certificates, emulator_endpoint
+from postamt_sync.intake.announcements import Announcements, Inbox, Keys, Place
 from postamt_sync.intake.listener import Listener
 from postamt_sync.intake.subscription import Subscription, queue_arn
 from postamt_sync.intake.webhook import Webhook
@@ -44,20 +42,15 @@ class Reception:
         settings: Settings,
         webhook: WebhookSettings,
         client: SNSClient,
+        keys: Keys,
         inbox: Inbox,
         events: Events,
         *,
         poll_soon: Callable[[], None],
         health: Callable[[], str],
-        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._events = events
         self._settings = webhook
-        self._certificates = Certificates(
-            webhook.topic_arn,
-            endpoint=emulator_endpoint(environ),
-            ca_bundle=environ.get("AWS_CA_BUNDLE", ""),
-        )
         dead_letters = settings.queue.dead_letter_url
         self.subscription = Subscription(
             client,
@@ -68,7 +61,7 @@ class Reception:
         )
         announcements = Announcements(
             Place(webhook.topic_arn, settings.bucket.name, settings.bucket.prefix),
-            self._certificates,
+            keys,
             inbox,
             self.subscription,
             poll_soon,
@@ -101,4 +94,3 @@ class Reception:
         """Stop answering; what is being answered has `grace` seconds."""
         await self._listener.close(grace)
         await self.subscription.close()
-        await self._certificates.close()

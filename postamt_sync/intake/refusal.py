@@ -1,4 +1,4 @@
-"""What AWS's refusals around the topic mean, in sentences a person can act on."""
+"""What AWS's refusals around topic and queues mean, in sentences a person can act on."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _MEANING = {
     "ExpiredToken": ("The AWS credentials have expired.", "Renew them"),
     "RequestExpired": ("AWS finds our clock wrong.", "Set the clock (timedatectl)"),
     "NotFound": ("AWS has no such topic or subscription.", "Check webhook.topic_arn and region"),
+    "QueueDoesNotExist": ("AWS has no such queue.", "Check the URLs in [queue] and the region"),
     "InvalidParameter": ("AWS does not accept a setting to {what}.", "Check webhook.public_url"),
 }
 _SAME = {
@@ -36,6 +37,7 @@ _SAME = {
     "ExpiredTokenException": "ExpiredToken",
     "InvalidSignatureException": "SignatureDoesNotMatch",
     "NotFoundException": "NotFound",
+    "AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist",
     "InvalidParameterException": "InvalidParameter",
     "InvalidParameterValue": "InvalidParameter",
 }

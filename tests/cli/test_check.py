@@ -78,7 +78,9 @@ def test_passwords_in_urls_are_masked(
     capsys: pytest.CaptureFixture[str], minimal: Path, arguments: list[str]
 ) -> None:
     text = minimal.read_text()
-    minimal.write_text(text + '[queue]\nurl = "https://anna:hunter2@sqs.example.com/a@b"\n')
+    topic = 'topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"\n'
+    url = 'url = "https://anna:hunter2@sqs.example.com/a@b"\n'
+    minimal.write_text(f"{text}[queue]\n{url}{topic}")
     assert run(["check", "--config", str(minimal), *arguments]) == ExitCode.OK
     out = capsys.readouterr().out
     assert "https://***@sqs.example.com/a@b" in out

@@ -9,6 +9,8 @@ from postamt_sync.config import ListenAddress, load
 from postamt_sync.errors import ConfigurationError, ExitCode, Problem
 from tests.config.conftest import MINIMAL, ONE_MAILBOX, WEBHOOK, Read, Report
 
+PINNED = 'topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"\n'
+
 
 def failure(path: Path | None, environ: dict[str, str]) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as caught:
@@ -53,6 +55,13 @@ def test_one_listen_address_needs_no_list(read: Read) -> None:
     assert webhook.listen == (ListenAddress("::1", 0),)
 
 
+def test_the_topic_is_the_webhooks_or_the_queues(read: Read) -> None:
+    assert read().topic_arn == ""
+    both = read(MINIMAL + WEBHOOK + f"[queue]\n{PINNED}" + ONE_MAILBOX)
+    assert both.topic_arn == read(MINIMAL + f"[queue]\n{PINNED}" + ONE_MAILBOX).topic_arn != ""
+    assert read(MINIMAL + WEBHOOK + ONE_MAILBOX).topic_arn == both.topic_arn
+
+
 def test_a_single_mailbox_is_the_default(read: Read) -> None:
     settings = read()
     assert settings.default_mailbox.name == "anna"
@@ -82,8 +91,8 @@ def test_long_poll_unless_the_webhook_does_it(read: Read, extra: str, expected: 
     [
         ("", 0),
         (WEBHOOK, 900),
-        ('[queue]\nurl = "https://sqs.eu-west-1.amazonaws.com/1/a"\n', 900),
-        ('[queue]\ndead_letter_url = "https://sqs.eu-west-1.amazonaws.com/1/a"\n', 900),
+        (f'[queue]\nurl = "https://sqs.eu-west-1.amazonaws.com/1/a"\n{PINNED}', 900),
+        (f'[queue]\ndead_letter_url = "https://sqs.eu-west-1.amazonaws.com/1/a"\n{PINNED}', 900),
         ('[index]\ntable = "postamt"\n', 900),
     ],
 )

@@ -96,8 +96,23 @@ def test_admin_and_webhook_apart(report: Report) -> None:
 
 def test_queues_apart(report: Report) -> None:
     url = '"https://sqs.eu-west-1.amazonaws.com/1/a"'
-    text = MINIMAL + f"[queue]\nurl = {url}\ndead_letter_url = {url}\n" + ONE_MAILBOX
+    text = f"{MINIMAL}{WEBHOOK}[queue]\nurl = {url}\ndead_letter_url = {url}\n{ONE_MAILBOX}"
     assert only(report, text) == ("queue.dead_letter_url", "must be another queue than url.")
+
+
+@pytest.mark.parametrize("option", ["url", "dead_letter_url"])
+def test_a_queue_without_a_webhook_needs_its_topic(report: Report, option: str) -> None:
+    queue = f'[queue]\n{option} = "https://sqs.eu-west-1.amazonaws.com/1/a"\n'
+    key, wrong = only(report, MINIMAL + queue + ONE_MAILBOX)
+    assert key == "queue.topic_arn"
+    assert "the one topic that is believed" in wrong
+    topic = 'topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"\n'
+    assert report(MINIMAL + queue + topic + ONE_MAILBOX) == []
+    assert report(MINIMAL + WEBHOOK + queue + ONE_MAILBOX) == []
+    assert report(MINIMAL + WEBHOOK + queue + topic + ONE_MAILBOX) == []
+    key, wrong = only(report, MINIMAL + WEBHOOK + queue + topic.replace("mt", "x") + ONE_MAILBOX)
+    assert key == "queue.topic_arn"
+    assert wrong.startswith("must be the topic of the webhook")
 
 
 def test_names_are_unique(report: Report) -> None:

@@ -1,0 +1,182 @@
+"""A queue that the topic fills: messages are taken in several at a time, then deleted.
+
+A message is deleted once it is settled: the ledger has what was in it, or keeps it as something
+that nobody can use, so that it does not come again and again. Whatever may be a trouble of ours
+(ledger, certificate, network) leaves it in the queue, where it is hidden for a pause that grows
+with the times it was handed out. A message that comes twice does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.intake.announcements import Announcements, Inbox, Outcome
+from postamt_sync.intake.sns import ForgedError, MalformedError, SnsMessage, read_message
+from postamt_sync.intake.sqs import LONG_POLL_SECONDS, MOST_AT_ONCE, QueueMessage
+from postamt_sync.mail.arrival import Source
+from postamt_sync.pauses import growing_pause
+
+RECEIVERS = 4
+"""Batches under way at once while a queue is drained."""
+HIDDEN_SECONDS = 120
+"""How long a message is hidden while we work on it; renewed for as long as a slow disk takes."""
+LONGEST_HIDDEN = 3600.0
+DRAIN_WAIT = 1
+"""Seconds; with less SQS asks only some of its servers, and "none" would prove nothing."""
+DRAIN_SECONDS = 60.0
+"""A flood must not keep the poll from looking; the next poll goes on."""
+
+
+class Store(Protocol):
+    """What we need of a queue (`Sqs`); every method raises PostamtError, always temporary."""
+
+    async def receive(self, wait: int, visibility: int) -> list[QueueMessage]: ...
+    async def delete(self, messages: Sequence[QueueMessage]) -> int: ...
+    async def hide(self, seconds: Sequence[tuple[QueueMessage, int]]) -> None: ...
+
+
+Settled = Callable[[Sequence[tuple[QueueMessage, SnsMessage]]], Awaitable[None]]
+"""Told of true messages before they are deleted; what it raises leaves them in the queue."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of a queue since the daemon started."""
+
+    taken: Counter[Outcome] = field(default_factory=Counter)
+    disbelieved: int = 0
+    left: int = 0
+    """Times that a message was left for a later attempt."""
+
+
+class Queue:
+    """Takes what is in one queue through `announcements`, as `source`."""
+
+    def __init__(
+        self,
+        store: Store,
+        source: Source,
+        announcements: Announcements,
+        inbox: Inbox,
+        events: Events,
+        *,
+        settled: Settled | None = None,
+        hidden: float = HIDDEN_SECONDS,
+    ) -> None:
+        """`hidden` is in seconds: how long a message may take before it is hidden anew."""
+        self.source = source
+        self.tally = Tally()
+        self._store = store
+        self._announcements = announcements
+        self._inbox = inbox
+        self._events = events
+        self._settled = settled
+        self._hidden = hidden
+
+    async def drain(self, seconds: float = DRAIN_SECONDS) -> int:
+        """Take in what is there, for at most about so long; return how many messages came.
+
+        Raises PostamtError where the queue cannot be read, or where nothing of a batch could be
+        settled: it is then no use to go on.
+        """
+        end = time.monotonic() + seconds
+        came = await asyncio.gather(
+            *(self._receive_until_empty(end) for _ in range(RECEIVERS)), return_exceptions=True
+        )
+        errors = [result for result in came if isinstance(result, BaseException)]
+        if errors:
+            raise errors[0]
+        return sum(count for count in came if isinstance(count, int))
+
+    async def listen(self) -> int:
+        """Wait for messages as long as SQS lets us, take them in; return how many came.
+
+        Raises what `drain` raises.
+        """
+        came = await self._receive(LONG_POLL_SECONDS)
+        if came == MOST_AT_ONCE:
+            came += await self.drain()
+        return came
+
+    async def _receive_until_empty(self, end: float) -> int:
+        total = 0
+        while came := await self._receive(DRAIN_WAIT):
+            total += came
+            if time.monotonic() > end:
+                break
+        return total
+
+    async def _receive(self, wait: int) -> int:
+        messages = await self._store.receive(wait, HIDDEN_SECONDS)
+        if messages:
+            await self._take(messages)
+        return len(messages)
+
+    async def _take(self, messages: Sequence[QueueMessage]) -> None:
+        keeping = asyncio.create_task(self._keep_hidden(messages))
+        try:
+            fates = await asyncio.gather(*(self._judge(message) for message in messages))
+            true = [
+                (m, f) for m, f in zip(messages, fates, strict=True) if isinstance(f, SnsMessage)
+            ]
+            if true and self._settled is not None:
+                await self._settled(true)
+        finally:
+            keeping.cancel()
+        failed = [
+            (m, f) for m, f in zip(messages, fates, strict=True) if isinstance(f, PostamtError)
+        ]
+        left = {message.handle for message, _ in failed}
+        done = [message for message in messages if message.handle not in left]
+        if done and (undeleted := await self._store.delete(done)):
+            self._events.not_deleted(self.source, undeleted)
+        if failed:
+            await self._postpone([message for message, _ in failed])
+        if failed and not done:
+            raise failed[0][1]
+
+    async def _judge(self, message: QueueMessage) -> SnsMessage | PostamtError | None:
+        """Return the message if it is true and settled, the trouble that leaves it where it is.
+
+        None: it is not to be believed, and kept for status.
+        """
+        try:
+            try:
+                told = read_message(message.body.encode())
+                self.tally.taken[await self._announcements.take(told, self.source)] += 1
+            except (MalformedError, ForgedError) as error:
+                await self._inbox.keep_notice(self.source, error.problem, message.body)
+                self.tally.disbelieved += 1
+                self._events.notice_not_understood(self.source, error.problem)
+                return None
+        except PostamtError as error:
+            self.tally.left += 1
+            return error
+        except Exception as error:  # noqa: BLE001  one message's bug must not end the daemon
+            self.tally.left += 1
+            self._events.trouble("internal error", repr(error))
+            return PostamtError(f"An error of ours: {error!r}.", "Please report it.")
+        return told
+
+    async def _postpone(self, messages: Sequence[QueueMessage]) -> None:
+        pauses = [
+            (message, round(growing_pause(message.received - 1, longest=LONGEST_HIDDEN)))
+            for message in messages
+        ]
+        with suppress(PostamtError):  # then they are visible again when their time is up
+            await self._store.hide(pauses)
+
+    async def _keep_hidden(self, messages: Sequence[QueueMessage]) -> None:
+        """Renew the time before it is up: another receiver would only do the same work again."""
+        while True:
+            await asyncio.sleep(self._hidden / 2)
+            with suppress(PostamtError):
+                await self._store.hide([(message, HIDDEN_SECONDS) for message in messages])

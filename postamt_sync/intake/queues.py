@@ -1,0 +1,141 @@
+"""The queues as the daemon runs them: drained at every poll, or listened to all the time.
+
+The dead letters are drained with each poll in any case: they are few, and never urgent, since the
+poll finds their mail by itself. What they bring is the envelope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from postamt_sync.config import Settings
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.intake.announcements import Announcements, Inbox, Keys, Place
+from postamt_sync.intake.queue import Queue
+from postamt_sync.intake.sqs import Sqs
+from postamt_sync.ledger.overview import Overview
+from postamt_sync.mail.arrival import Source
+from postamt_sync.pauses import growing_pause
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+LONGEST_PAUSE = 300.0
+NOTED_EVERY = 300.0
+"""Seconds between two notes that all is well: an idle daemon writes next to nothing."""
+
+
+class UnaskedError(PostamtError):
+    """A confirmation that nobody here waits for."""
+
+    temporary = False
+
+
+class Bystander:
+    """Answers for a queue's subscription, which is made by whoever owns the queue, not by us."""
+
+    async def confirm(self, token: str) -> None:  # noqa: ARG002
+        """Raise UnaskedError: SNS asks a queue only where the topic is another account's."""
+        raise UnaskedError(
+            "A confirmation came through the queue, and we asked for none there.",
+            "Confirm it by hand if the topic is another account's.",
+        )
+
+    def unsubscribed(self) -> None:
+        """Nothing can be done about it from here; the event says it."""
+
+
+class Queues:
+    """The queues of one configuration; `client` is asked for both."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: SQSClient,
+        keys: Keys,
+        inbox: Inbox,
+        overview: Overview,
+        events: Events,
+        *,
+        poll_soon: Callable[[], None],
+    ) -> None:
+        self._overview = overview
+        self._events = events
+        self._noted: dict[Source, tuple[float, bool]] = {}
+        self._announcements = Announcements(
+            Place(settings.topic_arn, settings.bucket.name, settings.bucket.prefix),
+            keys,
+            inbox,
+            Bystander(),
+            poll_soon,
+            events,
+        )
+        self._inbox = inbox
+        self._client = client
+        self.drained: list[Queue] = []
+        """Those that `drain` empties."""
+        self.listened: Queue | None = None
+        if settings.queue.url:
+            queue = self._queue(settings.queue.url, Source.QUEUE)
+            if settings.queue.long_poll:
+                self.listened = queue
+            else:
+                self.drained.append(queue)
+        if settings.queue.dead_letter_url:
+            self.drained.append(self._queue(settings.queue.dead_letter_url, Source.DEAD_LETTER))
+
+    async def drain(self) -> None:
+        """Empty the queues; what goes wrong is noted and said, never raised."""
+        await asyncio.gather(*(self._drain(queue) for queue in self.drained))
+
+    async def listen(self) -> None:
+        """Wait at the queue until cancelled; ends at once where none is to be waited at."""
+        failures = 0
+        while self.listened is not None:
+            try:
+                await self.listened.listen()
+            except PostamtError as error:
+                pause = growing_pause(failures, longest=LONGEST_PAUSE)
+                failures += 1
+                await self._bad(self.listened, error, pause)
+                await asyncio.sleep(pause)
+            else:
+                failures = 0
+                await self._well(self.listened)
+
+    def _queue(self, url: str, source: Source) -> Queue:
+        return Queue(Sqs(self._client, url), source, self._announcements, self._inbox, self._events)
+
+    async def _drain(self, queue: Queue) -> None:
+        try:
+            await queue.drain()
+        except PostamtError as error:
+            await self._bad(queue, error, None)
+        else:
+            await self._well(queue)
+
+    async def _well(self, queue: Queue) -> None:
+        at, well = self._noted.get(queue.source, (0.0, False))
+        now = time.monotonic()
+        if well and now - at < NOTED_EVERY:
+            return
+        tally = queue.tally
+        detail = f"{sum(tally.taken.values())} taken, {tally.disbelieved} not believed since start"
+        try:
+            await asyncio.to_thread(self._overview.source_ok, queue.source, detail)
+        except PostamtError as error:
+            self._events.trouble("the ledger cannot be written", str(error))
+            return
+        self._noted[queue.source] = (now, True)
+
+    async def _bad(self, queue: Queue, error: PostamtError, seconds: float | None) -> None:
+        self._events.queue_failed(queue.source, str(error), seconds)
+        self._noted[queue.source] = (time.monotonic(), False)
+        try:
+            await asyncio.to_thread(self._overview.source_bad, queue.source, str(error))
+        except PostamtError as ledger_error:
+            self._events.trouble("the ledger cannot be written", str(ledger_error))

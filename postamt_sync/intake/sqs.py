@@ -1,0 +1,174 @@
+"""One SQS queue, asked through boto3: receive, delete, hide.
+
+boto3 blocks, and a long poll blocks for twenty seconds: each call has a thread of its own that a
+stop leaves behind, since neither the process nor SQS needs its end. What a call that was left
+behind still receives is visible again after its time.
+AWS: SQS API Reference; "Amazon SQS visibility timeout".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from postamt_sync.intake.refusal import refusal
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
+        MessageTypeDef,
+    )
+
+MOST_AT_ONCE = 10
+"""Messages that SQS hands out, or deletes, in one call."""
+CALL_SECONDS = 10
+LONG_POLL_SECONDS = 20
+"""The longest that SQS keeps a question open."""
+
+_T = TypeVar("_T")
+
+
+def sqs_client(session: boto3.Session, region: str) -> SQSClient:
+    """Return the client for all our queues: one attempt each, the queue does the pauses."""
+    config = Config(
+        connect_timeout=CALL_SECONDS,
+        read_timeout=LONG_POLL_SECONDS + CALL_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=MOST_AT_ONCE,
+    )
+    return session.client("sqs", region_name=region, config=config)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """One message as it was received; all of it is the word of a stranger.
+
+    `sent_at` is when it came into the queue, in seconds since 1970. `received` counts how often it
+    was handed out, this time included. `error` is what is said about a delivery that failed, in a
+    queue of dead letters.
+    """
+
+    body: str
+    handle: str
+    sent_at: float = 0.0
+    received: int = 1
+    error: str = ""
+
+
+class Sqs:
+    """The queue at `url`. Every method raises PostamtError, always temporary."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    async def receive(self, wait: int, visibility: int) -> list[QueueMessage]:
+        """Return up to ten messages, waiting at most `wait` seconds for the first.
+
+        They are hidden from others for `visibility` seconds. With a `wait` of one second or more
+        none means that there was none; with 0 SQS asks some of its servers only.
+        """
+        answer = await self._call(
+            "receive from the queue",
+            lambda: self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=MOST_AT_ONCE,
+                WaitTimeSeconds=wait,
+                VisibilityTimeout=visibility,
+                MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+                MessageAttributeNames=["ErrorCode", "ErrorMessage"],
+            ),
+        )
+        return [_message(message) for message in answer.get("Messages", [])]
+
+    async def delete(self, messages: Sequence[QueueMessage]) -> int:
+        """Delete up to ten; return how many were not. Those come again, which does no harm."""
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "ReceiptHandle": message.handle}
+            for number, message in enumerate(messages)
+        ]
+        answer = await self._call(
+            "delete from the queue",
+            lambda: self._client.delete_message_batch(QueueUrl=self._url, Entries=entries),
+        )
+        return len(answer.get("Failed", []))
+
+    async def hide(self, seconds: Sequence[tuple[QueueMessage, int]]) -> None:
+        """Let up to ten messages stay hidden for so many seconds from now, each its own."""
+        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+            {
+                "Id": str(number),
+                "ReceiptHandle": message.handle,
+                "VisibilityTimeout": wanted,
+            }
+            for number, (message, wanted) in enumerate(seconds)
+        ]
+        await self._call(
+            "postpone messages of the queue",
+            lambda: self._client.change_message_visibility_batch(
+                QueueUrl=self._url, Entries=entries
+            ),
+        )
+
+    async def _call(self, what: str, call: Callable[[], _T]) -> _T:
+        try:
+            return await _in_own_thread(call)
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            raise refusal(what, error) from error
+
+
+async def _in_own_thread(call: Callable[[], _T]) -> _T:
+    """Wait for a blocking call that nobody waits for once we are cancelled."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+
+    def end(result: _T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, trouble = None, None
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001  raised where the result is awaited
+            trouble = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(end, result, trouble)
+
+    threading.Thread(target=work, name="sqs", daemon=True).start()
+    return await future
+
+
+def _message(received: MessageTypeDef) -> QueueMessage:
+    attributes = received.get("Attributes", {})
+    said = received.get("MessageAttributes", {})
+    error = [
+        said[name].get("StringValue", "") for name in ("ErrorCode", "ErrorMessage") if name in said
+    ]
+    return QueueMessage(
+        # JSON can carry half a surrogate pair, which neither a signature nor a ledger can.
+        body=received.get("Body", "").encode("utf-8", "replace").decode(),
+        handle=received.get("ReceiptHandle", ""),
+        sent_at=_number(attributes.get("SentTimestamp")) / 1000,
+        received=max(1, _number(attributes.get("ApproximateReceiveCount"))),
+        error=" ".join(error).encode("utf-8", "replace").decode(),
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else 0

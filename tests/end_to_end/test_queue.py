@@ -1,0 +1,187 @@
+"""Mail that is announced by a queue, with the webhook or without one; and what the webhook lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from postamt_sync.demo.cloud import ACCOUNT, RECENT_PREFIX, REGION, Cloud
+from postamt_sync.demo.port import free_port
+from postamt_sync.demo.ses import Received, Ses
+from postamt_sync.mail.arrival import Source, mail_id
+from tests.doubles.sqs_gate import SqsGate, gate_before
+from tests.end_to_end.home import ANNA, BRUNO, Home, Running, wait_until
+
+MESSAGE = b"From: c@sender.example\r\nTo: anna@example.com\r\nSubject: tea\r\n\r\nThursday?\r\n"
+QUEUE = """
+[queue]
+url = "{url}"
+long_poll = {long_poll}
+topic_arn = "{topic}"
+"""
+DEAD_LETTERS = """
+[webhook]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}/sns"
+topic_arn = "{topic}"
+
+[queue]
+dead_letter_url = "{url}"
+"""
+
+
+class Way:
+    """SES on one side, a home on the other, and queues between them."""
+
+    def __init__(self, cloud: Cloud, gate: SqsGate, home: Home) -> None:
+        self.cloud = cloud
+        self.gate = gate
+        self.home = home
+        self.ses = Ses(cloud, seed=1)
+
+    def make_queue(self, name: str) -> str:
+        url = self.cloud.sqs_client.create_queue(QueueName=name)["QueueUrl"]
+        return str(url)
+
+    def subscribed_queue(self) -> str:
+        url = self.make_queue("arrivals")
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:arrivals"
+        topic = self.cloud.topic_arn
+        self.cloud.sns_client.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        return url
+
+    def left(self, url: str) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        asked = self.cloud.sqs_client.get_queue_attributes(QueueUrl=url, AttributeNames=names)  # type: ignore[arg-type]
+        return sum(int(asked["Attributes"][name]) for name in names)  # type: ignore[index]
+
+    async def receive(self, *recipients: str, lose_webhook: bool = False) -> Received:
+        return await self.ses.receive(
+            MESSAGE, "c@sender.example", recipients, lose_webhook=lose_webhook
+        )
+
+    async def arrived(self, daemon: Running, mail: Received, *mailboxes: str) -> None:
+        wanted = Counter((name, mail.content) for name in mailboxes)
+        await asyncio.to_thread(daemon.wait, lambda: wanted <= self.home.contents(), "a mail")
+
+    async def emptied(self, daemon: Running, url: str) -> None:
+        await asyncio.to_thread(daemon.wait, lambda: self.left(url) == 0, "an empty queue")
+
+    def sources(self, daemon: Running, mail: Received) -> set[str]:
+        """Return by which way a mail first became known."""
+        found = mail_id(self.cloud.bucket, mail.key)
+        return {line["source"] for line in daemon.events("announced") if line["mail"] == found}
+
+    def once_each(self, *copies: tuple[str, Received]) -> None:
+        wanted = Counter((mailbox, mail.content) for mailbox, mail in copies)
+        found = self.home.contents()
+        assert {what: found[what] for what in wanted} == wanted
+
+
+@asynccontextmanager
+async def on_the_way(root: Path, speed: float = 1000) -> AsyncIterator[Way]:
+    async with Cloud(speed) as cloud, gate_before(cloud.url) as gate:
+        await cloud.create()
+        environment = {
+            **cloud.environment({}),
+            "AWS_ENDPOINT_URL_SQS": gate.url,
+            "POSTAMT_SYNC_BUCKET__NAME": cloud.bucket,
+            "POSTAMT_SYNC_BUCKET__RECENT_PREFIX": RECENT_PREFIX,
+        }
+        home = Home(root, environment)
+        try:
+            yield Way(cloud, gate, home)
+        finally:
+            await asyncio.to_thread(home.close)
+
+
+async def started(way: Way) -> Running:
+    """Start the daemon, and wait until it has been through the bucket."""
+    daemon = way.home.start()
+    await asyncio.to_thread(daemon.until, "looked", source="reconcile")
+    return daemon
+
+
+async def test_without_an_open_port_mail_comes_at_once_by_the_queue(tmp_path: Path) -> None:
+    async with on_the_way(tmp_path) as way:
+        url = await asyncio.to_thread(way.subscribed_queue)
+        way.home.configure(QUEUE.format(url=url, topic=way.cloud.topic_arn, long_poll="true"))
+        daemon = await started(way)
+        plain = await way.receive(ANNA)
+        blind = await way.receive(ANNA, BRUNO)
+        await way.arrived(daemon, plain, "anna")
+        await way.arrived(daemon, blind, "anna", "bruno")
+        assert way.sources(daemon, plain) == way.sources(daemon, blind) == {Source.QUEUE}
+        await way.emptied(daemon, url)
+        assert await asyncio.to_thread(daemon.stop) == 0
+        way.once_each(("anna", plain), ("anna", blind), ("bruno", blind))
+        (queue,) = [s for s in way.home.status()["sources"] if s["name"] == "queue"]
+        assert queue["problem"] is None
+        assert queue["last_ok"]
+
+
+async def test_a_poll_drains_the_queue_for_the_envelope(tmp_path: Path) -> None:
+    async with on_the_way(tmp_path) as way:
+        url = await asyncio.to_thread(way.subscribed_queue)
+        way.home.configure(QUEUE.format(url=url, topic=way.cloud.topic_arn, long_poll="false"))
+        blind = await way.receive(ANNA, BRUNO)
+        daemon = await started(way)
+        await way.arrived(daemon, blind, "anna", "bruno")
+        another = await way.receive(BRUNO, ANNA)
+        await asyncio.to_thread(daemon.wait, lambda: way.left(url) >= 2, "announcements")
+        daemon.signal(signal.SIGHUP)
+        await way.arrived(daemon, another, "anna", "bruno")
+        await way.emptied(daemon, url)
+        assert way.sources(daemon, another) == {Source.QUEUE}, "drained before it looks"
+        assert await asyncio.to_thread(daemon.stop) == 0
+        way.once_each(("anna", blind), ("bruno", blind), ("anna", another), ("bruno", another))
+
+
+async def test_killed_between_the_ledgers_commit_and_the_deletion(tmp_path: Path) -> None:
+    async with on_the_way(tmp_path) as way:
+        url = await asyncio.to_thread(way.subscribed_queue)
+        way.home.configure(QUEUE.format(url=url, topic=way.cloud.topic_arn, long_poll="true"))
+        way.gate.visibility = 1  # else the next daemon would wait for two minutes, as at AWS
+        daemon = await started(way)
+
+        async def kill_at_deletion(operation: str) -> bool:
+            if operation == "DeleteMessageBatch" and daemon.process.poll() is None:
+                os.kill(daemon.pid, signal.SIGKILL)
+                return True
+            return False
+
+        way.gate.stop = kill_at_deletion
+        blind = await way.receive(ANNA, BRUNO)
+        assert await asyncio.to_thread(daemon.ended) == -signal.SIGKILL
+        way.gate.stop = None
+        assert await asyncio.to_thread(way.left, url) > 0
+        again = await started(way)
+        await way.arrived(again, blind, "anna", "bruno")
+        await way.emptied(again, url)
+        assert await asyncio.to_thread(again.stop) == 0
+        way.once_each(("anna", blind), ("bruno", blind))
+        assert len(list(way.home.mails())) == 2
+
+
+async def test_what_the_webhook_lost_comes_by_the_dead_letters(tmp_path: Path) -> None:
+    async with on_the_way(tmp_path) as way:
+        url = await asyncio.to_thread(way.make_queue, "dead")
+        port, topic = free_port(), way.cloud.topic_arn
+        way.home.configure(DEAD_LETTERS.format(port=port, topic=topic, url=url))
+        daemon = await started(way)
+        await asyncio.to_thread(daemon.until, "subscription confirmed")
+        assert await asyncio.to_thread(daemon.stop) == 0
+        blind = await way.receive(ANNA, BRUNO)
+        await way.cloud.sns.settled()
+        await asyncio.to_thread(wait_until, lambda: way.left(url) >= 2)
+        again = await started(way)
+        await way.arrived(again, blind, "anna", "bruno")
+        await way.emptied(again, url)
+        assert way.sources(again, blind) == {Source.DEAD_LETTER}
+        assert await asyncio.to_thread(again.stop) == 0
+        way.once_each(("anna", blind), ("bruno", blind))
