@@ -16,6 +16,9 @@ from contextlib import AsyncExitStack
 import boto3
 
 from postamt_sync import __version__
+from postamt_sync.admin.listener import Admin
+from postamt_sync.admin.looks import Looks, look_aside
+from postamt_sync.admin.pulse import Pulse
 from postamt_sync.books import Books
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
@@ -30,6 +33,7 @@ from postamt_sync.intake.queues import Queues
 from postamt_sync.intake.reception import Reception, sns_client
 from postamt_sync.intake.sqs import sqs_client
 from postamt_sync.intake.survey import Survey
+from postamt_sync.intake.webhook import Tally
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.inbox import Inbox
 from postamt_sync.reload import Reload
@@ -104,8 +108,11 @@ class Daemon:
         reception = self._reception(session, keys, inbox, poll, courier)
         reload = Reload(settings, self._load, events, ledger, courier, poll, reception)
         books = Books(ledger, self._systemd, events, courier, reception)
+        admin = self._admin(courier, reception)
         if reception is not None:  # first, and outside of the group: its error is for a person
             reception.open(self._systemd.inherited_sockets())
+        if admin is not None:
+            admin.open()
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(part, name=name)
@@ -128,6 +135,8 @@ class Daemon:
             self._systemd.stopping()
             if reception is not None:
                 await reception.close(ANSWER_GRACE)
+            if admin is not None:
+                await admin.close()
             for task in running:
                 task.cancel()
         if keys is not None:
@@ -177,6 +186,24 @@ class Daemon:
             poll_soon=poll.soon,
             health=lambda: "the bucket cannot be read" if courier.trouble else "",
         )
+
+    def _admin(self, courier: Courier, reception: Reception | None) -> Admin | None:
+        settings = self._settings
+        if not settings.admin.listen:
+            return None
+
+        def pulse() -> Pulse:
+            tally = reception.webhook.tally if reception else Tally()
+            return Pulse(
+                mails=courier.progress.mails,
+                bytes=courier.progress.bytes,
+                trouble=str(courier.trouble or ""),
+                notices_taken={str(outcome): n for outcome, n in tally.taken.items()},
+                notices_refused=tally.refused_by_status(),
+            )
+
+        looks = Looks(lambda: look_aside(settings))
+        return Admin(settings.admin.listen, looks, pulse, self._events)
 
     async def _on_hangup(self, reload: Reload) -> None:
         hangup = asyncio.Event()

@@ -176,6 +176,10 @@ class Events:
     def listening(self, address: str, tls: bool) -> None:
         self._log.info("listening", address=address, tls=tls)
 
+    def showing(self, url: str) -> None:
+        """Metrics and the status page can be looked at."""
+        self._log.info("showing how things stand", url=url)
+
     def stopping(self, signal: str) -> None:
         self._log.info("stopping", signal=signal)
 

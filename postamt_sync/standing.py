@@ -1,4 +1,4 @@
-"""How things stand: what `status` shows, gathered from the ledger alone.
+"""How things stand: what `status` and the status page show, gathered from the ledger alone.
 
 The keys of `as_json` are an interface: they are added to, never renamed. Times are ISO 8601 in UTC,
 durations are seconds, counts are mails.
@@ -13,22 +13,28 @@ durations are seconds, counts are mails.
                  awaits_envelope, problem
     quarantine   mail, key, since, problem
     not_understood   how many true announcements nobody understood, and the last reason
+    days         the last 30, today last: day, mails (delivered since, by the day of their storing)
+    latency      of the mail of these days, from S3 to the Maildir: copies, seconds (their sum),
+                 classes: within (seconds, null: longer than all others), copies
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from postamt_sync.config import Settings
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
+from postamt_sync.ledger.history import Latencies
 from postamt_sync.ledger.overview import MailboxHealth, NoticeKept, SourceHealth, Waiting
 from postamt_sync.ledger.repair import Known
 
 SHOWN = 20
+DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,9 @@ class Standing:
     waiting: list[Waiting]
     quarantine: list[Known]
     notices: list[NoticeKept]
+    days: dict[dt.date, int]
+    latencies: Latencies
+    latencies_ever: Latencies
     now: float
 
     @property
@@ -57,18 +66,27 @@ class Standing:
 
 
 def look(
-    settings: Settings, ledger: Ledger, clock: Callable[[], float] = time.monotonic
+    settings: Settings,
+    ledger: Ledger,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    quarantine: int | None = None,
 ) -> Standing:
-    """Read how things stand; writes nothing."""
-    overview = ledger.overview
+    """Read how things stand, the quarantine up to so many mails; writes nothing."""
+    overview, history = ledger.overview, ledger.history
+    today = dt.datetime.now().astimezone().date()
+    first = today - dt.timedelta(days=DAYS - 1)
     return Standing(
         holder=CourierLock.holder(settings.state_dir) or "",
         states=overview.states(),
         mailboxes=overview.mailboxes(mailbox.name for mailbox in settings.mailboxes),
         sources=overview.sources(),
         waiting=overview.waiting(SHOWN),
-        quarantine=ledger.repair.quarantined(),
+        quarantine=ledger.repair.quarantined(quarantine),
         notices=overview.notices(),
+        days=history.days(first, today),
+        latencies=history.latencies(first),
+        latencies_ever=history.latencies(),
         now=clock(),
     )
 
@@ -119,10 +137,19 @@ def as_json(standing: Standing) -> dict[str, Any]:
             "count": len(standing.notices),
             "last_reason": standing.notices[0].reason if standing.notices else None,
         },
+        "days": [{"day": str(day), "mails": mails} for day, mails in standing.days.items()],
+        "latency": {
+            "copies": standing.latencies.total,
+            "seconds": standing.latencies.seconds,
+            "classes": [
+                {"within": within if math.isfinite(within) else None, "copies": copies}
+                for within, copies in standing.latencies.copies.items()
+            ],
+        },
     }
 
 
 def _time(moment: float | None) -> str | None:
     if moment is None:
         return None
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +15,7 @@ from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger, ObjectState
+from postamt_sync.spans import ago, span
 from postamt_sync.standing import Standing, as_json, look
 
 LONGEST_KEY = 60
@@ -105,7 +105,7 @@ def _waiting(standing: Standing) -> Iterator[str]:
         awaited = "its envelope may still come" if waiting.awaits_envelope else "due"
         why = waiting.problem or awaited
         seconds = standing.next_attempt_in(waiting)
-        when = "when the daemon runs" if seconds is None else f"next attempt in {_span(seconds)}"
+        when = "when the daemon runs" if seconds is None else f"next attempt in {span(seconds)}"
         key = printable(waiting.key, LONGEST_KEY)
         yield f"{key} since {_ago(waiting.first_seen)}, {when}: {why}"
     more = standing.states[ObjectState.WAITING] - len(standing.waiting)
@@ -127,17 +127,4 @@ def _notices(standing: Standing) -> Iterator[str]:
 
 
 def _ago(moment: float | None) -> str:
-    if moment is None:
-        return "never"
-    seconds = time.time() - moment
-    return f"{_span(seconds)} ago" if seconds >= 0 else "in the future (is the clock right?)"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{timedelta(seconds=seconds).days} days"
+    return ago(moment, time.time())

@@ -14,18 +14,24 @@ from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 _Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
-def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+def bind(
+    addresses: Sequence[tuple[str, int]], option: str = "webhook.listen"
+) -> list[socket.socket]:
     """Return one bound socket for each (host, port); a name is bound wherever it leads.
 
     `0.0.0.0` and `::` of one port stand side by side: `::` takes IPv6 only. Raises TryLaterError
     where another program has the port, MisconfiguredError where the address can never be had; then
-    none is left bound.
+    none is left bound. `option` is where the addresses are configured.
     """
     bound: list[socket.socket] = []
     try:
         for host, port in addresses:
-            for family, address in _resolve(host, port):
-                bound.append(_bind(family, address, f"[{host}]" if ":" in host else host, port))
+            shown = f"[{host}]" if ":" in host else host
+            for family, address in _resolve(host, port, option):
+                try:
+                    bound.append(_bind(family, address))
+                except OSError as error:
+                    raise _unusable(error, shown, port, option) from error
     except PostamtError:
         for listening in bound:
             listening.close()
@@ -59,55 +65,56 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def _resolve(host: str, port: int) -> list[tuple[int, _Address]]:
+def _resolve(host: str, port: int, option: str) -> list[tuple[int, _Address]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise MisconfiguredError(
-            f"The host {host} of webhook.listen is not known on this machine.",
-            "Use an address of this machine, or 0.0.0.0 and [::] for all of them.",
+            f"The host {host} of {option} is not known on this machine.",
+            f"Use an address of this machine{_everywhere(option)}.",
         ) from error
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _bind(family: int, address: _Address, host: str, port: int) -> socket.socket:
-    try:
-        listening = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise _unusable(error, host, port) from error
+def _bind(family: int, address: _Address) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)
         listening.setblocking(False)
-    except OSError as error:
+    except OSError:
         listening.close()
-        raise _unusable(error, host, port) from error
+        raise
     return listening
 
 
-def _unusable(error: OSError, host: str, port: int) -> PostamtError:
+def _unusable(error: OSError, host: str, port: int, option: str) -> PostamtError:
     if error.errno == errno.EADDRINUSE:
         return TryLaterError(
             f"Another program listens on {host}:{port} already.",
-            "Stop it, or choose another port in webhook.listen.",
+            f"Stop it, or choose another port in {option}.",
         )
     if error.errno in {errno.EACCES, errno.EPERM}:
         return MisconfiguredError(
             f"We may not listen on {host}:{port}.",
-            "Choose a port above 1023 in webhook.listen, or let systemd open it (socket unit).",
+            f"Choose a port above 1023 in {option}, or let systemd open it (socket unit).",
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return MisconfiguredError(
             f"This machine does not have the address {host}.",
-            "Use one that it has in webhook.listen, or 0.0.0.0 and [::] for all of them.",
+            f"Use one that it has in {option}{_everywhere(option)}.",
         )
     if error.errno == errno.EAFNOSUPPORT:
         return MisconfiguredError(
             f"This machine has no IPv6 for {host}:{port}.",
-            "Take the IPv6 addresses out of webhook.listen.",
+            f"Take the IPv6 addresses out of {option}.",
         )
     return MisconfiguredError(
-        f"We cannot listen on {host}:{port}: {error.strerror}.", "Mend webhook.listen."
+        f"We cannot listen on {host}:{port}: {error.strerror}.", f"Mend {option}."
     )
+
+
+def _everywhere(option: str) -> str:
+    return ", or 0.0.0.0 and [::] for all of them" if option == "webhook.listen" else ""

@@ -53,6 +53,12 @@ class Tally:
         known = (status, reason) in self.refused or len(self.refused) < REASONS_KEPT
         self.refused[status, reason if known else "other reasons"] += 1
 
+    def refused_by_status(self) -> dict[int, int]:
+        counts: Counter[int] = Counter()
+        for (status, _), count in self.refused.items():
+            counts[status] += count
+        return counts
+
 
 class _RefusedError(Exception):
     def __init__(self, status: HTTPStatus, reason: str) -> None:

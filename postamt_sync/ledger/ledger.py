@@ -6,6 +6,7 @@ from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger.arrivals import Arrivals
+from postamt_sync.ledger.history import History
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.passes import Passes
 from postamt_sync.ledger.repair import Repair
@@ -23,6 +24,7 @@ class Ledger:
         self.repair = Repair(store)
         self.overview = Overview(store)
         self.passes = Passes(store)
+        self.history = History(store)
 
     @classmethod
     def open(cls, state_dir: Path) -> Ledger:

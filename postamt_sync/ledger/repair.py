@@ -37,11 +37,13 @@ class Repair:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def quarantined(self) -> list[Known]:
-        """Return what is quarantined, newest first."""
+    def quarantined(self, limit: int | None = None) -> list[Known]:
+        """Return what is quarantined, newest first; None: all of it."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT * FROM objects WHERE state = 'quarantined' ORDER BY settled_at DESC"
+                " LIMIT ?",
+                (-1 if limit is None else limit,),
             ).fetchall()
             return [_known(db, row) for row in rows]
 

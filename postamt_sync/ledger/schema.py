@@ -86,6 +86,27 @@ MIGRATIONS = (
         detail   TEXT
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE days (                            -- mails delivered, by the day of their storing
+        day   TEXT PRIMARY KEY,                    -- 2026-11-24, in the time zone of the machine
+        mails INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    INSERT INTO days SELECT date(last_modified, 'unixepoch', 'localtime'), count(*)
+        FROM objects WHERE last_modified IS NOT NULL AND EXISTS (
+            SELECT 1 FROM deliveries d WHERE d.mail = objects.mail AND d.state = 'delivered'
+        ) GROUP BY 1;
+
+    CREATE TABLE latencies (                       -- copies, by how long they took
+        day     TEXT NOT NULL,
+        within  REAL NOT NULL,                     -- seconds, one of history.BOUNDS
+        copies  INTEGER NOT NULL,
+        seconds REAL NOT NULL,                     -- their sum
+        PRIMARY KEY (day, within)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE began (at REAL NOT NULL);         -- one row: what was stored before is a backfill
+    INSERT INTO began SELECT coalesce(min(first_seen), strftime('%s', 'now')) FROM objects;
+    """,
 )
 
 

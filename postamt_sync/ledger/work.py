@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
+from postamt_sync.ledger.history import remember
 from postamt_sync.ledger.rows import Delivery, DeliveryState, ObjectState, Task, read_task
 from postamt_sync.ledger.store import Store
 from postamt_sync.mail.envelope import Evidence
@@ -115,11 +116,12 @@ class Work:
         now = time.time()
         with self._store.writing() as db:
             for task, copies in tasks:
-                db.executemany(
+                settled = db.executemany(
                     "UPDATE deliveries SET state = 'delivered', delivered_at = ?, problem = NULL"
-                    " WHERE mail = ? AND mailbox = ? AND stem = ?",
+                    " WHERE mail = ? AND mailbox = ? AND stem = ? AND state != 'delivered'",
                     [(now, task.mail, copy.mailbox, copy.stem) for copy in copies],
                 )
+                remember(db, task.mail, settled.rowcount, now)
                 _close_if_done(db, task, now)
 
     def settle_known(self, task: Task, etag: str, size: int, last_modified: float) -> None:

@@ -1,0 +1,105 @@
+"""What the ledger remembers of deliveries in sum: mails a day, and how long their copies took.
+
+Both are counted when a copy is settled, in the same transaction, so that asking costs next to
+nothing however many there are, and a restart forgets nothing. The clock starts when S3 has stored
+the mail (its LastModified, in whole seconds) and stops when the copy is durable in its Maildir. Not
+timed is what nobody could have delivered sooner: mail that was stored before this ledger began, and
+copies that a person asked for once more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import sqlite3
+from dataclasses import dataclass
+
+from postamt_sync.ledger.store import Store
+
+BOUNDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0, math.inf)
+"""Seconds: the upper bounds of the classes in which latencies are counted, each inclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """How many copies took at most each bound, and longer than the one before; in their order.
+
+    `seconds` is the sum over all copies.
+    """
+
+    copies: dict[float, int]
+    seconds: float
+
+    @property
+    def total(self) -> int:
+        return sum(self.copies.values())
+
+    def within(self, share: float) -> float | None:
+        """Return the bound within which this share (0 to 1) of the copies came; None: no copies."""
+        wanted, so_far = share * self.total, 0
+        for bound, copies in self.copies.items():
+            so_far += copies
+            if so_far and so_far >= wanted:
+                return bound
+        return None
+
+
+class History:
+    """Reads the sums. Days are calendar days of this machine's time zone."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def days(self, first: dt.date, last: dt.date) -> dict[dt.date, int]:
+        """Return for each day how many of the mails stored on it were delivered since."""
+        with self._store.reading() as db:
+            counted = dict(
+                db.execute(
+                    "SELECT day, mails FROM days WHERE day BETWEEN ? AND ?",
+                    (first.isoformat(), last.isoformat()),
+                ).fetchall()
+            )
+        span = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+        return {day: counted.get(day.isoformat(), 0) for day in span}
+
+    def latencies(self, first: dt.date = dt.date.min) -> Latencies:
+        """Return how long the copies of all mail took that was stored on `first` or later."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT within, sum(copies), sum(seconds) FROM latencies"
+                " WHERE day >= ? GROUP BY within",
+                (first.isoformat(),),
+            ).fetchall()
+        counted = {within: copies for within, copies, _ in rows}
+        return Latencies(
+            {bound: counted.get(bound, 0) for bound in BOUNDS}, float(sum(row[2] for row in rows))
+        )
+
+
+def remember(db: sqlite3.Connection, mail: str, copies: int, now: float) -> None:
+    """Count `copies` of a mail that were settled just now, in the transaction that did it."""
+    if not copies:
+        return
+    day, stored, timed, ever = db.execute(
+        "SELECT date(last_modified, 'unixepoch', 'localtime'), last_modified,"
+        " edition = 0 AND last_modified >= (SELECT at FROM began),"
+        " (SELECT count(*) FROM deliveries d WHERE d.mail = o.mail AND d.state = 'delivered')"
+        " FROM objects o WHERE mail = ?",
+        (mail,),
+    ).fetchone()
+    if day is None:
+        return
+    if ever == copies:
+        db.execute(
+            "INSERT INTO days (day, mails) VALUES (?, 1)"
+            " ON CONFLICT (day) DO UPDATE SET mails = mails + 1",
+            (day,),
+        )
+    if timed:
+        seconds = max(0.0, now - stored)
+        db.execute(
+            "INSERT INTO latencies (day, within, copies, seconds) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (day, within) DO UPDATE"
+            " SET copies = copies + excluded.copies, seconds = seconds + excluded.seconds",
+            (day, next(b for b in BOUNDS if seconds <= b), copies, copies * seconds),
+        )

@@ -1,0 +1,103 @@
+"""A real browser for tests that want to see a page as a person does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+PHONE = 360
+DESKTOP = 1100
+
+needs_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        BROWSER is None or DRIVER is None,
+        reason="Chromium is not installed: sudo apt install chromium chromium-driver",
+    ),
+]
+"""Set `pytestmark = needs_browser` in a module, or spread it over one test."""
+
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # A name that a stranger has pointed at this machine.
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
+)
+
+
+class Browser:
+    """One window that notes every request that it makes."""
+
+    def __init__(self, driver: Chrome) -> None:
+        self._driver = driver
+
+    def resize(self, width: int, *, dark: bool = False) -> None:
+        """Be a screen of so many CSS pixels, whose owner likes it dark or light."""
+        self._driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def open(self, url: str) -> None:
+        self._driver.get(url)
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """Run JavaScript in the page; a promise that it returns is awaited."""
+        return self._driver.execute_script(script, *arguments)
+
+    @property
+    def title(self) -> str:
+        return str(self._driver.title)
+
+    @property
+    def text(self) -> str:
+        return str(self.run("return document.body.innerText"))
+
+    def requests(self) -> list[str]:
+        """Return the URLs that were asked for since the last call, in order."""
+        messages = [
+            json.loads(e["message"])["message"] for e in self._driver.get_log("performance")
+        ]
+        return [
+            m["params"]["request"]["url"]
+            for m in messages
+            if m["method"] == "Network.requestWillBeSent"
+        ]
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """Start Chromium, without a window and without a past."""
+    assert BROWSER is not None
+    with tempfile.TemporaryDirectory(prefix="cr", ignore_cleanup_errors=True) as profile:
+        options = ChromeOptions()
+        options.binary_location = BROWSER
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+        for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        driver = Chrome(options=options, service=Service(DRIVER))
+        try:
+            driver.set_page_load_timeout(60)
+            driver.set_script_timeout(60)
+            yield Browser(driver)
+        finally:
+            driver.quit()
