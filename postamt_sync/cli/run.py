@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import load
@@ -25,5 +26,12 @@ def run(config: ConfigPath = None, debug: Debug = False) -> ExitCode:
     """
     settings = load(config)
     events = configure_logging(level="debug" if debug else "info")
-    asyncio.run(Daemon(settings, lambda: load(config), events).run())
+    asyncio.run(_until_stopped(Daemon(settings, lambda: load(config), events)))
     return ExitCode.OK
+
+
+async def _until_stopped(daemon: Daemon) -> None:
+    await daemon.run()
+    # All is on the disk. A thread may still wait for an answer of AWS that nobody wants any more,
+    # and asyncio, like the interpreter, would wait for the thread.
+    os._exit(ExitCode.OK)

@@ -7,9 +7,10 @@ import signal
 import socket
 import sqlite3
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -156,6 +157,39 @@ async def test_an_sns_that_is_no_sns_ends_nothing(household: Reachable, s3: S3Do
     assert await household.announce(one.key, "anna@example.com") == 200
     await asyncio.to_thread(daemon.until, "delivered")
     assert await asyncio.to_thread(daemon.stop) == 0
+
+
+@contextmanager
+def dripping() -> Iterator[tuple[str, threading.Event]]:
+    """An "AWS" whose answers begin and never end; yield its URL, and whether it was asked."""
+    asked, over = threading.Event(), threading.Event()
+
+    def serve() -> None:
+        with suppress(OSError), listening.accept()[0] as peer:
+            peer.recv(65_536)
+            asked.set()
+            peer.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+            while not over.wait(0.2):  # no timeout for reading ever strikes
+                peer.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+        finally:
+            over.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            server.join()
+
+
+async def test_a_call_to_aws_without_an_answer_holds_up_no_stop(household: Reachable) -> None:
+    with dripping() as (url, asked):
+        daemon = household.start(AWS_ENDPOINT_URL_SNS=url)
+        assert await asyncio.to_thread(asked.wait, PATIENCE)
+        await asyncio.to_thread(daemon.until, "started")
+        assert await asyncio.to_thread(daemon.stop) == 0
+    assert daemon.said()[-1]["event"] == "stopped"
 
 
 # systemd
