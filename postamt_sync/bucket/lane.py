@@ -7,6 +7,7 @@ long pauses belong to the ledger.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Mapping
@@ -142,8 +143,9 @@ def unreachable(host: str, error: Exception) -> TryLaterError:
         return TryLaterError(
             f"{host} stopped answering.", "Look whether the network is there; we try again."
         )
-    reason = printable(str(error) or type(error).__name__)
+    number = error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
+    reason = os.strerror(number) if number else str(error) or type(error).__name__
     return TryLaterError(
-        f"The connection to {host} failed: {reason}.",
+        f"The connection to {host} failed: {printable(reason)}.",
         "Look whether the network is there; we try again.",
     )

@@ -149,6 +149,10 @@ def test_each_failure_of_the_network_has_its_sentence() -> None:
         (aiohttp.ClientConnectorDNSError(target, OSError(-2, "unknown")), "looked up"),
         (aiohttp.ClientConnectorCertificateError(target, certificate), "certificate"),
         (aiohttp.ServerTimeoutError(), "stopped answering"),
+        (
+            aiohttp.ClientConnectorError(target, OSError(111, "Connect call failed ('::1', 9)")),
+            "failed: Connection refused.",
+        ),
         (aiohttp.ServerDisconnectedError(), "failed"),
         (ConnectionResetError(), "ConnectionResetError"),
     ):
