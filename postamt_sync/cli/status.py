@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -70,7 +71,7 @@ def show(standing: Standing, console: Console) -> None:
             console.print()
             console.print(Text(heading, style="bold"))
             for text in texts:
-                console.print(Text(f"  {text}"))
+                console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
 
 
 def _mailboxes(standing: Standing) -> Table:
@@ -123,7 +124,9 @@ def _quarantine(standing: Standing) -> Iterator[str]:
 def _notices(standing: Standing) -> Iterator[str]:
     if standing.notices:
         first = standing.notices[0]
-        yield f"{len(standing.notices)} announcements, the last {_ago(first.at)}: {first.reason}"
+        count = len(standing.notices)
+        several = f"{count} announcements, the last" if count > 1 else "1 announcement,"
+        yield f"{several} {_ago(first.at)}: {first.reason}"
 
 
 def _ago(moment: float | None) -> str:
