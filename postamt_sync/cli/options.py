@@ -18,3 +18,6 @@ ConfigPath = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Log every step; show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+DovecotDirectory = Annotated[
+    Path, typer.Option("--directory", metavar="PATH", help="Where Dovecot's files lie.")
+]

@@ -33,6 +33,7 @@ VERBS = (
     Verb("quarantine", "postamt_sync.cli.quarantine:app", "Undeliverable mail: list, show, retry."),
     Verb("redeliver", "postamt_sync.cli.redeliver:redeliver", "Deliver a mail once more."),
     Verb("bootstrap", "postamt_sync.cli.bootstrap:app", "Build the AWS side."),
+    Verb("dovecot", "postamt_sync.cli.dovecot:app", "Dovecot's configuration and its logins."),
     Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
 )

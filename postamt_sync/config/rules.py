@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from postamt_sync.config.address import comparable
 from postamt_sync.config.findings import Finding, Findings
 from postamt_sync.config.listen import parse_listen
-from postamt_sync.config.settings import Mailbox, Settings
+from postamt_sync.config.settings import HomeSettings, Mailbox, Settings, WebhookSettings
 
 
 def apply_rules(settings: Settings, findings: Findings) -> None:
@@ -48,16 +48,27 @@ def prefixes_apart(settings: Settings) -> Iterator[Finding]:
 
 def certificate_with_key(settings: Settings) -> Iterator[Finding]:
     webhook = settings.webhook
-    if webhook is None:
-        return
-    if (webhook.tls_certificate is None) != (webhook.tls_key is None):
-        missing = "tls_key" if webhook.tls_key is None else "tls_certificate"
+    if webhook is not None:
+        yield from _one_of_two(
+            "webhook", webhook, "or neither for plain HTTP behind a proxy.", "/etc/postamt-sync/tls"
+        )
+    yield from _one_of_two(
+        "home",
+        settings.home,
+        "or neither to use the webhook's.",
+        "/etc/letsencrypt/live/mail.example.com",
+    )
+
+
+def _one_of_two(
+    table: str, section: WebhookSettings | HomeSettings, otherwise: str, directory: str
+) -> Iterator[Finding]:
+    if (section.tls_certificate is None) != (section.tls_key is None):
+        missing = "tls_key" if section.tls_key is None else "tls_certificate"
         yield Finding(
-            ("webhook", missing),
-            "is missing: certificate and key are given both, or neither for plain HTTP "
-            "behind a proxy.",
-            f'{missing} = "/etc/postamt-sync/tls/'
-            f'{"privkey" if missing == "tls_key" else "fullchain"}.pem"',
+            (table, missing),
+            f"is missing: certificate and key are given both, {otherwise}",
+            f'{missing} = "{directory}/{"privkey" if missing == "tls_key" else "fullchain"}.pem"',
         )
 
 

@@ -23,12 +23,15 @@ from postamt_sync.config.values import (
     BucketName,
     Domain,
     Folder,
+    HostOrEmpty,
     LoopbackOrEmpty,
     MailboxName,
     OptionalPath,
     Prefix,
     Region,
+    SmtpUserOrEmpty,
     StackName,
+    SystemUser,
     TableName,
     TopicArn,
     TopicArnOrEmpty,
@@ -137,6 +140,21 @@ class StackSettings(Section):
     tls_policy: Literal["require", "optional"] = Field(default="require", examples=["require"])
 
 
+class HomeSettings(Section):
+    """What stands beside the daemon: Dovecot and the mail clients; the daemon ignores it."""
+
+    imap_host: HostOrEmpty = Field(default="", examples=["mail.example.com"])
+    mail_user: SystemUser = Field(default="postamt-sync", examples=["postamt-sync"])
+    tls_certificate: OptionalPath = Field(
+        default=None, examples=["/etc/letsencrypt/live/mail.example.com/fullchain.pem"]
+    )
+    tls_key: OptionalPath = Field(
+        default=None, examples=["/etc/letsencrypt/live/mail.example.com/privkey.pem"]
+    )
+    submission: bool = Field(default=False, examples=[True])
+    smtp_user: SmtpUserOrEmpty = Field(default="", examples=["AKIAIOSFODNN7EXAMPLE"])
+
+
 class Mailbox(Section):
     """One person's Maildir, and the recipient conditions (RFC 5321 addresses) that lead to it.
 
@@ -175,6 +193,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     admin: AdminSettings = AdminSettings()
     stack: StackSettings = StackSettings()
+    home: HomeSettings = HomeSettings()
     mailboxes: tuple[Mailbox, ...]
 
     _source: str = PrivateAttr(default="")

@@ -85,6 +85,10 @@ def _url_or_empty(text: str) -> str:
     return _url(text) if text else text
 
 
+def _host_or_empty(text: str) -> str:
+    return normalised_domain(text) if text else text
+
+
 def _url_path(text: str) -> str:
     if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", text):
         raise ValueError("must start with / and consist of letters, digits and . _ ~ - / only.")
@@ -111,6 +115,7 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 OptionalPath = Annotated[AbsolutePath | None, BeforeValidator(_empty_is_none)]
 Address = Annotated[str, AfterValidator(normalised_address)]
 Domain = Annotated[str, AfterValidator(normalised_domain)]
+HostOrEmpty = Annotated[str, AfterValidator(_host_or_empty)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Url = Annotated[str, AfterValidator(_url)]
 UrlOrEmpty = Annotated[str, AfterValidator(_url_or_empty)]
@@ -165,6 +170,24 @@ StackName = Annotated[
             r"[a-z][a-z0-9-]{0,29}",
             "must be made of lower-case letters, digits and hyphens, start with a letter, "
             "and have at most 30 of them.",
+        )
+    ),
+]
+SystemUser = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z_][a-z0-9_-]{0,31}",
+            "must be the name of a system user: lower-case letters, digits and _ -",
+        )
+    ),
+]
+SmtpUserOrEmpty = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"|AKIA[A-Z0-9]{12,124}",
+            "must be the user name that SES's SMTP takes: an access key id, AKIA and so on.",
         )
     ),
 ]

@@ -1,0 +1,1 @@
+"""What stands beside the daemon at home: Dovecot, mail clients, systemd, doctor."""

@@ -1,0 +1,241 @@
+"""Rendering `dovecot.conf`, whole and commented, in the language of 2.3 or of 2.4.
+
+Nothing is taken over from a distribution's own files, some of which would hide the mail: Debian
+13's `mail_inbox_path` alone moves the INBOX. A person's own settings go into `local.conf`, which
+is read last and never written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+from postamt_sync.home.dovecot import Service, SpecialFolder, Version
+
+LARGEST_MAIL = "40M"
+"""What SES takes over SMTP, encoded (docs.aws.amazon.com/ses/latest/dg/quotas.html)."""
+
+OPENING = """\
+# Dovecot $version for the mailboxes of postamt-sync, complete: no other file is read but those that
+# are named here. Your own settings belong in $directory/local.conf, which comes last
+# and wins; written again with: postamt-sync dovecot --write
+
+"""
+
+FIRST = {
+    Version.V2_3: """\
+protocols = $protocols
+""",
+    Version.V2_4: """\
+# The language of this file, and of what Dovecot stores. Later versions go on reading it.
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+
+protocols {
+$protocols
+}
+""",
+}
+
+TLS = {
+    Version.V2_3: """
+# Passwords and mail travel encrypted or not at all.
+ssl = required
+ssl_cert = <$certificate
+ssl_key = <$key
+ssl_min_protocol = TLSv1.2
+
+# Some older clients know only the mechanism LOGIN. Both are safe inside TLS.
+auth_mechanisms = plain login
+""",
+    Version.V2_4: """
+# Passwords and mail travel encrypted or not at all.
+ssl = required
+ssl_server_cert_file = $certificate
+ssl_server_key_file = $key
+ssl_min_protocol = TLSv1.2
+
+# Some older clients know only the mechanism LOGIN. Both are safe inside TLS.
+auth_mechanisms {
+  plain = yes
+  login = yes
+}
+""",
+}
+
+LOGINS = {
+    Version.V2_3: """
+# Who may log in. First the login becomes a mailbox's name (a person may type an address); this
+# step lets nobody in. Then the password is compared with its hash.
+passdb {
+  driver = passwd-file
+  args = username_format=%Lu $mailboxes
+  default_fields = noauthenticate=y
+  result_success = continue
+  result_failure = continue
+}
+passdb {
+  driver = passwd-file
+  args = scheme=BLF-CRYPT username_format=%Lu $passwords
+}
+
+# Where each mailbox lies.
+userdb {
+  driver = passwd-file
+  args = username_format=%Lu $mailboxes
+}
+""",
+    Version.V2_4: """
+# Who may log in. First the login becomes a mailbox's name (a person may type an address); this
+# step lets nobody in. Then the password is compared with its hash.
+passdb mailboxes {
+  driver = passwd-file
+  passwd_file_path = $mailboxes
+  auth_username_format = %{user | lower}
+  fields {
+    noauthenticate = yes
+  }
+  result_success = continue
+  result_failure = continue
+}
+passdb passwords {
+  driver = passwd-file
+  passwd_file_path = $passwords
+  auth_username_format = %{user | lower}
+  passdb_default_password_scheme = BLF-CRYPT
+}
+
+# Where each mailbox lies.
+userdb mailboxes {
+  driver = passwd-file
+  passwd_file_path = $mailboxes
+  auth_username_format = %{user | lower}
+}
+""",
+}
+
+MAIL = {
+    Version.V2_3: """
+# The user that postamt-sync delivers as: files have one owner, whoever wrote them.
+mail_uid = $user
+mail_gid = $group
+first_valid_uid = 1
+""",
+    Version.V2_4: """
+# The user that postamt-sync delivers as: files have one owner, whoever wrote them.
+mail_uid = $user
+mail_gid = $group
+first_valid_uid = 1
+
+# Where a mailbox lies is said for each one in $mailboxes
+mail_driver = maildir
+""",
+}
+
+IMAP = """
+# Some clients open a connection for each folder, and a household shares one address.
+mail_max_userip_connections = 50
+
+service imap-login {
+  inet_listener imap {
+    # Off: the port that starts without TLS.
+    port = 0
+  }
+  inet_listener imaps {
+    port = 993
+    ssl = yes
+  }
+}
+"""
+
+NAMESPACE = """
+namespace inbox {
+  inbox = yes
+  separator = /
+$folders}
+"""
+
+SUBMISSION = """
+# Sending: clients log in here as for reading, and SES takes the mail from us.
+# Any login may send from any address that the SES user below is allowed: Dovecot compares neither
+# MAIL FROM nor From with who logged in. Give mailboxes SES users of their own to tell them apart.
+submission_relay_host = $relay
+submission_relay_port = $relay_port
+submission_relay_ssl = starttls
+submission_relay_ssl_verify = yes
+submission_max_mail_size = $largest
+$client_ca
+service submission-login {
+  inet_listener submission {
+    port = 587
+  }
+  inet_listener submissions {
+    port = 465
+    ssl = yes
+  }
+}
+
+# The user name and the password for SES, for root's eyes only.
+!include_try $relay_conf
+"""
+
+CLIENT_CA = {
+    Version.V2_3: "ssl_client_ca_file = /etc/ssl/certs/ca-certificates.crt",
+    Version.V2_4: "ssl_client_ca_file = /etc/ssl/certs/ca-certificates.crt",
+}
+
+CLOSING = """
+!include_try $directory/local.conf
+"""
+
+
+def mailboxes_file(directory: Path) -> Path:
+    """Return where the list of mailboxes lies; written by us alone."""
+    return directory / "postamt-sync.mailboxes"
+
+
+def passwords_file(directory: Path) -> Path:
+    """Return where the hashed passwords lie."""
+    return directory / "postamt-sync.passwords"
+
+
+def relay_file(directory: Path) -> Path:
+    """Return where the credentials for SES lie."""
+    return directory / "postamt-sync.relay.conf"
+
+
+def configuration(service: Service, version: Version, directory: Path) -> str:
+    """Return `dovecot.conf` for files that lie in `directory`."""
+    protocols = ["imap", *(["submission"] if service.relay else [])]
+    blocks = [OPENING, FIRST[version], _host(service), TLS[version], LOGINS[version], MAIL[version]]
+    blocks += [IMAP, NAMESPACE, SUBMISSION if service.relay else "", CLOSING]
+    values = {
+        "version": version,
+        "directory": directory,
+        "protocols": " ".join(protocols)
+        if version is Version.V2_3
+        else "\n".join(f"  {protocol} = yes" for protocol in protocols),
+        "host": service.host,
+        "certificate": service.tls_certificate,
+        "key": service.tls_key,
+        "mailboxes": mailboxes_file(directory),
+        "passwords": passwords_file(directory),
+        "user": service.mail_user,
+        "group": service.mail_group,
+        "folders": "".join(map(_folder, service.folders)),
+        "largest": LARGEST_MAIL,
+        "client_ca": CLIENT_CA[version],
+        "relay_conf": relay_file(directory),
+    }
+    if service.relay:
+        values |= {"relay": service.relay.host, "relay_port": service.relay.port}
+    return Template("".join(blocks)).substitute(values)
+
+
+def _host(service: Service) -> str:
+    return "\n# How Dovecot names itself.\nhostname = $host\n" if service.host else ""
+
+
+def _folder(folder: SpecialFolder) -> str:
+    use = f"    special_use = {' '.join(folder.uses)}\n" if folder.uses else ""
+    return f'  mailbox "{folder.name}" {{\n{use}    auto = subscribe\n  }}\n'

@@ -1,0 +1,139 @@
+"""Writing Dovecot's files: whole or not at all, and never over what a person has changed.
+
+What we render bears in its first line a digest of the rest, so that an edit shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError, TryLaterError, UsageError
+
+SECRET = 0o640
+"""With the group of Dovecot, whose auth process reads it; without such a group 0600."""
+
+PUBLIC = 0o644
+READERS = "dovecot"
+
+_SEAL = re.compile(r"# Written by postamt-sync, do not edit: ([0-9a-f]{64})\n")
+
+
+def sealed(text: str) -> str:
+    """Return a rendered text with the line before it that shows a later edit."""
+    return f"# Written by postamt-sync, do not edit: {_digest(text)}\n{text}"
+
+
+def edited(text: str) -> bool:
+    """Tell whether somebody else has written this, or changed what we wrote."""
+    seal = _SEAL.match(text)
+    return seal is None or seal[1] != _digest(text[seal.end() :])
+
+
+def write(path: Path, text: str, mode: int = PUBLIC) -> None:
+    """Replace a file as a whole; durable on return. Its mode and group are ours, not the old one's.
+
+    Raises MisconfiguredError where this user may not write.
+    """
+    with _explained(path, path.parent):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        draft = Path(name)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+                _give(file.fileno(), mode)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+
+
+def read(path: Path) -> str | None:
+    """Return a file's text, None if there is no file; raises MisconfiguredError."""
+    with _explained(path, path.parent):
+        try:
+            return path.read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            return None
+
+
+def keep_aside(path: Path) -> Path:
+    """Move a file out of the way to a name that is free, and return that."""
+    with _explained(path, path.parent):
+        for number in range(1, 1000):
+            aside = path.with_name(f"{path.name}.before-{number}")
+            with contextlib.suppress(FileExistsError):
+                aside.hardlink_to(path)
+                return aside
+    raise UsageError(f"There are too many old copies of {path}.", "Delete some of them.")
+
+
+@contextlib.contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keep other writers of this directory's lists out for as long as the context is open.
+
+    Raises TryLaterError if there is one.
+    """
+    with _explained(directory, directory):
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TryLaterError(
+                f"Somebody else is just changing the lists in {directory}.", "Try again."
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def _give(handle: int, mode: int) -> None:
+    """Set a file's mode, and hand a secret one to Dovecot's group, where that can be done."""
+    if mode == SECRET:
+        mode = 0o600
+        with contextlib.suppress(KeyError, PermissionError):
+            os.fchown(handle, -1, grp.getgrnam(READERS).gr_gid)
+            mode = SECRET
+    os.fchmod(handle, mode)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _explained(path: Path, directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise MisconfiguredError(
+            f"There is no directory {directory}.",
+            "Install Dovecot first, or name another place with: --directory",
+        ) from None
+    except PermissionError:
+        raise MisconfiguredError(
+            f"User {os.geteuid()} may not write {path}.", "Run this with sudo."
+        ) from None
+    except OSError as error:
+        raise TryLaterError(
+            f"{path} cannot be written: {error.strerror}.", "Mend that and try again."
+        ) from None
