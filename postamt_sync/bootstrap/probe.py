@@ -80,6 +80,18 @@ async def look_up(
     return tuple(await asyncio.gather(*map(one, records)))
 
 
+async def name_servers(
+    zone: str, resolver: dns.asyncresolver.Resolver, seconds: float = SECONDS
+) -> tuple[str, ...] | None:
+    """Return the servers that the world asks about a zone, without the last dot, sorted; None where
+    the DNS does not say."""
+    try:
+        found = await _ask(resolver, zone, "NS", seconds)
+    except _UnansweredError:
+        return None
+    return tuple(sorted(rdata.to_text().rstrip(".").lower() for rdata in found or ()))
+
+
 class _UnansweredError(Exception):
     """The DNS could not be asked, or did not say."""
 

@@ -29,14 +29,16 @@ def zone_file(records: Collection[Record], in_the_way: Mapping[Record, str] | No
 
 def _lines(records: Collection[Record], in_the_way: Mapping[Record, str]) -> Iterator[str]:
     yield from _comment(_IMPORT)
-    domain = ""
+    domain = note = ""
     for record in records:
         if record.domain != domain:
             domain = record.domain
             yield ""
             yield from _comment(f"The mail of {domain}")
-        yield ""
-        yield from _comment(record.note)
+        if record.note != note:
+            note = record.note
+            yield ""
+            yield from _comment(note)
         line = f"{record.absolute_name}\t{record.ttl}\tIN\t{record.type}\t{record.data}"
         if record in in_the_way:
             yield from _comment(f"LEFT OUT: {in_the_way[record]}")

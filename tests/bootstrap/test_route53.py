@@ -195,6 +195,14 @@ def test_a_batch_that_is_refused_writes_nothing(zone: Zone) -> None:
     assert zone.all() == before
 
 
+def test_what_somebody_made_meanwhile_is_not_written_over(zone: Zone) -> None:
+    plan = zone.plan()
+    apply(zone.client, plan)
+    with pytest.raises(ClientError) as caught:
+        apply(zone.client, plan)
+    assert caught.value.response["Error"]["Code"] == "InvalidChangeBatch"
+
+
 def test_other_texts_of_the_name_stay(zone: Zone) -> None:
     spf = zone.the(Purpose.SPF)
     others = ['"site-verification=\\303\\244" "x"', '"hello \\"world\\""']

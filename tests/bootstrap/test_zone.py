@@ -57,6 +57,11 @@ def test_no_foreign_text_becomes_a_record() -> None:
     assert not [line for line in left_out.splitlines() if line and not line.startswith(";")]
 
 
+def test_what_is_for_the_same_is_explained_once() -> None:
+    text = zone_file(wanted(domains=("example.com", "example.org")))
+    assert text.count("Proves the domain to SES") == 2
+
+
 def test_comments_fit_80_columns() -> None:
     text = zone_file(wanted(), {the(Purpose.SPF): "There is one. " * 20})
     comments = [line for line in text.splitlines() if line.startswith("; ") and "\t" not in line]

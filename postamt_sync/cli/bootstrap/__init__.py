@@ -13,7 +13,10 @@ _HERE = "postamt_sync.cli.bootstrap"
 class BootstrapVerbs(VerbGroup):
     """The verbs in the order of the help."""
 
-    verbs = (Verb("cost", f"{_HERE}.cost:cost", "Say what AWS will ask for in a month."),)
+    verbs = (
+        Verb("dns", f"{_HERE}.dns:dns", "The DNS records: show, export, apply to Route 53."),
+        Verb("cost", f"{_HERE}.cost:cost", "Say what AWS will ask for in a month."),
+    )
 
 
 app = typer.Typer(cls=BootstrapVerbs, add_completion=False, rich_markup_mode=None)
@@ -26,6 +29,7 @@ def bootstrap(context: typer.Context) -> None:
     \b
     Examples:
       postamt-sync bootstrap cost --mails-per-day 100
+      postamt-sync bootstrap dns --format zone > example.com.zone
     """
     if context.invoked_subcommand is None:
         print(context.get_help())

@@ -1,0 +1,150 @@
+"""`postamt-sync bootstrap dns`: the records that the mail needs, shown, exported or applied."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json as jsonlib
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Annotated
+
+import boto3
+import typer
+from rich.console import Console
+
+from postamt_sync.bootstrap.dns import Dkim, dkim_of, is_host_name, records
+from postamt_sync.bootstrap.probe import look_up, resolver_at
+from postamt_sync.bootstrap.record import Record
+from postamt_sync.bootstrap.sighting import Sighting, Verdict
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.zone import zone_file
+from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
+from postamt_sync.cli.bootstrap.dns_table import as_json, show
+from postamt_sync.cli.bootstrap.refusals import refusals
+from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.config import Settings, load
+from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
+from postamt_sync.events import printable
+
+WIDTH = 80
+
+
+class Format(enum.StrEnum):
+    """How the records are shown."""
+
+    TABLE = "table"
+    ZONE = "zone"
+    JSON = "json"
+
+
+def dns(
+    format: Annotated[
+        Format, typer.Option("--format", help="For people, for an import, for programs.")
+    ] = Format.TABLE,
+    route53: Annotated[
+        bool, typer.Option("--route53", help="Write them into the account's hosted zones.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    imap_host: Annotated[
+        str, typer.Option("--imap-host", metavar="NAME", help="Where mail clients read mail.")
+    ] = "",
+    resolver: Annotated[
+        str,
+        typer.Option("--resolver", metavar="ADDRESS", help="Whom to ask; else the system's own."),
+    ] = "",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not look up what the DNS has already.")
+    ] = False,
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Show the DNS records that the mail needs, and what the DNS has of them.
+
+    --format zone is a zone file, for BIND and for the import of Cloudflare and
+    others; a record that cannot be added beside what is there is commented out.
+    --route53 shows what it would write and asks. An MX, SPF or DMARC record that
+    is there is never edited: you are told what stands in the way.
+
+    \b
+    Examples:
+      postamt-sync bootstrap dns
+      postamt-sync bootstrap dns --format zone > example.com.zone
+      postamt-sync bootstrap dns --route53
+    """
+    settings = load(config)
+    stack = _stack(settings)
+    session = boto3.Session(region_name=stack.region)
+    with refusals("sesv2"):
+        dkim = _dkim(stack, session)
+    wanted = records(stack, dkim, _checked(imap_host))
+    asked = None if offline else resolver_at(resolver)
+    if route53:
+        return apply_to_route53(session, stack.domains, wanted, asked, yes=yes)
+    sightings = asyncio.run(look_up(wanted, asked)) if asked else None
+    match format:
+        case Format.TABLE:
+            show(wanted, sightings, Console(highlight=False))
+        case Format.JSON:
+            print(jsonlib.dumps(as_json(wanted, sightings), indent=2))
+        case Format.ZONE:
+            print(zone_file(wanted, _in_the_way(sightings or ())), end="")
+    _warn(stack, dkim, sightings or ())
+    return ExitCode.OK
+
+
+def _stack(settings: Settings) -> Stack:
+    if not settings.stack.domains:
+        raise MisconfiguredError(
+            "The configuration names no domain that is to get mail.",
+            'Add to the table [stack]: domains = ["example.com"]',
+        )
+    return Stack(
+        name=settings.stack.name,
+        account="",  # no record depends on it
+        region=settings.aws.region,
+        bucket=settings.bucket.name,
+        domains=settings.stack.domains,
+    )
+
+
+def _dkim(stack: Stack, session: boto3.Session) -> dict[str, Dkim]:
+    client = session.client("sesv2", region_name=stack.region)
+    found = {domain: dkim_of(client, domain, stack.region) for domain in stack.domains}
+    return {domain: dkim for domain, dkim in found.items() if dkim is not None}
+
+
+def _checked(named: str) -> str:
+    if named and not is_host_name(named):
+        raise UsageError(
+            f"Mail clients cannot be sent to {printable(named)}.",
+            "Give a name, no address, as in: --imap-host mail.example.com",
+        )
+    return named
+
+
+def _in_the_way(sightings: Sequence[Sighting]) -> dict[Record, str]:
+    """Return what cannot be imported: an import adds, and these would stand beside another."""
+    return {
+        s.record: " ".join(
+            filter(None, (s.problem or f"This will do: {', '.join(s.seen)}.", s.remedy))
+        )
+        for s in sightings
+        if s.verdict in {Verdict.DIFFERENT, Verdict.WILL_DO}
+    }
+
+
+def _warn(stack: Stack, dkim: dict[str, Dkim], sightings: Sequence[Sighting]) -> None:
+    if unknown := [domain for domain in stack.domains if domain not in dkim]:
+        _say(
+            f"The DKIM records of {', '.join(unknown)} are missing here: SES does not know them "
+            "yet. Run first: postamt-sync bootstrap apply"
+        )
+    if unanswered := [s for s in sightings if s.verdict is Verdict.UNKNOWN]:
+        _say(f"{unanswered[0].problem} {unanswered[0].remedy}")
+
+
+def _say(sentence: str) -> None:
+    wrapped = textwrap.fill(sentence, WIDTH, break_long_words=False, break_on_hyphens=False)
+    print(wrapped, file=sys.stderr)

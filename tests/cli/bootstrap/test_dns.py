@@ -1,0 +1,242 @@
+"""The verb against moto and a name server on loopback. moto knows no DKIM; see test_dns_table."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import dns.zone
+import pytest
+
+from postamt_sync.cli.main import run
+from postamt_sync.errors import ExitCode
+from tests.doubles.dns import Fault, NameServer
+from tests.doubles.moto import Moto
+
+CONFIGURATION = """
+[aws]
+region = "eu-west-1"
+[bucket]
+name = "mail"
+[stack]
+domains = {domains}
+[[mailboxes]]
+name = "anna"
+maildir = "/mail/anna"
+"""
+
+_numbers = itertools.count()
+
+
+class Typed:
+    """What a person types, and what comes of it. `domain` is this test's own."""
+
+    def __init__(self, path: Path, server: NameServer, capsys: pytest.CaptureFixture[str]) -> None:
+        self.domain = f"v{next(_numbers)}.example.com"
+        self.server = server
+        self._path = path
+        self._capsys = capsys
+        self.configure(self.domain)
+
+    def configure(self, *domains: str) -> None:
+        self._path.write_text(CONFIGURATION.format(domains=json.dumps(domains)))
+
+    async def __call__(self, *argv: str, code: int = ExitCode.OK) -> str:
+        ours = ["--config", str(self._path), "--resolver", self.server.address]
+        ended = await asyncio.to_thread(run, ["bootstrap", "dns", *ours, *argv])
+        captured = self._capsys.readouterr()
+        assert ended == code, captured
+        self.err = " ".join(captured.err.split())
+        return captured.out
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[NameServer]:
+    async with NameServer() as running:
+        yield running
+
+
+@pytest.fixture
+def typed(
+    emulator: Moto,
+    server: NameServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Typed:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name, value in emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    return Typed(tmp_path / "config.toml", server, capsys)
+
+
+@pytest.fixture
+def host(emulator: Moto) -> Callable[[str], str]:
+    """Make a hosted zone; returns its id."""
+
+    def make(name: str) -> str:
+        client = emulator.client("route53")
+        made = client.create_hosted_zone(Name=name, CallerReference=name)
+        zone: str = made["HostedZone"]["Id"].rpartition("/")[2]
+        return zone
+
+    return make
+
+
+def held(emulator: Moto, zone: str) -> set[tuple[str, str]]:
+    client = emulator.client("route53")
+    listed: list[dict[str, Any]] = client.list_resource_record_sets(HostedZoneId=zone)[
+        "ResourceRecordSets"
+    ]
+    return {(one["Name"], one["Type"]) for one in listed if one["Type"] not in {"NS", "SOA"}}
+
+
+async def test_the_table_says_what_is_there_and_what_stands_in_the_way(typed: Typed) -> None:
+    typed.server.add(typed.domain, "MX", "10 mx.example.net.")
+    typed.server.add(f"bounce.{typed.domain}", "TXT", '"v=spf1 include:amazonses.com ~all"')
+    out = await typed()
+    assert max(map(len, out.splitlines())) <= 80
+    assert "different" in out
+    assert "missing" in out
+    assert "seen" in out
+    assert f"The MX record of {typed.domain} leads to mx.example.net, not to SES." in out
+    assert "bootstrap apply" in typed.err  # moto knows no DKIM
+
+
+async def test_the_zone_file_leaves_out_what_cannot_stand_beside_another(typed: Typed) -> None:
+    typed.server.add(typed.domain, "MX", "10 mx.example.net.")
+    typed.server.add(typed.domain, "TXT", '"v=spf1 mx -all"')
+    out = await typed("--format", "zone", "--imap-host", "home.example.com")
+    zone = dns.zone.from_text(out, "example.com", check_origin=False, relativize=False)
+    names = {(n.to_text(), r.rdtype.name) for n, _, r in zone.iterate_rdatas()}
+    apex = f"{typed.domain}."
+    assert (apex, "MX") not in names
+    assert (apex, "TXT") not in names
+    assert {(f"_imaps._tcp.{apex}", "SRV"), (f"bounce.{apex}", "MX")} <= names
+
+
+async def test_json_has_every_record(typed: Typed) -> None:
+    found = json.loads(await typed("--format", "json"))
+    assert [(r["type"], r["now"]) for r in found if r["purpose"] == "receive"] == [
+        ("MX", "missing")
+    ]
+    assert set(found[0]) == {
+        "domain",
+        "purpose",
+        "name",
+        "type",
+        "ttl",
+        "value",
+        "optional",
+        "note",
+        "now",
+        "seen",
+        "problem",
+        "remedy",
+    }
+
+
+async def test_offline_nobody_is_asked(typed: Typed) -> None:
+    found = json.loads(await typed("--format", "json", "--offline"))
+    assert {r["now"] for r in found} == {None}
+    assert "Now" not in await typed("--offline")
+    assert not typed.server.asked
+
+
+async def test_a_dns_that_does_not_answer_is_told(typed: Typed) -> None:
+    typed.server.faults[typed.domain] = Fault.REFUSED
+    out = await typed("--format", "zone")
+    assert f"{typed.domain}.\t3600\tIN\tMX" in out
+    assert "is not known: the resolver refuses" in typed.err
+
+
+async def test_route_53_is_shown_first_and_written_only_when_asked_to(
+    typed: Typed, emulator: Moto, host: Callable[[str], str]
+) -> None:
+    zone = host(typed.domain)
+    out = await typed("--route53", code=ExitCode.USAGE)
+    assert f"create  {typed.domain} MX 10 inbound-smtp" in " ".join(out.split(" "))
+    assert "--yes" in typed.err
+    assert held(emulator, zone) == set()
+    assert "Written" in await typed("--route53", "--yes")
+    assert len(held(emulator, zone)) == 7
+    out = await typed("--route53")
+    assert "Written" not in out
+    assert "create" not in out
+    assert "7 of our records" in out
+
+
+async def test_route_53_says_what_stands_in_the_way_and_writes_the_rest(
+    typed: Typed, emulator: Moto, host: Callable[[str], str]
+) -> None:
+    zone = host(typed.domain)
+    mx = {"Name": typed.domain, "Type": "MX", "TTL": 60}
+    mx["ResourceRecords"] = [{"Value": "10 mx.example.net."}]
+    change = {"Action": "CREATE", "ResourceRecordSet": mx}
+    emulator.client("route53").change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [change]}
+    )
+    out = await typed("--route53", "--yes", code=ExitCode.UNDELIVERED)
+    words = " ".join(out.split())
+    assert f"in the way: The MX record of {typed.domain} leads to mx.example.net" in words
+    assert len(held(emulator, zone)) == 7
+
+
+async def test_a_zone_that_the_world_does_not_ask_is_told(
+    typed: Typed, host: Callable[[str], str]
+) -> None:
+    host(typed.domain)
+    typed.server.add(typed.domain, "NS", "ns.example.net.")
+    out = await typed("--route53", "--yes")
+    assert "does not ask this zone, but ns.example.net:" in " ".join(out.split())
+
+
+async def test_a_zone_that_the_world_asks_needs_no_word(
+    typed: Typed, emulator: Moto, host: Callable[[str], str]
+) -> None:
+    zone = host(typed.domain)
+    client = emulator.client("route53")
+    servers = client.get_hosted_zone(Id=zone)["DelegationSet"]["NameServers"]
+    typed.server.add(typed.domain, "NS", f"{servers[0].upper()}.")
+    assert "registrar" not in await typed("--route53", "--yes")
+
+
+async def test_a_domain_without_a_zone_is_told(typed: Typed, host: Callable[[str], str]) -> None:
+    await typed("--route53", code=ExitCode.CONFIGURATION)
+    assert f"no public hosted zone for {typed.domain}" in typed.err
+    host(typed.domain)
+    typed.configure(typed.domain, "elsewhere.example.org")
+    out = await typed("--route53", "--yes", code=ExitCode.UNDELIVERED)
+    assert "elsewhere.example.org: no hosted zone in this account." in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--imap-host", "192.0.2.1"], "cannot be sent to 192.0.2.1"),
+        (["--resolver", "nobody"], "no address of a resolver"),
+        (["--format", "xml"], "xml"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused(typed: Typed, argv: list[str], words: str) -> None:
+    await typed(*argv, code=ExitCode.USAGE)
+    assert words in typed.err
+
+
+async def test_without_a_domain_there_is_nothing_to_show(typed: Typed) -> None:
+    typed.configure()
+    await typed(code=ExitCode.CONFIGURATION)
+    assert "[stack]" in typed.err
+
+
+async def test_an_account_that_cannot_be_reached_is_told(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    await typed(code=ExitCode.TRY_LATER)
+    assert "AWS (sesv2)" in typed.err
