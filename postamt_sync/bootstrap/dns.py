@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 INBOUND = "inbound-smtp.{region}.amazonaws.com"
 FEEDBACK = "feedback-smtp.{region}.amazonses.com"
 SPF = "v=spf1 include:amazonses.com ~all"
+READ = "Tells mail clients where to read mail."
+READ_IN_THE_CLEAR = "Tells mail clients that mail is not read without TLS."
+SEND_THROUGH_SES = (
+    "Tells mail clients where to send. The user name is that of the SMTP credentials."
+)
 _TOKEN = re.compile(r"[A-Za-z0-9]{1,63}")
 _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+", re.IGNORECASE)
 
@@ -58,19 +63,29 @@ def is_host_name(host: str) -> bool:
     return _HOST_NAME.fullmatch(host) is not None and not host.rpartition(".")[2].isdigit()
 
 
-def records(stack: Stack, dkim: Mapping[str, Dkim], imap_host: str = "") -> tuple[Record, ...]:
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What mail clients talk to. `imap` is where the household's IMAP server is reached, "" where
+    nobody says so. With `relay` they send through the same server, not straight through SES."""
+
+    imap: str = ""
+    relay: bool = False
+
+
+def records(
+    stack: Stack, dkim: Mapping[str, Dkim], servers: Servers = Servers()
+) -> tuple[Record, ...]:
     """Return everything that is to be in the DNS, domain by domain, what matters most first.
 
-    A domain that is missing in `dkim` gets no DKIM records yet. `imap_host` is where the
-    household's IMAP server is reached; without it no record says where.
+    A domain that is missing in `dkim` gets no DKIM records yet.
     """
     return tuple(
-        record for domain in stack.domains for record in _domain(stack, domain, dkim, imap_host)
+        record for domain in stack.domains for record in _domain(stack, domain, dkim, servers)
     )
 
 
 def _domain(
-    stack: Stack, domain: str, dkim: Mapping[str, Dkim], imap_host: str
+    stack: Stack, domain: str, dkim: Mapping[str, Dkim], servers: Servers
 ) -> Iterator[Record]:
     yield Record(
         *(domain, Purpose.RECEIVE, domain, "MX"),
@@ -94,7 +109,7 @@ def _domain(
         "out where there is one.",
         optional=True,
     )
-    yield from _clients(stack, domain, imap_host)
+    yield from _clients(stack, domain, servers)
 
 
 def _dkim(domain: str, dkim: Dkim) -> Iterator[Record]:
@@ -119,28 +134,22 @@ def _mail_from(stack: Stack, domain: str) -> Iterator[Record]:
     )
 
 
-def _clients(stack: Stack, domain: str, imap_host: str) -> Iterator[Record]:
-    if imap_host:
-        yield Record(
-            *(domain, Purpose.IMAP, f"_imaps._tcp.{domain}", "SRV", f"0 1 993 {imap_host}."),
-            "Tells mail clients where to read mail.",
-            optional=True,
-        )
-        yield Record(
-            *(domain, Purpose.IMAP, f"_imap._tcp.{domain}", "SRV", "0 0 0 ."),
-            "Tells mail clients that mail is not read without TLS.",
-            optional=True,
-        )
+def _clients(stack: Stack, domain: str, servers: Servers) -> Iterator[Record]:
+    if servers.imap:
+        yield _service(domain, Purpose.IMAP, "_imaps", f"1 993 {servers.imap}.", READ)
+        yield _service(domain, Purpose.IMAP, "_imap", "0 0 .", READ_IN_THE_CLEAR)
     server = smtp_server(stack.region)
-    if server is None:
+    if servers.imap and servers.relay:
+        host, note = servers.imap, "Tells mail clients where to send: where they read, too."
+    elif server is not None:
+        host, note = server.host, SEND_THROUGH_SES
+    else:
         return
-    for service, port in (
-        ("_submissions", server.implicit_tls[0]),
-        ("_submission", server.starttls[0]),
-    ):
-        yield Record(
-            *(domain, Purpose.SUBMISSION, f"{service}._tcp.{domain}", "SRV"),
-            f"0 1 {port} {server.host}.",
-            "Tells mail clients where to send. The user name is that of the SMTP credentials.",
-            optional=True,
-        )
+    for service, port in (("_submissions", 465), ("_submission", 587)):
+        yield _service(domain, Purpose.SUBMISSION, service, f"1 {port} {host}.", note)
+
+
+def _service(domain: str, purpose: Purpose, service: str, place: str, note: str) -> Record:
+    """Return the record of a service, with the priority that the only one has (RFC 6186)."""
+    name = f"{service}._tcp.{domain}"
+    return Record(domain, purpose, name, "SRV", f"0 {place}", note, optional=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from postamt_sync.bootstrap.dns import Dkim, records
+from postamt_sync.bootstrap.dns import Dkim, Servers, records
 from postamt_sync.bootstrap.record import Purpose, Record
 from postamt_sync.bootstrap.stack import Stack
 
@@ -17,7 +17,7 @@ STACK = Stack(
     domains=("example.com",),
 )
 DKIM = Dkim(("aaa111", "bbb222", "ccc333"), "dkim.amazonses.com")
-IMAP = "home.example.com"
+SERVERS = Servers("home.example.com")
 
 
 def stack(**changes: Any) -> Stack:
@@ -26,7 +26,7 @@ def stack(**changes: Any) -> Stack:
 
 def wanted(**changes: Any) -> tuple[Record, ...]:
     changed = stack(**changes)
-    return records(changed, dict.fromkeys(changed.domains, DKIM), IMAP)
+    return records(changed, dict.fromkeys(changed.domains, DKIM), SERVERS)
 
 
 def the(purpose: Purpose, among: tuple[Record, ...] | None = None) -> Record:

@@ -6,10 +6,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from postamt_sync.bootstrap.dns import Dkim, dkim_of, is_host_name, records
+from postamt_sync.bootstrap.dns import Dkim, Servers, dkim_of, is_host_name, records
 from postamt_sync.bootstrap.record import Purpose
 from postamt_sync.errors import PostamtError
-from tests.bootstrap.household import DKIM, IMAP, STACK, stack, the, wanted
+from tests.bootstrap.household import DKIM, SERVERS, STACK, stack, the, wanted
 
 
 def test_the_whole_of_it() -> None:
@@ -64,6 +64,15 @@ def test_no_word_of_imap_where_nobody_says_where_it_is() -> None:
     assert Purpose.IMAP not in {r.purpose for r in records(STACK, {"example.com": DKIM})}
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "af-south-1"])
+def test_a_household_that_relays_is_where_to_send(region: str) -> None:
+    relaying = records(stack(region=region), {}, Servers("home.example.com", relay=True))
+    assert [r.data for r in relaying if r.purpose is Purpose.SUBMISSION] == [
+        "0 1 465 home.example.com.",
+        "0 1 587 home.example.com.",
+    ]
+
+
 def test_every_domain_has_its_own() -> None:
     both = wanted(domains=("example.com", "xn--bcher-kva.example"))
     assert len(both) == 2 * len(wanted())
@@ -75,7 +84,7 @@ def test_every_domain_has_its_own() -> None:
 
 def test_a_domain_that_ses_does_not_know_yet_waits_for_its_dkim() -> None:
     two = stack(domains=("example.com", "example.org"))
-    found = records(two, {"example.org": DKIM}, IMAP)
+    found = records(two, {"example.org": DKIM}, SERVERS)
     assert {r.domain for r in found if r.purpose is Purpose.DKIM} == {"example.org"}
 
 

@@ -14,7 +14,7 @@ import boto3
 import typer
 from rich.console import Console
 
-from postamt_sync.bootstrap.dns import Dkim, dkim_of, is_host_name, records
+from postamt_sync.bootstrap.dns import Dkim, Servers, dkim_of, is_host_name, records
 from postamt_sync.bootstrap.probe import look_up, resolver_at
 from postamt_sync.bootstrap.record import Record
 from postamt_sync.bootstrap.sighting import Sighting, Verdict
@@ -48,7 +48,10 @@ def dns(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     imap_host: Annotated[
-        str, typer.Option("--imap-host", metavar="NAME", help="Where mail clients read mail.")
+        str,
+        typer.Option(
+            "--imap-host", metavar="NAME", help="Where mail clients read mail; else home.imap_host."
+        ),
     ] = "",
     resolver: Annotated[
         str,
@@ -78,7 +81,10 @@ def dns(
     session = boto3.Session(region_name=stack.region)
     with refusals("sesv2"):
         dkim = _dkim(stack, session)
-    wanted = records(stack, dkim, _checked(imap_host))
+    servers = Servers(
+        _checked(imap_host) or settings.home.imap_host, relay=settings.home.submission
+    )
+    wanted = records(stack, dkim, servers)
     asked = None if offline else resolver_at(resolver)
     if route53:
         return apply_to_route53(session, stack.domains, wanted, asked, yes=yes)

@@ -24,6 +24,9 @@ region = "eu-west-1"
 name = "mail"
 [stack]
 domains = {domains}
+[home]
+imap_host = "imap.example.com"
+submission = true
 [[mailboxes]]
 name = "anna"
 maildir = "/mail/anna"
@@ -119,6 +122,19 @@ async def test_the_zone_file_leaves_out_what_cannot_stand_beside_another(typed: 
     assert {(f"_imaps._tcp.{apex}", "SRV"), (f"bounce.{apex}", "MX")} <= names
 
 
+async def test_mail_clients_are_sent_where_the_configuration_says(typed: Typed) -> None:
+    services = "_imaps", "_submissions"
+
+    def hosts(out: str) -> list[str]:
+        found = {r["name"].partition(".")[0]: r["value"].split()[-1] for r in json.loads(out)}
+        return [found[service] for service in services]
+
+    asked = ["--format", "json", "--offline"]
+    assert hosts(await typed(*asked)) == ["imap.example.com."] * 2
+    other = await typed(*asked, "--imap-host", "other.example.com")
+    assert hosts(other) == ["other.example.com."] * 2
+
+
 async def test_json_has_every_record(typed: Typed) -> None:
     found = json.loads(await typed("--format", "json"))
     assert [(r["type"], r["now"]) for r in found if r["purpose"] == "receive"] == [
@@ -163,11 +179,11 @@ async def test_route_53_is_shown_first_and_written_only_when_asked_to(
     assert "--yes" in typed.err
     assert held(emulator, zone) == set()
     assert "Written" in await typed("--route53", "--yes")
-    assert len(held(emulator, zone)) == 7
+    assert len(held(emulator, zone)) == 9
     out = await typed("--route53")
     assert "Written" not in out
     assert "create" not in out
-    assert "7 of our records" in out
+    assert "9 of our records" in out
 
 
 async def test_route_53_says_what_stands_in_the_way_and_writes_the_rest(
@@ -183,7 +199,7 @@ async def test_route_53_says_what_stands_in_the_way_and_writes_the_rest(
     out = await typed("--route53", "--yes", code=ExitCode.UNDELIVERED)
     words = " ".join(out.split())
     assert f"in the way: The MX record of {typed.domain} leads to mx.example.net" in words
-    assert len(held(emulator, zone)) == 7
+    assert len(held(emulator, zone)) == 9
 
 
 async def test_a_zone_that_the_world_does_not_ask_is_told(
