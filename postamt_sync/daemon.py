@@ -28,6 +28,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.household import household
 from postamt_sync.intake.certificates import Certificates, certificates
+from postamt_sync.intake.heartbeat import Heartbeat
 from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.queues import Queues
 from postamt_sync.intake.reception import Reception, sns_client
@@ -106,9 +107,11 @@ class Daemon:
         if queues is not None:
             poll.before_look = queues.drain
         reception = self._reception(session, keys, inbox, poll, courier)
-        reload = Reload(settings, self._load, events, ledger, courier, poll, reception)
+        heartbeat = Heartbeat(settings.poll.heartbeat_url, events)
+        poll.after_success = heartbeat.soon
+        reload = Reload(settings, self._load, events, ledger, courier, poll, reception, heartbeat)
         books = Books(ledger, self._systemd, events, courier, reception)
-        admin = self._admin(courier, reception)
+        admin = self._admin(courier, reception, heartbeat)
         if reception is not None:  # first, and outside of the group: its error is for a person
             reception.open(self._systemd.inherited_sockets())
         if admin is not None:
@@ -120,6 +123,7 @@ class Daemon:
                     "courier": courier.run(),
                     "poll": poll.run(),
                     "books": books.run(),
+                    "heartbeat": heartbeat.run(),
                     "watch": WatchedFiles(reload.files, reload.file_changed, events).run(),
                     "hangup": self._on_hangup(reload),
                     **({"subscription": reception.subscription.run()} if reception else {}),
@@ -187,7 +191,9 @@ class Daemon:
             health=lambda: "the bucket cannot be read" if courier.trouble else "",
         )
 
-    def _admin(self, courier: Courier, reception: Reception | None) -> Admin | None:
+    def _admin(
+        self, courier: Courier, reception: Reception | None, heartbeat: Heartbeat
+    ) -> Admin | None:
         settings = self._settings
         if not settings.admin.listen:
             return None
@@ -200,6 +206,7 @@ class Daemon:
                 trouble=str(courier.trouble or ""),
                 notices_taken={str(outcome): n for outcome, n in tally.taken.items()},
                 notices_refused=tally.refused_by_status(),
+                heartbeat_failing=heartbeat.failing,
             )
 
         looks = Looks(lambda: look_aside(settings))

@@ -159,6 +159,13 @@ class Events:
     def not_deleted(self, source: str, count: int) -> None:
         self._log.warning("taken, but still in the queue", source=source, count=count)
 
+    def heartbeat_failed(self, host: str, reason: str) -> None:
+        """`reason` is made of our own words: the address is a secret."""
+        self._log.warning("heartbeat does not arrive", host=printable(host), reason=reason)
+
+    def heartbeat_arrives(self, host: str) -> None:
+        self._log.info("heartbeat arrives", host=printable(host))
+
     def resumed(self, seconds: float) -> None:
         self._log.info("the machine slept", seconds=round(seconds))
 

@@ -15,6 +15,7 @@ from postamt_sync.delivery.courier import Courier
 from postamt_sync.errors import ConfigurationError, PostamtError
 from postamt_sync.events import Events
 from postamt_sync.household import household
+from postamt_sync.intake.heartbeat import Heartbeat
 from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.reception import Reception
 from postamt_sync.ledger import Ledger
@@ -35,6 +36,7 @@ class Reload:
         courier: Courier,
         poll: Poll,
         reception: Reception | None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._settings = settings
         self._load = load
@@ -43,6 +45,7 @@ class Reload:
         self._courier = courier
         self._poll = poll
         self._reception = reception
+        self._heartbeat = heartbeat
         self._kept: tuple[Mailbox, ...] = ()
         self._lock = asyncio.Lock()
 
@@ -100,6 +103,8 @@ class Reload:
         self._courier.house = household(settings, self._ledger.work, kept=self._kept)
         self._poll.interval = settings.poll.interval
         self._poll.reconcile_interval = settings.poll.reconcile_interval
+        if self._heartbeat is not None:
+            self._heartbeat.url = settings.poll.heartbeat_url
         self._events.reloaded("configuration")
         fixed = [name for name in _FIXED if getattr(old, name) != getattr(settings, name)]
         if _listening(old) != _listening(settings):

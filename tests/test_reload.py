@@ -17,6 +17,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.delivery.pickup import House
 from postamt_sync.events import Events
 from postamt_sync.household import household
+from postamt_sync.intake.heartbeat import Heartbeat
 from postamt_sync.intake.reception import Reception
 from postamt_sync.ledger import Ledger
 from postamt_sync.reload import Reload
@@ -79,6 +80,9 @@ class Home:
     log: MemoryLog = field(default_factory=MemoryLog)
     reception: Reception | None = None
 
+    def __post_init__(self) -> None:
+        self.heartbeat = Heartbeat("", Events(self.log))
+
     def write(self, *parts: str) -> None:
         text = "".join(parts).replace("{root}", str(self.root))
         (self.root / "config.toml").write_text(text)
@@ -98,6 +102,7 @@ class Home:
             courier=running,
             poll=running,
             reception=self.reception,
+            heartbeat=self.heartbeat,
         )
 
     @property
@@ -120,6 +125,16 @@ def home(tmp_path: Path) -> Iterator[Home]:
     home.write(HEAD, ANNA, BERT)
     yield home
     ledger.close()
+
+
+async def test_the_heartbeat_moves_without_a_restart(home: Home) -> None:
+    reload = home.start()
+    url = "https://hc.example.com/5f3e"
+    home.write(HEAD.replace("300", f'300\nheartbeat_url = "{url}"'), ANNA, BERT)
+    await reload.file_changed()
+    assert home.heartbeat.url == url
+    assert home.told(RESTART) == []
+    assert url not in str(home.log.said)
 
 
 async def test_new_settings_are_taken_over(home: Home) -> None:

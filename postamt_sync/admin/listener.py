@@ -13,14 +13,13 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from postamt_sync.admin.looks import Looks
 from postamt_sync.admin.pulse import Pulse
-from postamt_sync.config.listen import parse_listen
+from postamt_sync.config.listen import is_loopback, parse_listen
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.address import bind
@@ -134,8 +133,7 @@ def _asks_for_us(hosts: list[str]) -> bool:
     if len(hosts) != 1:
         return False
     try:
-        host = urlsplit(f"//{hosts[0]}").hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
+        return is_loopback(urlsplit(f"//{hosts[0]}").hostname or "")
     except ValueError:
         return False
 

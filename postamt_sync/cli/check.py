@@ -15,6 +15,8 @@ from postamt_sync.events import printable
 
 MASK = "***"
 COMMENT_COLUMN = 40
+SECRET_URLS = {"heartbeat_url"}
+"""Options whose path opens a door."""
 
 
 def check(
@@ -98,7 +100,10 @@ def _plain(value: Any) -> Any:
         case tuple():
             return [_plain(item) for item in value]
         case _ if hasattr(type(value), "model_fields"):
-            return {name: _plain(option) for name, option in value}
+            return {
+                name: _without_path(option) if name in SECRET_URLS else _plain(option)
+                for name, option in value
+            }
         case _:
             return _masked(str(value))
 
@@ -110,3 +115,11 @@ def _masked(text: str) -> str:
     place = urlsplit(text).netloc
     credentials, at, _ = place.rpartition("@")
     return text.replace(f"{credentials}@", f"{MASK}@", 1) if at else text
+
+
+def _without_path(url: str) -> str:
+    """Hide all of a URL but where it leads."""
+    if not url:
+        return url
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{MASK}"

@@ -29,6 +29,7 @@ from postamt_sync.config.values import (
     OptionalPath,
     Prefix,
     Region,
+    SecretUrlOrEmpty,
     SmtpUserOrEmpty,
     StackName,
     SystemUser,
@@ -110,10 +111,16 @@ class IndexSettings(Section):
 
 
 class PollSettings(Section):
-    """Seconds between two looks at the recent mail, and between two full listings."""
+    """Seconds between two looks at the recent mail, and between two full listings.
+
+    `heartbeat_url` is asked for after each that succeeded; empty means none.
+    """
 
     interval: Seconds = Field(default=300, ge=10, le=86_400, examples=[300])
     reconcile_interval: Seconds = Field(default=86_400, ge=60, le=2_592_000, examples=[86_400])
+    heartbeat_url: SecretUrlOrEmpty = Field(
+        default="", examples=["https://hc-ping.com/5f3e0c1a-0000-4000-8000-000000000000"]
+    )
 
 
 class DeliverySettings(Section):

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator
 
 from postamt_sync.config.address import normalised_address, normalised_domain
-from postamt_sync.config.listen import parse_listen
+from postamt_sync.config.listen import is_loopback, parse_listen
 
 LONGEST_PREFIX = 900
 """Octets: a key has 1,024, and SES adds its id of 40."""
@@ -62,7 +62,7 @@ def _prefix(text: str) -> str:
     return text
 
 
-def split_url(text: str) -> SplitResult:
+def split_url(text: str, *, query: bool = False) -> SplitResult:
     """Split an http or https URL; raises ValueError with a sentence that starts with "must"."""
     try:
         parts = urlsplit(text)
@@ -71,8 +71,8 @@ def split_url(text: str) -> SplitResult:
         usable = False
     if not usable or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be a URL that starts with https:// or http:// and names a host.")
-    if parts.query or parts.fragment:
-        raise ValueError("must be a URL without ? and #.")
+    if parts.fragment or (parts.query and not query):
+        raise ValueError(f"must be a URL without {'#' if query else '? and #'}.")
     return parts
 
 
@@ -87,6 +87,14 @@ def _url_or_empty(text: str) -> str:
 
 def _host_or_empty(text: str) -> str:
     return normalised_domain(text) if text else text
+
+
+def _secret_url_or_empty(text: str) -> str:
+    if text:
+        parts = split_url(text, query=True)
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            raise ValueError("must start with https://, for whoever reads the path may use it.")
+    return text
 
 
 def _url_path(text: str) -> str:
@@ -119,6 +127,8 @@ HostOrEmpty = Annotated[str, AfterValidator(_host_or_empty)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Url = Annotated[str, AfterValidator(_url)]
 UrlOrEmpty = Annotated[str, AfterValidator(_url_or_empty)]
+SecretUrlOrEmpty = Annotated[str, AfterValidator(_secret_url_or_empty)]
+"""The path is a password: it is shown to nobody."""
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 LoopbackOrEmpty = Annotated[str, AfterValidator(_loopback_or_empty)]
 Folder = Annotated[str, AfterValidator(_folder)]

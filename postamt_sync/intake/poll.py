@@ -69,6 +69,8 @@ class Poll:
         self.before_look: Callable[[], Awaitable[None]] | None = None
         """Awaited first at each poll, raises nothing: a mail's envelope, which queues may know, is
         better known before the mail is found."""
+        self.after_success: Callable[[], None] | None = None
+        """Called after each poll that succeeded; raises nothing."""
         self.interval = interval
         self.reconcile_interval = reconcile_interval
         self._survey = survey
@@ -98,6 +100,8 @@ class Poll:
                 if good:
                     reconciled_at = now
             failures = 0 if good else failures + 1
+            if good and self.after_success is not None:
+                self.after_success()
             await self._wait(pause_if_bad if failures else self._pause(0))
 
     async def _look(

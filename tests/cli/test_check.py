@@ -88,11 +88,29 @@ def test_passwords_in_urls_are_masked(
     assert "anna:" not in out
 
 
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_the_path_of_the_heartbeat_is_masked(
+    capsys: pytest.CaptureFixture[str], minimal: Path, arguments: list[str]
+) -> None:
+    minimal.write_text(
+        f'[poll]\nheartbeat_url = "https://me:hunter2@hc.example.com:8/5f3e?a=5f3e"\n{MINIMAL}'
+    )
+    assert run(["check", "--config", str(minimal), *arguments]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert '"https://hc.example.com:8/***"' in out
+    assert "hunter2" not in out
+    assert "5f3e" not in out
+
+
 def test_json(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
     assert run(["check", "--config", str(minimal), "--json"]) == ExitCode.OK
     shown = json.loads(capsys.readouterr().out)
     assert shown["source"] == str(minimal)
-    assert shown["settings"]["poll"] == {"interval": 300, "reconcile_interval": 86_400}
+    assert shown["settings"]["poll"] == {
+        "interval": 300,
+        "reconcile_interval": 86_400,
+        "heartbeat_url": "",
+    }
     assert shown["settings"]["mailboxes"][0]["maildir"] == "/mail/anna"
 
 

@@ -29,6 +29,10 @@ GOOD = [
         ],
     ),
     (values.UrlOrEmpty, ["", "https://h/x"]),
+    (
+        values.SecretUrlOrEmpty,
+        ["", "https://h/x?status=up&ping=", "http://127.0.0.1:3001/push/x", "http://[::1]/x"],
+    ),
     (values.UrlPath, ["/", "/sns", "/a/b-c_d.e~f/"]),
     (values.Folder, ["", "Junk", "inbox", "INBOX", "Lists.Spam", "Müll eimer"]),
     (values.LoopbackOrEmpty, ["", "127.0.0.1:9125", "[::1]:0", "localhost:1"]),
@@ -57,6 +61,7 @@ BAD = [
             "arn:aws:sns:eu-west-1:123456789012:x\n",
         ],
     ),
+    (values.SecretUrlOrEmpty, ["http://h/x", "ftp://h/x", "h", "https://h/#x", "https://h/ x"]),
     (values.TableName, ["ab", "a b c", "x" * 256]),
     (values.MailboxName, ["", "Thomas", ".a", "-a", "a/b", "..", "a\n", "ü", "x" * 65]),
     (values.StackName, ["", "9a", "A", "a_b", "x" * 31]),

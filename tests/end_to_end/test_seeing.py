@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -237,3 +239,42 @@ class TestInTheBrowser:
                 """
             )
             assert faint == []
+
+
+# The heartbeat
+
+
+def test_a_watcher_hears_of_polls_and_no_log_shows_its_address(home: Home, s3: S3Double) -> None:
+    with stranger() as (watcher, asked):
+        home.configure(f'[poll]\ninterval = 10\nheartbeat_url = "{watcher}5f3e?token=5f3e"\n')
+        daemon = home.start(**LISTEN)
+        daemon.until("heartbeat arrives", host="127.0.0.1")
+        assert asked[0] == "/5f3e?token=5f3e"
+        daemon.wait(
+            lambda: metric(read(url(daemon) + "metrics"), "heartbeat_failing") == 0, "the metric"
+        )
+        assert daemon.stop() == 0
+    assert "5f3e" not in daemon.log.read_text()
+
+
+def test_a_watcher_that_is_silent_holds_up_no_mail_and_no_stop(home: Home, s3: S3Double) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/5f3e"
+        home.configure(f'[poll]\nheartbeat_url = "{address}"\n')
+        daemon = home.start()
+        connection, _ = silent.accept()
+        with connection:
+            put(s3, letter_to_both("both"))
+            daemon.signal(signal.SIGHUP)
+            daemon.until("delivered", count=2)
+            assert daemon.events("heartbeat does not arrive") == []
+            assert daemon.stop() == 0
+
+
+def test_no_heartbeat_where_the_bucket_cannot_be_read(home: Home) -> None:
+    with stranger() as (watcher, asked):
+        home.configure(f'[poll]\nheartbeat_url = "{watcher}5f3e"\n')
+        daemon = home.start(**NOWHERE)
+        daemon.until("could not look, will try again")
+        assert daemon.stop() == 0
+        assert asked == []

@@ -85,6 +85,7 @@ class Home:
     time: Time = field(default_factory=Time)
     log: MemoryLog = field(default_factory=MemoryLog)
     looked: list[float] = field(default_factory=list)
+    successes: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.looks = Looks(self.time)
@@ -98,6 +99,10 @@ class Home:
             on_look=self.on_look,
             clocks=self.time.clocks,
         )
+        self.poll.after_success = self.succeeded
+
+    def succeeded(self) -> None:
+        self.successes.append(self.time.now)
 
     async def on_look(self) -> None:
         self.looked.append(self.time.now)
@@ -159,6 +164,20 @@ async def test_intervals_may_change_while_it_runs(home: Home) -> None:
 async def test_after_each_good_look_the_courier_is_told(home: Home) -> None:
     await home.run(100)
     assert home.looked == [1000.0, 1000.0]  # recent mail, then everything
+
+
+async def test_each_poll_that_succeeded_is_told_once(home: Home) -> None:
+    await home.run(1000)
+    assert home.successes == home.looks.recents
+
+
+@pytest.mark.parametrize("failing", ["poll", "reconcile"])
+async def test_a_poll_of_which_a_part_failed_is_no_success(home: Home, failing: str) -> None:
+    home.looks.trouble = lambda source, count: (
+        always() if source == failing and count == 1 else None
+    )
+    await home.run(100)
+    assert home.successes == home.looks.recents[1:] != []
 
 
 async def test_looks_are_noted_for_status(home: Home, ledger: Ledger) -> None:
