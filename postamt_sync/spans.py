@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
+
+from postamt_sync.ledger.history import Latencies
 
 
 def span(seconds: float) -> str:
@@ -22,3 +25,23 @@ def ago(moment: float | None, now: float) -> str:
         return "never"
     seconds = now - moment
     return f"{span(seconds)} ago" if seconds >= 0 else "in the future (is the clock right?)"
+
+
+def bound(seconds: float) -> str:
+    """Say the bound of a class of durations, in its largest unit: 60 s is 1 min."""
+    for unit, name in ((86_400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds:g} s"
+
+
+def in_words(latencies: Latencies) -> str:
+    """Say how fast mail comes, in the middle and at the slow end; "" if none was timed."""
+    half, most = latencies.within(0.5), latencies.within(0.95)
+    if half is None or most is None:
+        return ""
+    return f"Half of it came {_within(half)}, 95 of 100 {_within(most)}."
+
+
+def _within(seconds: float) -> str:
+    return f"within {bound(seconds)}" if math.isfinite(seconds) else "after more than a day"

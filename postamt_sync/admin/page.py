@@ -25,7 +25,7 @@ from postamt_sync.admin.pulse import Pulse
 from postamt_sync.events import printable
 from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.history import Latencies
-from postamt_sync.spans import ago, span
+from postamt_sync.spans import ago, bound, in_words, span
 from postamt_sync.standing import Standing
 
 REFRESH = 60
@@ -58,7 +58,7 @@ def render(standing: Standing, pulse: Pulse) -> bytes:
         days=_bars(standing.days),
         most=max(standing.days.values()),
         classes=list(_classes(standing.latencies)),
-        shares=_shares(standing.latencies),
+        pace=in_words(standing.latencies),
         due=lambda waiting: _due(standing.next_attempt_in(waiting)),
         short=lambda key: printable(key, LONGEST_KEY),
     ).encode("utf-8", "backslashreplace")
@@ -92,27 +92,8 @@ def _bars(days: dict[dt.date, int]) -> list[Bar]:
 def _classes(latencies: Latencies) -> Iterator[Bar]:
     most = max(1, *latencies.copies.values())
     for within, copies in latencies.copies.items():
-        label = f"up to {_bound(within)}" if math.isfinite(within) else "longer"
+        label = f"up to {bound(within)}" if math.isfinite(within) else "longer"
         yield Bar(label, copies, 0, round(100 * copies / most, 2), 100)
-
-
-def _shares(latencies: Latencies) -> str:
-    """Say the middle and the slow end in words."""
-    half, most = latencies.within(0.5), latencies.within(0.95)
-    if half is None or most is None:
-        return ""
-    return f"Half of it came {_within(half)}, 95 of 100 {_within(most)}."
-
-
-def _within(bound: float) -> str:
-    return f"within {_bound(bound)}" if math.isfinite(bound) else "after more than a day"
-
-
-def _bound(seconds: float) -> str:
-    for unit, name in ((86_400, "day"), (3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:g} {name}"
-    return f"{seconds:g} s"
 
 
 def _troubles(standing: Standing, pulse: Pulse) -> Iterator[str]:

@@ -5,26 +5,34 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from collections.abc import Iterator
+from typing import Annotated
 
-from rich.console import Console
+import typer
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.watch import refuse_watching, watching
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.spans import ago, span
+from postamt_sync.spans import ago, in_words, span
 from postamt_sync.standing import Standing, as_json, look
 
 LONGEST_KEY = 60
+FEW = 5
+"""Lines of a list that a screen has room for."""
 
 
 def status(
     config: ConfigPath = None,
     json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw it again every few seconds, until Ctrl-C.")
+    ] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
     """Say what waits, what was delivered, what is quarantined, and how each source does.
@@ -36,42 +44,57 @@ def status(
     \b
     Examples:
       postamt-sync status
+      postamt-sync status --watch
       postamt-sync status --json | jq .mails
     """
+    console = Console(highlight=False)
+    if watch:
+        refuse_watching(console, json=json)
     settings = load(config)
     ledger = Ledger.open_existing(settings.state_dir)
     try:
+        if watch:
+            watching(
+                lambda: picture(look(settings, ledger, quarantine=FEW), most=FEW),
+                console,
+            )
+            return ExitCode.OK
         standing = look(settings, ledger)
     finally:
         ledger.close()
     if json:
         print(jsonlib.dumps(as_json(standing), indent=2))
     else:
-        show(standing, Console(highlight=False))
+        console.print(picture(standing))
     return ExitCode.OK
 
 
-def show(standing: Standing, console: Console) -> None:
-    """Print the standing for people, at whatever width the terminal has."""
-    console.print(Text(f"Daemon    {standing.holder or 'not running'}"))
+def picture(standing: Standing, most: int | None = None) -> Group:
+    """Return the standing for people, at whatever width the terminal has.
+
+    `most` bounds how many lines are shown of each list; None: all of them.
+    """
     last = standing.last_mail
-    console.print(Text(f"Last mail {_ago(last) if last else 'none yet'}"))
     counts = [f"{count} {state}" for state, count in standing.states.items() if count]
-    console.print(Text(f"Mails     {', '.join(counts) or 'none yet'}"))
-    console.print()
-    console.print(_mailboxes(standing))
+    parts: list[RenderableType] = [
+        Text(f"Daemon    {standing.holder or 'not running'}"),
+        Text(f"Last mail {_ago(last) if last else 'none yet'}"),
+        Text(f"Mails     {', '.join(counts) or 'none yet'}"),
+    ]
+    if pace := in_words(standing.latencies):
+        parts.append(Text(f"Pace      {pace}"))
+    parts += [Text(), _mailboxes(standing)]
     for heading, lines in (
         ("Sources", _sources(standing)),
-        ("Waiting", _waiting(standing)),
-        ("Quarantine", _quarantine(standing)),
+        ("Waiting", _waiting(standing, most)),
+        ("Quarantine", _quarantine(standing, most)),
         ("Not understood", _notices(standing)),
     ):
         texts = list(lines)
         if texts:
-            console.print()
-            console.print(Text(heading, style="bold"))
-            for text in texts:
-                console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
+            parts += [Text(), Text(heading, style="bold")]
+            parts += [Padding(Text(text), (0, 0, 0, 2), expand=False) for text in texts]
+    return Group(*parts)
 
 
 def _mailboxes(standing: Standing) -> Table:
@@ -101,23 +124,28 @@ def _sources(standing: Standing) -> Iterator[str]:
             yield f"{source.source}: well {_ago(source.ok_at)}; {source.detail}"
 
 
-def _waiting(standing: Standing) -> Iterator[str]:
-    for waiting in standing.waiting:
+def _waiting(standing: Standing, most: int | None) -> Iterator[str]:
+    shown = standing.waiting[:most]
+    for waiting in shown:
         awaited = "its envelope may still come" if waiting.awaits_envelope else "due"
         why = waiting.problem or awaited
         seconds = standing.next_attempt_in(waiting)
         when = "when the daemon runs" if seconds is None else f"next attempt in {span(seconds)}"
         key = printable(waiting.key, LONGEST_KEY)
         yield f"{key} since {_ago(waiting.first_seen)}, {when}: {why}"
-    more = standing.states[ObjectState.WAITING] - len(standing.waiting)
+    more = standing.states[ObjectState.WAITING] - len(shown)
     if more > 0:
         yield f"and {more} more"
 
 
-def _quarantine(standing: Standing) -> Iterator[str]:
-    for known in standing.quarantine:
+def _quarantine(standing: Standing, most: int | None) -> Iterator[str]:
+    shown = standing.quarantine[:most]
+    for known in shown:
         yield f"{printable(known.key, LONGEST_KEY)}: {known.problem}"
-    if standing.quarantine:
+    more = standing.states[ObjectState.QUARANTINED] - len(shown)
+    if more > 0:
+        yield f"and {more} more: postamt-sync quarantine list"
+    if shown:
         yield "After mending the cause: postamt-sync quarantine retry --all"
 
 
