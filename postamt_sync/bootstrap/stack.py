@@ -36,6 +36,8 @@ class Stack:
     bounce_notices: bool = False
     dmarc_policy: Literal["none", "quarantine", "reject"] = "none"
     public_url: str = ""
+    subdomains: tuple[str, ...] = ()
+    """Domains of which every subdomain gets mail too."""
 
     @property
     def tags(self) -> dict[str, str]:

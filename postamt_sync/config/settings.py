@@ -24,6 +24,7 @@ from postamt_sync.config.values import (
     Domain,
     Folder,
     HostOrEmpty,
+    Label,
     LoopbackOrEmpty,
     MailboxName,
     OptionalPath,
@@ -145,6 +146,11 @@ class StackSettings(Section):
     name: StackName = Field(default="postamt", examples=["postamt"])
     domains: tuple[Domain, ...] = Field(default=(), examples=[["example.com"]])
     tls_policy: Literal["require", "optional"] = Field(default="require", examples=["require"])
+    mail_from: Label = Field(default="bounce", examples=["bounce"])
+    bounce_notices: bool = Field(default=False, examples=[True])
+    dmarc_policy: Literal["none", "quarantine", "reject"] = Field(
+        default="none", examples=["quarantine"]
+    )
 
 
 class HomeSettings(Section):

@@ -173,6 +173,15 @@ MailboxName = Annotated[
         )
     ),
 ]
+Label = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
+            "must be one part of a domain name: lower-case letters, digits and hyphens.",
+        )
+    ),
+]
 StackName = Annotated[
     str,
     AfterValidator(

@@ -71,8 +71,14 @@ class Emulator:
 
 def serve() -> None:
     """Serve until standard input closes."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - the parent must not need it
+    # Imported late: the parent must need nothing of it.
+    from moto.core.config import default_user_config  # noqa: PLC0415
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
 
+    from postamt_sync.demo.gaps import install  # noqa: PLC0415
+
+    install()
+    default_user_config["lambda"]["use_docker"] = False
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()

@@ -1,0 +1,78 @@
+"""One write at AWS, as plain data: what is shown, carried out and counted is the same list.
+
+Nothing here refers to the result of another call: every name is known beforehand (`stack.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a write replaces: read again right before it, and compared with what was `seen`.
+
+    `what` names it in a sentence ("the bucket policy of …").
+    """
+
+    what: str
+    read: Callable[[], Any]
+    seen: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A write of boto3: client name, method, parameters.
+
+    `patience` names error codes that pass by themselves, because AWS has not heard everywhere of
+    what was made a moment ago. `keep` takes the answer before anything else happens: what is in it
+    is told only once.
+    """
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    patience: tuple[str, ...] = ()
+    guard: Guard | None = None
+    keep: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.service} {self.operation}"
+
+
+def call(service: str, operation: str, **parameters: Any) -> Call:
+    """Make a plain call."""
+    return Call(service, operation, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between what is and what is to be, in words, and what mends it.
+
+    `calls` are carried out in order; they may be found out only while they are carried out (the
+    versions in a bucket).
+    """
+
+    words: str
+    calls: Iterable[Call]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should know or do; no call of ours mends it."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Something that keeps the plan from being carried out: what it is, and what to do."""
+
+    words: str
+    remedy: str
+
+
+Item = Change | Note | Conflict

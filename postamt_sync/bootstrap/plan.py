@@ -1,0 +1,108 @@
+"""The plan: what differs between the account and the stack, found by reading alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Change, Conflict, Item, Note
+from postamt_sync.errors import MisconfiguredError
+
+
+class Resource(Protocol):
+    """One thing at AWS. Both methods only read; what they yield is in the order to carry out."""
+
+    @property
+    def title(self) -> str:
+        """What it is and its name: "topic postamt"."""
+
+    def plan(self) -> Iterator[Item]:
+        """Yield what differs from what is wanted; nothing where all is well."""
+
+    def destroy(self) -> Iterator[Item]:
+        """Yield what takes it away, as far as it is ours, and notes of what is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one resource said."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All entries, in the order in which they are carried out."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def changes(self) -> list[tuple[str, Change]]:
+        return [
+            (e.title, item) for e in self.entries for item in e.items if isinstance(item, Change)
+        ]
+
+    @property
+    def notes(self) -> list[tuple[str, Note]]:
+        return [(e.title, item) for e in self.entries for item in e.items if isinstance(item, Note)]
+
+    @property
+    def conflicts(self) -> list[tuple[str, Conflict]]:
+        return [
+            (e.title, item) for e in self.entries for item in e.items if isinstance(item, Conflict)
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as plain values; the parameters of calls, which can be long, stay out."""
+        return {
+            "changes": [
+                {
+                    "resource": title,
+                    "change": change.words,
+                    "calls": [c.name for c in change.calls] if _is_known(change) else [],
+                }
+                for title, change in self.changes
+            ],
+            "conflicts": [
+                {"resource": title, "conflict": conflict.words, "remedy": conflict.remedy}
+                for title, conflict in self.conflicts
+            ],
+            "notes": [{"resource": title, "note": note.words} for title, note in self.notes],
+        }
+
+
+def _is_known(change: Change) -> bool:
+    """Tell calls that are known beforehand from those found out while they are carried out."""
+    return isinstance(change.calls, Sequence)
+
+
+def plan(resources: Sequence[Resource]) -> Plan:
+    """Ask every resource what differs. Raises PostamtError where AWS refuses to be read."""
+    return Plan(tuple(Entry(r.title, tuple(r.plan())) for r in resources))
+
+
+def plan_removal(resources: Sequence[Resource]) -> Plan:
+    """Ask every resource what takes it away, the last made first."""
+    return Plan(tuple(Entry(r.title, tuple(r.destroy())) for r in reversed(resources)))
+
+
+def carry_out(wanted: Plan, aws: Aws, done: Callable[[str, str], None]) -> int:
+    """Carry the changes out one after the other, and return how many calls that took.
+
+    `done` is told resource and words of each change when AWS has it. Stopped anywhere, a new plan
+    knows what is left: nothing is remembered here. Raises MisconfiguredError, before anything is
+    written, where the plan has conflicts; whatever `Aws.write` raises otherwise.
+    """
+    if wanted.conflicts:
+        title, conflict = wanted.conflicts[0]
+        raise MisconfiguredError(f"{title}: {conflict.words}", conflict.remedy)
+    calls = 0
+    for title, change in wanted.changes:
+        for one in change.calls:
+            aws.write(one)
+            calls += 1
+        done(title, change.words)
+    return calls

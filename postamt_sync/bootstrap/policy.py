@@ -1,0 +1,74 @@
+"""Policy documents: statements of ours among those of others, told apart by their Sid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+VERSION = "2012-10-17"
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+
+def document(*statements: Statement) -> Document:
+    return {"Version": VERSION, "Statement": list(statements)}
+
+
+def text(policy: Document) -> str:
+    return json.dumps(policy, separators=(",", ":"))
+
+
+def parse(policy: str | None) -> Document | None:
+    """Read what AWS holds; None for none. AWS checks JSON before it keeps it."""
+    if not policy:
+        return None
+    read: Document = json.loads(policy)
+    return read
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two documents say the same; AWS reorders lists and unwraps single ones."""
+    return bool(_plain(one) == _plain(other))
+
+
+def with_statements(policy: Document | None, ours: Sequence[Statement]) -> Document:
+    """Return the policy with our statements in it, each in place of the one of the same Sid."""
+    sids = {statement["Sid"] for statement in ours}
+    others = [s for s in statements(policy) if s.get("Sid") not in sids]
+    return {**(policy or document()), "Statement": [*others, *ours]}
+
+
+def without_statements(policy: Document, sids: Sequence[str]) -> Document | None:
+    """Return the policy without these statements, None where nothing would be left."""
+    others = [s for s in statements(policy) if s.get("Sid") not in sids]
+    return {**policy, "Statement": others} if others else None
+
+
+def differences(policy: Document | None, ours: Sequence[Statement]) -> Iterator[str]:
+    """Yield, in words, which of our statements are missing or say something else."""
+    there = {s.get("Sid"): s for s in statements(policy)}
+    for statement in ours:
+        sid = statement["Sid"]
+        if sid not in there:
+            yield f"statement {sid}: create"
+        elif not same(there[sid], statement):
+            yield f"statement {sid}: was changed, put right"
+
+
+def statements(policy: Document | None) -> list[Statement]:
+    """Return the statements; a single one may stand without a list."""
+    found = (policy or {}).get("Statement", [])
+    return [found] if isinstance(found, Mapping) else list(found)  # type: ignore[list-item]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        items = sorted(
+            (_plain(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True)
+        )
+        return items[0] if len(items) == 1 else items
+    return value

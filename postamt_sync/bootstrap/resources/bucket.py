@@ -1,0 +1,167 @@
+"""The S3 bucket that keeps all mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap import policy
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Call, Change, Conflict, Guard, Item, Note, call
+from postamt_sync.bootstrap.grants import bucket_statements
+from postamt_sync.bootstrap.ownership import is_ours, listed, mapped
+from postamt_sync.bootstrap.resources.versions import EveryVersion
+from postamt_sync.bootstrap.stack import TAG, Stack
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import printable
+
+BLOCKED = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+SOON = ("NoSuchBucket", "OperationAborted")
+"""What S3 says of a bucket that it is still making."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Bucket, tags, versions, encryption, public access, policy.
+
+    A bucket of this name that is there already is taken in: what it has beside ours stays.
+    `delete_mail` repeats its name where it is to be destroyed too.
+    """
+
+    stack: Stack
+    aws: Aws
+    delete_mail: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"bucket {self.stack.bucket}"
+
+    def plan(self) -> Iterator[Item]:
+        stack = self.stack
+        try:
+            head = self.aws.read("s3", "head_bucket", missing=("404",), Bucket=stack.bucket)
+        except MisconfiguredError as error:
+            yield Conflict(
+                "it belongs to another account, or we may not see it.",
+                f"Choose another bucket.name, such as {stack.name}-{stack.account}-"
+                f"{stack.region}-an, which nobody else can have. ({error.problem})",
+            )
+            return
+        if head is None:
+            where = ", in the account's own namespace" if stack.own_namespace else ""
+            yield Change(f"create{where}", [self._create()])
+            tags: dict[str, str] = {}
+        elif head.get("BucketRegion", stack.region) != stack.region:
+            yield Conflict(
+                f"it lies in {head['BucketRegion']}.",
+                "Choose that region in aws.region, or another bucket.name.",
+            )
+            return
+        else:
+            tags = self._tags()
+        other = tags.get(TAG, stack.name)
+        if other != stack.name:
+            yield Conflict(
+                f"it belongs to the stack {printable(other, 60)}.", "Choose another bucket.name."
+            )
+            return
+        yield from self._settings(tags, exists=head is not None)
+
+    def destroy(self) -> Iterator[Item]:
+        name = self.stack.bucket
+        if self.aws.read("s3", "head_bucket", missing=("404",), Bucket=name) is None:
+            return
+        if not is_ours(self._tags(), self.stack):
+            yield Note("kept: this stack did not make it")
+        elif self.delete_mail == name:
+            everything = EveryVersion(self.aws, name)
+            yield Change("delete every mail in it, with all versions", everything)
+            yield Change("delete", [call("s3", "delete_bucket", Bucket=name)])
+        else:
+            yield Note(f"kept, with all mail; --delete-mail {name} deletes it too")
+
+    def _create(self) -> Call:
+        parameters: dict[str, Any] = {"Bucket": self.stack.bucket}
+        if self.stack.own_namespace:
+            parameters["BucketNamespace"] = "account-regional"
+        if self.stack.region != "us-east-1":  # which S3 knows by no name
+            place = {"LocationConstraint": self.stack.region}
+            parameters["CreateBucketConfiguration"] = place
+        return Call("s3", "create_bucket", parameters, patience=("OperationAborted",))
+
+    def _settings(self, tags: Mapping[str, str], *, exists: bool) -> Iterator[Item]:
+        if tags.get(TAG) != self.stack.name:
+            wanted = listed({**tags, **self.stack.tags})
+            yield Change("tag", [self._put("put_bucket_tagging", Tagging={"TagSet": wanted})])
+        status = (self._get("get_bucket_versioning") if exists else {}).get("Status", "off")
+        if status != "Enabled":
+            enabled = {"Status": "Enabled"}
+            yield Change(
+                f"versions: {status.lower()} → kept",
+                [self._put("put_bucket_versioning", VersioningConfiguration=enabled)],
+            )
+        yield from self._encryption(exists=exists)
+        blocked = self._get(
+            "get_public_access_block", "NoSuchPublicAccessBlockConfiguration", exists=exists
+        ).get("PublicAccessBlockConfiguration", {})
+        if blocked != BLOCKED:
+            yield Change(
+                "public access: block",
+                [self._put("put_public_access_block", PublicAccessBlockConfiguration=BLOCKED)],
+            )
+        yield from self._policy(exists=exists)
+
+    def _encryption(self, *, exists: bool) -> Iterator[Item]:
+        rules = (
+            self._get(
+                "get_bucket_encryption",
+                "ServerSideEncryptionConfigurationNotFoundError",
+                exists=exists,
+            )
+            .get("ServerSideEncryptionConfiguration", {})
+            .get("Rules", [])
+        )
+        if not rules:
+            yield Change(
+                "encryption: by S3's own keys",
+                [self._put("put_bucket_encryption", ServerSideEncryptionConfiguration=ENCRYPTED)],
+            )
+        elif any("KMS" in str(rule).upper() for rule in rules):
+            yield Note(
+                "it is encrypted with a KMS key: that key's policy must let SES "
+                f"(kms:GenerateDataKey*, kms:Decrypt) and {self.stack.sync_user} (kms:Decrypt) "
+                "use it."
+            )
+
+    def _policy(self, *, exists: bool) -> Iterator[Item]:
+        seen = self._read_policy() if exists else None
+        ours = bucket_statements(self.stack)
+        words = ", ".join(policy.differences(seen, ours))
+        if words:
+            wanted = policy.text(policy.with_statements(seen, ours))
+            guard = Guard(f"the policy of bucket {self.stack.bucket}", self._read_policy, seen)
+            put = self._put("put_bucket_policy", guard if exists else None, Policy=wanted)
+            yield Change(f"policy: {words}", [put])
+
+    def _read_policy(self) -> policy.Document | None:
+        return policy.parse(self._get("get_bucket_policy", "NoSuchBucketPolicy").get("Policy"))
+
+    def _tags(self) -> dict[str, str]:
+        return mapped(self._get("get_bucket_tagging", "NoSuchTagSet").get("TagSet", []))
+
+    def _get(self, operation: str, *missing: str, exists: bool = True) -> dict[str, Any]:
+        if not exists:
+            return {}
+        name = self.stack.bucket
+        return self.aws.read("s3", operation, missing=missing, Bucket=name) or {}
+
+    def _put(self, operation: str, guard: Guard | None = None, **parameters: Any) -> Call:
+        bucket = {"Bucket": self.stack.bucket}
+        return Call("s3", operation, bucket | parameters, patience=SOON, guard=guard)

@@ -1,0 +1,152 @@
+"""The Lambda function that keeps the index: its code, its settings, who may call it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.ownership import is_ours, stranger
+from postamt_sync.bootstrap.policy import same, statements
+from postamt_sync.bootstrap.stack import Stack
+
+MISSING = ("ResourceNotFoundException",)
+BUSY = ("ResourceConflictException", "TooManyRequestsException")
+"""What Lambda says while it still works on the last change."""
+
+SID = "PostamtTopicInvoke"
+ARCHITECTURE = "arm64"
+"""A fifth cheaper than x86, and the code is Python alone."""
+
+WORDS = {
+    "Runtime": "runtime",
+    "Handler": "handler",
+    "Role": "role",
+    "Timeout": "time limit, in seconds",
+    "MemorySize": "memory, in MB",
+    "Environment": "environment",
+    "DeadLetterConfig": "dead letters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`code` is the zip; unchanged code is not uploaded again."""
+
+    stack: Stack
+    aws: Aws
+    code: bytes = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        return f"function {self.stack.function}"
+
+    def plan(self) -> Iterator[Item]:
+        found = self._get()
+        if found is None:
+            yield Change("create", [self._create(), self._permit()])
+            return
+        conflict = stranger(found.get("Tags", {}), self.stack)
+        if conflict is not None:
+            yield conflict
+            return
+        actual = found["Configuration"]
+        if actual.get("CodeSha256") != _sha256(self.code):
+            update = self._patient("update_function_code", ZipFile=self.code)
+            yield Change("code: was changed, upload", [update])
+        different = {
+            name: value
+            for name, value in self._settings.items()
+            if not same(actual.get(name), value)
+        }
+        if different:
+            words = ", ".join(WORDS[name] for name in different)
+            update = self._patient("update_function_configuration", **different)
+            yield Change(f"settings ({words}): was changed, put right", [update])
+        yield from self._permission()
+
+    def destroy(self) -> Iterator[Item]:
+        found = self._get()
+        if found is None:
+            return
+        if is_ours(found.get("Tags", {}), self.stack):
+            yield Change(
+                "delete", [call("lambda", "delete_function", FunctionName=self.stack.function)]
+            )
+        else:
+            yield Note("kept: this stack did not make it")
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        stack = self.stack
+        return {
+            "Runtime": "python3.13",
+            "Handler": "postamt_sync.bootstrap.lambdas.index.handle",
+            "Role": stack.role_arn,
+            "Timeout": 30,
+            "MemorySize": 256,
+            "Environment": {
+                "Variables": {
+                    "TABLE": stack.table,
+                    "BUCKET": stack.bucket,
+                    "PREFIX": stack.prefix,
+                }
+            },
+            "DeadLetterConfig": {"TargetArn": stack.queue_arn(stack.index_dead_letter_queue)},
+        }
+
+    def _permission(self) -> Iterator[Item]:
+        answer = self.aws.read(
+            "lambda", "get_policy", missing=MISSING, FunctionName=self.stack.function
+        )
+        document = json.loads(answer["Policy"]) if answer else None
+        ours = next((s for s in statements(document) if s.get("Sid") == SID), None)
+        if ours is None:
+            yield Change("the topic may call it: create", [self._permit()])
+        elif self.stack.topic_arn not in json.dumps(ours.get("Condition", {})):
+            name = self.stack.function
+            remove = call("lambda", "remove_permission", FunctionName=name, StatementId=SID)
+            yield Change("the topic may call it: was changed, put right", [remove, self._permit()])
+
+    def _get(self) -> dict[str, Any] | None:
+        name = self.stack.function
+        return self.aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
+
+    def _create(self) -> Call:
+        return Call(
+            "lambda",
+            "create_function",
+            {
+                "FunctionName": self.stack.function,
+                "Description": "postamt-sync: keeps the index of mail",
+                "Architectures": [ARCHITECTURE],
+                "Code": {"ZipFile": self.code},
+                "Tags": self.stack.tags,
+                **self._settings,
+            },
+            # Lambda cannot take a role that IAM made a moment ago.
+            patience=("InvalidParameterValueException",),
+        )
+
+    def _permit(self) -> Call:
+        return self._patient(
+            "add_permission",
+            StatementId=SID,
+            Action="lambda:InvokeFunction",
+            Principal="sns.amazonaws.com",
+            SourceArn=self.stack.topic_arn,
+            SourceAccount=self.stack.account,
+        )
+
+    def _patient(self, operation: str, **parameters: Any) -> Call:
+        named = {"FunctionName": self.stack.function, **parameters}
+        return Call("lambda", operation, named, patience=BUSY)
+
+
+def _sha256(code: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(code).digest()).decode()

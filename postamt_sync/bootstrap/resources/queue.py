@@ -1,0 +1,109 @@
+"""An SQS queue: the arrivals, or one of the two kinds of dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postamt_sync.bootstrap import policy
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Call, Change, Guard, Item, Note, call
+from postamt_sync.bootstrap.grants import queue_statement
+from postamt_sync.bootstrap.ownership import is_ours, stranger
+from postamt_sync.bootstrap.stack import Stack
+
+DAYS_14 = str(14 * 86_400)
+"""The longest that SQS keeps a message."""
+
+WORDS = {
+    "MessageRetentionPeriod": "keeps messages, in seconds",
+    "ReceiveMessageWaitTimeSeconds": "a question waits, in seconds",
+    "SqsManagedSseEnabled": "encrypted",
+}
+MISSING = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+DELETED_LATELY = ("AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently")
+"""SQS wants 60 s between deleting a queue and making it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Queue, attributes, and, where the topic sends into it, its policy."""
+
+    stack: Stack
+    aws: Aws
+    name: str
+    from_topic: bool = True
+
+    @property
+    def title(self) -> str:
+        return f"queue {self.name}"
+
+    def plan(self) -> Iterator[Item]:
+        url = self._url()
+        statements = [queue_statement(self.stack, self.name)] if self.from_topic else []
+        if url is None:
+            attributes = dict(self._wanted)
+            if statements:
+                attributes["Policy"] = policy.text(policy.document(*statements))
+            parameters = {
+                "QueueName": self.name,
+                "Attributes": attributes,
+                "tags": self.stack.tags,
+            }
+            made = Call("sqs", "create_queue", parameters, patience=DELETED_LATELY)
+            yield Change("create", [made])
+            return
+        conflict = stranger(self._tags(url), self.stack)
+        if conflict is not None:
+            yield conflict
+            return
+        actual = self._attributes(url)
+        for name, wanted in self._wanted.items():
+            if actual.get(name) != wanted:
+                shown = actual.get(name, "?")
+                put = _set(url, {name: wanted})
+                yield Change(f"{WORDS[name]}: {shown} → {wanted}", [put])
+        seen = policy.parse(actual.get("Policy"))
+        words = ", ".join(policy.differences(seen, statements))
+        if words:
+            merged = policy.text(policy.with_statements(seen, statements))
+            guard = Guard(
+                f"the policy of queue {self.name}",
+                lambda: policy.parse(self._attributes(url).get("Policy")),
+                seen,
+            )
+            yield Change(f"policy: {words}", [_set(url, {"Policy": merged}, guard)])
+
+    def destroy(self) -> Iterator[Item]:
+        url = self._url()
+        if url is None:
+            return
+        if is_ours(self._tags(url), self.stack):
+            yield Change("delete", [call("sqs", "delete_queue", QueueUrl=url)])
+        else:
+            yield Note("kept: this stack did not make it")
+
+    @property
+    def _wanted(self) -> dict[str, str]:
+        return {
+            "MessageRetentionPeriod": DAYS_14,
+            "ReceiveMessageWaitTimeSeconds": "20",
+            "SqsManagedSseEnabled": "true",
+        }
+
+    def _url(self) -> str | None:
+        answer = self.aws.read("sqs", "get_queue_url", missing=MISSING, QueueName=self.name)
+        return None if answer is None else str(answer["QueueUrl"])
+
+    def _attributes(self, url: str) -> dict[str, str]:
+        answer = self.aws.read("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["All"])
+        return dict((answer or {}).get("Attributes", {}))
+
+    def _tags(self, url: str) -> dict[str, str]:
+        answer = self.aws.read("sqs", "list_queue_tags", QueueUrl=url)
+        return dict((answer or {}).get("Tags", {}))
+
+
+def _set(url: str, attributes: dict[str, str], guard: Guard | None = None) -> Call:
+    parameters = {"QueueUrl": url, "Attributes": attributes}
+    return Call("sqs", "set_queue_attributes", parameters, guard=guard)

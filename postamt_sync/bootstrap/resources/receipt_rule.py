@@ -1,0 +1,215 @@
+"""The receipt rule, in whatever rule set is active.
+
+An account has one active rule set. One that is not ours is joined, never replaced, deactivated or
+deleted (SES Developer Guide, "Receipt rules").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.policy import same
+from postamt_sync.bootstrap.position import LAST, Position, swallowing
+from postamt_sync.bootstrap.stack import RULE_SET, Stack
+from postamt_sync.events import printable
+
+MOST_RULES = 200
+MOST_RECIPIENTS = 100
+NOT_YET = (
+    "InvalidS3Configuration",
+    "InvalidS3ConfigurationException",
+    "InvalidSnsTopic",
+    "InvalidSnsTopicException",
+)
+"""SES tries bucket and topic, whose policies it may not know yet."""
+
+Rule = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRule:
+    """Rule set, rule, position. `position` None leaves our rule where it is, or puts it last."""
+
+    stack: Stack
+    aws: Aws
+    position: Position | None = None
+
+    @property
+    def title(self) -> str:
+        return f"receipt rule {self.stack.rule}"
+
+    def plan(self) -> Iterator[Item]:
+        active, rules = self._active()
+        if len(self._rule["Recipients"]) > MOST_RECIPIENTS:
+            yield Conflict(
+                f"a rule takes {MOST_RECIPIENTS} domains at most.", "Make two stacks of them."
+            )
+            return
+        if active is None:
+            yield from self._make_rule_set()
+            return
+        ours = next((rule for rule in rules if rule["Name"] == self.stack.rule), None)
+        if ours is None:
+            yield from self._join(active, rules)
+            return
+        if not same(_plain(ours), _plain(self._rule)):
+            put = call("ses", "update_receipt_rule", RuleSetName=active, Rule=self._rule)
+            yield Change(f"{_differences(ours, self._rule)}", [self._patient(put)])
+        yield from self._position(active, rules)
+
+    def destroy(self) -> Iterator[Item]:
+        active, rules = self._active()
+        if active is None:
+            return
+        if any(rule["Name"] == self.stack.rule for rule in rules):
+            delete = call(
+                "ses", "delete_receipt_rule", RuleSetName=active, RuleName=self.stack.rule
+            )
+            yield Change(f"take out of rule set {active}", [delete])
+        if active != RULE_SET:
+            yield Note(f"rule set {active} is not ours: it stays active as it is")
+        elif all(rule["Name"] == self.stack.rule for rule in rules):
+            off = call("ses", "set_active_receipt_rule_set")
+            delete = call("ses", "delete_receipt_rule_set", RuleSetName=RULE_SET)
+            yield Change(f"rule set {RULE_SET}, now empty: delete", [off, delete])
+        else:
+            yield Note(f"rule set {RULE_SET} stays: others have rules in it")
+
+    def is_active(self) -> bool:
+        """Tell whether our rule stands, enabled, in the active rule set."""
+        _, rules = self._active()
+        return any(r["Name"] == self.stack.rule and r.get("Enabled") for r in rules)
+
+    def _make_rule_set(self) -> Iterator[Item]:
+        held = self.aws.read(
+            "ses",
+            "describe_receipt_rule_set",
+            missing=("RuleSetDoesNotExist", "RuleSetDoesNotExistException"),
+            RuleSetName=RULE_SET,
+        )
+        rules = list((held or {}).get("Rules", []))
+        if held is None:
+            made = call("ses", "create_receipt_rule_set", RuleSetName=RULE_SET)
+            yield Change(f"rule set {RULE_SET}: create", [made])
+        ours = next((rule for rule in rules if rule["Name"] == self.stack.rule), None)
+        if ours is None:
+            yield Change("create", [self._create(RULE_SET, rules, self.position or LAST)])
+        elif not same(_plain(ours), _plain(self._rule)):
+            put = call("ses", "update_receipt_rule", RuleSetName=RULE_SET, Rule=self._rule)
+            yield Change(_differences(ours, self._rule), [self._patient(put)])
+        activate = call("ses", "set_active_receipt_rule_set", RuleSetName=RULE_SET)
+        yield Change(f"rule set {RULE_SET}: activate", [activate])
+
+    def _join(self, active: str, rules: list[Rule]) -> Iterator[Item]:
+        if len(rules) >= MOST_RULES:
+            yield Conflict(
+                f"rule set {printable(active, 64)} has {MOST_RULES} rules, the most SES allows.",
+                "Take one away that is no longer needed.",
+            )
+            return
+        position = self.position or LAST
+        unknown = position.unknown_among(rules)
+        if unknown is not None:
+            yield unknown
+            return
+        before = position.before([r for r in rules if r["Name"] != self.stack.rule])
+        conflict = swallowing(before, self._rule["Recipients"])
+        if conflict is not None:
+            yield conflict
+            return
+        where = f"in the active rule set {printable(active, 64)}, {position}"
+        yield Change(f"create {where}", [self._create(active, rules, position)])
+
+    def _position(self, active: str, rules: list[Rule]) -> Iterator[Item]:
+        names = [rule["Name"] for rule in rules]
+        others = [rule for rule in rules if rule["Name"] != self.stack.rule]
+        before = others[: names.index(self.stack.rule)]
+        if self.position is not None:
+            unknown = self.position.unknown_among(rules)
+            if unknown is not None:
+                yield unknown
+                return
+            wanted = self.position.before(others)
+            if wanted != before:
+                after = {"After": wanted[-1]["Name"]} if wanted else {}
+                move = call(
+                    "ses",
+                    "set_receipt_rule_position",
+                    RuleSetName=active,
+                    RuleName=self.stack.rule,
+                    **after,
+                )
+                yield Change(f"position: {self.position}", [move])
+            before = wanted
+        conflict = swallowing(before, self._rule["Recipients"])
+        if conflict is not None:
+            yield conflict
+
+    def _active(self) -> tuple[str | None, list[Rule]]:
+        answer = self.aws.read("ses", "describe_active_receipt_rule_set") or {}
+        name = answer.get("Metadata", {}).get("Name")
+        return name, list(answer.get("Rules", []))
+
+    @property
+    def _rule(self) -> Rule:
+        """Every value is named: SES's own defaults are off, unscanned and without TLS."""
+        stack = self.stack
+        archive = {
+            "BucketName": stack.bucket,
+            "ObjectKeyPrefix": stack.prefix,
+            "TopicArn": stack.topic_arn,
+        }
+        actions = [{"S3Action": archive}]
+        if stack.recent_prefix:
+            recent = {"BucketName": stack.bucket, "ObjectKeyPrefix": stack.recent_prefix}
+            actions.append({"S3Action": recent})
+        return {
+            "Name": stack.rule,
+            "Enabled": True,
+            "TlsPolicy": "Require" if stack.tls_policy == "require" else "Optional",
+            "Recipients": [*stack.domains, *(f".{domain}" for domain in stack.subdomains)],
+            "Actions": actions,
+            "ScanEnabled": True,
+        }
+
+    def _create(self, rule_set: str, rules: list[Rule], position: Position) -> Call:
+        before = position.before(rules)
+        # Without After, SES puts a new rule first.
+        after = {"After": before[-1]["Name"]} if before else {}
+        return self._patient(
+            call("ses", "create_receipt_rule", RuleSetName=rule_set, Rule=self._rule, **after)
+        )
+
+    def _patient(self, plain: Call) -> Call:
+        return Call(plain.service, plain.operation, plain.parameters, patience=NOT_YET)
+
+
+def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rule without what SES adds as empty."""
+    kept = {k: v for k, v in rule.items() if v not in (None, [], "")}
+    kept["Actions"] = [
+        {kind: {k: v for k, v in action.items() if v} for kind, action in one.items()}
+        for one in rule.get("Actions", [])
+    ]
+    # The order of actions matters: the copy for the poll comes after the mail itself.
+    kept["Actions"] = {str(number): action for number, action in enumerate(kept["Actions"])}
+    return kept
+
+
+def _differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Say in words what differs between two rules."""
+    words = []
+    names = {"Enabled": "enabled", "TlsPolicy": "TLS", "ScanEnabled": "scanning"}
+    for name, word in names.items():
+        if actual.get(name) != wanted[name]:
+            words.append(f"{word}: {actual.get(name)} → {wanted[name]}")
+    if not same(actual.get("Recipients", []), wanted["Recipients"]):
+        was = ", ".join(actual.get("Recipients", [])) or "everyone"
+        words.append(f"recipients: {printable(was, 200)} → {', '.join(wanted['Recipients'])}")
+    if not same(_plain(actual)["Actions"], _plain(wanted)["Actions"]):
+        words.append("actions: was changed, put right")
+    return "; ".join(words)

@@ -1,0 +1,94 @@
+"""The role that the index function acts as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap import policy
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.grants import index_policy, index_trust
+from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.stack import Stack
+
+MISSING = ("NoSuchEntity",)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Role, who may take it, what it may do."""
+
+    stack: Stack
+    aws: Aws
+
+    @property
+    def title(self) -> str:
+        return f"role {self.stack.role}"
+
+    def plan(self) -> Iterator[Item]:
+        role = self._get()
+        if role is None:
+            made = call(
+                "iam",
+                "create_role",
+                RoleName=self.stack.role,
+                AssumeRolePolicyDocument=policy.text(index_trust()),
+                Description="postamt-sync: the function that indexes mail",
+                Tags=listed(self.stack.tags),
+            )
+            yield Change("create", [made, self._put_policy()])
+            return
+        conflict = stranger(mapped(role.get("Tags", [])), self.stack)
+        if conflict is not None:
+            yield conflict
+            return
+        if not policy.same(role["AssumeRolePolicyDocument"], index_trust()):
+            trust = policy.text(index_trust())
+            mend = call(
+                "iam",
+                "update_assume_role_policy",
+                RoleName=self.stack.role,
+                PolicyDocument=trust,
+            )
+            yield Change("who may take it: was changed, put right", [mend])
+        held = self.aws.read(
+            "iam",
+            "get_role_policy",
+            missing=MISSING,
+            RoleName=self.stack.role,
+            PolicyName=self.stack.role,
+        )
+        if held is None:
+            yield Change("policy: create", [self._put_policy()])
+        elif not policy.same(held["PolicyDocument"], index_policy(self.stack)):
+            yield Change("policy: was changed, put right", [self._put_policy()])
+
+    def destroy(self) -> Iterator[Item]:
+        role = self._get()
+        if role is None:
+            return
+        if not is_ours(mapped(role.get("Tags", [])), self.stack):
+            yield Note("kept: this stack did not make it")
+            return
+        name = self.stack.role
+        held = self.aws.pages("iam", "list_role_policies", "PolicyNames", RoleName=name)
+        calls = [call("iam", "delete_role_policy", RoleName=name, PolicyName=p) for p in held]
+        yield Change("delete", [*calls, call("iam", "delete_role", RoleName=name)])
+
+    def _get(self) -> dict[str, Any] | None:
+        answer = self.aws.read("iam", "get_role", missing=MISSING, RoleName=self.stack.role)
+        return None if answer is None else answer["Role"]
+
+    def _put_policy(self) -> Call:
+        return Call(
+            "iam",
+            "put_role_policy",
+            {
+                "RoleName": self.stack.role,
+                "PolicyName": self.stack.role,
+                "PolicyDocument": policy.text(index_policy(self.stack)),
+            },
+            patience=MISSING,
+        )

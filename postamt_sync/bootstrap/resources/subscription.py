@@ -1,0 +1,99 @@
+"""Who listens to the topic: queue and index function by our doing, the webhook by its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.resources.topic import MISSING
+from postamt_sync.bootstrap.stack import Stack
+
+PENDING = "PendingConfirmation"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The topic tells `endpoint`, the ARN of a queue or function of ours."""
+
+    stack: Stack
+    aws: Aws
+    protocol: str
+    endpoint: str
+
+    @property
+    def title(self) -> str:
+        return f"subscription of {self.endpoint.split(':', 5)[5]} to topic {self.stack.name}"
+
+    def plan(self) -> Iterator[Item]:
+        found = _find(self.aws, self.stack, self.endpoint)
+        if found is None:
+            parameters = {
+                "TopicArn": self.stack.topic_arn,
+                "Protocol": self.protocol,
+                "Endpoint": self.endpoint,
+                "ReturnSubscriptionArn": True,
+            }
+            patience = ("InvalidParameter", "InvalidParameterException")
+            yield Change("create", [Call("sns", "subscribe", parameters, patience=patience)])
+            return
+        arn = found["SubscriptionArn"]
+        answer = self.aws.read("sns", "get_subscription_attributes", SubscriptionArn=arn) or {}
+        if answer.get("Attributes", {}).get("RawMessageDelivery") == "true":
+            # Raw messages carry no signature: the daemon believes none of them.
+            mend = call(
+                "sns",
+                "set_subscription_attributes",
+                SubscriptionArn=arn,
+                AttributeName="RawMessageDelivery",
+                AttributeValue="false",
+            )
+            yield Change("raw delivery: on → off", [mend])
+
+    def destroy(self) -> Iterator[Item]:
+        found = _find(self.aws, self.stack, self.endpoint)
+        if found is not None:
+            arn = found["SubscriptionArn"]
+            yield Change("take away", [call("sns", "unsubscribe", SubscriptionArn=arn)])
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSubscription:
+    """The daemon's own subscription, which it asks for and confirms by itself when it runs."""
+
+    stack: Stack
+    aws: Aws
+
+    @property
+    def title(self) -> str:
+        return f"subscription of {self.stack.public_url} to topic {self.stack.name}"
+
+    def plan(self) -> Iterator[Item]:
+        if not self.is_confirmed():
+            yield Note("waiting for the daemon, which subscribes itself: postamt-sync run")
+
+    def is_confirmed(self) -> bool:
+        found = _find(self.aws, self.stack, self.stack.public_url)
+        return found is not None and found["SubscriptionArn"] != PENDING
+
+    def destroy(self) -> Iterator[Item]:
+        found = _find(self.aws, self.stack, self.stack.public_url)
+        if found is not None and found["SubscriptionArn"] != PENDING:
+            arn = found["SubscriptionArn"]
+            yield Change("take away", [call("sns", "unsubscribe", SubscriptionArn=arn)])
+
+
+def _find(aws: Aws, stack: Stack, endpoint: str) -> Mapping[str, Any] | None:
+    """Return the subscription of this endpoint; one that is confirmed before one that is not."""
+    every = aws.pages(
+        "sns",
+        "list_subscriptions_by_topic",
+        "Subscriptions",
+        missing=MISSING,
+        TopicArn=stack.topic_arn,
+    )
+    mine: list[Mapping[str, Any]] = [s for s in every if s["Endpoint"] == endpoint]
+    mine.sort(key=lambda s: s["SubscriptionArn"] == PENDING)
+    return mine[0] if mine else None

@@ -1,0 +1,52 @@
+"""Settings that the emulator takes without a word and never shows again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.awslambda.models import LambdaFunction
+from moto.core.responses import ActionResult
+from moto.sns.responses import SNSResponse
+
+_GET_TOPIC_ATTRIBUTES = SNSResponse.get_topic_attributes
+_INIT = LambdaFunction.__init__
+_GET_CONFIGURATION = LambdaFunction.get_configuration
+_UPDATE_CONFIGURATION = LambdaFunction.update_configuration
+
+
+def install() -> None:
+    """Show a topic's signature version, and where a function's dead letters go."""
+    SNSResponse.get_topic_attributes = _get_topic_attributes
+    LambdaFunction.__init__ = _init
+    LambdaFunction.get_configuration = _get_configuration
+    LambdaFunction.update_configuration = _update_configuration
+
+
+def _get_topic_attributes(response: SNSResponse) -> ActionResult:
+    answer = _GET_TOPIC_ATTRIBUTES(response)
+    topic = response.backend.get_topic(response._get_param("TopicArn"))  # noqa: SLF001
+    version = getattr(topic, "signature_version", None)
+    if version is not None:
+        answer.result["Attributes"]["SignatureVersion"] = version
+    return answer
+
+
+def _init(function: LambdaFunction, *, spec: dict[str, Any], **rest: Any) -> None:
+    function.dead_letters = spec.get("DeadLetterConfig")
+    _INIT(function, spec=spec, **rest)
+
+
+def _get_configuration(function: LambdaFunction, on_create: bool = False) -> dict[str, Any]:
+    configuration: dict[str, Any] = _GET_CONFIGURATION(function, on_create)
+    if function.dead_letters:
+        configuration["DeadLetterConfig"] = function.dead_letters
+    return configuration
+
+
+def _update_configuration(
+    function: LambdaFunction, config_updates: dict[str, Any]
+) -> dict[str, Any]:
+    if "DeadLetterConfig" in config_updates:
+        function.dead_letters = config_updates["DeadLetterConfig"]
+    _UPDATE_CONFIGURATION(function, config_updates)
+    return _get_configuration(function)

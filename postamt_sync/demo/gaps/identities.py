@@ -1,0 +1,159 @@
+"""SES's identities and account: what the emulator lacks.
+
+Identities have DKIM tokens, a MAIL FROM, tags and topics for bounces; the account has a sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from moto.ses.exceptions import AlreadyExists, NotFoundException
+from moto.ses.models import SESBackend
+from moto.sesv2.responses import SESV2Response
+from moto.sesv2.urls import url_paths
+
+VERIFIED = "verified.example"
+"""It and what lies below it count as verified as soon as they are made; others wait for ever."""
+
+PATHS = (
+    "account",
+    "account/details",
+    "identities/(?P<EmailIdentity>[^/]+)/mail-from",
+    "identities/(?P<EmailIdentity>[^/]+)/dkim",
+)
+"""What moto's server would answer with 404."""
+
+_ORIGINAL_NOTIFICATION_ATTRIBUTES = SESBackend.get_identity_notification_attributes
+
+
+def install() -> None:
+    """Answer what the stack asks of identities."""
+    SESBackend.get_identity_notification_attributes = _get_notification_attributes
+    SESV2Response.create_email_identity = _create_email_identity
+    SESV2Response.get_email_identity = _get_email_identity
+    SESV2Response.put_email_identity_mail_from_attributes = _put_mail_from
+    SESV2Response.put_email_identity_dkim_attributes = _put_dkim
+    SESV2Response.get_account = _get_account
+    SESV2Response.put_account_details = _put_account_details
+    for path in PATHS:
+        url_paths[f"{{0}}/v2/email/{path}$"] = SESV2Response.dispatch
+
+
+def _get_notification_attributes(
+    backend: SESBackend, identities: list[str]
+) -> dict[str, dict[str, Any]]:
+    answer: dict[str, dict[str, Any]] = _ORIGINAL_NOTIFICATION_ATTRIBUTES(backend, identities)
+    for identity, attributes in answer.items():
+        for kind, topic in backend.sns_topics.get(identity, {}).items():
+            if kind in {"Bounce", "Complaint", "Delivery"}:
+                attributes[f"{kind}Topic"] = topic
+    return answer
+
+
+def _create_email_identity(response: SESV2Response) -> str:
+    asked = json.loads(response.body)
+    name = asked["EmailIdentity"]
+    backend = response.sesv2_backend.core_backend
+    if name in backend.email_identities:
+        raise _already_exists(name)
+    response.sesv2_backend.create_email_identity(name, asked.get("Tags") or [], None, None)
+    identity = backend.email_identities[name]
+    identity.postamt = {"Tags": asked.get("Tags") or [], "SigningEnabled": True}
+    shown = _shown(identity, name, response.region)
+    wanted = ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")
+    return json.dumps({member: shown[member] for member in wanted})
+
+
+def _get_email_identity(response: SESV2Response) -> str:
+    name = _identity_name(response)
+    return json.dumps(_shown(_identity(response, name), name, response.region))
+
+
+def _put_mail_from(response: SESV2Response) -> str:
+    asked = json.loads(response.body)
+    identity = _identity(response, _identity_name(response))
+    identity.postamt = {
+        **_extras(identity),
+        "MailFromDomain": asked.get("MailFromDomain") or "",
+        "BehaviorOnMxFailure": asked.get("BehaviorOnMxFailure", "USE_DEFAULT_VALUE"),
+    }
+    return "{}"
+
+
+def _put_dkim(response: SESV2Response) -> str:
+    asked = json.loads(response.body)
+    identity = _identity(response, _identity_name(response))
+    identity.postamt = {**_extras(identity), "SigningEnabled": asked.get("SigningEnabled", False)}
+    return "{}"
+
+
+def _get_account(response: SESV2Response) -> str:
+    details = getattr(response.sesv2_backend, "postamt_details", None)
+    account: dict[str, Any] = {
+        "ProductionAccessEnabled": False,
+        "SendingEnabled": True,
+        "EnforcementStatus": "HEALTHY",
+        "SendQuota": {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 0.0},
+    }
+    if details is not None:
+        account["Details"] = {**details, "ReviewDetails": {"Status": "PENDING"}}
+    return json.dumps(account)
+
+
+def _put_account_details(response: SESV2Response) -> str:
+    details = json.loads(response.body)
+    details.pop("ProductionAccessEnabled", None)
+    response.sesv2_backend.postamt_details = details
+    return "{}"
+
+
+def _shown(identity: Any, name: str, region: str) -> dict[str, Any]:
+    extras = _extras(identity)
+    verified = name == VERIFIED or name.endswith(f".{VERIFIED}")
+    tokens = [hashlib.sha256(f"{region} {name} {n}".encode()).hexdigest()[:32] for n in range(3)]
+    return {
+        "IdentityType": "DOMAIN" if "@" not in name else "EMAIL_ADDRESS",
+        "FeedbackForwardingStatus": True,
+        "VerifiedForSendingStatus": verified,
+        "VerificationStatus": "SUCCESS" if verified else "PENDING",
+        "DkimAttributes": {
+            "SigningEnabled": extras["SigningEnabled"],
+            "Status": "SUCCESS" if verified else "PENDING",
+            "Tokens": tokens,
+            "SigningAttributesOrigin": "AWS_SES",
+            "SigningHostedZone": "dkim.amazonses.com",
+        },
+        "MailFromAttributes": {
+            "MailFromDomain": extras.get("MailFromDomain", ""),
+            "MailFromDomainStatus": "SUCCESS" if verified else "PENDING",
+            "BehaviorOnMxFailure": extras.get("BehaviorOnMxFailure", "USE_DEFAULT_VALUE"),
+        },
+        "Policies": {},
+        "Tags": extras["Tags"],
+    }
+
+
+def _extras(identity: Any) -> dict[str, Any]:
+    """What moto's own identity has no place for."""
+    held: dict[str, Any] = getattr(identity, "postamt", {"Tags": [], "SigningEnabled": True})
+    return held
+
+
+def _identity(response: SESV2Response, name: str) -> Any:
+    identity = response.sesv2_backend.core_backend.email_identities.get(name)
+    if identity is None:
+        raise NotFoundException(f"Email identity {name} does not exist.")
+    return identity
+
+
+def _identity_name(response: SESV2Response) -> str:
+    name: str = response._get_param("EmailIdentity") or response.parsed_url.path.split("/")[4]  # noqa: SLF001
+    return name
+
+
+def _already_exists(name: str) -> Exception:
+    error: Exception = AlreadyExists(f"Email identity {name} already exist.")
+    error.error_type = "AlreadyExistsException"  # type: ignore[attr-defined] # SES v2's own name
+    return error
