@@ -132,7 +132,8 @@ def _ses(usage: Usage) -> Iterator[Item]:
 def _s3(usage: Usage) -> Iterator[Item]:
     copies = 2 if usage.recent else 1
     yield Item("S3", "PUT, by SES", usage.mails * copies, "requests", prices.S3_PUT)
-    yield Item("S3", "GET", usage.mails, "requests", prices.S3_GET)
+    # The whole mail by the daemon, its header by the index.
+    yield Item("S3", "GET", 2 * usage.mails, "requests", prices.S3_GET)
     moved = usage.mail_kb >= SMALLEST_MOVED_KB
     a_day = usage.gigabytes / DAYS
     age = usage.archive_days
@@ -194,6 +195,7 @@ def _index(usage: Usage) -> Iterator[Item]:
     writes = runs * 2 * INDEX_KB
     note = f"Assumed: {INDEX_KB} KB for a mail, kept twice."
     yield Item("DynamoDB", "writes", writes, "WRU", prices.DYNAMODB_WRITE, note)
+    yield Item("DynamoDB", "reads", runs, "RRU", prices.DYNAMODB_READ)
     kept = usage.mails_per_day * usage.archive_days * 2 * INDEX_KB / 1024**2
     yield Item("DynamoDB", "storage", kept, "GB", prices.DYNAMODB_GB)
     yield Item("DynamoDB", "backup", kept, "GB", prices.DYNAMODB_BACKUP_GB)

@@ -35,7 +35,7 @@ def test_what_is_free_costs_nothing() -> None:
         ("SES, mail received", 3043.75, 0.304375),
         ("SES, data received", 3043.75, 0.2739375),
         ("S3, PUT, by SES", 6087.5, 0.0304375),
-        ("S3, GET", 3043.75, 0.0012175),
+        ("S3, GET", 6087.5, 0.002435),
         ("S3, LIST, poll", 2 * 8766, 0.08766),
         ("S3, LIST, daily, all", 37 * DAYS, 0.005630938),
         ("SNS, published", 6087.5, 0),
@@ -43,6 +43,7 @@ def test_what_is_free_costs_nothing() -> None:
         ("SQS, queues", 3 * 6087.5 + 2 * 8766, 0),
         ("Lambda, runs", 6087.5, 0),
         ("DynamoDB, writes", 24350, 0.01521875),
+        ("DynamoDB, reads", 6087.5, 0.0007609375),
         ("CloudWatch, metrics read", 1461, 0.01461),
     ],
 )
