@@ -7,17 +7,25 @@ from typing import Annotated
 
 import typer
 
+from postamt_sync.cli.dovecot_relay import relay
 from postamt_sync.cli.dovecot_user import user
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.home import dovecot_files
 from postamt_sync.home.dovecot import Service, Version, installed_version, service_of
-from postamt_sync.home.dovecot_conf import configuration, mailboxes_file, passwords_file
+from postamt_sync.home.dovecot_conf import (
+    configuration,
+    mailboxes_file,
+    passwords_file,
+    relay_file,
+    senders_file,
+)
 from postamt_sync.home.dovecot_lists import has_password, mailboxes
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.add_typer(user, name="user")
+app.command()(relay)
 
 
 @app.callback(invoke_without_command=True)
@@ -104,9 +112,9 @@ def _write(files: dict[Path, str], directory: Path, *, force: bool) -> None:
                 print(f"{path} was kept as {dovecot_files.keep_aside(path)}")
             dovecot_files.write(path, text)
             print(f"{path} written.")
-        passwords = passwords_file(directory)
-        if dovecot_files.read(passwords) is None:
-            dovecot_files.write(passwords, "", dovecot_files.SECRET)
+        for secret in (passwords_file(directory), senders_file(directory)):
+            if dovecot_files.read(secret) is None:
+                dovecot_files.write(secret, "", dovecot_files.SECRET)
 
 
 def _say_what_is_next(service: Service, directory: Path) -> None:
@@ -114,4 +122,6 @@ def _say_what_is_next(service: Service, directory: Path) -> None:
     for account in service.accounts:
         if not has_password(passwords, account.name):
             print(f"No password yet: sudo postamt-sync dovecot user add {account.name}")
+    if service.relay and dovecot_files.read(relay_file(directory)) is None:
+        print("No credentials for SES yet: sudo postamt-sync dovecot relay FILE")
     print("Next: sudo doveconf >/dev/null && sudo systemctl restart dovecot")

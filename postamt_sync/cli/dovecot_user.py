@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
-from postamt_sync.config import load
+from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.home import dovecot_files, dovecot_password
@@ -81,14 +81,19 @@ def passwd(
     _set(name, config, directory, generate=generate, new=False)
 
 
-def _set(name: str, config: Path | None, directory: Path, *, generate: bool, new: bool) -> None:
-    settings = load(config)
-    known = [mailbox.name for mailbox in settings.mailboxes]
+def known_mailbox(settings: Settings, name: str) -> Mailbox:
+    """Return the mailbox of this name; raises UsageError where there is none."""
+    known = {mailbox.name: mailbox for mailbox in settings.mailboxes}
     if name not in known:
         raise UsageError(
             f"There is no mailbox {printable(name)!r} in the configuration.",
             f"Name one of: {', '.join(known)}",
         )
+    return known[name]
+
+
+def _set(name: str, config: Path | None, directory: Path, *, generate: bool, new: bool) -> None:
+    known_mailbox(load(config), name)
     passwords = passwords_file(directory.absolute())
     with dovecot_files.alone(passwords.parent):
         before = dovecot_files.read(passwords) or ""

@@ -15,14 +15,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync.bootstrap.smtp import smtp_server
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 
 FOUND_IN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-
-RELAY_PORT = 587
-"""Where SES takes mail with STARTTLS."""
 
 _LOGIN = re.compile(r"[a-z0-9._@-]+", re.ASCII)
 """What Dovecot lets through as a user name (auth_username_chars), in lower case."""
@@ -63,7 +61,7 @@ class Relay:
     """Who takes the mail that clients send through Dovecot: SES, with STARTTLS."""
 
     host: str
-    port: int = RELAY_PORT
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def service_of(settings: Settings, *, submission: bool) -> Service:
         tls_certificate=writable(certificate, "home.tls_certificate"),
         tls_key=writable(key, "home.tls_key"),
         host=settings.home.imap_host,
-        relay=Relay(smtp_host(settings.aws.region)) if submission else None,
+        relay=_relay(settings.aws.region) if submission else None,
     )
 
 
@@ -137,11 +135,6 @@ def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
     return tuple(SpecialFolder(name, tuple(means)) for name, means in uses.items())
 
 
-def smtp_host(region: str) -> str:
-    """Return SES's SMTP server of a region (docs.aws.amazon.com/general/latest/gr/ses.html)."""
-    return f"email-smtp.{region}.amazonaws.com"
-
-
 def installed_version() -> Version | None:
     """Return the language of the Dovecot on this machine; None: there is none that we know."""
     program = shutil.which("dovecot") or shutil.which("dovecot", path=FOUND_IN)
@@ -169,6 +162,16 @@ def _group_of(user: str) -> str:
         return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
     except KeyError:
         return user
+
+
+def _relay(region: str) -> Relay:
+    server = smtp_server(region)
+    if server is None:
+        raise MisconfiguredError(
+            f"SES takes no mail over SMTP in {region}, so Dovecot has nobody to hand it to.",
+            "Leave submission out, or send through another region's SES.",
+        )
+    return Relay(server.host, server.starttls[0])
 
 
 def _certificate(settings: Settings) -> tuple[Path, Path]:

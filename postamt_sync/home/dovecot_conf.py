@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 
 from postamt_sync.home.dovecot import Service, SpecialFolder, Version
+from postamt_sync.home.smtp_credentials import SmtpCredentials
 
 LARGEST_MAIL = "40M"
 """What SES takes over SMTP, encoded (docs.aws.amazon.com/ses/latest/dg/quotas.html)."""
@@ -78,12 +79,6 @@ passdb {
   driver = passwd-file
   args = scheme=BLF-CRYPT username_format=%Lu $passwords
 }
-
-# Where each mailbox lies.
-userdb {
-  driver = passwd-file
-  args = username_format=%Lu $mailboxes
-}
 """,
     Version.V2_4: """
 # Who may log in. First the login becomes a mailbox's name (a person may type an address); this
@@ -104,7 +99,42 @@ passdb passwords {
   auth_username_format = %{user | lower}
   passdb_default_password_scheme = BLF-CRYPT
 }
+""",
+}
 
+SENDERS = {
+    Version.V2_3: """
+# SES users of single mailboxes.
+userdb {
+  driver = passwd-file
+  args = username_format=%Lu $senders
+  result_success = continue
+  result_failure = continue
+  result_internalfail = return-fail
+}
+""",
+    Version.V2_4: """
+# SES users of single mailboxes.
+userdb senders {
+  driver = passwd-file
+  passwd_file_path = $senders
+  auth_username_format = %{user | lower}
+  result_success = continue
+  result_failure = continue
+  result_internalfail = return-fail
+}
+""",
+}
+
+PLACES = {
+    Version.V2_3: """
+# Where each mailbox lies.
+userdb {
+  driver = passwd-file
+  args = username_format=%Lu $mailboxes
+}
+""",
+    Version.V2_4: """
 # Where each mailbox lies.
 userdb mailboxes {
   driver = passwd-file
@@ -156,15 +186,15 @@ $folders}
 """
 
 SUBMISSION = """
-# Sending: clients log in here as for reading, and SES takes the mail from us.
-# Any login may send from any address that the SES user below is allowed: Dovecot compares neither
-# MAIL FROM nor From with who logged in. Give mailboxes SES users of their own to tell them apart.
+# Sending: clients log in here as for reading, and SES takes the mail from us. Dovecot compares
+# neither MAIL FROM nor From with who logged in: what an SES user may send from is for its IAM
+# policy to say, and all mailboxes share the household's user unless they have one of their own.
 submission_relay_host = $relay
 submission_relay_port = $relay_port
 submission_relay_ssl = starttls
 submission_relay_ssl_verify = yes
 submission_max_mail_size = $largest
-$client_ca
+ssl_client_ca_dir = /etc/ssl/certs
 service submission-login {
   inet_listener submission {
     port = 587
@@ -175,14 +205,9 @@ service submission-login {
   }
 }
 
-# The user name and the password for SES, for root's eyes only.
+# The household's user at SES, for root's eyes only: postamt-sync dovecot relay
 !include_try $relay_conf
 """
-
-CLIENT_CA = {
-    Version.V2_3: "ssl_client_ca_file = /etc/ssl/certs/ca-certificates.crt",
-    Version.V2_4: "ssl_client_ca_file = /etc/ssl/certs/ca-certificates.crt",
-}
 
 CLOSING = """
 !include_try $directory/local.conf
@@ -204,10 +229,25 @@ def relay_file(directory: Path) -> Path:
     return directory / "postamt-sync.relay.conf"
 
 
+def senders_file(directory: Path) -> Path:
+    """Return where the credentials of mailboxes with an SES user of their own lie."""
+    return directory / "postamt-sync.senders"
+
+
+def relay_configuration(credentials: SmtpCredentials) -> str:
+    """Return the settings that make Dovecot known at SES; both values need no escapes."""
+    return (
+        "# Made by: postamt-sync dovecot relay\n"
+        f"submission_relay_user = {credentials.user}\n"
+        f"submission_relay_password = {credentials.password}\n"
+    )
+
+
 def configuration(service: Service, version: Version, directory: Path) -> str:
     """Return `dovecot.conf` for files that lie in `directory`."""
     protocols = ["imap", *(["submission"] if service.relay else [])]
-    blocks = [OPENING, FIRST[version], _host(service), TLS[version], LOGINS[version], MAIL[version]]
+    blocks = [OPENING, FIRST[version], _host(service), TLS[version], LOGINS[version]]
+    blocks += [SENDERS[version] if service.relay else "", PLACES[version], MAIL[version]]
     blocks += [IMAP, NAMESPACE, SUBMISSION if service.relay else "", CLOSING]
     values = {
         "version": version,
@@ -224,7 +264,7 @@ def configuration(service: Service, version: Version, directory: Path) -> str:
         "group": service.mail_group,
         "folders": "".join(map(_folder, service.folders)),
         "largest": LARGEST_MAIL,
-        "client_ca": CLIENT_CA[version],
+        "senders": senders_file(directory),
         "relay_conf": relay_file(directory),
     }
     if service.relay:

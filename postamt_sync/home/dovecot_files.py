@@ -20,6 +20,7 @@ from postamt_sync.errors import MisconfiguredError, TryLaterError, UsageError
 SECRET = 0o640
 """With the group of Dovecot, whose auth process reads it; without such a group 0600."""
 
+ROOTS_ONLY = 0o600
 PUBLIC = 0o644
 READERS = "dovecot"
 

@@ -1,7 +1,7 @@
-"""Dovecot's two lists of ours, in its passwd-file format: where mailboxes lie, and the passwords.
+"""Dovecot's lists of ours, in its passwd-file format: where mailboxes lie, passwords, SES users.
 
 A line is `user:password:uid:gid:gecos:home:shell:fields`. The first list follows the
-configuration; the second is edited line by line, and lines that are not ours stay as they are.
+configuration; the others are edited line by line, and lines that are not ours stay as they are.
 """
 
 from __future__ import annotations
@@ -34,8 +34,25 @@ def with_password(passwords: str, name: str, hashed: str) -> str:
     """
     if not _HASH.fullmatch(hashed):
         raise AssertionError("not a bcrypt hash")
-    line = f"{name}:{SCHEME}{hashed}::::::"
-    lines = passwords.splitlines()
+    return _with_line(passwords, name, f"{name}:{SCHEME}{hashed}::::::")
+
+
+def with_sender(senders: str, name: str, user: str, password: str) -> str:
+    """Return the list of SES users with a line for this mailbox, in the place of an older one.
+
+    User and password are checked before: they are letters, digits and + / =
+    """
+    fields = f"userdb_submission_relay_user={user} userdb_submission_relay_password={password}"
+    return _with_line(senders, name, f"{name}:::::::{fields}")
+
+
+def has_password(passwords: str, name: str) -> bool:
+    """Tell whether the list has a line for this mailbox."""
+    return any(_name(line) == name for line in passwords.splitlines())
+
+
+def _with_line(text: str, name: str, line: str) -> str:
+    lines = text.splitlines()
     found = [number for number, old in enumerate(lines) if _name(old) == name]
     for number in reversed(found[1:]):
         del lines[number]  # Dovecot would take the first one, and a person the last
@@ -44,11 +61,6 @@ def with_password(passwords: str, name: str, hashed: str) -> str:
     else:
         lines.append(line)
     return "\n".join(lines) + "\n"
-
-
-def has_password(passwords: str, name: str) -> bool:
-    """Tell whether the list has a line for this mailbox."""
-    return any(_name(line) == name for line in passwords.splitlines())
 
 
 def _name(line: str) -> str:

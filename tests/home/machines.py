@@ -102,6 +102,7 @@ def _make_trixie() -> str:
         )
         if made.returncode:
             return (made.stderr.strip().splitlines() or ["mmdebstrap said nothing"])[-1]
+        (draft / "etc/hosts").write_text("127.0.0.1 localhost\n")
         draft.rename(TRIXIE)
         return ""
 

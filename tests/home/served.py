@@ -133,10 +133,12 @@ class Served:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        secret = self.directory / "postamt-sync.passwords"
-        if os.geteuid() == 0 and secret.exists() and not self.machine.is_ours:
-            # The group that Dovecot reads it as has another number in that root.
-            os.chown(secret, 0, self.machine.gid("dovecot"))
+        if os.geteuid() == 0 and not self.machine.is_ours:
+            # The group that Dovecot reads them as has another number in that root.
+            for name in ("passwords", "senders"):
+                with contextlib.suppress(FileNotFoundError):
+                    secret = self.directory / f"postamt-sync.{name}"
+                    os.chown(secret, 0, self.machine.gid("dovecot"))
         return done.stdout
 
     def write(self, *options: str) -> None:
@@ -223,7 +225,8 @@ def household(machine: Machine, more: str = "") -> Iterator[Served]:
         served.stop()
         shutil.rmtree(base)
         if not machine.is_ours:
-            (machine.root / base.relative_to("/")).rmdir()
+            with contextlib.suppress(FileNotFoundError):
+                (machine.root / base.relative_to("/")).rmdir()
 
 
 def write_local(served: Served, more: str = "") -> None:

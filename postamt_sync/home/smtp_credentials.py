@@ -1,0 +1,46 @@
+"""The credentials for SES's SMTP server, from the file that `bootstrap` wrote."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError
+
+SECTION = "smtp"
+
+_USER = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
+_PASSWORD = re.compile(r"[A-Za-z0-9+/]{40,100}={0,2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpCredentials:
+    """A user name and a password as SES makes them: an access key's id, and base64."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def read_credentials(path: Path) -> SmtpCredentials:
+    """Return what the file says; raises MisconfiguredError, which never shows what is in it."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        with path.open(encoding="utf-8") as file:
+            parser.read_file(file)
+    except OSError as error:
+        raise MisconfiguredError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Name the file that postamt-sync bootstrap wrote for mail clients, and use sudo.",
+        ) from None
+    except (UnicodeDecodeError, configparser.Error):
+        parser = configparser.ConfigParser(interpolation=None)
+    user = parser.get(SECTION, "username", fallback="")
+    password = parser.get(SECTION, "password", fallback="")
+    if not _USER.fullmatch(user) or not _PASSWORD.fullmatch(password):
+        raise MisconfiguredError(
+            f"{path} does not hold SMTP credentials of SES.",
+            "It must have a section [smtp] with username and password, as bootstrap writes it.",
+        )
+    return SmtpCredentials(user, password)

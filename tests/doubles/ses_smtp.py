@@ -1,0 +1,107 @@
+"""SES's SMTP server as far as mail clients see it: STARTTLS, then AUTH, then a policy.
+
+Its words and codes are those of the SES Developer Guide, "SMTP response codes returned by Amazon
+SES". What IAM says of a sender comes after DATA and looks at the From header, case and all.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.utils import parseaddr
+from fnmatch import fnmatchcase
+from typing import Any, Self
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from postamt_sync.demo.port import free_port
+
+
+@dataclass
+class SesUser:
+    """An IAM user with SMTP credentials; `senders` are the patterns of its ses:FromAddress."""
+
+    name: str
+    password: str
+    senders: tuple[str, ...]
+
+
+@dataclass
+class Taken:
+    """A mail that was taken for sending."""
+
+    user: str
+    mail_from: str
+    recipients: list[str]
+    content: bytes
+
+
+class _Smtp(SMTP):
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's
+        # RFC 4954, section 5: a server with AUTH takes the parameter; aiosmtpd does not know it.
+        await super().smtp_MAIL(re.sub(r" AUTH=\S+", "", arg) if arg else arg)
+
+
+@dataclass
+class SesSmtp:
+    """Takes mail on a free port of 127.0.0.1 while its context is open; certificate: localhost."""
+
+    tls: ssl.SSLContext
+    users: list[SesUser]
+    taken: list[Taken] = field(default_factory=list)
+    port: int = field(default_factory=free_port)
+
+    def __enter__(self) -> Self:
+        self._controller = _Controller(
+            self,
+            "127.0.0.1",
+            self.port,
+            tls_context=self.tls,
+            require_starttls=True,
+            auth_required=True,
+            authenticator=self._authenticate,
+            server_hostname="email-smtp.amazonaws.com",
+            ident="ESMTP SimpleEmailService",
+            enable_SMTPUTF8=False,
+        )
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        login, password = data.login.decode(), data.password.decode()
+        for user in self.users:
+            if (user.name, user.password) == (login, password):
+                return AuthResult(success=True, auth_data=user)
+        return AuthResult(
+            success=False, handled=False, message="535 Authentication Credentials Invalid"
+        )
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        user: SesUser = session.auth_data
+        content = envelope.content
+        assert isinstance(content, bytes)
+        _, sender = parseaddr(message_from_bytes(content)["From"])
+        if not any(fnmatchcase(sender, pattern) for pattern in user.senders):
+            return (
+                f"554 Access denied: User `{user.name}' is not authorized to perform "
+                f"`ses:SendRawEmail' on resource `{sender}'"
+            )
+        assert envelope.mail_from is not None
+        self.taken.append(Taken(user.name, envelope.mail_from, envelope.rcpt_tos, content))
+        return "250 Ok 010201234567890a-01234567-89ab-cdef-0123-456789abcdef-000000"
+
+
+class _Controller(Controller):
+    def factory(self) -> SMTP:
+        return _Smtp(self.handler, **self.SMTP_kwargs)
