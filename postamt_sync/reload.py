@@ -1,7 +1,8 @@
 """Taking a changed configuration or certificate over while mail flows.
 
-A broken configuration is refused with its reasons and the old one goes on. A file that changed by
-itself never takes a mailbox away, because a half-saved file may parse too; a person's SIGHUP does.
+A broken configuration is refused with its reasons and the old one goes on, and so is one with a
+mailbox where this process may not write. A file that changed by itself never takes a mailbox away,
+because a half-saved file may parse too; a person's SIGHUP does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.reach import is_read_only
 from postamt_sync.errors import ConfigurationError, PostamtError
 from postamt_sync.events import Events
 from postamt_sync.household import household
@@ -78,8 +80,25 @@ class Reload:
                 reasons = [str(problem) for problem in error.problems]
                 self._events.reload_refused("configuration", reasons)
                 return
+            outside = await asyncio.to_thread(self._outside, settings)
+            if outside:
+                self._events.reload_refused("configuration", outside)
+                return
             await self._renew_tls(settings)
             self._settle(settings, may_remove=may_remove)
+
+    def _outside(self, settings: Settings) -> list[str]:
+        """Say which new mailboxes lie where this process may not write, and what to do.
+
+        Those that are in use already are the courier's: their disk may be mended while mail waits.
+        """
+        used = {mailbox.maildir for mailbox in (*self._settings.mailboxes, *self._kept)}
+        return [
+            f"mailboxes[{mailbox.name}].maildir: {mailbox.maildir} is read-only for this process. "
+            "Let the service write there: sudo postamt-sync service install"
+            for mailbox in settings.mailboxes
+            if mailbox.maildir not in used and is_read_only(mailbox.maildir)
+        ]
 
     async def _renew_tls(self, settings: Settings) -> None:
         if self._reception is None or settings.webhook is None:

@@ -359,3 +359,33 @@ async def test_the_files_to_be_watched_are_named(home: Home) -> None:
     put_pair(home.root, "old.example")
     names = [path.name for path in home.start().files]
     assert names == ["config.toml", "chain.pem", "key.pem"]
+
+
+# Where the process may write
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_mailbox_where_we_may_not_write_is_refused_with_the_remedy(
+    home: Home, read_only: Path, by_hand: bool
+) -> None:
+    reload = home.start()
+    before = home.running.house
+    home.write(HEAD, ANNA, BERT.replace("{root}/bert", f"{read_only}/bert"))
+    await (reload.by_hand() if by_hand else reload.file_changed())
+    assert home.running.house is before
+    (refused,) = home.told(REFUSED)
+    (reason,) = refused["reasons"]
+    assert f"mailboxes[bert].maildir: {read_only}/bert is read-only" in reason
+    assert "sudo postamt-sync service install" in reason
+
+
+async def test_a_mailbox_in_use_whose_disk_became_read_only_keeps_nothing_back(
+    home: Home, read_only: Path
+) -> None:
+    there = BERT.replace("{root}/bert", f"{read_only}/bert")
+    home.write(HEAD, ANNA, there)
+    reload = home.start()
+    home.write(HEAD.replace("300", "60"), ANNA, there)
+    await reload.file_changed()
+    assert home.running.interval == 60
+    assert home.told(REFUSED) == []

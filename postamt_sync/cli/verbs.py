@@ -35,6 +35,7 @@ VERBS = (
     Verb("bootstrap", "postamt_sync.cli.bootstrap:app", "Build the AWS side."),
     Verb("dovecot", "postamt_sync.cli.dovecot:app", "Dovecot's configuration and its logins."),
     Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
+    Verb("service", "postamt_sync.cli.service:app", "The systemd service: install, uninstall."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
 )
 

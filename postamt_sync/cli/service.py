@@ -1,0 +1,218 @@
+"""`postamt-sync service`: the systemd units, put in place and taken away."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.config import Settings, load
+from postamt_sync.config.environment import FILE_VARIABLE
+from postamt_sync.config.load import DEFAULT_PATH
+from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
+from postamt_sync.home.service import SERVICE, Service
+from postamt_sync.home.service_certificate import Pair, is_for, webhook_host, webhook_pair
+from postamt_sync.home.service_program import Program
+from postamt_sync.home.service_shipped import EXAMPLE, shipped
+from postamt_sync.home.service_steps import Step
+from postamt_sync.home.service_units import Machine
+from postamt_sync.home.service_user import ask_dovecot, mail_user
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+User = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Who owns the Maildirs; else their owner, else Dovecot's mail_uid, else vmail.",
+        show_default=False,
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def service(context: typer.Context) -> None:
+    """Let systemd run the daemon: with few rights, watched, started again.
+
+    \b
+    Examples:
+      postamt-sync service install --dry-run
+      sudo postamt-sync service install
+      sudo postamt-sync service uninstall
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@app.command()
+def install(
+    config: ConfigPath = None,
+    user: User = "",
+    start: Annotated[
+        bool, typer.Option("--start/--no-start", help="Start it, or only at the next boot.")
+    ] = True,
+    dry_run: DryRun = False,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Put the units in place, make user and directories, start the daemon.
+
+    Run it again after every change to the mailboxes or to webhook.listen: the
+    service may write to the configured Maildirs and to nothing else. A file that
+    you edited is never overwritten; settings of your own belong into
+    /etc/systemd/system/postamt-sync.service.d/50-local.conf.
+
+    \b
+    Examples:
+      postamt-sync service install --dry-run
+      sudo postamt-sync service install
+    """
+    if not dry_run:
+        _require_root()
+    settings = _settings(config, dry_run=dry_run)
+    steps = _service(settings, user).install(start=start, running=_is_running())
+    _carry_out(steps, dry_run=dry_run)
+    if not dry_run:
+        print("All well. How it does: systemctl status postamt-sync, postamt-sync status")
+    return ExitCode.OK
+
+
+@app.command()
+def uninstall(
+    config: ConfigPath = None,
+    dry_run: DryRun = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> ExitCode:
+    """Stop the daemon and remove its units; mail, ledger and configuration stay.
+
+    \b
+    Examples:
+      postamt-sync service uninstall --dry-run
+      sudo postamt-sync service uninstall
+    """
+    if not dry_run:
+        _require_root()
+    _carry_out(_service(_load(config), "").uninstall(), dry_run=dry_run)
+    print("Configuration, keys, ledger, mail and the mail's user stay as they are.")
+    return ExitCode.OK
+
+
+@app.command()
+def certificate(
+    chain: Annotated[Path, typer.Argument(metavar="FULLCHAIN", help="The renewed chain, PEM.")],
+    key: Annotated[Path, typer.Argument(metavar="PRIVKEY", help="Its key, PEM.")],
+    config: ConfigPath = None,
+    if_ours: Annotated[
+        bool, typer.Option("--if-ours", help="Do nothing if it is not for the webhook's host.")
+    ] = False,
+    debug: Debug = False,  # noqa: ARG001
+) -> ExitCode:
+    """Copy a renewed certificate to where the service may read it.
+
+    What renewal hooks call: certbot's is put in place by "install", any other
+    client can run /etc/postamt-sync/certificate-renewed. The running daemon takes
+    the new certificate up by itself. A broken pair is refused, the old one stays.
+
+    \b
+    Examples:
+      sudo postamt-sync service certificate fullchain.pem privkey.pem
+      sudo postamt-sync service certificate --if-ours fullchain.pem privkey.pem
+    """
+    settings = _load(config)
+    target = webhook_pair(settings)
+    if target is None:
+        raise MisconfiguredError(
+            "The configuration names no certificate for the webhook.",
+            "Set webhook.tls_certificate and webhook.tls_key.",
+        )
+    pair = Pair(chain, key)
+    pair.check()
+    host = webhook_host(settings)
+    if not is_for(pair, host):
+        if if_ours:
+            print(f"Not for {host}: left alone.")
+            return ExitCode.OK
+        raise MisconfiguredError(
+            f"The certificate {chain} is not for {host}, the host of webhook.public_url.",
+            "Give the one of this host, or correct public_url.",
+        )
+    pair.copy_to(target, mail_user(settings, "", ask_dovecot).group)
+    print(f"Copied to {target.chain} and {target.key}.")
+    return ExitCode.OK
+
+
+def _service(settings: Settings, wanted: str) -> Service:
+    user = mail_user(settings, wanted, ask_dovecot)
+    machine = Machine(Program.running(), user.name, user.group, _systemd_version())
+    print(f"user    {user.name}: {user.why}")
+    return Service(settings, machine)
+
+
+def _load(config: Path | None) -> Settings:
+    """Load what the service will see: of our environment only where the file is."""
+    place = os.environ.get(FILE_VARIABLE, "")
+    return load(config, {FILE_VARIABLE: place} if place else {})
+
+
+def _settings(config: Path | None, *, dry_run: bool) -> Settings:
+    """Load the configuration; where there is none yet, begin with the example."""
+    path = config or Path(os.environ.get(FILE_VARIABLE) or DEFAULT_PATH)
+    example = shipped(EXAMPLE)
+    hint = "Set bucket, region and mailboxes in it, then run this again."
+    if not path.exists():
+        if dry_run:
+            raise MisconfiguredError(
+                f"There is no {path} yet.", "Without --dry-run the example is put there."
+            )
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.write_text(example)
+        raise MisconfiguredError(f"There was no {path}; the example is there now.", hint)
+    if path.read_bytes() == example.encode():
+        raise MisconfiguredError(f"{path} is still the example.", hint)
+    return _load(config)
+
+
+def _carry_out(steps: Sequence[Step], *, dry_run: bool) -> None:
+    for step in steps:
+        print(step, flush=True)
+        if not dry_run:
+            step.do()
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise UsageError("Only root may do this.", "Put sudo before it, or look with --dry-run.")
+    if not Path("/run/systemd/system").is_dir():
+        raise MisconfiguredError(
+            "This machine was not started by systemd.",
+            "Let whatever starts services here run: postamt-sync run",
+        )
+
+
+def _is_running() -> bool:
+    return _systemctl("is-active", SERVICE) == "active"
+
+
+def _systemd_version() -> int:
+    words = _systemctl("--version").split()
+    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
+
+
+def _systemctl(*arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            ["systemctl", *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

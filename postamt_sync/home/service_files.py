@@ -1,0 +1,108 @@
+"""Files that we put on a machine and may later replace or remove: those that nobody edited.
+
+Each ends with a seal, a comment with the SHA-256 of the lines above it. A file whose seal does not
+fit, or that has none, is somebody's own and is never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError
+
+_SEAL = "# Written by postamt-sync service install; an edited file is left alone. "
+
+
+class State(enum.Enum):
+    """What lies at a path, compared with what we would put there."""
+
+    MISSING = "missing"
+    SAME = "same"
+    OLD = "old"
+    EDITED = "edited"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """A file for one place; `text` ends with its seal."""
+
+    path: Path
+    text: str
+    mode: int = 0o644
+
+    @classmethod
+    def of(cls, path: Path, text: str, mode: int = 0o644) -> SealedFile:
+        """Seal `text`, which ends with a line end."""
+        return cls(path, text + _seal(text), mode)
+
+    def state(self) -> State:
+        """Look at what is there. Raises MisconfiguredError if that cannot be read."""
+        there = _read(self.path)
+        if there is None:
+            return State.MISSING
+        if there == self.text:
+            return State.SAME
+        return State.OLD if _is_sealed(there) else State.EDITED
+
+    def write(self) -> None:
+        """Put the file in place of an older one in one step; durable on return.
+
+        Raises MisconfiguredError.
+        """
+        scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            put(scratch, self.text.encode(), self.mode)
+            scratch.replace(self.path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                scratch.unlink()
+            raise unwritable(self.path, error) from error
+
+
+def put(path: Path, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Write a new file that is never more open than `mode`; its bytes are durable on return."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        if owner is not None:
+            os.fchown(fd, *owner)
+        os.fchmod(fd, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
+
+
+def unwritable(path: Path, error: OSError) -> MisconfiguredError:
+    """Say that a path cannot be written to."""
+    return MisconfiguredError(
+        f"{path} cannot be written ({error.strerror}).",
+        "Run it as root (sudo), and look at the directory if you did.",
+    )
+
+
+def _seal(text: str) -> str:
+    return f"{_SEAL}sha256:{hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
+def _is_sealed(text: str) -> bool:
+    at = text.rfind(_SEAL)
+    return at >= 0 and text[at:] == _seal(text[:at])
+
+
+def _read(path: Path) -> str | None:
+    """Return the text, None if nothing is there; a link or device is never ours."""
+    if path.is_symlink():
+        return ""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MisconfiguredError(
+            f"{path} cannot be read ({error.strerror}).", "Run it as root (sudo)."
+        ) from error

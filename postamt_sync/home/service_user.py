@@ -1,0 +1,104 @@
+"""Who the service runs as: the user that Dovecot handles mail with, so that both may change it."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.config import Settings
+from postamt_sync.errors import MisconfiguredError, UsageError
+
+USUAL = "vmail"
+ANSWER_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class MailUser:
+    """The user, and in words how it was found."""
+
+    name: str
+    why: str
+
+    @property
+    def group(self) -> str:
+        """The name of the group for its files; as a new user's, where there is no such user yet."""
+        try:
+            return grp.getgrgid(pwd.getpwnam(self.name).pw_gid).gr_name
+        except KeyError:
+            return self.name
+
+
+def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> MailUser:
+    """Return the user: the wanted one, the Maildirs' owner, Dovecot's mail user, else `vmail`.
+
+    `dovecot` returns Dovecot's mail_uid, empty if there is none. Raises MisconfiguredError where
+    the Maildirs belong to several users, or to root.
+    """
+    if wanted:
+        return MailUser(_no_root(wanted), "as you said")
+    owners = _owners([mailbox.maildir for mailbox in settings.mailboxes])
+    if len(owners) > 1:
+        raise MisconfiguredError(
+            f"The Maildirs belong to several users: {', '.join(sorted(owners))}.",
+            "Give them all to Dovecot's mail user (chown -R), or name one user with --user.",
+        )
+    if owners:
+        return MailUser(_no_root(owners.pop()), "owns the Maildirs")
+    if told := dovecot():
+        return MailUser(_no_root(_name(told)), "is Dovecot's mail_uid")
+    return MailUser(USUAL, "is made if it is missing")
+
+
+def ask_dovecot() -> str:
+    """Return what Dovecot's configuration says for mail_uid; empty if it says nothing."""
+    doveconf = shutil.which("doveconf", path="/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin")
+    return _said([doveconf, "-h", "mail_uid"]) if doveconf else ""
+
+
+def _said(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else done.stdout.strip()
+
+
+def _owners(maildirs: Sequence[Path]) -> set[str]:
+    found = set()
+    for path in maildirs:
+        try:
+            found.add(_name(str(path.stat().st_uid)))
+        except OSError:
+            continue
+    return found
+
+
+def _name(user: str) -> str:
+    """Return the name of a user that may be given by its number."""
+    if not user.isdecimal():
+        return user
+    try:
+        return pwd.getpwuid(int(user)).pw_name
+    except KeyError:
+        raise MisconfiguredError(
+            f"The mail belongs to user {user}, who has no name on this machine.",
+            "Make the user, or name another with --user.",
+        ) from None
+
+
+def _no_root(user: str) -> str:
+    if user in {"root", "0"}:
+        raise MisconfiguredError(
+            "The Maildirs belong to root, and the service does not run as root.",
+            "Give them to Dovecot's mail user: chown -R vmail: MAILDIR",
+        )
+    if not user.replace("-", "").replace("_", "").replace(".", "").isalnum() or user[0] == "-":
+        raise UsageError(f"{user!r} cannot be a user's name.", "Use a name such as vmail.")
+    return user

@@ -1,0 +1,166 @@
+"""Fresh Debian systems in directories, and the wheels that are installed into them.
+
+Both are made once and kept below the user's cache directory: a root filesystem for a week, wheels
+until the dependencies change. What serves them is this machine's own: apt's mirror and proxy, pip's
+index. Inside, pip finds the kept wheels and asks no network.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+"""Debian's releases that we support (those of Raspberry Pi OS 12 and 13), and their Python."""
+
+PACKAGES = (
+    "systemd,systemd-sysv,dbus,libbpf1,python3,python3-venv,ca-certificates,passwd,procps,"
+    "iproute2,sudo"
+)
+BUILD_TOOLS = ("hatchling", "pip", "setuptools", "wheel")
+KEEP_SECONDS = 7 * 86_400
+INSIDE = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+    **{k: v for k, v in os.environ.items() if k.lower() in {"http_proxy", "https_proxy"}},
+}
+"""The environment of commands in a root."""
+
+
+def missing() -> str:
+    """Say why no root can be made on this machine; empty if one can."""
+    if os.geteuid() != 0:
+        return "Debian roots and containers need root"
+    lacking = [tool for tool in ("mmdebstrap", "systemd-nspawn") if shutil.which(tool) is None]
+    if lacking:
+        return f"not installed: {', '.join(lacking)} (apt install mmdebstrap systemd-container)"
+    return ""
+
+
+needs_debian = [
+    pytest.mark.root,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(bool(missing()), reason=missing() or "-"),
+]
+"""Set `pytestmark = needs_debian` in a module that makes a root."""
+
+
+def each_suite(argument: str = "suite") -> pytest.MarkDecorator:
+    """Run a test on every release; xdist keeps those of one release in one process."""
+    marked = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PYTHONS]
+    return pytest.mark.parametrize(argument, marked, scope="module")
+
+
+def unpack(suite: str, root: Path) -> None:
+    """Make a fresh root of this release, Python in it, our wheels at /wheels.
+
+    Skips the test where Debian's mirror or the package index cannot be reached.
+    """
+    root.mkdir()
+    run("tar", "-C", str(root), "-xf", str(_tarball(suite)))
+    shutil.copytree(wheels(PYTHONS[suite]), root / "wheels")
+    # sudo passes no environment on, so this stands in a file.
+    (root / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
+
+
+def put_checkout(place: Path) -> None:
+    """Copy what is in the repository, without what was installed beside it."""
+    listed = run("git", "-C", str(REPOSITORY), "ls-files", "-co", "--exclude-standard")
+    for name in listed.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, place / name)
+
+
+def wheels(python: str, machine: str = platform.machine()) -> Path:
+    """Return a directory with the wheels of all our dependencies, and of what builds ours."""
+    wanted = (REPOSITORY / "pyproject.toml").read_bytes() + repr(BUILD_TOOLS).encode()
+    place = _cache() / f"wheels-{python}-{machine}-{hashlib.sha256(wanted).hexdigest()[:12]}"
+    with _alone(place):
+        if not place.exists():
+            scratch = place.with_suffix(".scratch")
+            shutil.rmtree(scratch, ignore_errors=True)
+            _download(python, machine, scratch)
+            scratch.replace(place)
+    return place
+
+
+def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command of this machine."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done
+
+
+def _download(python: str, machine: str, place: Path) -> None:
+    platforms = [f"manylinux{kind}_{machine}" for kind in ("_2_28", "_2_17", "2014")]
+    done = run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(place)),
+        *("--only-binary=:all:", "--implementation=cp", f"--python-version={python}"),
+        *(f"--platform={name}" for name in platforms),
+        *(*BUILD_TOOLS, *_dependencies()),
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"the package index cannot be reached: {done.stderr[-300:]}")
+
+
+def _dependencies() -> Sequence[str]:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    found: list[str] = project["dependencies"]
+    return found
+
+
+def _tarball(suite: str) -> Path:
+    name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
+    kept = _cache() / f"{suite}-{platform.machine()}-{name}.tar"
+    with _alone(kept):
+        if not kept.exists() or time.time() - kept.stat().st_mtime > KEEP_SECONDS:
+            scratch = kept.with_suffix(".scratch.tar")
+            done = run(
+                *("mmdebstrap", "--mode=root", "--variant=apt", f"--include={PACKAGES}"),
+                *(suite, str(scratch), *_mirror()),
+                check=False,
+            )
+            if done.returncode:
+                pytest.skip(f"no root of {suite} can be made: {done.stderr[-300:]}")
+            scratch.replace(kept)
+    return kept
+
+
+def _mirror() -> list[str]:
+    """Return the Debian mirror that this machine uses; none: mmdebstrap knows the usual one."""
+    form = "$(LABEL) $(REPO_URI)"
+    listed = run("apt-get", "indextargets", "--format", form, "Created-By: Packages", check=False)
+    pairs = [line.split() for line in listed.stdout.splitlines()]
+    return [pair[1] for pair in pairs if len(pair) == 2 and pair[0] == "Debian"][:1]
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    place = Path(base, "postamt-sync-tests")
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time make what belongs at `path`."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
