@@ -24,16 +24,18 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.group import Witness, no_witness
+from postamt_sync.envelopes import Envelopes
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.household import household
+from postamt_sync.index import open_index
 from postamt_sync.intake.certificates import Certificates, certificates
 from postamt_sync.intake.heartbeat import Heartbeat
 from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.queues import Queues
 from postamt_sync.intake.reception import Reception, sns_client
 from postamt_sync.intake.sqs import sqs_client
-from postamt_sync.intake.survey import Survey
+from postamt_sync.intake.survey import Survey, as_found
 from postamt_sync.intake.webhook import Tally
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.inbox import Inbox
@@ -90,8 +92,14 @@ class Daemon:
         await stack.enter_async_context(bucket)
         waiting = ledger.work.make_all_due()
         courier = Courier(ledger, bucket, house, events, witness=self._witness)
+        envelopes = self._envelopes(session, ledger, courier)
         survey = Survey(
-            bucket, ledger, events, settings.bucket.prefix, settings.bucket.recent_prefix
+            bucket,
+            ledger,
+            events,
+            settings.bucket.prefix,
+            settings.bucket.recent_prefix,
+            envelopes.complete if envelopes else as_found,
         )
         inbox = Inbox(ledger, events, courier.wake)
         poll = Poll(
@@ -128,6 +136,7 @@ class Daemon:
                     "hangup": self._on_hangup(reload),
                     **({"subscription": reception.subscription.run()} if reception else {}),
                     **({"queue": queues.listen()} if queues else {}),
+                    **({"envelopes": envelopes.run()} if envelopes else {}),
                 }.items()
             ]
             await asyncio.to_thread(_make_mailboxes, courier, events)
@@ -167,6 +176,20 @@ class Daemon:
             ledger.overview,
             self._events,
             poll_soon=poll.soon,
+        )
+
+    def _envelopes(
+        self, session: boto3.Session, ledger: Ledger, courier: Courier
+    ) -> Envelopes | None:
+        index = open_index(self._settings, session)
+        if index is None:
+            return None
+        return Envelopes(
+            index,
+            ledger,
+            self._events,
+            grace=lambda: courier.house.envelope_grace,
+            wake=courier.wake,
         )
 
     def _reception(

@@ -166,6 +166,16 @@ class Events:
     def heartbeat_arrives(self, host: str) -> None:
         self._log.info("heartbeat arrives", host=printable(host))
 
+    def index_asked(self, mails: int, known: int) -> None:
+        self._log.debug("index asked", mails=mails, known=known)
+
+    def index_failed(self, reason: str, seconds: float) -> None:
+        self._log.warning(
+            "the index cannot be asked, will try again",
+            reason=printable(reason),
+            seconds=round(seconds),
+        )
+
     def resumed(self, seconds: float) -> None:
         self._log.info("the machine slept", seconds=round(seconds))
 

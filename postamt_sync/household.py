@@ -33,6 +33,7 @@ def household(
         junk_folder=junk,
         virus_folder=virus,
         envelope_grace=settings.effective_envelope_grace,
+        has_index=bool(settings.index.table),
         dmarc_folder=dmarc,
         tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
         delivered_to=delivery.delivered_to_header,

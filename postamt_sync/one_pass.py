@@ -17,10 +17,12 @@ from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.endings import Progress
 from postamt_sync.delivery.group import Witness, no_witness
+from postamt_sync.envelopes import Envelopes
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.household import household
-from postamt_sync.intake.survey import Survey
+from postamt_sync.index import Index
+from postamt_sync.intake.survey import Survey, as_found
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.passes import Balance
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
@@ -69,6 +71,8 @@ class OnePass:
     wish: Wish = field(default_factory=Wish)
     watch: Callable[[Stage], None] = lambda _: None
     witness: Witness = no_witness
+    index: Index | None = None
+    """Where envelopes may be known that no receipt has told us."""
     _stage: Stage = field(default_factory=Stage)
     _progress: Progress | None = None
 
@@ -101,8 +105,9 @@ class OnePass:
                 if self.wish.dry_run:
                     await self._rehearse(ledger, rehearsed)
                 else:
-                    await self._list(ledger)
-                    await self._deliver(ledger)
+                    envelopes = self._envelopes(ledger)
+                    await self._list(ledger, envelopes)
+                    await self._deliver(ledger, envelopes)
         except PostamtError as error:
             result.error = error
         finally:
@@ -114,8 +119,8 @@ class OnePass:
         result.seconds = time.monotonic() - started
         return result
 
-    async def _list(self, ledger: Ledger) -> None:
-        survey = self._survey(ledger)
+    async def _list(self, ledger: Ledger, envelopes: Envelopes | None) -> None:
+        survey = self._survey(ledger, envelopes)
         async for page in self.bucket.pages(self.settings.bucket.prefix):
             arrivals = [survey.arrival(entry, Source.SYNC) for entry in page]
             old = [a for a in arrivals if self._is_to_be_adopted(a)]
@@ -127,11 +132,14 @@ class OnePass:
             self._stage.listed += len(page)
         self._stage.listing = False
 
-    async def _deliver(self, ledger: Ledger) -> None:
+    async def _deliver(self, ledger: Ledger, envelopes: Envelopes | None) -> None:
         house = household(self.settings, ledger.work)
         courier = Courier(ledger, self.bucket, house, self.events, witness=self.witness)
         self._progress = courier.progress
         await asyncio.to_thread(ledger.work.make_all_due)
+        if envelopes is not None:
+            await envelopes.restart()
+            await envelopes.ask()
         try:
             await courier.run(until_idle=True)
         finally:
@@ -163,8 +171,16 @@ class OnePass:
         balance.archived += rest.archived
         balance.waiting += rest.waiting + rest.failed
 
-    def _survey(self, ledger: Ledger) -> Survey:
-        return Survey(self.bucket, ledger, self.events, self.settings.bucket.prefix, "")
+    def _survey(self, ledger: Ledger, envelopes: Envelopes | None = None) -> Survey:
+        complete = envelopes.complete if envelopes else as_found
+        prefix = self.settings.bucket.prefix
+        return Survey(self.bucket, ledger, self.events, prefix, "", complete)
+
+    def _envelopes(self, ledger: Ledger) -> Envelopes | None:
+        if self.index is None:
+            return None
+        grace = self.settings.effective_envelope_grace
+        return Envelopes(self.index, ledger, self.events, grace=lambda: grace)
 
     def _is_to_be_adopted(self, arrival: Arrival) -> bool:
         if self.wish.mark_delivered:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from postamt_sync.config import Mailbox, Settings
@@ -119,7 +120,10 @@ class Reload:
         self._kept = () if may_remove else tuple({m.name: m for m in gone}.values())
         for mailbox in self._kept:
             self._events.mailbox_kept(mailbox.name)
-        self._courier.house = household(settings, self._ledger.work, kept=self._kept)
+        house = household(settings, self._ledger.work, kept=self._kept)
+        # Nobody asks an index that was not there at the start, so no mail may wait for it.
+        has_index = self._courier.house.has_index
+        self._courier.house = replace(house, has_index=has_index)
         self._poll.interval = settings.poll.interval
         self._poll.reconcile_interval = settings.poll.reconcile_interval
         if self._heartbeat is not None:

@@ -61,6 +61,12 @@ def test_without_a_source_of_envelopes_nobody_waits_for_one(tmp_path: Path, ledg
     assert household(settings(tmp_path, QUEUE), ledger.work).envelope_grace == 77
 
 
+def test_it_knows_whether_there_is_an_index(tmp_path: Path, ledger: Ledger) -> None:
+    table = '[index]\ntable = "postamt"\n'
+    assert not household(settings(tmp_path), ledger.work).has_index
+    assert household(settings(tmp_path, table), ledger.work).has_index
+
+
 def test_no_disk_is_touched_before_a_mailbox_is_needed(tmp_path: Path, ledger: Ledger) -> None:
     house = household(settings(tmp_path), ledger.work)
     assert not (tmp_path / "bert").exists()

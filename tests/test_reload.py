@@ -272,6 +272,18 @@ async def test_what_takes_a_restart_is_named(home: Home, section: str, text: str
     assert len(home.told(RESTART)) == 1
 
 
+@pytest.mark.parametrize("tables", [("", "postamt"), ("postamt", "")])
+async def test_mail_waits_for_the_index_of_the_start_and_for_no_other(
+    home: Home, tables: tuple[str, str]
+) -> None:
+    before, after = (f'[index]\ntable = "{table}"\n' for table in tables)
+    home.write(HEAD, before, ANNA, BERT)
+    reload = home.start()
+    home.write(HEAD, after, ANNA, BERT)
+    await reload.by_hand()
+    assert home.running.house.has_index is bool(tables[0])
+
+
 # The certificate
 
 

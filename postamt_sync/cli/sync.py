@@ -19,6 +19,7 @@ from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
 from postamt_sync.events import printable
+from postamt_sync.index import open_index
 from postamt_sync.logs import configure_logging
 from postamt_sync.one_pass import OnePass, Result, Wish
 
@@ -68,7 +69,8 @@ def sync(
         with PassProgress(enabled=not json) as progress:
             events = configure_logging(level=_level(debug, progress.on_terminal))
             bucket = Bucket(settings.bucket.name, settings.aws.region)
-            work = OnePass(settings, events, bucket, wish, progress.show)
+            index = None if dry_run else open_index(settings)
+            work = OnePass(settings, events, bucket, wish, progress.show, index=index)
             result = asyncio.run(work.run())
     except BaseException as error:
         if json:  # exactly one object, whatever happens; the frame says the same in words

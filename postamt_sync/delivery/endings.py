@@ -13,6 +13,7 @@ from postamt_sync.delivery.ready import Ready
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import ObjectState, Task
+from postamt_sync.ledger.questions import PATIENCE
 from postamt_sync.ledger.work import Work
 from postamt_sync.pauses import growing_pause
 
@@ -74,10 +75,18 @@ class Endings:
         )
         self._count(known.size)
 
-    async def awaits_envelope(self, task: Task, seconds: float) -> None:
-        """Its envelope may still come."""
+    async def awaits_envelope(self, task: Task, seconds: float, *, has_index: bool) -> None:
+        """Its envelope may still come; with an index, that is asked after so many seconds."""
         self._events.envelope_awaited(task.mail, seconds)
-        await asyncio.to_thread(self._work.await_envelope, task, self._clock() + seconds)
+        ask_at = self.moment(seconds) if has_index else None
+        patience = PATIENCE if has_index else 0.0
+        await asyncio.to_thread(
+            self._work.await_envelope, task, self.moment(seconds + patience), ask_at
+        )
+
+    def moment(self, seconds: float) -> float:
+        """Return when so many seconds from now will have passed, on the monotonic clock."""
+        return self._clock() + seconds
 
     async def changed(self, task: Task) -> None:
         """It is another object by now."""

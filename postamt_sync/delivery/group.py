@@ -241,4 +241,5 @@ def _prepared(mail: Ready, deliveries: dict[int, Delivery]) -> Prepared:
             (Delivery(mailbox, mail.stem, DeliveryState.WAITING), str(error))
             for mailbox, error in mail.failed.items()
         ),
+        ask_at=mail.ask_at,
     )

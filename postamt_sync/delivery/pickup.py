@@ -59,6 +59,8 @@ class House:
     """Mailboxes in which a tag means a folder."""
     delivered_to: bool = False
     """Whether a copy begins with the field Delivered-To."""
+    has_index: bool = False
+    """Whether an index may know the envelopes that no receipt has told."""
 
     def folder(self, verdicts: Verdicts) -> str:
         """Return where a mail with these verdicts goes; "" is the INBOX."""
@@ -196,7 +198,9 @@ class Pickup:
         self, task: Task, house: House, fetched: Fetched, head: bytes
     ) -> tuple[Decision | None, str, float]:
         ses = ses_headers(head, task.key)
-        grace_over = task.grace_started or house.grace_left(fetched.last_modified) <= 0
+        # With an index the grace is over when it has been asked, or could not be for too long.
+        left = 1.0 if house.has_index else house.grace_left(fetched.last_modified)
+        grace_over = task.grace_started or left <= 0
         decision = decide(
             house.routes,
             receipt=task.recipients,

@@ -53,6 +53,8 @@ class Ready:
     tags: Mapping[str, str] = field(default_factory=dict)
     leads: Mapping[str, bytes] = field(default_factory=dict)
     body: bytes = b""
+    ask_at: float | None = None
+    """When to ask the index for the envelope, on the monotonic clock; None: no need."""
 
     def fail(self, copy: Copy, error: PostamtError) -> None:
         """Give up one copy for now."""

@@ -122,13 +122,17 @@ class Turn:
         if isinstance(result, Ready):
             self._events.fetched(task.mail, result.size, time.monotonic() - started)
             self._events.envelope_known(task.mail, list(task.recipients))
+            if house.has_index and not task.recipients and not task.grace_started:
+                result.ask_at = self._endings.moment(_grace_left(house, result.last_modified))
             return result
         if stuck:
             raise AllFailedError(stuck)
         if isinstance(result, NoMail):
             await self._endings.skipped(task)
         elif isinstance(result, NoEnvelope):
-            await self._endings.awaits_envelope(task, house.grace_left(result.last_modified))
+            await self._endings.awaits_envelope(
+                task, _grace_left(house, result.last_modified), has_index=house.has_index
+            )
         elif isinstance(result, Known):
             self._events.same_content(task.mail)
             await self._endings.known(task, result)
@@ -145,6 +149,10 @@ class Turn:
                 failed[name] = error
         if failed and len(failed) == len(names):
             raise AllFailedError(failed)
+
+
+def _grace_left(house: House, last_modified: float) -> float:
+    return max(0.0, house.grace_left(last_modified))
 
 
 def bug(error: Exception, events: Events) -> PostamtError:

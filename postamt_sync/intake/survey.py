@@ -7,7 +7,7 @@ becomes an arrival.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from postamt_sync.bucket import Bucket, Listed
@@ -24,6 +24,14 @@ class Looked:
     new: int
 
 
+Complete = Callable[[Sequence[Arrival]], Awaitable[list[Arrival]]]
+
+
+async def as_found(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Add nothing."""
+    return list(arrivals)
+
+
 class Survey:
     """Finds mail that nobody announced. Both looks raise what reading the bucket raises.
 
@@ -31,13 +39,21 @@ class Survey:
     """
 
     def __init__(
-        self, bucket: Bucket, ledger: Ledger, events: Events, prefix: str, recent_prefix: str
+        self,
+        bucket: Bucket,
+        ledger: Ledger,
+        events: Events,
+        prefix: str,
+        recent_prefix: str,
+        complete: Complete = as_found,
     ) -> None:
+        """`complete` adds to what was found the envelopes that are known elsewhere."""
         self._bucket = bucket
         self._arrivals = ledger.arrivals
         self._events = events
         self._prefix = prefix
         self._recent_prefix = recent_prefix
+        self._complete = complete
 
     async def recent(self) -> Looked:
         """List the recent prefix, each object standing for its namesake under the main one.
@@ -62,6 +78,7 @@ class Survey:
                 if page[i].key != self._recent_prefix
             ]
             if twins:
+                twins = await self._complete(twins)
                 unknown = await asyncio.to_thread(self._arrivals.record_twins, twins)
                 new += self._tell(twins, unknown)
             listed += len(page)
@@ -80,6 +97,7 @@ class Survey:
         found = [arrivals[i] for i in await self.news(arrivals)]
         if not found:
             return 0
+        found = await self._complete(found)
         return self._tell(found, await asyncio.to_thread(self._arrivals.record, found))
 
     async def news(self, arrivals: Sequence[Arrival]) -> list[int]:

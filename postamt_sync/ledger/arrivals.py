@@ -21,6 +21,9 @@ DUE_FIRST = -1.0
 DUE_NOW = 0.0
 """Due at once, when nothing else is: a backfill."""
 
+IN_VAIN = 2
+"""Of `grace`: nobody need wait for the envelope any more."""
+
 KEPT_NOTICES = 100
 LONGEST_NOTICE = 4096
 """Characters kept of a notice that nobody understood."""
@@ -167,6 +170,7 @@ def _record_twin(db: sqlite3.Connection, arrival: Arrival) -> bool:
     row = _row(db, arrival)
     if row is None:
         _insert(db, arrival, adopt=False, etag=None, recent_etag=arrival.etag)
+        _add_envelope(db, arrival)
         return True
     seen = row["recent_etag"] or row["etag"]
     db.execute(
@@ -211,8 +215,8 @@ def _insert(
         state = ObjectState.SKIPPED
     db.execute(
         "INSERT INTO objects (bucket, key, mail, state, source, etag, recent_etag, size,"
-        " last_modified, storage_class, first_seen, next_attempt)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " last_modified, storage_class, first_seen, next_attempt, grace)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             arrival.bucket,
             arrival.key,
@@ -226,6 +230,7 @@ def _insert(
             arrival.storage_class,
             time.time(),
             DUE_NOW if arrival.source in _BACKFILL else DUE_FIRST,
+            IN_VAIN if arrival.asked else 0,
         ),
     )
 
@@ -246,6 +251,8 @@ def _add_envelope(db: sqlite3.Connection, arrival: Arrival) -> bool:
         "INSERT OR IGNORE INTO recipients (mail, address) VALUES (?, ?)",
         [(arrival.mail_id, recipient) for recipient in envelope.recipients],
     )
+    if envelope.recipients:
+        db.execute("DELETE FROM questions WHERE mail = ?", (arrival.mail_id,))
     return db.total_changes > before
 
 

@@ -9,6 +9,7 @@ from postamt_sync.ledger.arrivals import Arrivals
 from postamt_sync.ledger.history import History
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.passes import Passes
+from postamt_sync.ledger.questions import Questions
 from postamt_sync.ledger.repair import Repair
 from postamt_sync.ledger.store import FILE_NAME, Store
 from postamt_sync.ledger.work import Work
@@ -25,6 +26,7 @@ class Ledger:
         self.overview = Overview(store)
         self.passes = Passes(store)
         self.history = History(store)
+        self.questions = Questions(store)
 
     @classmethod
     def open(cls, state_dir: Path) -> Ledger:

@@ -95,7 +95,9 @@ class Overview:
         """Return what waits, that with a problem first, then the longest waiting."""
         with self._store.reading() as db:
             rows = db.execute(
-                "SELECT mail, key, first_seen, attempts, next_attempt, grace, problem FROM objects"
+                "SELECT mail, key, first_seen, attempts, grace, problem,"
+                " coalesce((SELECT at FROM questions q WHERE q.mail = objects.mail AND grace = 1),"
+                " next_attempt) AS next_attempt FROM objects"
                 " WHERE state = 'waiting' ORDER BY problem IS NULL, first_seen LIMIT ?",
                 (limit,),
             ).fetchall()

@@ -107,6 +107,13 @@ MIGRATIONS = (
     CREATE TABLE began (at REAL NOT NULL);         -- one row: what was stored before is a backfill
     INSERT INTO began SELECT coalesce(min(first_seen), strftime('%s', 'now')) FROM objects;
     """,
+    """
+    CREATE TABLE questions (                       -- mails whose envelope the index may know
+        mail TEXT PRIMARY KEY,
+        at   REAL NOT NULL                         -- when to ask, monotonic seconds
+    ) WITHOUT ROWID;
+    CREATE INDEX questions_due ON questions (at);
+    """,
 )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
 from postamt_sync.ledger.history import remember
+from postamt_sync.ledger.questions import put_question
 from postamt_sync.ledger.rows import Delivery, DeliveryState, ObjectState, Task, read_task
 from postamt_sync.ledger.store import Store
 from postamt_sync.mail.envelope import Evidence
@@ -28,7 +29,8 @@ SOONEST = 1e-9
 class Prepared:
     """A mail whose copies lie durable in `tmp/`: what is committed before they are published.
 
-    `failed` names the mailboxes whose copy could not be written, with the reason.
+    `failed` names the mailboxes whose copy could not be written, with the reason. `ask_at` is when
+    the index is to be asked for the envelope, on the monotonic clock; None: not at all.
     """
 
     task: Task
@@ -38,6 +40,7 @@ class Prepared:
     evidence: Evidence
     copies: tuple[Delivery, ...]
     failed: tuple[tuple[Delivery, str], ...] = ()
+    ask_at: float | None = None
 
 
 class Work:
@@ -90,7 +93,8 @@ class Work:
                 _mind_another_etag(db, mail.task, mail.etag)
                 db.execute(
                     "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
-                    " size = ?, last_modified = ?, evidence = ?, routed = ?, grace = 0"
+                    " size = ?, last_modified = ?, evidence = ?, routed = ?,"
+                    " grace = CASE grace WHEN 0 THEN 0 ELSE 2 END"
                     " WHERE mail = ?",
                     (
                         mail.task.revision,
@@ -110,6 +114,8 @@ class Work:
                     _put(db, mail.task.mail, copy, DeliveryState.PREPARED, now)
                 for copy, problem in mail.failed:
                     _put(db, mail.task.mail, copy, DeliveryState.WAITING, None, problem)
+                if mail.ask_at is not None:
+                    put_question(db, mail.task.mail, mail.ask_at)
 
     def settle(self, tasks: Sequence[tuple[Task, Sequence[Delivery]]]) -> None:
         """Step 4 for a group: these copies are delivered, and their objects if nothing is left."""
@@ -169,8 +175,11 @@ class Work:
             for mailbox, reason in mailboxes:
                 _wait(db, task, mailbox, reason)
 
-    def await_envelope(self, task: Task, moment: float) -> None:
-        """Nothing failed: its envelope may still come, until `moment` on the monotonic clock."""
+    def await_envelope(self, task: Task, moment: float, ask_at: float | None = None) -> None:
+        """Nothing failed: its envelope may still come, until `moment` on the monotonic clock.
+
+        The index is to be asked for it at `ask_at`, on the same clock.
+        """
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET grace = 1, problem = NULL,"
@@ -178,6 +187,8 @@ class Work:
                 " WHERE mail = ? AND state = 'waiting'",
                 (task.revision, moment, task.mail),
             )
+            if ask_at is not None:
+                put_question(db, task.mail, ask_at)
 
     def look_again(self, task: Task) -> None:
         """The object changed while we read it: forget its ETag, due at once."""

@@ -46,7 +46,8 @@ class Arrival:
     """One object, as one source describes it.
 
     `etag` is without quotes. `last_modified` is in seconds since 1970, `size` in bytes. None means
-    that this source does not know. `key` is any text that S3 allows: it is never a path.
+    that this source does not know. `key` is any text that S3 allows: it is never a path. `asked`:
+    there is no envelope to wait for, since the index was asked for it late enough.
     """
 
     bucket: str
@@ -58,6 +59,7 @@ class Arrival:
     storage_class: str | None = None
     restored: bool = False
     envelope: Envelope | None = None
+    asked: bool = False
 
     @property
     def archived(self) -> bool:

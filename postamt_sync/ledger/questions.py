@@ -1,0 +1,103 @@
+"""Questions to the index: mails whose envelope no receipt has told, each with when to ask.
+
+A question is put together with the delivery, or the wait, that lacks the receipt, so it survives a
+crash; a receipt from anywhere settles it. The moments are on the monotonic clock, which begins
+anew with the machine: `restart` says how they go on.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from postamt_sync.ledger.arrivals import DUE_FIRST, IN_VAIN
+from postamt_sync.ledger.store import Store
+
+PATIENCE = 6 * 3600.0
+"""Seconds for which a mail that nothing else places waits for an index that cannot be asked. Lambda
+itself gives a notice up after six hours (MaximumEventAgeInSeconds), so the index knows it by then
+or will not without help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whose mail is this? `first_seen` and `last_modified` are in seconds since 1970."""
+
+    mail: str
+    bucket: str
+    key: str
+    first_seen: float
+    last_modified: float | None
+
+
+class Questions:
+    """What is to be asked, and what became of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def restart(self, now: float, wall: float, grace: float) -> None:
+        """Measure every moment anew: no later than `grace` from `now`, the monotonic clock.
+
+        `wall` is in seconds since 1970. A grace that is over by now is a question due.
+        """
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE questions SET at = ? + (SELECT max(0, min(?,"
+                " coalesce(o.last_modified, o.first_seen) + ? - ?))"
+                " FROM objects o WHERE o.mail = questions.mail)",
+                (now, grace, grace, wall),
+            )
+
+    def due(self, now: float, limit: int) -> list[Question]:
+        """Return up to `limit` questions whose moment has come."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT o.mail, bucket, key, first_seen, last_modified"
+                " FROM questions q JOIN objects o USING (mail) WHERE at <= ? ORDER BY at LIMIT ?",
+                (now, limit),
+            )
+            return [Question(*row) for row in rows]
+
+    def count(self) -> int:
+        """Return how many there are, due or not."""
+        with self._store.reading() as db:
+            (count,) = db.execute("SELECT count(*) FROM questions").fetchone()
+        return int(count)
+
+    def settle(self, mails: Sequence[str]) -> None:
+        """The index was asked in time: what it does not know, the mail itself has to say."""
+        with self._store.writing() as db:
+            db.executemany("DELETE FROM questions WHERE mail = ?", [(m,) for m in mails])
+            _release(db, mails)
+
+    def put_off(self, mails: Sequence[str], moment: float, release: Iterable[str] = ()) -> None:
+        """The index cannot be asked: try at `moment`. Those in `release` have waited enough."""
+        with self._store.writing() as db:
+            db.executemany(
+                "UPDATE questions SET at = ? WHERE mail = ?", [(moment, m) for m in mails]
+            )
+            _release(db, release)
+
+
+def put_question(db: sqlite3.Connection, mail: str, at: float) -> None:
+    """Ask for this mail's envelope at `at`, unless a receipt came meanwhile.
+
+    A question that is there stays as it is.
+    """
+    db.execute(
+        "INSERT OR IGNORE INTO questions (mail, at)"
+        " SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM recipients WHERE mail = ?)",
+        (mail, at, mail),
+    )
+
+
+def _release(db: sqlite3.Connection, mails: Iterable[str]) -> None:
+    """Note that nobody need wait for these envelopes, and make due what does."""
+    db.executemany(
+        "UPDATE objects SET grace = ?,"
+        " next_attempt = CASE grace WHEN 1 THEN ? ELSE next_attempt END"
+        " WHERE mail = ? AND state = 'waiting'",
+        [(IN_VAIN, DUE_FIRST, mail) for mail in mails],
+    )
