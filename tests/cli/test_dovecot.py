@@ -92,6 +92,7 @@ class TestConfiguration:
             "dovecot.conf": 0o644,
             "postamt-sync.mailboxes": 0o644,
             "postamt-sync.passwords": secret,
+            "postamt-sync.senders": secret,
         }
 
     def test_it_says_what_is_next(
@@ -119,7 +120,7 @@ class TestConfiguration:
         write(directory)
         assert write(directory, "--submission") == ExitCode.OK
         assert "submission_relay_host" in (directory / "dovecot.conf").read_text()
-        assert len(list(directory.iterdir())) == 3
+        assert len(list(directory.iterdir())) == 4
 
     @pytest.mark.parametrize("name", ["dovecot.conf", "postamt-sync.mailboxes"])
     def test_an_edited_file_is_not_overwritten(

@@ -70,10 +70,12 @@ def test_nothing_but_a_hash_gets_into_the_list(hashed: str) -> None:
 
 
 def test_sending_goes_to_ses_with_tls() -> None:
-    service = replace(SERVICE, relay=Relay("email-smtp.eu-west-1.amazonaws.com"), host="m.example")
+    relay = Relay("email-smtp.eu-west-1.amazonaws.com", 587)
+    service = replace(SERVICE, relay=relay, host="m.example")
     text = configuration(service, Version.V2_3, Path("/d"))
     assert "protocols = imap submission\n" in text
     assert "submission_relay_host = email-smtp.eu-west-1.amazonaws.com\n" in text
+    assert "submission_relay_port = 587\n" in text
     assert "submission_relay_ssl = starttls\nsubmission_relay_ssl_verify = yes\n" in text
     assert "!include_try /d/postamt-sync.relay.conf\n" in text
     assert "hostname = m.example\n" in text
