@@ -222,9 +222,11 @@ def test_systemd_is_told(home: Home, manager: tuple[socket.socket, str]) -> None
     daemon = home.start(NOTIFY_SOCKET=name, WATCHDOG_USEC="100000")
     first = heard_until(listening, "READY=1")
     assert first[-1] == ["READY=1", "STATUS=0 mails waiting"]
-    first += heard_until(listening, "WATCHDOG=1")
-    assert ["STATUS=0 mails since start, 0 waiting"] in first
-    heard_until(listening, "WATCHDOG=1")
+    how_it_goes = "STATUS=0 mails since start, 0 waiting"
+    if [how_it_goes] not in first:  # the books are written beside everything else
+        heard_until(listening, how_it_goes)
+    for _ in range(2):
+        heard_until(listening, "WATCHDOG=1")
     daemon.signal(signal.SIGHUP)
     *_, reload_line = heard_until(listening, "RELOADING=1")
     assert reload_line[1].removeprefix("MONOTONIC_USEC=").isdecimal()

@@ -33,13 +33,15 @@ class Journeys:
     def hear(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
 
-    def source(self, mail: Received) -> list[str]:
-        """Return by which way it became known, once for each time that it was news."""
-        return [
-            line["source"]
-            for line in self.lines
-            if line["event"] == "announced" and line["key"] == mail.key
-        ]
+    async def source(self, mail: Received) -> list[str]:
+        """Return by which way it became known, once for each time that it was news.
+
+        The line may reach us after the mail: they take different ways.
+        """
+        async with asyncio.timeout(PATIENCE):
+            while not (known := [line["source"] for line in self.lines if _tells(line, mail)]):
+                await asyncio.sleep(0.02)
+        return known
 
     async def looked(self) -> None:
         """Wait until the daemon has been through the whole bucket."""
@@ -51,6 +53,10 @@ class Journeys:
         async with asyncio.timeout(PATIENCE):
             while self.household.places_of(mail.content) != sorted(places, key=str):
                 await asyncio.sleep(0.02)
+
+
+def _tells(line: dict[str, Any], mail: Received) -> bool:
+    return bool(line["event"] == "announced" and line["key"] == mail.key)
 
 
 @asynccontextmanager
@@ -78,19 +84,19 @@ async def test_announced_lost_repeated_and_blind_copied(tmp_path: Path) -> None:
 
         announced = await receive(plain.message, plain.sender, plain.recipients)
         await way.arrived(announced, ANNA)
-        assert way.source(announced) == [Source.WEBHOOK]
+        assert await way.source(announced) == [Source.WEBHOOK]
 
         both = await receive(blind.message, blind.sender, blind.recipients)
         await way.arrived(both, ANNA, BRUNO)
 
         thrice = await receive(plain.message, plain.sender, plain.recipients, times=3)
         await way.arrived(thrice, ANNA)
-        assert way.source(thrice) == [Source.WEBHOOK]
+        assert await way.source(thrice) == [Source.WEBHOOK]
 
         lost = await receive(plain.message, plain.sender, plain.recipients, lose_webhook=True)
         os.kill(way.daemon.pid, signal.SIGHUP)
         await way.arrived(lost, ANNA)
-        assert way.source(lost) == [Source.POLL]
+        assert await way.source(lost) == [Source.POLL]
 
         # The poll has seen all of it by now, and has found nothing new in what was announced.
         os.kill(way.daemon.pid, signal.SIGHUP)
