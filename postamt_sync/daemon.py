@@ -22,6 +22,7 @@ from postamt_sync.admin.pulse import Pulse
 from postamt_sync.books import Books
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
+from postamt_sync.copying import DailyCopy
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.group import Witness, no_witness
 from postamt_sync.envelopes import Envelopes
@@ -37,8 +38,9 @@ from postamt_sync.intake.reception import Reception, sns_client
 from postamt_sync.intake.sqs import sqs_client
 from postamt_sync.intake.survey import Survey, as_found
 from postamt_sync.intake.webhook import Tally
-from postamt_sync.ledger import CourierLock, Ledger
+from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.inbox import Inbox
+from postamt_sync.mending import end_rebuild, ledger_for_delivery
 from postamt_sync.reload import Reload
 from postamt_sync.systemd import Systemd
 from postamt_sync.watched import WatchedFiles
@@ -75,13 +77,9 @@ class Daemon:
         """
         started = time.monotonic()
         self._handle_signals()
-        ledger = Ledger.open(self._settings.state_dir)
-        try:
-            with CourierLock(self._settings.state_dir, "run"):
-                async with AsyncExitStack() as stack:
-                    await self._run(ledger, stack, started)
-        finally:
-            ledger.close()
+        with ledger_for_delivery(self._settings, "run", self._events) as ledger:
+            async with AsyncExitStack() as stack:
+                await self._run(ledger, stack, started)
         self._events.stopped()
 
     async def _run(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> None:
@@ -109,6 +107,7 @@ class Daemon:
             interval=settings.poll.interval,
             reconcile_interval=settings.poll.reconcile_interval,
             on_look=courier.bucket_is_back,
+            on_listed=lambda: end_rebuild(ledger, events),
         )
         keys = certificates(settings.topic_arn, self._environ) if settings.topic_arn else None
         queues = self._queues(session, keys, inbox, ledger, poll)
@@ -132,6 +131,7 @@ class Daemon:
                     "poll": poll.run(),
                     "books": books.run(),
                     "heartbeat": heartbeat.run(),
+                    "copy": DailyCopy(settings, ledger, events).run(),
                     "watch": WatchedFiles(reload.files, reload.file_changed, events).run(),
                     "hangup": self._on_hangup(reload),
                     **({"subscription": reception.subscription.run()} if reception else {}),

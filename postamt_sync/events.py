@@ -179,6 +179,28 @@ class Events:
     def resumed(self, seconds: float) -> None:
         self._log.info("the machine slept", seconds=round(seconds))
 
+    # The ledger
+
+    def ledger_brought_back(self, path: str, seconds: float) -> None:
+        """`seconds` since the copy was made."""
+        self._log.warning(
+            "the ledger was lost, its copy is brought back",
+            copy=printable(path),
+            seconds=round(seconds),
+        )
+
+    def ledger_copied(self, path: str, seconds: float) -> None:
+        self._log.info("ledger copied", copy=printable(path), seconds=round(seconds, 3))
+
+    def rebuild_begun(self, names: int) -> None:
+        """`names` in the Maildirs that the ledger did not know."""
+        self._log.warning("the ledger is lost or old, rebuilding it from the Maildirs", names=names)
+
+    def rebuild_ended(self, absent: int, waiting: int, unmatched: int) -> None:
+        self._log.warning(
+            "the ledger is rebuilt", absent=absent, waiting=waiting, only_at_home=unmatched
+        )
+
     # The daemon
 
     def started(self, version: str, mailboxes: int, waiting: int, seconds: float) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
+from postamt_sync.copying import DailyCopy
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.endings import Progress
 from postamt_sync.delivery.group import Witness, no_witness
@@ -23,9 +24,10 @@ from postamt_sync.events import Events
 from postamt_sync.household import household
 from postamt_sync.index import Index
 from postamt_sync.intake.survey import Survey, as_found
-from postamt_sync.ledger import CourierLock, Ledger
+from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.passes import Balance
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
+from postamt_sync.mending import end_rebuild, ledger_for_delivery
 
 TELL_EVERY = 0.2
 
@@ -81,18 +83,13 @@ class OnePass:
 
         Raises only before anything was begun: lock held, ledger unusable.
         """
-        state_dir = self.settings.state_dir
         if self.wish.dry_run:
-            ledger = Ledger.open_for_a_look(state_dir)
-            lock: AbstractContextManager[object] = nullcontext()
-        else:
-            ledger = Ledger.open(state_dir)
-            lock = CourierLock(state_dir, "sync")
-        try:
-            with lock:
+            with closing(Ledger.open_for_a_look(self.settings.state_dir)) as ledger:
                 return await self._pass(ledger)
-        finally:
-            ledger.close()
+        with ledger_for_delivery(self.settings, "sync", self.events) as ledger:
+            result = await self._pass(ledger)
+            await asyncio.to_thread(DailyCopy(self.settings, ledger, self.events).make_if_due)
+            return result
 
     async def _pass(self, ledger: Ledger) -> Result:
         started = time.monotonic()
@@ -130,6 +127,7 @@ class OnePass:
             keys = [arrival.key for arrival in arrivals]
             self._stage.todo += await asyncio.to_thread(ledger.passes.add, self.bucket.name, keys)
             self._stage.listed += len(page)
+        await asyncio.to_thread(end_rebuild, ledger, self.events)
         self._stage.listing = False
 
     async def _deliver(self, ledger: Ledger, envelopes: Envelopes | None) -> None:

@@ -23,7 +23,7 @@ from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.reception import Reception
 from postamt_sync.ledger import Ledger
 
-_FIXED = ("state_dir", "aws", "bucket", "queue", "index", "admin")
+_FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin")
 """Sections that a running daemon cannot change; a restart can."""
 
 

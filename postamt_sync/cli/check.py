@@ -60,7 +60,8 @@ def _print_json(value: dict[str, Any]) -> None:
 
 def effective(settings: Settings) -> dict[str, Any]:
     """Return the settings as plain values, URLs without their passwords."""
-    return {name: _plain(value) for name, value in settings if value is not None}
+    left_out = {"webhook"} if settings.webhook is None else set()  # a table that is not there
+    return {name: _plain(value) for name, value in settings if name not in left_out}
 
 
 def as_toml(settings: Settings) -> str:

@@ -213,6 +213,24 @@ def state_outside_maildirs(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def backup_elsewhere(settings: Settings) -> Iterator[Finding]:
+    """The state directory has a copy anyway; a Maildir is no place for files of ours."""
+    if settings.backup_dir is None:
+        return
+    backup = _real(settings.backup_dir)
+    if backup == _real(settings.state_dir):
+        yield Finding(
+            ("backup_dir",),
+            "must be another directory than state_dir, best on another disk.",
+            'backup_dir = "/mnt/second-disk/postamt-sync"',
+        )
+    for number, mailbox in _readable(settings, "maildir"):
+        if backup.is_relative_to(_real(mailbox.maildir)):
+            yield Finding(
+                ("backup_dir",), f"must not lie inside the Maildir of {_label(settings, number)}."
+            )
+
+
 RULES = (
     prefixes_apart,
     certificate_with_key,
@@ -227,6 +245,7 @@ RULES = (
     mailboxes_reachable,
     maildirs_apart,
     state_outside_maildirs,
+    backup_elsewhere,
 )
 
 

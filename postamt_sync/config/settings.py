@@ -197,6 +197,7 @@ class Settings(BaseSettings):
     state_dir: AbsolutePath = Field(
         default=Path("/var/lib/postamt-sync"), examples=["/var/lib/postamt-sync"]
     )
+    backup_dir: OptionalPath = Field(default=None, examples=["/mnt/second-disk/postamt-sync"])
     aws: AwsSettings
     bucket: BucketSettings
     webhook: WebhookSettings | None = None

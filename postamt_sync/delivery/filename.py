@@ -9,13 +9,10 @@ Dovecot orders a batch by seconds and then by micros; both are the time S3 store
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
-from postamt_sync.mail.arrival import MAIL_ID_LENGTH, mail_id
-
-ETAG_HASH_LENGTH = 16
+from postamt_sync.mail.arrival import ETAG_HASH_LENGTH, MAIL_ID_LENGTH, etag_hash, mail_id
 
 _NAME = re.compile(
     r"(?P<stem>(?P<seconds>\d{1,12})\.M(?P<micros>\d{6})"
@@ -24,6 +21,8 @@ _NAME = re.compile(
     r"(?:,S=(?P<size>\d{1,15}),W=(?P<vsize>\d{1,15}))?(?:[:;,].*)?",
     re.ASCII,
 )
+
+_EDITION = re.compile(r"R\d+(?=\.postamt\Z)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,6 @@ class FileName:
     vsize: int | None
 
 
-def etag_hash(etag: str) -> str:
-    """Return the frozen hash of an ETag without quotes."""
-    return hashlib.sha256(etag.encode()).hexdigest()[:ETAG_HASH_LENGTH]
-
-
 def make_stem(bucket: str, key: str, etag: str, stored_at: float, edition: int = 0) -> str:
     """Return the stem for one content of one object.
 
@@ -59,6 +53,11 @@ def make_stem(bucket: str, key: str, etag: str, stored_at: float, edition: int =
         f"{micros // 1_000_000}.M{micros % 1_000_000:06d}"
         f"K{mail_id(bucket, key)}E{etag_hash(etag)}{again}.postamt"
     )
+
+
+def first_stem(stem: str) -> str:
+    """Return the stem that the same content of the same object had in its first edition."""
+    return _EDITION.sub("", stem)
 
 
 def final_name(stem: str, size: int, vsize: int) -> str:

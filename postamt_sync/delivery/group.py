@@ -226,6 +226,7 @@ def _delivery(mail: Ready, copy: Copy) -> Delivery:
         name=final_name(copy.written.stem, copy.written.size, copy.written.vsize),
         sha256=mail.sha256,
         tmp_inode=copy.maildir.tmp_inode(),
+        edition=mail.task.edition,
     )
 
 

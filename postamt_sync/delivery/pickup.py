@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from postamt_sync.bucket import Fetched
-from postamt_sync.delivery.filename import make_stem, parse_name
+from postamt_sync.delivery.filename import first_stem, make_stem
 from postamt_sync.delivery.group import Group
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.ready import Ready
@@ -275,12 +275,9 @@ def _has(task: Task, mailbox: str, *, stem: str | None = None, sha256: str | Non
     for copy in task.deliveries:
         if copy.mailbox != mailbox or copy.state is not DeliveryState.DELIVERED:
             continue
-        name = parse_name(copy.stem)
-        if copy.stem == stem or (
-            sha256 is not None
-            and copy.sha256 == sha256
-            and name is not None
-            and name.edition == task.edition
-        ):
+        if copy.edition != task.edition:
+            continue
+        same_object = stem is not None and first_stem(copy.stem) == first_stem(stem)
+        if same_object or (sha256 is not None and copy.sha256 == sha256):
             return True
     return False

@@ -63,9 +63,13 @@ class Poll:
         interval: float,
         reconcile_interval: float,
         on_look: Callable[[], Awaitable[None]],
+        on_listed: Callable[[], object] = lambda: None,
         clocks: Clocks | None = None,
     ) -> None:
-        """`on_look` is awaited after every look that succeeded: the bucket can be read."""
+        """`on_look` is awaited after every look that succeeded: the bucket can be read.
+
+        `on_listed` is called, in a thread, after every full listing and before that.
+        """
         self.before_look: Callable[[], Awaitable[None]] | None = None
         """Awaited first at each poll, raises nothing: a mail's envelope, which queues may know, is
         better known before the mail is found."""
@@ -77,6 +81,7 @@ class Poll:
         self._ledger = ledger
         self._events = events
         self._on_look = on_look
+        self._on_listed = on_listed
         self._clocks = clocks or Clocks()
         self._asked = asyncio.Event()
 
@@ -126,6 +131,7 @@ class Poll:
 
     async def _reconcile(self) -> Looked:
         looked = await self._survey.everything(Source.RECONCILE)
+        await asyncio.to_thread(self._on_listed)
         await asyncio.to_thread(self._ledger.work.retry_archived)
         return looked
 

@@ -1,9 +1,10 @@
 """The ledger: the durable to-do list, embedded SQLite in the state directory.
 
 `Ledger` opens it; its parts are `arrivals` (what we heard of), `work` (what is due, and how the
-courier's steps end), `repair` (what a person may do beside the running daemon), `overview` and
-`history` (what `status` shows). Every method is one short transaction, durable on return, safe in
-any thread, and raises TryLaterError when the disk refuses.
+courier's steps end), `rebuild` (making up for a lost or an old ledger), `repair` (what a person may
+do beside the running daemon), `overview` and `history` (what `status` shows). Every method is one
+short transaction, durable on return, safe in any thread, and raises TryLaterError when the disk
+refuses.
 """
 
 from postamt_sync.ledger.ledger import Ledger

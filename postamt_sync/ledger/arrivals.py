@@ -14,12 +14,15 @@ from dataclasses import asdict
 
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
+from postamt_sync.ledger.traces import claim, is_copied
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 
 DUE_FIRST = -1.0
 """Due at once, before a backfill: announced, new since the last look, or hurried."""
 DUE_NOW = 0.0
 """Due at once, when nothing else is: a backfill."""
+HELD = -2.0
+"""Not due before a rebuild has ended, which knows whether it is new or was deleted at home."""
 
 IN_VAIN = 2
 """Of `grace`: nobody need wait for the envelope any more."""
@@ -142,6 +145,13 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
         )
         return False
     etag_is_news = arrival.etag is not None and arrival.etag != row["etag"]
+    # Where a name alone tells of a delivery, it must be one of this content.
+    unlike = (
+        arrival.etag is not None
+        and row["etag"] is None
+        and state is ObjectState.DELIVERED
+        and not is_copied(db, arrival.mail_id, arrival.etag)
+    )
     looks_again = (
         (etag_is_news and row["etag"] is not None)
         or state is ObjectState.GONE
@@ -161,7 +171,9 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
         ),
     )
     names_more = _add_envelope(db, arrival)
-    if looks_again or (names_more and state not in _NOT_FOR_AN_ENVELOPE):
+    if unlike:
+        _make_due(db, arrival, DUE_FIRST if not _is_rebuilding(db) else HELD)
+    elif looks_again or (names_more and state not in _NOT_FOR_AN_ENVELOPE):
         _make_due(db, arrival)
     return False
 
@@ -233,6 +245,36 @@ def _insert(
             IN_VAIN if arrival.asked else 0,
         ),
     )
+    if state is not ObjectState.SKIPPED:
+        _recognise(db, arrival, etag, hold=not adopt)
+
+
+def _recognise(db: sqlite3.Connection, arrival: Arrival, etag: str | None, *, hold: bool) -> None:
+    """Let a new object claim the names that a lost ledger left in the Maildirs.
+
+    With `hold`, one without any is held while a rebuild is under way.
+    """
+    where = (arrival.bucket, arrival.key)
+    said = claim(db, arrival.mail_id)
+    held = hold and _is_rebuilding(db)
+    if said is not None and said.delivered and not said.drafted and said.is_of(etag):
+        db.execute(
+            "UPDATE objects SET state = ?, routed = revision, settled_at = ?"
+            " WHERE bucket = ? AND key = ?",
+            (ObjectState.DELIVERED, time.time(), *where),
+        )
+        return
+    if said is not None:
+        # Its delivery was under way, or it has another content by now: for the courier to see.
+        db.execute(
+            "UPDATE objects SET state = ? WHERE bucket = ? AND key = ?",
+            (ObjectState.WAITING, *where),
+        )
+        held = held and not said.drafted
+    if held:
+        db.execute(
+            "UPDATE objects SET next_attempt = ? WHERE bucket = ? AND key = ?", (HELD, *where)
+        )
 
 
 def _add_envelope(db: sqlite3.Connection, arrival: Arrival) -> bool:
@@ -256,9 +298,14 @@ def _add_envelope(db: sqlite3.Connection, arrival: Arrival) -> bool:
     return db.total_changes > before
 
 
-def _make_due(db: sqlite3.Connection, arrival: Arrival) -> None:
+def _is_rebuilding(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM rebuilding").fetchone() is not None
+
+
+def _make_due(db: sqlite3.Connection, arrival: Arrival, moment: float = DUE_FIRST) -> None:
     db.execute(
-        "UPDATE objects SET state = ?, revision = revision + 1, next_attempt = ?, grace = 0"
+        "UPDATE objects SET state = ?, revision = revision + 1, grace = 0,"
+        " next_attempt = CASE next_attempt WHEN ? THEN ? ELSE ? END"
         " WHERE bucket = ? AND key = ?",
-        (ObjectState.WAITING, DUE_FIRST, arrival.bucket, arrival.key),
+        (ObjectState.WAITING, HELD, HELD, moment, arrival.bucket, arrival.key),
     )

@@ -10,6 +10,7 @@ from postamt_sync.ledger.history import History
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.passes import Passes
 from postamt_sync.ledger.questions import Questions
+from postamt_sync.ledger.rebuild import Rebuild
 from postamt_sync.ledger.repair import Repair
 from postamt_sync.ledger.store import FILE_NAME, Store
 from postamt_sync.ledger.work import Work
@@ -22,6 +23,7 @@ class Ledger:
         self._store = store
         self.arrivals = Arrivals(store)
         self.work = Work(store)
+        self.rebuild = Rebuild(store)
         self.repair = Repair(store)
         self.overview = Overview(store)
         self.passes = Passes(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -39,10 +40,10 @@ class CourierLock:
                 "Wait until it has ended, or stop it; two at once would deliver twice.",
             )
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        os.ftruncate(fd, 0)
-        os.pwrite(
-            fd, f"postamt-sync {self._what}, process {os.getpid()}, since {since}".encode(), 0
-        )
+        said = f"postamt-sync {self._what}, process {os.getpid()}, since {since}"
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a word
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, said.encode(), 0)
         self._fd = fd
         return self
 

@@ -45,7 +45,9 @@ class DeliveryState(enum.StrEnum):
 class Delivery:
     """One copy of a mail: its content (`stem`, `sha256`) in one mailbox.
 
-    `maildir` is the root it was prepared in, which a changed configuration does not move.
+    `edition` is the one of the object that it stands for, which may be a later one than its name
+    tells: a restore brings an edition only to mailboxes that have lost theirs. `maildir` is the
+    root it was prepared in, which a changed configuration does not move.
     `prepared_at` is in seconds since 1970; `tmp_inode` says which directory its `tmp/` was.
     """
 
@@ -58,6 +60,7 @@ class Delivery:
     sha256: str = ""
     prepared_at: float | None = None
     tmp_inode: int = 0
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
                 sha256=d["sha256"],
                 prepared_at=d["prepared_at"],
                 tmp_inode=d["tmp_inode"],
+                edition=d["edition"],
             )
             for d in deliveries
         ),

@@ -114,6 +114,32 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX questions_due ON questions (at);
     """,
+    """
+    -- which edition of its object a copy stands for
+    ALTER TABLE deliveries ADD COLUMN edition INTEGER NOT NULL DEFAULT 0;
+    UPDATE deliveries SET edition = CAST(substr(stem, instr(stem, 'R') + 1) AS INTEGER)
+        WHERE instr(stem, 'R') > 0;
+
+    CREATE TABLE traces (                          -- names in Maildirs whose object is not known
+        mail      TEXT NOT NULL,
+        mailbox   TEXT NOT NULL,
+        stem      TEXT NOT NULL,
+        maildir   TEXT NOT NULL,
+        folder    TEXT NOT NULL,
+        name      TEXT NOT NULL,
+        etag_hash TEXT NOT NULL,
+        edition   INTEGER NOT NULL,
+        stored_at REAL NOT NULL,                   -- seconds since 1970, S3's clock
+        draft     INTEGER NOT NULL,                -- 1: in tmp/, its delivery was under way
+        PRIMARY KEY (mail, mailbox, stem)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE rebuilding (                      -- at most one row, while a rebuild is not done
+        only     INTEGER PRIMARY KEY CHECK (only = 1),
+        begun_at REAL NOT NULL,
+        horizon  REAL                              -- the newest name that is an object's
+    );
+    """,
 )
 
 

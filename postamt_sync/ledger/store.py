@@ -83,7 +83,8 @@ class Store:
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             return MisconfiguredError(
                 f"The ledger {self.path} is damaged ({error}).",
-                "Stop the daemon, move it, -wal and -shm away, and put a copy in its place.",
+                "Stop the daemon, and rebuild it from its copy and the Maildirs: "
+                "postamt-sync rebuild",
             )
         remedy = {
             sqlite3.SQLITE_FULL: "Make room on its disk; everything waits meanwhile.",

@@ -263,7 +263,7 @@ def _put(
     db.execute(
         "INSERT OR REPLACE INTO deliveries"
         " (mail, mailbox, stem, state, maildir, folder, name, sha256, tmp_inode, prepared_at,"
-        " problem) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " problem, edition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             mail,
             copy.mailbox,
@@ -276,6 +276,7 @@ def _put(
             copy.tmp_inode,
             prepared_at,
             problem,
+            copy.edition,
         ),
     )
 

@@ -16,6 +16,9 @@ from postamt_sync.mail.envelope import Envelope
 MAIL_ID_LENGTH = 24
 """Hex digits of a mail id: 96 bits, so that two keys of one bucket never meet by chance."""
 
+ETAG_HASH_LENGTH = 16
+"""Hex digits."""
+
 LONGEST_KEY = 1024
 """Bytes of a key in UTF-8; S3's limit."""
 
@@ -77,6 +80,11 @@ def mail_id(bucket: str, key: str) -> str:
     # `surrogatepass` is for keys that no listing or notice can bring but a command line can.
     name = f"{bucket}\0{key}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(name).hexdigest()[:MAIL_ID_LENGTH]
+
+
+def etag_hash(etag: str) -> str:
+    """Return the frozen hash of an ETag without quotes, as file names bear it."""
+    return hashlib.sha256(etag.encode()).hexdigest()[:ETAG_HASH_LENGTH]
 
 
 def is_key(text: str) -> bool:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postamt_sync.delivery.filename import FileName, etag_hash, final_name, make_stem, parse_name
-from postamt_sync.mail.arrival import mail_id
+from postamt_sync.delivery.filename import FileName, final_name, first_stem, make_stem, parse_name
+from postamt_sync.mail.arrival import etag_hash, mail_id
 
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 STEM = "1700000000.M250000K6bda6304b1c7d8719c83f4ecEf215faf9d88b7f0a.postamt"
@@ -147,3 +147,10 @@ class TestParsing:
 def test_editions_of_one_mail_have_names_of_their_own() -> None:
     stems = {make_stem("mail", "k", ETAG, 1.0, edition) for edition in range(20)}
     assert len(stems) == 20
+
+
+def test_every_edition_goes_back_to_one_stem() -> None:
+    assert {first_stem(make_stem("mail", "k", ETAG, 1.0, n)) for n in range(20)} == {
+        make_stem("mail", "k", ETAG, 1.0)
+    }
+    assert first_stem("R2") == "R2"

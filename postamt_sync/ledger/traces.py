@@ -1,0 +1,137 @@
+"""Traces: names of ours in Maildirs, from which a lost ledger is rebuilt.
+
+A name tells which object it was by a hash of bucket and key, but not the key. It is kept as a trace
+until a listing or an announcement brings the object that it belongs to, which then claims it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from postamt_sync.mail.arrival import etag_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One copy of a mail, as its file name tells.
+
+    `stored_at` is when S3 stored the object, in seconds since 1970. A `draft` lies in `tmp/`: its
+    delivery had begun and was not finished.
+    """
+
+    mail: str
+    mailbox: str
+    stem: str
+    maildir: str
+    folder: str
+    name: str
+    etag_hash: str
+    edition: int
+    stored_at: float
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the traces of one object said: whether copies are there, of which content."""
+
+    delivered: bool
+    drafted: bool
+    etag_hashes: frozenset[str]
+
+    def is_of(self, etag: str | None) -> bool:
+        """Tell whether one of the copies is of this content, as far as an ETag can."""
+        return etag is None or etag_hash(etag) in self.etag_hashes
+
+
+def unknown(db: sqlite3.Connection, traces: Sequence[Trace]) -> list[Trace]:
+    """Return those that the ledger has neither as a delivery, in whatever mailbox, nor as a trace.
+
+    A mail that its owner copied to somebody else keeps its name there.
+    """
+    rows = db.execute(
+        "WITH named AS (SELECT key AS number, json_extract(value, '$[0]') AS mail,"
+        " json_extract(value, '$[1]') AS stem FROM json_each(?))"
+        " SELECT number FROM named n WHERE"
+        " NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = n.mail AND d.stem = n.stem)"
+        " AND NOT EXISTS (SELECT 1 FROM traces t WHERE t.mail = n.mail AND t.stem = n.stem)",
+        (json.dumps([(trace.mail, trace.stem) for trace in traces]),),
+    )
+    return [traces[number] for (number,) in rows]
+
+
+def keep(db: sqlite3.Connection, traces: Iterable[Trace]) -> None:
+    """Keep traces, except of copies that the ledger has as delivered."""
+    db.executemany(
+        "INSERT OR IGNORE INTO traces SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+        " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = ?1 AND mailbox = ?2"
+        " AND stem = ?3 AND state = 'delivered')",
+        [
+            (
+                trace.mail,
+                trace.mailbox,
+                trace.stem,
+                trace.maildir,
+                trace.folder,
+                trace.name,
+                trace.etag_hash,
+                trace.edition,
+                trace.stored_at,
+                trace.draft,
+            )
+            for trace in traces
+        ],
+    )
+
+
+def claim(db: sqlite3.Connection, mail: str) -> Claim | None:
+    """Turn the traces of an object that has a row into deliveries; None if it has no traces."""
+    rows = db.execute("SELECT * FROM traces WHERE mail = ?", (mail,)).fetchall()
+    if not rows:
+        return None
+    copies = [row for row in rows if not row["draft"]]
+    for row in copies:
+        db.execute(
+            "INSERT INTO deliveries (mail, mailbox, stem, state, maildir, folder, name,"
+            " delivered_at) VALUES (?, ?, ?, 'delivered', ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET state = 'delivered', delivered_at = excluded.delivered_at,"
+            " problem = NULL",
+            (
+                mail,
+                *(row[column] for column in ("mailbox", "stem", "maildir", "folder", "name")),
+                row["stored_at"],
+            ),
+        )
+    if copies:
+        db.execute(
+            "UPDATE objects SET edition = max(edition, ?) WHERE mail = ?",
+            (max(row["edition"] for row in copies), mail),
+        )
+        # Which of them a redelivery or a restore brought is forgotten: each counts for the present.
+        db.execute(
+            "UPDATE deliveries SET edition = (SELECT edition FROM objects WHERE mail = ?1)"
+            " WHERE mail = ?1 AND state = 'delivered'",
+            (mail,),
+        )
+        db.execute(
+            "UPDATE rebuilding SET horizon = max(coalesce(horizon, 0), ?)",
+            (max(row["stored_at"] for row in copies),),
+        )
+    db.execute("DELETE FROM traces WHERE mail = ?", (mail,))
+    return Claim(
+        delivered=bool(copies),
+        drafted=len(copies) < len(rows),
+        etag_hashes=frozenset(row["etag_hash"] for row in copies),
+    )
+
+
+def is_copied(db: sqlite3.Connection, mail: str, etag: str) -> bool:
+    """Tell whether a delivered copy of the object is of this content, as its name tells."""
+    row = db.execute(
+        "SELECT 1 FROM deliveries WHERE mail = ? AND state = 'delivered' AND instr(stem, ?) > 0",
+        (mail, f"E{etag_hash(etag)}"),
+    ).fetchone()
+    return row is not None

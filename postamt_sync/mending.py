@@ -1,0 +1,194 @@
+"""Opening the ledger for delivery, and making up for a lost or an old one before any mail moves.
+
+No ledger: the newest copy is brought back, if there is one. Then the names in the Maildirs are
+compared with it. Names that it has never heard of prove it lost or old: they are taken in, and
+what else is heard of is held until a full listing of the bucket has ended the rebuild.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from postamt_sync.config import Settings
+from postamt_sync.delivery.disk import disk_trouble
+from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.inhabited import mail_directories
+from postamt_sync.delivery.traces import drafts, traces
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import Events
+from postamt_sync.ledger import CourierLock, Ledger
+from postamt_sync.ledger.copies import bring_back, copied_at
+from postamt_sync.ledger.rebuild import Rebuilt, Unhashed
+from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.ledger.traces import Trace
+
+BATCH = 1000
+MOST_LOOKS = 5
+"""Times that the Maildirs are read while clients keep moving mail about."""
+CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def ledger_for_delivery(settings: Settings, what: str, events: Events) -> Iterator[Ledger]:
+    """Hold the courier's lock and the ledger, whole again as far as the names can tell.
+
+    `what` names the holder for others. Blocking; raises PostamtError if the lock is held or the
+    ledger is unusable, and TryLaterError if it is lost while a Maildir is not there.
+    """
+    _make_state_dir(settings.state_dir)
+    with CourierLock(settings.state_dir, what):
+        find_ledger(settings, events)
+        ledger = Ledger.open(settings.state_dir)
+        try:
+            mend(settings, ledger, events)
+            yield ledger
+        finally:
+            ledger.close()
+
+
+def find_ledger(settings: Settings, events: Events) -> None:
+    """Bring the newest copy back if there is no ledger. Only while holding the courier's lock."""
+    if (settings.state_dir / FILE_NAME).exists():
+        return
+    copy = bring_back(settings.state_dir, copy_directories(settings))
+    if copy is not None:
+        at = copied_at(copy.parent)
+        events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
+
+
+def copy_directories(settings: Settings) -> tuple[Path, ...]:
+    """Return where copies of the ledger lie."""
+    return (settings.state_dir, *([settings.backup_dir] if settings.backup_dir else []))
+
+
+def mend(settings: Settings, ledger: Ledger, events: Events, *, always: bool = False) -> int:
+    """Take in the names that the ledger does not know; return how many there were.
+
+    What they lead to stays held until `end_rebuild`. Nothing happens to a ledger that knows all
+    names, unless `always`. Raises TryLaterError where a Maildir that may hold more cannot be read.
+    """
+    if not always and not ledger.rebuild.pending and not _is_behind(settings, ledger, events):
+        return 0
+    try:
+        roots = _present(settings)
+        ledger.rebuild.begin([(name, str(root)) for name, root in roots])
+        taken = 0
+        for _ in range(MOST_LOOKS):
+            news = sum(ledger.rebuild.take(batch) for batch in _batches(roots, with_drafts=True))
+            taken += news
+            if not news:
+                break
+    except OSError as error:
+        raise disk_trouble(error, Path(error.filename or "")) from error
+    events.rebuild_begun(taken)
+    return taken
+
+
+def end_rebuild(ledger: Ledger, events: Events) -> Rebuilt | None:
+    """After a full listing: let go what was held. None if no rebuild is under way. Blocking."""
+    if not ledger.rebuild.pending:
+        return None
+    _compare_contents(ledger)
+    ended = ledger.rebuild.end()
+    if ended is not None:
+        events.rebuild_ended(ended.absent, ended.waiting, ledger.rebuild.unmatched())
+    return ended
+
+
+def _is_behind(settings: Settings, ledger: Ledger, events: Events) -> bool:
+    for mailbox in settings.mailboxes:
+        name, root = mailbox.name, mailbox.maildir
+        try:
+            for batch in _batches([(name, root)]):
+                if ledger.rebuild.unknown(batch):
+                    return True
+        except FileNotFoundError:
+            continue  # not made yet, or its disk is not mounted: then its mail waits
+        except OSError as error:
+            events.trouble(f"mailbox {name} cannot be read", str(disk_trouble(error, root)))
+    return False
+
+
+def _present(settings: Settings) -> list[tuple[str, Path]]:
+    """Return the mailboxes whose Maildir is there, leaving out those that were never made.
+
+    Raises TryLaterError for one that is away: what it holds would be delivered again.
+    """
+    present = [(m.name, m.maildir) for m in settings.mailboxes if (m.maildir / "new").is_dir()]
+    for mailbox in settings.mailboxes:
+        root = mailbox.maildir
+        if (mailbox.name, root) in present or _never_made(root, [there for _, there in present]):
+            continue
+        raise TryLaterError(
+            f"The ledger is lost or old, and the Maildir of {mailbox.name} is away: {root}.",
+            "Mount its disk, so that what it holds is not delivered again. If the mailbox is new: "
+            f"mkdir -p -m 700 {root}/{{tmp,new,cur}}",
+        )
+    return present
+
+
+def _never_made(root: Path, present: Iterable[Path]) -> bool:
+    """Tell a Maildir that never was from one on a disk that is not mounted.
+
+    A mount point is there without its disk; and a directory with another Maildir in it is mounted.
+    """
+    if root.exists():
+        return False
+    nearest = next(parent for parent in root.parents if parent.exists())
+    return any(
+        there.is_relative_to(nearest) and there.stat().st_dev == nearest.stat().st_dev
+        for there in present
+    )
+
+
+def _batches(
+    roots: Iterable[tuple[str, Path]], *, with_drafts: bool = False
+) -> Iterator[list[Trace]]:
+    def found() -> Iterator[Trace]:
+        for name, root in roots:
+            yield from traces(name, root)
+            if with_drafts:
+                yield from drafts(name, root)
+
+    names = found()
+    while batch := list(itertools.islice(names, BATCH)):
+        yield batch
+
+
+def _compare_contents(ledger: Ledger) -> None:
+    """Hash the copies of objects that have another ETag by now: the content may be the same."""
+    wanted = ledger.rebuild.unhashed()
+    for root in {copy.maildir for copy in wanted}:
+        copies = {copy.stem: copy for copy in wanted if copy.maildir == root}
+        for copy, path in _files(Path(root), copies):
+            with contextlib.suppress(OSError):  # moved or expunged a moment ago
+                ledger.rebuild.note_hash(copy, _sha256(path))
+
+
+def _files(root: Path, copies: dict[str, Unhashed]) -> Iterator[tuple[Unhashed, Path]]:
+    for _, directory in mail_directories(root):
+        with contextlib.suppress(OSError):
+            for path in directory.iterdir():
+                name = parse_name(path.name)
+                if name is not None and name.stem in copies:
+                    yield copies[name.stem], path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _make_state_dir(state_dir: Path) -> None:
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise TryLaterError(
+            f"The state directory {state_dir} cannot be made ({error.strerror}).",
+            "Make it for this user, or choose another state_dir.",
+        ) from error
