@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
 
 from postamt_sync.bootstrap.call import Call
 from postamt_sync.bootstrap.refusal import code_of, refusal
@@ -103,7 +103,7 @@ class Aws:
         patient = Retrying(
             retry=retry_if_exception(lambda error: _passes(error, wanted)),
             stop=stop_after_delay(PATIENCE_SECONDS),
-            wait=wait_exponential_jitter(initial=2, max=15),
+            wait=wait_exponential(multiplier=2, max=15) + wait_random(0, 1),
             sleep=self._sleep,
             reraise=True,
         )

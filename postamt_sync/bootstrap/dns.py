@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.record import Purpose, Record
 from postamt_sync.bootstrap.regions import dkim_zone
 from postamt_sync.bootstrap.smtp import smtp_server
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import PostamtError
-
-if TYPE_CHECKING:
-    from types_boto3_sesv2 import SESV2Client
 
 INBOUND = "inbound-smtp.{region}.amazonaws.com"
 FEEDBACK = "feedback-smtp.{region}.amazonses.com"
@@ -29,33 +26,40 @@ _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+"
 
 
 @dataclass(frozen=True, slots=True)
-class Dkim:
-    """What SES says of a domain's Easy DKIM: three tokens, and the zone that they lead into."""
+class Known:
+    """What SES knows of a domain: Easy DKIM's three tokens and the zone that they lead into, and
+    the MAIL FROM domain. No tokens where the domain signs with a key of its own; "" where SES sends
+    with its own MAIL FROM."""
 
     tokens: tuple[str, ...]
     zone: str
+    mail_from: str = ""
 
 
-def dkim_of(client: SESV2Client, domain: str, region: str) -> Dkim | None:
-    """Ask SES for the domain's DKIM; None while SES does not know the domain, or has none for it.
+def known(aws: Aws, domain: str) -> Known | None:
+    """Ask SES for the domain; None while SES does not know it.
 
-    Raises what boto3 raises.
+    Raises PostamtError where AWS refuses, or answers what cannot be.
     """
-    try:
-        answer = client.get_email_identity(EmailIdentity=domain)
-    except client.exceptions.NotFoundException:
+    answer = aws.read(
+        "sesv2", "get_email_identity", missing=("NotFoundException",), EmailIdentity=domain
+    )
+    if answer is None:
         return None
-    attributes = answer.get("DkimAttributes", {})
-    tokens = tuple(attributes.get("Tokens", ()))
-    if not tokens:
-        return None
-    zone = attributes.get("SigningHostedZone") or dkim_zone(region)
-    if not all(_TOKEN.fullmatch(token) for token in tokens) or not _HOST_NAME.fullmatch(zone):
+    dkim = answer.get("DkimAttributes", {})
+    own_key = dkim.get("SigningAttributesOrigin") == "EXTERNAL"
+    found = Known(
+        () if own_key else tuple(dkim.get("Tokens", ())),
+        dkim.get("SigningHostedZone") or dkim_zone(aws.region),
+        answer.get("MailFromAttributes", {}).get("MailFromDomain", ""),
+    )
+    names = filter(None, (found.zone, found.mail_from))
+    if not all(map(_TOKEN.fullmatch, found.tokens)) or not all(map(_HOST_NAME.fullmatch, names)):
         raise PostamtError(
-            f"SES names DKIM records for {domain} that cannot be right.",
+            f"SES names records for {domain} that cannot be right.",
             "Look at the domain's page in the SES console; AWS_ENDPOINT_URL may lead elsewhere.",
         )
-    return Dkim(tokens, zone)
+    return found
 
 
 def is_host_name(host: str) -> bool:
@@ -73,28 +77,38 @@ class Servers:
 
 
 def records(
-    stack: Stack, dkim: Mapping[str, Dkim], servers: Servers = Servers()
+    stack: Stack, identities: Mapping[str, Known], servers: Servers = Servers()
 ) -> tuple[Record, ...]:
     """Return everything that is to be in the DNS, domain by domain, what matters most first.
 
-    A domain that is missing in `dkim` gets no DKIM records yet.
+    `identities` is what SES knows of the domains; one that is missing gets no DKIM records yet.
     """
     return tuple(
-        record for domain in stack.domains for record in _domain(stack, domain, dkim, servers)
+        record
+        for domain in stack.domains
+        for record in _domain(stack, domain, identities.get(domain), servers)
     )
 
 
 def _domain(
-    stack: Stack, domain: str, dkim: Mapping[str, Dkim], servers: Servers
+    stack: Stack, domain: str, identity: Known | None, servers: Servers
 ) -> Iterator[Record]:
+    inbound = f"10 {INBOUND.format(region=stack.region)}."
     yield Record(
-        *(domain, Purpose.RECEIVE, domain, "MX"),
-        f"10 {INBOUND.format(region=stack.region)}.",
+        *(domain, Purpose.RECEIVE, domain, "MX", inbound),
         "Brings mail to SES. It must be the only MX.",
     )
-    if domain in dkim:
-        yield from _dkim(domain, dkim[domain])
-    yield from _mail_from(stack, domain)
+    if domain in stack.subdomains:
+        yield Record(
+            *(domain, Purpose.RECEIVE, f"*.{domain}", "MX", inbound),
+            "Brings the mail of the subdomains to SES. One that has records of its own, of "
+            "whatever type, needs this MX as well.",
+        )
+    if identity is not None:
+        yield from _dkim(domain, identity)
+    # An identity that was there before keeps the MAIL FROM that it has.
+    mail_from = (identity and identity.mail_from) or stack.mail_from_domain(domain)
+    yield from _mail_from(stack, domain, mail_from)
     yield Record(
         *(domain, Purpose.DMARC, f"_dmarc.{domain}", "TXT"),
         # Reports to another domain would need that domain's consent in its DNS (RFC 7489, 7.1);
@@ -104,25 +118,24 @@ def _domain(
     )
     yield Record(
         *(domain, Purpose.SPF, domain, "TXT", SPF),
-        f"Not needed: SPF looks at the MAIL FROM, {stack.mail_from_domain(domain)}, which has its "
-        f"own. It tells the world that nobody else sends as @{domain}. One SPF a name: leave it "
-        "out where there is one.",
+        f"Not needed: SPF looks at the MAIL FROM, {mail_from}, which has its own. It tells the "
+        f"world that nobody else sends as @{domain}. One SPF a name: leave it out where there "
+        "is one.",
         optional=True,
     )
     yield from _clients(stack, domain, servers)
 
 
-def _dkim(domain: str, dkim: Dkim) -> Iterator[Record]:
-    for token in dkim.tokens:
+def _dkim(domain: str, identity: Known) -> Iterator[Record]:
+    for token in identity.tokens:
         yield Record(
             *(domain, Purpose.DKIM, f"{token}._domainkey.{domain}", "CNAME"),
-            f"{token}.{dkim.zone}.",
+            f"{token}.{identity.zone}.",
             "Proves the domain to SES, and signs what we send.",
         )
 
 
-def _mail_from(stack: Stack, domain: str) -> Iterator[Record]:
-    name = stack.mail_from_domain(domain)
+def _mail_from(stack: Stack, domain: str, name: str) -> Iterator[Record]:
     yield Record(
         *(domain, Purpose.MAIL_FROM, name, "MX"),
         f"10 {FEEDBACK.format(region=stack.region)}.",

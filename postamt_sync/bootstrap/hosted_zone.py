@@ -14,11 +14,11 @@ import dns.rdataclass
 import dns.rdatatype
 from dns.exception import DNSException
 
+from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.record import parsed
 from postamt_sync.errors import MisconfiguredError
 
 if TYPE_CHECKING:
-    from types_boto3_route53 import Route53Client
     from types_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef as RecordSet
 
 _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
@@ -66,17 +66,16 @@ class Contents:
         return ""
 
 
-def hosted_zones(client: Route53Client, domains: Iterable[str]) -> dict[str, HostedZone]:
+def hosted_zones(aws: Aws, domains: Iterable[str]) -> dict[str, HostedZone]:
     """Find the public zone that each domain lies in: the one with the longest name. A domain
     without a zone is left out.
 
-    Raises MisconfiguredError where two zones of the same name could be meant, and what boto3
-    raises.
+    Raises MisconfiguredError where two zones of the same name could be meant, PostamtError where
+    AWS refuses.
     """
     zones = [
         HostedZone(zone["Id"].rpartition("/")[2], decimal(zone["Name"]).rstrip(".").lower())
-        for page in client.get_paginator("list_hosted_zones").paginate()
-        for zone in page["HostedZones"]
+        for zone in aws.pages("route53", "list_hosted_zones", "HostedZones")
         if not zone.get("Config", {}).get("PrivateZone", False)
     ]
     found = {}
@@ -97,13 +96,14 @@ def hosted_zones(client: Route53Client, domains: Iterable[str]) -> dict[str, Hos
     return found
 
 
-def read(client: Route53Client, zone: HostedZone) -> Contents:
-    """Read the whole zone. Raises what boto3 raises."""
+def read(aws: Aws, zone: HostedZone) -> Contents:
+    """Read the whole zone. Raises PostamtError where AWS refuses."""
     sets: dict[tuple[dns.name.Name, str], list[RecordSet]] = defaultdict(list)
-    pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone.id)
-    for page in pages:
-        for one in page["ResourceRecordSets"]:
-            sets[dns.name.from_text(decimal(one["Name"])), one["Type"]].append(one)
+    every = aws.pages(
+        "route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone.id
+    )
+    for one in every:
+        sets[dns.name.from_text(decimal(one["Name"])), one["Type"]].append(one)
     return Contents(zone, dict(sets))
 
 

@@ -108,7 +108,7 @@ async def _look_up(
             problem=f"Whether {record.name} has its {record.type} record is not known: {error}",
             remedy="Try again later, or ask another resolver, as in: --resolver 9.9.9.9",
         )
-    if found is None and record.purpose is Purpose.RECEIVE:
+    if found is None and record.purpose is Purpose.RECEIVE and record.name == record.domain:
         return Sighting(
             record,
             Verdict.MISSING,

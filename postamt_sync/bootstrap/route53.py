@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, cast
 
 import dns.name
 import dns.rdata
+from botocore.exceptions import ClientError
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
+from postamt_sync.bootstrap.aws import Aws, ChangedMeanwhileError
+from postamt_sync.bootstrap.call import call
 from postamt_sync.bootstrap.hosted_zone import Contents, HostedZone, rdatas, values
 from postamt_sync.bootstrap.record import Purpose, Record
+from postamt_sync.bootstrap.refusal import code_of
 from postamt_sync.bootstrap.sighting import Sighting, Verdict, judge, shown
+from postamt_sync.errors import PostamtError
 
 if TYPE_CHECKING:
-    from types_boto3_route53 import Route53Client
     from types_boto3_route53.type_defs import ChangeTypeDef, ResourceRecordSetTypeDef
     from types_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef as RecordSet
 
@@ -106,19 +110,34 @@ def plan_zone(contents: Contents, records: Collection[Record]) -> ZonePlan:
     )
 
 
-def apply(client: Route53Client, plan: ZonePlan) -> str:
-    """Write the changes in one batch, all or nothing, and return its id; "" where there are none.
+def apply(aws: Aws, plan: ZonePlan) -> None:
+    """Write the changes in one batch, all or nothing; no call where there are none.
 
-    On return Route 53 has them; its servers answer with them within a minute or so. Raises what
-    boto3 raises: `InvalidChangeBatch` where the zone is no longer what the plan saw.
+    On return Route 53 has them; its servers answer with them within a minute or so. Raises
+    ChangedMeanwhileError where the zone is no longer what the plan saw, PostamtError where AWS
+    refuses.
     """
     if not plan.changes:
-        return ""
-    changes = [call for change in plan.changes for call in change.calls()]
-    answer = client.change_resource_record_sets(
-        HostedZoneId=plan.zone.id, ChangeBatch={"Comment": COMMENT, "Changes": changes}
-    )
-    return answer["ChangeInfo"]["Id"].rpartition("/")[2]
+        return
+    changes = [one for change in plan.changes for one in change.calls()]
+    batch = {"Comment": COMMENT, "Changes": changes}
+    try:
+        aws.write(
+            call(
+                "route53",
+                "change_resource_record_sets",
+                HostedZoneId=plan.zone.id,
+                ChangeBatch=batch,
+            )
+        )
+    except PostamtError as error:
+        cause = error.__cause__
+        if isinstance(cause, ClientError) and code_of(cause) == "InvalidChangeBatch":
+            raise ChangedMeanwhileError(
+                f"The zone {plan.zone.name} was changed by somebody else meanwhile.",
+                "Nothing was written to it. Look again with: postamt-sync bootstrap dns --route53",
+            ) from error
+        raise
 
 
 def _compare(record: Record, contents: Contents) -> ZoneChange | Obstacle | Sighting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from postamt_sync.bootstrap.dns import Dkim, Servers, records
+from postamt_sync.bootstrap.dns import Known, Servers, records
 from postamt_sync.bootstrap.record import Purpose, Record
 from postamt_sync.bootstrap.stack import Stack
 
@@ -16,7 +16,7 @@ STACK = Stack(
     bucket="postamt-123456789012-eu-west-1-an",
     domains=("example.com",),
 )
-DKIM = Dkim(("aaa111", "bbb222", "ccc333"), "dkim.amazonses.com")
+KNOWN = Known(("aaa111", "bbb222", "ccc333"), "dkim.amazonses.com")
 SERVERS = Servers("home.example.com")
 
 
@@ -26,7 +26,7 @@ def stack(**changes: Any) -> Stack:
 
 def wanted(**changes: Any) -> tuple[Record, ...]:
     changed = stack(**changes)
-    return records(changed, dict.fromkeys(changed.domains, DKIM), SERVERS)
+    return records(changed, dict.fromkeys(changed.domains, KNOWN), SERVERS)
 
 
 def the(purpose: Purpose, among: tuple[Record, ...] | None = None) -> Record:

@@ -6,10 +6,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from postamt_sync.bootstrap.dns import Dkim, Servers, dkim_of, is_host_name, records
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.dns import Known, Servers, is_host_name, known, records
 from postamt_sync.bootstrap.record import Purpose
 from postamt_sync.errors import PostamtError
-from tests.bootstrap.household import DKIM, SERVERS, STACK, stack, the, wanted
+from tests.bootstrap.household import KNOWN, SERVERS, STACK, stack, the, wanted
 
 
 def test_the_whole_of_it() -> None:
@@ -17,7 +18,7 @@ def test_the_whole_of_it() -> None:
         ("example.com", "MX", "10 inbound-smtp.eu-west-1.amazonaws.com.", False),
         *(
             (f"{t}._domainkey.example.com", "CNAME", f"{t}.dkim.amazonses.com.", False)
-            for t in DKIM.tokens
+            for t in KNOWN.tokens
         ),
         ("bounce.example.com", "MX", "10 feedback-smtp.eu-west-1.amazonses.com.", False),
         ("bounce.example.com", "TXT", '"v=spf1 include:amazonses.com ~all"', False),
@@ -61,7 +62,7 @@ def test_no_submission_where_ses_has_no_smtp(region: str) -> None:
 
 
 def test_no_word_of_imap_where_nobody_says_where_it_is() -> None:
-    assert Purpose.IMAP not in {r.purpose for r in records(STACK, {"example.com": DKIM})}
+    assert Purpose.IMAP not in {r.purpose for r in records(STACK, {"example.com": KNOWN})}
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "af-south-1"])
@@ -84,7 +85,7 @@ def test_every_domain_has_its_own() -> None:
 
 def test_a_domain_that_ses_does_not_know_yet_waits_for_its_dkim() -> None:
     two = stack(domains=("example.com", "example.org"))
-    found = records(two, {"example.org": DKIM}, SERVERS)
+    found = records(two, {"example.org": KNOWN}, SERVERS)
     assert {r.domain for r in found if r.purpose is Purpose.DKIM} == {"example.org"}
 
 
@@ -93,53 +94,90 @@ def test_the_dmarc_policy_is_the_stacks(policy: str) -> None:
     assert f"; p={policy}; " in the(Purpose.DMARC, wanted(dmarc_policy=policy)).value
 
 
-def ask(attributes: dict[str, Any] | None, region: str = "eu-west-1") -> Dkim | None:
-    """Let botocore's own Stubber answer: moto says nothing of DKIM."""
-    client = boto3.client(
-        "sesv2", region_name=region, aws_access_key_id="AKIA", aws_secret_access_key="s"
-    )
-    with Stubber(client) as stubber:
+def ask(answer: dict[str, Any] | None, region: str = "eu-west-1") -> Known | None:
+    """Let botocore's own Stubber answer, which knows what SES may say."""
+    aws = Aws(boto3.Session("AKIA", "s"), region, sleep=lambda _: None)
+    with Stubber(aws.client("sesv2")) as stubber:
         asked = {"EmailIdentity": "example.com"}
-        if attributes is None:
+        if answer is None:
             stubber.add_client_error(
                 "get_email_identity", "NotFoundException", "", 404, None, asked
             )
         else:
-            stubber.add_response("get_email_identity", {"DkimAttributes": attributes}, asked)
-        return dkim_of(client, "example.com", region)
+            stubber.add_response("get_email_identity", answer, asked)
+        return known(aws, "example.com")
+
+
+def dkim(**attributes: Any) -> dict[str, Any]:
+    return {"DkimAttributes": attributes}
+
+
+def mail_from(domain: str) -> dict[str, Any]:
+    attributes = {
+        "MailFromDomain": domain,
+        "MailFromDomainStatus": "SUCCESS",
+        "BehaviorOnMxFailure": "USE_DEFAULT_VALUE",
+    }
+    return {"MailFromAttributes": attributes}
 
 
 def test_dkim_is_what_ses_says() -> None:
     zone = "dkim.eu-south-1.amazonses.com"
-    said = {"Tokens": ["a1", "b2", "c3"], "SigningHostedZone": zone}
-    assert ask(said) == Dkim(("a1", "b2", "c3"), zone)
+    said = dkim(Tokens=["a1", "b2", "c3"], SigningHostedZone=zone)
+    assert ask(said) == Known(("a1", "b2", "c3"), zone)
 
 
 def test_the_signing_zone_is_the_regions_where_ses_does_not_say_it() -> None:
-    assert ask({"Tokens": ["a1"]}) == Dkim(("a1",), "dkim.amazonses.com")
-    assert ask({"Tokens": ["a1"]}, "il-central-1") == Dkim(
+    assert ask(dkim(Tokens=["a1"])) == Known(("a1",), "dkim.amazonses.com")
+    assert ask(dkim(Tokens=["a1"]), "il-central-1") == Known(
         ("a1",), "dkim.il-central-1.amazonses.com"
     )
 
 
-@pytest.mark.parametrize("attributes", [None, {}, {"Tokens": []}])
-def test_no_identity_no_dkim(attributes: dict[str, Any] | None) -> None:
-    assert ask(attributes) is None
+def test_what_ses_does_not_know() -> None:
+    assert ask(None) is None
+    assert ask({}) == Known((), "dkim.amazonses.com")
+
+
+def test_a_key_of_ones_own_has_no_records_of_ses() -> None:
+    own = ask(dkim(Tokens=["selector"], SigningAttributesOrigin="EXTERNAL"))
+    assert own is not None
+    assert own.tokens == ()
+
+
+def test_an_identity_keeps_the_mail_from_that_it_has() -> None:
+    found = ask(mail_from("post.example.com"))
+    assert found is not None
+    named = records(STACK, {"example.com": found})
+    assert the(Purpose.MAIL_FROM, named).name == "post.example.com"
+    assert the(Purpose.MAIL_FROM_SPF, named).name == "post.example.com"
+    assert "post.example.com" in the(Purpose.SPF, named).note
 
 
 @pytest.mark.parametrize(
-    "attributes",
+    "answer",
     [
-        {"Tokens": ["a.b"]},
-        {"Tokens": ["a\nexample.com. MX 0 evil.example."]},
-        {"Tokens": [""]},
-        {"Tokens": ["a"], "SigningHostedZone": "evil\n.example"},
-        {"Tokens": ["a"], "SigningHostedZone": "x y.example"},
+        dkim(Tokens=["a.b"]),
+        dkim(Tokens=["a\nexample.com. MX 0 evil.example."]),
+        dkim(Tokens=["a"], SigningHostedZone="evil\n.example"),
+        dkim(Tokens=["a"], SigningHostedZone="x y.example"),
+        mail_from("evil\n.example.com"),
     ],
 )
-def test_what_can_be_no_dkim_becomes_no_record(attributes: dict[str, Any]) -> None:
+def test_what_cannot_be_becomes_no_record(answer: dict[str, Any]) -> None:
     with pytest.raises(PostamtError, match="cannot be right"):
-        ask(attributes)
+        ask(answer)
+
+
+def test_subdomains_get_mail_where_the_stack_says_so() -> None:
+    found = wanted(domains=("example.com", "example.org"), subdomains=("example.org",))
+    receiving = [(r.name, r.data) for r in found if r.purpose is Purpose.RECEIVE]
+    inbound = "10 inbound-smtp.eu-west-1.amazonaws.com."
+    assert receiving == [
+        ("example.com", inbound),
+        ("example.org", inbound),
+        ("*.example.org", inbound),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,16 @@ async def test_a_domain_that_does_not_exist(server: NameServer) -> None:
     assert sighting.problem == "There is no domain example.com in the DNS."
 
 
+async def test_the_mail_of_subdomains(server: NameServer) -> None:
+    apex, star = (r for r in wanted(subdomains=("example.com",)) if r.purpose is Purpose.RECEIVE)
+    publish(server, apex)
+    (sighting,) = await look(server, star)
+    assert sighting.problem == "The MX record of *.example.com is missing."
+    publish(server, star)
+    (sighting,) = await look(server, star)
+    assert sighting.verdict is Verdict.SEEN
+
+
 @pytest.mark.parametrize("purpose", [Purpose.DKIM, Purpose.MAIL_FROM, Purpose.DMARC])
 async def test_a_name_that_the_dns_host_added_the_domain_to(
     server: NameServer, purpose: Purpose

@@ -6,17 +6,19 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import boto3
 import dns.name
 import pytest
-from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
+from postamt_sync.bootstrap.aws import Aws, ChangedMeanwhileError
 from postamt_sync.bootstrap.hosted_zone import Contents, HostedZone, hosted_zones, read, values
 from postamt_sync.bootstrap.record import Purpose, Record
 from postamt_sync.bootstrap.route53 import ZoneChange, ZonePlan, apply, plan_zone
 from postamt_sync.bootstrap.sighting import Verdict
-from postamt_sync.errors import MisconfiguredError
+from postamt_sync.errors import MisconfiguredError, PostamtError
 from tests.bootstrap.household import the, wanted
-from tests.doubles.moto import Moto
+from tests.doubles.moto import REGION, Moto
 
 _numbers = itertools.count()
 
@@ -24,10 +26,13 @@ _numbers = itertools.count()
 class Zone:
     """A hosted zone with a name of its own, and the records that its domain needs."""
 
-    def __init__(self, client: Any, name: str, **more: Any) -> None:
-        self.client = client
+    def __init__(self, aws: Aws, name: str, **more: Any) -> None:
+        self.aws = aws
+        self.client = aws.client("route53")
         self.name = name
-        made = client.create_hosted_zone(Name=name, CallerReference=f"{next(_numbers)}", **more)
+        made = self.client.create_hosted_zone(
+            Name=name, CallerReference=f"{next(_numbers)}", **more
+        )
         self.id: str = made["HostedZone"]["Id"].rpartition("/")[2]
         self.records = wanted(domains=(name,))
 
@@ -41,7 +46,7 @@ class Zone:
         )
 
     def contents(self) -> Contents:
-        return read(self.client, HostedZone(self.id, self.name))
+        return read(self.aws, HostedZone(self.id, self.name))
 
     def plan(self, *records: Record) -> ZonePlan:
         return plan_zone(self.contents(), records or self.records)
@@ -59,13 +64,15 @@ class Zone:
 
 
 @pytest.fixture
-def client(emulator: Moto) -> Any:
-    return emulator.client("route53")
+def aws(emulator: Moto, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    for name, value in emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    return Aws(boto3.Session(), REGION)
 
 
 @pytest.fixture
-def zone(client: Any) -> Zone:
-    return Zone(client, f"z{next(_numbers)}.example.com")
+def zone(aws: Aws) -> Zone:
+    return Zone(aws, f"z{next(_numbers)}.example.com")
 
 
 def only(items: tuple[Any, ...]) -> Any:
@@ -78,7 +85,7 @@ def test_an_empty_zone_gets_everything_in_one_call_and_then_nothing_more(zone: Z
     assert [c.record for c in plan.changes] == list(zone.records)
     assert all(c.words.startswith("create  ") for c in plan.changes)
     assert (plan.obstacles, plan.there) == ((), ())
-    assert apply(zone.client, plan)
+    apply(zone.aws, plan)
     assert zone.all() == {(r.name, r.type): [r.data] for r in zone.records}
     again = zone.plan()
     assert (again.changes, again.obstacles) == ((), ())
@@ -86,10 +93,10 @@ def test_an_empty_zone_gets_everything_in_one_call_and_then_nothing_more(zone: Z
 
 
 def test_nothing_to_do_is_no_call(zone: Zone) -> None:
-    apply(zone.client, zone.plan())
+    apply(zone.aws, zone.plan())
     plan = zone.plan()
-    client: Any = None  # which cannot be called
-    assert apply(client, plan) == ""
+    nobody: Any = None  # who cannot be asked
+    apply(nobody, plan)
 
 
 def test_it_knows_who_answers_for_the_zone(zone: Zone) -> None:
@@ -125,7 +132,7 @@ def test_what_is_not_ours_stands_in_the_way_and_stays(
     assert obstacle.problem
     assert obstacle.remedy
     assert len(plan.changes) == len(zone.records) - 1
-    apply(zone.client, plan)
+    apply(zone.aws, plan)
     assert zone.all()[record.name, record.type] == data
 
 
@@ -162,7 +169,7 @@ def test_what_is_ours_is_replaced_and_said_so(zone: Zone, purpose: Purpose, form
     zone.put(record.name, record.type, former)
     change = only(zone.plan(record).changes)
     assert change.words.startswith(f"replace {former} by {record.name}")
-    apply(zone.client, zone.plan(record))
+    apply(zone.aws, zone.plan(record))
     assert zone.all() == {(record.name, record.type): [record.data]}
 
 
@@ -190,17 +197,25 @@ def test_a_batch_that_is_refused_writes_nothing(zone: Zone) -> None:
     stale = replace(change, before={**change.before, "TTL": 61})  # not what moto was given
     plan = replace(plan, changes=(*(c for c in plan.changes if c != change), stale))
     before = zone.all()
-    with pytest.raises(ClientError):
-        apply(zone.client, plan)
+    with pytest.raises(PostamtError):
+        apply(zone.aws, plan)
     assert zone.all() == before
 
 
 def test_what_somebody_made_meanwhile_is_not_written_over(zone: Zone) -> None:
     plan = zone.plan()
-    apply(zone.client, plan)
-    with pytest.raises(ClientError) as caught:
-        apply(zone.client, plan)
-    assert caught.value.response["Error"]["Code"] == "InvalidChangeBatch"
+    apply(zone.aws, plan)
+    with pytest.raises(ChangedMeanwhileError) as caught:
+        apply(zone.aws, plan)
+    assert zone.name in caught.value.problem
+    assert "--route53" in caught.value.hint
+
+
+def test_other_trouble_is_told_from_that(zone: Zone) -> None:
+    plan = replace(zone.plan(), zone=HostedZone("ZNOTHERE", zone.name))
+    with pytest.raises(PostamtError) as caught:
+        apply(zone.aws, plan)
+    assert not isinstance(caught.value, ChangedMeanwhileError)
 
 
 def test_other_texts_of_the_name_stay(zone: Zone) -> None:
@@ -211,7 +226,7 @@ def test_other_texts_of_the_name_stay(zone: Zone) -> None:
     assert change.words == f"add     {spf.name} TXT {spf.data}, beside what is there"
     *_, made = change.calls()
     assert made["ResourceRecordSet"]["TTL"] == 60
-    apply(zone.client, zone.plan(spf))
+    apply(zone.aws, zone.plan(spf))
     assert zone.all()[zone.name, "TXT"] == [*others, spf.data]
     assert zone.plan(spf).changes == ()
 
@@ -277,8 +292,8 @@ def test_what_cannot_be_read_is_left_alone(purpose: Purpose) -> None:
     assert "cannot be read" in only(plan.obstacles).problem
 
 
-def test_a_name_that_other_servers_answer_for_is_none_of_the_zone(client: Any) -> None:
-    parent = Zone(client, f"p{next(_numbers)}.example.com")
+def test_a_name_that_other_servers_answer_for_is_none_of_the_zone(aws: Aws) -> None:
+    parent = Zone(aws, f"p{next(_numbers)}.example.com")
     child = f"mail.{parent.name}"
     parent.put(child, "NS", "ns.example.net.")
     plan = parent.plan(*wanted(domains=(child,)))
@@ -287,11 +302,11 @@ def test_a_name_that_other_servers_answer_for_is_none_of_the_zone(client: Any) -
     assert parent.plan().obstacles == ()
 
 
-def test_the_zone_is_the_public_one_with_the_longest_name(client: Any) -> None:
-    outer = Zone(client, f"n{next(_numbers)}.example.com")
-    inner = Zone(client, f"mail.{outer.name}")
+def test_the_zone_is_the_public_one_with_the_longest_name(aws: Aws) -> None:
+    outer = Zone(aws, f"n{next(_numbers)}.example.com")
+    inner = Zone(aws, f"mail.{outer.name}")
     Zone(
-        client,
+        aws,
         f"deep.mail.{outer.name}",
         VPC={"VPCRegion": "eu-west-1", "VPCId": "vpc-1"},
         HostedZoneConfig={"PrivateZone": True},
@@ -303,7 +318,7 @@ def test_the_zone_is_the_public_one_with_the_longest_name(client: Any) -> None:
         f"x{outer.name}",
         "elsewhere.example.org",
     ]
-    found = hosted_zones(client, domains)
+    found = hosted_zones(aws, domains)
     assert {domain: zone.id for domain, zone in found.items()} == {
         outer.name: outer.id,
         inner.name: inner.id,
@@ -311,27 +326,26 @@ def test_the_zone_is_the_public_one_with_the_longest_name(client: Any) -> None:
     }
 
 
-def test_two_zones_of_one_name_are_for_a_person(client: Any) -> None:
-    twins = [Zone(client, f"t{n}.example.com") for n in [next(_numbers)] * 2]
+def test_two_zones_of_one_name_are_for_a_person(aws: Aws) -> None:
+    twins = [Zone(aws, f"t{n}.example.com") for n in [next(_numbers)] * 2]
     with pytest.raises(MisconfiguredError) as caught:
-        hosted_zones(client, [twins[0].name])
+        hosted_zones(aws, [twins[0].name])
     assert all(twin.id in caught.value.problem for twin in twins)
-    assert hosted_zones(client, ["elsewhere.example.org"]) == {}
+    assert hosted_zones(aws, ["elsewhere.example.org"]) == {}
 
 
 def test_a_name_with_a_star_is_read_as_route_53_writes_it() -> None:
-    star: Any = {"Name": "\\052.example.com.", "Type": "MX", "TTL": 1, "ResourceRecords": []}
-
-    class Answering:
-        def get_paginator(self, operation: str) -> Any:
-            assert operation == "list_resource_record_sets"
-            return self
-
-        def paginate(self, *, HostedZoneId: str) -> Any:  # noqa: N803 - boto3's name
-            return [{"ResourceRecordSets": [star]}]
-
-    client: Any = Answering()
-    contents = read(client, HostedZone("Z", "example.com"))
+    star: Any = {
+        "Name": "\\052.example.com.",
+        "Type": "MX",
+        "TTL": 1,
+        "ResourceRecords": [{"Value": "10 a."}],
+    }
+    aws = Aws(boto3.Session("AKIA", "s"), REGION)
+    with Stubber(aws.client("route53")) as stubber:
+        answer = {"ResourceRecordSets": [star], "IsTruncated": False, "MaxItems": "300"}
+        stubber.add_response("list_resource_record_sets", answer)
+        contents = read(aws, HostedZone("Z", "example.com"))
     assert contents.types(dns.name.from_text("*.example.com")) == ["MX"]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import dns.rdata
 import pytest
 
 from postamt_sync.bootstrap.record import Purpose, Record, parsed
@@ -126,6 +127,15 @@ def test_other_texts_are_none_of_ours(purpose: Purpose, text: str) -> None:
 )
 def test_another_version_is_another_thing(purpose: Purpose, text: str) -> None:
     assert judged(purpose, f'"{text}"').verdict is Verdict.MISSING
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_what_nobody_can_read_is_not_what_is_meant(purpose: Purpose) -> None:
+    record = the(purpose)
+    ours = record.rdata
+    odd = dns.rdata.GenericRdata(ours.rdclass, ours.rdtype, b"\xff\xff")
+    assert judge(record, [odd]).verdict is Verdict.MISSING
+    assert judge(record, [odd, ours]).verdict is Verdict.SEEN
 
 
 def test_foreign_text_is_safe_to_show_and_short() -> None:

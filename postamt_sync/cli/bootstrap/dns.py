@@ -7,14 +7,14 @@ import enum
 import json as jsonlib
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-import boto3
 import typer
 from rich.console import Console
 
-from postamt_sync.bootstrap.dns import Dkim, Servers, dkim_of, is_host_name, records
+from postamt_sync.bootstrap.dns import Known, Servers, is_host_name, known, records
+from postamt_sync.bootstrap.opened import open_stack
 from postamt_sync.bootstrap.probe import look_up, resolver_at
 from postamt_sync.bootstrap.record import Record
 from postamt_sync.bootstrap.sighting import Sighting, Verdict
@@ -22,7 +22,6 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.zone import zone_file
 from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
 from postamt_sync.cli.bootstrap.dns_table import as_json, show
-from postamt_sync.cli.bootstrap.refusals import refusals
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
@@ -77,17 +76,20 @@ def dns(
       postamt-sync bootstrap dns --route53
     """
     settings = load(config)
-    stack = _stack(settings)
-    session = boto3.Session(region_name=stack.region)
-    with refusals("sesv2"):
-        dkim = _dkim(stack, session)
-    servers = Servers(
-        _checked(imap_host) or settings.home.imap_host, relay=settings.home.submission
-    )
-    wanted = records(stack, dkim, servers)
+    if not settings.stack.domains:
+        raise MisconfiguredError(
+            "The configuration names no domain that is to get mail.",
+            'Add to the table [stack]: domains = ["example.com"]',
+        )
+    servers = Servers(_imap_host(settings, imap_host), relay=settings.home.submission)
     asked = None if offline else resolver_at(resolver)
+    stack, aws = open_stack(settings)
+    found = {domain: known(aws, domain) for domain in stack.domains}
+    identities = {domain: identity for domain, identity in found.items() if identity is not None}
+    wanted = records(stack, identities, servers)
+    _warn_of_dkim(stack, identities)
     if route53:
-        return apply_to_route53(session, stack.domains, wanted, asked, yes=yes)
+        return apply_to_route53(aws, stack.domains, wanted, asked, yes=yes)
     sightings = asyncio.run(look_up(wanted, asked)) if asked else None
     match format:
         case Format.TABLE:
@@ -96,38 +98,19 @@ def dns(
             print(jsonlib.dumps(as_json(wanted, sightings), indent=2))
         case Format.ZONE:
             print(zone_file(wanted, _in_the_way(sightings or ())), end="")
-    _warn(stack, dkim, sightings or ())
+    if unanswered := [s for s in sightings or () if s.verdict is Verdict.UNKNOWN]:
+        _say(f"{unanswered[0].problem} {unanswered[0].remedy}")
     return ExitCode.OK
 
 
-def _stack(settings: Settings) -> Stack:
-    if not settings.stack.domains:
-        raise MisconfiguredError(
-            "The configuration names no domain that is to get mail.",
-            'Add to the table [stack]: domains = ["example.com"]',
-        )
-    return Stack(
-        name=settings.stack.name,
-        account="",  # no record depends on it
-        region=settings.aws.region,
-        bucket=settings.bucket.name,
-        domains=settings.stack.domains,
-    )
-
-
-def _dkim(stack: Stack, session: boto3.Session) -> dict[str, Dkim]:
-    client = session.client("sesv2", region_name=stack.region)
-    found = {domain: dkim_of(client, domain, stack.region) for domain in stack.domains}
-    return {domain: dkim for domain, dkim in found.items() if dkim is not None}
-
-
-def _checked(named: str) -> str:
+def _imap_host(settings: Settings, named: str) -> str:
     if named and not is_host_name(named):
         raise UsageError(
             f"Mail clients cannot be sent to {printable(named)}.",
             "Give a name, no address, as in: --imap-host mail.example.com",
         )
-    return named
+    configured = settings.home.imap_host
+    return named or (configured if is_host_name(configured) else "")
 
 
 def _in_the_way(sightings: Sequence[Sighting]) -> dict[Record, str]:
@@ -141,14 +124,17 @@ def _in_the_way(sightings: Sequence[Sighting]) -> dict[Record, str]:
     }
 
 
-def _warn(stack: Stack, dkim: dict[str, Dkim], sightings: Sequence[Sighting]) -> None:
-    if unknown := [domain for domain in stack.domains if domain not in dkim]:
+def _warn_of_dkim(stack: Stack, identities: Mapping[str, Known]) -> None:
+    if unknown := [domain for domain in stack.domains if domain not in identities]:
         _say(
             f"The DKIM records of {', '.join(unknown)} are missing here: SES does not know them "
             "yet. Run first: postamt-sync bootstrap apply"
         )
-    if unanswered := [s for s in sightings if s.verdict is Verdict.UNKNOWN]:
-        _say(f"{unanswered[0].problem} {unanswered[0].remedy}")
+    if own_key := [domain for domain, identity in identities.items() if not identity.tokens]:
+        _say(
+            f"No DKIM records are shown for {', '.join(own_key)}: SES signs with a key of your "
+            "own there, or with none."
+        )
 
 
 def _say(sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""The verb against moto and a name server on loopback. moto knows no DKIM; see test_dns_table."""
+"""The verb against moto and a name server on loopback."""
 
 from __future__ import annotations
 
@@ -107,7 +107,20 @@ async def test_the_table_says_what_is_there_and_what_stands_in_the_way(typed: Ty
     assert "missing" in out
     assert "seen" in out
     assert f"The MX record of {typed.domain} leads to mx.example.net, not to SES." in out
-    assert "bootstrap apply" in typed.err  # moto knows no DKIM
+    assert "CNAME" not in out
+    assert f"DKIM records of {typed.domain} are missing here" in typed.err
+
+
+async def test_a_domain_that_ses_knows_gets_its_dkim(typed: Typed, emulator: Moto) -> None:
+    emulator.client("sesv2").create_email_identity(EmailIdentity=typed.domain)
+    found = json.loads(await typed("--format", "json", "--offline"))
+    dkim = [r for r in found if r["purpose"] == "dkim"]
+    assert len(dkim) == 3
+    for record in dkim:
+        token = record["name"].partition(".")[0]
+        assert record["name"] == f"{token}._domainkey.{typed.domain}"
+        assert record["value"] == f"{token}.dkim.amazonses.com."
+    assert typed.err == ""
 
 
 async def test_the_zone_file_leaves_out_what_cannot_stand_beside_another(typed: Typed) -> None:
@@ -249,10 +262,13 @@ async def test_without_a_domain_there_is_nothing_to_show(typed: Typed) -> None:
     assert "[stack]" in typed.err
 
 
-async def test_an_account_that_cannot_be_reached_is_told(
+async def test_without_credentials_it_says_how_to_give_them(
     typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    await typed(code=ExitCode.TRY_LATER)
-    assert "AWS (sesv2)" in typed.err
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    await typed(code=ExitCode.CONFIGURATION)
+    assert "no AWS credentials" in typed.err
