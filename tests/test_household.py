@@ -31,7 +31,11 @@ name = "bert"
 maildir = "{root}/bert"
 addresses = ["bert@example.com"]
 """
-QUEUE = '[queue]\nurl = "https://sqs.eu-west-1.amazonaws.com/123456789012/postamt"\n'
+QUEUE = """
+[queue]
+url = "https://sqs.eu-west-1.amazonaws.com/123456789012/postamt"
+topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"
+"""
 
 
 @pytest.fixture

@@ -195,6 +195,14 @@ def index_policy(stack: Stack) -> Document:
             "Resource": f"{stack.bucket_arn}/{stack.prefix}*",
         },
         {
+            # Without it an object that is gone looks like one that is forbidden. Not bound to a
+            # prefix: s3:prefix is no part of a GET, and the condition would never hold.
+            "Sid": "TellGoneFromForbidden",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": stack.bucket_arn,
+        },
+        {
             "Sid": "Log",
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.entry import Basis, Entry, entries, merge, with_header
 from postamt_sync.mail.headers import header_block, ses_headers
-from postamt_sync.mail.item import from_item, to_item
+from postamt_sync.mail.item import Item, from_item, to_item
 from postamt_sync.mail.notice import Kind, read_notice
 from postamt_sync.mail.summary import summary_of_head
 
@@ -128,21 +128,33 @@ class Indexer:
             merged = merge(known, news) if known else news
             if merged == known:
                 return False
-            # What others keep in the item stays.
-            if self._put({**(item or {}), **to_item(merged)}, item):
+            if self._write(to_item(merged), to_item(known) if known else {}):
                 return True
         raise TimeoutError("Too many others write this entry at the same time.")
 
-    def _put(self, item: dict[str, Any], over: Mapping[str, Any] | None) -> bool:
-        """Write an item unless somebody else has written since `over` was read."""
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(message_id)"}
+    def _write(self, item: Item, over: Item) -> bool:
+        """Write an item unless somebody else has written since `over`, {} if none, was read.
+
+        Attributes that are not the index's stay as they are.
+        """
+        names = sorted((item.keys() | over.keys()) - {"message_id"})
+        sets = [f"#{n} = :{n}" for n, name in enumerate(names) if name in item]
+        removes = [f"#{n}" for n, name in enumerate(names) if name not in item]
+        values = {f":{n}": item[name] for n, name in enumerate(names) if name in item}
         if over:
-            condition = {
-                "ConditionExpression": "digest = :digest",
-                "ExpressionAttributeValues": {":digest": over["digest"]},
-            }
+            values[":read"] = over["digest"]
         try:
-            self._dynamodb.put_item(TableName=self._table, Item=item, **condition)
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"message_id": item["message_id"]},
+                UpdateExpression=f"SET {', '.join(sets)}"
+                + (f" REMOVE {', '.join(removes)}" if removes else ""),
+                ConditionExpression="digest = :read"
+                if over
+                else "attribute_not_exists(message_id)",
+                ExpressionAttributeNames={f"#{n}": name for n, name in enumerate(names)},
+                ExpressionAttributeValues=values,
+            )
         except ClientError as error:
             if error.response["Error"]["Code"] == _RACE_LOST:
                 return False

@@ -272,7 +272,7 @@ def test_a_rival_s_work_is_not_undone(scene: Scene) -> None:
     def interfere() -> None:
         next(rival, lambda: None)()
 
-    scene.dynamodb.before["put_item"] = interfere
+    scene.dynamodb.before["update_item"] = interfere
     item = scene.take(arrived)
     assert (item["accepted_by"], item["header_of"]) == ("receipt", "receipt")
     assert item["sequencer"]
@@ -287,21 +287,30 @@ def test_races_that_never_end_fail_the_notice(scene: Scene) -> None:
         item["digest"] = {"S": str(next(numbers))}
         scene.dynamodb.client.put_item(TableName=scene.table, Item=item)
 
-    scene.dynamodb.before["put_item"] = interfere
+    scene.dynamodb.before["update_item"] = interfere
     with pytest.raises(TimeoutError):
         scene.take(scene.receipt())
-    assert scene.dynamodb.names().count("put_item") == WRITERS_AT_ONCE
+    assert scene.dynamodb.names().count("update_item") == WRITERS_AT_ONCE
 
 
-def test_attributes_of_others_stay(scene: Scene) -> None:
+def test_attributes_of_others_stay_even_those_that_come_while_we_write(scene: Scene) -> None:
+    def annotate() -> None:
+        scene.dynamodb.client.update_item(
+            TableName=scene.table,
+            Key={"message_id": {"S": MESSAGE_ID}},
+            UpdateExpression="SET seen_at = :t",
+            ExpressionAttributeValues={":t": {"S": "2027"}},
+        )
+
     scene.take(scene.receipt())
-    scene.dynamodb.client.update_item(
-        TableName=scene.table,
-        Key={"message_id": {"S": MESSAGE_ID}},
-        UpdateExpression="SET seen_at = :t",
-        ExpressionAttributeValues={":t": {"S": "2027"}},
-    )
-    assert scene.take(scene.put(stored()))["seen_at"] == "2027"
+    scene.dynamodb.before["update_item"] = annotate
+    item = scene.take(scene.put(stored()))
+    assert (item["seen_at"], item["sequencer"]) == ("2027", "0055aed6dcd90281e5")
+
+
+def test_a_field_that_the_better_source_does_not_have_is_taken_out(scene: Scene) -> None:
+    assert scene.take(scene.put(stored()))["cc"] == "cc@other.example"
+    assert "cc" not in scene.take(scene.receipt(headers={"From": "a@d.example"}))
 
 
 def test_an_absent_field_leaves_no_attribute_behind(scene: Scene) -> None:
