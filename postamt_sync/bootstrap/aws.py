@@ -15,6 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 
 from postamt_sync.bootstrap.call import Call
 from postamt_sync.bootstrap.refusal import code_of, refusal
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
 
 SES_SECONDS = 1.1
@@ -61,6 +62,13 @@ class Aws:
             assert identity is not None
             self._account = str(identity["Account"])
         return self._account
+
+    def queue_url(self, stack: Stack, queue: str) -> str:
+        """Return the address that a queue has or will have, at AWS or at an emulator."""
+        endpoint = str(self.client("sqs").meta.endpoint_url)
+        if _is_emulator(endpoint):
+            return f"{endpoint.rstrip('/')}/{stack.account}/{queue}"
+        return stack.queue_url(queue)
 
     def read(
         self, service: str, operation: str, /, *, missing: tuple[str, ...] = (), **parameters: Any

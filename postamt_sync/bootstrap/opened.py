@@ -11,8 +11,25 @@ from botocore.exceptions import BotoCoreError
 
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.refusal import refusal
+from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings
+
+
+def queue_urls_to_be(stack: Stack, aws: Aws) -> dict[str, str]:
+    """Return the addresses that the stack's queues have or will have; asks nobody."""
+    queues = (stack.queue, stack.dead_letter_queue)
+    return {queue: aws.queue_url(stack, queue) for queue in queues}
+
+
+def queue_urls(stack: Stack, aws: Aws) -> dict[str, str]:
+    """Return the addresses of the stack's queues as AWS says them, where it knows them already."""
+    urls = queue_urls_to_be(stack, aws)
+    for queue in urls:
+        answer = aws.read("sqs", "get_queue_url", missing=MISSING, QueueName=queue)
+        if answer is not None:
+            urls[queue] = str(answer["QueueUrl"])
+    return urls
 
 
 def open_stack(settings: Settings) -> tuple[Stack, Aws]:

@@ -14,8 +14,21 @@ class BootstrapVerbs(VerbGroup):
     """The verbs in the order of the help."""
 
     verbs = (
+        Verb("init", f"{_HERE}.init:init", "Ask a few questions, write the configuration."),
+        Verb("plan", f"{_HERE}.plan:plan", "Say what apply would do."),
+        Verb("apply", f"{_HERE}.apply:apply", "Build the AWS side, or bring it up to date."),
+        Verb("verify", f"{_HERE}.verify:verify", "Check that all is there, and that it works."),
         Verb("dns", f"{_HERE}.dns:dns", "The DNS records: show, export, apply to Route 53."),
         Verb("cost", f"{_HERE}.cost:cost", "Say what AWS will ask for in a month."),
+        Verb(
+            "credentials", f"{_HERE}.credentials:app", "For mail clients that send; renew the keys."
+        ),
+        Verb(
+            "production-access",
+            f"{_HERE}.production_access:production_access",
+            "Ask AWS to let you send to everyone.",
+        ),
+        Verb("destroy", f"{_HERE}.destroy:destroy", "Take it away again, and keep the mail."),
     )
 
 
@@ -28,8 +41,9 @@ def bootstrap(context: typer.Context) -> None:
 
     \b
     Examples:
-      postamt-sync bootstrap cost --mails-per-day 100
-      postamt-sync bootstrap dns --format zone > example.com.zone
+      postamt-sync bootstrap init    a few questions, then a configuration
+      postamt-sync bootstrap plan    what would be made
+      postamt-sync bootstrap apply   make it
     """
     if context.invoked_subcommand is None:
         print(context.get_help())

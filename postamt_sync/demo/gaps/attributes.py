@@ -1,10 +1,10 @@
-"""Settings that the emulator takes without a word and never shows again."""
+"""Settings that the emulator takes and never shows again, and functions it cannot run."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from moto.awslambda.models import LambdaFunction
+from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.core.responses import ActionResult
 from moto.sns.responses import SNSResponse
 
@@ -17,9 +17,14 @@ _UPDATE_CONFIGURATION = LambdaFunction.update_configuration
 def install() -> None:
     """Show a topic's signature version, and where a function's dead letters go."""
     SNSResponse.get_topic_attributes = _get_topic_attributes
+    LambdaBackend.send_sns_message = _call_nobody
     LambdaFunction.__init__ = _init
     LambdaFunction.get_configuration = _get_configuration
     LambdaFunction.update_configuration = _update_configuration
+
+
+def _call_nobody(*_: Any, **__: Any) -> None:
+    """Without a container there is nothing to run a function in; the topic has others to tell."""
 
 
 def _get_topic_attributes(response: SNSResponse) -> ActionResult:

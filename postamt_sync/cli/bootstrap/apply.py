@@ -1,0 +1,145 @@
+"""`postamt-sync bootstrap apply`: makes the account what the plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from postamt_sync.bootstrap.build import keys
+from postamt_sync.bootstrap.configuration import aws_part
+from postamt_sync.bootstrap.dns import Servers, dkim_of, records
+from postamt_sync.bootstrap.keyfile import replace_file
+from postamt_sync.bootstrap.opened import queue_urls
+from postamt_sync.bootstrap.plan import Plan, carry_out
+from postamt_sync.cli.bootstrap.dns_table import show as show_records
+from postamt_sync.cli.bootstrap.stack import (
+    Opened,
+    Out,
+    PositionOption,
+    Yes,
+    agreed,
+    count,
+    is_terminal,
+    opened,
+    show,
+)
+from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.errors import ExitCode
+
+FRAGMENT = "config.toml"
+
+
+def apply(
+    yes: Yes = False,
+    position: PositionOption = "",
+    out: Out = None,
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Build the AWS side, or bring it up to date: the plan, shown first.
+
+    Stopped anywhere and run again, it goes on where it was; run once more, it
+    writes nothing. The keys of the two users, which AWS tells only once, and the
+    part of the configuration that follows from the stack go into --out.
+
+    \b
+    Examples:
+      postamt-sync bootstrap apply
+      postamt-sync bootstrap apply --yes --out ./keys
+      postamt-sync bootstrap apply --position first
+    """
+    console = Console(highlight=False)
+    account = opened(config, out)
+    account.introduce(console)
+    found = account.plan(position)
+    show(found, console)
+    if found.changes or found.conflicts:
+        _make(account, found, console, yes=yes)
+    else:
+        console.print("\nNothing to do.")
+    _write_fragment(account)
+    console.print(Text("\nWhat is left for you", style="bold"))
+    for number, words in enumerate(_left(account, found), start=1):
+        console.print(Padding(Text(f"{number}. {words}"), (0, 0, 0, 2), expand=False))
+    _show_records(account, console)
+    return ExitCode.OK
+
+
+def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
+    changes = len(found.changes)
+    if not found.conflicts:
+        console.print()
+        agreed(f"Make {count(changes, 'change')}?", yes=yes)
+        console.print()
+    before = _smtp_key(account)
+    number = 0
+
+    def done(resource: str, words: str) -> None:
+        nonlocal number
+        number += 1
+        console.print(Text(f"{number:>3}/{changes} {resource}: {words}"))
+
+    carry_out(found, account.aws, done)
+    after = _smtp_key(account)
+    if after and after != before and is_terminal():
+        _show_password(account, console)
+
+
+def _smtp_key(account: Opened) -> str:
+    smtp = keys(account.stack, account.aws, account.directory).smtp
+    return "" if smtp is None else smtp.file.key_id()
+
+
+def _show_password(account: Opened, console: Console) -> None:
+    values = keys(account.stack, account.aws, account.directory).smtp_file.read()
+    console.print(Text("\nFor mail clients that send, shown this once:", style="bold"))
+    for name in ("server", "port", "security", "username", "password"):
+        console.print(Text(f"  {name:<9} {values[name]}"))
+
+
+def _write_fragment(account: Opened) -> None:
+    text = aws_part(account.stack, queue_urls(account.stack, account.aws))
+    path = account.directory / FRAGMENT
+    if _read(path) != text:
+        replace_file(path, text)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _left(account: Opened, found: Plan) -> Iterator[str]:
+    kept = keys(account.stack, account.aws, account.directory)
+    yield (
+        f"Put {kept.sync.file.path} onto the box at home as the AWS credentials of the user that "
+        "runs postamt-sync, readable by it alone."
+    )
+    if kept.smtp is not None:
+        yield f"Mail clients send with what {kept.smtp_file.path} says."
+    if any("sandbox" in note.words for _, note in found.notes):
+        yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
+    yield (
+        f"See that the configuration says what {account.directory / FRAGMENT} says, and start "
+        "the daemon: postamt-sync run"
+    )
+    yield (
+        "Put these records into the DNS (as a file: postamt-sync bootstrap dns --format zone; "
+        "into Route 53: --route53), then see whether all works: postamt-sync bootstrap verify"
+    )
+
+
+def _show_records(account: Opened, console: Console) -> None:
+    stack, client = account.stack, account.aws.client("sesv2")
+    found = {domain: dkim_of(client, domain, stack.region) for domain in stack.domains}
+    known = {domain: dkim for domain, dkim in found.items() if dkim is not None}
+    home = account.settings.home
+    servers = Servers(home.imap_host, relay=home.submission)
+    console.print()
+    show_records(records(stack, known, servers), None, console)

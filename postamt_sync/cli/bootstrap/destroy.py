@@ -1,0 +1,74 @@
+"""`postamt-sync bootstrap destroy`: takes the AWS side away, and keeps the mail."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from postamt_sync.bootstrap.plan import carry_out, plan_removal
+from postamt_sync.cli.bootstrap.stack import Out, Yes, agreed, count, opened, show
+from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.errors import ExitCode, UsageError
+from postamt_sync.events import printable
+
+DeleteMail = Annotated[
+    str,
+    typer.Option(
+        "--delete-mail",
+        metavar="BUCKET",
+        help="Delete all mail too, with bucket and index; repeat the bucket's name.",
+        show_default=False,
+    ),
+]
+
+
+def destroy(
+    delete_mail: DeleteMail = "",
+    yes: Yes = False,
+    out: Out = None,
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Take away what apply has made, and nothing else. The mail is kept.
+
+    Other people's rule sets, rules and statements stay as they are, and so do
+    domains that SES knew before. The bucket with all mail and the table of the
+    index are kept unless --delete-mail repeats the bucket's name.
+
+    \b
+    Examples:
+      postamt-sync bootstrap destroy
+      postamt-sync bootstrap destroy --delete-mail postamt-123456789012-eu-west-1-an
+    """
+    console = Console(highlight=False)
+    account = opened(config, out)
+    bucket = account.stack.bucket
+    if delete_mail and delete_mail != bucket:
+        raise UsageError(
+            f"The bucket is {bucket}, not {printable(delete_mail, 80)}: nothing was deleted.",
+            "Repeat the bucket's name after --delete-mail if its mail is to go.",
+        )
+    account.introduce(console)
+    found = plan_removal(account.resources(delete_mail=delete_mail))
+    show(found, console)
+    if not found.changes:
+        console.print("\nNothing to take away.")
+        return ExitCode.OK
+    changes = len(found.changes)
+    console.print()
+    question = f"Take away {count(changes, 'thing')}"
+    agreed(f"{question}, and ALL MAIL?" if delete_mail else f"{question}?", yes=yes)
+    number = 0
+
+    def done(resource: str, words: str) -> None:
+        nonlocal number
+        number += 1
+        console.print(Text(f"{number:>3}/{changes} {resource}: {words}"))
+
+    carry_out(found, account.aws, done)
+    for resource, note in found.notes:
+        console.print(Text(f"    {resource}: {note.words}"))
+    return ExitCode.OK

@@ -1,0 +1,178 @@
+"""`postamt-sync bootstrap init`: from a few answers to a configuration."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import boto3
+import typer
+from botocore.exceptions import BotoCoreError
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.configuration import Home, configuration
+from postamt_sync.bootstrap.opened import queue_urls_to_be
+from postamt_sync.bootstrap.refusal import refusal
+from postamt_sync.bootstrap.regions import RECEIVING
+from postamt_sync.bootstrap.stack import Stack, usual_bucket
+from postamt_sync.cli.bootstrap.stack import is_terminal
+from postamt_sync.cli.options import Debug
+from postamt_sync.config import load
+from postamt_sync.config.address import normalised_domain
+from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
+from postamt_sync.events import printable
+
+NEAREST = "eu-west-1"
+
+
+def init(
+    domain: Annotated[
+        list[str] | None,
+        typer.Option("--domain", metavar="NAME", help="A domain that gets mail; repeat it."),
+    ] = None,
+    region: Annotated[
+        str, typer.Option("--region", metavar="NAME", help="The AWS region.", show_default=False)
+    ] = "",
+    mailbox: Annotated[
+        list[str] | None,
+        typer.Option("--mailbox", metavar="NAME", help="A person; repeat it, the main one first."),
+    ] = None,
+    public_url: Annotated[
+        str,
+        typer.Option(
+            "--public-url",
+            metavar="URL",
+            help="Where SNS reaches the box at home.",
+            show_default=False,
+        ),
+    ] = "",
+    no_port: Annotated[
+        bool, typer.Option("--no-port", help="No port is open to the box: the queue is used.")
+    ] = False,
+    proxied: Annotated[
+        bool, typer.Option("--proxied", help="A proxy in front of us speaks TLS.")
+    ] = False,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Where the webhook listens; repeat it."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="The stack's name.")
+    ] = "postamt",
+    account: Annotated[
+        str,
+        typer.Option(
+            "--account",
+            metavar="ID",
+            help="The AWS account; else that of the credentials.",
+            show_default=False,
+        ),
+    ] = "",
+    maildirs: Annotated[
+        str, typer.Option("--maildirs", metavar="DIR", help="Below which the Maildirs lie.")
+    ] = "/var/mail/vhosts",
+    state_dir: Annotated[
+        str, typer.Option("--state-dir", metavar="DIR", help="Where the ledger lies.")
+    ] = "/var/lib/postamt-sync",
+    output: Annotated[
+        Path, typer.Option("--output", metavar="PATH", help="The file to write; - for the screen.")
+    ] = Path("config.toml"),
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Ask a few questions, and write the configuration.
+
+    Every answer can be an option; nothing is asked where there is no terminal.
+    Only the account's number is asked of AWS; nothing is made there. A file that
+    is there already is not overwritten.
+
+    \b
+    Examples:
+      postamt-sync bootstrap init
+      postamt-sync bootstrap init --domain example.org --region eu-west-1 \\
+        --mailbox ann --public-url https://home.example.org/sns
+      postamt-sync bootstrap init --domain example.org --region eu-west-1 \\
+        --mailbox ann --mailbox ben --no-port --output -
+    """
+    if public_url and no_port:
+        raise UsageError("--public-url and --no-port exclude each other.", "Say one of them.")
+    if str(output) != "-" and output.exists():
+        raise UsageError(
+            f"The file {output} is there already.", "Name another one with --output, or remove it."
+        )
+    domains = tuple(map(_domain, domain or _ask_list("Which domain gets mail?", "--domain")))
+    region = region or _ask("Which AWS region?", "--region", NEAREST)
+    if region not in RECEIVING:
+        raise UsageError(
+            f"SES receives no mail in {printable(region, 40)}.",
+            f"Choose one of: {', '.join(sorted(RECEIVING))}.",
+        )
+    people = mailbox or _ask_list("Whose mailboxes (names, with spaces)?", "--mailbox")
+    if not public_url and not no_port:
+        public_url = _ask(
+            "Where does the world reach this box (https://…; empty if no port can be opened)?",
+            "--public-url or --no-port",
+            "",
+        )
+    aws = _aws(region)
+    number = account or aws.account
+    stack = Stack(
+        name=name,
+        account=number,
+        region=region,
+        bucket=usual_bucket(name, number, region),
+        domains=domains,
+        public_url=public_url,
+    )
+    home = Home(people, maildirs, state_dir, tuple(listen or ()), proxied)
+    text = configuration(stack, home, queue_urls_to_be(stack, aws))
+    _write(output, text)
+    return ExitCode.OK
+
+
+def _write(output: Path, text: str) -> None:
+    """Write the file if the daemon would read it; raises ConfigurationError where it would not."""
+    if str(output) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise TryLaterError(
+            f"The file {output} cannot be written: {error.strerror}.", "Name another: --output."
+        ) from error
+    try:
+        load(output, environ={})
+    except ConfigurationError:
+        output.unlink()
+        raise
+    print(f"Written: {output}. Look into it; then: postamt-sync bootstrap plan --config {output}")
+
+
+def _domain(text: str) -> str:
+    try:
+        return normalised_domain(text)
+    except ValueError as error:
+        raise UsageError(f"A domain {error}", "Example: --domain example.org") from error
+
+
+def _ask(question: str, option: str, default: str) -> str:
+    if not is_terminal():
+        raise UsageError(f"{option} is missing.", "Nothing is asked where there is no terminal.")
+    answer: str = typer.prompt(question, default=default, show_default=bool(default))
+    return answer.strip()
+
+
+def _ask_list(question: str, option: str) -> list[str]:
+    answers: list[str] = []
+    while not answers:
+        answers = _ask(question, option, "").replace(",", " ").split()
+    return answers
+
+
+def _aws(region: str) -> Aws:
+    try:
+        return Aws(boto3.Session(region_name=region), region)
+    except BotoCoreError as error:
+        raise refusal("sts", error) from error

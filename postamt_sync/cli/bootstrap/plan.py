@@ -1,0 +1,48 @@
+"""`postamt-sync bootstrap plan`: what differs between the account and the stack."""
+
+from __future__ import annotations
+
+import json as jsonlib
+
+from rich.console import Console
+
+from postamt_sync.cli.bootstrap.stack import Out, PositionOption, count, opened, show
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.errors import ExitCode
+
+
+def plan(
+    position: PositionOption = "",
+    out: Out = None,
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Say what apply would do. Reads only, and writes nothing anywhere.
+
+    Exits 0 if nothing is to be done, 2 if something is, 1 if something stands in
+    the way. A line with + is to be done, ! stands in the way, . is good to know.
+
+    \b
+    Examples:
+      postamt-sync bootstrap plan
+      postamt-sync bootstrap plan --json | jq -r '.changes[].change'
+    """
+    account = opened(config, out)
+    found = account.plan(position)
+    if json:
+        print(jsonlib.dumps(found.as_json(), indent=2))
+    else:
+        console = Console(highlight=False)
+        account.introduce(console)
+        show(found, console)
+        if found.conflicts:
+            console.print(f"\n{count(len(found.conflicts), 'thing')} in the way.")
+        elif found.changes:
+            changes = count(len(found.changes), "change")
+            console.print(f"\n{changes}. Make them with: postamt-sync bootstrap apply")
+        else:
+            console.print("\nNothing to do.")
+    if found.conflicts:
+        return ExitCode.UNDELIVERED
+    return ExitCode.CHANGES if found.changes else ExitCode.OK

@@ -1,0 +1,93 @@
+"""`postamt-sync bootstrap production-access`: asks AWS to let us out of SES's sandbox."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from postamt_sync.bootstrap.call import call
+from postamt_sync.cli.bootstrap.stack import Yes, agreed, opened
+from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.errors import ExitCode, MisconfiguredError
+
+USE_CASE = (
+    "A household's own mail: {people} under our own domain ({domains}) write to people they know, "
+    "by hand, from mail clients over SMTP. No newsletters, no lists, no bought addresses, no "
+    "automatic mail. We expect fewer than 200 messages a day. Bounces and complaints come back to "
+    "the person who wrote, at the MAIL FROM domain and by SES's feedback; we then stop writing to "
+    "that address. Mail is signed with Easy DKIM, and SPF and DMARC are published."
+)
+
+
+class Language(enum.StrEnum):
+    """In which AWS answers."""
+
+    EN = "EN"
+    JA = "JA"
+
+
+def production_access(
+    website: Annotated[
+        str,
+        typer.Option("--website", metavar="URL", help="A page of yours; else https://DOMAIN."),
+    ] = "",
+    language: Annotated[Language, typer.Option("--language", help="Of AWS's answer.")] = (
+        Language.EN
+    ),
+    yes: Yes = False,
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Ask AWS to let you send to everyone, not to verified addresses only.
+
+    Files the request with the texts it needs, shown first. A person at AWS
+    answers, by mail, usually within a day. Mail comes in without it.
+
+    \b
+    Examples:
+      postamt-sync bootstrap production-access
+      postamt-sync bootstrap production-access --website https://example.com --yes
+    """
+    console = Console(highlight=False)
+    account = opened(config, None)
+    account.introduce(console)
+    standing = account.aws.read("sesv2", "get_account") or {}
+    if standing.get("ProductionAccessEnabled"):
+        console.print("You may send to everyone already.")
+        return ExitCode.OK
+    status = standing.get("Details", {}).get("ReviewDetails", {}).get("Status")
+    if status == "PENDING":
+        console.print("The request is with AWS; the answer comes by mail.")
+        return ExitCode.OK
+    domains = account.stack.domains
+    if not domains:
+        raise MisconfiguredError(
+            "No domain is configured.", 'Name it: [stack] domains = ["example.com"].'
+        )
+    people = len(account.settings.mailboxes)
+    text = USE_CASE.format(
+        people="one person" if people == 1 else f"{people} people", domains=", ".join(domains)
+    )
+    page = website or f"https://{domains[0]}"
+    for name, value in (("Website", page), ("Use", text)):
+        console.print(Text(name, style="bold"))
+        console.print(Padding(Text(value), (0, 0, 0, 4), expand=False))
+    agreed("Is this true of you, and shall AWS be asked?", yes=yes)
+    account.aws.write(
+        call(
+            "sesv2",
+            "put_account_details",
+            MailType="TRANSACTIONAL",
+            WebsiteURL=page,
+            ContactLanguage=language.value,
+            UseCaseDescription=text,
+            ProductionAccessEnabled=True,
+        )
+    )
+    console.print("Asked. The answer comes by mail to the account's address.")
+    return ExitCode.OK

@@ -1,0 +1,120 @@
+"""What the verbs of the AWS side have in common: the opened stack, and how a plan is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.build import resources
+from postamt_sync.bootstrap.opened import key_directory, open_stack, queue_urls
+from postamt_sync.bootstrap.plan import Plan, Resource, plan
+from postamt_sync.bootstrap.position import Position, read_position
+from postamt_sync.bootstrap.resources.agreement import Agreement
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.config import Settings, load
+from postamt_sync.errors import UsageError
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Where credentials are kept; else ~/.config/postamt-sync/STACK-ACCOUNT-REGION.",
+        show_default=False,
+    ),
+]
+PositionOption = Annotated[
+    str,
+    typer.Option(
+        "--position",
+        metavar="WHERE",
+        help="Where our receipt rule stands among others: first, last or after:RULE.",
+        show_default=False,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A configuration, the stack that it asks for, and the account."""
+
+    settings: Settings
+    stack: Stack
+    aws: Aws
+    directory: Path
+
+    def resources(self, position: str = "", delete_mail: str = "") -> list[Resource]:
+        """Return everything that the stack consists of, the configuration last."""
+        where: Position | None = read_position(position) if position else None
+        made = resources(
+            self.stack, self.aws, self.directory, position=where, delete_mail=delete_mail
+        )
+        urls = queue_urls(self.stack, self.aws)
+        return [*made, Agreement(self.stack, self.settings, urls)]
+
+    def plan(self, position: str = "") -> Plan:
+        return plan(self.resources(position))
+
+    def introduce(self, console: Console) -> None:
+        """Say which account this is: the wrong one is the dearest mistake."""
+        stack = self.stack
+        line = f"Stack {stack.name} in {stack.region}, account {stack.account}"
+        console.print(Text(line, style="bold"))
+
+
+def opened(config: Path | None, out: Path | None) -> Opened:
+    """Read the configuration and ask AWS whose credentials these are."""
+    settings = load(config)
+    stack, aws = open_stack(settings)
+    directory = key_directory(stack) if out is None else out.absolute()
+    return Opened(settings, stack, aws, directory)
+
+
+def show(found: Plan, console: Console) -> None:
+    """Print a plan for people: what is to be done, what is in the way, what else to know."""
+    title = ""
+    for resource, change in found.changes:
+        if resource != title:
+            title = resource
+            console.print(Text(f"\n+ {resource}", style="green"))
+        _paragraph(console, change.words)
+    for resource, conflict in found.conflicts:
+        console.print(Text(f"\n! {resource}", style="red"))
+        _paragraph(console, conflict.words)
+        _paragraph(console, conflict.remedy)
+    title = ""
+    for resource, note in found.notes:
+        if resource != title:
+            title = resource
+            console.print(Text(f"\n. {resource}"))
+        _paragraph(console, note.words)
+
+
+def agreed(question: str, *, yes: bool) -> None:
+    """Ask before something is done; raises UsageError where nobody can be asked."""
+    if yes:
+        return
+    if not is_terminal():
+        raise UsageError("Nobody can be asked here.", "Say --yes to have it done without asking.")
+    typer.confirm(question, abort=True)
+
+
+def is_terminal() -> bool:
+    """Whether there is a person to be asked."""
+    return Console().is_terminal and typer.get_text_stream("stdin").isatty()
+
+
+def count(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or one + 's'}"
+
+
+def _paragraph(console: Console, words: str) -> None:
+    console.print(Padding(Text(words), (0, 0, 0, 4), expand=False))
