@@ -62,6 +62,12 @@ def known(aws: Aws, domain: str) -> Known | None:
     return found
 
 
+def identities(stack: Stack, aws: Aws) -> dict[str, Known]:
+    """Ask SES for all domains of the stack; those that it does not know yet are missing."""
+    found = {domain: known(aws, domain) for domain in stack.domains}
+    return {domain: identity for domain, identity in found.items() if identity is not None}
+
+
 def is_host_name(host: str) -> bool:
     """Whether an SRV record may point to it: a name with a dot, no address (RFC 2782)."""
     return _HOST_NAME.fullmatch(host) is not None and not host.rpartition(".")[2].isdigit()
@@ -77,16 +83,16 @@ class Servers:
 
 
 def records(
-    stack: Stack, identities: Mapping[str, Known], servers: Servers = Servers()
+    stack: Stack, known_domains: Mapping[str, Known], servers: Servers = Servers()
 ) -> tuple[Record, ...]:
     """Return everything that is to be in the DNS, domain by domain, what matters most first.
 
-    `identities` is what SES knows of the domains; one that is missing gets no DKIM records yet.
+    `known_domains` is what SES knows; a domain that is missing there gets no DKIM records yet.
     """
     return tuple(
         record
         for domain in stack.domains
-        for record in _domain(stack, domain, identities.get(domain), servers)
+        for record in _domain(stack, domain, known_domains.get(domain), servers)
     )
 
 

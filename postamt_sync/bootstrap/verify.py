@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from postamt_sync.bootstrap.announcement import WITHIN, Trial
 from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.dns import Dkim, Servers, dkim_of, records
+from postamt_sync.bootstrap.dns import Servers, identities, records
 from postamt_sync.bootstrap.finding import Finding, Outcome
 from postamt_sync.bootstrap.plan import Resource, plan
 from postamt_sync.bootstrap.probe import look_up
@@ -94,13 +94,7 @@ class Verification:
     def _records(self) -> Iterator[Finding]:
         if self.resolver is None:
             return
-        client = self.aws.client("sesv2")
-        known: dict[str, Dkim] = {}
-        for domain in self.stack.domains:
-            dkim = dkim_of(client, domain, self.stack.region)
-            if dkim is not None:
-                known[domain] = dkim
-        wanted = records(self.stack, known, self.servers)
+        wanted = records(self.stack, identities(self.stack, self.aws), self.servers)
         for sighting in asyncio.run(look_up(wanted, self.resolver)):
             record = sighting.record
             subject = f"{record.type} {record.name}"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from postamt_sync.bootstrap.build import keys
 from postamt_sync.bootstrap.configuration import aws_part
-from postamt_sync.bootstrap.dns import Servers, dkim_of, records
+from postamt_sync.bootstrap.dns import Servers, identities, records
 from postamt_sync.bootstrap.keyfile import replace_file
 from postamt_sync.bootstrap.opened import queue_urls
 from postamt_sync.bootstrap.plan import Plan, carry_out
@@ -136,10 +136,8 @@ def _left(account: Opened, found: Plan) -> Iterator[str]:
 
 
 def _show_records(account: Opened, console: Console) -> None:
-    stack, client = account.stack, account.aws.client("sesv2")
-    found = {domain: dkim_of(client, domain, stack.region) for domain in stack.domains}
-    known = {domain: dkim for domain, dkim in found.items() if dkim is not None}
+    known_domains = identities(account.stack, account.aws)
     home = account.settings.home
     servers = Servers(home.imap_host, relay=home.submission)
     console.print()
-    show_records(records(stack, known, servers), None, console)
+    show_records(records(account.stack, known_domains, servers), None, console)

@@ -41,7 +41,7 @@ def destroy(
     \b
     Examples:
       postamt-sync bootstrap destroy
-      postamt-sync bootstrap destroy --delete-mail postamt-123456789012-eu-west-1-an
+      postamt-sync bootstrap destroy --delete-mail mail-123456789012-eu-west-1-an
     """
     console = Console(highlight=False)
     account = opened(config, out)

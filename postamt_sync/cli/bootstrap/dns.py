@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from postamt_sync.bootstrap.dns import Known, Servers, is_host_name, known, records
+from postamt_sync.bootstrap.dns import Known, Servers, identities, is_host_name, records
 from postamt_sync.bootstrap.opened import open_stack
 from postamt_sync.bootstrap.probe import look_up, resolver_at
 from postamt_sync.bootstrap.record import Record
@@ -84,10 +84,9 @@ def dns(
     servers = Servers(_imap_host(settings, imap_host), relay=settings.home.submission)
     asked = None if offline else resolver_at(resolver)
     stack, aws = open_stack(settings)
-    found = {domain: known(aws, domain) for domain in stack.domains}
-    identities = {domain: identity for domain, identity in found.items() if identity is not None}
-    wanted = records(stack, identities, servers)
-    _warn_of_dkim(stack, identities)
+    known_domains = identities(stack, aws)
+    wanted = records(stack, known_domains, servers)
+    _warn_of_dkim(stack, known_domains)
     if route53:
         return apply_to_route53(aws, stack.domains, wanted, asked, yes=yes)
     sightings = asyncio.run(look_up(wanted, asked)) if asked else None
@@ -124,13 +123,13 @@ def _in_the_way(sightings: Sequence[Sighting]) -> dict[Record, str]:
     }
 
 
-def _warn_of_dkim(stack: Stack, identities: Mapping[str, Known]) -> None:
-    if unknown := [domain for domain in stack.domains if domain not in identities]:
+def _warn_of_dkim(stack: Stack, known_domains: Mapping[str, Known]) -> None:
+    if unknown := [domain for domain in stack.domains if domain not in known_domains]:
         _say(
             f"The DKIM records of {', '.join(unknown)} are missing here: SES does not know them "
             "yet. Run first: postamt-sync bootstrap apply"
         )
-    if own_key := [domain for domain, identity in identities.items() if not identity.tokens]:
+    if own_key := [domain for domain, identity in known_domains.items() if not identity.tokens]:
         _say(
             f"No DKIM records are shown for {', '.join(own_key)}: SES signs with a key of your "
             "own there, or with none."
