@@ -63,11 +63,13 @@ class Zone:
         return the(purpose, self.records)
 
 
-@pytest.fixture
-def aws(emulator: Moto, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    for name, value in emulator.environment.items():
-        monkeypatch.setenv(name, value)
-    return Aws(boto3.Session(), REGION)
+@pytest.fixture(scope="module")
+def aws(emulator: Moto) -> Aws:
+    made = Aws(boto3.Session("AKIA", "s"), REGION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", emulator.url)
+        made.client("route53")  # made once, for that is slow
+    return made
 
 
 @pytest.fixture

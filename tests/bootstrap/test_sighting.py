@@ -116,6 +116,8 @@ def test_what_is_as_good_will_do(purpose: Purpose, data: list[str]) -> None:
         (Purpose.SPF, "about v=spf1 mx"),
         (Purpose.DMARC, "DMARC1; p=none"),
         (Purpose.MAIL_FROM_SPF, "site-verification=v=spf1"),
+        (Purpose.MAIL_FROM_SPF, " hello "),
+        (Purpose.DMARC, "'v=DKIM1; p=abc'"),
     ],
 )
 def test_other_texts_are_none_of_ours(purpose: Purpose, text: str) -> None:
@@ -136,6 +138,11 @@ def test_what_nobody_can_read_is_not_what_is_meant(purpose: Purpose) -> None:
     odd = dns.rdata.GenericRdata(ours.rdclass, ours.rdtype, b"\xff\xff")
     assert judge(record, [odd]).verdict is Verdict.MISSING
     assert judge(record, [odd, ours]).verdict is Verdict.SEEN
+
+
+def test_everything_that_is_there_is_shown() -> None:
+    seen = judged(Purpose.RECEIVE, "20 b.example.net.", "10 a.example.net.").seen
+    assert seen == ("10 a.example.net.", "20 b.example.net.")
 
 
 def test_foreign_text_is_safe_to_show_and_short() -> None:

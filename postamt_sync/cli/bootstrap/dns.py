@@ -8,6 +8,8 @@ import json as jsonlib
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -22,8 +24,10 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.zone import zone_file
 from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
 from postamt_sync.cli.bootstrap.dns_table import as_json, show
+from postamt_sync.cli.bootstrap.stack import Yes
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import Settings, load
+from postamt_sync.config.address import normalised_domain
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.events import printable
 
@@ -39,13 +43,18 @@ class Format(enum.StrEnum):
 
 
 def dns(
+    *,
     format: Annotated[
         Format, typer.Option("--format", help="For people, for an import, for programs.")
     ] = Format.TABLE,
+    domain: Annotated[
+        str,
+        typer.Option("--domain", metavar="NAME", help="Only this one of the stack's domains."),
+    ] = "",
     route53: Annotated[
         bool, typer.Option("--route53", help="Write them into the account's hosted zones.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    yes: Yes = False,
     imap_host: Annotated[
         str,
         typer.Option(
@@ -72,7 +81,8 @@ def dns(
     \b
     Examples:
       postamt-sync bootstrap dns
-      postamt-sync bootstrap dns --format zone > example.com.zone
+      postamt-sync bootstrap dns --format zone --domain example.com > zone.txt
+      postamt-sync bootstrap dns --resolver 9.9.9.9
       postamt-sync bootstrap dns --route53
     """
     settings = load(config)
@@ -84,6 +94,8 @@ def dns(
     servers = Servers(_imap_host(settings, imap_host), relay=settings.home.submission)
     asked = None if offline else resolver_at(resolver)
     stack, aws = open_stack(settings)
+    if domain:
+        stack = replace(stack, domains=(_one_of(stack.domains, domain),))
     known_domains = identities(stack, aws)
     wanted = records(stack, known_domains, servers)
     _warn_of_dkim(stack, known_domains)
@@ -100,6 +112,16 @@ def dns(
     if unanswered := [s for s in sightings or () if s.verdict is Verdict.UNKNOWN]:
         _say(f"{unanswered[0].problem} {unanswered[0].remedy}")
     return ExitCode.OK
+
+
+def _one_of(domains: Sequence[str], named: str) -> str:
+    with suppress(ValueError):
+        if (normal := normalised_domain(named)) in domains:
+            return normal
+    raise UsageError(
+        f"{printable(named)} is no domain of the configuration.",
+        f"Name one of: {', '.join(domains)}",
+    )
 
 
 def _imap_host(settings: Settings, named: str) -> str:

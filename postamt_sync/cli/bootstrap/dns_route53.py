@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -16,7 +14,8 @@ from postamt_sync.bootstrap.hosted_zone import hosted_zones, read
 from postamt_sync.bootstrap.probe import name_servers
 from postamt_sync.bootstrap.record import Record
 from postamt_sync.bootstrap.route53 import ZonePlan, apply, plan_zone
-from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
+from postamt_sync.cli.bootstrap.stack import agreed
+from postamt_sync.errors import ExitCode, MisconfiguredError
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
@@ -52,9 +51,7 @@ def apply_to_route53(
     for domain in homeless:
         console.print(Text(f"{domain}: no hosted zone in this account. {_BY_HAND}"))
     if any(plan.changes for plan in plans):
-        if not _agreed(yes):
-            print("Nothing was written.")
-            return ExitCode.OK
+        agreed("Write this into Route 53?", yes=yes)
         for plan in plans:
             apply(aws, plan)
         print("Written; the world sees it within minutes, or when an old record's TTL is over.")
@@ -86,14 +83,3 @@ def _strangers(plan: ZonePlan, resolver: Resolver) -> Sequence[str]:
     if asked is None or set(asked) & set(plan.name_servers):
         return ()
     return asked or ("nobody",)
-
-
-def _agreed(yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "Nobody is there to be asked whether this may be written.",
-            "If it is what you want, run it again with --yes.",
-        )
-    return typer.confirm("Write this?")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import pty
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import dns.zone
 import pytest
 
-from postamt_sync.cli.main import run
+from postamt_sync.cli.main import INTERRUPTED, run
 from postamt_sync.errors import ExitCode
 from tests.doubles.dns import Fault, NameServer
 from tests.doubles.moto import Moto
@@ -41,15 +44,15 @@ class Typed:
     def __init__(self, path: Path, server: NameServer, capsys: pytest.CaptureFixture[str]) -> None:
         self.domain = f"v{next(_numbers)}.example.com"
         self.server = server
-        self._path = path
+        self.path = path
         self._capsys = capsys
         self.configure(self.domain)
 
     def configure(self, *domains: str) -> None:
-        self._path.write_text(CONFIGURATION.format(domains=json.dumps(domains)))
+        self.path.write_text(CONFIGURATION.format(domains=json.dumps(domains)))
 
     async def __call__(self, *argv: str, code: int = ExitCode.OK) -> str:
-        ours = ["--config", str(self._path), "--resolver", self.server.address]
+        ours = ["--config", str(self.path), "--resolver", self.server.address]
         ended = await asyncio.to_thread(run, ["bootstrap", "dns", *ours, *argv])
         captured = self._capsys.readouterr()
         assert ended == code, captured
@@ -148,6 +151,14 @@ async def test_mail_clients_are_sent_where_the_configuration_says(typed: Typed) 
     assert hosts(other) == ["other.example.com."] * 2
 
 
+async def test_one_domain_at_a_time_for_hosts_that_import_a_zone_at_a_time(typed: Typed) -> None:
+    typed.configure("example.com", "xn--bcher-kva.example")
+    asked = ["--format", "json", "--offline"]
+    assert len({r["domain"] for r in json.loads(await typed(*asked))}) == 2
+    one = json.loads(await typed(*asked, "--domain", "Bücher.example"))
+    assert {r["domain"] for r in one} == {"xn--bcher-kva.example"}
+
+
 async def test_json_has_every_record(typed: Typed) -> None:
     found = json.loads(await typed("--format", "json"))
     assert [(r["type"], r["now"]) for r in found if r["purpose"] == "receive"] == [
@@ -234,6 +245,52 @@ async def test_a_zone_that_the_world_asks_needs_no_word(
     assert "registrar" not in await typed("--route53", "--yes")
 
 
+async def test_a_zone_that_nobody_is_led_to_is_told(
+    typed: Typed, host: Callable[[str], str]
+) -> None:
+    host(typed.domain)
+    out = await typed("--route53", "--yes")
+    assert "does not ask this zone, but nobody:" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("argv", [[], ["--offline"]])
+async def test_nothing_is_said_of_name_servers_that_nobody_knows(
+    typed: Typed, host: Callable[[str], str], argv: list[str]
+) -> None:
+    host(typed.domain)
+    typed.server.faults[typed.domain] = Fault.REFUSED
+    assert "registrar" not in await typed("--route53", "--yes", *argv)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "written"), [("n", INTERRUPTED, 0), ("y", ExitCode.OK, 9)]
+)
+async def test_a_person_is_asked(
+    typed: Typed,
+    emulator: Moto,
+    host: Callable[[str], str],
+    answer: str,
+    code: int,
+    written: int,
+) -> None:
+    zone = host(typed.domain)
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "postamt_sync", "bootstrap", "dns", "--route53", "--offline"),
+        *("--config", str(typed.path)),
+        cwd=Path(__file__).parents[3],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(theirs)
+    os.write(ours, f"{answer}\n".encode())
+    _, err = await process.communicate()
+    os.close(ours)
+    assert process.returncode == code, err
+    assert len(held(emulator, zone)) == written
+
+
 async def test_a_domain_without_a_zone_is_told(typed: Typed, host: Callable[[str], str]) -> None:
     await typed("--route53", code=ExitCode.CONFIGURATION)
     assert f"no public hosted zone for {typed.domain}" in typed.err
@@ -246,6 +303,8 @@ async def test_a_domain_without_a_zone_is_told(typed: Typed, host: Callable[[str
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
+        (["--domain", "example.org"], "example.org is no domain of the configuration"),
+        (["--domain", "x"], "x is no domain"),
         (["--imap-host", "192.0.2.1"], "cannot be sent to 192.0.2.1"),
         (["--resolver", "nobody"], "no address of a resolver"),
         (["--format", "xml"], "xml"),
