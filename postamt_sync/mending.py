@@ -40,7 +40,7 @@ def ledger_for_delivery(settings: Settings, what: str, events: Events) -> Iterat
     `what` names the holder for others. Blocking; raises PostamtError if the lock is held or the
     ledger is unusable, and TryLaterError if it is lost while a Maildir is not there.
     """
-    _make_state_dir(settings.state_dir)
+    make_state_dir(settings.state_dir)
     with CourierLock(settings.state_dir, what):
         find_ledger(settings, events)
         ledger = Ledger.open(settings.state_dir)
@@ -51,14 +51,18 @@ def ledger_for_delivery(settings: Settings, what: str, events: Events) -> Iterat
             ledger.close()
 
 
-def find_ledger(settings: Settings, events: Events) -> None:
-    """Bring the newest copy back if there is no ledger. Only while holding the courier's lock."""
+def find_ledger(settings: Settings, events: Events) -> Path | None:
+    """Bring the newest copy back if there is no ledger, and return which it was.
+
+    Only while holding the courier's lock.
+    """
     if (settings.state_dir / FILE_NAME).exists():
-        return
+        return None
     copy = bring_back(settings.state_dir, copy_directories(settings))
     if copy is not None:
         at = copied_at(copy.parent)
         events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
+    return copy
 
 
 def copy_directories(settings: Settings) -> tuple[Path, ...]:
@@ -184,7 +188,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _make_state_dir(state_dir: Path) -> None:
+def make_state_dir(state_dir: Path) -> None:
+    """Make the state directory, for this user alone, if it is not there; raises TryLaterError."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.bucket import Bucket
-from postamt_sync.config import Settings, load
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
@@ -22,93 +20,9 @@ from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope
 from postamt_sync.mending import ledger_for_delivery
-from postamt_sync.one_pass import OnePass, Result
-from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
-
-LONG_AGO = 1_700_000_000.0
-
-
-class Box:
-    """A box at home whose every pass is a new process as far as the ledger is concerned."""
-
-    def __init__(self, root: Path, s3: S3Double) -> None:
-        self.root = root
-        self.s3 = s3
-        self.log = MemoryLog()
-        self.config = root / "config.toml"
-        self.config.write_text(f"""
-            state_dir = "{root}/state"
-            [aws]
-            region = "eu-west-1"
-            [bucket]
-            name = "mail"
-            [[mailboxes]]
-            name = "anna"
-            maildir = "{root}/anna"
-            addresses = ["anna@example.com"]
-            default = true
-            [[mailboxes]]
-            name = "bruno"
-            maildir = "{root}/bruno"
-            addresses = ["bruno@example.com"]
-            """)
-
-    @property
-    def settings(self) -> Settings:
-        return load(self.config, {})
-
-    @property
-    def state(self) -> Path:
-        return self.root / "state"
-
-    def put(self, *names: str, to: str = "anna", since: float = 0.0) -> None:
-        """Let mail come, each a second after the one before."""
-        people = ", ".join(f"{name}@example.com" for name in to.split())
-        for number, name in enumerate(names):
-            self.s3.put(
-                f"incoming/{name}",
-                f"To: {people}\r\nSubject: {name}\r\n\r\n{name}\r\n".encode(),
-                last_modified=LONG_AGO + since + number,
-            )
-
-    async def sync(self) -> Result:
-        bucket = Bucket(self.s3.bucket, self.s3.region, session=self.s3.session())
-        return await OnePass(self.settings, Events(self.log), bucket).run()
-
-    def lose(self) -> None:
-        """The disk with the ledger and its copy is gone."""
-        shutil.rmtree(self.state)
-
-    def files(self, mailbox: str = "anna") -> dict[str, list[Path]]:
-        """Return each mail's files by its subject."""
-        found: dict[str, list[Path]] = {}
-        for part in ("new", "cur"):
-            for path in (self.root / mailbox).glob(f"**/{part}/*"):
-                subject = path.read_text().partition("Subject: ")[2].partition("\n")[0].strip()
-                found.setdefault(subject, []).append(path)
-        return found
-
-    def counts(self, mailbox: str = "anna") -> dict[str, int]:
-        return {subject: len(paths) for subject, paths in sorted(self.files(mailbox).items())}
-
-    def said(self, event: str) -> bool:
-        return event in self.log.events()
-
-    def states(self) -> dict[str, int]:
-        ledger = Ledger.open_existing(self.state)
-        try:
-            return {str(s): n for s, n in ledger.overview.states().items() if n}
-        finally:
-            ledger.close()
-
-    def state_of(self, name: str) -> str:
-        ledger = Ledger.open_existing(self.state)
-        try:
-            return ledger.repair.find(f"incoming/{name}").state
-        finally:
-            ledger.close()
+from tests.repair.box import LONG_AGO, Box
 
 
 @pytest.fixture

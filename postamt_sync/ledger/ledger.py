@@ -7,11 +7,13 @@ from pathlib import Path
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger.arrivals import Arrivals
 from postamt_sync.ledger.history import History
+from postamt_sync.ledger.inventory import Inventory
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.passes import Passes
 from postamt_sync.ledger.questions import Questions
 from postamt_sync.ledger.rebuild import Rebuild
 from postamt_sync.ledger.repair import Repair
+from postamt_sync.ledger.restores import Restores
 from postamt_sync.ledger.store import FILE_NAME, Store
 from postamt_sync.ledger.work import Work
 
@@ -24,6 +26,8 @@ class Ledger:
         self.arrivals = Arrivals(store)
         self.work = Work(store)
         self.rebuild = Rebuild(store)
+        self.inventory = Inventory(store)
+        self.restores = Restores(store)
         self.repair = Repair(store)
         self.overview = Overview(store)
         self.passes = Passes(store)
@@ -57,6 +61,15 @@ class Ledger:
                 "It is made by the first postamt-sync run or sync; is state_dir the right one?",
             )
         return cls(Store(state_dir / FILE_NAME))
+
+    def is_sound(self) -> bool:
+        """Let SQLite look through the whole file: seconds for a large one."""
+        try:
+            with self._store.reading() as db:
+                (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        except MisconfiguredError:
+            return False
+        return bool(verdict == "ok")
 
     def close(self) -> None:
         self._store.close()

@@ -140,6 +140,16 @@ MIGRATIONS = (
         horizon  REAL                              -- the newest name that is an object's
     );
     """,
+    """
+    CREATE TABLE restores (                        -- archived mails that a person wants back
+        mail         TEXT PRIMARY KEY,
+        revision     INTEGER NOT NULL,             -- of the object when it was ordered
+        mailboxes    TEXT NOT NULL,                -- that have lost their copy, as JSON
+        tier         TEXT NOT NULL,
+        ordered_at   REAL NOT NULL,
+        requested_at REAL                          -- when S3 was asked to bring it back
+    ) WITHOUT ROWID;
+    """,
 )
 
 

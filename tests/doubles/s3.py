@@ -16,6 +16,7 @@ import base64
 import calendar
 import contextlib
 import hashlib
+import math
 import ssl
 import tempfile
 import threading
@@ -69,6 +70,10 @@ class S3Double:
         self.page_size = 1000
         self.minds_if_match = True
         self.clock_ahead = 0.0
+        self.restore_seconds = 0.0
+        """How long an archive takes to give an object out."""
+        self.restores: dict[str, float] = {}
+        """When what was asked out of an archive can be read, by key, on our clock."""
         self.endpoint = ""
         self.gets = 0
         self.lists = 0
@@ -234,6 +239,8 @@ class S3Double:
         bucket, slash, key = path[1:].partition("/")
         if bucket != self.bucket:
             return error(404, "NoSuchBucket")
+        if request.method == "POST":
+            return self._restore(unquote_to_bytes(key).decode(), query)
         if slash and key:
             self.gets += 1
             return self._object(unquote_to_bytes(key).decode(), request.headers)
@@ -244,7 +251,7 @@ class S3Double:
         stored = self.objects.get(key)
         if stored is None:
             return error(404, "NoSuchKey", Key=quote(key))
-        if stored.storage_class in ARCHIVED and not stored.restored:
+        if stored.storage_class in ARCHIVED and not self._is_restored(key):
             return error(403, "InvalidObjectState", StorageClass=stored.storage_class)
         if self.minds_if_match and asked.get("If-Match", f'"{stored.etag}"') != f'"{stored.etag}"':
             return error(412, "PreconditionFailed", Condition="If-Match")
@@ -261,6 +268,23 @@ class S3Double:
         end = min(int(last or len(stored.body)) + 1, len(stored.body))
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{len(stored.body)}"
         return Reply(206, stored.body[int(first) : end], headers)
+
+    def _restore(self, key: str, query: str) -> Reply:
+        """RestoreObject, which takes its time."""
+        stored = self.objects.get(key)
+        if query != "restore":
+            return error(405, "MethodNotAllowed")
+        if stored is None:
+            return error(404, "NoSuchKey", Key=quote(key))
+        if stored.storage_class not in ARCHIVED:
+            return error(403, "InvalidObjectState", StorageClass=stored.storage_class)
+        if key in self.restores and not self._is_restored(key):
+            return error(409, "RestoreAlreadyInProgress")
+        self.restores.setdefault(key, time.time() + self.restore_seconds)
+        return Reply(202)
+
+    def _is_restored(self, key: str) -> bool:
+        return self.objects[key].restored or self.restores.get(key, math.inf) <= time.time()
 
     def _listing(self, asked: Mapping[str, str]) -> Reply:
         prefix = asked.get("prefix", "")
@@ -299,7 +323,7 @@ class S3Double:
             f"<ETag>&quot;{escape(stored.etag)}&quot;</ETag>"
             f"{element('Size', str(len(stored.body)))}"
             f"{element('StorageClass', stored.storage_class)}"
-            f"{restore if stored.restored else ''}</Contents>"
+            f"{restore if self._is_restored(key) else ''}</Contents>"
         )
 
 

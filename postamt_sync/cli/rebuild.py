@@ -1,0 +1,65 @@
+"""`postamt-sync rebuild`: the ledger made whole from its copy, the Maildirs and the bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+from typing import Annotated
+
+import typer
+
+from postamt_sync.bucket import Bucket
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.config import load
+from postamt_sync.errors import ExitCode
+from postamt_sync.logs import configure_logging
+from postamt_sync.repair.rebuild import Rebuilding, Result
+
+
+def rebuild(
+    anew: Annotated[
+        bool,
+        typer.Option(
+            "--anew", help="Set the ledger aside and take no copy: believe the names alone."
+        ),
+    ] = False,
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> ExitCode:
+    """Rebuild the ledger, the list of what was delivered.
+
+    run and sync do this by themselves where the ledger is lost or older than the
+    mail; by hand it also helps where it is damaged: that is set aside, and its
+    copy taken. Then all names in the Maildirs are read and the bucket is listed.
+    Mail that is older than the newest of them and not at home counts as absent
+    (postamt-sync restore brings it back); newer mail is delivered by the next run
+    or sync. Refuses, with 75, while a daemon delivers.
+
+    \b
+    Examples:
+      postamt-sync rebuild
+      postamt-sync rebuild --anew
+    """
+    settings = load(config)
+    events = configure_logging(level="debug" if debug else "error")
+    bucket = Bucket(settings.bucket.name, settings.aws.region)
+    result = asyncio.run(Rebuilding(settings, bucket, events, anew=anew).run())
+    print(jsonlib.dumps(result.as_json()) if json else as_text(result))
+    return ExitCode.OK
+
+
+def as_text(result: Result) -> str:
+    """Say it in a sentence or two."""
+    lines = []
+    if result.set_aside:
+        lines.append(f"The ledger was set aside: {result.set_aside}")
+    if result.copy:
+        lines.append(f"Its copy was taken: {result.copy}")
+    lines.append(
+        f"{result.names} names taken in, {result.listed} objects listed: {result.delivered} are "
+        f"delivered, {result.absent} absent, {result.waiting} wait."
+    )
+    if result.unmatched:
+        lines.append(f"{result.unmatched} files belong to no object: postamt-sync verify")
+    return "\n".join(lines)

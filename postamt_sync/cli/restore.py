@@ -1,0 +1,242 @@
+"""`postamt-sync restore [KEY ...]`: bring back from S3 what is missing at home."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json as jsonlib
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import boto3
+import typer
+from botocore.exceptions import BotoCoreError
+from rich.console import Console
+
+from postamt_sync.bucket import Bucket
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.config import Settings, load
+from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, UsageError
+from postamt_sync.events import Events, printable
+from postamt_sync.ledger import Ledger
+from postamt_sync.logs import configure_logging
+from postamt_sync.repair.compare import Comparison
+from postamt_sync.repair.difference import Difference, Kind
+from postamt_sync.repair.estimate import HOURS, estimate, total
+from postamt_sync.repair.restore import RESTORABLE, Restore, Stage
+
+
+class Tier(enum.StrEnum):
+    """S3's own words."""
+
+    BULK = "Bulk"
+    STANDARD = "Standard"
+    EXPEDITED = "Expedited"
+
+
+class Only(enum.StrEnum):
+    """What can be brought back."""
+
+    MISSING = Kind.MISSING.value
+    ABSENT = Kind.ABSENT.value
+    ARCHIVED = Kind.ARCHIVED.value
+
+
+def restore(  # noqa: PLR0917 - typer calls it by name
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY]...",
+            help="S3 keys, their last parts, or mail ids; without any, all that is missing.",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        Only | None, typer.Option("--only", help="Of all that is missing, only this kind.")
+    ] = None,
+    tier: Annotated[
+        Tier, typer.Option("--tier", help="How fast an archive is to give mail out.")
+    ] = Tier.BULK,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=365, help="Days for which it stays readable in S3.")
+    ] = 7,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, and what it costs.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> ExitCode:
+    """Bring back mail that is in S3 and not at home.
+
+    Missing is what was delivered and lies in no folder any more (also what its
+    owner deleted), absent what was not at home when the ledger was rebuilt,
+    archived what lies in Glacier or Deep Archive: S3 is asked to give that out,
+    which takes minutes to two days. Says first what it costs. A stopped restore
+    goes on with the next one. Copies that are there stay alone; what comes back
+    is a new file. Works beside the running daemon, which then delivers. Needs
+    s3:RestoreObject for archived mail. Exits 0 if all is at home, else 1.
+
+    \b
+    Examples:
+      postamt-sync restore --dry-run
+      postamt-sync restore incoming/4k1s0v8q7p5n
+      postamt-sync restore --only archived --tier Standard --yes
+    """
+    settings = load(config)
+    events = configure_logging(level="debug" if debug else "error")
+    ledger = Ledger.open_existing(settings.state_dir)
+    try:
+        return asyncio.run(
+            _Verb(settings, ledger, events, Console(stderr=True)).run(
+                keys or [], only, (str(tier), days), dry_run=dry_run, yes=yes, json=json
+            )
+        )
+    finally:
+        ledger.close()
+
+
+class _Verb:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, events: Events, console: Console
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._events = events
+        self._console = console
+
+    async def run(
+        self,
+        keys: Sequence[str],
+        only: Only | None,
+        how: tuple[str, int],
+        *,
+        dry_run: bool,
+        yes: bool,
+        json: bool,
+    ) -> ExitCode:
+        settings = self._settings
+        async with Bucket(settings.bucket.name, settings.aws.region) as bucket:
+            found = [
+                d
+                for d in await self._missing(bucket, keys)
+                if d.kind in RESTORABLE and only in (None, d.kind.value)
+            ]
+            open_orders = {o.mail for o in self._ledger.restores.orders()}
+            news = [d for d in found if d.mail not in open_orders]
+            said = as_text(news, len(open_orders), *how)
+            print(said, file=sys.stderr if json else sys.stdout)
+            if dry_run or not (news or open_orders):
+                if json:
+                    print(jsonlib.dumps(as_json(news, *how), indent=2))
+                return ExitCode.OK
+            if news and not yes and not _agreed():
+                return ExitCode.UNDELIVERED
+            with self._console.status("restoring") as status:
+
+                def watch(stage: Stage) -> None:
+                    status.update(_progress(stage))
+
+                work = Restore(
+                    settings, self._ledger, bucket, _client(settings), self._events, watch=watch
+                )
+                stage = await work.run(news, *how)
+        print(jsonlib.dumps(as_json(news, *how) | asdict(stage)) if json else _ended(stage))
+        return ExitCode.UNDELIVERED if stage.delivered < stage.wanted else ExitCode.OK
+
+    async def _missing(self, bucket: Bucket, keys: Sequence[str]) -> list[Difference]:
+        comparison = Comparison(self._settings, self._ledger, bucket)
+        if not keys:
+            found = await comparison.run()
+        else:
+            known = [self._ledger.repair.find(key) for key in keys]
+            found = [d for k in known for d in await comparison.run(k.key)]
+            lacking = {d.mail for d in found if d.kind in RESTORABLE}
+            for k in known:
+                if k.mail not in lacking:
+                    raise UsageError(
+                        f"{printable(k.key)} is not missing, it is {k.state}.",
+                        "For a second copy: postamt-sync redeliver",
+                    )
+        for d in found:
+            if d.kind is Kind.AWAY:
+                raise TryLaterError(
+                    f"The Maildir of {d.mailbox} is not there: {d.path}.",
+                    "Mount its disk. If it is gone for good: "
+                    f"mkdir -p -m 700 {d.path}/{{tmp,new,cur}}",
+                )
+        return found
+
+
+def _client(settings: Settings) -> Any:
+    try:
+        return boto3.Session().client("s3", region_name=settings.aws.region)
+    except (BotoCoreError, ValueError) as error:
+        raise MisconfiguredError(
+            f"The AWS settings cannot be used: {printable(str(error))}.",
+            "Look at AWS_PROFILE, AWS_ENDPOINT_URL and ~/.aws/config of the user we run as.",
+        ) from error
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "Nobody is there to be asked.", "Say --yes to bring this back, or --dry-run."
+        )
+    return typer.confirm("Bring this back?")
+
+
+def as_json(found: Sequence[Difference], tier: str, days: int) -> dict[str, Any]:
+    """Return what would be done, and what it costs in US dollars."""
+    lines = estimate(_each_mail(found), tier, days)
+    return {
+        "mails": [
+            {"key": d.key, "mail": d.mail, "kind": str(d.kind), "storage_class": d.storage_class}
+            for d in _each_mail(found)
+        ],
+        "cost_usd": round(total(lines), 4),
+        "cost": [{"what": c.what, "usd": round(c.usd, 6), "verified": c.verified} for c in lines],
+    }
+
+
+def as_text(found: Sequence[Difference], ordered: int, tier: str, days: int) -> str:
+    """Say what would be done and what it costs."""
+    lines = [f"{ordered} mails were asked for before; they are waited for."] if ordered else []
+    mails = _each_mail(found)
+    if not mails:
+        return "\n".join([*lines, "Nothing else is missing." if ordered else "Nothing is missing."])
+    kinds = Counter(str(d.kind) for d in mails)
+    counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    size = sum(d.size for d in mails) / 1e6
+    lines.append(f"{len(mails)} mails to bring back ({counts}), {size:.1f} MB:")
+    costs = estimate(mails, tier, days)
+    for cost in costs:
+        mark = "" if cost.verified else "  (estimate)"
+        lines.append(f"  {cost.usd:>9.4f} USD  {cost.what}{mark}")
+    lines.append(f"  {total(costs):>9.4f} USD  in all, in us-east-1, without tax")
+    for storage_class in sorted({d.storage_class for d in mails if d.locked}):
+        hours = HOURS.get((storage_class, tier))
+        if hours is None:
+            raise UsageError(
+                f"{storage_class} gives nothing out by {tier}.", "Take another --tier."
+            )
+        lines.append(f"{storage_class} takes {hours} ({tier}).")
+    return "\n".join(lines)
+
+
+def _each_mail(found: Sequence[Difference]) -> list[Difference]:
+    return list({d.mail: d for d in found}.values())
+
+
+def _progress(stage: Stage) -> str:
+    asked = f", {stage.asked} asked for" if stage.asked else ""
+    return f"restoring {stage.wanted}{asked}: {stage.readable} readable, {stage.delivered} at home"
+
+
+def _ended(stage: Stage) -> str:
+    failed = f" {stage.failed} are not: postamt-sync status" if stage.failed else ""
+    return f"{stage.delivered} of {stage.wanted} mails are at home.{failed}"

@@ -1,0 +1,144 @@
+"""`postamt-sync verify`: is at home what is in the bucket, and does the ledger know?"""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from postamt_sync.bucket import Bucket
+from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.config import load
+from postamt_sync.errors import ExitCode, UsageError
+from postamt_sync.events import printable
+from postamt_sync.index import open_index
+from postamt_sync.ledger import Ledger
+from postamt_sync.repair.compare import Comparison
+from postamt_sync.repair.difference import Compared, Difference, Kind
+
+
+def verify(
+    content: Annotated[
+        bool, typer.Option("--content", help="Read every file and compare its SHA-256 too.")
+    ] = False,
+    except_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--except", metavar="KIND", help="Leave out a kind, such as missing; may be repeated."
+        ),
+    ] = None,
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Compare bucket, index, ledger and Maildirs, and list every difference.
+
+    Changes nothing and works beside the running daemon. Exits 0 if there is no
+    difference, else 1. Mail that its owner deleted at home is "missing" here (or
+    "absent", where the ledger was rebuilt): leave it out with --except.
+
+    \b
+    unknown      in the bucket, unknown to the ledger: the next reconcile takes it
+    waiting      not delivered for 15 minutes or more: see postamt-sync status
+    archived     in Glacier, never delivered: postamt-sync restore
+    absent       not at home when the ledger was rebuilt: postamt-sync restore
+    missing      delivered, no longer at home: postamt-sync restore
+    quarantined  cannot be delivered: postamt-sync quarantine
+    damaged      the file is not what was delivered: postamt-sync redeliver
+    changed      another content in the bucket than the ledger knows
+    gone         no longer in the bucket
+    stray        a file under a name of ours that belongs to no object
+    away         a Maildir that is not there: mount its disk
+    unindexed    the index knows no envelope of it
+    undelivered  the index names a mailbox that got no copy
+
+    \b
+    Examples:
+      postamt-sync verify
+      postamt-sync verify --except missing --except absent
+      postamt-sync verify --content --json | jq .counts
+    """
+    left_out = _kinds(except_ or [])
+    settings = load(config)
+    ledger = Ledger.open_existing(settings.state_dir)
+    console = Console(stderr=True)
+    try:
+        bucket = Bucket(settings.bucket.name, settings.aws.region)
+        with console.status("comparing") as status:
+
+            def watch(so_far: Compared) -> None:
+                status.update(f"comparing: {so_far.objects} objects")
+
+            comparison = Comparison(
+                settings, ledger, bucket, open_index(settings), content=content, watch=watch
+            )
+            found = asyncio.run(_compare(bucket, comparison))
+    finally:
+        ledger.close()
+    shown = [d for d in found if d.kind not in left_out]
+    if json:
+        print(jsonlib.dumps(as_json(comparison.counted, shown), indent=2))
+    else:
+        print(as_text(comparison.counted, shown))
+    return ExitCode.UNDELIVERED if shown else ExitCode.OK
+
+
+async def _compare(bucket: Bucket, comparison: Comparison) -> list[Difference]:
+    async with bucket:
+        return await comparison.run()
+
+
+def _kinds(words: Sequence[str]) -> set[Kind]:
+    try:
+        return {Kind(word) for word in words}
+    except ValueError as error:
+        raise UsageError(
+            f"There is no such kind of difference: {printable(str(error).split(' is ')[0])}.",
+            f"The kinds are {', '.join(Kind)}.",
+        ) from error
+
+
+def as_json(counted: Compared, found: Sequence[Difference]) -> dict[str, Any]:
+    """Return one object: what was compared, how many of each kind, and each difference."""
+    counts = Counter(str(d.kind) for d in found)
+    return {
+        "objects": counted.objects,
+        "files": counted.files,
+        "adopted": counted.adopted,
+        "under_way": counted.under_way,
+        "counts": {str(kind): counts[kind] for kind in Kind},
+        "differences": [
+            {
+                "kind": str(d.kind),
+                "key": d.key or None,
+                "mail": d.mail or None,
+                "mailbox": d.mailbox or None,
+                "path": d.path or None,
+                "detail": d.detail or None,
+            }
+            for d in found
+        ],
+    }
+
+
+def as_text(counted: Compared, found: Sequence[Difference]) -> str:
+    """Return a line for each difference, and the balance."""
+    lines = [_line(d) for d in found]
+    compared = f"{counted.objects} objects and {counted.files} files compared"
+    if counted.under_way:
+        compared += f", {counted.under_way} mails on their way"
+    if counted.adopted:
+        compared += f", {counted.adopted} left out on purpose"
+    counts = Counter(d.kind for d in found)
+    differ = ", ".join(f"{counts[kind]} {kind}" for kind in Kind if counts[kind])
+    return "\n".join([*lines, f"{compared}: {differ or 'no difference'}."])
+
+
+def _line(d: Difference) -> str:
+    parts = [d.key or d.path, d.mailbox and f"({d.mailbox})", d.path if d.key else "", d.detail]
+    return f"{d.kind:<12} " + " ".join(printable(part, 1024) for part in parts if part)

@@ -1,0 +1,132 @@
+"""Mail that a person wants back from the bucket: at once, or when its archive has given it out.
+
+An order for archived mail is durable, so that whoever asks again goes on where it was. As soon as
+the object can be read, its order becomes an edition to be delivered, and is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from postamt_sync.ledger.arrivals import DUE_FIRST
+from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A mail to be brought back. `mailboxes` have lost their copy; empty: none has one."""
+
+    mail: str
+    mailboxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order for an archived object. `requested` tells whether S3 was asked for it."""
+
+    mail: str
+    key: str
+    mailboxes: tuple[str, ...]
+    tier: str
+    requested: bool
+
+
+class Restores:
+    """Orders, and what becomes of them. Beside a running daemon."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def order(self, wanted: Iterable[Wanted], tier: str) -> None:
+        """Order archived mail; what is ordered already stays as it is."""
+        with self._store.writing() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO restores SELECT mail, revision, ?, ?, ?, NULL FROM objects"
+                " WHERE mail = ?",
+                [(json.dumps(w.mailboxes), tier, time.time(), w.mail) for w in wanted],
+            )
+
+    def orders(self) -> list[Order]:
+        """Return the open orders, those that S3 was asked for first, oldest first.
+
+        An order whose mail has come another way meanwhile is forgotten.
+        """
+        with self._store.writing() as db:
+            db.execute(
+                "DELETE FROM restores WHERE NOT EXISTS (SELECT 1 FROM objects o"
+                " WHERE o.mail = restores.mail AND o.revision = restores.revision)"
+            )
+            rows = db.execute(
+                "SELECT r.*, o.key FROM restores r JOIN objects o USING (mail)"
+                " ORDER BY requested_at IS NULL, requested_at, o.key"
+            ).fetchall()
+        return [
+            Order(
+                mail=row["mail"],
+                key=row["key"],
+                mailboxes=tuple(json.loads(row["mailboxes"])),
+                tier=row["tier"],
+                requested=row["requested_at"] is not None,
+            )
+            for row in rows
+        ]
+
+    def requested(self, mail: str) -> None:
+        """S3 was asked to bring it back."""
+        with self._store.writing() as db:
+            db.execute("UPDATE restores SET requested_at = ? WHERE mail = ?", (time.time(), mail))
+
+    def give_up(self, mail: str) -> None:
+        """Forget an order that cannot be fulfilled."""
+        with self._store.writing() as db:
+            db.execute("DELETE FROM restores WHERE mail = ?", (mail,))
+
+    def deliver(self, wanted: Sequence[Wanted]) -> int:
+        """Make mail that can be read due, in a new edition; return how many there were.
+
+        Mailboxes that still have their copy get no second one. What waits to be delivered anyway
+        is left alone.
+        """
+        with self._store.writing() as db:
+            return sum(_deliver(db, each) for each in wanted)
+
+    def still_waiting(self, mails: Iterable[str]) -> tuple[int, int]:
+        """Return how many of these are still to be delivered, and how many cannot be for now."""
+        waiting = failing = 0
+        with self._store.reading() as db:
+            for mail in mails:
+                row = db.execute(
+                    "SELECT state, problem FROM objects WHERE mail = ?", (mail,)
+                ).fetchone()
+                if row is None or row["state"] != ObjectState.WAITING:
+                    failing += row is None or row["state"] != ObjectState.DELIVERED
+                elif row["problem"]:
+                    failing += 1
+                else:
+                    waiting += 1
+        return waiting, failing
+
+
+def _deliver(db: sqlite3.Connection, wanted: Wanted) -> bool:
+    db.execute("DELETE FROM restores WHERE mail = ?", (wanted.mail,))
+    changed = db.execute(
+        "UPDATE objects SET state = 'waiting', revision = revision + 1, edition = edition + 1,"
+        " attempts = 0, problem = NULL, etag = NULL, grace = 0, next_attempt = ?"
+        " WHERE mail = ? AND state NOT IN ('waiting', 'skipped')",
+        (DUE_FIRST, wanted.mail),
+    )
+    if not changed.rowcount:
+        return False
+    lost = json.dumps(wanted.mailboxes)
+    db.execute(
+        "UPDATE deliveries SET edition = edition + 1 WHERE mail = ?1 AND state = 'delivered'"
+        " AND edition = (SELECT edition - 1 FROM objects WHERE mail = ?1)"
+        " AND mailbox NOT IN (SELECT value FROM json_each(?2))",
+        (wanted.mail, lost),
+    )
+    return True

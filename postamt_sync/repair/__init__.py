@@ -1,0 +1,1 @@
+"""What a person asks for when something is lost: compare, rebuild, restore. Not the daemon's."""

@@ -1,0 +1,65 @@
+"""A difference between bucket, index, ledger and Maildirs."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Kind(enum.StrEnum):
+    """What differs. The words are an interface: of --json, of --except."""
+
+    UNKNOWN = "unknown"
+    """In the bucket, but the ledger has not heard of it."""
+    WAITING = "waiting"
+    """To be delivered, and not come to it for a while."""
+    ARCHIVED = "archived"
+    """In Glacier or Deep Archive, and never delivered."""
+    ABSENT = "absent"
+    """Not at home when the ledger was rebuilt: most likely deleted by its owner."""
+    QUARANTINED = "quarantined"
+    """Can never be delivered as it is."""
+    MISSING = "missing"
+    """Delivered, and no longer in any folder of its mailbox: deleted by its owner, or lost."""
+    DAMAGED = "damaged"
+    """The file is not what was delivered."""
+    CHANGED = "changed"
+    """The bucket has another content than the one that the ledger knows."""
+    GONE = "gone"
+    """At home or in the ledger, but no longer in the bucket."""
+    STRAY = "stray"
+    """A file under a name of ours that belongs to no object."""
+    AWAY = "away"
+    """A Maildir that is not there; what it holds was not compared."""
+    UNINDEXED = "unindexed"
+    """The index knows no envelope of it."""
+    UNDELIVERED = "undelivered"
+    """The index names a mailbox that was given no copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One of them; what does not apply is empty. Key and detail are foreign text.
+
+    `size` in bytes; `locked` says that the object lies in an archive and cannot be read now.
+    """
+
+    kind: Kind
+    key: str = ""
+    mail: str = ""
+    mailbox: str = ""
+    path: str = ""
+    detail: str = ""
+    size: int = 0
+    storage_class: str = ""
+    locked: bool = False
+
+
+@dataclass(slots=True)
+class Compared:
+    """How much was compared. Adopted mail is left out on purpose, new mail is on its way."""
+
+    objects: int = 0
+    files: int = 0
+    adopted: int = 0
+    under_way: int = 0
