@@ -32,6 +32,8 @@ VIEWS = {"/": "postamt_sync.admin.page", "/metrics": "postamt_sync.admin.metrics
 
 It has `render(standing, pulse) -> bytes`, `CONTENT_TYPE` and, for a page, `POLICY`.
 """
+AGAIN = 60
+"""Seconds after which a browser asks again where we could not answer."""
 METHODS = ("GET", "HEAD")
 HEADERS = {
     "Cache-Control": "no-store",
@@ -92,6 +94,8 @@ class Admin:
         }
         if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(METHODS)
+        if answer.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            headers["Refresh"] = str(AGAIN)  # a page that is left open recovers by itself
         response = web.Response(status=answer.status, body=answer.body, headers=headers)
         if answer.status is not HTTPStatus.OK:
             response.force_close()
@@ -114,7 +118,7 @@ class Admin:
 
 def refusal(request: web.BaseRequest) -> _Answer | None:
     """Return the answer to what may not be asked, or None."""
-    if not _asks_for_us(request.headers.getall("Host", [])):
+    if not _asks_for_us(request.headers.get("Host", "")):
         return _Answer(
             HTTPStatus.MISDIRECTED_REQUEST,
             b"Only asked for as localhost or by a loopback address is this answered: "
@@ -129,11 +133,9 @@ def refusal(request: web.BaseRequest) -> _Answer | None:
     return None
 
 
-def _asks_for_us(hosts: list[str]) -> bool:
-    if len(hosts) != 1:
-        return False
+def _asks_for_us(host: str) -> bool:
     try:
-        return is_loopback(urlsplit(f"//{hosts[0]}").hostname or "")
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
 

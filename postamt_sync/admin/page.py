@@ -31,6 +31,7 @@ from postamt_sync.standing import Standing
 REFRESH = 60
 """Seconds after which the browser loads the page again."""
 LONGEST_KEY = 90
+WAITING_SHOWN = 10
 CONTENT_TYPE = "text/html; charset=utf-8"
 
 _STYLE = (files(__package__) / "page.css").read_text()
@@ -56,12 +57,14 @@ def render(standing: Standing, pulse: Pulse) -> bytes:
         quarantine_count=standing.states[ObjectState.QUARANTINED],
         today=list(standing.days.values())[-1],
         days=_bars(standing.days),
+        in_all=sum(standing.days.values()),
         most=max(standing.days.values()),
+        waiting=standing.waiting[:WAITING_SHOWN],
         classes=list(_classes(standing.latencies)),
         pace=in_words(standing.latencies),
         due=lambda waiting: _due(standing.next_attempt_in(waiting)),
         short=lambda key: printable(key, LONGEST_KEY),
-    ).encode("utf-8", "backslashreplace")
+    ).encode()
 
 
 @dataclass(frozen=True, slots=True)

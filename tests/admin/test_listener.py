@@ -178,9 +178,10 @@ async def test_it_can_only_be_read(shown: Shown, method: str) -> None:
 
 async def test_a_ledger_that_refuses_is_told_and_asked_again(shown: Shown) -> None:
     shown.trouble = [TryLaterError("The ledger is away.", "Look at its disk.")]
-    status, text, _ = await shown.ask("/metrics")
+    status, text, headers = await shown.ask("/")
     assert (status, text) == (503, "The ledger is away. Look at its disk.\n")
-    assert (await shown.ask("/metrics"))[0] == 200
+    assert headers["Refresh"] == "60"
+    assert (await shown.ask("/"))[0] == 200
 
 
 async def test_many_may_look_at_once(shown: Shown, ledger: Ledger, settings: Settings) -> None:

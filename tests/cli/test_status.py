@@ -140,6 +140,11 @@ def test_the_object_is_as_documented(
         ("in/broken", "It is encrypted.")
     ]
     assert found["not_understood"] == {"count": 1, "last_reason": "not JSON"}
+    assert len(found["days"]) == 30
+    assert [sorted(day) for day in found["days"]] == [["day", "mails"]] * 30
+    assert found["days"] == sorted(found["days"], key=lambda day: day["day"])
+    assert found["latency"]["copies"] == 0  # it was there before the ledger
+    assert [c["within"] for c in found["latency"]["classes"]][-2:] == [86_400, None]
     times = [w["since"] for w in found["waiting"]]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", t) for t in times)
 
