@@ -19,12 +19,15 @@ from postamt_sync import __version__
 from postamt_sync.admin.listener import Admin
 from postamt_sync.admin.looks import Looks, look_aside
 from postamt_sync.admin.pulse import Pulse
+from postamt_sync.alerts.post import Post
+from postamt_sync.alerts.publishing import Publishing, cloudwatch_client
+from postamt_sync.alerts.watch import Watch
 from postamt_sync.books import Books
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.copying import DailyCopy
 from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.group import Witness, no_witness
+from postamt_sync.delivery.group import Group, Witness, no_witness
 from postamt_sync.envelopes import Envelopes
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -110,13 +113,21 @@ class Daemon:
             on_listed=lambda: end_rebuild(ledger, events),
         )
         keys = certificates(settings.topic_arn, self._environ) if settings.topic_arn else None
-        queues = self._queues(session, keys, inbox, ledger, poll)
-        if queues is not None:
-            poll.before_look = queues.drain
         reception = self._reception(session, keys, inbox, poll, courier)
         heartbeat = Heartbeat(settings.poll.heartbeat_url, events)
         poll.after_success = heartbeat.soon
         reload = Reload(settings, self._load, events, ledger, courier, poll, reception, heartbeat)
+        watch = Watch(
+            ledger,
+            lambda: reload.settings,
+            lambda: courier.house,
+            Post(ledger.troubles, Group(ledger.work, events, self._witness), events),
+            events,
+            publishing=lambda: Publishing(cloudwatch_client(session, settings.aws.region)),
+        )
+        queues = self._queues(session, keys, inbox, ledger, poll, watch)
+        if queues is not None:
+            poll.before_look = queues.drain
         books = Books(ledger, self._systemd, events, courier, reception)
         admin = self._admin(courier, reception, heartbeat)
         if reception is not None:  # first, and outside of the group: its error is for a person
@@ -134,6 +145,7 @@ class Daemon:
                     "copy": DailyCopy(settings, ledger, events).run(),
                     "watch": WatchedFiles(reload.files, reload.file_changed, events).run(),
                     "hangup": self._on_hangup(reload),
+                    "alerts": watch.run(),
                     **({"subscription": reception.subscription.run()} if reception else {}),
                     **({"queue": queues.listen()} if queues else {}),
                     **({"envelopes": envelopes.run()} if envelopes else {}),
@@ -163,6 +175,7 @@ class Daemon:
         inbox: Inbox,
         ledger: Ledger,
         poll: Poll,
+        watch: Watch,
     ) -> Queues | None:
         queue = self._settings.queue
         if keys is None or not (queue.url or queue.dead_letter_url):
@@ -176,6 +189,7 @@ class Daemon:
             ledger.overview,
             self._events,
             poll_soon=poll.soon,
+            tell_soon=watch.soon,
         )
 
     def _envelopes(

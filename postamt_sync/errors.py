@@ -59,6 +59,10 @@ class MisconfiguredError(PostamtError):
     exit_code = ExitCode.CONFIGURATION
 
 
+class CredentialsError(MisconfiguredError):
+    """AWS refuses our credentials, or what they may do; there may also be none at all."""
+
+
 class UndeliverableError(PostamtError):
     """This mail can never be delivered as things are; it is quarantined with the reason."""
 

@@ -201,6 +201,19 @@ class Events:
             "the ledger is rebuilt", absent=absent, waiting=waiting, only_at_home=unmatched
         )
 
+    # Alerts
+
+    def alerted(self, mail: str, cause: str) -> None:
+        self._log.warning("told the person", mail=mail, cause=cause)
+
+    def alert_waits(self, mail: str, cause: str, reason: str) -> None:
+        self._log.warning(
+            "an alert cannot be delivered yet", mail=mail, cause=cause, reason=printable(reason)
+        )
+
+    def metrics_unread(self, reason: str) -> None:
+        self._log.warning("the metrics of SES cannot be read", reason=printable(reason))
+
     # The daemon
 
     def started(self, version: str, mailboxes: int, waiting: int, seconds: float) -> None:

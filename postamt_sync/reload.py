@@ -53,6 +53,11 @@ class Reload:
         self._lock = asyncio.Lock()
 
     @property
+    def settings(self) -> Settings:
+        """Those in force, as far as a running daemon takes them over."""
+        return self._settings
+
+    @property
     def files(self) -> list[Path]:
         """What is to be watched: the configuration, the certificate and its key."""
         webhook = self._settings.webhook

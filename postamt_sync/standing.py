@@ -12,7 +12,9 @@ durations are seconds, counts are mails.
     waiting      at most 20: mail, key, since, attempts, next_attempt_in (null: at the next start),
                  awaits_envelope, problem
     quarantine   mail, key, since, problem
-    not_understood   how many true announcements nobody understood, and the last reason
+    alerts       what a person is told of, or was within a day: cause (an option of [alerts]),
+                 since, detail, lasting (until it is mended), told (false: still to come)
+    not_understood   how many announcements could not be used or believed, and the last reason
     days         the last 30, today last: day, mails (delivered since, by the day of their storing)
     latency      of the mail of these days, from S3 to the Maildir: copies, seconds (their sum),
                  classes: within (seconds, null: longer than all others), copies
@@ -32,6 +34,7 @@ from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.history import Latencies
 from postamt_sync.ledger.overview import MailboxHealth, NoticeKept, SourceHealth, Waiting
 from postamt_sync.ledger.repair import Known
+from postamt_sync.ledger.troubles import Trouble, wanted_causes
 
 SHOWN = 20
 DAYS = 30
@@ -48,6 +51,7 @@ class Standing:
     waiting: list[Waiting]
     quarantine: list[Known]
     notices: list[NoticeKept]
+    alerts: list[Trouble]
     days: dict[dt.date, int]
     latencies: Latencies
     latencies_ever: Latencies
@@ -84,6 +88,7 @@ def look(
         waiting=overview.waiting(SHOWN),
         quarantine=ledger.repair.quarantined(quarantine),
         notices=overview.notices(),
+        alerts=ledger.troubles.current(wanted_causes(settings.alerts.wanted), time.time()),
         days=history.days(first, today),
         latencies=history.latencies(first),
         latencies_ever=history.latencies(),
@@ -132,6 +137,16 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "quarantine": [
             {"mail": q.mail, "key": q.key, "since": _time(q.first_seen), "problem": q.problem}
             for q in standing.quarantine
+        ],
+        "alerts": [
+            {
+                "cause": a.cause,
+                "since": _time(a.at),
+                "detail": a.detail,
+                "lasting": a.lasting,
+                "told": a.told,
+            }
+            for a in standing.alerts
         ],
         "not_understood": {
             "count": len(standing.notices),

@@ -32,7 +32,12 @@ from botocore.utils import get_environ_proxies
 from yarl import URL
 
 from postamt_sync.bucket.signature import Credentials
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.errors import (
+    CredentialsError,
+    MisconfiguredError,
+    PostamtError,
+    TryLaterError,
+)
 from postamt_sync.events import printable
 
 _LOOK_AT_THE_CHAIN = (
@@ -114,7 +119,7 @@ class Account:
         try:
             self._chain = self._chain or self._boto3().get_credentials()
             if self._chain is None:
-                raise MisconfiguredError("There are no AWS credentials.", _GIVE_CREDENTIALS)
+                raise CredentialsError("There are no AWS credentials.", _GIVE_CREDENTIALS)
             return _checked(self._chain.get_frozen_credentials())
         # A login page in front of STS is a ResponseParserError, which is no BotoCoreError.
         except (BotoCoreError, ClientError, ResponseParserError) as error:
@@ -131,9 +136,7 @@ def _due(chain: Chain | None) -> bool:
 def _checked(frozen: ReadOnlyCredentials) -> Credentials:
     access_key, secret_key, token = frozen.access_key, frozen.secret_key, frozen.token or ""
     if not access_key or not secret_key or not _HEADER.fullmatch(access_key + token):
-        raise MisconfiguredError(
-            "The AWS credentials are incomplete or no keys.", _GIVE_CREDENTIALS
-        )
+        raise CredentialsError("The AWS credentials are incomplete or no keys.", _GIVE_CREDENTIALS)
     return Credentials(access_key, secret_key, token)
 
 
@@ -144,7 +147,7 @@ def _not_renewed(error: Exception) -> PostamtError:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if isinstance(error, _PASSING) or status >= 500:
         return TryLaterError(problem, "Look whether the network is there; we try again.")
-    return MisconfiguredError(problem, _GIVE_CREDENTIALS)
+    return CredentialsError(problem, _GIVE_CREDENTIALS)
 
 
 def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:

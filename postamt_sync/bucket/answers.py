@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from xml.parsers import expat
 
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.errors import (
+    CredentialsError,
+    MisconfiguredError,
+    PostamtError,
+    TryLaterError,
+)
 from postamt_sync.events import printable
 
 LONGEST_WORD = 100
@@ -51,7 +56,7 @@ class ObjectArchivedError(PostamtError):
         self.storage_class = storage_class
 
 
-class AccessDeniedError(MisconfiguredError):
+class AccessDeniedError(CredentialsError):
     """We may not list the bucket (`key` is None) or not read this one object.
 
     For one object it may also mean that it is gone: without s3:ListBucket S3 does not say 404.
@@ -153,7 +158,7 @@ class Answer:
                 "Enable the key, and allow kms:Decrypt for our user.",
             )
         if self.code in _FOR_A_PERSON:
-            return MisconfiguredError(*_FOR_A_PERSON[self.code])
+            return CredentialsError(*_FOR_A_PERSON[self.code])
         return None
 
     def _of_region(self, bucket: str) -> PostamtError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -85,6 +86,7 @@ def picture(standing: Standing, most: int | None = None) -> Group:
         parts.append(Text(f"Pace      {pace}"))
     parts += [Text(), _mailboxes(standing)]
     for heading, lines in (
+        ("To be told", _alerts(standing)),
         ("Sources", _sources(standing)),
         ("Waiting", _waiting(standing, most)),
         ("Quarantine", _quarantine(standing, most)),
@@ -113,6 +115,14 @@ def _mailboxes(standing: Standing) -> Table:
             Text(m.problem or "", style="red"),
         )
     return table
+
+
+def _alerts(standing: Standing) -> Iterator[str]:
+    for cause, group in groupby(standing.alerts, lambda alert: alert.cause):
+        alerts = list(group)
+        last = alerts[-1]
+        count = f"{len(alerts)}, the last {_ago(last.at)}" if len(alerts) > 1 else _ago(last.at)
+        yield f"{cause} ({count}): {printable(last.detail)}"
 
 
 def _sources(standing: Standing) -> Iterator[str]:

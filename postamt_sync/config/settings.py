@@ -140,6 +140,26 @@ class AdminSettings(Section):
     listen: LoopbackOrEmpty = Field(default="127.0.0.1:9125", examples=["127.0.0.1:9125"])
 
 
+class AlertSettings(Section):
+    """What the daemon tells by a mail of its own, by cause; `Cause` in the ledger is the same."""
+
+    dead_letters: bool = Field(default=True, examples=[False])
+    quarantine: bool = Field(default=True, examples=[False])
+    credentials: bool = Field(default=True, examples=[False])
+    silence: bool = Field(default=True, examples=[False])
+    certificate: bool = Field(default=True, examples=[False])
+    disk: bool = Field(default=True, examples=[False])
+    mailbox: bool = Field(default=True, examples=[False])
+    publishing: bool = Field(default=True, examples=[False])
+    bounces: bool = Field(default=True, examples=[False])
+    complaints: bool = Field(default=True, examples=[False])
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The names of those that are on."""
+        return tuple(name for name, on in self if on)
+
+
 class StackSettings(Section):
     """What `bootstrap` builds; the daemon ignores it."""
 
@@ -206,6 +226,7 @@ class Settings(BaseSettings):
     poll: PollSettings = PollSettings()
     delivery: DeliverySettings = DeliverySettings()
     admin: AdminSettings = AdminSettings()
+    alerts: AlertSettings = AlertSettings()
     stack: StackSettings = StackSettings()
     home: HomeSettings = HomeSettings()
     mailboxes: tuple[Mailbox, ...]

@@ -18,17 +18,21 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.sns import ForgedError, MessageType, SnsMessage, verify
 from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.feedback import Feedback
 from postamt_sync.mail.notice import Kind, read_notice
 
 
 class Inbox(Protocol):
-    """What we need of the ledger. Both are durable when they return, else they raise."""
+    """What we need of the ledger. All are durable when they return, else they raise."""
 
     async def record(self, arrivals: Sequence[Arrival]) -> int:
         """Upsert these; return how many were new. Raises PostamtError (temporary)."""
 
     async def keep_notice(self, source: Source, reason: str, text: str) -> None:
-        """Keep a true message that we cannot use, for status; the ledger bounds their number."""
+        """Keep a message that we cannot use, for status; the ledger bounds their number."""
+
+    async def keep_feedback(self, feedback: Feedback) -> None:
+        """Note a bounce or a complaint, which a person is to be told of; the same counts once."""
 
 
 class Keys(Protocol):
@@ -54,6 +58,8 @@ class Outcome(enum.StrEnum):
     KNOWN = "known"
     """Nothing new: announced before, or nothing that is a mail."""
     TEST_EVENT = "test event"
+    FEEDBACK = "feedback"
+    """About a mail that was sent; a bounce or complaint is noted for an alert."""
     NOT_UNDERSTOOD = "not understood"
     """Kept for status; a poll was asked for, which needs no understanding."""
     CONFIRMED = "confirmed"
@@ -110,6 +116,10 @@ class Announcements:
         if notice.kind is Kind.TEST_EVENT:
             self.events.test_event(source)
             return Outcome.TEST_EVENT
+        if notice.kind is Kind.FEEDBACK:
+            if notice.feedback is not None:
+                await self.inbox.keep_feedback(notice.feedback)
+            return Outcome.FEEDBACK
         ours = [arrival for arrival in notice.arrivals if self.place.holds(arrival)]
         new = await self.inbox.record(ours) if ours else 0
         if len(ours) < len(notice.arrivals):

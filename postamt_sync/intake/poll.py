@@ -123,7 +123,7 @@ class Poll:
         except PostamtError as error:
             self._events.poll_failed(source, str(error), pause_if_bad)
             try:
-                await asyncio.to_thread(self._ledger.overview.source_bad, source, str(error))
+                await asyncio.to_thread(self._ledger.overview.source_bad, source, error)
             except PostamtError as ledger_error:
                 self._events.trouble("the ledger cannot be written", str(ledger_error))
             return False

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.announcements import Announcements, Inbox, Keys, Place
 from postamt_sync.intake.queue import Queue
-from postamt_sync.intake.sqs import Sqs
+from postamt_sync.intake.sns import SnsMessage
+from postamt_sync.intake.sqs import QueueMessage, Sqs
+from postamt_sync.ledger.inbox import DeadLetter
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.mail.arrival import Source
 from postamt_sync.pauses import growing_pause
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 LONGEST_PAUSE = 300.0
 NOTED_EVERY = 300.0
 """Seconds between two notes that all is well: an idle daemon writes next to nothing."""
+
+
+class QueueInbox(Inbox, Protocol):
+    """What queues need of the ledger: an inbox that also takes dead letters."""
+
+    async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Note deliveries that failed, each once; durable on return. Raises PostamtError."""
 
 
 class UnaskedError(PostamtError):
@@ -57,12 +66,14 @@ class Queues:
         settings: Settings,
         client: SQSClient,
         keys: Keys,
-        inbox: Inbox,
+        inbox: QueueInbox,
         overview: Overview,
         events: Events,
         *,
         poll_soon: Callable[[], None],
+        tell_soon: Callable[[], None],
     ) -> None:
+        """`tell_soon` is called after dead letters were drained: a person is to be told."""
         self._overview = overview
         self._events = events
         self._noted: dict[Source, tuple[float, bool]] = {}
@@ -76,6 +87,7 @@ class Queues:
         )
         self._inbox = inbox
         self._client = client
+        self._tell_soon = tell_soon
         self.drained: list[Queue] = []
         """Those that `drain` empties."""
         self.listened: Queue | None = None
@@ -108,11 +120,27 @@ class Queues:
                 await self._well(self.listened)
 
     def _queue(self, url: str, source: Source) -> Queue:
-        return Queue(Sqs(self._client, url), source, self._announcements, self._inbox, self._events)
+        return Queue(
+            Sqs(self._client, url),
+            source,
+            self._announcements,
+            self._inbox,
+            self._events,
+            settled=self._bury if source is Source.DEAD_LETTER else None,
+        )
+
+    async def _bury(self, letters: Sequence[tuple[QueueMessage, SnsMessage]]) -> None:
+        await self._inbox.keep_dead_letters(
+            [
+                DeadLetter(told.message_id, message.sent_at or time.time(), message.error)
+                for message, told in letters
+            ]
+        )
 
     async def _drain(self, queue: Queue) -> None:
         try:
-            await queue.drain()
+            if await queue.drain() and queue.source is Source.DEAD_LETTER:
+                self._tell_soon()
         except PostamtError as error:
             await self._bad(queue, error, None)
         else:
@@ -136,6 +164,6 @@ class Queues:
         self._events.queue_failed(queue.source, str(error), seconds)
         self._noted[queue.source] = (time.monotonic(), False)
         try:
-            await asyncio.to_thread(self._overview.source_bad, queue.source, str(error))
+            await asyncio.to_thread(self._overview.source_bad, queue.source, error)
         except PostamtError as ledger_error:
             self._events.trouble("the ledger cannot be written", str(ledger_error))

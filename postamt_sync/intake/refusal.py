@@ -10,7 +10,12 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.errors import (
+    CredentialsError,
+    MisconfiguredError,
+    PostamtError,
+    TryLaterError,
+)
 from postamt_sync.events import printable
 
 
@@ -30,6 +35,9 @@ _MEANING = {
     "QueueDoesNotExist": ("AWS has no such queue.", "Check the URLs in [queue] and the region"),
     "InvalidParameter": ("AWS does not accept a setting to {what}.", "Check webhook.public_url"),
 }
+_OF_CREDENTIALS = frozenset(
+    {"AuthorizationError", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken"}
+)
 _SAME = {
     "AccessDenied": "AuthorizationError",
     "AccessDeniedException": "AuthorizationError",
@@ -50,7 +58,7 @@ def refusal(what: str, error: ClientError | BotoCoreError | ResponseParserError)
     TokenError.
     """
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return MisconfiguredError(
+        return CredentialsError(
             f"There are no AWS credentials, or only half of them, to {what}.",
             "Give them to boto3, for instance with AWS_SHARED_CREDENTIALS_FILE.",
         )
@@ -70,7 +78,8 @@ def refusal(what: str, error: ClientError | BotoCoreError | ResponseParserError)
         return TokenError("The confirmation token is no longer valid.")
     if code in _MEANING:
         problem, hint = _MEANING[code]
-        return MisconfiguredError(problem.format(what=what), f"{hint}; AWS says: {said}")
+        kind = CredentialsError if code in _OF_CREDENTIALS else MisconfiguredError
+        return kind(problem.format(what=what), f"{hint}; AWS says: {said}")
     return TryLaterError(
         f"AWS could not {what}.", f"It is tried again; AWS says: {printable(code)}: {said}"
     )

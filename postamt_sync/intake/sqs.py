@@ -1,17 +1,13 @@
 """One SQS queue, asked through boto3: receive, delete, hide.
 
-boto3 blocks, and a long poll blocks for twenty seconds: each call has a thread of its own that a
-stop leaves behind, since neither the process nor SQS needs its end. What a call that was left
-behind still receives is visible again after its time.
+boto3 blocks, and a long poll blocks for twenty seconds: a stop leaves such a call behind. What it
+still receives is visible again after its time.
 AWS: SQS API Reference; "Amazon SQS visibility timeout".
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from postamt_sync.intake.refusal import refusal
+from postamt_sync.own_thread import in_own_thread
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -123,35 +120,9 @@ class Sqs:
 
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
         try:
-            return await _in_own_thread(call)
+            return await in_own_thread(call)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise refusal(what, error) from error
-
-
-async def _in_own_thread(call: Callable[[], _T]) -> _T:
-    """Wait for a blocking call that nobody waits for once we are cancelled."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
-
-    def end(result: _T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def work() -> None:
-        result, trouble = None, None
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001  raised where the result is awaited
-            trouble = error
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(end, result, trouble)
-
-    threading.Thread(target=work, name="sqs", daemon=True).start()
-    return await future
 
 
 def _message(received: MessageTypeDef) -> QueueMessage:

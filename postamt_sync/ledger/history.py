@@ -80,15 +80,16 @@ def remember(db: sqlite3.Connection, mail: str, copies: int, now: float) -> None
     """Count `copies` of a mail that were settled just now, in the transaction that did it."""
     if not copies:
         return
-    day, stored, timed, ever = db.execute(
+    row = db.execute(
         "SELECT date(last_modified, 'unixepoch', 'localtime'), last_modified,"
         " edition = 0 AND last_modified >= (SELECT at FROM began),"
         " (SELECT count(*) FROM deliveries d WHERE d.mail = o.mail AND d.state = 'delivered')"
         " FROM objects o WHERE mail = ?",
         (mail,),
     ).fetchone()
-    if day is None:
+    if row is None or row[0] is None:  # an alert is no mail that came
         return
+    day, stored, timed, ever = row
     if ever == copies:
         db.execute(
             "INSERT INTO days (day, mails) VALUES (?, 1)"

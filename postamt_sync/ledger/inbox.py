@@ -7,13 +7,30 @@ and nothing queues here that is not awaited by a caller, so the callers bound th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from postamt_sync.events import Events
+from postamt_sync.events import Events, printable
 from postamt_sync.ledger.ledger import Ledger
+from postamt_sync.ledger.troubles import Cause, Trouble
 from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.feedback import Feedback, FeedbackKind
 
 _Pending = tuple[Sequence[Arrival], "asyncio.Future[list[bool]]"]
+
+
+LONGEST_ID = 200
+"""Characters of an id of SNS's or SES's by which something counts once."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that failed: the message's id, when it was given up (since 1970), why."""
+
+    message_id: str
+    at: float
+    error: str
 
 
 class Inbox:
@@ -44,8 +61,36 @@ class Inbox:
         return sum(unknown)
 
     async def keep_notice(self, source: Source, reason: str, text: str) -> None:
-        """Keep a true announcement that nobody understood, durably, for `status`."""
+        """Keep an announcement that nobody can use, durably, for `status`."""
         await asyncio.to_thread(self._ledger.arrivals.keep_notice, source, reason, text)
+
+    async def keep_feedback(self, feedback: Feedback) -> None:
+        """Note a bounce or complaint, durably, for an alert."""
+        bounced = feedback.kind is FeedbackKind.BOUNCE
+        people = ", ".join(printable(address, 100) for address in feedback.recipients[:5])
+        about = f' ("{printable(feedback.subject, 80)}")' if feedback.subject else ""
+        trouble = Trouble(
+            Cause.BOUNCES if bounced else Cause.COMPLAINTS,
+            feedback.id[:LONGEST_ID],
+            time.time() if feedback.at is None else feedback.at,
+            f"{people}{about}: {printable(feedback.reason) or 'without a reason'}",
+        )
+        await asyncio.to_thread(self._ledger.troubles.happened, [trouble])
+
+    async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Note deliveries that failed, durably, for an alert; each counts once."""
+        await asyncio.to_thread(
+            self._ledger.troubles.happened,
+            [
+                Trouble(
+                    Cause.DEAD_LETTERS,
+                    letter.message_id[:LONGEST_ID],
+                    letter.at,
+                    printable(letter.error) or "SNS does not say why",
+                )
+                for letter in letters
+            ],
+        )
 
     async def _write(self) -> None:
         try:

@@ -15,6 +15,7 @@ from postamt_sync.ledger.rebuild import Rebuild
 from postamt_sync.ledger.repair import Repair
 from postamt_sync.ledger.restores import Restores
 from postamt_sync.ledger.store import FILE_NAME, Store
+from postamt_sync.ledger.troubles import Troubles
 from postamt_sync.ledger.work import Work
 
 
@@ -33,6 +34,7 @@ class Ledger:
         self.passes = Passes(store)
         self.history = History(store)
         self.questions = Questions(store)
+        self.troubles = Troubles(store)
 
     @classmethod
     def open(cls, state_dir: Path) -> Ledger:

@@ -6,19 +6,24 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from postamt_sync.errors import CredentialsError, PostamtError
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
-    """How one way of hearing is doing; times in seconds since 1970, None: never."""
+    """How one way of hearing is doing; times in seconds since 1970, None: never.
+
+    `refused`: the problem is our credentials, or what they may do.
+    """
 
     source: str
     ok_at: float | None
     bad_at: float | None
     problem: str | None
     detail: str | None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,9 @@ class Overview:
             delivered = {
                 mailbox: (count, last)
                 for mailbox, count, last in db.execute(
+                    # Alerts, whose names bear the time 0, are no mail that came.
                     "SELECT mailbox, count(*), max(delivered_at) FROM deliveries"
-                    " WHERE state = 'delivered' GROUP BY mailbox"
+                    " WHERE state = 'delivered' AND stem >= '1' GROUP BY mailbox"
                 )
             }
             waiting = {
@@ -118,7 +124,9 @@ class Overview:
         with self._store.reading() as db:
             rows = db.execute("SELECT * FROM sources ORDER BY source").fetchall()
         return [
-            SourceHealth(r["source"], r["ok_at"], r["bad_at"], r["problem"], r["detail"])
+            SourceHealth(
+                r["source"], r["ok_at"], r["bad_at"], r["problem"], r["detail"], bool(r["refused"])
+            )
             for r in rows
         ]
 
@@ -133,16 +141,18 @@ class Overview:
         with self._store.writing() as db:
             db.execute(
                 "INSERT INTO sources (source, ok_at, detail) VALUES (?, ?, ?) ON CONFLICT (source)"
-                " DO UPDATE SET ok_at = excluded.ok_at, detail = excluded.detail, problem = NULL",
+                " DO UPDATE SET ok_at = excluded.ok_at, detail = excluded.detail, problem = NULL,"
+                " refused = 0",
                 (source, time.time(), detail),
             )
 
-    def source_bad(self, source: str, problem: str) -> None:
+    def source_bad(self, source: str, error: PostamtError | str) -> None:
         """Note that a source does not work, and why."""
+        refused = isinstance(error, CredentialsError)
         with self._store.writing() as db:
             db.execute(
-                "INSERT INTO sources (source, bad_at, problem) VALUES (?, ?, ?)"
-                " ON CONFLICT (source)"
-                " DO UPDATE SET bad_at = excluded.bad_at, problem = excluded.problem",
-                (source, time.time(), problem),
+                "INSERT INTO sources (source, bad_at, problem, refused) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (source) DO UPDATE SET"
+                " bad_at = excluded.bad_at, problem = excluded.problem, refused = excluded.refused",
+                (source, time.time(), str(error), refused),
             )

@@ -29,6 +29,7 @@ class Known:
     attempts: int
     problem: str | None
     mailboxes: tuple[str, ...]
+    settled_at: float | None = None
 
 
 class Repair:
@@ -135,4 +136,5 @@ def _known(db: sqlite3.Connection, row: sqlite3.Row) -> Known:
         attempts=row["attempts"],
         problem=row["problem"],
         mailboxes=tuple(mailbox for (mailbox,) in mailboxes),
+        settled_at=row["settled_at"],
     )

@@ -150,6 +150,30 @@ MIGRATIONS = (
         requested_at REAL                          -- when S3 was asked to bring it back
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE sources ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;  -- 1: our credentials
+
+    CREATE TABLE troubles (                        -- what a person is to be told of
+        cause   TEXT NOT NULL,
+        what    TEXT NOT NULL,                     -- which one of its kind: it counts once
+        at      REAL NOT NULL,                     -- seconds since 1970: when it came up
+        detail  TEXT NOT NULL,
+        lasting INTEGER NOT NULL,                  -- 1: it holds on until it is taken back
+        alert   TEXT,                              -- mail id of the alert that told of it last
+        PRIMARY KEY (cause, what)
+    ) WITHOUT ROWID;
+    CREATE INDEX troubles_untold ON troubles (cause) WHERE alert IS NULL;
+
+    CREATE TABLE alerts (                          -- mails of our own
+        mail         TEXT PRIMARY KEY,
+        cause        TEXT NOT NULL,
+        key          TEXT NOT NULL,
+        at           REAL NOT NULL,                -- seconds since 1970: when it was written
+        body         BLOB NOT NULL,
+        delivered_at REAL
+    ) WITHOUT ROWID;
+    CREATE INDEX alerts_latest ON alerts (cause, at);
+    """,
 )
 
 

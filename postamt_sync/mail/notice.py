@@ -11,11 +11,13 @@ import enum
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_plus
 
 from postamt_sync.mail.arrival import SETUP_NOTIFICATION, Arrival, Source, is_key, is_no_mail
 from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.feedback import UNINTERESTING, Feedback, FeedbackKind
 
 LARGEST_SIZE = 2**63 - 1
 """Bytes of an object: what a ledger can hold; S3 stops far below."""
@@ -37,7 +39,9 @@ class Kind(enum.StrEnum):
     S3_EVENT = "s3-event"
     """Something happened to objects in the bucket; knows ETag and size."""
     TEST_EVENT = "test-event"
-    """S3 tried out its way to the topic."""
+    """S3 or SES tried out its way to the topic."""
+    FEEDBACK = "feedback"
+    """What became of a mail that somebody here has sent; `feedback` is None where all went well."""
     NOT_UNDERSTOOD = "not-understood"
     """Anything else; `reason` says why, in words of ours only."""
 
@@ -57,6 +61,7 @@ class Notice:
     arrivals: tuple[Arrival, ...] = ()
     reason: str = ""
     origins: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    feedback: Feedback | None = None
 
 
 class _NotUnderstoodError(Exception):
@@ -70,23 +75,26 @@ def read_notice(message: str, source: Source) -> Notice:
     that S3 could have written them, strings are valid Unicode, sizes fit a ledger.
     """
     try:
-        body = _object(json.loads(message, parse_constant=_no_number), "the message")
-        if "notificationType" in body:
-            return _receipt(body, source)
-        if "Records" in body:
-            return _s3_event(body, source)
-        if body.get("Event") == "s3:TestEvent":
-            return Notice(Kind.TEST_EVENT)
+        return _read(_object(json.loads(message, parse_constant=_no_number), "the message"), source)
     except _NotUnderstoodError as why:
         return Notice(Kind.NOT_UNDERSTOOD, reason=str(why))
     except (ValueError, RecursionError):
         return Notice(Kind.NOT_UNDERSTOOD, reason="not JSON, or not such as we read")
+
+
+def _read(body: dict[str, object], source: Source) -> Notice:
+    if body.get("notificationType") == "Received":
+        return _receipt(body, source)
+    if "notificationType" in body or "eventType" in body:
+        return _feedback(body)
+    if "Records" in body:
+        return _s3_event(body, source)
+    if body.get("Event") == "s3:TestEvent":
+        return Notice(Kind.TEST_EVENT)
     return Notice(Kind.NOT_UNDERSTOOD, reason="neither a receipt nor an S3 event")
 
 
 def _receipt(body: dict[str, object], source: Source) -> Notice:
-    if body["notificationType"] != "Received":
-        raise _NotUnderstoodError("a SES notification, but not of a mail received")
     mail = _member(body, "mail", _object)
     if mail.get("messageId") == SETUP_NOTIFICATION:
         return Notice(Kind.RECEIPT, reason="SES tried out a receipt rule")
@@ -106,6 +114,46 @@ def _receipt(body: dict[str, object], source: Source) -> Notice:
     )
     bucket = _bucket(_member(action, "bucketName", _text))
     return Notice(Kind.RECEIPT, (Arrival(bucket, key, source, envelope=envelope),), origins=(body,))
+
+
+def _feedback(body: dict[str, object]) -> Notice:
+    """Read what SES says of a mail that was sent: as a notification, or published as an event.
+
+    SES Developer Guide, "Notification contents" and "Contents of event data".
+    """
+    name = "notificationType" if "notificationType" in body else "eventType"
+    said = _member(body, name, _text)
+    if said == "AmazonSnsSubscriptionSucceeded":
+        return Notice(Kind.TEST_EVENT, reason="SES tried out where to send feedback")
+    if said in UNINTERESTING:
+        return Notice(Kind.FEEDBACK, reason="a mail that was sent is on its way")
+    if said not in {"Bounce", "Complaint"}:
+        raise _NotUnderstoodError("a SES notification of a kind that we do not know")
+    kind = FeedbackKind.BOUNCE if said == "Bounce" else FeedbackKind.COMPLAINT
+    what = _member(body, "bounce" if kind is FeedbackKind.BOUNCE else "complaint", _object)
+    mail = _optional(body, "mail", _object) or {}
+    common = _optional(mail, "commonHeaders", _object) or {}
+    listed = "bouncedRecipients" if kind is FeedbackKind.BOUNCE else "complainedRecipients"
+    people = [_object(each, "a recipient") for each in _member(what, listed, _list)]
+    words = [_optional(what, n, _text) for n in ("bounceType", "bounceSubType")]
+    words += [_optional(what, "complaintFeedbackType", _text)]
+    words += [_optional(each, "diagnosticCode", _text) for each in people[:1]]
+    feedback = Feedback(
+        kind=kind,
+        id=_optional(what, "feedbackId", _text) or _member(mail, "messageId", _text),
+        at=_moment(_optional(what, "timestamp", _text)),
+        recipients=tuple(_member(each, "emailAddress", _text) for each in people),
+        reason=" ".join(word for word in words if word),
+        subject=_optional(common, "subject", _text) or "",
+    )
+    return Notice(Kind.FEEDBACK, feedback=feedback)
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _verdicts(receipt: dict[str, object]) -> Verdicts:

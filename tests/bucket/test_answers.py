@@ -14,7 +14,12 @@ from postamt_sync.bucket import (
     ObjectGoneError,
 )
 from postamt_sync.bucket.answers import Answer, error_document
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.errors import (
+    CredentialsError,
+    MisconfiguredError,
+    PostamtError,
+    TryLaterError,
+)
 
 
 def refused(status: int, code: str, key: str | None = "in/a", **headers: str) -> PostamtError:
@@ -36,12 +41,12 @@ def refused(status: int, code: str, key: str | None = "in/a", **headers: str) ->
         (404, "NoSuchBucket", MisconfiguredError),
         (400, "InvalidBucketName", MisconfiguredError),
         (400, "KMS.DisabledException", MisconfiguredError),
-        (403, "AllAccessDisabled", MisconfiguredError),
-        (403, "InvalidAccessKeyId", MisconfiguredError),
-        (403, "SignatureDoesNotMatch", MisconfiguredError),
-        (400, "ExpiredToken", MisconfiguredError),
-        (400, "TokenRefreshRequired", MisconfiguredError),
-        (400, "InvalidToken", MisconfiguredError),
+        (403, "AllAccessDisabled", CredentialsError),
+        (403, "InvalidAccessKeyId", CredentialsError),
+        (403, "SignatureDoesNotMatch", CredentialsError),
+        (400, "ExpiredToken", CredentialsError),
+        (400, "TokenRefreshRequired", CredentialsError),
+        (400, "InvalidToken", CredentialsError),
         (403, "RequestTimeTooSkewed", TryLaterError),
         (503, "SlowDown", TryLaterError),
         (500, "InternalError", TryLaterError),

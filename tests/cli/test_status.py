@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from postamt_sync import standing
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, ObjectState, Prepared
+from postamt_sync.ledger.troubles import Cause, Trouble
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Evidence
 
@@ -257,3 +259,25 @@ def test_redeliver_makes_a_delivered_mail_due_as_a_new_edition(
     assert "once more" in said(capsys, "redeliver", "in/good", config=config)
     (task,) = [t for t in ledger.work.due(0, 99, ()) if t.key == "in/good"]
     assert (task.edition, task.etag) == (1, None)
+
+
+def test_what_a_person_is_told_of_is_shown(
+    config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.time()
+    ledger.troubles.happened(
+        [Trouble(Cause.BOUNCES, str(n), now - 60, f"{n} \x1b[31m550 no such user") for n in (1, 2)]
+    )
+    ledger.troubles.lasting(Cause.DISK, {"state": "10 MiB of 30 GiB are free"}, now - 7300)
+    words = " ".join(said(capsys, "status", config=config).split())
+    assert "To be told disk (2 h ago): 10 MiB of 30 GiB are free" in words
+    assert "bounces (2, the last 60 s ago): 2 \\x1b[31m550 no such user" in words
+    shown = json.loads(said(capsys, "status", "--json", config=config))["alerts"]
+    assert [(a["cause"], a["lasting"], a["told"]) for a in shown] == [
+        ("disk", True, False),
+        ("bounces", False, False),
+        ("bounces", False, False),
+    ]
+    text = config.read_text()
+    config.write_text(text.replace("[[mailboxes]]", "[alerts]\nbounces = false\n[[mailboxes]]", 1))
+    assert "bounces" not in said(capsys, "status", config=config), "switched off"

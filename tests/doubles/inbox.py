@@ -9,7 +9,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from postamt_sync.errors import PostamtError
+from postamt_sync.ledger.inbox import DeadLetter
 from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.feedback import Feedback
 
 
 @dataclass
@@ -19,6 +21,8 @@ class MemoryInbox:
     known: set[tuple[str, str]] = field(default_factory=set)
     arrivals: list[Arrival] = field(default_factory=list)
     notices: list[tuple[Source, str, str]] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     trouble: Exception | None = None
 
     async def record(self, arrivals: Sequence[Arrival]) -> int:
@@ -33,6 +37,16 @@ class MemoryInbox:
         if self.trouble:
             raise self.trouble
         self.notices.append((source, reason, text))
+
+    async def keep_feedback(self, feedback: Feedback) -> None:
+        if self.trouble:
+            raise self.trouble
+        self.feedback.append(feedback)
+
+    async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        if self.trouble:
+            raise self.trouble
+        self.dead_letters += letters
 
     @property
     def empty(self) -> bool:

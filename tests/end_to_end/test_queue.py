@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 
 from postamt_sync.demo.cloud import ACCOUNT, RECENT_PREFIX, REGION, Cloud
@@ -168,7 +172,15 @@ async def test_killed_between_the_ledgers_commit_and_the_deletion(tmp_path: Path
         assert len(list(way.home.mails())) == 2
 
 
-async def test_what_the_webhook_lost_comes_by_the_dead_letters(tmp_path: Path) -> None:
+def alerts(home: Home) -> list[EmailMessage]:
+    """Return the mails of the daemon's own."""
+    mails = [message_from_bytes(path.read_bytes(), policy=default) for _, path in home.mails()]
+    return [mail for mail in mails if str(mail["From"]).startswith("postamt-sync ")]
+
+
+async def test_what_the_webhook_lost_comes_by_the_dead_letters_and_one_mail_says_so(
+    tmp_path: Path,
+) -> None:
     async with on_the_way(tmp_path) as way:
         url = await asyncio.to_thread(way.make_queue, "dead")
         port, topic = free_port(), way.cloud.topic_arn
@@ -183,5 +195,42 @@ async def test_what_the_webhook_lost_comes_by_the_dead_letters(tmp_path: Path) -
         await way.arrived(again, blind, "anna", "bruno")
         await way.emptied(again, url)
         assert way.sources(again, blind) == {Source.DEAD_LETTER}
-        assert await asyncio.to_thread(again.stop) == 0
+        await asyncio.to_thread(again.until, "told the person", cause="dead_letters")
+        again.kill()
+        once_more = await started(way)
+        once_more.signal(signal.SIGHUP)
+        assert await asyncio.to_thread(once_more.stop) == 0
         way.once_each(("anna", blind), ("bruno", blind))
+        (alert,) = alerts(way.home)
+        assert alert["Subject"] == "postamt-sync: 2 webhook deliveries failed"
+        (shown, _) = [a for a in way.home.status()["alerts"] if a["cause"] == "dead_letters"]
+        assert shown["told"] is True
+        assert way.home.status()["mailboxes"][0]["delivered"] == 1, "an alert is no mail that came"
+
+
+async def test_a_bounce_that_ses_sends_to_the_topic_is_told(tmp_path: Path) -> None:
+    bounce = {
+        "notificationType": "Bounce",
+        "bounce": {
+            "bounceType": "Permanent",
+            "feedbackId": "0100-1",
+            "bouncedRecipients": [{"emailAddress": "nobody@sender.example"}],
+            "timestamp": "2026-11-02T10:11:12.000Z",
+        },
+        "mail": {"messageId": "0100-2"},
+    }
+    async with on_the_way(tmp_path) as way:
+        url = await asyncio.to_thread(way.subscribed_queue)
+        way.home.configure(QUEUE.format(url=url, topic=way.cloud.topic_arn, long_poll="false"))
+        for _ in range(2):
+            way.cloud.sns.publish(way.cloud.topic_arn, json.dumps(bounce))
+        await way.cloud.sns.settled()
+        daemon = await started(way)
+        await way.emptied(daemon, url)
+        assert await asyncio.to_thread(daemon.stop) == 0
+        again = way.home.start()
+        await asyncio.to_thread(again.until, "told the person", cause="bounces")
+        assert await asyncio.to_thread(again.stop) == 0
+        (alert,) = alerts(way.home)
+        assert alert["Subject"] == "postamt-sync: 1 mail that you sent came back"
+        assert "nobody@sender.example" in alert.get_content()

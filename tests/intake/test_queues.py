@@ -30,6 +30,8 @@ class Home:
         self.sqs = MemorySqs()
         self.inbox = MemoryInbox()
         self.log = MemoryLog()
+        self.told: list[int] = []
+        """How many dead letters were noted each time that somebody was to be told."""
 
     def queues(self, **queue: Any) -> Queues:
         settings = Settings(
@@ -47,6 +49,7 @@ class Home:
             self.ledger.overview,
             Events(self.log),
             poll_soon=lambda: None,
+            tell_soon=lambda: self.told.append(len(self.inbox.dead_letters)),
         )
 
     def send(self, url: str, key: str) -> None:

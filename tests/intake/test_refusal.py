@@ -10,7 +10,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.errors import CredentialsError, MisconfiguredError, TryLaterError
 from postamt_sync.intake.refusal import TokenError, refusal
 from tests.doubles.topic import client_error
 
@@ -18,21 +18,21 @@ from tests.doubles.topic import client_error
 @pytest.mark.parametrize(
     ("error", "kind", "word"),
     [
-        (client_error("AuthorizationError"), MisconfiguredError, "may not greet"),
-        (client_error("AccessDenied"), MisconfiguredError, "may not greet"),
-        (client_error("InvalidClientTokenId"), MisconfiguredError, "access key"),
+        (client_error("AuthorizationError"), CredentialsError, "may not greet"),
+        (client_error("AccessDenied"), CredentialsError, "may not greet"),
+        (client_error("InvalidClientTokenId"), CredentialsError, "access key"),
         (client_error("InvalidClientTokenId", "The security token is invalid"),
-         MisconfiguredError, "access key"),
-        (client_error("SignatureDoesNotMatch"), MisconfiguredError, "secret key"),
-        (client_error("ExpiredToken", "The token expired"), MisconfiguredError, "expired"),
+         CredentialsError, "access key"),
+        (client_error("SignatureDoesNotMatch"), CredentialsError, "secret key"),
+        (client_error("ExpiredToken", "The token expired"), CredentialsError, "expired"),
         (client_error("RequestExpired"), MisconfiguredError, "clock"),
         (client_error("NotFound"), MisconfiguredError, "no such topic"),
         (client_error("InvalidParameter", "Endpoint"), MisconfiguredError, "accept a setting"),
         (client_error("InvalidParameter", "Invalid parameter: Token"), TokenError, "token"),
         (client_error("Throttling"), TryLaterError, "could not greet"),
         (client_error("InternalError"), TryLaterError, "could not greet"),
-        (NoCredentialsError(), MisconfiguredError, "no AWS credentials"),
-        (PartialCredentialsError(provider="env", cred_var="x"), MisconfiguredError, "credentials"),
+        (NoCredentialsError(), CredentialsError, "no AWS credentials"),
+        (PartialCredentialsError(provider="env", cred_var="x"), CredentialsError, "credentials"),
         (EndpointConnectionError(endpoint_url="https://x"), TryLaterError, "reached"),
         (ConnectTimeoutError(endpoint_url="https://x"), TryLaterError, "reached"),
     ],

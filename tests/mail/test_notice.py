@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.feedback import Feedback, FeedbackKind
 from postamt_sync.mail.notice import LARGEST_SIZE, LONGEST_ETAG, Kind, Notice, read_notice
 
 MESSAGE_ID = "4k1s0vq2m8d7c6b5a4938271605fedcba9876543"
@@ -206,7 +207,7 @@ def test_the_setup_notification_is_understood_and_brings_no_mail(changes: dict[s
     [
         {"notificationType": "Bounce"},
         {"notificationType": "Complaint"},
-        {"notificationType": "Delivery"},
+        {"notificationType": "Reject"},
         {"notificationType": "AMAZON_SES_SUBSCRIPTION_SUCCESS_EVENT"},
         {"notificationType": None},
         {"notificationType": ["Received"]},
@@ -493,3 +494,105 @@ def assert_fit_for_a_ledger(arrival: Arrival) -> None:
         text.encode()
     assert 1 <= len(arrival.key.encode()) <= 1024
     assert arrival.size is None or 0 <= arrival.size < 2**63
+
+
+# Feedback on mail that was sent
+
+
+def bounce(**changes: Any) -> dict[str, Any]:
+    what = {
+        "feedbackId": "0100018b-1",
+        "bounceType": "Permanent",
+        "bounceSubType": "General",
+        "timestamp": "2026-11-02T10:11:12.000Z",
+        "bouncedRecipients": [
+            {
+                "emailAddress": "clara@sender.example",
+                "action": "failed",
+                "status": "5.1.1",
+                "diagnosticCode": "smtp; 550 5.1.1 user unknown",
+            }
+        ],
+    }
+    mail = {"messageId": "0100018b-2", "commonHeaders": {"subject": "Tea"}}
+    return {"notificationType": "Bounce", "bounce": {**what, **changes}, "mail": mail}
+
+
+def complaint() -> dict[str, Any]:
+    what = {
+        "feedbackId": "0100018b-3",
+        "complaintFeedbackType": "abuse",
+        "timestamp": "2026-11-02T10:11:12.000Z",
+        "complainedRecipients": [{"emailAddress": "clara@sender.example"}],
+    }
+    return {"notificationType": "Complaint", "complaint": what, "mail": {"messageId": "m"}}
+
+
+def published(body: dict[str, Any]) -> dict[str, Any]:
+    """The same as a configuration set's event destination publishes it."""
+    event = {"eventType": body["notificationType"], **body}
+    del event["notificationType"]
+    return event
+
+
+@pytest.mark.parametrize("shape", [dict, published])
+def test_a_bounce_says_who_and_why(shape: Any) -> None:
+    feedback = Feedback(
+        FeedbackKind.BOUNCE,
+        "0100018b-1",
+        1793614272.0,
+        ("clara@sender.example",),
+        "Permanent General smtp; 550 5.1.1 user unknown",
+        "Tea",
+    )
+    assert read(shape(bounce())) == Notice(Kind.FEEDBACK, feedback=feedback)
+
+
+@pytest.mark.parametrize("shape", [dict, published])
+def test_a_complaint_says_who(shape: Any) -> None:
+    feedback = read(shape(complaint())).feedback
+    assert feedback is not None
+    assert (feedback.kind, feedback.id, feedback.subject) == ("complaint", "0100018b-3", "")
+    assert feedback.recipients == ("clara@sender.example",)
+    assert feedback.reason == "abuse"
+
+
+@pytest.mark.parametrize("moment", ["soon", "", "9999-12-31T23:59:59+14:00x", None])
+def test_a_bounce_without_a_moment_is_one_too(moment: str | None) -> None:
+    feedback = read(bounce(timestamp=moment)).feedback
+    assert feedback is not None
+    assert feedback.at is None
+
+
+def test_without_an_id_of_its_own_the_mails_counts() -> None:
+    feedback = read(bounce(feedbackId=None)).feedback
+    assert feedback is not None
+    assert feedback.id == "0100018b-2"
+
+
+@pytest.mark.parametrize("event", ["Send", "Delivery", "DeliveryDelay", "Open", "Click"])
+def test_what_went_well_is_understood_and_nothing_to_tell(event: str) -> None:
+    for name in ("eventType", "notificationType"):
+        notice = read({name: event, event.lower(): {}, "mail": {}})
+        assert (notice.kind, notice.feedback, notice.arrivals) == (Kind.FEEDBACK, None, ())
+
+
+def test_ses_trying_out_where_to_send_feedback_is_a_test() -> None:
+    body = {"notificationType": "AmazonSnsSubscriptionSucceeded", "message": "You have ..."}
+    assert read(body).kind is Kind.TEST_EVENT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bouncedRecipients": None},
+        {"bouncedRecipients": "clara"},
+        {"bouncedRecipients": [{"emailAddress": 1}]},
+        {"bouncedRecipients": [{}]},
+        {"bouncedRecipients": [{"emailAddress": "\ud800"}]},
+        {"feedbackId": 1},
+        {"bounceType": []},
+    ],
+)
+def test_a_bounce_that_is_not_as_it_should_be(changes: dict[str, Any]) -> None:
+    assert_not_understood(read(bounce(**changes)))

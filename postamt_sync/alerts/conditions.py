@@ -1,0 +1,120 @@
+"""What may be wrong with the box and its way to AWS, as far as looking tells.
+
+Each look returns what is wrong, by what it is, with one line of detail; nothing where all is well.
+Blocking: call from a thread.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from cryptography import x509
+
+from postamt_sync.delivery.mailboxes import Mailboxes
+from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import printable
+from postamt_sync.ledger.overview import SourceHealth
+from postamt_sync.mail.arrival import Source
+
+SILENCE_SECONDS = 3600.0
+LOOKS_MISSED = 3
+"""Polls that have to fail before a poll that is rare by configuration counts as silent."""
+EXPIRY = dt.timedelta(days=14)
+LOW_SHARE = 0.05
+LOW_BYTES = 2 << 30
+"""A twentieth of a large disk is room for years: both have to be short."""
+LEAST_BYTES = 200 << 20
+LOW_FILES = 0.02
+
+Found = dict[str, str]
+
+
+def refused(sources: Iterable[SourceHealth]) -> Found:
+    """Return the sources at which AWS refuses our credentials."""
+    return {
+        source.source: f"{source.source}: {printable(source.problem)}"
+        for source in sources
+        if source.refused and source.problem
+    }
+
+
+def silent(
+    sources: Iterable[SourceHealth], *, now: float, running: float, interval: float
+) -> Found:
+    """Say whether no poll has succeeded for an hour, or for three intervals.
+
+    `now` is in seconds since 1970, `running` in seconds since we started.
+    """
+    longest = max(SILENCE_SECONDS, LOOKS_MISSED * interval)
+    poll = next((source for source in sources if source.source == Source.POLL), None)
+    last = poll.ok_at if poll else None
+    if running < longest or (last is not None and now - last < longest):
+        return {}
+    problem = printable(poll.problem) if poll and poll.problem else "none of them has ended"
+    when = dt.datetime.fromtimestamp(last or 0, dt.UTC).astimezone()
+    since = "ever" if last is None else f"since {when:%Y-%m-%d %H:%M}"
+    return {"poll": f"no look has succeeded {since}; the last problem: {problem}"}
+
+
+def expiring(certificate: Path | None, *, now: float) -> Found:
+    """Say whether the first certificate of a PEM file ends within 14 days, or has ended.
+
+    Of one that lives for less than eight weeks the last quarter counts. A file that cannot be read
+    is no matter of ours: whoever loads it says so.
+    """
+    if certificate is None:
+        return {}
+    try:
+        leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+    except (OSError, ValueError, IndexError):
+        return {}
+    begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    left = ends - dt.datetime.fromtimestamp(now, dt.UTC)
+    if left > min(EXPIRY, (ends - begins) / 4):
+        return {}
+    what = "expires" if left > dt.timedelta() else "expired"
+    return {str(certificate): f"{printable(str(certificate))} {what} on {ends:%Y-%m-%d %H:%M} UTC"}
+
+
+def full(
+    places: Mapping[str, Path], look: Callable[[Path], os.statvfs_result] = os.statvfs
+) -> Found:
+    """Return the file systems with hardly any room, each once, by the first of its places."""
+    found: Found = {}
+    seen: set[int] = set()
+    for name, path in places.items():
+        try:
+            device = path.stat().st_dev
+            disk = look(path)
+        except OSError:
+            continue  # not there: the mailbox itself is missed
+        if device in seen:
+            continue
+        seen.add(device)
+        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        if free < LEAST_BYTES or (free < LOW_BYTES and free < LOW_SHARE * size):
+            found[name] = f"{printable(str(path))}: {_room(free)} of {_room(size)} are free"
+        elif disk.f_files and disk.f_favail < LOW_FILES * disk.f_files:
+            found[name] = f"{printable(str(path))}: hardly any more files can be made (df -i)"
+    return found
+
+
+def vanished(mailboxes: Mailboxes, names: Sequence[str]) -> Found:
+    """Return the mailboxes whose Maildir was there once and is not."""
+    found: Found = {}
+    for name in names:
+        try:
+            mailboxes.ready(name)
+        except MailboxVanishedError as error:
+            found[name] = f"{name}: {printable(error.problem)}"
+        except (PostamtError, KeyError):
+            continue  # another trouble, or no longer configured
+    return found
+
+
+def _room(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"

@@ -1,0 +1,248 @@
+"""Troubles that a person is to be told of, and the alerts (mails of our own) that tell of them.
+
+What happened counts once, however often it is reported. What lasts is told again each day until it
+is taken back. An alert is written in the transaction that notes what it tells, so that a crash
+leaves either both or neither; its delivery stands among the other deliveries.
+"""
+
+from __future__ import annotations
+
+import enum
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from postamt_sync.ledger.rows import Task, read_task
+from postamt_sync.ledger.store import Store
+from postamt_sync.mail.arrival import mail_id
+
+OWN = ":alerts"
+"""Stands where a mail has its bucket; no bucket can be called so."""
+
+DAY = 86_400.0
+SETTLED = 600.0
+"""Seconds for which something must have lasted before it is told: a backup may unmount a disk."""
+KEPT_SECONDS = 30 * DAY
+"""How long what was told is kept: longer than a queue repeats it (14 days)."""
+KEPT = 5000
+"""Troubles of one cause; beyond it the oldest are forgotten."""
+LONGEST_DETAIL = 500
+
+
+class Cause(enum.StrEnum):
+    """What may be wrong; each is an option of `[alerts]`."""
+
+    DEAD_LETTERS = "dead_letters"
+    QUARANTINE = "quarantine"
+    CREDENTIALS = "credentials"
+    SILENCE = "silence"
+    CERTIFICATE = "certificate"
+    DISK = "disk"
+    MAILBOX = "mailbox"
+    PUBLISHING = "publishing"
+    BOUNCES = "bounces"
+    COMPLAINTS = "complaints"
+
+
+def wanted_causes(names: Iterable[str]) -> tuple[Cause, ...]:
+    """Return the causes of these names, those of the options that are on."""
+    return tuple(Cause(name) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing to tell. `what` tells it from others of its cause; `at` in seconds since 1970.
+
+    `detail` is one printable line.
+    """
+
+    cause: Cause
+    what: str
+    at: float
+    detail: str
+    lasting: bool = False
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A mail of our own. `at`, when it was written, is in seconds since 1970."""
+
+    mail: str
+    cause: Cause
+    key: str
+    at: float
+    body: bytes
+
+
+class Troubles:
+    """Every method is one transaction, durable on return; raises TryLaterError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def happened(self, troubles: Iterable[Trouble]) -> int:
+        """Note what happened, once; return how many were news."""
+        troubles = list(troubles)
+        with self._store.reading() as db:
+            news = [t for t in troubles if not _known(db, t)]
+        if not news:
+            return 0
+        with self._store.writing() as db:
+            before = db.total_changes
+            for trouble in news:
+                _insert(db, trouble)
+            added = db.total_changes - before
+            for cause in {trouble.cause for trouble in news}:
+                db.execute(
+                    "DELETE FROM troubles WHERE cause = ?1 AND lasting = 0 AND what NOT IN"
+                    " (SELECT what FROM troubles WHERE cause = ?1 AND lasting = 0"
+                    " ORDER BY at DESC LIMIT ?2)",
+                    (cause, KEPT),
+                )
+        return added
+
+    def lasting(self, cause: Cause, found: Mapping[str, str], now: float) -> None:
+        """Let these, and no others, last from now on: detail by what it is.
+
+        What lasts already keeps its beginning; without a change nothing is written.
+        """
+        with self._store.reading() as db:
+            rows = db.execute("SELECT what FROM troubles WHERE cause = ? AND lasting = 1", (cause,))
+            known = {what for (what,) in rows}
+        if known == found.keys():
+            return
+        with self._store.writing() as db:
+            db.executemany(
+                "DELETE FROM troubles WHERE cause = ? AND what = ?",
+                [(cause, what) for what in known - found.keys()],
+            )
+            for what in found.keys() - known:
+                _insert(db, Trouble(cause, what, now, found[what], lasting=True))
+
+    def current(self, causes: Iterable[Cause], now: float) -> list[Trouble]:
+        """Return what lasts, what is still to be told, and what was told within the last day.
+
+        In the order of `causes`, the oldest first of each.
+        """
+        with self._store.reading() as db:
+            rows = [
+                row
+                for cause in causes
+                for row in db.execute(
+                    "SELECT * FROM troubles WHERE cause = ? AND (lasting = 1 OR alert IS NULL OR"
+                    " alert IN (SELECT mail FROM alerts WHERE abs(? - at) < ?)) ORDER BY at",
+                    (cause, now, DAY),
+                )
+            ]
+        return [_trouble(row) for row in rows]
+
+    def to_tell(self, cause: Cause, now: float) -> list[Trouble]:
+        """Return what an alert of this cause should tell now; nothing if none may be written.
+
+        One a day may be, and none while an earlier one could not be delivered yet.
+        """
+        with self._store.reading() as db:
+            if not _may_tell(db, cause, now):
+                return []
+            rows = db.execute(
+                "SELECT * FROM troubles WHERE cause = ? AND (lasting = 1 OR alert IS NULL)"
+                " ORDER BY at",
+                (cause,),
+            ).fetchall()
+        return [t for t in map(_trouble, rows) if not t.lasting or _has_settled(t, now)]
+
+    def tell(self, told: list[Trouble], body: bytes, now: float) -> Alert | None:
+        """Write the alert that tells these, all of one cause; None if none may be written."""
+        cause = told[0].cause
+        key = f"{cause}/{now:.6f}"
+        alert = Alert(mail_id(OWN, key), cause, key, now, body)
+        with self._store.writing() as db:
+            if not _may_tell(db, cause, now):
+                return None
+            db.execute(
+                "INSERT INTO alerts (mail, cause, key, at, body) VALUES (?, ?, ?, ?, ?)",
+                (alert.mail, cause, key, now, body),
+            )
+            db.executemany(
+                "UPDATE troubles SET alert = ? WHERE cause = ? AND what = ?",
+                [(alert.mail, cause, trouble.what) for trouble in told],
+            )
+            db.execute("DELETE FROM troubles WHERE lasting = 0 AND at < ?", (now - KEPT_SECONDS,))
+            # Its row among the deliveries stays: the file may lie in the Maildir for ever.
+            db.execute(
+                "DELETE FROM alerts WHERE delivered_at IS NOT NULL AND at < ?",
+                (now - KEPT_SECONDS,),
+            )
+        return alert
+
+    def undelivered(self) -> list[Alert]:
+        """Return the alerts that are still to be delivered, the oldest first."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT * FROM alerts WHERE delivered_at IS NULL ORDER BY at"
+            ).fetchall()
+        return [
+            Alert(row["mail"], Cause(row["cause"]), row["key"], row["at"], row["body"])
+            for row in rows
+        ]
+
+    def task(self, alert: Alert) -> Task:
+        """Return an alert as a mail to deliver, with the copies that were begun."""
+        with self._store.reading() as db:
+            row = db.execute(
+                "SELECT ? AS mail, ? AS bucket, ? AS key, 0 AS revision, 0 AS routed,"
+                " NULL AS etag, NULL AS size, NULL AS last_modified, 0 AS edition,"
+                " 0 AS attempts, 0 AS grace, NULL AS verdicts",
+                (alert.mail, OWN, alert.key),
+            ).fetchone()
+            return read_task(db, row)
+
+    def delivered(self, alert: Alert, now: float) -> None:
+        """The alert lies in its mailbox."""
+        with self._store.writing() as db:
+            db.execute("UPDATE alerts SET delivered_at = ? WHERE mail = ?", (now, alert.mail))
+
+
+def _may_tell(db: sqlite3.Connection, cause: Cause, now: float) -> bool:
+    # A clock that was wrong may have dated an alert into the future, which must not silence us.
+    row = db.execute(
+        "SELECT 1 FROM alerts WHERE cause = ? AND (delivered_at IS NULL OR abs(? - at) < ?)",
+        (cause, now, DAY),
+    ).fetchone()
+    return row is None
+
+
+def _has_settled(trouble: Trouble, now: float) -> bool:
+    return not 0 <= now - trouble.at < SETTLED
+
+
+def _known(db: sqlite3.Connection, trouble: Trouble) -> bool:
+    row = db.execute(
+        "SELECT 1 FROM troubles WHERE cause = ? AND what = ?", (trouble.cause, trouble.what)
+    ).fetchone()
+    return row is not None
+
+
+def _insert(db: sqlite3.Connection, trouble: Trouble) -> None:
+    db.execute(
+        "INSERT OR IGNORE INTO troubles (cause, what, at, detail, lasting) VALUES (?, ?, ?, ?, ?)",
+        (
+            trouble.cause,
+            trouble.what,
+            trouble.at,
+            trouble.detail[:LONGEST_DETAIL],
+            trouble.lasting,
+        ),
+    )
+
+
+def _trouble(row: sqlite3.Row) -> Trouble:
+    return Trouble(
+        cause=Cause(row["cause"]),
+        what=row["what"],
+        at=row["at"],
+        detail=row["detail"],
+        lasting=bool(row["lasting"]),
+        told=row["alert"] is not None,
+    )

@@ -1,0 +1,41 @@
+"""Blocking calls that a stop need not wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+async def in_own_thread(call: Callable[[], _T]) -> _T:
+    """Wait for a call in a thread of its own; cancelled, leave it behind.
+
+    asyncio's own threads are waited for at the end of the loop. This one is not: the process ends
+    without it, so its call must be one that may be cut off anywhere.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+
+    def end(result: _T | None, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, trouble = None, None
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001  raised where the result is awaited
+            trouble = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(end, result, trouble)
+
+    threading.Thread(target=work, name="own thread", daemon=True).start()
+    return await future
