@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +16,7 @@ from postamt_sync.config import Settings
 from postamt_sync.ledger import Ledger
 from tests.admin.seeded import LATENCIES, a_good_month, deliver, everything_wrong
 
+README = Path(__file__).parents[2] / "README.md"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -117,3 +120,12 @@ def test_no_address_key_or_reason_is_told(settings: Settings, ledger: Ledger, pr
     everything_wrong(ledger)
     trouble = Pulse(trouble="s3://mail/incoming/a: encrypted for anna@example.com <script>")
     assert private not in render(look_aside(settings), trouble).decode()
+
+
+def test_what_the_readme_names_is_there(settings: Settings, ledger: Ledger) -> None:
+    a_good_month(ledger, settings.state_dir)
+    text = render(look_aside(settings), Pulse()).decode()
+    there = {family.name for family in text_string_to_metric_families(text)}
+    named = set(re.findall(r"postamt_sync_[a-z_]*[a-z]", README.read_text()))
+    assert len(named) > 4
+    assert named <= there

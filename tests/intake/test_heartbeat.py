@@ -177,6 +177,7 @@ async def test_without_an_address_nobody_is_asked_until_a_reload_brings_one() ->
         heartbeat.soon()
         await asyncio.sleep(0.05)
         assert heartbeat.failing is None
+        assert log.said == []
         heartbeat.url = watcher.url
         await beats(heartbeat, watcher, 1)
         await until(log, 1)
