@@ -151,7 +151,7 @@ def _compare(record: Record, contents: Contents) -> ZoneChange | Obstacle | Sigh
     found = contents.of(name, record.type)
     if not found:
         return _alone(record, contents.types(name))
-    if len(found) > 1 or "ResourceRecords" not in found[0] or "SetIdentifier" in found[0]:
+    if "ResourceRecords" not in found[0] or "SetIdentifier" in found[0]:
         return Obstacle(
             record,
             f"The {record.type} record of {record.name} is an alias or has a routing policy.",

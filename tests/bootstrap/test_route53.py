@@ -132,6 +132,7 @@ def test_what_is_not_ours_stands_in_the_way_and_stays(
     obstacle = only(plan.obstacles)
     assert obstacle.record == record
     assert obstacle.problem
+    assert "cannot be read" not in obstacle.problem
     assert obstacle.remedy
     assert len(plan.changes) == len(zone.records) - 1
     apply(zone.aws, plan)
@@ -282,12 +283,13 @@ def test_an_alias_of_route_53_is_left_alone(one: dict[str, Any]) -> None:
     assert "alias" in only(plan.obstacles).problem
 
 
-@pytest.mark.parametrize("purpose", [Purpose.RECEIVE, Purpose.MAIL_FROM])
+@pytest.mark.parametrize("purpose", [Purpose.RECEIVE, Purpose.MAIL_FROM, Purpose.IMAP])
 def test_what_cannot_be_read_is_left_alone(purpose: Purpose) -> None:
     record = the(purpose)
-    whole: Any = {"Name": "x", "Type": "MX", "TTL": 1, "ResourceRecords": [{"Value": "ten mx"}]}
+    odd = [{"Value": "ten mx"}]
+    whole: Any = {"Name": "x", "Type": record.type, "TTL": 1, "ResourceRecords": odd}
     contents = Contents(
-        HostedZone("Z", "example.com"), {(dns.name.from_text(record.name), "MX"): [whole]}
+        HostedZone("Z", "example.com"), {(dns.name.from_text(record.name), record.type): [whole]}
     )
     plan = plan_zone(contents, [record])
     assert plan.changes == ()
