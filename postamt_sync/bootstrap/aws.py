@@ -43,10 +43,13 @@ class Aws:
         session: boto3.Session,
         region: str,
         *,
+        endpoint: Callable[[str], str | None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`endpoint` names another than boto3's own for a service; no proxy leads there."""
         self.region = region
+        self._endpoint = endpoint
         self._session = session
         self._sleep = sleep
         self._clock = clock
@@ -162,15 +165,20 @@ class Aws:
     def client(self, service: str) -> Any:
         """Return the boto3 client, for what this class does not do itself."""
         if service not in self._clients:
+            endpoint = self._endpoint(service)
             # Adaptive: slows down by itself when AWS throttles, and tries again.
             config = Config(
                 retries={"mode": "adaptive", "total_max_attempts": 8},
                 connect_timeout=10,
                 read_timeout=60,
+                proxies={} if endpoint else None,
             )
             try:
                 made = self._session.client(  # type: ignore[call-overload]
-                    service, region_name=self.region, config=config
+                    service,
+                    region_name=self.region,
+                    endpoint_url=endpoint,
+                    config=config,
                 )
             except BotoCoreError as error:
                 raise refusal(service, error) from error

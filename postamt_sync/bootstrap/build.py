@@ -29,6 +29,9 @@ from postamt_sync.bootstrap.resources.topic import Topic
 from postamt_sync.bootstrap.resources.user import User
 from postamt_sync.bootstrap.stack import Stack
 
+SYNC_CREDENTIALS = "credentials"
+SMTP_CREDENTIALS = "smtp-credentials"
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -44,8 +47,8 @@ class Keys:
 
 def keys(stack: Stack, aws: Aws, directory: Path) -> Keys:
     """Name the keys and their files; nothing is read or written."""
-    sync_file: KeyFile = SyncCredentials(directory / "credentials", stack.sync_user)
-    smtp_file = SmtpCredentials(directory / "smtp-credentials", stack)
+    sync_file: KeyFile = SyncCredentials(directory / SYNC_CREDENTIALS, stack.sync_user)
+    smtp_file = SmtpCredentials(directory / SMTP_CREDENTIALS, stack)
     no_smtp = stack.region in WITHOUT_SMTP
     return Keys(
         AccessKey(aws, stack.sync_user, sync_file),

@@ -1,4 +1,4 @@
-"""The demo's AWS: the emulator, the small SNS, and what bootstrap would build, all on loopback."""
+"""The demo's AWS: the emulator, the small SNS, and what bootstrap builds there, all on loopback."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
 import botocore.config
 import botocore.session
 
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.build import SYNC_CREDENTIALS, resources
+from postamt_sync.bootstrap.plan import carry_out, plan
+from postamt_sync.bootstrap.stack import Stack, usual_bucket
 from postamt_sync.demo.emulator import Emulator
 from postamt_sync.demo.sns import SmallSns
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_ses import SESClient
     from types_boto3_sns import SNSClient
     from types_boto3_sqs import SQSClient
 
 REGION: Final = "eu-west-1"
 ACCOUNT = "123456789012"
 """moto's own."""
-BUCKET = f"postamt-demo-{ACCOUNT}-{REGION}-an"
-TOPIC = "postamt-demo"
+NAME = "postamt-demo"
+DOMAIN = "example.com"
 PREFIX = "incoming/"
 RECENT_PREFIX = "recent/"
 
@@ -41,18 +48,32 @@ CREDENTIALS = {
 
 
 class Cloud:
-    """An AWS account with a bucket and a topic while the context is open.
+    """An AWS account with a stack in it while the context is open.
 
-    `speed` divides the pauses between SNS's tries.
+    `public_url` is where the daemon's webhook will be, `speed` divides the pauses between SNS's
+    tries.
     """
 
-    def __init__(self, speed: float = 1.0) -> None:
-        self.bucket = BUCKET
-        self.topic_arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:{TOPIC}"
+    def __init__(self, speed: float = 1.0, public_url: str = "") -> None:
+        self.stack = Stack(
+            name=NAME,
+            account=ACCOUNT,
+            region=REGION,
+            bucket=usual_bucket(NAME, ACCOUNT, REGION),
+            domains=(DOMAIN,),
+            prefix=PREFIX,
+            recent_prefix=RECENT_PREFIX,
+            public_url=public_url,
+        )
+        self.bucket = self.stack.bucket
+        self.topic_arn = self.stack.topic_arn
+        self.changes = 0
+        """How many bootstrap made."""
         self._speed = speed
         self._emulator = Emulator()
         self._stack = AsyncExitStack()
         self._session = _session()
+        self._keys = Path()
         self.sns: SmallSns
 
     async def __aenter__(self) -> Self:
@@ -63,6 +84,8 @@ class Cloud:
             self.s3_client: S3Client = self._client("s3", self._emulator.url)
             self.sns_client: SNSClient = self._client("sns", self.sns.url)
             self.sqs_client: SQSClient = self._client("sqs", self._emulator.url)
+            self.ses_client: SESClient = self._client("ses", self._emulator.url)
+            self._keys = Path(stack.enter_context(TemporaryDirectory(prefix="postamt-keys-")))
             self._stack = stack.pop_all()
         return self
 
@@ -74,17 +97,28 @@ class Cloud:
         """Where all of AWS but SNS is; SNS is at `sns.url`."""
         return self._emulator.url
 
+    @property
+    def queue_urls(self) -> dict[str, str]:
+        """The addresses of the stack's queues, by their names."""
+        queues = (self.stack.queue, self.stack.dead_letter_queue)
+        return {queue: f"{self.url}/{ACCOUNT}/{queue}" for queue in queues}
+
     async def create(self) -> None:
-        """Make bucket and topic, and let S3 announce what is put under `incoming/`."""
+        """Build the stack as `bootstrap apply` does."""
         await asyncio.to_thread(self._create)
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return `base` for a child process, its AWS settings replaced by those of this cloud."""
         kept = {k: v for k, v in base.items() if not k.startswith("AWS_")}
         loopback = ",".join(filter(None, (base.get("NO_PROXY"), "127.0.0.1")))
+        credentials = dict(CREDENTIALS)
+        key_file = self._keys / SYNC_CREDENTIALS
+        if key_file.exists():  # the daemon may do what the stack's own user may
+            del credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"]
+            credentials["AWS_SHARED_CREDENTIALS_FILE"] = str(key_file)
         return {
             **kept,
-            **CREDENTIALS,
+            **credentials,
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_SNS": self.sns.url,
             "NO_PROXY": loopback,
@@ -92,23 +126,13 @@ class Cloud:
         }
 
     def _create(self) -> None:
-        self.s3_client.create_bucket(
-            Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        self.sns_client.create_topic(Name=TOPIC, Attributes={"SignatureVersion": "2"})
-        self.s3_client.put_bucket_notification_configuration(
-            Bucket=self.bucket,
-            NotificationConfiguration={
-                "TopicConfigurations": [
-                    {
-                        "Id": "postamt",
-                        "TopicArn": self.topic_arn,
-                        "Events": ["s3:ObjectCreated:*"],
-                        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": PREFIX}]}},
-                    }
-                ]
-            },
-        )
+        aws = Aws(self._session, REGION, endpoint=self._endpoint)
+        wanted = plan(resources(self.stack, aws, self._keys))
+        carry_out(wanted, aws, lambda *_: None)
+        self.changes = len(wanted.changes)
+
+    def _endpoint(self, service: str) -> str:
+        return self.sns.url if service == "sns" else self.url
 
     def _client(self, service: str, url: str) -> Any:
         config = botocore.config.Config(

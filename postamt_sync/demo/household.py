@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.demo.cloud import PREFIX, RECENT_PREFIX, REGION, Cloud
+from postamt_sync.bootstrap.configuration import Home, configuration
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.demo.cloud import DOMAIN
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample
 
 POLL_SECONDS = 10
@@ -14,40 +16,17 @@ POLL_SECONDS = 10
 
 JUNK = "Junk"
 
-CONFIGURATION = """\
-state_dir = "{state}"
-
-[aws]
-region = "{region}"
-
-[bucket]
-name = "{bucket}"
-prefix = "{prefix}"
-recent_prefix = "{recent}"
-
-[webhook]
-listen = "127.0.0.1:{port}"
-path = "/sns"
-public_url = "http://127.0.0.1:{port}/sns"
-topic_arn = "{topic}"
-
+BESIDE_THE_STACK = f"""
 [poll]
-interval = {interval}
+interval = {POLL_SECONDS}
 
 [delivery]
-junk_folder = "{junk}"
+junk_folder = "{JUNK}"
 
 [admin]
 listen = ""
 """
-
-MAILBOX = """
-[[mailboxes]]
-name = "{name}"
-maildir = "{maildir}"
-addresses = ["{address}"]
-default = {default}
-"""
+"""What the demo wants otherwise than `bootstrap init` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +49,14 @@ class Household:
         self.log = root / "daemon.log"
         self.mail = root / "mail"
         self.addresses = {"anna": ANNA, "bruno": BRUNO}
-        self.maildirs = {name: self.mail / name / "Maildir" for name in self.addresses}
+        self.maildirs = {n: self.mail / DOMAIN / n / "Maildir" for n in self.addresses}
 
-    def configure(self, cloud: Cloud, port: int) -> None:
-        """Write the daemon's configuration; `port` is where its webhook listens."""
+    def configure(self, stack: Stack, queue_urls: Mapping[str, str], port: int) -> None:
+        """Write the daemon's configuration, as init does; `port` is where its webhook listens."""
         state = self.root / "state"
         state.mkdir(exist_ok=True)
-        text = CONFIGURATION.format(
-            state=_quoted(state),
-            region=REGION,
-            bucket=cloud.bucket,
-            prefix=PREFIX,
-            recent=RECENT_PREFIX,
-            port=port,
-            topic=cloud.topic_arn,
-            interval=POLL_SECONDS,
-            junk=JUNK,
-        )
-        for name, address in self.addresses.items():
-            text += MAILBOX.format(
-                name=name,
-                maildir=_quoted(self.maildirs[name]),
-                address=address,
-                default=str(name == "anna").lower(),
-            )
+        home = Home(list(self.addresses), str(self.mail), str(state), listen=[f"127.0.0.1:{port}"])
+        text = configuration(stack, home, queue_urls) + BESIDE_THE_STACK
         self.config.write_text(text, encoding="utf-8")
 
     def expected(self, sample: Sample) -> list[Place]:
@@ -121,8 +84,3 @@ class Household:
                     yield Place(name), path
                 for path in sorted(maildir.glob(f".*/{part}/*")):
                     yield Place(name, path.parent.parent.name.removeprefix(".")), path
-
-
-def _quoted(path: Path) -> str:
-    """Escape a path for a TOML string in double quotes."""
-    return str(path).replace("\\", "\\\\").replace('"', '\\"')

@@ -18,7 +18,7 @@ class Mishaps:
     """Every API call is answered 503."""
     certificate_down: bool = False
     """The certificate is answered 503."""
-    _lost: list[tuple[str, str | None]] = field(default_factory=list)
+    _lost: list[tuple[str, str | None, bool]] = field(default_factory=list)
     _copied: dict[str, int] = field(default_factory=dict)
     _flow: asyncio.Event = field(default_factory=asyncio.Event)
     _held: int = 0
@@ -27,12 +27,15 @@ class Mishaps:
     def __post_init__(self) -> None:
         self._flow.set()
 
-    def lose(self, containing: str, subject: str | None = None) -> None:
+    def lose(
+        self, containing: str, subject: str | None = None, *, for_queues: bool = False
+    ) -> None:
         """Never push a notice whose message contains this to an HTTP endpoint.
 
-        With a `subject` only notices with that subject are lost. Queues still get all of them.
+        With a `subject` only notices with that subject are lost. Queues still get all of them,
+        unless it is lost `for_queues` too.
         """
-        self._lost.append((containing, subject))
+        self._lost.append((containing, subject, for_queues))
 
     def repeat(self, containing: str, times: int) -> None:
         """Send a notice whose message contains this `times` in all, even if it was accepted."""
@@ -49,11 +52,13 @@ class Mishaps:
         self._flow.set()
 
     def loses(self, notice: Notice, subscription: Subscription) -> bool:
-        if subscription.protocol == "sqs" or notice.kind != "Notification":
+        if notice.kind != "Notification":
             return False
         return any(
-            text in notice.message and subject in (None, notice.subject)
-            for text, subject in self._lost
+            text in notice.message
+            and subject in (None, notice.subject)
+            and (for_queues or subscription.protocol != "sqs")
+            for text, subject, for_queues in self._lost
         )
 
     def copies(self, notice: Notice) -> int:

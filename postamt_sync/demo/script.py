@@ -49,7 +49,8 @@ class Tour:
         """Say what is up, and how long that took."""
         stage, fact = self._stage, self._show.fact
         fact("directory", str(stage.household.root))
-        fact("S3", f"{stage.cloud.url}  emulated; bucket and topic made")
+        fact("S3", f"{stage.cloud.url}  emulated")
+        fact("stack", f"built by bootstrap apply, {stage.cloud.changes} changes")
         fact("SNS", f"{stage.cloud.sns.url}  signs and retries as AWS does")
         fact("daemon", f"process {stage.daemon.pid}, its webhook confirmed")
         self._show_login()
@@ -102,7 +103,7 @@ class Tour:
             f"SNS stays silent about the next mail. The poll looks every {POLL_SECONDS} s."
         )
         sample = plain("Nobody rang", "Lost on the way")
-        sent = await self._show_travel(self._stage.send(sample, lose_webhook=True))
+        sent = await self._show_travel(self._stage.send(sample, lose_notices=True))
         source = self._stage.journey(sent).source
         if source:
             self._show.say(f"Found by: {source}. Whom it is for stood in SES's Received line.")

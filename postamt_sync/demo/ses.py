@@ -20,7 +20,7 @@ from email.parser import BytesHeaderParser
 from email.utils import format_datetime
 from typing import Any
 
-from postamt_sync.demo.cloud import PREFIX, RECENT_PREFIX, REGION, Cloud
+from postamt_sync.demo.cloud import REGION, Cloud
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 """base32hex, as in the message ids of SES."""
@@ -49,7 +49,7 @@ class Ses:
         start = secrets.randbits(64) if seed is None else seed
         self._random = random.Random(start)  # noqa: S311
 
-    async def receive(
+    async def receive(  # noqa: PLR0913 - each is one thing that can happen to a mail
         self,
         message: bytes,
         sender: str,
@@ -58,49 +58,78 @@ class Ses:
         spam: str = "PASS",
         virus: str = "PASS",
         lose_webhook: bool = False,
+        lose_notices: bool = False,
         lose_receipt: bool = False,
         times: int = 1,
     ) -> Received:
         """Take one mail, as at the end of DATA; when this returns it is stored and published.
 
         `sender` is the envelope's (empty for a bounce), `recipients` are those of RCPT TO.
-        `lose_webhook`: no HTTP endpoint hears of it (queues do). `lose_receipt`: SES publishes
+        The active receipt rules decide what becomes of it, as at SES. `lose_webhook`: no HTTP
+        endpoint hears of it (queues do). `lose_notices`: nobody does. `lose_receipt`: SES publishes
         nothing, only S3 does. `times`: each notice is sent so often.
         """
         message_id = "".join(self._random.choices(ALPHABET, k=40))
         now = dt.datetime.now(dt.UTC)
         block = header_block(message_id, sender, recipients[0], now, spam=spam, virus=virus)
-        content = block + message
         taken = Received(
             message_id=message_id,
-            key=PREFIX + message_id,
-            content=content,
+            key=self._cloud.stack.prefix + message_id,
+            content=block + message,
             at=float(int(now.timestamp())),
             sender=sender,
             recipients=tuple(recipients),
         )
         mishaps = self._cloud.sns.mishaps
-        if lose_webhook:
-            mishaps.lose(message_id)
+        if lose_webhook or lose_notices:
+            mishaps.lose(message_id, for_queues=lose_notices)
         if times > 1:
             mishaps.repeat(message_id, times)
-        receipt = None if lose_receipt else self._receipt(taken, now, spam, virus)
-        await asyncio.to_thread(self._store, taken, receipt)
+        await asyncio.to_thread(self._apply_rules, taken, now, spam, virus, lose_receipt)
         return taken
 
-    def _store(self, taken: Received, receipt: dict[str, Any] | None) -> None:
-        bucket, s3 = self._cloud.bucket, self._cloud.s3_client
-        # SES runs the rule's actions in order: the copy that the poll lists comes second.
-        s3.put_object(Bucket=bucket, Key=taken.key, Body=taken.content)
-        s3.put_object(Bucket=bucket, Key=RECENT_PREFIX + taken.message_id, Body=taken.content)
-        if receipt is not None:
-            self._cloud.sns_client.publish(
-                TopicArn=self._cloud.topic_arn,
-                Subject=RECEIPT_SUBJECT,
-                Message=json.dumps(receipt, separators=(",", ":")),
-            )
+    def _apply_rules(
+        self, taken: Received, now: dt.datetime, spam: str, virus: str, lose_receipt: bool
+    ) -> None:
+        """Go through the active rule set, its rules and their actions, in their order."""
+        answer = self._cloud.ses_client.describe_active_receipt_rule_set()
+        for rule in answer.get("Rules", []):
+            matched = [r for r in taken.recipients if _matches(r, rule.get("Recipients", []))]
+            if not rule.get("Enabled") or not matched:
+                continue
+            for action in rule.get("Actions", []):
+                s3 = action.get("S3Action")
+                if s3 is None:
+                    continue
+                key = s3.get("ObjectKeyPrefix", "") + taken.message_id
+                self._cloud.s3_client.put_object(
+                    Bucket=s3["BucketName"], Key=key, Body=taken.content
+                )
+                topic = s3.get("TopicArn")
+                if topic and not lose_receipt:
+                    done = {
+                        "type": "S3",
+                        "topicArn": topic,
+                        "bucketName": s3["BucketName"],
+                        "objectKeyPrefix": s3.get("ObjectKeyPrefix", ""),
+                        "objectKey": key,
+                    }
+                    receipt = self._receipt(taken, matched, now, spam, virus, done)
+                    self._cloud.sns_client.publish(
+                        TopicArn=topic,
+                        Subject=RECEIPT_SUBJECT,
+                        Message=json.dumps(receipt, separators=(",", ":")),
+                    )
 
-    def _receipt(self, taken: Received, now: dt.datetime, spam: str, virus: str) -> dict[str, Any]:
+    @staticmethod
+    def _receipt(
+        taken: Received,
+        matched: Sequence[str],
+        now: dt.datetime,
+        spam: str,
+        virus: str,
+        action: dict[str, str],
+    ) -> dict[str, Any]:
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         passed = {"status": "PASS"}
         return {
@@ -114,21 +143,27 @@ class Ses:
             "receipt": {
                 "timestamp": stamp,
                 "processingTimeMillis": 300,
-                "recipients": list(taken.recipients),
+                "recipients": list(matched),
                 "spamVerdict": {"status": spam},
                 "virusVerdict": {"status": virus},
                 "spfVerdict": passed,
                 "dkimVerdict": passed,
                 "dmarcVerdict": passed,
-                "action": {
-                    "type": "S3",
-                    "topicArn": self._cloud.topic_arn,
-                    "bucketName": self._cloud.bucket,
-                    "objectKeyPrefix": PREFIX,
-                    "objectKey": taken.key,
-                },
+                "action": action,
             },
         }
+
+
+def _matches(recipient: str, conditions: Sequence[str]) -> bool:
+    """Tell whether a rule takes this recipient (SES Developer Guide, "Recipient conditions")."""
+    local, _, domain = recipient.lower().rpartition("@")
+    plain = f"{local.partition('+')[0]}@{domain}"
+    return not conditions or any(
+        domain.endswith(condition)
+        if condition.startswith(".")
+        else condition in (domain, plain, f"{local}@{domain}")
+        for condition in map(str.lower, conditions)
+    )
 
 
 def header_block(

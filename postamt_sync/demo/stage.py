@@ -52,7 +52,8 @@ class Stage:
 
     def __init__(self, root: Path, command: Sequence[str] = COMMAND) -> None:
         self.household = Household(root)
-        self.cloud = Cloud(SNS_SPEED)
+        self.port = free_port()
+        self.cloud = Cloud(SNS_SPEED, f"http://127.0.0.1:{self.port}/sns")
         self.sent: list[Sent] = []
         self.imap: PrivateDovecot | None = None
         self.imap_trouble = ""
@@ -68,7 +69,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.cloud)
             await self.cloud.create()
-            self.household.configure(self.cloud, free_port())
+            self.household.configure(self.cloud.stack, self.cloud.queue_urls, self.port)
             await self.start_daemon()
             stack.push_async_callback(self._stop_daemon)
             self._serve_imap(stack)
@@ -104,15 +105,15 @@ class Stage:
         except PostamtError as error:
             self.imap_trouble = f"none: {error.problem}"
 
-    async def send(self, sample: Sample, *, lose_webhook: bool = False) -> Sent:
-        """Let SES take a mail; with `lose_webhook` SNS never tells the daemon."""
+    async def send(self, sample: Sample, *, lose_notices: bool = False) -> Sent:
+        """Let SES take a mail; with `lose_notices` SNS tells nobody."""
         at = time.time()
         received = await self._ses.receive(
             sample.message,
             sample.sender,
             sample.recipients,
             spam=sample.spam,
-            lose_webhook=lose_webhook,
+            lose_notices=lose_notices,
         )
         sent = Sent(sample, received, at)
         self.sent.append(sent)

@@ -13,7 +13,9 @@ def test_the_configuration_is_valid(tmp_path: Path, name: str) -> None:
     root = tmp_path / name
     root.mkdir()
     household = Household(root)
-    household.configure(Cloud(), 8443)
+    stack = Cloud(public_url="http://127.0.0.1:8443/sns").stack
+    urls = {q: stack.queue_url(q) for q in (stack.queue, stack.dead_letter_queue)}
+    household.configure(stack, urls, 8443)
     settings = load(household.config, {})
     assert [m.maildir for m in settings.mailboxes] == list(household.maildirs.values())
     assert settings.poll.interval == 10

@@ -57,7 +57,7 @@ async def test_a_mail_with_other_bytes_fails_the_tour(tmp_path: Path) -> None:
 
 async def test_a_mail_that_is_lost_fails_the_tour(tmp_path: Path) -> None:
     async with stage_with("blind", tmp_path) as (stage, tour, _):
-        await stage.send(LETTER, lose_webhook=True)
+        await stage.send(LETTER, lose_notices=True)
         assert not tour.judge()
 
 

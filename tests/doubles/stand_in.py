@@ -16,7 +16,7 @@ from pathlib import Path
 import boto3
 from aiohttp import web
 
-from postamt_sync.mail.arrival import mail_id
+from postamt_sync.mail.arrival import is_no_mail, mail_id
 
 fault = sys.argv[1]
 settings = tomllib.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
@@ -76,7 +76,8 @@ def look() -> None:
     while fault != "blind":
         listed = s3.list_objects_v2(Bucket=bucket["name"], Prefix=bucket["prefix"])
         for item in listed.get("Contents", []):
-            deliver(item["Key"], None, "poll")
+            if not is_no_mail(item["Key"], item["Size"]):
+                deliver(item["Key"], None, "poll")
         time.sleep(1)
 
 
@@ -85,7 +86,7 @@ async def main() -> None:
     app.router.add_post(hook["path"], take)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    host, port = hook["listen"].split(":")
+    host, port = hook["listen"][0].split(":")
     await web.TCPSite(runner, host, int(port)).start()
     arn = await asyncio.to_thread(
         sns.subscribe,

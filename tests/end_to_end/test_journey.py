@@ -61,10 +61,11 @@ def _tells(line: dict[str, Any], mail: Received) -> bool:
 
 @asynccontextmanager
 async def journeys(root: Path) -> AsyncIterator[Journeys]:
-    async with Cloud(speed=100) as cloud:
+    port = free_port()
+    async with Cloud(100, f"http://127.0.0.1:{port}/sns") as cloud:
         await cloud.create()
         household = Household(root)
-        household.configure(cloud, free_port())
+        household.configure(cloud.stack, cloud.queue_urls, port)
         made = Journeys(household, Ses(cloud, seed=1))
         environment = cloud.environment(os.environ)
         async with Daemon(household.config, environment, household.log, made.hear) as daemon:
@@ -93,7 +94,7 @@ async def test_announced_lost_repeated_and_blind_copied(tmp_path: Path) -> None:
         await way.arrived(thrice, ANNA)
         assert await way.source(thrice) == [Source.WEBHOOK]
 
-        lost = await receive(plain.message, plain.sender, plain.recipients, lose_webhook=True)
+        lost = await receive(plain.message, plain.sender, plain.recipients, lose_notices=True)
         os.kill(way.daemon.pid, signal.SIGHUP)
         await way.arrived(lost, ANNA)
         assert await way.source(lost) == [Source.POLL]
@@ -106,6 +107,7 @@ async def test_announced_lost_repeated_and_blind_copied(tmp_path: Path) -> None:
             assert way.household.places_of(mail.content) == places
     ledger = Ledger.open_existing(tmp_path / "state")
     try:
-        assert {s: n for s, n in ledger.overview.states().items() if n} == {"delivered": 5}
+        found = {state: number for state, number in ledger.overview.states().items() if number}
+        assert found == {"delivered": 5, "skipped": 1}  # the object of SES's own trial
     finally:
         ledger.close()
