@@ -45,7 +45,7 @@ class Only(enum.StrEnum):
     ARCHIVED = Kind.ARCHIVED.value
 
 
-def restore(  # noqa: PLR0917 - typer calls it by name
+def restore(
     keys: Annotated[
         list[str] | None,
         typer.Argument(
