@@ -74,6 +74,11 @@ def test_a_household_that_relays_is_where_to_send(region: str) -> None:
     ]
 
 
+def test_a_relay_that_has_no_name_is_no_place_to_send_to() -> None:
+    nameless = records(STACK, {}, Servers(relay=True))
+    assert the(Purpose.SUBMISSION, nameless).data == "0 1 465 email-smtp.eu-west-1.amazonaws.com."
+
+
 def test_every_domain_has_its_own() -> None:
     both = wanted(domains=("example.com", "xn--bcher-kva.example"))
     assert len(both) == 2 * len(wanted())

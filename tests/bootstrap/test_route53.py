@@ -357,3 +357,8 @@ def test_the_words_of_a_change_are_safe_to_show() -> None:
     record = the(Purpose.DKIM)
     before: Any = {"Name": "x", "Type": "CNAME", "ResourceRecords": [{"Value": "\x1b[31m\n"}]}
     assert ZoneChange(record, before).words.isprintable()
+
+
+def test_a_name_outside_the_zone_is_delegated_nowhere() -> None:
+    contents = Contents(HostedZone("Z", "example.com"), {})
+    assert contents.delegated(dns.name.from_text("a.example.org")) == ""
