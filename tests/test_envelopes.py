@@ -264,6 +264,7 @@ async def test_nobody_waits_for_ever_for_an_index_that_is_silent(scene: Scene) -
         await scene.deliver()
     assert scene.where() == {"bruno": 1}
     assert scene.evidence() == ["headers"]
+    assert scene.woken
     scene.index.trouble = None
     scene.index.known["incoming/x"] = Envelope((ANNA, BRUNO))
     scene.pass_by(LONGEST_PAUSE)

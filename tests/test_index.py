@@ -208,4 +208,5 @@ def test_the_daemon_does_not_load_the_lambda_or_dynamodb_s_extras() -> None:
     ).stdout.split()
     assert not [name for name in loaded if name.startswith("postamt_sync.bootstrap")]
     assert "boto3.dynamodb" not in loaded
-    assert "postamt_sync.mail.entry" in loaded
+    assert "postamt_sync.mail.entry" not in loaded
+    assert "postamt_sync.mail.item" in loaded

@@ -122,7 +122,7 @@ class Turn:
         if isinstance(result, Ready):
             self._events.fetched(task.mail, result.size, time.monotonic() - started)
             self._events.envelope_known(task.mail, list(task.recipients))
-            if house.has_index and not task.recipients and not task.grace_started:
+            if house.has_index and not task.grace_started:
                 result.ask_at = self._endings.moment(_grace_left(house, result.last_modified))
             return result
         if stuck:

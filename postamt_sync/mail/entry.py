@@ -9,16 +9,19 @@ it is commutative, associative and idempotent.
 from __future__ import annotations
 
 import enum
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from postamt_sync.mail.arrival import Arrival
 from postamt_sync.mail.envelope import Verdicts
 from postamt_sync.mail.headers import SesHeaders
+from postamt_sync.mail.item import Item, recipients, text, verdicts
 from postamt_sync.mail.notice import Kind, Notice
-from postamt_sync.mail.summary import Summary, summary_of_receipt
+from postamt_sync.mail.summary import NAMES, Summary, summary_of_receipt
 
 LONGEST_SEQUENCER = 64
 """Hex digits of a sequencer; S3's have 16 to 18."""
@@ -145,6 +148,53 @@ def with_header(entry: Entry, summary: Summary, ses: SesHeaders | None) -> Entry
     return replace(entry, header=header, acceptance=acceptance)
 
 
+def to_item(entry: Entry) -> Item:
+    """Return the item of an entry; equal entries have equal items."""
+    texts: dict[str, str | None] = {"message_id": entry.message_id, "key": entry.key}
+    if (accepted := entry.acceptance) is not None:
+        texts["accepted_by"] = accepted.basis
+        texts["sender"] = accepted.sender
+        texts |= {f.name: getattr(accepted.verdicts, f.name) for f in fields(Verdicts)}
+        if accepted.received_at:
+            texts["received_at"] = accepted.received_at
+            texts["month"] = accepted.received_at[: len("2026-11")]
+    if (header := entry.header) is not None:
+        texts["header_of"] = header.basis
+        texts |= {name: getattr(header.summary, field) for name, field in NAMES.items()}
+    if (stored := entry.stored) is not None:
+        texts["sequencer"] = stored.sequencer
+        texts["etag"] = stored.etag
+    item: Item = {name: {"S": text} for name, text in texts.items() if text is not None}
+    if stored is not None and stored.size is not None:
+        item["size"] = {"N": str(stored.size)}
+    if entry.recipients:
+        item["recipients"] = {"SS": sorted(entry.recipients)}
+    item["digest"] = {"S": _digest(item)}
+    return item
+
+
+def from_item(item: Mapping[str, Mapping[str, Any]]) -> Entry:
+    """Return the entry of an item that `to_item` made; attributes of others are passed over."""
+    accepted_by, header_of = text(item, "accepted_by"), text(item, "header_of")
+    acceptance = header = stored = None
+    if accepted_by is not None:
+        acceptance = Acceptance(
+            Basis(accepted_by),
+            text(item, "received_at") or "",
+            text(item, "sender"),
+            verdicts(item),
+        )
+    if header_of is not None:
+        summary = Summary(**{field: text(item, name) for name, field in NAMES.items()})
+        header = Header(Basis(header_of), summary)
+    if "sequencer" in item:
+        size = int(item["size"]["N"]) if "size" in item else None
+        stored = Stored(text(item, "etag"), size, item["sequencer"]["S"])
+    return Entry(
+        item["message_id"]["S"], item["key"]["S"], recipients(item), acceptance, header, stored
+    )
+
+
 def _of_receipt(arrival: Arrival, body: Mapping[str, Any], name: str) -> Entry:
     envelope = arrival.envelope
     assert envelope is not None
@@ -199,3 +249,7 @@ def _iso(seconds: float) -> str:
     except (ValueError, OverflowError):
         return ""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _digest(item: Item) -> str:
+    return hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()

@@ -18,12 +18,14 @@ from postamt_sync.mail.entry import (
     Header,
     Stored,
     entries,
+    from_item,
     merge,
+    to_item,
     with_header,
 )
 from postamt_sync.mail.envelope import Envelope, Verdicts
 from postamt_sync.mail.headers import SesHeaders, ses_headers
-from postamt_sync.mail.item import ENVELOPE_ATTRIBUTES, envelope, from_item, to_item
+from postamt_sync.mail.item import ENVELOPE_ATTRIBUTES, envelope
 from postamt_sync.mail.notice import read_notice
 from postamt_sync.mail.summary import Summary, summary_of_head
 from tests.doubles.notices import AT, ETAG, EVENT_AT, MESSAGE_ID, PREFIX, event, receipt, stored

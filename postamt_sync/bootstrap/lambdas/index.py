@@ -17,12 +17,21 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.entry import Basis, Entry, entries, merge, with_header
+from postamt_sync.mail.entry import (
+    Basis,
+    Entry,
+    entries,
+    from_item,
+    merge,
+    to_item,
+    with_header,
+)
 from postamt_sync.mail.headers import header_block, ses_headers
-from postamt_sync.mail.item import Item, from_item, to_item
+from postamt_sync.mail.item import Item
 from postamt_sync.mail.notice import Kind, read_notice
 from postamt_sync.mail.summary import summary_of_head
 
@@ -38,6 +47,9 @@ LONGEST_HEAD = 1 << 20
 
 LONGEST_VALUE = 300
 """Characters of a foreign value that a log line shows."""
+
+CALL_SECONDS = 5
+"""Lambda ends us after 30; a call that hangs has to fail before, or nobody learns why."""
 
 WRITERS_AT_ONCE = 10
 """Lost races for one item before the notice fails; a mail has two notices, and their duplicates."""
@@ -216,12 +228,19 @@ def handle(event: Mapping[str, Any], _context: object) -> None:
 @functools.cache
 def _indexer() -> Indexer:
     """Make the clients once: Lambda keeps the process for the next notices."""
+    config = Config(
+        connect_timeout=CALL_SECONDS,
+        read_timeout=CALL_SECONDS,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+        # A part of an object has no checksum that could be validated.
+        response_checksum_validation="when_required",
+    )
     return Indexer(
         os.environ["TABLE"],
         os.environ["BUCKET"],
         os.environ["PREFIX"],
-        boto3.client("dynamodb"),
-        boto3.client("s3"),
+        boto3.client("dynamodb", config=config),
+        boto3.client("s3", config=config),
         _say,
     )
 

@@ -264,19 +264,22 @@ def test_keys_are_decoded_as_s3_encodes_them(scene: Scene) -> None:
     assert scene.item(name)["key"] == PREFIX + name
 
 
-def test_a_rival_s_work_is_not_undone(scene: Scene) -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_rival_s_work_is_not_undone(scene: Scene, cut: bool) -> None:
     """Between our look at the item and our writing it, the other notice is written."""
     arrived = scene.put(stored())
-    rival = iter([lambda: scene.another().take(scene.receipt())])
+    rival = iter([lambda: scene.another().take(scene.receipt(cut=cut))])
 
     def interfere() -> None:
         next(rival, lambda: None)()
 
     scene.dynamodb.before["update_item"] = interfere
     item = scene.take(arrived)
-    assert (item["accepted_by"], item["header_of"]) == ("receipt", "receipt")
+    assert (item["accepted_by"], item["header_of"]) == ("receipt", "object" if cut else "receipt")
     assert item["sequencer"]
     assert len(scene.s3.calls) == 1  # the header was not read again after the lost race
+    looks = [parameters for name, parameters in scene.dynamodb.calls if name == "get_item"]
+    assert all(look["ConsistentRead"] for look in looks)  # else one race would follow another
 
 
 def test_races_that_never_end_fail_the_notice(scene: Scene) -> None:

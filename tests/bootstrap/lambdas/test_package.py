@@ -191,6 +191,7 @@ def test_the_zip_holds_the_pure_mail_package_and_the_handler() -> None:
     with zipfile.ZipFile(io.BytesIO(index_zip())) as archive:
         names = archive.namelist()
         assert {info.external_attr >> 16 for info in archive.infolist()} == {0o100644}
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     others = [name for name in names if not name.startswith("postamt_sync/mail/")]
     assert names == sorted(names)
     assert others == [
