@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from postamt_sync import __version__
 from postamt_sync.admin.pulse import Pulse
+from postamt_sync.ledger.troubles import Cause
 from postamt_sync.standing import Standing
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -67,6 +68,14 @@ class _Families(Collector):
             buckets,
             sum_value=standing.latencies_ever.seconds,
         )
+        alerts = GaugeMetricFamily(
+            "postamt_sync_alerts",
+            "What a person is told of, or was within a day.",
+            labels=["cause"],
+        )
+        for cause in Cause:
+            alerts.add_metric([cause], sum(alert.cause is cause for alert in standing.alerts))
+        yield alerts
         yield GaugeMetricFamily(
             "postamt_sync_notices_not_understood",
             "True announcements that nobody understood, the newest hundred.",

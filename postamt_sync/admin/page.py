@@ -32,6 +32,7 @@ REFRESH = 60
 """Seconds after which the browser loads the page again."""
 LONGEST_KEY = 90
 WAITING_SHOWN = 10
+ALERTS_SHOWN = 5
 CONTENT_TYPE = "text/html; charset=utf-8"
 
 _STYLE = (files(__package__) / "page.css").read_text()
@@ -53,6 +54,10 @@ def render(standing: Standing, pulse: Pulse) -> bytes:
         now=dt.datetime.fromtimestamp(now).astimezone(),
         ago=lambda moment: _moment(moment, now),
         troubles=list(_troubles(standing, pulse)),
+        lasting=any(alert.lasting for alert in standing.alerts),
+        alerts=sorted(standing.alerts, key=lambda alert: (not alert.lasting, -alert.at))[
+            :ALERTS_SHOWN
+        ],
         waiting_count=standing.states[ObjectState.WAITING],
         quarantine_count=standing.states[ObjectState.QUARANTINED],
         today=list(standing.days.values())[-1],

@@ -57,6 +57,8 @@ def test_what_the_ledger_knows(settings: Settings, ledger: Ledger) -> None:
     assert value(found, "source_failing", source="poll") == 0
     assert value(found, "source_last_success_timestamp_seconds", source="poll") > 1e9
     assert value(found, "notices_not_understood") == 1
+    assert value(found, "alerts", cause="bounces") == 12
+    assert value(found, "alerts", cause="complaints") == 0
     assert found["process_resident_memory_bytes", frozenset()] > 1e6
 
 

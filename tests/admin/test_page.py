@@ -11,10 +11,11 @@ from html.parser import HTMLParser
 import pytest
 
 from postamt_sync.admin.looks import look_aside
-from postamt_sync.admin.page import POLICY, WAITING_SHOWN, render
+from postamt_sync.admin.page import ALERTS_SHOWN, POLICY, WAITING_SHOWN, render
 from postamt_sync.admin.pulse import Pulse
 from postamt_sync.config import Settings
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
+from postamt_sync.ledger.troubles import Cause, Trouble
 from postamt_sync.mail.arrival import Source
 from postamt_sync.standing import SHOWN
 from tests.admin.seeded import MARKUP, a_good_month, everything_wrong
@@ -123,6 +124,28 @@ def test_every_trouble_is_named_first(settings: Settings, ledger: Ledger) -> Non
         "poll.heartbeat_url",
     ):
         assert words in first
+
+
+def test_alerts_are_shown_newest_first_and_a_lasting_one_wants_attention(
+    settings: Settings, ledger: Ledger
+) -> None:
+    now = time.time()
+    bounces = [Trouble(Cause.BOUNCES, f"b{n}", now - n, f"It came back {n}.") for n in range(12)]
+    ledger.troubles.happened(bounces)
+    shown = page(settings)
+    assert "All is well" in shown.words
+    assert "Alerts 12 bounces" in shown.words
+    assert shown.words.index("Quarantine") < shown.words.index("Alerts")
+    assert re.findall(r"It came back (\d+)", shown.words) == [str(n) for n in range(ALERTS_SHOWN)]
+    assert f"and {12 - ALERTS_SHOWN} more: postamt-sync status" in shown.words
+    assert "to be told by mail" in shown.words
+    alert = ledger.troubles.tell(ledger.troubles.to_tell(Cause.BOUNCES, now), b"body", now)
+    assert alert is not None
+    assert "told by mail" in page(settings).words.replace("to be told by mail", "")
+    ledger.troubles.lasting(Cause.DEAD_LETTERS, {"q": "2 lie there."}, now - 8000)
+    shown = page(settings)
+    assert "Something wants your attention" in shown.words
+    assert "Alerts 13 dead letters 2 h ago, to be told by mail 2 lie there. bounces" in shown.words
 
 
 def test_mail_that_only_waits_is_no_trouble(settings: Settings, ledger: Ledger) -> None:
