@@ -4,8 +4,28 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+ONE_BOOT = "under_systemd.py::"
+"""What names a test that shares a booted container with others of its module."""
+
+
+class ByContainer(LoadScopeScheduling):
+    """Gives every test to the next free process, but all that share a container to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if ONE_BOOT not in nodeid:
+            return nodeid
+        module, _, test = nodeid.partition("::")
+        suite = "bookworm" if "[bookworm" in test else "trixie"
+        return f"{module} on {suite}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByContainer:
+    return ByContainer(config, log)
 
 
 @pytest.fixture

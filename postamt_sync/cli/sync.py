@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import re
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -17,12 +18,13 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
-from postamt_sync.errors import ExitCode, PostamtError, UsageError
+from postamt_sync.errors import ExitCode, PostamtError, TryLaterError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.index import open_index
 from postamt_sync.logs import configure_logging
 from postamt_sync.one_pass import OnePass, Result, Wish
 
+STOPPED = ("Stopped before the end.", "The next pass goes on from here.")
 _DURATION = re.compile(r"(\d{1,6})\s*(m|h|d|w)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -54,8 +56,8 @@ def sync(
 
     For cron, for the first import of an existing bucket, or to see what would
     happen. Safe to interrupt: the next pass goes on where this one ended. Exits
-    0 if all mail is delivered, 1 if some could not be, 75 to try again later, 78
-    if credentials, region or bucket are wrong.
+    0 if all mail is delivered, 1 if some could not be, 75 to try again later (also
+    if another pass is under way), 78 if credentials, region or bucket are wrong.
 
     \b
     Examples:
@@ -71,7 +73,7 @@ def sync(
             bucket = Bucket(settings.bucket.name, settings.aws.region)
             index = None if dry_run else open_index(settings)
             work = OnePass(settings, events, bucket, wish, progress.show, index=index)
-            result = asyncio.run(work.run())
+            result = asyncio.run(_until_told_to_stop(work))
     except BaseException as error:
         if json:  # exactly one object, whatever happens; the frame says the same in words
             print(jsonlib.dumps(_cut_short(error)))
@@ -80,6 +82,25 @@ def sync(
     if result.error is not None and not json:
         raise result.error  # the frame says it, on standard error
     return exit_code(result)
+
+
+async def _until_told_to_stop(work: OnePass) -> Result:
+    """Carry out the pass; SIGTERM (a drained node, a job's deadline) ends it as Ctrl-C does."""
+    stopped = asyncio.Event()
+    here = asyncio.current_task()
+    assert here is not None
+
+    def stop() -> None:
+        stopped.set()
+        here.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    try:
+        return await work.run()
+    except asyncio.CancelledError:
+        if stopped.is_set():
+            raise TryLaterError(*STOPPED) from None
+        raise
 
 
 def _wish(dry_run: bool, mark_delivered: bool, since: str) -> Wish:
@@ -129,7 +150,7 @@ def _cut_short(error: BaseException) -> dict[str, Any]:
         case PostamtError():
             return {"error": error.problem, "hint": error.hint}
         case KeyboardInterrupt():
-            return {"error": "Stopped before the end.", "hint": "The next pass goes on from here."}
+            return dict(zip(("error", "hint"), STOPPED, strict=True))
         case _:
             return {"error": f"This was not foreseen: {error!r}.", "hint": "Try it with --debug."}
 

@@ -60,12 +60,6 @@ needs_debian = [
 """Set `pytestmark = needs_debian` in a module that makes a root."""
 
 
-def each_suite(argument: str = "suite") -> pytest.MarkDecorator:
-    """Run a test on every release; xdist keeps those of one release in one process."""
-    marked = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PYTHONS]
-    return pytest.mark.parametrize(argument, marked, scope="module")
-
-
 def unpack(suite: str, root: Path) -> None:
     """Make a fresh root of this release, Python in it, our wheels at /wheels.
 
@@ -89,12 +83,14 @@ def put_checkout(place: Path) -> None:
 
 def wheels(python: str, machine: str = platform.machine()) -> Path:
     """Return a directory with the wheels of all our dependencies, and of what builds ours."""
-    wanted = (REPOSITORY / "pyproject.toml").read_bytes() + repr(BUILD_TOOLS).encode()
-    place = _cache() / f"wheels-{python}-{machine}-{hashlib.sha256(wanted).hexdigest()[:12]}"
-    with _alone(place):
+    wanted = repr((*BUILD_TOOLS, *_dependencies())).encode()
+    kind = f"wheels-{python}-{machine}"
+    place = _cache() / f"{kind}-{hashlib.sha256(wanted).hexdigest()[:12]}"
+    with _alone(kind):
         if not place.exists():
-            scratch = place.with_suffix(".scratch")
-            shutil.rmtree(scratch, ignore_errors=True)
+            for old in _cache().glob(f"{kind}-*"):
+                shutil.rmtree(old)
+            scratch = _cache() / f"{kind}-scratch"
             _download(python, machine, scratch)
             scratch.replace(place)
     return place
@@ -128,10 +124,12 @@ def _dependencies() -> Sequence[str]:
 
 def _tarball(suite: str) -> Path:
     name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
-    kept = _cache() / f"{suite}-{platform.machine()}-{name}.tar"
-    with _alone(kept):
+    kept = _cache() / f"{suite}-{name}.tar"
+    with _alone(suite):
         if not kept.exists() or time.time() - kept.stat().st_mtime > KEEP_SECONDS:
-            scratch = kept.with_suffix(".scratch.tar")
+            for old in _cache().glob(f"{suite}-*.tar"):
+                old.unlink()
+            scratch = _cache() / f"{suite}-scratch.tar"
             done = run(
                 *("mmdebstrap", "--mode=root", "--variant=apt", f"--include={PACKAGES}"),
                 *(suite, str(scratch), *_mirror()),
@@ -159,8 +157,8 @@ def _cache() -> Path:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time make what belongs at `path`."""
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
+def _alone(what: str) -> Iterator[None]:
+    """Let one process at a time make this."""
+    with (_cache() / f".{what}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

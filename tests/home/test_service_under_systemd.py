@@ -19,10 +19,7 @@ SYSTEM = Path("/etc/systemd/system")
 TLS = Path("/etc/postamt-sync/tls")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PYTHONS],
-)
+@pytest.fixture(scope="module", params=PYTHONS)
 def fresh(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Box]:
