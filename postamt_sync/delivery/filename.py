@@ -40,6 +40,14 @@ class FileName:
     size: int | None
     vsize: int | None
 
+    @property
+    def is_letter(self) -> bool:
+        """Whether this is a letter of the daemon's own: no object of any bucket, so without time.
+
+        It says nothing about the bucket's mail, whatever it is that a name is asked.
+        """
+        return self.stored_at == 0
+
 
 def make_stem(bucket: str, key: str, etag: str, stored_at: float, edition: int = 0) -> str:
     """Return the stem for one content of one object.

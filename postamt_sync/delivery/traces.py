@@ -39,7 +39,7 @@ def _traces(
     with entries:
         for entry in entries:
             name = parse_name(entry.name)
-            if name is None:
+            if name is None or name.is_letter:
                 continue
             yield Trace(
                 mail=name.mail_id,

@@ -114,7 +114,7 @@ def _files(mailbox: str, root: Path, *, measure: bool = True) -> Iterator[File]:
         with entries:
             for entry in entries:
                 name = parse_name(entry.name)
-                if name is None:
+                if name is None or name.is_letter:
                     continue
                 with contextlib.suppress(FileNotFoundError):  # moved a moment ago
                     size = entry.stat(follow_symlinks=False).st_size if measure else 0

@@ -13,7 +13,9 @@ from postamt_sync.alerts.post import Post
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.group import Group, Witness, no_witness
 from postamt_sync.delivery.maildir import Step
+from postamt_sync.delivery.traces import traces
 from postamt_sync.ledger.troubles import DAY, Cause, Trouble
+from postamt_sync.repair.shelf import Shelf
 from tests.delivery.home import Home
 from tests.doubles.disk import FaultyDisk, PowerCut, VolatileDisk
 
@@ -67,7 +69,12 @@ def test_its_name_says_nothing_about_the_mail_of_the_bucket(home: Home) -> None:
     name = parse_name(home.mails("anna")[0].name)
     assert name is not None
     assert name.stored_at == 0
+    assert name.is_letter
     assert name.size == len(BODY) + 1
+    assert list(traces("anna", home.root("anna"))) == []
+    shelf = Shelf()
+    assert shelf.fill("anna", home.root("anna")) == 0, "no stray file for verify"
+    shelf.close()
 
 
 def test_it_does_not_count_as_mail_that_came(home: Home) -> None:
