@@ -17,8 +17,8 @@ from pathlib import Path
 from postamt_sync.config import Settings
 from postamt_sync.delivery.disk import disk_trouble
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.inhabited import mail_directories
-from postamt_sync.delivery.traces import drafts, traces
+from postamt_sync.delivery.inhabited import names
+from postamt_sync.delivery.traces import drafts, stems, traces
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
@@ -83,7 +83,7 @@ def mend(settings: Settings, ledger: Ledger, events: Events, *, always: bool = F
         ledger.rebuild.begin([(name, str(root)) for name, root in roots])
         taken = 0
         for _ in range(MOST_LOOKS):
-            news = sum(ledger.rebuild.take(batch) for batch in _batches(roots, with_drafts=True))
+            news = sum(ledger.rebuild.take(batch) for batch in _batches(roots))
             taken += news
             if not news:
                 break
@@ -108,8 +108,9 @@ def _is_behind(settings: Settings, ledger: Ledger, events: Events) -> bool:
     for mailbox in settings.mailboxes:
         name, root = mailbox.name, mailbox.maildir
         try:
-            for batch in _batches([(name, root)]):
-                if ledger.rebuild.unknown(batch):
+            known = stems(root)
+            while batch := list(itertools.islice(known, BATCH)):
+                if not ledger.rebuild.knows_all(batch):
                     return True
         except FileNotFoundError:
             continue  # not made yet, or its disk is not mounted: then its mail waits
@@ -150,17 +151,14 @@ def _never_made(root: Path, present: Iterable[Path]) -> bool:
     )
 
 
-def _batches(
-    roots: Iterable[tuple[str, Path]], *, with_drafts: bool = False
-) -> Iterator[list[Trace]]:
+def _batches(roots: Iterable[tuple[str, Path]]) -> Iterator[list[Trace]]:
     def found() -> Iterator[Trace]:
         for name, root in roots:
             yield from traces(name, root)
-            if with_drafts:
-                yield from drafts(name, root)
+            yield from drafts(name, root)
 
-    names = found()
-    while batch := list(itertools.islice(names, BATCH)):
+    all_ = found()
+    while batch := list(itertools.islice(all_, BATCH)):
         yield batch
 
 
@@ -175,12 +173,11 @@ def _compare_contents(ledger: Ledger) -> None:
 
 
 def _files(root: Path, copies: dict[str, Unhashed]) -> Iterator[tuple[Unhashed, Path]]:
-    for _, directory in mail_directories(root):
-        with contextlib.suppress(OSError):
-            for path in directory.iterdir():
-                name = parse_name(path.name)
-                if name is not None and name.stem in copies:
-                    yield copies[name.stem], path
+    with contextlib.suppress(OSError):
+        for _, entry, ours in names(root):
+            name = parse_name(ours)
+            if name is not None and name.stem in copies:
+                yield copies[name.stem], Path(entry.path)
 
 
 def _sha256(path: Path) -> str:

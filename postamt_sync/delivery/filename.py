@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from postamt_sync.mail.arrival import ETAG_HASH_LENGTH, MAIL_ID_LENGTH, etag_hash, mail_id
 
+SUFFIX = ".postamt"
+"""In every name of ours."""
+
 _NAME = re.compile(
     r"(?P<stem>(?P<seconds>\d{1,12})\.M(?P<micros>\d{6})"
     rf"K(?P<mail>[0-9a-f]{{{MAIL_ID_LENGTH}}})E(?P<etag>[0-9a-f]{{{ETAG_HASH_LENGTH}}})"
@@ -21,6 +24,8 @@ _NAME = re.compile(
     r"(?:,S=(?P<size>\d{1,15}),W=(?P<vsize>\d{1,15}))?(?:[:;,].*)?",
     re.ASCII,
 )
+
+_LETTERS = "0.M000000K"
 
 _EDITION = re.compile(r"R\d+(?=\.postamt\Z)", re.ASCII)
 
@@ -74,6 +79,17 @@ def final_name(stem: str, size: int, vsize: int) -> str:
     A wrong value is served for ever by Dovecot, so they are counted while writing, never guessed.
     """
     return f"{stem},S={size},W={vsize}"
+
+
+def mail_and_stem(name: str) -> tuple[str, str] | None:
+    """Return mail id and stem of a mail's name, for those who look at very many.
+
+    None also for a letter of the daemon's own.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or match["stem"].startswith(_LETTERS):
+        return None
+    return match["mail"], match["stem"]
 
 
 def parse_name(name: str) -> FileName | None:

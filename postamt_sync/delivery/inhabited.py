@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from postamt_sync.delivery.filename import SUFFIX, mail_and_stem
 from postamt_sync.delivery.folder import folder_of
 from postamt_sync.mail.routing import caseless
 
@@ -19,6 +21,46 @@ def mail_directories(root: Path) -> Iterator[tuple[str, Path]]:
     for name in ("", *names):
         for part in ("new", "cur"):
             yield name, root / name / part
+
+
+def names(root: Path) -> Iterator[tuple[str, os.DirEntry[str], str]]:
+    """Yield folder, entry and name of ours of each file in `new/` and `cur/` that has, or had, one.
+
+    Where Dovecot cannot move a mail by a hard link it writes a copy under a name of its own, and
+    remembers ours as the mail's GUID in the folder's `dovecot-uidlist`. A mail that a client moves
+    meanwhile may be missed; a second look finds it. Raises OSError for the root and for a folder
+    that cannot be read.
+    """
+    for folder, directory in mail_directories(root):
+        try:
+            entries = os.scandir(directory)
+        except (FileNotFoundError, NotADirectoryError):  # no folder, or deleted a moment ago
+            continue
+        renamed: dict[str, str] | None = None
+        with entries:
+            for entry in entries:
+                if SUFFIX in entry.name:
+                    yield folder, entry, entry.name
+                    continue
+                if renamed is None:
+                    renamed = _renamed(directory.parent)
+                if ours := renamed.get(entry.name.partition(":")[0]):
+                    yield folder, entry, ours
+
+
+def _renamed(folder: Path) -> dict[str, str]:
+    """Return our names of the mails of a folder by the names that Dovecot has given them."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError), (folder / "dovecot-uidlist").open(errors="replace") as lines:
+        for line in lines:
+            # <uid> [<letter><value> ...] :<file name>
+            fields, _, name = line.rstrip("\n").partition(" :")
+            if SUFFIX not in fields:
+                continue
+            for field in fields.split(" ")[1:]:
+                if field.startswith("G") and mail_and_stem(field[1:]) is not None:
+                    found[name.partition(":")[0]] = field[1:]
+    return found
 
 
 def existing_folder(root: Path, wanted: str) -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.folder import folder_name
-from postamt_sync.delivery.inhabited import existing_folder, mail_directories
+from postamt_sync.delivery.inhabited import existing_folder, names
 from postamt_sync.errors import TryLaterError
 
 _PARTS = ("tmp", "new", "cur")
@@ -271,17 +270,11 @@ class Maildir:
         """
         try:
             return any(
-                (parsed := parse_name(name)) is not None and parsed.stem == stem
-                for name in self._names()
+                (parsed := parse_name(ours)) is not None and parsed.stem == stem
+                for _, _, ours in names(self.root)
             )
         except OSError as error:
             raise disk_trouble(error, self.root) from error
-
-    def _names(self) -> Iterator[str]:
-        for _, directory in mail_directories(self.root):
-            # No folder, or deleted a moment ago.
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                yield from (path.name for path in directory.iterdir())
 
     def _new(self, folder: str) -> Path:
         return (self.root / f".{folder_name(folder)}" if folder else self.root) / "new"

@@ -6,50 +6,49 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.filename import mail_and_stem, parse_name
 from postamt_sync.delivery.folder import folder_of
-from postamt_sync.delivery.inhabited import mail_directories
+from postamt_sync.delivery.inhabited import names
 from postamt_sync.ledger.traces import Trace
 
 
 def traces(mailbox: str, root: Path) -> Iterator[Trace]:
-    """Yield what lies in all folders under a name of ours, as the directories are read.
+    """Yield what lies in all folders under a name of ours, as `names` does."""
+    for folder, _, ours in names(root):
+        trace = _trace(mailbox, root, (folder_of(folder[1:]) or "") if folder else "", ours)
+        if trace is not None:
+            yield trace
 
-    A mail that a client moves meanwhile may be missed; a second look finds it. Raises OSError for
-    the root and for a folder that cannot be read: mail may lie in it.
-    """
-    for folder, directory in mail_directories(root):
-        yield from _traces(
-            mailbox, root, (folder_of(folder[1:]) or "") if folder else "", directory
-        )
+
+def stems(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield mail id and stem of what `traces` yields, a few times as fast."""
+    return filter(None, (mail_and_stem(ours) for _, _, ours in names(root)))
 
 
 def drafts(mailbox: str, root: Path) -> Iterator[Trace]:
     """Yield what lies in `tmp/` under a name of ours: deliveries that were under way."""
-    yield from _traces(mailbox, root, "", root / "tmp", draft=True)
-
-
-def _traces(
-    mailbox: str, root: Path, folder: str, directory: Path, *, draft: bool = False
-) -> Iterator[Trace]:
-    try:
-        entries = os.scandir(directory)
-    except (FileNotFoundError, NotADirectoryError):  # no folder, or deleted a moment ago
-        return
-    with entries:
+    with os.scandir(root / "tmp") as entries:
         for entry in entries:
-            name = parse_name(entry.name)
-            if name is None or name.is_letter:
-                continue
-            yield Trace(
-                mail=name.mail_id,
-                mailbox=mailbox,
-                stem=name.stem,
-                maildir=str(root),
-                folder=folder,
-                name=entry.name.partition(":")[0],
-                etag_hash=name.etag_hash,
-                edition=name.edition,
-                stored_at=name.stored_at,
-                draft=draft,
-            )
+            trace = _trace(mailbox, root, "", entry.name, draft=True)
+            if trace is not None:
+                yield trace
+
+
+def _trace(
+    mailbox: str, root: Path, folder: str, ours: str, *, draft: bool = False
+) -> Trace | None:
+    name = parse_name(ours)
+    if name is None or name.is_letter:
+        return None
+    return Trace(
+        mail=name.mail_id,
+        mailbox=mailbox,
+        stem=name.stem,
+        maildir=str(root),
+        folder=folder,
+        name=ours.partition(":")[0],
+        etag_hash=name.etag_hash,
+        edition=name.edition,
+        stored_at=name.stored_at,
+        draft=draft,
+    )

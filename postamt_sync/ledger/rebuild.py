@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW, HELD
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
-from postamt_sync.ledger.traces import Trace, claim, keep, unknown
+from postamt_sync.ledger.traces import Trace, claim, keep, knows_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Rebuild:
         with self._store.reading() as db:
             return db.execute("SELECT 1 FROM rebuilding").fetchone() is not None
 
-    def unknown(self, traces: Sequence[Trace]) -> list[Trace]:
-        """Return the traces of copies that this ledger has never heard of: it is lost or old."""
+    def knows_all(self, names: Sequence[tuple[str, str]]) -> bool:
+        """Tell whether every (mail id, stem) is known; if not, this ledger is lost or old."""
         with self._store.reading() as db:
-            return unknown(db, traces)
+            return knows_all(db, names)
 
     def begin(self, roots: Iterable[tuple[str, str]]) -> None:
         """Hold what is unknown from now on. `roots` are (mailbox, Maildir) that are there."""

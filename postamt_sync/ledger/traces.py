@@ -47,20 +47,21 @@ class Claim:
         return etag is None or etag_hash(etag) in self.etag_hashes
 
 
-def unknown(db: sqlite3.Connection, traces: Sequence[Trace]) -> list[Trace]:
-    """Return those that the ledger has neither as a delivery, in whatever mailbox, nor as a trace.
+def knows_all(db: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether each (mail id, stem) is known, as a delivery to whatever mailbox or as a trace.
 
     A mail that its owner copied to somebody else keeps its name there.
     """
-    rows = db.execute(
-        "WITH named AS (SELECT key AS number, json_extract(value, '$[0]') AS mail,"
+    row = db.execute(
+        "WITH named AS (SELECT json_extract(value, '$[0]') AS mail,"
         " json_extract(value, '$[1]') AS stem FROM json_each(?))"
-        " SELECT number FROM named n WHERE"
+        " SELECT 1 FROM named n WHERE"
         " NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = n.mail AND d.stem = n.stem)"
-        " AND NOT EXISTS (SELECT 1 FROM traces t WHERE t.mail = n.mail AND t.stem = n.stem)",
-        (json.dumps([(trace.mail, trace.stem) for trace in traces]),),
-    )
-    return [traces[number] for (number,) in rows]
+        " AND NOT EXISTS (SELECT 1 FROM traces t WHERE t.mail = n.mail AND t.stem = n.stem)"
+        " LIMIT 1",
+        (json.dumps(names),),
+    ).fetchone()
+    return row is None
 
 
 def keep(db: sqlite3.Connection, traces: Iterable[Trace]) -> None:

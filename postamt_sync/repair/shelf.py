@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from postamt_sync.delivery.disk import disk_trouble
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.inhabited import mail_directories
+from postamt_sync.delivery.inhabited import names
 
 BATCH = 1000
 
@@ -106,24 +105,12 @@ def stems(roots: Iterable[tuple[str, Path]]) -> set[tuple[str, str]]:
 
 
 def _files(mailbox: str, root: Path, *, measure: bool = True) -> Iterator[File]:
-    for _, directory in mail_directories(root):
-        try:
-            entries = os.scandir(directory)
-        except (FileNotFoundError, NotADirectoryError):
+    for _, entry, ours in names(root):
+        name = parse_name(ours)
+        if name is None or name.is_letter:
             continue
-        with entries:
-            for entry in entries:
-                name = parse_name(entry.name)
-                if name is None or name.is_letter:
-                    continue
-                with contextlib.suppress(FileNotFoundError):  # moved a moment ago
-                    size = entry.stat(follow_symlinks=False).st_size if measure else 0
-                    yield File(
-                        name.mail_id,
-                        mailbox,
-                        name.stem,
-                        entry.path,
-                        size,
-                        name.size,
-                        name.etag_hash,
-                    )
+        with contextlib.suppress(FileNotFoundError):  # moved a moment ago
+            size = entry.stat(follow_symlinks=False).st_size if measure else 0
+            # Under a name of Dovecot's own lie other line ends than we wrote.
+            named = name.size if ours == entry.name else None
+            yield File(name.mail_id, mailbox, name.stem, entry.path, size, named, name.etag_hash)
