@@ -128,6 +128,9 @@ class Daemon:
         queues = self._queues(session, keys, inbox, ledger, poll, watch)
         if queues is not None:
             poll.before_look = queues.drain
+            if reception is not None:
+                tally = reception.webhook.tally
+                queues.why_refused = lambda: tally.last_trouble
         books = Books(ledger, self._systemd, events, courier, reception)
         admin = self._admin(courier, reception, heartbeat)
         if reception is not None:  # first, and outside of the group: its error is for a person

@@ -74,6 +74,8 @@ class Queues:
         tell_soon: Callable[[], None],
     ) -> None:
         """`tell_soon` is called after dead letters were drained: a person is to be told."""
+        self.why_refused: Callable[[], str] = str
+        """Returns why the webhook last could not take a delivery, "" where it does not know."""
         self._overview = overview
         self._events = events
         self._noted: dict[Source, tuple[float, bool]] = {}
@@ -130,9 +132,10 @@ class Queues:
         )
 
     async def _bury(self, letters: Sequence[tuple[QueueMessage, SnsMessage]]) -> None:
+        why = self.why_refused()
         await self._inbox.keep_dead_letters(
             [
-                DeadLetter(told.message_id, message.sent_at or time.time(), message.error)
+                DeadLetter(told.message_id, message.sent_at or time.time(), message.error or why)
                 for message, told in letters
             ]
         )

@@ -39,6 +39,8 @@ class Tally:
     taken: Counter[Outcome] = field(default_factory=Counter)
     refused: Counter[tuple[int, str]] = field(default_factory=Counter)
     """By status and reason (408: cut off unanswered)."""
+    last_trouble: str = ""
+    """The last answer that makes SNS try again, and in the end give up: a trouble of ours."""
     last_taken: float | None = None
     """When a true message last came, seconds since 1970."""
     last_taken_clock: float | None = None
@@ -52,6 +54,8 @@ class Tally:
     def refuse(self, status: int, reason: str) -> None:
         known = (status, reason) in self.refused or len(self.refused) < REASONS_KEPT
         self.refused[status, reason if known else "other reasons"] += 1
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.last_trouble = f"the webhook answered {status}: {reason}"
 
     def refused_by_status(self) -> dict[int, int]:
         counts: Counter[int] = Counter()

@@ -86,7 +86,7 @@ class Inbox:
                     Cause.DEAD_LETTERS,
                     letter.message_id[:LONGEST_ID],
                     letter.at,
-                    printable(letter.error) or "SNS does not say why",
+                    printable(letter.error) or "most likely the webhook could not be reached",
                 )
                 for letter in letters
             ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from postamt_sync.config import Settings
+from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.queues import Queues
 from postamt_sync.ledger import Ledger
@@ -144,3 +146,33 @@ async def test_whoever_listens_in_vain_makes_pauses(home: Home) -> None:
     assert home.sqs.count("receive_message") == 1
     ((_, _, fields),) = home.log.said
     assert fields["seconds"] == 10
+
+
+async def test_dead_letters_are_noted_before_they_are_deleted_and_then_told(home: Home) -> None:
+    queues = home.queues(url=URL, dead_letter_url=DEAD)
+    queues.why_refused = lambda: "the webhook answered 503"
+    home.send(URL, "a")
+    for number in range(17):
+        home.send(DEAD, str(number))
+    said = {"ErrorMessage": {"StringValue": "timed out", "DataType": "String"}}
+    message = json.dumps(Signer().notification(receipt(f"{PREFIX}x")))
+    home.sqs.send_message(QueueUrl=DEAD, MessageBody=message, MessageAttributes=said)
+    home.sqs.send_message(QueueUrl=DEAD, MessageBody="forged")
+    home.inbox.keep_dead_letters = refuse  # type: ignore[method-assign]
+    await queues.drain()
+    assert len(home.sqs.bodies(DEAD)) == 19
+    assert home.told == []
+    del home.inbox.keep_dead_letters
+    for held in home.sqs.queues[DEAD]:
+        held.visible_at = 0
+    await queues.drain()
+    assert home.sqs.bodies(DEAD) == []
+    errors = Counter(letter.error for letter in home.inbox.dead_letters)
+    assert errors == {"the webhook answered 503": 17, "timed out": 1}
+    assert home.told == [18], "once, when all are noted"
+    await queues.drain()
+    assert home.told == [18]
+
+
+async def refuse(_: Any) -> None:
+    raise TryLaterError("The disk is full.")

@@ -339,3 +339,12 @@ async def test_a_burst_is_acknowledged_with_one_certificate_download(home):
     assert statuses == [200] * 200
     assert len(home.inbox.known) == 200
     assert len(home.aws.asked) == 1
+
+
+def test_the_last_trouble_is_one_of_ours():
+    tally = Tally()
+    tally.refuse(404, "There is nothing at this path.")
+    assert tally.last_trouble == "", "strangers are none"
+    tally.refuse(503, "The disk is full.")
+    tally.refuse(403, "The signature does not fit the message.")
+    assert tally.last_trouble == "the webhook answered 503: The disk is full."
