@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from postamt_sync.config import Mailbox, Settings
+from postamt_sync.config.listen import parse_listen
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.mailboxes import Mailboxes
+from postamt_sync.delivery.lmtp import Lmtp
+from postamt_sync.delivery.mailboxes import Handover, Mailboxes
 from postamt_sync.delivery.pickup import House
 from postamt_sync.ledger.work import Work
 from postamt_sync.mail.routing import Addressee, Routes
+
+_LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)
 
 
 def household(
@@ -29,7 +34,9 @@ def household(
     roots = [(m.name, m.maildir) for m in (*settings.mailboxes, *kept)]
     return House(
         routes=Routes(addressees),
-        mailboxes=Mailboxes(roots, work, disk or Disk(), {junk, virus, dmarc}),
+        mailboxes=Mailboxes(
+            roots, work, disk or Disk(), {junk, virus, dmarc}, _handover(settings, kept)
+        ),
         junk_folder=junk,
         virus_folder=virus,
         envelope_grace=settings.effective_envelope_grace,
@@ -38,6 +45,23 @@ def household(
         tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
         delivered_to=delivery.delivered_to_header,
     )
+
+
+def _handover(settings: Settings, kept: Sequence[Mailbox]) -> Handover:
+    server = settings.delivery.lmtp
+    if server.startswith("/"):
+        lmtp = Lmtp(server)
+    else:
+        address = parse_listen(server)
+        lmtp = Lmtp(address.host, address.port)
+    by_lmtp = [m for m in (*settings.mailboxes, *kept) if m.delivery == "lmtp"]
+    recipients = {mailbox.name: _lmtp_recipient(mailbox) for mailbox in by_lmtp}
+    return Handover(lmtp, settings.state_dir / "lmtp", recipients)
+
+
+def _lmtp_recipient(mailbox: Mailbox) -> str:
+    """Return as whom Dovecot knows a mailbox: its first address fit for a login, or its name."""
+    return next((a for a in mailbox.addresses if _LOGIN.fullmatch(a)), mailbox.name)
 
 
 def _folder(option: str) -> str:

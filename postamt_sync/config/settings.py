@@ -25,6 +25,7 @@ from postamt_sync.config.values import (
     Folder,
     HostOrEmpty,
     Label,
+    LmtpServer,
     LoopbackOrEmpty,
     MailboxName,
     OptionalPath,
@@ -132,6 +133,7 @@ class DeliverySettings(Section):
     virus_folder: Folder = Field(default="Quarantine", examples=["Quarantine"])
     dmarc_folder: Folder = Field(default="Junk", examples=["Junk"])
     delivered_to_header: bool = Field(default=False, examples=[True])
+    lmtp: LmtpServer = Field(default="/run/dovecot/lmtp", examples=["/run/dovecot/lmtp"])
 
 
 class AdminSettings(Section):
@@ -201,6 +203,7 @@ class Mailbox(Section):
     )
     default: bool = Field(default=False, examples=[True])
     tag_folders: bool = Field(default=False, examples=[True])
+    delivery: Literal["maildir", "lmtp"] = Field(default="maildir", examples=["lmtp"])
 
 
 class Settings(BaseSettings):

@@ -111,6 +111,16 @@ def _loopback_or_empty(text: str) -> str:
     return text
 
 
+def _lmtp_server(text: str) -> str:
+    if text.startswith("/"):
+        return str(_absolute(Path(text)))
+    if not parse_listen(text).is_loopback:
+        raise ValueError(
+            "must be the path of a socket, or a loopback address: mail would travel unencrypted."
+        )
+    return text
+
+
 def _folder(text: str) -> str:
     if text and (not text.isprintable() or text != text.strip() or len(text) > 80):
         raise ValueError("must be printable, without blanks around it, at most 80 characters long.")
@@ -131,6 +141,7 @@ SecretUrlOrEmpty = Annotated[str, AfterValidator(_secret_url_or_empty)]
 """The path is a password: it is shown to nobody."""
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 LoopbackOrEmpty = Annotated[str, AfterValidator(_loopback_or_empty)]
+LmtpServer = Annotated[str, AfterValidator(_lmtp_server)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Region = Annotated[
     str,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.endings import Endings, Progress
@@ -53,6 +53,7 @@ class Courier:
         self._clock = clock
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
         self._publisher = ThreadPoolExecutor(1, "publisher")
+        self._hander = ThreadPoolExecutor(1, "lmtp")
         self._group = Group(self._work, events, witness, self._writers)
         self._endings = Endings(self._work, events, clock)
         self._hold = Hold(clock)
@@ -63,6 +64,7 @@ class Courier:
         self._busy: set[str] = set()
         self._fetches: set[asyncio.Task[None]] = set()
         self._written: asyncio.Queue[Ready | None] = asyncio.Queue(ON_THE_WAY)
+        self._to_hand_over: asyncio.Queue[Ready | None] = asyncio.Queue(ON_THE_WAY)
         self._awake = asyncio.Event()
 
     @property
@@ -91,7 +93,8 @@ class Courier:
         When cancelled, fetches are given up and what is written is still published: nothing is
         half done. With `until_idle` raises what keeps the bucket from being read.
         """
-        publishing = asyncio.create_task(self._publish())
+        publishing = asyncio.create_task(self._publish(self._written, self._publisher, GROUP))
+        handing = asyncio.create_task(self._publish(self._to_hand_over, self._hander, 1))
         try:
             await self._take(until_idle=until_idle)
         finally:
@@ -99,9 +102,12 @@ class Courier:
                 fetch.cancel()
             await asyncio.gather(*self._fetches, return_exceptions=True)
             await self._written.put(None)
+            await self._to_hand_over.put(None)
             await publishing
+            await handing
             self._writers.shutdown()
             self._publisher.shutdown()
+            self._hander.shutdown()
 
     async def _take(self, *, until_idle: bool) -> None:
         while True:
@@ -164,7 +170,9 @@ class Courier:
             async with self._fetching:
                 ready = await self._turn.take(task, self.house)
             if ready is not None:
-                self._written.put_nowait(ready)  # as many fit as can be on the way
+                # Another server may be slow, and nobody else's mail waits behind it.
+                queue = self._to_hand_over if ready.handed_over else self._written
+                queue.put_nowait(ready)  # as many fit as can be on the way
                 handed_over = True
         except PostamtError as error:  # the ledger itself refuses; nothing can be noted
             self._hold.begin(error)
@@ -172,17 +180,19 @@ class Courier:
             if not handed_over:
                 self._done(task)
 
-    async def _publish(self) -> None:
+    async def _publish(
+        self, queue: asyncio.Queue[Ready | None], thread: Executor, group: int
+    ) -> None:
         loop = asyncio.get_running_loop()
         ended = False
         while not ended:
-            mails = [await self._written.get()]
-            while len(mails) < GROUP and not self._written.empty():
-                mails.append(self._written.get_nowait())
+            mails = [await queue.get()]
+            while len(mails) < group and not queue.empty():
+                mails.append(queue.get_nowait())
             ended = None in mails
             ready = [mail for mail in mails if mail is not None]
             try:
-                await loop.run_in_executor(self._publisher, self._group.publish, ready)
+                await loop.run_in_executor(thread, self._group.publish, ready)
             except Exception as error:  # noqa: BLE001  a bug here must not leave mail on the way
                 for mail in ready:
                     mail.fail_all(bug(error, self._events))

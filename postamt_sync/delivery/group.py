@@ -26,9 +26,6 @@ from postamt_sync.events import Events
 from postamt_sync.ledger import Delivery, DeliveryState, Prepared, Task
 from postamt_sync.ledger.work import Work
 
-SWEPT_AFTER = 24 * 3600.0
-"""Seconds after which a missing draft proves nothing: Dovecot sweeps `tmp/` after 36 hours."""
-
 Witness = Callable[[Step, bool], None]
 """Called before (False) and after (True) every durable step."""
 
@@ -57,7 +54,7 @@ class Group:
         """Start a copy for every addressee with the first bytes; note those that cannot."""
         if mail.mailboxes is None:
             raise AssertionError("a mail is begun that has no mailboxes to go to")
-        for name in mail.addressees:
+        for name in mail.mailboxes.quick_first(mail.addressees):
             try:
                 maildir = mail.mailboxes.open(name)
                 maildir.open_folder(mail.folder)
@@ -200,7 +197,7 @@ class Group:
 def _proves(copy: Delivery, maildir: Maildir) -> bool:
     """Tell whether a draft that is missing was renamed: nobody else can have taken it yet."""
     age = time.time() - (copy.prepared_at or 0)
-    return 0 <= age < SWEPT_AFTER and copy.tmp_inode == maildir.tmp_inode()
+    return 0 <= age < maildir.swept_after and copy.tmp_inode == maildir.tmp_inode()
 
 
 def _sync(copy: Copy, *, tmp_only: bool) -> PostamtError | None:

@@ -121,6 +121,9 @@ class Draft:
 class Maildir:
     """The Maildir at `root`. Blocking; methods raise TryLaterError."""
 
+    swept_after = 24 * 3600.0
+    """Seconds after which a missing draft proves nothing: Dovecot sweeps `tmp/` after 36 hours."""
+
     def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
         self._disk = disk

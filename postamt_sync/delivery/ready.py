@@ -56,6 +56,12 @@ class Ready:
     ask_at: float | None = None
     """When to ask the index for the envelope, on the monotonic clock; None: no need."""
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether another server has a part in this, which may be slow."""
+        names = [*self.addressees, *(copy.mailbox for copy in self.copies)]
+        return self.mailboxes is not None and self.mailboxes.hands_over(names)
+
     def fail(self, copy: Copy, error: PostamtError) -> None:
         """Give up one copy for now."""
         self.copies.remove(copy)

@@ -77,6 +77,8 @@ class Service:
     host: str = ""
     """The name that clients use; empty: Dovecot takes the machine's."""
     relay: Relay | None = None
+    lmtp: str = ""
+    """Where it takes mail for mailboxes that get theirs over LMTP; empty: there are none."""
 
 
 def service_of(settings: Settings, *, submission: bool) -> Service:
@@ -94,6 +96,7 @@ def service_of(settings: Settings, *, submission: bool) -> Service:
         tls_key=writable(key, "home.tls_key"),
         host=settings.home.imap_host,
         relay=_relay(settings.aws.region) if submission else None,
+        lmtp=_lmtp(settings),
     )
 
 
@@ -125,14 +128,19 @@ def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
     for name, use in (
         ("Drafts", r"\Drafts"),
         ("Sent", r"\Sent"),
-        (delivery.junk_folder or "Junk", r"\Junk"),
+        (_folder(delivery.junk_folder) or "Junk", r"\Junk"),
         ("Trash", r"\Trash"),
         ("Archive", r"\Archive"),
-        (delivery.virus_folder, ""),
+        (_folder(delivery.virus_folder), ""),
+        (_folder(delivery.dmarc_folder), ""),
     ):
         if name and _FOLDER.fullmatch(name):
             uses.setdefault(name.replace(".", "/"), []).extend([use] if use else [])
     return tuple(SpecialFolder(name, tuple(means)) for name, means in uses.items())
+
+
+def _folder(option: str) -> str:
+    return "" if option.upper() == "INBOX" else option
 
 
 def installed_version() -> Version | None:
@@ -162,6 +170,15 @@ def _group_of(user: str) -> str:
         return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
     except KeyError:
         return user
+
+
+def _lmtp(settings: Settings) -> str:
+    if all(mailbox.delivery == "maildir" for mailbox in settings.mailboxes):
+        return ""
+    server = settings.delivery.lmtp
+    if server.startswith("/"):
+        writable(Path(server), "option delivery.lmtp")
+    return server
 
 
 def _relay(region: str) -> Relay:

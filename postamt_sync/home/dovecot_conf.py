@@ -13,6 +13,9 @@ from string import Template
 from postamt_sync.home.dovecot import Service, SpecialFolder, Version
 from postamt_sync.home.smtp_credentials import SmtpCredentials
 
+BASE = "/run/dovecot/"
+"""Where Dovecot's own sockets lie."""
+
 LARGEST_MAIL = "40M"
 """What SES takes over SMTP, encoded (docs.aws.amazon.com/ses/latest/dg/quotas.html)."""
 
@@ -209,6 +212,41 @@ service submission-login {
 !include_try $relay_conf
 """
 
+LMTP = {
+    Version.V2_3: """
+# Mail of mailboxes with delivery = "lmtp" comes in here and goes through Sieve. postamt-sync names
+# the folder of spam as the address's detail; a person's own script in ~/.dovecot.sieve decides.
+lmtp_save_to_detail_mailbox = yes
+lda_mailbox_autocreate = yes
+protocol lmtp {
+  mail_plugins = sieve
+}
+plugin {
+  sieve = file:~/sieve;active=~/.dovecot.sieve
+}
+service lmtp {
+$lmtp_listener}
+""",
+    Version.V2_4: """
+# Mail of mailboxes with delivery = "lmtp" comes in here and goes through Sieve. postamt-sync names
+# the folder of spam as the address's detail; a person's own script in ~/.dovecot.sieve decides.
+lmtp_save_to_detail_mailbox = yes
+lda_mailbox_autocreate = yes
+protocol lmtp {
+  mail_plugins {
+    sieve = yes
+  }
+}
+sieve_script personal {
+  driver = file
+  path = ~/sieve
+  active_path = ~/.dovecot.sieve
+}
+service lmtp {
+$lmtp_listener}
+""",
+}
+
 CLOSING = """
 !include_try $directory/local.conf
 """
@@ -245,10 +283,13 @@ def relay_configuration(credentials: SmtpCredentials) -> str:
 
 def configuration(service: Service, version: Version, directory: Path) -> str:
     """Return `dovecot.conf` for files that lie in `directory`."""
-    protocols = ["imap", *(["submission"] if service.relay else [])]
+    protocols = ["imap"]
+    protocols += ["lmtp"] if service.lmtp else []
+    protocols += ["submission"] if service.relay else []
     blocks = [OPENING, FIRST[version], _host(service), TLS[version], LOGINS[version]]
     blocks += [SENDERS[version] if service.relay else "", PLACES[version], MAIL[version]]
-    blocks += [IMAP, NAMESPACE, SUBMISSION if service.relay else "", CLOSING]
+    blocks += [IMAP, NAMESPACE, LMTP[version] if service.lmtp else ""]
+    blocks += [SUBMISSION if service.relay else "", CLOSING]
     values = {
         "version": version,
         "directory": directory,
@@ -263,6 +304,7 @@ def configuration(service: Service, version: Version, directory: Path) -> str:
         "user": service.mail_user,
         "group": service.mail_group,
         "folders": "".join(map(_folder, service.folders)),
+        "lmtp_listener": _listener(service, version),
         "largest": LARGEST_MAIL,
         "senders": senders_file(directory),
         "relay_conf": relay_file(directory),
@@ -274,6 +316,22 @@ def configuration(service: Service, version: Version, directory: Path) -> str:
 
 def _host(service: Service) -> str:
     return "\n# How Dovecot names itself.\nhostname = $host\n" if service.host else ""
+
+
+def _listener(service: Service, version: Version) -> str:
+    """Return where LMTP is spoken: for the user that delivers, and nobody else."""
+    if not service.lmtp.startswith("/"):
+        host, _, port = service.lmtp.rpartition(":")
+        word = "address" if version is Version.V2_3 else "listen"
+        listener = [f"{word} = {host.strip('[]')}", f"port = {port}"]
+        return _block("inet_listener lmtp", listener)
+    rights = [f"user = {service.mail_user}", f"group = {service.mail_group}", "mode = 0600"]
+    # Dovecot has this one already, under its bare name, and wants no other at the same place.
+    return _block(f"unix_listener {service.lmtp.removeprefix(BASE)}", rights)
+
+
+def _block(name: str, settings: list[str]) -> str:
+    return "".join([f"  {name} {{\n", *(f"    {line}\n" for line in settings), "  }\n"])
 
 
 def _folder(folder: SpecialFolder) -> str:

@@ -22,8 +22,10 @@ def mailboxes(service: Service, version: Version) -> str:
         "# name:::::home::fields",
     ]
     for account in service.accounts:
-        lines.append(f"{account.name}:::::{account.home}::{_place(account, version)}")
-        lines += [f"{login}:::::::user={account.name}" for login in account.logins]
+        place = f"{account.home}::{_place(account, version)}"
+        lines.append(f"{account.name}:::::{place}")
+        # `user` is for logging in, the rest for LMTP, which asks for the place alone.
+        lines += [f"{login}:::::{place} user={account.name}" for login in account.logins]
     return "\n".join(lines) + "\n"
 
 

@@ -60,7 +60,9 @@ class TestAccounts:
 
 class TestFolders:
     def test_junk_is_where_we_deliver_it(self) -> None:
-        folders = special_folders(settings(delivery={"junk_folder": "Post.Spam"}))
+        folders = special_folders(
+            settings(delivery={"junk_folder": "Post.Spam", "dmarc_folder": ""})
+        )
         assert SpecialFolder("Post/Spam", (r"\Junk",)) in folders
         assert "Junk" not in [folder.name for folder in folders]
 
@@ -69,13 +71,31 @@ class TestFolders:
         assert SpecialFolder("Junk", (r"\Junk",)) in folders
         assert len(folders) == 5
 
+    def test_the_inbox_is_no_junk_folder(self) -> None:
+        folders = special_folders(settings(delivery={"junk_folder": "Inbox"}))
+        assert SpecialFolder("Junk", (r"\Junk",)) in folders
+
     def test_one_folder_may_have_two_meanings(self) -> None:
         folders = special_folders(settings(delivery={"junk_folder": "Trash"}))
         assert SpecialFolder("Trash", (r"\Junk", r"\Trash")) in folders
 
     def test_a_name_that_cannot_be_written_is_left_out(self) -> None:
-        folders = special_folders(settings(delivery={"junk_folder": 'a"b', "virus_folder": "a\\b"}))
+        folders = special_folders(
+            settings(delivery={"junk_folder": 'a"b', "virus_folder": "a\\b", "dmarc_folder": ""})
+        )
         assert [folder.name for folder in folders] == ["Drafts", "Sent", "Trash", "Archive"]
+
+
+class TestLmtp:
+    def test_none_without_a_mailbox_that_wants_it(self) -> None:
+        assert service_of(settings(), submission=False).lmtp == ""
+
+    def test_where_the_configuration_says(self) -> None:
+        anna = {"name": "anna", "maildir": "/m", "default": True, "delivery": "lmtp"}
+        assert service_of(settings(mailboxes=[anna]), submission=False).lmtp == "/run/dovecot/lmtp"
+        odd = settings(mailboxes=[anna], delivery={"lmtp": "/run/a b"})
+        with pytest.raises(MisconfiguredError, match=r"delivery\.lmtp"):
+            service_of(odd, submission=False)
 
 
 class TestService:

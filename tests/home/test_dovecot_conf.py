@@ -53,7 +53,8 @@ def test_the_list_of_mailboxes() -> None:
     assert old[0] == "anna:::::/mail/anna/dovecot::userdb_mail=maildir:/mail/anna"
     fields = "userdb_mail_path=/mail/anna userdb_mail_inbox_path=/mail/anna"
     assert new[0] == f"anna:::::/mail/anna/dovecot::{fields}"
-    assert old[1:] == new[1:] == ["anna@example.com:::::::user=anna"]
+    for line, login in ((old, old[1]), (new, new[1])):
+        assert login == f"{line[0].replace('anna:', 'anna@example.com:', 1)} user=anna"
 
 
 def test_passwords_by_whole_names() -> None:
@@ -79,3 +80,16 @@ def test_sending_goes_to_ses_with_tls() -> None:
     assert "submission_relay_ssl = starttls\nsubmission_relay_ssl_verify = yes\n" in text
     assert "!include_try /d/postamt-sync.relay.conf\n" in text
     assert "hostname = m.example\n" in text
+
+
+@pytest.mark.parametrize("version", Version)
+def test_lmtp_is_spoken_where_the_daemon_looks_for_it(version: Version) -> None:
+    for place, listener in (
+        ("/run/dovecot/lmtp", "  unix_listener lmtp {\n    user = mail-user\n"),
+        ("/srv/lmtp", "  unix_listener /srv/lmtp {\n    user = mail-user\n"),
+        ("[::1]:24", "= ::1\n    port = 24\n"),
+    ):
+        text = configuration(replace(SERVICE, lmtp=place), version, Path("/d"))
+        assert listener in text
+        assert "sieve" in text
+    assert "lmtp" not in configuration(SERVICE, version, Path("/d"))
