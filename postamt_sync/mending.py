@@ -51,6 +51,21 @@ def ledger_for_delivery(settings: Settings, what: str, events: Events) -> Iterat
             ledger.close()
 
 
+@contextlib.contextmanager
+def ledger_for_rehearsal(settings: Settings, events: Events) -> Iterator[Ledger]:
+    """The ledger as a pass would find it, without the lock: a rebuild takes place in memory alone.
+
+    Blocking; raises as `ledger_for_delivery` does.
+    """
+    with contextlib.closing(Ledger.open_for_a_look(settings.state_dir)) as ledger:
+        if not ledger.rebuild.pending and not _is_behind(settings, ledger, events):
+            yield ledger
+            return
+        with contextlib.closing(ledger.in_memory()) as rehearsed:
+            mend(settings, rehearsed, events)
+            yield rehearsed
+
+
 def find_ledger(settings: Settings, events: Events) -> Path | None:
     """Bring the newest copy back if there is no ledger, and return which it was.
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
@@ -27,7 +26,7 @@ from postamt_sync.intake.survey import Survey, as_found
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.passes import Balance
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
-from postamt_sync.mending import end_rebuild, ledger_for_delivery
+from postamt_sync.mending import end_rebuild, ledger_for_delivery, ledger_for_rehearsal
 
 TELL_EVERY = 0.2
 
@@ -84,7 +83,7 @@ class OnePass:
         Raises only before anything was begun: lock held, ledger unusable.
         """
         if self.wish.dry_run:
-            with closing(Ledger.open_for_a_look(self.settings.state_dir)) as ledger:
+            with ledger_for_rehearsal(self.settings, self.events) as ledger:
                 return await self._pass(ledger)
         with ledger_for_delivery(self.settings, "sync", self.events) as ledger:
             result = await self._pass(ledger)
@@ -144,6 +143,9 @@ class OnePass:
             self._note_progress()
 
     async def _rehearse(self, ledger: Ledger, balance: Balance) -> None:
+        if ledger.rebuild.pending:
+            await self._rehearse_rebuild(ledger, balance)
+            return
         survey = self._survey(ledger)
         async for page in self.bucket.pages(self.settings.bucket.prefix):
             arrivals = [survey.arrival(entry, Source.SYNC) for entry in page]
@@ -168,6 +170,14 @@ class OnePass:
         balance.skipped += rest.skipped
         balance.archived += rest.archived
         balance.waiting += rest.waiting + rest.failed
+
+    async def _rehearse_rebuild(self, ledger: Ledger, balance: Balance) -> None:
+        """Take everything in: it is a ledger in memory that forgets it."""
+        await self._list(ledger, None)
+        rest = ledger.passes.balance(self._stage.listed)
+        rest.waiting, rest.failed = rest.waiting + rest.failed, 0
+        for count in fields(Balance):
+            setattr(balance, count.name, getattr(rest, count.name))
 
     def _survey(self, ledger: Ledger, envelopes: Envelopes | None = None) -> Survey:
         complete = envelopes.complete if envelopes else as_found

@@ -20,6 +20,7 @@ from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope
 from postamt_sync.mending import ledger_for_delivery
+from postamt_sync.one_pass import Wish
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
 from tests.repair.box import LONG_AGO, Box
@@ -339,6 +340,35 @@ class TestOld:
         await box.sync()
         assert box.states() == {"delivered": 2}
         assert not box.said("the ledger is lost or old, rebuilding it from the Maildirs")
+
+
+class TestRehearsal:
+    """`sync --dry-run` tells what a rebuild would come to, and leaves nothing behind."""
+
+    async def test_of_a_lost_ledger(self, box: Box) -> None:
+        box.put("a", "b", "c")
+        await box.sync()
+        box.files()["a"][0].unlink()
+        box.lose()
+        box.put("d", since=10)
+        result = await box.sync(Wish(dry_run=True))
+        assert (result.balance.known, result.balance.waiting) == (3, 1)
+        assert not box.state.exists()
+        assert box.counts() == once("b", "c")
+
+    async def test_of_an_old_ledger(self, box: Box) -> None:
+        box.put("a")
+        await box.sync()
+        make_copy(box.state, box.state)
+        box.put("b", "c", since=10)
+        await box.sync()
+        box.files()["b"][0].unlink()
+        for name in box.state.glob(f"{FILE_NAME}*"):
+            name.unlink()
+        shutil.copy(box.state / COPY_NAME, box.state / FILE_NAME)
+        result = await box.sync(Wish(dry_run=True))
+        assert (result.balance.known, result.balance.waiting) == (3, 0)
+        assert box.states() == {"delivered": 1}
 
 
 class TestDailyCopy:

@@ -64,6 +64,10 @@ class Ledger:
             )
         return cls(Store(state_dir / FILE_NAME))
 
+    def in_memory(self) -> Ledger:
+        """Return a copy that ends with the process, for trying out."""
+        return Ledger(self._store.in_memory())
+
     def is_sound(self) -> bool:
         """Let SQLite look through the whole file: seconds for a large one."""
         try:

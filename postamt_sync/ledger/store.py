@@ -67,6 +67,13 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    def in_memory(self) -> Store:
+        """Return a copy that nobody else sees."""
+        copy = Store(Path(":memory:"))
+        with self._lock, self._explained():
+            self._connection.backup(copy._connection)
+        return copy
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

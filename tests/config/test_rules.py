@@ -247,3 +247,19 @@ def test_a_missing_section_keeps_no_other_rule_quiet(read: Read, report: Report)
         "mailboxes[ben].default",
         "bucket",
     ]
+
+
+@pytest.mark.parametrize(
+    ("backup", "wrong"),
+    [
+        ("/mnt/disk/postamt", ""),
+        ("/var/lib/postamt-sync", "another directory than state_dir"),
+        ("/mail/anna", "inside the Maildir of"),
+        ("/mail/anna/backup", "inside the Maildir of"),
+    ],
+)
+def test_a_copy_of_the_ledger_lies_elsewhere(report: Report, backup: str, wrong: str) -> None:
+    problems = report(f'backup_dir = "{backup}"\n' + mailboxes(ANNA, BEN))
+    assert [(p.key, wrong in p.wrong) for p in problems] == (
+        [("backup_dir", True)] if wrong else []
+    )

@@ -340,3 +340,24 @@ async def test_the_real_wait_tells_whether_it_was_woken() -> None:
 def test_the_real_clocks_agree_on_a_machine_that_is_awake() -> None:
     clocks = Clocks()
     assert clocks.slept() > -1
+
+
+async def test_a_full_listing_is_told_and_a_failed_one_is_not(home: Home, ledger: Ledger) -> None:
+    """A rebuild ends there, and must not end with half a listing."""
+    told: list[float] = []
+    survey: Any = home.looks
+    home.poll = Poll(
+        survey,
+        ledger,
+        Events(home.log),
+        interval=300,
+        reconcile_interval=86_400,
+        on_look=home.on_look,
+        on_listed=lambda: told.append(home.time.now),
+        clocks=home.time.clocks,
+    )
+    home.looks.trouble = lambda source, count: (
+        TryLaterError("cut off") if source == "reconcile" and count < 3 else None
+    )
+    await home.run(600)
+    assert told == [home.looks.everythings[2]]

@@ -315,3 +315,20 @@ def test_a_look_reads_the_ledger_that_is_there(ledger: Ledger, tmp_path: Path) -
     look = Ledger.open_for_a_look(tmp_path)
     assert due(look) == [KEY]
     look.close()
+
+
+def test_copies_of_an_older_ledger_stand_for_the_edition_of_their_name() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    at = next(n for n, script in enumerate(MIGRATIONS) if "ADD COLUMN edition" in script)
+    for script in MIGRATIONS[:at]:
+        connection.executescript(script)
+    connection.execute(f"PRAGMA user_version = {at}")
+    stem = "1700000000.M000000K7c18c64aa31763fe7cc4c55bE90339232adb5c350"
+    connection.executemany(
+        "INSERT INTO deliveries (mail, mailbox, stem, state) VALUES ('m', 'anna', ?, 'delivered')",
+        [(f"{stem}.postamt",), (f"{stem}R3.postamt",), (f"{stem}R12.postamt",)],
+    )
+    migrate(connection)
+    editions = connection.execute("SELECT edition FROM deliveries ORDER BY edition").fetchall()
+    assert editions == [(0,), (3,), (12,)]
+    connection.close()

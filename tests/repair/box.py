@@ -9,7 +9,7 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings, load
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.one_pass import OnePass, Result
+from postamt_sync.one_pass import OnePass, Result, Wish
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import S3Double
 
@@ -59,9 +59,9 @@ class Box:
                 last_modified=LONG_AGO + since + number,
             )
 
-    async def sync(self) -> Result:
-        bucket = Bucket(self.s3.bucket, self.s3.region, session=self.s3.session())
-        return await OnePass(self.settings, Events(self.log), bucket).run()
+    async def sync(self, wish: Wish | None = None) -> Result:
+        work = OnePass(self.settings, Events(self.log), self.bucket(), wish or Wish())
+        return await work.run()
 
     def lose(self) -> None:
         """The disk with the ledger and its copy is gone."""
