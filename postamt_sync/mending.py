@@ -142,6 +142,8 @@ def _present(settings: Settings) -> list[tuple[str, Path]]:
     present = [(m.name, m.maildir) for m in settings.mailboxes if (m.maildir / "new").is_dir()]
     for mailbox in settings.mailboxes:
         root = mailbox.maildir
+        if mailbox.delivery == "lmtp":
+            continue  # Dovecot names its files: there is nothing of ours to be read
         if (mailbox.name, root) in present or _never_made(root, [there for _, there in present]):
             continue
         raise TryLaterError(

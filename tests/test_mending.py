@@ -229,6 +229,17 @@ class TestCutShort:
         await box.sync()
         assert box.counts("bruno") == once("b")
 
+    async def test_a_maildir_that_dovecot_fills_is_not_waited_for(self, box: Box) -> None:
+        box.put("a")
+        await box.sync()
+        box.lose()
+        (box.root / "bruno").mkdir()
+        box.config.write_text(
+            box.config.read_text().replace('name = "bruno"', 'name = "bruno"\ndelivery = "lmtp"')
+        )
+        await box.sync()
+        assert box.counts() == once("a")
+
     async def test_nobody_rebuilds_beside_a_courier(self, box: Box) -> None:
         box.put("a")
         await box.sync()

@@ -40,7 +40,8 @@ def verify(
 
     Changes nothing and works beside the running daemon. Exits 0 if there is no
     difference, else 1. Mail that its owner deleted at home is "missing" here (or
-    "absent", where the ledger was rebuilt): leave it out with --except.
+    "absent", where the ledger was rebuilt): leave it out with --except. Mailboxes
+    that get their mail over LMTP are left out: Dovecot names their files.
 
     \b
     unknown      in the bucket, unknown to the ledger: the next reconcile takes it

@@ -53,7 +53,8 @@ class Comparison:
         """With `content` every file is read and its SHA-256 compared with the ledger's."""
         self.counted = Compared()
         self._prefix = settings.bucket.prefix
-        self._roots = {m.name: m.maildir for m in settings.mailboxes}
+        # What was handed to Dovecot over LMTP bears names of Dovecot's own.
+        self._roots = {m.name: m.maildir for m in settings.mailboxes if m.delivery == "maildir"}
         self._routes = household(settings, ledger.work).routes
         self._ledger = ledger
         self._bucket = bucket

@@ -259,3 +259,13 @@ async def test_the_index_knows_whom_a_mail_was_for(delivered: Box) -> None:
         ("undelivered", "incoming/b", "bruno"),
         ("unindexed", "incoming/c", ""),
     ]
+
+
+async def test_what_dovecot_has_named_is_not_compared(delivered: Box) -> None:
+    unlink_one_of_two(delivered)
+    unlink(delivered)
+    delivered.config.write_text(
+        delivered.config.read_text().replace('name = "bruno"', 'name = "bruno"\ndelivery = "lmtp"')
+    )
+    (only,) = await compared(delivered)
+    assert (only.kind, only.key, only.mailbox) == (Kind.MISSING, "incoming/a", "anna")
