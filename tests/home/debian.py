@@ -85,12 +85,12 @@ def wheels(python: str, machine: str = platform.machine()) -> Path:
     """Return a directory with the wheels of all our dependencies, and of what builds ours."""
     wanted = repr((*BUILD_TOOLS, *_dependencies())).encode()
     kind = f"wheels-{python}-{machine}"
-    place = _cache() / f"{kind}-{hashlib.sha256(wanted).hexdigest()[:12]}"
-    with _alone(kind):
+    place = cache() / f"{kind}-{hashlib.sha256(wanted).hexdigest()[:12]}"
+    with alone(kind):
         if not place.exists():
-            for old in _cache().glob(f"{kind}-*"):
+            for old in cache().glob(f"{kind}-*"):
                 shutil.rmtree(old)
-            scratch = _cache() / f"{kind}-scratch"
+            scratch = cache() / f"{kind}-scratch"
             _download(python, machine, scratch)
             scratch.replace(place)
     return place
@@ -124,15 +124,15 @@ def _dependencies() -> Sequence[str]:
 
 def _tarball(suite: str) -> Path:
     name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
-    kept = _cache() / f"{suite}-{name}.tar"
-    with _alone(suite):
+    kept = cache() / f"{suite}-{name}.tar"
+    with alone(suite):
         if not kept.exists() or time.time() - kept.stat().st_mtime > KEEP_SECONDS:
-            for old in _cache().glob(f"{suite}-*.tar"):
+            for old in cache().glob(f"{suite}-*.tar"):
                 old.unlink()
-            scratch = _cache() / f"{suite}-scratch.tar"
+            scratch = cache() / f"{suite}-scratch.tar"
             done = run(
                 *("mmdebstrap", "--mode=root", "--variant=apt", f"--include={PACKAGES}"),
-                *(suite, str(scratch), *_mirror()),
+                *(suite, str(scratch), *mirror()),
                 check=False,
             )
             if done.returncode:
@@ -141,7 +141,7 @@ def _tarball(suite: str) -> Path:
     return kept
 
 
-def _mirror() -> list[str]:
+def mirror() -> list[str]:
     """Return the Debian mirror that this machine uses; none: mmdebstrap knows the usual one."""
     form = "$(LABEL) $(REPO_URI)"
     listed = run("apt-get", "indextargets", "--format", form, "Created-By: Packages", check=False)
@@ -149,7 +149,8 @@ def _mirror() -> list[str]:
     return [pair[1] for pair in pairs if len(pair) == 2 and pair[0] == "Debian"][:1]
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Return the directory of the user's in which tests keep what takes long to make."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     place = Path(base, "postamt-sync-tests")
     place.mkdir(parents=True, exist_ok=True)
@@ -157,8 +158,8 @@ def _cache() -> Path:
 
 
 @contextmanager
-def _alone(what: str) -> Iterator[None]:
+def alone(what: str) -> Iterator[None]:
     """Let one process at a time make this."""
-    with (_cache() / f".{what}.lock").open("w") as lock:
+    with (cache() / f".{what}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

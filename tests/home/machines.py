@@ -1,25 +1,25 @@
 """The Dovecots that the tests run against: the installed one, and Debian 13's in a root of its own.
 
-The root is made once in `.roots` of the checkout, with root's rights and a network; without them
-its tests are skipped and say why.
+The root is kept below the user's cache directory for a week. It is made with root's rights and a
+network; without them its tests are skipped and say why.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
+import hashlib
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from postamt_sync.home.dovecot import Version
+from tests.home.debian import KEEP_SECONDS, alone, cache, mirror, run
 
-ROOTS = Path(__file__).parents[2] / ".roots"
-TRIXIE = ROOTS / "dovecot-trixie"
 PACKAGES = "dovecot-imapd,dovecot-lmtpd,dovecot-submissiond,dovecot-sieve"
 ELSEWHERE = "/usr/sbin:/sbin"
 
@@ -78,33 +78,31 @@ def trixie() -> Machine:
         pytest.skip("Dovecot 2.4 runs in a root of its own, which needs root's rights")
     if shutil.which("mmdebstrap") is None:
         pytest.skip("Dovecot 2.4 needs a root made by: sudo apt install mmdebstrap")
-    if wrong := _make_trixie():
+    root, wrong = _make_trixie()
+    if wrong:
         pytest.skip(f"the root for Dovecot 2.4 could not be made: {wrong}")
-    return Machine(TRIXIE)
+    return Machine(root)
 
 
 @functools.cache
-def _make_trixie() -> str:
-    """Make the root unless it is there; return what went wrong."""
-    ROOTS.mkdir(exist_ok=True)
-    with (ROOTS / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if TRIXIE.is_dir():
-            return ""
-        draft = ROOTS / "draft"
-        shutil.rmtree(draft, ignore_errors=True)
+def _make_trixie() -> tuple[Path, str]:
+    """Return the root, made unless it is there and fresh, and what went wrong."""
+    name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
+    root = cache() / f"dovecot-trixie-{name}"
+    with alone("dovecot-trixie"):
+        if root.is_dir() and time.time() - root.stat().st_mtime < KEEP_SECONDS:
+            return root, ""
+        for old in cache().glob("dovecot-trixie-*"):
+            shutil.rmtree(old)
+        draft = root.with_name(f"{root.name}.draft")
         command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=essential"]
-        made = subprocess.run(
-            [*command, f"--include={PACKAGES}", "trixie", draft, "http://deb.debian.org/debian"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        made = run(*command, f"--include={PACKAGES}", "trixie", str(draft), *mirror(), check=False)
         if made.returncode:
-            return (made.stderr.strip().splitlines() or ["mmdebstrap said nothing"])[-1]
+            return root, (made.stderr.strip().splitlines() or ["mmdebstrap said nothing"])[-1]
         (draft / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        draft.rename(TRIXIE)
-        return ""
+        draft.touch()
+        draft.rename(root)
+        return root, ""
 
 
 MACHINES = {"installed": installed, "debian-13": trixie}

@@ -7,6 +7,7 @@ stands in `local.conf`, where a person's own settings would.
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import shutil
@@ -233,8 +234,9 @@ def write_local(served: Served, more: str = "") -> None:
     """Write what makes it a private instance."""
     text = LOCAL.format(base=served.base, imaps=served.imaps)
     if os.geteuid() != 0:
-        me = pwd.getpwuid(os.geteuid()).pw_name
-        text += ROOTLESS.format(user=me, group=served.settings.home.mail_user)
+        me = pwd.getpwuid(os.geteuid())
+        group = grp.getgrgid(me.pw_gid).gr_name
+        text += ROOTLESS.format(user=me.pw_name, group=group)
     (served.directory / "local.conf").write_text(text + more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ submission_relay_host = localhost
 submission_relay_port = {relay}
 ssl_client_ca_file = {base}/fullchain.pem
 service submission-login {{
+  {chroot}
   inet_listener submission {{
     port = {starttls}
   }}
@@ -80,7 +82,8 @@ def sending(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Itera
             home.type("dovecot", "relay", credentials(files, HOUSEHOLD), *where)
             home.type("dovecot", "relay", credentials(files, ANNA), "--mailbox", "anna", *where)
             places = {"relay": ses.port, "tls": sending.tls, "starttls": sending.starttls}
-            write_local(home, LOCAL.format(base=home.base, **places))
+            chroot = "" if os.geteuid() == 0 else "chroot ="
+            write_local(home, LOCAL.format(base=home.base, chroot=chroot, **places))
             home.start()
             yield sending
 
