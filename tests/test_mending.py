@@ -334,7 +334,7 @@ class TestOld:
         await box.sync()
         shutil.copy(box.state / FILE_NAME, box.root / "saved")
         db = sqlite3.connect(box.state / FILE_NAME)
-        db.execute("UPDATE objects SET state = 'gone'")
+        db.execute("UPDATE objects SET state = 'quarantined'")
         db.commit()
         wal = (box.state / f"{FILE_NAME}-wal").read_bytes()
         db.close()
