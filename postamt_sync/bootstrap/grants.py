@@ -139,7 +139,7 @@ def sync_policy(stack: Stack) -> Document:
             # CloudWatch knows no resources: SES's count of mail that it could not store.
             "Sid": "ReadMetrics",
             "Effect": "Allow",
-            "Action": "cloudwatch:GetMetricData",
+            "Action": ["cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"],
             "Resource": "*",
         },
     ]

@@ -1,0 +1,112 @@
+"""An emulated AWS account of one's own, and the stack in it: planned, applied, killed, counted."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.build import resources
+from postamt_sync.bootstrap.plan import Plan, carry_out, plan, plan_removal
+from postamt_sync.bootstrap.position import Position
+from postamt_sync.bootstrap.stack import Stack, usual_bucket
+from tests.doubles.moto import REGION, Moto
+
+ACCOUNT = "123456789012"
+READS = ("Get", "List", "Describe", "Head", "Receive")
+
+
+class KilledError(BaseException):
+    """The process ends here, as by SIGKILL: nothing may catch it."""
+
+
+class Account:
+    """Counts writes, kills after one of them. Clients are made once: that is slow, and they know
+    nothing of the account."""
+
+    def __init__(self, emulator: Moto) -> None:
+        self.emulator = emulator
+        self.keys = Path()
+        self.writes: list[str] = []
+        self.pauses: list[float] = []
+        self.kill_after: int | None = None
+        self.before: Callable[[str, dict[str, Any]], None] = lambda *_: None
+        """Is told each operation and its parameters right before it is asked."""
+        self._opened: dict[tuple[str, str], Aws] = {}
+
+    def begin(self, keys: Path) -> Account:
+        """Empty the account for a new test, which keeps its keys in this directory."""
+        self.keys = keys
+        self.writes.clear()
+        self.pauses.clear()
+        self.kill_after = None
+        self.before = lambda *_: None
+        self.reset()
+        return self
+
+    def reset(self) -> None:
+        """Empty the account."""
+        request = urllib.request.Request(f"{self.emulator.url}/moto-api/reset", method="POST")
+        urllib.request.urlopen(request).close()
+
+    def client(self, service: str) -> Any:
+        return self.emulator.client(service)
+
+    def aws(self, region: str = REGION, key: tuple[str, str] = ("testing", "testing")) -> Aws:
+        """Open the account."""
+        if (region, key[0]) not in self._opened:
+            core = botocore.session.Session()
+            core.register("provide-client-params.*.*", self._before)
+            core.register("after-call.*.*", self._after)
+            session = boto3.Session(*key, region_name=region, botocore_session=core)
+            self._opened[region, key[0]] = Aws(
+                session, region, endpoint=lambda _: self.emulator.url, sleep=self.pauses.append
+            )
+        return self._opened[region, key[0]]
+
+    def plan(self, stack: Stack, position: Position | None = None, region: str = REGION) -> Plan:
+        return plan(resources(stack, self.aws(region), self.keys, position=position))
+
+    def apply(self, stack: Stack, position: Position | None = None, region: str = REGION) -> int:
+        """Return how many writes it took."""
+        before = len(self.writes)
+        carry_out(self.plan(stack, position, region), self.aws(region), lambda *_: None)
+        return len(self.writes) - before
+
+    def destroy(self, stack: Stack, delete_mail: str = "") -> Plan:
+        found = plan_removal(resources(stack, self.aws(), self.keys, delete_mail=delete_mail))
+        carry_out(found, self.aws(), lambda *_: None)
+        return found
+
+    def _before(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self.before(model.name, params)
+
+    def _after(self, model: Any, http_response: Any, **_: Any) -> None:
+        if model.name.startswith(READS) or http_response.status_code >= 300:
+            return
+        self.writes.append(model.name)
+        if self.kill_after is not None and len(self.writes) == self.kill_after:
+            self.kill_after = None
+            raise KilledError
+
+
+def stack(name: str = "postamt", domains: Sequence[str] = ("example.com",), **more: Any) -> Stack:
+    """Name a stack with all that is usual."""
+    region = more.pop("region", REGION)
+    bucket = more.pop("bucket", usual_bucket(name, ACCOUNT, region))
+    more.setdefault("public_url", "https://home.example.com/sns")
+    return Stack(name, ACCOUNT, region, bucket, tuple(domains), **more)
+
+
+def changes(found: Plan) -> list[str]:
+    """Return what a plan wants, a line each."""
+    return [f"{title}: {change.words}" for title, change in found.changes]
+
+
+def conflicts(found: Plan) -> list[str]:
+    return [f"{title}: {conflict.words}" for title, conflict in found.conflicts]
