@@ -66,6 +66,8 @@ def test_the_first_command_shows_the_demo_until_it_is_stopped(checkout: Path) ->
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # Whoever runs the tests in the background may have had Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     assert process.stdout is not None
     said = ""
