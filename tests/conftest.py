@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.doubles.account import Account
+from tests.doubles.moto import Moto, moto
+
 ONE_BOOT = "under_systemd.py::"
 """What names a test that shares a booted container with others of its module."""
 
@@ -43,3 +46,23 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Moto]:
+    """moto, of which every test takes names of its own."""
+    with moto() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def own_account() -> Iterator[Account]:
+    """moto for tests that empty it: an account has one active rule set."""
+    with moto() as running:
+        yield Account(running)
+
+
+@pytest.fixture
+def account(own_account: Account, tmp_path: Path) -> Account:
+    """Return an empty account."""
+    return own_account.begin(tmp_path / "keys")

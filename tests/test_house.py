@@ -22,6 +22,11 @@ def imports(module: Path) -> set[str]:
     return found
 
 
+DATA_PLANE = ("intake", "delivery", "ledger", "bucket")
+CONTROL_PLANE = ("typer", "tenacity", "dns", "rich.progress", "rich.table")
+DEMO_AND_TESTS = ("moto", "flask", "werkzeug", "pytest")
+
+
 @pytest.mark.parametrize(
     ("room", "strangers"),
     [
@@ -34,10 +39,19 @@ def imports(module: Path) -> set[str]:
         ("bucket", "delivery"),
         ("config", "ledger"),
         ("config", "delivery"),
+        *(
+            (room, "bootstrap")
+            for room in ("intake", "delivery", "ledger", "bucket", "admin", "alerts")
+        ),
+        *((room, "home") for room in ("intake", "delivery", "ledger", "bucket", "admin", "alerts")),
+        *(
+            ("bootstrap", room)
+            for room in ("intake", "delivery", "ledger", "bucket", "home", "daemon")
+        ),
     ],
 )
 def test_these_rooms_do_not_know_each_other(room: str, strangers: str) -> None:
-    for module in (PACKAGE / room).glob("*.py"):
+    for module in (PACKAGE / room).rglob("*.py"):
         known = {name for name in imports(module) if name.startswith(f"postamt_sync.{strangers}")}
         assert not known, module
 
@@ -60,7 +74,7 @@ def test_the_daemon_loads_nothing_of_the_demo_or_the_command_line() -> None:
         text=True,
         check=True,
     ).stdout.split()
-    for heavy in ("typer", "moto", "flask", "werkzeug", "pytest", "rich.progress", "rich.table"):
+    for heavy in (*CONTROL_PLANE, *DEMO_AND_TESTS):
         assert heavy not in loaded, heavy
 
 
