@@ -104,8 +104,12 @@ def sync_policy(stack: Stack) -> Document:
         "Resource": stack.bucket_arn,
     }
     if stack.prefix:
+        # IfExists: whether a GET finds an object gone or forbidden hangs on this very permission,
+        # and a GET names no prefix.
         listing["Condition"] = {
-            "StringLike": {"s3:prefix": [p for prefix in listed for p in (prefix, f"{prefix}*")]}
+            "StringLikeIfExists": {
+                "s3:prefix": [p for prefix in listed for p in (prefix, f"{prefix}*")]
+            }
         }
     statements: list[Statement] = [
         listing,
@@ -132,7 +136,7 @@ def sync_policy(stack: Stack) -> Document:
         {
             "Sid": "ReadIndex",
             "Effect": "Allow",
-            "Action": ["dynamodb:BatchGetItem", "dynamodb:GetItem"],
+            "Action": "dynamodb:BatchGetItem",
             "Resource": stack.table_arn,
         },
         {
