@@ -14,6 +14,7 @@ import pytest
 
 from postamt_sync.demo.port import free_port
 from tests.doubles.ses_smtp import SesSmtp, SesUser
+from tests.end_to_end.home import wait_until
 from tests.home.machines import Machine
 from tests.home.served import PASSWORDS, Served, household, trusting, write_local
 
@@ -132,6 +133,29 @@ def test_a_mailbox_with_a_user_of_its_own_sends_from_its_own_addresses_only(
         with pytest.raises(smtplib.SMTPDataError, match="Access denied"):
             client.send_message(letter("bruno@example.com"))
         assert len(sending.ses.taken) == before
+
+
+def test_a_list_that_cannot_be_read_lets_nobody_send_as_the_household(sending: Sending) -> None:
+    """Dovecot looks only so often whether a list has changed."""
+
+    def sends() -> bool:
+        try:
+            with sending.client("anna", PASSWORDS["anna"]) as client:
+                client.send_message(letter("anna@example.com"))
+        except (smtplib.SMTPException, OSError):
+            return False
+        return True
+
+    senders = sending.home.directory / "postamt-sync.senders"
+    mode, before = senders.stat().st_mode, len(sending.ses.taken)
+    senders.chmod(0)
+    os.utime(senders)
+    try:
+        wait_until(lambda: not sends())
+    finally:
+        senders.chmod(mode)
+    wait_until(sends)
+    assert {taken.user for taken in sending.ses.taken[before:]} == {ANNA.name}
 
 
 @pytest.mark.parametrize("login", ["anna", "anna@example.com", "zoe"])
