@@ -116,7 +116,7 @@ def sync_policy(stack: Stack) -> Document:
         {
             "Sid": "ReadMail",
             "Effect": "Allow",
-            "Action": "s3:GetObject",
+            "Action": ["s3:GetObject", *(["s3:RestoreObject"] if stack.restore else [])],
             "Resource": f"{stack.bucket_arn}/{stack.prefix}*",
         },
         {

@@ -58,6 +58,7 @@ def stack_of(settings: Settings, account: str) -> Stack:
         mail_from=wanted.mail_from,
         bounce_notices=wanted.bounce_notices,
         dmarc_policy=wanted.dmarc_policy,
+        restore=wanted.restore,
         public_url=settings.webhook.public_url if settings.webhook else "",
         subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
     )

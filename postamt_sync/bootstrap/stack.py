@@ -36,6 +36,8 @@ class Stack:
     bounce_notices: bool = False
     dmarc_policy: Literal["none", "quarantine", "reject"] = "none"
     public_url: str = ""
+    restore: bool = False
+    """Whether the box at home may order mail out of an archive class."""
     subdomains: tuple[str, ...] = ()
     """Domains of which every subdomain gets mail too."""
 

@@ -173,6 +173,7 @@ class StackSettings(Section):
     dmarc_policy: Literal["none", "quarantine", "reject"] = Field(
         default="none", examples=["quarantine"]
     )
+    restore: bool = Field(default=False, examples=[True])
 
 
 class HomeSettings(Section):

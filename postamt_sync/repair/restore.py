@@ -206,7 +206,7 @@ def _refusal(code: str, error: Exception, key: str) -> PostamtError:
     if code == "AccessDenied":
         return MisconfiguredError(
             f"We may not have {printable(key)} brought back from its archive.",
-            "Allow s3:RestoreObject on the objects of the prefix for our user, or restore it in "
+            "Say restore = true under [stack] and run bootstrap apply, or restore it in "
             "the S3 console: it is delivered then by the next reconcile.",
         )
     if code == "GlacierExpeditedRetrievalNotAvailable":

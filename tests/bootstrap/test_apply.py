@@ -24,6 +24,7 @@ STACKS: dict[str, Stack] = {
     "whole bucket": stack(prefix="", recent_prefix=""),
     "with subdomains": stack(subdomains=("example.com",)),
     "TLS optional": stack(tls_policy="optional"),
+    "with archives": stack(restore=True),
     "bucket of another name": stack(bucket="mail-of-ours"),
     "region without SMTP": stack(region="eu-south-1"),
     "the oldest region": stack(region="us-east-1"),
