@@ -30,6 +30,10 @@ PACKAGES = (
     "systemd,systemd-sysv,dbus,libbpf1,python3,python3-venv,ca-certificates,passwd,procps,"
     "iproute2,sudo"
 )
+NATIVE = ("--variant=apt", f"--include={PACKAGES}")
+ARM64 = ("--variant=extract", "--architectures=arm64", "--include=python3,ca-certificates")
+ARM64_TOOLS = ("hypothesis", "pytest")
+EMULATOR = "qemu-aarch64-static"
 BUILD_TOOLS = ("hatchling", "pip", "setuptools", "wheel")
 KEEP_SECONDS = 7 * 86_400
 INSIDE = {
@@ -81,17 +85,37 @@ def put_checkout(place: Path) -> None:
             shutil.copy2(REPOSITORY / name, place / name)
 
 
-def wheels(python: str, machine: str = platform.machine()) -> Path:
-    """Return a directory with the wheels of all our dependencies, and of what builds ours."""
-    wanted = repr((*BUILD_TOOLS, *_dependencies())).encode()
+def unpack_arm64(suite: str, root: Path) -> None:
+    """Lay out Python and our dependencies for arm64; nothing in it has been run or configured.
+
+    Skips the test where Debian's mirror or the package index cannot be reached.
+    """
+    root.mkdir()
+    run("tar", "-C", str(root), "-xf", str(_tarball(suite, ARM64)))
+    if not (root / "lib").exists():
+        (root / "lib").symlink_to("usr/lib")
+    shutil.copy2(shutil.which(EMULATOR) or EMULATOR, root / EMULATOR)
+    kept = wheels(PYTHONS[suite], "aarch64", ARM64_TOOLS)
+    run(
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-index"),
+        *(f"--find-links={kept}", f"--target={root / 'libraries'}"),
+        *_platform(PYTHONS[suite], "aarch64"),
+        *(*ARM64_TOOLS, *_dependencies()),
+    )
+
+
+def wheels(
+    python: str, machine: str = platform.machine(), tools: Sequence[str] = BUILD_TOOLS
+) -> Path:
+    """Return a directory with the wheels of all our dependencies, and of these tools."""
+    wanted = (*tools, *_dependencies())
     kind = f"wheels-{python}-{machine}"
-    place = cache() / f"{kind}-{hashlib.sha256(wanted).hexdigest()[:12]}"
+    place = cache() / f"{kind}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:12]}"
     with alone(kind):
         if not place.exists():
-            for old in cache().glob(f"{kind}-*"):
-                shutil.rmtree(old)
+            _forget_old(f"{kind}-*")
             scratch = cache() / f"{kind}-scratch"
-            _download(python, machine, scratch)
+            _download(python, machine, scratch, wanted)
             scratch.replace(place)
     return place
 
@@ -103,13 +127,17 @@ def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def _download(python: str, machine: str, place: Path) -> None:
-    platforms = [f"manylinux{kind}_{machine}" for kind in ("_2_28", "_2_17", "2014")]
+def _platform(python: str, machine: str) -> list[str]:
+    platforms = [f"--platform=manylinux{kind}_{machine}" for kind in ("_2_28", "_2_17", "2014")]
+    which = ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
+    return [*which, *platforms]
+
+
+def _download(python: str, machine: str, place: Path, wanted: Sequence[str]) -> None:
     done = run(
         *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(place)),
-        *("--only-binary=:all:", "--implementation=cp", f"--python-version={python}"),
-        *(f"--platform={name}" for name in platforms),
-        *(*BUILD_TOOLS, *_dependencies()),
+        *_platform(python, machine),
+        *wanted,
         check=False,
     )
     if done.returncode:
@@ -122,23 +150,31 @@ def _dependencies() -> Sequence[str]:
     return found
 
 
-def _tarball(suite: str) -> Path:
-    name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
-    kept = cache() / f"{suite}-{name}.tar"
-    with alone(suite):
-        if not kept.exists() or time.time() - kept.stat().st_mtime > KEEP_SECONDS:
-            for old in cache().glob(f"{suite}-*.tar"):
-                old.unlink()
-            scratch = cache() / f"{suite}-scratch.tar"
+def _tarball(suite: str, options: Sequence[str] = NATIVE) -> Path:
+    kind = f"{suite}-{hashlib.sha256(repr(options).encode()).hexdigest()[:12]}"
+    kept = cache() / f"{kind}.tar"
+    with alone(kind):
+        if not kept.exists() or _is_old(kept):
+            _forget_old(f"{suite}-*.tar")
+            scratch = cache() / f"{kind}-scratch.tar"
             done = run(
-                *("mmdebstrap", "--mode=root", "--variant=apt", f"--include={PACKAGES}"),
-                *(suite, str(scratch), *mirror()),
+                *("mmdebstrap", "--mode=root", *options, suite, str(scratch), *mirror()),
                 check=False,
             )
             if done.returncode:
                 pytest.skip(f"no root of {suite} can be made: {done.stderr[-300:]}")
             scratch.replace(kept)
     return kept
+
+
+def _forget_old(pattern: str) -> None:
+    """Remove what was kept too long; others may still read what is newer."""
+    for path in filter(_is_old, cache().glob(pattern)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > KEEP_SECONDS
 
 
 def mirror() -> list[str]:
