@@ -30,7 +30,7 @@ User = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Who owns the Maildirs; else their owner, else Dovecot's mail_uid, else vmail.",
+        help="Who handles the mail; else home.mail_user, the Maildirs' owner, Dovecot's mail_uid.",
         show_default=False,
     ),
 ]

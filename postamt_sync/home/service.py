@@ -35,13 +35,13 @@ from postamt_sync.home.service_units import (
     service_dropin,
     socket_addresses,
     socket_dropin,
-    writable,
+    written,
 )
-from postamt_sync.home.service_user import USUAL
 from postamt_sync.ledger import Ledger
 
 SERVICE, SOCKET = "postamt-sync.service", "postamt-sync.socket"
 DROPIN = "10-this-machine.conf"
+SHIPPED_USER = "postamt-sync"
 SHIPPED_COMMAND = "/usr/local/bin/postamt-sync"
 
 
@@ -99,12 +99,14 @@ class Service:
 
     @property
     def _sysusers(self) -> SealedFile:
-        text = self._for_user(shipped("sysusers.d/postamt-sync.conf"))
+        text = shipped("sysusers.d/postamt-sync.conf")
+        text = text.replace(f"\nu {SHIPPED_USER} ", f"\nu {self.machine.user} ")
         return SealedFile.of(self.etc / "sysusers.d/postamt-sync.conf", text)
 
     @property
     def _tmpfiles(self) -> SealedFile:
-        text = self._for_user(shipped("tmpfiles.d/postamt-sync.conf"), self.machine.group)
+        text = shipped("tmpfiles.d/postamt-sync.conf")
+        text = text.replace(f" root {SHIPPED_USER}\n", f" root {self.machine.group}\n")
         return SealedFile.of(self.etc / "tmpfiles.d/postamt-sync.conf", text)
 
     @property
@@ -140,11 +142,12 @@ class Service:
         text = shipped(name).replace(SHIPPED_COMMAND, command)
         return SealedFile.of(path, text.replace(f"sync {verb}", f"sync {verb}{config}"), 0o755)
 
-    def _for_user(self, text: str, name: str = "") -> str:
-        return text.replace(f" {USUAL}", f" {name or self.machine.user}")
-
     def _directories(self) -> Iterator[Step]:
-        for path in writable(self.settings):
+        backup = self.settings.backup_dir
+        if backup is not None and not backup.exists():
+            make = f"mount its disk, or: install -d -o {self.machine.user} -m 700 {backup}"
+            yield Leave(backup, f"is not there; {make}")
+        for path in (self.settings.state_dir, *(m.maildir for m in self.settings.mailboxes)):
             if path != STATE_DIR and not path.exists():
                 if self._was_there(path):
                     yield Leave(path, "was there once, so its disk is not mounted; mount it")
@@ -185,7 +188,7 @@ class Service:
                     f"Move it, the configuration to {DEFAULT_PATH}, "
                     "the state directory to /var/lib/postamt-sync.",
                 )
-        for path in (*(m.maildir for m in self.settings.mailboxes), *self.machine.program.places):
+        for path in (*written(self.settings), *self.machine.program.places):
             if hidden(path) and ":" in str(path):
                 raise MisconfiguredError(
                     f"systemd cannot show {path} to a service: there is a colon in it.",

@@ -28,9 +28,13 @@ class Machine:
     """systemd's version."""
 
 
-def writable(settings: Settings) -> list[Path]:
-    """Return every directory that the service writes to, in the order of the configuration."""
-    return [settings.state_dir, *(mailbox.maildir for mailbox in settings.mailboxes)]
+def written(settings: Settings) -> list[Path]:
+    """Return what the service writes to beside its state: the Maildirs, the ledger's second copy.
+
+    Each may lie on a disk of its own that is not mounted, without keeping the service from running.
+    """
+    backup = [settings.backup_dir] if settings.backup_dir else []
+    return [*(mailbox.maildir for mailbox in settings.mailboxes), *backup]
 
 
 def service_dropin(settings: Settings, machine: Machine) -> str:
@@ -81,7 +85,7 @@ def _service_lines(settings: Settings, machine: Machine) -> Iterator[str]:
     yield f"ExecPaths={_words(program.places)}" if program.places else "# ExecPaths=/usr is enough."
     if settings.state_dir != STATE_DIR:
         yield f"ReadWritePaths={quoted(settings.state_dir)}"
-    yield from _opened([mailbox.maildir for mailbox in settings.mailboxes], program.places)
+    yield from _opened(written(settings), program.places)
     if socket_addresses(settings):
         yield "Sockets=postamt-sync.socket"
     if machine.systemd >= STEPS_SINCE:
@@ -89,15 +93,15 @@ def _service_lines(settings: Settings, machine: Machine) -> Iterator[str]:
         yield "RestartMaxDelaySec=2min"
 
 
-def _opened(maildirs: Sequence[Path], code: Sequence[Path]) -> Iterator[str]:
-    """Open Maildirs for writing; below /home they and the code first have to be shown at all."""
-    if any(hidden(path) for path in (*maildirs, *code)):
+def _opened(data: Sequence[Path], code: Sequence[Path]) -> Iterator[str]:
+    """Open what is written to; below /home it and the code first have to be shown at all."""
+    if any(hidden(path) for path in (*data, *code)):
         yield "# Of the homes only these are there:"
         yield "ProtectHome=tmpfs"
     for path in code:
         if hidden(path):
             yield f"BindReadOnlyPaths={quoted(path, '-')}"
-    for path in maildirs:
+    for path in data:
         if hidden(path):
             yield f"BindPaths={quoted(path, '-')}"
         else:

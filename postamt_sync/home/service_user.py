@@ -13,7 +13,6 @@ from pathlib import Path
 from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError, UsageError
 
-USUAL = "vmail"
 ANSWER_SECONDS = 20
 
 
@@ -34,13 +33,17 @@ class MailUser:
 
 
 def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> MailUser:
-    """Return the user: the wanted one, the Maildirs' owner, Dovecot's mail user, else `vmail`.
+    """Return the wanted user, else home.mail_user, the Maildirs' owner, or Dovecot's own.
 
-    `dovecot` returns Dovecot's mail_uid, empty if there is none. Raises MisconfiguredError where
-    the Maildirs belong to several users, or to root.
+    home.mail_user counts last where it was not set and is only the default. `dovecot` returns
+    Dovecot's mail_uid, empty if there is none. Raises MisconfiguredError where the Maildirs belong
+    to several users, or to root.
     """
+    usual = settings.home.mail_user
     if wanted:
         return MailUser(_no_root(wanted), "as you said")
+    if settings.origin("home.mail_user") != "default":
+        return MailUser(_no_root(usual), "is home.mail_user")
     owners = _owners([mailbox.maildir for mailbox in settings.mailboxes])
     if len(owners) > 1:
         raise MisconfiguredError(
@@ -51,7 +54,7 @@ def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> Ma
         return MailUser(_no_root(owners.pop()), "owns the Maildirs")
     if told := dovecot():
         return MailUser(_no_root(_name(told)), "is Dovecot's mail_uid")
-    return MailUser(USUAL, "is made if it is missing")
+    return MailUser(usual, "is made if it is missing")
 
 
 def ask_dovecot() -> str:
@@ -97,8 +100,8 @@ def _no_root(user: str) -> str:
     if user in {"root", "0"}:
         raise MisconfiguredError(
             "The Maildirs belong to root, and the service does not run as root.",
-            "Give them to Dovecot's mail user: chown -R vmail: MAILDIR",
+            "Give them to Dovecot's mail user: chown -R postamt-sync: MAILDIR",
         )
     if not user.replace("-", "").replace("_", "").replace(".", "").isalnum() or user[0] == "-":
-        raise UsageError(f"{user!r} cannot be a user's name.", "Use a name such as vmail.")
+        raise UsageError(f"{user!r} cannot be a user's name.", "Use a name such as postamt-sync.")
     return user

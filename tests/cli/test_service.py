@@ -29,7 +29,7 @@ def test_a_dry_run_needs_no_root_and_shows_every_step(
     assert run(["service", "install", "--dry-run", "--config", str(config)]) == ExitCode.OK
     said = capsys.readouterr().out
     assert "/etc/systemd/system/postamt-sync.service.d/10-this-machine.conf" in said
-    assert f"make    {config.parent}/mail/example.com/thomas/Maildir for vmail" in said
+    assert f"make    {config.parent}/mail/example.com/thomas/Maildir for postamt-sync" in said
     assert "run     systemctl start postamt-sync.socket postamt-sync.service" in said
     assert sorted(config.parent.rglob("*")) == before
 

@@ -79,8 +79,9 @@ def test_the_users_name_is_in_every_file(tmp_path: Path) -> None:
     assert "tls 0750 root mail\n" in (etc / "tmpfiles.d/postamt-sync.conf").read_text()
     hook = (etc / "postamt-sync/certificate-renewed").read_text()
     assert f"exec {PIPX.command} service certificate --config {tmp_path}/config.toml" in hook
-    assert "vmail" not in "".join(
-        path.read_text() for path in etc.glob("*/*.conf") if path.is_file()
+    assert (
+        "User=mailer"
+        in (etc / "systemd/system/postamt-sync.service.d/10-this-machine.conf").read_text()
     )
 
 
@@ -113,6 +114,15 @@ def test_a_maildir_that_was_there_once_is_not_made(tmp_path: Path) -> None:
     said = planned(service(tmp_path))
     assert [line for line in said if line.startswith(f"leave   {maildir}: was there once")]
     assert not [line for line in said if line.startswith("make")]
+
+
+def test_a_second_disk_that_is_missing_is_named_and_not_made(tmp_path: Path) -> None:
+    backup = tmp_path / "second"
+    state = f'{tmp_path}/state"\nbackup_dir = "{backup}'
+    (line,) = [said for said in planned(service(tmp_path, state=state)) if str(backup) in said]
+    assert line.startswith(f"leave   {backup}: is not there; mount its disk")
+    backup.mkdir()
+    assert str(backup) not in "".join(planned(service(tmp_path, state=state)))
 
 
 def test_removing_takes_what_is_ours_and_leaves_what_was_edited(tmp_path: Path) -> None:

@@ -60,12 +60,12 @@ def test_mail_comes_in_as_the_mail_users(box: Box) -> None:
     assert box.announce(one) == 200
     path = box.until_delivered(one)
     owner = box.container.said("stat", "-c", "%U %a", f"/{path.relative_to(box.root)}")
-    assert owner == "vmail 600"
+    assert owner == "postamt-sync 600"
 
 
 def test_keys_are_roots_on_the_disk(box: Box) -> None:
     for path in (Path("/etc/postamt-sync/credentials"), LINEAGE / "privkey.pem"):
-        user = ["setpriv", "--reuid=vmail", "--regid=vmail", "--clear-groups"]
+        user = ["setpriv", "--reuid=postamt-sync", "--regid=postamt-sync", "--clear-groups"]
         assert box.container.do(*user, "cat", str(path), check=False).returncode
     key = box.at(TLS / "privkey.pem").stat()
     assert (key.st_uid, stat.S_IMODE(key.st_mode)) == (0, 0o640)
@@ -137,7 +137,7 @@ def test_a_reload_takes_a_new_mailbox_only_after_the_service_was_opened_for_it(b
     assert not box.at(bruno).exists()
 
     said = box.service("install")
-    assert f"make    {bruno} for vmail" in said
+    assert f"make    {bruno} for postamt-sync" in said
     assert box.process != before
     one = box.new_letter("bruno")
     assert box.announce(one, "bruno") == 200
@@ -232,6 +232,25 @@ def test_a_maildir_on_a_disk_that_is_mounted_late_gets_its_mail(box: Box) -> Non
     )
     wait_until(lambda: files().count("/new/") == 2, box.container.journal)
     assert box.process == before
+    box.configure()
+    box.service("install")
+
+
+def test_a_virtual_environment_and_mail_in_closed_homes(box: Box) -> None:
+    """The service sees of the homes only what is its own, whoever else may not look there."""
+    venv, dora = Path("/home/pi/venv"), Path("/home/mail/dora/Maildir")
+    box.container.shell(
+        f"mkdir -p {venv.parent}; cp -a /opt/pipx/venvs/postamt-sync {venv};"
+        f"sed -i '1s|.*|#!{venv}/bin/python|' {venv}/bin/postamt-sync; chmod 700 {venv.parent}"
+    )
+    box.configure(("dora", dora))
+    said = box.container.said(f"{venv}/bin/postamt-sync", "service", "install")
+    assert f"make    {dora} for postamt-sync" in said
+    command = box.container.said("cat", f"/proc/{box.process}/cmdline")
+    assert command.startswith(f"{venv}/bin/python")
+    one = box.new_letter("dora")
+    assert box.announce(one, "dora") == 200
+    box.until_delivered(one, dora)
     box.configure()
     box.service("install")
 

@@ -15,7 +15,7 @@ from postamt_sync.home.service_units import (
     service_dropin,
     socket_addresses,
     socket_dropin,
-    writable,
+    written,
 )
 
 PIPX = Program(Path("/opt/pipx/venvs/postamt-sync/bin/postamt-sync"), (Path("/opt/pipx/venvs/p"),))
@@ -141,5 +141,7 @@ def test_the_shipped_socket_has_the_default_addresses() -> None:
 
 
 def test_all_that_is_written_to_is_named(tmp_path: Path) -> None:
-    found = writable(settings(tmp_path))
-    assert [str(path) for path in found] == ["/var/lib/postamt-sync", "/var/mail/anna"]
+    configured = settings(tmp_path, state='/var/lib/postamt-sync"\nbackup_dir = "/mnt/second')
+    assert written(configured) == [Path("/var/mail/anna"), Path("/mnt/second")]
+    said = service_dropin(configured, machine()).splitlines()
+    assert "ReadWritePaths=-/mnt/second" in said

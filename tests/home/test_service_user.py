@@ -39,9 +39,17 @@ def test_else_dovecot_is_asked(tmp_path: Path, told: str, name: str) -> None:
     assert mail_user(settings(tmp_path), "", lambda: told).name == name
 
 
-def test_else_it_is_the_usual_one_and_a_group_of_that_name(tmp_path: Path) -> None:
-    user = mail_user(settings(tmp_path), "", silent)
-    assert user.name == "vmail"
+def test_else_it_is_the_usual_one(tmp_path: Path) -> None:
+    configured = settings(tmp_path)
+    assert mail_user(configured, "", silent).name == configured.home.mail_user
+
+
+def test_a_configured_one_wins_over_what_is_there(tmp_path: Path) -> None:
+    settings(tmp_path, maildir=str(tmp_path))
+    path = tmp_path / "config.toml"
+    path.write_text(path.read_text() + '[home]\nmail_user = "keeper"\n')
+    assert mail_user(load(path, {}), "", lambda: "dovemail").name == "keeper"
+    assert mail_user(load(path, {}), "mailer", lambda: "dovemail").name == "mailer"
 
 
 def test_a_new_users_group_bears_its_name(tmp_path: Path) -> None:
