@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
 from postamt_sync.bucket import Bucket
@@ -61,6 +61,11 @@ class Wish:
     mark_delivered: bool = False
     since: float | None = None
 
+    @property
+    def adopts(self) -> bool:
+        """Whether some of what is listed shall count as delivered."""
+        return self.mark_delivered or self.since is not None
+
 
 @dataclass(slots=True)
 class OnePass:
@@ -74,6 +79,8 @@ class OnePass:
     witness: Witness = no_witness
     index: Index | None = None
     """Where envelopes may be known that no receipt has told us."""
+    drain: Callable[[Ledger], Awaitable[None]] | None = None
+    """Takes in what the queues hold, before anything is listed: they know envelopes."""
     _stage: Stage = field(default_factory=Stage)
     _progress: Progress | None = None
 
@@ -102,6 +109,9 @@ class OnePass:
                     await self._rehearse(ledger, rehearsed)
                 else:
                     envelopes = self._envelopes(ledger)
+                    # What is to be adopted must not be announced as mail to be delivered.
+                    if self.drain is not None and not self.wish.adopts:
+                        await self.drain(ledger)
                     await self._list(ledger, envelopes)
                     await self._deliver(ledger, envelopes)
         except PostamtError as error:

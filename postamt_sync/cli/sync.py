@@ -21,6 +21,7 @@ from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, PostamtError, TryLaterError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.index import open_index
+from postamt_sync.intake.queues import drain_once
 from postamt_sync.logs import configure_logging
 from postamt_sync.one_pass import OnePass, Result, Wish
 
@@ -72,7 +73,15 @@ def sync(
             events = configure_logging(level=_level(debug, progress.on_terminal))
             bucket = Bucket(settings.bucket.name, settings.aws.region)
             index = None if dry_run else open_index(settings)
-            work = OnePass(settings, events, bucket, wish, progress.show, index=index)
+            work = OnePass(
+                settings,
+                events,
+                bucket,
+                wish,
+                progress.show,
+                index=index,
+                drain=lambda ledger: drain_once(settings, ledger, events),
+            )
             result = asyncio.run(_until_told_to_stop(work))
     except BaseException as error:
         if json:  # exactly one object, whatever happens; the frame says the same in words

@@ -7,18 +7,24 @@ poll finds their mail by itself. What they bring is the envelope.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
+
+import boto3
 
 from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.announcements import Announcements, Inbox, Keys, Place
+from postamt_sync.intake.announcements import Announcements, Keys, Place
+from postamt_sync.intake.announcements import Inbox as AnnouncementInbox
+from postamt_sync.intake.certificates import certificates
 from postamt_sync.intake.queue import Queue
 from postamt_sync.intake.sns import SnsMessage
-from postamt_sync.intake.sqs import QueueMessage, Sqs
-from postamt_sync.ledger.inbox import DeadLetter
+from postamt_sync.intake.sqs import QueueMessage, Sqs, sqs_client
+from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.inbox import DeadLetter, Inbox
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.mail.arrival import Source
 from postamt_sync.pauses import growing_pause
@@ -31,7 +37,7 @@ NOTED_EVERY = 300.0
 """Seconds between two notes that all is well: an idle daemon writes next to nothing."""
 
 
-class QueueInbox(Inbox, Protocol):
+class QueueInbox(AnnouncementInbox, Protocol):
     """What queues need of the ledger: an inbox that also takes dead letters."""
 
     async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -106,6 +112,11 @@ class Queues:
         """Empty the queues; what goes wrong is noted and said, never raised."""
         await asyncio.gather(*(self._drain(queue) for queue in self.drained))
 
+    async def drain_all(self) -> None:
+        """Empty also the queue that is otherwise listened at; else as `drain`."""
+        listened = [self.listened] if self.listened is not None else []
+        await asyncio.gather(*(self._drain(queue) for queue in (*self.drained, *listened)))
+
     async def listen(self) -> None:
         """Wait at the queue until cancelled; ends at once where none is to be waited at."""
         failures = 0
@@ -170,3 +181,34 @@ class Queues:
             await asyncio.to_thread(self._overview.source_bad, queue.source, error)
         except PostamtError as ledger_error:
             self._events.trouble("the ledger cannot be written", str(ledger_error))
+
+
+async def drain_once(
+    settings: Settings, ledger: Ledger, events: Events, environ: Mapping[str, str] = os.environ
+) -> None:
+    """Empty the queues of a configuration for a single pass; nothing where it names none.
+
+    On return the ledger has what they held; what went wrong is noted and said, never raised.
+    """
+    if not (settings.queue.url or settings.queue.dead_letter_url):
+        return
+    region = settings.aws.region
+    keys = certificates(settings.topic_arn, environ)
+    queues = Queues(
+        settings,
+        sqs_client(boto3.Session(region_name=region), region),
+        keys,
+        Inbox(ledger, events, _nobody_waits),
+        ledger.overview,
+        events,
+        poll_soon=_nobody_waits,
+        tell_soon=_nobody_waits,
+    )
+    try:
+        await queues.drain_all()
+    finally:
+        await keys.close()
+
+
+def _nobody_waits() -> None:
+    """The pass that drained looks and delivers by itself."""

@@ -14,6 +14,8 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
+import pytest
+
 from postamt_sync.demo.cloud import ACCOUNT, RECENT_PREFIX, REGION, Cloud
 from postamt_sync.demo.port import free_port
 from postamt_sync.demo.ses import Received, Ses
@@ -127,6 +129,32 @@ async def test_without_an_open_port_mail_comes_at_once_by_the_queue(tmp_path: Pa
         (queue,) = [s for s in way.home.status()["sources"] if s["name"] == "queue"]
         assert queue["problem"] is None
         assert queue["last_ok"]
+
+
+@pytest.mark.parametrize("long_poll", ["true", "false"])
+async def test_a_single_pass_empties_the_queue_for_the_envelope(
+    tmp_path: Path, long_poll: str
+) -> None:
+    async with on_the_way(tmp_path) as way:
+        url = await asyncio.to_thread(way.subscribed_queue)
+        way.home.configure(QUEUE.format(url=url, topic=way.cloud.topic_arn, long_poll=long_poll))
+        blind = await way.receive(ANNA, BRUNO)
+        await way.cloud.sns.settled()
+        rehearsal, _ = await asyncio.to_thread(way.home.sync, "--dry-run")
+        code, said = await asyncio.to_thread(way.home.sync)
+        assert (rehearsal, code) == (0, 0), said
+        way.once_each(("anna", blind), ("bruno", blind))
+
+
+async def test_a_pass_that_adopts_leaves_the_queue_alone(tmp_path: Path) -> None:
+    async with on_the_way(tmp_path) as way:
+        url = await asyncio.to_thread(way.subscribed_queue)
+        way.home.configure(QUEUE.format(url=url, topic=way.cloud.topic_arn, long_poll="false"))
+        await way.receive(ANNA)
+        await way.cloud.sns.settled()
+        code, said = await asyncio.to_thread(way.home.sync, "--mark-delivered")
+        assert code == 0, said
+        assert not way.home.contents()
 
 
 async def test_a_poll_drains_the_queue_for_the_envelope(tmp_path: Path) -> None:
