@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from postamt_sync.bootstrap import policy
 from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Change, Item, call
+from postamt_sync.bootstrap.call import Call, call
 from postamt_sync.bootstrap.grants import queue_statement
-from postamt_sync.bootstrap.resources.subscription import Subscription
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.mail.arrival import SETUP_NOTIFICATION
 
@@ -53,17 +53,14 @@ class Trial:
     @contextmanager
     def _queue(self, name: str) -> Iterator[str]:
         statement = queue_statement(self.stack, name)
-        made = call(
+        url = self._told(
             "sqs",
             "create_queue",
+            "QueueUrl",
             QueueName=name,
             Attributes={"Policy": policy.text(policy.document(statement))},
             tags=self.stack.tags,
         )
-        self.aws.write(made)
-        answer = self.aws.read("sqs", "get_queue_url", QueueName=name)
-        assert answer is not None
-        url = str(answer["QueueUrl"])
         try:
             yield url
         finally:
@@ -71,24 +68,32 @@ class Trial:
 
     @contextmanager
     def _subscribed(self, name: str) -> Iterator[None]:
-        subscription = Subscription(self.stack, self.aws, "sqs", self.stack.queue_arn(name))
-        self._carry_out(subscription.plan())
+        arn = self._told(
+            "sns",
+            "subscribe",
+            "SubscriptionArn",
+            TopicArn=self.stack.topic_arn,
+            Protocol="sqs",
+            Endpoint=self.stack.queue_arn(name),
+            ReturnSubscriptionArn=True,
+        )
         try:
             yield
         finally:
-            self._carry_out(subscription.destroy())
+            self.aws.write(call("sns", "unsubscribe", SubscriptionArn=arn))
 
-    def _carry_out(self, items: Iterator[Item]) -> None:
-        for item in items:
-            if isinstance(item, Change):
-                for one in item.calls:
-                    self.aws.write(one)
+    def _told(self, service: str, operation: str, member: str, /, **parameters: Any) -> str:
+        """Make something and return what AWS calls it; its lists may not have it yet."""
+        answers: list[Mapping[str, Any]] = []
+        self.aws.write(Call(service, operation, parameters, keep=answers.append))
+        return str(answers[0][member])
 
     @contextmanager
     def _object(self, key: str) -> Iterator[None]:
         bucket = self.stack.bucket
-        self.aws.write(call("s3", "put_object", Bucket=bucket, Key=key, Body=b"A trial.\n"))
         try:
+            # Within: whatever it says, the object may be there.
+            self.aws.write(call("s3", "put_object", Bucket=bucket, Key=key, Body=b"A trial.\n"))
             yield
         finally:
             page = self.aws.read("s3", "list_object_versions", Bucket=bucket, Prefix=key) or {}

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential, wait_random
+from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.bootstrap.call import Call
+from postamt_sync.bootstrap.policy import same
 from postamt_sync.bootstrap.refusal import code_of, refusal
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
@@ -106,14 +107,15 @@ class Aws:
         for; then nothing was written.
         """
         guard = wanted.guard
-        if guard is not None and guard.read() != guard.seen:
+        # AWS gives lists in one order now and in another then.
+        if guard is not None and not same(guard.read(), guard.seen):
             raise ChangedMeanwhileError(
                 f"{guard.what[:1].upper()}{guard.what[1:]} was changed by somebody else meanwhile.",
                 "Nothing was written to it. Look again with: postamt-sync bootstrap plan",
             )
         patient = Retrying(
             retry=retry_if_exception(lambda error: _passes(error, wanted)),
-            stop=stop_after_delay(PATIENCE_SECONDS),
+            stop=lambda state: state.idle_for >= PATIENCE_SECONDS,
             wait=wait_exponential(multiplier=2, max=15) + wait_random(0, 1),
             sleep=self._sleep,
             reraise=True,

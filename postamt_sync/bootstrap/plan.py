@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.call import Change, Conflict, Item, Note
-from postamt_sync.errors import MisconfiguredError
+from postamt_sync.errors import MisconfiguredError, PostamtError
 
 
 class Resource(Protocol):
@@ -80,8 +80,21 @@ def _is_known(change: Change) -> bool:
 
 
 def plan(resources: Sequence[Resource]) -> Plan:
-    """Ask every resource what differs. Raises PostamtError where AWS refuses to be read."""
-    return Plan(tuple(Entry(r.title, tuple(r.plan())) for r in resources))
+    """Ask every resource what differs. Raises PostamtError where AWS refuses to be read.
+
+    It ends early where there is a conflict and what comes after it cannot be read: a bucket of
+    another account keeps its lifecycle to itself, and the conflict says so better.
+    """
+    found = Plan(())
+    for resource in resources:
+        try:
+            entry = Entry(resource.title, tuple(resource.plan()))
+        except PostamtError:
+            if found.conflicts:
+                return found
+            raise
+        found = Plan((*found.entries, entry))
+    return found
 
 
 def plan_removal(resources: Sequence[Resource]) -> Plan:

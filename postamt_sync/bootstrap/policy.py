@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 VERSION = "2012-10-17"
+_ACCOUNT = re.compile(r"^[0-9]{12}$")
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
@@ -65,10 +67,22 @@ def statements(policy: Document | None) -> list[Statement]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: _plain(_one_way(key, inner)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         items = sorted(
             (_plain(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True)
         )
         return items[0] if len(items) == 1 else items
+    return value
+
+
+def _one_way(key: str, value: Any) -> Any:
+    """Write what AWS may write in several ways in one (IAM User Guide, "JSON policy elements")."""
+    if key in {"Action", "NotAction"}:  # of which the case says nothing
+        return [action.lower() for action in ([value] if isinstance(value, str) else value)]
+    if key == "Principal" and value == {"AWS": "*"}:
+        return "*"
+    if key == "AWS":
+        accounts = [value] if isinstance(value, str) else value
+        return [_ACCOUNT.sub(r"arn:aws:iam::\g<0>:root", account) for account in accounts]
     return value

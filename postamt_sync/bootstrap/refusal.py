@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    LoginError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
     TokenRetrievalError,
 )
 
@@ -18,6 +23,15 @@ from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 
 _PLAN = "postamt-sync bootstrap plan"
+_UNUSABLE = (
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    LoginError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +168,7 @@ def refusal(service: str, error: ClientError | BotoCoreError) -> PostamtError:
             "Give those of an administrator to the AWS SDK: aws configure, aws sso login, "
             "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         )
-    if isinstance(error, ProfileNotFound | TokenRetrievalError):
+    if isinstance(error, _UNUSABLE):
         return MisconfiguredError(
             f"The AWS credentials cannot be had: {said}.", "Mend AWS_PROFILE, or log in again."
         )

@@ -58,14 +58,17 @@ class Rotation:
 
     def _end(self, keys: list[Key], *, finish: bool) -> str:
         held = self.key.file.key_id()
-        old = [key for key in keys if key["AccessKeyId"] != held]
-        if len(old) == len(keys):
+        others = [key for key in keys if key["AccessKeyId"] != held]
+        if len(others) == len(keys):
             raise MisconfiguredError(
                 f"{self.key.user} has {MOST_KEYS} keys, and {self.key.file.path} holds neither.",
                 "Name the directory that has the file with --out, or delete one key in the "
                 "IAM console.",
             )
+        (old,) = others
         new = next(key for key in keys if key["AccessKeyId"] == held)
+        if old["CreateDate"] > new["CreateDate"]:
+            return self._undo(old)
         age = self.now() - new["CreateDate"]
         if not finish and age < GRACE:
             left = GRACE - age
@@ -75,5 +78,19 @@ class Rotation:
                 "be moved to the new one.",
                 "When all is moved, take it away at once with --finish.",
             )
-        self.aws.write(self.key.delete(old[0]))
-        return f"The old key of {self.key.user}, {old[0]['AccessKeyId']}, is taken away."
+        self.aws.write(self.key.delete(old))
+        return f"The old key of {self.key.user}, {old['AccessKeyId']}, is taken away."
+
+    def _undo(self, lost: Key) -> str:
+        """Take away a new key that never came into the file: its secret is known to nobody."""
+        if self.key.was_used(lost):
+            raise MisconfiguredError(
+                f"{self.key.file.path} holds the older key of {self.key.user}, and the newer one, "
+                f"{lost['AccessKeyId']}, is in use.",
+                "Name the directory that has the file of the newer one with --out.",
+            )
+        self.aws.write(self.key.delete(lost))
+        return (
+            f"A newer key of {self.key.user}, {lost['AccessKeyId']}, never came into "
+            f"{self.key.file.path} and was never used: it is taken away. Run this again to begin."
+        )

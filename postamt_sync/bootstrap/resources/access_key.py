@@ -36,7 +36,7 @@ class AccessKey:
             if any(key["AccessKeyId"] == held and key["Status"] != "Active" for key in keys):
                 yield Note(f"the key in {self.file.path} is switched off in IAM")
             return
-        unused = [key for key in keys if not self._was_used(key)]
+        unused = [key for key in keys if not self.was_used(key)]
         if len(unused) < len(keys):
             yield Note(
                 f"a key is in use, but not the one in {self.file.path}: name the directory that "
@@ -65,6 +65,7 @@ class AccessKey:
     def delete(self, key: Key) -> Call:
         return call("iam", "delete_access_key", UserName=self.user, AccessKeyId=key["AccessKeyId"])
 
-    def _was_used(self, key: Key) -> bool:
+    def was_used(self, key: Key) -> bool:
+        """Tell whether anybody ever signed with the key."""
         answer = self.aws.read("iam", "get_access_key_last_used", AccessKeyId=key["AccessKeyId"])
         return bool((answer or {}).get("AccessKeyLastUsed", {}).get("LastUsedDate"))

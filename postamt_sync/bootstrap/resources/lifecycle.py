@@ -15,9 +15,12 @@ from postamt_sync.bootstrap.call import Call, Change, Guard, Item, Note
 from postamt_sync.bootstrap.policy import same
 from postamt_sync.bootstrap.resources.bucket import SOON
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.events import printable
 
 RECENT_DAYS = 14
 """How long the poll can see a mail; a box that is off longer has the daily full listing."""
+
+SMALLEST = "TransitionDefaultMinimumObjectSize"
 
 Rule = dict[str, Any]
 
@@ -35,13 +38,20 @@ class Lifecycle:
 
     def plan(self) -> Iterator[Item]:
         seen = self._read()
-        there = {rule.get("ID"): rule for rule in seen}
+        there = {rule.get("ID"): rule for rule in seen.get("Rules", [])}
         wanted = _rules(self.stack)
-        changed = [rule for rule in wanted if not same(there.get(rule["ID"]), rule)]
+        ids = {rule["ID"] for rule in wanted}
+        others = [rule for rule in seen.get("Rules", []) if rule.get("ID") not in ids]
+        for rule in others:
+            if _deletes(rule, self.stack.prefix):
+                yield Note(
+                    f"rule {printable(str(rule.get('ID')), 80)}, which is not ours, deletes mail: "
+                    f"{printable(_words(rule), 200)}"
+                )
+        changed = [rule for rule in wanted if not _says_the_same(there.get(rule["ID"]), rule)]
         if not changed:
             return
-        ids = {rule["ID"] for rule in wanted}
-        merged = [*(rule for rule in seen if rule.get("ID") not in ids), *wanted]
+        merged = [*(_with_filter(rule) for rule in others), *wanted]
         words = "; ".join(
             f"{_words(there[rule['ID']])} → {_words(rule)}"
             if rule["ID"] in there
@@ -52,10 +62,10 @@ class Lifecycle:
 
     def destroy(self) -> Iterator[Item]:
         ids = {rule["ID"] for rule in _rules(self.stack)}
-        if any(rule.get("ID") in ids for rule in self._read()):
+        if any(rule.get("ID") in ids for rule in self._read().get("Rules", [])):
             yield Note("kept with the bucket")
 
-    def _read(self) -> list[Rule]:
+    def _read(self) -> dict[str, Any]:
         missing = ("NoSuchLifecycleConfiguration", "NoSuchBucket")
         answer = self.aws.read(
             "s3",
@@ -63,13 +73,21 @@ class Lifecycle:
             missing=missing,
             Bucket=self.stack.bucket,
         )
-        return list((answer or {}).get("Rules", []))
+        return {
+            name: value for name, value in (answer or {}).items() if name in ("Rules", SMALLEST)
+        }
 
-    def _put(self, rules: list[Rule], seen: list[Rule]) -> Call:
+    def _put(self, rules: list[Rule], seen: dict[str, Any]) -> Call:
+        # Left out, S3 sets it back to its default for all rules, those of others too.
+        smallest = {SMALLEST: seen[SMALLEST]} if seen.get(SMALLEST) else {}
         return Call(
             "s3",
             "put_bucket_lifecycle_configuration",
-            {"Bucket": self.stack.bucket, "LifecycleConfiguration": {"Rules": rules}},
+            {
+                "Bucket": self.stack.bucket,
+                "LifecycleConfiguration": {"Rules": rules},
+                **smallest,
+            },
             patience=SOON,
             guard=Guard(f"the lifecycle of bucket {self.stack.bucket}", self._read, seen),
         )
@@ -98,6 +116,44 @@ def _rules(stack: Stack) -> list[Rule]:
     return [archive, recent]
 
 
+def _prefix(rule: Mapping[str, Any]) -> str:
+    """Return what a rule is for: in the filter, in its And, or, in old rules, beside it."""
+    filter_ = rule.get("Filter", {})
+    both = filter_.get("And", {})
+    return str(both.get("Prefix") or filter_.get("Prefix") or rule.get("Prefix") or "")
+
+
+def _with_filter(rule: Rule) -> Rule:
+    """Return the rule with its prefix in a filter: beside rules like ours S3 takes no others."""
+    if "Filter" in rule:
+        return rule
+    bare = {name: value for name, value in rule.items() if name != "Prefix"}
+    return {**bare, "Filter": {"Prefix": _prefix(rule)}}
+
+
+def _says_the_same(one: Rule | None, other: Rule) -> bool:
+    """Compare without what S3 adds or leaves out where it is nothing or false."""
+    return one is not None and same(_plain(one), _plain(other))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        plain = {key: _plain(inner) for key, inner in value.items()}
+        return {
+            key: inner for key, inner in plain.items() if inner not in (None, False, "", [], {})
+        }
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _deletes(rule: Rule, prefix: str) -> bool:
+    """Tell whether a rule of somebody else takes mail away."""
+    expiration = rule.get("Expiration", {})
+    if rule.get("Status") != "Enabled" or not ("Days" in expiration or "Date" in expiration):
+        return False
+    theirs = _prefix(rule)
+    return theirs.startswith(prefix) or prefix.startswith(theirs)
+
+
 def _words(rule: Mapping[str, Any]) -> str:
     """Say what a rule does: "incoming/: STANDARD_IA after 30 days, GLACIER_IR after 90"."""
     deeds = [
@@ -111,5 +167,4 @@ def _words(rule: Mapping[str, Any]) -> str:
         deeds.append(f"old versions after {old.get('NoncurrentDays', '?')}")
     if rule.get("Status") != "Enabled":
         deeds.append("off")
-    prefix = rule.get("Filter", {}).get("Prefix", rule.get("Prefix", ""))
-    return f"{prefix or 'everything'}: {', '.join(deeds) or 'nothing'}"
+    return f"{_prefix(rule) or 'everything'}: {', '.join(deeds) or 'nothing'}"

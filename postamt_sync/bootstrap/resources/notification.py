@@ -82,8 +82,11 @@ class Notification:
             missing=("NoSuchBucket",),
             Bucket=self.stack.bucket,
         )
-        kept = (*KINDS, "EventBridgeConfiguration")
-        return {kind: entries for kind, entries in (answer or {}).items() if kind in kept}
+        found = answer or {}
+        kept: Configuration = {kind: _as_put(found[kind]) for kind in KINDS if kind in found}
+        if "EventBridgeConfiguration" in found:
+            kept["EventBridgeConfiguration"] = found["EventBridgeConfiguration"]
+        return kept
 
     def _entry(self) -> Configuration:
         entry: Configuration = {
@@ -105,6 +108,16 @@ class Notification:
             patience=("InvalidArgument", "NoSuchBucket", "OperationAborted"),
             guard=Guard(f"the events of bucket {self.stack.bucket}", self._read, seen),
         )
+
+
+def _as_put(entries: list[Configuration]) -> list[Configuration]:
+    """Return entries as S3 takes them: it answers "Prefix" where "prefix" was put."""
+    put = []
+    for entry in entries:
+        rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+        lower = [{**rule, "Name": rule.get("Name", "").lower()} for rule in rules]
+        put.append({**entry, "Filter": {"Key": {"FilterRules": lower}}} if rules else entry)
+    return put
 
 
 def _says_the_same(one: Configuration, other: Configuration) -> bool:
@@ -134,5 +147,4 @@ def _suffix(entry: Configuration) -> str:
 
 def _filter(entry: Configuration, name: str) -> str:
     rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
-    # S3 answers "Prefix" where "prefix" was put.
-    return next((r.get("Value", "") for r in rules if r.get("Name", "").lower() == name), "")
+    return next((r.get("Value", "") for r in rules if r.get("Name") == name), "")

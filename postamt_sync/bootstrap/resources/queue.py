@@ -92,8 +92,14 @@ class Queue:
         }
 
     def _url(self) -> str | None:
+        """Return its address; None where it is not there, or was deleted a moment ago."""
         answer = self.aws.read("sqs", "get_queue_url", missing=MISSING, QueueName=self.name)
-        return None if answer is None else str(answer["QueueUrl"])
+        if answer is None:
+            return None
+        url = str(answer["QueueUrl"])
+        # SQS goes on telling the address of a queue that it no longer has, for up to 60 s.
+        there = self.aws.read("sqs", "list_queue_tags", missing=MISSING, QueueUrl=url)
+        return None if there is None else url
 
     def _attributes(self, url: str) -> dict[str, str]:
         answer = self.aws.read("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["All"])

@@ -52,32 +52,25 @@ class ReceiptRule:
         if active is None:
             yield from self._make_rule_set()
             return
-        ours = next((rule for rule in rules if rule["Name"] == self.stack.rule), None)
-        if ours is None:
-            yield from self._join(active, rules)
-            return
-        if not same(_plain(ours), _plain(self._rule)):
-            put = call("ses", "update_receipt_rule", RuleSetName=active, Rule=self._rule)
-            yield Change(f"{_differences(ours, self._rule)}", [self._patient(put)])
-        yield from self._position(active, rules)
+        yield from self._make_rule(active, rules)
 
     def destroy(self) -> Iterator[Item]:
         active, rules = self._active()
-        if active is None:
+        if active is not None and active != RULE_SET:
+            yield from self._take_out(active, rules)
+            yield Note(f"rule set {printable(active, 64)} is not ours: it stays active as it is")
+        # Ours may be there and not be active: somebody chose another, or we were stopped halfway.
+        held = self._rule_set()
+        if held is None:
             return
-        if any(rule["Name"] == self.stack.rule for rule in rules):
-            delete = call(
-                "ses", "delete_receipt_rule", RuleSetName=active, RuleName=self.stack.rule
-            )
-            yield Change(f"take out of rule set {active}", [delete])
-        if active != RULE_SET:
-            yield Note(f"rule set {active} is not ours: it stays active as it is")
-        elif all(rule["Name"] == self.stack.rule for rule in rules):
-            off = call("ses", "set_active_receipt_rule_set")
-            delete = call("ses", "delete_receipt_rule_set", RuleSetName=RULE_SET)
-            yield Change(f"rule set {RULE_SET}, now empty: delete", [off, delete])
-        else:
+        yield from self._take_out(RULE_SET, held)
+        if any(rule["Name"] != self.stack.rule for rule in held):
             yield Note(f"rule set {RULE_SET} stays: others have rules in it")
+            return
+        calls = [call("ses", "delete_receipt_rule_set", RuleSetName=RULE_SET)]
+        if active == RULE_SET:
+            calls.insert(0, call("ses", "set_active_receipt_rule_set"))
+        yield Change(f"rule set {RULE_SET}, now empty: delete", calls)
 
     def is_active(self) -> bool:
         """Tell whether our rule stands, enabled, in the active rule set."""
@@ -85,24 +78,30 @@ class ReceiptRule:
         return any(r["Name"] == self.stack.rule and r.get("Enabled") for r in rules)
 
     def _make_rule_set(self) -> Iterator[Item]:
-        held = self.aws.read(
-            "ses",
-            "describe_receipt_rule_set",
-            missing=("RuleSetDoesNotExist", "RuleSetDoesNotExistException"),
-            RuleSetName=RULE_SET,
-        )
-        rules = list((held or {}).get("Rules", []))
+        held = self._rule_set()
         if held is None:
             made = call("ses", "create_receipt_rule_set", RuleSetName=RULE_SET)
             yield Change(f"rule set {RULE_SET}: create", [made])
-        ours = next((rule for rule in rules if rule["Name"] == self.stack.rule), None)
-        if ours is None:
-            yield Change("create", [self._create(RULE_SET, rules, self.position or LAST)])
-        elif not same(_plain(ours), _plain(self._rule)):
-            put = call("ses", "update_receipt_rule", RuleSetName=RULE_SET, Rule=self._rule)
-            yield Change(_differences(ours, self._rule), [self._patient(put)])
+        yield from self._make_rule(RULE_SET, held or [])
         activate = call("ses", "set_active_receipt_rule_set", RuleSetName=RULE_SET)
         yield Change(f"rule set {RULE_SET}: activate", [activate])
+
+    def _make_rule(self, rule_set: str, rules: list[Rule]) -> Iterator[Item]:
+        ours = next((rule for rule in rules if rule["Name"] == self.stack.rule), None)
+        if ours is None:
+            yield from self._join(rule_set, rules)
+            return
+        if not same(_plain(ours), _plain(self._rule)):
+            put = call("ses", "update_receipt_rule", RuleSetName=rule_set, Rule=self._rule)
+            yield Change(_differences(ours, self._rule), [self._patient(put)])
+        yield from self._position(rule_set, rules)
+
+    def _take_out(self, rule_set: str, rules: list[Rule]) -> Iterator[Item]:
+        if any(rule["Name"] == self.stack.rule for rule in rules):
+            delete = call(
+                "ses", "delete_receipt_rule", RuleSetName=rule_set, RuleName=self.stack.rule
+            )
+            yield Change(f"take out of rule set {printable(rule_set, 64)}", [delete])
 
     def _join(self, active: str, rules: list[Rule]) -> Iterator[Item]:
         if len(rules) >= MOST_RULES:
@@ -116,12 +115,11 @@ class ReceiptRule:
         if unknown is not None:
             yield unknown
             return
-        before = position.before([r for r in rules if r["Name"] != self.stack.rule])
-        conflict = swallowing(before, self._rule["Recipients"])
+        conflict = swallowing(position.before(rules), self._rule["Recipients"])
         if conflict is not None:
             yield conflict
             return
-        where = f"in the active rule set {printable(active, 64)}, {position}"
+        where = f"in rule set {printable(active, 64)}, {position}"
         yield Change(f"create {where}", [self._create(active, rules, position)])
 
     def _position(self, active: str, rules: list[Rule]) -> Iterator[Item]:
@@ -129,7 +127,7 @@ class ReceiptRule:
         others = [rule for rule in rules if rule["Name"] != self.stack.rule]
         before = others[: names.index(self.stack.rule)]
         if self.position is not None:
-            unknown = self.position.unknown_among(rules)
+            unknown = self.position.unknown_among(others)
             if unknown is not None:
                 yield unknown
                 return
@@ -153,6 +151,16 @@ class ReceiptRule:
         answer = self.aws.read("ses", "describe_active_receipt_rule_set") or {}
         name = answer.get("Metadata", {}).get("Name")
         return name, list(answer.get("Rules", []))
+
+    def _rule_set(self) -> list[Rule] | None:
+        """Return the rules of the rule set that is ours, active or not; None without one."""
+        held = self.aws.read(
+            "ses",
+            "describe_receipt_rule_set",
+            missing=("RuleSetDoesNotExist", "RuleSetDoesNotExistException"),
+            RuleSetName=RULE_SET,
+        )
+        return None if held is None else list(held.get("Rules", []))
 
     @property
     def _rule(self) -> Rule:

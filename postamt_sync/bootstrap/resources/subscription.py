@@ -11,8 +11,6 @@ from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
 from postamt_sync.bootstrap.resources.topic import MISSING
 from postamt_sync.bootstrap.stack import Stack
 
-PENDING = "PendingConfirmation"
-
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
@@ -36,7 +34,7 @@ class Subscription:
                 "Endpoint": self.endpoint,
                 "ReturnSubscriptionArn": True,
             }
-            patience = ("InvalidParameter", "InvalidParameterException")
+            patience = ("InvalidParameter", "InvalidParameterException", *MISSING)
             yield Change("create", [Call("sns", "subscribe", parameters, patience=patience)])
             return
         arn = found["SubscriptionArn"]
@@ -75,18 +73,20 @@ class WebhookSubscription:
             yield Note("waiting for the daemon, which subscribes itself: postamt-sync run")
 
     def is_confirmed(self) -> bool:
-        found = _find(self.aws, self.stack, self.stack.public_url)
-        return found is not None and found["SubscriptionArn"] != PENDING
+        return _find(self.aws, self.stack, self.stack.public_url) is not None
 
     def destroy(self) -> Iterator[Item]:
         found = _find(self.aws, self.stack, self.stack.public_url)
-        if found is not None and found["SubscriptionArn"] != PENDING:
+        if found is not None:
             arn = found["SubscriptionArn"]
             yield Change("take away", [call("sns", "unsubscribe", SubscriptionArn=arn)])
 
 
 def _find(aws: Aws, stack: Stack, endpoint: str) -> Mapping[str, Any] | None:
-    """Return the subscription of this endpoint; one that is confirmed before one that is not."""
+    """Return the confirmed subscription of this endpoint.
+
+    In place of an ARN, SNS lists "PendingConfirmation" or, of one that is gone, "Deleted".
+    """
     every = aws.pages(
         "sns",
         "list_subscriptions_by_topic",
@@ -94,6 +94,5 @@ def _find(aws: Aws, stack: Stack, endpoint: str) -> Mapping[str, Any] | None:
         missing=MISSING,
         TopicArn=stack.topic_arn,
     )
-    mine: list[Mapping[str, Any]] = [s for s in every if s["Endpoint"] == endpoint]
-    mine.sort(key=lambda s: s["SubscriptionArn"] == PENDING)
-    return mine[0] if mine else None
+    mine = (s for s in every if s["Endpoint"] == endpoint)
+    return next((s for s in mine if s["SubscriptionArn"].startswith("arn:")), None)

@@ -12,7 +12,7 @@ from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.policy import same
 from postamt_sync.bootstrap.stack import Stack
 
-MISSING = ("ResourceNotFoundException",)
+MISSING = ("ResourceNotFoundException", "TableNotFoundException")
 BUSY = ("ContinuousBackupsUnavailableException", "ResourceInUseException", "LimitExceededException")
 """What DynamoDB says of a table that it is still making or changing."""
 
@@ -48,6 +48,9 @@ class Table:
             yield Change("create", [self._create()])
             yield Change("point-in-time recovery: off → on", [self._recoverable()])
             return
+        if table.get("TableStatus") == "DELETING":
+            yield Conflict("it is being deleted.", "Wait a minute, and run it again.")
+            return
         conflict = stranger(self._tags(), self.stack) or _other_key(table)
         if conflict is not None:
             yield conflict
@@ -72,15 +75,17 @@ class Table:
             yield Change("point-in-time recovery: off → on", [self._recoverable()])
 
     def destroy(self) -> Iterator[Item]:
-        if self._describe() is None:
+        table = self._describe()
+        if table is None or table.get("TableStatus") == "DELETING":
             return
         if not is_ours(self._tags(), self.stack):
             yield Note("kept: this stack did not make it")
         elif self.delete_mail == self.stack.bucket:
-            unprotect = self._update(DeletionProtectionEnabled=False)
             parameters = {"TableName": self.stack.table}
-            delete = Call("dynamodb", "delete_table", parameters, patience=BUSY)
-            yield Change("delete", [unprotect, delete])
+            calls = [Call("dynamodb", "delete_table", parameters, patience=BUSY)]
+            if table.get("DeletionProtectionEnabled"):
+                calls.insert(0, self._update(DeletionProtectionEnabled=False))
+            yield Change("delete", calls)
         else:
             yield Note(f"kept, as the mail is; --delete-mail {self.stack.bucket} deletes it too")
 
@@ -99,7 +104,10 @@ class Table:
 
     def _is_recoverable(self) -> bool:
         answer = self.aws.read(
-            "dynamodb", "describe_continuous_backups", TableName=self.stack.table
+            "dynamodb",
+            "describe_continuous_backups",
+            missing=MISSING,  # which DynamoDB says of a table that it is still making
+            TableName=self.stack.table,
         )
         backups = (answer or {}).get("ContinuousBackupsDescription", {})
         recovery = backups.get("PointInTimeRecoveryDescription", {})
