@@ -18,11 +18,10 @@ import typer
 import typer.main
 
 from postamt_sync import __version__
-from postamt_sync.cli.verbs import VERBS, Verb, VerbGroup
+from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup
 from postamt_sync.errors import ConfigurationError, ExitCode, PostamtError
 from postamt_sync.events import printable
 
-PROGRAM = "postamt-sync"
 WIDTH = 80
 INTERRUPTED = 130
 """What a shell reports for SIGINT."""

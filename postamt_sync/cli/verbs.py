@@ -15,6 +15,9 @@ import typer
 import typer.core
 import typer.main
 
+PROGRAM = "postamt-sync"
+SUMMARY = "bring mail home: from AWS SES and S3 into Maildirs, each mail once, whatever happens"
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -41,6 +44,7 @@ VERBS = (
     Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
     Verb("service", "postamt_sync.cli.service:app", "The systemd service: install, uninstall."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
+    Verb("help", "postamt_sync.cli.help:help_", "What a verb does; the man page."),
 )
 
 

@@ -1,0 +1,79 @@
+"""The man page, made from the command line itself (man(7)): it cannot say anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from postamt_sync import __version__
+from postamt_sync.cli.verbs import Verb, command_of
+
+SECTION = 1
+EXIT_CODES = (
+    ("0", "All is well."),
+    ("1", "Some mail could not be delivered, or a check failed."),
+    ("2", "bootstrap plan: something is to be done."),
+    ("64", "The command line asks for something that cannot be."),
+    ("75", "Try later: the network, the clock, a lock that is held, a full disk."),
+    ("78", "The configuration, the credentials, the region or the bucket are wrong."),
+)
+FILES = (
+    ("/etc/postamt-sync/config.toml", "The configuration, unless --config or POSTAMT_SYNC_CONFIG."),
+    ("/var/lib/postamt-sync", "The ledger, unless state_dir says otherwise."),
+)
+
+
+def man_page(program: str, summary: str, verbs: Sequence[Verb]) -> str:
+    """Return the page as roff; every verb's module is imported for it."""
+    lines = [
+        f'.TH {_quoted(program.upper())} {SECTION} "" {_quoted(f"{program} {__version__}")}',
+        ".SH NAME",
+        f"{_text(program)} \\- {_text(summary)}",
+        ".SH SYNOPSIS",
+        f".B {_text(program)}",
+        r"\fIVERB\fR [\fIOPTION\fR ...]",
+        ".SH VERBS",
+    ]
+    for verb in verbs:
+        lines += _command(program, verb.name, command_of(verb))
+    for heading, pairs in (("EXIT STATUS", EXIT_CODES), ("FILES", FILES)):
+        lines.append(f".SH {_quoted(heading)}")
+        for term, words in pairs:
+            lines += [".TP", f".B {_text(term)}", _text(words)]
+    return "\n".join(lines) + "\n"
+
+
+def _command(program: str, name: str, command: Any) -> Iterator[str]:
+    called = f"{program} {name}"
+    context = command.make_context(called, [], resilient_parsing=True)
+    yield f".SS {_quoted(' '.join([called, *command.collect_usage_pieces(context)]))}"
+    yield from _prose(command.help or "")
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None and "--help" not in record[0]:
+            yield from (".TP", f".B {_text(record[0])}", _text(record[1]))
+    for below in getattr(command, "list_commands", lambda _: ())(context):
+        yield from _command(program, f"{name} {below}", command.get_command(context, below))
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Paragraphs are filled; one that begins with a backspace (click's mark) stands as it is."""
+    for paragraph in text.strip().split("\n\n"):
+        as_it_is = paragraph.lstrip("\n").startswith("\b")
+        lines = [line for line in paragraph.replace("\b", "").split("\n") if line.strip()]
+        yield ".PP"
+        if as_it_is:
+            yield ".nf"
+        yield from map(_text, lines)
+        if as_it_is:
+            yield ".fi"
+
+
+def _text(text: str) -> str:
+    """Escape what roff would take for a command; a hyphen stays one that can be copied."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").rstrip()
+    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+def _quoted(text: str) -> str:
+    return '"' + _text(text).replace('"', "''") + '"'
