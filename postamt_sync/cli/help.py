@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from postamt_sync.cli.main import run
 from postamt_sync.cli.manual import man_page
 from postamt_sync.cli.options import Debug
-from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS, command_of
-from postamt_sync.errors import ExitCode, UsageError
-from postamt_sync.events import printable
+from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS
+from postamt_sync.errors import ExitCode
 
 
 def help_(
@@ -31,23 +31,4 @@ def help_(
     if man:
         print(man_page(PROGRAM, SUMMARY, VERBS), end="")
         return ExitCode.OK
-    if not verb:
-        for known in VERBS:
-            print(f"{known.name:<12}{known.summary}")
-        return ExitCode.OK
-    name, *below = verb
-    found = next((known for known in VERBS if known.name == name), None)
-    if found is None:
-        raise UsageError(f"There is no command {printable(name, 40)}.", f"See: {PROGRAM} help")
-    command = command_of(found)
-    path = f"{PROGRAM} {name}"
-    for step in below:
-        context = command.make_context(path, [], resilient_parsing=True)
-        inner = command.get_command(context, step) if hasattr(command, "get_command") else None
-        if inner is None:
-            raise UsageError(
-                f"{path} has no command {printable(step, 40)}.", f"See: {PROGRAM} help {name}"
-            )
-        command, path = inner, f"{path} {step}"
-    print(command.get_help(command.make_context(path, [], resilient_parsing=True)))
-    return ExitCode.OK
+    return ExitCode(run([*(verb or ()), "--help"]))

@@ -67,6 +67,14 @@ class Sending:
             client.login(login, password)
             yield client
 
+    def lets_in(self, login: str, password: str) -> bool:
+        """Dovecot looks only so often whether its list of people has changed."""
+        try:
+            with self.client(login, password):
+                return True
+        except smtplib.SMTPAuthenticationError:
+            return False
+
 
 @pytest.fixture(scope="module")
 def sending(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sending]:
@@ -117,6 +125,7 @@ def test_one_login_reads_and_sends(sending: Sending, starttls: bool) -> None:
 def test_a_mailbox_without_a_user_of_its_own_sends_as_the_household(sending: Sending) -> None:
     change = ("dovecot", "user", "passwd", "bruno", "--directory", str(sending.home.directory))
     sending.home.type(*change, stdin="in ascii for smtplib\n")
+    wait_until(lambda: sending.lets_in("bruno", "in ascii for smtplib"))
     with sending.client("bruno", "in ascii for smtplib") as client:
         client.send_message(letter("bruno@example.com"))
         assert sending.ses.taken[-1].user == HOUSEHOLD.name

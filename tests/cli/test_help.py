@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from postamt_sync.cli.main import run
+from postamt_sync.cli.manual import man_page
+from postamt_sync.cli.verbs import VERBS, Verb
+from postamt_sync.errors import ExitCode
+
+
+def test_a_verb_is_helped_as_by_its_own_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["sync"], ["bootstrap"], ["bootstrap", "apply"], ["quarantine", "retry"]):
+        assert run(["help", *words]) == ExitCode.OK
+        helped = capsys.readouterr().out
+        assert run([*words, "--help"]) == ExitCode.OK
+        assert helped == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["nope"], ["bootstrap", "nope"]])
+def test_what_is_no_verb_is_told(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert run(["help", *words]) == ExitCode.USAGE
+    assert "No such command" in capsys.readouterr().err
+
+
+def test_without_a_verb_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help"]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert all(f"\n  {verb.name} " in out for verb in VERBS)
+
+
+def test_the_man_page_has_every_verb_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "--man"]) == ExitCode.OK
+    page = capsys.readouterr().out
+    for verb in VERBS:
+        assert f'.SS "postamt\\-sync {verb.name}' in page
+    assert '.SS "postamt\\-sync bootstrap credentials rotate' in page
+    assert "\\-\\-mark\\-delivered" in page
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
+def test_the_man_page_is_one_without_a_complaint(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["help", "--man"])
+    page = capsys.readouterr().out
+    rendered = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-k"],
+        input=page,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert rendered.stderr == ""
+    assert "Go through the bucket once" in rendered.stdout
+
+
+def odd() -> None:
+    """Do it.
+
+    .so /etc/passwd
+    'tis a backslash: \\\\n, and a-hyphen.
+    """
+
+
+def test_nothing_in_the_help_becomes_a_command_of_roff() -> None:
+    page = man_page("p", "does it", [Verb("odd", f"{__name__}:odd", "Do it.")])
+    assert "\n\\&.so /etc/passwd\n" in page
+    assert "\n\\&'tis a backslash: \\e\\en, and a\\-hyphen.\n" in page
