@@ -15,7 +15,7 @@ from postamt_sync.errors import ExitCode
 
 def help_(
     verb: Annotated[
-        list[str] | None, typer.Argument(metavar="[VERB]...", help="As in: bootstrap apply.")
+        list[str] | None, typer.Argument(metavar="VERB", help="As in: bootstrap apply.")
     ] = None,
     man: Annotated[bool, typer.Option("--man", help="Print the man page of all verbs.")] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
