@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,23 @@ class Account:
         found = plan_removal(resources(stack, self.aws(), self.keys, delete_mail=delete_mail))
         carry_out(found, self.aws(), lambda *_: None)
         return found
+
+    @contextmanager
+    def answering(
+        self, service: str, operation: str, change: Callable[[dict[str, Any]], object]
+    ) -> Iterator[None]:
+        """Answer this operation as AWS does and the emulator does not; `change` makes it so."""
+
+        def changed(parsed: dict[str, Any], **_: Any) -> None:
+            if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
+                change(parsed)
+
+        events = self.aws().client(service).meta.events
+        events.register(f"after-call.{service}.{operation}", changed)
+        try:
+            yield
+        finally:
+            events.unregister(f"after-call.{service}.{operation}", changed)
 
     def _before(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self.before(model.name, params)

@@ -1,0 +1,238 @@
+"""What the stack's users may do is what the daemon and mail clients do, and nothing else.
+
+The emulator holds them to actions and resources; conditions, which it does not know, are read off
+the documents; a linter judges all of them.
+"""
+
+from __future__ import annotations
+
+import configparser
+import datetime as dt
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.doubles.account import ACCOUNT, Account, stack
+from tests.doubles.moto import REGION, Moto, moto
+
+STACK = stack(domains=("example.com", "example.org"))
+THEN = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
+OTHER_BUCKET = "other-bucket"
+
+Ask = tuple[str, str, dict[str, Any]]
+"""Service, operation, parameters."""
+
+
+class Enforced:
+    """An account with the stack in it, which has enforced its policies since."""
+
+    def __init__(self, emulator: Moto, keys: Path) -> None:
+        self.emulator = emulator
+        account = Account(emulator).begin(keys)
+        account.apply(STACK)
+        client = account.client
+        emulator.make_bucket(OTHER_BUCKET)
+        emulator.make_table("other")
+        client("sqs").create_queue(QueueName="other")
+        client("sns").create_topic(Name="other")
+        for bucket in (STACK.bucket, OTHER_BUCKET):
+            for key in ("incoming/one", "elsewhere/one"):
+                client("s3").put_object(Bucket=bucket, Key=key, Body=b"mail")
+        for user in (STACK.sync_user, STACK.smtp_user):
+            _as_enforced(client("iam"), user)
+        box = configparser.ConfigParser(interpolation=None)
+        box.read(keys / "credentials")
+        self.box = _session(**box["default"])
+        iam = client("iam")
+        # Its secret is not kept: another key of the same user.
+        iam_key = iam.create_access_key(UserName=STACK.smtp_user)["AccessKey"]
+        self.mail_client = _session(iam_key["AccessKeyId"], iam_key["SecretAccessKey"])
+        self._clients: dict[tuple[int, str], Any] = {}
+        request = urllib.request.Request(
+            f"{emulator.url}/moto-api/reset-auth",
+            data=b"0",
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        urllib.request.urlopen(request).close()
+
+    def ask(self, session: boto3.Session, ask: Ask) -> str:
+        """Return "denied" where policies refuse it; a thing that is not there is no refusal."""
+        service, operation, parameters = ask
+        if (id(session), service) not in self._clients:
+            client = session.client(service, endpoint_url=self.emulator.url)
+            self._clients[id(session), service] = client
+        try:
+            getattr(self._clients[id(session), service], operation)(**parameters)
+        except ClientError as error:
+            if "not authorized to perform" in str(error) or "AccessDenied" in str(error):
+                return "denied"
+        return ""
+
+    def queue(self, name: str) -> str:
+        return f"{self.emulator.url}/{ACCOUNT}/{name}"
+
+
+def _as_enforced(iam: Any, user: str) -> None:
+    """Write the policy as the emulator can hold a user to it.
+
+    Of DynamoDB, SES and SNS it knows actions and no resources; CloudWatch it calls by its endpoint.
+    """
+    named = {"UserName": user, "PolicyName": user}
+    policy = iam.get_user_policy(**named)["PolicyDocument"]
+    for statement in policy["Statement"]:
+        actions = json.dumps(statement["Action"])
+        if any(service in actions for service in ("dynamodb:", "ses:", "sns:")):
+            statement["Resource"] = "*"
+    written = json.dumps(policy).replace('"cloudwatch:', '"monitoring:')
+    iam.put_user_policy(**named, PolicyDocument=written)
+
+
+def _session(aws_access_key_id: str, aws_secret_access_key: str) -> boto3.Session:
+    return boto3.Session(aws_access_key_id, aws_secret_access_key, region_name=REGION)
+
+
+@pytest.fixture(scope="module")
+def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Enforced]:
+    with moto() as emulator:
+        yield Enforced(emulator, tmp_path_factory.mktemp("keys"))
+
+
+def asks(enforced: Enforced) -> dict[str, Ask]:
+    """Everything that the daemon asks of AWS."""
+    queue, dead = enforced.queue(STACK.queue), enforced.queue(STACK.dead_letter_queue)
+    bucket = {"Bucket": STACK.bucket}
+    arn = f"{STACK.topic_arn}:00000000-0000-0000-0000-000000000000"
+    metric = {"Namespace": "AWS/SES", "MetricName": "PublishFailure"}
+    return {
+        "list the archive": ("s3", "list_objects_v2", {**bucket, "Prefix": "incoming/"}),
+        "list what is recent": ("s3", "list_objects_v2", {**bucket, "Prefix": "recent/"}),
+        "get a mail": ("s3", "get_object", {**bucket, "Key": "incoming/one"}),
+        "receive": ("sqs", "receive_message", {"QueueUrl": queue, "WaitTimeSeconds": 0}),
+        "receive the dead": ("sqs", "receive_message", {"QueueUrl": dead, "WaitTimeSeconds": 0}),
+        "count": ("sqs", "get_queue_attributes", {"QueueUrl": queue, "AttributeNames": ["All"]}),
+        # The daemon does both in batches, for which SQS asks the same rights.
+        "delete": ("sqs", "delete_message", {"QueueUrl": queue, "ReceiptHandle": "handle"}),
+        "let go": (
+            "sqs",
+            "change_message_visibility",
+            {"QueueUrl": queue, "ReceiptHandle": "handle", "VisibilityTimeout": 0},
+        ),
+        "subscribe": (
+            "sns",
+            "subscribe",
+            {"TopicArn": STACK.topic_arn, "Protocol": "https", "Endpoint": STACK.public_url},
+        ),
+        "confirm": ("sns", "confirm_subscription", {"TopicArn": STACK.topic_arn, "Token": "t"}),
+        "look": ("sns", "get_subscription_attributes", {"SubscriptionArn": arn}),
+        "mend": (
+            "sns",
+            "set_subscription_attributes",
+            {
+                "SubscriptionArn": arn,
+                "AttributeName": "DeliveryPolicy",
+                "AttributeValue": "{}",
+            },
+        ),
+        "envelopes": (
+            "dynamodb",
+            "batch_get_item",
+            {"RequestItems": {STACK.table: {"Keys": [{"message_id": {"S": "one"}}]}}},
+        ),
+        "metrics": ("cloudwatch", "list_metrics", metric),
+        "hours": (
+            "cloudwatch",
+            "get_metric_statistics",
+            {
+                **metric,
+                "StartTime": THEN - dt.timedelta(hours=2),
+                "EndTime": THEN,
+                "Period": 3600,
+                "Statistics": ["Sum"],
+            },
+        ),
+    }
+
+
+REFUSED: dict[str, Ask] = {
+    "put a mail": (
+        "s3",
+        "put_object",
+        {"Bucket": STACK.bucket, "Key": "incoming/two", "Body": b""},
+    ),
+    "delete a mail": ("s3", "delete_object", {"Bucket": STACK.bucket, "Key": "incoming/one"}),
+    "get from elsewhere": ("s3", "get_object", {"Bucket": STACK.bucket, "Key": "elsewhere/one"}),
+    "get from another bucket": (
+        "s3",
+        "get_object",
+        {"Bucket": OTHER_BUCKET, "Key": "incoming/one"},
+    ),
+    "list another bucket": ("s3", "list_objects_v2", {"Bucket": OTHER_BUCKET}),
+    "read the bucket's policy": ("s3", "get_bucket_policy", {"Bucket": STACK.bucket}),
+    "let mail age": ("s3", "delete_bucket_lifecycle", {"Bucket": STACK.bucket}),
+    "list buckets": ("s3", "list_buckets", {}),
+    "publish": ("sns", "publish", {"TopicArn": STACK.topic_arn, "Message": "no"}),
+    "delete the topic": ("sns", "delete_topic", {"TopicArn": STACK.topic_arn}),
+    "write a row": (
+        "dynamodb",
+        "put_item",
+        {"TableName": STACK.table, "Item": {"message_id": {"S": "one"}}},
+    ),
+    "scan": ("dynamodb", "scan", {"TableName": STACK.table}),
+    "delete the table": ("dynamodb", "delete_table", {"TableName": STACK.table}),
+    "see users": ("iam", "list_users", {}),
+    "make a key": ("iam", "create_access_key", {"UserName": STACK.sync_user}),
+    "change a policy": (
+        "iam",
+        "put_user_policy",
+        {"UserName": STACK.sync_user, "PolicyName": "more", "PolicyDocument": "{}"},
+    ),
+    "see rules": ("ses", "describe_active_receipt_rule_set", {}),
+    "send": (
+        "ses",
+        "send_raw_email",
+        {"Source": "ann@example.com", "RawMessage": {"Data": b"Subject: no\r\n\r\n"}},
+    ),
+}
+QUEUES = {
+    "receive from another queue": ("receive_message", "other", {"WaitTimeSeconds": 0}),
+    "receive the index's dead": (
+        "receive_message",
+        STACK.index_dead_letter_queue,
+        {"WaitTimeSeconds": 0},
+    ),
+    "send to the queue": ("send_message", STACK.queue, {"MessageBody": "no"}),
+    "purge the queue": ("purge_queue", STACK.queue, {}),
+}
+
+
+def test_the_daemon_may_do_all_that_it_does(enforced: Enforced) -> None:
+    every = asks(enforced).items()
+    assert [what for what, ask in every if enforced.ask(enforced.box, ask)] == []
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_box_at_home_is_refused_all_else(enforced: Enforced, what: str) -> None:
+    assert enforced.ask(enforced.box, REFUSED[what]) == "denied"
+
+
+@pytest.mark.parametrize("what", QUEUES)
+def test_the_box_at_home_has_its_queues_only(enforced: Enforced, what: str) -> None:
+    operation, queue, more = QUEUES[what]
+    ask = ("sqs", operation, {"QueueUrl": enforced.queue(queue), **more})
+    assert enforced.ask(enforced.box, ask) == "denied"
+
+
+def test_a_mail_client_sends_and_does_nothing_else(enforced: Enforced) -> None:
+    refused = {
+        what for what, ask in REFUSED.items() if enforced.ask(enforced.mail_client, ask) == "denied"
+    }
+    assert refused == REFUSED.keys() - {"send"}
+    every = asks(enforced).items()
+    allowed = [what for what, ask in every if not enforced.ask(enforced.mail_client, ask)]
+    assert allowed == []
