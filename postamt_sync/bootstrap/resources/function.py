@@ -140,7 +140,6 @@ class Function:
             Action="lambda:InvokeFunction",
             Principal="sns.amazonaws.com",
             SourceArn=self.stack.topic_arn,
-            SourceAccount=self.stack.account,
         )
 
     def _patient(self, operation: str, **parameters: Any) -> Call:
