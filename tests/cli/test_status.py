@@ -17,30 +17,12 @@ from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, Ob
 from postamt_sync.ledger.troubles import Cause, Trouble
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Evidence
-
-CONFIGURATION = """
-state_dir = "{root}/state"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[[mailboxes]]
-name = "anna"
-maildir = "{root}/anna"
-addresses = ["anna@example.com"]
-default = true
-[[mailboxes]]
-name = "bruno"
-maildir = "{root}/bruno"
-addresses = ["bruno@example.com"]
-"""
+from tests.doubles.two_mailboxes import configured
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIGURATION.format(root=tmp_path))
-    return path
+    return configured(tmp_path)
 
 
 @pytest.fixture

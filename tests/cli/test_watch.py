@@ -22,8 +22,9 @@ import pytest
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import Ledger, ObjectState
-from tests.cli.test_status import CONFIGURATION, announce, in_every_state
+from tests.cli.test_status import announce, in_every_state
 from tests.doubles.ledger import bring_to
+from tests.doubles.two_mailboxes import configured
 
 PATIENCE = 60
 LINES, COLUMNS = 30, 80
@@ -92,9 +93,7 @@ class Terminal:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIGURATION.format(root=tmp_path))
-    return path
+    return configured(tmp_path)
 
 
 @pytest.fixture

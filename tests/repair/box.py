@@ -12,6 +12,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.one_pass import OnePass, Result, Wish
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import S3Double
+from tests.doubles.two_mailboxes import configured
 
 LONG_AGO = 1_700_000_000.0
 
@@ -23,23 +24,7 @@ class Box:
         self.root = root
         self.s3 = s3
         self.log = MemoryLog()
-        self.config = root / "config.toml"
-        self.config.write_text(f"""
-            state_dir = "{root}/state"
-            [aws]
-            region = "eu-west-1"
-            [bucket]
-            name = "mail"
-            [[mailboxes]]
-            name = "anna"
-            maildir = "{root}/anna"
-            addresses = ["anna@example.com"]
-            default = true
-            [[mailboxes]]
-            name = "bruno"
-            maildir = "{root}/bruno"
-            addresses = ["bruno@example.com"]
-            """)
+        self.config = configured(root)
 
     @property
     def settings(self) -> Settings:
