@@ -206,8 +206,8 @@ def _refusal(code: str, error: Exception, key: str) -> PostamtError:
     if code == "AccessDenied":
         return MisconfiguredError(
             f"We may not have {printable(key)} brought back from its archive.",
-            "Say restore = true under [stack] and run bootstrap apply, or restore it in "
-            "the S3 console: it is delivered then by the next reconcile.",
+            "Allow s3:RestoreObject (restore = true under [stack], then bootstrap apply), or "
+            "restore it in the S3 console: it is delivered then by the next reconcile.",
         )
     if code == "GlacierExpeditedRetrievalNotAvailable":
         return TryLaterError(

@@ -187,7 +187,7 @@ class TestArchives:
             await restore(cold, wanted)
         (error, *_) = caught.value.exceptions
         assert isinstance(error, MisconfiguredError)
-        assert "restore = true" in error.hint
+        assert "s3:RestoreObject" in error.hint
         cold.s3.heal()
         assert (await restore(cold, [])).delivered == 2
 
