@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
@@ -25,6 +26,14 @@ SES_SECONDS = 1.1
 PATIENCE_SECONDS = 120.0
 """How long something that was just made may be unknown elsewhere; IAM rarely takes a minute."""
 
+PATIENT = Config(
+    # Adaptive: slows down by itself when AWS throttles, and tries again.
+    retries={"mode": "adaptive", "total_max_attempts": 8},
+    connect_timeout=10,
+    read_timeout=60,
+)
+"""For building and destroying, where it may take its time."""
+
 _SES = frozenset({"ses", "sesv2"})
 
 
@@ -35,8 +44,8 @@ class ChangedMeanwhileError(TryLaterError):
 class Aws:
     """One account in one region, with admin credentials from boto3's own chain.
 
-    Clients are made once each, when they are first needed. `sleep` pauses, in seconds. Every method
-    raises PostamtError with the missing IAM action where AWS refuses.
+    Clients are made once each, when they are first needed, in any thread. `sleep` pauses, in
+    seconds. Every method raises PostamtError with the missing IAM action where AWS refuses.
     """
 
     def __init__(
@@ -47,8 +56,12 @@ class Aws:
         endpoint: Callable[[str], str | None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        config: Config = PATIENT,
     ) -> None:
         """`endpoint` names another than boto3's own for a service; no proxy leads there."""
+        self._config = config
+        self._making = threading.Lock()
+        self._pacing = threading.Lock()
         self.region = region
         self._endpoint = endpoint
         self._session = session
@@ -166,35 +179,34 @@ class Aws:
 
     def client(self, service: str) -> Any:
         """Return the boto3 client, for what this class does not do itself."""
-        if service not in self._clients:
-            endpoint = self._endpoint(service)
-            # Adaptive: slows down by itself when AWS throttles, and tries again.
-            config = Config(
-                retries={"mode": "adaptive", "total_max_attempts": 8},
-                connect_timeout=10,
-                read_timeout=60,
-                proxies={} if endpoint else None,
-            )
-            try:
-                made = self._session.client(  # type: ignore[call-overload]
-                    service,
-                    region_name=self.region,
-                    endpoint_url=endpoint,
-                    config=config,
-                )
-            except BotoCoreError as error:
-                raise refusal(service, error) from error
-            if service in _SES and not _is_emulator(made.meta.endpoint_url):
-                made.meta.events.register(f"before-send.{service}", self._pace)
-            self._clients[service] = made
+        # boto3's clients serve all threads, the making of one does not.
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._made(service)
         return self._clients[service]
+
+    def _made(self, service: str) -> Any:
+        endpoint = self._endpoint(service)
+        try:
+            made = self._session.client(  # type: ignore[call-overload]
+                service,
+                region_name=self.region,
+                endpoint_url=endpoint,
+                config=self._config.merge(Config(proxies={})) if endpoint else self._config,
+            )
+        except BotoCoreError as error:
+            raise refusal(service, error) from error
+        if service in _SES and not _is_emulator(made.meta.endpoint_url):
+            made.meta.events.register(f"before-send.{service}", self._pace)
+        return made
 
     def _pace(self, **_: Any) -> None:
         """Keep SES's pace; both of its APIs share it."""
-        pause = self._ses_next - self._clock()
-        if pause > 0:
-            self._sleep(pause)
-        self._ses_next = self._clock() + SES_SECONDS
+        with self._pacing:
+            pause = self._ses_next - self._clock()
+            if pause > 0:
+                self._sleep(pause)
+            self._ses_next = self._clock() + SES_SECONDS
 
 
 def _passes(error: BaseException, wanted: Call) -> bool:

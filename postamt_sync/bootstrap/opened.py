@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.aws import PATIENT, Aws
 from postamt_sync.bootstrap.refusal import refusal
 from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import Stack
@@ -32,13 +33,13 @@ def queue_urls(stack: Stack, aws: Aws) -> dict[str, str]:
     return urls
 
 
-def open_stack(settings: Settings) -> tuple[Stack, Aws]:
+def open_stack(settings: Settings, config: Config = PATIENT) -> tuple[Stack, Aws]:
     """Return the stack and the account. Raises MisconfiguredError without usable credentials."""
     try:
         session = boto3.Session(region_name=settings.aws.region)
     except BotoCoreError as error:
         raise refusal("sts", error) from error
-    aws = Aws(session, settings.aws.region)
+    aws = Aws(session, settings.aws.region, config=config)
     return stack_of(settings, aws.account), aws
 
 

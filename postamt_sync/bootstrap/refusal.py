@@ -34,6 +34,10 @@ _UNUSABLE = (
 )
 
 
+class ForbiddenError(MisconfiguredError):
+    """The credentials are good, and may not do this one thing."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Meaning:
     """What a group of error codes means; `{action}` and `{said}` are filled in."""
@@ -57,7 +61,7 @@ _MEANINGS = (
                 "UnauthorizedOperation",
             }
         ),
-        MisconfiguredError,
+        ForbiddenError,
         "The AWS credentials may not {action}.",
         "Use those of an administrator, or allow this action. AWS says: {said}",
     ),

@@ -1,0 +1,99 @@
+"""The account at AWS, opened once for all checks, and whose credentials open it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from botocore.config import Config
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.call import Change, Conflict
+from postamt_sync.bootstrap.finding import Finding, Outcome
+from postamt_sync.bootstrap.plan import Resource
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import printable
+from postamt_sync.home.doctor.check import NotLookedAtError
+
+HASTY = Config(
+    retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=4, read_timeout=6
+)
+"""For looking: an answer that takes longer is a finding by itself."""
+
+APPLY = "Mend it with: postamt-sync bootstrap apply"
+
+
+class Account:
+    """Opens itself when it is first asked, whichever check asks; the others wait for that."""
+
+    def __init__(self, opening: Callable[[], tuple[Stack, Aws]]) -> None:
+        self._opening = opening
+        self._lock = threading.Lock()
+        self._opened: tuple[Stack, Aws] | None = None
+        self._trouble: PostamtError | None = None
+
+    def open(self) -> tuple[Stack, Aws]:
+        """Return the stack and its account; raises NotLookedAtError where AWS lets nobody in."""
+        try:
+            return self.open_or_say_why()
+        except PostamtError as error:
+            raise NotLookedAtError(
+                "Not looked at: the credentials open no account.", "Mend the credentials first."
+            ) from error
+
+    def open_or_say_why(self) -> tuple[Stack, Aws]:
+        """Return the same, or raise what was in the way."""
+        with self._lock:
+            if self._trouble is not None:
+                raise self._trouble
+            if self._opened is None:
+                try:
+                    self._opened = self._opening()
+                except PostamtError as error:
+                    self._trouble = error
+                    raise
+            return self._opened
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Are there credentials that AWS knows?"""
+
+    account: Account
+
+    @property
+    def subject(self) -> str:
+        return "credentials"
+
+    def look(self) -> Iterable[Finding]:
+        stack, aws = self.account.open_or_say_why()
+        who = printable(str((aws.read("sts", "get_caller_identity") or {}).get("Arn", "")))
+        words = f"AWS takes us for {who.rpartition(':')[2]} in account {stack.account}."
+        yield Finding(self.subject, Outcome.OK, words)
+
+
+@dataclass(frozen=True, slots=True)
+class AsPlanned:
+    """Is a part of the stack at AWS what `bootstrap plan` wants it to be?"""
+
+    subject: str
+    account: Account
+    resource: Callable[[Stack, Aws], Resource]
+    well: str
+
+    def look(self) -> Iterable[Finding]:
+        resource = self.resource(*self.account.open())
+        wrong = False
+        for item in resource.plan():
+            match item:
+                case Conflict():
+                    wrong = True
+                    yield Finding(self.subject, Outcome.FAILURE, item.words, item.remedy)
+                case Change():
+                    wrong = True
+                    words = f"Differs from the plan: {item.words}."
+                    yield Finding(self.subject, Outcome.FAILURE, words, APPLY)
+        if not wrong:
+            yield Finding(self.subject, Outcome.OK, self.well)

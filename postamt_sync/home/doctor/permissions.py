@@ -1,0 +1,162 @@
+"""May the daemon do what it does? Each thing is tried as the daemon does it.
+
+Nothing is changed: a message is looked at and stays visible, one that is not there is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.finding import Finding, Outcome
+from postamt_sync.bootstrap.refusal import ForbiddenError
+from postamt_sync.config import Settings
+from postamt_sync.home.doctor.account import Account
+from postamt_sync.home.doctor.check import NotLookedAtError
+
+ASLEEP = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+NO_SUCH_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
+NO_SUCH_RECEIPT = (
+    "ReceiptHandleIsInvalid",
+    "InvalidParameterValue",
+    "InvalidIdFormat",
+    "AWS.SimpleQueueService.InvalidIdFormat",
+    "MessageNotInflight",
+    "AWS.SimpleQueueService.MessageNotInflight",
+)
+NOBODY = "postamt-sync-doctor"
+"""No mail has this message id, no message this handle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One thing that the daemon does. `attempt` returns what is wrong besides, "" for nothing."""
+
+    subject: str
+    action: str
+    account: Account
+    attempt: Callable[[Aws], str]
+    remedy: str = ""
+
+    def look(self) -> Iterable[Finding]:
+        _, aws = self.account.open()
+        try:
+            wrong = self.attempt(aws)
+        except ForbiddenError:
+            words = f"The AWS credentials may not {self.action}, which the daemon needs."
+            remedy = f"Allow {self.action} in the sync user's policy: postamt-sync bootstrap apply"
+            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            return
+        if wrong:
+            yield Finding(self.subject, Outcome.FAILURE, wrong, self.remedy)
+        else:
+            yield Finding(self.subject, Outcome.OK, f"We may: {self.action}.")
+
+
+def permissions(settings: Settings, account: Account) -> Iterator[Permission]:
+    """Yield everything that this configuration lets the daemon do."""
+    yield from _bucket(settings, account)
+    for url, name in ((settings.queue.url, "queue"), (settings.queue.dead_letter_url, "dead")):
+        if url:
+            yield from _queue(account, url, "dead letters" if name == "dead" else "queue")
+    if settings.index.table:
+        yield _index(settings.index.table, account)
+    if settings.alerts.publishing:
+        yield Permission(
+            "permission metrics",
+            "cloudwatch:ListMetrics",
+            account,
+            lambda aws: _ask(
+                *(aws, "cloudwatch", "list_metrics"),
+                Namespace="AWS/SES",
+                MetricName="PublishFailure",
+            ),
+        )
+
+
+def _bucket(settings: Settings, account: Account) -> Iterator[Permission]:
+    bucket = settings.bucket
+    whom = f"Check bucket.name and aws.region; they say {bucket.name}, {settings.aws.region}."
+    for prefix in dict.fromkeys(filter(None, (bucket.prefix, bucket.recent_prefix))):
+        yield Permission(
+            f"permission bucket {prefix}",
+            "s3:ListBucket",
+            account,
+            lambda aws, prefix=prefix: _list(aws, bucket.name, prefix)[1],  # type: ignore[misc]
+            whom,
+        )
+
+    def get(aws: Aws) -> str:
+        try:
+            awake, wrong = _list(aws, bucket.name, bucket.prefix)
+        except ForbiddenError as error:
+            raise NotLookedAtError(
+                "Not looked at: which mail there is may not be listed.", "Allow that first."
+            ) from error
+        if not wrong and awake:
+            # Of an object that is gone meanwhile S3 says that we may not, if it may not say more.
+            one = {"Bucket": bucket.name, "Key": awake, "Range": "bytes=0-0"}
+            answer = aws.read("s3", "get_object", missing=("NoSuchKey", "InvalidRange"), **one)
+            if answer is not None:
+                answer["Body"].close()
+        return wrong
+
+    yield Permission(f"permission mail in {bucket.prefix}", "s3:GetObject", account, get, whom)
+
+
+def _list(aws: Aws, bucket: str, prefix: str) -> tuple[str, str]:
+    """Return a key that can be read now, "" if there is none, and what is wrong with the bucket."""
+    asked: Mapping[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": 20}
+    answer = aws.read("s3", "list_objects_v2", missing=("NoSuchBucket",), **asked)
+    if answer is None:
+        return "", f"There is no bucket {bucket}."
+    every = answer.get("Contents", [])
+    awake = [o["Key"] for o in every if o.get("StorageClass") not in ASLEEP and o.get("Size")]
+    return (awake[0] if awake else ""), ""
+
+
+def _queue(account: Account, url: str, name: str) -> Iterator[Permission]:
+    remedy = "Check the URLs in [queue] and aws.region, or make it: postamt-sync bootstrap apply"
+
+    def receive(aws: Aws) -> str:
+        # Visible again at once: it is not taken from the daemon. Queues wait unless told not to.
+        asked = {"QueueUrl": url, "VisibilityTimeout": 0, "WaitTimeSeconds": 0}
+        answer = aws.read("sqs", "receive_message", missing=NO_SUCH_QUEUE, **asked)
+        return "AWS has no such queue." if answer is None else ""
+
+    yield Permission(f"permission {name}", "sqs:ReceiveMessage", account, receive, remedy)
+    for action, operation, more in (
+        ("sqs:DeleteMessage", "delete_message", {}),
+        ("sqs:ChangeMessageVisibility", "change_message_visibility", {"VisibilityTimeout": 0}),
+    ):
+        yield Permission(
+            f"permission {name}",
+            action,
+            account,
+            lambda aws, operation=operation, more=more: _ask(  # type: ignore[misc]
+                *(aws, "sqs", operation),
+                missing=(*NO_SUCH_RECEIPT, *NO_SUCH_QUEUE),
+                **{"QueueUrl": url, "ReceiptHandle": NOBODY, **more},
+            ),
+        )
+
+
+def _index(table: str, account: Account) -> Permission:
+    def ask(aws: Aws) -> str:
+        keys = {"Keys": [{"message_id": {"S": NOBODY}}]}
+        missing = ("ResourceNotFoundException",)
+        asked = {"RequestItems": {table: keys}}
+        answer = aws.read("dynamodb", "batch_get_item", missing=missing, **asked)
+        return f"There is no table {table} in this account and region." if answer is None else ""
+
+    remedy = "Check index.table and aws.region, or make it: postamt-sync bootstrap apply"
+    return Permission("permission index", "dynamodb:BatchGetItem", account, ask, remedy)
+
+
+def _ask(
+    aws: Aws, service: str, operation: str, missing: tuple[str, ...] = (), **parameters: Any
+) -> str:
+    aws.read(service, operation, missing=missing, **parameters)
+    return ""
