@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+from botocore.awsrequest import AWSResponse
 
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.build import resources
@@ -100,6 +101,38 @@ class Account:
             yield
         finally:
             events.unregister(f"after-call.{service}.{operation}", changed)
+
+    @contextmanager
+    def refusing(
+        self,
+        service: str,
+        operation: str,
+        code: str,
+        *,
+        status: int = 400,
+        times: int | None = None,
+    ) -> Iterator[None]:
+        """Refuse this operation, `times` times or always, as AWS does and the emulator does not."""
+        left = [None] * times if times is not None else None
+
+        def refuse(**_: Any) -> Any:
+            if left is not None:
+                if not left:
+                    return None
+                left.pop()
+            answer = AWSResponse("", status, {}, None)
+            about = {"HTTPStatusCode": status}
+            return answer, {
+                "Error": {"Code": code, "Message": "Refused."},
+                "ResponseMetadata": about,
+            }
+
+        events = self.aws().client(service).meta.events
+        events.register(f"before-call.{service}.{operation}", refuse)
+        try:
+            yield
+        finally:
+            events.unregister(f"before-call.{service}.{operation}", refuse)
 
     def _before(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self.before(model.name, params)
