@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json as jsonlib
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,12 +17,17 @@ from rich.text import Text
 from postamt_sync.bootstrap.finding import Finding, Outcome
 from postamt_sync.bootstrap.opened import open_stack
 from postamt_sync.bootstrap.probe import resolver_at
+from postamt_sync.bootstrap.smtp import smtp_server
+from postamt_sync.cli.dovecot_user import known_mailbox
 from postamt_sync.cli.options import ConfigPath, Debug, Json
-from postamt_sync.config import load
-from postamt_sync.errors import ConfigurationError, ExitCode
+from postamt_sync.config import Settings, load
+from postamt_sync.errors import ConfigurationError, ExitCode, UsageError
 from postamt_sync.home.doctor.account import HASTY
 from postamt_sync.home.doctor.check import examine
 from postamt_sync.home.doctor.doctor import checks
+from postamt_sync.home.doctor.round_trip import RoundTrip
+from postamt_sync.home.doctor.sending import ByApi, BySmtp, Sender
+from postamt_sync.home.smtp_credentials import read_credentials
 
 MARKS = {
     Outcome.OK: ("ok", "green"),
@@ -34,6 +41,24 @@ def doctor(
         str,
         typer.Option("--resolver", metavar="ADDRESS", help="Whom to ask; else the system's own."),
     ] = "",
+    round_trip: Annotated[
+        bool,
+        typer.Option("--round-trip", help="Send a real mail and wait for it, up to 5 minutes."),
+    ] = False,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The mailbox it goes to; else the default.", show_default=False
+        ),
+    ] = "",
+    smtp_credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Send by SMTP with these, which bootstrap wrote for mail clients.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -50,13 +75,18 @@ def doctor(
     Examples:
       sudo postamt-sync doctor
       AWS_PROFILE=admin postamt-sync doctor
+      sudo postamt-sync doctor --round-trip --smtp-credentials ./smtp-credentials
       postamt-sync doctor --json | jq '.findings[] | select(.outcome != "ok")'
     """
-    found = _examined(config, resolver)
+    if round_trip:
+        findings = _travelled(load(config), to, smtp_credentials)
+    else:
+        findings = iter(_examined(config, resolver))
     if json:
+        found = list(findings)
         print(jsonlib.dumps({"findings": [asdict(f) for f in found]}, indent=2))
     else:
-        _show(found, Console(highlight=False))
+        found = _show(findings, Console(highlight=False))
     failed = any(f.outcome is Outcome.FAILURE for f in found)
     return ExitCode.UNDELIVERED if failed else ExitCode.OK
 
@@ -80,8 +110,26 @@ def _examined(config: ConfigPath, resolver: str) -> list[Finding]:
     return asyncio.run(examine(every))
 
 
-def _show(found: list[Finding], console: Console) -> None:
-    for finding in found:
+def _travelled(settings: Settings, to: str, credentials: Path | None) -> Iterator[Finding]:
+    mailbox = known_mailbox(settings, to) if to else settings.default_mailbox
+    aws = open_stack(settings, HASTY)[1]
+    sender: Sender = ByApi(aws)
+    if credentials is not None:
+        server = smtp_server(settings.aws.region)
+        if server is None:
+            raise UsageError(
+                f"SES takes no mail over SMTP in {settings.aws.region}.",
+                "Leave --smtp-credentials out and use an administrator's (AWS_PROFILE).",
+            )
+        sender = BySmtp(server, read_credentials(credentials))
+    return RoundTrip(settings, aws, mailbox, sender).findings()
+
+
+def _show(findings: Iterable[Finding], console: Console) -> list[Finding]:
+    """Print each finding as it comes; return them all."""
+    found = []
+    for finding in findings:
+        found.append(finding)
         mark, style = MARKS[finding.outcome]
         console.print(Text.assemble((f"{mark:<5}", style), finding.subject))
         for words in (finding.words, finding.remedy):
@@ -90,6 +138,7 @@ def _show(found: list[Finding], console: Console) -> None:
     failures = sum(f.outcome is Outcome.FAILURE for f in found)
     warnings = sum(f.outcome is Outcome.WARNING for f in found)
     console.print(f"\n{_count(failures, 'failure')}, {_count(warnings, 'warning')}.")
+    return found
 
 
 def _count(number: int, one: str) -> str:

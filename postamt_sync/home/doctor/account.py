@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from botocore.config import Config
@@ -84,16 +84,23 @@ class AsPlanned:
     well: str
 
     def look(self) -> Iterable[Finding]:
-        resource = self.resource(*self.account.open())
-        wrong = False
-        for item in resource.plan():
-            match item:
-                case Conflict():
-                    wrong = True
-                    yield Finding(self.subject, Outcome.FAILURE, item.words, item.remedy)
-                case Change():
-                    wrong = True
-                    words = f"Differs from the plan: {item.words}."
-                    yield Finding(self.subject, Outcome.FAILURE, words, APPLY)
-        if not wrong:
-            yield Finding(self.subject, Outcome.OK, self.well)
+        yield from as_planned(self.subject, self.resource(*self.account.open()), self.well)
+
+
+def as_planned(subject: str, resource: Resource, well: str) -> Iterator[Finding]:
+    """Yield every difference and conflict as a failure; `well` is what to say where there is none.
+
+    Notes are left to `bootstrap plan`. Raises PostamtError.
+    """
+    wrong = False
+    for item in resource.plan():
+        match item:
+            case Conflict():
+                wrong = True
+                yield Finding(subject, Outcome.FAILURE, item.words, item.remedy)
+            case Change():
+                wrong = True
+                words = f"Differs from the plan: {item.words}."
+                yield Finding(subject, Outcome.FAILURE, words, APPLY)
+    if not wrong:
+        yield Finding(subject, Outcome.OK, well)

@@ -19,7 +19,7 @@ from postamt_sync.standing import look as standing
 
 QUIET = 7 * 86_400.0
 """Seconds without mail that are worth a word."""
-ROUND_TRIP = "Send yourself a mail, and see what comes of it with: postamt-sync status"
+ROUND_TRIP = "Try the whole way with: postamt-sync doctor --round-trip"
 SERVICE = "postamt-sync.service"
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Change, Conflict
 from postamt_sync.bootstrap.finding import Finding, Outcome
 from postamt_sync.bootstrap.regions import RECEIVING
 from postamt_sync.bootstrap.resources.identity import Identity
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRule
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.home.doctor.account import APPLY, Account
+from postamt_sync.home.doctor.account import APPLY, Account, as_planned
 
 DNS = "Show the records with: postamt-sync bootstrap dns"
 
@@ -105,15 +104,4 @@ class Rule:
             words = "Our rule does not stand in the active rule set, so SES takes no mail for us."
             yield Finding(self.subject, Outcome.FAILURE, words, APPLY)
             return
-        wrong = False
-        for item in rule.plan():
-            match item:
-                case Conflict():
-                    wrong = True
-                    yield Finding(self.subject, Outcome.FAILURE, item.words, item.remedy)
-                case Change():
-                    wrong = True
-                    words = f"Differs from the plan: {item.words}."
-                    yield Finding(self.subject, Outcome.FAILURE, words, APPLY)
-        if not wrong:
-            yield Finding(self.subject, Outcome.OK, "Our rule stands in the active rule set.")
+        yield from as_planned(self.subject, rule, "Our rule stands in the active rule set.")

@@ -94,6 +94,7 @@ class Reached:
 
     url: str
     trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    seconds: float = CONNECT_SECONDS
     clock: Callable[[], float] = time.time
 
     @property
@@ -147,10 +148,10 @@ class Reached:
         connection: http.client.HTTPConnection
         if encrypted:
             connection = http.client.HTTPSConnection(
-                host, port, timeout=CONNECT_SECONDS, context=self.trust()
+                host, port, timeout=self.seconds, context=self.trust()
             )
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+            connection = http.client.HTTPConnection(host, port, timeout=self.seconds)
         try:
             connection.connect()
             ends = None

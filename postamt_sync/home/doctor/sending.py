@@ -1,0 +1,68 @@
+"""Handing the round trip's mail to SES: by its API, or as mail clients do, by SMTP."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Protocol
+
+from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.bootstrap.refusal import ForbiddenError
+from postamt_sync.bootstrap.smtp import SmtpServer
+from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.events import printable
+from postamt_sync.home.smtp_credentials import SmtpCredentials
+
+SECONDS = 20.0
+
+
+class Sender(Protocol):
+    """Hands a mail from somebody to the same; on return SES has taken it. Raises PostamtError."""
+
+    def __call__(self, mail: EmailMessage, address: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByApi:
+    """With the AWS credentials; the daemon's own may not (ses:SendEmail)."""
+
+    aws: Aws
+
+    def __call__(self, mail: EmailMessage, address: str) -> None:
+        try:
+            self.aws.read(
+                "sesv2",
+                "send_email",
+                FromEmailAddress=address,
+                Destination={"ToAddresses": [address]},
+                Content={"Raw": {"Data": mail.as_bytes()}},
+            )
+        except ForbiddenError as error:
+            raise MisconfiguredError(
+                error.problem,
+                "The daemon's credentials only read: name those for sending, with "
+                "--smtp-credentials FILE, or use an administrator's (AWS_PROFILE).",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class BySmtp:
+    """As a mail client does, on the port for STARTTLS (RFC 6409)."""
+
+    server: SmtpServer
+    credentials: SmtpCredentials
+
+    def __call__(self, mail: EmailMessage, address: str) -> None:
+        host, port = self.server.host, self.server.starttls[0]
+        try:
+            with smtplib.SMTP(host, port, timeout=SECONDS) as client:
+                client.starttls(context=ssl.create_default_context())
+                client.login(self.credentials.user, self.credentials.password)
+                client.send_message(mail, address, [address])
+        except (smtplib.SMTPException, OSError) as error:
+            raise TryLaterError(
+                f"{host} did not take the mail: {printable(str(error), 200)}.",
+                "Look at the credentials, at SES's sandbox and at the network.",
+            ) from error
