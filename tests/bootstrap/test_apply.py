@@ -238,6 +238,10 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
         ),
         "the topic may call it: create",
     ),
+    "function permission for another topic": (
+        lambda c, s: _permit(c, s, f"{s.topic_arn}2"),
+        "the topic may call it: was changed, put right",
+    ),
     "MAIL FROM": (
         lambda c, s: c("sesv2").put_email_identity_mail_from_attributes(
             EmailIdentity="example.com", MailFromDomain="other.example.com"
@@ -301,6 +305,17 @@ def test_drift_is_told_in_words_and_mended(account: Account, what: str) -> None:
     assert words in "\n".join(told)
     account.apply(wanted)
     assert changes(account.plan(wanted)) == []
+
+
+def _permit(client: Any, wanted: Stack, topic_arn: str) -> None:
+    named = {"FunctionName": wanted.function, "StatementId": "PostamtTopicInvoke"}
+    client("lambda").remove_permission(**named)
+    client("lambda").add_permission(
+        **named,
+        Action="lambda:InvokeFunction",
+        Principal="sns.amazonaws.com",
+        SourceArn=topic_arn,
+    )
 
 
 def _url(client: Any, queue: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, stranger
-from postamt_sync.bootstrap.policy import same, statements
+from postamt_sync.bootstrap.policy import Statement, same, statements
 from postamt_sync.bootstrap.stack import Stack
 
 MISSING = ("ResourceNotFoundException",)
@@ -108,10 +108,23 @@ class Function:
         ours = next((s for s in statements(document) if s.get("Sid") == SID), None)
         if ours is None:
             yield Change("the topic may call it: create", [self._permit()])
-        elif self.stack.topic_arn not in json.dumps(ours.get("Condition", {})):
+        elif not self._lets_the_topic(ours):
             name = self.stack.function
             remove = call("lambda", "remove_permission", FunctionName=name, StatementId=SID)
             yield Change("the topic may call it: was changed, put right", [remove, self._permit()])
+
+    def _lets_the_topic(self, statement: Statement) -> bool:
+        """Tell whether our topic may call, and nobody else's; Lambda chooses the operators."""
+        sources = {
+            key.lower(): value
+            for keys in statement.get("Condition", {}).values()
+            for key, value in keys.items()
+        }
+        return (
+            statement.get("Effect") == "Allow"
+            and same(statement.get("Principal"), {"Service": "sns.amazonaws.com"})
+            and same(sources.get("aws:sourcearn"), self.stack.topic_arn)
+        )
 
     def _get(self) -> dict[str, Any] | None:
         name = self.stack.function
