@@ -70,10 +70,12 @@ def doctor(
     exits 1 if there is any. The daemon's own credentials see little of AWS: what
     they cannot see is a warning. Run it with those, and as root, to try what the
     daemon may do, and with an administrator's (AWS_PROFILE) to see all of AWS.
+    Nothing is changed, but that the webhook is subscribed where it is not.
 
     \b
     Examples:
-      sudo postamt-sync doctor
+      sudo AWS_SHARED_CREDENTIALS_FILE=/etc/postamt-sync/credentials \\
+        postamt-sync doctor
       AWS_PROFILE=admin postamt-sync doctor
       sudo postamt-sync doctor --round-trip --smtp-credentials ./smtp-credentials
       postamt-sync doctor --json | jq '.findings[] | select(.outcome != "ok")'

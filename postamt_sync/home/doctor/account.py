@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
 
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.call import Change, Conflict
@@ -22,6 +23,10 @@ HASTY = Config(
 )
 """For looking: an answer that takes longer is a finding by itself."""
 
+THE_DAEMONS = (
+    "Use the daemon's: sudo AWS_SHARED_CREDENTIALS_FILE=/etc/postamt-sync/credentials "
+    "postamt-sync doctor; or an administrator's, with AWS_PROFILE."
+)
 APPLY = "Mend it with: postamt-sync bootstrap apply"
 
 
@@ -68,7 +73,13 @@ class Credentials:
         return "credentials"
 
     def look(self) -> Iterable[Finding]:
-        stack, aws = self.account.open_or_say_why()
+        try:
+            stack, aws = self.account.open_or_say_why()
+        except PostamtError as error:
+            none = isinstance(error.__cause__, NoCredentialsError)
+            remedy = THE_DAEMONS if none else error.hint
+            yield Finding(self.subject, Outcome.FAILURE, error.problem, remedy)
+            return
         who = printable(str((aws.read("sts", "get_caller_identity") or {}).get("Arn", "")))
         words = f"AWS takes us for {who.rpartition(':')[2]} in account {stack.account}."
         yield Finding(self.subject, Outcome.OK, words)

@@ -14,7 +14,8 @@ from postamt_sync.bootstrap.finding import Finding, Outcome
 from postamt_sync.bootstrap.refusal import ForbiddenError
 from postamt_sync.config import Settings
 from postamt_sync.home.doctor.account import Account
-from postamt_sync.home.doctor.check import NotLookedAtError
+from postamt_sync.home.doctor.check import Check, ForAdministrators, NotLookedAtError
+from postamt_sync.spans import span
 
 ASLEEP = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 NO_SUCH_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
@@ -55,12 +56,18 @@ class Permission:
             yield Finding(self.subject, Outcome.OK, f"We may: {self.action}.")
 
 
-def permissions(settings: Settings, account: Account) -> Iterator[Permission]:
+def permissions(settings: Settings, account: Account) -> Iterator[Check]:
     """Yield everything that this configuration lets the daemon do."""
     yield from _bucket(settings, account)
-    for url, name in ((settings.queue.url, "queue"), (settings.queue.dead_letter_url, "dead")):
+    for url, name in (
+        (settings.queue.url, "queue"),
+        (settings.queue.dead_letter_url, "dead letters"),
+    ):
         if url:
-            yield from _queue(account, url, "dead letters" if name == "dead" else "queue")
+            yield from _queue(account, url, name)
+            yield ForAdministrators(
+                Backlog(f"waiting in {name}", account, url, settings.poll.interval)
+            )
     if settings.index.table:
         yield _index(settings.index.table, account)
     if settings.alerts.publishing:
@@ -141,6 +148,31 @@ def _queue(account: Account, url: str, name: str) -> Iterator[Permission]:
                 **{"QueueUrl": url, "ReceiptHandle": NOBODY, **more},
             ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Does anything lie in a queue that the daemon empties at each poll?"""
+
+    subject: str
+    account: Account
+    url: str
+    interval: float
+
+    def look(self) -> Iterable[Finding]:
+        _, aws = self.account.open()
+        names = ["ApproximateNumberOfMessages"]
+        asked = {"QueueUrl": self.url, "AttributeNames": names}
+        answer = aws.read("sqs", "get_queue_attributes", missing=NO_SUCH_QUEUE, **asked)
+        if answer is None:
+            return  # whoever receives from it says so
+        waiting = int(answer.get("Attributes", {}).get(names[0], 0))
+        if waiting:
+            words = f"About {waiting} messages wait there for the daemon's next poll."
+            remedy = f"If they stay for more than {span(self.interval)}, see: postamt-sync status"
+            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+        else:
+            yield Finding(self.subject, Outcome.OK, "Nothing waits there.")
 
 
 def _index(table: str, account: Account) -> Permission:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import urllib.request
 from typing import Any
 
 import pytest
 
+from postamt_sync.bootstrap.finding import Outcome
 from postamt_sync.bootstrap.keyfile import SyncCredentials
+from postamt_sync.bootstrap.opened import open_stack
 from postamt_sync.cli.main import WIDTH, run
+from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
+from postamt_sync.home.doctor.account import HASTY
+from postamt_sync.home.doctor.check import examine
+from postamt_sync.home.doctor.doctor import checks
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.dns import Fault
 from tests.home.doctor.box import DOMAIN, Box
@@ -31,6 +38,7 @@ LINKS = (
     "dead letters",
     "queue's subscription",
     "permission",
+    "waiting",
     "subscription",
     "webhook",
     "certificate",
@@ -89,6 +97,7 @@ async def test_credentials_that_aws_cannot_know(box: Box, monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     failure = await box.failure("credentials")
     assert "no AWS credentials" in failure["words"]
+    assert "/etc/postamt-sync/credentials" in failure["remedy"]
     rule = next(f for f in box.findings if f["subject"] == "receipt rule")
     assert (rule["outcome"], rule["words"][:13]) == ("warning", "Not looked at")
     assert any(f["subject"] == f"DNS MX {DOMAIN}" and f["outcome"] == "ok" for f in box.findings)
@@ -159,6 +168,34 @@ async def test_a_table_that_is_not_there(box: Box) -> None:
     dynamodb.delete_table(TableName=box.stack.table)
     failure = await box.failure("permission index")
     assert "no table postamt" in failure["words"]
+
+
+async def test_what_waits_in_a_queue_and_is_not_taken_from_the_daemon(box: Box) -> None:
+    sqs = box.account.client("sqs")
+    url = sqs.get_queue_url(QueueName=box.stack.dead_letter_queue)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="a notice")
+    found = {f["subject"]: f for f in await box.find()}
+    assert found["waiting in dead letters"]["outcome"] == "warning"
+    assert "1 messages" in found["waiting in dead letters"]["words"]
+    left = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0)["Messages"]
+    assert [m["Body"] for m in left] == ["a notice"]
+
+
+async def test_an_aws_that_never_answers_is_not_waited_for(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load(box.config, {})
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        every = checks(settings, lambda: open_stack(settings, HASTY), lambda: box.server.resolver)
+        found = await examine(every, seconds=2)
+    outcomes = {f.subject: f.outcome for f in found}
+    assert outcomes["credentials"] is Outcome.FAILURE
+    assert outcomes["clock"] is Outcome.FAILURE
+    assert outcomes["mailbox anna"] is Outcome.OK
+    assert outcomes["ledger"] is Outcome.OK
 
 
 async def test_a_webhook_behind_a_broken_proxy(box: Box) -> None:
