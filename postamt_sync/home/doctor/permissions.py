@@ -5,6 +5,7 @@ Nothing is changed: a message is looked at and stays visible, one that is not th
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ NO_SUCH_RECEIPT = (
     "MessageNotInflight",
     "AWS.SimpleQueueService.MessageNotInflight",
 )
+NO_SUCH_TOKEN = ("InvalidParameter", "InvalidParameterException", "NotFound", "NotFoundException")
 NOBODY = "postamt-sync-doctor"
 """No mail has this message id, no message this handle."""
 
@@ -70,15 +72,34 @@ def permissions(settings: Settings, account: Account) -> Iterator[Check]:
             )
     if settings.index.table:
         yield _index(settings.index.table, account)
+    if settings.webhook is not None:
+        # With a token that nobody was given: whoever has the right is told so of the token.
+        token = {"TopicArn": settings.webhook.topic_arn, "Token": NOBODY}
+        yield Permission(
+            "permission webhook",
+            "sns:ConfirmSubscription",
+            account,
+            lambda aws: _ask(aws, "sns", "confirm_subscription", NO_SUCH_TOKEN, **token),
+        )
     if settings.alerts.publishing:
+        yield from _metrics(account)
+
+
+def _metrics(account: Account) -> Iterator[Permission]:
+    metric: dict[str, Any] = {"Namespace": "AWS/SES", "MetricName": "PublishFailure"}
+    now = dt.datetime.now(dt.UTC)
+    hour = {"StartTime": now - dt.timedelta(hours=1), "EndTime": now}
+    sums = {**hour, "Period": 3600, "Statistics": ["Sum"]}
+    for action, operation, more in (
+        ("cloudwatch:ListMetrics", "list_metrics", {}),
+        ("cloudwatch:GetMetricStatistics", "get_metric_statistics", sums),
+    ):
         yield Permission(
             "permission metrics",
-            "cloudwatch:ListMetrics",
+            action,
             account,
-            lambda aws: _ask(
-                *(aws, "cloudwatch", "list_metrics"),
-                Namespace="AWS/SES",
-                MetricName="PublishFailure",
+            lambda aws, operation=operation, more=more: _ask(  # type: ignore[misc]
+                aws, "cloudwatch", operation, **metric, **more
             ),
         )
 

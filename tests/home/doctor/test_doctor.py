@@ -235,8 +235,9 @@ PERMISSIONS = {
     "ReadMail": {"s3:GetObject"},
     "ConsumeQueues": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"},
     "ReadIndex": {"dynamodb:BatchGetItem"},
-    "ReadMetrics": {"cloudwatch:ListMetrics"},
+    "ReadMetrics": {"cloudwatch:ListMetrics", "cloudwatch:GetMetricStatistics"},
     "SubscribeWebhook": {"sns:Subscribe"},
+    "ConfirmWebhook": {"sns:ConfirmSubscription"},
     "LookAfterWebhook": {"sns:GetSubscriptionAttributes"},
 }
 
