@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,18 +68,24 @@ async def examine(checks: Sequence[Check], seconds: float = SECONDS) -> list[Fin
 async def _findings(check: Check, seconds: float) -> list[Finding]:
     try:
         async with asyncio.timeout(seconds):
-            return await in_own_thread(lambda: list(check.look()))
+            return await in_own_thread(lambda: list(_looked(check)))
     except TimeoutError:
         words = f"No answer within {seconds:g} s."
         remedy = "Look at the network, or at the disk behind it, and run it again."
         return [Finding(check.subject, Outcome.FAILURE, words, remedy)]
+
+
+def _looked(check: Check) -> Iterator[Finding]:
+    """Yield what the check finds and, where it is broken off, why."""
+    try:
+        yield from check.look()
     except NotLookedAtError as error:
-        return [Finding(check.subject, Outcome.WARNING, error.problem, error.hint)]
+        yield Finding(check.subject, Outcome.WARNING, error.problem, error.hint)
     except PostamtError as error:
-        return [Finding(check.subject, Outcome.FAILURE, error.problem, error.hint)]
+        yield Finding(check.subject, Outcome.FAILURE, error.problem, error.hint)
     except Exception as error:  # noqa: BLE001 - the other checks are still worth having
         words = f"This was not foreseen: {type(error).__name__}: {printable(str(error))}"
-        return [Finding(check.subject, Outcome.FAILURE, words, "Report it, with what it says.")]
+        yield Finding(check.subject, Outcome.FAILURE, words, "Report it, with what it says.")
 
 
 def _as_clause(sentence: str) -> str:

@@ -42,7 +42,7 @@ class Records:
             yield self._without_dkim(f"{error.problem[:-1]}, which tells their names")
         except PostamtError:
             stack, known = self.stack, {}
-            yield self._without_dkim("SES, which tells their names, cannot be asked")
+            yield self._without_dkim("only SES knows their names, and it cannot be asked")
         wanted = records(stack, known, self.servers)
         for sighting in asyncio.run(look_up(wanted, self.resolver())):
             record = sighting.record

@@ -72,6 +72,19 @@ async def test_what_is_raised_becomes_a_finding() -> None:
     assert blocked == Finding("blocked", Outcome.WARNING, "Not looked at.", "Mend the other.")
 
 
+async def test_what_was_found_before_it_broke_off_is_kept() -> None:
+    @dataclass(frozen=True)
+    class Broken:
+        subject: str = "half"
+
+        def look(self) -> Iterable[Finding]:
+            yield WELL
+            raise TryLaterError("The rest is away.")
+
+    found = await examine([Broken()])
+    assert [f.words for f in found] == ["All is well.", "The rest is away."]
+
+
 async def test_only_a_refusal_is_a_warning_to_those_who_are_no_administrator() -> None:
     forbidden = ForbiddenError("The AWS credentials may not ses:GetAccount.")
     checks = [ForAdministrators(Told("s", fail(e))) for e in (forbidden, TryLaterError("Away."))]
