@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json as jsonlib
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from postamt_sync.bootstrap.finding import Finding, Outcome
 from postamt_sync.bootstrap.opened import open_stack
 from postamt_sync.bootstrap.probe import resolver_at
 from postamt_sync.bootstrap.smtp import smtp_server
 from postamt_sync.cli.dovecot_user import known_mailbox
+from postamt_sync.cli.findings import report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ConfigurationError, ExitCode, UsageError
@@ -28,12 +24,6 @@ from postamt_sync.home.doctor.doctor import checks
 from postamt_sync.home.doctor.round_trip import RoundTrip
 from postamt_sync.home.doctor.sending import ByApi, BySmtp, Sender
 from postamt_sync.home.smtp_credentials import read_credentials
-
-MARKS = {
-    Outcome.OK: ("ok", "green"),
-    Outcome.WARNING: ("warn", "yellow"),
-    Outcome.FAILURE: ("FAIL", "red"),
-}
 
 
 def doctor(
@@ -84,13 +74,7 @@ def doctor(
         findings = _travelled(load(config), to, smtp_credentials)
     else:
         findings = iter(_examined(config, resolver))
-    if json:
-        found = list(findings)
-        print(jsonlib.dumps({"findings": [asdict(f) for f in found]}, indent=2))
-    else:
-        found = _show(findings, Console(highlight=False))
-    failed = any(f.outcome is Outcome.FAILURE for f in found)
-    return ExitCode.UNDELIVERED if failed else ExitCode.OK
+    return report(findings, json=json)
 
 
 def _examined(config: ConfigPath, resolver: str) -> list[Finding]:
@@ -125,23 +109,3 @@ def _travelled(settings: Settings, to: str, credentials: Path | None) -> Iterato
             )
         sender = BySmtp(server, read_credentials(credentials))
     return RoundTrip(settings, aws, mailbox, sender).findings()
-
-
-def _show(findings: Iterable[Finding], console: Console) -> list[Finding]:
-    """Print each finding as it comes; return them all."""
-    found = []
-    for finding in findings:
-        found.append(finding)
-        mark, style = MARKS[finding.outcome]
-        console.print(Text.assemble((f"{mark:<5}", style), finding.subject))
-        for words in (finding.words, finding.remedy):
-            if words:
-                console.print(Padding(Text(words), (0, 0, 0, 5), expand=False))
-    failures = sum(f.outcome is Outcome.FAILURE for f in found)
-    warnings = sum(f.outcome is Outcome.WARNING for f in found)
-    console.print(f"\n{_count(failures, 'failure')}, {_count(warnings, 'warning')}.")
-    return found
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number} {one if number == 1 else one + 's'}"

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from postamt_sync.bootstrap.announcement import Trial
 from postamt_sync.bootstrap.dns import Servers
-from postamt_sync.bootstrap.finding import Finding, Outcome
 from postamt_sync.bootstrap.probe import resolver_at
 from postamt_sync.bootstrap.verify import Verification
-from postamt_sync.cli.bootstrap.stack import Out, PositionOption, count, opened
+from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened
+from postamt_sync.cli.findings import report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode
-
-MARKS = {
-    Outcome.OK: ("ok", "green"),
-    Outcome.WARNING: ("warn", "yellow"),
-    Outcome.FAILURE: ("FAIL", "red"),
-}
 
 
 def verify(
@@ -63,32 +52,6 @@ def verify(
         None if offline else resolver_at(resolver),
         Trial(account.stack, account.aws),
     )
-    if json:
-        found = list(verification.findings())
-        print(jsonlib.dumps({"findings": [asdict(f) for f in found]}, indent=2))
-    else:
-        console = Console(highlight=False)
-        account.introduce(console)
-        console.print()
-        found = list(_shown(verification.findings(), console))
-        console.print(f"\n{_summary(found)}")
-    failed = any(f.outcome is Outcome.FAILURE for f in found)
-    return ExitCode.UNDELIVERED if failed else ExitCode.OK
-
-
-def _shown(findings: Iterable[Finding], console: Console) -> Iterable[Finding]:
-    for finding in findings:
-        mark, style = MARKS[finding.outcome]
-        console.print(Text.assemble((f"{mark:<5}", style), finding.subject))
-        for words in (finding.words, finding.remedy):
-            if words:
-                console.print(Padding(Text(words), (0, 0, 0, 5), expand=False))
-        yield finding
-
-
-def _summary(found: list[Finding]) -> str:
-    failures = sum(f.outcome is Outcome.FAILURE for f in found)
-    warnings = sum(f.outcome is Outcome.WARNING for f in found)
-    if not failures and not warnings:
-        return "All is well."
-    return f"{count(failures, 'failure')}, {count(warnings, 'warning')}."
+    if not json:
+        account.introduce(Console(highlight=False))
+    return report(verification.findings(), json=json)

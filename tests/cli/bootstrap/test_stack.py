@@ -79,12 +79,13 @@ def test_apply_ends_with_what_is_left_and_shows_no_secret(
     assert type_(config, "apply", "--yes") == ExitCode.OK
     out = capsys.readouterr().out
     keys = config.parent / "keys"
+    told = "".join(out.split())  # a long path goes over the end of a line
     for left in ("keys/credentials", "production-access", "inbound-smtp.eu-west-1", "_dmarc"):
-        assert left in out
+        assert left in told
     for name in ("credentials", "smtp-credentials"):
         secret = (keys / name).read_text().strip().rpartition(" = ")[2]
         assert len(secret) > 20
-        assert secret not in out
+        assert secret not in told
     assert '[queue]\nurl = "http' in (keys / "config.toml").read_text()
 
 
