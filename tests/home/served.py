@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imapclient import IMAPClient
+from imapclient.exceptions import LoginError
 
 from postamt_sync.config import Settings, load
 from postamt_sync.delivery.disk import Disk
@@ -184,6 +185,14 @@ class Served:
         with IMAPClient("localhost", self.imaps, ssl_context=trusting(self.base)) as client:
             client.plain_login(login, password)
             yield client
+
+    def lets_in(self, login: str, password: str) -> bool:
+        """Dovecot looks at its list of people once a second at most."""
+        try:
+            with self.client(login, password):
+                return True
+        except LoginError:
+            return False
 
     def deliver(self, name: str, folder: str, body: bytes) -> None:
         """Deliver by our own Maildir code, as the daemon does that runs as the mail user."""

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from imapclient.exceptions import LoginError
 
+from tests.end_to_end.home import wait_until
 from tests.home.served import PASSWORDS, Served, trusting
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.timeout(600)]
@@ -95,9 +96,10 @@ def test_flags_and_moves_survive_a_restart(home: Served) -> None:
     assert "Error" not in home.log
 
 
-def test_a_new_password_counts_at_once(home: Served) -> None:
+def test_a_new_password_counts_without_a_restart(home: Served) -> None:
     change = ("dovecot", "user", "passwd", "anna", "--directory", str(home.directory))
     shown = home.type(*change, "--generate").rstrip().rpartition(" ")[2]
+    wait_until(lambda: home.lets_in("anna", shown))
     with home.client("anna", shown) as client:
         client.select_folder("INBOX")
     with pytest.raises(LoginError), home.client("anna", PASSWORDS["anna"]):
@@ -105,6 +107,7 @@ def test_a_new_password_counts_at_once(home: Served) -> None:
     with home.client("bruno", PASSWORDS["bruno"]) as client:
         client.select_folder("INBOX")
     home.type(*change, stdin=f"{PASSWORDS['anna']}\n")
+    wait_until(lambda: home.lets_in("anna", PASSWORDS["anna"]))
 
 
 def test_dovecot_itself_finds_nothing_wrong_with_it(home: Served) -> None:

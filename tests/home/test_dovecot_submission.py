@@ -157,12 +157,14 @@ def test_a_list_that_cannot_be_read_lets_nobody_send_as_the_household(sending: S
 
     senders = sending.home.directory / "postamt-sync.senders"
     mode, before = senders.stat().st_mode, len(sending.ses.taken)
+    changed = senders.stat().st_mtime
     senders.chmod(0)
-    os.utime(senders)
+    os.utime(senders, (changed + 2, changed + 2))
     try:
         wait_until(lambda: not sends())
     finally:
         senders.chmod(mode)
+        os.utime(senders, (changed + 4, changed + 4))
     wait_until(sends)
     assert {taken.user for taken in sending.ses.taken[before:]} == {ANNA.name}
 
