@@ -17,7 +17,7 @@ from postamt_sync.demo.port import free_port
 from postamt_sync.demo.samples import samples
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.ledger import Ledger
-from postamt_sync.mail.arrival import Source
+from postamt_sync.mail.arrival import Source, mail_id
 from tests.end_to_end.home import PATIENCE
 
 
@@ -49,10 +49,20 @@ class Journeys:
             while not any(line.get("source") == Source.RECONCILE for line in self.lines):
                 await asyncio.sleep(0.02)
 
+    async def settled(self, mail: Received) -> None:
+        """Wait until the ledger knows it too, which comes after the file."""
+        async with asyncio.timeout(PATIENCE):
+            while not any(_settles(line, mail) for line in self.lines):
+                await asyncio.sleep(0.02)
+
     async def arrived(self, mail: Received, *places: Place) -> None:
         async with asyncio.timeout(PATIENCE):
             while self.household.places_of(mail.content) != sorted(places, key=str):
                 await asyncio.sleep(0.02)
+
+
+def _settles(line: dict[str, Any], mail: Received) -> bool:
+    return line["event"] == "delivered" and str(line["mail"]) == mail_id(BUCKET, mail.key)
 
 
 def _tells(line: dict[str, Any], mail: Received) -> bool:
@@ -74,6 +84,7 @@ async def journeys(root: Path) -> AsyncIterator[Journeys]:
 
 
 ANNA, BRUNO = Place("anna"), Place("bruno")
+BUCKET = Cloud().bucket
 
 
 async def test_announced_lost_repeated_and_blind_copied(tmp_path: Path) -> None:
@@ -103,6 +114,7 @@ async def test_announced_lost_repeated_and_blind_copied(tmp_path: Path) -> None:
         os.kill(way.daemon.pid, signal.SIGHUP)
         last = await receive(plain.message, plain.sender, plain.recipients)
         await way.arrived(last, ANNA)
+        await way.settled(last)
         for mail, places in ((announced, [ANNA]), (both, [ANNA, BRUNO]), (thrice, [ANNA])):
             assert way.household.places_of(mail.content) == places
     ledger = Ledger.open_existing(tmp_path / "state")
