@@ -5,6 +5,7 @@ They are forked off a server that has imported everything and done nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -46,7 +47,9 @@ class Forked:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
+        """End it now; a pass may have come to its own end a moment before."""
+        with contextlib.suppress(ProcessLookupError):
+            self.send_signal(signal.SIGKILL)
 
 
 def fork(home: Home, *arguments: str) -> Running:
