@@ -34,6 +34,8 @@ PATIENT = Config(
 )
 """For building and destroying, where it may take its time."""
 
+_ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+
 _SES = frozenset({"ses", "sesv2"})
 
 
@@ -67,7 +69,7 @@ class Aws:
         self._session = session
         self._sleep = sleep
         self._clock = clock
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
         self._account = ""
         self._ses_next = 0.0
 
@@ -134,7 +136,7 @@ class Aws:
             reraise=True,
         )
         try:
-            answer = patient(self._call, wanted.service, wanted.operation, wanted.parameters)
+            answer = patient(self._ask, wanted)
         except (ClientError, BotoCoreError) as error:
             raise refusal(wanted.service, error) from error
         if wanted.keep is not None:
@@ -158,8 +160,13 @@ class Aws:
         except BotoCoreError as error:
             raise refusal(service, error) from error
 
-    def _call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        method = getattr(self.client(service), operation)
+    def _ask(self, wanted: Call) -> dict[str, Any]:
+        return self._call(wanted.service, wanted.operation, wanted.parameters, once=wanted.once)
+
+    def _call(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *, once: bool = False
+    ) -> dict[str, Any]:
+        method = getattr(self.client(service, once=once), operation)
         answer: dict[str, Any] = method(**self._complete(service, operation, parameters))
         return answer
 
@@ -177,22 +184,24 @@ class Aws:
             return {"ExpectedBucketOwner": self.account, **parameters}
         return dict(parameters)
 
-    def client(self, service: str) -> Any:
-        """Return the boto3 client, for what this class does not do itself."""
+    def client(self, service: str, *, once: bool = False) -> Any:
+        """Return the boto3 client, for what this class does not do itself; with `once`, the one
+        that repeats nothing."""
         # boto3's clients serve all threads, the making of one does not.
         with self._making:
-            if service not in self._clients:
-                self._clients[service] = self._made(service)
-        return self._clients[service]
+            if (service, once) not in self._clients:
+                self._clients[service, once] = self._made(service, once=once)
+        return self._clients[service, once]
 
-    def _made(self, service: str) -> Any:
+    def _made(self, service: str, *, once: bool) -> Any:
+        config = self._config.merge(_ONCE) if once else self._config
         endpoint = self._endpoint(service)
         try:
             made = self._session.client(  # type: ignore[call-overload]
                 service,
                 region_name=self.region,
                 endpoint_url=endpoint,
-                config=self._config.merge(Config(proxies={})) if endpoint else self._config,
+                config=config.merge(Config(proxies={})) if endpoint else config,
             )
         except BotoCoreError as error:
             raise refusal(service, error) from error

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.grants import smtp_policy, sync_policy
+from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
+from postamt_sync.bootstrap.key_place import NO_OPTIONS, KeyPlace, Options
 from postamt_sync.bootstrap.keyfile import KeyFile, SmtpCredentials, SyncCredentials
 from postamt_sync.bootstrap.lambdas.package import index_zip
 from postamt_sync.bootstrap.plan import Resource
@@ -45,14 +47,25 @@ class Keys:
     smtp_file: SmtpCredentials
 
 
-def keys(stack: Stack, aws: Aws, directory: Path) -> Keys:
+def keys(
+    stack: Stack,
+    aws: Aws,
+    directory: Path,
+    hints: KeyHints = NO_HINTS,
+    options: Options = NO_OPTIONS,
+) -> Keys:
     """Name the keys and their files; nothing is read or written."""
-    sync_file: KeyFile = SyncCredentials(directory / SYNC_CREDENTIALS, stack.sync_user)
-    smtp_file = SmtpCredentials(directory / SMTP_CREDENTIALS, stack)
+    sync_path, smtp_path = directory / SYNC_CREDENTIALS, directory / SMTP_CREDENTIALS
+    sync_file: KeyFile = SyncCredentials(
+        sync_path, stack.sync_user, stack.user_arn(stack.sync_user)
+    )
+    smtp_file = SmtpCredentials(smtp_path, stack)
+    sync_place = KeyPlace("sync", sync_path, hints, options)
+    smtp_place = KeyPlace("smtp", smtp_path, hints, options)
     no_smtp = stack.region in WITHOUT_SMTP
     return Keys(
-        AccessKey(aws, stack.sync_user, sync_file),
-        None if no_smtp else AccessKey(aws, stack.smtp_user, smtp_file),
+        AccessKey(aws, stack.sync_user, sync_file, sync_place),
+        None if no_smtp else AccessKey(aws, stack.smtp_user, smtp_file, smtp_place),
         smtp_file,
     )
 
@@ -64,6 +77,8 @@ def resources(
     *,
     position: Position | None = None,
     delete_mail: str = "",
+    hints: KeyHints = NO_HINTS,
+    options: Options = NO_OPTIONS,
 ) -> list[Resource]:
     """Return all resources; each finds those that it needs before it in the list.
 
@@ -94,7 +109,7 @@ def resources(
         ReceiptRule(stack, aws, position),
         User(stack, aws, stack.sync_user, sync_policy(stack)),
     ]
-    kept = keys(stack, aws, directory)
+    kept = keys(stack, aws, directory, hints, options)
     made.append(kept.sync)
     if kept.smtp is not None:
         made += [User(stack, aws, stack.smtp_user, smtp_policy(stack)), kept.smtp]

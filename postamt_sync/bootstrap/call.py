@@ -28,7 +28,8 @@ class Call:
 
     `patience` names error codes that pass by themselves, because AWS has not heard everywhere of
     what was made a moment ago. `keep` takes the answer before anything else happens: what is in it
-    is told only once.
+    is told only once. A call to be asked `once` is not repeated where its answer is lost: carried
+    out twice, it would make two of what it makes.
     """
 
     service: str
@@ -37,6 +38,7 @@ class Call:
     patience: tuple[str, ...] = ()
     guard: Guard | None = None
     keep: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
+    once: bool = False
 
     @property
     def name(self) -> str:
@@ -53,11 +55,13 @@ class Change:
     """One difference between what is and what is to be, in words, and what mends it.
 
     `calls` are carried out in order; they may be found out only while they are carried out (the
-    versions in a bucket).
+    versions in a bucket). `act` is carried out after them, for what is more than calls to AWS: it
+    raises PostamtError where it fails.
     """
 
     words: str
-    calls: Iterable[Call]
+    calls: Iterable[Call] = ()
+    act: Callable[[], object] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,11 @@ from postamt_sync.config.toml import toml_value
 HTTPS_PORT = 8443
 """Where the webhook listens unless its URL names another port: below 1024 only root may."""
 
+FRAGMENT_HEAD = (
+    "# What the stack at AWS asks of the configuration. Made by: postamt-sync bootstrap apply"
+)
+"""The first line of `aws_part`."""
+
 PROXIED_PORT = 8080
 CERTIFICATE = "/etc/postamt-sync/tls/fullchain.pem"
 KEY = "/etc/postamt-sync/tls/privkey.pem"
@@ -57,10 +62,13 @@ def configuration(stack: Stack, home: Home, queue_urls: Mapping[str, str]) -> st
 
 def aws_part(stack: Stack, queue_urls: Mapping[str, str]) -> str:
     """Return the tables that follow from the stack, to be put into a configuration."""
-    head = (
-        "# What the stack at AWS asks of the configuration. Made by: postamt-sync bootstrap apply"
-    )
-    return "\n".join([head, *_aws(stack, queue_urls, None)]) + "\n"
+    return "\n".join([FRAGMENT_HEAD, *_aws(stack, queue_urls, None)]) + "\n"
+
+
+def is_part_of(stack: Stack, text: str) -> bool:
+    """Tell whether a text is such a part, and of this stack."""
+    name = f"name = {toml_value(stack.bucket)}"
+    return text.startswith(FRAGMENT_HEAD) and name in text.splitlines()
 
 
 def wanted(stack: Stack, queue_urls: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import configparser
 import io
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,23 @@ from typing import Any, Protocol
 from postamt_sync.bootstrap.smtp import smtp_password, smtp_server
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
+from postamt_sync.events import printable
+
+OWNER = "iam_user"
+"""The option that says whose key it is, as an ARN; the AWS SDK passes over it."""
+_LARGEST = 65_536
+"""Bytes; a file of credentials has a few hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a file holds. `problem` says why there is no key, as in "FILE is not there"; `owner`
+    is empty where the file does not say it. Only an `empty` one can be written over unseen."""
+
+    key_id: str = ""
+    owner: str = ""
+    problem: str = ""
+    empty: bool = False
 
 
 class KeyFile(Protocol):
@@ -24,11 +42,21 @@ class KeyFile(Protocol):
     @property
     def path(self) -> Path: ...
 
+    @property
+    def owner(self) -> str:
+        """The ARN of the user whose key it is to hold; empty where that is not known."""
+
+    def look(self, path: Path | None = None) -> Held:
+        """Look into the file, or into another one of the same form; nothing is raised."""
+
     def key_id(self) -> str:
         """Return the id of the key in it; empty where there is no such file, or no key in it."""
 
     def keep(self, answer: Mapping[str, Any]) -> None:
-        """Put the key in it that IAM's CreateAccessKey has just told; durable on return."""
+        """Put the key in it that IAM's CreateAccessKey has just told; durable on return.
+
+        Stopped anywhere after the first rename, the key is in `pending_path` whole.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +65,13 @@ class SyncCredentials:
 
     path: Path
     user: str
+    owner: str = ""
+
+    def look(self, path: Path | None = None) -> Held:
+        return _look(path or self.path, "default", "aws_access_key_id")
 
     def key_id(self) -> str:
-        return _read(self.path, "default", "aws_access_key_id")
+        return self.look().key_id
 
     def keep(self, answer: Mapping[str, Any]) -> None:
         key = answer["AccessKey"]
@@ -48,6 +80,7 @@ class SyncCredentials:
             f"The key of {self.user}, for the box at home: it may read mail and nothing else.",
             "default",
             {
+                OWNER: self.owner,
                 "aws_access_key_id": key["AccessKeyId"],
                 "aws_secret_access_key": key["SecretAccessKey"],
             },
@@ -61,8 +94,15 @@ class SmtpCredentials:
     path: Path
     stack: Stack
 
+    @property
+    def owner(self) -> str:
+        return self.stack.user_arn(self.stack.smtp_user)
+
+    def look(self, path: Path | None = None) -> Held:
+        return _look(path or self.path, "smtp", "username")
+
     def key_id(self) -> str:
-        return _read(self.path, "smtp", "username")
+        return self.look().key_id
 
     def keep(self, answer: Mapping[str, Any]) -> None:
         key = answer["AccessKey"]
@@ -73,6 +113,7 @@ class SmtpCredentials:
             f"How mail clients send through SES. Good in {self.stack.region} only.",
             "smtp",
             {
+                OWNER: self.owner,
                 "server": server.host,
                 "port": str(server.implicit_tls[0]),
                 "security": "TLS",
@@ -82,54 +123,106 @@ class SmtpCredentials:
             },
         )
 
-    def read(self) -> dict[str, str]:
-        """Return what the file says; nothing where it is not there."""
-        parser = _parsed(self.path)
+    def read(self, path: Path | None = None) -> dict[str, str]:
+        """Return what the file, or another of its form, says; nothing where it cannot be read."""
+        try:
+            parser = _parsed(small_text(path or self.path))
+        except (OSError, ValueError, configparser.Error):
+            return {}
         return dict(parser["smtp"]) if parser.has_section("smtp") else {}
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file of which nobody but its owner may read; raises TryLaterError."""
+def pending_path(path: Path) -> Path:
+    """Return where a key waits that is not yet in its file, or the intent to make one."""
+    return path.with_name(f".{path.name}.pending")
+
+
+def settle(path: Path) -> None:
+    """Rename the pending key into its place; durable on return. Raises TryLaterError."""
+    try:
+        pending_path(path).replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file, of which with the usual mode nobody but its owner may read; durable on return.
+
+    Raises TryLaterError.
+    """
     beside = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(path.parent)
     except OSError as error:
-        raise TryLaterError(
-            f"The file {path} cannot be written: {error.strerror}.",
-            "Name another directory with --out.",
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def small_text(path: Path) -> str:
+    """Return the text of a regular file of moderate size; a path of unknown origin can name a
+    pipe or an endless device. Raises OSError and ValueError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("is no regular file")
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError("is too large")
+    return content.decode("utf-8")
+
+
+def _unwritable(path: Path, error: OSError) -> TryLaterError:
+    return TryLaterError(
+        f"The file {printable(str(path))} cannot be written: {error.strerror}.",
+        "Name another directory with --out.",
+    )
 
 
 def _write(path: Path, comment: str, section: str, values: Mapping[str, str]) -> None:
     parser = _empty()
-    parser[section] = dict(values)
+    parser[section] = {name: value for name, value in values.items() if value}
     text = io.StringIO()
     text.write(f"# {comment}\n# Made by: postamt-sync bootstrap\n\n")
     parser.write(text)
-    replace_file(path, text.getvalue())
+    # The first rename takes the intent's place: from then on the key is known, never before.
+    replace_file(pending_path(path), text.getvalue())
+    settle(path)
 
 
-def _read(path: Path, section: str, name: str) -> str:
-    return _parsed(path).get(section, name, fallback="")
-
-
-def _parsed(path: Path) -> configparser.ConfigParser:
-    parser = _empty()
+def _look(path: Path, section: str, name: str) -> Held:
     try:
-        parser.read(path, encoding="utf-8")
-    except (OSError, UnicodeDecodeError, configparser.Error):
-        return _empty()  # what cannot be read holds no key that anybody could use
+        text = small_text(path)
+        parser = _parsed(text)
+    except FileNotFoundError:
+        return Held(problem="is not there", empty=True)
+    except OSError as error:
+        return Held(problem=f"cannot be read ({error.strerror})")
+    except (ValueError, configparser.Error):
+        return Held(problem="holds no key that can be read")
+    key_id = printable(parser.get(section, name, fallback=""), 128)
+    if not key_id:
+        return Held(problem="holds no key", empty=not text.strip())
+    return Held(key_id, printable(parser.get(section, OWNER, fallback=""), 256))
+
+
+def _parsed(text: str) -> configparser.ConfigParser:
+    parser = _empty()
+    parser.read_string(text)
     return parser
 
 

@@ -117,5 +117,7 @@ def carry_out(wanted: Plan, aws: Aws, done: Callable[[str, str], None]) -> int:
         for one in change.calls:
             aws.write(one)
             calls += 1
+        if change.act is not None:
+            change.act()
         done(title, change.words)
     return calls

@@ -119,6 +119,9 @@ class Stack:
         """Who sends mail: the people's mail clients."""
         return f"{self.name}-smtp"
 
+    def user_arn(self, user: str) -> str:
+        return f"arn:aws:iam::{self.account}:user/{user}"
+
     @property
     def rule(self) -> str:
         """Our receipt rule, in whatever rule set is active."""

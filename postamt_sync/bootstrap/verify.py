@@ -22,7 +22,6 @@ from postamt_sync.errors import PostamtError
 if TYPE_CHECKING:
     import dns.asyncresolver
 
-APPLY = "Mend it with: postamt-sync bootstrap apply"
 DNS = "Show the records with: postamt-sync bootstrap dns"
 
 
@@ -39,6 +38,8 @@ class Verification:
     servers: Servers = field(default_factory=Servers)
     resolver: dns.asyncresolver.Resolver | None = None
     trial: Trial | None = None
+    apply: str = "postamt-sync bootstrap apply"
+    """The command that mends what differs from the plan."""
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was found, as it is found."""
@@ -60,16 +61,23 @@ class Verification:
         for title, conflict in found.conflicts:
             yield Finding(title, Outcome.FAILURE, conflict.words, conflict.remedy)
         for title, change in found.changes:
-            yield Finding(title, Outcome.FAILURE, f"differs: {change.words}.", APPLY)
+            yield Finding(title, Outcome.FAILURE, f"differs: {change.words}.", self._mend)
         if not found.conflicts and not found.changes:
             yield Finding("plan", Outcome.OK, "Everything is at AWS as it should be.")
+
+    @property
+    def _mend(self) -> str:
+        return f"Mend it with: {self.apply}"
 
     def _rule(self) -> Iterator[Finding]:
         if ReceiptRule(self.stack, self.aws).is_active():
             yield Finding("receipt rule", Outcome.OK, "Our rule stands in the active rule set.")
         else:
             yield Finding(
-                "receipt rule", Outcome.FAILURE, "Our rule is not in the active rule set.", APPLY
+                "receipt rule",
+                Outcome.FAILURE,
+                "Our rule is not in the active rule set.",
+                self._mend,
             )
 
     def _identities(self) -> Iterator[Finding]:
@@ -77,7 +85,7 @@ class Verification:
             subject = f"identity {domain}"
             identity = Identity(self.stack, self.aws, domain).read()
             if identity is None:
-                yield Finding(subject, Outcome.FAILURE, "SES does not know the domain.", APPLY)
+                yield Finding(subject, Outcome.FAILURE, "SES does not know the domain.", self._mend)
                 continue
             dkim = identity.get("DkimAttributes", {}).get("Status", "PENDING")
             if identity.get("VerifiedForSendingStatus") and dkim == "SUCCESS":

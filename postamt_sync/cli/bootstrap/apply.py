@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from postamt_sync.bootstrap.build import keys
-from postamt_sync.bootstrap.configuration import aws_part
+from postamt_sync.bootstrap.configuration import aws_part, is_part_of
 from postamt_sync.bootstrap.dns import Servers, identities, records
 from postamt_sync.bootstrap.keyfile import replace_file
 from postamt_sync.bootstrap.opened import queue_urls
 from postamt_sync.bootstrap.plan import Plan, carry_out
 from postamt_sync.cli.bootstrap.dns_table import show as show_records
+from postamt_sync.cli.bootstrap.keys import located, remember, show_password
 from postamt_sync.cli.bootstrap.stack import (
     Opened,
     Out,
@@ -23,7 +24,6 @@ from postamt_sync.cli.bootstrap.stack import (
     Yes,
     agreed,
     count,
-    is_terminal,
     opened,
     show,
 )
@@ -44,7 +44,9 @@ def apply(
 
     Stopped anywhere and run again, it goes on where it was; run once more, it
     writes nothing. The keys of the two users, which AWS tells only once, and the
-    part of the configuration that follows from the stack go into --out.
+    part of the configuration that follows from the stack go into --out. A user
+    who has a key keeps it, wherever its file is; only credentials replace and
+    rotate make another.
 
     \b
     Examples:
@@ -61,9 +63,10 @@ def apply(
         _make(account, found, console, yes=yes)
     else:
         console.print("\nNothing to do.")
-    _write_fragment(account)
+        remember(account, console)
+    fragment = _write_fragment(account, console)
     console.print(Text("\nWhat is left for you", style="bold"))
-    for number, words in enumerate(_left(account, found), start=1):
+    for number, words in enumerate(_left(account, found, fragment), start=1):
         console.print(Padding(Text(f"{number}. {words}"), (0, 0, 0, 2), expand=False))
     _show_records(account, console)
     return ExitCode.OK
@@ -75,7 +78,7 @@ def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
         console.print()
         agreed(f"Make {count(changes, 'change')}?", yes=yes)
         console.print()
-    before = _smtp_key(account)
+    before = account.keys.smtp_file.key_id()
     number = 0
 
     def done(resource: str, words: str) -> None:
@@ -83,29 +86,27 @@ def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
         number += 1
         console.print(Text(f"{number:>3}/{changes} {resource}: {words}"))
 
-    carry_out(found, account.aws, done)
-    after = _smtp_key(account)
-    if after and after != before and is_terminal():
-        _show_password(account, console)
+    try:
+        carry_out(found, account.aws, done)
+    finally:
+        remember(account, console)
+    if account.keys.smtp_file.key_id() not in {before, ""}:
+        show_password(account, console)
 
 
-def _smtp_key(account: Opened) -> str:
-    smtp = keys(account.stack, account.aws, account.directory).smtp
-    return "" if smtp is None else smtp.file.key_id()
-
-
-def _show_password(account: Opened, console: Console) -> None:
-    values = keys(account.stack, account.aws, account.directory).smtp_file.read()
-    console.print(Text("\nFor mail clients that send, shown this once:", style="bold"))
-    for name in ("server", "port", "security", "username", "password"):
-        console.print(Text(f"  {name:<9} {values[name]}"))
-
-
-def _write_fragment(account: Opened) -> None:
+def _write_fragment(account: Opened, console: Console) -> Path | None:
+    """Put the stack's part of a configuration beside the keys and return where it is; None where
+    something else lies there, which stays: a person's own configuration has the same name."""
     text = aws_part(account.stack, queue_urls(account.stack, account.aws))
     path = account.directory / FRAGMENT
-    if _read(path) != text:
+    held = _read(path)
+    if os.path.lexists(path) and not is_part_of(account.stack, held or ""):
+        words = f"{path} is something else, and stays. What the stack asks of a configuration:"
+        console.print(Text(f"\n{words}\n\n{text}"))
+        return None
+    if held != text:
         replace_file(path, text)
+    return path
 
 
 def _read(path: Path) -> str | None:
@@ -115,19 +116,19 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _left(account: Opened, found: Plan) -> Iterator[str]:
-    kept = keys(account.stack, account.aws, account.directory)
+def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
+    kept = account.keys
     yield (
-        f"Put {kept.sync.file.path} onto the box at home as the AWS credentials of the user that "
+        f"Put {located(kept.sync)} onto the box at home as the AWS credentials of the user that "
         "runs postamt-sync, readable by it alone."
     )
     if kept.smtp is not None:
-        yield f"Mail clients send with what {kept.smtp_file.path} says."
+        yield f"Mail clients send with what {located(kept.smtp)} says."
     if any("sandbox" in note.words for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
     yield (
-        f"See that the configuration says what {account.directory / FRAGMENT} says, and start "
-        "the daemon: postamt-sync run"
+        f"See that the configuration says what {f'{fragment} says' if fragment else 'is shown above'}, "
+        "and start the daemon: postamt-sync run"
     )
     yield (
         "Put these records into the DNS (as a file: postamt-sync bootstrap dns --format zone; "

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import enum
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
-from postamt_sync.bootstrap.build import Keys, keys
-from postamt_sync.bootstrap.resources.access_key import AccessKey
+from postamt_sync.bootstrap.call import Note
+from postamt_sync.bootstrap.replacement import replacement
+from postamt_sync.bootstrap.resources.access_key import AccessKey, ids_of
 from postamt_sync.bootstrap.rotation import Rotation
 from postamt_sync.bootstrap.smtp import smtp_server
-from postamt_sync.cli.bootstrap.stack import Opened, Out, opened
+from postamt_sync.cli.bootstrap.keys import remember, show_password
+from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, opened
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, MisconfiguredError
+from postamt_sync.events import printable
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -25,14 +32,22 @@ class Whose(enum.StrEnum):
     SMTP = "smtp"
 
 
+WhoseKey = Annotated[Whose, typer.Argument(help="Whose key.")]
+
+
 @app.callback(invoke_without_command=True)
 def credentials(context: typer.Context) -> None:
     """Show what mail clients need to send, and renew the keys of both users.
+
+    rotate makes a new key while the old one goes on working, and takes that away
+    later: nothing stops. replace makes a new one and deletes the old one at once,
+    where its file or its secret is lost. Nothing else ever replaces a key.
 
     \b
     Examples:
       postamt-sync bootstrap credentials show
       postamt-sync bootstrap credentials rotate smtp
+      postamt-sync bootstrap credentials replace smtp
     """
     if context.invoked_subcommand is None:
         print(context.get_help())
@@ -54,12 +69,10 @@ def show(
       postamt-sync bootstrap credentials show --password
     """
     account = opened(config, out)
-    kept = _keys(account)
+    kept = account.keys
     server = smtp_server(account.stack.region)
-    values = kept.smtp_file.read()
     print(f"Reads mail    {kept.sync.user}")
-    print(f"  key         {kept.sync.file.key_id() or 'none'}")
-    print(f"  file        {kept.sync.file.path}")
+    _show_key(kept.sync, "key")
     if server is None or kept.smtp is None:
         print(f"Sends mail    nobody: SES has no SMTP endpoint in {account.stack.region}")
         return ExitCode.OK
@@ -67,27 +80,44 @@ def show(
     print(f"  server      {server.host}")
     print(f"  TLS         port {' or '.join(map(str, server.implicit_tls))}")
     print(f"  STARTTLS    port {' or '.join(map(str, server.starttls))}")
-    print(f"  user name   {values.get('username', 'none')}")
+    path = _show_key(kept.smtp, "user name")
     if password:
-        print(f"  password    {values.get('password', 'none')}")
-    print(f"  file        {kept.smtp_file.path}")
+        values = {} if path is None else kept.smtp_file.read(path)
+        print(f"  password    {printable(values.get('password', 'not known here'), 200)}")
     return ExitCode.OK
+
+
+def _show_key(key: AccessKey, label: str) -> Path | None:
+    """Print the user's key and where it lies; return the file, if it can be read here."""
+    keys = key.keys()
+    found = key.where(keys)
+    if found is not None:
+        print(f"  {label:<11} {found[0]}")
+        print(f"  file        {printable(str(found[1]), 4096)}")
+        return found[1]
+    print(f"  {label:<11} {' and '.join(sorted(ids_of(keys))) or 'none'}")
+    for note in key.plan():
+        if isinstance(note, Note):
+            print(f"  file        {note.words}")
+    return None
 
 
 @app.command()
 def rotate(
-    whose: Annotated[Whose, typer.Argument(help="Whose key.")],
+    whose: WhoseKey,
     finish: Annotated[
         bool, typer.Option("--finish", help="Take the old key away before its grace is over.")
     ] = False,
+    yes: Yes = False,
     out: Out = None,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Put a new key in place of an old one, in two steps.
+    """Put a new key in place of an old one, in two steps, both valid for a while.
 
-    The first makes the new key and keeps it in its file; both work. The second, a
-    week later or with --finish, takes the old one away.
+    The first makes the new key and keeps it in its file; both work. The second
+    takes the old one away, when it has not been used for a week; --finish does so
+    at once, and asks if the old one is still in use. Nothing stops working.
 
     \b
     Examples:
@@ -95,16 +125,65 @@ def rotate(
       postamt-sync bootstrap credentials rotate sync --finish
     """
     account = opened(config, out)
-    kept = _keys(account)
-    key: AccessKey | None = kept.sync if whose is Whose.SYNC else kept.smtp
+    key = _key_of(account, whose)
+    rotation = Rotation(key, account.aws, lambda question: agreed(question, yes=yes))
+    print(rotation.step(finish=finish))
+    remember(account, Console(highlight=False))
+    return ExitCode.OK
+
+
+@app.command()
+def replace(
+    whose: WhoseKey,
+    key_id: Annotated[
+        str,
+        typer.Option("--key", metavar="ID", help="Which one of two is to go.", show_default=False),
+    ] = "",
+    yes: Yes = False,
+    out: Out = None,
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Make a new key and delete the old one at once: its file or secret is lost.
+
+    Says first what stops working, and asks: the daemon at home (sync), or every
+    mail client that sends (smtp), until it has the new key. Where the old one is
+    still at hand, rotate is the gentle way: then both are valid for a while.
+
+    \b
+    Examples:
+      postamt-sync bootstrap credentials replace smtp
+      postamt-sync bootstrap credentials replace sync --out ./keys
+    """
+    console = Console(highlight=False)
+    account = opened(config, out)
+    key = _key_of(account, whose)
+    wanted = replacement(key, key_id)
+    account.introduce(console)
+    console.print(Text(wanted.warning))
+    console.print(Text(f"The new one goes into {key.file.path}."))
+    agreed("Replace the key?", yes=yes)
+    try:
+        made = wanted.carry_out()
+    finally:
+        remember(account, console)
+    console.print(Text(f"The key of {key.user} is now {made}; it is in {key.file.path}."))
+    if whose is Whose.SMTP:
+        show_password(account, console)
+        relay = f"sudo postamt-sync dovecot relay {shlex.quote(str(key.file.path))}"
+        console.print(Text(f"Put it into every mail client; for Dovecot's relay: {relay}"))
+    else:
+        console.print(
+            Text("Put it onto the box at home, and restart the daemon, or it can read no mail.")
+        )
+    return ExitCode.OK
+
+
+def _key_of(account: Opened, whose: Whose) -> AccessKey:
+    key: AccessKey | None = account.keys.sync if whose is Whose.SYNC else account.keys.smtp
     if key is None:
         raise MisconfiguredError(
             f"SES has no SMTP endpoint in {account.stack.region}, so there is no key for it.",
             "Send through another region.",
         )
-    print(Rotation(key, account.aws).step(finish=finish))
-    return ExitCode.OK
-
-
-def _keys(account: Opened) -> Keys:
-    return keys(account.stack, account.aws, account.directory)
+    return key

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.plan import carry_out, plan_removal
+from postamt_sync.cli.bootstrap.keys import key_files
 from postamt_sync.cli.bootstrap.stack import Out, Yes, agreed, count, opened, show
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, UsageError
@@ -61,6 +62,7 @@ def destroy(
     console.print()
     question = f"Take away {count(changes, 'thing')}"
     agreed(f"{question}, and ALL MAIL?" if delete_mail else f"{question}?", yes=yes)
+    files = sorted(key_files(account))
     number = 0
 
     def done(resource: str, words: str) -> None:
@@ -71,4 +73,6 @@ def destroy(
     carry_out(found, account.aws, done)
     for resource, note in found.notes:
         console.print(Text(f"    {resource}: {note.words}"))
+    if files:
+        console.print(Text(f"\nThe keys are deleted; remove what held them: {' '.join(files)}"))
     return ExitCode.OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 
 from rich.console import Console
+from rich.text import Text
 
 from postamt_sync.cli.bootstrap.stack import Out, PositionOption, count, opened, show
 from postamt_sync.cli.options import ConfigPath, Debug, Json
@@ -40,7 +41,8 @@ def plan(
             console.print(f"\n{count(len(found.conflicts), 'thing')} in the way.")
         elif found.changes:
             changes = count(len(found.changes), "change")
-            console.print(f"\n{changes}. Make them with: postamt-sync bootstrap apply")
+            apply = account.options.command("apply")
+            console.print(Text(f"\n{changes}. Make them with: {apply}"))
         else:
             console.print("\nNothing to do.")
     if found.conflicts:

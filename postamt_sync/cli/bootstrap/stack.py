@@ -12,7 +12,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.build import resources
+from postamt_sync.bootstrap.build import Keys, keys, resources
+from postamt_sync.bootstrap.key_hints import KeyHints
+from postamt_sync.bootstrap.key_place import Options
 from postamt_sync.bootstrap.opened import key_directory, open_stack, queue_urls
 from postamt_sync.bootstrap.plan import Plan, Resource, plan
 from postamt_sync.bootstrap.position import Position, read_position
@@ -50,12 +52,25 @@ class Opened:
     stack: Stack
     aws: Aws
     directory: Path
+    hints: KeyHints
+    options: Options
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of the users and their files."""
+        return keys(self.stack, self.aws, self.directory, self.hints, self.options)
 
     def resources(self, position: str = "", delete_mail: str = "") -> list[Resource]:
         """Return everything that the stack consists of, the configuration last."""
         where: Position | None = read_position(position) if position else None
         made = resources(
-            self.stack, self.aws, self.directory, position=where, delete_mail=delete_mail
+            self.stack,
+            self.aws,
+            self.directory,
+            position=where,
+            delete_mail=delete_mail,
+            hints=self.hints,
+            options=self.options,
         )
         urls = queue_urls(self.stack, self.aws)
         return [*made, Agreement(self.stack, self.settings, urls)]
@@ -75,7 +90,8 @@ def opened(config: Path | None, out: Path | None) -> Opened:
     settings = load(config)
     stack, aws = open_stack(settings)
     directory = key_directory(stack) if out is None else out.absolute()
-    return Opened(settings, stack, aws, directory)
+    hints = KeyHints(Path(settings.source).absolute())
+    return Opened(settings, stack, aws, directory, hints, Options(config, out))
 
 
 def show(found: Plan, console: Console) -> None:

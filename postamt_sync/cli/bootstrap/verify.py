@@ -51,6 +51,7 @@ def verify(
         Servers(home.imap_host, relay=home.submission),
         None if offline else resolver_at(resolver),
         Trial(account.stack, account.aws),
+        account.options.command("apply"),
     )
     if not json:
         account.introduce(Console(highlight=False))

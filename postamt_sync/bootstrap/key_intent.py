@@ -1,0 +1,129 @@
+"""The intent to make a key, durable before IAM is asked: the proof of whose a stray key is.
+
+AWS tells a key's secret once. A run that is killed between IAM's answer and the file leaves a key
+that is of no use to anybody, and looks like one that a person made in the console and typed into a
+mail client. What tells them apart is this file, `.credentials.pending` beside `credentials`: it
+says which keys there were when IAM was asked, and when that was. The key itself takes its place,
+by a rename, before it is known to anybody; so where the intent is still there, nobody was told.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.bootstrap.keyfile import (
+    KeyFile,
+    pending_path,
+    replace_file,
+    small_text,
+    sync_directory,
+)
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import printable
+
+WITHIN = dt.timedelta(minutes=4)
+"""How long after the intent IAM may still have made the key: our patience with it, one request's
+time-outs, and some more."""
+_SKEW = dt.timedelta(seconds=2)
+"""IAM's times are whole seconds, and of several machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """`before` are the ids of the user's keys then, `asked` is AWS's own time."""
+
+    owner: str
+    before: tuple[str, ...]
+    asked: dt.datetime
+
+    def covers(self, key_id: str, made: dt.datetime) -> bool:
+        """Tell whether the key can be the one that was asked for."""
+        new = key_id not in self.before
+        return new and self.asked - _SKEW <= made <= self.asked + WITHIN
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKey:
+    """What lies beside a file of credentials: an intent, or the key that was made."""
+
+    file: KeyFile
+
+    @property
+    def path(self) -> Path:
+        return pending_path(self.file.path)
+
+    def intent(self, *, alone: bool = False) -> Intent | None:
+        """Return what a run that was cut off had in mind for this user; None if there is none, or
+        the run is still at it, which cannot be for who is `alone`."""
+        try:
+            told = json.loads(small_text(self.path))
+            found = Intent(
+                str(told["owner"]),
+                tuple(map(str, told["before"])),
+                dt.datetime.fromisoformat(told["asked"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if found.asked.tzinfo is None or found.owner != self.file.owner:
+            return None
+        return found if alone or not self._is_busy() else None
+
+    def begin(self, before: Sequence[str], asked: dt.datetime) -> None:
+        """Make the intent durable, which also shows that the directory can be written to."""
+        told = {"owner": self.file.owner, "before": list(before), "asked": asked.isoformat()}
+        replace_file(self.path, json.dumps(told) + "\n")
+
+    def drop(self) -> None:
+        """Forget the intent: IAM has refused, or what came of it was taken away again."""
+        self.path.unlink(missing_ok=True)
+        sync_directory(self.path.parent)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs from making keys in this directory; raises TryLaterError."""
+        place = self.path.parent
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise TryLaterError(
+                f"The directory {printable(str(place))} cannot be used: {error.strerror}.",
+                "Name another one with --out.",
+            ) from error
+        try:
+            if not _locked(handle):
+                raise TryLaterError(
+                    f"Another run is making a key in {printable(str(place))}.",
+                    "Wait until it has ended, and run this again.",
+                )
+            yield
+        finally:
+            os.close(handle)
+
+    def _is_busy(self) -> bool:
+        try:
+            handle = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return False
+        try:
+            return not _locked(handle)
+        finally:
+            os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Take the lock, which goes with the handle; False if another process has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems lock no directories: there nobody is kept out.
+        return error.errno not in (errno.EAGAIN, errno.EACCES)
+    return True
