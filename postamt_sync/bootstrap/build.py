@@ -9,7 +9,13 @@ from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.grants import smtp_policy, sync_policy
 from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
 from postamt_sync.bootstrap.key_place import NO_OPTIONS, KeyPlace, Options
-from postamt_sync.bootstrap.keyfile import KeyFile, SmtpCredentials, SyncCredentials
+from postamt_sync.bootstrap.keyfile import (
+    SMTP_CREDENTIALS,
+    SYNC_CREDENTIALS,
+    KeyFile,
+    SmtpCredentials,
+    SyncCredentials,
+)
 from postamt_sync.bootstrap.lambdas.package import index_zip
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.position import Position
@@ -30,9 +36,6 @@ from postamt_sync.bootstrap.resources.table import Table
 from postamt_sync.bootstrap.resources.topic import Topic
 from postamt_sync.bootstrap.resources.user import User
 from postamt_sync.bootstrap.stack import Stack
-
-SYNC_CREDENTIALS = "credentials"
-SMTP_CREDENTIALS = "smtp-credentials"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.bootstrap.keyfile import replace_file, small_text
+from postamt_sync.bootstrap.keyfile import SMTP_CREDENTIALS, replace_file, small_text
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
@@ -46,9 +46,10 @@ class KeyHints:
             target = self.config
         return _read(_beside(target)) | _read(_beside(self.config))
 
-    def of(self, key_id: str) -> Path | None:
-        """Return where this key was put, as far as that is remembered."""
-        return self.files().get(key_id)
+    def smtp_files(self) -> tuple[Path, ...]:
+        """Return the files that were written for mail clients, each once."""
+        found = (path for path in self.files().values() if path.name == SMTP_CREDENTIALS)
+        return tuple(dict.fromkeys(found))
 
     def remember(self, files: Mapping[str, Path]) -> str:
         """Note where keys are, and return why that is not possible, in a sentence, if it is not."""

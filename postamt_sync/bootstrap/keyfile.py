@@ -19,6 +19,9 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
+SYNC_CREDENTIALS = "credentials"
+SMTP_CREDENTIALS = "smtp-credentials"
+
 OWNER = "iam_user"
 """The option that says whose key it is, as an ARN; the AWS SDK passes over it."""
 _LARGEST = 65_536

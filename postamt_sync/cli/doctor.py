@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.bootstrap.finding import Finding, Outcome
+from postamt_sync.bootstrap.key_hints import KeyHints
 from postamt_sync.bootstrap.opened import open_stack
 from postamt_sync.bootstrap.probe import resolver_at
 from postamt_sync.bootstrap.smtp import smtp_server
@@ -107,5 +108,8 @@ def _travelled(settings: Settings, to: str, credentials: Path | None) -> Iterato
                 f"SES takes no mail over SMTP in {settings.aws.region}.",
                 "Leave --smtp-credentials out and use an administrator's (AWS_PROFILE).",
             )
-        sender = BySmtp(server, read_credentials(credentials))
+        sender = BySmtp(
+            server,
+            read_credentials(credentials, KeyHints(Path(settings.source).absolute()).smtp_files()),
+        )
     return RoundTrip(settings, aws, mailbox, sender).findings()

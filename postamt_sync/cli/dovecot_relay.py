@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from postamt_sync.bootstrap.key_hints import KeyHints
 from postamt_sync.cli.dovecot_user import known_mailbox
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
 from postamt_sync.config import load
@@ -43,7 +44,7 @@ def relay(
     settings = load(config)
     if mailbox:
         known_mailbox(settings, mailbox)
-    found = read_credentials(credentials)
+    found = read_credentials(credentials, KeyHints(Path(settings.source).absolute()).smtp_files())
     place = directory.absolute()
     with dovecot_files.alone(place):
         if mailbox:

@@ -15,7 +15,8 @@ import botocore.config
 import botocore.session
 
 from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.build import SYNC_CREDENTIALS, resources
+from postamt_sync.bootstrap.build import resources
+from postamt_sync.bootstrap.keyfile import SYNC_CREDENTIALS
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
 from postamt_sync.demo.emulator import Emulator

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import configparser
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import printable
 
 SECTION = "smtp"
 
@@ -23,8 +25,13 @@ class SmtpCredentials:
     password: str = field(repr=False)
 
 
-def read_credentials(path: Path) -> SmtpCredentials:
-    """Return what the file says; raises MisconfiguredError, which never shows what is in it."""
+def read_credentials(path: Path, known: Sequence[Path] = ()) -> SmtpCredentials:
+    """Return what the file says; raises MisconfiguredError, which never shows what is in it.
+
+    `known` are files that bootstrap may have written, to be named where this is none.
+    """
+    others = [printable(str(one), 4096) for one in known if one != path.absolute()]
+    perhaps = f" Bootstrap has written: {', '.join(others)}." if others else ""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         with path.open(encoding="utf-8") as file:
@@ -32,7 +39,8 @@ def read_credentials(path: Path) -> SmtpCredentials:
     except OSError as error:
         raise MisconfiguredError(
             f"{path} cannot be read: {error.strerror}.",
-            "Name the file that postamt-sync bootstrap wrote for mail clients, and use sudo.",
+            "Name the file that postamt-sync bootstrap wrote for mail clients, and use sudo."
+            + perhaps,
         ) from None
     except (UnicodeDecodeError, configparser.Error):
         parser = configparser.ConfigParser(interpolation=None)
@@ -41,6 +49,7 @@ def read_credentials(path: Path) -> SmtpCredentials:
     if not _USER.fullmatch(user) or not _PASSWORD.fullmatch(password):
         raise MisconfiguredError(
             f"{path} does not hold SMTP credentials of SES.",
-            "It must have a section [smtp] with username and password, as bootstrap writes it.",
+            "It must have a section [smtp] with username and password, as bootstrap writes it."
+            + perhaps,
         )
     return SmtpCredentials(user, password)

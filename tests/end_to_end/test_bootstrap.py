@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from postamt_sync.bootstrap.build import SMTP_CREDENTIALS, SYNC_CREDENTIALS
+from postamt_sync.bootstrap.keyfile import SMTP_CREDENTIALS, SYNC_CREDENTIALS
 from postamt_sync.demo.cloud import CREDENTIALS, NAME, REGION, Cloud
 from postamt_sync.demo.daemon import Daemon
 from postamt_sync.demo.port import free_port

@@ -126,10 +126,8 @@ def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
         yield f"Mail clients send with what {located(kept.smtp)} says."
     if any("sandbox" in note.words for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
-    yield (
-        f"See that the configuration says what {f'{fragment} says' if fragment else 'is shown above'}, "
-        "and start the daemon: postamt-sync run"
-    )
+    asked = f"{fragment} says" if fragment else "is shown above"
+    yield (f"See that the configuration says what {asked}, and start the daemon: postamt-sync run")
     yield (
         "Put these records into the DNS (as a file: postamt-sync bootstrap dns --format zone; "
         "into Route 53: --route53), then see whether all works: postamt-sync bootstrap verify"
