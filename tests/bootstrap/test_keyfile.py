@@ -35,8 +35,9 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
 
 
 def test_the_aws_sdk_reads_it(tmp_path: Path) -> None:
-    file = SyncCredentials(tmp_path / "credentials", "postamt-sync")
+    file = SyncCredentials(tmp_path / "credentials", "postamt-sync", "arn:aws:iam::1:user/a")
     file.keep(ANSWER)
+    assert file.look().owner == "arn:aws:iam::1:user/a"
     core = botocore.session.Session()
     core.set_config_variable("credentials_file", str(file.path))
     core.set_config_variable("profile", "default")
@@ -51,7 +52,9 @@ def test_a_mail_client_s_file_has_the_password_and_not_the_secret(tmp_path: Path
     file.keep(ANSWER)
     assert "se/cr%et" not in file.path.read_text()
     assert file.key_id() == "AKIAEXAMPLE"
+    assert file.look().owner == "arn:aws:iam::123456789012:user/postamt-smtp"
     assert file.read() == {
+        "iam_user": "arn:aws:iam::123456789012:user/postamt-smtp",
         "server": f"email-smtp.{REGION}.amazonaws.com",
         "port": "465",
         "security": "TLS",
@@ -68,6 +71,17 @@ def test_a_file_that_cannot_be_read_holds_no_key(tmp_path: Path, content: bytes)
     assert SyncCredentials(path, "postamt-sync").key_id() == ""
     assert SmtpCredentials(path, stack()).key_id() == ""
     assert SmtpCredentials(path, stack()).read() == {}
+    assert SyncCredentials(path, "postamt-sync").look().empty == (not content)
+
+
+def test_what_is_no_small_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_text("[default]\naws_access_key_id = A\n" + "#" * 70_000)
+    (tmp_path / "directory").mkdir()
+    for path in (*tmp_path.iterdir(), Path("/dev/zero")):
+        held = SyncCredentials(path, "postamt-sync").look()
+        assert held.problem, path
+        assert not held.empty, path
 
 
 def test_what_a_write_that_was_cut_off_left_is_written_over(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from postamt_sync.bootstrap.build import keys
 from postamt_sync.bootstrap.rotation import GRACE, Rotation
-from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.errors import MisconfiguredError, TryLaterError, UsageError
 from tests.doubles.account import Account, changes, stack
 
 USER = stack().sync_user
@@ -22,7 +22,11 @@ def rotation(account: Account, after: dt.timedelta = A_DAY) -> Rotation:
     """Return the rotation so long after the newest key was made."""
     made = max((k["CreateDate"] for k in held(account)), default=MADE)
     key = keys(stack(), account.aws(), account.keys).sync
-    return Rotation(key, account.aws(), lambda: made + after)
+    return Rotation(key, account.aws(), refuse, lambda: made + after)
+
+
+def refuse(question: str) -> None:
+    raise UsageError(question)
 
 
 def held(account: Account) -> list[dict[str, Any]]:
@@ -69,7 +73,7 @@ def test_the_old_key_works_on_until_the_grace_is_over(account: Account) -> None:
 def step_after(account: Account, after: dt.timedelta) -> str:
     key = keys(stack(), account.aws(), account.keys).sync
     newest = MADE + A_DAY
-    return Rotation(key, account.aws(), lambda: newest + after).step()
+    return Rotation(key, account.aws(), refuse, lambda: newest + after).step()
 
 
 def test_whoever_moved_everything_need_not_wait(account: Account) -> None:
@@ -110,28 +114,54 @@ def test_keys_that_no_file_tells_apart_are_left_alone(account: Account) -> None:
     assert ids(account) == before
 
 
-def test_a_new_key_that_never_came_into_the_file_is_taken_away(account: Account) -> None:
-    """The process ended between IAM's answer and the file: the old key goes on working."""
-    (old,) = ids(account)
-    kept = file(account).read_text()
-    rotation(account).step()
-    file(account).write_text(kept)
-    told = rotation(account, GRACE).step()
-    assert "was never used: it is taken away" in told
-    assert ids(account) == {old}
-
-
-def test_a_newer_key_in_use_elsewhere_is_never_taken_away(account: Account) -> None:
-    kept = file(account).read_text()
-    rotation(account).step()
-    file(account).write_text(kept)
-    used = account.answering(
-        "iam",
-        "GetAccessKeyLastUsed",
-        lambda answer: answer["AccessKeyLastUsed"].update(LastUsedDate=MADE),
+def used(account: Account, key_id: str, at: dt.datetime) -> Any:
+    """Have IAM say that the key was used last then."""
+    asked: list[str] = []
+    account.before = lambda name, parameters: (
+        asked.append(parameters["AccessKeyId"]) if name == "GetAccessKeyLastUsed" else None
     )
-    with used, pytest.raises(MisconfiguredError, match="holds the older key"):
-        rotation(account, GRACE).step(finish=True)
+
+    def answer(told: dict[str, Any]) -> None:
+        if asked[-1] == key_id:
+            told["AccessKeyLastUsed"].update(LastUsedDate=at)
+
+    return account.answering("iam", "GetAccessKeyLastUsed", answer)
+
+
+def test_an_old_key_that_is_still_in_use_is_not_taken_away(account: Account) -> None:
+    """The grace begins again with every use; --finish asks first."""
+    (old,) = ids(account)
+    rotation(account).step()
+    newest = MADE + A_DAY
+    with used(account, old, newest + GRACE - A_DAY):
+        with pytest.raises(TryLaterError, match="still in use: last on 2026-11-08"):
+            step_after(account, GRACE + A_DAY)
+        with pytest.raises(UsageError, match=f"{old} was used last on 2026-11-08"):
+            rotation(account).step(finish=True)
+        assert len(ids(account)) == 2
+        assert "is taken away" in step_after(account, 2 * GRACE)
+    assert old not in ids(account)
+
+
+@pytest.mark.parametrize("finish", [False, True])
+def test_a_newer_key_that_a_person_made_is_left_alone(account: Account, *, finish: bool) -> None:
+    """IAM says "never used" of what was typed into a mail client and has not sent yet."""
+    theirs = account.client("iam").create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"]
+    with pytest.raises(MisconfiguredError, match="made elsewhere and was never used") as raised:
+        rotation(account, GRACE).step(finish=finish)
+    assert f"credentials replace sync --key {theirs}" in raised.value.hint
+    assert len(ids(account)) == 2
+
+
+def test_an_older_key_that_a_person_made_is_no_rotation_that_was_begun(account: Account) -> None:
+    """The file holds the newer of two keys, and nobody has asked for that."""
+    rotation(account).step()
+    (new,) = {k for k in ids(account) if k in file(account).read_text()}
+    account.client("iam").untag_user(UserName=USER, TagKeys=[new])
+    with pytest.raises(MisconfiguredError, match="not because of a rotation"):
+        step_after(account, 2 * GRACE)
+    with pytest.raises(UsageError, match="was never used"):
+        rotation(account).step(finish=True)
     assert len(ids(account)) == 2
 
 

@@ -111,8 +111,12 @@ class Account:
         *,
         status: int = 400,
         times: int | None = None,
+        once: bool = False,
     ) -> Iterator[None]:
-        """Refuse this operation, `times` times or always, as AWS does and the emulator does not."""
+        """Refuse this operation, `times` times or always, as AWS does and the emulator does not.
+
+        `once` is for what is asked by the client that repeats nothing.
+        """
         left = [None] * times if times is not None else None
 
         def refuse(**_: Any) -> Any:
@@ -127,7 +131,7 @@ class Account:
                 "ResponseMetadata": about,
             }
 
-        events = self.aws().client(service).meta.events
+        events = self.aws().client(service, once=once).meta.events
         events.register(f"before-call.{service}.{operation}", refuse)
         try:
             yield

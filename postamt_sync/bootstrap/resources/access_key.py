@@ -124,11 +124,12 @@ class AccessKey:
     def blocked(self, held: Held, keys: Collection[Key]) -> str:
         """Return why no key may be written into the file: there is one in it that is not this
         user's, or nobody knows what. Empty where it may."""
-        ours = held.key_id in ids_of(keys) or (held.owner and held.owner == self.file.owner)
-        if held.empty or ours:
+        if held.empty:
             return ""
         if not held.key_id:
             return f"{self.file.path} {held.problem}, so nothing is put there."
+        if held.key_id in ids_of(keys) or (held.owner and held.owner == self.file.owner):
+            return ""
         owner = f", of {held.owner}" if held.owner else f", which {self.user} does not have"
         return f"{self.file.path} holds another key, {held.key_id}{owner}."
 

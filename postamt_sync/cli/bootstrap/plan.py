@@ -42,7 +42,7 @@ def plan(
         elif found.changes:
             changes = count(len(found.changes), "change")
             apply = account.options.command("apply")
-            console.print(Text(f"\n{changes}. Make them with: {apply}"))
+            console.print(Text(f"\n{changes}. Make them with: {apply}"), soft_wrap=True)
         else:
             console.print("\nNothing to do.")
     if found.conflicts:

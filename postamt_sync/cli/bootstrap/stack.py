@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from postamt_sync.bootstrap.aws import Aws
@@ -42,6 +42,9 @@ PositionOption = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+_INDENT = "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +136,13 @@ def count(number: int, one: str, more: str = "") -> str:
 
 
 def _paragraph(console: Console, words: str) -> None:
-    console.print(Padding(Text(words), (0, 0, 0, 4), expand=False))
+    """Print wrapped, but paths in one piece: commands are there to be typed."""
+    wrapped = textwrap.fill(
+        words,
+        console.width,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print(Text(wrapped), soft_wrap=True)

@@ -36,8 +36,10 @@ def test_plan_tells_by_its_exit_code_what_is_to_be_done(
     assert type_(config, "plan") == ExitCode.CHANGES
     out = capsys.readouterr().out
     assert f"+ bucket {BUCKET}\n    create, in the account's own namespace\n" in out
-    assert out.endswith("changes. Make them with: postamt-sync bootstrap apply\n")
-    assert max(map(len, out.splitlines())) <= WIDTH
+    *above, last = out.splitlines()
+    typed = f"--config {config} --out {config.parent / 'keys'}"
+    assert last.endswith(f"changes. Make them with: postamt-sync bootstrap apply {typed}")
+    assert max(len(line) for line in above if str(config.parent) not in line) <= WIDTH
     assert type_(config, "apply", "--yes") == ExitCode.OK
     assert type_(config, "plan") == ExitCode.OK
     assert capsys.readouterr().out.endswith("Nothing to do.\n")
@@ -150,7 +152,8 @@ def test_verify_fails_with_a_remedy(config: Path, capsys: pytest.CaptureFixture[
     found = json.loads(capsys.readouterr().out)["findings"]
     plan = next(f for f in found if f["subject"] == f"bucket {BUCKET}")
     assert plan["outcome"] == "failure"
-    assert plan["remedy"] == "Mend it with: postamt-sync bootstrap apply"
+    typed = f"--config {config} --out {config.parent / 'keys'}"
+    assert plan["remedy"] == f"Mend it with: postamt-sync bootstrap apply {typed}"
 
 
 def test_the_way_out_of_the_sandbox_is_asked_for_once(
