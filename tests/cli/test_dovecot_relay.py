@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.bootstrap.key_hints import KeyHints
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.errors import ExitCode
 
@@ -83,3 +84,16 @@ def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     where = ("--directory", str(tmp_path), "--config", str(EXAMPLE))
     assert run(["dovecot", "relay", str(tmp_path / "none"), *where]) == ExitCode.CONFIGURATION
     assert "No such file" in capsys.readouterr().err
+
+
+def test_a_wrong_file_is_answered_with_the_one_that_bootstrap_wrote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_bytes(EXAMPLE.read_bytes())
+    KeyHints(config).remember({USER: tmp_path / "smtp-credentials"})
+    for name in ("nowhere", "config.toml"):
+        typed = ["dovecot", "relay", str(tmp_path / name), "--config", str(config)]
+        assert run(typed) == ExitCode.CONFIGURATION
+        err = " ".join(capsys.readouterr().err.split())
+        assert f"Bootstrap has written: {tmp_path}/smtp-credentials." in err
