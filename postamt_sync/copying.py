@@ -35,6 +35,7 @@ class DailyCopy:
         self._state_dir = settings.state_dir
         self._directories = copy_directories(settings)
         self._overview = ledger.overview
+        self._still_ours = ledger.store.check
         self._events = events
         self._clock = clock
 
@@ -52,7 +53,7 @@ class DailyCopy:
         for directory in due:
             started = time.monotonic()
             try:
-                copy = make_copy(self._state_dir, directory)
+                copy = make_copy(self._state_dir, directory, self._still_ours)
             except PostamtError as error:
                 problem = str(error)
                 self._events.trouble("the ledger cannot be copied", problem)

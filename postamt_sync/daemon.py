@@ -43,7 +43,8 @@ from postamt_sync.intake.survey import Survey, as_found
 from postamt_sync.intake.webhook import Tally
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.inbox import Inbox
-from postamt_sync.mending import end_rebuild, ledger_for_delivery
+from postamt_sync.mending import end_rebuild
+from postamt_sync.recovering import opened, until_lost
 from postamt_sync.reload import Reload
 from postamt_sync.systemd import Systemd
 from postamt_sync.watched import WatchedFiles
@@ -80,12 +81,23 @@ class Daemon:
         """
         started = time.monotonic()
         self._handle_signals()
-        with ledger_for_delivery(self._settings, "run", self._events) as ledger:
-            async with AsyncExitStack() as stack:
-                await self._run(ledger, stack, started)
+        again = False
+        while not self._stop.is_set():
+            async with opened(
+                self._settings, self._events, self._systemd, self._stop, again=again
+            ) as ledger:
+                if ledger is not None:
+                    await self._run(ledger, started)
+            # If not to stop, then because the ledger was lost: all begins as at a start.
+            started, again = time.monotonic(), True
         self._events.stopped()
 
-    async def _run(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> None:
+    async def _run(self, ledger: Ledger, started: float) -> None:
+        """Run until a stop, or until the ledger is lost and saved."""
+        async with AsyncExitStack() as stack:
+            await self._run_parts(ledger, stack, started)
+
+    async def _run_parts(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> None:
         settings, events = self._settings, self._events
         session = boto3.Session(region_name=settings.aws.region)
         house = household(settings, ledger.work)
@@ -159,8 +171,9 @@ class Daemon:
                 __version__, len(settings.mailboxes), waiting, time.monotonic() - started
             )
             self._systemd.ready(f"{waiting} mails waiting")
-            await self._stop.wait()
-            self._systemd.stopping()
+            await self._until_stop_or_loss(ledger)
+            if self._stop.is_set():
+                self._systemd.stopping()
             if reception is not None:
                 await reception.close(ANSWER_GRACE)
             if admin is not None:
@@ -170,6 +183,21 @@ class Daemon:
         if keys is not None:
             await keys.close()
         await books.close()
+        self._settings = reload.for_next_start
+
+    async def _until_stop_or_loss(self, ledger: Ledger) -> None:
+        waits = [
+            asyncio.create_task(self._stop.wait()),
+            asyncio.create_task(until_lost(ledger, self._events)),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        for wait in waits:
+            if wait.done() and not wait.cancelled() and (error := wait.exception()):
+                raise error
 
     def _queues(
         self,

@@ -189,6 +189,44 @@ class Events:
             seconds=round(seconds),
         )
 
+    def ledger_lost(self, what: str) -> None:
+        """`what` has happened to it while it was open."""
+        self._log.error(
+            "the ledger was taken away while it was in use; "
+            "nothing is acknowledged until it is back",
+            what=what,
+        )
+
+    def ledger_returned(self) -> None:
+        self._log.warning("the ledger is in its place again")
+
+    def ledger_saved(self, path: str) -> None:
+        self._log.warning("the open ledger is saved", saved=printable(path))
+
+    def ledger_put_back(self, path: str, aside: str, merged: int | None) -> None:
+        """`aside` is where the ledger lies that was in its place, `merged` what was new in it."""
+        self._log.warning(
+            "the saved ledger is in place again",
+            saved=printable(path),
+            set_aside=printable(aside) or None,
+            merged=merged,
+        )
+
+    def ledger_set_aside(self, path: str, reason: str) -> None:
+        self._log.error(
+            "the ledger is damaged and set aside, it is rebuilt from its copy and the Maildirs",
+            set_aside=printable(path),
+            reason=printable(reason),
+        )
+
+    def ledger_unusable(self, reason: str, seconds: float) -> None:
+        """`seconds` until the next attempt; all mail waits meanwhile."""
+        self._log.error(
+            "the ledger cannot be opened, will try again",
+            reason=printable(reason),
+            seconds=round(seconds),
+        )
+
     def ledger_copied(self, path: str, seconds: float) -> None:
         self._log.info("ledger copied", copy=printable(path), seconds=round(seconds, 3))
 

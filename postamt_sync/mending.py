@@ -1,6 +1,7 @@
 """Opening the ledger for delivery, and making up for a lost or an old one before any mail moves.
 
-No ledger: the newest copy is brought back, if there is one. Then the names in the Maildirs are
+One that was saved when it was lost in use is put back. No ledger, or a damaged one: the newest copy
+is brought back, if there is one. Then the names in the Maildirs are
 compared with it. Names that it has never heard of prove it lost or old: they are taken in, and
 what else is heard of is held until a full listing of the bucket has ended the rebuild.
 """
@@ -12,6 +13,7 @@ import hashlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config import Settings
@@ -22,15 +24,19 @@ from postamt_sync.delivery.traces import drafts, stems, traces
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
-from postamt_sync.ledger.copies import bring_back, copied_at
+from postamt_sync.ledger.copies import bring_back, copied_at, set_aside
 from postamt_sync.ledger.rebuild import Rebuilt, Unhashed
-from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.ledger.rescue import save, take_back
+from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError
 from postamt_sync.ledger.traces import Trace
 
 BATCH = 1000
 MOST_LOOKS = 5
 """Times that the Maildirs are read while clients keep moving mail about."""
 CHUNK = 1 << 20
+DAY = 86_400.0
+SOURCE = "ledger"
+"""Under which name `status` tells what happened to the ledger."""
 
 
 @contextlib.contextmanager
@@ -41,14 +47,64 @@ def ledger_for_delivery(settings: Settings, what: str, events: Events) -> Iterat
     ledger is unusable, and TryLaterError if it is lost while a Maildir is not there.
     """
     make_state_dir(settings.state_dir)
-    with CourierLock(settings.state_dir, what):
-        find_ledger(settings, events)
-        ledger = Ledger.open(settings.state_dir)
+    with CourierLock(settings.state_dir, what) as lock:
+        ledger = _open(settings, lock, events)
         try:
             mend(settings, ledger, events)
             yield ledger
         finally:
+            try:
+                save_if_lost(ledger, events)
+            except TryLaterError as error:
+                events.trouble("the open ledger cannot be saved", str(error))
             ledger.close()
+
+
+def _open(settings: Settings, lock: CourierLock, events: Events) -> Ledger:
+    found = find_ledger(settings, events)
+    try:
+        ledger = Ledger.open(settings.state_dir, [lock.file])
+    except LedgerDamagedError as error:
+        aside = set_aside(settings.state_dir)
+        events.ledger_set_aside(str(aside), str(error))
+        found = find_ledger(settings, events) or Found("The ledger was damaged")
+        found.aside = aside
+        ledger = Ledger.open(settings.state_dir, [lock.file])
+    try:
+        _note(ledger, found)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def _note(ledger: Ledger, found: Found | None) -> None:
+    """Let `status` tell what happened to the ledger, for a day at least."""
+    if found is not None:
+        ledger.overview.source_bad(SOURCE, str(found))
+        return
+    for source in ledger.overview.sources():
+        if source.source == SOURCE and source.problem and time.time() - (source.bad_at or 0) > DAY:
+            ledger.overview.source_ok(SOURCE, "in its place")
+
+
+def save_if_lost(ledger: Ledger, events: Events) -> bool:
+    """Save what is open, where the path does not name it any more; tell whether that was so.
+
+    Blocking; durable on return. What is open and damaged is set aside, if it is in its place.
+    Raises TryLaterError where it cannot be saved yet: then it must stay open.
+    """
+    if ledger.store.saved or not ledger.store.is_lost:
+        return False
+    try:
+        saved = save(ledger.store)
+    except LedgerDamagedError as error:
+        if ledger.store.is_named:
+            events.ledger_set_aside(str(set_aside(ledger.store.path.parent)), str(error))
+    else:
+        events.ledger_saved(str(saved))
+    ledger.store.saved = True
+    return True
 
 
 @contextlib.contextmanager
@@ -66,18 +122,37 @@ def ledger_for_rehearsal(settings: Settings, events: Events) -> Iterator[Ledger]
             yield rehearsed
 
 
-def find_ledger(settings: Settings, events: Events) -> Path | None:
-    """Bring the newest copy back if there is no ledger, and return which it was.
+@dataclass(slots=True)
+class Found:
+    """What was put in the place of a ledger that was not there, and what was in its place."""
+
+    what: str
+    copy: Path | None = None
+    aside: Path | None = None
+
+    def __str__(self) -> str:
+        when = time.strftime("%Y-%m-%d %H:%M:%S")
+        aside = f"; what was in its place lies at {self.aside}" if self.aside else ""
+        return f"{self.what} ({when}){aside}."
+
+
+def find_ledger(settings: Settings, events: Events) -> Found | None:
+    """Put a saved ledger back, or bring the newest copy back if there is none; None: all is well.
 
     Only while holding the courier's lock.
     """
+    if (back := take_back(settings.state_dir)) is not None:
+        events.ledger_put_back(str(back.saved), str(back.aside or ""), back.merged)
+        what = "The ledger was deleted or replaced while it was in use; it was saved and put back"
+        return Found(what, aside=back.aside)
     if (settings.state_dir / FILE_NAME).exists():
         return None
     copy = bring_back(settings.state_dir, copy_directories(settings))
-    if copy is not None:
-        at = copied_at(copy.parent)
-        events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
-    return copy
+    if copy is None:
+        return None
+    at = copied_at(copy.parent)
+    events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
+    return Found("The ledger was lost; its copy was brought back", copy=copy)
 
 
 def copy_directories(settings: Settings) -> tuple[Path, ...]:

@@ -41,7 +41,7 @@ class Reload:
         reception: Reception | None,
         heartbeat: Heartbeat | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings = self._at_start = settings
         self._load = load
         self._events = events
         self._ledger = ledger
@@ -56,6 +56,13 @@ class Reload:
     def settings(self) -> Settings:
         """Those in force, as far as a running daemon takes them over."""
         return self._settings
+
+    @property
+    def for_next_start(self) -> Settings:
+        """Those in force, with what only a start of the process changes as it was."""
+        return self._settings.model_copy(
+            update={name: getattr(self._at_start, name) for name in _FIXED}
+        )
 
     @property
     def files(self) -> list[Path]:

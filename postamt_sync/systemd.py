@@ -45,13 +45,16 @@ class Systemd:
         self._send("WATCHDOG=1")
 
     def inherited_sockets(self) -> list[socket.socket]:
-        """Return the listening sockets of socket activation, in the unit's order."""
+        """Return the listening sockets of socket activation, in the unit's order.
+
+        They may be closed and asked for again: the port stays open as long as this process lives.
+        """
         if self._listen_pid != str(os.getpid()) or not self._listen_fds.isdecimal():
             return []
         fds = range(FIRST_INHERITED, FIRST_INHERITED + int(self._listen_fds))
         for fd in fds:
             os.set_inheritable(fd, False)
-        return [socket.socket(fileno=fd) for fd in fds]
+        return [socket.socket(fileno=os.dup(fd)) for fd in fds]
 
     def _send(self, message: str) -> None:
         if not self._address:

@@ -323,7 +323,7 @@ async def test_more_questions_than_memory_should_hold_are_asked_in_parts(scene: 
     count = MOST + 5
     scene.index.trouble = MisconfiguredError("no", "no")
     await scene.find(*[scene.put(f"{n}", b"x") for n in range(count)])
-    with scene.home.ledger._store.writing() as db:
+    with scene.home.ledger.store.writing() as db:
         db.execute("INSERT INTO questions SELECT mail, 0 FROM objects")
     scene.index.trouble = None
     await scene.envelopes.ask()
@@ -355,12 +355,12 @@ async def test_running_it_takes_up_old_questions_as_soon_as_the_ledger_lets_it(
 ) -> None:
     await scene.find(scene.put("x", TO_BRUNO))
     scene.index.asked.clear()
-    with scene.home.ledger._store.writing() as db:
+    with scene.home.ledger.store.writing() as db:
         db.execute("INSERT INTO questions SELECT mail, 1e15 FROM objects")
         db.execute("ALTER TABLE questions RENAME TO hidden")
 
     async def repair(seconds: float) -> None:
-        with scene.home.ledger._store.writing() as db:
+        with scene.home.ledger.store.writing() as db:
             db.execute("ALTER TABLE hidden RENAME TO questions")
         scene.envelopes._sleep = asyncio.sleep
 

@@ -7,26 +7,31 @@ the one before only once it is whole, checked and synced.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.ledger.schema import MIGRATIONS
-from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.ledger.store import FILE_NAME, PARTS, LedgerDamagedError
 
 COPY_NAME = "ledger-copy.sqlite3"
-_PARTS = ("", "-wal", "-shm")
+INTEGRITY = "PRAGMA integrity_check(1)"
+QUICK = "PRAGMA quick_check(1)"
 
 
-def make_copy(state_dir: Path, directory: Path) -> Path:
+def make_copy(
+    state_dir: Path, directory: Path, still_ours: Callable[[], None] = lambda: None
+) -> Path:
     """Copy the ledger of `state_dir` into `directory`, which must be there; durable on return.
 
-    Blocks nobody who uses the ledger. Raises TryLaterError, and MisconfiguredError for a ledger
-    that is damaged; the copy before then stays.
+    Blocks nobody who uses the ledger. `still_ours` is called before the copy takes the place of the
+    one before, and raises where what was copied is not the ledger. Raises that, TryLaterError, and
+    LedgerDamagedError for a ledger that is damaged; the copy before then stays.
     """
     target = directory / COPY_NAME
     if not directory.is_dir():
@@ -34,7 +39,7 @@ def make_copy(state_dir: Path, directory: Path) -> Path:
             f"The ledger cannot be copied to {printable(str(directory))}: it is not there.",
             "Mount its disk, make the directory, or take backup_dir out of the configuration.",
         )
-    _copy(state_dir / FILE_NAME, target)
+    copy_ledger(state_dir / FILE_NAME, target, still_ours)
     return target
 
 
@@ -52,58 +57,97 @@ def bring_back(state_dir: Path, directories: Iterable[Path]) -> Path | None:
     Only while holding the courier's lock. Durable on return; a stop in between leaves no ledger.
     """
     found = [(at, directory) for directory in directories if (at := copied_at(directory))]
-    for part in _PARTS[1:]:  # left from the lost one, SQLite would play it into the copy
-        (state_dir / f"{FILE_NAME}{part}").unlink(missing_ok=True)
+    # The log of the lost one, which SQLite would play into the copy. Set aside and not removed:
+    # whoever still has that ledger open needs it, and to anybody else it tells of the loss.
+    set_aside(state_dir)
     for _, directory in sorted(found, reverse=True):
         # A damaged copy, or one of a newer version, is as good as none: there are the names.
         with contextlib.suppress(PostamtError):
-            _copy(directory / COPY_NAME, state_dir / FILE_NAME)
+            copy_ledger(directory / COPY_NAME, state_dir / FILE_NAME)
             return directory / COPY_NAME
     return None
 
 
-def set_aside(state_dir: Path) -> Path:
-    """Rename the ledger that is there, with its parts, and return its new path.
+def set_aside(state_dir: Path) -> Path | None:
+    """Rename the ledger that is there, with its parts, and return its new path; None: nothing is.
 
-    Only while holding the courier's lock.
+    Only while holding the courier's lock. What was set aside before stays.
     """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = state_dir / f"{FILE_NAME}.{stamp}"
-    for part in reversed(_PARTS):  # the ledger itself last: until then it is not lost
+    there = [part for part in PARTS if (state_dir / f"{FILE_NAME}{part}").exists()]
+    if not there:
+        return None
+    aside = stamped(state_dir)
+    for part in reversed(there):  # the ledger itself last: until then it is not lost
         with contextlib.suppress(FileNotFoundError):
             (state_dir / f"{FILE_NAME}{part}").rename(f"{aside}{part}")
-    _sync(state_dir)
+    sync(state_dir)
     return aside
 
 
-def _copy(source: Path, target: Path) -> None:
+def stamped(state_dir: Path, suffix: str = "") -> Path:
+    """Return a path beside the ledger's that bears the time, and that nothing has."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = itertools.chain([stamp], (f"{stamp}-{n}" for n in itertools.count(2)))
+    paths = (state_dir / f"{FILE_NAME}.{name}" for name in names)
+    return next(
+        path.with_name(f"{path.name}{suffix}")
+        for path in paths
+        if not list(state_dir.glob(f"{path.name}*"))
+    )
+
+
+def copy_ledger(source: Path, target: Path, still_ours: Callable[[], None] = lambda: None) -> None:
+    """Copy one ledger into another file, durably; raises as `make_copy` does."""
+
+    def fill(theirs: sqlite3.Connection) -> None:
+        with contextlib.closing(_opened(source)) as ours:
+            ours.backup(theirs)
+
+    write_ledger(target, fill, str(source), QUICK, still_ours)
+
+
+def write_ledger(
+    target: Path,
+    fill: Callable[[sqlite3.Connection], None],
+    source: str,
+    check: str,
+    still_ours: Callable[[], None] = lambda: None,
+) -> None:
+    """Let `fill` make a ledger, which takes the place of `target` once it is whole and synced.
+
+    `source` names for a person what it is made of, `check` is the pragma that it has to pass.
+    """
     scratch = target.with_name(f"{target.name}.new")
     try:
         scratch.unlink(missing_ok=True)
         # SQLite would make it readable for everybody.
         os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with (
-            contextlib.closing(_opened(source)) as ours,
-            contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as theirs,
-        ):
-            ours.backup(theirs)
-            theirs.execute("PRAGMA journal_mode = DELETE")  # the copy is one file
-            _check(theirs, source)
-        _sync(scratch)
+        with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as made:
+            fill(made)
+            made.execute("PRAGMA journal_mode = DELETE")  # the copy is one file
+            _check(made, source, check)
+        sync(scratch)
+        still_ours()
         scratch.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except (OSError, sqlite3.Error) as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
+        _remove(scratch)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise _damaged(source) from error
         raise TryLaterError(
-            f"The ledger {printable(str(source))} cannot be copied to {printable(str(target))}: "
+            f"The ledger {printable(source)} cannot be copied to {printable(str(target))}: "
             f"{error}.",
             "Look at both disks: is there room, may this user write?",
         ) from error
-    except MisconfiguredError:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
+    except PostamtError:
+        _remove(scratch)
         raise
+
+
+def _remove(scratch: Path) -> None:
+    with contextlib.suppress(OSError):
+        scratch.unlink(missing_ok=True)
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -112,17 +156,22 @@ def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=10)
 
 
-def _check(copy: sqlite3.Connection, source: Path) -> None:
+def _check(copy: sqlite3.Connection, source: str, check: str) -> None:
     (version,) = copy.execute("PRAGMA user_version").fetchone()
-    (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    (verdict,) = copy.execute(check).fetchone()
     if verdict != "ok" or not 0 < version <= len(MIGRATIONS):
-        raise MisconfiguredError(
-            f"The ledger {printable(str(source))} is damaged or of a newer version.",
-            "Rebuild it: postamt-sync rebuild",
-        )
+        raise _damaged(source)
 
 
-def _sync(path: Path) -> None:
+def _damaged(source: str) -> LedgerDamagedError:
+    return LedgerDamagedError(
+        f"The ledger {printable(source)} is damaged or of a newer version.",
+        "Rebuild it: postamt-sync rebuild",
+    )
+
+
+def sync(path: Path) -> None:
+    """Sync a file or a directory."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger.arrivals import Arrivals
 from postamt_sync.ledger.history import History
 from postamt_sync.ledger.inventory import Inventory
+from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.passes import Passes
 from postamt_sync.ledger.questions import Questions
@@ -23,7 +25,7 @@ class Ledger:
     """The ledger in `state_dir`."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self.arrivals = Arrivals(store)
         self.work = Work(store)
         self.rebuild = Rebuild(store)
@@ -37,8 +39,11 @@ class Ledger:
         self.troubles = Troubles(store)
 
     @classmethod
-    def open(cls, state_dir: Path) -> Ledger:
-        """Open the ledger for reading and writing, made and migrated if need be."""
+    def open(cls, state_dir: Path, held: Sequence[OpenFile] = ()) -> Ledger:
+        """Open the ledger for reading and writing, made and migrated if need be.
+
+        Nothing is written once a file of `held` is no longer in its place.
+        """
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -46,7 +51,7 @@ class Ledger:
                 f"The state directory {state_dir} cannot be made ({error.strerror}).",
                 "Make it for this user, or choose another state_dir.",
             ) from error
-        return cls(Store(state_dir / FILE_NAME))
+        return cls(Store(state_dir / FILE_NAME, held))
 
     @classmethod
     def open_for_a_look(cls, state_dir: Path) -> Ledger:
@@ -66,16 +71,16 @@ class Ledger:
 
     def in_memory(self) -> Ledger:
         """Return a copy that ends with the process, for trying out."""
-        return Ledger(self._store.in_memory())
+        return Ledger(self.store.in_memory())
 
     def is_sound(self) -> bool:
         """Let SQLite look through the whole file: seconds for a large one."""
         try:
-            with self._store.reading() as db:
+            with self.store.reading() as db:
                 (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         except MisconfiguredError:
             return False
         return bool(verdict == "ok")
 
     def close(self) -> None:
-        self._store.close()
+        self.store.close()

@@ -11,6 +11,7 @@ from typing import Self
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.ledger.open_file import OpenFile
 
 
 class CourierLock:
@@ -23,7 +24,10 @@ class CourierLock:
         self._fd = -1
 
     def __enter__(self) -> Self:
-        """Take the lock or raise TryLaterError with a sentence that names the holder."""
+        """Take the lock or raise TryLaterError with a sentence that names the holder.
+
+        Then `file` tells whether it still holds: another file in its place is another lock.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             fd = os.open(self._path, flags, 0o600)
@@ -40,6 +44,11 @@ class CourierLock:
                 "Wait until it has ended, or stop it; two at once would deliver twice.",
             )
         since = time.strftime("%Y-%m-%d %H:%M:%S")
+        try:
+            self.file = OpenFile.of(self._path)
+        except TryLaterError:
+            os.close(fd)
+            raise
         said = f"postamt-sync {self._what}, process {os.getpid()}, since {since}"
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a word
             os.ftruncate(fd, 0)

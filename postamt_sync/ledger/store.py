@@ -6,28 +6,45 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.schema import migrate
 
 FILE_NAME = "ledger.sqlite3"
+PARTS = ("", "-wal", "-shm")
+"""What SQLite adds to the name of a database: log and log index, without which it is not whole."""
 BUSY_SECONDS = 4
 """How long a transaction waits for another process's short one; a stop must not take longer."""
+
+
+class LedgerReplacedError(TryLaterError):
+    """The path no longer names the ledger that is open: what is written to it, nobody will find."""
+
+
+class LedgerDamagedError(MisconfiguredError):
+    """The file is no ledger, or was written to by somebody else."""
 
 
 class Store:
     """An open ledger file. Its methods may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, held: Sequence[OpenFile] = ()) -> None:
         """Open, and if need be create and migrate, the ledger at `path`.
 
-        Raises TryLaterError if the disk refuses, MisconfiguredError if the file is no ledger.
+        `held` are further files without which it must not be written, such as the lock.
+        Raises TryLaterError if the disk refuses, LedgerDamagedError if the file is no ledger,
+        MisconfiguredError if a newer version wrote it.
         """
         self.path = path
         self._lock = threading.RLock()
+        self._files: list[OpenFile] = []
+        self._damage: LedgerDamagedError | None = None
+        self.saved = False
+        """Whether what is open was saved elsewhere: from then on nothing is written to it."""
         with self._explained():
             _make_private(path)
             self._connection = sqlite3.connect(
@@ -39,14 +56,22 @@ class Store:
                 _switch_to_wal(self._connection)
                 self._connection.execute("PRAGMA synchronous = FULL")
                 migrate(self._connection)
+                if str(path) != ":memory:":
+                    parts = [Path(f"{path}{part}") for part in PARTS]
+                    self._files = [OpenFile.of(p, never_shrinks=p == path) for p in parts]
             except BaseException:
                 self._connection.close()
                 raise
+        self._files += held
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: durable when the block ends, without trace when it raises."""
+        """One transaction: durable, in the file that the path names, when the block ends.
+
+        Without trace when it raises; only after LedgerReplacedError the lost file may have it.
+        """
         with self._lock, self._explained():
+            self.check()  # what was found lost is not written to any more
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -55,10 +80,11 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            self.check()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Several reads of one state of the ledger."""
+        """Several reads of one state of the ledger, which is the one that the path names."""
         with self._lock, self._explained():
             self._connection.execute("BEGIN")
             try:
@@ -66,15 +92,81 @@ class Store:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+            self.check()
+
+    def problem(self) -> str:
+        """Say what has become of the ledger that is open here, "" while it is in its place."""
+        if self._damage is not None:
+            return "damaged"
+        if self.saved:
+            return "saved elsewhere"
+        for file in self._files:
+            if problem := file.problem():
+                return f"{problem} ({file.path.name})"
+        return ""
+
+    def check(self) -> None:
+        """Raise LedgerReplacedError if the path does not name what is open here."""
+        if problem := self.problem():
+            raise LedgerReplacedError(
+                f"The ledger {self.path} was {problem} while it was in use; this was not kept.",
+                "A running daemon puts it right within seconds: then try it again.",
+            )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the ledger itself is not what the path names, and not only what goes with it."""
+        own = self._files[: len(PARTS)]
+        return self._damage is not None or any(file.problem() for file in own)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the path names the ledger that is open here, be it without its log."""
+        return bool(self._files) and self._files[0].is_at(self.path)
+
+    @property
+    def may_return(self) -> bool:
+        """Whether all that is not in its place lies whole in another, as after a `mv`."""
+        return self._damage is None and all(
+            not file.problem() or (file.has_a_name() and not file.is_at(file.path))
+            for file in self._files
+        )
 
     def in_memory(self) -> Store:
         """Return a copy that nobody else sees."""
         copy = Store(Path(":memory:"))
-        with self._lock, self._explained():
-            self._connection.backup(copy._connection)
+        self.back_up(copy._connection)
         return copy
 
+    def back_up(self, target: sqlite3.Connection) -> None:
+        """Copy all that is open here, wherever it lies now; nobody writes meanwhile."""
+        with self._lock, self._explained():
+            self._connection.backup(target)
+
+    def forget_own_log(self) -> None:
+        """Remove log and index from the path where the ledger that they belong to is gone.
+
+        Whoever opens what has come to its place would play them into it. Only after `back_up`.
+        """
+        if self.is_named:
+            return
+        for file in self._files[1 : len(PARTS)]:
+            if file.is_at(file.path):
+                file.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def writing_from(self, other: Path) -> Iterator[sqlite3.Connection]:
+        """One transaction in which the tables of another ledger can be read, as `other.<table>`."""
+        with self._lock, self._explained():
+            self._connection.execute("ATTACH DATABASE ? AS other", (str(other),))
+            try:
+                with self.writing() as db:
+                    yield db
+            finally:
+                self._connection.execute("DETACH DATABASE other")
+
     def close(self) -> None:
+        """Close it. SQLite removes log and index only where the path still names this ledger."""
         with self._lock:
             self._connection.close()
 
@@ -88,11 +180,12 @@ class Store:
     def _explain(self, error: sqlite3.Error) -> PostamtError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            return MisconfiguredError(
+            self._damage = LedgerDamagedError(
                 f"The ledger {self.path} is damaged ({error}).",
                 "Stop the daemon, and rebuild it from its copy and the Maildirs: "
                 "postamt-sync rebuild",
             )
+            return self._damage
         remedy = {
             sqlite3.SQLITE_FULL: "Make room on its disk; everything waits meanwhile.",
             sqlite3.SQLITE_READONLY: "Its directory must be writable for this user (ls -ld).",

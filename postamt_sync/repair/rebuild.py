@@ -57,13 +57,13 @@ class Rebuilding:
         state_dir = self._settings.state_dir
         make_state_dir(state_dir)
         result = Result()
-        with CourierLock(state_dir, "rebuild"):
+        with CourierLock(state_dir, "rebuild") as lock:
             if (state_dir / FILE_NAME).exists() and (self._anew or self._is_damaged()):
-                result.set_aside = str(set_aside(state_dir))
+                result.set_aside = str(set_aside(state_dir) or "")
             if not self._anew:
-                copy = find_ledger(self._settings, self._events)
-                result.copy = str(copy or "")
-            with closing(Ledger.open(state_dir)) as ledger:
+                found = find_ledger(self._settings, self._events)
+                result.copy = str(found.copy or "") if found else ""
+            with closing(Ledger.open(state_dir, [lock.file])) as ledger:
                 result.names = await asyncio.to_thread(
                     mend, self._settings, ledger, self._events, always=True
                 )

@@ -158,7 +158,7 @@ def fill(ledger: Ledger, archived: int) -> None:
             for n in range(start, min(start + PAGE, archived))
         ]
         ledger.arrivals.record(page, adopt=True)
-    with ledger._store.writing() as db:
+    with ledger.store.writing() as db:
         db.execute("UPDATE objects SET state = 'delivered'")
 
 

@@ -182,7 +182,7 @@ class Home:
 
     def deliveries(self, key: str) -> dict[str, str]:
         """Return the state of each copy that the ledger knows of, by mailbox."""
-        with self.ledger._store.reading() as db:
+        with self.ledger.store.reading() as db:
             rows = db.execute(
                 "SELECT mailbox, state FROM deliveries WHERE mail = ?",
                 (mail_id(self.bucket.name, key),),
@@ -191,7 +191,7 @@ class Home:
 
     def prepared_ago(self, seconds: float) -> None:
         """Let what is prepared have been so for a while."""
-        with self.ledger._store.writing() as db:
+        with self.ledger.store.writing() as db:
             db.execute(
                 "UPDATE deliveries SET prepared_at = ? WHERE state = 'prepared'",
                 (time.time() - seconds,),

@@ -229,7 +229,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         return any(task.key == key for task in self.objects())
 
     def objects(self) -> list[Any]:
-        with self.home.ledger._store.reading() as db:
+        with self.home.ledger.store.reading() as db:
             return [_Row(key, state) for key, state in db.execute("SELECT key, state FROM objects")]
 
     @invariant()

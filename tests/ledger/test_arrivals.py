@@ -285,6 +285,6 @@ def test_the_newest_notices_are_kept_and_cut(ledger: Ledger, tmp_path: Path) -> 
     kept = ledger.overview.notices()
     assert len(kept) == KEPT_NOTICES
     assert kept[0].reason == f"reason {KEPT_NOTICES + 4}"
-    with ledger._store.reading() as db:
+    with ledger.store.reading() as db:
         (longest,) = db.execute("SELECT max(length(text)) FROM notices").fetchone()
     assert longest == LONGEST_NOTICE

@@ -179,7 +179,7 @@ def test_mails_are_counted_by_their_days(ledger: Ledger) -> None:
     begin(ledger, trace(OLD), trace(NEW))
     ledger.arrivals.record([listed(OLD), listed(NEW)])
     ledger.rebuild.end()
-    with ledger._store.reading() as db:
+    with ledger.store.reading() as db:
         assert [row["mails"] for row in db.execute("SELECT mails FROM days")] == [2]
 
 

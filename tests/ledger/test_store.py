@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def pragma(ledger: Ledger, name: str) -> object:
-    return ledger._store._connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return ledger.store._connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 def in_a_process(code: str, *arguments: str) -> subprocess.Popen[str]:
@@ -135,9 +135,9 @@ ledger.close()
 
 
 def test_a_reader_sees_one_state_while_another_process_writes(ledger: Ledger) -> None:
-    with ledger._store.reading() as db:
+    with ledger.store.reading() as db:
         assert db.execute("SELECT count(*) FROM sources").fetchone()[0] == 0
-        with in_a_process(WRITE_ONE, str(ledger._store.path.parent)) as process:
+        with in_a_process(WRITE_ONE, str(ledger.store.path.parent)) as process:
             assert process.communicate()[0] == "written\n"
         assert db.execute("SELECT count(*) FROM sources").fetchone()[0] == 0
     assert [source.source for source in ledger.overview.sources()] == ["other"]
@@ -156,7 +156,7 @@ store.close()
 
 
 def test_a_writer_waits_for_another_process(ledger: Ledger) -> None:
-    with in_a_process(HOLD, str(ledger._store.path)) as process:
+    with in_a_process(HOLD, str(ledger.store.path)) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "held\n"
@@ -174,9 +174,9 @@ def test_a_writer_waits_for_another_process(ledger: Ledger) -> None:
 def test_who_reads_in_order_to_write_keeps_other_writers_out_from_the_start(
     ledger: Ledger,
 ) -> None:
-    other = sqlite3.connect(ledger._store.path, isolation_level=None, timeout=0)
+    other = sqlite3.connect(ledger.store.path, isolation_level=None, timeout=0)
     with (
-        ledger._store.writing(),
+        ledger.store.writing(),
         pytest.raises(sqlite3.OperationalError, match="locked"),
     ):
         other.execute("BEGIN IMMEDIATE")
@@ -202,9 +202,9 @@ def test_the_switch_to_wal_waits_where_sqlite_does_not(tmp_path: Path) -> None:
 def test_a_second_ledger_in_this_process_does_not_end_the_locks_of_the_first(
     ledger: Ledger,
 ) -> None:
-    Store(ledger._store.path).close()
+    Store(ledger.store.path).close()
     held = Path("/proc/locks").read_text(encoding="ascii")
-    assert f":{ledger._store.path.stat().st_ino} " in held
+    assert f":{ledger.store.path.stat().st_ino} " in held
 
 
 # What may fail
@@ -212,7 +212,7 @@ def test_a_second_ledger_in_this_process_does_not_end_the_locks_of_the_first(
 
 def test_an_error_inside_a_transaction_leaves_no_trace(ledger: Ledger) -> None:
     def spoil() -> None:
-        with ledger._store.writing() as db:
+        with ledger.store.writing() as db:
             db.execute("INSERT INTO sources (source) VALUES ('x')")
             raise ValueError
 
@@ -231,13 +231,13 @@ def test_of_a_group_that_fails_nothing_is_recorded(ledger: Ledger) -> None:
 def test_a_full_disk_is_temporary_and_nothing_is_half_written(ledger: Ledger) -> None:
     ledger.arrivals.record([event()])
     pages = pragma(ledger, "page_count")
-    ledger._store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    ledger.store._connection.execute(f"PRAGMA max_page_count = {pages}")
     many = [event(key=f"incoming/{n}") for n in range(5000)]
     with pytest.raises(TryLaterError, match="is full") as caught:
         ledger.arrivals.record(many)
     assert caught.value.hint.startswith("Make room")
     assert due(ledger) == [KEY]
-    ledger._store._connection.execute("PRAGMA max_page_count = 100000")
+    ledger.store._connection.execute("PRAGMA max_page_count = 100000")
     assert sum(ledger.arrivals.record(many)) == 5000
 
 

@@ -112,7 +112,7 @@ def test_two_at_once_write_one(troubles: Troubles) -> None:
 def test_a_restart_changes_nothing(troubles: Troubles, ledger: Ledger) -> None:
     troubles.happened([bounce("a")])
     mail = tell(troubles)
-    again = Ledger.open(ledger._store.path.parent)
+    again = Ledger.open(ledger.store.path.parent)
     try:
         assert [alert.mail for alert in again.troubles.undelivered()] == [mail]
         deliver(again.troubles)
@@ -162,7 +162,7 @@ def test_what_lasts_keeps_its_beginning(troubles: Troubles) -> None:
 def test_without_a_change_nothing_is_written(troubles: Troubles, ledger: Ledger) -> None:
     troubles.lasting(DISK, {"/": "full"}, NOW)
     troubles.happened([bounce("a")])
-    other = sqlite3.connect(ledger._store.path, isolation_level=None)
+    other = sqlite3.connect(ledger.store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")  # whoever writes now has to wait, and fails
     troubles.lasting(DISK, {"/": "fuller"}, NOW + 60)
     troubles.happened([bounce("a")])

@@ -32,7 +32,7 @@ async def kinds(box: Box, **how: object) -> dict[str, int]:
 
 def age(box: Box) -> None:
     """Let everything have been heard of long ago."""
-    with closing(Ledger.open_existing(box.state)) as ledger, ledger._store.writing() as db:
+    with closing(Ledger.open_existing(box.state)) as ledger, ledger.store.writing() as db:
         db.execute("UPDATE objects SET first_seen = first_seen - 3600")
 
 

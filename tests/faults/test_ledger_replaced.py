@@ -1,0 +1,213 @@
+"""The ledger is deleted, replaced or overwritten under the running daemon, while mail comes.
+
+Bruno's disk is away, so every mail for both is delivered in part, and that he shall get it is said
+by nothing but its receipt: whoever forgets what was answered 200 loses his copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.doubles.s3 import S3Double
+from tests.end_to_end.home import ANNA, BRUNO, PATIENCE, Home, Running
+from tests.end_to_end.webhooks import Reachable, reachable
+from tests.faults.test_kill_webhook import known
+
+MAILS = 60
+BROKEN_AT = 25
+"""How many mails were answered before it happens."""
+PACE = 0.02
+"""Seconds between two notifications, and between two attempts for one."""
+LEDGER = "ledger.sqlite3"
+
+
+@pytest.fixture
+async def household(tmp_path: Path, s3: S3Double) -> AsyncIterator[Reachable]:
+    async with reachable(tmp_path, s3.environment()) as home:
+        yield home
+
+
+def delete(*suffixes: str) -> Callable[[Path, Path], None]:
+    def do(state: Path, older: Path) -> None:
+        for suffix in suffixes:
+            (state / f"{LEDGER}{suffix}").unlink()
+
+    return do
+
+
+def move_older_over(state: Path, older: Path) -> None:
+    older.replace(state / LEDGER)
+
+
+def move_empty_over(state: Path, older: Path) -> None:
+    older.write_bytes(b"")
+    older.replace(state / LEDGER)
+
+
+def move_garbage_over(state: Path, older: Path) -> None:
+    older.write_bytes(b"no database at all " * 5000)
+    older.replace(state / LEDGER)
+
+
+def copy_older_over(state: Path, older: Path) -> None:
+    """In place: the same inode, truncated and written anew."""
+    shutil.copyfile(older, state / LEDGER)
+
+
+def copy_garbage_over(state: Path, older: Path) -> None:
+    (state / LEDGER).write_bytes(b"no database at all " * 50_000)
+
+
+def truncate(state: Path, older: Path) -> None:
+    os.truncate(state / LEDGER, 0)
+
+
+def empty_the_directory(state: Path, older: Path) -> None:
+    for path in state.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def delete_the_directory(state: Path, older: Path) -> None:
+    shutil.rmtree(state)
+
+
+def move_the_directory_away(state: Path, older: Path) -> None:
+    state.rename(state.with_name("elsewhere"))
+
+
+def mount_over(state: Path, older: Path) -> None:
+    """As far as paths can tell: the directory is another one, with an older ledger in it."""
+    state.rename(state.with_name("below"))
+    state.mkdir(0o700)
+    older.replace(state / LEDGER)
+
+
+BREAKS = {
+    "rm the ledger": delete(""),
+    "rm the ledger and its parts": delete("", "-wal", "-shm"),
+    "rm its wal": delete("-wal"),
+    "rm its shm": delete("-shm"),
+    "mv an older one over it": move_older_over,
+    "mv an empty file over it": move_empty_over,
+    "mv garbage over it": move_garbage_over,
+    "cp an older one over it": copy_older_over,
+    "cp garbage over it": copy_garbage_over,
+    "truncate it": truncate,
+    "rm all in the state directory": empty_the_directory,
+    "rm the state directory": delete_the_directory,
+    "mv the state directory away": move_the_directory_away,
+    "mount over the state directory": mount_over,
+}
+
+
+def save(state: Path, target: Path) -> None:
+    """Copy the ledger as a person's backup does."""
+    with closing(sqlite3.connect(state / LEDGER)) as ours, closing(sqlite3.connect(target)) as old:
+        ours.backup(old)
+
+
+class Mails:
+    """A stream of mails for both, announced one after the other as SNS does: until it is taken."""
+
+    def __init__(self, home: Reachable, s3: S3Double) -> None:
+        self.home = home
+        self.s3 = s3
+        self.answered: set[str] = set()
+        self.statuses: Counter[int] = Counter()
+
+    @staticmethod
+    def body(number: int) -> bytes:
+        return f"From: c@sender.example\r\nSubject: {number}\r\n\r\nTea?\r\n".encode()
+
+    async def announce(self, number: int) -> None:
+        key = f"incoming/{number:05}"
+        self.s3.put(key, self.body(number))
+        notification = self.home.notice(key, ANNA, BRUNO)
+        end = time.monotonic() + PATIENCE
+        while key not in self.answered:
+            assert time.monotonic() < end, f"never taken: {self.statuses}"
+            try:
+                async with aiohttp.ClientSession() as session:
+                    status = await self.home.post(session, notification)
+            except aiohttp.ClientError:
+                status = 0
+            self.statuses[status] += 1
+            if status == 200:
+                self.answered.add(key)
+            await asyncio.sleep(PACE)
+
+    def expected(self, *mailboxes: str) -> Counter[tuple[str, bytes]]:
+        numbers = range(len(self.answered))
+        return Counter((box, self.body(number)) for box in mailboxes for number in numbers)
+
+
+def of(home: Home, mailbox: str) -> Counter[tuple[str, bytes]]:
+    return Counter({key: n for key, n in home.contents().items() if key[0] == mailbox})
+
+
+async def started(home: Reachable) -> Running:
+    daemon = await asyncio.to_thread(home.start)
+    await asyncio.to_thread(daemon.until, "looked", source="reconcile")
+    return daemon
+
+
+def lose_bruno(home: Home) -> Path:
+    away = home.root / "brunos-disk"
+    home.maildirs["bruno"].rename(away)
+    return away
+
+
+async def soon(true: Callable[[], object], what: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() < end, what()
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("how", BREAKS)
+async def test_what_was_answered_200_comes_once(
+    household: Reachable, s3: S3Double, tmp_path: Path, how: str
+) -> None:
+    home, mails = household, Mails(household, s3)
+    daemon = await started(home)
+    away = lose_bruno(home)
+    older = tmp_path / "older"
+    for number in range(MAILS):
+        if number == BROKEN_AT // 2:
+            await soon(lambda: of(home, "anna"), daemon.tail)
+            save(home.state, older)
+        if number == BROKEN_AT:
+            BREAKS[how](home.state, older)
+        await mails.announce(number)
+    assert daemon.process.poll() is None, daemon.tail()
+    daemon.kill()
+    missing = mails.answered - (known(home) if (home.state / LEDGER).exists() else set())
+    print(f"{how}: answers {dict(mails.statuses)}, {len(missing)} answered 200 and not in the file")
+    assert not missing
+
+    away.rename(home.maildirs["bruno"])
+    daemon = await started(home)
+    await soon(
+        lambda: home.contents() == mails.expected("anna", "bruno"),
+        lambda: (
+            f"anna {of(home, 'anna').total()} of {MAILS}, bruno {of(home, 'bruno').total()}, "
+            f"twice {sum(n > 1 for n in home.contents().values())}: {daemon.tail()}"
+        ),
+    )
+    status = await asyncio.to_thread(home.status)
+    (told,) = [source for source in status["sources"] if source["name"] == "ledger"]
+    print(f"status: {told['problem']}")
+    assert daemon.stop() == 0
+    assert home.sync()[0] == 0
+    assert home.contents() == mails.expected("anna", "bruno")
