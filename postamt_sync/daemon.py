@@ -81,23 +81,22 @@ class Daemon:
         """
         started = time.monotonic()
         self._handle_signals()
-        again = False
+        lost = ""
         while not self._stop.is_set():
             async with opened(
-                self._settings, self._events, self._systemd, self._stop, again=again
+                self._settings, self._events, self._systemd, self._stop, lost=lost
             ) as ledger:
                 if ledger is not None:
-                    await self._run(ledger, started)
-            # If not to stop, then because the ledger was lost: all begins as at a start.
-            started, again = time.monotonic(), True
+                    lost = await self._run(ledger, started)
+            started = time.monotonic()
         self._events.stopped()
 
-    async def _run(self, ledger: Ledger, started: float) -> None:
-        """Run until a stop, or until the ledger is lost and saved."""
+    async def _run(self, ledger: Ledger, started: float) -> str:
+        """Run until a stop, or until the ledger is lost and saved; then say what happened to it."""
         async with AsyncExitStack() as stack:
-            await self._run_parts(ledger, stack, started)
+            return await self._run_parts(ledger, stack, started)
 
-    async def _run_parts(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> None:
+    async def _run_parts(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> str:
         settings, events = self._settings, self._events
         session = boto3.Session(region_name=settings.aws.region)
         house = household(settings, ledger.work)
@@ -171,7 +170,7 @@ class Daemon:
                 __version__, len(settings.mailboxes), waiting, time.monotonic() - started
             )
             self._systemd.ready(f"{waiting} mails waiting")
-            await self._until_stop_or_loss(ledger)
+            lost = await self._until_stop_or_loss(ledger)
             if self._stop.is_set():
                 self._systemd.stopping()
             if reception is not None:
@@ -184,20 +183,17 @@ class Daemon:
             await keys.close()
         await books.close()
         self._settings = reload.for_next_start
+        return lost
 
-    async def _until_stop_or_loss(self, ledger: Ledger) -> None:
-        waits = [
-            asyncio.create_task(self._stop.wait()),
-            asyncio.create_task(until_lost(ledger, self._events)),
-        ]
+    async def _until_stop_or_loss(self, ledger: Ledger) -> str:
+        losing = asyncio.create_task(until_lost(ledger, self._events))
+        stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([losing, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return losing.result() if losing.done() else ""
         finally:
-            for wait in waits:
-                wait.cancel()
-        for wait in waits:
-            if wait.done() and not wait.cancelled() and (error := wait.exception()):
-                raise error
+            losing.cancel()
+            stopping.cancel()
 
     def _queues(
         self,

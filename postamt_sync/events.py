@@ -214,7 +214,7 @@ class Events:
 
     def ledger_set_aside(self, path: str, reason: str) -> None:
         self._log.error(
-            "the ledger is damaged and set aside, it is rebuilt from its copy and the Maildirs",
+            "the ledger is damaged, and set aside",
             set_aside=printable(path),
             reason=printable(reason),
         )

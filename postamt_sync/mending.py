@@ -40,15 +40,18 @@ SOURCE = "ledger"
 
 
 @contextlib.contextmanager
-def ledger_for_delivery(settings: Settings, what: str, events: Events) -> Iterator[Ledger]:
+def ledger_for_delivery(
+    settings: Settings, what: str, events: Events, lost: str = ""
+) -> Iterator[Ledger]:
     """Hold the courier's lock and the ledger, whole again as far as the names can tell.
 
-    `what` names the holder for others. Blocking; raises PostamtError if the lock is held or the
+    `what` names the holder for others. `lost` says what has happened to the ledger that this
+    process had open until now. Blocking; raises PostamtError if the lock is held or the
     ledger is unusable, and TryLaterError if it is lost while a Maildir is not there.
     """
     make_state_dir(settings.state_dir)
     with CourierLock(settings.state_dir, what) as lock:
-        ledger = _open(settings, lock, events)
+        ledger = _open(settings, lock, events, lost)
         try:
             mend(settings, ledger, events)
             yield ledger
@@ -60,17 +63,23 @@ def ledger_for_delivery(settings: Settings, what: str, events: Events) -> Iterat
             ledger.close()
 
 
-def _open(settings: Settings, lock: CourierLock, events: Events) -> Ledger:
+def _open(settings: Settings, lock: CourierLock, events: Events, lost: str) -> Ledger:
     found = find_ledger(settings, events)
     try:
         ledger = Ledger.open(settings.state_dir, [lock.file])
     except LedgerDamagedError as error:
         aside = set_aside(settings.state_dir)
         events.ledger_set_aside(str(aside), str(error))
-        found = find_ledger(settings, events) or Found("The ledger was damaged")
+        found = find_ledger(settings, events) or Found(
+            "It was damaged, and is rebuilt from the Maildirs"
+        )
         found.aside = aside
         ledger = Ledger.open(settings.state_dir, [lock.file])
+    if lost:
+        found = found or Found("All was begun anew")
+        found.what = f"The ledger was {lost} while it was in use. {found.what}"
     try:
+        ledger.store.sign()
         _note(ledger, found)
     except BaseException:
         ledger.close()
@@ -91,19 +100,21 @@ def _note(ledger: Ledger, found: Found | None) -> None:
 def save_if_lost(ledger: Ledger, events: Events) -> bool:
     """Save what is open, where the path does not name it any more; tell whether that was so.
 
-    Blocking; durable on return. What is open and damaged is set aside, if it is in its place.
-    Raises TryLaterError where it cannot be saved yet: then it must stay open.
+    Blocking; durable on return. A file that somebody else wrote to is set aside: SQLite, at the
+    end, would write to it once more. Raises TryLaterError where nothing can be saved yet: then it
+    must stay open.
     """
-    if ledger.store.saved or not ledger.store.is_lost:
+    store = ledger.store
+    if store.saved or not store.is_lost:
         return False
+    reason = "somebody else wrote to it"
     try:
-        saved = save(ledger.store)
+        events.ledger_saved(str(save(store)))
     except LedgerDamagedError as error:
-        if ledger.store.is_named:
-            events.ledger_set_aside(str(set_aside(ledger.store.path.parent)), str(error))
-    else:
-        events.ledger_saved(str(saved))
-    ledger.store.saved = True
+        reason = str(error)
+    if store.is_overwritten:
+        events.ledger_set_aside(str(set_aside(store.path.parent)), reason)
+    store.saved = True
     return True
 
 
@@ -143,8 +154,7 @@ def find_ledger(settings: Settings, events: Events) -> Found | None:
     """
     if (back := take_back(settings.state_dir)) is not None:
         events.ledger_put_back(str(back.saved), str(back.aside or ""), back.merged)
-        what = "The ledger was deleted or replaced while it was in use; it was saved and put back"
-        return Found(what, aside=back.aside)
+        return Found("It was saved and is back in its place", aside=back.aside)
     if (settings.state_dir / FILE_NAME).exists():
         return None
     copy = bring_back(settings.state_dir, copy_directories(settings))
@@ -152,7 +162,7 @@ def find_ledger(settings: Settings, events: Events) -> Found | None:
         return None
     at = copied_at(copy.parent)
     events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
-    return Found("The ledger was lost; its copy was brought back", copy=copy)
+    return Found("It was lost, and its copy was brought back", copy=copy)
 
 
 def copy_directories(settings: Settings) -> tuple[Path, ...]:

@@ -29,8 +29,11 @@ LONGEST_PAUSE = 60.0
 _T = TypeVar("_T")
 
 
-async def until_lost(ledger: Ledger, events: Events, within: float = MAY_RETURN_WITHIN) -> None:
-    """Return once the ledger was lost and what was open is saved: it is to be opened anew."""
+async def until_lost(ledger: Ledger, events: Events, within: float = MAY_RETURN_WITHIN) -> str:
+    """Return once the ledger was lost and what was open is saved: it is to be opened anew.
+
+    Says what has happened to it.
+    """
     failures = 0
     while True:
         if not (problem := await asyncio.to_thread(ledger.store.problem)):
@@ -50,7 +53,7 @@ async def until_lost(ledger: Ledger, events: Events, within: float = MAY_RETURN_
             pause = growing_pause(failures, longest=LONGEST_PAUSE)
             failures += 1
         else:
-            return
+            return problem
 
 
 async def _returns(ledger: Ledger, seconds: float) -> bool:
@@ -68,20 +71,20 @@ async def _returns(ledger: Ledger, seconds: float) -> bool:
 
 @contextlib.asynccontextmanager
 async def opened(
-    settings: Settings, events: Events, systemd: Systemd, stop: asyncio.Event, *, again: bool
+    settings: Settings, events: Events, systemd: Systemd, stop: asyncio.Event, *, lost: str
 ) -> AsyncIterator[Ledger | None]:
     """The ledger for delivery, as `ledger_for_delivery`; None once `stop` is set.
 
-    With `again` what can be tried later is tried until it succeeds: another process may hold the
-    lock, a disk may be full.
+    With `lost`, which says what has happened to the one before, it is tried until it succeeds:
+    another process may hold the lock, a disk may be full.
     """
     failures = 0
     while True:
-        holding = ledger_for_delivery(settings, "run", events)
+        holding = ledger_for_delivery(settings, "run", events, lost)
         try:
             ledger = await _while_alive(asyncio.to_thread(holding.__enter__), systemd)
         except PostamtError as error:
-            if not again:
+            if not lost:
                 raise
             pause = growing_pause(failures, longest=LONGEST_PAUSE)
             failures += 1

@@ -125,6 +125,7 @@ def write_ledger(
         with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as made:
             fill(made)
             made.execute("PRAGMA journal_mode = DELETE")  # the copy is one file
+            made.execute("PRAGMA application_id = 0")  # the mark of `Store.sign` is not its own
             _check(made, source, check)
         sync(scratch)
         still_ours()

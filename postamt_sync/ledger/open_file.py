@@ -6,9 +6,11 @@ process that has it open: that goes on writing, durably, into what nobody will e
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from postamt_sync.errors import TryLaterError
 
@@ -16,17 +18,15 @@ _Identity = tuple[int, int]
 """Device and inode. No other file gets this one while it is open."""
 
 
-@dataclass(slots=True)
+@dataclass
 class OpenFile:
-    """One open file. `never_shrinks` says that only somebody else can have made it shorter."""
+    """One open file."""
 
     path: Path
     identity: _Identity
-    never_shrinks: bool = False
-    _size: int = field(default=0, init=False)
 
     @classmethod
-    def of(cls, path: Path, *, never_shrinks: bool = False) -> OpenFile:
+    def of(cls, path: Path) -> Self:
         """Return the file that `path` names, and that this process has opened by that path.
 
         Raises TryLaterError if it is not, or no longer, the one that is open here.
@@ -38,7 +38,7 @@ class OpenFile:
         # Another file may have come to the path between the opening and this look.
         if identity not in _open_here():
             raise _taken_away(path)
-        return cls(path, identity, never_shrinks)
+        return cls(path, identity)
 
     def problem(self) -> str:
         """Say what has become of the path, "" if all is well. One system call."""
@@ -48,12 +48,10 @@ class OpenFile:
             return "deleted"
         except OSError as error:
             return f"out of reach ({error.strerror})"
-        if _identity(found) != self.identity:
-            return "replaced"
-        if self.never_shrinks:
-            if found.st_size < self._size:
-                return "overwritten"
-            self._size = found.st_size
+        return self.problem_of(found) if _identity(found) == self.identity else "replaced"
+
+    def problem_of(self, found: os.stat_result) -> str:  # noqa: ARG002
+        """Say what is wrong with the file itself, in its place, "" if nothing is."""
         return ""
 
     def is_at(self, path: Path) -> bool:
@@ -65,24 +63,24 @@ class OpenFile:
 
     def has_a_name(self) -> bool:
         """Tell whether the file is found under any path: if not, it ends with this process."""
-        return _open_here().get(self.identity, 0) > 0
+        return any(os.fstat(fd).st_nlink for fd in self.descriptors())
+
+    def descriptors(self) -> list[int]:
+        """Return under which descriptors this process has the file open. They are SQLite's."""
+        return _open_here().get(self.identity, [])
 
 
 def _identity(found: os.stat_result) -> _Identity:
     return found.st_dev, found.st_ino
 
 
-def _open_here() -> dict[_Identity, int]:
-    """Return how many names each file has that is open in this process."""
+def _open_here() -> dict[_Identity, list[int]]:
     # SQLite keeps its descriptors to itself, and one of our own could never be closed: that would
     # end all locks which this process has on the file.
-    found = {}
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            status = descriptor.stat()
-        except OSError:  # closed meanwhile
-            continue
-        found[_identity(status)] = status.st_nlink
+    found: dict[_Identity, list[int]] = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.setdefault(_identity(entry.stat()), []).append(int(entry.name))
     return found
 
 

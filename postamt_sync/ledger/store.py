@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import threading
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.ledger.open_database import OpenDatabase
 from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.schema import migrate
 
@@ -57,8 +59,8 @@ class Store:
                 self._connection.execute("PRAGMA synchronous = FULL")
                 migrate(self._connection)
                 if str(path) != ":memory:":
-                    parts = [Path(f"{path}{part}") for part in PARTS]
-                    self._files = [OpenFile.of(p, never_shrinks=p == path) for p in parts]
+                    parts = [Path(f"{path}{part}") for part in PARTS[1:]]
+                    self._files = [OpenDatabase.of(path), *map(OpenFile.of, parts)]
             except BaseException:
                 self._connection.close()
                 raise
@@ -125,12 +127,29 @@ class Store:
         return bool(self._files) and self._files[0].is_at(self.path)
 
     @property
+    def is_overwritten(self) -> bool:
+        """Whether the path names what is open here, and it is not what was written here."""
+        return self.is_named and bool(self._damage or self._files[0].problem())
+
+    @property
     def may_return(self) -> bool:
         """Whether all that is not in its place lies whole in another, as after a `mv`."""
         return self._damage is None and all(
             not file.problem() or (file.has_a_name() and not file.is_at(file.path))
             for file in self._files
         )
+
+    def sign(self) -> None:
+        """Mark the file as the one of this opening, so that another one's bytes are noticed."""
+        database = self._files[0]
+        assert isinstance(database, OpenDatabase)
+        mark = secrets.randbelow(2**31 - 1) + 1
+        with self._lock, self._explained():
+            self.check()
+            self._connection.execute(f"PRAGMA application_id = {mark}")
+            # What a reader holds up stays in the log; then the file is known by its size alone.
+            _, in_log, in_file = self._connection.execute("PRAGMA wal_checkpoint").fetchone()
+            database.mark = mark if in_log == in_file else None
 
     def in_memory(self) -> Store:
         """Return a copy that nobody else sees."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from postamt_sync.ledger.copies import copy_ledger
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import ANNA, BRUNO, PATIENCE, Home, Running
 from tests.end_to_end.webhooks import Reachable, reachable
@@ -44,6 +45,10 @@ def delete(*suffixes: str) -> Callable[[Path, Path], None]:
             (state / f"{LEDGER}{suffix}").unlink()
 
     return do
+
+
+def delete_the_lock(state: Path, older: Path) -> None:
+    (state / "courier.lock").unlink()
 
 
 def move_older_over(state: Path, older: Path) -> None:
@@ -104,17 +109,12 @@ BREAKS = {
     "cp an older one over it": copy_older_over,
     "cp garbage over it": copy_garbage_over,
     "truncate it": truncate,
+    "rm the courier's lock": delete_the_lock,
     "rm all in the state directory": empty_the_directory,
     "rm the state directory": delete_the_directory,
     "mv the state directory away": move_the_directory_away,
     "mount over the state directory": mount_over,
 }
-
-
-def save(state: Path, target: Path) -> None:
-    """Copy the ledger as a person's backup does."""
-    with closing(sqlite3.connect(state / LEDGER)) as ours, closing(sqlite3.connect(target)) as old:
-        ours.backup(old)
 
 
 class Mails:
@@ -175,6 +175,13 @@ async def soon(true: Callable[[], object], what: Callable[[], object]) -> None:
         await asyncio.sleep(0.1)
 
 
+def tell(daemon: Running) -> None:
+    """Show what the daemon said of its ledger, for whoever reads a failed test."""
+    for line in daemon.said():
+        if "ledger" in line["event"]:
+            print({key: line[key] for key in line if key not in {"time", "level"}})
+
+
 @pytest.mark.parametrize("how", BREAKS)
 async def test_what_was_answered_200_comes_once(
     household: Reachable, s3: S3Double, tmp_path: Path, how: str
@@ -186,11 +193,12 @@ async def test_what_was_answered_200_comes_once(
     for number in range(MAILS):
         if number == BROKEN_AT // 2:
             await soon(lambda: of(home, "anna"), daemon.tail)
-            save(home.state, older)
+            copy_ledger(home.state / LEDGER, older)
         if number == BROKEN_AT:
             BREAKS[how](home.state, older)
         await mails.announce(number)
     assert daemon.process.poll() is None, daemon.tail()
+    tell(daemon)
     daemon.kill()
     missing = mails.answered - (known(home) if (home.state / LEDGER).exists() else set())
     print(f"{how}: answers {dict(mails.statuses)}, {len(missing)} answered 200 and not in the file")
@@ -211,3 +219,70 @@ async def test_what_was_answered_200_comes_once(
     assert daemon.stop() == 0
     assert home.sync()[0] == 0
     assert home.contents() == mails.expected("anna", "bruno")
+
+
+async def test_a_directory_that_comes_back_in_time_is_gone_on_with(
+    household: Reachable, s3: S3Double
+) -> None:
+    home, mails = household, Mails(household, s3)
+    daemon = await started(home)
+    elsewhere = home.state.with_name("elsewhere")
+    for number in range(10):
+        if number == 5:
+            home.state.rename(elsewhere)
+            await asyncio.to_thread(
+                daemon.until,
+                "the ledger was taken away while it was in use; "
+                "nothing is acknowledged until it is back",
+            )
+            async with aiohttp.ClientSession() as session:
+                assert await home.post(session, home.notice("incoming/00005", ANNA, BRUNO)) == 503
+            elsewhere.rename(home.state)
+        await mails.announce(number)
+    await asyncio.to_thread(daemon.until, "the ledger is in its place again")
+    await soon(lambda: home.contents() == mails.expected("anna", "bruno"), daemon.tail)
+    assert len(daemon.events("started")) == 1
+    assert not daemon.events("the open ledger is saved")
+    assert mails.answered <= known(home)
+    assert daemon.stop() == 0
+
+
+async def test_a_damaged_ledger_is_rebuilt_without_a_person(
+    household: Reachable, s3: S3Double
+) -> None:
+    """Its pages are written over where no log has them any more: only names and bucket know."""
+    home, mails = household, Mails(household, s3)
+    daemon = await started(home)
+    for number in range(30):
+        if number == 20:
+            await soon(lambda: home.contents() == mails.expected("anna", "bruno"), daemon.tail)
+            damage(home.state / LEDGER)
+        await mails.announce(number)
+    await soon(lambda: home.contents() == mails.expected("anna", "bruno"), daemon.tail)
+    assert daemon.process.poll() is None
+    tell(daemon)
+    (source,) = [s for s in home.status()["sources"] if s["name"] == "ledger"]
+    assert "damaged" in source["problem"]
+    assert daemon.stop() == 0
+    assert home.sync()[0] == 0
+    assert home.contents() == mails.expected("anna", "bruno")
+
+
+async def test_a_ledger_that_is_damaged_at_the_start_is_no_crash_loop(
+    home: Home, s3: S3Double
+) -> None:
+    s3.put("incoming/a", Mails.body(1))
+    assert home.sync()[0] == 0
+    (home.state / LEDGER).write_bytes(b"no database at all " * 5000)
+    s3.put("incoming/b", Mails.body(2))
+    assert home.sync()[0] == 0
+    assert home.contents() == Counter({("anna", Mails.body(n)): 1 for n in (1, 2)})
+    assert list(home.state.glob(f"{LEDGER}.2*")), "it is set aside"
+
+
+def damage(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as stream:
+        stream.seek(4096)
+        stream.write(b"\xff" * (os.fstat(stream.fileno()).st_size - 4096))
