@@ -51,8 +51,10 @@ def ledger_for_delivery(
     """
     make_state_dir(settings.state_dir)
     with CourierLock(settings.state_dir, what) as lock:
-        ledger = _open(settings, lock, events, lost)
+        ledger, found = _open(settings, lock, events)
         try:
+            ledger.store.sign()
+            _note(ledger, found, lost)
             mend(settings, ledger, events)
             yield ledger
         finally:
@@ -63,32 +65,23 @@ def ledger_for_delivery(
             ledger.close()
 
 
-def _open(settings: Settings, lock: CourierLock, events: Events, lost: str) -> Ledger:
+def _open(settings: Settings, lock: CourierLock, events: Events) -> tuple[Ledger, Found | None]:
     found = find_ledger(settings, events)
     try:
-        ledger = Ledger.open(settings.state_dir, [lock.file])
+        return Ledger.open(settings.state_dir, [lock.file]), found
     except LedgerDamagedError as error:
         aside = set_aside(settings.state_dir)
         events.ledger_set_aside(str(aside), str(error))
-        found = find_ledger(settings, events) or Found(
-            "It was damaged, and is rebuilt from the Maildirs"
-        )
-        found.aside = aside
-        ledger = Ledger.open(settings.state_dir, [lock.file])
+    found = find_ledger(settings, events) or Found("It was damaged, and is rebuilt")
+    found.aside = aside
+    return Ledger.open(settings.state_dir, [lock.file]), found
+
+
+def _note(ledger: Ledger, found: Found | None, lost: str) -> None:
+    """Let `status` tell what happened to the ledger, for a day at least."""
     if lost:
         found = found or Found("All was begun anew")
         found.what = f"The ledger was {lost} while it was in use. {found.what}"
-    try:
-        ledger.store.sign()
-        _note(ledger, found)
-    except BaseException:
-        ledger.close()
-        raise
-    return ledger
-
-
-def _note(ledger: Ledger, found: Found | None) -> None:
-    """Let `status` tell what happened to the ledger, for a day at least."""
     if found is not None:
         ledger.overview.source_bad(SOURCE, str(found))
         return

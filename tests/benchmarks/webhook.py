@@ -46,11 +46,13 @@ async def burst(signer: Signer, url: str, count: int) -> tuple[list[float], floa
 
 async def main(count: int) -> None:
     for version in ("1", "2"):
-        with tempfile.TemporaryDirectory() as directory:
-            with closing(Ledger.open(Path(directory))) as ledger:
-                inbox = Inbox(ledger, Events(MemoryLog()), lambda: None)
-                async with household(inbox=inbox) as home:
-                    answered, seconds, cpu = await burst(home.signer(version), home.url, count)
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            closing(Ledger.open(Path(directory))) as ledger,
+        ):
+            inbox = Inbox(ledger, Events(MemoryLog()), lambda: None)
+            async with household(inbox=inbox) as home:
+                answered, seconds, cpu = await burst(home.signer(version), home.url, count)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"signature {version}: {count} acknowledged in {seconds:.2f} s "

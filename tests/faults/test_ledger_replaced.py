@@ -12,8 +12,8 @@ import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -21,7 +21,7 @@ import pytest
 
 from postamt_sync.ledger.copies import copy_ledger
 from tests.doubles.s3 import S3Double
-from tests.end_to_end.home import ANNA, BRUNO, PATIENCE, Home, Running
+from tests.end_to_end.home import ANNA, BRUNO, COMMAND, PATIENCE, Home, Running
 from tests.end_to_end.webhooks import Reachable, reachable
 from tests.faults.test_kill_webhook import known
 
@@ -278,6 +278,41 @@ async def test_a_ledger_that_is_damaged_at_the_start_is_no_crash_loop(
     assert home.sync()[0] == 0
     assert home.contents() == Counter({("anna", Mails.body(n)): 1 for n in (1, 2)})
     assert list(home.state.glob(f"{LEDGER}.2*")), "it is set aside"
+
+
+@contextmanager
+def taken_away_from(home: Home, *verb: str) -> Iterator[Running]:
+    """Start a verb, and delete the ledger after it has opened it and before it has written."""
+    other = sqlite3.connect(home.state / LEDGER, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    running = home.start(*COMMAND[1:], *verb, "--config", str(home.config))
+    fds = Path(f"/proc/{running.pid}/fd")
+    shm = str(home.state / f"{LEDGER}-shm")
+    running.wait(lambda: shm in {os.path.realpath(fd) for fd in fds.iterdir()}, "the ledger open")
+    for path in home.state.glob(f"{LEDGER}*"):
+        path.unlink()
+    other.close()
+    yield running
+
+
+def test_a_verb_says_that_what_it_did_is_not_kept(home: Home, s3: S3Double) -> None:
+    s3.put("incoming/a", Mails.body(1))
+    assert home.sync()[0] == 0
+    with taken_away_from(home, "redeliver", "incoming/a") as verb:
+        assert verb.ended() == 75
+    assert "was deleted (ledger.sqlite3) while it was in use; this was not kept" in verb.tail()
+
+
+def test_a_pass_saves_what_it_has_open(home: Home, s3: S3Double) -> None:
+    s3.put("incoming/a", Mails.body(1))
+    assert home.sync()[0] == 0
+    next(path for _, path in home.mails()).unlink()  # only the ledger knows that it came
+    with taken_away_from(home, "sync", "--json") as run:
+        assert run.ended() == 75
+    assert list(home.state.glob(f"{LEDGER}.*.rescued"))
+    s3.put("incoming/b", Mails.body(2))
+    assert home.sync()[0] == 0
+    assert home.contents() == Counter({("anna", Mails.body(2)): 1})
 
 
 def damage(path: Path) -> None:
