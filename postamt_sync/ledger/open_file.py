@@ -36,7 +36,8 @@ class OpenFile:
         except OSError as error:
             raise _taken_away(path) from error
         # Another file may have come to the path between the opening and this look.
-        if identity not in _open_here():
+        here = _open_here()
+        if here and identity not in here:
             raise _taken_away(path)
         return cls(path, identity)
 
@@ -66,7 +67,10 @@ class OpenFile:
         return any(os.fstat(fd).st_nlink for fd in self.descriptors())
 
     def descriptors(self) -> list[int]:
-        """Return under which descriptors this process has the file open. They are SQLite's."""
+        """Return under which descriptors this process has the file open. They are SQLite's.
+
+        Empty where it is closed, or where nobody can tell.
+        """
         return _open_here().get(self.identity, [])
 
 
@@ -78,7 +82,11 @@ def _open_here() -> dict[_Identity, list[int]]:
     # SQLite keeps its descriptors to itself, and one of our own could never be closed: that would
     # end all locks which this process has on the file.
     found: dict[_Identity, list[int]] = {}
-    for entry in Path("/proc/self/fd").iterdir():
+    try:
+        entries = list(Path("/proc/self/fd").iterdir())
+    except OSError:  # no /proc, as in a bare chroot: then paths must be believed
+        return found
+    for entry in entries:
         with contextlib.suppress(OSError):  # closed meanwhile
             found.setdefault(_identity(entry.stat()), []).append(int(entry.name))
     return found
