@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
 from postamt_sync.events import Events
+from postamt_sync.http.connection_table import ConnectionTable
+from postamt_sync.http.peers import Peer
 
 SERVER = "postamt-sync"
 """The Server header: no versions for strangers."""
@@ -22,7 +26,12 @@ Refused = Callable[[int, str, str], None]
 class Limits:
     """What one listener allows; times in seconds."""
 
-    connections: int = 512
+    connections: int = 256
+    """In all; fewer where the process may have few file descriptors."""
+    per_peer: int = 128
+    """More than SNS ever has open at once; means nothing where there are no more places in all."""
+    octets: int = 32 * 1024 * 1024
+    """What incomplete requests may take together, beyond an ordinary one's size each."""
     handshake: float = 10
     headers: float = 10
     """From the connection, or from a later request's first byte, until the handler runs."""
@@ -35,7 +44,10 @@ class Limits:
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's connection; the time for a body is the handler's affair."""
+    """aiohttp's connection, which holds a place; the time for a body is the handler's affair.
+
+    `close_unopened` breaks off what has not become a connection yet: a TLS handshake.
+    """
 
     def __init__(
         self,
@@ -43,6 +55,9 @@ class Connection(web.RequestHandler):
         limits: Limits,
         refused: Refused,
         events: Events,
+        table: ConnectionTable,
+        sockaddr: Any,
+        peer: Peer,
         gone: Callable[[Connection], None],
     ) -> None:
         super().__init__(
@@ -54,51 +69,93 @@ class Connection(web.RequestHandler):
             lingering_time=limits.lingering,
             keepalive_timeout=limits.idle + limits.headers,
         )
+        self.sockaddr = sockaddr
+        self.close_unopened: Callable[[], object] = lambda: None
         self._limits = limits
         self._on_refused = refused
         self._events = events
+        self._table = table
+        self._peer = peer
         self._on_gone = gone
         self._wire: asyncio.Transport | None = None
-        self._answering = False
+        self._lost = False
+        self._answering: asyncio.Task[Any] | None = None
         self._bytes_came = False
         self._deadline: asyncio.TimerHandle | None = None
 
-    def answering(self) -> None:
-        """The handler has begun: from here on it watches the time."""
-        self._answering = True
+    def answering(self, request: web.BaseRequest, peer: Peer) -> bool:
+        """The headers have come, and it is the handler that watches the time from here on.
+
+        False if `peer`, for whom the request counts, has all its places in use.
+        """
+        self._answering = asyncio.current_task()
         self._set_deadline(None)
+        if not self._table.begin(self, peer):
+            return False
+        request.content.on_eof(partial(self._complete, self._answering))
+        return True
+
+    def _complete(self, answering: asyncio.Task[Any] | None) -> None:
+        # What is left of a refused body may end long after its answer.
+        if self._answering is answering:
+            self._table.busy(self)
 
     def answered(self) -> None:
-        self._answering = False
+        self._answering = None
         self._bytes_came = False
-        self._set_deadline(self._limits.idle)
+        self._table.idle(self, self._peer)
+        if self._lost:
+            self._on_gone(self)
+        else:
+            self._set_deadline(self._limits.idle)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it ever was a connection, after its TLS handshake; also if it is lost by now."""
+        return self._wire is not None
 
     def close_if_idle(self) -> None:
-        if not self._answering:
+        if self._wire is None:
+            self.close_unopened()
+        elif self._answering is None:
             self.force_close()
 
     def cut(self) -> None:
         """Drop the connection at once, whatever is under way."""
-        if self._wire is not None:
+        if self._wire is None:
+            self.close_unopened()
+        elif not self._lost:
             self._wire.abort()
+        elif self._answering is not None:
+            self._answering.cancel()
+
+    def evict(self, reason: str) -> None:
+        self._refused(reason)
+        self.cut()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert isinstance(transport, asyncio.Transport)
         self._wire = transport
+        self._table.idle(self)
         self._set_deadline(self._limits.headers)
 
     def data_received(self, data: bytes) -> None:
         if not self._bytes_came:
             self._bytes_came = True
-            if not self._answering:
+            if self._answering is None:
                 self._set_deadline(self._limits.headers)
+        self._table.received(self, len(data))
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._lost = True
         self._set_deadline(None)
         super().connection_lost(exc)
-        self._on_gone(self)
+        # An answer that goes on without its peer holds the place: else hanging up would be a way to
+        # have any number of them.
+        if self._answering is None:
+            self._on_gone(self)
 
     def handle_error(
         self,
@@ -108,6 +165,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - it may quote the peer
     ) -> web.StreamResponse:
         """Answer what is not HTTP, and what our own handler failed on."""
+        if self._lost and isinstance(exc, ConnectionError):
+            raise exc  # Somebody hung up: nothing of ours failed, and nobody waits for an answer.
         if request.writer.output_size > 0:
             raise ConnectionError("The answer has begun, an error can no longer be told.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -128,10 +187,13 @@ class Connection(web.RequestHandler):
 
     def _too_late(self) -> None:
         if self._bytes_came:
-            peer = self.peername
-            self._on_refused(
-                HTTPStatus.REQUEST_TIMEOUT,
-                "The request did not come in time.",
-                str(peer[0] if isinstance(peer, tuple) else peer or ""),
-            )
+            self._refused("The request did not come in time.")
         self.cut()
+
+    def _refused(self, reason: str) -> None:
+        self._on_refused(HTTPStatus.REQUEST_TIMEOUT, reason, shown(self.sockaddr))
+
+
+def shown(sockaddr: Any) -> str:
+    """Return the host of an address as sockets give it; that of a Unix socket is its name."""
+    return str(sockaddr[0] if isinstance(sockaddr, tuple) else sockaddr or "")

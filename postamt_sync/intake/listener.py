@@ -2,27 +2,44 @@
 
 aiohttp's own sites limit neither the number of connections nor the time for headers, and bind one
 TLS context for good. Here each connection is accepted by hand, holds a place from before its TLS
-handshake until it is gone, and has a deadline whenever it is not being answered.
+handshake until it is gone, and has a deadline whenever it is not being answered. Who comes when all
+places are taken gets that of the longest idle one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from postamt_sync.events import Events
+from postamt_sync.http.connection_table import ConnectionTable
+from postamt_sync.http.peers import TrustedProxies, request_peer
 from postamt_sync.intake.address import tls_context
-from postamt_sync.intake.connection import SERVER, Connection, Limits, Refused
+from postamt_sync.intake.connection import SERVER, Connection, Limits, Refused, shown
 
 BACKLOG = 1024
-"""Connections that wait in the kernel while all places are taken."""
+"""Connections that wait in the kernel while no place can be given."""
 ACCEPTED_AT_ONCE = 64
 """Taken in one go, so that a storm of connections cannot starve the running answers."""
+SHARE_OF_DESCRIPTORS = 4
+"""One in so many of the process's file descriptors may be a stranger's."""
+FREED_AT_ONCE = 16
+"""Idle connections closed where descriptors have run out: the rest of the daemon needs some too."""
+FREED_SECONDS = 0.05
+QUIET_SECONDS = 60
+"""That descriptors have run out is logged once in this time."""
+NO_DESCRIPTORS = "No file descriptors were left: the longest idle connection was closed."
+ALL_IN_USE = "Too many requests of one peer at once."
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -37,20 +54,27 @@ class Listener:
         self._refused = refused
         self._events = events
         self._limits = limits or Limits()
+        self._proxies = TrustedProxies()
+        self._table = ConnectionTable(
+            _places(self._limits.connections), self._limits.per_peer, self._limits.octets
+        )
         self._tls: ssl.SSLContext | None = None
         self._sockets: list[socket.socket] = []
         self._connections: set[Connection] = set()
-        self._welcomes: set[asyncio.Task[None]] = set()
         self._none_left = asyncio.Event()
         self._accepting = False
         self._closing = False
-        self._exhausted = False
+        self._quiet_until = 0.0
         self._retry: asyncio.TimerHandle | None = None
 
     @property
     def connections(self) -> int:
         """How many places are taken, TLS handshakes included."""
-        return len(self._connections)
+        return len(self._table)
+
+    def trust(self, proxies: TrustedProxies) -> None:
+        """Believe these proxies, from the next connection and request on."""
+        self._proxies = proxies
 
     def replace_tls(self, certificate: Path, key: Path) -> None:
         """Use this pair for new connections; those that are open keep theirs.
@@ -76,10 +100,6 @@ class Listener:
             self._retry.cancel()
         for listening in self._sockets:
             listening.close()
-        # A task cancelled before its first step would leave its socket open.
-        await asyncio.sleep(0)
-        for welcome in self._welcomes:
-            welcome.cancel()
         for connection in list(self._connections):
             connection.close_if_idle()
         try:
@@ -104,53 +124,79 @@ class Listener:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, Connection)
-        connection.answering()
+        sender = self._proxies.sender(request, connection.sockaddr)
+        if sender != request.remote:
+            request = request.clone(remote=sender)
         try:
-            response = await self._handler(request)
+            if connection.answering(request, request_peer(sender)):
+                response = await self._handler(request)
+            else:
+                response = self._all_in_use(sender)
         finally:
             connection.answered()
+            self._place_came_free()
         response.headers["Server"] = SERVER
         if self._closing:
             response.force_close()
         return response
 
+    def _all_in_use(self, sender: str) -> web.Response:
+        self._refused(HTTPStatus.SERVICE_UNAVAILABLE, ALL_IN_USE, sender)
+        response = web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=f"{ALL_IN_USE}\n")
+        response.force_close()
+        return response
+
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
-            if len(self._connections) >= self._limits.connections:
+            seconds = self._table.seconds_to_room()
+            if seconds:
                 self._pause()
+                if math.isfinite(seconds):
+                    asyncio.get_running_loop().call_later(seconds, self._place_came_free)
                 return
             try:
-                accepted, _ = listening.accept()
+                accepted, sockaddr = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 self._rest(error)
                 return
-            self._exhausted = False
-            accepted.setblocking(False)
-            connection = Connection(
-                self._server, self._limits, self._refused, self._events, self._gone
-            )
-            self._connections.add(connection)
-            welcome = asyncio.create_task(self._welcome(accepted, connection))
-            self._welcomes.add(welcome)
-            welcome.add_done_callback(self._welcomes.discard)
+            self._welcome(accepted, sockaddr)
 
-    def _rest(self, error: OSError) -> None:
-        """Out of file descriptors or memory.
+    def _welcome(self, accepted: socket.socket, sockaddr: Any) -> None:
+        accepted.setblocking(False)
+        peer = self._proxies.connection_peer(sockaddr)
+        connection = Connection(
+            self._server,
+            self._limits,
+            self._refused,
+            self._events,
+            self._table,
+            sockaddr,
+            peer,
+            self._gone,
+        )
+        if not self._table.enter(connection, peer):
+            self._refused(HTTPStatus.SERVICE_UNAVAILABLE, ALL_IN_USE, shown(sockaddr))
+            accepted.close()
+            return
+        self._connections.add(connection)
+        opening = asyncio.create_task(self._open(accepted, connection))
 
-        The connection stays in the backlog and the socket readable: without a pause we would spin.
-        """
-        self._pause()
-        loop = asyncio.get_running_loop()
-        self._retry = loop.call_later(self._limits.exhausted, self._resume)
-        if not self._exhausted:
-            self._exhausted = True
-            self._events.trouble("cannot accept connections", error.strerror or str(error))
+        def close() -> None:
+            # A task cancelled before its first step would leave its socket open.
+            opening.cancel()
+            accepted.close()
 
-    async def _welcome(self, accepted: socket.socket, connection: Connection) -> None:
+        connection.close_unopened = close
+        opening.add_done_callback(lambda _: None if connection.is_open else self._gone(connection))
+
+    async def _open(self, accepted: socket.socket, connection: Connection) -> None:
+        opening = asyncio.current_task()
+        assert opening is not None
+        connection.close_unopened = opening.cancel
         tls = self._tls
-        try:
+        with suppress(OSError):  # The handshake failed, was too slow or was broken off.
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,
                 accepted,
@@ -158,17 +204,29 @@ class Listener:
                 ssl_handshake_timeout=self._limits.handshake if tls else None,
                 ssl_shutdown_timeout=self._limits.lingering if tls else None,
             )
-        except OSError:
-            # The handshake failed, was too slow or was broken off.
-            self._gone(connection)
-        except asyncio.CancelledError:
-            self._gone(connection)
-            raise
+
+    def _rest(self, error: OSError) -> None:
+        """Out of file descriptors or memory.
+
+        The connection stays in the backlog and the socket readable: without a pause we would spin.
+        """
+        freed = [self._table.evict_idle(NO_DESCRIPTORS) for _ in range(FREED_AT_ONCE)]
+        self._pause()
+        loop = asyncio.get_running_loop()
+        seconds = FREED_SECONDS if any(freed) else self._limits.exhausted
+        self._retry = loop.call_later(seconds, self._resume)
+        if loop.time() >= self._quiet_until:
+            self._quiet_until = loop.time() + QUIET_SECONDS
+            self._events.trouble("cannot accept connections", error.strerror or str(error))
 
     def _gone(self, connection: Connection) -> None:
+        self._table.leave(connection)
         self._connections.discard(connection)
         if not self._connections:
             self._none_left.set()
+        self._place_came_free()
+
+    def _place_came_free(self) -> None:
         if self._retry is None:
             self._resume()
 
@@ -186,3 +244,11 @@ class Listener:
             loop = asyncio.get_running_loop()
             for listening in self._sockets:
                 loop.add_reader(listening, self._accept, listening)
+
+
+def _places(wanted: int) -> int:
+    """Return how many connections this process can afford, `wanted` at most."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, descriptors // SHARE_OF_DESCRIPTORS))

@@ -98,7 +98,7 @@ class Webhook:
         """Answer one request; 200 to a message only when the ledger has it."""
         if request.path == HEALTH_PATH and request.method in {"GET", "HEAD"}:
             reason = self._health()
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, reason)
+            return _last_answer(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, reason)
         try:
             self._refuse_elsewhere(request)
             message = read_message(await self._body(request))
@@ -115,7 +115,8 @@ class Webhook:
                 request, HTTPStatus.SERVICE_UNAVAILABLE, error.problem, hint=error.hint
             )
         self.tally.take(outcome)
-        return _answer(HTTPStatus.OK, outcome.value)
+        # Only who brings true notifications may keep his connection for more.
+        return web.Response(status=HTTPStatus.OK, text=f"{outcome.value}\n")
 
     def refused(self, status: int, reason: str, peer: str, hint: str = "") -> None:
         """Count a refusal, also one that the listener had to give; log it if it is news."""
@@ -132,11 +133,9 @@ class Webhook:
         self, request: web.BaseRequest, status: HTTPStatus, reason: str, hint: str = ""
     ) -> web.Response:
         self.refused(status, reason, request.remote or "", hint)
-        response = _answer(status, reason)
+        response = _last_answer(status, reason)
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = "POST" if request.path == self._path else "GET, HEAD"
-        # What is left of a refused body is not worth reading.
-        response.force_close()
         return response
 
     def _refuse_elsewhere(self, request: web.BaseRequest) -> None:
@@ -184,5 +183,8 @@ def _refuse_contradiction(request: web.BaseRequest, message: SnsMessage) -> None
         raise _RefusedError(HTTPStatus.BAD_REQUEST, "Header and body name different types.")
 
 
-def _answer(status: HTTPStatus, text: str) -> web.Response:
-    return web.Response(status=status, text=f"{text or 'ok'}\n")
+def _last_answer(status: HTTPStatus, text: str) -> web.Response:
+    """Make the last answer of a connection: strangers keep none, refused bodies are not read on."""
+    response = web.Response(status=status, text=f"{text or 'ok'}\n")
+    response.force_close()
+    return response
