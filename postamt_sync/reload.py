@@ -138,6 +138,8 @@ class Reload:
         self._courier.house = replace(house, has_index=has_index)
         self._poll.interval = settings.poll.interval
         self._poll.reconcile_interval = settings.poll.reconcile_interval
+        if self._reception is not None and settings.webhook is not None:
+            self._reception.trust(settings.webhook.trusted_proxies)
         if self._heartbeat is not None:
             self._heartbeat.url = settings.poll.heartbeat_url
         self._events.reloaded("configuration")
@@ -150,4 +152,4 @@ class Reload:
 
 def _listening(settings: Settings) -> object:
     webhook = settings.webhook
-    return webhook and webhook.model_dump(exclude={"tls_certificate", "tls_key"})
+    return webhook and webhook.model_dump(exclude={"tls_certificate", "tls_key", "trusted_proxies"})

@@ -28,6 +28,7 @@ from postamt_sync.config.values import (
     LmtpServer,
     LoopbackOrEmpty,
     MailboxName,
+    Network,
     OptionalPath,
     Prefix,
     Region,
@@ -52,6 +53,7 @@ Listen = Annotated[
     BeforeValidator(one_or_many),
     NoDecode,
 ]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(one_or_many), NoDecode]
 
 
 class Section(BaseModel):
@@ -89,6 +91,7 @@ class WebhookSettings(Section):
         default=None, examples=["/etc/postamt-sync/tls/fullchain.pem"]
     )
     tls_key: OptionalPath = Field(default=None, examples=["/etc/postamt-sync/tls/privkey.pem"])
+    trusted_proxies: Networks = Field(default=(), examples=[["127.0.0.1", "10.0.0.0/8"]])
 
 
 class QueueSettings(Section):

@@ -111,6 +111,24 @@ def _loopback_or_empty(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError("must be an address or a network, such as 10.0.0.0/8.") from None
+        raise ValueError(f"must be a network without bits of a host: {network}.") from None
+    if network.prefixlen == 0:
+        raise ValueError("must not be the whole internet: anyone could pretend to be anyone.")
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
+        raise ValueError("must be written as IPv4, without ::ffff: before it.")
+    if getattr(network.network_address, "scope_id", None):
+        raise ValueError("must be without an interface (%).")
+    return str(network)
+
+
 def _lmtp_server(text: str) -> str:
     if text.startswith("/"):
         return str(_absolute(Path(text)))
@@ -141,6 +159,7 @@ SecretUrlOrEmpty = Annotated[str, AfterValidator(_secret_url_or_empty)]
 """The path is a password: it is shown to nobody."""
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 LoopbackOrEmpty = Annotated[str, AfterValidator(_loopback_or_empty)]
+Network = Annotated[str, AfterValidator(_network)]
 LmtpServer = Annotated[str, AfterValidator(_lmtp_server)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Region = Annotated[

@@ -85,8 +85,7 @@ class ConnectionTable:
         """
         if len(self) < self._size:
             return 0
-        oldest = min((self._longest_idle(held) for held in self._with_idle()), default=math.inf)
-        return max(0, oldest + UNDISTURBED - self._clock())
+        return min(map(self._undisturbed_for, self._with_idle()), default=math.inf)
 
     def enter(self, occupant: Occupant, peer: Peer) -> bool:
         """Give a place, if need be another's; False if the newcomer has to be turned away.
@@ -154,8 +153,7 @@ class ConnectionTable:
 
     def evict_idle(self, reason: str) -> bool:
         """Close the longest idle connection of the peer that holds the most places, if any."""
-        undisturbed = self._clock() - UNDISTURBED
-        candidates = [held for held in self._with_idle() if self._longest_idle(held) <= undisturbed]
+        candidates = [held for held in self._with_idle() if not self._undisturbed_for(held)]
         if not candidates:
             return False
         most = max(candidates, key=lambda held: (len(held), -self._longest_idle(held)))
@@ -167,13 +165,16 @@ class ConnectionTable:
         bounded = peer.bounded and self._per_peer < self._size
         if not bounded or held is None or len(held) < self._per_peer:
             return True
-        if not held.idle or self._longest_idle(held) > self._clock() - UNDISTURBED:
+        if not held.idle or self._undisturbed_for(held):
             return False
         self._evict(next(iter(held.idle)), FOR_ITS_PEER)
         return True
 
     def _with_idle(self) -> Iterator[_Held]:
         return (held for held in self._held.values() if held.idle)
+
+    def _undisturbed_for(self, held: _Held) -> float:
+        return max(0, self._longest_idle(held) + UNDISTURBED - self._clock())
 
     def _longest_idle(self, held: _Held) -> float:
         return self._places[next(iter(held.idle))].since

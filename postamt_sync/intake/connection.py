@@ -18,6 +18,9 @@ from postamt_sync.http.peers import Peer
 SERVER = "postamt-sync"
 """The Server header: no versions for strangers."""
 
+READ_BUFFER = 64 * 1024
+"""Octets of a body that wait for the handler; aiohttp stops reading at twice as many."""
+
 Refused = Callable[[int, str, str], None]
 """Told of what no handler saw or could answer: status, reason, peer."""
 
@@ -30,7 +33,7 @@ class Limits:
     """In all; fewer where the process may have few file descriptors."""
     per_peer: int = 128
     """More than SNS ever has open at once; means nothing where there are no more places in all."""
-    octets: int = 32 * 1024 * 1024
+    octets: int = 16 * 1024 * 1024
     """What incomplete requests may take together, beyond an ordinary one's size each."""
     handshake: float = 10
     headers: float = 10
@@ -66,6 +69,7 @@ class Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             # A compressed body could unfold without bounds.
             auto_decompress=False,
+            read_bufsize=READ_BUFFER,
             lingering_time=limits.lingering,
             keepalive_timeout=limits.idle + limits.headers,
         )
@@ -146,7 +150,8 @@ class Connection(web.RequestHandler):
             if self._answering is None:
                 self._set_deadline(self._limits.headers)
         self._table.received(self, len(data))
-        super().data_received(data)
+        if self._wire is not None and not self._wire.is_closing():  # it may have been evicted
+            super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._lost = True

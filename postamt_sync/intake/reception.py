@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from botocore.config import Config
 
 from postamt_sync.config import Settings, WebhookSettings
 from postamt_sync.events import Events
+from postamt_sync.http.peers import TrustedProxies
 from postamt_sync.intake.address import bind
 from postamt_sync.intake.announcements import Announcements, Inbox, Keys, Place
 from postamt_sync.intake.listener import Listener
@@ -69,6 +71,7 @@ class Reception:
         )
         self.webhook = Webhook(announcements, events, path=webhook.path, health=health)
         self._listener = Listener(self.webhook, self.webhook.refused, events)
+        self.trust(webhook.trusted_proxies)
 
     def open(self, inherited: Sequence[socket.socket]) -> None:
         """Begin to answer, on sockets that systemd holds for us or else on our own.
@@ -79,11 +82,13 @@ class Reception:
         sockets = list(inherited) or bind([(a.host, a.port) for a in self._settings.listen])
         self._listener.start(sockets)
         for listening in sockets:
-            host, port = listening.getsockname()[:2]
             self._events.listening(
-                f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-                tls=self._settings.tls_certificate is not None,
+                _shown(listening), tls=self._settings.tls_certificate is not None
             )
+
+    def trust(self, proxies: Sequence[str]) -> None:
+        """Believe these addresses and networks whom they forward for."""
+        self._listener.trust(TrustedProxies(proxies))
 
     def replace_tls(self, certificate: Path | None, key: Path | None) -> None:
         """Show this certificate to new connections; raises and keeps the old if it is broken."""
@@ -94,3 +99,11 @@ class Reception:
         """Stop answering; what is being answered has `grace` seconds."""
         await self._listener.close(grace)
         await self.subscription.close()
+
+
+def _shown(listening: socket.socket) -> str:
+    name = listening.getsockname()
+    if not isinstance(name, tuple):  # systemd may give us a Unix socket, named or abstract
+        return f"unix:{os.fsdecode(name)}".replace("\0", "@")
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

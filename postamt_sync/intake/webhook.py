@@ -165,14 +165,20 @@ class Webhook:
                 async for chunk in request.content.iter_any():
                     body += chunk
                     if len(body) > LARGEST_BODY:
-                        raise too_large
+                        break
         except TimeoutError:
             raise _RefusedError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "The body came too slowly."
             ) from None
         except web.RequestPayloadError:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "The body is not valid HTTP.") from None
-        return bytes(body)
+        else:
+            if len(body) > LARGEST_BODY:
+                raise too_large
+            return bytes(body)
+        finally:
+            # An error's traceback would keep it until the next collection of garbage.
+            body.clear()
 
 
 def _refuse_contradiction(request: web.BaseRequest, message: SnsMessage) -> None:
