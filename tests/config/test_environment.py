@@ -59,6 +59,17 @@ def test_listen_as_text_or_json(read: Read, text: str, expected: tuple[ListenAdd
     assert settings.webhook.listen == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("127.0.0.1", "127.0.0.1/32"), ('["::1", "10.0.0.0/8"]', "::1/128 10.0.0.0/8"), ("[]", "")],
+)
+def test_trusted_proxies_as_text_or_json(read: Read, text: str, expected: str) -> None:
+    environ = {"POSTAMT_SYNC_WEBHOOK__TRUSTED_PROXIES": text}
+    settings = read(MINIMAL + WEBHOOK + ONE_MAILBOX, environ)
+    assert settings.webhook is not None
+    assert settings.webhook.trusted_proxies == tuple(expected.split())
+
+
 def test_an_empty_variable_is_an_empty_value(read: Read) -> None:
     text = '[queue]\nurl = "https://sqs.eu-west-1.amazonaws.com/1/a"\n' + TEXT
     assert read(text, {"POSTAMT_SYNC_QUEUE__URL": ""}).queue.url == ""

@@ -55,6 +55,28 @@ def test_one_listen_address_needs_no_list(read: Read) -> None:
     assert webhook.listen == (ListenAddress("::1", 0),)
 
 
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ('["127.0.0.1", "10.0.0.0/8", "2001:db8::/48"]', "127.0.0.1/32 10.0.0.0/8 2001:db8::/48"),
+        ('"::1"', "::1/128"),
+        ("[]", ""),
+    ],
+)
+def test_trusted_proxies(read: Read, text: str, networks: str) -> None:
+    webhook = read(MINIMAL + WEBHOOK + f"trusted_proxies = {text}\n" + ONE_MAILBOX).webhook
+    assert webhook is not None
+    assert webhook.trusted_proxies == tuple(networks.split())
+
+
+def test_a_network_that_is_none_is_named(report: Report) -> None:
+    proxies = 'trusted_proxies = ["127.0.0.1", "10.0.0.1/8"]\n'
+    (problem,) = report(MINIMAL + WEBHOOK + proxies + ONE_MAILBOX)
+    assert problem.key == "webhook.trusted_proxies[#2]"
+    assert problem.wrong == "must be a network without bits of a host: 10.0.0.0/8."
+    assert problem.example == 'trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]'
+
+
 def test_the_topic_is_the_webhooks_or_the_queues(read: Read) -> None:
     assert read().topic_arn == ""
     both = read(MINIMAL + WEBHOOK + f"[queue]\n{PINNED}" + ONE_MAILBOX)

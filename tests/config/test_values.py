@@ -36,10 +36,29 @@ GOOD = [
     (values.UrlPath, ["/", "/sns", "/a/b-c_d.e~f/"]),
     (values.Folder, ["", "Junk", "inbox", "INBOX", "Lists.Spam", "Müll eimer"]),
     (values.LoopbackOrEmpty, ["", "127.0.0.1:9125", "[::1]:0", "localhost:1"]),
+    (values.Network, ["127.0.0.1/32", "10.0.0.0/8", "2001:db8::/48", "::1/128"]),
     (values.AbsolutePath, ["/", "/a b/ü", "/a/../b"]),
     (values.Domain, ["example.com", "xn--bcher-kva.example"]),
 ]
 BAD = [
+    (
+        values.Network,
+        [
+            "",
+            "proxy",
+            "10.0.0.1/8",
+            "10.0.0.0/33",
+            "0.0.0.0/0",
+            "::/0",
+            "::ffff:10.0.0.1",
+            "[::1]",
+            "fe80::1%eth0",
+            "10.0.0.0/8,127.0.0.1",
+            "127.0.0.1:80",
+            "\u0661.2.3.4",
+            "1.2.3.4\n",
+        ],
+    ),
     (
         values.Region,
         ["", "eu", "eu-west", "EU-west-1", "eu-west-1a", "eu-west-1\n", "eu-west-\u0661"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
@@ -75,3 +76,10 @@ async def until(condition):
 async def answer(reader):
     head = await reader.readuntil(b"\r\n\r\n")
     return head.split(b" ")[1], await reader.readexactly(5)
+
+
+def trusting_anyone():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl
 
 import pytest
 
@@ -13,8 +12,8 @@ from postamt_sync.errors import MisconfiguredError
 from postamt_sync.intake.address import bind
 from postamt_sync.intake.connection import Limits
 from tests.doubles.household import household
-from tests.doubles.scene import GET, Scene, answer, listening, until
-from tests.doubles.sns import body, certificate_pem, key_pem, private_key, receipt
+from tests.doubles.scene import GET, Scene, answer, listening, trusting_anyone, until
+from tests.doubles.sns import body, receipt
 
 
 async def test_requests_of_one_connection():
@@ -86,13 +85,16 @@ async def test_no_more_connections_than_allowed(encrypted, pair):
 
 async def test_who_waits_is_served_when_a_place_is_free():
     async with listening(Limits(connections=1)) as scene:
-        _, first = await scene.connect()
-        await until(lambda: scene.listener.connections == 1)
+        scene.gate.clear()
+        first_reader, first = await scene.connect()
+        first.write(GET)
+        await until(lambda: scene.entered)
         reader, second = await scene.connect()
         second.write(GET)
         await asyncio.sleep(0.05)
-        assert scene.entered == 0
-        first.close()
+        assert scene.entered == 1
+        scene.gate.set()
+        assert await answer(first_reader) == (b"200", b"hello")
         assert await answer(reader) == (b"200", b"hello")
         second.close()
 
@@ -124,25 +126,23 @@ async def test_without_file_descriptors_we_pause_and_go_on():
         writer.close()
 
 
+async def test_without_file_descriptors_the_idle_give_theirs():
+    exhausted = Exhausted(socket.AF_INET, socket.SOCK_STREAM)
+    exhausted.failures = 0
+    exhausted.bind(("127.0.0.1", 0))
+    async with listening(Limits(exhausted=600), [exhausted]) as scene:
+        idle, _ = await scene.connect()
+        await until(lambda: scene.listener.connections == 1)
+        await asyncio.sleep(0.15)
+        exhausted.failures = exhausted.tries + 1
+        reader, writer = await scene.connect()
+        writer.write(GET)
+        assert await answer(reader) == (b"200", b"hello")
+        assert await idle.read() == b""
+        assert scene.log.events("error") == ["cannot accept connections"]
+
+
 # TLS
-
-
-@pytest.fixture
-def pair(tmp_path):
-    def write(number=0, key_of=None):
-        certificate, key = tmp_path / f"chain{number}.pem", tmp_path / f"key{number}.pem"
-        certificate.write_bytes(certificate_pem(private_key(number), name="home.example.com"))
-        key.write_bytes(key_pem(private_key(number if key_of is None else key_of)))
-        return certificate, key
-
-    return write
-
-
-def trusting_anyone():
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def shown(writer):
