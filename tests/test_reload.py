@@ -333,6 +333,24 @@ async def receiving(home: Home) -> AsyncIterator[int]:
         await home.reception.close(0.0)
 
 
+async def test_trusted_proxies_are_taken_over(home: Home) -> None:
+    async with receiving(home) as port:
+        reload = home.start()
+        proxies = 'trusted_proxies = ["127.0.0.1"]'
+        home.write(HEAD, f"{WEBHOOK.rstrip()}\n{proxies}\n", ANNA, BERT)
+        await reload.file_changed()
+        assert home.told("reloaded")
+        assert home.told("these changes need a restart") == []
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.write(b"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+        while not home.told("notice refused"):
+            await asyncio.sleep(0.01)
+        writer.close()
+        assert home.told("notice refused")[0]["peer"] == "192.0.2.1"
+
+
 async def test_a_renewed_certificate_is_shown_to_new_connections(home: Home) -> None:
     async with receiving(home) as port:
         reload = home.start()

@@ -85,7 +85,13 @@ class ConnectionTable:
         """
         if len(self) < self._size:
             return 0
-        return min(map(self._undisturbed_for, self._with_idle()), default=math.inf)
+        soonest = math.inf
+        for held in self._with_idle():
+            seconds = self._undisturbed_for(held)
+            if not seconds:
+                return 0
+            soonest = min(soonest, seconds)
+        return soonest
 
     def enter(self, occupant: Occupant, peer: Peer) -> bool:
         """Give a place, if need be another's; False if the newcomer has to be turned away.
@@ -153,10 +159,14 @@ class ConnectionTable:
 
     def evict_idle(self, reason: str) -> bool:
         """Close the longest idle connection of the peer that holds the most places, if any."""
-        candidates = [held for held in self._with_idle() if not self._undisturbed_for(held)]
-        if not candidates:
+        most, rank = None, (0, 0.0)
+        now = self._clock()
+        for held in self._with_idle():
+            seconds = now - self._longest_idle(held)
+            if seconds >= UNDISTURBED and (len(held), seconds) > rank:
+                most, rank = held, (len(held), seconds)
+        if most is None:
             return False
-        most = max(candidates, key=lambda held: (len(held), -self._longest_idle(held)))
         self._evict(next(iter(most.idle)), reason)
         return True
 
@@ -174,7 +184,8 @@ class ConnectionTable:
         return (held for held in self._held.values() if held.idle)
 
     def _undisturbed_for(self, held: _Held) -> float:
-        return max(0, self._longest_idle(held) + UNDISTURBED - self._clock())
+        seconds = self._clock() - self._longest_idle(held)
+        return 0 if seconds >= UNDISTURBED else UNDISTURBED - seconds
 
     def _longest_idle(self, held: _Held) -> float:
         return self._places[next(iter(held.idle))].since

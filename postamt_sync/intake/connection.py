@@ -80,6 +80,7 @@ class Connection(web.RequestHandler):
         self._events = events
         self._table = table
         self._peer = peer
+        self._sender = shown(sockaddr)
         self._on_gone = gone
         self._wire: asyncio.Transport | None = None
         self._lost = False
@@ -93,6 +94,7 @@ class Connection(web.RequestHandler):
         False if `peer`, for whom the request counts, has all its places in use.
         """
         self._answering = asyncio.current_task()
+        self._sender = request.remote or ""
         self._set_deadline(None)
         if not self._table.begin(self, peer):
             return False
@@ -106,6 +108,7 @@ class Connection(web.RequestHandler):
 
     def answered(self) -> None:
         self._answering = None
+        self._sender = shown(self.sockaddr)
         self._bytes_came = False
         self._table.idle(self, self._peer)
         if self._lost:
@@ -196,7 +199,7 @@ class Connection(web.RequestHandler):
         self.cut()
 
     def _refused(self, reason: str) -> None:
-        self._on_refused(HTTPStatus.REQUEST_TIMEOUT, reason, shown(self.sockaddr))
+        self._on_refused(HTTPStatus.REQUEST_TIMEOUT, reason, self._sender)
 
 
 def shown(sockaddr: Any) -> str:

@@ -27,7 +27,7 @@ from postamt_sync.http.peers import TrustedProxies, request_peer
 from postamt_sync.intake.address import tls_context
 from postamt_sync.intake.connection import SERVER, Connection, Limits, Refused, shown
 
-BACKLOG = 1024
+BACKLOG = 4096
 """Connections that wait in the kernel while no place can be given."""
 ACCEPTED_AT_ONCE = 64
 """Taken in one go, so that a storm of connections cannot starve the running answers."""

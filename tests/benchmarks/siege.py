@@ -97,7 +97,7 @@ async def main(names: list[str]) -> None:
                 daemon = home.start()
                 await asyncio.to_thread(daemon.until, "looked", source="reconcile")
                 before = resident(daemon.pid)
-                with besieged(
+                async with besieged(
                     ("127.0.0.1", home.port), siege.count, siege.kinds, siege.peers, siege.rate
                 ) as stranger:
                     how, slowest = await answers(home, "127.0.0.2", s3, name)

@@ -16,8 +16,8 @@ import ssl
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +137,8 @@ class Siege:
         return counts
 
 
-@contextmanager
-def besieged(
+@asynccontextmanager
+async def besieged(
     address: tuple[str, int],
     count: int,
     kinds: Sequence[str],
@@ -146,7 +146,7 @@ def besieged(
     rate: float = 7,
     *,
     tls: bool = False,
-) -> Iterator[Siege]:
+) -> AsyncIterator[Siege]:
     """Yield once the besieger has tried for all of his connections; he stays until the end."""
     arguments = ["--count", str(count), "--kinds", ",".join(kinds), "--peers", ",".join(peers)]
     arguments += ["--rate", str(rate), *(["--tls"] if tls else [])]
@@ -159,7 +159,7 @@ def besieged(
     )
     assert process.stdout is not None
     try:
-        assert process.stdout.readline() == "standing\n"
+        assert await asyncio.to_thread(process.stdout.readline) == "standing\n"
         yield Siege(process)
     finally:
         process.kill()

@@ -17,7 +17,7 @@ async def reverse_proxy(
 
     Bodies are handed on as they come, and what the client says of itself stays in front.
     """
-    connector = aiohttp.UnixConnector(sock) if sock else aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.UnixConnector(sock, limit=0) if sock else aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
 
         async def forward(request: web.BaseRequest) -> web.StreamResponse:
