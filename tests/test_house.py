@@ -37,6 +37,7 @@ DEMO_AND_TESTS = ("moto", "flask", "werkzeug", "pytest")
         ("ledger", "bucket"),
         ("bucket", "ledger"),
         ("bucket", "delivery"),
+        *(("http", room) for room in ("intake", "admin", "ledger", "delivery")),
         ("config", "ledger"),
         ("config", "delivery"),
         *(

@@ -340,7 +340,7 @@ async def test_trusted_proxies_are_taken_over(home: Home) -> None:
         home.write(HEAD, f"{WEBHOOK.rstrip()}\n{proxies}\n", ANNA, BERT)
         await reload.file_changed()
         assert home.told("reloaded")
-        assert home.told("these changes need a restart") == []
+        assert home.told("changed, but takes effect at the next start only") == []
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)

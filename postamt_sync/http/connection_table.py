@@ -93,14 +93,18 @@ class ConnectionTable:
             soonest = min(soonest, seconds)
         return soonest
 
-    def enter(self, occupant: Occupant, peer: Peer) -> bool:
-        """Give a place, if need be another's; False if the newcomer has to be turned away.
+    def make_room(self, peer: Peer) -> bool:
+        """See to a place for a newcomer, if need be another's; False if he must be turned away.
 
-        That is where its peer has all its places in use, or nobody has any to give.
+        That is where his peer has all its places in use, or nobody has any to give.
         """
         if not self._make_room_within(peer):
             return False
-        if len(self) >= self._size and not self.evict_idle(FOR_ANOTHER):
+        return len(self) < self._size or self.evict_idle(FOR_ANOTHER)
+
+    def enter(self, occupant: Occupant, peer: Peer) -> bool:
+        """Give a place, after making room for it; False if there is none."""
+        if not self.make_room(peer):
             return False
         self._places[occupant] = _Place(peer, self._clock())
         self._held.setdefault(peer, _Held()).idle[occupant] = None

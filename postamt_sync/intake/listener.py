@@ -166,6 +166,10 @@ class Listener:
     def _welcome(self, accepted: socket.socket, sockaddr: Any) -> None:
         accepted.setblocking(False)
         peer = self._proxies.connection_peer(sockaddr)
+        if not self._table.make_room(peer):
+            self._refused(HTTPStatus.SERVICE_UNAVAILABLE, ALL_IN_USE, shown(sockaddr))
+            accepted.close()
+            return
         connection = Connection(
             self._server,
             self._limits,
@@ -176,10 +180,7 @@ class Listener:
             peer,
             self._gone,
         )
-        if not self._table.enter(connection, peer):
-            self._refused(HTTPStatus.SERVICE_UNAVAILABLE, ALL_IN_USE, shown(sockaddr))
-            accepted.close()
-            return
+        self._table.enter(connection, peer)
         self._connections.add(connection)
         opening = asyncio.create_task(self._open(accepted, connection))
 
