@@ -44,7 +44,7 @@ def topic_statements(stack: Stack) -> list[Statement]:
         {
             "Sid": "PostamtOwner",
             "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{stack.account}:root"},
+            "Principal": {"AWS": stack.root_arn},
             "Action": [
                 "sns:AddPermission",
                 "sns:DeleteTopic",
@@ -153,16 +153,21 @@ def sync_policy(stack: Stack) -> Document:
 
 
 def smtp_policy(stack: Stack) -> Document:
-    """The people's mail clients: send from these domains only.
+    """The people's mail clients: send from these domains only, to whom SES lets them.
 
-    The condition minds case (IAM, StringLike): a client that writes Me@Example.com is refused.
+    SES asks for this right once for each thing of its own that a mail touches: the identity of the
+    sender's domain, an identity of the very address if somebody made one, a configuration set that
+    either has by default, in the sandbox also the identities of the recipients. None of these can
+    be named beforehand; who may be the sender is for the condition alone to say, which holds for
+    all of them. It looks at the From header and minds case (IAM, StringLike): a client that writes
+    Me@Example.com is refused.
     """
     return document(
         {
             "Sid": "SendMail",
             "Effect": "Allow",
             "Action": "ses:SendRawEmail",
-            "Resource": [stack.identity_arn(domain) for domain in stack.domains],
+            "Resource": [stack.identity_arn("*"), stack.configuration_set_arn("*")],
             "Condition": {
                 "StringLike": {"ses:FromAddress": [f"*@{domain}" for domain in stack.domains]}
             },
@@ -184,7 +189,6 @@ def index_trust() -> Document:
 
 def index_policy(stack: Stack) -> Document:
     """The index function: read a mail's headers, write its row, log, and tell of failures."""
-    logs = f"arn:aws:logs:{stack.region}:{stack.account}:log-group:{stack.log_group}"
     return document(
         {
             "Sid": "WriteIndex",
@@ -210,7 +214,7 @@ def index_policy(stack: Stack) -> Document:
             "Sid": "Log",
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": f"{logs}:*",
+            "Resource": f"{stack.log_group_arn}:*",
         },
         {
             "Sid": "DeadLetters",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 VERSION = "2012-10-17"
-_ACCOUNT = re.compile(r"^[0-9]{12}$")
+_ROOT = re.compile(r"^arn:aws[a-z-]*:iam::([0-9]{12}):root$")
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
@@ -84,5 +84,5 @@ def _one_way(key: str, value: Any) -> Any:
         return "*"
     if key == "AWS":
         accounts = [value] if isinstance(value, str) else value
-        return [_ACCOUNT.sub(r"arn:aws:iam::\g<0>:root", account) for account in accounts]
+        return [_ROOT.sub(r"\1", account) for account in accounts]
     return value

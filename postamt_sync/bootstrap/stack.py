@@ -15,6 +15,8 @@ RULE_SET = "postamt"
 """The rule set that is made where none is active. An account has one active rule set at a time, so
 all stacks of an account and region share it."""
 
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -52,8 +54,13 @@ class Stack:
         return self.bucket.endswith(f"-{self.account}-{self.region}-an")
 
     @property
+    def partition(self) -> str:
+        """The part of AWS that the region belongs to, as ARNs name it."""
+        return next((p for start, p in _PARTITIONS.items() if self.region.startswith(start)), "aws")
+
+    @property
     def bucket_arn(self) -> str:
-        return f"arn:aws:s3:::{self.bucket}"
+        return f"arn:{self.partition}:s3:::{self.bucket}"
 
     @property
     def topic_arn(self) -> str:
@@ -107,7 +114,16 @@ class Stack:
 
     @property
     def role_arn(self) -> str:
-        return f"arn:aws:iam::{self.account}:role/{self.role}"
+        return f"{self._iam_arn}:role/{self.role}"
+
+    @property
+    def root_arn(self) -> str:
+        """The account itself, as a principal."""
+        return f"{self._iam_arn}:root"
+
+    @property
+    def log_group_arn(self) -> str:
+        return self._arn("logs", f"log-group:{self.log_group}")
 
     @property
     def sync_user(self) -> str:
@@ -130,14 +146,22 @@ class Stack:
     def rule_arn(self, rule_set: str) -> str:
         return self._arn("ses", f"receipt-rule-set/{rule_set}:receipt-rule/{self.rule}")
 
-    def identity_arn(self, domain: str) -> str:
-        return self._arn("ses", f"identity/{domain}")
+    def identity_arn(self, identity: str) -> str:
+        """Return the ARN of a domain or an address that SES knows; "*": of each."""
+        return self._arn("ses", f"identity/{identity}")
+
+    def configuration_set_arn(self, name: str) -> str:
+        return self._arn("ses", f"configuration-set/{name}")
 
     def mail_from_domain(self, domain: str) -> str:
         return f"{self.mail_from}.{domain}"
 
+    @property
+    def _iam_arn(self) -> str:
+        return f"arn:{self.partition}:iam::{self.account}"
+
     def _arn(self, service: str, resource: str) -> str:
-        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 def usual_bucket(name: str, account: str, region: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import botocore.session
 import pytest
 
 from postamt_sync.bootstrap import grants
@@ -61,11 +63,22 @@ def test_mail_clients_send_from_our_domains_only() -> None:
     statement = the(grants.smtp_policy(STACK), "SendMail")
     assert statement["Action"] == "ses:SendRawEmail"
     assert statement["Resource"] == [
-        f"arn:aws:ses:eu-west-1:{ACCOUNT}:identity/example.com",
-        f"arn:aws:ses:eu-west-1:{ACCOUNT}:identity/example.org",
+        f"arn:aws:ses:eu-west-1:{ACCOUNT}:identity/*",
+        f"arn:aws:ses:eu-west-1:{ACCOUNT}:configuration-set/*",
     ]
     addresses = {"ses:FromAddress": ["*@example.com", "*@example.org"]}
     assert statement["Condition"] == {"StringLike": addresses}
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "eusc-de-east-1", "eu-west-1"])
+def test_arns_name_the_partition_of_their_region(region: str) -> None:
+    partition = botocore.session.Session().get_partition_for_region(region)
+    elsewhere = stack(region=region, bounce_notices=True)
+    written = "".join(text(policy(elsewhere)) for policy in POLICIES.values())
+    arns = set(re.findall(r"arn:([a-z-]*):", written))
+    assert arns == {partition}
+    account = document({"Sid": "One", "Principal": {"AWS": ACCOUNT}})
+    assert same(account, document({"Sid": "One", "Principal": {"AWS": elsewhere.root_arn}}))
 
 
 def test_ses_puts_by_our_rule_only_and_nobody_comes_without_tls() -> None:

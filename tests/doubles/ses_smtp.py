@@ -1,32 +1,38 @@
-"""SES's SMTP server as far as mail clients see it: STARTTLS, then AUTH, then a policy.
+"""SES's SMTP server as far as mail clients see it: STARTTLS, then AUTH, then IAM and the sandbox.
 
 Its words and codes are those of the SES Developer Guide, "SMTP response codes returned by Amazon
-SES". What IAM says of a sender comes after DATA and looks at the From header, case and all.
+SES". What SES and IAM say of a mail comes after DATA and looks at the From header, case and all.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.utils import parseaddr
-from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from postamt_sync.bootstrap.policy import Document
 from postamt_sync.demo.port import free_port
+from tests.doubles.ses_account import SesAccount
 
 
 @dataclass
 class SesUser:
-    """An IAM user with SMTP credentials; `senders` are the patterns of its ses:FromAddress."""
+    """An IAM user with SMTP credentials, `key` being the access key's id.
 
-    name: str
+    `policy` is asked at each mail, as IAM is.
+    """
+
+    key: str
     password: str
-    senders: tuple[str, ...]
+    policy: Callable[[], Document]
+    name: str = "postamt-smtp"
 
 
 @dataclass
@@ -53,6 +59,7 @@ class SesSmtp:
     users: list[SesUser]
     taken: list[Taken] = field(default_factory=list)
     port: int = field(default_factory=free_port)
+    account: Callable[[], SesAccount] = SesAccount
 
     def __enter__(self) -> Self:
         self._controller = _Controller(
@@ -79,7 +86,7 @@ class SesSmtp:
         assert isinstance(data, LoginPassword)
         login, password = data.login.decode(), data.password.decode()
         for user in self.users:
-            if (user.name, user.password) == (login, password):
+            if (user.key, user.password) == (login, password):
                 return AuthResult(success=True, auth_data=user)
         return AuthResult(
             success=False, handled=False, message="535 Authentication Credentials Invalid"
@@ -92,13 +99,11 @@ class SesSmtp:
         content = envelope.content
         assert isinstance(content, bytes)
         _, sender = parseaddr(message_from_bytes(content)["From"])
-        if not any(fnmatchcase(sender, pattern) for pattern in user.senders):
-            return (
-                f"554 Access denied: User `{user.name}' is not authorized to perform "
-                f"`ses:SendRawEmail' on resource `{sender}'"
-            )
+        refusal = self.account().refusal(user.name, user.policy(), sender, envelope.rcpt_tos)
+        if refusal:
+            return refusal
         assert envelope.mail_from is not None
-        self.taken.append(Taken(user.name, envelope.mail_from, envelope.rcpt_tos, content))
+        self.taken.append(Taken(user.key, envelope.mail_from, envelope.rcpt_tos, content))
         return "250 Ok 010201234567890a-01234567-89ab-cdef-0123-456789abcdef-000000"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -12,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.bootstrap.grants import smtp_policy
+from postamt_sync.bootstrap.policy import Document
 from postamt_sync.demo.port import free_port
+from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.end_to_end.home import wait_until
 from tests.home.machines import Machine
@@ -20,10 +25,21 @@ from tests.home.served import PASSWORDS, Served, household, trusting, write_loca
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.timeout(600)]
 
+
+def annas_policy() -> Document:
+    """Return what the README gives for a mailbox with a user of its own."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = (b for b in re.findall(r"```json\n(.*?)```", readme, re.DOTALL) if "ses:" in b)
+    policy: Document = json.loads(block)
+    return policy
+
+
 HOUSEHOLD = SesUser(
-    "AKIAHOUSEHOLD0000000", "BHousehold/house+household0123456789abcdefg=", ("*@*",)
+    "AKIAHOUSEHOLD0000000",
+    "BHousehold/house+household0123456789abcdefg=",
+    lambda: smtp_policy(stack()),
 )
-ANNA = SesUser("AKIAANNAANNAANNA0000", "BAnna/anna+anna0123456789abcdefghijklmnopqr=", ("anna@*",))
+ANNA = SesUser("AKIAANNAANNAANNA0000", "BAnna/anna+anna0123456789abcdefghijklmnopqr=", annas_policy)
 
 ELSEWHERE = ("127.0.0.2", 0)
 
@@ -98,9 +114,9 @@ def sending(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def credentials(directory: Path, user: SesUser) -> str:
-    path = directory / user.name
+    path = directory / user.key
     path.write_text(
-        f"# from bootstrap\n[smtp]\nusername = {user.name}\npassword = {user.password}\n"
+        f"# from bootstrap\n[smtp]\nusername = {user.key}\npassword = {user.password}\n"
     )
     return str(path)
 
@@ -119,7 +135,7 @@ def test_one_login_reads_and_sends(sending: Sending, starttls: bool) -> None:
     taken = sending.ses.taken[-1]
     assert (taken.mail_from, taken.recipients) == ("anna@example.com", ["friend@else.example"])
     assert b"Subject: Hello" in taken.content
-    assert taken.user == ANNA.name
+    assert taken.user == ANNA.key
 
 
 def test_a_mailbox_without_a_user_of_its_own_sends_as_the_household(sending: Sending) -> None:
@@ -128,7 +144,7 @@ def test_a_mailbox_without_a_user_of_its_own_sends_as_the_household(sending: Sen
     wait_until(lambda: sending.lets_in("bruno", "in ascii for smtplib"))
     with sending.client("bruno", "in ascii for smtplib") as client:
         client.send_message(letter("bruno@example.com"))
-        assert sending.ses.taken[-1].user == HOUSEHOLD.name
+        assert sending.ses.taken[-1].user == HOUSEHOLD.key
         # What Dovecot does not look at, and the household's policy allows.
         client.send_message(letter("anna@example.com"))
         assert sending.ses.taken[-1].mail_from == "anna@example.com"
@@ -166,7 +182,7 @@ def test_a_list_that_cannot_be_read_lets_nobody_send_as_the_household(sending: S
         senders.chmod(mode)
         os.utime(senders, (changed + 4, changed + 4))
     wait_until(sends)
-    assert {taken.user for taken in sending.ses.taken[before:]} == {ANNA.name}
+    assert {taken.user for taken in sending.ses.taken[before:]} == {ANNA.key}
 
 
 @pytest.mark.parametrize("login", ["anna", "anna@example.com", "zoe"])

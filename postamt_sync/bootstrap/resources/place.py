@@ -44,8 +44,9 @@ class Place:
         assert account is not None
         if not account.get("ProductionAccessEnabled"):
             yield Note(
-                "SES is in its sandbox: mail comes in, but you can send to verified addresses "
-                "only, 200 a day. Ask for more with: postamt-sync bootstrap production-access"
+                "SES is in its sandbox: mail comes in, but you can send only to addresses and "
+                "domains that SES has verified, 200 mails a day. Ask for more with: "
+                "postamt-sync bootstrap production-access"
             )
         if account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
             yield Note(

@@ -43,7 +43,8 @@ def production_access(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Ask AWS to let you send to everyone, not to verified addresses only.
+    """Ask AWS to let you send to everyone, not only to addresses and domains that
+    SES has verified.
 
     Files the request with the texts it needs, shown first. A person at AWS
     answers, by mail, usually within a day. Mail comes in without it.

@@ -1,6 +1,7 @@
 """SES's identities and account: what the emulator lacks.
 
-Identities have DKIM tokens, a MAIL FROM, tags and topics for bounces; the account has a sandbox.
+Identities have DKIM tokens, a MAIL FROM, tags, a default configuration set and topics for bounces;
+the account has a sandbox.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ PATHS = (
     "account/details",
     "identities/(?P<EmailIdentity>[^/]+)/mail-from",
     "identities/(?P<EmailIdentity>[^/]+)/dkim",
+    "identities/(?P<EmailIdentity>[^/]+)/configuration-set",
 )
 """What moto's server would answer with 404."""
 
@@ -35,6 +37,7 @@ def install() -> None:
     SESV2Response.get_email_identity = _get_email_identity
     SESV2Response.put_email_identity_mail_from_attributes = _put_mail_from
     SESV2Response.put_email_identity_dkim_attributes = _put_dkim
+    SESV2Response.put_email_identity_configuration_set_attributes = _put_configuration_set
     SESV2Response.get_account = _get_account
     SESV2Response.put_account_details = _put_account_details
     for path in PATHS:
@@ -61,6 +64,8 @@ def _create_email_identity(response: SESV2Response) -> str:
     response.sesv2_backend.create_email_identity(name, asked.get("Tags") or [], None, None)
     identity = backend.email_identities[name]
     identity.postamt = {"Tags": asked.get("Tags") or [], "SigningEnabled": True}
+    if name_of_set := asked.get("ConfigurationSetName"):
+        identity.postamt["ConfigurationSetName"] = name_of_set
     shown = _shown(identity, name, response.region)
     wanted = ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")
     return json.dumps({member: shown[member] for member in wanted})
@@ -89,6 +94,16 @@ def _put_dkim(response: SESV2Response) -> str:
     return "{}"
 
 
+def _put_configuration_set(response: SESV2Response) -> str:
+    asked = json.loads(response.body)
+    identity = _identity(response, _identity_name(response))
+    extras = {k: v for k, v in _extras(identity).items() if k != "ConfigurationSetName"}
+    if name := asked.get("ConfigurationSetName"):
+        extras["ConfigurationSetName"] = name
+    identity.postamt = extras
+    return "{}"
+
+
 def _get_account(response: SESV2Response) -> str:
     details = getattr(response.sesv2_backend, "postamt_details", None)
     account: dict[str, Any] = {
@@ -113,7 +128,7 @@ def _shown(identity: Any, name: str, region: str) -> dict[str, Any]:
     extras = _extras(identity)
     verified = name == VERIFIED or name.endswith(f".{VERIFIED}")
     tokens = [hashlib.sha256(f"{region} {name} {n}".encode()).hexdigest()[:32] for n in range(3)]
-    return {
+    shown: dict[str, Any] = {
         "IdentityType": "DOMAIN" if "@" not in name else "EMAIL_ADDRESS",
         "FeedbackForwardingStatus": True,
         "VerifiedForSendingStatus": verified,
@@ -133,6 +148,9 @@ def _shown(identity: Any, name: str, region: str) -> dict[str, Any]:
         "Policies": {},
         "Tags": extras["Tags"],
     }
+    if "ConfigurationSetName" in extras:
+        shown["ConfigurationSetName"] = extras["ConfigurationSetName"]
+    return shown
 
 
 def _extras(identity: Any) -> dict[str, Any]:

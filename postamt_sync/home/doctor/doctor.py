@@ -26,7 +26,7 @@ from postamt_sync.home.doctor.machine import doveadm_user, systemctl
 from postamt_sync.home.doctor.maildirs import mailboxes
 from postamt_sync.home.doctor.names import Records
 from postamt_sync.home.doctor.permissions import permissions
-from postamt_sync.home.doctor.ses import Identities, Rule, Sending
+from postamt_sync.home.doctor.ses import Identities, Rule, Sending, SmtpUser
 from postamt_sync.home.doctor.webhook import Certificate, Reached, Subscribed
 from postamt_sync.home.service_certificate import webhook_host, webhook_pair
 
@@ -91,6 +91,7 @@ def _at_aws(account: Account) -> list[Check]:
     return [
         Identities(account),
         Sending(account),
+        SmtpUser(account),
         Rule(account),
         AsPlanned("bucket", account, _bucket, "The bucket and its policy are as planned."),
         AsPlanned("topic", account, Topic, "The topic and its policy are as planned."),

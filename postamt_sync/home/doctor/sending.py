@@ -11,11 +11,13 @@ from typing import Protocol
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.refusal import ForbiddenError
 from postamt_sync.bootstrap.smtp import SmtpServer
-from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.home.smtp_credentials import SmtpCredentials
 
 SECONDS = 20.0
+AUTHENTICATION_INVALID = 535
+TRANSACTION_FAILED = 554
 
 
 class Sender(Protocol):
@@ -61,8 +63,40 @@ class BySmtp:
                 client.starttls(context=ssl.create_default_context())
                 client.login(self.credentials.user, self.credentials.password)
                 client.send_message(mail, address, [address])
+        except smtplib.SMTPResponseException as error:
+            raise _refusal(host, error) from error
         except (smtplib.SMTPException, OSError) as error:
             raise TryLaterError(
                 f"{host} did not take the mail: {printable(str(error), 200)}.",
-                "Look at the credentials, at SES's sandbox and at the network.",
+                "Look at the network, and at what stands between this machine and SES.",
             ) from error
+
+
+def _refusal(host: str, error: smtplib.SMTPResponseException) -> PostamtError:
+    """Tell what an answer means (SES Developer Guide, "SMTP response codes").
+
+    For good are only the three of which that is known.
+    """
+    answer = error.smtp_error
+    said = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+    problem = f"{host} did not take the mail: {error.smtp_code} {printable(said, 300).rstrip('.')}."
+    if error.smtp_code == AUTHENTICATION_INVALID:
+        return MisconfiguredError(
+            problem,
+            "These are not the credentials for sending in this region, or their key is gone: "
+            "postamt-sync bootstrap credentials show",
+        )
+    if error.smtp_code == TRANSACTION_FAILED and said.startswith("Access denied"):
+        return MisconfiguredError(
+            problem,
+            "Bring the policy of the user for sending up to date: postamt-sync bootstrap apply. "
+            "It lets the domains of [stack] send, written in lower case.",
+        )
+    if error.smtp_code == TRANSACTION_FAILED and "not verified" in said:
+        return MisconfiguredError(
+            problem,
+            "See whether SES has verified the domain: postamt-sync bootstrap verify. In SES's "
+            "sandbox it must have verified the recipient too; the way out of it: "
+            "postamt-sync bootstrap production-access",
+        )
+    return TryLaterError(problem, "Look at what the server says, and try again.")

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from postamt_sync.bootstrap.aws import Aws
 from postamt_sync.bootstrap.finding import Finding, Outcome
-from postamt_sync.bootstrap.regions import RECEIVING
+from postamt_sync.bootstrap.grants import smtp_policy
+from postamt_sync.bootstrap.regions import RECEIVING, WITHOUT_SMTP
 from postamt_sync.bootstrap.resources.identity import Identity
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRule
+from postamt_sync.bootstrap.resources.user import User
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.home.doctor.account import APPLY, Account, as_planned
 
@@ -81,11 +83,30 @@ class Sending:
             yield Finding(
                 self.subject,
                 Outcome.WARNING,
-                "SES is in its sandbox: mail can be sent to verified addresses only, 200 a day.",
+                "SES is in its sandbox: mail can be sent only to addresses and domains that SES "
+                "has verified, 200 mails a day.",
                 "Ask for more with: postamt-sync bootstrap production-access",
             )
         else:
             yield Finding(self.subject, Outcome.OK, "Out of the sandbox, in good standing.")
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpUser:
+    """May mail clients send as the stack means them to?"""
+
+    account: Account
+
+    @property
+    def subject(self) -> str:
+        return "SMTP user"
+
+    def look(self) -> Iterable[Finding]:
+        stack, aws = self.account.open()
+        if stack.domains and stack.region not in WITHOUT_SMTP:
+            user = User(stack, aws, stack.smtp_user, smtp_policy(stack))
+            well = "The user for sending and its policy are as planned."
+            yield from as_planned(self.subject, user, well)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ LINKS = (
     "DNS",
     "SES identity",
     "SES sending",
+    "SMTP user",
     "receipt rule",
     "bucket",
     "topic",

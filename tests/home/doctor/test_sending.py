@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.bootstrap.grants import smtp_policy
 from postamt_sync.bootstrap.smtp import SmtpServer
-from postamt_sync.errors import TryLaterError
+from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.home.doctor.sending import BySmtp
 from postamt_sync.home.smtp_credentials import SmtpCredentials
+from tests.doubles.account import stack
 from tests.doubles.proxy import authority_and_leaf
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.doubles.sns import key_pem, private_key
@@ -29,13 +31,13 @@ def ses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SesSmtp]:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root"))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "leaf", tmp_path / "key")
-    with SesSmtp(tls, [SesUser(USER, PASSWORD, ("*@example.com",))]) as ses:
+    with SesSmtp(tls, [SesUser(USER, PASSWORD, lambda: smtp_policy(stack()))]) as ses:
         yield ses
 
 
-def mail() -> EmailMessage:
+def mail(address: str = ANNA) -> EmailMessage:
     letter = EmailMessage()
-    letter["From"] = letter["To"] = ANNA
+    letter["From"] = letter["To"] = address
     letter.set_content("a token")
     return letter
 
@@ -53,10 +55,26 @@ def test_it_goes_as_a_mail_client_sends_it(ses: SesSmtp) -> None:
 
 
 def test_what_the_server_says_is_told(ses: SesSmtp) -> None:
-    with pytest.raises(TryLaterError, match="535") as refused:
+    with pytest.raises(MisconfiguredError, match="535") as refused:
         sender(ses, "C" * 44)(mail(), ANNA)
     assert "credentials" in refused.value.hint
     assert "C" * 44 not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "hint"),
+    [
+        ("Anna@Example.com", "554 Access denied", "bootstrap apply"),
+        ("anna@elsewhere.example", "is not verified", "bootstrap production-access"),
+    ],
+)
+def test_a_refusal_for_good_names_the_way_out(
+    ses: SesSmtp, address: str, said: str, hint: str
+) -> None:
+    with pytest.raises(MisconfiguredError, match=said) as refused:
+        sender(ses)(mail(address), address)
+    assert hint in refused.value.hint
+    assert ses.taken == []
 
 
 def test_the_password_is_shown_to_nobody_who_is_not_believed(
