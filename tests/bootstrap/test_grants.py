@@ -24,6 +24,7 @@ from tests.doubles.moto import REGION, Moto, moto
 STACK = stack(domains=("example.com", "example.org"))
 THEN = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 OTHER_BUCKET = "other-bucket"
+ANN, FRIEND = "ann@example.com", "friend@else.example"
 
 Ask = tuple[str, str, dict[str, Any]]
 """Service, operation, parameters."""
@@ -40,6 +41,7 @@ class Enforced:
         emulator.make_bucket(OTHER_BUCKET)
         emulator.make_table("other")
         client("sqs").create_queue(QueueName="other")
+        self._know_more_than_the_domains(client("sesv2"))
         client("sns").create_topic(Name="other")
         for bucket in (STACK.bucket, OTHER_BUCKET):
             for key in ("incoming/one", "elsewhere/one"):
@@ -61,6 +63,16 @@ class Enforced:
         )
         urllib.request.urlopen(request).close()
 
+    @staticmethod
+    def _know_more_than_the_domains(sesv2: Any) -> None:
+        """Let SES know addresses too, and one of our domains have a default configuration set."""
+        sesv2.create_configuration_set(ConfigurationSetName="main")
+        for address in (ANN, FRIEND):
+            sesv2.create_email_identity(EmailIdentity=address)
+        sesv2.put_email_identity_configuration_set_attributes(
+            EmailIdentity="example.org", ConfigurationSetName="main"
+        )
+
     def ask(self, session: boto3.Session, ask: Ask) -> str:
         """Return "denied" where policies refuse it; a thing that is not there is no refusal."""
         service, operation, parameters = ask
@@ -81,13 +93,13 @@ class Enforced:
 def _as_enforced(iam: Any, user: str) -> None:
     """Write the policy as the emulator can hold a user to it.
 
-    Of DynamoDB, SES and SNS it knows actions and no resources; CloudWatch it calls by its endpoint.
+    Of DynamoDB and SNS it knows actions and no resources; CloudWatch it calls by its endpoint.
     """
     named = {"UserName": user, "PolicyName": user}
     policy = iam.get_user_policy(**named)["PolicyDocument"]
     for statement in policy["Statement"]:
         actions = json.dumps(statement["Action"])
-        if any(service in actions for service in ("dynamodb:", "ses:", "sns:")):
+        if any(service in actions for service in ("dynamodb:", "sns:")):
             statement["Resource"] = "*"
     written = json.dumps(policy).replace('"cloudwatch:', '"monitoring:')
     iam.put_user_policy(**named, PolicyDocument=written)
@@ -196,7 +208,7 @@ REFUSED: dict[str, Ask] = {
     "send": (
         "ses",
         "send_raw_email",
-        {"Source": "ann@example.com", "RawMessage": {"Data": b"Subject: no\r\n\r\n"}},
+        {"Source": ANN, "RawMessage": {"Data": b"Subject: no\r\n\r\n"}},
     ),
 }
 QUEUES = {
@@ -236,3 +248,16 @@ def test_a_mail_client_sends_and_does_nothing_else(enforced: Enforced) -> None:
     every = asks(enforced).items()
     allowed = [what for what, ask in every if not enforced.ask(enforced.mail_client, ask)]
     assert allowed == []
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient"),
+    [(ANN, "bob@example.com"), ("bob@example.com", FRIEND), ("ben@example.org", "bob@example.com")],
+)
+def test_a_mail_client_sends_whatever_else_ses_asks_for(
+    enforced: Enforced, sender: str, recipient: str
+) -> None:
+    mail = f"From: {sender}\r\nTo: {recipient}\r\n\r\nHello\r\n".encode()
+    ask = ("ses", "send_raw_email", {"RawMessage": {"Data": mail}})
+    assert enforced.ask(enforced.mail_client, ask) == ""
+    assert enforced.ask(enforced.box, ask) == "denied"
