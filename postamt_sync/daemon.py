@@ -121,7 +121,7 @@ class Daemon:
             interval=settings.poll.interval,
             reconcile_interval=settings.poll.reconcile_interval,
             on_look=courier.bucket_is_back,
-            on_listed=lambda: end_rebuild(ledger, events),
+            on_listed=lambda: end_rebuild(reload.settings, ledger, events),
         )
         keys = certificates(settings.topic_arn, self._environ) if settings.topic_arn else None
         reception = self._reception(session, keys, inbox, poll, courier)

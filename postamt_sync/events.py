@@ -7,6 +7,7 @@ short here, so that no caller can forget it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 LONGEST_VALUE = 300
@@ -233,6 +234,14 @@ class Events:
     def rebuild_begun(self, names: int) -> None:
         """`names` in the Maildirs that the ledger did not know."""
         self._log.warning("the ledger is lost or old, rebuilding it from the Maildirs", names=names)
+
+    def absent(self, mail: str, mailboxes: Sequence[str]) -> None:
+        """Not given to these mailboxes, which had newer mail when the ledger was lost."""
+        self._log.info(
+            "absent since the ledger was rebuilt, taken for deleted",
+            mail=mail,
+            mailboxes=list(mailboxes),
+        )
 
     def rebuild_ended(self, absent: int, waiting: int, unmatched: int) -> None:
         self._log.warning(

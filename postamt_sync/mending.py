@@ -23,12 +23,14 @@ from postamt_sync.delivery.inhabited import names
 from postamt_sync.delivery.traces import drafts, stems, traces
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
+from postamt_sync.household import household
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.copies import bring_back, copied_at, set_aside
 from postamt_sync.ledger.rebuild import Rebuilt, Unhashed
 from postamt_sync.ledger.rescue import save, take_back
 from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError
 from postamt_sync.ledger.traces import Trace
+from postamt_sync.recovery_decisions import RecoveryDecisions
 
 BATCH = 1000
 MOST_LOOKS = 5
@@ -170,6 +172,7 @@ def mend(settings: Settings, ledger: Ledger, events: Events, *, always: bool = F
     names, unless `always`. Raises TryLaterError where a Maildir that may hold more cannot be read.
     """
     if not always and not ledger.rebuild.pending and not _is_behind(settings, ledger, events):
+        ledger.rebuild.note_whole()
         return 0
     try:
         roots = _present(settings)
@@ -186,10 +189,15 @@ def mend(settings: Settings, ledger: Ledger, events: Events, *, always: bool = F
     return taken
 
 
-def end_rebuild(ledger: Ledger, events: Events) -> Rebuilt | None:
-    """After a full listing: let go what was held. None if no rebuild is under way. Blocking."""
+def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt | None:
+    """After a full listing: decide who is still to be given what was held, and let that go.
+
+    None if no rebuild is under way. Blocking.
+    """
     if not ledger.rebuild.pending:
         return None
+    house = household(settings, ledger.work)
+    RecoveryDecisions(ledger, house.routes, has_index=house.has_index).decide()
     _compare_contents(ledger)
     ended = ledger.rebuild.end()
     if ended is not None:

@@ -136,7 +136,8 @@ class OnePass:
             keys = [arrival.key for arrival in arrivals]
             self._stage.todo += await asyncio.to_thread(ledger.passes.add, self.bucket.name, keys)
             self._stage.listed += len(page)
-        await asyncio.to_thread(end_rebuild, ledger, self.events)
+        if await asyncio.to_thread(end_rebuild, self.settings, ledger, self.events):
+            self._stage.todo = await asyncio.to_thread(ledger.passes.leave_out_settled)
         self._stage.listing = False
 
     async def _deliver(self, ledger: Ledger, envelopes: Envelopes | None) -> None:

@@ -43,6 +43,8 @@ class Endings:
         folder = mail.copies[0].folder if mail.copies else ""
         names = [*mail.delivered, *mail.failed]
         self._events.routed(task.mail, names, mail.evidence, folder)
+        if mail.absent:
+            self._events.absent(task.mail, mail.absent)
         for mailbox in mail.delivered:
             self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
         if failed := mail.stuck | mail.failed:
@@ -71,8 +73,15 @@ class Endings:
     async def known(self, task: Task, known: Known) -> None:
         """Every mailbox has it already."""
         await asyncio.to_thread(
-            self._work.settle_known, task, known.etag, known.size, known.last_modified
+            self._work.settle_known,
+            task,
+            known.etag,
+            known.size,
+            known.last_modified,
+            known.absent,
         )
+        if known.absent:
+            self._events.absent(task.mail, known.absent)
         self._count(known.size)
 
     async def awaits_envelope(self, task: Task, seconds: float, *, has_index: bool) -> None:

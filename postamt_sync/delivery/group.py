@@ -240,4 +240,5 @@ def _prepared(mail: Ready, deliveries: dict[int, Delivery]) -> Prepared:
             for mailbox, error in mail.failed.items()
         ),
         ask_at=mail.ask_at,
+        absent=tuple(mail.absent),
     )

@@ -39,6 +39,8 @@ LONGEST_HEAD = 1 << 20
 SMALL = 64 << 10
 """A mail of at most so many bytes is handed to the group whole: one thread writes many of them."""
 
+_DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
+
 _T = TypeVar("_T")
 
 
@@ -87,11 +89,12 @@ class AllFailedError(PostamtError):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Every mailbox concerned has this content already."""
+    """Every mailbox concerned has this content already, or it is absent for it."""
 
     etag: str
     size: int
     last_modified: float
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,8 @@ class Pickup:
                 leads=_leads(house, decision),
             )
             lacking = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
+            ready.absent = [m for m in lacking if task.is_absent_for(m, fetched.last_modified)]
+            lacking = [m for m in lacking if m not in ready.absent]
             ready.addressees = [m for m in lacking if m not in stuck]
             # Where the stuck copy is of another content, this one is still owed.
             owed = {m: stuck[m] for m in lacking if m in stuck and not _prepared(task, m, stem)}
@@ -163,7 +168,7 @@ class Pickup:
             return ready
         if ready.stuck or ready.failed:
             raise AllFailedError(ready.stuck | ready.failed)
-        return Known(fetched.etag, fetched.size, fetched.last_modified)
+        return Known(fetched.etag, fetched.size, fetched.last_modified, tuple(ready.absent))
 
     async def _read(
         self, ready: Ready, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
@@ -223,17 +228,19 @@ class Pickup:
 
 
 def known_without_fetching(task: Task, house: House) -> Known | None:
-    """Tell, where the ledger alone can, that every mailbox of the envelope has this very object.
+    """Tell, where the ledger alone can, that no mailbox of the envelope is owed this very object.
 
     The usual case of a receipt that comes after the mail was found and delivered: no GET for that.
     """
     if not task.recipients or task.etag is None or task.last_modified is None or task.size is None:
         return None
-    if any(copy.state is not DeliveryState.DELIVERED for copy in task.deliveries):
+    if any(copy.state not in _DONE for copy in task.deliveries):
         return None  # a copy may be owed to a mailbox that the mail itself names, not the receipt
     stem = make_stem(task.bucket, task.key, task.etag, task.last_modified, task.edition)
-    if all(_has(task, m, stem=stem) for m in house.routes.mailboxes(task.recipients)):
-        return Known(task.etag, task.size, task.last_modified)
+    mailboxes = house.routes.mailboxes(task.recipients)
+    lacking = tuple(m for m in mailboxes if not _has(task, m, stem=stem))
+    if all(task.is_absent_for(m, task.last_modified) for m in lacking):
+        return Known(task.etag, task.size, task.last_modified, lacking)
     return None
 
 

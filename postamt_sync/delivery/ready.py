@@ -53,6 +53,8 @@ class Ready:
     tags: Mapping[str, str] = field(default_factory=dict)
     leads: Mapping[str, bytes] = field(default_factory=dict)
     body: bytes = b""
+    absent: list[str] = field(default_factory=list)
+    """Mailboxes that are not to be given it: it is older than what they had at a loss."""
     ask_at: float | None = None
     """When to ask the index for the envelope, on the monotonic clock; None: no need."""
 

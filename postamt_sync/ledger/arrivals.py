@@ -22,7 +22,7 @@ DUE_FIRST = -1.0
 DUE_NOW = 0.0
 """Due at once, when nothing else is: a backfill."""
 HELD = -2.0
-"""Not due before a rebuild has ended, which knows whether it is new or was deleted at home."""
+"""Not due before a rebuild has ended, which knows who lacks it, and who deleted it at home."""
 
 IN_VAIN = 2
 """Of `grace`: nobody need wait for the envelope any more."""
@@ -173,7 +173,7 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
     names_more = _add_envelope(db, arrival)
     if unlike:
         _make_due(db, arrival, DUE_FIRST if not _is_rebuilding(db) else HELD)
-    elif looks_again or (names_more and state not in _NOT_FOR_AN_ENVELOPE):
+    elif looks_again or (names_more and _minds_an_envelope(state, row)):
         _make_due(db, arrival)
     return False
 
@@ -202,7 +202,7 @@ def _record_twin(db: sqlite3.Connection, arrival: Arrival) -> bool:
 
 def _row(db: sqlite3.Connection, arrival: Arrival) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
-        "SELECT state, etag, recent_etag,"
+        "SELECT state, etag, recent_etag, from_names,"
         " EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = o.mail) AS begun"
         " FROM objects o WHERE bucket = ? AND key = ?",
         (arrival.bucket, arrival.key),
@@ -246,35 +246,35 @@ def _insert(
         ),
     )
     if state is not ObjectState.SKIPPED:
-        _recognise(db, arrival, etag, hold=not adopt)
+        _recognise(db, arrival, adopt=adopt)
 
 
-def _recognise(db: sqlite3.Connection, arrival: Arrival, etag: str | None, *, hold: bool) -> None:
+def _recognise(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> None:
     """Let a new object claim the names that a lost ledger left in the Maildirs.
 
-    With `hold`, one without any is held while a rebuild is under way.
+    The copies that they tell of say nothing about the other mailboxes, so the object stays to be
+    routed. While a rebuild is under way it is held.
     """
     where = (arrival.bucket, arrival.key)
-    said = claim(db, arrival.mail_id)
-    held = hold and _is_rebuilding(db)
-    if said is not None and said.delivered and not said.drafted and said.is_of(etag):
-        db.execute(
-            "UPDATE objects SET state = ?, routed = revision, settled_at = ?"
-            " WHERE bucket = ? AND key = ?",
-            (ObjectState.DELIVERED, time.time(), *where),
-        )
-        return
-    if said is not None:
-        # Its delivery was under way, or it has another content by now: for the courier to see.
+    claimed = claim(db, arrival.mail_id)
+    if claimed:
         db.execute(
             "UPDATE objects SET state = ? WHERE bucket = ? AND key = ?",
             (ObjectState.WAITING, *where),
         )
-        held = held and not said.drafted
-    if held:
+    if _is_rebuilding(db) and (claimed or not adopt):
         db.execute(
             "UPDATE objects SET next_attempt = ? WHERE bucket = ? AND key = ?", (HELD, *where)
         )
+
+
+def _minds_an_envelope(state: ObjectState, row: sqlite3.Row) -> bool:
+    """Tell whether another recipient makes the object due.
+
+    Where it was found to be absent, that was for the mailboxes which were known to be concerned.
+    """
+    absent_for_some = state is ObjectState.ABSENT and bool(row["from_names"])
+    return absent_for_some or state not in _NOT_FOR_AN_ENVELOPE
 
 
 def _add_envelope(db: sqlite3.Connection, arrival: Arrival) -> bool:

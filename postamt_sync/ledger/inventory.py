@@ -30,6 +30,12 @@ class KnownObject:
     first_seen: float
     problem: str | None
     copies: tuple[KnownCopy, ...]
+    recipients: tuple[str, ...] = ()
+    """Of all its receipts, foreign text."""
+    absent: tuple[str, ...] = ()
+    """Mailboxes that lacked it when the ledger was rebuilt."""
+    owed: tuple[str, ...] = ()
+    """Mailboxes that are still to be given it."""
 
 
 class Inventory:
@@ -42,6 +48,8 @@ class Inventory:
         """Return what has a key after `after`, up to `until` (None: to the end), in key order."""
         span = (bucket, after, until, until)
         copies: dict[str, list[KnownCopy]] = {}
+        recipients: dict[str, list[str]] = {}
+        others: dict[tuple[str, bool], list[str]] = {}
         with self._store.reading() as db:
             for mail, mailbox, stem, sha256 in db.execute(
                 "SELECT o.mail, d.mailbox, d.stem, d.sha256 FROM objects o"
@@ -51,6 +59,20 @@ class Inventory:
                 span,
             ):
                 copies.setdefault(mail, []).append(KnownCopy(mailbox, stem, sha256))
+            for mail, mailbox, is_absent in db.execute(
+                "SELECT o.mail, d.mailbox, d.state = 'absent' FROM objects o"
+                " JOIN deliveries d ON d.mail = o.mail"
+                " WHERE o.bucket = ? AND o.key > ? AND (? IS NULL OR o.key <= ?)"
+                " AND d.state IN ('absent', 'waiting', 'prepared') ORDER BY d.mailbox",
+                span,
+            ):
+                others.setdefault((mail, bool(is_absent)), []).append(mailbox)
+            for mail, address in db.execute(
+                "SELECT o.mail, r.address FROM objects o JOIN recipients r ON r.mail = o.mail"
+                " WHERE o.bucket = ? AND o.key > ? AND (? IS NULL OR o.key <= ?)",
+                span,
+            ):
+                recipients.setdefault(mail, []).append(address)
             rows = db.execute(
                 "SELECT key, mail, state, etag, size, first_seen, problem FROM objects"
                 " WHERE bucket = ? AND key > ? AND (? IS NULL OR key <= ?) ORDER BY key",
@@ -66,6 +88,9 @@ class Inventory:
                 first_seen=row["first_seen"],
                 problem=row["problem"],
                 copies=tuple(copies.get(row["mail"], ())),
+                recipients=tuple(recipients.get(row["mail"], ())),
+                absent=tuple(others.get((row["mail"], True), ())),
+                owed=tuple(others.get((row["mail"], False), ())),
             )
             for row in rows
         ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.arrivals import Arrivals
 from postamt_sync.ledger.history import History
 from postamt_sync.ledger.inventory import Inventory
@@ -29,6 +30,7 @@ class Ledger:
         self.arrivals = Arrivals(store)
         self.work = Work(store)
         self.rebuild = Rebuild(store)
+        self.absences = Absences(store)
         self.inventory = Inventory(store)
         self.restores = Restores(store)
         self.repair = Repair(store)

@@ -35,6 +35,8 @@ class MailboxHealth:
     last_delivered_at: float | None
     waiting: int
     problem: str | None
+    absent: int = 0
+    """Mails that were not there when the ledger was rebuilt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,24 @@ class Overview:
                 mailbox: (count, problem)
                 for mailbox, count, problem in db.execute(
                     "SELECT mailbox, count(*), max(problem) FROM deliveries"
-                    " WHERE state != 'delivered' GROUP BY mailbox"
+                    " WHERE state != 'delivered' AND state != 'absent' GROUP BY mailbox"
                 )
             }
-        order = list(dict.fromkeys([*names, *sorted(delivered.keys() | waiting.keys())]))
+            absent = dict(
+                db.execute(
+                    "SELECT mailbox, count(*) FROM deliveries"
+                    " WHERE state = 'absent' AND state != 'delivered' GROUP BY mailbox"
+                ).fetchall()
+            )
+        others = sorted(delivered.keys() | waiting.keys() | absent.keys())
         return [
-            MailboxHealth(name, *delivered.get(name, (0, None)), *waiting.get(name, (0, None)))
-            for name in order
+            MailboxHealth(
+                name,
+                *delivered.get(name, (0, None)),
+                *waiting.get(name, (0, None)),
+                absent.get(name, 0),
+            )
+            for name in dict.fromkeys([*names, *others])
         ]
 
     def waiting(self, limit: int) -> list[Waiting]:

@@ -6,6 +6,7 @@ no memory and leaves nothing behind.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,18 @@ class Passes:
             todo = [(mail,) for key, mail, state in rows if state in _OPEN and key in listed]
             db.executemany("INSERT OR IGNORE INTO temp.pass VALUES (?)", todo)
         return len(todo)
+
+    def leave_out_settled(self) -> int:
+        """Forget what was noted and needs nothing any more; return how many are left."""
+        open_states = sorted(_OPEN)
+        with self._store.writing() as db:
+            db.execute(
+                "DELETE FROM temp.pass WHERE mail NOT IN (SELECT mail FROM objects"
+                " WHERE state IN (SELECT value FROM json_each(?)))",
+                (json.dumps(open_states),),
+            )
+            (left,) = db.execute("SELECT count(*) FROM temp.pass").fetchone()
+        return int(left)
 
     def balance(self, listed: int) -> Balance:
         """Return what has become of the noted objects by now."""

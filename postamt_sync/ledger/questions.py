@@ -81,15 +81,17 @@ class Questions:
             _release(db, release)
 
 
-def put_question(db: sqlite3.Connection, mail: str, at: float) -> None:
+def put_question(db: sqlite3.Connection, mail: str, at: float, *, asked: bool = True) -> None:
     """Ask for this mail's envelope at `at`, unless a receipt came meanwhile.
 
-    A question that is there stays as it is.
+    A question that is there stays as it is. With `asked=False` nothing is asked that the index was
+    asked in vain already.
     """
     db.execute(
         "INSERT OR IGNORE INTO questions (mail, at)"
-        " SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM recipients WHERE mail = ?)",
-        (mail, at, mail),
+        " SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM recipients WHERE mail = ?1)"
+        " AND (?3 OR NOT EXISTS (SELECT 1 FROM objects WHERE mail = ?1 AND grace = ?4))",
+        (mail, at, asked, IN_VAIN),
     )
 
 

@@ -1,25 +1,27 @@
 """Rebuilding a lost ledger, and completing an old one, from the names in the Maildirs.
 
 It begins with the names and ends with a full listing of the bucket, which knows the keys. What is
-heard of in between and has no name is held: only the end can tell whether it is new, or absent
-because its owner deleted it. A rebuild that was cut short goes on with the next `begin`.
+heard of in between is held: only the end can tell for each mailbox whether it has the mail, is
+still to be given it, or has deleted it. A rebuild that was cut short goes on with the next `begin`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW, HELD
-from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.absences import note_absent
+from postamt_sync.ledger.arrivals import DUE_NOW, HELD
+from postamt_sync.ledger.questions import put_question
+from postamt_sync.ledger.rows import ObjectState, Task, read_task
 from postamt_sync.ledger.store import Store
 from postamt_sync.ledger.traces import Trace, claim, keep, knows_all
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How a rebuild ended: objects taken for deleted, and objects that are to be delivered."""
+    """How a rebuild ended: objects taken for deleted by somebody, and objects that wait."""
 
     absent: int
     waiting: int
@@ -33,6 +35,30 @@ class Unhashed:
     mailbox: str
     stem: str
     maildir: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCopy:
+    """A copy that a name tells of. `named_at` is the time in the name, `stored_at` is the object's.
+
+    Both are S3's, in seconds since 1970; a name has whole seconds.
+    """
+
+    task: Task
+    mailbox: str
+    stem: str
+    maildir: str
+    named_at: float
+    stored_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A held object that nobody is to be given any more. `absent` names who lacks it."""
+
+    task: Task
+    state: ObjectState
+    absent: tuple[str, ...] = ()
 
 
 class Rebuild:
@@ -52,10 +78,28 @@ class Rebuild:
         with self._store.reading() as db:
             return knows_all(db, names)
 
+    @property
+    def from_names_alone(self) -> bool:
+        """Whether the rebuild that is under way began with a ledger that knew nothing."""
+        with self._store.reading() as db:
+            return db.execute("SELECT 1 FROM rebuilding WHERE lost = 1").fetchone() is not None
+
+    def note_whole(self) -> None:
+        """Note that this ledger knows all names: if it is ever found behind, it is an old one."""
+        with self._store.reading() as db:
+            row = db.execute("SELECT 1 FROM began WHERE whole_at IS NULL").fetchone()
+        if row is not None:
+            with self._store.writing() as db:
+                db.execute("UPDATE began SET whole_at = ?", (time.time(),))
+
     def begin(self, roots: Iterable[tuple[str, str]]) -> None:
         """Hold what is unknown from now on. `roots` are (mailbox, Maildir) that are there."""
         with self._store.writing() as db:
-            db.execute("INSERT OR IGNORE INTO rebuilding VALUES (1, ?, NULL)", (time.time(),))
+            db.execute(
+                "INSERT OR IGNORE INTO rebuilding (only, begun_at, lost)"
+                " SELECT 1, ?, whole_at IS NULL FROM began",
+                (time.time(),),
+            )
             # None of them may be made again: a missing one is an unmounted disk.
             db.executemany(
                 "INSERT OR IGNORE INTO maildirs (mailbox, root, created_at) VALUES (?, ?, ?)",
@@ -65,8 +109,8 @@ class Rebuild:
     def take(self, traces: Sequence[Trace]) -> int:
         """Take in names; return how many of them were news.
 
-        A copy of an object that is known counts as delivered at once. One that was still to be
-        delivered stays so, for it may lack further copies.
+        A copy of an object that is known counts as delivered at once. Whether the object lacks
+        further copies is left to the end, or to the courier where it is to be delivered anyway.
         """
         with self._store.writing() as db:
             before = db.total_changes
@@ -74,20 +118,85 @@ class Rebuild:
             news = db.total_changes - before
             for mail in {trace.mail for trace in traces} if news else ():
                 row = db.execute("SELECT state FROM objects WHERE mail = ?", (mail,)).fetchone()
-                said = claim(db, mail) if row is not None else None
-                if said is None or row["state"] in {ObjectState.WAITING, ObjectState.SKIPPED}:
+                if row is None or not claim(db, mail):
                     continue
                 db.execute(
-                    "UPDATE objects SET state = ?, revision = revision + 1, routed = revision + 1,"
-                    " next_attempt = ?, settled_at = ?, problem = NULL WHERE mail = ?",
-                    (
-                        ObjectState.WAITING if said.drafted else ObjectState.DELIVERED,
-                        DUE_FIRST,
-                        time.time(),
-                        mail,
-                    ),
+                    "UPDATE objects SET state = 'waiting', revision = revision + 1,"
+                    " next_attempt = ?, problem = NULL WHERE mail = ? AND"
+                    " (state NOT IN ('waiting', 'skipped', 'delivered') OR state = 'delivered' AND"
+                    " EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
+                    " AND d.state = 'waiting'))",
+                    (HELD, mail),
                 )
         return news
+
+    def newest_copies(self, mailbox: str, limit: int, offset: int = 0) -> list[NamedCopy]:
+        """Return copies in this mailbox of objects that were listed, the newest first.
+
+        A name that is later than its object was made up, or has a wrong time: the object's counts.
+        """
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT d.stem, d.maildir, CAST(d.stem AS INTEGER) AS named_at, o.*"
+                " FROM deliveries d JOIN objects o USING (mail)"
+                " WHERE d.mailbox = ? AND d.state = 'delivered' AND o.last_modified IS NOT NULL"
+                " ORDER BY min(named_at, o.last_modified) DESC LIMIT ? OFFSET ?",
+                (mailbox, limit, offset),
+            ).fetchall()
+            return [
+                NamedCopy(
+                    read_task(db, row),
+                    mailbox,
+                    row["stem"],
+                    row["maildir"],
+                    row["named_at"],
+                    row["last_modified"],
+                )
+                for row in rows
+            ]
+
+    def set_horizons(self, newest: Mapping[str, float]) -> None:
+        """Fix for good how new the newest mail was that lay in each mailbox."""
+        with self._store.writing() as db:
+            db.execute("DELETE FROM horizons")
+            db.executemany("INSERT INTO horizons VALUES (?, ?)", newest.items())
+
+    def held(self, after: str, limit: int) -> list[Task]:
+        """Return held objects with a mail id after `after`, in that order."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT * FROM objects WHERE mail > ? AND next_attempt = ?"
+                " AND state IN ('waiting', 'archived') ORDER BY mail LIMIT ?",
+                (after, HELD, limit),
+            ).fetchall()
+            return [read_task(db, row) for row in rows]
+
+    def settle(self, settled: Iterable[Settled], *, ask: bool) -> None:
+        """Close held objects, unless something was heard of them meanwhile.
+
+        With `ask` the index is asked for the envelopes that no receipt has told: they may name more
+        mailboxes.
+        """
+        with self._store.writing() as db:
+            for each in settled:
+                mail = each.task.mail
+                closed = db.execute(
+                    "UPDATE objects SET state = ?, routed = revision, settled_at = ?,"
+                    " problem = NULL, unseen = ?"
+                    " WHERE mail = ? AND revision = ? AND next_attempt = ?",
+                    (
+                        each.state,
+                        time.time(),
+                        each.state is ObjectState.ABSENT,
+                        mail,
+                        each.task.revision,
+                        HELD,
+                    ),
+                )
+                if closed.rowcount:
+                    note_absent(db, mail, each.absent)
+                if closed.rowcount and ask:
+                    put_question(db, mail, 0.0, asked=False)
 
     def unhashed(self) -> list[Unhashed]:
         """Return copies of held objects whose content must be compared by its hash."""
@@ -109,26 +218,26 @@ class Rebuild:
             )
 
     def end(self) -> Rebuilt | None:
-        """After a full listing: let go what was held. None if no rebuild is under way.
+        """After a full listing: let go what is still held. None if no rebuild is under way.
 
-        What no name shows and is older than the newest name of an object is absent; the rest is to
-        be delivered. Times count in whole seconds: names know no more.
+        Where the ledger was lost, whatever was listed is subject to the horizons from now on, also
+        when its envelope comes later. What is heard of after this was stored after the loss.
         """
         with self._store.writing() as db:
-            row = db.execute("SELECT horizon FROM rebuilding").fetchone()
+            row = db.execute("SELECT lost FROM rebuilding").fetchone()
             if row is None:
                 return None
-            absent = db.execute(
-                "UPDATE objects SET state = 'absent', settled_at = ?, next_attempt = ?"
-                " WHERE state IN ('waiting', 'archived') AND next_attempt = ?"
-                " AND CAST(last_modified AS INTEGER) < CAST(? AS INTEGER)"
-                " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail)",
-                (time.time(), DUE_NOW, HELD, row["horizon"]),
-            ).rowcount
-            waiting = db.execute(
-                "UPDATE objects SET next_attempt = ? WHERE state = 'waiting' AND next_attempt = ?",
-                (DUE_NOW, HELD),
-            ).rowcount
+            absent = 0
+            if row["lost"]:
+                db.execute("UPDATE objects SET from_names = 1 WHERE last_modified IS NOT NULL")
+                (absent,) = db.execute("SELECT count(*) FROM objects WHERE unseen = 1").fetchone()
+            (waiting,) = db.execute(
+                "SELECT count(*) FROM objects WHERE state = 'waiting' AND next_attempt = ?", (HELD,)
+            ).fetchone()
+            db.execute(
+                "UPDATE objects SET next_attempt = ? WHERE next_attempt = ?", (DUE_NOW, HELD)
+            )
+            db.execute("UPDATE began SET whole_at = coalesce(whole_at, ?)", (time.time(),))
             # What the names told of was never settled, which is where mails are counted.
             db.execute(
                 "INSERT OR REPLACE INTO days"

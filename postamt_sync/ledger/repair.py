@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from postamt_sync.errors import UsageError
 from postamt_sync.events import printable
+from postamt_sync.ledger.absences import forget_absence
 from postamt_sync.ledger.arrivals import DUE_FIRST
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
@@ -90,6 +91,7 @@ class Repair:
                 " next_attempt = ? WHERE mail = ?",
                 (DUE_FIRST, row["mail"]),
             )
+            forget_absence(db, row["mail"])
             return _known(db, _find(db, row["mail"]))
 
 
@@ -121,7 +123,9 @@ def _find(db: sqlite3.Connection, name: str) -> sqlite3.Row:
 
 def _known(db: sqlite3.Connection, row: sqlite3.Row) -> Known:
     mailboxes = db.execute(
-        "SELECT DISTINCT mailbox FROM deliveries WHERE mail = ? ORDER BY mailbox", (row["mail"],)
+        "SELECT DISTINCT mailbox FROM deliveries WHERE mail = ? AND state != 'absent'"
+        " ORDER BY mailbox",
+        (row["mail"],),
     )
     return Known(
         mail=row["mail"],

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from postamt_sync.ledger.absences import forget_absence, is_absent_for_some
 from postamt_sync.ledger.arrivals import DUE_FIRST
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
@@ -123,6 +124,20 @@ def _deliver(db: sqlite3.Connection, wanted: Wanted) -> bool:
     if not changed.rowcount:
         return False
     lost = json.dumps(wanted.mailboxes)
+    # What is owed to a mailbox by name comes to it, however old it is; nobody else's absence ends.
+    db.execute(
+        "UPDATE deliveries SET state = 'waiting' WHERE mail = ? AND state = 'absent'"
+        " AND mailbox IN (SELECT value FROM json_each(?))",
+        (wanted.mail, lost),
+    )
+    db.execute(
+        "INSERT INTO deliveries (mail, mailbox, stem, state)"
+        " SELECT ?1, value, '', 'waiting' FROM json_each(?2) WHERE NOT EXISTS"
+        " (SELECT 1 FROM deliveries d WHERE d.mail = ?1 AND d.mailbox = value AND d.stem = '')",
+        (wanted.mail, lost),
+    )
+    if not wanted.mailboxes and not is_absent_for_some(db, wanted.mail):
+        forget_absence(db, wanted.mail)
     db.execute(
         "UPDATE deliveries SET edition = edition + 1 WHERE mail = ?1 AND state = 'delivered'"
         " AND edition = (SELECT edition - 1 FROM objects WHERE mail = ?1)"

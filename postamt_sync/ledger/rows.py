@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 import json
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.envelope import Evidence, Verdicts
 
 
 class ObjectState(enum.StrEnum):
@@ -16,13 +17,13 @@ class ObjectState(enum.StrEnum):
     WAITING = "waiting"
     """Something is to be done: fetch, route, or one of its deliveries."""
     DELIVERED = "delivered"
-    """In every mailbox that its envelope, as far as known, names."""
+    """In every mailbox that its envelope, as far as known, names, or absent for it."""
     ARCHIVED = "archived"
     """In Glacier or Deep Archive: not readable before it is restored."""
     GONE = "gone"
     """Deleted from the bucket before we could read it."""
     ABSENT = "absent"
-    """Delivered once, as a lost ledger's Maildirs suggest, and deleted by its owner since."""
+    """Absent for every mailbox that is known to be concerned: see the state of deliveries."""
     ADOPTED = "adopted"
     """Known and deliberately not delivered."""
     QUARANTINED = "quarantined"
@@ -38,6 +39,9 @@ class DeliveryState(enum.StrEnum):
     PREPARED = "prepared"
     """The mail is durable in `tmp/`, its final name is fixed."""
     DELIVERED = "delivered"
+    ABSENT = "absent"
+    """Not there when a lost ledger was rebuilt, and older than the newest mail that was: most
+    likely delivered once, and deleted by its owner since."""
     QUARANTINED = "quarantined"
 
 
@@ -69,7 +73,9 @@ class Task:
 
     `revision` counts what happened to it; a step that ends under an older revision than the
     ledger's leaves the object due, so that nothing heard meanwhile is lost. `routed` is the
-    revision that the deliveries fulfil.
+    revision that the deliveries fulfil. `horizons` are not empty for an object that was in the
+    bucket when the ledger was rebuilt from names alone: by mailbox when S3 stored the newest mail
+    that was there, in seconds since 1970.
     """
 
     mail: str
@@ -86,12 +92,55 @@ class Task:
     recipients: tuple[str, ...]
     verdicts: Verdicts
     deliveries: tuple[Delivery, ...]
+    horizons: Mapping[str, float] = field(default_factory=dict)
+
+    def is_absent_for(self, mailbox: str, stored_at: float) -> bool:
+        """Tell whether a mailbox that lacks this content is not to be given it.
+
+        `stored_at` is when S3 stored it, in seconds since 1970. What is owed to the mailbox
+        already, or was there in another content, is to be delivered.
+        """
+        if any(c.mailbox == mailbox and c.state in _GIVEN_OR_OWED for c in self.deliveries):
+            return False
+        return is_older(stored_at, self.horizons.get(mailbox))
 
     @property
     def lacks_only_prepared(self) -> bool:
         """Whether all that is left to do is to finish copies that are prepared."""
         waits = any(copy.state is DeliveryState.WAITING for copy in self.deliveries)
         return self.routed == self.revision and not waits
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A mail whose copies lie durable in `tmp/`: what is committed before they are published.
+
+    `failed` names the mailboxes whose copy could not be written, with the reason, `absent` those
+    that are not to be given one. `ask_at` is when the index is to be asked for the envelope, on the
+    monotonic clock; None: not at all.
+    """
+
+    task: Task
+    etag: str
+    size: int
+    last_modified: float
+    evidence: Evidence
+    copies: tuple[Delivery, ...]
+    failed: tuple[tuple[Delivery, str], ...] = ()
+    ask_at: float | None = None
+    absent: tuple[str, ...] = ()
+
+
+_GIVEN_OR_OWED = {DeliveryState.WAITING, DeliveryState.PREPARED, DeliveryState.DELIVERED}
+
+
+def is_older(stored_at: float | None, horizon: float | None) -> bool:
+    """Tell whether a mail is older than the newest that lay in a mailbox.
+
+    Names know whole seconds: of two mails of one second none is older. Without a horizon, because
+    nothing of ours lay there, nothing is: it may never have been given anything.
+    """
+    return stored_at is not None and horizon is not None and int(stored_at) < int(horizon)
 
 
 def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
@@ -131,4 +180,10 @@ def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
             )
             for d in deliveries
         ),
+        horizons=read_horizons(db) if row["from_names"] else {},
     )
+
+
+def read_horizons(db: sqlite3.Connection) -> dict[str, float]:
+    """Return by mailbox when S3 stored the newest mail that lay there when all else was lost."""
+    return dict(db.execute("SELECT mailbox, newest FROM horizons").fetchall())

@@ -174,6 +174,28 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX alerts_latest ON alerts (cause, at);
     """,
+    """
+    -- when this ledger was first known to miss nothing of what lies in the Maildirs
+    ALTER TABLE began ADD COLUMN whole_at REAL;
+    UPDATE began SET whole_at = at WHERE EXISTS (SELECT 1 FROM maildirs) AND NOT EXISTS
+        (SELECT 1 FROM rebuilding r WHERE NOT EXISTS
+            (SELECT 1 FROM objects o WHERE o.first_seen < r.begun_at));
+
+    -- 1: nothing was known before it, 0: an older ledger is completed
+    ALTER TABLE rebuilding ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+    UPDATE rebuilding SET lost = NOT EXISTS (SELECT 1 FROM began WHERE whole_at IS NOT NULL);
+
+    CREATE TABLE horizons (                        -- of a ledger that was rebuilt from names alone
+        mailbox TEXT PRIMARY KEY,
+        newest  REAL NOT NULL                      -- S3's time of the newest mail that was there
+    ) WITHOUT ROWID;
+
+    -- 1: it was in the bucket when the ledger was rebuilt from names alone: the horizons apply
+    ALTER TABLE objects ADD COLUMN from_names INTEGER NOT NULL DEFAULT 0;
+    -- 1: absent for somebody, and nobody has looked at that yet, 2: looked at as a whole
+    ALTER TABLE objects ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX objects_unseen ON objects (mail) WHERE unseen = 1;
+    """,
 )
 
 

@@ -34,19 +34,6 @@ class Trace:
     draft: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What the traces of one object said: whether copies are there, of which content."""
-
-    delivered: bool
-    drafted: bool
-    etag_hashes: frozenset[str]
-
-    def is_of(self, etag: str | None) -> bool:
-        """Tell whether one of the copies is of this content, as far as an ETag can."""
-        return etag is None or etag_hash(etag) in self.etag_hashes
-
-
 def knows_all(db: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> bool:
     """Tell whether each (mail id, stem) is known, as a delivery to whatever mailbox or as a trace.
 
@@ -88,11 +75,15 @@ def keep(db: sqlite3.Connection, traces: Iterable[Trace]) -> None:
     )
 
 
-def claim(db: sqlite3.Connection, mail: str) -> Claim | None:
-    """Turn the traces of an object that has a row into deliveries; None if it has no traces."""
+def claim(db: sqlite3.Connection, mail: str) -> bool:
+    """Turn the traces of an object that has a row into deliveries; False if it has no traces.
+
+    A copy stands for its own mailbox and for no other. A mailbox with a draft alone waits for its
+    copy: that it was begun proves that it was never finished.
+    """
     rows = db.execute("SELECT * FROM traces WHERE mail = ?", (mail,)).fetchall()
     if not rows:
-        return None
+        return False
     copies = [row for row in rows if not row["draft"]]
     for row in copies:
         db.execute(
@@ -107,6 +98,10 @@ def claim(db: sqlite3.Connection, mail: str) -> Claim | None:
             ),
         )
     if copies:
+        db.executemany(
+            "DELETE FROM deliveries WHERE mail = ? AND mailbox = ? AND state = 'absent'",
+            [(mail, row["mailbox"]) for row in copies],
+        )
         db.execute(
             "UPDATE objects SET edition = max(edition, ?) WHERE mail = ?",
             (max(row["edition"] for row in copies), mail),
@@ -117,16 +112,14 @@ def claim(db: sqlite3.Connection, mail: str) -> Claim | None:
             " WHERE mail = ?1 AND state = 'delivered'",
             (mail,),
         )
-        db.execute(
-            "UPDATE rebuilding SET horizon = max(coalesce(horizon, 0), ?)",
-            (max(row["stored_at"] for row in copies),),
-        )
-    db.execute("DELETE FROM traces WHERE mail = ?", (mail,))
-    return Claim(
-        delivered=bool(copies),
-        drafted=len(copies) < len(rows),
-        etag_hashes=frozenset(row["etag_hash"] for row in copies),
+    db.executemany(
+        "INSERT OR REPLACE INTO deliveries (mail, mailbox, stem, state)"
+        " SELECT ?1, ?2, '', 'waiting' WHERE NOT EXISTS"
+        " (SELECT 1 FROM deliveries WHERE mail = ?1 AND mailbox = ?2 AND state != 'absent')",
+        [(mail, row["mailbox"]) for row in rows if row["draft"]],
     )
+    db.execute("DELETE FROM traces WHERE mail = ?", (mail,))
+    return True
 
 
 def is_copied(db: sqlite3.Connection, mail: str, etag: str) -> bool:

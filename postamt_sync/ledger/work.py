@@ -10,37 +10,31 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from postamt_sync.ledger.absences import note_absent
 from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
+from postamt_sync.ledger.delivery_rows import (
+    close_if_done,
+    mind_another_etag,
+    put_copy,
+    wait_for_copy,
+)
 from postamt_sync.ledger.history import remember
 from postamt_sync.ledger.questions import put_question
-from postamt_sync.ledger.rows import Delivery, DeliveryState, ObjectState, Task, read_task
+from postamt_sync.ledger.rows import (
+    Delivery,
+    DeliveryState,
+    ObjectState,
+    Prepared,
+    Task,
+    read_task,
+)
 from postamt_sync.ledger.store import Store
-from postamt_sync.mail.envelope import Evidence
 
 SOONEST = 1e-9
 """The monotonic clock has long passed this moment; below it are the words for "due"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A mail whose copies lie durable in `tmp/`: what is committed before they are published.
-
-    `failed` names the mailboxes whose copy could not be written, with the reason. `ask_at` is when
-    the index is to be asked for the envelope, on the monotonic clock; None: not at all.
-    """
-
-    task: Task
-    etag: str
-    size: int
-    last_modified: float
-    evidence: Evidence
-    copies: tuple[Delivery, ...]
-    failed: tuple[tuple[Delivery, str], ...] = ()
-    ask_at: float | None = None
 
 
 class Work:
@@ -90,7 +84,7 @@ class Work:
         now = time.time()
         with self._store.writing() as db:
             for mail in mails:
-                _mind_another_etag(db, mail.task, mail.etag)
+                mind_another_etag(db, mail.task, mail.etag)
                 db.execute(
                     "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
                     " size = ?, last_modified = ?, evidence = ?, routed = ?,"
@@ -111,9 +105,10 @@ class Work:
                     "DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'", (mail.task.mail,)
                 )
                 for copy in mail.copies:
-                    _put(db, mail.task.mail, copy, DeliveryState.PREPARED, now)
+                    put_copy(db, mail.task.mail, copy, DeliveryState.PREPARED, now)
                 for copy, problem in mail.failed:
-                    _put(db, mail.task.mail, copy, DeliveryState.WAITING, None, problem)
+                    put_copy(db, mail.task.mail, copy, DeliveryState.WAITING, None, problem)
+                note_absent(db, mail.task.mail, mail.absent)
                 if mail.ask_at is not None:
                     put_question(db, mail.task.mail, mail.ask_at)
 
@@ -128,19 +123,27 @@ class Work:
                     [(now, task.mail, copy.mailbox, copy.stem) for copy in copies],
                 )
                 remember(db, task.mail, settled.rowcount, now)
-                _close_if_done(db, task, now)
+                close_if_done(db, task, now)
 
-    def settle_known(self, task: Task, etag: str, size: int, last_modified: float) -> None:
-        """The object's content is in all its mailboxes already: remember its ETag."""
+    def settle_known(
+        self,
+        task: Task,
+        etag: str,
+        size: int,
+        last_modified: float,
+        absent: Collection[str] = (),
+    ) -> None:
+        """The content is in all its mailboxes already, or `absent` for them: remember its ETag."""
         with self._store.writing() as db:
-            _mind_another_etag(db, task, etag)
+            mind_another_etag(db, task, etag)
             db.execute(
                 "UPDATE objects SET etag = ?, size = ?, last_modified = ?, routed = ?"
                 " WHERE mail = ? AND revision = ?",
                 (etag, size, last_modified, task.revision, task.mail, task.revision),
             )
             db.execute("DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'", (task.mail,))
-            _close_if_done(db, task, time.time())
+            note_absent(db, task.mail, absent)
+            close_if_done(db, task, time.time())
 
     def start_anew(self, task: Task, copy: Delivery) -> None:
         """Forget that a copy was prepared: its file is nowhere. Its mailbox waits for another."""
@@ -151,7 +154,7 @@ class Work:
                 (task.mail, copy.mailbox, copy.stem),
             )
             # Without this, a sibling that is settled next would close the object.
-            _wait(db, task, copy.mailbox, "the prepared copy is lost")
+            wait_for_copy(db, task, copy.mailbox, "the prepared copy is lost")
 
     def postpone(
         self,
@@ -173,7 +176,7 @@ class Work:
                 (problem, task.revision, moment, task.mail),
             )
             for mailbox, reason in mailboxes:
-                _wait(db, task, mailbox, reason)
+                wait_for_copy(db, task, mailbox, reason)
 
     def await_envelope(self, task: Task, moment: float, ask_at: float | None = None) -> None:
         """Nothing failed: its envelope may still come, until `moment` on the monotonic clock.
@@ -233,7 +236,8 @@ class Work:
             db.execute(
                 "UPDATE objects SET next_attempt = ?"
                 " WHERE state = 'waiting' AND grace != 1 AND next_attempt > 0 AND mail IN"
-                " (SELECT mail FROM deliveries WHERE mailbox = ? AND state != 'delivered')",
+                " (SELECT mail FROM deliveries WHERE mailbox = ? AND state IN"
+                " ('waiting', 'prepared'))",
                 (DUE_FIRST, mailbox),
             )
 
@@ -250,67 +254,6 @@ class Work:
                 "INSERT OR IGNORE INTO maildirs (root, mailbox, created_at) VALUES (?, ?, ?)",
                 (str(root), mailbox, time.time()),
             )
-
-
-def _put(
-    db: sqlite3.Connection,
-    mail: str,
-    copy: Delivery,
-    state: DeliveryState,
-    prepared_at: float | None,
-    problem: str | None = None,
-) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO deliveries"
-        " (mail, mailbox, stem, state, maildir, folder, name, sha256, tmp_inode, prepared_at,"
-        " problem, edition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            mail,
-            copy.mailbox,
-            copy.stem,
-            state,
-            copy.maildir,
-            copy.folder,
-            copy.name,
-            copy.sha256,
-            copy.tmp_inode,
-            prepared_at,
-            problem,
-            copy.edition,
-        ),
-    )
-
-
-def _wait(db: sqlite3.Connection, task: Task, mailbox: str, reason: str) -> None:
-    """Note why a mailbox has no copy yet, at the row that says so already or at a new one."""
-    noted = db.execute(
-        "UPDATE deliveries SET problem = ?, attempts = attempts + 1"
-        " WHERE mail = ? AND mailbox = ? AND state IN ('waiting', 'prepared')",
-        (reason, task.mail, mailbox),
-    )
-    if not noted.rowcount:
-        copy = Delivery(mailbox, "", DeliveryState.WAITING)
-        _put(db, task.mail, copy, DeliveryState.WAITING, None, reason)
-
-
-def _mind_another_etag(db: sqlite3.Connection, task: Task, etag: str) -> None:
-    """Move the revision on where an ETag other than the one just read was heard meanwhile."""
-    db.execute(
-        "UPDATE objects SET revision = revision + 1"
-        " WHERE mail = ? AND revision = ? AND etag IS NOT ? AND etag != ?",
-        (task.mail, task.revision, task.etag, etag),
-    )
-
-
-def _close_if_done(db: sqlite3.Connection, task: Task, now: float) -> None:
-    db.execute(
-        "UPDATE objects SET state = 'delivered', settled_at = ?, problem = NULL, grace = 0,"
-        " attempts = 0"
-        " WHERE mail = ? AND routed = revision AND state = 'waiting' AND NOT EXISTS"
-        " (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
-        " AND d.state IN ('waiting', 'prepared'))",
-        (now, task.mail),
-    )
 
 
 def _count_waiting(db: sqlite3.Connection) -> int:

@@ -86,6 +86,11 @@ class Routes:
             for address in addressee.addresses:
                 self._names.setdefault(canonical_form(address), addressee.name)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every mailbox's name, in configuration order."""
+        return self._order
+
     def mailboxes(self, recipients: Iterable[str]) -> tuple[str, ...]:
         """Return the names of the mailboxes for `recipients`, each once, in configuration order.
 

@@ -71,7 +71,7 @@ class Rebuilding:
                 async with self._bucket:
                     survey = Survey(self._bucket, ledger, self._events, prefix, "")
                     result.listed = (await survey.everything(Source.RECONCILE)).listed
-                await asyncio.to_thread(end_rebuild, ledger, self._events)
+                await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
                 states = ledger.overview.states()
                 result.unmatched = ledger.rebuild.unmatched()
         result.delivered = states[ObjectState.DELIVERED]

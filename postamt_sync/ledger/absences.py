@@ -1,0 +1,103 @@
+"""What is absent at home since the ledger was rebuilt, until somebody has looked at it.
+
+Most of it was deleted by its owner. But names alone cannot tell that from mail that never came to
+be delivered, so it must be said: whose it is, how much, and from when to when.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from postamt_sync.ledger.rows import DeliveryState
+from postamt_sync.ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """What one mailbox lacks; "" where no envelope says whose it is.
+
+    `first` and `last` are when S3 stored the oldest and the newest of it, in seconds since 1970.
+    """
+
+    mailbox: str
+    mails: int
+    first: float
+    last: float
+
+
+class Absences:
+    """Reads what is absent, and notes that it was looked at."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def unseen(self) -> list[Absence]:
+        """Return what nobody has looked at yet, by mailbox."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT coalesce(d.mailbox, '') AS whose, count(*), min(o.last_modified),"
+                " max(o.last_modified) FROM objects o INDEXED BY objects_unseen"
+                " LEFT JOIN deliveries d ON d.mail = o.mail AND d.state = 'absent'"
+                " WHERE o.unseen = 1 AND (d.mail IS NOT NULL OR o.state = 'absent')"
+                " GROUP BY whose ORDER BY whose"
+            ).fetchall()
+        return [Absence(whose, count, first or 0, last or 0) for whose, count, first, last in rows]
+
+    def undecided(self) -> int:
+        """Return of how many mails a rebuild has not found out yet whether they are absent.
+
+        What was tried in vain is not counted: it may take for ever.
+        """
+        with self._store.reading() as db:
+            if db.execute("SELECT 1 FROM rebuilding").fetchone() is not None:
+                return 1
+            (count,) = db.execute(
+                "SELECT count(*) FROM objects WHERE state = 'waiting' AND from_names = 1"
+                " AND attempts = 0 AND grace != 1"
+            ).fetchone()
+        return int(count)
+
+    def looked_at(self, mails: Collection[str]) -> None:
+        """Somebody was shown that these are absent."""
+        with self._store.writing() as db:
+            # An envelope that comes later tells whose it was, which is no news to be looked at.
+            db.executemany(
+                "UPDATE objects SET unseen = CASE state WHEN 'absent' THEN 2 ELSE 0 END"
+                " WHERE mail = ? AND unseen = 1",
+                [(mail,) for mail in mails],
+            )
+
+
+def is_absent_for_some(db: sqlite3.Connection, mail: str) -> bool:
+    """Tell whether it is known of mailboxes that the mail is absent for them."""
+    row = db.execute(
+        "SELECT 1 FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,)
+    ).fetchone()
+    return row is not None
+
+
+def forget_absence(db: sqlite3.Connection, mail: str) -> None:
+    """Let a mail be delivered to whoever its envelope names, as if no ledger had been lost."""
+    db.execute("UPDATE objects SET from_names = 0, unseen = 0 WHERE mail = ?", (mail,))
+    db.execute("DELETE FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,))
+
+
+def note_absent(db: sqlite3.Connection, mail: str, mailboxes: Collection[str]) -> None:
+    """Let a mail be absent for these mailboxes and no others; who is new is to be looked at."""
+    rows = db.execute(
+        "SELECT mailbox FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,)
+    ).fetchall()
+    known = {mailbox for (mailbox,) in rows}
+    db.executemany(
+        "DELETE FROM deliveries WHERE mail = ? AND mailbox = ? AND state = 'absent'",
+        [(mail, mailbox) for mailbox in known.difference(mailboxes)],
+    )
+    news = [mailbox for mailbox in mailboxes if mailbox not in known]
+    db.executemany(
+        "INSERT OR REPLACE INTO deliveries (mail, mailbox, stem, state) VALUES (?, ?, '', ?)",
+        [(mail, mailbox, DeliveryState.ABSENT) for mailbox in news],
+    )
+    if news:
+        db.execute("UPDATE objects SET unseen = 1 WHERE mail = ? AND unseen != 2", (mail,))
