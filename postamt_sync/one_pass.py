@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
+from postamt_sync.alerts.after_pass import tell_absent
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.copying import DailyCopy
@@ -114,6 +115,7 @@ class OnePass:
                         await self.drain(ledger)
                     await self._list(ledger, envelopes)
                     await self._deliver(ledger, envelopes)
+                    await asyncio.to_thread(tell_absent, self.settings, ledger, self.events)
         except PostamtError as error:
             result.error = error
         finally:

@@ -7,11 +7,14 @@ durations are seconds, counts are mails.
     mails        how many objects are in each state: waiting, delivered, archived, gone, absent,
                  adopted, quarantined, skipped
     last_mail    when the last mail was delivered, null: never
-    mailboxes    name, delivered, last_delivered, waiting, problem (null: none)
+    mailboxes    name, delivered, last_delivered, waiting, problem (null: none), absent (mails that
+                 were not there when the ledger was rebuilt)
     sources      name, last_ok, last_problem_at, problem (null: it works), detail
     waiting      at most 20: mail, key, since, attempts, next_attempt_in (null: at the next start),
                  awaits_envelope, problem
     quarantine   mail, key, since, problem
+    absent       what was found to be absent and nobody has looked at, which verify and restore do
+                 by listing it: mailbox (null: not known whose), mails, first, last (stored by S3)
     alerts       what a person is told of, or was within a day: cause (an option of [alerts]),
                  since, detail, lasting (until it is mended), told (false: still to come)
     not_understood   how many announcements could not be used or believed, and the last reason
@@ -30,7 +33,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.config import Settings
+from postamt_sync.config.command import typed
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
+from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.history import Latencies
 from postamt_sync.ledger.overview import MailboxHealth, NoticeKept, SourceHealth, Waiting
 from postamt_sync.ledger.repair import Known
@@ -52,6 +57,9 @@ class Standing:
     quarantine: list[Known]
     notices: list[NoticeKept]
     alerts: list[Trouble]
+    absences: list[Absence]
+    bring_back: str
+    """The command that brings back what is absent."""
     days: dict[dt.date, int]
     latencies: Latencies
     latencies_ever: Latencies
@@ -89,6 +97,8 @@ def look(
         quarantine=ledger.repair.quarantined(quarantine),
         notices=overview.notices(),
         alerts=ledger.troubles.current(wanted_causes(settings.alerts.wanted), time.time()),
+        absences=ledger.absences.unseen(),
+        bring_back=typed("restore --only absent", settings.source),
         days=history.days(first, today),
         latencies=history.latencies(first),
         latencies_ever=history.latencies(),
@@ -109,6 +119,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "last_delivered": _time(m.last_delivered_at),
                 "waiting": m.waiting,
                 "problem": m.problem,
+                "absent": m.absent,
             }
             for m in standing.mailboxes
         ],
@@ -137,6 +148,15 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "quarantine": [
             {"mail": q.mail, "key": q.key, "since": _time(q.first_seen), "problem": q.problem}
             for q in standing.quarantine
+        ],
+        "absent": [
+            {
+                "mailbox": a.mailbox or None,
+                "mails": a.mails,
+                "first": _time(a.first),
+                "last": _time(a.last),
+            }
+            for a in standing.absences
         ],
         "alerts": [
             {

@@ -17,7 +17,9 @@ from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.maildir import MailboxVanishedError
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
+from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.overview import SourceHealth
+from postamt_sync.ledger.troubles import Cause, Trouble
 from postamt_sync.mail.arrival import Source
 
 SILENCE_SECONDS = 3600.0
@@ -114,6 +116,21 @@ def vanished(mailboxes: Mailboxes, names: Sequence[str]) -> Found:
         except (PostamtError, KeyError):
             continue  # another trouble, or no longer configured
     return found
+
+
+def absent(absences: Absences, now: float) -> list[Trouble]:
+    """Return what a rebuild found to be absent and nobody has looked at, once all is decided."""
+    if absences.undecided():
+        return []
+    return [
+        Trouble(
+            Cause.ABSENT,
+            f"{each.mailbox} {each.mails} {each.first} {each.last}",
+            now,
+            f"{printable(each.mailbox) or 'not known whose'}: {each.in_words()}",
+        )
+        for each in absences.unseen()
+    ]
 
 
 def _room(size: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import email.policy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
 from postamt_sync.alerts.words import WORDS
+from postamt_sync.config.command import typed
 from postamt_sync.events import printable
 from postamt_sync.ledger.troubles import Trouble
 
@@ -19,8 +20,15 @@ WIDTH = 72
 SENDER = "postamt-sync <postamt-sync@localhost>"
 
 
-def compose(troubles: Sequence[Trouble], mailbox: str, now: float) -> bytes:
+def compose(
+    troubles: Sequence[Trouble],
+    mailbox: str,
+    now: float,
+    command: Callable[[str], str] = typed,
+) -> bytes:
     """Return the mail that tells these troubles, all of one cause; `now` in seconds since 1970.
+
+    `command` returns what to type for a verb.
 
     Details come from outside in part: they are shown as one printable line each, and only in the
     body.
@@ -42,6 +50,8 @@ def compose(troubles: Sequence[Trouble], mailbox: str, now: float) -> bytes:
         "What to check:\n" + "\n".join(_filled(f"- {check}", "  ") for check in words.checks),
         ("The latest of them:\n" if len(troubles) > len(latest) else "")
         + "\n".join(f"  {_moment(t.at)}  {printable(t.detail)}" for t in latest),
+        # On a line of its own, however long: it is to be copied.
+        *([f"To bring all of it back:\n\n  {command(words.verb)}"] if words.verb else []),
         _filled(
             "How things stand now: postamt-sync status. You are told of this once a day at most; "
             f"{cause} = false in the section [alerts] of the configuration switches it off."

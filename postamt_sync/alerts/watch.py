@@ -16,6 +16,7 @@ from postamt_sync.alerts.letter import compose
 from postamt_sync.alerts.post import Post
 from postamt_sync.alerts.publishing import Publishing
 from postamt_sync.config import Settings
+from postamt_sync.config.command import typed
 from postamt_sync.delivery.pickup import House
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events, printable
@@ -23,6 +24,8 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.troubles import Cause, Trouble, wanted_causes
 
 LOOK_EVERY = 60.0
+SOON = 5.0
+"""Seconds between looks while a rebuild has not found out yet what is absent."""
 METRICS_FIRST = 600.0
 """Seconds after the start: a start has more urgent things to do."""
 METRICS_EVERY = 3600.0
@@ -65,6 +68,7 @@ class Watch:
         self._started = self._clocks.monotonic()
         self._metrics_at = self._started + METRICS_FIRST
         self._asked = asyncio.Event()
+        self._pause = LOOK_EVERY
 
     def soon(self) -> None:
         """Look at once: something is to be told."""
@@ -76,7 +80,7 @@ class Watch:
             self._asked.clear()
             await self.look()
             try:
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(self._pause):
                     await self._asked.wait()
             except TimeoutError:
                 continue
@@ -115,11 +119,19 @@ class Watch:
         }
         for cause, look in looks.items():
             troubles.lasting(cause, look() if cause in wanted else {}, now)
+        self._pause = SOON if self._ledger.absences.undecided() else LOOK_EVERY
+        if Cause.ABSENT in wanted:
+            troubles.happened(conditions.absent(self._ledger.absences, now))
         if Cause.QUARANTINE in wanted:
             troubles.happened(self._quarantined(now))
         for cause in wanted:
             if to_tell := troubles.to_tell(cause, now):
-                letter = compose(to_tell, house.routes.default, now)
+                letter = compose(
+                    to_tell,
+                    house.routes.default,
+                    now,
+                    lambda verb: typed(verb, settings.source),
+                )
                 troubles.tell(to_tell, letter, now)
         self._post.deliver(house)
 

@@ -15,6 +15,8 @@ class Words:
     many: str
     meaning: str
     checks: tuple[str, ...]
+    verb: str = ""
+    """The command that mends it, without the program's name and `--config`."""
 
     def subject(self, count: int) -> str:
         return (self.one if count == 1 else self.many).format(n=count)
@@ -86,6 +88,19 @@ WORDS = {
             "that its disk is plugged in and mounted (findmnt, dmesg)",
             "that nobody has moved or renamed the directory",
         ),
+    ),
+    Cause.ABSENT: Words(
+        "mail is absent since the ledger was rebuilt",
+        "mail is absent in {n} mailboxes since the ledger was rebuilt",
+        "The ledger, the list of what was delivered, was lost. Mail that was not at home, and is "
+        "older than the newest mail in its mailbox, was most likely deleted by its owner; it is "
+        "not delivered again. But some of it may never have come: if a disk was full or away, for "
+        "instance. All of it is safe in S3.",
+        (
+            "whether these days are the ones in which a mailbox could not take its mail",
+            "which mails they are, one by one: postamt-sync verify",
+        ),
+        "restore --only absent",
     ),
     Cause.PUBLISHING: Words(
         "SES could not store mail that it had accepted",

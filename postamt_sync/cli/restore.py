@@ -43,6 +43,7 @@ class Only(enum.StrEnum):
     MISSING = Kind.MISSING.value
     ABSENT = Kind.ABSENT.value
     ARCHIVED = Kind.ARCHIVED.value
+    UNDELIVERED = Kind.UNDELIVERED.value
 
 
 def restore(
@@ -74,17 +75,20 @@ def restore(
     """Bring back mail that is in S3 and not at home.
 
     Missing is what was delivered and lies in no folder any more (also what its
-    owner deleted), absent what was not at home when the ledger was rebuilt,
-    archived what lies in Glacier or Deep Archive: S3 is asked to give that out,
-    which takes minutes to two days. Says first what it costs. A stopped restore
-    goes on with the next one. Copies that are there stay alone; what comes back
-    is a new file. Works beside the running daemon, which then delivers. Needs
+    owner deleted), absent what was not at home when the ledger was rebuilt (what
+    is shown here counts as looked at), archived what lies in Glacier or Deep
+    Archive: S3 is asked to give that out, which takes minutes to two days.
+    Undelivered, what a mailbox of the envelope was never given, comes only where
+    its key or --only asks for it. Says first what it costs. A stopped restore goes
+    on with the next one. Copies that are there stay alone; what comes back is a
+    new file. Works beside the running daemon, which then delivers. Needs
     s3:RestoreObject for archived mail. Exits 0 if all is at home, else 1.
 
     \b
     Examples:
       postamt-sync restore --dry-run
       postamt-sync restore incoming/4k1s0v8q7p5n
+      postamt-sync restore --only absent
       postamt-sync restore --only archived --tier Standard --yes
     """
     settings = load(config)
@@ -124,12 +128,13 @@ class _Verb:
             found = [
                 d
                 for d in await self._missing(bucket, keys)
-                if d.kind in RESTORABLE and only in (None, d.kind.value)
+                if d.kind in RESTORABLE and _is_wanted(d, only, keys)
             ]
             open_orders = {o.mail for o in self._ledger.restores.orders()}
             news = [d for d in found if d.mail not in open_orders]
             said = as_text(news, len(open_orders), *how)
             print(said, file=sys.stderr if json else sys.stdout)
+            self._ledger.absences.looked_at({d.mail for d in found if d.kind is Kind.ABSENT})
             if dry_run or not (news or open_orders):
                 if json:
                     print(jsonlib.dumps(as_json(news, *how), indent=2))
@@ -170,6 +175,13 @@ class _Verb:
                     f"mkdir -p -m 700 {d.path}/{{tmp,new,cur}}",
                 )
         return found
+
+
+def _is_wanted(d: Difference, only: Only | None, keys: Sequence[str]) -> bool:
+    if only is not None:
+        return only.value == d.kind
+    # A mailbox that was added later lacks all mail from before it: nobody means that by "all".
+    return bool(keys) or d.kind is not Kind.UNDELIVERED
 
 
 def _client(settings: Settings) -> Any:

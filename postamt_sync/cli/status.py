@@ -66,7 +66,7 @@ def status(
     if json:
         print(jsonlib.dumps(as_json(standing), indent=2))
     else:
-        console.print(picture(standing))
+        console.print(picture(standing), crop=False)
     return ExitCode.OK
 
 
@@ -86,6 +86,7 @@ def picture(standing: Standing, most: int | None = None) -> Group:
         parts.append(Text(f"Pace      {pace}"))
     parts += [Text(), _mailboxes(standing)]
     for heading, lines in (
+        ("Absent since the ledger was rebuilt", _absences(standing)),
         ("To be told", _alerts(standing)),
         ("Sources", _sources(standing)),
         ("Waiting", _waiting(standing, most)),
@@ -95,8 +96,15 @@ def picture(standing: Standing, most: int | None = None) -> Group:
         texts = list(lines)
         if texts:
             parts += [Text(), Text(heading, style="bold")]
-            parts += [Padding(Text(text), (0, 0, 0, 2), expand=False) for text in texts]
+            parts += [Padding(_line(text), (0, 0, 0, 2), expand=False) for text in texts]
     return Group(*parts)
+
+
+def _line(text: str) -> Text:
+    """Return a line that wraps, but for a command, which is to be copied as it stands."""
+    if text.startswith("postamt-sync "):
+        return Text(text, no_wrap=True, overflow="ignore")
+    return Text(text)
 
 
 def _mailboxes(standing: Standing) -> Table:
@@ -105,6 +113,9 @@ def _mailboxes(standing: Standing) -> Table:
     table.add_column("Delivered", justify="right")
     table.add_column("Waiting", justify="right")
     table.add_column("Last mail")
+    some_absent = any(m.absent for m in standing.mailboxes)
+    if some_absent:
+        table.add_column("Absent", justify="right")
     table.add_column("Problem", overflow="fold")
     for m in standing.mailboxes:
         table.add_row(
@@ -112,6 +123,7 @@ def _mailboxes(standing: Standing) -> Table:
             str(m.delivered),
             str(m.waiting),
             _ago(m.last_delivered_at) if m.last_delivered_at else "none yet",
+            *([str(m.absent)] if some_absent else []),
             Text(m.problem or "", style="red"),
         )
     return table
@@ -123,6 +135,15 @@ def _alerts(standing: Standing) -> Iterator[str]:
         last = alerts[-1]
         count = f"{len(alerts)}, the last {_ago(last.at)}" if len(alerts) > 1 else _ago(last.at)
         yield f"{cause} ({count}): {printable(last.detail)}"
+
+
+def _absences(standing: Standing) -> Iterator[str]:
+    for absence in standing.absences:
+        yield f"{printable(absence.mailbox) or 'not known whose'}: {absence.in_words()}"
+    if standing.absences:
+        yield "Deleted by its owner, or never delivered; until verify or restore has listed it."
+        yield "To bring all of it back:"
+        yield standing.bring_back
 
 
 def _sources(standing: Standing) -> Iterator[str]:

@@ -38,8 +38,9 @@ def verify(
 ) -> ExitCode:
     """Compare bucket, index, ledger and Maildirs, and list every difference.
 
-    Changes nothing and works beside the running daemon. Exits 0 if there is no
-    difference, else 1. Mail that its owner deleted at home is "missing" here (or
+    Changes nothing but this: what it lists as absent counts as looked at, and
+    status stops to point to it. Works beside the running daemon. Exits 0 if there
+    is no difference, else 1. Mail that its owner deleted at home is "missing" here (or
     "absent", where the ledger was rebuilt): leave it out with --except. Mailboxes
     that get their mail over LMTP are left out: Dovecot names their files.
 
@@ -47,7 +48,8 @@ def verify(
     unknown      in the bucket, unknown to the ledger: the next reconcile takes it
     waiting      not delivered for 15 minutes or more: see postamt-sync status
     archived     in Glacier, never delivered: postamt-sync restore
-    absent       not at home when the ledger was rebuilt: postamt-sync restore
+    absent       not in this mailbox when the ledger was rebuilt, and older than
+                 what was: deleted, or never delivered: postamt-sync restore
     missing      delivered, no longer at home: postamt-sync restore
     quarantined  cannot be delivered: postamt-sync quarantine
     damaged      the file is not what was delivered: postamt-sync redeliver
@@ -56,7 +58,8 @@ def verify(
     stray        a file under a name of ours that belongs to no object
     away         a Maildir that is not there: mount its disk
     unindexed    the index knows no envelope of it
-    undelivered  the index names a mailbox that got no copy
+    undelivered  a mailbox of its envelope that got no copy:
+                 postamt-sync restore --only undelivered
 
     \b
     Examples:
@@ -79,13 +82,14 @@ def verify(
                 settings, ledger, bucket, open_index(settings), content=content, watch=watch
             )
             found = asyncio.run(_compare(bucket, comparison))
+        shown = [d for d in found if d.kind not in left_out]
+        if json:
+            print(jsonlib.dumps(as_json(comparison.counted, shown), indent=2))
+        else:
+            print(as_text(comparison.counted, shown))
+        ledger.absences.looked_at({d.mail for d in shown if d.kind is Kind.ABSENT})
     finally:
         ledger.close()
-    shown = [d for d in found if d.kind not in left_out]
-    if json:
-        print(jsonlib.dumps(as_json(comparison.counted, shown), indent=2))
-    else:
-        print(as_text(comparison.counted, shown))
     return ExitCode.UNDELIVERED if shown else ExitCode.OK
 
 

@@ -6,6 +6,7 @@ be delivered, so it must be said: whose it is, how much, and from when to when.
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,6 +26,15 @@ class Absence:
     mails: int
     first: float
     last: float
+
+    def in_words(self) -> str:
+        """Say how many mails they are, and from when to when, in the time zone of this machine."""
+        mails = "1 mail" if self.mails == 1 else f"{self.mails} mails"
+        first, last = (
+            f"{dt.datetime.fromtimestamp(at, dt.UTC).astimezone():%Y-%m-%d %H:%M}"
+            for at in (self.first, self.last)
+        )
+        return f"{mails} of {first}" if first == last else f"{mails}, from {first} to {last}"
 
 
 class Absences:

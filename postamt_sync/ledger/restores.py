@@ -115,25 +115,24 @@ class Restores:
 
 def _deliver(db: sqlite3.Connection, wanted: Wanted) -> bool:
     db.execute("DELETE FROM restores WHERE mail = ?", (wanted.mail,))
-    changed = db.execute(
-        "UPDATE objects SET state = 'waiting', revision = revision + 1, edition = edition + 1,"
-        " attempts = 0, problem = NULL, etag = NULL, grace = 0, next_attempt = ?"
-        " WHERE mail = ? AND state NOT IN ('waiting', 'skipped')",
-        (DUE_FIRST, wanted.mail),
-    )
-    if not changed.rowcount:
-        return False
     lost = json.dumps(wanted.mailboxes)
     # What is owed to a mailbox by name comes to it, however old it is; nobody else's absence ends.
-    db.execute(
+    owed = db.execute(
         "UPDATE deliveries SET state = 'waiting' WHERE mail = ? AND state = 'absent'"
         " AND mailbox IN (SELECT value FROM json_each(?))",
         (wanted.mail, lost),
     )
+    changed = db.execute(
+        "UPDATE objects SET state = 'waiting', revision = revision + 1, edition = edition + 1,"
+        " attempts = 0, problem = NULL, etag = NULL, grace = 0, next_attempt = ?"
+        " WHERE mail = ? AND state != 'skipped' AND (state != 'waiting' OR ?)",
+        (DUE_FIRST, wanted.mail, bool(owed.rowcount)),
+    )
+    if not changed.rowcount:
+        return False
     db.execute(
-        "INSERT INTO deliveries (mail, mailbox, stem, state)"
-        " SELECT ?1, value, '', 'waiting' FROM json_each(?2) WHERE NOT EXISTS"
-        " (SELECT 1 FROM deliveries d WHERE d.mail = ?1 AND d.mailbox = value AND d.stem = '')",
+        "INSERT OR IGNORE INTO deliveries (mail, mailbox, stem, state)"
+        " SELECT ?, value, '', 'waiting' FROM json_each(?)",
         (wanted.mail, lost),
     )
     if not wanted.mailboxes and not is_absent_for_some(db, wanted.mail):

@@ -37,6 +37,9 @@ _AT_HOME_NOT = {
 }
 
 
+_SETTLED = {ObjectState.DELIVERED, ObjectState.ABSENT}
+
+
 class Comparison:
     """One comparison. Beside a running daemon; changes nothing."""
 
@@ -147,6 +150,8 @@ class Comparison:
         yield _about(Kind.UNKNOWN, entry, mail, detail)
 
     def _standing(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
+        for mailbox in row.absent:
+            yield _about(Kind.ABSENT, entry, row.mail, "", mailbox)
         if row.state is ObjectState.WAITING:
             if time.time() - row.first_seen < UNDER_WAY:
                 self.counted.under_way += 1
@@ -155,11 +160,23 @@ class Comparison:
             return
         self.counted.adopted += row.state is ObjectState.ADOPTED
         if kind := _AT_HOME_NOT.get(row.state):
-            yield _about(kind, entry, row.mail, row.problem or "")
+            if kind is not Kind.ABSENT or not row.absent:  # else it is said for each mailbox
+                yield _about(kind, entry, row.mail, row.problem or "")
         elif row.state is ObjectState.GONE:
             yield _about(Kind.UNKNOWN, entry, row.mail, "the ledger takes it for deleted")
+        yield from self._unrecorded(entry, row)
         if row.etag is not None and row.etag != entry.etag:
             yield _about(Kind.CHANGED, entry, row.mail, f"{row.etag} is {entry.etag} now")
+
+    def _unrecorded(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
+        """Yield mailboxes that a receipt names, and of which the ledger knows nothing more."""
+        if row.state is ObjectState.ABSENT and not row.absent:
+            return  # for whoever it concerns
+        if row.state in _SETTLED:
+            accounted = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
+            for mailbox in self._routes.mailboxes(row.recipients):
+                if mailbox not in accounted:
+                    yield _about(Kind.UNDELIVERED, entry, row.mail, "its receipt says so", mailbox)
 
     def _copies(
         self, entry: Listed, row: KnownObject, files: Sequence[File]
@@ -199,10 +216,11 @@ class Comparison:
         if envelope is None:
             yield _about(Kind.UNINDEXED, entry, row.mail, "")
         elif row.state is ObjectState.DELIVERED:
-            given = {copy.mailbox for copy in row.copies}
+            given = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
+            given.update(self._routes.mailboxes(row.recipients))  # compared already
             for mailbox in self._routes.mailboxes(envelope.recipients):
                 if mailbox not in given:
-                    yield _about(Kind.UNDELIVERED, entry, row.mail, "", mailbox)
+                    yield _about(Kind.UNDELIVERED, entry, row.mail, "the index says so", mailbox)
 
     def _unlisted(self, shelf: Shelf, known: Sequence[KnownObject]) -> list[Difference]:
         mine = [o for o in known if o.key.startswith(self._prefix)]

@@ -34,7 +34,7 @@ class Kind(enum.StrEnum):
     UNINDEXED = "unindexed"
     """The index knows no envelope of it."""
     UNDELIVERED = "undelivered"
-    """The index names a mailbox that was given no copy."""
+    """Its envelope names a mailbox that was given no copy, and is not to be given one."""
 
 
 @dataclass(frozen=True, slots=True)

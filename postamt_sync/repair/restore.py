@@ -34,7 +34,7 @@ from postamt_sync.repair.difference import Difference, Kind
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-RESTORABLE = (Kind.MISSING, Kind.ABSENT, Kind.ARCHIVED)
+RESTORABLE = (Kind.MISSING, Kind.ABSENT, Kind.ARCHIVED, Kind.UNDELIVERED)
 
 AT_ONCE = 8
 """Requests to S3 side by side."""

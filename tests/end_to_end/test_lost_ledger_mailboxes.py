@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
-from tests.end_to_end.home import ANNA, BRUNO, Running
+from tests.end_to_end.home import ANNA, BRUNO, COMMAND, REPOSITORY, Running
 from tests.end_to_end.letters import Letter, letter, letter_to_both
 from tests.end_to_end.webhooks import Reachable, reachable
 
@@ -123,3 +127,60 @@ async def test_a_healthy_mailbox_does_not_condemn_one_that_is_stuck(
     assert box.contents() == Counter(
         copy for one in (*OLDER, *twenty, newer) for copy in one.expected()
     )
+
+
+async def test_what_may_never_have_come_is_told_and_brought_back(
+    box: Reachable, s3: S3Double
+) -> None:
+    """Bruno's disk took the newest mail and not those before it: names cannot tell that."""
+    put(s3, *OLDER)
+    daemon = await started(box)
+    await has(box, daemon, OLDER[1:], "bruno")
+    unplug(box, "bruno")
+    lost = [letter(f"b{number}", BRUNO) for number in range(20)]
+    for number, one in enumerate(lost):
+        put(s3, one, since=60 * number + 60)
+        await announced(box, one)
+    newest = letter("newest", BRUNO)
+    copies = {one.key: s3.objects.pop(one.key) for one in lost}
+    plug_in(box, "bruno")
+    put(s3, newest, since=5000)
+    await announced(box, newest)
+    await has(box, daemon, [newest], "bruno")
+    daemon.kill()
+    s3.objects |= copies
+    shutil.rmtree(box.state)
+    again = await started(box)
+    await asyncio.to_thread(again.until, "told the person", cause="absent")
+    (absent,) = box.status()["absent"]
+    assert (absent["mailbox"], absent["mails"]) == ("bruno", 20)
+    assert absent["first"] < absent["last"]
+    (alert,) = [
+        message_from_bytes(path.read_bytes(), policy=default)
+        for place, path in box.mails()
+        if b"postamt-sync@localhost" in path.read_bytes()
+    ]
+    text = alert.get_content()
+    print(alert["Subject"], text, box.do("status").stdout, sep="\n")
+    assert "bruno: 20 mails, from " in text
+    (command,) = [line for line in text.splitlines() if line.startswith("  postamt-sync ")]
+    assert command in box.do("status").stdout.splitlines()
+    assert not [one for one in lost if ("bruno", one.body) in box.contents()]
+    program, *verb = shlex.split(command)
+    assert program == "postamt-sync"
+    typed = subprocess.run(
+        [*COMMAND, *verb, "--yes"],
+        env=box.environ(),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (typed.returncode, typed.stderr) == (0, ""), typed
+    await has(box, again, lost, "bruno")
+    assert box.status()["absent"] == []
+    assert await asyncio.to_thread(again.stop) == 0
+    wanted = Counter(copy for one in (*OLDER, *lost, newest) for copy in one.expected())
+    found = box.contents()
+    assert {what: found[what] for what in wanted} == wanted
+    assert sum(found.values()) == sum(wanted.values()) + 1, "and one alert"
