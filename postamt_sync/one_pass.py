@@ -28,6 +28,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.passes import Balance
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 from postamt_sync.mending import end_rebuild, ledger_for_delivery, ledger_for_rehearsal
+from postamt_sync.recovery_decisions import RecoveryDecisions
 
 TELL_EVERY = 0.2
 
@@ -187,6 +188,8 @@ class OnePass:
     async def _rehearse_rebuild(self, ledger: Ledger, balance: Balance) -> None:
         """Take everything in: it is a ledger in memory that forgets it."""
         await self._list(ledger, None)
+        routes = household(self.settings, ledger.work).routes
+        await RecoveryDecisions(ledger, routes).decide_by_reading(self.bucket, ledger)
         rest = ledger.passes.balance(self._stage.listed)
         rest.waiting, rest.failed = rest.waiting + rest.failed, 0
         for count in fields(Balance):

@@ -12,12 +12,16 @@ tell is decided here; the rest is left to be routed by the courier, under the sa
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
+from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.inhabited import names
+from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState, Task
 from postamt_sync.ledger.rebuild import NamedCopy, Rebuild, Settled
 from postamt_sync.ledger.rows import is_older
@@ -26,6 +30,8 @@ from postamt_sync.mail.headers import addresses, header_block, ses_headers
 from postamt_sync.mail.routing import Routes, decide
 
 BATCH = 1000
+AT_ONCE = 16
+"""Objects that are read side by side."""
 CANDIDATES = 200
 """Newest names of a mailbox that are looked at in one go."""
 MOST_CANDIDATES = 2000
@@ -60,6 +66,34 @@ class RecoveryDecisions:
             after = page[-1].mail
             self._settle([s for task in page if (s := self._settled(task, to_read))])
         self._read(to_read)
+
+    async def decide_by_reading(self, bucket: Bucket, ledger: Ledger) -> None:
+        """After the rebuild has ended: find out from the bucket whose the rest is.
+
+        The courier does this as it goes; here it is for whoever wants to know and delivers nothing.
+        What cannot be read now is left as it is.
+        """
+        after = ""
+        while page := await asyncio.to_thread(self._rebuild.undecided, after, AT_ONCE):
+            after = page[-1].mail
+            await asyncio.gather(*(self._read_object(bucket, ledger, task) for task in page))
+
+    async def _read_object(self, bucket: Bucket, ledger: Ledger, task: Task) -> None:
+        head = b""
+        with contextlib.suppress(PostamtError):
+            async with (
+                bucket.fetch(task.key, etag=task.etag) as fetched,
+                aclosing(fetched.chunks()) as chunks,
+            ):
+                async for chunk in chunks:
+                    head += chunk
+                    if len(head) >= LONGEST_HEAD or header_block(head) is not None:
+                        break
+                stored_at = fetched.last_modified
+                named = () if fetched.client_encrypted else self._named_in(head, task.key)
+            if named and all(task.is_absent_for(name, stored_at) for name in named):
+                known = (task, fetched.etag, fetched.size, stored_at, named)
+                await asyncio.to_thread(ledger.work.settle_known, *known)
 
     def _settled(self, task: Task, to_read: list[Task]) -> Settled | None:
         """Decide by what the ledger knows; what the copy at home may tell is put into `to_read`."""
@@ -133,9 +167,10 @@ class RecoveryDecisions:
     def _named(self, task: Task, path: Path) -> Sequence[str] | None:
         """Return the mailboxes that a mail without receipts names; None: it cannot be read."""
         head = _head(path, task.size)
-        if head is None:
-            return None
-        ses = ses_headers(head, task.key)
+        return None if head is None else self._named_in(head, task.key)
+
+    def _named_in(self, head: bytes, key: str) -> Sequence[str]:
+        ses = ses_headers(head, key)
         decision = decide(
             self._routes,
             receipt=(),
@@ -143,7 +178,7 @@ class RecoveryDecisions:
             header_addresses=addresses(head),
             grace_over=True,
         )
-        return None if decision is None else decision.mailboxes
+        return decision.mailboxes if decision is not None else ()
 
 
 _OWED = {DeliveryState.WAITING, DeliveryState.PREPARED}

@@ -32,9 +32,11 @@ def rebuild(
     run and sync do this by themselves where the ledger is lost or older than the
     mail; by hand it also helps where it is damaged: that is set aside, and its
     copy taken. Then all names in the Maildirs are read and the bucket is listed.
-    Mail that is older than the newest of them and not at home counts as absent
-    (postamt-sync restore brings it back); newer mail is delivered by the next run
-    or sync. Refuses, with 75, while a daemon delivers.
+    With a copy, mail that it does not know as delivered and that is not at home
+    is delivered by the next run or sync. Without one, so is mail that is at least
+    as new as the newest in its mailbox; older mail that is not there counts as
+    absent for this mailbox (postamt-sync restore --only absent brings it back).
+    Refuses, with 75, while a daemon delivers.
 
     \b
     Examples:

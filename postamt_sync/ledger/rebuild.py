@@ -171,6 +171,21 @@ class Rebuild:
             ).fetchall()
             return [read_task(db, row) for row in rows]
 
+    def undecided(self, after: str, limit: int) -> list[Task]:
+        """Return what waits after a rebuild, and of which nobody knows whose it is.
+
+        It has a mail id after `after`, and comes in that order.
+        """
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT * FROM objects o WHERE mail > ? AND state = 'waiting' AND from_names = 1"
+                " AND NOT EXISTS (SELECT 1 FROM recipients r WHERE r.mail = o.mail)"
+                " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = o.mail)"
+                " ORDER BY mail LIMIT ?",
+                (after, limit),
+            ).fetchall()
+            return [read_task(db, row) for row in rows]
+
     def settle(self, settled: Iterable[Settled], *, ask: bool) -> None:
         """Close held objects, unless something was heard of them meanwhile.
 

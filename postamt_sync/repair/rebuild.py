@@ -11,12 +11,14 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import Events
+from postamt_sync.household import household
 from postamt_sync.intake.survey import Survey
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.copies import set_aside
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Source
 from postamt_sync.mending import end_rebuild, find_ledger, make_state_dir, mend
+from postamt_sync.recovery_decisions import RecoveryDecisions
 
 
 @dataclass(slots=True)
@@ -71,7 +73,9 @@ class Rebuilding:
                 async with self._bucket:
                     survey = Survey(self._bucket, ledger, self._events, prefix, "")
                     result.listed = (await survey.everything(Source.RECONCILE)).listed
-                await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
+                    await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
+                    routes = household(self._settings, ledger.work).routes
+                    await RecoveryDecisions(ledger, routes).decide_by_reading(self._bucket, ledger)
                 states = ledger.overview.states()
                 result.unmatched = ledger.rebuild.unmatched()
         result.delivered = states[ObjectState.DELIVERED]

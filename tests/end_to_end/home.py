@@ -246,8 +246,15 @@ class Home:
                         yield Place(name, folder), path
 
     def contents(self) -> Counter[tuple[str, bytes]]:
-        """Count what a mail client would see: where, and which bytes."""
-        return Counter((str(place), path.read_bytes()) for place, path in self.mails())
+        """Count what a mail client would see of the bucket's mail: where, and which bytes.
+
+        Alerts are mails of the daemon's own.
+        """
+        found = Counter((str(place), path.read_bytes()) for place, path in self.mails())
+        for place, body in list(found):
+            if body.startswith(b"From: postamt-sync <"):
+                del found[place, body]
+        return found
 
     def drafts(self) -> list[Path]:
         """Return what lies in any tmp/."""

@@ -43,7 +43,7 @@ def uid(client: IMAPClient, subject: str) -> int:
 
 
 def seen(imap: PrivateDovecot, login: str = "anna") -> dict[str, list[str]]:
-    """Return what the client sees in each folder, by subject."""
+    """Return what the client sees in each folder, by subject, without alerts."""
     found: dict[str, list[str]] = {}
     with mail_client(imap, login) as client:
         for flags, _, name in client.list_folders():
@@ -51,8 +51,9 @@ def seen(imap: PrivateDovecot, login: str = "anna") -> dict[str, list[str]]:
                 continue
             client.select_folder(name, readonly=True)
             mails = client.fetch(client.search(), ["ENVELOPE"])
-            if mails:
-                found[name] = sorted(m[b"ENVELOPE"].subject.decode() for m in mails.values())
+            subjects = (m[b"ENVELOPE"].subject.decode() for m in mails.values())
+            if theirs := sorted(s for s in subjects if not s.startswith("postamt-sync: ")):
+                found[name] = theirs
     return found
 
 
@@ -95,15 +96,17 @@ def test_what_clients_did_stays_done(
             daemon.until("delivered")
             daemon.until("looked", source="reconcile")
             assert daemon.stop() == 0
-        before["INBOX"] = sorted([*before["INBOX"], "new"])
+        # What came after the copy was made and has no name may never have been delivered.
+        again = [] if copy_is_lost else ["buried", "expunged"]
+        before["INBOX"] = sorted([*before["INBOX"], "new", *again])
         assert seen(imap) == before
         with client_of(imap) as client:
             flags = set(client.get_flags(uid(client, "flagged"))[uid(client, "flagged")])
             assert {b"\\Seen", b"\\Flagged", b"$Invoice"} <= flags
         assert "Error" not in imap.log.read_text()
-    assert home.states() == {"delivered": 5, "absent": 2}
+    assert home.states() == ({"delivered": 5, "absent": 2} if copy_is_lost else {"delivered": 7})
     assert home.sync()[0] == 0
-    assert sum(home.contents().values()) == 6  # one of them copied by its owner
+    assert sum(home.contents().values()) == 6 + len(again)  # one of them copied by its owner
 
 
 def test_what_is_restored_is_a_new_mail_for_dovecot(home: Home, s3: S3Double) -> None:

@@ -180,7 +180,7 @@ async def test_what_may_never_have_come_is_told_and_brought_back(
     await has(box, again, lost, "bruno")
     assert box.status()["absent"] == []
     assert await asyncio.to_thread(again.stop) == 0
-    wanted = Counter(copy for one in (*OLDER, *lost, newest) for copy in one.expected())
-    found = box.contents()
-    assert {what: found[what] for what in wanted} == wanted
-    assert sum(found.values()) == sum(wanted.values()) + 1, "and one alert"
+    assert box.contents() == Counter(
+        copy for one in (*OLDER, *lost, newest) for copy in one.expected()
+    )
+    assert len(list(box.mails())) == len(lost) + 4, "and one alert"

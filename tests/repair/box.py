@@ -53,11 +53,14 @@ class Box:
         shutil.rmtree(self.state)
 
     def files(self, mailbox: str = "anna") -> dict[str, list[Path]]:
-        """Return each mail's files by its subject."""
+        """Return each mail's files by its subject; alerts, which are no object's, are left out."""
         found: dict[str, list[Path]] = {}
         for part in ("new", "cur"):
             for path in (self.root / mailbox).glob(f"**/{part}/*"):
-                subject = path.read_text().partition("Subject: ")[2].partition("\n")[0].strip()
+                text = path.read_text()
+                if text.startswith("From: postamt-sync <"):
+                    continue
+                subject = text.partition("Subject: ")[2].partition("\n")[0].strip()
                 found.setdefault(subject, []).append(path)
         return found
 

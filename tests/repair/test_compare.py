@@ -166,12 +166,25 @@ async def test_states_that_keep_a_mail_from_home(box: Box) -> None:
     box.s3.put("incoming/cold", b"cold", storage_class="GLACIER", last_modified=LONG_AGO)
     box.s3.put("incoming/enc", b"?", headers={"x-amz-meta-x-amz-key-v2": "x"}, last_modified=1.0)
     box.put("a", "b")
+    box.put("brunos", to="bruno", since=1)
     await box.sync()
     box.files()["a"][0].unlink()
     box.lose()
     await box.sync()
     # The archived one was stored before b; the encrypted one, too, and was never at home.
     assert await kinds(box) == {"absent": 3}
+
+
+async def test_what_may_be_for_a_mailbox_without_any_mail_is_not_absent(box: Box) -> None:
+    box.s3.put("incoming/cold", b"cold", storage_class="GLACIER", last_modified=LONG_AGO)
+    box.put("a", "b")
+    await box.sync()
+    box.files()["a"][0].unlink()
+    box.lose()
+    await box.sync()
+    found = {d.kind: d for d in await compared(box)}
+    assert set(found) == {Kind.ABSENT, Kind.ARCHIVED}
+    assert (found[Kind.ABSENT].key, found[Kind.ABSENT].mailbox) == ("incoming/a", "anna")
 
 
 async def test_states_of_a_ledger_that_was_never_lost(box: Box) -> None:
