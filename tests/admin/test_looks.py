@@ -105,7 +105,7 @@ def test_it_looks_while_the_courier_is_in_the_middle_of_a_commit(
 ) -> None:
     """The daemon's connection is one, and whoever used it here would wait for the courier."""
     bring_to(ledger, ObjectState.WAITING, "a")
-    with ledger.work._store.writing() as db:
+    with ledger.store.writing() as db:
         db.execute("UPDATE objects SET state = 'gone'")
         seen: list[Standing] = []
         looking = threading.Thread(target=lambda: seen.append(look_aside(settings)))

@@ -160,7 +160,7 @@ def test_a_ledger_that_goes_away_is_told_after_the_screen_is_back(
     terminal = Terminal(config, "status", "--watch")
     try:
         terminal.until("Daemon")
-        with ledger.work._store.writing() as db:
+        with ledger.store.writing() as db:
             db.execute("DROP TABLE sources")
         assert terminal.ended() == 75
         after = terminal.written.partition(MAIN)[2]
