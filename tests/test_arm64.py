@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.home.debian import EMULATOR, PYTHONS, needs_debian, put_checkout, unpack_arm64
+from tests.host.debian import EMULATOR, PYTHONS, needs_debian, put_checkout, unpack_arm64
 
 pytestmark = [
     *needs_debian,
@@ -37,7 +37,7 @@ settings.load_profile("few")
 SCRIPT = """\
 import importlib, platform, sys
 import pytest
-import postamt_sync.daemon
+import postamt_sync.app.daemon
 from postamt_sync.cli.verbs import VERBS
 
 print(platform.machine(), "%d.%d" % sys.version_info[:2])

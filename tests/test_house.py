@@ -67,7 +67,7 @@ def test_nothing_below_knows_the_command_line_or_the_demo(above: str) -> None:
 
 def test_the_daemon_loads_nothing_of_the_demo_or_the_command_line() -> None:
     """Memory and start time count on a small machine."""
-    listing = "import sys, postamt_sync.daemon; print(*sys.modules)"
+    listing = "import sys, postamt_sync.app.daemon; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", listing],
         cwd=PACKAGE.parent,

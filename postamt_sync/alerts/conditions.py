@@ -18,8 +18,8 @@ from postamt_sync.delivery.maildir import MailboxVanishedError
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.ledger.absences import Absences
+from postamt_sync.ledger.incidents import Cause, Trouble
 from postamt_sync.ledger.overview import SourceHealth
-from postamt_sync.ledger.troubles import Cause, Trouble
 from postamt_sync.mail.arrival import Source
 
 SILENCE_SECONDS = 3600.0

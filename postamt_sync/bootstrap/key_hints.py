@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.bootstrap.keyfile import SMTP_CREDENTIALS, replace_file, small_text
+from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, replace_file, small_text
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 

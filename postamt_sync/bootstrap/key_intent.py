@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.bootstrap.keyfile import (
+from postamt_sync.bootstrap.key_file import (
     KeyFile,
     pending_path,
     replace_file,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync.bootstrap.key_file import Held
 from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
-from postamt_sync.bootstrap.keyfile import Held
 from postamt_sync.events import printable
 
 PROGRAM = "postamt-sync bootstrap"

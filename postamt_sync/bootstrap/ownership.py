@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from postamt_sync.bootstrap.call import Conflict
+from postamt_sync.bootstrap.change import Conflict
 from postamt_sync.bootstrap.stack import TAG, Stack
 from postamt_sync.events import printable
 

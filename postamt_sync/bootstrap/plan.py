@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Change, Conflict, Item, Note
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Change, Conflict, Item, Note
 from postamt_sync.errors import MisconfiguredError, PostamtError
 
 

@@ -5,15 +5,15 @@ listing and the GET, are made over aiohttp and signed here. Credentials, endpoin
 certificates still come from boto3's own chain.
 """
 
-from postamt_sync.bucket.answers import (
+from postamt_sync.bucket.bucket import Bucket
+from postamt_sync.bucket.fetched import DamagedError, Fetched
+from postamt_sync.bucket.listing import Listed
+from postamt_sync.bucket.responses import (
     AccessDeniedError,
     ObjectArchivedError,
     ObjectChangedError,
     ObjectGoneError,
 )
-from postamt_sync.bucket.bucket import Bucket
-from postamt_sync.bucket.fetched import DamagedError, Fetched
-from postamt_sync.bucket.listing import Listed
 
 __all__ = [
     "AccessDeniedError",

@@ -10,11 +10,11 @@ from typing import Self
 
 import boto3
 
-from postamt_sync.bucket.account import Account
-from postamt_sync.bucket.answers import Answer, ObjectChangedError, ObjectGoneError
+from postamt_sync.bucket.endpoint import Account
 from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
-from postamt_sync.bucket.lane import BROKEN, Lane
+from postamt_sync.bucket.http_client import BROKEN, Lane
 from postamt_sync.bucket.listing import PAGE_KEYS, Listed, MalformedListingError, Page
+from postamt_sync.bucket.responses import Answer, ObjectChangedError, ObjectGoneError
 
 LONGEST_KEY = 1024
 """Bytes (S3 User Guide, "Naming Amazon S3 objects")."""

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from postamt_sync.bucket.lane import BROKEN, unreachable
+from postamt_sync.bucket.http_client import BROKEN, unreachable
 from postamt_sync.errors import TryLaterError
 
 CHUNK_BYTES = 256 << 10

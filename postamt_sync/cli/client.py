@@ -17,8 +17,8 @@ from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.config.address import normalised_domain
 from postamt_sync.config.values import SmtpUserOrEmpty
 from postamt_sync.errors import ExitCode, UsageError
-from postamt_sync.home.client import Client, Server, client_of, domains_of
-from postamt_sync.home.client_files import apple_profile, autoconfig
+from postamt_sync.host.mail_client import Client, Server, client_of, domains_of
+from postamt_sync.host.mail_client_files import apple_profile, autoconfig
 
 UNKNOWN_USER = "what bootstrap wrote as username: AKIA and so on"
 

@@ -46,8 +46,8 @@ def demo(
     """
     need_emulator()
     # Imported late: they need what the extra `demo` installs, and say so above if it is missing.
-    from postamt_sync.demo.script import play  # noqa: PLC0415
-    from postamt_sync.demo.show import Show  # noqa: PLC0415
+    from postamt_sync.demo.display import Show  # noqa: PLC0415
+    from postamt_sync.demo.tour import play  # noqa: PLC0415
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 must not end the tour

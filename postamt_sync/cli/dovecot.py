@@ -12,16 +12,16 @@ from postamt_sync.cli.dovecot_user import user
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
-from postamt_sync.home import dovecot_files
-from postamt_sync.home.dovecot import Service, Version, installed_version, service_of
-from postamt_sync.home.dovecot_conf import (
+from postamt_sync.host.dovecot import managed_files
+from postamt_sync.host.dovecot.conf import (
     configuration,
     mailboxes_file,
     passwords_file,
     relay_file,
     senders_file,
 )
-from postamt_sync.home.dovecot_lists import has_password, mailboxes
+from postamt_sync.host.dovecot.description import Service, Version, installed_version, service_of
+from postamt_sync.host.dovecot.passwd_files import has_password, mailboxes
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.add_typer(user, name="user")
@@ -88,15 +88,15 @@ def rendered(service: Service, version: Version, directory: Path) -> dict[Path, 
     """Return the files that follow from the configuration, each with its text."""
     conf = configuration(service, version, directory)
     return {
-        directory / "dovecot.conf": dovecot_files.sealed(conf),
-        mailboxes_file(directory): dovecot_files.sealed(mailboxes(service, version)),
+        directory / "dovecot.conf": managed_files.sealed(conf),
+        mailboxes_file(directory): managed_files.sealed(mailboxes(service, version)),
     }
 
 
 def _write(files: dict[Path, str], directory: Path, *, force: bool) -> None:
-    with dovecot_files.alone(directory):
-        before = {path: dovecot_files.read(path) for path in files}
-        foreign = [path for path, text in before.items() if text and dovecot_files.edited(text)]
+    with managed_files.alone(directory):
+        before = {path: managed_files.read(path) for path in files}
+        foreign = [path for path, text in before.items() if text and managed_files.edited(text)]
         if foreign and not force:
             raise UsageError(
                 f"{' and '.join(map(str, foreign))} would be replaced, and somebody else has "
@@ -109,19 +109,19 @@ def _write(files: dict[Path, str], directory: Path, *, force: bool) -> None:
                 print(f"{path} is as it should be.")
                 continue
             if path in foreign:
-                print(f"{path} was kept as {dovecot_files.keep_aside(path)}")
-            dovecot_files.write(path, text)
+                print(f"{path} was kept as {managed_files.keep_aside(path)}")
+            managed_files.write(path, text)
             print(f"{path} written.")
         for secret in (passwords_file(directory), senders_file(directory)):
-            if dovecot_files.read(secret) is None:
-                dovecot_files.write(secret, "", dovecot_files.SECRET)
+            if managed_files.read(secret) is None:
+                managed_files.write(secret, "", managed_files.SECRET)
 
 
 def _say_what_is_next(service: Service, directory: Path) -> None:
-    passwords = dovecot_files.read(passwords_file(directory)) or ""
+    passwords = managed_files.read(passwords_file(directory)) or ""
     for account in service.accounts:
         if not has_password(passwords, account.name):
             print(f"No password yet: sudo postamt-sync dovecot user add {account.name}")
-    if service.relay and dovecot_files.read(relay_file(directory)) is None:
+    if service.relay and managed_files.read(relay_file(directory)) is None:
         print("No credentials for SES yet: sudo postamt-sync dovecot relay FILE")
     print("Next: sudo doveconf >/dev/null && sudo systemctl restart dovecot")

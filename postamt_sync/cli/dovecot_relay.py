@@ -11,10 +11,10 @@ from postamt_sync.bootstrap.key_hints import KeyHints
 from postamt_sync.cli.dovecot_user import known_mailbox
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
 from postamt_sync.config import load
-from postamt_sync.home import dovecot_files
-from postamt_sync.home.dovecot_conf import relay_configuration, relay_file, senders_file
-from postamt_sync.home.dovecot_lists import with_sender
-from postamt_sync.home.smtp_credentials import read_credentials
+from postamt_sync.host.dovecot import managed_files
+from postamt_sync.host.dovecot.conf import relay_configuration, relay_file, senders_file
+from postamt_sync.host.dovecot.passwd_files import with_sender
+from postamt_sync.host.smtp_credentials import read_credentials
 
 
 def relay(
@@ -46,15 +46,15 @@ def relay(
         known_mailbox(settings, mailbox)
     found = read_credentials(credentials, KeyHints(Path(settings.source).absolute()).smtp_files())
     place = directory.absolute()
-    with dovecot_files.alone(place):
+    with managed_files.alone(place):
         if mailbox:
             path = senders_file(place)
-            before = dovecot_files.read(path) or ""
+            before = managed_files.read(path) or ""
             after = with_sender(before, mailbox, found.user, found.password)
-            dovecot_files.write(path, after, dovecot_files.SECRET)
+            managed_files.write(path, after, managed_files.SECRET)
         else:
             path = relay_file(place)
-            dovecot_files.write(path, relay_configuration(found), dovecot_files.ROOTS_ONLY)
+            managed_files.write(path, relay_configuration(found), managed_files.ROOTS_ONLY)
     print(f"{path} written: {mailbox or 'the household'} sends as {found.user}.")
     if not mailbox:
         print("Next: sudo systemctl restart dovecot")

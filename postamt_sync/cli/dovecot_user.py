@@ -13,9 +13,9 @@ from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
 from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
-from postamt_sync.home import dovecot_files, dovecot_password
-from postamt_sync.home.dovecot_conf import passwords_file
-from postamt_sync.home.dovecot_lists import has_password, with_password
+from postamt_sync.host.dovecot import managed_files, password_hash
+from postamt_sync.host.dovecot.conf import passwords_file
+from postamt_sync.host.dovecot.passwd_files import has_password, with_password
 
 user = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -95,17 +95,17 @@ def known_mailbox(settings: Settings, name: str) -> Mailbox:
 def _set(name: str, config: Path | None, directory: Path, *, generate: bool, new: bool) -> None:
     known_mailbox(load(config), name)
     passwords = passwords_file(directory.absolute())
-    with dovecot_files.alone(passwords.parent):
-        before = dovecot_files.read(passwords) or ""
+    with managed_files.alone(passwords.parent):
+        before = managed_files.read(passwords) or ""
         if has_password(before, name) is new:
             verb = "passwd" if new else "add"
             raise UsageError(
                 f"The mailbox {name!r} has {'a password already' if new else 'no password yet'}.",
                 f"Use instead: postamt-sync dovecot user {verb} {name}",
             )
-        password = dovecot_password.generated() if generate else _asked(name)
-        after = with_password(before, name, dovecot_password.hashed(password))
-        dovecot_files.write(passwords, after, dovecot_files.SECRET)
+        password = password_hash.generated() if generate else _asked(name)
+        after = with_password(before, name, password_hash.hashed(password))
+        managed_files.write(passwords, after, managed_files.SECRET)
     if generate:
         print(f"The password of {name}, shown this once: {password}")
     else:

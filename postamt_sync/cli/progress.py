@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from postamt_sync.one_pass import Stage
+from postamt_sync.app.sync import Stage
 
 LINE_EVERY = 10.0
 """Seconds between lines where there is no terminal."""

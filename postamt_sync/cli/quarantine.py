@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from postamt_sync.cli.opened import Key, by_whom, opened
+from postamt_sync.cli.open_ledger import Key, by_whom, opened
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable

@@ -13,7 +13,7 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.logs import configure_logging
-from postamt_sync.repair.rebuild import Rebuilding, Result
+from postamt_sync.recovery.rebuild import Rebuilding, Result
 
 
 def rebuild(

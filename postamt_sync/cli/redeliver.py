@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postamt_sync.cli.opened import Key, by_whom, opened
+from postamt_sync.cli.open_ledger import Key, by_whom, opened
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode
 from postamt_sync.events import printable

@@ -23,10 +23,10 @@ from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, Usa
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
-from postamt_sync.repair.compare import Comparison
-from postamt_sync.repair.difference import Difference, Kind
-from postamt_sync.repair.estimate import HOURS, estimate, total
-from postamt_sync.repair.restore import RESTORABLE, Restore, Stage
+from postamt_sync.recovery.difference import Difference, Kind
+from postamt_sync.recovery.restore import RESTORABLE, Restore, Stage
+from postamt_sync.recovery.restore_cost import HOURS, estimate, total
+from postamt_sync.recovery.verify import Comparison
 
 
 class Tier(enum.StrEnum):

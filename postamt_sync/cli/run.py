@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 
+from postamt_sync.app.daemon import Daemon
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import load
-from postamt_sync.daemon import Daemon
 from postamt_sync.errors import ExitCode
 from postamt_sync.logs import configure_logging
 

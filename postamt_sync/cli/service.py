@@ -15,13 +15,13 @@ from postamt_sync.config import Settings, load
 from postamt_sync.config.environment import FILE_VARIABLE
 from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
-from postamt_sync.home.service import SERVICE, Service
-from postamt_sync.home.service_certificate import Pair, is_for, webhook_host, webhook_pair
-from postamt_sync.home.service_program import Program
-from postamt_sync.home.service_shipped import EXAMPLE, shipped
-from postamt_sync.home.service_steps import Step
-from postamt_sync.home.service_units import Machine
-from postamt_sync.home.service_user import ask_dovecot, mail_user
+from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
+from postamt_sync.host.service.program import Program
+from postamt_sync.host.service.service import SERVICE, Service
+from postamt_sync.host.service.shipped import EXAMPLE, shipped
+from postamt_sync.host.service.steps import Step
+from postamt_sync.host.service.units import Machine
+from postamt_sync.host.service.user import ask_dovecot, mail_user
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

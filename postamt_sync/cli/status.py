@@ -20,8 +20,8 @@ from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.spans import ago, in_words, span
-from postamt_sync.standing import Standing, as_json, look
+from postamt_sync.status.durations import ago, in_words, span
+from postamt_sync.status.report import Standing, as_json, look
 
 LONGEST_KEY = 60
 FEW = 5
@@ -40,7 +40,7 @@ def status(
 
     Works with and without the daemon running; reads the ledger only. Exits 0
     whenever it could be read. The keys of --json are documented in the module
-    postamt_sync.standing and stay as they are.
+    postamt_sync.status.report and stay as they are.
 
     \b
     Examples:

@@ -14,16 +14,16 @@ from typing import Annotated, Any
 
 import typer
 
+from postamt_sync.app.sync import OnePass, Result, Wish
 from postamt_sync.bucket import Bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, PostamtError, TryLaterError, UsageError
 from postamt_sync.events import printable
-from postamt_sync.index import open_index
+from postamt_sync.index.client import open_index
 from postamt_sync.intake.queues import drain_once
 from postamt_sync.logs import configure_logging
-from postamt_sync.one_pass import OnePass, Result, Wish
 
 STOPPED = ("Stopped before the end.", "The next pass goes on from here.")
 _DURATION = re.compile(r"(\d{1,6})\s*(m|h|d|w)", re.ASCII)

@@ -16,10 +16,10 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
-from postamt_sync.index import open_index
+from postamt_sync.index.client import open_index
 from postamt_sync.ledger import Ledger
-from postamt_sync.repair.compare import Comparison
-from postamt_sync.repair.difference import Compared, Difference, Kind
+from postamt_sync.recovery.difference import Compared, Difference, Kind
+from postamt_sync.recovery.verify import Comparison
 
 
 def verify(

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from postamt_sync.bucket import Bucket
-from postamt_sync.delivery.endings import Endings, Progress
-from postamt_sync.delivery.group import Group, Witness, no_witness
-from postamt_sync.delivery.hold import Hold
-from postamt_sync.delivery.pickup import House
-from postamt_sync.delivery.ready import Ready
-from postamt_sync.delivery.turn import Turn, bug
+from postamt_sync.delivery.circuit_breaker import Hold
+from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.job import Turn, bug
+from postamt_sync.delivery.outcomes import Endings, Progress
+from postamt_sync.delivery.pending_mail import Ready
+from postamt_sync.delivery.publisher import Group, Witness, no_witness
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task

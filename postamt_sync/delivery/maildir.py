@@ -15,7 +15,7 @@ from pathlib import Path
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.folder import folder_name
-from postamt_sync.delivery.inhabited import existing_folder, names
+from postamt_sync.delivery.maildir_scan import existing_folder, names
 from postamt_sync.errors import TryLaterError
 
 _PARTS = ("tmp", "new", "cur")

@@ -14,11 +14,11 @@ import boto3
 import botocore.config
 import botocore.session
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.build import resources
-from postamt_sync.bootstrap.keyfile import SYNC_CREDENTIALS
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.key_file import SYNC_CREDENTIALS
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
+from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.demo.emulator import Emulator
 from postamt_sync.demo.sns import SmallSns
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, Self
 
-from postamt_sync.demo.port import free_port
+from postamt_sync.demo.free_port import free_port
 from postamt_sync.errors import TryLaterError, UsageError
 
 START_WITHIN = 20.0

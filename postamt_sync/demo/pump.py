@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from postamt_sync.demo.notice import Notice
+from postamt_sync.demo.notification import Notice
 from postamt_sync.demo.upstream import LONG_POLL, Upstream
 from postamt_sync.errors import TryLaterError
 

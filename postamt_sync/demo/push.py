@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from postamt_sync.demo.mishaps import Mishaps
-from postamt_sync.demo.notice import Notice
+from postamt_sync.demo.notification import Notice
+from postamt_sync.demo.push_faults import Mishaps
 from postamt_sync.demo.signing import Signer
 from postamt_sync.demo.subscription import Subscription
 

@@ -17,10 +17,10 @@ from urllib.parse import quote
 from aiohttp import web
 
 from postamt_sync.demo import query
-from postamt_sync.demo.mishaps import Mishaps
-from postamt_sync.demo.notice import Notice
+from postamt_sync.demo.notification import Notice
 from postamt_sync.demo.pump import QUEUE, Pump
 from postamt_sync.demo.push import Attempt, Push
+from postamt_sync.demo.push_faults import Mishaps
 from postamt_sync.demo.query import RefusedError, answer, element, invalid
 from postamt_sync.demo.signing import Signer
 from postamt_sync.demo.subscription import Subscription

@@ -13,12 +13,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.survey import Looked, Survey
+from postamt_sync.intake.scanner import Looked, Survey
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
-from postamt_sync.pauses import growing_pause
 
 GLANCE_EVERY = 15.0
 """Seconds between looks at the clocks, so that waking from sleep is noticed."""

@@ -16,13 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.announcements import Announcements, Inbox, Outcome
-from postamt_sync.intake.sns import ForgedError, MalformedError, SnsMessage, read_message
+from postamt_sync.intake.notifications import Announcements, Inbox, Outcome
+from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.intake.sqs import LONG_POLL_SECONDS, MOST_AT_ONCE, QueueMessage
 from postamt_sync.mail.arrival import Source
-from postamt_sync.pauses import growing_pause
 
 RECEIVERS = 4
 """Batches under way at once while a queue is drained."""

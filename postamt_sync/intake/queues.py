@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import boto3
 
+from postamt_sync.backoff import growing_pause
 from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.announcements import Announcements, Keys, Place
-from postamt_sync.intake.announcements import Inbox as AnnouncementInbox
-from postamt_sync.intake.certificates import certificates
+from postamt_sync.intake.notifications import Announcements, Keys, Place
+from postamt_sync.intake.notifications import Inbox as AnnouncementInbox
 from postamt_sync.intake.queue import Queue
-from postamt_sync.intake.sns import SnsMessage
+from postamt_sync.intake.sns_certificates import certificates
+from postamt_sync.intake.sns_message import SnsMessage
 from postamt_sync.intake.sqs import QueueMessage, Sqs, sqs_client
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.inbox import DeadLetter, Inbox
+from postamt_sync.ledger.arrival_queue import DeadLetter, Inbox
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.mail.arrival import Source
-from postamt_sync.pauses import growing_pause
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

@@ -16,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from postamt_sync.intake.refusal import refusal
-from postamt_sync.own_thread import in_own_thread
+from postamt_sync.aws.errors import refusal
+from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from postamt_sync.aws.errors import refusal
+from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.refusal import refusal
-from postamt_sync.pauses import growing_pause
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient

@@ -18,8 +18,8 @@ from aiohttp import web
 
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.announcements import Announcements, Outcome
-from postamt_sync.intake.sns import ForgedError, MalformedError, SnsMessage, read_message
+from postamt_sync.intake.notifications import Announcements, Outcome
+from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.mail.arrival import Source
 
 LARGEST_BODY = 1024 * 1024

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from postamt_sync.ledger.found_copies import claim, is_copied
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
-from postamt_sync.ledger.traces import claim, is_copied
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 
 DUE_FIRST = -1.0

@@ -8,17 +8,17 @@ from pathlib import Path
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.arrivals import Arrivals
+from postamt_sync.ledger.envelope_lookups import Questions
 from postamt_sync.ledger.history import History
+from postamt_sync.ledger.incidents import Troubles
 from postamt_sync.ledger.inventory import Inventory
 from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.overview import Overview
-from postamt_sync.ledger.passes import Passes
-from postamt_sync.ledger.questions import Questions
 from postamt_sync.ledger.rebuild import Rebuild
 from postamt_sync.ledger.repair import Repair
 from postamt_sync.ledger.restores import Restores
 from postamt_sync.ledger.store import FILE_NAME, Store
-from postamt_sync.ledger.troubles import Troubles
+from postamt_sync.ledger.sync_runs import Passes
 from postamt_sync.ledger.work import Work
 
 

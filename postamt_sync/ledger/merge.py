@@ -10,7 +10,7 @@ import contextlib
 from pathlib import Path
 
 from postamt_sync.ledger.arrivals import DUE_FIRST, HELD
-from postamt_sync.ledger.copies import copy_ledger
+from postamt_sync.ledger.backup import copy_ledger
 from postamt_sync.ledger.store import PARTS, Store
 
 _LATER = """

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from postamt_sync.ledger.absences import note_absent
 from postamt_sync.ledger.arrivals import DUE_NOW, HELD
-from postamt_sync.ledger.questions import put_question
+from postamt_sync.ledger.envelope_lookups import put_question
+from postamt_sync.ledger.found_copies import Trace, claim, keep, knows_all
 from postamt_sync.ledger.rows import ObjectState, Task, read_task
 from postamt_sync.ledger.store import Store
-from postamt_sync.ledger.traces import Trace, claim, keep, knows_all
 
 
 @dataclass(frozen=True, slots=True)

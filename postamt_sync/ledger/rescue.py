@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.errors import TryLaterError
-from postamt_sync.ledger.copies import INTEGRITY, set_aside, stamped, sync, write_ledger
+from postamt_sync.ledger.backup import INTEGRITY, set_aside, stamped, sync, write_ledger
 from postamt_sync.ledger.merge import merge
 from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError, Store
 

@@ -21,8 +21,8 @@ from postamt_sync.ledger.delivery_rows import (
     put_copy,
     wait_for_copy,
 )
+from postamt_sync.ledger.envelope_lookups import put_question
 from postamt_sync.ledger.history import remember
-from postamt_sync.ledger.questions import put_question
 from postamt_sync.ledger.rows import (
     Delivery,
     DeliveryState,

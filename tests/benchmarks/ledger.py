@@ -19,7 +19,7 @@ from pathlib import Path
 
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.inbox import Inbox
+from postamt_sync.ledger.arrival_queue import Inbox
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.doubles.inbox import MemoryLog
 

@@ -26,12 +26,12 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from postamt_sync.bootstrap.prices import DYNAMODB_READ, S3_PUT
+from postamt_sync.aws.prices import DYNAMODB_READ, S3_PUT
 from postamt_sync.bucket import Bucket
-from postamt_sync.envelopes import Envelopes
 from postamt_sync.events import Events
-from postamt_sync.index import Index
-from postamt_sync.intake.survey import Survey
+from postamt_sync.index.client import Index
+from postamt_sync.index.lookups import Envelopes
+from postamt_sync.intake.scanner import Survey
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.doubles.inbox import MemoryLog

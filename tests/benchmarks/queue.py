@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from postamt_sync.events import Events
-from postamt_sync.intake.announcements import Announcements, Place
+from postamt_sync.intake.notifications import Announcements, Place
 from postamt_sync.intake.queue import Queue
 from postamt_sync.intake.queues import Bystander
 from postamt_sync.intake.sqs import Sqs
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.inbox import Inbox
+from postamt_sync.ledger.arrival_queue import Inbox
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryLog, OneKey
 from tests.doubles.moto import moto

@@ -22,12 +22,12 @@ from postamt_sync.bucket import Listed
 from postamt_sync.config import load
 from postamt_sync.delivery.filename import final_name, make_stem
 from postamt_sync.events import Events
-from postamt_sync.intake.survey import Survey
+from postamt_sync.intake.scanner import Survey
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.copies import make_copy
+from postamt_sync.ledger.backup import make_copy
 from postamt_sync.mail.arrival import Source
-from postamt_sync.mending import end_rebuild, mend
-from postamt_sync.repair.compare import Comparison
+from postamt_sync.recovery.open_ledger import end_rebuild, mend
+from postamt_sync.recovery.verify import Comparison
 from tests.benchmarks.ledger import BUCKET, PAGE, key, measured, paged
 from tests.doubles.inbox import MemoryLog
 

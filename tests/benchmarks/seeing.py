@@ -18,14 +18,14 @@ import time
 import urllib.request
 from pathlib import Path
 
-from postamt_sync.admin import metrics, page
-from postamt_sync.admin.looks import Looks, look_aside
-from postamt_sync.admin.pulse import Pulse
 from postamt_sync.config import Settings, load
 from postamt_sync.ledger import Ledger
-from tests.admin.seeded import deliver_all
+from postamt_sync.status import metrics, page
+from postamt_sync.status.cache import Looks, look_aside
+from postamt_sync.status.runtime import Pulse
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
+from tests.status.seeded import deliver_all
 
 GROUP = 500
 ROUNDS = 5

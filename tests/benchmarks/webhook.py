@@ -18,7 +18,7 @@ import aiohttp
 
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.inbox import Inbox
+from postamt_sync.ledger.arrival_queue import Inbox
 from tests.doubles.household import household
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.sns import Signer, body, receipt

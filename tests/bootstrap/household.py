@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from postamt_sync.bootstrap.dns import Known, Servers, records
-from postamt_sync.bootstrap.record import Purpose, Record
+from postamt_sync.bootstrap.dns.record import Purpose, Record
+from postamt_sync.bootstrap.dns.records import Known, Servers, records
 from postamt_sync.bootstrap.stack import Stack
 
 STACK = Stack(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap import policy
+from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.stack import Stack
 from tests.doubles.account import Account, KilledError, changes, conflicts, stack
 
@@ -75,12 +75,12 @@ def test_keys_are_for_their_owner_alone(account: Account) -> None:
 Drift = Callable[[Any, Stack], object]
 """Changes something at AWS by hand: is given a function that makes clients, and the stack."""
 
-OTHER = policy.text(
-    policy.document({"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"})
+OTHER = policy_document.text(
+    policy_document.document({"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"})
 )
 
-TRUST = policy.text(
-    policy.document(
+TRUST = policy_document.text(
+    policy_document.document(
         {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",

@@ -1,202 +1,263 @@
-"""What the policies say, conditions too, and what a linter says of them."""
+"""What the stack's users may do is what the daemon and mail clients do, and nothing else.
+
+The emulator holds them to actions and resources; conditions, which it does not know, are read off
+the documents; a linter judges all of them.
+"""
 
 from __future__ import annotations
 
-import functools
-import gc
-import re
-import warnings
-from collections.abc import Callable
+import configparser
+import datetime as dt
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import botocore.session
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
-from postamt_sync.bootstrap import grants
-from postamt_sync.bootstrap.policy import Document, Statement, differences, document, same, text
-from postamt_sync.bootstrap.stack import Stack
-from tests.doubles.account import ACCOUNT, stack
+from tests.doubles.account import ACCOUNT, Account, stack
+from tests.doubles.moto import REGION, Moto, moto
 
 STACK = stack(domains=("example.com", "example.org"))
-SYNC = grants.sync_policy(STACK)
-FROM_OUR_RULE = {
-    "StringEquals": {"aws:SourceAccount": ACCOUNT},
-    "ArnLike": {
-        "aws:SourceArn": (
-            f"arn:aws:ses:eu-west-1:{ACCOUNT}:receipt-rule-set/*:receipt-rule/postamt"
+THEN = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
+OTHER_BUCKET = "other-bucket"
+ANN, FRIEND = "ann@example.com", "friend@else.example"
+
+Ask = tuple[str, str, dict[str, Any]]
+"""Service, operation, parameters."""
+
+
+class Enforced:
+    """An account with the stack in it, which has enforced its policies since."""
+
+    def __init__(self, emulator: Moto, keys: Path) -> None:
+        self.emulator = emulator
+        account = Account(emulator).begin(keys)
+        account.apply(STACK)
+        client = account.client
+        emulator.make_bucket(OTHER_BUCKET)
+        emulator.make_table("other")
+        client("sqs").create_queue(QueueName="other")
+        self._know_more_than_the_domains(client("sesv2"))
+        client("sns").create_topic(Name="other")
+        for bucket in (STACK.bucket, OTHER_BUCKET):
+            for key in ("incoming/one", "elsewhere/one"):
+                client("s3").put_object(Bucket=bucket, Key=key, Body=b"mail")
+        for user in (STACK.sync_user, STACK.smtp_user):
+            _as_enforced(client("iam"), user)
+        box = configparser.ConfigParser(interpolation=None)
+        box.read(keys / "credentials")
+        self.box = _session(**box["default"])
+        iam = client("iam")
+        # Its secret is not kept: another key of the same user.
+        iam_key = iam.create_access_key(UserName=STACK.smtp_user)["AccessKey"]
+        self.mail_client = _session(iam_key["AccessKeyId"], iam_key["SecretAccessKey"])
+        self._clients: dict[tuple[int, str], Any] = {}
+        request = urllib.request.Request(
+            f"{emulator.url}/moto-api/reset-auth",
+            data=b"0",
+            headers={"Content-Type": "application/octet-stream"},
         )
-    },
-}
+        urllib.request.urlopen(request).close()
+
+    @staticmethod
+    def _know_more_than_the_domains(sesv2: Any) -> None:
+        """Let SES know addresses too, and one of our domains have a default configuration set."""
+        sesv2.create_configuration_set(ConfigurationSetName="main")
+        for address in (ANN, FRIEND):
+            sesv2.create_email_identity(EmailIdentity=address)
+        sesv2.put_email_identity_configuration_set_attributes(
+            EmailIdentity="example.org", ConfigurationSetName="main"
+        )
+
+    def ask(self, session: boto3.Session, ask: Ask) -> str:
+        """Return "denied" where policies refuse it; a thing that is not there is no refusal."""
+        service, operation, parameters = ask
+        if (id(session), service) not in self._clients:
+            client = session.client(service, endpoint_url=self.emulator.url)
+            self._clients[id(session), service] = client
+        try:
+            getattr(self._clients[id(session), service], operation)(**parameters)
+        except ClientError as error:
+            if "not authorized to perform" in str(error) or "AccessDenied" in str(error):
+                return "denied"
+        return ""
+
+    def queue(self, name: str) -> str:
+        return f"{self.emulator.url}/{ACCOUNT}/{name}"
 
 
-def the(policy: Document, sid: str) -> Statement:
-    (found,) = (s for s in policy["Statement"] if s["Sid"] == sid)
-    return dict(found)
+def _as_enforced(iam: Any, user: str) -> None:
+    """Write the policy as the emulator can hold a user to it.
+
+    Of DynamoDB and SNS it knows actions and no resources; CloudWatch it calls by its endpoint.
+    """
+    named = {"UserName": user, "PolicyName": user}
+    policy = iam.get_user_policy(**named)["PolicyDocument"]
+    for statement in policy["Statement"]:
+        actions = json.dumps(statement["Action"])
+        if any(service in actions for service in ("dynamodb:", "sns:")):
+            statement["Resource"] = "*"
+    written = json.dumps(policy).replace('"cloudwatch:', '"monitoring:')
+    iam.put_user_policy(**named, PolicyDocument=written)
 
 
-def test_the_box_lists_its_two_prefixes_only() -> None:
-    prefixes = ["incoming/", "incoming/*", "recent/", "recent/*"]
-    assert the(SYNC, "ListMail")["Condition"] == {"StringLikeIfExists": {"s3:prefix": prefixes}}
-    assert the(SYNC, "ReadMail")["Resource"] == f"{STACK.bucket_arn}/incoming/*"
+def _session(aws_access_key_id: str, aws_secret_access_key: str) -> boto3.Session:
+    return boto3.Session(aws_access_key_id, aws_secret_access_key, region_name=REGION)
 
 
-def test_the_box_subscribes_its_own_webhook_only() -> None:
-    statement = the(SYNC, "SubscribeWebhook")
-    assert statement["Resource"] == STACK.topic_arn
-    assert statement["Condition"] == {
-        "StringEquals": {"sns:Endpoint": STACK.public_url, "sns:Protocol": "https"}
+@pytest.fixture(scope="module")
+def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Enforced]:
+    with moto() as emulator:
+        yield Enforced(emulator, tmp_path_factory.mktemp("keys"))
+
+
+def asks(enforced: Enforced) -> dict[str, Ask]:
+    """Everything that the daemon asks of AWS."""
+    queue, dead = enforced.queue(STACK.queue), enforced.queue(STACK.dead_letter_queue)
+    bucket = {"Bucket": STACK.bucket}
+    arn = f"{STACK.topic_arn}:00000000-0000-0000-0000-000000000000"
+    metric = {"Namespace": "AWS/SES", "MetricName": "PublishFailure"}
+    return {
+        "list the archive": ("s3", "list_objects_v2", {**bucket, "Prefix": "incoming/"}),
+        "list what is recent": ("s3", "list_objects_v2", {**bucket, "Prefix": "recent/"}),
+        "get a mail": ("s3", "get_object", {**bucket, "Key": "incoming/one"}),
+        "receive": ("sqs", "receive_message", {"QueueUrl": queue, "WaitTimeSeconds": 0}),
+        "receive the dead": ("sqs", "receive_message", {"QueueUrl": dead, "WaitTimeSeconds": 0}),
+        "count": ("sqs", "get_queue_attributes", {"QueueUrl": queue, "AttributeNames": ["All"]}),
+        # The daemon does both in batches, for which SQS asks the same rights.
+        "delete": ("sqs", "delete_message", {"QueueUrl": queue, "ReceiptHandle": "handle"}),
+        "let go": (
+            "sqs",
+            "change_message_visibility",
+            {"QueueUrl": queue, "ReceiptHandle": "handle", "VisibilityTimeout": 0},
+        ),
+        "subscribe": (
+            "sns",
+            "subscribe",
+            {"TopicArn": STACK.topic_arn, "Protocol": "https", "Endpoint": STACK.public_url},
+        ),
+        "confirm": ("sns", "confirm_subscription", {"TopicArn": STACK.topic_arn, "Token": "t"}),
+        "look": ("sns", "get_subscription_attributes", {"SubscriptionArn": arn}),
+        "mend": (
+            "sns",
+            "set_subscription_attributes",
+            {
+                "SubscriptionArn": arn,
+                "AttributeName": "DeliveryPolicy",
+                "AttributeValue": "{}",
+            },
+        ),
+        "envelopes": (
+            "dynamodb",
+            "batch_get_item",
+            {"RequestItems": {STACK.table: {"Keys": [{"message_id": {"S": "one"}}]}}},
+        ),
+        "metrics": ("cloudwatch", "list_metrics", metric),
+        "hours": (
+            "cloudwatch",
+            "get_metric_statistics",
+            {
+                **metric,
+                "StartTime": THEN - dt.timedelta(hours=2),
+                "EndTime": THEN,
+                "Period": 3600,
+                "Statistics": ["Sum"],
+            },
+        ),
     }
-    assert the(SYNC, "ConfirmWebhook")["Resource"] == STACK.topic_arn
 
 
-def test_without_a_webhook_the_box_asks_nothing_of_sns() -> None:
-    assert "sns:" not in text(grants.sync_policy(stack(public_url="")))
+REFUSED: dict[str, Ask] = {
+    "put a mail": (
+        "s3",
+        "put_object",
+        {"Bucket": STACK.bucket, "Key": "incoming/two", "Body": b""},
+    ),
+    "delete a mail": ("s3", "delete_object", {"Bucket": STACK.bucket, "Key": "incoming/one"}),
+    "get from elsewhere": ("s3", "get_object", {"Bucket": STACK.bucket, "Key": "elsewhere/one"}),
+    "get from another bucket": (
+        "s3",
+        "get_object",
+        {"Bucket": OTHER_BUCKET, "Key": "incoming/one"},
+    ),
+    "list another bucket": ("s3", "list_objects_v2", {"Bucket": OTHER_BUCKET}),
+    "read the bucket's policy": ("s3", "get_bucket_policy", {"Bucket": STACK.bucket}),
+    "let mail age": ("s3", "delete_bucket_lifecycle", {"Bucket": STACK.bucket}),
+    "list buckets": ("s3", "list_buckets", {}),
+    "publish": ("sns", "publish", {"TopicArn": STACK.topic_arn, "Message": "no"}),
+    "delete the topic": ("sns", "delete_topic", {"TopicArn": STACK.topic_arn}),
+    "write a row": (
+        "dynamodb",
+        "put_item",
+        {"TableName": STACK.table, "Item": {"message_id": {"S": "one"}}},
+    ),
+    "scan": ("dynamodb", "scan", {"TableName": STACK.table}),
+    "delete the table": ("dynamodb", "delete_table", {"TableName": STACK.table}),
+    "see users": ("iam", "list_users", {}),
+    "make a key": ("iam", "create_access_key", {"UserName": STACK.sync_user}),
+    "change a policy": (
+        "iam",
+        "put_user_policy",
+        {"UserName": STACK.sync_user, "PolicyName": "more", "PolicyDocument": "{}"},
+    ),
+    "see rules": ("ses", "describe_active_receipt_rule_set", {}),
+    "send": (
+        "ses",
+        "send_raw_email",
+        {"Source": ANN, "RawMessage": {"Data": b"Subject: no\r\n\r\n"}},
+    ),
+}
+QUEUES = {
+    "receive from another queue": ("receive_message", "other", {"WaitTimeSeconds": 0}),
+    "receive the index's dead": (
+        "receive_message",
+        STACK.index_dead_letter_queue,
+        {"WaitTimeSeconds": 0},
+    ),
+    "send to the queue": ("send_message", STACK.queue, {"MessageBody": "no"}),
+    "purge the queue": ("purge_queue", STACK.queue, {}),
+}
 
 
-def test_no_policy_of_the_box_puts_or_deletes_in_the_bucket() -> None:
-    actions = [action for s in SYNC["Statement"] for action in _list(s["Action"])]
-    assert [a for a in actions if a.startswith("s3:")] == ["s3:ListBucket", "s3:GetObject"]
-    assert not any("*" in action for action in actions)
+def test_the_daemon_may_do_all_that_it_does(enforced: Enforced) -> None:
+    every = asks(enforced).items()
+    assert [what for what, ask in every if enforced.ask(enforced.box, ask)] == []
 
 
-def test_mail_clients_send_from_our_domains_only() -> None:
-    statement = the(grants.smtp_policy(STACK), "SendMail")
-    assert statement["Action"] == "ses:SendRawEmail"
-    assert statement["Resource"] == [
-        f"arn:aws:ses:eu-west-1:{ACCOUNT}:identity/*",
-        f"arn:aws:ses:eu-west-1:{ACCOUNT}:configuration-set/*",
-    ]
-    addresses = {"ses:FromAddress": ["*@example.com", "*@example.org"]}
-    assert statement["Condition"] == {"StringLike": addresses}
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_box_at_home_is_refused_all_else(enforced: Enforced, what: str) -> None:
+    assert enforced.ask(enforced.box, REFUSED[what]) == "denied"
 
 
-@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "eusc-de-east-1", "eu-west-1"])
-def test_arns_name_the_partition_of_their_region(region: str) -> None:
-    partition = botocore.session.Session().get_partition_for_region(region)
-    elsewhere = stack(region=region, bounce_notices=True)
-    written = "".join(text(policy(elsewhere)) for policy in POLICIES.values())
-    arns = set(re.findall(r"arn:([a-z-]*):", written))
-    assert arns == {partition}
-    account = document({"Sid": "One", "Principal": {"AWS": ACCOUNT}})
-    assert same(account, document({"Sid": "One", "Principal": {"AWS": elsewhere.root_arn}}))
+@pytest.mark.parametrize("what", QUEUES)
+def test_the_box_at_home_has_its_queues_only(enforced: Enforced, what: str) -> None:
+    operation, queue, more = QUEUES[what]
+    ask = ("sqs", operation, {"QueueUrl": enforced.queue(queue), **more})
+    assert enforced.ask(enforced.box, ask) == "denied"
 
 
-def test_ses_puts_by_our_rule_only_and_nobody_comes_without_tls() -> None:
-    bucket = document(*grants.bucket_statements(STACK))
-    put = the(bucket, "PostamtSesPut")
-    assert put["Principal"] == {"Service": "ses.amazonaws.com"}
-    assert put["Condition"] == FROM_OUR_RULE
-    assert put["Resource"] == [f"{STACK.bucket_arn}/incoming/*", f"{STACK.bucket_arn}/recent/*"]
-    tls = the(bucket, "PostamtTlsOnly")
-    assert (tls["Effect"], tls["Principal"], tls["Action"]) == ("Deny", "*", "s3:*")
-    assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-
-
-def test_only_our_bucket_and_our_rule_are_announced() -> None:
-    topic = document(*grants.topic_statements(STACK))
-    assert the(topic, "PostamtS3Publish")["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": ACCOUNT},
-        "ArnLike": {"aws:SourceArn": STACK.bucket_arn},
+def test_a_mail_client_sends_and_does_nothing_else(enforced: Enforced) -> None:
+    refused = {
+        what for what, ask in REFUSED.items() if enforced.ask(enforced.mail_client, ask) == "denied"
     }
-    assert same(the(topic, "PostamtSesPublish")["Condition"], FROM_OUR_RULE)
-
-
-def test_bounces_of_our_domains_are_announced_where_wanted() -> None:
-    topic = document(*grants.topic_statements(stack(bounce_notices=True)))
-    sources = the(topic, "PostamtSesPublish")["Condition"]["ArnLike"]["aws:SourceArn"]
-    assert f"arn:aws:ses:eu-west-1:{ACCOUNT}:identity/example.com" in sources
-
-
-def test_only_our_topic_fills_the_queues() -> None:
-    statement = grants.queue_statement(STACK, STACK.queue)
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": STACK.topic_arn}}
-    assert statement["Resource"] == STACK.queue_arn("postamt")
-
-
-POLICIES: dict[str, Callable[[Stack], Document]] = {
-    "sync": grants.sync_policy,
-    "smtp": grants.smtp_policy,
-    "index": grants.index_policy,
-    "bucket": lambda s: document(*grants.bucket_statements(s)),
-    "topic": lambda s: document(*grants.topic_statements(s)),
-    "queue": lambda s: document(grants.queue_statement(s, s.queue)),
-}
-STACKS = {
-    "usual": STACK,
-    "whole bucket": stack(prefix="", recent_prefix=""),
-    "without a webhook": stack(public_url=""),
-    "with notices of bounces": stack(bounce_notices=True),
-}
-
-
-@pytest.mark.parametrize("where", STACKS)
-@pytest.mark.parametrize("what", POLICIES)
-def test_the_linter_finds_nothing(what: str, where: str) -> None:
-    assert findings(POLICIES[what](STACKS[where])) == []
-
-
-def test_the_linter_would_find_what_is_wrong() -> None:
-    statement = {"Sid": "Bad", "Effect": "Allow", "Action": "s3:ReadMail", "Resource": "*"}
-    assert findings(document(statement))
-
-
-def findings(policy: Document) -> list[str]:
-    return [f"{f.issue}: {f.title} {f.detail}" for f in linter()(text(policy)).findings]
-
-
-@functools.cache
-def linter() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on import it leaves files open
-        from parliament import analyze_policy_string  # noqa: PLC0415
-
-        gc.collect()
-    return analyze_policy_string
-
-
-def reordered(statement: Statement) -> Statement:
-    """The statement as AWS may give it back."""
-    again: Statement = dict(reversed(statement.items()))
-    for name in ("Action", "Resource"):
-        values = _list(statement[name])
-        again[name] = list(reversed(values)) if len(values) > 1 else values[0]
-    again["Action"] = [
-        f"{a.partition(':')[0].upper()}:{a.partition(':')[2]}" for a in _list(again["Action"])
-    ]
-    again["Principal"] = {"AWS": "*"} if again["Principal"] == "*" else again["Principal"]
-    if again["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}:
-        again["Principal"] = {"AWS": [ACCOUNT]}
-    return again
-
-
-def test_what_aws_writes_in_another_way_is_no_difference() -> None:
-    ours = [*grants.bucket_statements(STACK), *grants.topic_statements(STACK)]
-    there = document(*(reordered(statement) for statement in reversed(ours)))
-    assert there["Statement"] != ours
-    assert list(differences(there, ours)) == []
+    assert refused == REFUSED.keys() - {"send"}
+    every = asks(enforced).items()
+    allowed = [what for what, ask in every if not enforced.ask(enforced.mail_client, ask)]
+    assert allowed == []
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [
-        {"Effect": "Deny"},
-        {"Action": "s3:PutObjectAcl"},
-        {"Principal": {"Service": "sns.amazonaws.com"}},
-        {"Principal": {"AWS": "*"}},
-        {"Resource": f"{STACK.bucket_arn}/*"},
-        {"Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}},
-    ],
+    ("sender", "recipient"),
+    [(ANN, "bob@example.com"), ("bob@example.com", FRIEND), ("ben@example.org", "bob@example.com")],
 )
-def test_what_says_something_else_is_one(changed: Statement) -> None:
-    ours = grants.bucket_statements(STACK)
-    there = document({**ours[0], **changed}, ours[1])
-    assert list(differences(there, ours)) == ["statement PostamtSesPut: was changed, put right"]
-
-
-def test_a_statement_that_stands_alone_is_read() -> None:
-    (ours,) = [grants.queue_statement(STACK, STACK.queue)]
-    assert list(differences({"Version": "2012-10-17", "Statement": ours}, [ours])) == []
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def test_a_mail_client_sends_whatever_else_ses_asks_for(
+    enforced: Enforced, sender: str, recipient: str
+) -> None:
+    mail = f"From: {sender}\r\nTo: {recipient}\r\n\r\nHello\r\n".encode()
+    ask = ("ses", "send_raw_email", {"RawMessage": {"Data": mail}})
+    assert enforced.ask(enforced.mail_client, ask) == ""
+    assert enforced.ask(enforced.box, ask) == "denied"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from postamt_sync.bootstrap.grants import smtp_policy
-from postamt_sync.bootstrap.policy import Document, document
+from postamt_sync.bootstrap.policies import smtp_policy
+from postamt_sync.bootstrap.policy_document import Document, document
 from tests.doubles.account import stack
 from tests.doubles.iam import allows
 from tests.doubles.ses_account import SEND, SesAccount

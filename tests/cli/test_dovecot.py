@@ -14,8 +14,8 @@ import pytest
 
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.errors import ExitCode
-from postamt_sync.home.dovecot import installed_version
-from postamt_sync.home.dovecot_files import READERS, alone
+from postamt_sync.host.dovecot.description import installed_version
+from postamt_sync.host.dovecot.managed_files import READERS, alone
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 PASSWORD = "open sesame"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync import standing
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, ObjectState, Prepared
-from postamt_sync.ledger.troubles import Cause, Trouble
+from postamt_sync.ledger.incidents import Cause, Trouble
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Evidence
+from postamt_sync.status import report
 from tests.doubles.two_mailboxes import configured
 
 
@@ -136,7 +136,7 @@ def test_the_object_is_as_documented(
 def test_every_documented_key_is_there_and_no_other(
     config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    documented = re.findall(r"^    (\w+)  ", standing.__doc__ or "", re.MULTILINE)
+    documented = re.findall(r"^    (\w+)  ", report.__doc__ or "", re.MULTILINE)
     assert list(json.loads(said(capsys, "status", "--json", config=config))) == documented
 
 

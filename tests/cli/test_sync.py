@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.app.sync import Result
 from postamt_sync.cli.main import run
 from postamt_sync.cli.sync import as_json, as_text, exit_code, read_since
 from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, UsageError
-from postamt_sync.ledger.passes import Balance
-from postamt_sync.one_pass import Result
+from postamt_sync.ledger.sync_runs import Balance
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import stall
 

@@ -13,9 +13,9 @@ from typing import Any
 from postamt_sync.bucket import ObjectChangedError, ObjectGoneError
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.group import Witness, no_witness
+from postamt_sync.delivery.fetcher import House
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.pickup import House
+from postamt_sync.delivery.publisher import Witness, no_witness
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
 from postamt_sync.mail.arrival import Arrival, Source, mail_id

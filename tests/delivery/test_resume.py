@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.group import Group
 from postamt_sync.delivery.maildir import MailboxVanishedError, Step
+from postamt_sync.delivery.publisher import Group
 from tests.delivery.home import LONG_AGO, Home
-from tests.delivery.test_group import BODY, written
+from tests.delivery.test_publisher import BODY, written
 from tests.doubles.disk import PowerCut
 
 HOUR = 3600.0

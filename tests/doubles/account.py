@@ -12,11 +12,11 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.build import resources
+from postamt_sync.bootstrap.aws_client import Aws
 from postamt_sync.bootstrap.plan import Plan, carry_out, plan, plan_removal
-from postamt_sync.bootstrap.position import Position
+from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
+from postamt_sync.bootstrap.stack_resources import resources
 from tests.doubles.moto import REGION, Moto
 
 ACCOUNT = "123456789012"

@@ -17,7 +17,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from postamt_sync.bootstrap.probe import resolver_at
+from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 
 
 class Fault(enum.Enum):

@@ -12,11 +12,11 @@ from typing import Any
 import aiohttp
 
 from postamt_sync.events import Events
-from postamt_sync.intake.address import bind
-from postamt_sync.intake.announcements import Announcements, Place
-from postamt_sync.intake.certificates import Certificates
-from postamt_sync.intake.connection import Limits
-from postamt_sync.intake.listener import Listener
+from postamt_sync.http.connection import Limits
+from postamt_sync.http.listener import Listener
+from postamt_sync.http.sockets import bind
+from postamt_sync.intake.notifications import Announcements, Place
+from postamt_sync.intake.sns_certificates import Certificates
 from postamt_sync.intake.webhook import Webhook
 from tests.doubles.inbox import MemoryInbox, MemoryLog, MemorySubscriber
 from tests.doubles.sns import (

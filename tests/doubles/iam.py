@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from postamt_sync.bootstrap.policy import Document, Statement, statements
+from postamt_sync.bootstrap.policy_document import Document, Statement, statements
 
 Context = Mapping[str, str]
 """The condition keys of a request, as a service fills them in."""

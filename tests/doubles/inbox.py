@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from postamt_sync.errors import PostamtError
-from postamt_sync.ledger.inbox import DeadLetter
+from postamt_sync.ledger.arrival_queue import DeadLetter
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 
 from postamt_sync.events import Events
-from postamt_sync.intake.address import bind
-from postamt_sync.intake.listener import Listener
+from postamt_sync.http.listener import Listener
+from postamt_sync.http.sockets import bind
 from tests.doubles.inbox import MemoryLog
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from postamt_sync.bootstrap.policy import Document
+from postamt_sync.bootstrap.policy_document import Document
 from tests.doubles.iam import allows
 
 SEND = "ses:SendRawEmail"

@@ -65,7 +65,7 @@ from pathlib import Path
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
 from postamt_sync.logs import configure_logging
-from postamt_sync.one_pass import OnePass
+from postamt_sync.app.sync import OnePass
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

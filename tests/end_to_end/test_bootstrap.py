@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from postamt_sync.bootstrap.keyfile import SMTP_CREDENTIALS, SYNC_CREDENTIALS
+from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, SYNC_CREDENTIALS
 from postamt_sync.demo.cloud import CREDENTIALS, NAME, REGION, Cloud
 from postamt_sync.demo.daemon import Daemon
-from postamt_sync.demo.port import free_port
+from postamt_sync.demo.free_port import free_port
 from postamt_sync.demo.samples import ANNA, BRUNO, plain
 from postamt_sync.demo.ses import Ses
 

@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from postamt_sync.bootstrap.smtp import smtp_password
+from postamt_sync.aws.smtp import smtp_password
 from tests.doubles.moto import REGION, Moto, moto
 
 USERS = ("postamt-sync", "postamt-smtp")

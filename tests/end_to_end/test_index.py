@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.bootstrap.lambdas.index import Indexer
+from postamt_sync.index.function import Indexer
 from tests.doubles.moto import Moto, moto
 from tests.doubles.notices import event, receipt, stored
 from tests.end_to_end.home import ANNA, BRUNO, Home

@@ -12,8 +12,8 @@ from typing import Any
 
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.daemon import Daemon
+from postamt_sync.demo.free_port import free_port
 from postamt_sync.demo.household import Household, Place
-from postamt_sync.demo.port import free_port
 from postamt_sync.demo.samples import samples
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.ledger import Ledger

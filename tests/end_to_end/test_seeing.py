@@ -14,11 +14,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from postamt_sync.ledger import Ledger
-from tests.admin.seeded import MARKUP, a_good_month, began_long_ago, everything_wrong
 from tests.browser import DESKTOP, PHONE, Browser, browsing, needs_browser
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
 from tests.end_to_end.letters import letter_to_both, put
+from tests.status.seeded import MARKUP, a_good_month, began_long_ago, everything_wrong
 
 LISTEN = {"POSTAMT_SYNC_ADMIN__LISTEN": "127.0.0.1:0"}
 NOWHERE = {

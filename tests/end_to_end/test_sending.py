@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap.build import SMTP_CREDENTIALS
-from postamt_sync.bootstrap.keyfile import SmtpCredentials
-from postamt_sync.bootstrap.policy import Document, text
+from postamt_sync.bootstrap.key_file import SmtpCredentials
+from postamt_sync.bootstrap.policy_document import Document, text
+from postamt_sync.bootstrap.stack_resources import SMTP_CREDENTIALS
 from tests.doubles.account import stack
 from tests.doubles.moto import Moto, moto
 from tests.doubles.proxy import authority_and_leaf

@@ -14,12 +14,12 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from postamt_sync.app.daemon import Daemon
+from postamt_sync.app.sync import OnePass
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
-from postamt_sync.daemon import Daemon
 from postamt_sync.delivery.maildir import Step
 from postamt_sync.logs import configure_logging
-from postamt_sync.one_pass import OnePass
 
 LONGEST_WAIT = 30.0
 GATHERING = 0.1

@@ -19,7 +19,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from postamt_sync.ledger.copies import copy_ledger
+from postamt_sync.ledger.backup import copy_ledger
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import ANNA, BRUNO, COMMAND, PATIENCE, Home, Running
 from tests.end_to_end.webhooks import Reachable, reachable

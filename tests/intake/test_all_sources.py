@@ -27,12 +27,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from postamt_sync.demo.ses import header_block
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.announcements import Announcements, Place
+from postamt_sync.intake.notifications import Announcements, Place
 from postamt_sync.intake.queue import Queue
 from postamt_sync.intake.queues import Bystander
-from postamt_sync.intake.sns import read_message
+from postamt_sync.intake.sns_message import read_message
 from postamt_sync.intake.sqs import Sqs
-from postamt_sync.ledger.inbox import Inbox
+from postamt_sync.ledger.arrival_queue import Inbox
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.delivery.home import Home
 from tests.doubles.inbox import OneKey

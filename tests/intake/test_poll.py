@@ -15,7 +15,7 @@ import pytest
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.poll import GLANCE_EVERY, Clocks, Poll
-from postamt_sync.intake.survey import Looked
+from postamt_sync.intake.scanner import Looked
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryLog

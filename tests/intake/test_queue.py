@@ -10,7 +10,7 @@ import pytest
 
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.announcements import Announcements, Outcome, Place
+from postamt_sync.intake.notifications import Announcements, Outcome, Place
 from postamt_sync.intake.queue import Queue
 from postamt_sync.intake.queues import Bystander
 from postamt_sync.intake.sqs import Sqs

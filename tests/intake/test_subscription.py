@@ -11,9 +11,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
+from postamt_sync.aws.errors import TokenError
+from postamt_sync.backoff import FIRST_SECONDS, LONGEST_SECONDS
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.refusal import TokenError
 from postamt_sync.intake.subscription import (
     ANSWER_SECONDS,
     CONFIRMATION_SECONDS,
@@ -24,7 +25,6 @@ from postamt_sync.intake.subscription import (
     Subscription,
     queue_arn,
 )
-from postamt_sync.pauses import FIRST_SECONDS, LONGEST_SECONDS
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.sns import TOPIC
 from tests.doubles.topic import Topic, client_error

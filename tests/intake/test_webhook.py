@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from postamt_sync.errors import TryLaterError
-from postamt_sync.intake.announcements import Outcome
-from postamt_sync.intake.connection import Limits
+from postamt_sync.http.connection import Limits
+from postamt_sync.intake.notifications import Outcome
 from postamt_sync.intake.webhook import LARGEST_BODY, REASONS_KEPT, Tally
 from postamt_sync.mail.arrival import Source
 from tests.doubles.household import PATH, household

@@ -14,7 +14,7 @@ import pytest
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger import CourierLock, Ledger
-from postamt_sync.ledger.copies import COPY_NAME, make_copy
+from postamt_sync.ledger.backup import COPY_NAME, make_copy
 from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.store import FILE_NAME, PARTS, LedgerDamagedError, LedgerReplacedError
 from tests.doubles.ledger import event

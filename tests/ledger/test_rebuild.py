@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
+from postamt_sync.ledger.found_copies import Trace
 from postamt_sync.ledger.rebuild import Rebuilt
-from postamt_sync.ledger.traces import Trace
 from postamt_sync.mail.arrival import Arrival, etag_hash, mail_id
 from postamt_sync.mail.envelope import Envelope
 from postamt_sync.mail.routing import Addressee, Routes
-from postamt_sync.recovery_decisions import RecoveryDecisions
+from postamt_sync.recovery.decisions import RecoveryDecisions
 from tests.doubles.ledger import (
     BUCKET,
     KEY,

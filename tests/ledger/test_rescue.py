@@ -11,7 +11,7 @@ import pytest
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.ledger.copies import copy_ledger
+from postamt_sync.ledger.backup import copy_ledger
 from postamt_sync.ledger.rescue import save, saved_ledgers, take_back
 from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError, Store
 from tests.doubles.ledger import copies, deliver, due, event, listing, receipt, row, state, take

@@ -43,7 +43,7 @@ def test_there_are_modules_to_look_at() -> None:
         "arrival",
         "envelope",
         "headers",
-        "notice",
+        "notification",
         "routing",
     }
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.bootstrap.aws import Aws, ChangedMeanwhileError
-from postamt_sync.bootstrap.call import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.aws_client import Aws, ChangedMeanwhileError
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.key_file import Held, KeyFile, settle
 from postamt_sync.bootstrap.key_intent import PendingKey
 from postamt_sync.bootstrap.key_place import KeyPlace
-from postamt_sync.bootstrap.keyfile import Held, KeyFile, settle
 from postamt_sync.bootstrap.ownership import mapped
 from postamt_sync.errors import MisconfiguredError, PostamtError
 

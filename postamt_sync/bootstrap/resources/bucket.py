@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap import policy
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Conflict, Guard, Item, Note, call
-from postamt_sync.bootstrap.grants import bucket_statements
+from postamt_sync.bootstrap import policy_document
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped
-from postamt_sync.bootstrap.resources.versions import EveryVersion
+from postamt_sync.bootstrap.policies import bucket_statements
+from postamt_sync.bootstrap.resources.object_versions import EveryVersion
 from postamt_sync.bootstrap.stack import TAG, Stack
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
@@ -143,15 +143,17 @@ class Bucket:
     def _policy(self, *, exists: bool) -> Iterator[Item]:
         seen = self._read_policy() if exists else None
         ours = bucket_statements(self.stack)
-        words = ", ".join(policy.differences(seen, ours))
+        words = ", ".join(policy_document.differences(seen, ours))
         if words:
-            wanted = policy.text(policy.with_statements(seen, ours))
+            wanted = policy_document.text(policy_document.with_statements(seen, ours))
             guard = Guard(f"the policy of bucket {self.stack.bucket}", self._read_policy, seen)
             put = self._put("put_bucket_policy", guard if exists else None, Policy=wanted)
             yield Change(f"policy: {words}", [put])
 
-    def _read_policy(self) -> policy.Document | None:
-        return policy.parse(self._get("get_bucket_policy", "NoSuchBucketPolicy").get("Policy"))
+    def _read_policy(self) -> policy_document.Document | None:
+        return policy_document.parse(
+            self._get("get_bucket_policy", "NoSuchBucketPolicy").get("Policy")
+        )
 
     def _tags(self) -> dict[str, str]:
         return mapped(self._get("get_bucket_tagging", "NoSuchTagSet").get("TagSet", []))

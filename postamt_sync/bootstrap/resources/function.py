@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, stranger
-from postamt_sync.bootstrap.policy import Statement, same, statements
+from postamt_sync.bootstrap.policy_document import Statement, same, statements
 from postamt_sync.bootstrap.stack import Stack
 
 MISSING = ("ResourceNotFoundException",)
@@ -86,7 +86,7 @@ class Function:
         stack = self.stack
         return {
             "Runtime": "python3.13",
-            "Handler": "postamt_sync.bootstrap.lambdas.index.handle",
+            "Handler": "postamt_sync.index.function.handle",
             "Role": stack.role_arn,
             "Timeout": 30,
             "MemorySize": 256,

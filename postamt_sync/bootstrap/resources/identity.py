@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped
 from postamt_sync.bootstrap.stack import Stack
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Guard, Item, Note
-from postamt_sync.bootstrap.policy import same
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Guard, Item, Note
+from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.resources.bucket import SOON
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.events import printable

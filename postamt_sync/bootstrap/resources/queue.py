@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from postamt_sync.bootstrap import policy
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Guard, Item, Note, call
-from postamt_sync.bootstrap.grants import queue_statement
+from postamt_sync.bootstrap import policy_document
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Guard, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, stranger
+from postamt_sync.bootstrap.policies import queue_statement
 from postamt_sync.bootstrap.stack import Stack
 
 DAYS_14 = str(14 * 86_400)
@@ -44,7 +44,7 @@ class Queue:
         if url is None:
             attributes = dict(self._wanted)
             if statements:
-                attributes["Policy"] = policy.text(policy.document(*statements))
+                attributes["Policy"] = policy_document.text(policy_document.document(*statements))
             parameters = {
                 "QueueName": self.name,
                 "Attributes": attributes,
@@ -63,13 +63,13 @@ class Queue:
                 shown = actual.get(name, "?")
                 put = _set(url, {name: wanted})
                 yield Change(f"{WORDS[name]}: {shown} → {wanted}", [put])
-        seen = policy.parse(actual.get("Policy"))
-        words = ", ".join(policy.differences(seen, statements))
+        seen = policy_document.parse(actual.get("Policy"))
+        words = ", ".join(policy_document.differences(seen, statements))
         if words:
-            merged = policy.text(policy.with_statements(seen, statements))
+            merged = policy_document.text(policy_document.with_statements(seen, statements))
             guard = Guard(
                 f"the policy of queue {self.name}",
-                lambda: policy.parse(self._attributes(url).get("Policy")),
+                lambda: policy_document.parse(self._attributes(url).get("Policy")),
                 seen,
             )
             yield Change(f"policy: {words}", [_set(url, {"Policy": merged}, guard)])

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Conflict, Item, Note, call
-from postamt_sync.bootstrap.policy import same
-from postamt_sync.bootstrap.position import LAST, Position, swallowing
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.policy_document import same
+from postamt_sync.bootstrap.rule_position import LAST, Position, swallowing
 from postamt_sync.bootstrap.stack import RULE_SET, Stack
 from postamt_sync.events import printable
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap import policy
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
-from postamt_sync.bootstrap.grants import index_policy, index_trust
+from postamt_sync.bootstrap import policy_document
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.policies import index_policy, index_trust
 from postamt_sync.bootstrap.stack import Stack
 
 MISSING = ("NoSuchEntity",)
@@ -34,7 +34,7 @@ class Role:
                 "iam",
                 "create_role",
                 RoleName=self.stack.role,
-                AssumeRolePolicyDocument=policy.text(index_trust()),
+                AssumeRolePolicyDocument=policy_document.text(index_trust()),
                 Description="postamt-sync: the function that indexes mail",
                 Tags=listed(self.stack.tags),
             )
@@ -44,8 +44,8 @@ class Role:
         if conflict is not None:
             yield conflict
             return
-        if not policy.same(role["AssumeRolePolicyDocument"], index_trust()):
-            trust = policy.text(index_trust())
+        if not policy_document.same(role["AssumeRolePolicyDocument"], index_trust()):
+            trust = policy_document.text(index_trust())
             mend = call(
                 "iam",
                 "update_assume_role_policy",
@@ -62,7 +62,7 @@ class Role:
         )
         if held is None:
             yield Change("policy: create", [self._put_policy()])
-        elif not policy.same(held["PolicyDocument"], index_policy(self.stack)):
+        elif not policy_document.same(held["PolicyDocument"], index_policy(self.stack)):
             yield Change("policy: was changed, put right", [self._put_policy()])
 
     def destroy(self) -> Iterator[Item]:
@@ -88,7 +88,7 @@ class Role:
             {
                 "RoleName": self.stack.role,
                 "PolicyName": self.stack.role,
-                "PolicyDocument": policy.text(index_policy(self.stack)),
+                "PolicyDocument": policy_document.text(index_policy(self.stack)),
             },
             patience=MISSING,
         )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
-from postamt_sync.bootstrap.policy import same
+from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack import Stack
 
 MISSING = ("ResourceNotFoundException", "TableNotFoundException")

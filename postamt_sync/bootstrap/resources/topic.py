@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from postamt_sync.bootstrap import policy
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Guard, Item, Note, call
-from postamt_sync.bootstrap.grants import topic_statements
+from postamt_sync.bootstrap import policy_document
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Guard, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.policies import topic_statements
 from postamt_sync.bootstrap.stack import Stack
 
 SIGNATURE_VERSION = "2"
@@ -34,7 +34,7 @@ class Topic:
         attributes = self._attributes()
         if attributes is None:
             wanted = {
-                "Policy": policy.text(policy.document(*ours)),
+                "Policy": policy_document.text(policy_document.document(*ours)),
                 "SignatureVersion": SIGNATURE_VERSION,
             }
             made = call(
@@ -54,10 +54,10 @@ class Topic:
         if version != SIGNATURE_VERSION:
             put = self._set("SignatureVersion", SIGNATURE_VERSION)
             yield Change(f"signature version: {version} → {SIGNATURE_VERSION}", [put])
-        seen = policy.parse(attributes.get("Policy"))
-        words = ", ".join(policy.differences(seen, ours))
+        seen = policy_document.parse(attributes.get("Policy"))
+        words = ", ".join(policy_document.differences(seen, ours))
         if words:
-            merged = policy.text(policy.with_statements(seen, ours))
+            merged = policy_document.text(policy_document.with_statements(seen, ours))
             guard = Guard(f"the policy of topic {self.stack.name}", self._read_policy, seen)
             yield Change(f"policy: {words}", [self._set("Policy", merged, guard)])
 
@@ -75,8 +75,8 @@ class Topic:
         )
         return None if answer is None else answer["Attributes"]
 
-    def _read_policy(self) -> policy.Document | None:
-        return policy.parse((self._attributes() or {}).get("Policy"))
+    def _read_policy(self) -> policy_document.Document | None:
+        return policy_document.parse((self._attributes() or {}).get("Policy"))
 
     def _tags(self) -> dict[str, str]:
         arn = self.stack.topic_arn

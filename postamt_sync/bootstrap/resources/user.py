@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap import policy
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.call import Call, Change, Item, Note, call
+from postamt_sync.bootstrap import policy_document
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.stack import Stack
 
@@ -22,7 +22,7 @@ class User:
     stack: Stack
     aws: Aws
     name: str
-    may: policy.Document
+    may: policy_document.Document
 
     @property
     def title(self) -> str:
@@ -43,7 +43,7 @@ class User:
         )
         if held is None:
             yield Change("policy: create", [self._put_policy()])
-        elif not policy.same(held["PolicyDocument"], self.may):
+        elif not policy_document.same(held["PolicyDocument"], self.may):
             yield Change("policy: was changed, put right", [self._put_policy()])
 
     def destroy(self) -> Iterator[Item]:
@@ -74,7 +74,7 @@ class User:
             {
                 "UserName": self.name,
                 "PolicyName": self.name,
-                "PolicyDocument": policy.text(self.may),
+                "PolicyDocument": policy_document.text(self.may),
             },
             patience=MISSING,
         )

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from postamt_sync.bootstrap.configuration import aws_part, is_part_of
-from postamt_sync.bootstrap.dns import Servers, identities, records
-from postamt_sync.bootstrap.keyfile import replace_file
-from postamt_sync.bootstrap.opened import queue_urls
+from postamt_sync.bootstrap.dns.records import Servers, identities, records
+from postamt_sync.bootstrap.key_file import replace_file
+from postamt_sync.bootstrap.open_stack import queue_urls
 from postamt_sync.bootstrap.plan import Plan, carry_out
 from postamt_sync.cli.bootstrap.dns_table import show as show_records
 from postamt_sync.cli.bootstrap.keys import located, remember, show_password

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from postamt_sync.bootstrap.cost import Bill, Item, Usage, bill
+from postamt_sync.bootstrap.pricing import Bill, Item, Usage, bill
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode

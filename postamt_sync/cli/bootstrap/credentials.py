@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.call import Note
-from postamt_sync.bootstrap.replacement import replacement
+from postamt_sync.aws.smtp import smtp_server
+from postamt_sync.bootstrap.change import Note
+from postamt_sync.bootstrap.key_replacement import replacement
+from postamt_sync.bootstrap.key_rotation import Rotation
 from postamt_sync.bootstrap.resources.access_key import AccessKey, ids_of
-from postamt_sync.bootstrap.rotation import Rotation
-from postamt_sync.bootstrap.smtp import smtp_server
 from postamt_sync.cli.bootstrap.keys import remember, show_password
 from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, opened
 from postamt_sync.cli.options import ConfigPath, Debug

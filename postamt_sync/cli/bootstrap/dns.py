@@ -15,13 +15,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from postamt_sync.bootstrap.dns import Known, Servers, identities, is_host_name, records
-from postamt_sync.bootstrap.opened import open_stack
-from postamt_sync.bootstrap.probe import look_up, resolver_at
-from postamt_sync.bootstrap.record import Record
-from postamt_sync.bootstrap.sighting import Sighting, Verdict
+from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict
+from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
+from postamt_sync.bootstrap.dns.record import Record
+from postamt_sync.bootstrap.dns.records import Known, Servers, identities, is_host_name, records
+from postamt_sync.bootstrap.dns.zone_file import zone_file
+from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.zone import zone_file
 from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
 from postamt_sync.cli.bootstrap.dns_table import as_json, show
 from postamt_sync.cli.bootstrap.stack import Yes

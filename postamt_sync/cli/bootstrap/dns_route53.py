@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.hosted_zone import hosted_zones, read
-from postamt_sync.bootstrap.probe import name_servers
-from postamt_sync.bootstrap.record import Record
-from postamt_sync.bootstrap.route53 import ZonePlan, apply, plan_zone
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.dns.dns_lookup import name_servers
+from postamt_sync.bootstrap.dns.hosted_zone import hosted_zones, read
+from postamt_sync.bootstrap.dns.record import Record
+from postamt_sync.bootstrap.dns.route53 import ZonePlan, apply, plan_zone
 from postamt_sync.cli.bootstrap.stack import agreed
 from postamt_sync.errors import ExitCode, MisconfiguredError
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from postamt_sync.bootstrap.record import Record
-from postamt_sync.bootstrap.sighting import Sighting, Verdict
+from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict
+from postamt_sync.bootstrap.dns.record import Record
 
 _STYLES = {
     Verdict.SEEN: "green",

@@ -10,11 +10,11 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError
 
-from postamt_sync.bootstrap.aws import Aws
+from postamt_sync.aws.regions import RECEIVING
+from postamt_sync.bootstrap.aws_client import Aws
 from postamt_sync.bootstrap.configuration import Home, configuration
-from postamt_sync.bootstrap.opened import queue_urls_to_be
-from postamt_sync.bootstrap.refusal import refusal
-from postamt_sync.bootstrap.regions import RECEIVING
+from postamt_sync.bootstrap.open_stack import queue_urls_to_be
+from postamt_sync.bootstrap.refusals import refusal
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
 from postamt_sync.cli.bootstrap.stack import is_terminal
 from postamt_sync.cli.options import Debug

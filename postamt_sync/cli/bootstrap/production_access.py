@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from postamt_sync.bootstrap.call import call
+from postamt_sync.bootstrap.change import call
 from postamt_sync.cli.bootstrap.stack import Yes, agreed, opened
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, MisconfiguredError

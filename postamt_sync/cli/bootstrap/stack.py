@@ -11,15 +11,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.aws import Aws
-from postamt_sync.bootstrap.build import Keys, keys, resources
+from postamt_sync.bootstrap.aws_client import Aws
 from postamt_sync.bootstrap.key_hints import KeyHints
 from postamt_sync.bootstrap.key_place import Options
-from postamt_sync.bootstrap.opened import key_directory, open_stack, queue_urls
+from postamt_sync.bootstrap.open_stack import key_directory, open_stack, queue_urls
 from postamt_sync.bootstrap.plan import Plan, Resource, plan
-from postamt_sync.bootstrap.position import Position, read_position
-from postamt_sync.bootstrap.resources.agreement import Agreement
+from postamt_sync.bootstrap.resources.config_drift import Agreement
+from postamt_sync.bootstrap.rule_position import Position, read_position
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_resources import Keys, keys, resources
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import UsageError
 

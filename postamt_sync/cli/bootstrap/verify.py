@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from postamt_sync.bootstrap.announcement import Trial
-from postamt_sync.bootstrap.dns import Servers
-from postamt_sync.bootstrap.probe import resolver_at
-from postamt_sync.bootstrap.verify import Verification
+from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
+from postamt_sync.bootstrap.dns.records import Servers
+from postamt_sync.bootstrap.smoke_test import Trial
 from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened
 from postamt_sync.cli.findings import report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.doctor.stack_verification import Verification
 from postamt_sync.errors import ExitCode
 
 

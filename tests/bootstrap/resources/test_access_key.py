@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap.aws import ChangedMeanwhileError
-from postamt_sync.bootstrap.build import keys
-from postamt_sync.bootstrap.call import Change, Conflict, Note
+from postamt_sync.aws.smtp import smtp_password
+from postamt_sync.bootstrap.aws_client import ChangedMeanwhileError
+from postamt_sync.bootstrap.change import Change, Conflict, Note
 from postamt_sync.bootstrap.key_intent import PendingKey
+from postamt_sync.bootstrap.key_rotation import Rotation
 from postamt_sync.bootstrap.resources.access_key import AccessKey, ids_of
-from postamt_sync.bootstrap.rotation import Rotation
-from postamt_sync.bootstrap.smtp import smtp_password
+from postamt_sync.bootstrap.stack_resources import keys
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from tests.doubles.account import Account, KilledError, stack
 

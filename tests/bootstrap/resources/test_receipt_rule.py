@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap.position import FIRST, Position, read_position
 from postamt_sync.bootstrap.resources.receipt_rule import MOST_RULES
+from postamt_sync.bootstrap.rule_position import FIRST, Position, read_position
 from postamt_sync.errors import MisconfiguredError
 from tests.doubles.account import ACCOUNT, Account, changes, conflicts, stack
 from tests.doubles.moto import REGION

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from postamt_sync.bootstrap.record import Record, parsed
-from postamt_sync.bootstrap.sighting import Sighting, Verdict, judge
+from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict, judge
+from postamt_sync.bootstrap.dns.record import Record, parsed
 from postamt_sync.cli.bootstrap.dns_table import as_json, show
 from tests.bootstrap.household import wanted
 

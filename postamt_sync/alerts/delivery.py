@@ -1,0 +1,91 @@
+"""The post for alerts: they go the way of all mail, by the same four steps and the same ledger.
+
+An alert is no object of the bucket, and no alert is written about one. Its file name bears the time
+zero: it says nothing about how far the bucket's mail has come, which is read off the newest name
+when a ledger was lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+
+from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.filename import make_stem
+from postamt_sync.delivery.pending_mail import Ready
+from postamt_sync.delivery.publisher import Group
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.ledger import DeliveryState, Task
+from postamt_sync.ledger.incidents import OWN, Alert, Troubles
+from postamt_sync.mail.envelope import Evidence
+
+
+class Post:
+    """Delivers alerts into the default mailbox. Blocking: call from a thread, one at a time."""
+
+    def __init__(
+        self,
+        troubles: Troubles,
+        group: Group,
+        events: Events,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`group` is ours alone."""
+        self._troubles = troubles
+        self._group = group
+        self._events = events
+        self._wall = wall
+        self._waiting: set[str] = set()
+        """Alerts of which it was said that they wait."""
+
+    def deliver(self, house: House) -> int:
+        """Deliver what waits; return how many still do: their mailbox cannot take them now.
+
+        Raises PostamtError if the ledger refuses.
+        """
+        left = 0
+        for alert in self._troubles.undelivered():
+            error = self._deliver(alert, house)
+            if error is None:
+                self._troubles.delivered(alert, self._wall())
+                self._events.alerted(alert.mail, alert.cause)
+            else:
+                left += 1
+                if alert.mail not in self._waiting:
+                    self._waiting.add(alert.mail)
+                    self._events.alert_waits(alert.mail, alert.cause, str(error))
+        return left
+
+    def _deliver(self, alert: Alert, house: House) -> PostamtError | None:
+        task = self._troubles.task(alert)
+        if any(copy.state is DeliveryState.PREPARED for copy in task.deliveries):
+            stuck = self._group.resume(task, house.mailboxes)
+            if stuck:
+                return next(iter(stuck.values()))
+            task = self._troubles.task(alert)
+        if any(copy.state is DeliveryState.DELIVERED for copy in task.deliveries):
+            return None
+        ready = _ready(alert, task, house)
+        self._group.publish([ready])
+        if ready.failed:
+            return next(iter(ready.failed.values()))
+        return None
+
+
+def _ready(alert: Alert, task: Task, house: House) -> Ready:
+    digest = hashlib.sha256(alert.body).hexdigest()
+    return Ready(
+        task=task,
+        stem=make_stem(OWN, alert.key, digest, stored_at=0.0),
+        etag=digest,
+        size=len(alert.body),
+        last_modified=0.0,
+        received_at=alert.at,
+        evidence=Evidence.DEFAULT,
+        sha256=digest,
+        mailboxes=house.mailboxes,
+        addressees=[house.routes.default],
+        body=alert.body,
+    )

@@ -1,0 +1,95 @@
+"""An alert as a mail (RFC 5322): plain text, marked as written by a machine (RFC 3834)."""
+
+from __future__ import annotations
+
+import email.policy
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from postamt_sync.alerts.texts import WORDS
+from postamt_sync.config.command import typed
+from postamt_sync.events import printable
+from postamt_sync.ledger.incidents import Trouble
+
+SHOWN = 20
+"""Single troubles that a letter lists."""
+WIDTH = 72
+
+SENDER = "postamt-sync <postamt-sync@localhost>"
+
+
+def compose(
+    troubles: Sequence[Trouble],
+    mailbox: str,
+    now: float,
+    command: Callable[[str], str] = typed,
+) -> bytes:
+    """Return the mail that tells these troubles, all of one cause; `now` in seconds since 1970.
+
+    `command` returns what to type for a verb.
+
+    Details come from outside in part: they are shown as one printable line each, and only in the
+    body.
+    """
+    cause = troubles[0].cause
+    words = WORDS[cause]
+    mail = EmailMessage(policy=email.policy.SMTP)
+    mail["From"] = SENDER
+    mail["To"] = f"{mailbox} <{mailbox}@localhost>"
+    mail["Date"] = format_datetime(_local(now))
+    mail["Subject"] = f"postamt-sync: {words.subject(len(troubles))}"
+    mail["Message-ID"] = f"<{cause}.{now:.6f}@postamt-sync.localhost>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    latest = sorted(troubles, key=lambda trouble: trouble.at)[-SHOWN:]
+    paragraphs = [
+        _headline(troubles),
+        _filled(words.meaning),
+        "What to check:\n" + "\n".join(_filled(f"- {check}", "  ") for check in words.checks),
+        ("The latest of them:\n" if len(troubles) > len(latest) else "")
+        + "\n".join(f"  {_moment(t.at)}  {printable(t.detail)}" for t in latest),
+        # On a line of its own, however long: it is to be copied.
+        *([f"To bring all of it back:\n\n  {command(words.verb)}"] if words.verb else []),
+        _filled(
+            "How things stand now: postamt-sync status. You are told of this once a day at most; "
+            f"{cause} = false in the section [alerts] of the configuration switches it off."
+        ),
+    ]
+    mail.set_content("\n\n".join(paragraphs) + "\n", charset="utf-8")
+    return mail.as_bytes()
+
+
+def _headline(troubles: Sequence[Trouble]) -> str:
+    words = WORDS[troubles[0].cause]
+    subject = words.subject(len(troubles))
+    first, last = min(t.at for t in troubles), max(t.at for t in troubles)
+    subject = subject[0].upper() + subject[1:]
+    if all(trouble.lasting for trouble in troubles):
+        return _filled(f"{subject}, since {_moment(first)}.")
+    if first == last:
+        return _filled(f"{subject} at {_moment(last)}: {printable(troubles[-1].detail)}")
+    return _filled(
+        f"{subject} between {_moment(first)} and {_moment(last)}. "
+        f"The last: {printable(max(troubles, key=lambda t: t.at).detail)}"
+    )
+
+
+def _filled(text: str, indent: str = "") -> str:
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line and len(line) + 1 + len(word) > WIDTH:
+            lines.append(line)
+            line = indent + word
+        else:
+            line = f"{line} {word}" if line else word
+    return "\n".join([*lines, line])
+
+
+def _local(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC).astimezone()
+
+
+def _moment(at: float) -> str:
+    return f"{_local(at):%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,169 @@
+"""The watch: looks every minute what is wrong, writes what is to be told, sees it delivered.
+
+Everything that it goes by stands in the ledger or on the disks, so a restart loses nothing of it,
+and tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from postamt_sync.alerts import conditions
+from postamt_sync.alerts.delivery import Post
+from postamt_sync.alerts.message import compose
+from postamt_sync.alerts.ses_metrics import Publishing
+from postamt_sync.config import Settings
+from postamt_sync.config.command import typed
+from postamt_sync.delivery.fetcher import House
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events, printable
+from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.incidents import Cause, Trouble, wanted_causes
+
+LOOK_EVERY = 60.0
+SOON = 5.0
+"""Seconds between looks while a rebuild has not found out yet what is absent."""
+METRICS_FIRST = 600.0
+"""Seconds after the start: a start has more urgent things to do."""
+METRICS_EVERY = 3600.0
+METRICS = "ses-metrics"
+"""What `status` calls this source."""
+MOST_QUARANTINED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """`wall` in seconds since 1970, `monotonic` stands still while the machine sleeps."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Watch:
+    """Tells the person behind the default mailbox; `settings` and `house` give those in force."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Callable[[], Settings],
+        house: Callable[[], House],
+        post: Post,
+        events: Events,
+        *,
+        publishing: Callable[[], Publishing],
+        clocks: Clocks | None = None,
+    ) -> None:
+        """`publishing` is called once, when the metrics are first wanted."""
+        self._ledger = ledger
+        self._settings = settings
+        self._house = house
+        self._post = post
+        self._events = events
+        self._make_publishing = publishing
+        self._publishing: Publishing | None = None
+        self._clocks = clocks or Clocks()
+        self._started = self._clocks.monotonic()
+        self._metrics_at = self._started + METRICS_FIRST
+        self._asked = asyncio.Event()
+        self._pause = LOOK_EVERY
+
+    def soon(self) -> None:
+        """Look at once: something is to be told."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._asked.clear()
+            await self.look()
+            try:
+                async with asyncio.timeout(self._pause):
+                    await self._asked.wait()
+            except TimeoutError:
+                continue
+
+    async def look(self) -> None:
+        """Look once, write what is to be told, deliver; what goes wrong is said, never raised."""
+        try:
+            await self._read_metrics()
+            await asyncio.to_thread(self._look)
+        except PostamtError as error:
+            self._events.trouble("alerts cannot be written", str(error))
+        except Exception as error:  # noqa: BLE001  a bug in here must not end the daemon
+            self._events.trouble("internal error", repr(error))
+
+    def _look(self) -> None:
+        now, settings, house = self._clocks.wall(), self._settings(), self._house()
+        wanted = wanted_causes(settings.alerts.wanted)
+        troubles = self._ledger.troubles
+        sources = self._ledger.overview.sources()
+        names = [mailbox.name for mailbox in settings.mailboxes]
+        places = {"state": settings.state_dir} | {m.name: m.maildir for m in settings.mailboxes}
+        webhook = settings.webhook
+        looks: dict[Cause, Callable[[], dict[str, str]]] = {
+            Cause.CREDENTIALS: lambda: conditions.refused(sources),
+            Cause.SILENCE: lambda: conditions.silent(
+                sources,
+                now=now,
+                running=self._clocks.monotonic() - self._started,
+                interval=settings.poll.interval,
+            ),
+            Cause.CERTIFICATE: lambda: conditions.expiring(
+                webhook.tls_certificate if webhook else None, now=now
+            ),
+            Cause.DISK: lambda: conditions.full(places),
+            Cause.MAILBOX: lambda: conditions.vanished(house.mailboxes, names),
+        }
+        for cause, look in looks.items():
+            troubles.lasting(cause, look() if cause in wanted else {}, now)
+        self._pause = SOON if self._ledger.absences.undecided() else LOOK_EVERY
+        if Cause.ABSENT in wanted:
+            troubles.happened(conditions.absent(self._ledger.absences, now))
+        if Cause.QUARANTINE in wanted:
+            troubles.happened(self._quarantined(now))
+        for cause in wanted:
+            if to_tell := troubles.to_tell(cause, now):
+                letter = compose(
+                    to_tell,
+                    house.routes.default,
+                    now,
+                    lambda verb: typed(verb, settings.source),
+                )
+                troubles.tell(to_tell, letter, now)
+        self._post.deliver(house)
+
+    def _quarantined(self, now: float) -> list[Trouble]:
+        return [
+            Trouble(
+                Cause.QUARANTINE,
+                f"{known.mail} {known.settled_at}",
+                known.settled_at or now,
+                f"{printable(known.key, 100)}: {printable(known.problem or '')}",
+            )
+            for known in self._ledger.repair.quarantined(MOST_QUARANTINED)
+        ]
+
+    async def _read_metrics(self) -> None:
+        clock = self._clocks.monotonic()
+        if clock < self._metrics_at or Cause.PUBLISHING not in wanted_causes(
+            self._settings().alerts.wanted
+        ):
+            return
+        self._metrics_at = clock + METRICS_EVERY
+        if self._publishing is None:
+            self._publishing = await asyncio.to_thread(self._make_publishing)
+        overview = self._ledger.overview
+        sources = await asyncio.to_thread(overview.sources)
+        since = next((source.ok_at for source in sources if source.source == METRICS), None)
+        try:
+            found = await self._publishing.read(since, self._clocks.wall())
+        except PostamtError as error:
+            self._events.metrics_unread(str(error))
+            # Not refused in the sense of an alert: mail itself may come all the same.
+            await asyncio.to_thread(overview.source_bad, METRICS, str(error))
+            return
+        await asyncio.to_thread(self._ledger.troubles.happened, found)
+        await asyncio.to_thread(overview.source_ok, METRICS, f"{len(found)} hours with failures")

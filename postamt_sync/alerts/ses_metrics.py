@@ -1,0 +1,98 @@
+"""SES's own count of mail that it accepted and could not store (CloudWatch, namespace AWS/SES).
+
+Nobody else knows of such mail: it never reached the bucket, and its sender was not told.
+AWS: "Viewing metrics for Amazon SES email receiving".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from postamt_sync.aws.errors import refusal
+from postamt_sync.events import printable
+from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.threads import in_own_thread
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_cloudwatch.type_defs import MetricOutputTypeDef
+
+NAMES = ("PublishFailure", "PublishExpired")
+HOUR = 3600
+LOOKED_BACK = 14 * 86_400.0
+"""Seconds; within them ListMetrics names a metric that has had a value."""
+LATE = 3 * HOUR
+"""Seconds by which a value may come late: so much is asked for once more each time."""
+CALL_SECONDS = 10
+MOST_METRICS = 50
+"""Rules whose metrics are read: each costs a request."""
+
+
+def cloudwatch_client(session: boto3.Session, region: str) -> CloudWatchClient:
+    """Return the client for a few calls an hour: one attempt each."""
+    config = Config(
+        connect_timeout=CALL_SECONDS,
+        read_timeout=CALL_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
+    return session.client("cloudwatch", region_name=region, config=config)
+
+
+class Publishing:
+    """Reads both metrics for every receipt rule of the region that has them."""
+
+    def __init__(self, client: CloudWatchClient) -> None:
+        self._client = client
+
+    async def read(self, since: float | None, now: float) -> list[Trouble]:
+        """Return the hours since a moment (seconds since 1970) in which a rule failed.
+
+        Hours that have not ended are left out: their count is not final. Raises PostamtError.
+        """
+        earliest = now - LOOKED_BACK
+        start = earliest if since is None else max(since - LATE, earliest)
+        span = (start // HOUR * HOUR, now // HOUR * HOUR)
+        try:
+            return await in_own_thread(lambda: self._read(*span))
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            raise refusal("read the metrics of SES (CloudWatch)", error) from error
+
+    def _read(self, start: float, end: float) -> list[Trouble]:
+        if start >= end:
+            return []
+        found: dict[str, Trouble] = {}
+        for name in NAMES:
+            listed = self._client.list_metrics(Namespace="AWS/SES", MetricName=name)
+            for metric in listed.get("Metrics", [])[:MOST_METRICS]:
+                found |= {hour.what: hour for hour in self._hours(name, metric, start, end)}
+        return list(found.values())
+
+    def _hours(
+        self, name: str, metric: MetricOutputTypeDef, start: float, end: float
+    ) -> list[Trouble]:
+        dimensions = metric.get("Dimensions", [])
+        answer = self._client.get_metric_statistics(
+            Namespace="AWS/SES",
+            MetricName=name,
+            Dimensions=[{"Name": d["Name"], "Value": d["Value"]} for d in dimensions],
+            StartTime=dt.datetime.fromtimestamp(start, dt.UTC),
+            EndTime=dt.datetime.fromtimestamp(end, dt.UTC),
+            Period=HOUR,
+            Statistics=["Sum"],
+        )
+        place = ", ".join(f"{d['Name']} {d['Value']}" for d in dimensions) or "all rules"
+        troubles = []
+        for point in answer.get("Datapoints", []):
+            count = point.get("Sum", 0.0)
+            at = point["Timestamp"].timestamp() // HOUR * HOUR
+            if count > 0:
+                what = f"{name} {place} {at:.0f}"
+                detail = f"{name}: {count:.0f} within an hour ({printable(place)})"
+                troubles.append(Trouble(Cause.PUBLISHING, what, at, detail))
+        return troubles

@@ -1,0 +1,129 @@
+"""What each cause is called, what it means, and what to look at: the words of an alert."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postamt_sync.ledger.incidents import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """`one` and `many` are the subject, with `{n}` for the count; the rest is for a person too."""
+
+    one: str
+    many: str
+    meaning: str
+    checks: tuple[str, ...]
+    verb: str = ""
+    """The command that mends it, without the program's name and `--config`."""
+
+    def subject(self, count: int) -> str:
+        return (self.one if count == 1 else self.many).format(n=count)
+
+
+WORDS = {
+    Cause.DEAD_LETTERS: Words(
+        "1 webhook delivery failed",
+        "{n} webhook deliveries failed",
+        "SNS could not hand these announcements over to the webhook and put them aside. They have "
+        "been taken in from there: the mail that they announce is here, or on its way.",
+        (
+            "that the box can be reached at webhook.public_url: router, address, DNS",
+            "that the TLS certificate is valid and issued by a public authority",
+            "what `postamt-sync status` says about the webhook",
+        ),
+    ),
+    Cause.QUARANTINE: Words(
+        "1 mail is quarantined",
+        "{n} mails are quarantined",
+        "This mail can never be delivered as it is. It is safe in S3.",
+        (
+            "the reason, here and with: postamt-sync quarantine list",
+            "after mending the cause: postamt-sync quarantine retry --all",
+        ),
+    ),
+    Cause.CREDENTIALS: Words(
+        "AWS refuses our credentials",
+        "AWS refuses our credentials",
+        "While this lasts no mail can be fetched. Nothing is lost: it waits in S3.",
+        (
+            "that the access key is still there and active (IAM, user of the box)",
+            "that the policy of this user allows what is named below",
+            "the clock of this machine (timedatectl)",
+        ),
+    ),
+    Cause.SILENCE: Words(
+        "no look into the bucket has succeeded for long",
+        "no look into the bucket has succeeded for long",
+        "Mail that was announced may still have come; what was not will come once the bucket can "
+        "be read again. Nothing is lost: it waits in S3.",
+        (
+            "that the box reaches the internet",
+            "what `postamt-sync status` says about the poll",
+        ),
+    ),
+    Cause.CERTIFICATE: Words(
+        "the webhook's certificate is about to expire",
+        "the webhook's certificate is about to expire",
+        "From that moment on SNS does not deliver to the webhook. Mail will still come, by queue "
+        "and poll, but later.",
+        (
+            "why it was not renewed (for certbot: systemctl status certbot.timer)",
+            "that the new files lie where webhook.tls_certificate and webhook.tls_key say",
+        ),
+    ),
+    Cause.DISK: Words(
+        "a disk is nearly full",
+        "{n} disks are nearly full",
+        "Once it is full mail waits, without being lost, until there is room again.",
+        ("what takes the room (du -xsh /* for a start), and whether it may go",),
+    ),
+    Cause.MAILBOX: Words(
+        "a mailbox has vanished",
+        "{n} mailboxes have vanished",
+        "A Maildir that was there once is not there any more, most likely because its disk is not "
+        "mounted. Its mail waits; nothing is created in its place.",
+        (
+            "that its disk is plugged in and mounted (findmnt, dmesg)",
+            "that nobody has moved or renamed the directory",
+        ),
+    ),
+    Cause.ABSENT: Words(
+        "mail is absent since the ledger was rebuilt",
+        "mail is absent in {n} mailboxes since the ledger was rebuilt",
+        "The ledger, the list of what was delivered, was lost. Mail that was not at home, and is "
+        "older than the newest mail in its mailbox, was most likely deleted by its owner; it is "
+        "not delivered again. But some of it may never have come: if a disk was full or away, for "
+        "instance. All of it is safe in S3.",
+        (
+            "whether these days are the ones in which a mailbox could not take its mail",
+            "which mails they are, one by one: postamt-sync verify",
+        ),
+        "restore --only absent",
+    ),
+    Cause.PUBLISHING: Words(
+        "SES could not store mail that it had accepted",
+        "SES could not store mail that it had accepted",
+        "PublishFailure means that SES tries again, for up to four hours. PublishExpired means "
+        "that it gave up: the mail is lost, and its sender was not told.",
+        (
+            "that the bucket's policy lets SES put objects, and the topic's lets it publish",
+            "that bucket, topic and KMS keys which the receipt rule names are there",
+            "the whole of the AWS side with: postamt-sync bootstrap verify",
+        ),
+    ),
+    Cause.BOUNCES: Words(
+        "1 mail that you sent came back",
+        "{n} mails that you sent came back",
+        "The receiving side refused them for good, or SES gave up trying.",
+        ("the address, and the reason that the other side gave",),
+    ),
+    Cause.COMPLAINTS: Words(
+        "somebody marked a mail of yours as spam",
+        "{n} mails of yours were marked as spam",
+        "SES passes on what the receiving provider reported. With too many complaints it stops "
+        "sending for the account.",
+        ("whether these people want your mail, and not to write to them unasked",),
+    ),
+}

@@ -1,0 +1,1 @@
+"""The daemon and one pass of it: every part made, wired and supervised."""

@@ -1,0 +1,155 @@
+"""Taking a changed configuration or certificate over while mail flows.
+
+A broken configuration is refused with its reasons and the old one goes on, and so is one with a
+mailbox where this process may not write. A file that changed by itself never takes a mailbox away,
+because a half-saved file may parse too; a person's SIGHUP does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from postamt_sync.alerts.heartbeat import Heartbeat
+from postamt_sync.config import Mailbox, Settings
+from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.writable import is_read_only
+from postamt_sync.errors import ConfigurationError, PostamtError
+from postamt_sync.events import Events
+from postamt_sync.intake.poll import Poll
+from postamt_sync.intake.webhook_server import Reception
+from postamt_sync.ledger import Ledger
+
+_FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin")
+"""Sections that a running daemon cannot change; a restart can."""
+
+
+class Reload:
+    """Puts new settings into the running parts."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        events: Events,
+        ledger: Ledger,
+        courier: Courier,
+        poll: Poll,
+        reception: Reception | None,
+        heartbeat: Heartbeat | None = None,
+    ) -> None:
+        self._settings = self._at_start = settings
+        self._load = load
+        self._events = events
+        self._ledger = ledger
+        self._courier = courier
+        self._poll = poll
+        self._reception = reception
+        self._heartbeat = heartbeat
+        self._kept: tuple[Mailbox, ...] = ()
+        self._lock = asyncio.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force, as far as a running daemon takes them over."""
+        return self._settings
+
+    @property
+    def for_next_start(self) -> Settings:
+        """Those in force, with what only a start of the process changes as it was."""
+        return self._settings.model_copy(
+            update={name: getattr(self._at_start, name) for name in _FIXED}
+        )
+
+    @property
+    def files(self) -> list[Path]:
+        """What is to be watched: the configuration, the certificate and its key."""
+        webhook = self._settings.webhook
+        tls = [webhook.tls_certificate, webhook.tls_key] if webhook else []
+        return [Path(self._settings.source), *(path for path in tls if path is not None)]
+
+    async def file_changed(self) -> None:
+        """A watched file changed by itself: no mailbox is taken away."""
+        await self._reload(may_remove=False)
+
+    async def by_hand(self) -> None:
+        """Somebody asked for it (SIGHUP): what is no longer configured is taken away."""
+        await self._reload(may_remove=True)
+        try:
+            await asyncio.to_thread(self._ledger.work.hurry)
+        except PostamtError as error:
+            self._events.trouble("what waits cannot be hurried", str(error))
+        self._courier.wake()
+        self._poll.soon()
+
+    async def _reload(self, *, may_remove: bool) -> None:
+        async with self._lock:
+            try:
+                settings = await asyncio.to_thread(self._load)
+            except ConfigurationError as error:
+                reasons = [str(problem) for problem in error.problems]
+                self._events.reload_refused("configuration", reasons)
+                return
+            outside = await asyncio.to_thread(self._outside, settings)
+            if outside:
+                self._events.reload_refused("configuration", outside)
+                return
+            await self._renew_tls(settings)
+            self._settle(settings, may_remove=may_remove)
+
+    def _outside(self, settings: Settings) -> list[str]:
+        """Say which new mailboxes lie where this process may not write, and what to do.
+
+        Those that are in use already are the courier's: their disk may be mended while mail waits.
+        """
+        used = {mailbox.maildir for mailbox in (*self._settings.mailboxes, *self._kept)}
+        return [
+            f"mailboxes[{mailbox.name}].maildir: {mailbox.maildir} is read-only for this process. "
+            "Let the service write there: sudo postamt-sync service install"
+            for mailbox in settings.mailboxes
+            if mailbox.maildir not in used and is_read_only(mailbox.maildir)
+        ]
+
+    async def _renew_tls(self, settings: Settings) -> None:
+        if self._reception is None or settings.webhook is None:
+            return
+        certificate, key = settings.webhook.tls_certificate, settings.webhook.tls_key
+        try:
+            await asyncio.to_thread(self._reception.replace_tls, certificate, key)
+        except PostamtError as error:
+            self._events.reload_refused("certificate", [str(error)])
+        else:
+            if certificate is not None:
+                self._events.reloaded("certificate")
+
+    def _settle(self, settings: Settings, *, may_remove: bool) -> None:
+        old, self._settings = self._settings, settings
+        names = {mailbox.name for mailbox in settings.mailboxes}
+        gone = [m for m in (*old.mailboxes, *self._kept) if m.name not in names]
+        self._kept = () if may_remove else tuple({m.name: m for m in gone}.values())
+        for mailbox in self._kept:
+            self._events.mailbox_kept(mailbox.name)
+        house = household(settings, self._ledger.work, kept=self._kept)
+        # Nobody asks an index that was not there at the start, so no mail may wait for it.
+        has_index = self._courier.house.has_index
+        self._courier.house = replace(house, has_index=has_index)
+        self._poll.interval = settings.poll.interval
+        self._poll.reconcile_interval = settings.poll.reconcile_interval
+        if self._reception is not None and settings.webhook is not None:
+            self._reception.trust(settings.webhook.trusted_proxies)
+        if self._heartbeat is not None:
+            self._heartbeat.url = settings.poll.heartbeat_url
+        self._events.reloaded("configuration")
+        fixed = [name for name in _FIXED if getattr(old, name) != getattr(settings, name)]
+        if _listening(old) != _listening(settings):
+            fixed.append("webhook")
+        if fixed:
+            self._events.needs_restart(fixed)
+
+
+def _listening(settings: Settings) -> object:
+    webhook = settings.webhook
+    return webhook and webhook.model_dump(exclude={"tls_certificate", "tls_key", "trusted_proxies"})

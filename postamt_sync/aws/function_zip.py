@@ -1,0 +1,48 @@
+"""The zip that a function is made of: the same bytes wherever and whenever it is built.
+
+So its hash tells whether the function in AWS is the current one, and nothing is updated needlessly.
+Times and modes are fixed, the order is that of the names, and nothing is compressed: versions of
+zlib differ. The packages' own files are left empty, for the version of postamt-sync stands there.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+_READABLE_BY_ALL = 0o100644 << 16
+
+_PACKAGES = ("postamt_sync", "postamt_sync/index")
+_INDEX = ("entry.py", "function.py", "item.py", "summary.py")
+
+
+def index_zip() -> bytes:
+    """Return the zip of the index Lambda, some 60 KB."""
+    return pack(resources.files("postamt_sync"))
+
+
+def pack(package: Traversable) -> bytes:
+    """Return the zip of the index Lambda in the sources of `package`, that is `postamt_sync`."""
+    contents = {f"{name}/__init__.py": b"" for name in _PACKAGES}
+    contents |= dict(_modules(package / "mail", "postamt_sync/mail"))
+    for name in _INDEX:  # what else is in the room needs more than a function has
+        contents[f"postamt_sync/index/{name}"] = (package / "index" / name).read_bytes()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for name, content in sorted(contents.items()):
+            info = zipfile.ZipInfo(name, _EARLIEST)
+            info.create_system = _UNIX
+            info.external_attr = _READABLE_BY_ALL
+            file.writestr(info, content)
+    return archive.getvalue()
+
+
+def _modules(package: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    for module in package.iterdir():
+        if module.name.endswith(".py"):
+            yield f"{name}/{module.name}", module.read_bytes()

@@ -1,0 +1,230 @@
+"""The only place that calls boto3 for the AWS side: it reads for the plan and writes for apply."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
+
+from postamt_sync.bootstrap.change import Call
+from postamt_sync.bootstrap.policy_document import same
+from postamt_sync.bootstrap.refusals import code_of, refusal
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.errors import TryLaterError
+
+SES_SECONDS = 1.1
+"""SES takes one request a second for everything but sending (SES Developer Guide, "Quotas")."""
+
+PATIENCE_SECONDS = 120.0
+"""How long something that was just made may be unknown elsewhere; IAM rarely takes a minute."""
+
+PATIENT = Config(
+    # Adaptive: slows down by itself when AWS throttles, and tries again.
+    retries={"mode": "adaptive", "total_max_attempts": 8},
+    connect_timeout=10,
+    read_timeout=60,
+)
+"""For building and destroying, where it may take its time."""
+
+_ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+
+_SES = frozenset({"ses", "sesv2"})
+
+
+class ChangedMeanwhileError(TryLaterError):
+    """What a write would replace is no longer what the plan saw."""
+
+
+class Aws:
+    """One account in one region, with admin credentials from boto3's own chain.
+
+    Clients are made once each, when they are first needed, in any thread. `sleep` pauses, in
+    seconds. Every method raises PostamtError with the missing IAM action where AWS refuses.
+    """
+
+    def __init__(
+        self,
+        session: boto3.Session,
+        region: str,
+        *,
+        endpoint: Callable[[str], str | None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        config: Config = PATIENT,
+    ) -> None:
+        """`endpoint` names another than boto3's own for a service; no proxy leads there."""
+        self._config = config
+        self._making = threading.Lock()
+        self._pacing = threading.Lock()
+        self.region = region
+        self._endpoint = endpoint
+        self._session = session
+        self._sleep = sleep
+        self._clock = clock
+        self._clients: dict[tuple[str, bool], Any] = {}
+        self._account = ""
+        self._ses_next = 0.0
+
+    @property
+    def account(self) -> str:
+        """The account that the credentials belong to, twelve digits."""
+        if not self._account:
+            identity = self.read("sts", "get_caller_identity")
+            assert identity is not None
+            self._account = str(identity["Account"])
+        return self._account
+
+    def queue_url(self, stack: Stack, queue: str) -> str:
+        """Return the address that a queue has or will have, at AWS or at an emulator."""
+        endpoint = str(self.client("sqs").meta.endpoint_url)
+        if _is_emulator(endpoint):
+            return f"{endpoint.rstrip('/')}/{stack.account}/{queue}"
+        return stack.queue_url(queue)
+
+    def read(
+        self, service: str, operation: str, /, *, missing: tuple[str, ...] = (), **parameters: Any
+    ) -> dict[str, Any] | None:
+        """Ask, and return the answer; None where AWS answers with one of the codes `missing`."""
+        try:
+            return self._call(service, operation, parameters)
+        except ClientError as error:
+            if code_of(error) in missing:
+                return None
+            raise refusal(service, error) from error
+        except BotoCoreError as error:
+            raise refusal(service, error) from error
+
+    def pages(
+        self,
+        service: str,
+        operation: str,
+        members: str,
+        /,
+        *,
+        missing: tuple[str, ...] = (),
+        **parameters: Any,
+    ) -> list[Any]:
+        """Ask page by page and return all `members`; none where AWS says one of `missing`."""
+        return list(self._each(service, operation, members, missing, parameters))
+
+    def write(self, wanted: Call) -> None:
+        """Carry one call out; on return AWS has it, and `keep` has its answer.
+
+        Raises ChangedMeanwhileError where the call's guard finds another state than was planned
+        for; then nothing was written.
+        """
+        guard = wanted.guard
+        # AWS gives lists in one order now and in another then.
+        if guard is not None and not same(guard.read(), guard.seen):
+            raise ChangedMeanwhileError(
+                f"{guard.what[:1].upper()}{guard.what[1:]} was changed by somebody else meanwhile.",
+                "Nothing was written to it. Look again with: postamt-sync bootstrap plan",
+            )
+        patient = Retrying(
+            retry=retry_if_exception(lambda error: _passes(error, wanted)),
+            stop=lambda state: state.idle_for >= PATIENCE_SECONDS,
+            wait=wait_exponential(multiplier=2, max=15) + wait_random(0, 1),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            answer = patient(self._ask, wanted)
+        except (ClientError, BotoCoreError) as error:
+            raise refusal(wanted.service, error) from error
+        if wanted.keep is not None:
+            wanted.keep(answer)
+
+    def _each(
+        self,
+        service: str,
+        operation: str,
+        members: str,
+        missing: tuple[str, ...],
+        parameters: Mapping[str, Any],
+    ) -> Iterator[Any]:
+        pages = self.client(service).get_paginator(operation)
+        try:
+            for page in pages.paginate(**self._complete(service, operation, parameters)):
+                yield from page.get(members) or ()
+        except ClientError as error:
+            if code_of(error) not in missing:
+                raise refusal(service, error) from error
+        except BotoCoreError as error:
+            raise refusal(service, error) from error
+
+    def _ask(self, wanted: Call) -> dict[str, Any]:
+        return self._call(wanted.service, wanted.operation, wanted.parameters, once=wanted.once)
+
+    def _call(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *, once: bool = False
+    ) -> dict[str, Any]:
+        method = getattr(self.client(service, once=once), operation)
+        answer: dict[str, Any] = method(**self._complete(service, operation, parameters))
+        return answer
+
+    def _complete(
+        self, service: str, operation: str, parameters: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Name the bucket's owner wherever it can be: a bucket of that name may be another's."""
+        if service != "s3":
+            return dict(parameters)
+        client = self.client("s3")
+        shape = client.meta.service_model.operation_model(
+            client.meta.method_to_api_mapping[operation]
+        ).input_shape
+        if "ExpectedBucketOwner" in shape.members:
+            return {"ExpectedBucketOwner": self.account, **parameters}
+        return dict(parameters)
+
+    def client(self, service: str, *, once: bool = False) -> Any:
+        """Return the boto3 client, for what this class does not do itself; with `once`, the one
+        that repeats nothing."""
+        # boto3's clients serve all threads, the making of one does not.
+        with self._making:
+            if (service, once) not in self._clients:
+                self._clients[service, once] = self._made(service, once=once)
+        return self._clients[service, once]
+
+    def _made(self, service: str, *, once: bool) -> Any:
+        config = self._config.merge(_ONCE) if once else self._config
+        endpoint = self._endpoint(service)
+        try:
+            made = self._session.client(  # type: ignore[call-overload]
+                service,
+                region_name=self.region,
+                endpoint_url=endpoint,
+                config=config.merge(Config(proxies={})) if endpoint else config,
+            )
+        except BotoCoreError as error:
+            raise refusal(service, error) from error
+        if service in _SES and not _is_emulator(made.meta.endpoint_url):
+            made.meta.events.register(f"before-send.{service}", self._pace)
+        return made
+
+    def _pace(self, **_: Any) -> None:
+        """Keep SES's pace; both of its APIs share it."""
+        with self._pacing:
+            pause = self._ses_next - self._clock()
+            if pause > 0:
+                self._sleep(pause)
+            self._ses_next = self._clock() + SES_SECONDS
+
+
+def _passes(error: BaseException, wanted: Call) -> bool:
+    return isinstance(error, ClientError) and code_of(error) in wanted.patience
+
+
+def _is_emulator(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

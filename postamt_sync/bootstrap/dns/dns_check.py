@@ -1,0 +1,222 @@
+"""What stands in the DNS where a record of ours should stand, and whether that will do.
+
+Pure: the same judgement serves what resolvers see and what a hosted zone holds.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import dns.rdata
+from dns.rdtypes.ANY.CNAME import CNAME
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.IN.SRV import SRV
+
+from postamt_sync.bootstrap.dns.record import Purpose, Record, said
+from postamt_sync.events import printable
+
+_SES_REGION = re.compile(r"(?:inbound|feedback)-smtp\.([a-z0-9-]+)\.amazon(?:aws|ses)\.com\.")
+_AT_MOST = 5
+"""How many foreign values are shown."""
+
+
+class Verdict(enum.StrEnum):
+    """How what is there compares with what should be."""
+
+    SEEN = "seen"
+    WILL_DO = "will do"
+    """Something else, as good."""
+    MISSING = "missing"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+    """Nobody answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One record looked up. `seen` is what stands there, made safe to show; `problem` and `remedy`
+    are a sentence each, empty where there is nothing to say."""
+
+    record: Record
+    verdict: Verdict
+    seen: tuple[str, ...] = field(default=())
+    problem: str = ""
+    remedy: str = ""
+
+    @property
+    def well(self) -> bool:
+        """Whether mail comes and goes with it as it is."""
+        fine = self.verdict in {Verdict.SEEN, Verdict.WILL_DO}
+        return fine or (self.record.optional and self.verdict is not Verdict.UNKNOWN)
+
+
+def judge(record: Record, found: Iterable[dns.rdata.Rdata]) -> Sighting:
+    """Compare a record with everything of its name and type."""
+    values = sorted(found)
+    match record.purpose:
+        case Purpose.RECEIVE | Purpose.MAIL_FROM:
+            return _judge_mx(record, [v for v in values if isinstance(v, MX)])
+        case Purpose.DKIM:
+            return _judge_cname(record, [v for v in values if isinstance(v, CNAME)])
+        case Purpose.SPF | Purpose.MAIL_FROM_SPF:
+            return _judge_spf(record, [said(v) for v in values])
+        case Purpose.DMARC:
+            return _judge_dmarc(record, [said(v) for v in values])
+        case Purpose.IMAP | Purpose.SUBMISSION:
+            return _judge_srv(record, [v for v in values if isinstance(v, SRV)])
+
+
+def missing(record: Record) -> Sighting:
+    """There is nothing of this name and type."""
+    return Sighting(record, Verdict.MISSING, (), f"{_there(record)} is missing.", _make(record))
+
+
+def _judge_mx(record: Record, found: Sequence[MX]) -> Sighting:
+    if not found:
+        return missing(record)
+    ours = record.rdata
+    assert isinstance(ours, MX)
+    others = [mx for mx in found if mx.exchange != ours.exchange]
+    seen = shown(mx.to_text() for mx in found)
+    if not others:
+        # Its preference says nothing where it is alone.
+        return Sighting(record, Verdict.SEEN, seen)
+    first = others[0].exchange.to_text()
+    elsewhere = printable(first.rstrip("."))
+    if first == ".":
+        problem = f"{_there(record)} says that {record.name} takes no mail."
+    elif _is_doubled(record, ours.exchange.to_text(), first):
+        return _doubled_value(record, seen)
+    elif region := _SES_REGION.fullmatch(first.lower()):
+        own = ours.exchange.to_text().split(".")[1]
+        problem = f"{_there(record)} leads to SES in {region[1]}, the stack is in {own}."
+    elif len(others) < len(found):
+        problem = f"{_there(record)} leads to SES, and to {elsewhere} too: some mail goes there."
+    else:
+        problem = f"{_there(record)} leads to {elsewhere}, not to SES."
+    return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+
+
+def _judge_cname(record: Record, found: Sequence[CNAME]) -> Sighting:
+    if not found:
+        return missing(record)
+    ours = record.rdata
+    assert isinstance(ours, CNAME)
+    seen = shown(cname.target.to_text() for cname in found)
+    if found[0] == ours:
+        return Sighting(record, Verdict.SEEN, seen)
+    if _is_doubled(record, ours.target.to_text(), found[0].target.to_text()):
+        return _doubled_value(record, seen)
+    problem = f"{_there(record)} leads to {seen[0].rstrip('.')}, where SES has no key."
+    return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+
+
+def _judge_spf(record: Record, found: Sequence[str]) -> Sighting:
+    spf = [text for text in found if _is_version(text, "v=spf1", " ")]
+    seen = shown(spf)
+    if not spf:
+        return _quoted(record, found) or missing(record)
+    if len(spf) > 1:
+        problem = f"{record.name} has {len(spf)} SPF records: receivers take that for an error."
+        remedy = "Make one of them, with everything that they include."
+        return Sighting(record, Verdict.DIFFERENT, seen, problem, remedy)
+    if spf[0] == record.value:
+        return Sighting(record, Verdict.SEEN, seen)
+    if record.purpose is Purpose.SPF:
+        problem = f"{record.name} has an SPF of its own; it is left as it is, ours is not needed."
+        return Sighting(record, Verdict.WILL_DO, seen, problem)
+    if {"include:amazonses.com", "+include:amazonses.com"} & set(spf[0].lower().split()):
+        return Sighting(record, Verdict.WILL_DO, seen)
+    problem = f"The SPF of {record.name} does not include amazonses.com: SES may not send for it."
+    remedy = "Add include:amazonses.com to it, before its last word."
+    return Sighting(record, Verdict.DIFFERENT, seen, problem, remedy)
+
+
+def _judge_dmarc(record: Record, found: Sequence[str]) -> Sighting:
+    dmarc = [text for text in found if _is_version(text, "v=DMARC1", ";")]
+    seen = shown(dmarc)
+    if not dmarc:
+        return _quoted(record, found) or missing(record)
+    if len(dmarc) > 1:
+        problem = f"{record.name} has {len(dmarc)} DMARC records: receivers then heed none."
+        return Sighting(record, Verdict.DIFFERENT, seen, problem, "Keep one of them.")
+    if dmarc[0] == record.value:
+        return Sighting(record, Verdict.SEEN, seen)
+    policy = tags(dmarc[0]).get("p", "")
+    if policy.lower() not in {"none", "quarantine", "reject"}:
+        problem = f"The DMARC record {record.name} names no policy: receivers do not heed it."
+        return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+    problem = f"{record.domain} has a DMARC policy of its own, p={policy}; it is left as it is."
+    return Sighting(record, Verdict.WILL_DO, seen, problem)
+
+
+def _judge_srv(record: Record, found: Sequence[SRV]) -> Sighting:
+    if not found:
+        return missing(record)
+    ours = record.rdata
+    assert isinstance(ours, SRV)
+    seen = shown(srv.to_text() for srv in found)
+    if {(srv.target, srv.port) for srv in found} == {(ours.target, ours.port)}:
+        return Sighting(record, Verdict.SEEN, seen)
+    if _is_doubled(record, ours.target.to_text(), found[0].target.to_text()):
+        return _doubled_value(record, seen)
+    problem = f"{_there(record)} sends mail clients elsewhere: {', '.join(seen)}."
+    return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+
+
+def tags(text: str) -> dict[str, str]:
+    """Return the tag-value list of a DMARC record (RFC 7489, section 6.4), names in lower case."""
+    pairs = (part.partition("=") for part in text.split(";") if "=" in part)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def shown(values: Iterable[str]) -> tuple[str, ...]:
+    """Make foreign values fit to be shown, the first few of them."""
+    every = [printable(value) for value in values]
+    more = len(every) - _AT_MOST
+    return (*every[:_AT_MOST], f"and {more} more") if more > 0 else tuple(every)
+
+
+def _is_version(text: str, version: str, end: str) -> bool:
+    """Whether a text begins with this version and nothing longer."""
+    first = text.partition(end)[0].rstrip()
+    return first.lower() == version.lower()
+
+
+def _quoted(record: Record, found: Sequence[str]) -> Sighting | None:
+    """People paste the quotation marks of a zone file into forms that add their own."""
+    version = record.value.split()[0].rstrip(";").lower()
+    bare = {text: text.strip("\"' ") for text in found}
+    wrong = [t for t, inner in bare.items() if t != inner and inner.lower().startswith(version)]
+    if not wrong:
+        return None
+    problem = f"{_there(record)} has quotation marks or spaces in it that belong around it."
+    return Sighting(record, Verdict.DIFFERENT, shown(wrong), problem, _replace(record))
+
+
+def _is_doubled(record: Record, ours: str, found: str) -> bool:
+    """Whether the DNS host took an absolute name for one within the zone, and added the zone."""
+    zones = record.domain.split(".")
+    ends = {f"{ours}{'.'.join(zones[n:])}." for n in range(len(zones))}
+    return found.lower() in {end.lower() for end in ends}
+
+
+def _doubled_value(record: Record, seen: tuple[str, ...]) -> Sighting:
+    problem = f"{_there(record)} leads to a name with the domain added at its end."
+    remedy = f"Write the value with a dot at its end: {record.data}"
+    return Sighting(record, Verdict.DIFFERENT, seen, problem, remedy)
+
+
+def _there(record: Record) -> str:
+    return f"The {record.type} record of {record.name}"
+
+
+def _make(record: Record) -> str:
+    return f"Make it where the DNS is hosted: {record.name} {record.type} {record.data}"
+
+
+def _replace(record: Record) -> str:
+    return f"It should be: {record.name} {record.type} {record.data}"

@@ -1,0 +1,208 @@
+"""Our records in a hosted zone of Route 53: what is missing, what is in the way, what to write.
+
+Only what is ours is ever written. An MX, SPF or DMARC record that is there is never edited. What a
+change replaces is deleted with the very values that were read, in the same batch that creates the
+new ones: Route 53 carries out the whole of a batch or nothing (API Reference,
+"ChangeResourceRecordSets"), so what somebody wrote meanwhile is not overwritten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import dns.name
+import dns.rdata
+from botocore.exceptions import ClientError
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.IN.SRV import SRV
+
+from postamt_sync.bootstrap.aws_client import Aws, ChangedMeanwhileError
+from postamt_sync.bootstrap.change import call
+from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict, judge, shown
+from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, rdatas, values
+from postamt_sync.bootstrap.dns.record import Purpose, Record
+from postamt_sync.bootstrap.refusals import code_of
+from postamt_sync.errors import PostamtError
+
+if TYPE_CHECKING:
+    from types_boto3_route53.type_defs import ChangeTypeDef, ResourceRecordSetTypeDef
+    from types_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef as RecordSet
+
+COMMENT = "postamt-sync bootstrap dns"
+_FEEDBACK = re.compile(r"feedback-smtp\.[a-z0-9-]+\.amazonses\.com\.", re.IGNORECASE)
+_SUBMISSION = re.compile(r"email-smtp\.[a-z0-9-]+\.amazonaws\.com\.", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneChange:
+    """A record to be written: alone, beside other texts, or in the place of what is `before`."""
+
+    record: Record
+    before: RecordSet | None = None
+    beside: bool = False
+
+    @property
+    def words(self) -> str:
+        """What it does, in one line that is safe to show."""
+        made = f"{self.record.name} {self.record.type} {self.record.data}"
+        if self.before is None:
+            return f"create  {made}"
+        if self.beside:
+            return f"add     {made}, beside what is there"
+        return f"replace {', '.join(shown(values(self.before)))} by {made}"
+
+    def calls(self) -> Iterator[ChangeTypeDef]:
+        """Yield what Route 53 is to do, in this order and in one batch."""
+        kept: list[str] = []
+        ttl = self.record.ttl
+        if self.before is not None:
+            # As it was read, whatever it holds: only the same is deleted.
+            before = cast("ResourceRecordSetTypeDef", self.before)
+            yield {"Action": "DELETE", "ResourceRecordSet": before}
+            if self.beside:
+                kept, ttl = values(self.before), self.before.get("TTL", ttl)
+        yield {
+            "Action": "CREATE",
+            "ResourceRecordSet": {
+                "Name": self.record.absolute_name,
+                "Type": self.record.type,
+                "TTL": ttl,
+                "ResourceRecords": [{"Value": value} for value in (*kept, self.record.data)],
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that is there and is not ours to change; two sentences as in PostamtError."""
+
+    record: Record
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZonePlan:
+    """What is to be written into one zone, what is in the way, and what is there already.
+
+    `name_servers` are those that answer for the zone.
+    """
+
+    zone: HostedZone
+    changes: tuple[ZoneChange, ...]
+    obstacles: tuple[Obstacle, ...]
+    there: tuple[Sighting, ...]
+    name_servers: tuple[str, ...]
+
+
+def plan_zone(contents: Contents, records: Collection[Record]) -> ZonePlan:
+    """Compare a zone with the records that are to be in it."""
+    compared = [_compare(record, contents) for record in records]
+    return ZonePlan(
+        contents.zone,
+        tuple(c for c in compared if isinstance(c, ZoneChange)),
+        tuple(c for c in compared if isinstance(c, Obstacle)),
+        tuple(c for c in compared if isinstance(c, Sighting)),
+        contents.name_servers,
+    )
+
+
+def apply(aws: Aws, plan: ZonePlan) -> None:
+    """Write the changes in one batch, all or nothing; no call where there are none.
+
+    On return Route 53 has them; its servers answer with them within a minute or so. Raises
+    ChangedMeanwhileError where the zone is no longer what the plan saw, PostamtError where AWS
+    refuses.
+    """
+    if not plan.changes:
+        return
+    changes = [one for change in plan.changes for one in change.calls()]
+    batch = {"Comment": COMMENT, "Changes": changes}
+    try:
+        aws.write(
+            call(
+                "route53",
+                "change_resource_record_sets",
+                HostedZoneId=plan.zone.id,
+                ChangeBatch=batch,
+            )
+        )
+    except PostamtError as error:
+        cause = error.__cause__
+        if isinstance(cause, ClientError) and code_of(cause) == "InvalidChangeBatch":
+            raise ChangedMeanwhileError(
+                f"The zone {plan.zone.name} was changed by somebody else meanwhile.",
+                "Nothing was written to it. Look again with: postamt-sync bootstrap dns --route53",
+            ) from error
+        raise
+
+
+def _compare(record: Record, contents: Contents) -> ZoneChange | Obstacle | Sighting:
+    name = dns.name.from_text(record.name)
+    if delegated := contents.delegated(name):
+        return Obstacle(
+            record,
+            f"{delegated} is delegated to other name servers: {record.name} would not be seen.",
+            "Enter its records there: postamt-sync bootstrap dns",
+        )
+    found = contents.of(name, record.type)
+    if not found:
+        return _alone(record, contents.types(name))
+    if "ResourceRecords" not in found[0] or "SetIdentifier" in found[0]:
+        return Obstacle(
+            record,
+            f"The {record.type} record of {record.name} is an alias or has a routing policy.",
+            f"It is left as it is. What is needed there: {record.data}",
+        )
+    return _instead(record, found[0])
+
+
+def _alone(record: Record, others: Sequence[str]) -> ZoneChange | Obstacle:
+    """Create the record, unless there is an alias: a CNAME stands alone (RFC 1034, 3.6.2)."""
+    if others and "CNAME" in {record.type, *others}:
+        return Obstacle(
+            record,
+            f"{record.name} has a {others[0]} record, beside which no {record.type} can stand.",
+            f"Take it away if nothing needs it. What is needed: {record.type} {record.data}",
+        )
+    return ZoneChange(record)
+
+
+def _instead(record: Record, before: RecordSet) -> ZoneChange | Obstacle | Sighting:
+    """Decide what becomes of what is there."""
+    found = rdatas(before)
+    sighting = judge(record, found)
+    if sighting.verdict in {Verdict.SEEN, Verdict.WILL_DO}:
+        return sighting
+    if sighting.verdict is Verdict.MISSING and record.type == "TXT":
+        return ZoneChange(record, before, beside=True)
+    if _is_ours(record, found):
+        return ZoneChange(record, before)
+    problem = sighting.problem
+    if sighting.verdict is Verdict.MISSING:
+        problem = f"The {record.type} record of {record.name} cannot be read."
+    return Obstacle(record, problem, sighting.remedy)
+
+
+def _is_ours(record: Record, found: Sequence[dns.rdata.Rdata]) -> bool:
+    """Whether everything that is there was made for this: by us, for another region or host."""
+    match record.purpose:
+        case Purpose.DKIM:
+            return True  # nobody else has a use for SES's token
+        case Purpose.MAIL_FROM:
+            return all(isinstance(v, MX) and _FEEDBACK.match(v.exchange.to_text()) for v in found)
+        case Purpose.IMAP | Purpose.SUBMISSION:
+            return all(isinstance(v, SRV) and _is_our_host(record, v.target) for v in found)
+        case _:
+            return False
+
+
+def _is_our_host(record: Record, target: dns.name.Name) -> bool:
+    return (
+        target == dns.name.root
+        or target.is_subdomain(dns.name.from_text(record.domain))
+        or _SUBMISSION.match(target.to_text()) is not None
+    )

@@ -1,0 +1,233 @@
+"""The files that credentials are kept in at home: AWS tells a secret once, and there it goes.
+
+They are written 0600 beside their place, synced and renamed: a file is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from postamt_sync.aws.smtp import smtp_password, smtp_server
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import printable
+
+SYNC_CREDENTIALS = "credentials"
+SMTP_CREDENTIALS = "smtp-credentials"
+
+OWNER = "iam_user"
+"""The option that says whose key it is, as an ARN; the AWS SDK passes over it."""
+_LARGEST = 65_536
+"""Bytes; a file of credentials has a few hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a file holds. `problem` says why there is no key, as in "FILE is not there"; `owner`
+    is empty where the file does not say it. Only an `empty` one can be written over unseen."""
+
+    key_id: str = ""
+    owner: str = ""
+    problem: str = ""
+    empty: bool = False
+
+
+class KeyFile(Protocol):
+    """A file that holds one access key in one form or another."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def owner(self) -> str:
+        """The ARN of the user whose key it is to hold; empty where that is not known."""
+
+    def look(self, path: Path | None = None) -> Held:
+        """Look into the file, or into another one of the same form; nothing is raised."""
+
+    def key_id(self) -> str:
+        """Return the id of the key in it; empty where there is no such file, or no key in it."""
+
+    def keep(self, answer: Mapping[str, Any]) -> None:
+        """Put the key in it that IAM's CreateAccessKey has just told; durable on return.
+
+        Stopped anywhere after the first rename, the key is in `pending_path` whole.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SyncCredentials:
+    """The shared credentials file of the AWS SDK, for the box at home."""
+
+    path: Path
+    user: str
+    owner: str = ""
+
+    def look(self, path: Path | None = None) -> Held:
+        return _look(path or self.path, "default", "aws_access_key_id")
+
+    def key_id(self) -> str:
+        return self.look().key_id
+
+    def keep(self, answer: Mapping[str, Any]) -> None:
+        key = answer["AccessKey"]
+        _write(
+            self.path,
+            f"The key of {self.user}, for the box at home: it may read mail and nothing else.",
+            "default",
+            {
+                OWNER: self.owner,
+                "aws_access_key_id": key["AccessKeyId"],
+                "aws_secret_access_key": key["SecretAccessKey"],
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpCredentials:
+    """What a mail client asks for; the secret that the password was made from is not kept."""
+
+    path: Path
+    stack: Stack
+
+    @property
+    def owner(self) -> str:
+        return self.stack.user_arn(self.stack.smtp_user)
+
+    def look(self, path: Path | None = None) -> Held:
+        return _look(path or self.path, "smtp", "username")
+
+    def key_id(self) -> str:
+        return self.look().key_id
+
+    def keep(self, answer: Mapping[str, Any]) -> None:
+        key = answer["AccessKey"]
+        server = smtp_server(self.stack.region)
+        assert server is not None, "no key is made where there is no server"
+        _write(
+            self.path,
+            f"How mail clients send through SES. Good in {self.stack.region} only.",
+            "smtp",
+            {
+                OWNER: self.owner,
+                "server": server.host,
+                "port": str(server.implicit_tls[0]),
+                "security": "TLS",
+                "port_starttls": str(server.starttls[0]),
+                "username": key["AccessKeyId"],
+                "password": smtp_password(key["SecretAccessKey"], self.stack.region),
+            },
+        )
+
+    def read(self, path: Path | None = None) -> dict[str, str]:
+        """Return what the file, or another of its form, says; nothing where it cannot be read."""
+        try:
+            parser = _parsed(small_text(path or self.path))
+        except (OSError, ValueError, configparser.Error):
+            return {}
+        return dict(parser["smtp"]) if parser.has_section("smtp") else {}
+
+
+def pending_path(path: Path) -> Path:
+    """Return where a key waits that is not yet in its file, or the intent to make one."""
+    return path.with_name(f".{path.name}.pending")
+
+
+def settle(path: Path) -> None:
+    """Rename the pending key into its place; durable on return. Raises TryLaterError."""
+    try:
+        pending_path(path).replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file, of which with the usual mode nobody but its owner may read; durable on return.
+
+    Raises TryLaterError.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def small_text(path: Path) -> str:
+    """Return the text of a regular file of moderate size; a path of unknown origin can name a
+    pipe or an endless device. Raises OSError and ValueError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("is no regular file")
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError("is too large")
+    return content.decode("utf-8")
+
+
+def _unwritable(path: Path, error: OSError) -> TryLaterError:
+    return TryLaterError(
+        f"The file {printable(str(path))} cannot be written: {error.strerror}.",
+        "Name another directory with --out.",
+    )
+
+
+def _write(path: Path, comment: str, section: str, values: Mapping[str, str]) -> None:
+    parser = _empty()
+    parser[section] = {name: value for name, value in values.items() if value}
+    text = io.StringIO()
+    text.write(f"# {comment}\n# Made by: postamt-sync bootstrap\n\n")
+    parser.write(text)
+    # The first rename takes the intent's place: from then on the key is known, never before.
+    replace_file(pending_path(path), text.getvalue())
+    settle(path)
+
+
+def _look(path: Path, section: str, name: str) -> Held:
+    try:
+        text = small_text(path)
+        parser = _parsed(text)
+    except FileNotFoundError:
+        return Held(problem="is not there", empty=True)
+    except OSError as error:
+        return Held(problem=f"cannot be read ({error.strerror})")
+    except (ValueError, configparser.Error):
+        return Held(problem="holds no key that can be read")
+    key_id = printable(parser.get(section, name, fallback=""), 128)
+    if not key_id:
+        return Held(problem="holds no key", empty=not text.strip())
+    return Held(key_id, printable(parser.get(section, OWNER, fallback=""), 256))
+
+
+def _parsed(text: str) -> configparser.ConfigParser:
+    parser = _empty()
+    parser.read_string(text)
+    return parser
+
+
+def _empty() -> configparser.ConfigParser:
+    return configparser.ConfigParser(interpolation=None)

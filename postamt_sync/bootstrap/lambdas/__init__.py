@@ -1,1 +1,0 @@
-"""What runs in AWS Lambda: handlers, with the package `mail` beside them, and how to pack them."""

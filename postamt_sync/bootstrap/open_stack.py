@@ -1,0 +1,71 @@
+"""From a configuration to the stack that it asks for, in the account that the credentials open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from postamt_sync.bootstrap.aws_client import PATIENT, Aws
+from postamt_sync.bootstrap.refusals import refusal
+from postamt_sync.bootstrap.resources.queue import MISSING
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.config import Settings
+
+
+def queue_urls_to_be(stack: Stack, aws: Aws) -> dict[str, str]:
+    """Return the addresses that the stack's queues have or will have; asks nobody."""
+    queues = (stack.queue, stack.dead_letter_queue)
+    return {queue: aws.queue_url(stack, queue) for queue in queues}
+
+
+def queue_urls(stack: Stack, aws: Aws) -> dict[str, str]:
+    """Return the addresses of the stack's queues as AWS says them, where it knows them already."""
+    urls = queue_urls_to_be(stack, aws)
+    for queue in urls:
+        answer = aws.read("sqs", "get_queue_url", missing=MISSING, QueueName=queue)
+        if answer is not None:
+            urls[queue] = str(answer["QueueUrl"])
+    return urls
+
+
+def open_stack(settings: Settings, config: Config = PATIENT) -> tuple[Stack, Aws]:
+    """Return the stack and the account. Raises MisconfiguredError without usable credentials."""
+    try:
+        session = boto3.Session(region_name=settings.aws.region)
+    except BotoCoreError as error:
+        raise refusal("sts", error) from error
+    aws = Aws(session, settings.aws.region, config=config)
+    return stack_of(settings, aws.account), aws
+
+
+def stack_of(settings: Settings, account: str) -> Stack:
+    """Name everything that the configuration asks for."""
+    wanted = settings.stack
+    every = [address for mailbox in settings.mailboxes for address in mailbox.addresses]
+    return Stack(
+        name=wanted.name,
+        account=account,
+        region=settings.aws.region,
+        bucket=settings.bucket.name,
+        domains=wanted.domains,
+        prefix=settings.bucket.prefix,
+        recent_prefix=settings.bucket.recent_prefix,
+        tls_policy=wanted.tls_policy,
+        mail_from=wanted.mail_from,
+        bounce_notices=wanted.bounce_notices,
+        dmarc_policy=wanted.dmarc_policy,
+        restore=wanted.restore,
+        public_url=settings.webhook.public_url if settings.webhook else "",
+        subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
+    )
+
+
+def key_directory(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where credentials are kept unless --out says otherwise: the same on every run."""
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return home / "postamt-sync" / f"{stack.name}-{stack.account}-{stack.region}"

@@ -1,0 +1,263 @@
+"""Who may do what: the statements of every policy, each as narrow as its use allows.
+
+Two kinds: what others may do to our bucket, topic and queues (found again by Sid), and what our own
+role and users may do.
+"""
+
+from __future__ import annotations
+
+from postamt_sync.bootstrap.policy_document import Document, Statement, document
+from postamt_sync.bootstrap.stack import Stack
+
+
+def bucket_statements(stack: Stack) -> list[Statement]:
+    """SES may put mail; nobody may come without TLS (SES Developer Guide, "Giving permissions")."""
+    prefixes = filter(None, {stack.prefix, stack.recent_prefix})
+    whole = stack.prefix == ""
+    places = [f"{stack.bucket_arn}/*"] if whole else [f"{stack.bucket_arn}/{p}*" for p in prefixes]
+    return [
+        {
+            "Sid": "PostamtSesPut",
+            "Effect": "Allow",
+            "Principal": {"Service": "ses.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": sorted(places),
+            "Condition": _from_our_rule(stack),
+        },
+        {
+            "Sid": "PostamtTlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [stack.bucket_arn, f"{stack.bucket_arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    ]
+
+
+def topic_statements(stack: Stack) -> list[Statement]:
+    """The owner may all; S3 may tell of our bucket, SES of our rule and, if wanted, of bounces."""
+    sources = [stack.rule_arn("*")]
+    if stack.bounce_notices:
+        sources += [stack.identity_arn(domain) for domain in stack.domains]
+    return [
+        {
+            "Sid": "PostamtOwner",
+            "Effect": "Allow",
+            "Principal": {"AWS": stack.root_arn},
+            "Action": [
+                "sns:AddPermission",
+                "sns:DeleteTopic",
+                "sns:GetTopicAttributes",
+                "sns:ListSubscriptionsByTopic",
+                "sns:Publish",
+                "sns:RemovePermission",
+                "sns:SetTopicAttributes",
+                "sns:Subscribe",
+            ],
+            "Resource": stack.topic_arn,
+        },
+        {
+            "Sid": "PostamtS3Publish",
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": stack.topic_arn,
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": stack.bucket_arn},
+            },
+        },
+        {
+            "Sid": "PostamtSesPublish",
+            "Effect": "Allow",
+            "Principal": {"Service": "ses.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": stack.topic_arn,
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": sources},
+            },
+        },
+    ]
+
+
+def queue_statement(stack: Stack, queue: str) -> Statement:
+    """Our topic may put its announcements into the queue, or those that it could not deliver."""
+    return {
+        "Sid": "PostamtTopicSend",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": stack.queue_arn(queue),
+        "Condition": {"ArnEquals": {"aws:SourceArn": stack.topic_arn}},
+    }
+
+
+def sync_policy(stack: Stack) -> Document:
+    """The box at home: it reads, and can neither put nor delete anything in the bucket, ever."""
+    listed = sorted(p for p in {stack.prefix, stack.recent_prefix} if p)
+    listing: Statement = {
+        "Sid": "ListMail",
+        "Effect": "Allow",
+        "Action": "s3:ListBucket",
+        "Resource": stack.bucket_arn,
+    }
+    if stack.prefix:
+        # IfExists: whether a GET finds an object gone or forbidden hangs on this very permission,
+        # and a GET names no prefix.
+        listing["Condition"] = {
+            "StringLikeIfExists": {
+                "s3:prefix": [p for prefix in listed for p in (prefix, f"{prefix}*")]
+            }
+        }
+    statements: list[Statement] = [
+        listing,
+        {
+            "Sid": "ReadMail",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", *(["s3:RestoreObject"] if stack.restore else [])],
+            "Resource": f"{stack.bucket_arn}/{stack.prefix}*",
+        },
+        {
+            "Sid": "ConsumeQueues",
+            "Effect": "Allow",
+            "Action": [
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+            ],
+            "Resource": [
+                stack.queue_arn(stack.queue),
+                stack.queue_arn(stack.dead_letter_queue),
+            ],
+        },
+        {
+            "Sid": "ReadIndex",
+            "Effect": "Allow",
+            "Action": "dynamodb:BatchGetItem",
+            "Resource": stack.table_arn,
+        },
+        {
+            # CloudWatch knows no resources: SES's count of mail that it could not store.
+            "Sid": "ReadMetrics",
+            "Effect": "Allow",
+            "Action": ["cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"],
+            "Resource": "*",
+        },
+    ]
+    if stack.public_url:
+        statements += _webhook(stack)
+    return document(*statements)
+
+
+def smtp_policy(stack: Stack) -> Document:
+    """The people's mail clients: send from these domains only, to whom SES lets them.
+
+    SES asks for this right once for each thing of its own that a mail touches: the identity of the
+    sender's domain, an identity of the very address if somebody made one, a configuration set that
+    either has by default, in the sandbox also the identities of the recipients. None of these can
+    be named beforehand; who may be the sender is for the condition alone to say, which holds for
+    all of them. It looks at the From header and minds case (IAM, StringLike): a client that writes
+    Me@Example.com is refused.
+    """
+    return document(
+        {
+            "Sid": "SendMail",
+            "Effect": "Allow",
+            "Action": "ses:SendRawEmail",
+            "Resource": [stack.identity_arn("*"), stack.configuration_set_arn("*")],
+            "Condition": {
+                "StringLike": {"ses:FromAddress": [f"*@{domain}" for domain in stack.domains]}
+            },
+        }
+    )
+
+
+def index_trust() -> Document:
+    """Lambda may act as the index function's role."""
+    return document(
+        {
+            "Sid": "Lambda",
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    )
+
+
+def index_policy(stack: Stack) -> Document:
+    """The index function: read a mail's headers, write its row, log, and tell of failures."""
+    return document(
+        {
+            "Sid": "WriteIndex",
+            "Effect": "Allow",
+            "Action": ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            "Resource": stack.table_arn,
+        },
+        {
+            "Sid": "ReadHeaders",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": f"{stack.bucket_arn}/{stack.prefix}*",
+        },
+        {
+            # Without it an object that is gone looks like one that is forbidden. Not bound to a
+            # prefix: s3:prefix is no part of a GET, and the condition would never hold.
+            "Sid": "TellGoneFromForbidden",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": stack.bucket_arn,
+        },
+        {
+            "Sid": "Log",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{stack.log_group_arn}:*",
+        },
+        {
+            "Sid": "DeadLetters",
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": stack.queue_arn(stack.index_dead_letter_queue),
+        },
+    )
+
+
+def _webhook(stack: Stack) -> list[Statement]:
+    return [
+        {
+            "Sid": "SubscribeWebhook",
+            "Effect": "Allow",
+            "Action": "sns:Subscribe",
+            "Resource": stack.topic_arn,
+            "Condition": {
+                "StringEquals": {
+                    "sns:Endpoint": stack.public_url,
+                    "sns:Protocol": stack.public_url.partition(":")[0],
+                }
+            },
+        },
+        {
+            "Sid": "ConfirmWebhook",
+            "Effect": "Allow",
+            "Action": "sns:ConfirmSubscription",
+            "Resource": stack.topic_arn,
+        },
+        {
+            # SNS knows no resources for these (Service Authorization Reference).
+            "Sid": "LookAfterWebhook",
+            "Effect": "Allow",
+            "Action": ["sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"],
+            "Resource": "*",
+        },
+    ]
+
+
+def _from_our_rule(stack: Stack) -> dict[str, dict[str, str]]:
+    """Our rule in any rule set: a rule set that was cloned must go on working."""
+    return {
+        "StringEquals": {"aws:SourceAccount": stack.account},
+        "ArnLike": {"aws:SourceArn": stack.rule_arn("*")},
+    }

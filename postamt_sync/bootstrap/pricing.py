@@ -1,0 +1,224 @@
+"""The bill to expect from AWS for a month, item by item, before anything is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from postamt_sync.aws import prices
+from postamt_sync.aws.prices import Price
+
+DAYS = 365.25 / 12
+"""Of a month."""
+RECENT_DAYS = 14
+"""How long a mail lies in the recent prefix."""
+INFREQUENT_AFTER_DAYS, ARCHIVE_AFTER_DAYS = 30, 90
+SMALLEST_MOVED_KB = 128
+"""Lifecycle rules leave smaller objects where they are (S3 User Guide, "Transitioning objects")."""
+CHUNK_KB = 256
+"""What SES counts received data in."""
+LONG_POLL_SECONDS = 20
+PAGE = 1000
+"""Keys in one answer to LIST."""
+
+ANNOUNCEMENTS = 2
+"""For each mail, one of S3 and one of SES."""
+LAMBDA_SECONDS, LAMBDA_GB = 0.3, 0.25
+"""Assumed, for one announcement."""
+LOG_KB = 1
+"""Assumed, for one announcement."""
+INDEX_KB = 2
+"""Assumed, for one mail in the index; twice, for the table keeps it by time as well."""
+METRICS_AN_HOUR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is asked for. `mail_kb` is the average size in units of 1024 bytes; `years` say how old
+    the archive is in the month that is billed. Without `recent` each poll lists everything."""
+
+    mails_per_day: float
+    mail_kb: float = 75
+    years: float = 1
+    sent_per_day: float = 0
+    poll_seconds: float = 300
+    webhook: bool = True
+    recent: bool = True
+
+    @property
+    def mails(self) -> float:
+        """Mails of a month."""
+        return self.mails_per_day * DAYS
+
+    @property
+    def gigabytes(self) -> float:
+        """Gigabytes (1024³) of a month."""
+        return self.mails * self.mail_kb / 1024**2
+
+    @property
+    def archive_days(self) -> float:
+        return self.years * 12 * DAYS
+
+    @property
+    def polls(self) -> float:
+        """Looks at the bucket in a month."""
+        return DAYS * 86400 / self.poll_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the bill: `quantity` units in a month, and what it costs after what is free."""
+
+    service: str
+    what: str
+    quantity: float
+    unit: str
+    price: Price
+    note: str = ""
+
+    @property
+    def usd(self) -> float:
+        return self.price.of(self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The items of a month, and what was not built: `spared` is not part of the sum."""
+
+    items: tuple[Item, ...]
+    spared: tuple[Item, ...] = field(default=())
+
+    @property
+    def usd(self) -> float:
+        return sum(item.usd for item in self.items)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values: items, spared (each with what it would cost), usd."""
+        return {
+            "usd": round(self.usd, 6),
+            "items": [_as_json(item) for item in self.items],
+            "spared": [_as_json(item) for item in self.spared],
+        }
+
+
+def bill(usage: Usage) -> Bill:
+    """Return the bill of the last month of `usage.years`."""
+    items = (
+        *_ses(usage),
+        *_s3(usage),
+        _listing(usage, recent=usage.recent),
+        _reconcile(usage),
+        *_announcing(usage),
+        *_index(usage),
+        *_watching(usage),
+    )
+    return Bill(items, (_listing(usage, recent=False),) if usage.recent else ())
+
+
+def _ses(usage: Usage) -> Iterator[Item]:
+    yield Item("SES", "mail received", usage.mails, "mails", prices.SES_RECEIVED)
+    chunks = usage.mails * math.ceil(usage.mail_kb / CHUNK_KB)
+    note = "At most: a begun chunk of 256 KB is counted as a whole one."
+    yield Item("SES", "data received", chunks, "chunks", prices.SES_CHUNK, note)
+    if usage.sent_per_day:
+        sent = usage.sent_per_day * DAYS
+        yield Item("SES", "mail sent", sent, "mails", prices.SES_SENT)
+        sent_gb = sent * usage.mail_kb / 1024**2
+        yield Item("SES", "data sent", sent_gb, "GB", prices.SES_SENT_GB)
+
+
+def _s3(usage: Usage) -> Iterator[Item]:
+    copies = 2 if usage.recent else 1
+    yield Item("S3", "PUT, by SES", usage.mails * copies, "requests", prices.S3_PUT)
+    # The whole mail by the daemon, its header by the index.
+    yield Item("S3", "GET", 2 * usage.mails, "requests", prices.S3_GET)
+    moved = usage.mail_kb >= SMALLEST_MOVED_KB
+    a_day = usage.gigabytes / DAYS
+    age = usage.archive_days
+    young = min(age, INFREQUENT_AFTER_DAYS) if moved else age
+    recent = min(age, RECENT_DAYS) if usage.recent else 0
+    yield Item(
+        *("S3", "storage, Standard", a_day * (young + recent), "GB", prices.S3_STANDARD_GB),
+        "" if moved else "Mails under 128 KB stay here for good; all are taken for average ones.",
+    )
+    if not moved:
+        return
+    middle = max(0.0, min(age, ARCHIVE_AFTER_DAYS) - INFREQUENT_AFTER_DAYS)
+    old = max(0.0, age - ARCHIVE_AFTER_DAYS)
+    note = "Reading costs extra."
+    yield Item("S3", "storage, IA", a_day * middle, "GB", prices.S3_INFREQUENT_GB, note)
+    yield Item("S3", "storage, Glacier IR", a_day * old, "GB", prices.S3_ARCHIVE_GB, note)
+    if middle:
+        yield Item("S3", "move to IA", usage.mails, "mails", prices.S3_TO_INFREQUENT)
+    if old:
+        yield Item("S3", "move to Glacier IR", usage.mails, "mails", prices.S3_TO_ARCHIVE)
+
+
+def _listing(usage: Usage, *, recent: bool) -> Item:
+    days = min(usage.archive_days, RECENT_DAYS) if recent else usage.archive_days
+    pages = _pages(usage.mails_per_day * days)
+    what = "LIST, poll" if recent else "LIST, poll, all"
+    note = "" if recent else "What each poll would cost that lists everything."
+    return Item("S3", what, usage.polls * pages, "requests", prices.S3_PUT, note)
+
+
+def _reconcile(usage: Usage) -> Item:
+    pages = _pages(usage.mails_per_day * usage.archive_days)
+    return Item("S3", "LIST, daily, all", DAYS * pages, "requests", prices.S3_PUT)
+
+
+def _pages(keys: float) -> int:
+    return max(1, math.ceil(keys / PAGE))
+
+
+def _announcing(usage: Usage) -> Iterator[Item]:
+    announcements = usage.mails * ANNOUNCEMENTS
+    yield Item("SNS", "published", announcements, "notices", prices.SNS_PUBLISH)
+    if usage.webhook:
+        yield Item("SNS", "to the webhook", announcements, "notices", prices.SNS_HTTP)
+        looks = 2 * usage.polls
+    else:
+        looks = DAYS * 86400 / LONG_POLL_SECONDS
+    # Sent, received, deleted.
+    requests = 3 * announcements + looks
+    yield Item("SQS", "queues", requests, "requests", prices.SQS_REQUEST)
+
+
+def _index(usage: Usage) -> Iterator[Item]:
+    runs = usage.mails * ANNOUNCEMENTS
+    yield Item("Lambda", "runs", runs, "runs", prices.LAMBDA_REQUEST)
+    seconds = runs * LAMBDA_SECONDS * LAMBDA_GB
+    note = f"Assumed: {LAMBDA_SECONDS:g} s with {LAMBDA_GB:g} GB for a run."
+    yield Item("Lambda", "time", seconds, "GB-s", prices.LAMBDA_GB_SECOND, note)
+    writes = runs * 2 * INDEX_KB
+    note = f"Assumed: {INDEX_KB} KB for a mail, kept twice."
+    yield Item("DynamoDB", "writes", writes, "WRU", prices.DYNAMODB_WRITE, note)
+    yield Item("DynamoDB", "reads", runs, "RRU", prices.DYNAMODB_READ)
+    kept = usage.mails_per_day * usage.archive_days * 2 * INDEX_KB / 1024**2
+    yield Item("DynamoDB", "storage", kept, "GB", prices.DYNAMODB_GB)
+    yield Item("DynamoDB", "backup", kept, "GB", prices.DYNAMODB_BACKUP_GB)
+
+
+def _watching(usage: Usage) -> Iterator[Item]:
+    metrics = DAYS * 24 * METRICS_AN_HOUR
+    yield Item("CloudWatch", "metrics read", metrics, "metrics", prices.CLOUDWATCH_METRIC)
+    logged = usage.mails * ANNOUNCEMENTS * LOG_KB / 1024**2
+    yield Item("CloudWatch", "logs", logged, "GB", prices.CLOUDWATCH_LOGS_GB)
+    yield Item("S3", "traffic home", usage.gigabytes, "GB", prices.EGRESS_GB)
+
+
+def _as_json(item: Item) -> dict[str, Any]:
+    return {
+        "service": item.service,
+        "what": item.what,
+        "quantity": round(item.quantity, 6),
+        "unit": item.unit,
+        "free": item.price.free,
+        "price": item.price.usd,
+        "per": item.price.per,
+        "verified": item.price.verified,
+        "usd": round(item.usd, 6),
+        "note": item.note,
+    }

@@ -1,0 +1,150 @@
+"""S3's event "object created" of our prefix to the topic, among the bucket's other events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Item
+from postamt_sync.bootstrap.policy_document import same
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.events import printable
+
+CREATED = "s3:ObjectCreated:*"
+KINDS = (
+    "TopicConfigurations",
+    "QueueConfigurations",
+    "LambdaFunctionConfigurations",
+)
+
+Configuration = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One entry, ours by its Id. S3 replaces the whole configuration at once: others are kept."""
+
+    stack: Stack
+    aws: Aws
+
+    @property
+    def title(self) -> str:
+        return f"events of bucket {self.stack.bucket}"
+
+    @property
+    def _id(self) -> str:
+        return f"postamt-{self.stack.name}"
+
+    def plan(self) -> Iterator[Item]:
+        seen = self._read()
+        entry = self._entry()
+        there = self._ours(seen)
+        if there is not None and _says_the_same(there, entry):
+            return
+        for kind in KINDS:
+            for other in seen.get(kind, []):
+                if other.get("Id") != self._id and _overlaps(other, self.stack.prefix):
+                    yield Conflict(
+                        f"the entry {printable(str(other.get('Id')), 80)} already sends the events "
+                        f"of {_prefix(other) or 'everything'} elsewhere, and S3 allows one.",
+                        "Take that entry away and let the topic tell its receiver too.",
+                    )
+                    return
+        topics = [t for t in seen.get("TopicConfigurations", []) if t.get("Id") != self._id]
+        wanted = {**seen, "TopicConfigurations": [*topics, entry]}
+        words = "put right" if there else "create"
+        shown = self.stack.prefix or "everything"
+        yield Change(
+            f"objects created in {shown} to topic {self.stack.name}: {words}",
+            [self._put(wanted, seen)],
+        )
+
+    def destroy(self) -> Iterator[Item]:
+        seen = self._read()
+        if self._ours(seen) is None:
+            return
+        topics = [t for t in seen["TopicConfigurations"] if t.get("Id") != self._id]
+        wanted = {**seen, "TopicConfigurations": topics}
+        yield Change(
+            f"objects created to topic {self.stack.name}: take away", [self._put(wanted, seen)]
+        )
+
+    def _ours(self, configuration: Configuration) -> Configuration | None:
+        topics = configuration.get("TopicConfigurations", [])
+        return next((t for t in topics if t.get("Id") == self._id), None)
+
+    def _read(self) -> Configuration:
+        answer = self.aws.read(
+            "s3",
+            "get_bucket_notification_configuration",
+            missing=("NoSuchBucket",),
+            Bucket=self.stack.bucket,
+        )
+        found = answer or {}
+        kept: Configuration = {kind: _as_put(found[kind]) for kind in KINDS if kind in found}
+        if "EventBridgeConfiguration" in found:
+            kept["EventBridgeConfiguration"] = found["EventBridgeConfiguration"]
+        return kept
+
+    def _entry(self) -> Configuration:
+        entry: Configuration = {
+            "Id": self._id,
+            "TopicArn": self.stack.topic_arn,
+            "Events": [CREATED],
+        }
+        if self.stack.prefix:
+            rules = [{"Name": "prefix", "Value": self.stack.prefix}]
+            entry["Filter"] = {"Key": {"FilterRules": rules}}
+        return entry
+
+    def _put(self, wanted: Configuration, seen: Configuration) -> Call:
+        return Call(
+            "s3",
+            "put_bucket_notification_configuration",
+            {"Bucket": self.stack.bucket, "NotificationConfiguration": wanted},
+            # S3 tries the way to the topic, whose policy it may not know yet.
+            patience=("InvalidArgument", "NoSuchBucket", "OperationAborted"),
+            guard=Guard(f"the events of bucket {self.stack.bucket}", self._read, seen),
+        )
+
+
+def _as_put(entries: list[Configuration]) -> list[Configuration]:
+    """Return entries as S3 takes them: it answers "Prefix" where "prefix" was put."""
+    put = []
+    for entry in entries:
+        rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+        lower = [{**rule, "Name": rule.get("Name", "").lower()} for rule in rules]
+        put.append({**entry, "Filter": {"Key": {"FilterRules": lower}}} if rules else entry)
+    return put
+
+
+def _says_the_same(one: Configuration, other: Configuration) -> bool:
+    return (
+        same(one.get("TopicArn"), other.get("TopicArn"))
+        and same(one.get("Events"), other.get("Events"))
+        and _prefix(one) == _prefix(other)
+        and _suffix(one) == _suffix(other)
+    )
+
+
+def _overlaps(entry: Configuration, prefix: str) -> bool:
+    """Tell whether S3 would refuse our entry beside this one."""
+    if not any(str(event).startswith("s3:ObjectCreated") for event in entry.get("Events", [])):
+        return False
+    theirs = _prefix(entry)
+    return theirs.startswith(prefix) or prefix.startswith(theirs)
+
+
+def _prefix(entry: Configuration) -> str:
+    return _filter(entry, "prefix")
+
+
+def _suffix(entry: Configuration) -> str:
+    return _filter(entry, "suffix")
+
+
+def _filter(entry: Configuration, name: str) -> str:
+    rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+    return next((r.get("Value", "") for r in rules if r.get("Name") == name), "")

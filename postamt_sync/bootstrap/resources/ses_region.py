@@ -1,0 +1,58 @@
+"""The place itself: can SES work for us in this region, and how far may it go?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postamt_sync.aws.regions import RECEIVING, WITHOUT_SMTP
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Conflict, Item, Note
+from postamt_sync.bootstrap.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The region and SES's standing in it."""
+
+    stack: Stack
+    aws: Aws
+
+    @property
+    def title(self) -> str:
+        return f"SES in {self.stack.region}"
+
+    def plan(self) -> Iterator[Item]:
+        region = self.stack.region
+        if region not in RECEIVING:
+            yield Conflict(
+                f"SES receives no mail in {region}.",
+                f"Choose aws.region among {', '.join(sorted(RECEIVING))}.",
+            )
+            return
+        if not self.stack.domains:
+            yield Conflict(
+                "No domain is named that gets mail.",
+                'Name it in the configuration: [stack] domains = ["example.com"].',
+            )
+        if region in WITHOUT_SMTP:
+            yield Note(
+                f"SES has no SMTP endpoint in {region}: mail comes in, but mail clients cannot "
+                "send through it. Send through another region, or choose another one for all."
+            )
+        account = self.aws.read("sesv2", "get_account")
+        assert account is not None
+        if not account.get("ProductionAccessEnabled"):
+            yield Note(
+                "SES is in its sandbox: mail comes in, but you can send only to addresses and "
+                "domains that SES has verified, 200 mails a day. Ask for more with: "
+                "postamt-sync bootstrap production-access"
+            )
+        if account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
+            yield Note(
+                f"AWS has put sending under {account['EnforcementStatus']}: "
+                "look into the SES console."
+            )
+
+    def destroy(self) -> Iterator[Item]:
+        yield from ()

@@ -1,0 +1,121 @@
+"""A trial: an object is put under our prefix, and the topic must tell of it.
+
+It shows that S3 may publish to the topic and that the topic delivers. The object bears the name of
+SES's own trial, which the daemon knows for no mail. A queue of the trial's own listens: the daemon
+drains the others.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap import policy_document
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.change import Call, call
+from postamt_sync.bootstrap.policies import queue_statement
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.mail.arrival import SETUP_NOTIFICATION
+
+WITHIN = 90.0
+"""Seconds; S3's events usually come within two, sometimes after more than a minute."""
+
+ASK_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Everything that it makes at AWS is gone when it ends, however it ends."""
+
+    stack: Stack
+    aws: Aws
+    clock: Callable[[], float] = time.monotonic
+
+    def announced_within(self, seconds: float = WITHIN) -> float | None:
+        """Return after how many seconds the object was announced, None if it was not."""
+        name = f"{self.stack.name}-verify-{secrets.token_hex(4)}"
+        key = f"{self.stack.prefix}{name}/{SETUP_NOTIFICATION}"
+        with ExitStack() as stack:
+            url = stack.enter_context(self._queue(name))
+            stack.enter_context(self._subscribed(name))
+            begin = self.clock()
+            stack.enter_context(self._object(key))
+            while self.clock() - begin < seconds:
+                if self._heard_of(key, url):
+                    return self.clock() - begin
+        return None
+
+    @contextmanager
+    def _queue(self, name: str) -> Iterator[str]:
+        statement = queue_statement(self.stack, name)
+        url = self._told(
+            "sqs",
+            "create_queue",
+            "QueueUrl",
+            QueueName=name,
+            Attributes={"Policy": policy_document.text(policy_document.document(statement))},
+            tags=self.stack.tags,
+        )
+        try:
+            yield url
+        finally:
+            self.aws.write(call("sqs", "delete_queue", QueueUrl=url))
+
+    @contextmanager
+    def _subscribed(self, name: str) -> Iterator[None]:
+        arn = self._told(
+            "sns",
+            "subscribe",
+            "SubscriptionArn",
+            TopicArn=self.stack.topic_arn,
+            Protocol="sqs",
+            Endpoint=self.stack.queue_arn(name),
+            ReturnSubscriptionArn=True,
+        )
+        try:
+            yield
+        finally:
+            self.aws.write(call("sns", "unsubscribe", SubscriptionArn=arn))
+
+    def _told(self, service: str, operation: str, member: str, /, **parameters: Any) -> str:
+        """Make something and return what AWS calls it; its lists may not have it yet."""
+        answers: list[Mapping[str, Any]] = []
+        self.aws.write(Call(service, operation, parameters, keep=answers.append))
+        return str(answers[0][member])
+
+    @contextmanager
+    def _object(self, key: str) -> Iterator[None]:
+        bucket = self.stack.bucket
+        try:
+            # Within: whatever it says, the object may be there.
+            self.aws.write(call("s3", "put_object", Bucket=bucket, Key=key, Body=b"A trial.\n"))
+            yield
+        finally:
+            page = self.aws.read("s3", "list_object_versions", Bucket=bucket, Prefix=key) or {}
+            for version in page.get("Versions", []):
+                names = {"Key": key, "VersionId": version["VersionId"]}
+                self.aws.write(call("s3", "delete_object", Bucket=bucket, **names))
+
+    def _heard_of(self, key: str, url: str) -> bool:
+        answer = self.aws.read(
+            "sqs",
+            "receive_message",
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=ASK_SECONDS,
+        )
+        return any(_names(key, m["Body"]) for m in (answer or {}).get("Messages", []))
+
+
+def _names(key: str, body: str) -> bool:
+    """The key stands in the event as a form field would: look for its random part."""
+    try:
+        message = json.loads(body)["Message"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return key.split("/")[-2] in str(message)

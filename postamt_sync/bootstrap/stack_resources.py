@@ -1,0 +1,121 @@
+"""Everything that a stack consists of, in the order in which it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.aws.function_zip import index_zip
+from postamt_sync.aws.regions import WITHOUT_SMTP
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.key_file import (
+    SMTP_CREDENTIALS,
+    SYNC_CREDENTIALS,
+    KeyFile,
+    SmtpCredentials,
+    SyncCredentials,
+)
+from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
+from postamt_sync.bootstrap.key_place import NO_OPTIONS, KeyPlace, Options
+from postamt_sync.bootstrap.plan import Resource
+from postamt_sync.bootstrap.policies import smtp_policy, sync_policy
+from postamt_sync.bootstrap.resources.access_key import AccessKey
+from postamt_sync.bootstrap.resources.bucket import Bucket
+from postamt_sync.bootstrap.resources.bucket_events import Notification
+from postamt_sync.bootstrap.resources.function import Function
+from postamt_sync.bootstrap.resources.identity import Identity
+from postamt_sync.bootstrap.resources.lifecycle import Lifecycle
+from postamt_sync.bootstrap.resources.log_group import LogGroup
+from postamt_sync.bootstrap.resources.queue import Queue
+from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRule
+from postamt_sync.bootstrap.resources.role import Role
+from postamt_sync.bootstrap.resources.ses_region import Place
+from postamt_sync.bootstrap.resources.subscription import Subscription, WebhookSubscription
+from postamt_sync.bootstrap.resources.table import Table
+from postamt_sync.bootstrap.resources.topic import Topic
+from postamt_sync.bootstrap.resources.user import User
+from postamt_sync.bootstrap.rule_position import Position
+from postamt_sync.bootstrap.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of the stack's users, and the files in `directory` that they lie in.
+
+    `smtp` is None in a region where SES takes no mail over SMTP.
+    """
+
+    sync: AccessKey
+    smtp: AccessKey | None
+    smtp_file: SmtpCredentials
+
+
+def keys(
+    stack: Stack,
+    aws: Aws,
+    directory: Path,
+    hints: KeyHints = NO_HINTS,
+    options: Options = NO_OPTIONS,
+) -> Keys:
+    """Name the keys and their files; nothing is read or written."""
+    sync_path, smtp_path = directory / SYNC_CREDENTIALS, directory / SMTP_CREDENTIALS
+    sync_file: KeyFile = SyncCredentials(
+        sync_path, stack.sync_user, stack.user_arn(stack.sync_user)
+    )
+    smtp_file = SmtpCredentials(smtp_path, stack)
+    sync_place = KeyPlace("sync", sync_path, hints, options)
+    smtp_place = KeyPlace("smtp", smtp_path, hints, options)
+    no_smtp = stack.region in WITHOUT_SMTP
+    return Keys(
+        AccessKey(aws, stack.sync_user, sync_file, sync_place),
+        None if no_smtp else AccessKey(aws, stack.smtp_user, smtp_file, smtp_place),
+        smtp_file,
+    )
+
+
+def resources(
+    stack: Stack,
+    aws: Aws,
+    directory: Path,
+    *,
+    position: Position | None = None,
+    delete_mail: str = "",
+    hints: KeyHints = NO_HINTS,
+    options: Options = NO_OPTIONS,
+) -> list[Resource]:
+    """Return all resources; each finds those that it needs before it in the list.
+
+    `directory` is where credentials are kept, `position` where our receipt rule is to stand,
+    `delete_mail` the bucket's name where it is to be destroyed with all that is in it.
+    """
+    arrivals, dead, index_dead = (
+        stack.queue,
+        stack.dead_letter_queue,
+        stack.index_dead_letter_queue,
+    )
+    made: list[Resource] = [
+        Place(stack, aws),
+        Bucket(stack, aws, delete_mail),
+        Lifecycle(stack, aws),
+        Topic(stack, aws),
+        Queue(stack, aws, arrivals),
+        Queue(stack, aws, dead),
+        Queue(stack, aws, index_dead, from_topic=False),
+        Subscription(stack, aws, "sqs", stack.queue_arn(arrivals)),
+        Table(stack, aws, delete_mail),
+        Role(stack, aws),
+        LogGroup(stack, aws),
+        Function(stack, aws, index_zip()),
+        Subscription(stack, aws, "lambda", stack.function_arn),
+        Notification(stack, aws),
+        *(Identity(stack, aws, domain) for domain in stack.domains),
+        ReceiptRule(stack, aws, position),
+        User(stack, aws, stack.sync_user, sync_policy(stack)),
+    ]
+    kept = keys(stack, aws, directory, hints, options)
+    made.append(kept.sync)
+    if kept.smtp is not None:
+        made += [User(stack, aws, stack.smtp_user, smtp_policy(stack)), kept.smtp]
+    if stack.public_url:
+        made.append(WebhookSubscription(stack, aws))
+    return made

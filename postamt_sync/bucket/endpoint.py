@@ -1,0 +1,202 @@
+"""What boto3 knows: where the bucket answers, whom to trust, and with which credentials to ask.
+
+Its own chains decide all three (environment, profiles, roles, AWS_ENDPOINT_URL, FIPS and dual
+stack, AWS_CA_BUNDLE, proxies): what works for the AWS command line works here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.credentials import Credentials as Chain
+from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    MetadataRetrievalError,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
+from botocore.utils import get_environ_proxies
+from yarl import URL
+
+from postamt_sync.bucket.sigv4 import Credentials
+from postamt_sync.errors import (
+    CredentialsError,
+    MisconfiguredError,
+    PostamtError,
+    TryLaterError,
+)
+from postamt_sync.events import printable
+
+_LOOK_AT_THE_CHAIN = (
+    "Look at AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and ~/.aws/config of the user we run as."
+)
+_GIVE_CREDENTIALS = (
+    "Put them into ~/.aws/credentials of the user we run as, or into the service's environment."
+)
+_PASSING = (NoConnectionError, HTTPClientError, MetadataRetrievalError, ResponseParserError)
+_HEADER = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the bucket answers: `path` is the bucket's own, a key comes after it and a `/`.
+
+    `host` is as the Host header names it, without the scheme's own port.
+    """
+
+    scheme: str
+    host: str
+    path: str
+    tls: ssl.SSLContext | None
+    proxy: URL | None
+
+
+class Account:
+    """Asks boto3 for the endpoint once, and for the credentials whenever they are due."""
+
+    def __init__(self, bucket: str, region: str, session: boto3.Session | None) -> None:
+        self._bucket = bucket
+        self._region = region
+        self._session = session
+        self._endpoint: Endpoint | None = None
+        self._chain: Chain | None = None
+        self._asking = asyncio.Lock()
+
+    async def endpoint(self) -> Endpoint:
+        """Say where the bucket answers; MisconfiguredError where boto3's settings are no good."""
+        if self._endpoint is None:
+            async with self._asking:
+                if self._endpoint is None:
+                    self._endpoint = await asyncio.to_thread(self._find_endpoint)
+        return self._endpoint
+
+    async def credentials(self) -> Credentials:
+        """Return credentials that are valid now; waits where renewing them needs the network.
+
+        MisconfiguredError where there are none or they cannot be right, TryLaterError where the
+        network is in the way.
+        """
+        if _due(self._chain):
+            async with self._asking:
+                if _due(self._chain):
+                    return await asyncio.to_thread(self._renew)
+        assert self._chain is not None
+        return _checked(self._chain.get_frozen_credentials())
+
+    def _boto3(self) -> boto3.Session:
+        if self._session is None:
+            self._session = boto3.Session()
+        return self._session
+
+    def _find_endpoint(self) -> Endpoint:
+        try:
+            location = _bucket_url(self._boto3(), self._bucket, self._region)
+            url = urlsplit(location)
+            host = (url.hostname or "").lower()
+            host = f"[{host}]" if ":" in host else host
+            if url.port and url.port != {"http": 80, "https": 443}.get(url.scheme):
+                host = f"{host}:{url.port}"
+            tls = _trust(self._boto3()) if url.scheme == "https" else None
+        except (BotoCoreError, ValueError) as error:
+            problem = f"The AWS settings cannot be used: {printable(str(error))}."
+            raise MisconfiguredError(problem, _LOOK_AT_THE_CHAIN) from error
+        return Endpoint(url.scheme, host, url.path.rstrip("/"), tls, _proxy(location, url.scheme))
+
+    def _renew(self) -> Credentials:
+        try:
+            self._chain = self._chain or self._boto3().get_credentials()
+            if self._chain is None:
+                raise CredentialsError("There are no AWS credentials.", _GIVE_CREDENTIALS)
+            return _checked(self._chain.get_frozen_credentials())
+        # A login page in front of STS is a ResponseParserError, which is no BotoCoreError.
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            raise _not_renewed(error) from error
+
+
+def _due(chain: Chain | None) -> bool:
+    """Ask ahead of botocore, whose own check would renew them within the event loop."""
+    if isinstance(chain, RefreshableCredentials):
+        return chain.refresh_needed()
+    return chain is None
+
+
+def _checked(frozen: ReadOnlyCredentials) -> Credentials:
+    access_key, secret_key, token = frozen.access_key, frozen.secret_key, frozen.token or ""
+    if not access_key or not secret_key or not _HEADER.fullmatch(access_key + token):
+        raise CredentialsError("The AWS credentials are incomplete or no keys.", _GIVE_CREDENTIALS)
+    return Credentials(access_key, secret_key, token)
+
+
+def _not_renewed(error: Exception) -> PostamtError:
+    problem = f"The AWS credentials cannot be had: {printable(str(error))}."
+    status = 0
+    if isinstance(error, ClientError):
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if isinstance(error, _PASSING) or status >= 500:
+        return TryLaterError(problem, "Look whether the network is there; we try again.")
+    return CredentialsError(problem, _GIVE_CREDENTIALS)
+
+
+def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:
+    """Let botocore resolve a request for the bucket, and stop it before it is sent.
+
+    This is the hook of botocore's own Stubber. A presigned URL would be simpler, but for those
+    botocore takes the global endpoint.
+    """
+    urls: list[str] = []
+
+    def stop(params: dict[str, Any], **_: Any) -> Any:
+        urls.append(params["url"])
+        headers: Any = {}
+        return AWSResponse(params["url"], 200, headers, None), {}
+
+    client = session.client("s3", region_name=region, config=Config(signature_version=UNSIGNED))
+    try:
+        client.meta.events.register("before-call.s3.HeadBucket", stop)
+        client.head_bucket(Bucket=bucket)
+    finally:
+        client.close()
+    return urls[0]
+
+
+def _proxy(location: str, scheme: str) -> URL | None:
+    """HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as boto3 reads them."""
+    named = get_environ_proxies(location).get(scheme, "")
+    if not named:
+        return None
+    try:
+        proxy = URL(named if "://" in named else f"http://{named}")
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise MisconfiguredError(
+            f"The proxy of {scheme.upper()}_PROXY is none that we can speak to.",
+            "Name one as http://host:port, or add the S3 host to NO_PROXY.",
+        )
+    return proxy
+
+
+def _trust(session: boto3.Session) -> ssl.SSLContext:
+    """Trust whom boto3 trusts: AWS_CA_BUNDLE or the profile's ca_bundle, else its own set."""
+    own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
+    bundle = str(own or get_cert_path(True))
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        raise MisconfiguredError(
+            f"The CA bundle {printable(bundle)} cannot be read: {error.strerror or error}.",
+            "Correct AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, or remove it.",
+        ) from error

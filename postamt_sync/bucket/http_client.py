@@ -1,0 +1,151 @@
+"""The fast lane: signed GETs over a pool of kept connections.
+
+A request is tried a few times in quick succession as long as nothing of the answer has come; the
+long pauses belong to the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Mapping
+
+import aiohttp
+from yarl import URL
+
+from postamt_sync import __version__
+from postamt_sync.bucket.endpoint import Account, Endpoint
+from postamt_sync.bucket.responses import Answer, error_document
+from postamt_sync.bucket.sigv4 import Signer, canonical_path, canonical_query
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import printable
+
+ATTEMPTS = 3
+FIRST_PAUSE = 0.2
+"""Seconds; the pause before the next attempt is a random part of it, then of its double."""
+
+CONNECT_SECONDS = 15.0
+IDLE_SECONDS = 10.0
+"""How long an unused connection is kept: shorter than S3 keeps it."""
+
+LONGEST_REFUSAL = 64 << 10
+
+BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
+"""What aiohttp raises when the network fails, before or within a body."""
+
+
+class Lane:
+    """Connections to one bucket. Open it in the event loop that uses it, close it after."""
+
+    def __init__(self, bucket: str, region: str, account: Account) -> None:
+        self._bucket = bucket
+        self._account = account
+        self._signer = Signer(region)
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self, connections: int, stalled_after: float) -> None:
+        """At most `connections` at once; a peer silent for `stalled_after` seconds is given up."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE_SECONDS),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_SECONDS, sock_read=stalled_after
+            ),
+            # The stored bytes are the mail: nobody may pack or unpack them on the way.
+            headers={
+                "Accept-Encoding": "identity",
+                "User-Agent": f"postamt-sync/{__version__}",
+            },
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Reads ~/.netrc and the proxies anew, in threads, for every request.
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(
+        self, key: str | None, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """GET an object, or the bucket itself where `key` is None; the caller closes the answer.
+
+        Returns with status 200 and the body still to come. Raises what `Answer.error` makes of a
+        refusal, TryLaterError where S3 cannot be reached, MisconfiguredError without credentials.
+        """
+        endpoint = await self._account.endpoint()
+        path = endpoint.path or "/"
+        if key is not None:
+            path = f"{endpoint.path}/{canonical_path(key)}"
+        attempt = 1
+        while True:
+            try:
+                response = await self._ask(endpoint, path, canonical_query(query), headers)
+                if response.status == 200:
+                    return response
+                answer = await _refusal(response)
+            except BROKEN as error:
+                if attempt == ATTEMPTS or isinstance(error, aiohttp.ClientSSLError):
+                    raise unreachable(endpoint.host, error) from error
+            else:
+                if attempt == ATTEMPTS or not answer.passing:
+                    raise answer.error(self._bucket, key)
+            await asyncio.sleep(random.uniform(0, FIRST_PAUSE * 2 ** (attempt - 1)))  # noqa: S311
+            attempt += 1
+
+    async def _ask(
+        self, endpoint: Endpoint, path: str, query: str, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        assert self._session is not None, "the bucket is not open"
+        credentials = await self._account.credentials()
+        signed = self._signer.sign(credentials, endpoint.host, path, query, headers, time.time())
+        target = f"{path}?{query}" if query else path
+        # encoded: yarl would resolve ".." and decode what S3 signs as it was sent.
+        return await self._session.get(
+            URL(f"{endpoint.scheme}://{endpoint.host}{target}", encoded=True),
+            headers=signed,
+            allow_redirects=False,
+            ssl=endpoint.tls or True,
+            proxy=endpoint.proxy,
+        )
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> Answer:
+    try:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(LONGEST_REFUSAL):
+            body += chunk
+            if len(body) > LONGEST_REFUSAL:
+                body.clear()
+                break
+    finally:
+        response.close()
+    return Answer(response.status, response.headers, error_document(bytes(body)))
+
+
+def unreachable(host: str, error: Exception) -> TryLaterError:
+    """Say in two sentences how the network failed."""
+    host = printable(host)
+    if isinstance(error, aiohttp.ClientSSLError):
+        return TryLaterError(
+            f"The TLS certificate of {host} is not accepted: {printable(str(error))}.",
+            "Look at this machine's clock, and at AWS_CA_BUNDLE behind a proxy.",
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return TryLaterError(
+            f"The name {host} cannot be looked up.",
+            "Look whether the network is there, and at aws.region; we try again.",
+        )
+    if isinstance(error, TimeoutError):
+        return TryLaterError(
+            f"{host} stopped answering.", "Look whether the network is there; we try again."
+        )
+    number = error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
+    reason = os.strerror(number) if number else str(error) or type(error).__name__
+    return TryLaterError(
+        f"The connection to {host} failed: {printable(reason)}.",
+        "Look whether the network is there; we try again.",
+    )

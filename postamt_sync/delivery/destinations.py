@@ -1,0 +1,69 @@
+"""The household as the configuration describes it: who gets which mail, and where it lies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from postamt_sync.config import Mailbox, Settings
+from postamt_sync.config.listen import parse_listen
+from postamt_sync.delivery.disk import Disk
+from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.lmtp import Lmtp
+from postamt_sync.delivery.mailboxes import Handover, Mailboxes
+from postamt_sync.ledger.work import Work
+from postamt_sync.mail.routing import Addressee, Routes
+
+_LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)
+
+
+def household(
+    settings: Settings, work: Work, disk: Disk | None = None, kept: Sequence[Mailbox] = ()
+) -> House:
+    """Return routes, Maildirs and folders of one configuration; touches no disk.
+
+    `kept` are mailboxes that the configuration no longer names and that still get their mail.
+    """
+    # Of two mailboxes with one address the first wins: what is configured now.
+    addressees = [Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes]
+    addressees += [Addressee(m.name, m.addresses, default=False) for m in kept]
+    delivery = settings.delivery
+    junk, virus, dmarc = map(
+        _folder, (delivery.junk_folder, delivery.virus_folder, delivery.dmarc_folder)
+    )
+    roots = [(m.name, m.maildir) for m in (*settings.mailboxes, *kept)]
+    return House(
+        routes=Routes(addressees),
+        mailboxes=Mailboxes(
+            roots, work, disk or Disk(), {junk, virus, dmarc}, _handover(settings, kept)
+        ),
+        junk_folder=junk,
+        virus_folder=virus,
+        envelope_grace=settings.effective_envelope_grace,
+        has_index=bool(settings.index.table),
+        dmarc_folder=dmarc,
+        tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
+        delivered_to=delivery.delivered_to_header,
+    )
+
+
+def _handover(settings: Settings, kept: Sequence[Mailbox]) -> Handover:
+    server = settings.delivery.lmtp
+    if server.startswith("/"):
+        lmtp = Lmtp(server)
+    else:
+        address = parse_listen(server)
+        lmtp = Lmtp(address.host, address.port)
+    by_lmtp = [m for m in (*settings.mailboxes, *kept) if m.delivery == "lmtp"]
+    recipients = {mailbox.name: _lmtp_recipient(mailbox) for mailbox in by_lmtp}
+    return Handover(lmtp, settings.state_dir / "lmtp", recipients)
+
+
+def _lmtp_recipient(mailbox: Mailbox) -> str:
+    """Return as whom Dovecot knows a mailbox: its first address fit for a login, or its name."""
+    return next((a for a in mailbox.addresses if _LOGIN.fullmatch(a)), mailbox.name)
+
+
+def _folder(option: str) -> str:
+    """Return a folder as delivery names it, levels separated by `/`; "" is the INBOX."""
+    return "" if option.upper() == "INBOX" else option.replace(".", "/")

@@ -1,0 +1,290 @@
+"""Picking up one mail: fetch it, find out who gets it, and write a draft for each of them.
+
+The body streams into `tmp/` of the first mailbox and of the others beside it; only the header block
+is held in memory, because it may have to say where the body goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from postamt_sync.bucket import Fetched
+from postamt_sync.delivery.filename import first_stem, make_stem
+from postamt_sync.delivery.mailboxes import Mailboxes
+from postamt_sync.delivery.pending_mail import Ready
+from postamt_sync.delivery.publisher import Group
+from postamt_sync.errors import PostamtError, UndeliverableError
+from postamt_sync.ledger import DeliveryState, Task
+from postamt_sync.mail.delivered_to import delivered_to
+from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.headers import addresses, header_block, ses_headers
+from postamt_sync.mail.routing import (
+    Decision,
+    Routes,
+    decide,
+    folder_for,
+    folder_of_tag,
+    merge_verdicts,
+)
+
+LONGEST_HEAD = 1 << 20
+"""Bytes of a header block that are looked at; what lies beyond is delivered all the same."""
+
+SMALL = 64 << 10
+"""A mail of at most so many bytes is handed to the group whole: one thread writes many of them."""
+
+_DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Who lives here: routes, mailboxes and folders of one configuration, replaced as a whole.
+
+    `envelope_grace` in seconds after S3 stored the mail.
+    """
+
+    routes: Routes
+    mailboxes: Mailboxes
+    junk_folder: str
+    virus_folder: str
+    envelope_grace: float
+    dmarc_folder: str = ""
+    tagged: frozenset[str] = frozenset()
+    """Mailboxes in which a tag means a folder."""
+    delivered_to: bool = False
+    """Whether a copy begins with the field Delivered-To."""
+    has_index: bool = False
+    """Whether an index may know the envelopes that no receipt has told."""
+
+    def folder(self, verdicts: Verdicts) -> str:
+        """Return where a mail with these verdicts goes; "" is the INBOX."""
+        return folder_for(
+            verdicts, junk=self.junk_folder, virus=self.virus_folder, dmarc=self.dmarc_folder
+        )
+
+    def grace_left(self, last_modified: float) -> float:
+        """Return the seconds for which the envelope of a mail that S3 stored then may still come.
+
+        Never more than the grace itself: this machine's clock may be years behind.
+        """
+        return min(self.envelope_grace, last_modified + self.envelope_grace - time.time())
+
+
+class AllFailedError(PostamtError):
+    """No mailbox could take its copy; `mailboxes` says why, each."""
+
+    def __init__(self, mailboxes: dict[str, PostamtError]) -> None:
+        first = next(iter(mailboxes.values()))
+        super().__init__(first.problem, first.hint)
+        self.mailboxes = mailboxes
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Every mailbox concerned has this content already, or it is absent for it."""
+
+    etag: str
+    size: int
+    last_modified: float
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoEnvelope:
+    """Nothing names a recipient yet; `last_modified` tells from when to wait."""
+
+    last_modified: float
+
+
+class NoMail:
+    """The object turned out to be a folder marker."""
+
+
+class Pickup:
+    """Turns a fetched object into drafts, ready for the group that publishes them."""
+
+    def __init__(self, group: Group, threads: Executor) -> None:
+        self._group = group
+        self._threads = threads
+
+    async def collect(
+        self, task: Task, house: House, fetched: Fetched, stuck: Mapping[str, PostamtError]
+    ) -> Ready | Known | NoEnvelope | NoMail:
+        """Read the object to its end and return its synced drafts, or what else it is.
+
+        The mailboxes in `stuck` have an earlier copy to finish first and are left out.
+
+        Raises AllFailedError, UndeliverableError, or whatever reading the object raises; no draft
+        is left then. Cancelling is safe at any time.
+        """
+        if fetched.client_encrypted:
+            raise UndeliverableError(
+                "The object is encrypted on SES's side with a KMS key (x-amz-key-v2).",
+                "Take the KMS key out of the S3 action of the receipt rule; "
+                "the bucket's own encryption (SSE) is fine.",
+            )
+        if task.key.endswith("/") and fetched.size == 0:
+            return NoMail()
+        async with aclosing(fetched.chunks()) as chunks:
+            head = await _read_head(chunks)
+            decision, folder, received_at = self._route(task, house, fetched, head)
+            if decision is None:
+                return NoEnvelope(fetched.last_modified)
+            stem = make_stem(
+                task.bucket, task.key, fetched.etag, fetched.last_modified, task.edition
+            )
+            ready = Ready(
+                task=task,
+                stem=stem,
+                etag=fetched.etag,
+                size=fetched.size,
+                last_modified=fetched.last_modified,
+                received_at=received_at,
+                evidence=decision.evidence,
+                stuck=dict(stuck),
+                mailboxes=house.mailboxes,
+                folder=folder,
+                tags=_tags(house, decision),
+                leads=_leads(house, decision),
+            )
+            lacking = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
+            ready.absent = [m for m in lacking if task.is_absent_for(m, fetched.last_modified)]
+            lacking = [m for m in lacking if m not in ready.absent]
+            ready.addressees = [m for m in lacking if m not in stuck]
+            # Where the stuck copy is of another content, this one is still owed.
+            owed = {m: stuck[m] for m in lacking if m in stuck and not _prepared(task, m, stem)}
+            ready.failed.update(owed)
+            if ready.addressees:
+                await self._read(ready, head, fetched, chunks)
+        if ready.copies or ready.addressees:
+            return ready
+        if ready.stuck or ready.failed:
+            raise AllFailedError(ready.stuck | ready.failed)
+        return Known(fetched.etag, fetched.size, fetched.last_modified, tuple(ready.absent))
+
+    async def _read(
+        self, ready: Ready, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
+    ) -> None:
+        if fetched.size <= SMALL:
+            ready.body = b"".join([head, *[chunk async for chunk in chunks]])
+            ready.sha256 = fetched.sha256
+            ready.addressees = [
+                m for m in ready.addressees if not _has(ready.task, m, sha256=ready.sha256)
+            ]
+            return
+        try:
+            await self._in_thread(self._group.begin, ready, head)
+            async for chunk in chunks:
+                await self._in_thread(self._group.write, ready, [chunk])
+                if not ready.copies:
+                    return
+            ready.sha256 = fetched.sha256
+            await self._in_thread(self._finish, ready)
+        except BaseException:
+            await asyncio.shield(self._in_thread(ready.discard))
+            raise
+
+    def _finish(self, ready: Ready) -> None:
+        known = [c for c in ready.copies if _has(ready.task, c.mailbox, sha256=ready.sha256)]
+        for copy in known:
+            copy.draft.discard()
+            ready.copies.remove(copy)
+        self._group.finish(ready)
+
+    def _route(
+        self, task: Task, house: House, fetched: Fetched, head: bytes
+    ) -> tuple[Decision | None, str, float]:
+        ses = ses_headers(head, task.key)
+        # With an index the grace is over when it has been asked, or could not be for too long.
+        left = 1.0 if house.has_index else house.grace_left(fetched.last_modified)
+        grace_over = task.grace_started or left <= 0
+        decision = decide(
+            house.routes,
+            receipt=task.recipients,
+            received=ses.recipient if ses else None,
+            header_addresses=addresses(head) if grace_over and not task.recipients else (),
+            grace_over=grace_over,
+        )
+        verdicts = merge_verdicts(task.verdicts, ses.verdicts if ses else None)
+        received_at = (ses.received_at if ses else None) or fetched.last_modified
+        return decision, house.folder(verdicts), received_at
+
+    async def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
+        """Run a blocking call; also when cancelled wait for it: two threads never share a file."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+
+def known_without_fetching(task: Task, house: House) -> Known | None:
+    """Tell, where the ledger alone can, that no mailbox of the envelope is owed this very object.
+
+    The usual case of a receipt that comes after the mail was found and delivered: no GET for that.
+    """
+    if not task.recipients or task.etag is None or task.last_modified is None or task.size is None:
+        return None
+    if any(copy.state not in _DONE for copy in task.deliveries):
+        return None  # a copy may be owed to a mailbox that the mail itself names, not the receipt
+    stem = make_stem(task.bucket, task.key, task.etag, task.last_modified, task.edition)
+    mailboxes = house.routes.mailboxes(task.recipients)
+    lacking = tuple(m for m in mailboxes if not _has(task, m, stem=stem))
+    if all(task.is_absent_for(m, task.last_modified) for m in lacking):
+        return Known(task.etag, task.size, task.last_modified, lacking)
+    return None
+
+
+def _tags(house: House, decision: Decision) -> dict[str, str]:
+    """Return for mailboxes in which tags mean folders the folder that is meant, foreign text."""
+    return {
+        name: folder
+        for name in decision.mailboxes
+        if name in house.tagged
+        and (folder := folder_of_tag(house.routes.tag(decision.recipients, name)))
+    }
+
+
+def _leads(house: House, decision: Decision) -> dict[str, bytes]:
+    if not house.delivered_to:
+        return {}
+    recipients = decision.recipients
+    return {m: delivered_to(house.routes.addressed(recipients, m)) for m in decision.mailboxes}
+
+
+async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= LONGEST_HEAD or header_block(head) is not None:
+            break
+    return head
+
+
+def _prepared(task: Task, mailbox: str, stem: str) -> bool:
+    return any(
+        copy.mailbox == mailbox and copy.stem == stem and copy.state is DeliveryState.PREPARED
+        for copy in task.deliveries
+    )
+
+
+def _has(task: Task, mailbox: str, *, stem: str | None = None, sha256: str | None = None) -> bool:
+    """Tell whether a mailbox was given this file, or this content, in the current edition."""
+    for copy in task.deliveries:
+        if copy.mailbox != mailbox or copy.state is not DeliveryState.DELIVERED:
+            continue
+        if copy.edition != task.edition:
+            continue
+        same_object = stem is not None and first_stem(copy.stem) == first_stem(stem)
+        if same_object or (sha256 is not None and copy.sha256 == sha256):
+            return True
+    return False

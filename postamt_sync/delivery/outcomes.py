@@ -1,0 +1,131 @@
+"""How a mail's turn can end, written into the ledger and said to the world."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from postamt_sync.backoff import growing_pause
+from postamt_sync.delivery.fetcher import Known
+from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.pending_mail import Ready
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.ledger import ObjectState, Task
+from postamt_sync.ledger.envelope_lookups import PATIENCE
+from postamt_sync.ledger.work import Work
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the courier has done since it started; `bytes` as S3 counts them."""
+
+    mails: int = 0
+    bytes: int = 0
+
+
+class Endings:
+    """Ends turns. Every method raises PostamtError if the ledger refuses."""
+
+    def __init__(self, work: Work, events: Events, clock: Callable[[], float]) -> None:
+        self.progress = Progress()
+        self.vanished: set[str] = set()
+        """Mailboxes whose disk seems not to be mounted."""
+        self._work = work
+        self._events = events
+        self._clock = clock
+
+    async def published(self, mail: Ready) -> None:
+        """The group has done what it could for this mail."""
+        task = mail.task
+        folder = mail.copies[0].folder if mail.copies else ""
+        names = [*mail.delivered, *mail.failed]
+        self._events.routed(task.mail, names, mail.evidence, folder)
+        if mail.absent:
+            self._events.absent(task.mail, mail.absent)
+        for mailbox in mail.delivered:
+            self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
+        if failed := mail.stuck | mail.failed:
+            await self.postponed(task, next(iter(failed.values())), failed)
+        else:
+            self._count(mail.size)
+
+    async def postponed(
+        self,
+        task: Task,
+        error: PostamtError,
+        mailboxes: Mapping[str, PostamtError] | None = None,
+    ) -> None:
+        """Try again later; `mailboxes` says which of them could not take their copy."""
+        pause = growing_pause(task.attempts)
+        failed = mailboxes or {}
+        self.vanished.update(
+            name for name, why in failed.items() if isinstance(why, MailboxVanishedError)
+        )
+        reasons = [(name, str(why)) for name, why in failed.items()]
+        await asyncio.to_thread(
+            self._work.postpone, task, str(error), self._clock() + pause, reasons
+        )
+        self._events.postponed(task.mail, ", ".join(failed), error.problem, pause)
+
+    async def known(self, task: Task, known: Known) -> None:
+        """Every mailbox has it already."""
+        await asyncio.to_thread(
+            self._work.settle_known,
+            task,
+            known.etag,
+            known.size,
+            known.last_modified,
+            known.absent,
+        )
+        if known.absent:
+            self._events.absent(task.mail, known.absent)
+        self._count(known.size)
+
+    async def awaits_envelope(self, task: Task, seconds: float, *, has_index: bool) -> None:
+        """Its envelope may still come; with an index, that is asked after so many seconds."""
+        self._events.envelope_awaited(task.mail, seconds)
+        ask_at = self.moment(seconds) if has_index else None
+        patience = PATIENCE if has_index else 0.0
+        await asyncio.to_thread(
+            self._work.await_envelope, task, self.moment(seconds + patience), ask_at
+        )
+
+    def moment(self, seconds: float) -> float:
+        """Return when so many seconds from now will have passed, on the monotonic clock."""
+        return self._clock() + seconds
+
+    async def changed(self, task: Task) -> None:
+        """It is another object by now."""
+        await asyncio.to_thread(self._work.look_again, task)
+        self._events.changed(task.mail)
+
+    async def quarantined(self, task: Task, error: PostamtError) -> None:
+        """It can never be delivered as it is."""
+        await self._end(task, ObjectState.QUARANTINED, str(error))
+        self._events.quarantined(task.mail, task.key, error.problem)
+
+    async def gone(self, task: Task) -> None:
+        """It is no longer in the bucket."""
+        await self._end(task, ObjectState.GONE)
+        self._events.gone(task.mail)
+
+    async def archived(self, task: Task, storage_class: str) -> None:
+        """It cannot be read before it is restored."""
+        await self._end(task, ObjectState.ARCHIVED)
+        self._events.archived(task.mail, storage_class)
+
+    async def skipped(self, task: Task) -> None:
+        """It is no mail."""
+        await self._end(task, ObjectState.SKIPPED)
+        self._events.skipped(task.mail, task.key)
+
+    async def _end(self, task: Task, state: ObjectState, problem: str | None = None) -> None:
+        await asyncio.to_thread(self._work.end, task, state, problem)
+        self._count(0)
+
+    def _count(self, size: int) -> None:
+        self.progress.mails += 1
+        self.progress.bytes += size

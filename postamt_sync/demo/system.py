@@ -1,0 +1,167 @@
+"""The whole system, up: the cloud, the daemon, the household, and Dovecot where it is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from postamt_sync.demo.cloud import Cloud
+from postamt_sync.demo.daemon import COMMAND, Daemon
+from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot
+from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.household import Household
+from postamt_sync.demo.journey import Journey, Journeys
+from postamt_sync.demo.mailreader import MailReader
+from postamt_sync.demo.samples import Sample
+from postamt_sync.demo.ses import Received, Ses
+from postamt_sync.errors import PostamtError
+from postamt_sync.mail.arrival import mail_id
+
+ARRIVE_WITHIN = 60.0
+"""Seconds that a mail may take, however slow the machine."""
+
+LOOK_AGAIN = 0.02
+SNS_SPEED = 10.0
+"""SNS tries again after 2 s instead of 20: nobody wants to watch a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A mail on its way since `at` (seconds since 1970)."""
+
+    sample: Sample
+    received: Received
+    at: float
+
+
+class Stage:
+    """Everything on loopback while the context is open; `root` keeps the files.
+
+    `command` runs the daemon. Whether a mail is where it belongs is judged by the bytes in the
+    Maildirs alone; the daemon's log lines only say when.
+    """
+
+    def __init__(self, root: Path, command: Sequence[str] = COMMAND) -> None:
+        self.household = Household(root)
+        self.port = free_port()
+        self.cloud = Cloud(SNS_SPEED, f"http://127.0.0.1:{self.port}/sns")
+        self.sent: list[Sent] = []
+        self.imap: PrivateDovecot | None = None
+        self.imap_trouble = ""
+        """Why there is no IMAP."""
+        self.password = secrets.token_hex(4)
+        self.daemon: Daemon
+        self._command = command
+        self._ses = Ses(self.cloud)
+        self._journeys = Journeys()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.cloud)
+            await self.cloud.create()
+            self.household.configure(self.cloud.stack, self.cloud.queue_urls, self.port)
+            await self.start_daemon()
+            stack.push_async_callback(self._stop_daemon)
+            self._serve_imap(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def start_daemon(self) -> None:
+        """Start the daemon, the first or after it was killed; returns when it hears SNS."""
+        self.daemon = Daemon(
+            self.household.config,
+            self.cloud.environment(os.environ),
+            self.household.log,
+            self._journeys.hear,
+            self._command,
+        )
+        await self.daemon.__aenter__()
+
+    async def _stop_daemon(self) -> None:
+        await self.daemon.__aexit__()
+
+    def _serve_imap(self, stack: AsyncExitStack) -> None:
+        if find_dovecot() is None:
+            self.imap_trouble = "none; for it: sudo apt install dovecot-imapd"
+            return
+        # Dovecot's sockets need a short path, which the person's own directory may not have.
+        base = stack.enter_context(tempfile.TemporaryDirectory(prefix="postamt-"))
+        imap = PrivateDovecot(Path(base), self.household.maildirs, self.password)
+        try:
+            self.imap = stack.enter_context(imap)
+        except PostamtError as error:
+            self.imap_trouble = f"none: {error.problem}"
+
+    async def send(self, sample: Sample, *, lose_notices: bool = False) -> Sent:
+        """Let SES take a mail; with `lose_notices` SNS tells nobody."""
+        at = time.time()
+        received = await self._ses.receive(
+            sample.message,
+            sample.sender,
+            sample.recipients,
+            spam=sample.spam,
+            lose_notices=lose_notices,
+        )
+        sent = Sent(sample, received, at)
+        self.sent.append(sent)
+        return sent
+
+    def is_right(self, sent: Sent) -> bool:
+        """Tell whether the right places, and no others, have one file each with these bytes."""
+        expected = sorted(self.household.expected(sent.sample), key=str)
+        return self.household.places_of(sent.received.content) == expected
+
+    async def arrived(self, sent: Sent) -> bool:
+        """Return whether all copies came in time."""
+        return await self.until(lambda: self.is_right(sent))
+
+    async def seen_over_imap(self, sent: Sent) -> float | None:
+        """Return when (seconds since 1970) the last copy showed over IMAP, None if it did not."""
+        if self.imap is None:
+            return None
+        places = self.household.expected(sent.sample)
+        mailboxes = [self.household.maildirs[place.mailbox] for place in places]
+        # Dovecot would make a missing Maildir itself, before the daemon does.
+        if not await self.until(lambda: all(maildir.is_dir() for maildir in mailboxes)):
+            return None
+        return await asyncio.to_thread(self._seen_over_imap, sent)
+
+    def _seen_over_imap(self, sent: Sent) -> float | None:
+        assert self.imap is not None
+        last = 0.0
+        for place in self.household.expected(sent.sample):
+            try:
+                with MailReader(self.imap, place.mailbox, self.password) as reader:
+                    seen = reader.seen(sent.received.message_id, place, ARRIVE_WITHIN)
+            except (imaplib.IMAP4.error, OSError):
+                return None
+            if seen is None:
+                return None
+            last = max(last, seen)
+        return last
+
+    def journey(self, sent: Sent) -> Journey:
+        """Return what the daemon has said about a mail so far."""
+        return self._journeys.of(mail_id(self.cloud.bucket, sent.received.key))
+
+    async def until(self, done: Callable[[], bool], within: float = ARRIVE_WITHIN) -> bool:
+        """Wait for something to be so; returns whether it is."""
+        end = time.monotonic() + within
+        while not done():
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(LOOK_AGAIN)
+        return True

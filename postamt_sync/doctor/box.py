@@ -1,0 +1,165 @@
+"""The box itself: ledger, disk, what systemd says, when mail last came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from postamt_sync.alerts.conditions import full
+from postamt_sync.config import Settings
+from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import printable
+from postamt_sync.ledger import CourierLock, Ledger, ObjectState
+from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.status.durations import ago
+from postamt_sync.status.report import look as standing
+
+QUIET = 7 * 86_400.0
+"""Seconds without mail that are worth a word."""
+ROUND_TRIP = "Try the whole way with: postamt-sync doctor --round-trip"
+SERVICE = "postamt-sync.service"
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLedger:
+    """Is the ledger there, and does SQLite find it whole?"""
+
+    state_dir: Path
+
+    @property
+    def subject(self) -> str:
+        return "ledger"
+
+    def look(self) -> Iterable[Finding]:
+        if not (self.state_dir / FILE_NAME).exists():
+            words = f"There is no ledger in {self.state_dir} yet."
+            remedy = "The first postamt-sync run or sync makes it; is state_dir the right one?"
+            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            return
+        remedy = "Stop the daemon and make it anew with: postamt-sync rebuild"
+        try:
+            ledger = Ledger.open_existing(self.state_dir)
+        except MisconfiguredError as error:
+            yield Finding(self.subject, Outcome.FAILURE, error.problem, error.hint or remedy)
+            return
+        try:
+            sound = ledger.is_sound()
+        finally:
+            ledger.close()
+        if sound:
+            yield Finding(self.subject, Outcome.OK, "SQLite finds it whole.")
+        else:
+            yield Finding(self.subject, Outcome.FAILURE, "The ledger is damaged.", remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class LastMail:
+    """When did mail last come, and how do the ways that it comes by do?"""
+
+    settings: Settings
+    clock: Callable[[], float] = field(default=time.time)
+
+    @property
+    def subject(self) -> str:
+        return "last mail"
+
+    def look(self) -> Iterable[Finding]:
+        ledger = Ledger.open_for_a_look(self.settings.state_dir)
+        try:
+            seen = standing(self.settings, ledger)
+        finally:
+            ledger.close()
+        now, last = self.clock(), seen.last_mail
+        if last is None:
+            words = "No mail has been delivered yet."
+            yield Finding(self.subject, Outcome.WARNING, words, ROUND_TRIP)
+        elif now - last > QUIET:
+            words = f"The last mail was delivered {ago(last, now)}."
+            yield Finding(self.subject, Outcome.WARNING, words, ROUND_TRIP)
+        else:
+            words = f"The last mail was delivered {ago(last, now)}."
+            yield Finding(self.subject, Outcome.OK, words)
+        for source in seen.sources:
+            if source.problem:
+                words = f"{source.source}: {printable(source.problem)}"
+                remedy = "See: postamt-sync status"
+                yield Finding(f"source {source.source}", Outcome.WARNING, words, remedy)
+        stuck = seen.states.get(ObjectState.QUARANTINED, 0)
+        if stuck:
+            words = f"In quarantine: {stuck} of all mails."
+            remedy = "See why with: postamt-sync quarantine list"
+            yield Finding("quarantine", Outcome.WARNING, words, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Is there room on every disk that the daemon writes to?"""
+
+    settings: Settings
+
+    @property
+    def subject(self) -> str:
+        return "disk"
+
+    def look(self) -> Iterable[Finding]:
+        places = {"state_dir": self.settings.state_dir}
+        places |= {mailbox.name: mailbox.maildir for mailbox in self.settings.mailboxes}
+        if self.settings.backup_dir is not None:
+            places["backup_dir"] = self.settings.backup_dir
+        found = full({name: _existing(path) for name, path in places.items()})
+        for words in found.values():
+            remedy = "Make room; until then mail waits in the bucket."
+            yield Finding(self.subject, Outcome.FAILURE, f"{words}.", remedy)
+        if not found:
+            yield Finding(self.subject, Outcome.OK, "There is room.")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Does the daemon run, and does systemd keep it running? `systemctl` returns what that prints,
+    "" where it cannot be asked."""
+
+    state_dir: Path
+    systemctl: Callable[..., str]
+
+    @property
+    def subject(self) -> str:
+        return "service"
+
+    def look(self) -> Iterable[Finding]:
+        holder = CourierLock.holder(self.state_dir)
+        said = self.systemctl(
+            "show", SERVICE, "--property=LoadState,ActiveState,SubState,UnitFileState,NRestarts"
+        )
+        state = dict(line.partition("=")[::2] for line in said.splitlines())
+        if state.get("LoadState", "not-found") == "not-found":
+            if holder:
+                words = f"The daemon runs ({printable(holder)}), not under systemd."
+                remedy = "Let it start with the machine: sudo postamt-sync service install"
+                yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            else:
+                words = "The daemon does not run here, and systemd has no service for it."
+                remedy = "Install it (sudo postamt-sync service install), or let cron run sync."
+                yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            return
+        active = state.get("ActiveState", "")
+        if active != "active":
+            words = f"systemd says that {SERVICE} is {printable(active)}."
+            remedy = (
+                "See why: journalctl -u postamt-sync; then: sudo systemctl restart postamt-sync"
+            )
+            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+        elif state.get("UnitFileState") == "disabled":
+            words = "The daemon runs, and will not start by itself after a reboot."
+            remedy = "Mend it with: sudo systemctl enable postamt-sync"
+            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+        else:
+            yield Finding(self.subject, Outcome.OK, "systemd keeps the daemon running.")
+
+
+def _existing(path: Path) -> Path:
+    """Return the path, or what there is above it: there it will be made."""
+    return next((p for p in (path, *path.parents) if p.exists()), path)

@@ -1,0 +1,76 @@
+"""Is this machine's clock right? AWS refuses requests that are 15 minutes off (SigV4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import boto3
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+
+from postamt_sync.bootstrap.refusals import refusal
+from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.errors import TryLaterError
+from postamt_sync.status.durations import span
+
+SECONDS = 8
+REFUSED = 900.0
+"""Seconds off at which AWS refuses what we sign."""
+NOTICED = 10.0
+"""Seconds; the header knows whole ones, and the way takes time too."""
+SET_IT = "Let the clock be set: sudo timedatectl set-ntp true"
+
+
+def date_at_aws(region: str) -> float:
+    """Return what time it is at AWS, in seconds since 1970; needs no credentials.
+
+    Whatever STS answers to a plain GET bears the date (RFC 9110, section 6.6.1).
+    """
+    try:
+        session = boto3.Session(region_name=region)
+        url = session.client("sts", config=Config(signature_version=UNSIGNED)).meta.endpoint_url
+        bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
+        asking = URLLib3Session(
+            verify=bundle or True, proxies=get_environ_proxies(url), timeout=SECONDS
+        )
+        answer = asking.send(AWSRequest("GET", url).prepare())
+    except BotoCoreError as error:
+        raise refusal("sts", error) from error
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except ValueError as error:
+        raise TryLaterError(
+            "What answers in place of AWS names no date.",
+            "Look whether a proxy or a login page stands between us and AWS.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Compares the clock with AWS's."""
+
+    theirs: Callable[[], float]
+    ours: Callable[[], float] = time.time
+
+    @property
+    def subject(self) -> str:
+        return "clock"
+
+    def look(self) -> Iterable[Finding]:
+        theirs = self.theirs()
+        off = self.ours() - theirs
+        if abs(off) <= NOTICED:
+            yield Finding(self.subject, Outcome.OK, "The clock agrees with that of AWS.")
+            return
+        words = f"The clock is {span(abs(off))} {'fast' if off > 0 else 'slow'}."
+        if abs(off) >= REFUSED:
+            words = f"{words[:-1]}: AWS refuses what we ask."
+        failed = abs(off) >= REFUSED / 2
+        yield Finding(self.subject, Outcome.FAILURE if failed else Outcome.WARNING, words, SET_IT)

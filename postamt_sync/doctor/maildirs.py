@@ -1,0 +1,190 @@
+"""The Maildirs: there, the daemon's own, writable, and where Dovecot looks."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.config import Mailbox, Settings
+from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import printable
+from postamt_sync.ledger import Ledger
+
+PARTS = ("tmp", "new", "cur")
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """Does a mailbox belong to the daemon's user, and can it be written?
+
+    Root may write anywhere: then only the owner tells.
+    """
+
+    mailbox: Mailbox
+    user: str
+    was_there: Callable[[Path], bool]
+
+    @property
+    def subject(self) -> str:
+        return f"mailbox {self.mailbox.name}"
+
+    def look(self) -> Iterable[Finding]:
+        root = self.mailbox.maildir
+        if not root.exists():
+            yield self._missing(root)
+            return
+        places = [root, *(root / part for part in PARTS if (root / part).exists())]
+        uid = self._uid()
+        for place in places:
+            found = place.stat()
+            if found.st_uid != uid:
+                words = f"{place} belongs to {_name(found.st_uid)}, not to {_name(uid)}."
+                remedy = f"Give it back: sudo chown -R {_name(uid)} {root}"
+                yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+                return
+            if found.st_mode & 0o300 != 0o300 or not _may_write(place, uid):
+                words = f"{place} cannot be written."
+                remedy = f"Look whether its disk is read-only; else: sudo chmod u+rwx {place}"
+                yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+                return
+        yield Finding(self.subject, Outcome.OK, f"{root} is {_name(uid)}'s own, and writable.")
+
+    def _missing(self, root: Path) -> Finding:
+        if self.was_there(root):
+            words = f"{root} was there once and is gone: its mail waits."
+            return Finding(self.subject, Outcome.FAILURE, words, "Mount its disk.")
+        words = f"{root} is not there yet; it is made for its first mail."
+        return Finding(self.subject, Outcome.OK, words)
+
+    def _uid(self) -> int:
+        """Return whose it is to be: the mail user's, or ours where there is no such user."""
+        try:
+            return pwd.getpwnam(self.user).pw_uid
+        except KeyError:
+            return os.geteuid()
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """Does Dovecot take mail over LMTP for a mailbox that gets it that way? `server` is a socket's
+    path, or host:port."""
+
+    mailbox: Mailbox
+    server: str
+
+    @property
+    def subject(self) -> str:
+        return f"mailbox {self.mailbox.name}"
+
+    def look(self) -> Iterable[Finding]:
+        try:
+            with self._connected() as connection:
+                greeting = connection.recv(256)
+        except OSError as error:
+            words = f"Nobody takes mail at {self.server}: {error.strerror or error}."
+            remedy = "Start Dovecot with LMTP; see: postamt-sync dovecot --help"
+            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            return
+        if greeting.startswith(b"220"):
+            yield Finding(self.subject, Outcome.OK, f"LMTP is spoken at {self.server}.")
+        else:
+            words = f"At {self.server} somebody speaks no LMTP."
+            yield Finding(self.subject, Outcome.FAILURE, words, "Check delivery.lmtp.")
+
+    def _connected(self) -> socket.socket:
+        if not self.server.startswith("/"):
+            host, _, port = self.server.rpartition(":")
+            return socket.create_connection((host.strip("[]"), int(port)), 5)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(5)
+        try:
+            connection.connect(self.server)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+
+@dataclass(frozen=True, slots=True)
+class ReadByDovecot:
+    """Does Dovecot read where we deliver? `user` returns what `doveadm user NAME` prints, None
+    where there is no Dovecot; it raises PermissionError where we may not ask."""
+
+    mailbox: Mailbox
+    user: Callable[[str], str | None]
+
+    @property
+    def subject(self) -> str:
+        return f"Dovecot {self.mailbox.name}"
+
+    def look(self) -> Iterable[Finding]:
+        name, root = self.mailbox.name, self.mailbox.maildir
+        try:
+            said = self.user(name)
+        except PermissionError:
+            words = "Dovecot does not say to this user where it reads."
+            remedy = "Run it with sudo to have this looked at."
+            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            return
+        if said is None:
+            words = "There is no Dovecot on this machine, or it does not run."
+            remedy = "Set it up with: postamt-sync dovecot --write"
+            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            return
+        places = list(_places(said))
+        if root in places:
+            yield Finding(self.subject, Outcome.OK, f"Dovecot reads {root}.")
+            return
+        where = printable(str(places[0])) if places else "no place that we know"
+        words = f"Mail is delivered to {root}, and Dovecot reads {where}."
+        remedy = "Write its lists again: sudo postamt-sync dovecot --write"
+        yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+
+
+def mailboxes(
+    settings: Settings, doveadm: Callable[[str], str | None]
+) -> Iterator[Writable | HandedOver | ReadByDovecot]:
+    """Yield the checks of every mailbox."""
+
+    def was_there(maildir: Path) -> bool:
+        try:
+            ledger = Ledger.open_for_a_look(settings.state_dir)
+        except (PostamtError, OSError):
+            return False
+        try:
+            return ledger.work.knows_maildir(maildir)
+        finally:
+            ledger.close()
+
+    for mailbox in settings.mailboxes:
+        if mailbox.delivery == "maildir":
+            yield Writable(mailbox, settings.home.mail_user, was_there)
+        else:
+            yield HandedOver(mailbox, settings.delivery.lmtp)
+        yield ReadByDovecot(mailbox, doveadm)
+
+
+def _places(said: str) -> Iterator[Path]:
+    """Find where mail lies in what doveadm prints: `mail` in Dovecot 2.3, `mail_path` in 2.4."""
+    for line in said.splitlines():
+        name, _, value = line.partition("\t")
+        if name.strip() in {"mail", "mail_path"}:
+            yield Path(value.strip().removeprefix("maildir:").partition(":")[0])
+
+
+def _may_write(place: Path, uid: int) -> bool:
+    """Tell what the system says, where we are that user or root; only root's word on a read-only
+    disk is worth anything for others."""
+    return os.access(place, os.W_OK | os.X_OK) if os.geteuid() in {0, uid} else True
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

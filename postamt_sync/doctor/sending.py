@@ -1,0 +1,102 @@
+"""Handing the round trip's mail to SES: by its API, or as mail clients do, by SMTP."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Protocol
+
+from postamt_sync.aws.smtp import SmtpServer
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.refusals import ForbiddenError
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.events import printable
+from postamt_sync.host.smtp_credentials import SmtpCredentials
+
+SECONDS = 20.0
+AUTHENTICATION_INVALID = 535
+TRANSACTION_FAILED = 554
+
+
+class Sender(Protocol):
+    """Hands a mail from somebody to the same; on return SES has taken it. Raises PostamtError."""
+
+    def __call__(self, mail: EmailMessage, address: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByApi:
+    """With the AWS credentials; the daemon's own may not (ses:SendEmail)."""
+
+    aws: Aws
+
+    def __call__(self, mail: EmailMessage, address: str) -> None:
+        try:
+            self.aws.read(
+                "sesv2",
+                "send_email",
+                FromEmailAddress=address,
+                Destination={"ToAddresses": [address]},
+                Content={"Raw": {"Data": mail.as_bytes()}},
+            )
+        except ForbiddenError as error:
+            raise MisconfiguredError(
+                error.problem,
+                "The daemon's credentials only read: name those for sending, with "
+                "--smtp-credentials FILE, or use an administrator's (AWS_PROFILE).",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class BySmtp:
+    """As a mail client does, on the port for STARTTLS (RFC 6409)."""
+
+    server: SmtpServer
+    credentials: SmtpCredentials
+
+    def __call__(self, mail: EmailMessage, address: str) -> None:
+        host, port = self.server.host, self.server.starttls[0]
+        try:
+            with smtplib.SMTP(host, port, timeout=SECONDS) as client:
+                client.starttls(context=ssl.create_default_context())
+                client.login(self.credentials.user, self.credentials.password)
+                client.send_message(mail, address, [address])
+        except smtplib.SMTPResponseException as error:
+            raise _refusal(host, error) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise TryLaterError(
+                f"{host} did not take the mail: {printable(str(error), 200)}.",
+                "Look at the network, and at what stands between this machine and SES.",
+            ) from error
+
+
+def _refusal(host: str, error: smtplib.SMTPResponseException) -> PostamtError:
+    """Tell what an answer means (SES Developer Guide, "SMTP response codes").
+
+    For good are only the three of which that is known.
+    """
+    answer = error.smtp_error
+    said = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+    problem = f"{host} did not take the mail: {error.smtp_code} {printable(said, 300).rstrip('.')}."
+    if error.smtp_code == AUTHENTICATION_INVALID:
+        return MisconfiguredError(
+            problem,
+            "These are not the credentials for sending in this region, or their key is gone: "
+            "postamt-sync bootstrap credentials show",
+        )
+    if error.smtp_code == TRANSACTION_FAILED and said.startswith("Access denied"):
+        return MisconfiguredError(
+            problem,
+            "Bring the policy of the user for sending up to date: postamt-sync bootstrap apply. "
+            "It lets the domains of [stack] send, written in lower case.",
+        )
+    if error.smtp_code == TRANSACTION_FAILED and "not verified" in said:
+        return MisconfiguredError(
+            problem,
+            "See whether SES has verified the domain: postamt-sync bootstrap verify. In SES's "
+            "sandbox it must have verified the recipient too; the way out of it: "
+            "postamt-sync bootstrap production-access",
+        )
+    return TryLaterError(problem, "Look at what the server says, and try again.")

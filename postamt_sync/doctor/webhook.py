@@ -1,0 +1,210 @@
+"""The push path: is the webhook subscribed, does it answer at its public URL, with which
+certificate?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from postamt_sync.alerts.conditions import EXPIRY, expiring
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.refusals import ForbiddenError
+from postamt_sync.config.settings import WebhookSettings
+from postamt_sync.doctor.account import Account
+from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.errors import PostamtError, TryLaterError
+from postamt_sync.events import printable
+from postamt_sync.host.service.certificate import Pair
+
+CONNECT_SECONDS = 8.0
+FULL_CHAIN = (
+    "Set webhook.tls_certificate to the whole chain (fullchain.pem) of a certificate that a public "
+    "authority issued for this name: SNS takes no other."
+)
+RENEW = "Look why it was not renewed (for certbot: systemctl status certbot.timer)."
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Does SNS post to us? Asked as the daemon asks at each of its starts: by subscribing."""
+
+    account: Account
+    webhook: WebhookSettings
+
+    @property
+    def subject(self) -> str:
+        return "subscription"
+
+    def look(self) -> Iterable[Finding]:
+        _, aws = self.account.open()
+        action = "sns:Subscribe"
+        try:
+            arn = self._arn(aws)
+            action = "sns:GetSubscriptionAttributes"
+            answer = aws.read("sns", "get_subscription_attributes", SubscriptionArn=arn)
+        except ForbiddenError:
+            words = f"The AWS credentials may not {action}, which the daemon needs."
+            remedy = f"Allow {action} in the sync user's policy: postamt-sync bootstrap apply"
+            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            return
+        if (answer or {}).get("Attributes", {}).get("PendingConfirmation") == "true":
+            yield Finding(
+                self.subject,
+                Outcome.FAILURE,
+                "The webhook's subscription is not confirmed: SNS does not post to it yet.",
+                "Start the daemon (postamt-sync run), and see what it says; SNS must reach "
+                f"{self.webhook.public_url}.",
+            )
+        else:
+            yield Finding(self.subject, Outcome.OK, "The webhook's subscription is confirmed.")
+
+    def _arn(self, aws: Aws) -> str:
+        url = self.webhook.public_url
+        answer = aws.read(
+            "sns",
+            "subscribe",
+            missing=("NotFound", "NotFoundException"),
+            TopicArn=self.webhook.topic_arn,
+            Protocol=url.partition(":")[0],
+            Endpoint=url,
+            ReturnSubscriptionArn=True,
+        )
+        if answer is None:
+            raise PostamtError(
+                f"There is no topic {self.webhook.topic_arn}.",
+                "Check webhook.topic_arn and aws.region, or make it: postamt-sync bootstrap apply",
+            )
+        return str(answer["SubscriptionArn"])
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Does the webhook answer at its public URL, to somebody who believes public authorities only?
+
+    Seen from here, which is not where SNS stands.
+    """
+
+    url: str
+    trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    seconds: float = CONNECT_SECONDS
+    clock: Callable[[], float] = time.time
+
+    @property
+    def subject(self) -> str:
+        return "webhook"
+
+    def look(self) -> Iterable[Finding]:
+        url = urlsplit(self.url)
+        host = url.hostname or ""
+        try:
+            status, ends = self._ask(host, url.port, url.path or "/", url.scheme == "https")
+        except ssl.SSLCertVerificationError as error:
+            said = printable(error.verify_message).rstrip(".")
+            words = f"The certificate shown at {host} is not believed: {said}."
+            yield Finding(self.subject, Outcome.FAILURE, words, FULL_CHAIN)
+            return
+        except socket.gaierror:
+            words = f"The name {host} leads nowhere."
+            remedy = "Give it an A or AAAA record that leads to this box."
+            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            return
+        except (OSError, http.client.HTTPException) as error:
+            why = printable(str(error)) or type(error).__name__
+            yield Finding(
+                self.subject,
+                Outcome.FAILURE,
+                f"{self.url} cannot be reached from here: {why}.",
+                "Is the daemon running, and does the router forward the port? Some routers refuse "
+                "their own public address from inside: then try from elsewhere.",
+            )
+            return
+        if status >= 500:
+            words = f"At {self.url} somebody answers with {status}."
+            remedy = "Look at the proxy in front of us, and whether the daemon runs behind it."
+            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+        elif ends is not None and ends - self.clock() < EXPIRY.total_seconds():
+            date = dt.datetime.fromtimestamp(ends, dt.UTC)
+            words = f"The certificate shown at {host} expires on {date:%Y-%m-%d %H:%M} UTC."
+            yield Finding(self.subject, Outcome.WARNING, words, RENEW)
+        elif ends is None:
+            words = f"{self.url} answers, without TLS: notices can be read on their way."
+            remedy = "Give webhook.public_url an https address."
+            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+        else:
+            yield Finding(self.subject, Outcome.OK, f"{self.url} answers, with a valid chain.")
+
+    def _ask(
+        self, host: str, port: int | None, path: str, encrypted: bool
+    ) -> tuple[int, float | None]:
+        """Return the status of a GET, and when the certificate ends (None: there is no TLS)."""
+        connection: http.client.HTTPConnection
+        if encrypted:
+            connection = http.client.HTTPSConnection(
+                host, port, timeout=self.seconds, context=self.trust()
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=self.seconds)
+        try:
+            connection.connect()
+            ends = None
+            if isinstance(connection.sock, ssl.SSLSocket):
+                shown = connection.sock.getpeercert() or {}
+                ends = parsedate_to_datetime(str(shown["notAfter"])).timestamp()
+            connection.request("GET", path, headers={"User-Agent": "postamt-sync doctor"})
+            return connection.getresponse().status, ends
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The configured certificate: readable, with its key, for the public name, not about to end."""
+
+    pair: Pair
+    host: str
+    clock: Callable[[], float] = field(default=time.time)
+
+    @property
+    def subject(self) -> str:
+        return "certificate"
+
+    def look(self) -> Iterable[Finding]:
+        if not _readable(self.pair.key):
+            words = f"The key {self.pair.key} cannot be read by this user."
+            remedy = "Run it with sudo, or as the daemon's user, to have it looked at."
+            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            return
+        self.pair.check()
+        names = self.pair.names()
+        if not {self.host, f"*.{self.host.partition('.')[2]}"} & names:
+            words = f"{self.pair.chain} is for {printable(', '.join(sorted(names)), 100)}."
+            remedy = f"Get one for {self.host}, the name in webhook.public_url."
+            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            return
+        now = self.clock()
+        for words in expiring(self.pair.chain, now=now).values():
+            outcome = Outcome.FAILURE if " expired on " in words else Outcome.WARNING
+            yield Finding(self.subject, outcome, f"{words}.", RENEW)
+            return
+        yield Finding(self.subject, Outcome.OK, f"{self.pair.chain} is valid, for {self.host}.")
+
+
+def _readable(path: Path) -> bool:
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return False
+    except OSError as error:
+        raise TryLaterError(
+            f"The key {path} cannot be read: {error.strerror}.",
+            "Mend webhook.tls_key, or put the file there.",
+        ) from error
+    return True

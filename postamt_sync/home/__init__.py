@@ -1,1 +1,0 @@
-"""What stands beside the daemon at home: Dovecot, mail clients, systemd, doctor."""

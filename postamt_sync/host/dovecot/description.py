@@ -1,0 +1,203 @@
+"""What Dovecot has to know of the household, taken from the configuration and fit to be written.
+
+Dovecot's lists know no quotes: a login or a path that they cannot hold is refused or left out
+here, so that whatever renders this needs no escapes.
+"""
+
+from __future__ import annotations
+
+import enum
+import grp
+import pwd
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.aws.smtp import smtp_server
+from postamt_sync.config import Mailbox, Settings
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import printable
+
+FOUND_IN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+
+_LOGIN = re.compile(r"[a-z0-9._@-]+", re.ASCII)
+"""What Dovecot lets through as a user name (auth_username_chars), in lower case."""
+
+_PATH = re.compile(r"[\w/._@+,=~-]+")
+"""Letters of any script, digits and what means nothing to Dovecot: no blank, quote, colon or %."""
+
+_FOLDER = re.compile(r'[^"\\\x00-\x1f\x7f]+')
+
+
+class Version(enum.StrEnum):
+    """A Dovecot whose configuration language we speak; 2.4 broke with 2.3's."""
+
+    V2_3 = "2.3"
+    V2_4 = "2.4"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One mailbox as Dovecot serves it. `logins` are other names that it may log in by."""
+
+    name: str
+    maildir: Path
+    home: Path
+    logins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialFolder:
+    """A folder that clients show with a meaning (RFC 6154), levels separated by /."""
+
+    name: str
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Who takes the mail that clients send through Dovecot: SES, with STARTTLS."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that a complete configuration of Dovecot needs."""
+
+    accounts: tuple[Account, ...]
+    folders: tuple[SpecialFolder, ...]
+    mail_user: str
+    mail_group: str
+    tls_certificate: Path
+    tls_key: Path
+    host: str = ""
+    """The name that clients use; empty: Dovecot takes the machine's."""
+    relay: Relay | None = None
+    lmtp: str = ""
+    """Where it takes mail for mailboxes that get theirs over LMTP; empty: there are none."""
+
+
+def service_of(settings: Settings, *, submission: bool) -> Service:
+    """Return what Dovecot has to know; with `submission` it also takes mail from clients.
+
+    Raises MisconfiguredError where a certificate is missing or a path cannot be written.
+    """
+    certificate, key = _certificate(settings)
+    return Service(
+        accounts=tuple(account_of(mailbox) for mailbox in settings.mailboxes),
+        folders=special_folders(settings),
+        mail_user=settings.home.mail_user,
+        mail_group=_group_of(settings.home.mail_user),
+        tls_certificate=writable(certificate, "home.tls_certificate"),
+        tls_key=writable(key, "home.tls_key"),
+        host=settings.home.imap_host,
+        relay=_relay(settings.aws.region) if submission else None,
+        lmtp=_lmtp(settings),
+    )
+
+
+def account_of(mailbox: Mailbox) -> Account:
+    """Return one mailbox as Dovecot serves it."""
+    maildir = writable(mailbox.maildir, f'maildir of the mailbox "{mailbox.name}"')
+    # A home is for Dovecot's own files, such as Sieve scripts. Inside a Maildir only names that
+    # start with a dot are folders.
+    home = maildir.parent if maildir.name == "Maildir" else maildir / "dovecot"
+    return Account(mailbox.name, maildir, home, logins_of(mailbox))
+
+
+def logins_of(mailbox: Mailbox) -> tuple[str, ...]:
+    """Return the addresses by which a person may log in, besides the mailbox's name.
+
+    Whole domains are no login; neither is an address with signs that Dovecot refuses in one.
+    """
+    addresses = (address.lower() for address in mailbox.addresses if "@" in address)
+    return tuple(dict.fromkeys(a for a in addresses if _LOGIN.fullmatch(a)))
+
+
+def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
+    """Return the folders that every mailbox has, our own Junk and virus folders among them.
+
+    One whose name cannot be written is left out: our delivery subscribes it all the same.
+    """
+    delivery = settings.delivery
+    uses: dict[str, list[str]] = {}
+    for name, use in (
+        ("Drafts", r"\Drafts"),
+        ("Sent", r"\Sent"),
+        (_folder(delivery.junk_folder) or "Junk", r"\Junk"),
+        ("Trash", r"\Trash"),
+        ("Archive", r"\Archive"),
+        (_folder(delivery.virus_folder), ""),
+        (_folder(delivery.dmarc_folder), ""),
+    ):
+        if name and _FOLDER.fullmatch(name):
+            uses.setdefault(name.replace(".", "/"), []).extend([use] if use else [])
+    return tuple(SpecialFolder(name, tuple(means)) for name, means in uses.items())
+
+
+def _folder(option: str) -> str:
+    return "" if option.upper() == "INBOX" else option
+
+
+def installed_version() -> Version | None:
+    """Return the language of the Dovecot on this machine; None: there is none that we know."""
+    program = shutil.which("dovecot") or shutil.which("dovecot", path=FOUND_IN)
+    if program is None:
+        return None
+    said = subprocess.run(  # noqa: S603 - a program that was looked up, no shell
+        [program, "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    return next((version for version in Version if said.startswith(f"{version}.")), None)
+
+
+def writable(path: Path, what: str) -> Path:
+    """Return a path that Dovecot's files can hold as it is; raises MisconfiguredError."""
+    if not _PATH.fullmatch(str(path)):
+        raise MisconfiguredError(
+            f"The {what} is {printable(str(path))}, which Dovecot's files cannot hold.",
+            "Use letters, digits and / . _ @ + , = ~ - in its path.",
+        )
+    return path
+
+
+def _group_of(user: str) -> str:
+    """Return a user's own group; where the user is not there yet, it will have the same name."""
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        return user
+
+
+def _lmtp(settings: Settings) -> str:
+    if all(mailbox.delivery == "maildir" for mailbox in settings.mailboxes):
+        return ""
+    server = settings.delivery.lmtp
+    if server.startswith("/"):
+        writable(Path(server), "option delivery.lmtp")
+    return server
+
+
+def _relay(region: str) -> Relay:
+    server = smtp_server(region)
+    if server is None:
+        raise MisconfiguredError(
+            f"SES takes no mail over SMTP in {region}, so Dovecot has nobody to hand it to.",
+            "Leave submission out, or send through another region's SES.",
+        )
+    return Relay(server.host, server.starttls[0])
+
+
+def _certificate(settings: Settings) -> tuple[Path, Path]:
+    home, webhook = settings.home, settings.webhook
+    if home.tls_certificate and home.tls_key:
+        return home.tls_certificate, home.tls_key
+    if webhook is not None and webhook.tls_certificate and webhook.tls_key:
+        return webhook.tls_certificate, webhook.tls_key
+    raise MisconfiguredError(
+        "Dovecot needs a certificate, and none is configured: it takes no password without TLS.",
+        "Set tls_certificate and tls_key in the table [home].",
+    )

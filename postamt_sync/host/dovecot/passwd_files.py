@@ -1,0 +1,76 @@
+"""Dovecot's lists of ours, in its passwd-file format: where mailboxes lie, passwords, SES users.
+
+A line is `user:password:uid:gid:gecos:home:shell:fields`. The first list follows the
+configuration; the others are edited line by line, and lines that are not ours stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+from postamt_sync.host.dovecot.description import Account, Service, Version
+
+SCHEME = "{BLF-CRYPT}"
+
+_HASH = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}", re.ASCII)
+
+
+def mailboxes(service: Service, version: Version) -> str:
+    """Return the list of mailboxes, each with its place, and of the addresses that lead to it."""
+    lines = [
+        "# Where each mailbox lies, and the addresses by which its owner may log in. No passwords.",
+        "# name:::::home::fields",
+    ]
+    for account in service.accounts:
+        place = f"{account.home}::{_place(account, version)}"
+        lines.append(f"{account.name}:::::{place}")
+        # `user` is for logging in, the rest for LMTP, which asks for the place alone.
+        lines += [f"{login}:::::{place} user={account.name}" for login in account.logins]
+    return "\n".join(lines) + "\n"
+
+
+def with_password(passwords: str, name: str, hashed: str) -> str:
+    """Return the list of passwords with a line for this mailbox, in the place of an older one.
+
+    `hashed` is a bcrypt hash; anything else is a bug, and would end up in a file.
+    """
+    if not _HASH.fullmatch(hashed):
+        raise AssertionError("not a bcrypt hash")
+    return _with_line(passwords, name, f"{name}:{SCHEME}{hashed}::::::")
+
+
+def with_sender(senders: str, name: str, user: str, password: str) -> str:
+    """Return the list of SES users with a line for this mailbox, in the place of an older one.
+
+    User and password are checked before: they are letters, digits and + / =
+    """
+    fields = f"userdb_submission_relay_user={user} userdb_submission_relay_password={password}"
+    return _with_line(senders, name, f"{name}:::::::{fields}")
+
+
+def has_password(passwords: str, name: str) -> bool:
+    """Tell whether the list has a line for this mailbox."""
+    return any(_name(line) == name for line in passwords.splitlines())
+
+
+def _with_line(text: str, name: str, line: str) -> str:
+    lines = text.splitlines()
+    found = [number for number, old in enumerate(lines) if _name(old) == name]
+    for number in reversed(found[1:]):
+        del lines[number]  # Dovecot would take the first one, and a person the last
+    if found:
+        lines[found[0]] = line
+    else:
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _name(line: str) -> str:
+    return line.partition(":")[0]
+
+
+def _place(account: Account, version: Version) -> str:
+    if version is Version.V2_3:
+        return f"userdb_mail=maildir:{account.maildir}"
+    # Without the second the INBOX would be the folder .INBOX, where nothing is delivered.
+    return f"userdb_mail_path={account.maildir} userdb_mail_inbox_path={account.maildir}"

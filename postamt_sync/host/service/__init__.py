@@ -1,0 +1,1 @@
+"""The systemd service: its units, and the steps that install and remove it."""

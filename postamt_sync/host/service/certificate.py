@@ -1,0 +1,100 @@
+"""The webhook's certificate: copied, after each renewal, to where the service may read it.
+
+ACME clients keep keys where root alone may look. The copy replaces the old files in one step each,
+so the daemon, which watches them, sees whole files; in between, it refuses a pair that does not
+fit together and goes on with the old one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from postamt_sync.config import Settings
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.host.service.sealed_files import put, unwritable
+
+MODE = 0o640
+"""Root's, readable by the service's group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate chain and its key, PEM."""
+
+    chain: Path
+    key: Path
+
+    def check(self) -> None:
+        """Raise MisconfiguredError if they cannot be read or do not belong together."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.chain, self.key, password="")
+        except ssl.SSLError as error:
+            raise MisconfiguredError(
+                f"{self.chain} and {self.key} are no certificate chain with its key.",
+                "Both must be PEM, the key without a password and the one of this certificate.",
+            ) from error
+        except OSError as error:
+            raise MisconfiguredError(
+                f"{self.chain} or {self.key} cannot be read ({error.strerror}).",
+                "Run it as root (sudo), with the paths of the renewed files.",
+            ) from error
+
+    def names(self) -> set[str]:
+        """Return the host names that the certificate is for, in lower case."""
+        certificate = x509.load_pem_x509_certificates(self.chain.read_bytes())[0]
+        with contextlib.suppress(x509.ExtensionNotFound):
+            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            return {name.lower() for name in names.value.get_values_for_type(x509.DNSName)}
+        common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return {str(name.value).lower() for name in common}
+
+    def copy_to(self, target: Pair, group: str) -> None:
+        """Check, then replace the target's files; both are durable on return.
+
+        Raises MisconfiguredError and leaves the old pair if this one is broken.
+        """
+        self.check()
+        for source, path in ((self.key, target.key), (self.chain, target.chain)):
+            scratch = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                gid = grp.getgrnam(group).gr_gid
+                put(scratch, source.read_bytes(), MODE, (os.geteuid(), gid))
+                scratch.replace(path)
+            except KeyError:
+                raise MisconfiguredError(
+                    f"There is no group {group}.", "Run first: sudo postamt-sync service install"
+                ) from None
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    scratch.unlink()
+                raise unwritable(path, error) from error
+
+
+def webhook_pair(settings: Settings) -> Pair | None:
+    """Return where the configured webhook reads its certificate; None: it speaks plain HTTP."""
+    webhook = settings.webhook
+    if webhook is None or webhook.tls_certificate is None or webhook.tls_key is None:
+        return None
+    return Pair(webhook.tls_certificate, webhook.tls_key)
+
+
+def webhook_host(settings: Settings) -> str:
+    """Return the name by which SNS reaches us, in lower case."""
+    url = settings.webhook.public_url if settings.webhook else ""
+    return (urlsplit(url).hostname or "").lower()
+
+
+def is_for(pair: Pair, host: str) -> bool:
+    """Tell whether the certificate is for this host, by name or by a wildcard of its domain."""
+    _, _, domain = host.partition(".")
+    return bool({host, f"*.{domain}"} & pair.names())

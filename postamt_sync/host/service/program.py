@@ -1,0 +1,57 @@
+"""How this program was installed: which command systemd is to start, and where its code lies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError
+
+PROTECTED = (Path("/home"), Path("/root"), Path("/run/user"))
+"""What ProtectHome= hides from a service."""
+SYSTEM = Path("/usr")
+
+PACKAGE = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The command, and the directories outside of /usr that hold Python, libraries and our code."""
+
+    command: Path
+    places: tuple[Path, ...]
+
+    @classmethod
+    def running(
+        cls,
+        prefix: Path = Path(sys.prefix),
+        base_prefix: Path = Path(sys.base_prefix),
+        package: Path = PACKAGE,
+    ) -> Program:
+        """Find out about this very process: pipx, a virtual environment or the system's Python.
+
+        Raises MisconfiguredError where there is no command beside the interpreter.
+        """
+        command = prefix / "bin" / "postamt-sync"
+        if not command.exists():
+            raise MisconfiguredError(
+                f"There is no {command}, which systemd could start.",
+                "Install postamt-sync with pipx or into a virtual environment and use its command.",
+            )
+        found = dict.fromkeys([prefix, base_prefix, base_prefix.resolve(), package.parent])
+        return cls(command, tuple(_outermost(p for p in found if not p.is_relative_to(SYSTEM))))
+
+
+def hidden(path: Path) -> bool:
+    """Tell whether ProtectHome= would hide this path from the service."""
+    return any(path.is_relative_to(place) for place in PROTECTED)
+
+
+def _outermost(paths: Iterable[Path]) -> list[Path]:
+    kept: list[Path] = []
+    for path in sorted(set(paths)):
+        if not any(path.is_relative_to(outer) for outer in kept):
+            kept.append(path)
+    return kept

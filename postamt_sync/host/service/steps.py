@@ -1,0 +1,170 @@
+"""What installing and removing the service consists of: steps that can be shown or be carried out.
+
+Each says in a line what it does. Those that change something raise MisconfiguredError if they
+cannot; what was done before stays, and running the whole again completes it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import printable
+from postamt_sync.host.service.certificate import Pair
+from postamt_sync.host.service.sealed_files import SealedFile, State, unwritable
+
+COMMAND_SECONDS = 960
+"""More than the unit's TimeoutStartSec."""
+
+
+class Step(Protocol):
+    """One line of a plan."""
+
+    def __str__(self) -> str: ...
+
+    def do(self) -> None:
+        """Carry it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Put a file in place."""
+
+    file: SealedFile
+
+    def __str__(self) -> str:
+        return f"write   {self.file.path}"
+
+    def do(self) -> None:
+        self.file.write()
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Do nothing to a path, and say why."""
+
+    path: Path
+    why: str
+
+    def __str__(self) -> str:
+        return f"leave   {printable(str(self.path))}: {self.why}"
+
+    def do(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take away a file that is ours, and its directory of drop-ins if nothing else is there."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"remove  {self.path}"
+
+    def do(self) -> None:
+        try:
+            self.path.unlink(missing_ok=True)
+            drop_ins = self.path.parent
+            if drop_ins.name.startswith("postamt-sync") and not any(drop_ins.iterdir()):
+                drop_ins.rmdir()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """Make a directory and its missing parents, for the mail's user; one that is there stays."""
+
+    path: Path
+    user: str
+
+    def __str__(self) -> str:
+        return f"make    {printable(str(self.path))} for {self.user}"
+
+    def do(self) -> None:
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        try:
+            account = pwd.getpwnam(self.user)
+            for path in reversed(missing):
+                path.mkdir(mode=0o700)
+                os.chown(path, account.pw_uid, account.pw_gid)
+        except KeyError:
+            raise MisconfiguredError(
+                f"There is no user {self.user}.", f"Make it: useradd --system {self.user}"
+            ) from None
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Copy a certificate and its key to where the service may read them."""
+
+    pair: Pair
+    target: Pair
+    group: str
+
+    def __str__(self) -> str:
+        return f"copy    {self.pair.chain} and its key to {self.target.chain.parent}"
+
+    def do(self) -> None:
+        self.pair.copy_to(self.target, self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a command of the system."""
+
+    command: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"run     {shlex.join(self.command)}"
+
+    def do(self) -> None:
+        line = shlex.join(self.command)
+        try:
+            done = subprocess.run(  # noqa: S603 - fixed words and sealed paths
+                self.command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise MisconfiguredError(
+                f"{line} could not be run: {error}.", "Try it by hand."
+            ) from error
+        if done.returncode:
+            said = printable(done.stderr.strip().splitlines()[0]) if done.stderr.strip() else ""
+            raise MisconfiguredError(
+                f"{line} failed: {said or f'exit code {done.returncode}'}",
+                "Look at: journalctl --unit postamt-sync --lines 30",
+            )
+
+
+def to_write(file: SealedFile) -> Step:
+    """Return what putting this file in place amounts to here and now."""
+    match file.state():
+        case State.SAME:
+            return Leave(file.path, "as it should be")
+        case State.EDITED:
+            return Leave(
+                file.path, "was edited; move it away and install again to get the shipped one"
+            )
+        case _:
+            return Write(file)
+
+
+def to_remove(file: SealedFile) -> Step | None:
+    """Return what removing this file amounts to; None if it is not there."""
+    match file.state():
+        case State.MISSING:
+            return None
+        case State.EDITED:
+            return Leave(file.path, "was edited; remove it by hand")
+        case _:
+            return Remove(file.path)

@@ -1,0 +1,136 @@
+"""The index as the daemon sees it: a table that knows envelopes by the key of their mail.
+
+Mail is never found through it. Questions are asked a hundred at a time.
+AWS: DynamoDB API Reference, "BatchGetItem".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from postamt_sync.aws.errors import refusal
+from postamt_sync.config import Settings
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.events import printable
+from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, Item, envelope
+from postamt_sync.mail.envelope import Envelope
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+MOST_AT_ONCE = 100
+"""Keys that one request may name."""
+CALL_SECONDS = 10
+FIRST_PAUSE = 0.1
+"""Seconds before what DynamoDB left unprocessed is asked again; doubles each time."""
+LEFT_OVER = 8
+"""Times in a row that DynamoDB may process nothing of a request before we give up for now."""
+
+_NAMES = {f"#{number}": name for number, name in enumerate(ENVELOPE_ATTRIBUTES)}
+
+
+def open_index(settings: Settings, session: boto3.Session | None = None) -> Index | None:
+    """Return the configured index, None if there is none: then no client is made.
+
+    Raises MisconfiguredError where boto3's own settings are no good.
+    """
+    if not settings.index.table:
+        return None
+    config = Config(
+        connect_timeout=CALL_SECONDS,
+        read_timeout=CALL_SECONDS,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+    )
+    try:
+        session = session or boto3.Session()
+        client = session.client("dynamodb", region_name=settings.aws.region, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise MisconfiguredError(
+            f"The AWS settings cannot be used: {printable(str(error))}.",
+            "Look at AWS_PROFILE, AWS_ENDPOINT_URL and ~/.aws/config of the user we run as.",
+        ) from error
+    return Index(client, settings.index.table, settings.bucket.prefix)
+
+
+class Index:
+    """The table of one bucket's `prefix`."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        prefix: str,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._prefix = prefix
+        self._sleep = sleep
+
+    async def envelopes(self, keys: Sequence[str]) -> dict[str, Envelope]:
+        """Return by key the envelopes that receipts have told; of others it knows none.
+
+        Reads may be some seconds old. Raises PostamtError, always temporary.
+        """
+        names = {k.removeprefix(self._prefix): k for k in keys if k.startswith(self._prefix)}
+        names.pop("", None)
+        found: dict[str, Envelope] = {}
+        for batch in _batches(list(names)):
+            for item in await self._items(batch):
+                said = envelope(item)
+                # The item says itself which object it is of.
+                if said is not None and item["key"]["S"] == names.get(item["message_id"]["S"]):
+                    found[item["key"]["S"]] = said
+        return found
+
+    async def _items(self, names: Sequence[str]) -> list[Item]:
+        items: list[Item] = []
+        wanted: list[Any] = [{"message_id": {"S": name}} for name in names]
+        in_vain = 0
+        while wanted:
+            if in_vain == LEFT_OVER:
+                raise TryLaterError(
+                    "The index answers only in part.", "DynamoDB is throttling; it is tried again."
+                )
+            if in_vain:
+                await self._sleep(FIRST_PAUSE * 2 ** (in_vain - 1))
+            answer = await asyncio.to_thread(self._ask, wanted)
+            items += answer["Responses"].get(self._table, [])
+            left = answer["UnprocessedKeys"].get(self._table, {}).get("Keys", [])
+            in_vain = in_vain + 1 if len(left) == len(wanted) else min(len(left), 1)
+            wanted = left
+        return items
+
+    def _ask(self, keys: list[Any]) -> Any:
+        request: Any = {
+            "Keys": keys,
+            "ProjectionExpression": ", ".join(_NAMES),
+            "ExpressionAttributeNames": _NAMES,
+        }
+        try:
+            return self._client.batch_get_item(RequestItems={self._table: request})
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            raise _refusal(error, self._table) from error
+
+
+def _refusal(error: ClientError | BotoCoreError | ResponseParserError, table: str) -> PostamtError:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    if code == "ResourceNotFoundException":
+        return MisconfiguredError(
+            f"There is no table {printable(table)} in this account and region.",
+            "Check index.table and aws.region, or make it with: postamt-sync bootstrap apply",
+        )
+    return refusal("ask the index", error)
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), MOST_AT_ONCE):
+        yield names[start : start + MOST_AT_ONCE]

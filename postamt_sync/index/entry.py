@@ -1,0 +1,255 @@
+"""An entry of the index: what the notices of a mail say of it, put together.
+
+Notices come in any order, any number of times, and know different things: only SES's receipt knows
+the envelope, only S3's event the object, both (or the object itself) the header. So an entry is a
+set of facts in which the better replaces the worse, and `merge` does not care which came first:
+it is commutative, associative and idempotent.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+from postamt_sync.index.item import Item, recipients, text, verdicts
+from postamt_sync.index.summary import NAMES, Summary, summary_of_receipt
+from postamt_sync.mail.arrival import Arrival
+from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.headers import SesHeaders
+from postamt_sync.mail.notification import Kind, Notice
+
+LONGEST_SEQUENCER = 64
+"""Hex digits of a sequencer; S3's have 16 to 18."""
+
+
+class Basis(enum.StrEnum):
+    """Where a fact comes from, worst first."""
+
+    EVENT = "event"
+    """The S3 event alone."""
+    CUT_RECEIPT = "cut-receipt"
+    """A receipt whose header SES cut off at 10 KB (`headersTruncated`)."""
+    OBJECT = "object"
+    """The stored mail itself, read by us."""
+    RECEIPT = "receipt"
+    """SES's receipt."""
+
+
+_RANK = {basis: rank for rank, basis in enumerate(Basis)}
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """SES taking in the mail. `received_at` is ISO 8601 in UTC with milliseconds; it sorts.
+
+    `sender` is MAIL FROM, None for the null reverse path and where it is not known.
+    """
+
+    basis: Basis
+    received_at: str
+    sender: str | None = None
+    verdicts: Verdicts = field(default_factory=Verdicts)
+
+    @property
+    def weight(self) -> tuple[object, ...]:
+        return _RANK[self.basis], self.received_at, repr(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The mail's header as far as it is kept."""
+
+    basis: Basis
+    summary: Summary
+
+    @property
+    def weight(self) -> tuple[object, ...]:
+        return _RANK[self.basis], repr(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The object. `sequencer` orders the events of one key (S3 user guide, "Event message
+    structure"): hexadecimal, "" where S3 sent none.
+    """
+
+    etag: str | None
+    size: int | None
+    sequencer: str = ""
+
+    @property
+    def weight(self) -> tuple[object, ...]:
+        return int(self.sequencer or "0", 16), repr(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """All that is known of one mail; `message_id` is its key below the prefix.
+
+    `recipients` are those of all receipts together: two rules may name different ones.
+    """
+
+    message_id: str
+    key: str
+    recipients: frozenset[str] = frozenset()
+    acceptance: Acceptance | None = None
+    header: Header | None = None
+    stored: Stored | None = None
+
+
+class _Weighed(Protocol):
+    @property
+    def weight(self) -> Any: ...
+
+
+_Fact = TypeVar("_Fact", bound=_Weighed)
+
+
+def merge(one: Entry, other: Entry) -> Entry:
+    """Put together what two entries of the same mail know."""
+    return Entry(
+        one.message_id,
+        one.key,
+        one.recipients | other.recipients,
+        _better(one.acceptance, other.acceptance),
+        _better(one.header, other.header),
+        _better(one.stored, other.stored),
+    )
+
+
+def entries(notice: Notice, prefix: str) -> tuple[Entry, ...]:
+    """Return what a notice says of each of its mails.
+
+    Only mail under `prefix` may be in it. The object's own header is not in an S3 event: add it
+    with `with_header` where no better one is known.
+    """
+    make = _of_receipt if notice.kind is Kind.RECEIPT else _of_event
+    return tuple(
+        make(arrival, origin, arrival.key.removeprefix(prefix))
+        for arrival, origin in zip(notice.arrivals, notice.origins, strict=True)
+    )
+
+
+def with_header(entry: Entry, summary: Summary, ses: SesHeaders | None) -> Entry:
+    """Add to the entry of an event what the object itself shows.
+
+    `ses` is what SES wrote on top of it; None if it was not SES that stored it.
+    """
+    header = Header(Basis.OBJECT, summary)
+    received_at = _iso(ses.received_at) if ses and ses.received_at is not None else ""
+    if ses is None or not received_at:
+        return replace(entry, header=header)
+    acceptance = Acceptance(Basis.OBJECT, received_at, verdicts=ses.verdicts)
+    return replace(entry, header=header, acceptance=acceptance)
+
+
+def to_item(entry: Entry) -> Item:
+    """Return the item of an entry; equal entries have equal items."""
+    texts: dict[str, str | None] = {"message_id": entry.message_id, "key": entry.key}
+    if (accepted := entry.acceptance) is not None:
+        texts["accepted_by"] = accepted.basis
+        texts["sender"] = accepted.sender
+        texts |= {f.name: getattr(accepted.verdicts, f.name) for f in fields(Verdicts)}
+        if accepted.received_at:
+            texts["received_at"] = accepted.received_at
+            texts["month"] = accepted.received_at[: len("2026-11")]
+    if (header := entry.header) is not None:
+        texts["header_of"] = header.basis
+        texts |= {name: getattr(header.summary, field) for name, field in NAMES.items()}
+    if (stored := entry.stored) is not None:
+        texts["sequencer"] = stored.sequencer
+        texts["etag"] = stored.etag
+    item: Item = {name: {"S": text} for name, text in texts.items() if text is not None}
+    if stored is not None and stored.size is not None:
+        item["size"] = {"N": str(stored.size)}
+    if entry.recipients:
+        item["recipients"] = {"SS": sorted(entry.recipients)}
+    item["digest"] = {"S": _digest(item)}
+    return item
+
+
+def from_item(item: Mapping[str, Mapping[str, Any]]) -> Entry:
+    """Return the entry of an item that `to_item` made; attributes of others are passed over."""
+    accepted_by, header_of = text(item, "accepted_by"), text(item, "header_of")
+    acceptance = header = stored = None
+    if accepted_by is not None:
+        acceptance = Acceptance(
+            Basis(accepted_by),
+            text(item, "received_at") or "",
+            text(item, "sender"),
+            verdicts(item),
+        )
+    if header_of is not None:
+        summary = Summary(**{field: text(item, name) for name, field in NAMES.items()})
+        header = Header(Basis(header_of), summary)
+    if "sequencer" in item:
+        size = int(item["size"]["N"]) if "size" in item else None
+        stored = Stored(text(item, "etag"), size, item["sequencer"]["S"])
+    return Entry(
+        item["message_id"]["S"], item["key"]["S"], recipients(item), acceptance, header, stored
+    )
+
+
+def _of_receipt(arrival: Arrival, body: Mapping[str, Any], name: str) -> Entry:
+    envelope = arrival.envelope
+    assert envelope is not None
+    mail = body["mail"]
+    received_at = _moment(mail.get("timestamp")) or _moment(body["receipt"].get("timestamp"))
+    basis = Basis.CUT_RECEIPT if mail.get("headersTruncated") else Basis.RECEIPT
+    return Entry(
+        name,
+        arrival.key,
+        frozenset(filter(None, envelope.recipients)),
+        Acceptance(Basis.RECEIPT, received_at, envelope.sender, envelope.verdicts),
+        Header(basis, summary_of_receipt(mail)),
+    )
+
+
+def _of_event(arrival: Arrival, record: Mapping[str, Any], name: str) -> Entry:
+    return Entry(
+        name,
+        arrival.key,
+        acceptance=Acceptance(Basis.EVENT, _moment(record.get("eventTime"))),
+        stored=Stored(arrival.etag, arrival.size, _sequencer(record["s3"]["object"])),
+    )
+
+
+def _better(one: _Fact | None, other: _Fact | None) -> _Fact | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda fact: fact.weight)
+
+
+def _sequencer(stored: Mapping[str, Any]) -> str:
+    sequencer = stored.get("sequencer")
+    if not isinstance(sequencer, str) or len(sequencer) > LONGEST_SEQUENCER:
+        return ""
+    digits = sequencer.lower()
+    return digits if set(digits) <= set("0123456789abcdef") else ""
+
+
+def _moment(text: object) -> str:
+    """Return a notice's time in our form; "" if it is none: then it sorts as unknown."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return "" if moment is None or moment.tzinfo is None else _iso(moment.timestamp())
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _iso(seconds: float) -> str:
+    """Return what sorts by time as text; "" beyond the years that four digits can name."""
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError):
+        return ""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _digest(item: Item) -> str:
+    return hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()

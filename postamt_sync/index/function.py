@@ -1,0 +1,251 @@
+"""The index Lambda: hears every notice of the topic and keeps an entry of each mail in DynamoDB.
+
+Notices come at least once and in any order, so a notice is merged into what the table knows and
+written only if that made a difference, under the condition that nobody else has written meanwhile.
+What fails is raised: Lambda tries twice more and then puts the notice into the dead-letter queue.
+
+Runs with nothing but boto3 beside it; imports only the standard library and `postamt_sync.mail`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from postamt_sync.index.entry import (
+    Basis,
+    Entry,
+    entries,
+    from_item,
+    merge,
+    to_item,
+    with_header,
+)
+from postamt_sync.index.item import Item
+from postamt_sync.index.summary import summary_of_head
+from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.headers import header_block, ses_headers
+from postamt_sync.mail.notification import Kind, read_notice
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_s3 import S3Client
+
+FIRST_READ = 16 << 10
+"""Bytes of a mail that are read first; SES's own header lines alone take 2 to 4 KB."""
+
+LONGEST_HEAD = 1 << 20
+"""Bytes that are read in search of the end of the header."""
+
+LONGEST_VALUE = 300
+"""Characters of a foreign value that a log line shows."""
+
+CALL_SECONDS = 5
+"""Lambda ends us after 30; a call that hangs has to fail before, or nobody learns why."""
+
+WRITERS_AT_ONCE = 10
+"""Lost races for one item before the notice fails; a mail has two notices, and their duplicates."""
+
+LONGEST_ID = 2_048
+"""Bytes of a partition key (DynamoDB developer guide, "Constraints")."""
+
+_CANNOT_BE_READ = frozenset({"NoSuchKey", "InvalidObjectState", "InvalidRange"})
+"""Of an object that is gone, in an archive class, or empty: it is indexed without its header."""
+
+_CHANGED = 412
+_RACE_LOST = "ConditionalCheckFailedException"
+
+Say = Callable[[str, str, Mapping[str, object]], None]
+"""Level, event and fields of one line of the log; never an address or anything of the content."""
+
+
+class NotUnderstoodError(Exception):
+    """A notice of our topic that is none of the two that we know; a person should see it."""
+
+
+class Indexer:
+    """Keeps the entries of one bucket's mail in one table."""
+
+    def __init__(
+        self,
+        table: str,
+        bucket: str,
+        prefix: str,
+        dynamodb: DynamoDBClient,
+        s3: S3Client,
+        say: Say,
+    ) -> None:
+        self._table = table
+        self._bucket = bucket
+        self._prefix = prefix
+        self._dynamodb = dynamodb
+        self._s3 = s3
+        self._say = say
+
+    def take(self, message: str) -> None:
+        """Index the mails of one notice; durable on return.
+
+        Raises whatever failed, after everything else in the notice was done: to be tried again.
+        """
+        notice = read_notice(message, Source.INDEX)
+        if notice.kind is Kind.NOT_UNDERSTOOD:
+            raise NotUnderstoodError(f"The notice cannot be read: {notice.reason}.")
+        if not notice.arrivals:
+            self._say("info", "no mail", {"kind": notice.kind, "reason": notice.reason})
+        failures: list[Exception] = []
+        for arrival, entry in zip(notice.arrivals, entries(notice, self._prefix), strict=True):
+            known = {"mail": arrival.mail_id, "key": arrival.key[:LONGEST_VALUE]}
+            if not self._is_ours(arrival, entry):
+                self._say("warning", "not of our bucket and prefix", known)
+                continue
+            try:
+                written = self._upsert(entry)
+            except Exception as error:  # noqa: BLE001  one mail must not hold back the others
+                failures.append(error)
+                self._say("error", "not indexed", {**known, "reason": type(error).__name__})
+            else:
+                event = "indexed" if written else "known already"
+                self._say("info", event, {**known, "kind": notice.kind})
+        if failures:
+            raise failures[0]
+
+    def _is_ours(self, arrival: Arrival, entry: Entry) -> bool:
+        return (
+            arrival.bucket == self._bucket
+            and arrival.key.startswith(self._prefix)
+            and 1 <= len(entry.message_id.encode()) <= LONGEST_ID
+        )
+
+    def _upsert(self, news: Entry) -> bool:
+        """Merge `news` into the table; tell whether that changed anything."""
+        looked = False
+        for _ in range(WRITERS_AT_ONCE):
+            item = self._dynamodb.get_item(
+                TableName=self._table,
+                Key={"message_id": {"S": news.message_id}},
+                ConsistentRead=True,
+            ).get("Item")
+            known = from_item(item) if item else None
+            if not looked and _wants_header(known, news):
+                looked = True
+                news = self._look(news)
+            merged = merge(known, news) if known else news
+            if merged == known:
+                return False
+            if self._write(to_item(merged), to_item(known) if known else {}):
+                return True
+        raise TimeoutError("Too many others write this entry at the same time.")
+
+    def _write(self, item: Item, over: Item) -> bool:
+        """Write an item unless somebody else has written since `over`, {} if none, was read.
+
+        Attributes that are not the index's stay as they are.
+        """
+        names = sorted((item.keys() | over.keys()) - {"message_id"})
+        sets = [f"#{n} = :{n}" for n, name in enumerate(names) if name in item]
+        removes = [f"#{n}" for n, name in enumerate(names) if name not in item]
+        values = {f":{n}": item[name] for n, name in enumerate(names) if name in item}
+        if over:
+            values[":read"] = over["digest"]
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"message_id": item["message_id"]},
+                UpdateExpression=f"SET {', '.join(sets)}"
+                + (f" REMOVE {', '.join(removes)}" if removes else ""),
+                ConditionExpression="digest = :read"
+                if over
+                else "attribute_not_exists(message_id)",
+                ExpressionAttributeNames={f"#{n}": name for n, name in enumerate(names)},
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == _RACE_LOST:
+                return False
+            raise
+        return True
+
+    def _look(self, entry: Entry) -> Entry:
+        """Add what the object's own header says, if it can be read."""
+        head = self._read_head(entry)
+        if head is None:
+            return entry
+        return with_header(entry, summary_of_head(head), ses_headers(head, entry.key))
+
+    def _read_head(self, entry: Entry) -> bytes | None:
+        """Read until the header block is complete, each byte once; None if it cannot be read."""
+        assert entry.stored is not None
+        only_if = {"IfMatch": f'"{entry.stored.etag}"'} if entry.stored.etag else {}
+        head = b""
+        until = FIRST_READ
+        try:
+            while True:
+                answer = self._s3.get_object(
+                    Bucket=self._bucket,
+                    Key=entry.key,
+                    Range=f"bytes={len(head)}-{until - 1}",
+                    **only_if,  # type: ignore[arg-type]
+                )
+                head += answer["Body"].read()
+                size = int(answer["ContentRange"].rpartition("/")[2])
+                ended = len(head) >= min(size, LONGEST_HEAD)
+                if ended or header_block(head) is not None:
+                    return head
+                until *= 4
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            # Another object lies there by now, and has a notice of its own.
+            if status == _CHANGED or error.response["Error"]["Code"] in _CANNOT_BE_READ:
+                return None
+            raise
+
+
+def _wants_header(known: Entry | None, news: Entry) -> bool:
+    """Whether the object is to be read: its event has come, no receipt yet, nor was it read."""
+    if news.stored is None:
+        return False
+    if known is None or known.header is None:
+        return True
+    if known.header.basis is Basis.OBJECT:
+        return known.stored is None or known.stored.etag != news.stored.etag
+    return known.header.basis is not Basis.RECEIPT
+
+
+def handle(event: Mapping[str, Any], _context: object) -> None:
+    """Take what SNS hands to Lambda (Lambda developer guide, "Amazon SNS")."""
+    for record in event["Records"]:
+        _indexer().take(record["Sns"]["Message"])
+
+
+@functools.cache
+def _indexer() -> Indexer:
+    """Make the clients once: Lambda keeps the process for the next notices."""
+    config = Config(
+        connect_timeout=CALL_SECONDS,
+        read_timeout=CALL_SECONDS,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+        # A part of an object has no checksum that could be validated.
+        response_checksum_validation="when_required",
+    )
+    return Indexer(
+        os.environ["TABLE"],
+        os.environ["BUCKET"],
+        os.environ["PREFIX"],
+        boto3.client("dynamodb", config=config),
+        boto3.client("s3", config=config),
+        _say,
+    )
+
+
+def _say(level: str, event: str, fields: Mapping[str, object]) -> None:
+    """Write one line of JSON, which CloudWatch Logs can search by field."""
+    sys.stdout.write(json.dumps({"level": level, "event": event, **fields}) + "\n")
+    sys.stdout.flush()

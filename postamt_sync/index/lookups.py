@@ -1,0 +1,177 @@
+"""Envelopes from the index, for mail whose receipt reached us by no other way.
+
+What a listing finds is asked for as it is found, a page at a time, so that a backfill routes by
+receipts and asks no mail twice. Whatever else was delivered or waits without a receipt is asked
+for once its grace has ended; a receipt that comes to light then adds the mailboxes that it names.
+
+An index that cannot be asked holds up nothing but the guess: only mail that neither receipt nor
+Received places waits for it, and after PATIENCE that goes by To and Cc too. The question stays, and
+the answer still adds what was missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from postamt_sync.backoff import growing_pause
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.envelope_lookups import PATIENCE, Question
+from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
+from postamt_sync.mail.envelope import Envelope
+
+LOOK_EVERY = 5.0
+"""Seconds between looks for questions whose moment has come."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two attempts to reach the index."""
+MOST = 1_000
+"""Questions that are asked in one go; the most that memory has to hold."""
+
+
+class Knows(Protocol):
+    """What we need of the index."""
+
+    async def envelopes(self, keys: Sequence[str]) -> dict[str, Envelope]:
+        """Raises PostamtError, always temporary."""
+
+
+class Envelopes:
+    """Asks the index, and notes in the ledger what it says and how it is doing."""
+
+    def __init__(
+        self,
+        index: Knows,
+        ledger: Ledger,
+        events: Events,
+        *,
+        grace: Callable[[], float],
+        wake: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`grace` in seconds, as configured now; `wake` is called when mail may be due."""
+        self._index = index
+        self._ledger = ledger
+        self._questions = ledger.questions
+        self._events = events
+        self._grace = grace
+        self._wake = wake
+        self._clock = clock
+        self._wall = wall
+        self._sleep = sleep
+        self._failures = 0
+        self._silent_until = float("-inf")
+        self._noted = ""
+
+    async def complete(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Return the arrivals of a listing with the envelopes that the index knows.
+
+        Those asked for after their grace are marked as asked. Where the index cannot be asked they
+        are returned as they are: finding mail must not depend on it.
+        """
+        keys = [a.key for a in arrivals if a.envelope is None and not is_no_mail(a.key, a.size)]
+        if not keys or self._clock() < self._silent_until:
+            return list(arrivals)
+        try:
+            known = await self._look(keys)
+        except PostamtError:  # said and noted already
+            return list(arrivals)
+        return [self._completed(arrival, known) for arrival in arrivals]
+
+    async def run(self) -> None:
+        """Ask what becomes due, until cancelled."""
+        restarted = False
+        while True:
+            try:
+                if not restarted:
+                    await self.restart()
+                    restarted = True
+                await self.ask()
+            except PostamtError as error:  # the ledger's; the index's own are noted already
+                self._events.trouble("envelopes cannot be asked for", str(error))
+            await self._sleep(LOOK_EVERY)
+
+    async def restart(self) -> None:
+        """Take up the questions of an earlier process; raises PostamtError as the ledger does."""
+        await asyncio.to_thread(self._questions.restart, self._clock(), self._wall(), self._grace())
+
+    async def ask(self) -> None:
+        """Ask all that is due; raises PostamtError if the ledger refuses."""
+        while due := await asyncio.to_thread(self._questions.due, self._clock(), MOST):
+            try:
+                known = await self._look([question.key for question in due])
+            except PostamtError:
+                await self._put_off(due)
+                return
+            await self._answer(due, known)
+
+    async def _answer(self, due: Sequence[Question], known: dict[str, Envelope]) -> None:
+        told = [
+            Arrival(question.bucket, question.key, Source.INDEX, envelope=known[question.key])
+            for question in due
+            if question.key in known
+        ]
+        if told:
+            await asyncio.to_thread(self._ledger.arrivals.record, told)
+        await asyncio.to_thread(self._questions.settle, [question.mail for question in due])
+        self._wake()
+
+    async def _put_off(self, due: Sequence[Question]) -> None:
+        enough = [question.mail for question in due if self._waited(question) > PATIENCE]
+        await asyncio.to_thread(
+            self._questions.put_off,
+            [question.mail for question in due],
+            self._silent_until,
+            enough,
+        )
+        if enough:
+            self._wake()
+
+    def _waited(self, question: Question) -> float:
+        """Return for how many seconds the question could have been asked, had there been an index.
+
+        Both clocks were somebody else's once, S3's and that of an earlier start, so the younger
+        decides.
+        """
+        seen, stored = question.first_seen, question.last_modified or question.first_seen
+        return self._wall() - max(seen, stored + self._grace())
+
+    def _completed(self, arrival: Arrival, known: dict[str, Envelope]) -> Arrival:
+        if arrival.key in known:
+            return replace(arrival, envelope=known[arrival.key])
+        stored = arrival.last_modified
+        asked = stored is not None and stored + self._grace() <= self._wall()
+        return replace(arrival, asked=asked)
+
+    async def _look(self, keys: Sequence[str]) -> dict[str, Envelope]:
+        try:
+            known = await self._index.envelopes(keys)
+        except PostamtError as error:
+            pause = growing_pause(self._failures, longest=LONGEST_PAUSE)
+            self._failures += 1
+            self._silent_until = self._clock() + pause
+            self._events.index_failed(str(error), pause)
+            await self._note(str(error))
+            raise
+        self._failures = 0
+        self._silent_until = float("-inf")
+        self._events.index_asked(len(keys), len(known))
+        await self._note("")
+        return known
+
+    async def _note(self, problem: str) -> None:
+        """Note for `status` how the index is doing, where that has changed."""
+        if self._noted == (said := problem or "ok"):
+            return
+        overview = self._ledger.overview
+        if problem:
+            await asyncio.to_thread(overview.source_bad, Source.INDEX, problem)
+        else:
+            await asyncio.to_thread(overview.source_ok, Source.INDEX, "answers")
+        self._noted = said

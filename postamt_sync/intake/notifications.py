@@ -1,0 +1,142 @@
+"""The one path that every announcement takes: topic, signature, meaning, ledger.
+
+Webhook, queue and dead letters differ in how a SNS message reaches us and in how they say that it
+was taken; what it is worth is decided here alone. Nothing is fetched, and nothing kept, for a
+message of a topic that is not ours.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.intake.sns_message import ForgedError, MessageType, SnsMessage, verify
+from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.feedback import Feedback
+from postamt_sync.mail.notification import Kind, read_notice
+
+
+class Inbox(Protocol):
+    """What we need of the ledger. All are durable when they return, else they raise."""
+
+    async def record(self, arrivals: Sequence[Arrival]) -> int:
+        """Upsert these; return how many were new. Raises PostamtError (temporary)."""
+
+    async def keep_notice(self, source: Source, reason: str, text: str) -> None:
+        """Keep a message that we cannot use, for status; the ledger bounds their number."""
+
+    async def keep_feedback(self, feedback: Feedback) -> None:
+        """Note a bounce or a complaint, which a person is to be told of; the same counts once."""
+
+
+class Keys(Protocol):
+    """Where the signing keys come from."""
+
+    async def key(self, url: str) -> RSAPublicKey: ...
+
+
+class Subscriber(Protocol):
+    """Who answers for our subscription to the topic."""
+
+    async def confirm(self, token: str) -> None:
+        """Raises PostamtError; temporary where another try may help."""
+
+    def unsubscribed(self) -> None: ...
+
+
+class Outcome(enum.StrEnum):
+    """What became of a true message. It is settled in each case: never deliver it again."""
+
+    STORED = "stored"
+    """At least one arrival is new to the ledger."""
+    KNOWN = "known"
+    """Nothing new: announced before, or nothing that is a mail."""
+    TEST_EVENT = "test event"
+    FEEDBACK = "feedback"
+    """About a mail that was sent; a bounce or complaint is noted for an alert."""
+    NOT_UNDERSTOOD = "not understood"
+    """Kept for status; a poll was asked for, which needs no understanding."""
+    CONFIRMED = "confirmed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is ours: the topic, and where in S3 our mail lies. Everything else is foreign."""
+
+    topic_arn: str
+    bucket: str
+    prefix: str
+
+    def holds(self, arrival: Arrival) -> bool:
+        return arrival.bucket == self.bucket and arrival.key.startswith(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcements:
+    """Takes SNS messages from strangers and lets only our own mail through to the ledger."""
+
+    place: Place
+    keys: Keys
+    inbox: Inbox
+    subscriber: Subscriber
+    poll_soon: Callable[[], None]
+    events: Events
+
+    async def take(self, message: SnsMessage, source: Source) -> Outcome:
+        """Judge one message and act on it; on return the ledger has whatever was in it.
+
+        Raises ForgedError where it must not be believed, and any other PostamtError for a trouble
+        of ours that another delivery may find gone (certificate, ledger, AWS).
+        """
+        if message.topic_arn != self.place.topic_arn:
+            raise ForgedError("The message is of a topic that is not ours.")
+        verify(message, await self.keys.key(message.certificate_url))
+        match message.type:
+            case MessageType.NOTIFICATION:
+                return await self._notification(message, source)
+            case MessageType.SUBSCRIPTION_CONFIRMATION:
+                return await self._confirmation(message, source)
+            case MessageType.UNSUBSCRIBE_CONFIRMATION:
+                # Its URL would subscribe again: whoever unsubscribed had the right to.
+                self.events.unsubscribed(message.topic_arn)
+                self.subscriber.unsubscribed()
+                return Outcome.UNSUBSCRIBED
+
+    async def _notification(self, message: SnsMessage, source: Source) -> Outcome:
+        notice = read_notice(message.message, source)
+        if notice.kind is Kind.NOT_UNDERSTOOD:
+            return await self._keep(message, source, notice.reason)
+        if notice.kind is Kind.TEST_EVENT:
+            self.events.test_event(source)
+            return Outcome.TEST_EVENT
+        if notice.kind is Kind.FEEDBACK:
+            if notice.feedback is not None:
+                await self.inbox.keep_feedback(notice.feedback)
+            return Outcome.FEEDBACK
+        ours = [arrival for arrival in notice.arrivals if self.place.holds(arrival)]
+        new = await self.inbox.record(ours) if ours else 0
+        if len(ours) < len(notice.arrivals):
+            return await self._keep(message, source, "an object outside our bucket or prefix")
+        return Outcome.STORED if new else Outcome.KNOWN
+
+    async def _confirmation(self, message: SnsMessage, source: Source) -> Outcome:
+        try:
+            await self.subscriber.confirm(message.token)
+        except PostamtError as error:
+            if error.temporary:
+                raise
+            return await self._keep(message, source, error.problem)
+        return Outcome.CONFIRMED
+
+    async def _keep(self, message: SnsMessage, source: Source, reason: str) -> Outcome:
+        await self.inbox.keep_notice(source, reason, message.message)
+        self.events.notice_not_understood(source, reason)
+        self.poll_soon()
+        return Outcome.NOT_UNDERSTOOD

@@ -1,0 +1,252 @@
+"""The certificates that SNS signs with: which addresses are believed, fetching, keeping.
+
+A signature is worth what the address of its certificate is worth. The address must be SNS's own
+in our topic's region; TLS then proves that the certificate came from there. The name in the
+certificate proves nothing more: AWS itself uses several (java-v2's SnsHostProvider).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import re
+import ssl
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.events import printable
+from postamt_sync.intake.sns_message import ForgedError
+
+CERTIFICATE_PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
+KEPT = 10
+LARGEST_PEM = 16 * 1024
+DOWNLOAD_SECONDS = 6
+"""SNS waits 15 s for an answer; the body and the ledger need their share."""
+FAILURE_SECONDS = 10
+"""How long a failure is remembered: less than SNS's 20 s between two attempts."""
+DOWNLOADS_PER_MINUTE = 12
+"""A stranger can name any number of well-formed addresses; a genuine one comes once a year."""
+SMALLEST_KEY = 2048
+
+
+def emulator_endpoint(environ: Mapping[str, str]) -> str | None:
+    """Return the configured SNS endpoint if it is on this very machine, as `scheme://host:port`.
+
+    Only `AWS_ENDPOINT_URL_SNS`, else `AWS_ENDPOINT_URL`, and only a loopback address.
+    """
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    url = environ.get("AWS_ENDPOINT_URL_SNS") or environ.get("AWS_ENDPOINT_URL") or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return None
+    if not loopback or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
+        return None
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def certificates(topic_arn: str, environ: Mapping[str, str]) -> Certificates:
+    """Return what fetches this topic's certificates as the environment says (`AWS_CA_BUNDLE`)."""
+    return Certificates(
+        topic_arn,
+        endpoint=emulator_endpoint(environ),
+        ca_bundle=environ.get("AWS_CA_BUNDLE", ""),
+    )
+
+
+@dataclass(slots=True)
+class _Fetched:
+    key: RSAPublicKey
+    begins: dt.datetime
+    ends: dt.datetime
+
+    def holds(self, now: dt.datetime) -> bool:
+        return self.begins <= now <= self.ends
+
+
+class Certificates:
+    """Gives the public key behind a SigningCertURL of our topic's region.
+
+    `endpoint` is the emulator's origin (`emulator_endpoint`), `ca_bundle` the file or directory of
+    `AWS_CA_BUNDLE`. `wall` and `clock` are seconds since 1970 and of the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        topic_arn: str,
+        *,
+        endpoint: str | None = None,
+        ca_bundle: str = "",
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        download_seconds: float = DOWNLOAD_SECONDS,
+    ) -> None:
+        self.downloads = 0
+        """How many downloads were begun, for status."""
+        self._believed = _believed(topic_arn, endpoint)
+        self._endpoint = endpoint
+        self._ca_bundle = ca_bundle
+        self._wall = wall
+        self._clock = clock
+        self._download_seconds = download_seconds
+        self._kept: OrderedDict[str, _Fetched] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[float, PostamtError]] = OrderedDict()
+        self._running: dict[str, asyncio.Task[_Fetched]] = {}
+        self._allowance = float(DOWNLOADS_PER_MINUTE)
+        self._allowed_at = clock()
+
+    async def key(self, url: str) -> RSAPublicKey:
+        """Return the key of the certificate at `url`, fetching it if it is not at hand.
+
+        Raises ForgedError where this address cannot be SNS's; TryLaterError or MisconfiguredError
+        (both temporary) where the certificate cannot be had now, or is not valid by this machine's
+        clock. The latter is no proof of forgery: a Pi wakes in 1970.
+        """
+        if not self._believed.fullmatch(url):
+            raise ForgedError("The address of the signing certificate is not SNS's.")
+        kept = self._kept.get(url)
+        if kept is not None and kept.holds(self._now()):
+            self._kept.move_to_end(url)
+            return kept.key
+        task = self._running.get(url)
+        if task is None:
+            self._refuse_if_failed_lately(url)
+            self._spend_allowance()
+            self.downloads += 1
+            task = asyncio.create_task(self._fetch(url), name="certificate download")
+            self._running[url] = task
+            task.add_done_callback(lambda done: self._finished(url, done))
+        # Shielded: the one who hangs up must not take the certificate from the others.
+        fetched = await asyncio.shield(task)
+        return fetched.key
+
+    async def close(self) -> None:
+        """Break off what is being fetched."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _now(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self._wall(), dt.UTC)
+
+    def _refuse_if_failed_lately(self, url: str) -> None:
+        until, error = self._failed.get(url, (0.0, None))
+        if error is None:
+            return
+        if self._clock() < until:
+            # The same object is raised again and again: its traceback would grow for ever.
+            raise error.with_traceback(None)
+        del self._failed[url]
+
+    def _spend_allowance(self) -> None:
+        now = self._clock()
+        earned = (now - self._allowed_at) * DOWNLOADS_PER_MINUTE / 60
+        self._allowance = min(self._allowance + earned, DOWNLOADS_PER_MINUTE)
+        self._allowed_at = now
+        if self._allowance < 1:
+            raise TryLaterError(
+                "Too many signing certificates were asked for within a minute.",
+                "If this goes on, somebody is trying out addresses; nothing is lost.",
+            )
+        self._allowance -= 1
+
+    def _finished(self, url: str, task: asyncio.Task[_Fetched]) -> None:
+        self._running.pop(url, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._kept[url] = task.result()
+            self._kept.move_to_end(url)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        elif isinstance(error, PostamtError):
+            self._failed[url] = (self._clock() + FAILURE_SECONDS, error)
+            while len(self._failed) > DOWNLOADS_PER_MINUTE:
+                self._failed.popitem(last=False)
+
+    async def _fetch(self, url: str) -> _Fetched:
+        fetched = _read_pem(await self._download(url))
+        if not fetched.holds(self._now()):
+            raise TryLaterError(
+                "The signing certificate is not valid by this machine's clock.",
+                f"It is valid from {fetched.begins:%Y-%m-%d} to {fetched.ends:%Y-%m-%d}, the clock "
+                f"says {self._now():%Y-%m-%d %H:%M} UTC: set the clock (timedatectl).",
+            )
+        return fetched
+
+    async def _download(self, url: str) -> bytes:
+        emulated = self._endpoint is not None and url.startswith(f"{self._endpoint}/")
+        timeout = aiohttp.ClientTimeout(total=self._download_seconds)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, trust_env=not emulated) as session,
+                session.get(url, ssl=self._trust(), allow_redirects=False) as answer,
+            ):
+                if answer.status != 200:
+                    raise _no_certificate(f"the answer was {answer.status}")
+                pem = bytearray()
+                async for chunk in answer.content.iter_any():
+                    pem += chunk
+                    if len(pem) > LARGEST_PEM:
+                        raise _no_certificate("it is too large for a certificate")
+                return bytes(pem)
+        except TimeoutError as error:
+            raise _no_certificate(f"no answer within {self._download_seconds:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _no_certificate(printable(str(error))) from error
+
+    def _trust(self) -> ssl.SSLContext | bool:
+        if not self._ca_bundle:
+            return True
+        directory = Path(self._ca_bundle).is_dir()
+        try:
+            return ssl.create_default_context(
+                cafile=None if directory else self._ca_bundle,
+                capath=self._ca_bundle if directory else None,
+            )
+        except OSError as error:
+            raise MisconfiguredError(
+                "The certificates named by AWS_CA_BUNDLE cannot be read.",
+                f"Mend or unset it: {printable(self._ca_bundle)} ({error.strerror or error}).",
+            ) from error
+
+
+def _believed(topic_arn: str, endpoint: str | None) -> re.Pattern[str]:
+    """The whole address as one pattern: no parser stands between the check and the request."""
+    region = topic_arn.split(":")[3]
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    origins = [f"https://sns.{region}.{suffix}", *([endpoint] if endpoint else [])]
+    return re.compile(f"(?:{'|'.join(map(re.escape, origins))}){CERTIFICATE_PATH}")
+
+
+def _read_pem(pem: bytes) -> _Fetched:
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        key = certificate.public_key()
+    except ValueError as error:
+        raise _no_certificate("what came is no certificate") from error
+    if not isinstance(key, RSAPublicKey) or key.key_size < SMALLEST_KEY:
+        raise _no_certificate("its key is not RSA of 2048 bits or more")
+    return _Fetched(key, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+
+def _no_certificate(why: str) -> TryLaterError:
+    return TryLaterError(
+        "The signing certificate could not be fetched.",
+        f"Check network, proxy and clock: {why}.",
+    )

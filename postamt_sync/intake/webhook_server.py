@@ -1,0 +1,109 @@
+"""The webhook as the daemon runs it: listener and subscription, put together."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from postamt_sync.config import Settings, WebhookSettings
+from postamt_sync.events import Events
+from postamt_sync.http.listener import Listener
+from postamt_sync.http.peers import TrustedProxies
+from postamt_sync.http.sockets import bind
+from postamt_sync.intake.notifications import Announcements, Inbox, Keys, Place
+from postamt_sync.intake.subscription import Subscription, queue_arn
+from postamt_sync.intake.webhook import Webhook
+
+if TYPE_CHECKING:
+    from types_boto3_sns import SNSClient
+
+CALL_SECONDS = 10
+
+
+def sns_client(session: boto3.Session, region: str) -> SNSClient:
+    """Return the client for our few calls: one attempt each, the subscription does the pauses."""
+    config = Config(
+        connect_timeout=CALL_SECONDS,
+        read_timeout=CALL_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
+    return session.client("sns", region_name=region, config=config)
+
+
+class Reception:
+    """Takes announcements in at the public address of one configuration."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        webhook: WebhookSettings,
+        client: SNSClient,
+        keys: Keys,
+        inbox: Inbox,
+        events: Events,
+        *,
+        poll_soon: Callable[[], None],
+        health: Callable[[], str],
+    ) -> None:
+        self._events = events
+        self._settings = webhook
+        dead_letters = settings.queue.dead_letter_url
+        self.subscription = Subscription(
+            client,
+            events,
+            topic_arn=webhook.topic_arn,
+            url=webhook.public_url,
+            dead_letter_arn=queue_arn(dead_letters, webhook.topic_arn) if dead_letters else "",
+        )
+        announcements = Announcements(
+            Place(webhook.topic_arn, settings.bucket.name, settings.bucket.prefix),
+            keys,
+            inbox,
+            self.subscription,
+            poll_soon,
+            events,
+        )
+        self.webhook = Webhook(announcements, events, path=webhook.path, health=health)
+        self._listener = Listener(self.webhook, self.webhook.refused, events)
+        self.trust(webhook.trusted_proxies)
+
+    def open(self, inherited: Sequence[socket.socket]) -> None:
+        """Begin to answer, on sockets that systemd holds for us or else on our own.
+
+        Raises PostamtError where an address or the certificate cannot be used.
+        """
+        self.replace_tls(self._settings.tls_certificate, self._settings.tls_key)
+        sockets = list(inherited) or bind([(a.host, a.port) for a in self._settings.listen])
+        self._listener.start(sockets)
+        for listening in sockets:
+            self._events.listening(
+                _shown(listening), tls=self._settings.tls_certificate is not None
+            )
+
+    def trust(self, proxies: Sequence[str]) -> None:
+        """Believe these addresses and networks whom they forward for."""
+        self._listener.trust(TrustedProxies(proxies))
+
+    def replace_tls(self, certificate: Path | None, key: Path | None) -> None:
+        """Show this certificate to new connections; raises and keeps the old if it is broken."""
+        if certificate is not None and key is not None:
+            self._listener.replace_tls(certificate, key)
+
+    async def close(self, grace: float) -> None:
+        """Stop answering; what is being answered has `grace` seconds."""
+        await self._listener.close(grace)
+        await self.subscription.close()
+
+
+def _shown(listening: socket.socket) -> str:
+    name = listening.getsockname()
+    if not isinstance(name, tuple):  # systemd may give us a Unix socket, named or abstract
+        return f"unix:{os.fsdecode(name)}".replace("\0", "@")
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,118 @@
+"""Arrivals on their way into the ledger, in groups: a burst shares its commits.
+
+While one group is being written, whoever comes meanwhile forms the next. Nobody waits for company,
+and nothing queues here that is not awaited by a caller, so the callers bound the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from postamt_sync.events import Events, printable
+from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.ledger.ledger import Ledger
+from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.feedback import Feedback, FeedbackKind
+
+_Pending = tuple[Sequence[Arrival], "asyncio.Future[list[bool]]"]
+
+
+LONGEST_ID = 200
+"""Characters of an id of SNS's or SES's by which something counts once."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that failed: the message's id, when it was given up (since 1970), why."""
+
+    message_id: str
+    at: float
+    error: str
+
+
+class Inbox:
+    """The asynchronous door to the ledger for everything that hears of mail."""
+
+    def __init__(self, ledger: Ledger, events: Events, on_work: Callable[[], None]) -> None:
+        """`on_work` is called after something was recorded that may be due."""
+        self._ledger = ledger
+        self._events = events
+        self._on_work = on_work
+        self._pending: list[_Pending] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def record(self, arrivals: Sequence[Arrival]) -> int:
+        """Record announced arrivals and return how many were unknown; all durable on return.
+
+        Raises TryLaterError if the ledger's disk refuses; then nothing of them was recorded.
+        """
+        future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
+        self._pending.append((arrivals, future))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        unknown = await future
+        # Told here and not by the writer: a log that fails must fail nobody else.
+        for arrival, new in zip(arrivals, unknown, strict=True):
+            if new:
+                self._events.announced(arrival.mail_id, arrival.key, arrival.source)
+        return sum(unknown)
+
+    async def keep_notice(self, source: Source, reason: str, text: str) -> None:
+        """Keep an announcement that nobody can use, durably, for `status`."""
+        await asyncio.to_thread(self._ledger.arrivals.keep_notice, source, reason, text)
+
+    async def keep_feedback(self, feedback: Feedback) -> None:
+        """Note a bounce or complaint, durably, for an alert."""
+        bounced = feedback.kind is FeedbackKind.BOUNCE
+        people = ", ".join(printable(address, 100) for address in feedback.recipients[:5])
+        about = f' ("{printable(feedback.subject, 80)}")' if feedback.subject else ""
+        trouble = Trouble(
+            Cause.BOUNCES if bounced else Cause.COMPLAINTS,
+            feedback.id[:LONGEST_ID],
+            time.time() if feedback.at is None else feedback.at,
+            f"{people}{about}: {printable(feedback.reason) or 'without a reason'}",
+        )
+        await asyncio.to_thread(self._ledger.troubles.happened, [trouble])
+
+    async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Note deliveries that failed, durably, for an alert; each counts once."""
+        await asyncio.to_thread(
+            self._ledger.troubles.happened,
+            [
+                Trouble(
+                    Cause.DEAD_LETTERS,
+                    letter.message_id[:LONGEST_ID],
+                    letter.at,
+                    printable(letter.error) or "most likely the webhook could not be reached",
+                )
+                for letter in letters
+            ],
+        )
+
+    async def _write(self) -> None:
+        try:
+            while self._pending:
+                group, self._pending = self._pending, []
+                await self._commit(group)
+        finally:
+            self._writer = None
+
+    async def _commit(self, group: list[_Pending]) -> None:
+        flat = [arrival for arrivals, _ in group for arrival in arrivals]
+        try:
+            unknown = await asyncio.to_thread(self._ledger.arrivals.record, flat)
+        except Exception as error:  # noqa: BLE001  no caller may be left waiting for ever
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        start = 0
+        for arrivals, future in group:
+            end = start + len(arrivals)
+            if not future.done():  # its caller may have given up meanwhile
+                future.set_result(unknown[start:end])
+            start = end
+        self._on_work()

@@ -1,0 +1,1 @@
+"""Ledger, Maildirs and bucket of different moments: opened, compared, rebuilt, restored."""

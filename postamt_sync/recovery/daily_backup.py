@@ -1,0 +1,72 @@
+"""The daily copy of the ledger: beside it, and on a second disk where one is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from postamt_sync.config import Settings
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.backup import copied_at, make_copy
+from postamt_sync.recovery.open_ledger import copy_directories
+
+DAY = 86_400.0
+FIRST_LOOK_AFTER = 60.0
+"""Seconds after the start, which has more urgent things to do."""
+LOOK_EVERY = 900.0
+"""Seconds between looks at how old the copies are, and between attempts that failed."""
+SOURCE = "copy"
+"""Under which name `status` tells how copying is doing."""
+
+
+class DailyCopy:
+    """Makes a copy wherever the last one is older than a day. `clock` in seconds since 1970."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        events: Events,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._state_dir = settings.state_dir
+        self._directories = copy_directories(settings)
+        self._overview = ledger.overview
+        self._still_ours = ledger.store.check
+        self._events = events
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        await asyncio.sleep(FIRST_LOOK_AFTER)
+        while True:
+            await asyncio.to_thread(self.make_if_due)
+            await asyncio.sleep(LOOK_EVERY)
+
+    def make_if_due(self) -> None:
+        """Copy to where a copy is due. Blocking; what fails is told in the log and by `status`."""
+        due = [directory for directory in self._directories if self._is_due(copied_at(directory))]
+        problem = ""
+        for directory in due:
+            started = time.monotonic()
+            try:
+                copy = make_copy(self._state_dir, directory, self._still_ours)
+            except PostamtError as error:
+                problem = str(error)
+                self._events.trouble("the ledger cannot be copied", problem)
+            else:
+                self._events.ledger_copied(str(copy), time.monotonic() - started)
+        try:
+            if problem:
+                self._overview.source_bad(SOURCE, problem)
+            elif due:
+                self._overview.source_ok(SOURCE, f"the ledger, to {len(due)} places")
+        except PostamtError as error:
+            self._events.trouble("the books cannot be kept", str(error))
+
+    def _is_due(self, made_at: float | None) -> bool:
+        # A copy of the future was made while the clock was wrong.
+        return made_at is None or not 0 <= self._clock() - made_at < DAY

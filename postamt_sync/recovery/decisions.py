@@ -1,0 +1,245 @@
+"""The end of a rebuild: for each mail and mailbox, is it delivered, due, or absent?
+
+A copy that is found by its name is delivered, in that mailbox and no other. One that is not found
+is due where the mail is at least as new as the newest mail of its own that the mailbox has: it may
+never have come. Where it is older, its owner has most likely deleted it, and it is absent for this
+mailbox. A mailbox without any name of ours may never have been given a mail, so everything is due
+there: better twice than lost.
+
+Only the envelope tells which mailboxes a mail concerns. What receipts and the copies at home can
+tell is decided here; the rest is left to be routed by the courier, under the same rule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from postamt_sync.bucket import Bucket
+from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.maildir_scan import names
+from postamt_sync.errors import PostamtError
+from postamt_sync.ledger import DeliveryState, Ledger, ObjectState, Task
+from postamt_sync.ledger.rebuild import NamedCopy, Rebuild, Settled
+from postamt_sync.ledger.rows import is_older
+from postamt_sync.mail.arrival import etag_hash
+from postamt_sync.mail.headers import addresses, header_block, ses_headers
+from postamt_sync.mail.routing import Routes, decide
+
+BATCH = 1000
+AT_ONCE = 16
+"""Objects that are read side by side."""
+CANDIDATES = 200
+"""Newest names of a mailbox that are looked at in one go."""
+MOST_CANDIDATES = 2000
+"""Names of a mailbox that are looked at for one of a mail that came for it."""
+LONGEST_HEAD = 1 << 20
+
+_File = tuple[Task, Path]
+
+
+class RecoveryDecisions:
+    """Decides all that is held and can be decided at home. Blocking; safe to repeat."""
+
+    def __init__(self, ledger: Ledger, routes: Routes, *, has_index: bool = False) -> None:
+        self._rebuild: Rebuild = ledger.rebuild
+        self._routes = routes
+        self._has_index = has_index
+        self._horizons: Mapping[str, float] = {}
+        self._limited = False
+
+    def decide(self) -> None:
+        """Close what nobody is to be given any more; the rest stays held.
+
+        Raises PostamtError if the ledger refuses; Maildirs that cannot be read leave more to do.
+        """
+        self._limited = self._rebuild.from_names_alone
+        if self._limited:
+            self._horizons = self._find_horizons()
+            self._rebuild.set_horizons(self._horizons)
+        to_read: list[Task] = []
+        after = ""
+        while page := self._rebuild.held(after, BATCH):
+            after = page[-1].mail
+            self._settle([s for task in page if (s := self._settled(task, to_read))])
+        self._read(to_read)
+
+    async def decide_by_reading(self, bucket: Bucket, ledger: Ledger) -> None:
+        """After the rebuild has ended: find out from the bucket whose the rest is.
+
+        The courier does this as it goes; here it is for whoever wants to know and delivers nothing.
+        What cannot be read now is left as it is.
+        """
+        after = ""
+        while page := await asyncio.to_thread(self._rebuild.undecided, after, AT_ONCE):
+            after = page[-1].mail
+            await asyncio.gather(*(self._read_object(bucket, ledger, task) for task in page))
+
+    async def _read_object(self, bucket: Bucket, ledger: Ledger, task: Task) -> None:
+        head = b""
+        with contextlib.suppress(PostamtError):
+            async with (
+                bucket.fetch(task.key, etag=task.etag) as fetched,
+                aclosing(fetched.chunks()) as chunks,
+            ):
+                async for chunk in chunks:
+                    head += chunk
+                    if len(head) >= LONGEST_HEAD or header_block(head) is not None:
+                        break
+                stored_at = fetched.last_modified
+                named = () if fetched.client_encrypted else self._named_in(head, task.key)
+            if named and all(task.is_absent_for(name, stored_at) for name in named):
+                known = (task, fetched.etag, fetched.size, stored_at, named)
+                await asyncio.to_thread(ledger.work.settle_known, *known)
+
+    def _settled(self, task: Task, to_read: list[Task]) -> Settled | None:
+        """Decide by what the ledger knows; what the copy at home may tell is put into `to_read`."""
+        found = _found(task)
+        if found and not _is_of_this_content(task):
+            return None  # its bytes must be compared
+        if task.recipients:
+            return self._settled_by(task, self._routes.mailboxes(task.recipients))
+        if not any(self._is_due(task, name) for name in self._routes.names if name not in found):
+            return Settled(task, ObjectState.DELIVERED if found else ObjectState.ABSENT)
+        if found:
+            to_read.append(task)
+        return None
+
+    def _settled_by(self, task: Task, named: Sequence[str]) -> Settled | None:
+        found = _found(task)
+        lacking = tuple(name for name in named if name not in found)
+        if any(self._is_due(task, name) for name in lacking):
+            return None
+        return Settled(task, ObjectState.DELIVERED if found else ObjectState.ABSENT, lacking)
+
+    def _is_due(self, task: Task, mailbox: str) -> bool:
+        """Tell whether a mailbox that has no copy is to be given one."""
+        owed = any(c.mailbox == mailbox and c.state in _OWED for c in task.deliveries)
+        if owed or not self._limited:
+            return True
+        return not is_older(task.last_modified, self._horizons.get(mailbox))
+
+    def _read(self, tasks: Sequence[Task]) -> None:
+        """Decide by what SES and the sender wrote into the copies at home."""
+        settled: list[Settled] = []
+        for task, path in _files(tasks):
+            named = self._named(task, path)
+            if named is not None and (one := self._settled_by(task, named)) is not None:
+                settled.append(one)
+            if len(settled) == BATCH:
+                self._settle(settled)
+                settled.clear()
+        self._settle(settled)
+
+    def _settle(self, settled: Sequence[Settled]) -> None:
+        if settled:
+            self._rebuild.settle(settled, ask=self._has_index)
+
+    def _find_horizons(self) -> dict[str, float]:
+        found = {name: self._horizon(name) for name in self._routes.names}
+        return {name: newest for name, newest in found.items() if newest is not None}
+
+    def _horizon(self, mailbox: str) -> float | None:
+        """Return the time of the newest mail in a mailbox that came for it.
+
+        What its owner was given by somebody else bears a name of ours too, and what belongs to no
+        object of the bucket may be of another one: neither says how far this mailbox's mail came.
+        """
+        for offset in range(0, MOST_CANDIDATES, CANDIDATES):
+            copies = self._rebuild.newest_copies(mailbox, CANDIDATES, offset)
+            read = _Heads(copies)
+            for copy in copies:
+                if mailbox in self._named_by(copy, read):
+                    return min(copy.named_at, copy.stored_at)
+            if len(copies) < CANDIDATES:
+                break
+        return None
+
+    def _named_by(self, copy: NamedCopy, find: Callable[[NamedCopy], Path | None]) -> Sequence[str]:
+        if copy.task.recipients:
+            return self._routes.mailboxes(copy.task.recipients)
+        path = find(copy)
+        return (path and self._named(copy.task, path)) or ()
+
+    def _named(self, task: Task, path: Path) -> Sequence[str] | None:
+        """Return the mailboxes that a mail without receipts names; None: it cannot be read."""
+        head = _head(path, task.size)
+        return None if head is None else self._named_in(head, task.key)
+
+    def _named_in(self, head: bytes, key: str) -> Sequence[str]:
+        ses = ses_headers(head, key)
+        decision = decide(
+            self._routes,
+            receipt=(),
+            received=ses.recipient if ses else None,
+            header_addresses=addresses(head),
+            grace_over=True,
+        )
+        return decision.mailboxes if decision is not None else ()
+
+
+_OWED = {DeliveryState.WAITING, DeliveryState.PREPARED}
+
+
+class _Heads:
+    """Finds the files of copies; looks through a Maildir when the first of its files is wanted."""
+
+    def __init__(self, copies: Sequence[NamedCopy]) -> None:
+        self._stems = {copy.stem for copy in copies}
+        self._found: dict[str, dict[str, Path]] = {}
+
+    def __call__(self, copy: NamedCopy) -> Path | None:
+        if copy.maildir not in self._found:
+            self._found[copy.maildir] = dict(_paths(Path(copy.maildir), self._stems))
+        return self._found[copy.maildir].get(copy.stem)
+
+
+def _found(task: Task) -> set[str]:
+    return {c.mailbox for c in task.deliveries if c.state is DeliveryState.DELIVERED}
+
+
+def _is_of_this_content(task: Task) -> bool:
+    """Tell whether all copies at home are of the object as it is now, as far as an ETag can."""
+    stems = [c.stem for c in task.deliveries if c.state is DeliveryState.DELIVERED]
+    return task.etag is None or all(f"E{etag_hash(task.etag)}" in stem for stem in stems)
+
+
+def _files(tasks: Sequence[Task]) -> Iterator[_File]:
+    """Yield one file at home of each mail, as far as they can be read."""
+    wanted: dict[str, dict[str, Task]] = {}
+    for task in tasks:
+        copy = next(c for c in task.deliveries if c.state is DeliveryState.DELIVERED)
+        wanted.setdefault(copy.maildir, {})[copy.stem] = task
+    for root, stems in wanted.items():
+        for stem, path in _paths(Path(root), stems):
+            if stem in stems:
+                yield stems.pop(stem), path
+
+
+def _paths(root: Path, stems: Mapping[str, object] | set[str]) -> Iterator[tuple[str, Path]]:
+    with contextlib.suppress(OSError):
+        for _, entry, ours in names(root):
+            name = parse_name(ours)
+            if name is not None and name.stem in stems:
+                yield name.stem, Path(entry.path)
+
+
+def _head(path: Path, size: int | None) -> bytes | None:
+    """Return the beginning of a mail as S3 has it; None if the file is not what was delivered."""
+    try:
+        with path.open("rb") as stream:
+            lead = path.stat().st_size - (size or 0)
+            if size is None or lead < 0:
+                return None
+            stream.seek(lead)  # behind the fields that we put on top
+            head = b""
+            while len(head) < LONGEST_HEAD and (chunk := stream.read(1 << 14)):
+                head += chunk
+                if header_block(head) is not None:
+                    break
+            return head
+    except OSError:
+        return None

@@ -1,0 +1,116 @@
+"""What lies in the Maildirs under names of ours, as a table of its own on the disk.
+
+A private database of SQLite, gone with its connection: a million names need no memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.delivery.disk import disk_trouble
+from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.maildir_scan import names
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file; `size` is what the disk says, `named` what its name says (None: nothing)."""
+
+    mail: str
+    mailbox: str
+    stem: str
+    path: str
+    size: int
+    named: int | None
+    etag_hash: str
+
+
+class Shelf:
+    """Fill it, then ask. Blocking; one thread at a time."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.executescript(
+            "CREATE TABLE files (mail TEXT, mailbox TEXT, stem TEXT, path TEXT, size INTEGER,"
+            " named INTEGER, etag_hash TEXT); CREATE TABLE seen (mail TEXT PRIMARY KEY)"
+            " WITHOUT ROWID"
+        )
+
+    def close(self) -> None:
+        self._db.close()
+
+    def fill(self, mailbox: str, root: Path) -> int:
+        """Take in what lies in all folders of a Maildir; return how many files.
+
+        Raises TryLaterError where something cannot be read.
+        """
+        count = 0
+        try:
+            files = _files(mailbox, root)
+            while batch := list(itertools.islice(files, BATCH)):
+                count += len(batch)
+                self._db.execute("BEGIN")
+                self._db.executemany(
+                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        (f.mail, f.mailbox, f.stem, f.path, f.size, f.named, f.etag_hash)
+                        for f in batch
+                    ],
+                )
+                self._db.execute("COMMIT")
+        except OSError as error:
+            raise disk_trouble(error, Path(error.filename or root)) from error
+        return count
+
+    def filled(self) -> None:
+        """Nothing more comes: make it fit to be asked."""
+        self._db.execute("CREATE INDEX by_mail ON files (mail)")
+
+    def of(self, mails: Sequence[str]) -> dict[str, list[File]]:
+        """Return by mail id what lies there, and take these mails for seen."""
+        found: dict[str, list[File]] = {}
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(m,) for m in mails])
+        for mail in mails:
+            for row in self._db.execute("SELECT * FROM files WHERE mail = ?", (mail,)):
+                found.setdefault(mail, []).append(File(*row))
+        self._db.execute("COMMIT")
+        return found
+
+    def unseen(self) -> Iterator[list[File]]:
+        """Yield the files whose mail nobody asked for, in batches."""
+        rows = self._db.execute(
+            "SELECT * FROM files WHERE mail NOT IN (SELECT mail FROM seen) ORDER BY path"
+        )
+        while batch := rows.fetchmany(BATCH):
+            yield [File(*row) for row in batch]
+
+
+def stems(roots: Iterable[tuple[str, Path]]) -> set[tuple[str, str]]:
+    """Return (mailbox, stem) of all that lies there now; raises TryLaterError."""
+    found = set()
+    for mailbox, root in roots:
+        try:
+            found |= {(mailbox, file.stem) for file in _files(mailbox, root, measure=False)}
+        except OSError as error:
+            raise disk_trouble(error, Path(error.filename or root)) from error
+    return found
+
+
+def _files(mailbox: str, root: Path, *, measure: bool = True) -> Iterator[File]:
+    for _, entry, ours in names(root):
+        name = parse_name(ours)
+        if name is None or name.is_letter:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # moved a moment ago
+            size = entry.stat(follow_symlinks=False).st_size if measure else 0
+            # Under a name of Dovecot's own lie other line ends than we wrote.
+            named = name.size if ours == entry.name else None
+            yield File(name.mail_id, mailbox, name.stem, entry.path, size, named, name.etag_hash)

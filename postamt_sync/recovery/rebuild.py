@@ -1,0 +1,93 @@
+"""Rebuilding the ledger by hand: what run and sync do by themselves, and for a damaged one too."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from postamt_sync.bucket import Bucket
+from postamt_sync.config import Settings
+from postamt_sync.delivery.destinations import household
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import Events
+from postamt_sync.intake.scanner import Survey
+from postamt_sync.ledger import CourierLock, Ledger, ObjectState
+from postamt_sync.ledger.backup import set_aside
+from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.mail.arrival import Source
+from postamt_sync.recovery.decisions import RecoveryDecisions
+from postamt_sync.recovery.open_ledger import end_rebuild, find_ledger, make_state_dir, mend
+
+
+@dataclass(slots=True)
+class Result:
+    """What was found, and how the objects stand now. Paths are empty where nothing was done."""
+
+    set_aside: str = ""
+    copy: str = ""
+    names: int = 0
+    listed: int = 0
+    delivered: int = 0
+    absent: int = 0
+    waiting: int = 0
+    unmatched: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return one flat object."""
+        return asdict(self)
+
+
+class Rebuilding:
+    """One rebuild. With `anew` neither the ledger nor a copy is believed."""
+
+    def __init__(
+        self, settings: Settings, bucket: Bucket, events: Events, *, anew: bool = False
+    ) -> None:
+        self._settings = settings
+        self._bucket = bucket
+        self._events = events
+        self._anew = anew
+
+    async def run(self) -> Result:
+        """Rebuild, and return how it went; safe to interrupt and to repeat.
+
+        Raises TryLaterError while somebody delivers, and what reading the bucket and the Maildirs
+        raises: the rebuild goes on then with the next run, sync or rebuild.
+        """
+        state_dir = self._settings.state_dir
+        make_state_dir(state_dir)
+        result = Result()
+        with CourierLock(state_dir, "rebuild") as lock:
+            if (state_dir / FILE_NAME).exists() and (self._anew or self._is_damaged()):
+                result.set_aside = str(set_aside(state_dir) or "")
+            if not self._anew:
+                found = find_ledger(self._settings, self._events)
+                result.copy = str(found.copy or "") if found else ""
+            with closing(Ledger.open(state_dir, [lock.file])) as ledger:
+                result.names = await asyncio.to_thread(
+                    mend, self._settings, ledger, self._events, always=True
+                )
+                prefix = self._settings.bucket.prefix
+                async with self._bucket:
+                    survey = Survey(self._bucket, ledger, self._events, prefix, "")
+                    result.listed = (await survey.everything(Source.RECONCILE)).listed
+                    await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
+                    routes = household(self._settings, ledger.work).routes
+                    await RecoveryDecisions(ledger, routes).decide_by_reading(self._bucket, ledger)
+                states = ledger.overview.states()
+                result.unmatched = ledger.rebuild.unmatched()
+        result.delivered = states[ObjectState.DELIVERED]
+        result.absent = states[ObjectState.ABSENT]
+        result.waiting = states[ObjectState.WAITING]
+        return result
+
+    def _is_damaged(self) -> bool:
+        try:
+            with closing(Ledger.open(self._settings.state_dir)) as ledger:
+                return not ledger.is_sound()
+        except MisconfiguredError as error:
+            if "newer" in error.problem:  # that one is whole, and would be lost
+                raise
+            return True

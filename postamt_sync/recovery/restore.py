@@ -1,0 +1,219 @@
+"""Bringing mail back from the bucket that is not at home any more.
+
+What can be read is made due at once. For what lies in an archive S3 is asked first (RestoreObject),
+and each object is made due when it can be read. Everything that was ordered is in the ledger: a
+restore that was stopped goes on with the next, or with the daemon's daily reconcile. The courier
+delivers, here or in the running daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from postamt_sync.bucket import (
+    AccessDeniedError,
+    Bucket,
+    ObjectArchivedError,
+    ObjectGoneError,
+)
+from postamt_sync.config import Settings
+from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.destinations import household
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.events import Events, printable
+from postamt_sync.ledger import CourierLock, Ledger
+from postamt_sync.ledger.restores import Order, Wanted
+from postamt_sync.recovery.difference import Difference, Kind
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+RESTORABLE = (Kind.MISSING, Kind.ABSENT, Kind.ARCHIVED, Kind.UNDELIVERED)
+
+AT_ONCE = 8
+"""Requests to S3 side by side."""
+UNREADY = 3
+"""Objects in a row that end a look: what was asked for later is not there before them."""
+LOOK_EVERY = {"Expedited": 20.0, "Standard": 300.0, "Bulk": 900.0}
+"""Seconds between looks at what the archive has given out."""
+TELL_EVERY = 0.5
+
+_BEGUN = {"RestoreAlreadyInProgress"}
+_READABLE = {"InvalidObjectState", "ObjectAlreadyInActiveTierError"}
+
+
+@dataclass(slots=True)
+class Stage:
+    """How far a restore has come, in mails."""
+
+    wanted: int = 0
+    asked: int = 0
+    readable: int = 0
+    delivered: int = 0
+    failed: int = 0
+
+
+class Restore:
+    """One restore. `sleep` waits so many seconds."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        bucket: Bucket,
+        client: S3Client,
+        events: Events,
+        *,
+        watch: Callable[[Stage], None] = lambda _: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.stage = Stage()
+        self._settings = settings
+        self._ledger = ledger
+        self._bucket = bucket
+        self._client = client
+        self._events = events
+        self._watch = watch
+        self._sleep = sleep
+        self._due: list[str] = []
+
+    async def run(self, found: Sequence[Difference], tier: str, days: int) -> Stage:
+        """Bring back what `found` names, and what was ordered before; wait until it is at home.
+
+        Safe to interrupt. Raises PostamtError where S3 or the ledger refuses as a whole.
+        """
+        restores = self._ledger.restores
+        locked = {d.mail for d in found if d.locked}
+        wanted = wanted_mails(found)
+        self.stage.wanted = len(wanted)
+        await asyncio.to_thread(restores.order, [w for w in wanted if w.mail in locked], tier)
+        await self._make_due([w for w in wanted if w.mail not in locked])
+        orders = await asyncio.to_thread(restores.orders)
+        self.stage.wanted += len({o.mail for o in orders} - {w.mail for w in wanted})
+        await self._request(orders, days)
+        await self._deliver()
+        while orders := await asyncio.to_thread(restores.orders):
+            await self._look(orders)
+            await self._deliver()
+            if await asyncio.to_thread(restores.orders):
+                await self._sleep(min(LOOK_EVERY[order.tier] for order in orders))
+        await self._until_at_home()
+        return self.stage
+
+    async def _request(self, orders: Sequence[Order], days: int) -> None:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(order: Order) -> None:
+            async with gate:
+                if not order.requested:
+                    await asyncio.to_thread(self._ask, order, days)
+                self.stage.asked += 1
+                self._tell()
+
+        async with asyncio.TaskGroup() as tasks:
+            for order in orders:
+                tasks.create_task(ask(order))
+
+    def _ask(self, order: Order, days: int) -> None:
+        request: dict[str, Any] = {"GlacierJobParameters": {"Tier": order.tier}, "Days": days}
+        try:
+            self._client.restore_object(
+                Bucket=self._bucket.name,
+                Key=order.key,
+                RestoreRequest=request,  # type: ignore[arg-type]
+            )
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            if code == "NoSuchKey":
+                self._ledger.restores.give_up(order.mail)
+                self.stage.failed += 1
+                return
+            if code not in _BEGUN | _READABLE:
+                raise _refusal(code, error, order.key) from error
+        self._ledger.restores.requested(order.mail)
+
+    async def _look(self, orders: Sequence[Order]) -> None:
+        """Make due what can be read by now: what was asked for first comes first."""
+        unready = 0
+        for order in orders:
+            if unready == UNREADY:
+                return
+            try:
+                async with self._bucket.fetch(order.key):
+                    unready = 0
+            except ObjectArchivedError:
+                unready += 1
+                continue
+            except (ObjectGoneError, AccessDeniedError) as error:
+                self._events.trouble("an object cannot be restored", str(error))
+                await asyncio.to_thread(self._ledger.restores.give_up, order.mail)
+                self.stage.failed += 1
+                continue
+            await self._make_due([Wanted(order.mail, order.mailboxes)])
+
+    async def _make_due(self, wanted: Sequence[Wanted]) -> None:
+        if wanted:
+            await asyncio.to_thread(self._ledger.restores.deliver, wanted)
+            self._due += [w.mail for w in wanted]
+            self.stage.readable += len(wanted)
+            self._tell()
+
+    async def _deliver(self) -> None:
+        """Deliver what is due where no daemon does it; what else is due comes along."""
+        state_dir = self._settings.state_dir
+        if not self._due or CourierLock.holder(state_dir):
+            await self._count()
+            return
+        with suppress(TryLaterError), CourierLock(state_dir, "restore"):
+            house = household(self._settings, self._ledger.work)
+            courier = Courier(self._ledger, self._bucket, house, self._events)
+            await courier.run(until_idle=True)
+        await self._count()
+
+    async def _until_at_home(self) -> None:
+        while await self._count():
+            if not CourierLock.holder(self._settings.state_dir):
+                await self._deliver()
+            await self._sleep(TELL_EVERY)
+
+    async def _count(self) -> int:
+        waiting, failing = await asyncio.to_thread(self._ledger.restores.still_waiting, self._due)
+        self.stage.delivered = len(self._due) - waiting - failing
+        self.stage.failed = max(self.stage.failed, failing)
+        self._tell()
+        return waiting
+
+    def _tell(self) -> None:
+        self._watch(self.stage)
+
+
+def wanted_mails(found: Iterable[Difference]) -> list[Wanted]:
+    """Return the mails that are to be brought back, each with the mailboxes that lost theirs."""
+    lost: dict[str, list[str]] = {}
+    for d in found:
+        if d.kind in RESTORABLE:
+            lost.setdefault(d.mail, []).extend([d.mailbox] if d.mailbox else [])
+    return [Wanted(mail, tuple(mailboxes)) for mail, mailboxes in lost.items()]
+
+
+def _refusal(code: str, error: Exception, key: str) -> PostamtError:
+    if code == "AccessDenied":
+        return MisconfiguredError(
+            f"We may not have {printable(key)} brought back from its archive.",
+            "Allow s3:RestoreObject (restore = true under [stack], then bootstrap apply), or "
+            "restore it in the S3 console: it is delivered then by the next reconcile.",
+        )
+    if code == "GlacierExpeditedRetrievalNotAvailable":
+        return TryLaterError(
+            "S3 has no room for Expedited just now.", "Try again later, or with --tier Standard."
+        )
+    return TryLaterError(
+        f"S3 did not take the request for {printable(key)}: {printable(str(error))}.",
+        "Try again: what was asked for already is remembered.",
+    )

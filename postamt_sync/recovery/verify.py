@@ -1,0 +1,295 @@
+"""Comparing bucket, index, ledger and Maildirs, page by page of the listing.
+
+The names are read first and the ledger after each page. What is delivered, moved or announced
+meanwhile must not look like a difference: a copy that seems to be missing is looked for once more
+at the end, and what is new is left the time that it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from postamt_sync.bucket import Bucket, Listed
+from postamt_sync.config import Settings
+from postamt_sync.delivery.destinations import household
+from postamt_sync.index.client import Index
+from postamt_sync.ledger import Ledger, ObjectState
+from postamt_sync.ledger.inventory import KnownCopy, KnownObject
+from postamt_sync.mail.arrival import ARCHIVE_CLASSES, etag_hash, is_no_mail, mail_id
+from postamt_sync.mail.envelope import Envelope
+from postamt_sync.recovery.difference import Compared, Difference, Kind
+from postamt_sync.recovery.maildir_files import File, Shelf, stems
+
+UNDER_WAY = 900.0
+"""Seconds that a mail may be on its way before that is a difference."""
+
+_MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
+
+_AT_HOME_NOT = {
+    ObjectState.ARCHIVED: Kind.ARCHIVED,
+    ObjectState.ABSENT: Kind.ABSENT,
+    ObjectState.QUARANTINED: Kind.QUARANTINED,
+}
+
+
+_SETTLED = {ObjectState.DELIVERED, ObjectState.ABSENT}
+
+
+class Comparison:
+    """One comparison. Beside a running daemon; changes nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        bucket: Bucket,
+        index: Index | None = None,
+        *,
+        content: bool = False,
+        watch: Callable[[Compared], None] = lambda _: None,
+    ) -> None:
+        """With `content` every file is read and its SHA-256 compared with the ledger's."""
+        self.counted = Compared()
+        self._prefix = settings.bucket.prefix
+        # What was handed to Dovecot over LMTP bears names of Dovecot's own.
+        self._roots = {m.name: m.maildir for m in settings.mailboxes if m.delivery == "maildir"}
+        self._routes = household(settings, ledger.work).routes
+        self._ledger = ledger
+        self._bucket = bucket
+        self._index = index
+        self._content = content
+        self._watch = watch
+        self._here: set[str] = set()
+        """Mailboxes whose Maildir could be read."""
+
+    async def run(self, only: str = "") -> list[Difference]:
+        """Return every difference, in key order; with `only`, of this one key.
+
+        Raises what reading the bucket, the index, the ledger and the Maildirs raises.
+        """
+        shelf = Shelf()
+        try:
+            found = await asyncio.to_thread(self._fill, shelf)
+            prefix, after = only or self._prefix, only[:-1]
+            async for page in self._bucket.pages(prefix):
+                wanted = [e for e in page if not only or e.key == only]
+                if not wanted:
+                    continue
+                envelopes = await self._envelopes(wanted)
+                differ, more = await asyncio.to_thread(self._page, shelf, after, wanted, envelopes)
+                found += differ
+                if only:
+                    break
+                found += await asyncio.to_thread(self._unlisted, shelf, more)
+                after = wanted[-1].key
+            if not only:
+                rest = self._ledger.inventory.between
+                known = await asyncio.to_thread(rest, self._bucket.name, after, None)
+                found += await asyncio.to_thread(self._unlisted, shelf, known)
+                found += await asyncio.to_thread(self._strays, shelf)
+            return await asyncio.to_thread(self._look_again, found)
+        finally:
+            shelf.close()
+
+    def _fill(self, shelf: Shelf) -> list[Difference]:
+        away = []
+        for mailbox, root in self._roots.items():
+            if (root / "new").is_dir():
+                self.counted.files += shelf.fill(mailbox, root)
+                self._here.add(mailbox)
+            elif self._ledger.work.knows_maildir(root):
+                away.append(Difference(Kind.AWAY, mailbox=mailbox, path=str(root)))
+        shelf.filled()
+        return away
+
+    async def _envelopes(self, page: Sequence[Listed]) -> Mapping[str, Envelope] | None:
+        return None if self._index is None else await self._index.envelopes([e.key for e in page])
+
+    def _page(
+        self,
+        shelf: Shelf,
+        after: str,
+        page: Sequence[Listed],
+        envelopes: Mapping[str, Envelope] | None,
+    ) -> tuple[list[Difference], list[KnownObject]]:
+        """Return how a page differs, and what the ledger knows in its span beyond it."""
+        known = {
+            o.key: o
+            for o in self._ledger.inventory.between(self._bucket.name, after, page[-1].key)
+            if o.key.startswith(self._prefix)
+        }
+        ids = {entry.key: mail_id(self._bucket.name, entry.key) for entry in page}
+        files = shelf.of(list(ids.values()))
+        found: list[Difference] = []
+        for entry in page:
+            row = known.pop(entry.key, None)
+            if is_no_mail(entry.key, entry.size):
+                continue
+            self.counted.objects += 1
+            mine = files.get(ids[entry.key], [])
+            if row is None:
+                found += self._unknown(entry, ids[entry.key], mine)
+                continue
+            found += self._standing(entry, row)
+            found += self._copies(entry, row, mine)
+            if envelopes is not None:
+                found += self._indexed(entry, row, envelopes.get(entry.key))
+        self._watch(self.counted)
+        return found, list(known.values())
+
+    def _unknown(self, entry: Listed, mail: str, files: Sequence[File]) -> Iterator[Difference]:
+        if time.time() - entry.modified_at < UNDER_WAY:
+            self.counted.under_way += 1
+            return
+        detail = f"{len(files)} copies at home" if files else ""
+        yield _about(Kind.UNKNOWN, entry, mail, detail)
+
+    def _standing(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
+        for mailbox in row.absent:
+            yield _about(Kind.ABSENT, entry, row.mail, "", mailbox)
+        if row.state is ObjectState.WAITING:
+            if time.time() - row.first_seen < UNDER_WAY:
+                self.counted.under_way += 1
+            else:
+                yield _about(Kind.WAITING, entry, row.mail, row.problem or "")
+            return
+        self.counted.adopted += row.state is ObjectState.ADOPTED
+        if kind := _AT_HOME_NOT.get(row.state):
+            if kind is not Kind.ABSENT or not row.absent:  # else it is said for each mailbox
+                yield _about(kind, entry, row.mail, row.problem or "")
+        elif row.state is ObjectState.GONE:
+            yield _about(Kind.UNKNOWN, entry, row.mail, "the ledger takes it for deleted")
+        yield from self._unrecorded(entry, row)
+        if row.etag is not None and row.etag != entry.etag:
+            yield _about(Kind.CHANGED, entry, row.mail, f"{row.etag} is {entry.etag} now")
+
+    def _unrecorded(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
+        """Yield mailboxes that a receipt names, and of which the ledger knows nothing more."""
+        if row.state is ObjectState.ABSENT and not row.absent:
+            return  # for whoever it concerns
+        if row.state in _SETTLED:
+            accounted = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
+            for mailbox in self._routes.mailboxes(row.recipients):
+                if mailbox not in accounted:
+                    yield _about(Kind.UNDELIVERED, entry, row.mail, "its receipt says so", mailbox)
+
+    def _copies(
+        self, entry: Listed, row: KnownObject, files: Sequence[File]
+    ) -> Iterator[Difference]:
+        for copy in row.copies:
+            if copy.mailbox not in self._here:
+                continue
+            mine = [f for f in files if (f.mailbox, f.stem) == (copy.mailbox, copy.stem)]
+            if not mine:
+                # `path` bears the stem, for the second look.
+                yield _about(Kind.MISSING, entry, row.mail, "", copy.mailbox, copy.stem)
+            for file in mine:
+                if problem := self._damage(entry, copy, file):
+                    yield _about(Kind.DAMAGED, entry, row.mail, problem, copy.mailbox, file.path)
+
+    def _damage(self, entry: Listed, copy: KnownCopy, file: File) -> str:
+        if file.named is None:  # renamed by Dovecot, which may have changed its line ends
+            return ""
+        if file.size != file.named:
+            return f"{file.size} bytes where its name says {file.named}"
+        same = file.etag_hash == etag_hash(entry.etag)
+        if same and file.size < entry.size:
+            return f"{file.size} bytes where the object has {entry.size}"
+        if self._content and same:
+            path, lead = Path(file.path), file.size - entry.size
+            if copy.sha256:
+                return _content_damage(path, lead, "sha256", copy.sha256)
+            if _MD5.fullmatch(entry.etag):  # a rebuilt ledger knows no more
+                return _content_damage(path, lead, "md5", entry.etag.lower())
+        return ""
+
+    def _indexed(
+        self, entry: Listed, row: KnownObject, envelope: Envelope | None
+    ) -> Iterator[Difference]:
+        if row.state is ObjectState.SKIPPED:
+            return
+        if envelope is None:
+            yield _about(Kind.UNINDEXED, entry, row.mail, "")
+        elif row.state is ObjectState.DELIVERED:
+            given = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
+            given.update(self._routes.mailboxes(row.recipients))  # compared already
+            for mailbox in self._routes.mailboxes(envelope.recipients):
+                if mailbox not in given:
+                    yield _about(Kind.UNDELIVERED, entry, row.mail, "the index says so", mailbox)
+
+    def _unlisted(self, shelf: Shelf, known: Sequence[KnownObject]) -> list[Difference]:
+        mine = [o for o in known if o.key.startswith(self._prefix)]
+        shelf.of([o.mail for o in mine])
+        silent = {ObjectState.GONE, ObjectState.SKIPPED, ObjectState.ADOPTED}
+        return [
+            Difference(Kind.GONE, o.key, o.mail, detail=f"{o.state}, {len(o.copies)} copies")
+            for o in mine
+            if o.state not in silent and time.time() - o.first_seen >= UNDER_WAY
+        ]
+
+    def _strays(self, shelf: Shelf) -> list[Difference]:
+        found = []
+        for batch in shelf.unseen():
+            known = self._ledger.inventory.known({file.mail for file in batch})
+            found += [
+                Difference(Kind.STRAY, "", f.mail, f.mailbox, f.path)
+                for f in batch
+                if f.mail not in known
+            ]
+        return found
+
+    def _look_again(self, found: list[Difference]) -> list[Difference]:
+        """Drop what seemed to be missing, or damaged, and only moved while we read."""
+        doubtful = {d.mailbox for d in found if d.kind is Kind.MISSING}
+        here = stems((name, self._roots[name]) for name in doubtful)
+        return [
+            _without_stem(d)
+            for d in found
+            if d.kind is not Kind.MISSING or (d.mailbox, d.path) not in here
+        ]
+
+
+def _about(
+    kind: Kind, entry: Listed, mail: str, detail: str, mailbox: str = "", path: str = ""
+) -> Difference:
+    return Difference(
+        kind,
+        entry.key,
+        mail,
+        mailbox,
+        path,
+        detail,
+        entry.size,
+        entry.storage_class,
+        entry.storage_class in ARCHIVE_CLASSES and not entry.restored,
+    )
+
+
+def _without_stem(difference: Difference) -> Difference:
+    if difference.kind is not Kind.MISSING:
+        return difference
+    d = difference
+    return Difference(
+        d.kind, d.key, d.mail, d.mailbox, "", d.detail, d.size, d.storage_class, d.locked
+    )
+
+
+def _content_damage(path: Path, lead: int, algorithm: str, digest: str) -> str:
+    """Compare a file, less the fields that we put on top of it, with what the object hashes to."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(lead)
+            same = hashlib.file_digest(stream, algorithm).hexdigest() == digest
+    except FileNotFoundError:  # moved a moment ago
+        return ""
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if same:
+        return ""
+    doubt = "; under KMS its ETag proves nothing" if algorithm == "md5" else ""
+    return f"other bytes than were delivered, by its {algorithm.upper()}{doubt}"

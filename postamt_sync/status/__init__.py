@@ -1,0 +1,1 @@
+"""How things stand: the report that `status`, the status page and the metrics share."""

@@ -1,0 +1,55 @@
+"""Looks at the ledger for whoever asks, one at a time and not too often.
+
+A look at a ledger of 100,000 mails takes a good part of a second on a small machine. It is taken in
+a thread, on a connection of its own, so that neither the event loop nor the courier waits for it;
+and it is shown again for a while that grows with what it cost, so that however often somebody asks,
+looking never takes more than a twentieth of one processor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from postamt_sync.config import Settings
+from postamt_sync.ledger import Ledger
+from postamt_sync.status.report import SHOWN, Standing, look
+
+FRESH = 2.0
+"""Seconds for which a look is shown again at least."""
+REST = 20.0
+"""How many times as long as it took it is shown again."""
+
+
+def look_aside(settings: Settings) -> Standing:
+    """Look on a connection of our own: the daemon's is busy with mail. Blocking."""
+    ledger = Ledger.open_existing(settings.state_dir)
+    try:
+        return look(settings, ledger, quarantine=SHOWN)
+    finally:
+        ledger.close()
+
+
+class Looks:
+    """Shares each look among all who ask while it is fresh."""
+
+    def __init__(
+        self, look: Callable[[], Standing], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`look` is called in a thread."""
+        self._look = look
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._latest: Standing | None = None
+        self._good_until = 0.0
+
+    async def latest(self) -> Standing:
+        """Return a look that is fresh enough. Raises PostamtError where the ledger refuses."""
+        async with self._one_at_a_time:
+            begun = self._clock()
+            if self._latest is None or begun >= self._good_until:
+                self._latest = await asyncio.to_thread(self._look)
+                took = self._clock() - begun
+                self._good_until = begun + took + max(FRESH, REST * took)
+            return self._latest

@@ -1,0 +1,190 @@
+"""How things stand: what `status` and the status page show, gathered from the ledger alone.
+
+The keys of `as_json` are an interface: they are added to, never renamed. Times are ISO 8601 in UTC,
+durations are seconds, counts are mails.
+
+    daemon       who delivers now ("" if nobody does)
+    mails        how many objects are in each state: waiting, delivered, archived, gone, absent,
+                 adopted, quarantined, skipped
+    last_mail    when the last mail was delivered, null: never
+    mailboxes    name, delivered, last_delivered, waiting, problem (null: none), absent (mails that
+                 were not there when the ledger was rebuilt)
+    sources      name, last_ok, last_problem_at, problem (null: it works), detail
+    waiting      at most 20: mail, key, since, attempts, next_attempt_in (null: at the next start),
+                 awaits_envelope, problem
+    quarantine   mail, key, since, problem
+    absent       what was found to be absent and nobody has looked at, which verify and restore do
+                 by listing it: mailbox (null: not known whose), mails, first, last (stored by S3)
+    alerts       what a person is told of, or was within a day: cause (an option of [alerts]),
+                 since, detail, lasting (until it is mended), told (false: still to come)
+    not_understood   how many announcements could not be used or believed, and the last reason
+    days         the last 30, today last: day, mails (delivered since, by the day of their storing)
+    latency      of the mail of these days, from S3 to the Maildir: copies, seconds (their sum),
+                 classes: within (seconds, null: longer than all others), copies
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.config import Settings
+from postamt_sync.config.command import typed
+from postamt_sync.ledger import CourierLock, Ledger, ObjectState
+from postamt_sync.ledger.absences import Absence
+from postamt_sync.ledger.history import Latencies
+from postamt_sync.ledger.incidents import Trouble, wanted_causes
+from postamt_sync.ledger.overview import MailboxHealth, NoticeKept, SourceHealth, Waiting
+from postamt_sync.ledger.repair import Known
+
+SHOWN = 20
+DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One look at the ledger. `now` is on the monotonic clock, for what waits."""
+
+    holder: str
+    states: dict[ObjectState, int]
+    mailboxes: list[MailboxHealth]
+    sources: list[SourceHealth]
+    waiting: list[Waiting]
+    quarantine: list[Known]
+    notices: list[NoticeKept]
+    alerts: list[Trouble]
+    absences: list[Absence]
+    bring_back: str
+    """The command that brings back what is absent."""
+    days: dict[dt.date, int]
+    latencies: Latencies
+    latencies_ever: Latencies
+    now: float
+
+    @property
+    def last_mail(self) -> float | None:
+        """When the last mail was delivered, in seconds since 1970."""
+        return max(
+            (m.last_delivered_at for m in self.mailboxes if m.last_delivered_at), default=None
+        )
+
+    def next_attempt_in(self, waiting: Waiting) -> float | None:
+        """Seconds until the next attempt; None: nobody runs who would make one."""
+        return max(0.0, waiting.next_attempt - self.now) if self.holder else None
+
+
+def look(
+    settings: Settings,
+    ledger: Ledger,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    quarantine: int | None = None,
+) -> Standing:
+    """Read how things stand, the quarantine up to so many mails; writes nothing."""
+    overview, history = ledger.overview, ledger.history
+    today = dt.datetime.now().astimezone().date()
+    first = today - dt.timedelta(days=DAYS - 1)
+    return Standing(
+        holder=CourierLock.holder(settings.state_dir) or "",
+        states=overview.states(),
+        mailboxes=overview.mailboxes(mailbox.name for mailbox in settings.mailboxes),
+        sources=overview.sources(),
+        waiting=overview.waiting(SHOWN),
+        quarantine=ledger.repair.quarantined(quarantine),
+        notices=overview.notices(),
+        alerts=ledger.troubles.current(wanted_causes(settings.alerts.wanted), time.time()),
+        absences=ledger.absences.unseen(),
+        bring_back=typed("restore --only absent", settings.source),
+        days=history.days(first, today),
+        latencies=history.latencies(first),
+        latencies_ever=history.latencies(),
+        now=clock(),
+    )
+
+
+def as_json(standing: Standing) -> dict[str, Any]:
+    """Return the documented object."""
+    return {
+        "daemon": standing.holder,
+        "mails": {str(state): count for state, count in standing.states.items()},
+        "last_mail": _time(standing.last_mail),
+        "mailboxes": [
+            {
+                "name": m.mailbox,
+                "delivered": m.delivered,
+                "last_delivered": _time(m.last_delivered_at),
+                "waiting": m.waiting,
+                "problem": m.problem,
+                "absent": m.absent,
+            }
+            for m in standing.mailboxes
+        ],
+        "sources": [
+            {
+                "name": s.source,
+                "last_ok": _time(s.ok_at),
+                "last_problem_at": _time(s.bad_at),
+                "problem": s.problem,
+                "detail": s.detail,
+            }
+            for s in standing.sources
+        ],
+        "waiting": [
+            {
+                "mail": w.mail,
+                "key": w.key,
+                "since": _time(w.first_seen),
+                "attempts": w.attempts,
+                "next_attempt_in": standing.next_attempt_in(w),
+                "awaits_envelope": w.awaits_envelope,
+                "problem": w.problem,
+            }
+            for w in standing.waiting
+        ],
+        "quarantine": [
+            {"mail": q.mail, "key": q.key, "since": _time(q.first_seen), "problem": q.problem}
+            for q in standing.quarantine
+        ],
+        "absent": [
+            {
+                "mailbox": a.mailbox or None,
+                "mails": a.mails,
+                "first": _time(a.first),
+                "last": _time(a.last),
+            }
+            for a in standing.absences
+        ],
+        "alerts": [
+            {
+                "cause": a.cause,
+                "since": _time(a.at),
+                "detail": a.detail,
+                "lasting": a.lasting,
+                "told": a.told,
+            }
+            for a in standing.alerts
+        ],
+        "not_understood": {
+            "count": len(standing.notices),
+            "last_reason": standing.notices[0].reason if standing.notices else None,
+        },
+        "days": [{"day": str(day), "mails": mails} for day, mails in standing.days.items()],
+        "latency": {
+            "copies": standing.latencies.total,
+            "seconds": standing.latencies.seconds,
+            "classes": [
+                {"within": within if math.isfinite(within) else None, "copies": copies}
+                for within, copies in standing.latencies.copies.items()
+            ],
+        },
+    }
+
+
+def _time(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,148 @@
+"""The admin listener: plain HTTP on loopback, reading only.
+
+Whoever has an account on this machine may look. Web pages that a browser on this machine shows may
+not, though they can send requests here: a name of theirs that leads to 127.0.0.1 (DNS rebinding)
+is told by the Host header, a request that another site causes by Sec-Fetch-Site (W3C, Fetch
+Metadata), and no answer may be framed, embedded or read from elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from postamt_sync.config.listen import is_loopback, parse_listen
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.http.connection import Limits
+from postamt_sync.http.listener import Listener
+from postamt_sync.http.sockets import bind
+from postamt_sync.status.cache import Looks
+from postamt_sync.status.runtime import Pulse
+
+LIMITS = Limits(connections=32)
+VIEWS = {"/": "postamt_sync.status.page", "/metrics": "postamt_sync.status.metrics"}
+"""Each module is imported when it is first asked for: a template engine is not what mail needs.
+
+It has `render(standing, pulse) -> bytes`, `CONTENT_TYPE` and, for a page, `POLICY`.
+"""
+AGAIN = 60
+"""Seconds after which a browser asks again where we could not answer."""
+METHODS = ("GET", "HEAD")
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: HTTPStatus
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    policy: str = NOTHING_ALLOWED
+
+
+class Admin:
+    """Shows how things stand to whoever asks on this machine."""
+
+    def __init__(
+        self, listen: str, looks: Looks, pulse: Callable[[], Pulse], events: Events
+    ) -> None:
+        """`listen` is a loopback address with its port; `pulse` is called in the event loop."""
+        self._address = parse_listen(listen)
+        self._looks = looks
+        self._pulse = pulse
+        self._events = events
+        self._listener = Listener(self._answer, lambda *_: None, events, LIMITS)
+
+    def open(self) -> None:
+        """Begin to answer. Where that cannot be, say so and go without: mail matters more."""
+        try:
+            sockets = bind([(self._address.host, self._address.port)], "admin.listen")
+        except PostamtError as error:
+            self._events.trouble("metrics and status page are off", str(error))
+            return
+        self._listener.start(sockets)
+        for listening in sockets:
+            host, port = listening.getsockname()[:2]
+            self._events.showing(
+                f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+            )
+
+    async def close(self) -> None:
+        """Stop answering at once."""
+        await self._listener.close(0)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = refusal(request) or await self._view(VIEWS[request.path])
+        headers = {
+            **HEADERS,
+            "Content-Security-Policy": answer.policy,
+            "Content-Type": answer.content_type,
+        }
+        if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(METHODS)
+        if answer.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            headers["Refresh"] = str(AGAIN)  # a page that is left open recovers by itself
+        response = web.Response(status=answer.status, body=answer.body, headers=headers)
+        if answer.status is not HTTPStatus.OK:
+            response.force_close()
+        return response
+
+    async def _view(self, module: str) -> _Answer:
+        try:
+            standing = await self._looks.latest()
+        except PostamtError as error:
+            return _Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode())
+        pulse = self._pulse()
+
+        def render() -> _Answer:
+            view = importlib.import_module(module)
+            policy = getattr(view, "POLICY", NOTHING_ALLOWED)
+            return _Answer(HTTPStatus.OK, view.render(standing, pulse), view.CONTENT_TYPE, policy)
+
+        return await asyncio.to_thread(render)
+
+
+def refusal(request: web.BaseRequest) -> _Answer | None:
+    """Return the answer to what may not be asked, or None."""
+    if not _asks_for_us(request.headers.get("Host", "")):
+        return _Answer(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            b"Only asked for as localhost or by a loopback address is this answered: "
+            b"any other name may be a stranger's that leads here.\n",
+        )
+    if _is_foreign(request.headers):
+        return _Answer(HTTPStatus.FORBIDDEN, b"Another site may not ask for this.\n")
+    if request.path not in VIEWS:
+        return _Answer(HTTPStatus.NOT_FOUND, b"There are / and /metrics.\n")
+    if request.method not in METHODS:
+        return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"This can only be read.\n")
+    return None
+
+
+def _asks_for_us(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+
+
+def _is_foreign(headers: Mapping[str, str]) -> bool:
+    """Tell what another site causes; a link that a person follows from there is not it."""
+    if headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}:
+        return False
+    followed = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))
+    return followed != ("navigate", "document")

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict
+from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
+from postamt_sync.bootstrap.dns.record import Purpose, Record
+from postamt_sync.errors import UsageError
+from tests.bootstrap.household import the, wanted
+from tests.doubles.dns import Fault, NameServer
+
+PATIENCE = 30.0
+"""Seconds, for answers that come; nothing waits that long."""
+IMPATIENCE = 0.2
+"""Seconds, for answers that never come."""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[NameServer]:
+    async with NameServer() as running:
+        yield running
+
+
+def publish(server: NameServer, *records: Record) -> None:
+    for record in records:
+        server.add(record.name, record.type, record.data)
+
+
+async def look(server: NameServer, *records: Record, seconds: float = PATIENCE) -> list[Sighting]:
+    return list(await look_up(records, server.resolver, seconds))
+
+
+async def test_everything_is_there(server: NameServer) -> None:
+    publish(server, *wanted())
+    sightings = await look(server, *wanted())
+    assert [s.record for s in sightings] == list(wanted())
+    assert {s.verdict for s in sightings} == {Verdict.SEEN}
+    assert all(s.well and s.seen and not s.problem for s in sightings)
+
+
+async def test_nothing_is_there(server: NameServer) -> None:
+    server.add("example.com", "SOA", "ns.example.net. a.example.net. 1 2 3 4 5")
+    sightings = await look(server, *wanted())
+    assert {s.verdict for s in sightings} == {Verdict.MISSING}
+    assert [s.record for s in sightings if s.well] == [r for r in wanted() if r.optional]
+    for s in sightings:
+        assert s.record.name in s.problem
+        assert s.record.data in s.remedy
+
+
+async def test_one_is_missing(server: NameServer) -> None:
+    publish(server, *wanted())
+    gone = wanted()[2]
+    server.remove(gone.name, gone.type)
+    assert [s.record for s in await look(server, *wanted()) if not s.well] == [gone]
+
+
+async def test_a_domain_that_does_not_exist(server: NameServer) -> None:
+    server.add("example.net", "A", "192.0.2.1")
+    (sighting,) = await look(server, the(Purpose.RECEIVE))
+    assert sighting.problem == "There is no domain example.com in the DNS."
+
+
+async def test_the_mail_of_subdomains(server: NameServer) -> None:
+    apex, star = (r for r in wanted(subdomains=("example.com",)) if r.purpose is Purpose.RECEIVE)
+    publish(server, apex)
+    (sighting,) = await look(server, star)
+    assert sighting.problem == "The MX record of *.example.com is missing."
+    publish(server, star)
+    (sighting,) = await look(server, star)
+    assert sighting.verdict is Verdict.SEEN
+
+
+@pytest.mark.parametrize("purpose", [Purpose.DKIM, Purpose.MAIL_FROM, Purpose.DMARC])
+async def test_a_name_that_the_dns_host_added_the_domain_to(
+    server: NameServer, purpose: Purpose
+) -> None:
+    record = the(purpose)
+    server.add(f"{record.name}.example.com", record.type, record.data)
+    (sighting,) = await look(server, record)
+    assert sighting.verdict is Verdict.MISSING
+    assert "added twice" in sighting.problem
+    short = record.name.removesuffix(".example.com")
+    assert f"Name it {short} where" in sighting.remedy
+
+
+async def test_something_else_at_the_doubled_name_is_no_hint(server: NameServer) -> None:
+    record = the(Purpose.MAIL_FROM)
+    server.add(f"{record.name}.example.com", "MX", "10 mx.example.net.")
+    (sighting,) = await look(server, record)
+    assert "twice" not in sighting.problem
+
+
+@pytest.mark.parametrize("fault", [Fault.TRUNCATED, Fault.LOST_ONCE, Fault.STRANGER])
+async def test_trouble_on_the_way_is_overcome(server: NameServer, fault: Fault) -> None:
+    publish(server, *wanted())
+    record = the(Purpose.DMARC)
+    server.faults[record.name] = fault
+    (sighting,) = await look(server, record)
+    assert sighting.verdict is Verdict.SEEN
+    over_tcp = server.asked[record.name, "TXT", "tcp"]
+    assert over_tcp == (1 if fault is Fault.TRUNCATED else 0)
+
+
+async def test_more_than_fits_into_a_datagram_comes_over_tcp(server: NameServer) -> None:
+    spf = the(Purpose.SPF)
+    server.add("example.com", "TXT", *(f'"site-verification={n:0200}"' for n in range(20)))
+    publish(server, spf)
+    (sighting,) = await look(server, spf)
+    assert sighting.verdict is Verdict.SEEN
+    assert server.asked["example.com", "TXT", "tcp"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "seconds"),
+    [
+        (Fault.SILENT, "no answer within 0.2 s", IMPATIENCE),
+        (Fault.SERVFAIL, "SERVFAIL", IMPATIENCE),
+        (Fault.REFUSED, "refuses", PATIENCE),
+        (Fault.GARBAGE, "not known", IMPATIENCE),
+    ],
+)
+async def test_no_answer_is_told_from_no_record(
+    server: NameServer, fault: Fault, words: str, seconds: float
+) -> None:
+    publish(server, *wanted())
+    mx = the(Purpose.RECEIVE)
+    server.faults[mx.name] = fault
+    other = the(Purpose.DMARC)
+    broken, fine = await look(server, mx, other, seconds=seconds)
+    assert broken.verdict is Verdict.UNKNOWN
+    assert not broken.well
+    assert words in broken.problem
+    assert broken.problem.isprintable()
+    assert broken.remedy
+    assert fine.verdict is Verdict.SEEN
+
+
+async def test_an_optional_record_of_which_nothing_is_known_is_not_well(
+    server: NameServer,
+) -> None:
+    spf = the(Purpose.SPF)
+    server.faults[spf.name] = Fault.REFUSED
+    (sighting,) = await look(server, spf)
+    assert not sighting.well
+
+
+async def test_nobody_listens() -> None:
+    async with NameServer() as server:
+        address = server.address
+    (sighting,) = await look_up([the(Purpose.RECEIVE)], resolver_at(address), IMPATIENCE)
+    assert sighting.verdict is Verdict.UNKNOWN
+
+
+async def test_a_name_below_an_alias_is_followed(server: NameServer) -> None:
+    record = the(Purpose.DMARC)
+    server.add(record.name, "CNAME", "dmarc.example.net.")
+    (sighting,) = await look(server, record)
+    assert sighting.verdict in {Verdict.MISSING, Verdict.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [
+        ("9.9.9.9", "9.9.9.9", 53),
+        ("2620:fe::fe", "2620:fe::fe", 53),
+        ("127.0.0.1:5353", "127.0.0.1", 5353),
+        ("[::1]:5353", "::1", 5353),
+    ],
+)
+def test_the_resolver_is_the_one_that_is_named(address: str, host: str, port: int) -> None:
+    resolver = resolver_at(address)
+    assert (resolver.nameservers, resolver.port) == ([host], port)
+
+
+@pytest.mark.parametrize("address", ["dns.example.com", "9.9.9.9:x", "9.9.9", "[::1]", "a\nb"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolver_at(address)
+    assert caught.value.problem.isprintable()

@@ -1,0 +1,225 @@
+"""What AWS refuses is told in words that a person can do something with."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import botocore.exceptions as e
+import botocore.session
+import pytest
+
+from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.plan import carry_out, plan
+from postamt_sync.bootstrap.refusals import refusal
+from postamt_sync.bootstrap.resources.function import Function
+from postamt_sync.bootstrap.resources.identity import Identity
+from postamt_sync.bootstrap.resources.ses_region import Place
+from postamt_sync.bootstrap.stack_resources import resources
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from tests.doubles.account import Account, changes, conflicts, stack
+from tests.doubles.moto import REGION, Moto, moto
+
+DENIABLE = (
+    "s3:CreateBucket",
+    "s3:PutBucketPolicy",
+    "s3:PutLifecycleConfiguration",
+    "s3:GetBucketNotification",
+    "sns:CreateTopic",
+    "sqs:CreateQueue",
+    "dynamodb:CreateTable",
+    "iam:CreateUser",
+    "iam:GetRole",
+    "ses:CreateReceiptRule",
+)
+
+
+class Denied:
+    """An account that enforces policies, and an administrator each who may not do one thing."""
+
+    def __init__(self, emulator: Moto) -> None:
+        self.emulator = emulator
+        iam = emulator.client("iam")
+        self._keys = {}
+        for number, action in enumerate(DENIABLE):
+            user = f"admin-{number}"
+            iam.create_user(UserName=user)
+            statements = [
+                {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                {"Effect": "Deny", "Action": action, "Resource": "*"},
+            ]
+            policy = {"Version": "2012-10-17", "Statement": statements}
+            iam.put_user_policy(UserName=user, PolicyName=user, PolicyDocument=json.dumps(policy))
+            self._keys[action] = iam.create_access_key(UserName=user)["AccessKey"]
+        request = urllib.request.Request(
+            f"{emulator.url}/moto-api/reset-auth",
+            data=b"0",
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        urllib.request.urlopen(request).close()
+
+    def aws(self, action: str) -> Aws:
+        key = self._keys[action]
+        session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
+        return Aws(session, REGION, endpoint=lambda _: self.emulator.url, sleep=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def denied() -> Iterator[Denied]:
+    with moto() as emulator:
+        yield Denied(emulator)
+
+
+@pytest.mark.parametrize("action", DENIABLE)
+def test_an_action_that_is_missing_is_named(denied: Denied, tmp_path: Path, action: str) -> None:
+    aws = denied.aws(action)
+    name = f"s{DENIABLE.index(action)}"
+    made = resources(stack(name, (f"{name}.example",)), aws, tmp_path)
+    # The emulator takes the signatures of what these ask for wrong.
+    made = [one for one in made if not isinstance(one, Place | Identity | Function)]
+    with pytest.raises(MisconfiguredError) as raised:
+        carry_out(plan(made), aws, lambda *_: None)
+    assert raised.value.problem == f"The AWS credentials may not {action}."
+    assert "Use those of an administrator, or allow this action" in raised.value.hint
+
+
+def test_without_credentials_the_ways_to_give_them_are_named(account: Account) -> None:
+    core = botocore.session.Session()
+    core.get_component("credential_provider").providers.clear()
+    session = boto3.Session(region_name=REGION, botocore_session=core)
+    aws = Aws(session, REGION, endpoint=lambda _: account.emulator.url)
+    with pytest.raises(MisconfiguredError, match="There are no AWS credentials") as raised:
+        _ = aws.account
+    assert "aws sso login" in raised.value.hint
+
+
+def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    with pytest.raises(e.ProfileNotFound) as met:
+        boto3.Session(region_name=REGION)
+    told = refusal("sts", met.value)
+    assert isinstance(told, MisconfiguredError)
+    assert "(nowhere)" in told.problem
+    assert "AWS_PROFILE" in told.hint
+
+
+SAYINGS = {
+    "ExpiredToken": (MisconfiguredError, "have expired", "Renew them"),
+    "ExpiredTokenException": (MisconfiguredError, "have expired", "Renew them"),
+    "InvalidClientTokenId": (MisconfiguredError, "does not know these", "AWS_PROFILE"),
+    "UnrecognizedClientException": (MisconfiguredError, "does not know these", "AWS_PROFILE"),
+    "Throttling": (TryLaterError, "AWS throttles us at ses:CreateReceiptRule", "Wait a minute"),
+    "TooManyRequestsException": (TryLaterError, "throttles us", "goes on where it was"),
+    "LimitExceeded": (MisconfiguredError, "A limit of the AWS account", "Service Quotas"),
+    "LimitExceededException": (MisconfiguredError, "A limit of the AWS account", "Service Quotas"),
+    "RequestTimeTooSkewed": (TryLaterError, "clock of this machine wrong", "timedatectl"),
+    "BucketAlreadyExists": (MisconfiguredError, "taken by another account", "-ACCOUNT-REGION-an"),
+    "EntityAlreadyExists": (TryLaterError, "Somebody else works", "bootstrap plan"),
+    "Strange": (TryLaterError, "AWS refused ses:CreateReceiptRule: Strange: It", "run it again"),
+}
+
+
+@pytest.mark.parametrize("code", SAYINGS)
+def test_a_code_has_its_sentences(code: str) -> None:
+    kind, problem, hint = SAYINGS[code]
+    told = refusal("ses", error(code, "It is so."))
+    assert type(told) is kind
+    assert problem in told.problem
+    assert hint in told.hint
+
+
+def test_what_aws_says_is_made_safe() -> None:
+    told = refusal("ses", error("Bad\x1b[2J", "One\nTwo\x1b[2J"))
+    assert "\n" not in told.problem
+    assert "\x1b" not in told.problem
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "action"),
+    [
+        ("s3", "HeadBucket", "s3:ListBucket"),
+        ("s3", "PutBucketEncryption", "s3:PutEncryptionConfiguration"),
+        ("s3", "PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+        ("s3", "DeleteObjects", "s3:DeleteObject"),
+        ("sesv2", "CreateEmailIdentity", "ses:CreateEmailIdentity"),
+        ("dynamodb", "UpdateContinuousBackups", "dynamodb:UpdateContinuousBackups"),
+    ],
+)
+def test_an_operation_is_told_as_the_action_that_policies_name(
+    service: str, operation: str, action: str
+) -> None:
+    told = refusal(service, error("AccessDenied", "Access Denied", operation))
+    assert told.problem == f"The AWS credentials may not {action}."
+
+
+def error(code: str, message: str, operation: str = "CreateReceiptRule") -> e.ClientError:
+    said = {"Error": {"Code": code, "Message": message}}
+    return e.ClientError(said, operation)  # type: ignore[arg-type] # no more is needed
+
+
+UNUSABLE = (
+    e.UnauthorizedSSOTokenError(),
+    e.SSOTokenLoadError(error_msg="expired"),
+    e.TokenRetrievalError(provider="sso", error_msg="expired"),
+    e.CredentialRetrievalError(provider="process", error_msg="exit 1"),
+    e.InvalidConfigError(error_msg="source_profile is not there"),
+    e.ConfigParseError(path="config", error="no section"),
+)
+
+
+@pytest.mark.parametrize("met", UNUSABLE, ids=lambda met: type(met).__name__)
+def test_credentials_that_cannot_be_had_are_no_matter_of_the_network(
+    met: e.BotoCoreError,
+) -> None:
+    told = refusal("sts", met)
+    assert isinstance(told, MisconfiguredError)
+    assert "cannot be had" in told.problem
+
+
+def test_a_network_that_is_not_there_is_tried_later() -> None:
+    told = refusal("sts", e.EndpointConnectionError(endpoint_url="https://sts.example"))
+    assert isinstance(told, TryLaterError)
+    assert "aws.region" in told.hint
+
+
+def test_a_bucket_of_another_account_is_a_conflict(account: Account) -> None:
+    """Nothing of such a bucket can be read, and this is what is told, not that."""
+    with (
+        account.refusing("s3", "HeadBucket", "403", status=403),
+        account.refusing("s3", "GetBucketLifecycleConfiguration", "AccessDenied", status=403),
+        account.refusing("s3", "GetBucketNotificationConfiguration", "AccessDenied", status=403),
+    ):
+        found = account.plan(stack(bucket="mail"))
+    (told,) = conflicts(found)
+    assert told == "bucket mail: it belongs to another account, or we may not see it."
+    assert "postamt-123456789012-eu-west-1-an" in found.conflicts[0][1].remedy
+
+
+def test_what_cannot_be_read_is_told_where_there_is_no_conflict(account: Account) -> None:
+    account.apply(stack())
+    refused = account.refusing("s3", "GetBucketLifecycleConfiguration", "AccessDenied", status=403)
+    with refused, pytest.raises(PostamtError, match="s3:GetLifecycleConfiguration"):
+        account.plan(stack())
+
+
+def test_a_bucket_in_another_region_is_a_conflict(account: Account) -> None:
+    account.aws("eu-central-1").client("s3").create_bucket(
+        Bucket="mail", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    found = account.plan(stack(bucket="mail"))
+    assert conflicts(found) == ["bucket mail: it lies in eu-central-1."]
+    assert "aws.region" in found.conflicts[0][1].remedy
+
+
+def test_a_full_account_is_told_and_what_was_done_stays(account: Account) -> None:
+    with (
+        account.refusing("iam", "CreateUser", "LimitExceeded", status=409),
+        pytest.raises(MisconfiguredError, match="A limit of the AWS account is reached at iam:"),
+    ):
+        account.apply(stack())
+    assert any("user postamt-sync: create" in line for line in changes(account.plan(stack())))
+    account.apply(stack())
+    assert changes(account.plan(stack())) == []

@@ -1,0 +1,255 @@
+"""The protocol's order, and what each failure in the middle of it leaves."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postamt_sync.delivery.filename import make_stem
+from postamt_sync.delivery.maildir import Step
+from postamt_sync.delivery.publisher import Copy, Group, Ready
+from postamt_sync.errors import TryLaterError
+from postamt_sync.mail.envelope import Evidence
+from tests.delivery.home import LONG_AGO, Home
+from tests.doubles.disk import Call, FaultyDisk
+
+BODY = b"Subject: x\r\n\r\nmail\r\n"
+SHA = hashlib.sha256(BODY).hexdigest()
+COMMITS = ("prepare", "settle")
+
+
+class WatchedWork:
+    """The courier's side of the ledger; its commits are noted among the disk's calls."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self.fail: dict[str, str] = {}
+        """A commit's name to when it fails: "before" or "after" it became durable."""
+
+    def __getattr__(self, name: str) -> Any:
+        real: Callable[..., Any] = getattr(self._home.ledger.work, name)
+        return self._commit(name, real) if name in COMMITS else real
+
+    def _commit(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            if self.fail.get(name) == "before":
+                raise TryLaterError("The ledger cannot be used.")
+            result = real(*args)
+            self._home.disk.calls.append(Call(name, Path()))
+            if self.fail.get(name) == "after":
+                raise TryLaterError("The ledger cannot be used.")
+            return result
+
+        return call
+
+
+@pytest.fixture
+def disk(home: Home) -> FaultyDisk:
+    for name in home.people:
+        home.mailboxes.ready(name)
+    home.disk.calls.clear()
+    return home.disk
+
+
+@pytest.fixture
+def work(home: Home) -> WatchedWork:
+    return WatchedWork(home)
+
+
+@pytest.fixture
+def group(home: Home, work: WatchedWork) -> Group:
+    return Group(work, home.events)
+
+
+def written(home: Home, group: Group, key: str, *people: str, folder: str = "") -> Ready:
+    """Write one mail's copies, as the pickup does."""
+    home.announce(key, *people)
+    stem = make_stem("mail", key, "e1", LONG_AGO)
+    mail = Ready(home.task(key), stem, "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, SHA)
+    for name in people:
+        maildir = home.mailboxes.ready(name)
+        maildir.open_folder(folder)
+        mail.copies.append(Copy(name, maildir, folder, maildir.begin(stem)))
+    group.write(mail, [BODY[:5], BODY[5:]])
+    group.finish(mail)
+    return mail
+
+
+def shape(home: Home, calls: list[Call]) -> list[str]:
+    """Name calls by what they touch: `sync_directory anna/tmp`; files by their directory."""
+    mail = home.base / "mail"
+    named = []
+    for call in calls:
+        path = call.path if call.name == "sync_directory" else call.path.parent
+        named.append(call.name if call.name in COMMITS else f"{call.name} {path.relative_to(mail)}")
+    return named
+
+
+class TestOrder:
+    def test_of_one_mail(self, home: Home, group: Group, disk: FaultyDisk) -> None:
+        mail = written(home, group, "k", "anna")
+        group.publish([mail])
+        assert shape(home, disk.calls) == [
+            "create anna/tmp",
+            "write anna/tmp",
+            "write anna/tmp",
+            "set_times anna/tmp",
+            "sync anna/tmp",
+            "size anna/tmp",
+            "close anna/tmp",
+            "sync_directory anna/tmp",
+            "prepare",
+            "rename anna/tmp",
+            "sync_directory anna/new",
+            "sync_directory anna/tmp",
+            "settle",
+        ]
+        assert (mail.delivered, mail.failed) == (["anna"], {})
+        assert home.bodies("anna") == [BODY]
+        assert home.mails("anna")[0].stat().st_mtime == LONG_AGO
+        assert home.state("k") == "delivered"
+
+    def test_of_a_group_that_shares_its_syncs_and_commits(
+        self, home: Home, group: Group, disk: FaultyDisk
+    ) -> None:
+        mails = [written(home, group, f"k{i}", "anna", "bruno") for i in range(5)]
+        mails += [written(home, group, "spam", "anna", folder="Junk")]
+        disk.calls.clear()
+        group.publish(mails)
+        calls = shape(home, disk.calls)
+        assert calls[:3] == ["sync_directory anna/tmp", "sync_directory bruno/tmp", "prepare"]
+        assert calls[3:14] == [*["rename anna/tmp", "rename bruno/tmp"] * 5, "rename anna/tmp"]
+        assert calls[14:] == [
+            "sync_directory anna/new",
+            "sync_directory anna/tmp",
+            "sync_directory bruno/new",
+            "sync_directory bruno/tmp",
+            "sync_directory anna/.Junk/new",
+            "sync_directory anna/tmp",
+            "settle",
+        ]
+
+    def test_the_witness_sees_every_step_in_order(self, home: Home, work: WatchedWork) -> None:
+        seen: list[tuple[Step, bool]] = []
+        group = Group(work, home.events, lambda step, done: seen.append((step, done)))
+        group.publish([written(home, group, "k", "anna")])
+        assert seen == [(step, done) for step in Step for done in (False, True)]
+
+    def test_a_copy_that_was_never_synced_is_never_published(
+        self, home: Home, group: Group, disk: FaultyDisk
+    ) -> None:
+        mail = written(home, group, "k", "anna")
+        mail.copies[0].written = None
+        with pytest.raises(AssertionError):
+            group.publish([mail])
+        assert home.mails("anna") == []
+
+
+def test_each_mailbox_has_a_file_of_its_own(home: Home, group: Group) -> None:
+    group.publish([written(home, group, "k", "anna", "bruno")])
+    anna, bruno = home.mails("anna")[0].stat(), home.mails("bruno")[0].stat()
+    assert anna.st_ino != bruno.st_ino
+    assert anna.st_nlink == bruno.st_nlink == 1
+
+
+class TestOneMailboxThatFails:
+    @pytest.mark.parametrize(
+        ("call", "error"),
+        [
+            ("write", errno.ENOSPC),
+            ("set_times", errno.EPERM),
+            ("sync", errno.EIO),
+            ("close", errno.EIO),
+            ("sync_directory", errno.EIO),
+            ("rename", errno.EROFS),
+        ],
+    )
+    def test_holds_up_no_other(
+        self, home: Home, group: Group, disk: FaultyDisk, call: str, error: int
+    ) -> None:
+        disk.break_(call, error, below=home.root("anna"))
+        mail = written(home, group, "k", "anna", "bruno")
+        group.publish([mail])
+        assert mail.delivered == ["bruno"]
+        assert list(mail.failed) == ["anna"]
+        assert home.bodies("bruno") == [BODY]
+        assert home.mails("anna") == []
+        assert home.state("k") == "waiting"
+        prepared = "prepared" if call == "rename" else "waiting"
+        assert home.deliveries("k") == {"anna": prepared, "bruno": "delivered"}
+        assert len(home.drafts("anna")) == (1 if call == "rename" else 0)
+
+    def test_no_file_is_synced_again_after_a_sync_failed(
+        self, home: Home, group: Group, disk: FaultyDisk
+    ) -> None:
+        disk.break_("sync", errno.EIO, times=1)
+        group.publish([written(home, group, "k", "anna")])
+        assert disk.names().count("sync") == 1
+        assert home.drafts("anna") == []
+        assert home.mails("anna") == []
+
+    def test_of_several_folders_of_a_mailbox_one_that_fails_holds_up_no_other(
+        self, home: Home, group: Group, disk: FaultyDisk
+    ) -> None:
+        mails = [
+            written(home, group, "spam", "anna", folder="Junk"),
+            written(home, group, "ham", "anna"),
+        ]
+        disk.break_("sync_directory", errno.EIO, below=home.root("anna") / ".Junk")
+        group.publish(mails)
+        assert (home.state("spam"), home.state("ham")) == ("waiting", "delivered")
+        disk.mend()
+        assert group.resume(home.task("spam"), home.mailboxes) == {}
+        assert home.state("spam") == "delivered"
+        assert len(home.mails("anna")) == 2
+
+
+class TestALedgerThatFails:
+    def test_prepare_leaves_drafts_and_publishes_nothing(
+        self, home: Home, group: Group, work: WatchedWork, disk: FaultyDisk
+    ) -> None:
+        work.fail["prepare"] = "before"
+        mail = written(home, group, "k", "anna", "bruno")
+        group.publish([mail])
+        assert sorted(mail.failed) == ["anna", "bruno"]
+        assert mail.delivered == []
+        assert "rename" not in disk.names()
+        assert len(home.drafts("anna")) == len(home.drafts("bruno")) == 1
+        assert home.deliveries("k") == {}
+
+    def test_prepare_that_was_durable_all_the_same_is_resumed(
+        self, home: Home, group: Group, work: WatchedWork
+    ) -> None:
+        work.fail["prepare"] = "after"
+        group.publish([written(home, group, "k", "anna")])
+        work.fail.clear()
+        home.reopen()
+        assert group.resume(home.task("k"), home.mailboxes) == {}
+        assert home.bodies("anna") == [BODY]
+        assert home.drafts("anna") == []
+        assert home.state("k") == "delivered"
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_settle_is_made_up_for(
+        self, home: Home, group: Group, work: WatchedWork, when: str
+    ) -> None:
+        work.fail["settle"] = when
+        mail = written(home, group, "k", "anna", "bruno")
+        group.publish([mail])
+        assert sorted(mail.failed) == ["anna", "bruno"]
+        assert len(home.mails("anna")) == len(home.mails("bruno")) == 1
+        work.fail.clear()
+        home.reopen()
+        if when == "before":
+            assert group.resume(home.task("k"), home.mailboxes) == {}
+        assert home.state("k") == "delivered"
+        assert home.bodies("anna") == home.bodies("bruno") == [BODY]
+
+
+def test_nothing_to_publish_is_fine(group: Group) -> None:
+    group.publish([])

@@ -1,0 +1,110 @@
+"""Real sockets, real TLS, a real account."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import socket
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postamt_sync.config import load
+from postamt_sync.doctor.account import Account as Opened
+from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.webhook import Certificate, Reached, Subscribed
+from postamt_sync.host.service.certificate import Pair
+from tests.doctor.box import Box
+from tests.doubles.sns import certificate_pem, key_pem, private_key
+
+DAY = dt.timedelta(days=1)
+
+
+def one(check: Any) -> Finding:
+    (found,) = check.look()
+    return found
+
+
+async def test_a_subscription_that_waits_for_its_confirmation(box: Box) -> None:
+    webhook = load(box.config, {}).webhook
+    assert webhook is not None
+    aws = box.account.aws()
+
+    def pending(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Attributes"]["PendingConfirmation"] = "true"
+
+    hook = "after-call.sns.GetSubscriptionAttributes"
+    aws.client("sns").meta.events.register(hook, pending)
+    try:
+        check = Subscribed(Opened(lambda: (box.stack, aws)), webhook)
+        found = await asyncio.to_thread(one, check)
+    finally:
+        aws.client("sns").meta.events.unregister(hook, pending)
+    assert found.outcome is Outcome.FAILURE
+    assert "not confirmed" in found.words
+    assert box.stack.public_url in found.remedy
+
+
+async def test_a_topic_that_is_not_there(box: Box) -> None:
+    box.edit(f'topic_arn = "{box.stack.topic_arn}"', f'topic_arn = "{box.stack.topic_arn}-x"')
+    failure = await box.failure("subscription")
+    assert "There is no topic" in failure["words"]
+
+
+async def test_a_certificate_that_ends_soon(box: Box) -> None:
+    almost = time.time() + 80 * 86_400
+    found = await asyncio.to_thread(one, Reached(box.stack.public_url, clock=lambda: almost))
+    assert found.outcome is Outcome.WARNING
+    assert "expires on" in found.words
+    assert "renewed" in found.remedy
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    found = one(Reached(f"https://localhost:{port}/sns"))
+    assert found.outcome is Outcome.FAILURE
+    assert "router" in found.remedy
+
+
+def test_a_peer_that_says_nothing_is_not_waited_for() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"https://localhost:{silent.getsockname()[1]}/sns"
+        found = one(Reached(url, ssl.create_default_context, 0.2))
+    assert found.outcome is Outcome.FAILURE
+    assert "timed out" in found.words
+
+
+def test_a_name_that_leads_nowhere() -> None:
+    assert "A or AAAA" in one(Reached("https://nowhere.invalid/sns")).remedy
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    pair = Pair(tmp_path / "fullchain.pem", tmp_path / "privkey.pem")
+    pair.key.write_bytes(key_pem(private_key()))
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("ends", "outcome"),
+    [(300 * DAY, Outcome.OK), (3 * DAY, Outcome.WARNING), (-DAY, Outcome.FAILURE)],
+)
+def test_when_the_certificate_ends(pair: Pair, ends: dt.timedelta, outcome: Outcome) -> None:
+    pair.chain.write_bytes(certificate_pem(private_key(), ends=ends, name="home.example.com"))
+    found = one(Certificate(pair, "home.example.com"))
+    assert found.outcome is outcome
+    assert bool(found.remedy) is (outcome is not Outcome.OK)
+
+
+def test_a_certificate_for_another_name(pair: Pair) -> None:
+    pair.chain.write_bytes(certificate_pem(private_key(), name="other.example.com"))
+    found = one(Certificate(pair, "home.example.com"))
+    assert found.outcome is Outcome.FAILURE
+    assert "home.example.com" in found.remedy

@@ -1,0 +1,108 @@
+"""The Dovecots that the tests run against: the installed one, and Debian 13's in a root of its own.
+
+The root is kept below the user's cache directory for a week. It is made with root's rights and a
+network; without them its tests are skipped and say why.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from postamt_sync.host.dovecot.description import Version
+from tests.host.debian import KEEP_SECONDS, alone, cache, mirror, run
+
+PACKAGES = "dovecot-imapd,dovecot-lmtpd,dovecot-submissiond,dovecot-sieve"
+ELSEWHERE = "/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A Dovecot, and the root directory that it sees."""
+
+    root: Path
+
+    @property
+    def is_ours(self) -> bool:
+        return self.root == Path("/")
+
+    @property
+    def version(self) -> Version:
+        said = subprocess.run(
+            [*self.inside(Path("/tmp")), "dovecot", "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment(),
+        ).stdout
+        return Version(said[:3])
+
+    def inside(self, base: Path) -> list[str]:
+        """Return what stands before a command to run it here, with `base` at its own path."""
+        if self.is_ours:
+            return []
+        there = self.root / base.relative_to("/")
+        enter = f'mount --bind "{base}" "{there}" && exec chroot "{self.root}" "$@"'
+        there.mkdir(parents=True, exist_ok=True)
+        return ["unshare", "--mount", "sh", "-c", enter, "sh"]
+
+    def gid(self, group: str) -> int:
+        lines = (self.root / "etc/group").read_text().splitlines()
+        (gid,) = (line.split(":")[2] for line in lines if line.startswith(f"{group}:"))
+        return int(gid)
+
+    def has(self, program: str) -> bool:
+        return (self.root / "usr/lib/dovecot" / program).exists()
+
+
+def environment() -> dict[str, str]:
+    return {"PATH": f"{os.environ.get('PATH', os.defpath)}:{ELSEWHERE}", "LANG": "C.UTF-8"}
+
+
+def installed() -> Machine:
+    if shutil.which("dovecot", path=environment()["PATH"]) is None:
+        pytest.skip("Dovecot is not installed: sudo apt install dovecot-imapd")
+    return Machine(Path("/"))
+
+
+def trixie() -> Machine:
+    if os.geteuid() != 0:
+        pytest.skip("Dovecot 2.4 runs in a root of its own, which needs root's rights")
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("Dovecot 2.4 needs a root made by: sudo apt install mmdebstrap")
+    root, wrong = _make_trixie()
+    if wrong:
+        pytest.skip(f"the root for Dovecot 2.4 could not be made: {wrong}")
+    return Machine(root)
+
+
+@functools.cache
+def _make_trixie() -> tuple[Path, str]:
+    """Return the root, made unless it is there and fresh, and what went wrong."""
+    name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
+    root = cache() / f"dovecot-trixie-{name}"
+    with alone("dovecot-trixie"):
+        if root.is_dir() and time.time() - root.stat().st_mtime < KEEP_SECONDS:
+            return root, ""
+        for old in cache().glob("dovecot-trixie-*"):
+            shutil.rmtree(old)
+        draft = root.with_name(f"{root.name}.draft")
+        command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=essential"]
+        made = run(*command, f"--include={PACKAGES}", "trixie", str(draft), *mirror(), check=False)
+        if made.returncode:
+            return root, (made.stderr.strip().splitlines() or ["mmdebstrap said nothing"])[-1]
+        (draft / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        draft.touch()
+        draft.rename(root)
+        return root, ""
+
+
+MACHINES = {"installed": installed, "debian-13": trixie}

@@ -1,0 +1,65 @@
+"""Files that are ours until somebody edits them."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.host.service.sealed_files import SealedFile, State, put
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "etc/unit"
+
+
+def test_what_was_written_is_known_again(place: Path) -> None:
+    file = SealedFile.of(place, "[Unit]\n", 0o755)
+    assert file.state() is State.MISSING
+    file.write()
+    assert file.state() is State.SAME
+    assert place.read_text().startswith("[Unit]\n#")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o755
+    assert SealedFile.of(place, "[Service]\n").state() is State.OLD
+    assert list(place.parent.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("edit", ["# more\n{}", "{}# more\n", "{}\n", ""])
+def test_any_edit_makes_it_somebodys_own(place: Path, edit: str) -> None:
+    file = SealedFile.of(place, "[Unit]\nA=1\n")
+    file.write()
+    place.write_text(edit.format(place.read_text()))
+    assert file.state() is State.EDITED
+    assert SealedFile.of(place, "[Unit]\nA=2\n").state() is State.EDITED
+
+
+def test_a_seal_does_not_cover_another_text(place: Path) -> None:
+    file = SealedFile.of(place, "[Unit]\nA=1\n")
+    file.write()
+    place.write_text(place.read_text().replace("A=1", "A=2"))
+    assert file.state() is State.EDITED
+
+
+def test_a_masked_unit_is_somebodys_own(place: Path) -> None:
+    place.parent.mkdir()
+    place.symlink_to("/dev/null")
+    assert SealedFile.of(place, "[Unit]\n").state() is State.EDITED
+
+
+def test_where_it_cannot_be_written_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MisconfiguredError, match="cannot be written"):
+        SealedFile.of(tmp_path / "file/unit", "").write()
+
+
+def test_a_secret_is_never_more_open_than_it_will_be(place: Path, tmp_path: Path) -> None:
+    put(tmp_path / "key", b"secret", 0o640)
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o640
+    with pytest.raises(FileExistsError):
+        put(tmp_path / "key", b"other", 0o640)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        put(tmp_path / "link", b"other", 0o640)

@@ -1,0 +1,221 @@
+"""The admin listener: who may look, from where, and what the answers allow."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+
+from postamt_sync.config import Settings
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import Events
+from postamt_sync.ledger import Ledger
+from postamt_sync.status.cache import Looks, look_aside
+from postamt_sync.status.report import Standing
+from postamt_sync.status.runtime import Pulse
+from postamt_sync.status.server import Admin
+from tests.doubles.inbox import MemoryLog
+from tests.status.seeded import a_good_month, everything_wrong
+
+
+@dataclass
+class Shown:
+    url: str
+    log: MemoryLog
+    look: Callable[[], Standing]
+    trouble: list[TryLaterError] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rstrip("/").rpartition(":")[2])
+
+    async def ask(
+        self, path: str = "/", method: str = "GET", **headers: str
+    ) -> tuple[int, str, dict[str, str]]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, self.url.rstrip("/") + path, headers=named) as answer,
+        ):
+            return answer.status, await answer.text(), dict(answer.headers)
+
+    async def talk(self, raw: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(raw)
+        try:
+            return await asyncio.wait_for(reader.read(), 30)
+        finally:
+            writer.close()
+
+    def looked(self) -> Standing:
+        if self.trouble:
+            raise self.trouble.pop()
+        return self.look()
+
+
+@pytest.fixture
+async def shown(settings: Settings, ledger: Ledger) -> AsyncIterator[Shown]:
+    log = MemoryLog()
+    shown = Shown("", log, lambda: look_aside(settings))
+    admin = Admin("127.0.0.1:0", Looks(shown.looked), lambda: Pulse(mails=7), Events(log))
+    admin.open()
+    ((_, said, fields),) = log.said
+    assert said == "showing how things stand"
+    shown.url = fields["url"]
+    yield shown
+    await admin.close()
+
+
+async def test_the_page_and_the_metrics(shown: Shown) -> None:
+    status, text, headers = await shown.ask("/")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert text.startswith("<!doctype html>")
+    status, text, headers = await shown.ask("/metrics")
+    assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert "postamt_sync_settled_mails_total 7.0" in text
+
+
+async def test_head_has_the_headers_alone(shown: Shown) -> None:
+    raw = await shown.talk(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b""
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/nothing"])
+async def test_no_answer_can_be_kept_framed_or_read_elsewhere(shown: Shown, path: str) -> None:
+    _, _, headers = await shown.ask(path)
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Server"] == "postamt-sync"
+    assert not [name for name in headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1:9125", "[::1]:80", "LOCALHOST:1", "127.9.9.9"]
+)
+async def test_it_answers_to_our_own_names(shown: Shown, host: str) -> None:
+    assert (await shown.ask("/metrics", Host=host))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:9125",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "192.168.1.5",
+        "0.0.0.0",
+        "evil@localhost.example",
+        "[::1",
+        "",
+    ],
+)
+async def test_a_name_of_somebody_else_gets_nothing(shown: Shown, host: str) -> None:
+    """A page at evil.example whose name suddenly leads to 127.0.0.1 would be same-origin."""
+    for path in ("/", "/metrics"):
+        status, text, _ = await shown.ask(path, Host=host)
+        assert status == 421
+        assert "localhost" in text
+        assert "postamt_sync" not in text
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: evil.example\r\n"])
+async def test_without_one_host_there_is_no_answer(shown: Shown, hosts: bytes) -> None:
+    raw = await shown.talk(b"GET /metrics HTTP/1.0\r\n" + hosts + b"\r\n")
+    assert raw.split()[1] in {b"400", b"421"}
+    assert b"postamt_sync" not in raw
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_what_another_site_causes_gets_nothing(shown: Shown, site: str) -> None:
+    for mode, dest in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")):
+        headers = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": dest}
+        assert (await shown.ask("/", **headers))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest"),
+    [
+        ("none", "navigate", "document"),
+        ("same-origin", "navigate", "document"),
+        ("cross-site", "navigate", "document"),
+    ],
+)
+async def test_a_person_may_come_from_anywhere(
+    shown: Shown, site: str, mode: str, dest: str
+) -> None:
+    headers = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": dest}
+    assert (await shown.ask("/", **headers))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/favicon.ico", "/metrics/", "//", "/../etc/passwd", "/page.css"])
+async def test_there_is_nothing_else(shown: Shown, path: str) -> None:
+    raw = await shown.talk(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    )
+    assert raw.startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_it_can_only_be_read(shown: Shown, method: str) -> None:
+    status, _, headers = await shown.ask("/", method)
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+
+
+async def test_a_ledger_that_refuses_is_told_and_asked_again(shown: Shown) -> None:
+    shown.trouble = [TryLaterError("The ledger is away.", "Look at its disk.")]
+    status, text, headers = await shown.ask("/")
+    assert (status, text) == (503, "The ledger is away. Look at its disk.\n")
+    assert headers["Refresh"] == "60"
+    assert (await shown.ask("/"))[0] == 200
+
+
+async def test_many_may_look_at_once(shown: Shown, ledger: Ledger, settings: Settings) -> None:
+    a_good_month(ledger, settings.state_dir)
+    everything_wrong(ledger)
+    answers = await asyncio.gather(
+        *(shown.ask(path) for path in ("/", "/metrics") for _ in range(25))
+    )
+    assert {status for status, _, _ in answers} == {200}
+
+
+async def test_without_its_port_mail_goes_on_without_it(settings: Settings) -> None:
+    log = MemoryLog()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        admin = Admin(f"127.0.0.1:{port}", Looks(lambda: look_aside(settings)), Pulse, Events(log))
+        admin.open()
+        await admin.close()
+    ((level, said, fields),) = log.said
+    assert (level, said) == ("error", "metrics and status page are off")
+    assert f"127.0.0.1:{port}" in fields["reason"]
+    assert "admin.listen" in fields["reason"]
+    assert "webhook" not in fields["reason"]
+
+
+async def test_on_ipv6_it_says_where_in_brackets(settings: Settings, ledger: Ledger) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    log = MemoryLog()
+    admin = Admin("[::1]:0", Looks(lambda: look_aside(settings)), Pulse, Events(log))
+    admin.open()
+    ((_, said, fields),) = log.said
+    if said != "showing how things stand":
+        pytest.skip(f"no IPv6 here: {fields}")
+    async with aiohttp.ClientSession() as session, session.get(fields["url"]) as answer:
+        assert answer.status == 200
+    await admin.close()
