@@ -105,12 +105,12 @@ class Events:
 
     # Intake
 
-    def notice_refused(self, status: int, reason: str, peer: str) -> None:
+    def notification_refused(self, status: int, reason: str, peer: str) -> None:
         self._log.warning(
             "notice refused", status=status, reason=printable(reason), peer=printable(peer)
         )
 
-    def notice_not_understood(self, source: str, reason: str) -> None:
+    def notification_not_understood(self, source: str, reason: str) -> None:
         self._log.warning("notice not understood", source=source, reason=printable(reason))
 
     def test_event(self, source: str) -> None:

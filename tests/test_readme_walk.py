@@ -39,15 +39,15 @@ def type_(line: str, directory: Path, environment: dict[str, str]) -> str:
     child = pexpect.spawn(
         "bash", ["-c", line], cwd=directory, env=environment, dimensions=(50, 80), timeout=100
     )
-    questions = list(ANSWERS)
+    envelope_lookups = list(ANSWERS)
     said = ""
     while True:
-        found = child.expect([*questions, pexpect.EOF])
+        found = child.expect([*envelope_lookups, pexpect.EOF])
         said += child.before.decode()
-        if found == len(questions):
+        if found == len(envelope_lookups):
             break
         child.expect(":")
-        child.sendline(ANSWERS[questions[found]])
+        child.sendline(ANSWERS[envelope_lookups[found]])
     child.close()
     assert child.exitstatus == 0, said
     return said

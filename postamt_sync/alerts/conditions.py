@@ -18,7 +18,7 @@ from postamt_sync.delivery.maildir import MailboxVanishedError
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.ledger.absences import Absences
-from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.overview import SourceHealth
 from postamt_sync.mail.arrival import Source
 
@@ -118,12 +118,12 @@ def vanished(mailboxes: Mailboxes, names: Sequence[str]) -> Found:
     return found
 
 
-def absent(absences: Absences, now: float) -> list[Trouble]:
+def absent(absences: Absences, now: float) -> list[Incident]:
     """Return what a rebuild found to be absent and nobody has looked at, once all is decided."""
     if absences.undecided():
         return []
     return [
-        Trouble(
+        Incident(
             Cause.ABSENT,
             f"{each.mailbox} {each.mails} {each.first} {each.last}",
             now,

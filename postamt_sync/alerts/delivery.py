@@ -11,45 +11,45 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.fetcher import Destinations
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.pending_mail import Ready
-from postamt_sync.delivery.publisher import Group
+from postamt_sync.delivery.pending_mail import PendingMail
+from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import DeliveryState, Task
-from postamt_sync.ledger.incidents import OWN, Alert, Troubles
+from postamt_sync.ledger.incidents import OWN, Alert, Incidents
 from postamt_sync.mail.envelope import Evidence
 
 
-class Post:
+class AlertDelivery:
     """Delivers alerts into the default mailbox. Blocking: call from a thread, one at a time."""
 
     def __init__(
         self,
-        troubles: Troubles,
-        group: Group,
+        incidents: Incidents,
+        group: Publisher,
         events: Events,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`group` is ours alone."""
-        self._troubles = troubles
-        self._group = group
+        self._incidents = incidents
+        self._publisher = group
         self._events = events
         self._wall = wall
         self._waiting: set[str] = set()
         """Alerts of which it was said that they wait."""
 
-    def deliver(self, house: House) -> int:
+    def deliver(self, destinations: Destinations) -> int:
         """Deliver what waits; return how many still do: their mailbox cannot take them now.
 
         Raises PostamtError if the ledger refuses.
         """
         left = 0
-        for alert in self._troubles.undelivered():
-            error = self._deliver(alert, house)
+        for alert in self._incidents.undelivered():
+            error = self._deliver(alert, destinations)
             if error is None:
-                self._troubles.delivered(alert, self._wall())
+                self._incidents.delivered(alert, self._wall())
                 self._events.alerted(alert.mail, alert.cause)
             else:
                 left += 1
@@ -58,25 +58,25 @@ class Post:
                     self._events.alert_waits(alert.mail, alert.cause, str(error))
         return left
 
-    def _deliver(self, alert: Alert, house: House) -> PostamtError | None:
-        task = self._troubles.task(alert)
+    def _deliver(self, alert: Alert, destinations: Destinations) -> PostamtError | None:
+        task = self._incidents.task(alert)
         if any(copy.state is DeliveryState.PREPARED for copy in task.deliveries):
-            stuck = self._group.resume(task, house.mailboxes)
+            stuck = self._publisher.resume(task, destinations.mailboxes)
             if stuck:
                 return next(iter(stuck.values()))
-            task = self._troubles.task(alert)
+            task = self._incidents.task(alert)
         if any(copy.state is DeliveryState.DELIVERED for copy in task.deliveries):
             return None
-        ready = _ready(alert, task, house)
-        self._group.publish([ready])
+        ready = _ready(alert, task, destinations)
+        self._publisher.publish([ready])
         if ready.failed:
             return next(iter(ready.failed.values()))
         return None
 
 
-def _ready(alert: Alert, task: Task, house: House) -> Ready:
+def _ready(alert: Alert, task: Task, destinations: Destinations) -> PendingMail:
     digest = hashlib.sha256(alert.body).hexdigest()
-    return Ready(
+    return PendingMail(
         task=task,
         stem=make_stem(OWN, alert.key, digest, stored_at=0.0),
         etag=digest,
@@ -85,7 +85,7 @@ def _ready(alert: Alert, task: Task, house: House) -> Ready:
         received_at=alert.at,
         evidence=Evidence.DEFAULT,
         sha256=digest,
-        mailboxes=house.mailboxes,
-        addressees=[house.routes.default],
+        mailboxes=destinations.mailboxes,
+        addressees=[destinations.routes.default],
         body=alert.body,
     )

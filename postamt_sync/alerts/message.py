@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from postamt_sync.alerts.texts import WORDS
+from postamt_sync.alerts.texts import TEXTS
 from postamt_sync.config.command import typed
 from postamt_sync.events import printable
-from postamt_sync.ledger.incidents import Trouble
+from postamt_sync.ledger.incidents import Incident
 
 SHOWN = 20
 """Single troubles that a letter lists."""
@@ -21,7 +21,7 @@ SENDER = "postamt-sync <postamt-sync@localhost>"
 
 
 def compose(
-    troubles: Sequence[Trouble],
+    incidents: Sequence[Incident],
     mailbox: str,
     now: float,
     command: Callable[[str], str] = typed,
@@ -33,22 +33,22 @@ def compose(
     Details come from outside in part: they are shown as one printable line each, and only in the
     body.
     """
-    cause = troubles[0].cause
-    words = WORDS[cause]
+    cause = incidents[0].cause
+    words = TEXTS[cause]
     mail = EmailMessage(policy=email.policy.SMTP)
     mail["From"] = SENDER
     mail["To"] = f"{mailbox} <{mailbox}@localhost>"
     mail["Date"] = format_datetime(_local(now))
-    mail["Subject"] = f"postamt-sync: {words.subject(len(troubles))}"
+    mail["Subject"] = f"postamt-sync: {words.subject(len(incidents))}"
     mail["Message-ID"] = f"<{cause}.{now:.6f}@postamt-sync.localhost>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    latest = sorted(troubles, key=lambda trouble: trouble.at)[-SHOWN:]
+    latest = sorted(incidents, key=lambda trouble: trouble.at)[-SHOWN:]
     paragraphs = [
-        _headline(troubles),
+        _headline(incidents),
         _filled(words.meaning),
         "What to check:\n" + "\n".join(_filled(f"- {check}", "  ") for check in words.checks),
-        ("The latest of them:\n" if len(troubles) > len(latest) else "")
+        ("The latest of them:\n" if len(incidents) > len(latest) else "")
         + "\n".join(f"  {_moment(t.at)}  {printable(t.detail)}" for t in latest),
         # On a line of its own, however long: it is to be copied.
         *([f"To bring all of it back:\n\n  {command(words.verb)}"] if words.verb else []),
@@ -61,18 +61,18 @@ def compose(
     return mail.as_bytes()
 
 
-def _headline(troubles: Sequence[Trouble]) -> str:
-    words = WORDS[troubles[0].cause]
-    subject = words.subject(len(troubles))
-    first, last = min(t.at for t in troubles), max(t.at for t in troubles)
+def _headline(incidents: Sequence[Incident]) -> str:
+    words = TEXTS[incidents[0].cause]
+    subject = words.subject(len(incidents))
+    first, last = min(t.at for t in incidents), max(t.at for t in incidents)
     subject = subject[0].upper() + subject[1:]
-    if all(trouble.lasting for trouble in troubles):
+    if all(trouble.lasting for trouble in incidents):
         return _filled(f"{subject}, since {_moment(first)}.")
     if first == last:
-        return _filled(f"{subject} at {_moment(last)}: {printable(troubles[-1].detail)}")
+        return _filled(f"{subject} at {_moment(last)}: {printable(incidents[-1].detail)}")
     return _filled(
         f"{subject} between {_moment(first)} and {_moment(last)}. "
-        f"The last: {printable(max(troubles, key=lambda t: t.at).detail)}"
+        f"The last: {printable(max(incidents, key=lambda t: t.at).detail)}"
     )
 
 

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from postamt_sync.alerts import conditions
-from postamt_sync.alerts.delivery import Post
+from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.message import compose
-from postamt_sync.alerts.ses_metrics import Publishing
+from postamt_sync.alerts.ses_metrics import SesMetrics
 from postamt_sync.config import Settings
 from postamt_sync.config.command import typed
-from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.fetcher import Destinations
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.incidents import Cause, Trouble, wanted_causes
+from postamt_sync.ledger.incidents import Cause, Incident, wanted_causes
 
 LOOK_EVERY = 60.0
 SOON = 5.0
@@ -35,36 +35,36 @@ MOST_QUARANTINED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class MonitorClocks:
     """`wall` in seconds since 1970, `monotonic` stands still while the machine sleeps."""
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
 
 
-class Watch:
-    """Tells the person behind the default mailbox; `settings` and `house` give those in force."""
+class AlertMonitor:
+    """Tells the person behind the default mailbox; the two callables give what is in force."""
 
     def __init__(
         self,
         ledger: Ledger,
         settings: Callable[[], Settings],
-        house: Callable[[], House],
-        post: Post,
+        destinations: Callable[[], Destinations],
+        post: AlertDelivery,
         events: Events,
         *,
-        publishing: Callable[[], Publishing],
-        clocks: Clocks | None = None,
+        ses_metrics: Callable[[], SesMetrics],
+        clocks: MonitorClocks | None = None,
     ) -> None:
-        """`publishing` is called once, when the metrics are first wanted."""
+        """`ses_metrics` is called once, when the metrics are first wanted."""
         self._ledger = ledger
         self._settings = settings
-        self._house = house
+        self._destinations = destinations
         self._post = post
         self._events = events
-        self._make_publishing = publishing
-        self._publishing: Publishing | None = None
-        self._clocks = clocks or Clocks()
+        self._make_ses_metrics = ses_metrics
+        self._ses_metrics: SesMetrics | None = None
+        self._clocks = clocks or MonitorClocks()
         self._started = self._clocks.monotonic()
         self._metrics_at = self._started + METRICS_FIRST
         self._asked = asyncio.Event()
@@ -96,9 +96,9 @@ class Watch:
             self._events.trouble("internal error", repr(error))
 
     def _look(self) -> None:
-        now, settings, house = self._clocks.wall(), self._settings(), self._house()
+        now, settings, destinations = self._clocks.wall(), self._settings(), self._destinations()
         wanted = wanted_causes(settings.alerts.wanted)
-        troubles = self._ledger.troubles
+        incidents = self._ledger.incidents
         sources = self._ledger.overview.sources()
         names = [mailbox.name for mailbox in settings.mailboxes]
         places = {"state": settings.state_dir} | {m.name: m.maildir for m in settings.mailboxes}
@@ -115,29 +115,29 @@ class Watch:
                 webhook.tls_certificate if webhook else None, now=now
             ),
             Cause.DISK: lambda: conditions.full(places),
-            Cause.MAILBOX: lambda: conditions.vanished(house.mailboxes, names),
+            Cause.MAILBOX: lambda: conditions.vanished(destinations.mailboxes, names),
         }
         for cause, look in looks.items():
-            troubles.lasting(cause, look() if cause in wanted else {}, now)
+            incidents.lasting(cause, look() if cause in wanted else {}, now)
         self._pause = SOON if self._ledger.absences.undecided() else LOOK_EVERY
         if Cause.ABSENT in wanted:
-            troubles.happened(conditions.absent(self._ledger.absences, now))
+            incidents.happened(conditions.absent(self._ledger.absences, now))
         if Cause.QUARANTINE in wanted:
-            troubles.happened(self._quarantined(now))
+            incidents.happened(self._quarantined(now))
         for cause in wanted:
-            if to_tell := troubles.to_tell(cause, now):
+            if to_tell := incidents.to_tell(cause, now):
                 letter = compose(
                     to_tell,
-                    house.routes.default,
+                    destinations.routes.default,
                     now,
                     lambda verb: typed(verb, settings.source),
                 )
-                troubles.tell(to_tell, letter, now)
-        self._post.deliver(house)
+                incidents.tell(to_tell, letter, now)
+        self._post.deliver(destinations)
 
-    def _quarantined(self, now: float) -> list[Trouble]:
+    def _quarantined(self, now: float) -> list[Incident]:
         return [
-            Trouble(
+            Incident(
                 Cause.QUARANTINE,
                 f"{known.mail} {known.settled_at}",
                 known.settled_at or now,
@@ -153,17 +153,17 @@ class Watch:
         ):
             return
         self._metrics_at = clock + METRICS_EVERY
-        if self._publishing is None:
-            self._publishing = await asyncio.to_thread(self._make_publishing)
+        if self._ses_metrics is None:
+            self._ses_metrics = await asyncio.to_thread(self._make_ses_metrics)
         overview = self._ledger.overview
         sources = await asyncio.to_thread(overview.sources)
         since = next((source.ok_at for source in sources if source.source == METRICS), None)
         try:
-            found = await self._publishing.read(since, self._clocks.wall())
+            found = await self._ses_metrics.read(since, self._clocks.wall())
         except PostamtError as error:
             self._events.metrics_unread(str(error))
             # Not refused in the sense of an alert: mail itself may come all the same.
             await asyncio.to_thread(overview.source_bad, METRICS, str(error))
             return
-        await asyncio.to_thread(self._ledger.troubles.happened, found)
+        await asyncio.to_thread(self._ledger.incidents.happened, found)
         await asyncio.to_thread(overview.source_ok, METRICS, f"{len(found)} hours with failures")

@@ -16,7 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from postamt_sync.aws.errors import refusal
 from postamt_sync.events import printable
-from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def cloudwatch_client(session: boto3.Session, region: str) -> CloudWatchClient:
     return session.client("cloudwatch", region_name=region, config=config)
 
 
-class Publishing:
+class SesMetrics:
     """Reads both metrics for every receipt rule of the region that has them."""
 
     def __init__(self, client: CloudWatchClient) -> None:
         self._client = client
 
-    async def read(self, since: float | None, now: float) -> list[Trouble]:
+    async def read(self, since: float | None, now: float) -> list[Incident]:
         """Return the hours since a moment (seconds since 1970) in which a rule failed.
 
         Hours that have not ended are left out: their count is not final. Raises PostamtError.
@@ -63,10 +63,10 @@ class Publishing:
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise refusal("read the metrics of SES (CloudWatch)", error) from error
 
-    def _read(self, start: float, end: float) -> list[Trouble]:
+    def _read(self, start: float, end: float) -> list[Incident]:
         if start >= end:
             return []
-        found: dict[str, Trouble] = {}
+        found: dict[str, Incident] = {}
         for name in NAMES:
             listed = self._client.list_metrics(Namespace="AWS/SES", MetricName=name)
             for metric in listed.get("Metrics", [])[:MOST_METRICS]:
@@ -75,7 +75,7 @@ class Publishing:
 
     def _hours(
         self, name: str, metric: MetricOutputTypeDef, start: float, end: float
-    ) -> list[Trouble]:
+    ) -> list[Incident]:
         dimensions = metric.get("Dimensions", [])
         answer = self._client.get_metric_statistics(
             Namespace="AWS/SES",
@@ -87,12 +87,12 @@ class Publishing:
             Statistics=["Sum"],
         )
         place = ", ".join(f"{d['Name']} {d['Value']}" for d in dimensions) or "all rules"
-        troubles = []
+        incidents = []
         for point in answer.get("Datapoints", []):
             count = point.get("Sum", 0.0)
             at = point["Timestamp"].timestamp() // HOUR * HOUR
             if count > 0:
                 what = f"{name} {place} {at:.0f}"
                 detail = f"{name}: {count:.0f} within an hour ({printable(place)})"
-                troubles.append(Trouble(Cause.PUBLISHING, what, at, detail))
-        return troubles
+                incidents.append(Incident(Cause.PUBLISHING, what, at, detail))
+        return incidents

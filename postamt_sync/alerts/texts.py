@@ -8,7 +8,7 @@ from postamt_sync.ledger.incidents import Cause
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class AlertText:
     """`one` and `many` are the subject, with `{n}` for the count; the rest is for a person too."""
 
     one: str
@@ -22,8 +22,8 @@ class Words:
         return (self.one if count == 1 else self.many).format(n=count)
 
 
-WORDS = {
-    Cause.DEAD_LETTERS: Words(
+TEXTS = {
+    Cause.DEAD_LETTERS: AlertText(
         "1 webhook delivery failed",
         "{n} webhook deliveries failed",
         "SNS could not hand these announcements over to the webhook and put them aside. They have "
@@ -34,7 +34,7 @@ WORDS = {
             "what `postamt-sync status` says about the webhook",
         ),
     ),
-    Cause.QUARANTINE: Words(
+    Cause.QUARANTINE: AlertText(
         "1 mail is quarantined",
         "{n} mails are quarantined",
         "This mail can never be delivered as it is. It is safe in S3.",
@@ -43,7 +43,7 @@ WORDS = {
             "after mending the cause: postamt-sync quarantine retry --all",
         ),
     ),
-    Cause.CREDENTIALS: Words(
+    Cause.CREDENTIALS: AlertText(
         "AWS refuses our credentials",
         "AWS refuses our credentials",
         "While this lasts no mail can be fetched. Nothing is lost: it waits in S3.",
@@ -53,7 +53,7 @@ WORDS = {
             "the clock of this machine (timedatectl)",
         ),
     ),
-    Cause.SILENCE: Words(
+    Cause.SILENCE: AlertText(
         "no look into the bucket has succeeded for long",
         "no look into the bucket has succeeded for long",
         "Mail that was announced may still have come; what was not will come once the bucket can "
@@ -63,7 +63,7 @@ WORDS = {
             "what `postamt-sync status` says about the poll",
         ),
     ),
-    Cause.CERTIFICATE: Words(
+    Cause.CERTIFICATE: AlertText(
         "the webhook's certificate is about to expire",
         "the webhook's certificate is about to expire",
         "From that moment on SNS does not deliver to the webhook. Mail will still come, by queue "
@@ -73,13 +73,13 @@ WORDS = {
             "that the new files lie where webhook.tls_certificate and webhook.tls_key say",
         ),
     ),
-    Cause.DISK: Words(
+    Cause.DISK: AlertText(
         "a disk is nearly full",
         "{n} disks are nearly full",
         "Once it is full mail waits, without being lost, until there is room again.",
         ("what takes the room (du -xsh /* for a start), and whether it may go",),
     ),
-    Cause.MAILBOX: Words(
+    Cause.MAILBOX: AlertText(
         "a mailbox has vanished",
         "{n} mailboxes have vanished",
         "A Maildir that was there once is not there any more, most likely because its disk is not "
@@ -89,7 +89,7 @@ WORDS = {
             "that nobody has moved or renamed the directory",
         ),
     ),
-    Cause.ABSENT: Words(
+    Cause.ABSENT: AlertText(
         "mail is absent since the ledger was rebuilt",
         "mail is absent in {n} mailboxes since the ledger was rebuilt",
         "The ledger, the list of what was delivered, was lost. Mail that was not at home, and is "
@@ -102,7 +102,7 @@ WORDS = {
         ),
         "restore --only absent",
     ),
-    Cause.PUBLISHING: Words(
+    Cause.PUBLISHING: AlertText(
         "SES could not store mail that it had accepted",
         "SES could not store mail that it had accepted",
         "PublishFailure means that SES tries again, for up to four hours. PublishExpired means "
@@ -113,13 +113,13 @@ WORDS = {
             "the whole of the AWS side with: postamt-sync bootstrap verify",
         ),
     ),
-    Cause.BOUNCES: Words(
+    Cause.BOUNCES: AlertText(
         "1 mail that you sent came back",
         "{n} mails that you sent came back",
         "The receiving side refused them for good, or SES gave up trying.",
         ("the address, and the reason that the other side gave",),
     ),
-    Cause.COMPLAINTS: Words(
+    Cause.COMPLAINTS: AlertText(
         "somebody marked a mail of yours as spam",
         "{n} mails of yours were marked as spam",
         "SES passes on what the receiving provider reported. With too many complaints it stops "

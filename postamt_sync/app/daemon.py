@@ -16,38 +16,38 @@ from contextlib import AsyncExitStack
 import boto3
 
 from postamt_sync import __version__
-from postamt_sync.alerts.delivery import Post
+from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.heartbeat import Heartbeat
-from postamt_sync.alerts.monitor import Watch
-from postamt_sync.alerts.ses_metrics import Publishing, cloudwatch_client
-from postamt_sync.app.file_watcher import WatchedFiles
+from postamt_sync.alerts.monitor import AlertMonitor
+from postamt_sync.alerts.ses_metrics import SesMetrics, cloudwatch_client
+from postamt_sync.app.file_watcher import FileWatcher
 from postamt_sync.app.ledger_guard import opened, until_lost
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
-from postamt_sync.app.watchdog import Books
+from postamt_sync.app.watchdog import Watchdog
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.destinations import household
-from postamt_sync.delivery.publisher import Group, Witness, no_witness
+from postamt_sync.delivery.destinations import configured_destinations
+from postamt_sync.delivery.publisher import Publisher, StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.index.client import open_index
-from postamt_sync.index.lookups import Envelopes
+from postamt_sync.index.lookups import IndexLookups
 from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.queues import Queues
-from postamt_sync.intake.scanner import Survey, as_found
+from postamt_sync.intake.scanner import Scanner, as_found
 from postamt_sync.intake.sns_certificates import Certificates, certificates
 from postamt_sync.intake.sqs import sqs_client
-from postamt_sync.intake.webhook import Tally
-from postamt_sync.intake.webhook_server import Reception, sns_client
+from postamt_sync.intake.webhook import WebhookTally
+from postamt_sync.intake.webhook_server import WebhookServer, sns_client
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.arrival_queue import Inbox
-from postamt_sync.recovery.daily_backup import DailyCopy
+from postamt_sync.ledger.arrival_queue import ArrivalQueue
+from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.open_ledger import end_rebuild
-from postamt_sync.status.cache import Looks, look_aside
-from postamt_sync.status.runtime import Pulse
-from postamt_sync.status.server import Admin
+from postamt_sync.status.cache import ReportCache, read_report_apart
+from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.server import StatusServer
 
 ANSWER_GRACE = 2.0
 """Seconds that running answers have at a stop."""
@@ -63,14 +63,14 @@ class Daemon:
         events: Events,
         *,
         environ: Mapping[str, str] = os.environ,
-        witness: Witness = no_witness,
+        observer: StepObserver = no_observer,
     ) -> None:
         """`load` reads the configuration anew and raises ConfigurationError."""
         self._settings = settings
         self._load = load
         self._events = events
         self._environ = environ
-        self._witness = witness
+        self._observer = observer
         self._systemd = Systemd(environ)
         self._stop = asyncio.Event()
 
@@ -99,13 +99,13 @@ class Daemon:
     async def _run_parts(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> str:
         settings, events = self._settings, self._events
         session = boto3.Session(region_name=settings.aws.region)
-        house = household(settings, ledger.work)
+        destinations = configured_destinations(settings, ledger.work)
         bucket = Bucket(settings.bucket.name, settings.aws.region, session=session)
         await stack.enter_async_context(bucket)
         waiting = ledger.work.make_all_due()
-        courier = Courier(ledger, bucket, house, events, witness=self._witness)
+        courier = Courier(ledger, bucket, destinations, events, observer=self._observer)
         envelopes = self._envelopes(session, ledger, courier)
-        survey = Survey(
+        scanner = Scanner(
             bucket,
             ledger,
             events,
@@ -113,9 +113,9 @@ class Daemon:
             settings.bucket.recent_prefix,
             envelopes.complete if envelopes else as_found,
         )
-        inbox = Inbox(ledger, events, courier.wake)
+        inbox = ArrivalQueue(ledger, events, courier.wake)
         poll = Poll(
-            survey,
+            scanner,
             ledger,
             events,
             interval=settings.poll.interval,
@@ -124,28 +124,30 @@ class Daemon:
             on_listed=lambda: end_rebuild(reload.settings, ledger, events),
         )
         keys = certificates(settings.topic_arn, self._environ) if settings.topic_arn else None
-        reception = self._reception(session, keys, inbox, poll, courier)
+        webhook_server = self._webhook_server(session, keys, inbox, poll, courier)
         heartbeat = Heartbeat(settings.poll.heartbeat_url, events)
         poll.after_success = heartbeat.soon
-        reload = Reload(settings, self._load, events, ledger, courier, poll, reception, heartbeat)
-        watch = Watch(
+        reload = Reload(
+            settings, self._load, events, ledger, courier, poll, webhook_server, heartbeat
+        )
+        watch = AlertMonitor(
             ledger,
             lambda: reload.settings,
-            lambda: courier.house,
-            Post(ledger.troubles, Group(ledger.work, events, self._witness), events),
+            lambda: courier.destinations,
+            AlertDelivery(ledger.incidents, Publisher(ledger.work, events, self._observer), events),
             events,
-            publishing=lambda: Publishing(cloudwatch_client(session, settings.aws.region)),
+            ses_metrics=lambda: SesMetrics(cloudwatch_client(session, settings.aws.region)),
         )
         queues = self._queues(session, keys, inbox, ledger, poll, watch)
         if queues is not None:
             poll.before_look = queues.drain
-            if reception is not None:
-                tally = reception.webhook.tally
+            if webhook_server is not None:
+                tally = webhook_server.webhook.tally
                 queues.why_refused = lambda: tally.last_trouble
-        books = Books(ledger, self._systemd, events, courier, reception)
-        admin = self._admin(courier, reception, heartbeat)
-        if reception is not None:  # first, and outside of the group: its error is for a person
-            reception.open(self._systemd.inherited_sockets())
+        watchdog = Watchdog(ledger, self._systemd, events, courier, webhook_server)
+        admin = self._admin(courier, webhook_server, heartbeat)
+        if webhook_server is not None:  # first, and outside of the group: its error is for a person
+            webhook_server.open(self._systemd.inherited_sockets())
         if admin is not None:
             admin.open()
         async with asyncio.TaskGroup() as tasks:
@@ -154,13 +156,17 @@ class Daemon:
                 for name, part in {
                     "courier": courier.run(),
                     "poll": poll.run(),
-                    "books": books.run(),
+                    "books": watchdog.run(),
                     "heartbeat": heartbeat.run(),
-                    "copy": DailyCopy(settings, ledger, events).run(),
-                    "watch": WatchedFiles(reload.files, reload.file_changed, events).run(),
+                    "copy": DailyBackup(settings, ledger, events).run(),
+                    "watch": FileWatcher(reload.files, reload.file_changed, events).run(),
                     "hangup": self._on_hangup(reload),
                     "alerts": watch.run(),
-                    **({"subscription": reception.subscription.run()} if reception else {}),
+                    **(
+                        {"subscription": webhook_server.subscription.run()}
+                        if webhook_server
+                        else {}
+                    ),
                     **({"queue": queues.listen()} if queues else {}),
                     **({"envelopes": envelopes.run()} if envelopes else {}),
                 }.items()
@@ -173,15 +179,15 @@ class Daemon:
             lost = await self._until_stop_or_loss(ledger)
             if self._stop.is_set():
                 self._systemd.stopping()
-            if reception is not None:
-                await reception.close(ANSWER_GRACE)
+            if webhook_server is not None:
+                await webhook_server.close(ANSWER_GRACE)
             if admin is not None:
                 await admin.close()
             for task in running:
                 task.cancel()
         if keys is not None:
             await keys.close()
-        await books.close()
+        await watchdog.close()
         self._settings = reload.for_next_start
         return lost
 
@@ -199,10 +205,10 @@ class Daemon:
         self,
         session: boto3.Session,
         keys: Certificates | None,
-        inbox: Inbox,
+        inbox: ArrivalQueue,
         ledger: Ledger,
         poll: Poll,
-        watch: Watch,
+        watch: AlertMonitor,
     ) -> Queues | None:
         queue = self._settings.queue
         if keys is None or not (queue.url or queue.dead_letter_url):
@@ -221,30 +227,30 @@ class Daemon:
 
     def _envelopes(
         self, session: boto3.Session, ledger: Ledger, courier: Courier
-    ) -> Envelopes | None:
+    ) -> IndexLookups | None:
         index = open_index(self._settings, session)
         if index is None:
             return None
-        return Envelopes(
+        return IndexLookups(
             index,
             ledger,
             self._events,
-            grace=lambda: courier.house.envelope_grace,
+            grace=lambda: courier.destinations.envelope_grace,
             wake=courier.wake,
         )
 
-    def _reception(
+    def _webhook_server(
         self,
         session: boto3.Session,
         keys: Certificates | None,
-        inbox: Inbox,
+        inbox: ArrivalQueue,
         poll: Poll,
         courier: Courier,
-    ) -> Reception | None:
+    ) -> WebhookServer | None:
         webhook = self._settings.webhook
         if webhook is None or keys is None:
             return None
-        return Reception(
+        return WebhookServer(
             self._settings,
             webhook,
             sns_client(session, self._settings.aws.region),
@@ -256,25 +262,25 @@ class Daemon:
         )
 
     def _admin(
-        self, courier: Courier, reception: Reception | None, heartbeat: Heartbeat
-    ) -> Admin | None:
+        self, courier: Courier, webhook_server: WebhookServer | None, heartbeat: Heartbeat
+    ) -> StatusServer | None:
         settings = self._settings
         if not settings.admin.listen:
             return None
 
-        def pulse() -> Pulse:
-            tally = reception.webhook.tally if reception else Tally()
-            return Pulse(
+        def runtime() -> Runtime:
+            tally = webhook_server.webhook.tally if webhook_server else WebhookTally()
+            return Runtime(
                 mails=courier.progress.mails,
                 bytes=courier.progress.bytes,
                 trouble=str(courier.trouble or ""),
-                notices_taken={str(outcome): n for outcome, n in tally.taken.items()},
-                notices_refused=tally.refused_by_status(),
+                notifications_taken={str(outcome): n for outcome, n in tally.taken.items()},
+                notifications_refused=tally.refused_by_status(),
                 heartbeat_failing=heartbeat.failing,
             )
 
-        looks = Looks(lambda: look_aside(settings))
-        return Admin(settings.admin.listen, looks, pulse, self._events)
+        reports = ReportCache(lambda: read_report_apart(settings))
+        return StatusServer(settings.admin.listen, reports, runtime, self._events)
 
     async def _on_hangup(self, reload: Reload) -> None:
         hangup = asyncio.Event()
@@ -300,7 +306,7 @@ class Daemon:
 
 def _make_mailboxes(courier: Courier, events: Events) -> None:
     """Make new mailboxes before the first mail, so that Dovecot finds them; problems can wait."""
-    mailboxes = courier.house.mailboxes
+    mailboxes = courier.destinations.mailboxes
     for name in mailboxes.names:
         try:
             mailboxes.ready(name)

@@ -24,7 +24,7 @@ LOOK_EVERY = 60.0
 """Seconds between looks without any event, for file systems that tell nothing."""
 
 
-class WatchedFiles:
+class FileWatcher:
     """Calls `changed` after the content of any of the files changed."""
 
     def __init__(

@@ -18,7 +18,7 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.recovery.open_ledger import ledger_for_delivery, save_if_lost
+from postamt_sync.recovery.open_ledger import open_for_delivery, save_if_lost
 
 LOOK_EVERY = 0.5
 """Seconds between looks at an idle ledger; every transaction looks for itself."""
@@ -73,14 +73,14 @@ async def _returns(ledger: Ledger, seconds: float) -> bool:
 async def opened(
     settings: Settings, events: Events, systemd: Systemd, stop: asyncio.Event, *, lost: str
 ) -> AsyncIterator[Ledger | None]:
-    """The ledger for delivery, as `ledger_for_delivery`; None once `stop` is set.
+    """The ledger for delivery, as `open_for_delivery`; None once `stop` is set.
 
     With `lost`, which says what has happened to the one before, it is tried until it succeeds:
     another process may hold the lock, a disk may be full.
     """
     failures = 0
     while True:
-        holding = ledger_for_delivery(settings, "run", events, lost)
+        holding = open_for_delivery(settings, "run", events, lost)
         try:
             ledger = await _while_alive(asyncio.to_thread(holding.__enter__), systemd)
         except PostamtError as error:

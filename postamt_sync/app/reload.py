@@ -15,12 +15,12 @@ from pathlib import Path
 from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.writable import is_read_only
 from postamt_sync.errors import ConfigurationError, PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.poll import Poll
-from postamt_sync.intake.webhook_server import Reception
+from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 
 _FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin")
@@ -38,7 +38,7 @@ class Reload:
         ledger: Ledger,
         courier: Courier,
         poll: Poll,
-        reception: Reception | None,
+        webhook_server: WebhookServer | None,
         heartbeat: Heartbeat | None = None,
     ) -> None:
         self._settings = self._at_start = settings
@@ -47,7 +47,7 @@ class Reload:
         self._ledger = ledger
         self._courier = courier
         self._poll = poll
-        self._reception = reception
+        self._webhook_server = webhook_server
         self._heartbeat = heartbeat
         self._kept: tuple[Mailbox, ...] = ()
         self._lock = asyncio.Lock()
@@ -79,7 +79,7 @@ class Reload:
         """Somebody asked for it (SIGHUP): what is no longer configured is taken away."""
         await self._reload(may_remove=True)
         try:
-            await asyncio.to_thread(self._ledger.work.hurry)
+            await asyncio.to_thread(self._ledger.work.retry_now)
         except PostamtError as error:
             self._events.trouble("what waits cannot be hurried", str(error))
         self._courier.wake()
@@ -114,11 +114,11 @@ class Reload:
         ]
 
     async def _renew_tls(self, settings: Settings) -> None:
-        if self._reception is None or settings.webhook is None:
+        if self._webhook_server is None or settings.webhook is None:
             return
         certificate, key = settings.webhook.tls_certificate, settings.webhook.tls_key
         try:
-            await asyncio.to_thread(self._reception.replace_tls, certificate, key)
+            await asyncio.to_thread(self._webhook_server.replace_tls, certificate, key)
         except PostamtError as error:
             self._events.reload_refused("certificate", [str(error)])
         else:
@@ -132,14 +132,14 @@ class Reload:
         self._kept = () if may_remove else tuple({m.name: m for m in gone}.values())
         for mailbox in self._kept:
             self._events.mailbox_kept(mailbox.name)
-        house = household(settings, self._ledger.work, kept=self._kept)
+        destinations = configured_destinations(settings, self._ledger.work, kept=self._kept)
         # Nobody asks an index that was not there at the start, so no mail may wait for it.
-        has_index = self._courier.house.has_index
-        self._courier.house = replace(house, has_index=has_index)
+        has_index = self._courier.destinations.has_index
+        self._courier.destinations = replace(destinations, has_index=has_index)
         self._poll.interval = settings.poll.interval
         self._poll.reconcile_interval = settings.poll.reconcile_interval
-        if self._reception is not None and settings.webhook is not None:
-            self._reception.trust(settings.webhook.trusted_proxies)
+        if self._webhook_server is not None and settings.webhook is not None:
+            self._webhook_server.trust(settings.webhook.trusted_proxies)
         if self._heartbeat is not None:
             self._heartbeat.url = settings.poll.heartbeat_url
         self._events.reloaded("configuration")

@@ -15,26 +15,26 @@ from postamt_sync.alerts.after_sync import tell_absent
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.outcomes import Progress
-from postamt_sync.delivery.publisher import Witness, no_witness
+from postamt_sync.delivery.publisher import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.index.client import Index
-from postamt_sync.index.lookups import Envelopes
-from postamt_sync.intake.scanner import Survey, as_found
+from postamt_sync.index.lookups import IndexLookups
+from postamt_sync.intake.scanner import Scanner, as_found
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.sync_runs import Balance
+from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
-from postamt_sync.recovery.daily_backup import DailyCopy
+from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.decisions import RecoveryDecisions
-from postamt_sync.recovery.open_ledger import end_rebuild, ledger_for_delivery, ledger_for_rehearsal
+from postamt_sync.recovery.open_ledger import end_rebuild, open_for_delivery, open_for_dry_run
 
 TELL_EVERY = 0.2
 
 
 @dataclass(slots=True)
-class Stage:
+class SyncProgress:
     """How far a pass has come, for whoever watches: mails to be done, done, and their bytes."""
 
     listed: int = 0
@@ -45,10 +45,10 @@ class Stage:
 
 
 @dataclass(slots=True)
-class Result:
+class SyncResult:
     """The end of a pass. `error` is what cut it short."""
 
-    balance: Balance
+    totals: SyncTotals
     bytes: int = 0
     seconds: float = 0.0
     dry_run: bool = False
@@ -56,7 +56,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SyncOptions:
     """What a person wants of a pass; `since` in seconds since 1970."""
 
     dry_run: bool = False
@@ -70,49 +70,49 @@ class Wish:
 
 
 @dataclass(slots=True)
-class OnePass:
+class SyncRun:
     """A pass over one bucket; `watch` is called several times a second."""
 
     settings: Settings
     events: Events
     bucket: Bucket
-    wish: Wish = field(default_factory=Wish)
-    watch: Callable[[Stage], None] = lambda _: None
-    witness: Witness = no_witness
+    options: SyncOptions = field(default_factory=SyncOptions)
+    watch: Callable[[SyncProgress], None] = lambda _: None
+    observer: StepObserver = no_observer
     index: Index | None = None
     """Where envelopes may be known that no receipt has told us."""
     drain: Callable[[Ledger], Awaitable[None]] | None = None
     """Takes in what the queues hold, before anything is listed: they know envelopes."""
-    _stage: Stage = field(default_factory=Stage)
+    _sync_progress: SyncProgress = field(default_factory=SyncProgress)
     _progress: Progress | None = None
 
-    async def run(self) -> Result:
+    async def run(self) -> SyncResult:
         """Carry out the pass. What cuts it short is in the result.
 
         Raises only before anything was begun: lock held, ledger unusable.
         """
-        if self.wish.dry_run:
-            with ledger_for_rehearsal(self.settings, self.events) as ledger:
+        if self.options.dry_run:
+            with open_for_dry_run(self.settings, self.events) as ledger:
                 return await self._pass(ledger)
-        with ledger_for_delivery(self.settings, "sync", self.events) as ledger:
+        with open_for_delivery(self.settings, "sync", self.events) as ledger:
             result = await self._pass(ledger)
-            await asyncio.to_thread(DailyCopy(self.settings, ledger, self.events).make_if_due)
+            await asyncio.to_thread(DailyBackup(self.settings, ledger, self.events).make_if_due)
             return result
 
-    async def _pass(self, ledger: Ledger) -> Result:
+    async def _pass(self, ledger: Ledger) -> SyncResult:
         started = time.monotonic()
-        rehearsed = Balance()
-        result = Result(rehearsed, dry_run=self.wish.dry_run)
-        ledger.passes.begin()
+        rehearsed = SyncTotals()
+        result = SyncResult(rehearsed, dry_run=self.options.dry_run)
+        ledger.sync_runs.begin()
         watching = asyncio.create_task(self._tell())
         try:
             async with self.bucket:
-                if self.wish.dry_run:
+                if self.options.dry_run:
                     await self._rehearse(ledger, rehearsed)
                 else:
                     envelopes = self._envelopes(ledger)
                     # What is to be adopted must not be announced as mail to be delivered.
-                    if self.drain is not None and not self.wish.adopts:
+                    if self.drain is not None and not self.options.adopts:
                         await self.drain(ledger)
                     await self._list(ledger, envelopes)
                     await self._deliver(ledger, envelopes)
@@ -121,31 +121,33 @@ class OnePass:
             result.error = error
         finally:
             watching.cancel()
-            self.watch(self._stage)
-        if not self.wish.dry_run:
-            result.balance = ledger.passes.balance(self._stage.listed)
-        result.bytes = self._stage.bytes
+            self.watch(self._sync_progress)
+        if not self.options.dry_run:
+            result.totals = ledger.sync_runs.totals(self._sync_progress.listed)
+        result.bytes = self._sync_progress.bytes
         result.seconds = time.monotonic() - started
         return result
 
-    async def _list(self, ledger: Ledger, envelopes: Envelopes | None) -> None:
-        survey = self._survey(ledger, envelopes)
+    async def _list(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
+        scanner = self._scanner(ledger, envelopes)
         async for page in self.bucket.pages(self.settings.bucket.prefix):
-            arrivals = [survey.arrival(entry, Source.SYNC) for entry in page]
+            arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
             old = [a for a in arrivals if self._is_to_be_adopted(a)]
             if old:
                 await asyncio.to_thread(ledger.arrivals.record, old, adopt=True)
-            await survey.take_in(arrivals)
+            await scanner.take_in(arrivals)
             keys = [arrival.key for arrival in arrivals]
-            self._stage.todo += await asyncio.to_thread(ledger.passes.add, self.bucket.name, keys)
-            self._stage.listed += len(page)
+            self._sync_progress.todo += await asyncio.to_thread(
+                ledger.sync_runs.add, self.bucket.name, keys
+            )
+            self._sync_progress.listed += len(page)
         if await asyncio.to_thread(end_rebuild, self.settings, ledger, self.events):
-            self._stage.todo = await asyncio.to_thread(ledger.passes.leave_out_settled)
-        self._stage.listing = False
+            self._sync_progress.todo = await asyncio.to_thread(ledger.sync_runs.leave_out_settled)
+        self._sync_progress.listing = False
 
-    async def _deliver(self, ledger: Ledger, envelopes: Envelopes | None) -> None:
-        house = household(self.settings, ledger.work)
-        courier = Courier(ledger, self.bucket, house, self.events, witness=self.witness)
+    async def _deliver(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
+        destinations = configured_destinations(self.settings, ledger.work)
+        courier = Courier(ledger, self.bucket, destinations, self.events, observer=self.observer)
         self._progress = courier.progress
         await asyncio.to_thread(ledger.work.make_all_due)
         if envelopes is not None:
@@ -156,69 +158,69 @@ class OnePass:
         finally:
             self._note_progress()
 
-    async def _rehearse(self, ledger: Ledger, balance: Balance) -> None:
+    async def _rehearse(self, ledger: Ledger, totals: SyncTotals) -> None:
         if ledger.rebuild.pending:
-            await self._rehearse_rebuild(ledger, balance)
+            await self._rehearse_rebuild(ledger, totals)
             return
-        survey = self._survey(ledger)
+        scanner = self._scanner(ledger)
         async for page in self.bucket.pages(self.settings.bucket.prefix):
-            arrivals = [survey.arrival(entry, Source.SYNC) for entry in page]
-            news = set(await survey.news(arrivals))
+            arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
+            news = set(await scanner.news(arrivals))
             open_keys = [a.key for i, a in enumerate(arrivals) if i not in news]
-            noted = await asyncio.to_thread(ledger.passes.add, self.bucket.name, open_keys)
-            self._stage.listed += len(page)
-            self._stage.todo += noted + len(news)
+            noted = await asyncio.to_thread(ledger.sync_runs.add, self.bucket.name, open_keys)
+            self._sync_progress.listed += len(page)
+            self._sync_progress.todo += noted + len(news)
             for arrival in (arrivals[i] for i in news):
                 if is_no_mail(arrival.key, arrival.size):
-                    balance.skipped += 1
+                    totals.skipped += 1
                 elif self._is_to_be_adopted(arrival):
-                    balance.known += 1
+                    totals.known += 1
                 elif arrival.archived:
-                    balance.archived += 1
+                    totals.archived += 1
                 else:
-                    balance.waiting += 1
-        noticed = balance.skipped + balance.known + balance.archived + balance.waiting
-        rest = ledger.passes.balance(self._stage.listed - noticed)
-        balance.listed = self._stage.listed
-        balance.known += rest.known
-        balance.skipped += rest.skipped
-        balance.archived += rest.archived
-        balance.waiting += rest.waiting + rest.failed
+                    totals.waiting += 1
+        noticed = totals.skipped + totals.known + totals.archived + totals.waiting
+        rest = ledger.sync_runs.totals(self._sync_progress.listed - noticed)
+        totals.listed = self._sync_progress.listed
+        totals.known += rest.known
+        totals.skipped += rest.skipped
+        totals.archived += rest.archived
+        totals.waiting += rest.waiting + rest.failed
 
-    async def _rehearse_rebuild(self, ledger: Ledger, balance: Balance) -> None:
+    async def _rehearse_rebuild(self, ledger: Ledger, totals: SyncTotals) -> None:
         """Take everything in: it is a ledger in memory that forgets it."""
         await self._list(ledger, None)
-        routes = household(self.settings, ledger.work).routes
+        routes = configured_destinations(self.settings, ledger.work).routes
         await RecoveryDecisions(ledger, routes).decide_by_reading(self.bucket, ledger)
-        rest = ledger.passes.balance(self._stage.listed)
+        rest = ledger.sync_runs.totals(self._sync_progress.listed)
         rest.waiting, rest.failed = rest.waiting + rest.failed, 0
-        for count in fields(Balance):
-            setattr(balance, count.name, getattr(rest, count.name))
+        for count in fields(SyncTotals):
+            setattr(totals, count.name, getattr(rest, count.name))
 
-    def _survey(self, ledger: Ledger, envelopes: Envelopes | None = None) -> Survey:
+    def _scanner(self, ledger: Ledger, envelopes: IndexLookups | None = None) -> Scanner:
         complete = envelopes.complete if envelopes else as_found
         prefix = self.settings.bucket.prefix
-        return Survey(self.bucket, ledger, self.events, prefix, "", complete)
+        return Scanner(self.bucket, ledger, self.events, prefix, "", complete)
 
-    def _envelopes(self, ledger: Ledger) -> Envelopes | None:
+    def _envelopes(self, ledger: Ledger) -> IndexLookups | None:
         if self.index is None:
             return None
         grace = self.settings.effective_envelope_grace
-        return Envelopes(self.index, ledger, self.events, grace=lambda: grace)
+        return IndexLookups(self.index, ledger, self.events, grace=lambda: grace)
 
     def _is_to_be_adopted(self, arrival: Arrival) -> bool:
-        if self.wish.mark_delivered:
+        if self.options.mark_delivered:
             return True
-        since, stored_at = self.wish.since, arrival.last_modified
+        since, stored_at = self.options.since, arrival.last_modified
         return since is not None and stored_at is not None and stored_at < since
 
     def _note_progress(self) -> None:
         if self._progress is not None:
-            self._stage.done = self._progress.mails
-            self._stage.bytes = self._progress.bytes
+            self._sync_progress.done = self._progress.mails
+            self._sync_progress.bytes = self._progress.bytes
 
     async def _tell(self) -> None:
         while True:
             self._note_progress()
-            self.watch(self._stage)
+            self.watch(self._sync_progress)
             await asyncio.sleep(TELL_EVERY)

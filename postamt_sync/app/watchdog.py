@@ -8,8 +8,8 @@ from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.subscription import State
-from postamt_sync.intake.webhook_server import Reception
+from postamt_sync.intake.subscription import SubscriptionState
+from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.mail.arrival import Source
 
@@ -17,7 +17,7 @@ WRITE_EVERY = 30.0
 """Seconds; an idle daemon writes nothing at all."""
 
 
-class Books:
+class Watchdog:
     """Feeds systemd's watchdog, and notes in the ledger how the webhook is doing."""
 
     def __init__(
@@ -26,13 +26,13 @@ class Books:
         systemd: Systemd,
         events: Events,
         courier: Courier,
-        reception: Reception | None,
+        webhook_server: WebhookServer | None,
     ) -> None:
         self._ledger = ledger
         self._systemd = systemd
         self._events = events
         self._courier = courier
-        self._reception = reception
+        self._webhook_server = webhook_server
         self._written = ""
 
     async def run(self) -> None:
@@ -69,16 +69,16 @@ class Books:
         self._systemd.status(f"{done} mails since start, {states[ObjectState.WAITING]} waiting")
 
     def _note_webhook(self) -> None:
-        if self._reception is None:
+        if self._webhook_server is None:
             return
-        tally = self._reception.webhook.tally
-        standing = self._reception.subscription.standing
+        tally = self._webhook_server.webhook.tally
+        status = self._webhook_server.subscription.status
         taken, refused = sum(tally.taken.values()), sum(tally.refused.values())
-        detail = f"subscription {standing.state}, {taken} notices taken, {refused} refused"
-        if detail + standing.reason == self._written:
+        detail = f"subscription {status.state}, {taken} notices taken, {refused} refused"
+        if detail + status.reason == self._written:
             return
-        self._written = detail + standing.reason
-        if standing.state in {State.FAILED, State.UNSUBSCRIBED}:
-            self._ledger.overview.source_bad(Source.WEBHOOK, standing.reason or standing.state)
+        self._written = detail + status.reason
+        if status.state in {SubscriptionState.FAILED, SubscriptionState.UNSUBSCRIBED}:
+            self._ledger.overview.source_bad(Source.WEBHOOK, status.reason or status.state)
         else:
             self._ledger.overview.source_ok(Source.WEBHOOK, detail)

@@ -26,7 +26,7 @@ SES_SECONDS = 1.1
 PATIENCE_SECONDS = 120.0
 """How long something that was just made may be unknown elsewhere; IAM rarely takes a minute."""
 
-PATIENT = Config(
+RETRIED = Config(
     # Adaptive: slows down by itself when AWS throttles, and tries again.
     retries={"mode": "adaptive", "total_max_attempts": 8},
     connect_timeout=10,
@@ -43,7 +43,7 @@ class ChangedMeanwhileError(TryLaterError):
     """What a write would replace is no longer what the plan saw."""
 
 
-class Aws:
+class AwsClient:
     """One account in one region, with admin credentials from boto3's own chain.
 
     Clients are made once each, when they are first needed, in any thread. `sleep` pauses, in
@@ -58,7 +58,7 @@ class Aws:
         endpoint: Callable[[str], str | None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        config: Config = PATIENT,
+        config: Config = RETRIED,
     ) -> None:
         """`endpoint` names another than boto3's own for a service; no proxy leads there."""
         self._config = config
@@ -116,7 +116,7 @@ class Aws:
         return list(self._each(service, operation, members, missing, parameters))
 
     def write(self, wanted: Call) -> None:
-        """Carry one call out; on return AWS has it, and `keep` has its answer.
+        """Carry one call out; on return AWS has it, and `on_response` has its answer.
 
         Raises ChangedMeanwhileError where the call's guard finds another state than was planned
         for; then nothing was written.
@@ -139,8 +139,8 @@ class Aws:
             answer = patient(self._ask, wanted)
         except (ClientError, BotoCoreError) as error:
             raise refusal(wanted.service, error) from error
-        if wanted.keep is not None:
-            wanted.keep(answer)
+        if wanted.on_response is not None:
+            wanted.on_response(answer)
 
     def _each(
         self,
@@ -219,7 +219,7 @@ class Aws:
 
 
 def _passes(error: BaseException, wanted: Call) -> bool:
-    return isinstance(error, ClientError) and code_of(error) in wanted.patience
+    return isinstance(error, ClientError) and code_of(error) in wanted.retry_on
 
 
 def _is_emulator(url: str) -> bool:

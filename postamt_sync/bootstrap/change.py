@@ -26,18 +26,18 @@ class Guard:
 class Call:
     """A write of boto3: client name, method, parameters.
 
-    `patience` names error codes that pass by themselves, because AWS has not heard everywhere of
-    what was made a moment ago. `keep` takes the answer before anything else happens: what is in it
-    is told only once. A call to be asked `once` is not repeated where its answer is lost: carried
-    out twice, it would make two of what it makes.
+    `retry_on` names error codes that pass by themselves, because AWS has not heard everywhere of
+    what was made a moment ago. `on_response` takes the answer before anything else happens: what is
+    in it is told only once. A call to be asked `once` is not repeated where its answer is lost:
+    carried out twice, it would make two of what it makes.
     """
 
     service: str
     operation: str
     parameters: Mapping[str, Any]
-    patience: tuple[str, ...] = ()
+    retry_on: tuple[str, ...] = ()
     guard: Guard | None = None
-    keep: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
+    on_response: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
     once: bool = False
 
     @property
@@ -59,7 +59,7 @@ class Change:
     raises PostamtError where it fails.
     """
 
-    words: str
+    message: str
     calls: Iterable[Call] = ()
     act: Callable[[], object] | None = field(default=None, repr=False)
 
@@ -68,15 +68,15 @@ class Change:
 class Note:
     """Something that a person should know or do; no call of ours mends it."""
 
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """Something that keeps the plan from being carried out: what it is, and what to do."""
 
-    words: str
+    message: str
     remedy: str
 
 
-Item = Change | Note | Conflict
+PlanItem = Change | Note | Conflict

@@ -55,7 +55,7 @@ class KeyFile(Protocol):
     def key_id(self) -> str:
         """Return the id of the key in it; empty where there is no such file, or no key in it."""
 
-    def keep(self, answer: Mapping[str, Any]) -> None:
+    def on_response(self, answer: Mapping[str, Any]) -> None:
         """Put the key in it that IAM's CreateAccessKey has just told; durable on return.
 
         Stopped anywhere after the first rename, the key is in `pending_path` whole.
@@ -76,7 +76,7 @@ class SyncCredentials:
     def key_id(self) -> str:
         return self.look().key_id
 
-    def keep(self, answer: Mapping[str, Any]) -> None:
+    def on_response(self, answer: Mapping[str, Any]) -> None:
         key = answer["AccessKey"]
         _write(
             self.path,
@@ -107,7 +107,7 @@ class SmtpCredentials:
     def key_id(self) -> str:
         return self.look().key_id
 
-    def keep(self, answer: Mapping[str, Any]) -> None:
+    def on_response(self, answer: Mapping[str, Any]) -> None:
         key = answer["AccessKey"]
         server = smtp_server(self.stack.region)
         assert server is not None, "no key is made where there is no server"

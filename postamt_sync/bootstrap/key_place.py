@@ -21,9 +21,9 @@ class Options:
     config: Path | None = None
     out: Path | None = None
 
-    def command(self, words: str) -> str:
+    def command(self, message: str) -> str:
         """Return a whole command with the options in force."""
-        typed = f"{PROGRAM} {words}"
+        typed = f"{PROGRAM} {message}"
         for name, value in (("--config", self.config), ("--out", self.out)):
             if value is not None:
                 typed += f" {name} {shlex.quote(printable(str(value), 4096))}"

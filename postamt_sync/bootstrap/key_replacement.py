@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postamt_sync.bootstrap.key_file import settle
-from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKey, Key
+from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKeyResource, Key
 from postamt_sync.errors import MisconfiguredError, UsageError
 from postamt_sync.events import printable
 
@@ -17,7 +17,7 @@ from postamt_sync.events import printable
 class Replacement:
     """What is to be done: `seen` are all keys of the user, `old` is the one that goes."""
 
-    key: AccessKey
+    key: AccessKeyResource
     seen: tuple[Key, ...]
     lost: Key | None
     old: Key | None
@@ -61,7 +61,7 @@ class Replacement:
         return made
 
 
-def replacement(key: AccessKey, key_id: str = "") -> Replacement:
+def replacement(key: AccessKeyResource, key_id: str = "") -> Replacement:
     """Find out what is to be replaced; `key_id` names the one of two.
 
     Reads only, but for a key that waits beside its file. Raises MisconfiguredError where there is
@@ -90,7 +90,7 @@ def replacement(key: AccessKey, key_id: str = "") -> Replacement:
     return Replacement(key, tuple(keys), lost, old)
 
 
-def _chosen(key: AccessKey, others: list[Key], key_id: str) -> Key | None:
+def _chosen(key: AccessKeyResource, others: list[Key], key_id: str) -> Key | None:
     if key_id:
         for one in others:
             if one["AccessKeyId"] == key_id:

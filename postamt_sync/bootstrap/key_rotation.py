@@ -10,9 +10,9 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import settle
-from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKey, Key
+from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKeyResource, Key
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 
 GRACE = dt.timedelta(days=7)
@@ -30,8 +30,8 @@ class Rotation:
     `agree` asks a person, and raises where the answer is no.
     """
 
-    key: AccessKey
-    aws: Aws
+    key: AccessKeyResource
+    aws: AwsClient
     agree: Callable[[str], None]
     now: Callable[[], dt.datetime] = _now
 

@@ -10,20 +10,20 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from postamt_sync.bootstrap.aws_client import PATIENT, Aws
+from postamt_sync.bootstrap.aws_client import RETRIED, AwsClient
 from postamt_sync.bootstrap.refusals import refusal
 from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings
 
 
-def queue_urls_to_be(stack: Stack, aws: Aws) -> dict[str, str]:
+def queue_urls_to_be(stack: Stack, aws: AwsClient) -> dict[str, str]:
     """Return the addresses that the stack's queues have or will have; asks nobody."""
     queues = (stack.queue, stack.dead_letter_queue)
     return {queue: aws.queue_url(stack, queue) for queue in queues}
 
 
-def queue_urls(stack: Stack, aws: Aws) -> dict[str, str]:
+def queue_urls(stack: Stack, aws: AwsClient) -> dict[str, str]:
     """Return the addresses of the stack's queues as AWS says them, where it knows them already."""
     urls = queue_urls_to_be(stack, aws)
     for queue in urls:
@@ -33,13 +33,13 @@ def queue_urls(stack: Stack, aws: Aws) -> dict[str, str]:
     return urls
 
 
-def open_stack(settings: Settings, config: Config = PATIENT) -> tuple[Stack, Aws]:
+def open_stack(settings: Settings, config: Config = RETRIED) -> tuple[Stack, AwsClient]:
     """Return the stack and the account. Raises MisconfiguredError without usable credentials."""
     try:
         session = boto3.Session(region_name=settings.aws.region)
     except BotoCoreError as error:
         raise refusal("sts", error) from error
-    aws = Aws(session, settings.aws.region, config=config)
+    aws = AwsClient(session, settings.aws.region, config=config)
     return stack_of(settings, aws.account), aws
 
 

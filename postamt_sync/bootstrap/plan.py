@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Change, Conflict, Item, Note
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Change, Conflict, Note, PlanItem
 from postamt_sync.errors import MisconfiguredError, PostamtError
 
 
@@ -18,26 +18,26 @@ class Resource(Protocol):
     def title(self) -> str:
         """What it is and its name: "topic postamt"."""
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         """Yield what differs from what is wanted; nothing where all is well."""
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         """Yield what takes it away, as far as it is ours, and notes of what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PlanEntry:
     """What one resource said."""
 
     title: str
-    items: tuple[Item, ...]
+    items: tuple[PlanItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All entries, in the order in which they are carried out."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PlanEntry, ...]
 
     @property
     def changes(self) -> list[tuple[str, Change]]:
@@ -61,16 +61,16 @@ class Plan:
             "changes": [
                 {
                     "resource": title,
-                    "change": change.words,
+                    "change": change.message,
                     "calls": [c.name for c in change.calls] if _is_known(change) else [],
                 }
                 for title, change in self.changes
             ],
             "conflicts": [
-                {"resource": title, "conflict": conflict.words, "remedy": conflict.remedy}
+                {"resource": title, "conflict": conflict.message, "remedy": conflict.remedy}
                 for title, conflict in self.conflicts
             ],
-            "notes": [{"resource": title, "note": note.words} for title, note in self.notes],
+            "notes": [{"resource": title, "note": note.message} for title, note in self.notes],
         }
 
 
@@ -88,7 +88,7 @@ def plan(resources: Sequence[Resource]) -> Plan:
     found = Plan(())
     for resource in resources:
         try:
-            entry = Entry(resource.title, tuple(resource.plan()))
+            entry = PlanEntry(resource.title, tuple(resource.plan()))
         except PostamtError:
             if found.conflicts:
                 return found
@@ -99,10 +99,10 @@ def plan(resources: Sequence[Resource]) -> Plan:
 
 def plan_removal(resources: Sequence[Resource]) -> Plan:
     """Ask every resource what takes it away, the last made first."""
-    return Plan(tuple(Entry(r.title, tuple(r.destroy())) for r in reversed(resources)))
+    return Plan(tuple(PlanEntry(r.title, tuple(r.destroy())) for r in reversed(resources)))
 
 
-def carry_out(wanted: Plan, aws: Aws, done: Callable[[str, str], None]) -> int:
+def carry_out(wanted: Plan, aws: AwsClient, done: Callable[[str, str], None]) -> int:
     """Carry the changes out one after the other, and return how many calls that took.
 
     `done` is told resource and words of each change when AWS has it. Stopped anywhere, a new plan
@@ -111,7 +111,7 @@ def carry_out(wanted: Plan, aws: Aws, done: Callable[[str, str], None]) -> int:
     """
     if wanted.conflicts:
         title, conflict = wanted.conflicts[0]
-        raise MisconfiguredError(f"{title}: {conflict.words}", conflict.remedy)
+        raise MisconfiguredError(f"{title}: {conflict.message}", conflict.remedy)
     calls = 0
     for title, change in wanted.changes:
         for one in change.calls:
@@ -119,5 +119,5 @@ def carry_out(wanted: Plan, aws: Aws, done: Callable[[str, str], None]) -> int:
             calls += 1
         if change.act is not None:
             change.act()
-        done(title, change.words)
+        done(title, change.message)
     return calls

@@ -68,7 +68,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class BillItem:
     """One line of the bill: `quantity` units in a month, and what it costs after what is free."""
 
     service: str
@@ -87,8 +87,8 @@ class Item:
 class Bill:
     """The items of a month, and what was not built: `spared` is not part of the sum."""
 
-    items: tuple[Item, ...]
-    spared: tuple[Item, ...] = field(default=())
+    items: tuple[BillItem, ...]
+    spared: tuple[BillItem, ...] = field(default=())
 
     @property
     def usd(self) -> float:
@@ -117,29 +117,29 @@ def bill(usage: Usage) -> Bill:
     return Bill(items, (_listing(usage, recent=False),) if usage.recent else ())
 
 
-def _ses(usage: Usage) -> Iterator[Item]:
-    yield Item("SES", "mail received", usage.mails, "mails", prices.SES_RECEIVED)
+def _ses(usage: Usage) -> Iterator[BillItem]:
+    yield BillItem("SES", "mail received", usage.mails, "mails", prices.SES_RECEIVED)
     chunks = usage.mails * math.ceil(usage.mail_kb / CHUNK_KB)
     note = "At most: a begun chunk of 256 KB is counted as a whole one."
-    yield Item("SES", "data received", chunks, "chunks", prices.SES_CHUNK, note)
+    yield BillItem("SES", "data received", chunks, "chunks", prices.SES_CHUNK, note)
     if usage.sent_per_day:
         sent = usage.sent_per_day * DAYS
-        yield Item("SES", "mail sent", sent, "mails", prices.SES_SENT)
+        yield BillItem("SES", "mail sent", sent, "mails", prices.SES_SENT)
         sent_gb = sent * usage.mail_kb / 1024**2
-        yield Item("SES", "data sent", sent_gb, "GB", prices.SES_SENT_GB)
+        yield BillItem("SES", "data sent", sent_gb, "GB", prices.SES_SENT_GB)
 
 
-def _s3(usage: Usage) -> Iterator[Item]:
+def _s3(usage: Usage) -> Iterator[BillItem]:
     copies = 2 if usage.recent else 1
-    yield Item("S3", "PUT, by SES", usage.mails * copies, "requests", prices.S3_PUT)
+    yield BillItem("S3", "PUT, by SES", usage.mails * copies, "requests", prices.S3_PUT)
     # The whole mail by the daemon, its header by the index.
-    yield Item("S3", "GET", 2 * usage.mails, "requests", prices.S3_GET)
+    yield BillItem("S3", "GET", 2 * usage.mails, "requests", prices.S3_GET)
     moved = usage.mail_kb >= SMALLEST_MOVED_KB
     a_day = usage.gigabytes / DAYS
     age = usage.archive_days
     young = min(age, INFREQUENT_AFTER_DAYS) if moved else age
     recent = min(age, RECENT_DAYS) if usage.recent else 0
-    yield Item(
+    yield BillItem(
         *("S3", "storage, Standard", a_day * (young + recent), "GB", prices.S3_STANDARD_GB),
         "" if moved else "Mails under 128 KB stay here for good; all are taken for average ones.",
     )
@@ -148,68 +148,68 @@ def _s3(usage: Usage) -> Iterator[Item]:
     middle = max(0.0, min(age, ARCHIVE_AFTER_DAYS) - INFREQUENT_AFTER_DAYS)
     old = max(0.0, age - ARCHIVE_AFTER_DAYS)
     note = "Reading costs extra."
-    yield Item("S3", "storage, IA", a_day * middle, "GB", prices.S3_INFREQUENT_GB, note)
-    yield Item("S3", "storage, Glacier IR", a_day * old, "GB", prices.S3_ARCHIVE_GB, note)
+    yield BillItem("S3", "storage, IA", a_day * middle, "GB", prices.S3_INFREQUENT_GB, note)
+    yield BillItem("S3", "storage, Glacier IR", a_day * old, "GB", prices.S3_ARCHIVE_GB, note)
     if middle:
-        yield Item("S3", "move to IA", usage.mails, "mails", prices.S3_TO_INFREQUENT)
+        yield BillItem("S3", "move to IA", usage.mails, "mails", prices.S3_TO_INFREQUENT)
     if old:
-        yield Item("S3", "move to Glacier IR", usage.mails, "mails", prices.S3_TO_ARCHIVE)
+        yield BillItem("S3", "move to Glacier IR", usage.mails, "mails", prices.S3_TO_ARCHIVE)
 
 
-def _listing(usage: Usage, *, recent: bool) -> Item:
+def _listing(usage: Usage, *, recent: bool) -> BillItem:
     days = min(usage.archive_days, RECENT_DAYS) if recent else usage.archive_days
     pages = _pages(usage.mails_per_day * days)
     what = "LIST, poll" if recent else "LIST, poll, all"
     note = "" if recent else "What each poll would cost that lists everything."
-    return Item("S3", what, usage.polls * pages, "requests", prices.S3_PUT, note)
+    return BillItem("S3", what, usage.polls * pages, "requests", prices.S3_PUT, note)
 
 
-def _reconcile(usage: Usage) -> Item:
+def _reconcile(usage: Usage) -> BillItem:
     pages = _pages(usage.mails_per_day * usage.archive_days)
-    return Item("S3", "LIST, daily, all", DAYS * pages, "requests", prices.S3_PUT)
+    return BillItem("S3", "LIST, daily, all", DAYS * pages, "requests", prices.S3_PUT)
 
 
 def _pages(keys: float) -> int:
     return max(1, math.ceil(keys / PAGE))
 
 
-def _announcing(usage: Usage) -> Iterator[Item]:
+def _announcing(usage: Usage) -> Iterator[BillItem]:
     announcements = usage.mails * ANNOUNCEMENTS
-    yield Item("SNS", "published", announcements, "notices", prices.SNS_PUBLISH)
+    yield BillItem("SNS", "published", announcements, "notices", prices.SNS_PUBLISH)
     if usage.webhook:
-        yield Item("SNS", "to the webhook", announcements, "notices", prices.SNS_HTTP)
+        yield BillItem("SNS", "to the webhook", announcements, "notices", prices.SNS_HTTP)
         looks = 2 * usage.polls
     else:
         looks = DAYS * 86400 / LONG_POLL_SECONDS
     # Sent, received, deleted.
     requests = 3 * announcements + looks
-    yield Item("SQS", "queues", requests, "requests", prices.SQS_REQUEST)
+    yield BillItem("SQS", "queues", requests, "requests", prices.SQS_REQUEST)
 
 
-def _index(usage: Usage) -> Iterator[Item]:
+def _index(usage: Usage) -> Iterator[BillItem]:
     runs = usage.mails * ANNOUNCEMENTS
-    yield Item("Lambda", "runs", runs, "runs", prices.LAMBDA_REQUEST)
+    yield BillItem("Lambda", "runs", runs, "runs", prices.LAMBDA_REQUEST)
     seconds = runs * LAMBDA_SECONDS * LAMBDA_GB
     note = f"Assumed: {LAMBDA_SECONDS:g} s with {LAMBDA_GB:g} GB for a run."
-    yield Item("Lambda", "time", seconds, "GB-s", prices.LAMBDA_GB_SECOND, note)
+    yield BillItem("Lambda", "time", seconds, "GB-s", prices.LAMBDA_GB_SECOND, note)
     writes = runs * 2 * INDEX_KB
     note = f"Assumed: {INDEX_KB} KB for a mail, kept twice."
-    yield Item("DynamoDB", "writes", writes, "WRU", prices.DYNAMODB_WRITE, note)
-    yield Item("DynamoDB", "reads", runs, "RRU", prices.DYNAMODB_READ)
+    yield BillItem("DynamoDB", "writes", writes, "WRU", prices.DYNAMODB_WRITE, note)
+    yield BillItem("DynamoDB", "reads", runs, "RRU", prices.DYNAMODB_READ)
     kept = usage.mails_per_day * usage.archive_days * 2 * INDEX_KB / 1024**2
-    yield Item("DynamoDB", "storage", kept, "GB", prices.DYNAMODB_GB)
-    yield Item("DynamoDB", "backup", kept, "GB", prices.DYNAMODB_BACKUP_GB)
+    yield BillItem("DynamoDB", "storage", kept, "GB", prices.DYNAMODB_GB)
+    yield BillItem("DynamoDB", "backup", kept, "GB", prices.DYNAMODB_BACKUP_GB)
 
 
-def _watching(usage: Usage) -> Iterator[Item]:
+def _watching(usage: Usage) -> Iterator[BillItem]:
     metrics = DAYS * 24 * METRICS_AN_HOUR
-    yield Item("CloudWatch", "metrics read", metrics, "metrics", prices.CLOUDWATCH_METRIC)
+    yield BillItem("CloudWatch", "metrics read", metrics, "metrics", prices.CLOUDWATCH_METRIC)
     logged = usage.mails * ANNOUNCEMENTS * LOG_KB / 1024**2
-    yield Item("CloudWatch", "logs", logged, "GB", prices.CLOUDWATCH_LOGS_GB)
-    yield Item("S3", "traffic home", usage.gigabytes, "GB", prices.EGRESS_GB)
+    yield BillItem("CloudWatch", "logs", logged, "GB", prices.CLOUDWATCH_LOGS_GB)
+    yield BillItem("S3", "traffic home", usage.gigabytes, "GB", prices.EGRESS_GB)
 
 
-def _as_json(item: Item) -> dict[str, Any]:
+def _as_json(item: BillItem) -> dict[str, Any]:
     return {
         "service": item.service,
         "what": item.what,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.bootstrap import policy_document
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, call
 from postamt_sync.bootstrap.policies import queue_statement
 from postamt_sync.bootstrap.stack import Stack
@@ -29,11 +29,11 @@ ASK_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SmokeTest:
     """Everything that it makes at AWS is gone when it ends, however it ends."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     clock: Callable[[], float] = time.monotonic
 
     def announced_within(self, seconds: float = WITHIN) -> float | None:
@@ -85,7 +85,7 @@ class Trial:
     def _told(self, service: str, operation: str, member: str, /, **parameters: Any) -> str:
         """Make something and return what AWS calls it; its lists may not have it yet."""
         answers: list[Mapping[str, Any]] = []
-        self.aws.write(Call(service, operation, parameters, keep=answers.append))
+        self.aws.write(Call(service, operation, parameters, on_response=answers.append))
         return str(answers[0][member])
 
     @contextmanager

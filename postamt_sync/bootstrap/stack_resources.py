@@ -7,7 +7,7 @@ from pathlib import Path
 
 from postamt_sync.aws.function_zip import index_zip
 from postamt_sync.aws.regions import WITHOUT_SMTP
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import (
     SMTP_CREDENTIALS,
     SYNC_CREDENTIALS,
@@ -19,44 +19,47 @@ from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
 from postamt_sync.bootstrap.key_place import NO_OPTIONS, KeyPlace, Options
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.policies import smtp_policy, sync_policy
-from postamt_sync.bootstrap.resources.access_key import AccessKey
-from postamt_sync.bootstrap.resources.bucket import Bucket
-from postamt_sync.bootstrap.resources.bucket_events import Notification
-from postamt_sync.bootstrap.resources.function import Function
-from postamt_sync.bootstrap.resources.identity import Identity
-from postamt_sync.bootstrap.resources.lifecycle import Lifecycle
-from postamt_sync.bootstrap.resources.log_group import LogGroup
-from postamt_sync.bootstrap.resources.queue import Queue
-from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRule
-from postamt_sync.bootstrap.resources.role import Role
-from postamt_sync.bootstrap.resources.ses_region import Place
-from postamt_sync.bootstrap.resources.subscription import Subscription, WebhookSubscription
-from postamt_sync.bootstrap.resources.table import Table
-from postamt_sync.bootstrap.resources.topic import Topic
-from postamt_sync.bootstrap.resources.user import User
+from postamt_sync.bootstrap.resources.access_key import AccessKeyResource
+from postamt_sync.bootstrap.resources.bucket import BucketResource
+from postamt_sync.bootstrap.resources.bucket_events import BucketEventsResource
+from postamt_sync.bootstrap.resources.function import FunctionResource
+from postamt_sync.bootstrap.resources.identity import IdentityResource
+from postamt_sync.bootstrap.resources.lifecycle import LifecycleResource
+from postamt_sync.bootstrap.resources.log_group import LogGroupResource
+from postamt_sync.bootstrap.resources.queue import QueueResource
+from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
+from postamt_sync.bootstrap.resources.role import RoleResource
+from postamt_sync.bootstrap.resources.ses_region import SesRegion
+from postamt_sync.bootstrap.resources.subscription import (
+    SubscriptionResource,
+    WebhookSubscriptionResource,
+)
+from postamt_sync.bootstrap.resources.table import TableResource
+from postamt_sync.bootstrap.resources.topic import TopicResource
+from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class StackKeys:
     """The keys of the stack's users, and the files in `directory` that they lie in.
 
     `smtp` is None in a region where SES takes no mail over SMTP.
     """
 
-    sync: AccessKey
-    smtp: AccessKey | None
+    sync: AccessKeyResource
+    smtp: AccessKeyResource | None
     smtp_file: SmtpCredentials
 
 
 def keys(
     stack: Stack,
-    aws: Aws,
+    aws: AwsClient,
     directory: Path,
     hints: KeyHints = NO_HINTS,
     options: Options = NO_OPTIONS,
-) -> Keys:
+) -> StackKeys:
     """Name the keys and their files; nothing is read or written."""
     sync_path, smtp_path = directory / SYNC_CREDENTIALS, directory / SMTP_CREDENTIALS
     sync_file: KeyFile = SyncCredentials(
@@ -66,16 +69,16 @@ def keys(
     sync_place = KeyPlace("sync", sync_path, hints, options)
     smtp_place = KeyPlace("smtp", smtp_path, hints, options)
     no_smtp = stack.region in WITHOUT_SMTP
-    return Keys(
-        AccessKey(aws, stack.sync_user, sync_file, sync_place),
-        None if no_smtp else AccessKey(aws, stack.smtp_user, smtp_file, smtp_place),
+    return StackKeys(
+        AccessKeyResource(aws, stack.sync_user, sync_file, sync_place),
+        None if no_smtp else AccessKeyResource(aws, stack.smtp_user, smtp_file, smtp_place),
         smtp_file,
     )
 
 
 def resources(
     stack: Stack,
-    aws: Aws,
+    aws: AwsClient,
     directory: Path,
     *,
     position: Position | None = None,
@@ -94,28 +97,28 @@ def resources(
         stack.index_dead_letter_queue,
     )
     made: list[Resource] = [
-        Place(stack, aws),
-        Bucket(stack, aws, delete_mail),
-        Lifecycle(stack, aws),
-        Topic(stack, aws),
-        Queue(stack, aws, arrivals),
-        Queue(stack, aws, dead),
-        Queue(stack, aws, index_dead, from_topic=False),
-        Subscription(stack, aws, "sqs", stack.queue_arn(arrivals)),
-        Table(stack, aws, delete_mail),
-        Role(stack, aws),
-        LogGroup(stack, aws),
-        Function(stack, aws, index_zip()),
-        Subscription(stack, aws, "lambda", stack.function_arn),
-        Notification(stack, aws),
-        *(Identity(stack, aws, domain) for domain in stack.domains),
-        ReceiptRule(stack, aws, position),
-        User(stack, aws, stack.sync_user, sync_policy(stack)),
+        SesRegion(stack, aws),
+        BucketResource(stack, aws, delete_mail),
+        LifecycleResource(stack, aws),
+        TopicResource(stack, aws),
+        QueueResource(stack, aws, arrivals),
+        QueueResource(stack, aws, dead),
+        QueueResource(stack, aws, index_dead, from_topic=False),
+        SubscriptionResource(stack, aws, "sqs", stack.queue_arn(arrivals)),
+        TableResource(stack, aws, delete_mail),
+        RoleResource(stack, aws),
+        LogGroupResource(stack, aws),
+        FunctionResource(stack, aws, index_zip()),
+        SubscriptionResource(stack, aws, "lambda", stack.function_arn),
+        BucketEventsResource(stack, aws),
+        *(IdentityResource(stack, aws, domain) for domain in stack.domains),
+        ReceiptRuleResource(stack, aws, position),
+        UserResource(stack, aws, stack.sync_user, sync_policy(stack)),
     ]
     kept = keys(stack, aws, directory, hints, options)
     made.append(kept.sync)
     if kept.smtp is not None:
-        made += [User(stack, aws, stack.smtp_user, smtp_policy(stack)), kept.smtp]
+        made += [UserResource(stack, aws, stack.smtp_user, smtp_policy(stack)), kept.smtp]
     if stack.public_url:
-        made.append(WebhookSubscription(stack, aws))
+        made.append(WebhookSubscriptionResource(stack, aws))
     return made

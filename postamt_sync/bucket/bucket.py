@@ -10,9 +10,9 @@ from typing import Self
 
 import boto3
 
-from postamt_sync.bucket.endpoint import Account
+from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
-from postamt_sync.bucket.http_client import BROKEN, Lane
+from postamt_sync.bucket.http_client import BROKEN, S3HttpClient
 from postamt_sync.bucket.listing import PAGE_KEYS, Listed, MalformedListingError, Page
 from postamt_sync.bucket.responses import Answer, ObjectChangedError, ObjectGoneError
 
@@ -43,12 +43,12 @@ class Bucket:
         self.name = name
         self.unreadable = 0
         """Listed keys that were left out because they are no UTF-8; S3 itself has none."""
-        self._lane = Lane(name, region, Account(name, region, session))
+        self._http = S3HttpClient(name, region, S3Access(name, region, session))
         self._connections = connections
         self._stalled_after = stalled_after
 
     async def __aenter__(self) -> Self:
-        self._lane.open(self._connections, self._stalled_after)
+        self._http.open(self._connections, self._stalled_after)
         return self
 
     async def __aexit__(
@@ -57,7 +57,7 @@ class Bucket:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._lane.close()
+        await self._http.close()
 
     async def pages(self, prefix: str) -> AsyncIterator[list[Listed]]:
         """Yield what is listed under `prefix`, at most 1,000 objects at once, in key order.
@@ -86,7 +86,7 @@ class Bucket:
         if token:
             query["continuation-token"] = token
         wanted = {"x-amz-optional-object-attributes": "RestoreStatus"}
-        response = await self._lane.get(None, query, wanted)
+        response = await self._http.get(None, query, wanted)
         try:
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 page.feed(chunk)
@@ -116,7 +116,7 @@ class Bucket:
             if not _ETAG.fullmatch(etag):
                 raise ObjectChangedError(key)
             condition["if-match"] = f'"{etag}"'
-        response = await self._lane.get(key, {}, condition)
+        response = await self._http.get(key, {}, condition)
         try:
             fetched = Fetched(response)
             # Not every server that speaks S3 minds If-Match.

@@ -31,7 +31,7 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
-from postamt_sync.bucket.sigv4 import Credentials
+from postamt_sync.bucket.sigv4 import SigningCredentials
 from postamt_sync.errors import (
     CredentialsError,
     MisconfiguredError,
@@ -64,7 +64,7 @@ class Endpoint:
     proxy: URL | None
 
 
-class Account:
+class S3Access:
     """Asks boto3 for the endpoint once, and for the credentials whenever they are due."""
 
     def __init__(self, bucket: str, region: str, session: boto3.Session | None) -> None:
@@ -83,7 +83,7 @@ class Account:
                     self._endpoint = await asyncio.to_thread(self._find_endpoint)
         return self._endpoint
 
-    async def credentials(self) -> Credentials:
+    async def credentials(self) -> SigningCredentials:
         """Return credentials that are valid now; waits where renewing them needs the network.
 
         MisconfiguredError where there are none or they cannot be right, TryLaterError where the
@@ -115,7 +115,7 @@ class Account:
             raise MisconfiguredError(problem, _LOOK_AT_THE_CHAIN) from error
         return Endpoint(url.scheme, host, url.path.rstrip("/"), tls, _proxy(location, url.scheme))
 
-    def _renew(self) -> Credentials:
+    def _renew(self) -> SigningCredentials:
         try:
             self._chain = self._chain or self._boto3().get_credentials()
             if self._chain is None:
@@ -133,11 +133,11 @@ def _due(chain: Chain | None) -> bool:
     return chain is None
 
 
-def _checked(frozen: ReadOnlyCredentials) -> Credentials:
+def _checked(frozen: ReadOnlyCredentials) -> SigningCredentials:
     access_key, secret_key, token = frozen.access_key, frozen.secret_key, frozen.token or ""
     if not access_key or not secret_key or not _HEADER.fullmatch(access_key + token):
         raise CredentialsError("The AWS credentials are incomplete or no keys.", _GIVE_CREDENTIALS)
-    return Credentials(access_key, secret_key, token)
+    return SigningCredentials(access_key, secret_key, token)
 
 
 def _not_renewed(error: Exception) -> PostamtError:

@@ -16,9 +16,9 @@ import aiohttp
 from yarl import URL
 
 from postamt_sync import __version__
-from postamt_sync.bucket.endpoint import Account, Endpoint
+from postamt_sync.bucket.endpoint import Endpoint, S3Access
 from postamt_sync.bucket.responses import Answer, error_document
-from postamt_sync.bucket.sigv4 import Signer, canonical_path, canonical_query
+from postamt_sync.bucket.sigv4 import SigV4Signer, canonical_path, canonical_query
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
@@ -36,13 +36,13 @@ BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 """What aiohttp raises when the network fails, before or within a body."""
 
 
-class Lane:
+class S3HttpClient:
     """Connections to one bucket. Open it in the event loop that uses it, close it after."""
 
-    def __init__(self, bucket: str, region: str, account: Account) -> None:
+    def __init__(self, bucket: str, region: str, account: S3Access) -> None:
         self._bucket = bucket
         self._account = account
-        self._signer = Signer(region)
+        self._signer = SigV4Signer(region)
         self._session: aiohttp.ClientSession | None = None
 
     def open(self, connections: int, stalled_after: float) -> None:

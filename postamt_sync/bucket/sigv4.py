@@ -17,7 +17,7 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class SigningCredentials:
     """What signs. `access_key` and `token` travel in headers: printable ASCII, no spaces."""
 
     access_key: str
@@ -42,7 +42,7 @@ def canonical_query(parameters: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-class Signer:
+class SigV4Signer:
     """Signs GET requests for S3 in one region."""
 
     def __init__(self, region: str) -> None:
@@ -52,7 +52,7 @@ class Signer:
 
     def sign(
         self,
-        credentials: Credentials,
+        credentials: SigningCredentials,
         host: str,
         path: str,
         query: str,

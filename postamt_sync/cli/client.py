@@ -23,7 +23,7 @@ from postamt_sync.host.mail_client_files import apple_profile, autoconfig
 UNKNOWN_USER = "what bootstrap wrote as username: AKIA and so on"
 
 
-class Format(enum.StrEnum):
+class ClientFormat(enum.StrEnum):
     """Whom the settings are for."""
 
     TEXT = "text"
@@ -38,8 +38,9 @@ def client(
         typer.Argument(metavar="[MAILBOX]", help="One mailbox; else all.", show_default=False),
     ] = "",
     format: Annotated[
-        Format, typer.Option("--format", help="For people, programs, Thunderbird, Apple's Mail.")
-    ] = Format.TEXT,
+        ClientFormat,
+        typer.Option("--format", help="For people, programs, Thunderbird, Apple's Mail."),
+    ] = ClientFormat.TEXT,
     host: Annotated[
         str, typer.Option(metavar="NAME", help="Dovecot's name; else home.imap_host.")
     ] = "",
@@ -82,13 +83,13 @@ def client(
         for one in _named(settings, mailbox)
     ]
     match format:
-        case Format.TEXT:
+        case ClientFormat.TEXT:
             print("\n".join(map(as_text, clients)), end="")
-        case Format.JSON:
+        case ClientFormat.JSON:
             print(jsonlib.dumps([asdict(one) for one in clients], indent=2))
-        case Format.AUTOCONFIG:
+        case ClientFormat.AUTOCONFIG:
             print(_autoconfig(settings, clients[0]), end="")
-        case Format.APPLE:
+        case ClientFormat.APPLE:
             sys.stdout.write(_apple(clients).decode())
     return ExitCode.OK
 

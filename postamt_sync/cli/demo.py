@@ -46,7 +46,7 @@ def demo(
     """
     need_emulator()
     # Imported late: they need what the extra `demo` installs, and say so above if it is missing.
-    from postamt_sync.demo.display import Show  # noqa: PLC0415
+    from postamt_sync.demo.display import Display  # noqa: PLC0415
     from postamt_sync.demo.tour import play  # noqa: PLC0415
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -57,7 +57,7 @@ def demo(
             root = Path(directory)
         else:
             root = _empty(keep)
-        well = asyncio.run(play(root, Show(sys.stdout), once=once))
+        well = asyncio.run(play(root, Display(sys.stdout), once=once))
     return ExitCode.OK if well else ExitCode.UNDELIVERED
 
 

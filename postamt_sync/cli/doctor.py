@@ -20,7 +20,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.doctor.account import HASTY
 from postamt_sync.doctor.check import examine
 from postamt_sync.doctor.checks import checks
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi, BySmtp, Sender
 from postamt_sync.errors import ConfigurationError, ExitCode, UsageError
@@ -85,7 +85,7 @@ def _examined(config: ConfigPath, resolver: str) -> list[Finding]:
         return [
             Finding(
                 f"configuration {problem.key}",
-                Outcome.FAILURE,
+                Severity.FAILURE,
                 problem.wrong,
                 f"Example: {problem.example}" if problem.example else error.hint,
             )

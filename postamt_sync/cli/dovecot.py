@@ -20,7 +20,12 @@ from postamt_sync.host.dovecot.conf import (
     relay_file,
     senders_file,
 )
-from postamt_sync.host.dovecot.description import Service, Version, installed_version, service_of
+from postamt_sync.host.dovecot.description import (
+    DovecotService,
+    Version,
+    installed_version,
+    service_of,
+)
 from postamt_sync.host.dovecot.passwd_files import has_password, mailboxes
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -84,7 +89,7 @@ def dovecot(
     return ExitCode.OK
 
 
-def rendered(service: Service, version: Version, directory: Path) -> dict[Path, str]:
+def rendered(service: DovecotService, version: Version, directory: Path) -> dict[Path, str]:
     """Return the files that follow from the configuration, each with its text."""
     conf = configuration(service, version, directory)
     return {
@@ -117,7 +122,7 @@ def _write(files: dict[Path, str], directory: Path, *, force: bool) -> None:
                 managed_files.write(secret, "", managed_files.SECRET)
 
 
-def _say_what_is_next(service: Service, directory: Path) -> None:
+def _say_what_is_next(service: DovecotService, directory: Path) -> None:
     passwords = managed_files.read(passwords_file(directory)) or ""
     for account in service.accounts:
         if not has_password(passwords, account.name):

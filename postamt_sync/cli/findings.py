@@ -10,20 +10,20 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import ExitCode
 
 MARKS = {
-    Outcome.OK: ("ok", "green"),
-    Outcome.WARNING: ("warn", "yellow"),
-    Outcome.FAILURE: ("FAIL", "red"),
+    Severity.OK: ("ok", "green"),
+    Severity.WARNING: ("warn", "yellow"),
+    Severity.FAILURE: ("FAIL", "red"),
 }
 
 
 def report(findings: Iterable[Finding], *, json: bool) -> ExitCode:
     """Print the findings, each as it comes, or all as one object; 1 if any is a failure."""
     found = _as_json(findings) if json else _shown(findings, Console(highlight=False))
-    failed = any(finding.outcome is Outcome.FAILURE for finding in found)
+    failed = any(finding.outcome is Severity.FAILURE for finding in found)
     return ExitCode.UNDELIVERED if failed else ExitCode.OK
 
 
@@ -42,8 +42,8 @@ def _shown(findings: Iterable[Finding], console: Console) -> list[Finding]:
         for words in (finding.words, finding.remedy):
             if words:
                 console.print(Padding(Text(words), (0, 0, 0, 5), expand=False))
-    failures = sum(finding.outcome is Outcome.FAILURE for finding in found)
-    warnings = sum(finding.outcome is Outcome.WARNING for finding in found)
+    failures = sum(finding.outcome is Severity.FAILURE for finding in found)
+    warnings = sum(finding.outcome is Severity.WARNING for finding in found)
     console.print(f"\n{_count(failures, 'failure')}, {_count(warnings, 'warning')}.")
     return found
 

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from postamt_sync.app.sync import Stage
+from postamt_sync.app.sync import SyncProgress
 
 LINE_EVERY = 10.0
 """Seconds between lines where there is no terminal."""
@@ -57,34 +57,34 @@ class PassProgress:
     ) -> None:
         self._bar.stop()
 
-    def show(self, stage: Stage) -> None:
+    def show(self, progress: SyncProgress) -> None:
         """Show how far the pass has come."""
         if self.on_terminal:
-            self._draw(stage)
+            self._draw(progress)
         elif self._enabled and time.monotonic() - self._last_line >= LINE_EVERY:
             self._last_line = time.monotonic()
-            print(self._line(stage), file=sys.stderr, flush=True)
+            print(self._line(progress), file=sys.stderr, flush=True)
 
-    def _draw(self, stage: Stage) -> None:
-        if stage.listing:
-            self._bar.update(self._task, completed=stage.listed, total=None)
+    def _draw(self, progress: SyncProgress) -> None:
+        if progress.listing:
+            self._bar.update(self._task, completed=progress.listed, total=None)
             return
         self._bar.update(
             self._task,
             description="delivering",
-            completed=stage.done,
-            total=max(stage.todo, stage.done),
-            bytes=f"{stage.bytes / 1e6:.1f} MB",
-            rate=f"{self._rate(stage):.0f}/s",
+            completed=progress.done,
+            total=max(progress.todo, progress.done),
+            bytes=f"{progress.bytes / 1e6:.1f} MB",
+            rate=f"{self._rate(progress):.0f}/s",
         )
 
-    def _line(self, stage: Stage) -> str:
-        if stage.listing:
-            return f"listing: {stage.listed} objects"
+    def _line(self, progress: SyncProgress) -> str:
+        if progress.listing:
+            return f"listing: {progress.listed} objects"
         return (
-            f"delivering: {stage.done} of {max(stage.todo, stage.done)} mails, "
-            f"{stage.bytes / 1e6:.1f} MB, {self._rate(stage):.0f} mails/s"
+            f"delivering: {progress.done} of {max(progress.todo, progress.done)} mails, "
+            f"{progress.bytes / 1e6:.1f} MB, {self._rate(progress):.0f} mails/s"
         )
 
-    def _rate(self, stage: Stage) -> float:
-        return stage.done / max(0.1, time.monotonic() - self._started)
+    def _rate(self, progress: SyncProgress) -> float:
+        return progress.done / max(0.1, time.monotonic() - self._started)

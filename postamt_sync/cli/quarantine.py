@@ -13,7 +13,7 @@ from postamt_sync.cli.open_ledger import Key, by_whom, opened
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
-from postamt_sync.ledger.repair import Known
+from postamt_sync.ledger.repair import ObjectDetails
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -105,7 +105,7 @@ def retry(
     return ExitCode.OK
 
 
-def as_json(known: Known) -> dict[str, Any]:
+def as_json(known: ObjectDetails) -> dict[str, Any]:
     """Return one mail's facts; times are ISO 8601 in UTC."""
     fields = asdict(known) | {"key": printable(known.key, 1024)}
     for name in ("first_seen", "last_modified"):

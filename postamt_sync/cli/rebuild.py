@@ -13,7 +13,7 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.logs import configure_logging
-from postamt_sync.recovery.rebuild import Rebuilding, Result
+from postamt_sync.recovery.rebuild import LedgerRebuild, RebuildResult
 
 
 def rebuild(
@@ -46,12 +46,12 @@ def rebuild(
     settings = load(config)
     events = configure_logging(level="debug" if debug else "error")
     bucket = Bucket(settings.bucket.name, settings.aws.region)
-    result = asyncio.run(Rebuilding(settings, bucket, events, anew=anew).run())
+    result = asyncio.run(LedgerRebuild(settings, bucket, events, anew=anew).run())
     print(jsonlib.dumps(result.as_json()) if json else as_text(result))
     return ExitCode.OK
 
 
-def as_text(result: Result) -> str:
+def as_text(result: RebuildResult) -> str:
     """Say it in a sentence or two."""
     lines = []
     if result.set_aside:

@@ -23,8 +23,8 @@ from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, Usa
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
-from postamt_sync.recovery.difference import Difference, Kind
-from postamt_sync.recovery.restore import RESTORABLE, Restore, Stage
+from postamt_sync.recovery.difference import Difference, DifferenceKind
+from postamt_sync.recovery.restore import RESTORABLE, Restore, RestoreProgress
 from postamt_sync.recovery.restore_cost import HOURS, estimate, total
 from postamt_sync.recovery.verify import Comparison
 
@@ -40,10 +40,10 @@ class Tier(enum.StrEnum):
 class Only(enum.StrEnum):
     """What can be brought back."""
 
-    MISSING = Kind.MISSING.value
-    ABSENT = Kind.ABSENT.value
-    ARCHIVED = Kind.ARCHIVED.value
-    UNDELIVERED = Kind.UNDELIVERED.value
+    MISSING = DifferenceKind.MISSING.value
+    ABSENT = DifferenceKind.ABSENT.value
+    ARCHIVED = DifferenceKind.ARCHIVED.value
+    UNDELIVERED = DifferenceKind.UNDELIVERED.value
 
 
 def restore(
@@ -134,7 +134,9 @@ class _Verb:
             news = [d for d in found if d.mail not in open_orders]
             said = as_text(news, len(open_orders), *how)
             print(said, file=sys.stderr if json else sys.stdout)
-            self._ledger.absences.looked_at({d.mail for d in found if d.kind is Kind.ABSENT})
+            self._ledger.absences.looked_at(
+                {d.mail for d in found if d.kind is DifferenceKind.ABSENT}
+            )
             if dry_run or not (news or open_orders):
                 if json:
                     print(jsonlib.dumps(as_json(news, *how), indent=2))
@@ -143,15 +145,15 @@ class _Verb:
                 return ExitCode.UNDELIVERED
             with self._console.status("restoring") as status:
 
-                def watch(stage: Stage) -> None:
-                    status.update(_progress(stage))
+                def watch(progress: RestoreProgress) -> None:
+                    status.update(_progress(progress))
 
                 work = Restore(
                     settings, self._ledger, bucket, _client(settings), self._events, watch=watch
                 )
-                stage = await work.run(news, *how)
-        print(jsonlib.dumps(as_json(news, *how) | asdict(stage)) if json else _ended(stage))
-        return ExitCode.UNDELIVERED if stage.delivered < stage.wanted else ExitCode.OK
+                progress = await work.run(news, *how)
+        print(jsonlib.dumps(as_json(news, *how) | asdict(progress)) if json else _ended(progress))
+        return ExitCode.UNDELIVERED if progress.delivered < progress.wanted else ExitCode.OK
 
     async def _missing(self, bucket: Bucket, keys: Sequence[str]) -> list[Difference]:
         comparison = Comparison(self._settings, self._ledger, bucket)
@@ -168,7 +170,7 @@ class _Verb:
                         "For a second copy: postamt-sync redeliver",
                     )
         for d in found:
-            if d.kind is Kind.AWAY:
+            if d.kind is DifferenceKind.AWAY:
                 raise TryLaterError(
                     f"The Maildir of {d.mailbox} is not there: {d.path}.",
                     "Mount its disk. If it is gone for good: "
@@ -181,7 +183,7 @@ def _is_wanted(d: Difference, only: Only | None, keys: Sequence[str]) -> bool:
     if only is not None:
         return only.value == d.kind
     # A mailbox that was added later lacks all mail from before it: nobody means that by "all".
-    return bool(keys) or d.kind is not Kind.UNDELIVERED
+    return bool(keys) or d.kind is not DifferenceKind.UNDELIVERED
 
 
 def _client(settings: Settings) -> Any:
@@ -244,11 +246,12 @@ def _each_mail(found: Sequence[Difference]) -> list[Difference]:
     return list({d.mail: d for d in found}.values())
 
 
-def _progress(stage: Stage) -> str:
-    asked = f", {stage.asked} asked for" if stage.asked else ""
-    return f"restoring {stage.wanted}{asked}: {stage.readable} readable, {stage.delivered} at home"
+def _progress(progress: RestoreProgress) -> str:
+    asked = f", {progress.asked} asked for" if progress.asked else ""
+    done = f"{progress.readable} readable, {progress.delivered} at home"
+    return f"restoring {progress.wanted}{asked}: {done}"
 
 
-def _ended(stage: Stage) -> str:
-    failed = f" {stage.failed} are not: postamt-sync status" if stage.failed else ""
-    return f"{stage.delivered} of {stage.wanted} mails are at home.{failed}"
+def _ended(progress: RestoreProgress) -> str:
+    failed = f" {progress.failed} are not: postamt-sync status" if progress.failed else ""
+    return f"{progress.delivered} of {progress.wanted} mails are at home.{failed}"

@@ -17,9 +17,9 @@ from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
 from postamt_sync.host.service.program import Program
-from postamt_sync.host.service.service import SERVICE, Service
+from postamt_sync.host.service.service import SERVICE, SystemdService
 from postamt_sync.host.service.shipped import EXAMPLE, shipped
-from postamt_sync.host.service.steps import Step
+from postamt_sync.host.service.steps import InstallStep
 from postamt_sync.host.service.units import Machine
 from postamt_sync.host.service.user import ask_dovecot, mail_user
 
@@ -147,11 +147,11 @@ def certificate(
     return ExitCode.OK
 
 
-def _service(settings: Settings, wanted: str) -> Service:
+def _service(settings: Settings, wanted: str) -> SystemdService:
     user = mail_user(settings, wanted, ask_dovecot)
     machine = Machine(Program.running(), user.name, user.group, _systemd_version())
     print(f"user    {user.name}: {user.why}")
-    return Service(settings, machine)
+    return SystemdService(settings, machine)
 
 
 def _load(config: Path | None) -> Settings:
@@ -178,7 +178,7 @@ def _settings(config: Path | None, *, dry_run: bool) -> Settings:
     return _load(config)
 
 
-def _carry_out(steps: Sequence[Step], *, dry_run: bool) -> None:
+def _carry_out(steps: Sequence[InstallStep], *, dry_run: bool) -> None:
     for step in steps:
         print(step, flush=True)
         if not dry_run:

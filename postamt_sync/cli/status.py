@@ -21,7 +21,7 @@ from postamt_sync.errors import ExitCode
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.status.durations import ago, in_words, span
-from postamt_sync.status.report import Standing, as_json, look
+from postamt_sync.status.report import StatusReport, as_json, read_report
 
 LONGEST_KEY = 60
 FEW = 5
@@ -56,42 +56,42 @@ def status(
     try:
         if watch:
             watching(
-                lambda: picture(look(settings, ledger, quarantine=FEW), most=FEW),
+                lambda: picture(read_report(settings, ledger, quarantine=FEW), most=FEW),
                 console,
             )
             return ExitCode.OK
-        standing = look(settings, ledger)
+        report = read_report(settings, ledger)
     finally:
         ledger.close()
     if json:
-        print(jsonlib.dumps(as_json(standing), indent=2))
+        print(jsonlib.dumps(as_json(report), indent=2))
     else:
-        console.print(picture(standing), crop=False)
+        console.print(picture(report), crop=False)
     return ExitCode.OK
 
 
-def picture(standing: Standing, most: int | None = None) -> Group:
+def picture(report: StatusReport, most: int | None = None) -> Group:
     """Return the standing for people, at whatever width the terminal has.
 
     `most` bounds how many lines are shown of each list; None: all of them.
     """
-    last = standing.last_mail
-    counts = [f"{count} {state}" for state, count in standing.states.items() if count]
+    last = report.last_mail
+    counts = [f"{count} {state}" for state, count in report.states.items() if count]
     parts: list[RenderableType] = [
-        Text(f"Daemon    {standing.holder or 'not running'}"),
+        Text(f"Daemon    {report.holder or 'not running'}"),
         Text(f"Last mail {_ago(last) if last else 'none yet'}"),
         Text(f"Mails     {', '.join(counts) or 'none yet'}"),
     ]
-    if pace := in_words(standing.latencies):
+    if pace := in_words(report.latencies):
         parts.append(Text(f"Pace      {pace}"))
-    parts += [Text(), _mailboxes(standing)]
+    parts += [Text(), _mailboxes(report)]
     for heading, lines in (
-        ("Absent since the ledger was rebuilt", _absences(standing)),
-        ("To be told", _alerts(standing)),
-        ("Sources", _sources(standing)),
-        ("Waiting", _waiting(standing, most)),
-        ("Quarantine", _quarantine(standing, most)),
-        ("Not understood", _notices(standing)),
+        ("Absent since the ledger was rebuilt", _absences(report)),
+        ("To be told", _alerts(report)),
+        ("Sources", _sources(report)),
+        ("Waiting", _waiting(report, most)),
+        ("Quarantine", _quarantine(report, most)),
+        ("Not understood", _notifications(report)),
     ):
         texts = list(lines)
         if texts:
@@ -107,17 +107,17 @@ def _line(text: str) -> Text:
     return Text(text)
 
 
-def _mailboxes(standing: Standing) -> Table:
+def _mailboxes(report: StatusReport) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Mailbox")
     table.add_column("Delivered", justify="right")
     table.add_column("Waiting", justify="right")
     table.add_column("Last mail")
-    some_absent = any(m.absent for m in standing.mailboxes)
+    some_absent = any(m.absent for m in report.mailboxes)
     if some_absent:
         table.add_column("Absent", justify="right")
     table.add_column("Problem", overflow="fold")
-    for m in standing.mailboxes:
+    for m in report.mailboxes:
         table.add_row(
             Text(printable(m.mailbox)),
             str(m.delivered),
@@ -129,25 +129,25 @@ def _mailboxes(standing: Standing) -> Table:
     return table
 
 
-def _alerts(standing: Standing) -> Iterator[str]:
-    for cause, group in groupby(standing.alerts, lambda alert: alert.cause):
+def _alerts(report: StatusReport) -> Iterator[str]:
+    for cause, group in groupby(report.alerts, lambda alert: alert.cause):
         alerts = list(group)
         last = alerts[-1]
         count = f"{len(alerts)}, the last {_ago(last.at)}" if len(alerts) > 1 else _ago(last.at)
         yield f"{cause} ({count}): {printable(last.detail)}"
 
 
-def _absences(standing: Standing) -> Iterator[str]:
-    for absence in standing.absences:
+def _absences(report: StatusReport) -> Iterator[str]:
+    for absence in report.absences:
         yield f"{printable(absence.mailbox) or 'not known whose'}: {absence.in_words()}"
-    if standing.absences:
+    if report.absences:
         yield "Deleted by its owner, or never delivered; until verify or restore has listed it."
         yield "To bring all of it back:"
-        yield standing.bring_back
+        yield report.bring_back
 
 
-def _sources(standing: Standing) -> Iterator[str]:
-    for source in standing.sources:
+def _sources(report: StatusReport) -> Iterator[str]:
+    for source in report.sources:
         if source.problem:
             since = f" (worked {_ago(source.ok_at)})" if source.ok_at else ""
             yield f"{source.source}: {source.problem}{since}"
@@ -155,35 +155,35 @@ def _sources(standing: Standing) -> Iterator[str]:
             yield f"{source.source}: well {_ago(source.ok_at)}; {source.detail}"
 
 
-def _waiting(standing: Standing, most: int | None) -> Iterator[str]:
-    shown = standing.waiting[:most]
+def _waiting(report: StatusReport, most: int | None) -> Iterator[str]:
+    shown = report.waiting[:most]
     for waiting in shown:
         awaited = "its envelope may still come" if waiting.awaits_envelope else "due"
         why = waiting.problem or awaited
-        seconds = standing.next_attempt_in(waiting)
+        seconds = report.next_attempt_in(waiting)
         when = "when the daemon runs" if seconds is None else f"next attempt in {span(seconds)}"
         key = printable(waiting.key, LONGEST_KEY)
         yield f"{key} since {_ago(waiting.first_seen)}, {when}: {why}"
-    more = standing.states[ObjectState.WAITING] - len(shown)
+    more = report.states[ObjectState.WAITING] - len(shown)
     if more > 0:
         yield f"and {more} more"
 
 
-def _quarantine(standing: Standing, most: int | None) -> Iterator[str]:
-    shown = standing.quarantine[:most]
+def _quarantine(report: StatusReport, most: int | None) -> Iterator[str]:
+    shown = report.quarantine[:most]
     for known in shown:
         yield f"{printable(known.key, LONGEST_KEY)}: {known.problem}"
-    more = standing.states[ObjectState.QUARANTINED] - len(shown)
+    more = report.states[ObjectState.QUARANTINED] - len(shown)
     if more > 0:
         yield f"and {more} more: postamt-sync quarantine list"
     if shown:
         yield "After mending the cause: postamt-sync quarantine retry --all"
 
 
-def _notices(standing: Standing) -> Iterator[str]:
-    if standing.notices:
-        first = standing.notices[0]
-        count = len(standing.notices)
+def _notifications(report: StatusReport) -> Iterator[str]:
+    if report.notifications:
+        first = report.notifications[0]
+        count = len(report.notifications)
         several = f"{count} announcements, the last" if count > 1 else "1 announcement,"
         yield f"{several} {_ago(first.at)}: {first.reason}"
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from postamt_sync.app.sync import OnePass, Result, Wish
+from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.progress import PassProgress
@@ -67,17 +67,17 @@ def sync(
       postamt-sync sync --json 2>/dev/null | jq .delivered
     """
     try:
-        wish = _wish(dry_run, mark_delivered, since)
+        options = _options(dry_run, mark_delivered, since)
         settings = load(config)
         with PassProgress(enabled=not json) as progress:
             events = configure_logging(level=_level(debug, progress.on_terminal))
             bucket = Bucket(settings.bucket.name, settings.aws.region)
             index = None if dry_run else open_index(settings)
-            work = OnePass(
+            work = SyncRun(
                 settings,
                 events,
                 bucket,
-                wish,
+                options,
                 progress.show,
                 index=index,
                 drain=lambda ledger: drain_once(settings, ledger, events),
@@ -93,7 +93,7 @@ def sync(
     return exit_code(result)
 
 
-async def _until_told_to_stop(work: OnePass) -> Result:
+async def _until_told_to_stop(work: SyncRun) -> SyncResult:
     """Carry out the pass; SIGTERM (a drained node, a job's deadline) ends it as Ctrl-C does."""
     stopped = asyncio.Event()
     here = asyncio.current_task()
@@ -112,13 +112,13 @@ async def _until_told_to_stop(work: OnePass) -> Result:
         raise
 
 
-def _wish(dry_run: bool, mark_delivered: bool, since: str) -> Wish:
+def _options(dry_run: bool, mark_delivered: bool, since: str) -> SyncOptions:
     if mark_delivered and since:
         raise UsageError(
             "--mark-delivered takes everything for delivered, --since only what is older.",
             "Choose one of them.",
         )
-    return Wish(dry_run, mark_delivered, read_since(since) if since else None)
+    return SyncOptions(dry_run, mark_delivered, read_since(since) if since else None)
 
 
 def read_since(text: str) -> float:
@@ -135,17 +135,17 @@ def read_since(text: str) -> float:
     return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
-def exit_code(result: Result) -> ExitCode:
+def exit_code(result: SyncResult) -> ExitCode:
     """0 all well, 1 some mail could not be delivered, else what cut the pass short."""
     if result.error is not None:
         return result.error.exit_code
-    bad = result.balance.failed or result.balance.quarantined
+    bad = result.totals.failed or result.totals.quarantined
     return ExitCode.UNDELIVERED if bad else ExitCode.OK
 
 
-def as_json(result: Result) -> dict[str, Any]:
+def as_json(result: SyncResult) -> dict[str, Any]:
     """One flat object: the balance, `bytes`, `seconds`, and `error` where there is one."""
-    counts: dict[str, Any] = asdict(result.balance)
+    counts: dict[str, Any] = asdict(result.totals)
     counts |= {"bytes": result.bytes, "seconds": round(result.seconds, 3)}
     if result.dry_run:
         counts["dry_run"] = True
@@ -164,17 +164,17 @@ def _cut_short(error: BaseException) -> dict[str, Any]:
             return {"error": f"This was not foreseen: {error!r}.", "hint": "Try it with --debug."}
 
 
-def as_text(result: Result) -> str:
+def as_text(result: SyncResult) -> str:
     """The balance in a sentence or two."""
-    balance = result.balance
+    totals = result.totals
     parts = [
-        f"{count} {word}" for word, count in asdict(balance).items() if count and word != "listed"
+        f"{count} {word}" for word, count in asdict(totals).items() if count and word != "listed"
     ]
-    said = f"{balance.listed} listed" + (": " + ", ".join(parts) if parts else "") + "."
+    said = f"{totals.listed} listed" + (": " + ", ".join(parts) if parts else "") + "."
     if result.dry_run:
         return f"{said}\nNothing was done; what waits would be fetched now."
     lines = [f"{said} {_size(result.bytes)} in {timedelta(seconds=round(result.seconds))}."]
-    if balance.failed or balance.quarantined:
+    if totals.failed or totals.quarantined:
         lines.append("Why some mail could not be delivered: postamt-sync status")
     return "\n".join(lines)
 

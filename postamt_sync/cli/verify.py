@@ -18,7 +18,7 @@ from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.index.client import open_index
 from postamt_sync.ledger import Ledger
-from postamt_sync.recovery.difference import Compared, Difference, Kind
+from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.verify import Comparison
 
 
@@ -87,7 +87,7 @@ def verify(
             print(jsonlib.dumps(as_json(comparison.counted, shown), indent=2))
         else:
             print(as_text(comparison.counted, shown))
-        ledger.absences.looked_at({d.mail for d in shown if d.kind is Kind.ABSENT})
+        ledger.absences.looked_at({d.mail for d in shown if d.kind is DifferenceKind.ABSENT})
     finally:
         ledger.close()
     return ExitCode.UNDELIVERED if shown else ExitCode.OK
@@ -98,13 +98,13 @@ async def _compare(bucket: Bucket, comparison: Comparison) -> list[Difference]:
         return await comparison.run()
 
 
-def _kinds(words: Sequence[str]) -> set[Kind]:
+def _kinds(words: Sequence[str]) -> set[DifferenceKind]:
     try:
-        return {Kind(word) for word in words}
+        return {DifferenceKind(word) for word in words}
     except ValueError as error:
         raise UsageError(
             f"There is no such kind of difference: {printable(str(error).split(' is ')[0])}.",
-            f"The kinds are {', '.join(Kind)}.",
+            f"The kinds are {', '.join(DifferenceKind)}.",
         ) from error
 
 
@@ -116,7 +116,7 @@ def as_json(counted: Compared, found: Sequence[Difference]) -> dict[str, Any]:
         "files": counted.files,
         "adopted": counted.adopted,
         "under_way": counted.under_way,
-        "counts": {str(kind): counts[kind] for kind in Kind},
+        "counts": {str(kind): counts[kind] for kind in DifferenceKind},
         "differences": [
             {
                 "kind": str(d.kind),
@@ -140,7 +140,7 @@ def as_text(counted: Compared, found: Sequence[Difference]) -> str:
     if counted.adopted:
         compared += f", {counted.adopted} left out on purpose"
     counts = Counter(d.kind for d in found)
-    differ = ", ".join(f"{counts[kind]} {kind}" for kind in Kind if counts[kind])
+    differ = ", ".join(f"{counts[kind]} {kind}" for kind in DifferenceKind if counts[kind])
     return "\n".join([*lines, f"{compared}: {differ or 'no difference'}."])
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from postamt_sync.config.findings import Finding, Findings, Location
+from postamt_sync.config.findings import ConfigFinding, ConfigFindings, Location
 from postamt_sync.config.settings import Section, Settings
 from postamt_sync.config.toml import toml_value
 
@@ -48,7 +48,7 @@ _SENTENCES = {
 }
 
 
-def examine(values: Mapping[str, Any], findings: Findings) -> Settings:
+def examine(values: Mapping[str, Any], findings: ConfigFindings) -> Settings:
     """Return the options that could be read; those that could not are missing attributes.
 
     The result is for the rules only. What is wrong is added to `findings`.
@@ -92,14 +92,14 @@ def example_of(name: str, field: FieldInfo) -> str:
 
 
 def _examine_table(
-    model: type[BaseModel], raw: Mapping[str, Any], at: Location, findings: Findings
+    model: type[BaseModel], raw: Mapping[str, Any], at: Location, findings: ConfigFindings
 ) -> BaseModel:
     read: dict[str, Any] = {}
     unread: list[str] = []
     for name, field in model.model_fields.items():
         if name not in raw:
             if field.is_required():
-                findings.add(Finding((*at, name), "is missing.", example_of(name, field)))
+                findings.add(ConfigFinding((*at, name), "is missing.", example_of(name, field)))
                 unread.append(name)
             continue
         before = len(findings.found)
@@ -118,7 +118,7 @@ def _examine_table(
 
 
 def _examine_option(
-    name: str, field: FieldInfo, raw: Any, at: Location, findings: Findings
+    name: str, field: FieldInfo, raw: Any, at: Location, findings: ConfigFindings
 ) -> Any | None:
     section = section_of(field)
     if section is None:
@@ -126,11 +126,11 @@ def _examine_option(
     if not is_list(field):
         if isinstance(raw, Mapping):
             return _examine_table(section, raw, at, findings)
-        findings.add(Finding(at, "must be a table.", example_of(name, field)))
+        findings.add(ConfigFinding(at, "must be a table.", example_of(name, field)))
         return None
     if not isinstance(raw, list) or not all(isinstance(item, Mapping) for item in raw):
         findings.add(
-            Finding(at, "must be a list of tables, double brackets.", example_of(name, field))
+            ConfigFinding(at, "must be a list of tables, double brackets.", example_of(name, field))
         )
         return None
     return tuple(
@@ -139,7 +139,7 @@ def _examine_option(
 
 
 def _examine_value(
-    name: str, field: FieldInfo, raw: Any, at: Location, findings: Findings
+    name: str, field: FieldInfo, raw: Any, at: Location, findings: ConfigFindings
 ) -> Any | None:
     kind: Any = (
         Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
@@ -152,7 +152,7 @@ def _examine_value(
             if details["type"] == "too_short" and len(errors) > 1:
                 continue  # bad items count as none
             findings.add(
-                Finding((*at, *details["loc"]), _sentence(details), example_of(name, field))
+                ConfigFinding((*at, *details["loc"]), _sentence(details), example_of(name, field))
             )
         return None
 
@@ -165,14 +165,14 @@ def _sentence(details: ErrorDetails) -> str:
     return template.format(**context).replace("'", '"')
 
 
-def _unknown(name: str, model: type[BaseModel], at: Location) -> Finding:
+def _unknown(name: str, model: type[BaseModel], at: Location) -> ConfigFinding:
     here = (*at, name)
     if is_credential(name):
-        return Finding(here, *CREDENTIAL)
+        return ConfigFinding(here, *CREDENTIAL)
     meant = _meant(name, model, at)
     if meant:
-        return Finding(here, f"is no option; did you mean {meant}?")
-    return Finding(here, f"is no option; here belong: {', '.join(model.model_fields)}.")
+        return ConfigFinding(here, f"is no option; did you mean {meant}?")
+    return ConfigFinding(here, f"is no option; here belong: {', '.join(model.model_fields)}.")
 
 
 def _meant(name: str, model: type[BaseModel], at: Location) -> str | None:

@@ -14,7 +14,7 @@ Location = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConfigFinding:
     """One thing wrong, at a place that may not exist (a missing option has one too)."""
 
     at: Location
@@ -23,7 +23,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Findings:
+class ConfigFindings:
     """A growing list of findings over one tree of values.
 
     `variables` says which values came from the environment: a person looks for the mistake there.
@@ -31,9 +31,9 @@ class Findings:
 
     values: Mapping[str, Any]
     variables: Mapping[Location, str] = field(default_factory=dict)
-    found: list[Finding] = field(default_factory=list)
+    found: list[ConfigFinding] = field(default_factory=list)
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: ConfigFinding) -> None:
         self.found.append(finding)
 
     def problems(self) -> list[Problem]:

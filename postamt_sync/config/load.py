@@ -11,7 +11,7 @@ from typing import Any
 
 from postamt_sync.config.environment import FILE_VARIABLE, Environment
 from postamt_sync.config.examine import examine, options
-from postamt_sync.config.findings import Findings, Location
+from postamt_sync.config.findings import ConfigFindings, Location
 from postamt_sync.config.rules import apply_rules
 from postamt_sync.config.settings import Settings
 from postamt_sync.errors import ConfigurationError, Problem
@@ -35,7 +35,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         raise ConfigurationError(source, [problem, *environment.problems])
 
     merged = _completed(environment.over(values))
-    findings = Findings(merged, environment.variables)
+    findings = ConfigFindings(merged, environment.variables)
     apply_rules(examine(merged, findings), findings)
     problems = [*findings.problems(), *environment.problems]
     if problems:

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from postamt_sync.config.address import comparable
-from postamt_sync.config.findings import Finding, Findings
+from postamt_sync.config.findings import ConfigFinding, ConfigFindings
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.config.settings import HomeSettings, Mailbox, Settings, WebhookSettings
 
 
-def apply_rules(settings: Settings, findings: Findings) -> None:
+def apply_rules(settings: Settings, findings: ConfigFindings) -> None:
     """Add what breaks a rule; `settings` may lack the options that could not be read."""
     for rule in RULES:
         try:
@@ -34,11 +34,11 @@ def _is_unread(missing: AttributeError) -> bool:
     return isinstance(model, BaseModel) and missing.name in type(model).model_fields
 
 
-def prefixes_apart(settings: Settings) -> Iterator[Finding]:
+def prefixes_apart(settings: Settings) -> Iterator[ConfigFinding]:
     """Each mail is stored under both prefixes; one inside the other would bring it twice."""
     archive, recent = settings.bucket.prefix, settings.bucket.recent_prefix
     if recent and recent != archive and (recent.startswith(archive) or archive.startswith(recent)):
-        yield Finding(
+        yield ConfigFinding(
             ("bucket", "recent_prefix"),
             f'must lie beside prefix ("{archive}"), not inside it or around it: '
             "each mail would come twice.",
@@ -46,7 +46,7 @@ def prefixes_apart(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def certificate_with_key(settings: Settings) -> Iterator[Finding]:
+def certificate_with_key(settings: Settings) -> Iterator[ConfigFinding]:
     webhook = settings.webhook
     if webhook is not None:
         yield from _one_of_two(
@@ -62,24 +62,24 @@ def certificate_with_key(settings: Settings) -> Iterator[Finding]:
 
 def _one_of_two(
     table: str, section: WebhookSettings | HomeSettings, otherwise: str, directory: str
-) -> Iterator[Finding]:
+) -> Iterator[ConfigFinding]:
     if (section.tls_certificate is None) != (section.tls_key is None):
         missing = "tls_key" if section.tls_key is None else "tls_certificate"
-        yield Finding(
+        yield ConfigFinding(
             (table, missing),
             f"is missing: certificate and key are given both, {otherwise}",
             f'{missing} = "{directory}/{"privkey" if missing == "tls_key" else "fullchain"}.pem"',
         )
 
 
-def announcements_arrive(settings: Settings) -> Iterator[Finding]:
+def announcements_arrive(settings: Settings) -> Iterator[ConfigFinding]:
     """SNS posts to `public_url`; a path that we do not serve would lose every announcement."""
     webhook = settings.webhook
     if webhook is None:
         return
     path = urlsplit(webhook.public_url).path or "/"
     if path != webhook.path:
-        yield Finding(
+        yield ConfigFinding(
             ("webhook", "public_url"),
             f'must have the path "{webhook.path}", as the option path says, not "{path}". '
             "A reverse proxy in between must hand the path on unchanged.",
@@ -87,57 +87,57 @@ def announcements_arrive(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def listeners_apart(settings: Settings) -> Iterator[Finding]:
+def listeners_apart(settings: Settings) -> Iterator[ConfigFinding]:
     if settings.webhook is None:
         return
     taken = set()
     for number, address in enumerate(settings.webhook.listen):
         if address.port and address in taken:
-            yield Finding(("webhook", "listen", number), f"stands twice: {address}.")
+            yield ConfigFinding(("webhook", "listen", number), f"stands twice: {address}.")
         taken.add(address)
     admin = settings.admin.listen
     if admin and parse_listen(admin).port and parse_listen(admin) in taken:
-        yield Finding(
+        yield ConfigFinding(
             ("admin", "listen"),
             f"must differ from where the webhook listens ({admin}).",
             'listen = "127.0.0.1:9125"',
         )
 
 
-def queues_apart(settings: Settings) -> Iterator[Finding]:
+def queues_apart(settings: Settings) -> Iterator[ConfigFinding]:
     queue = settings.queue
     if queue.url and queue.url == queue.dead_letter_url:
-        yield Finding(("queue", "dead_letter_url"), "must be another queue than url.")
+        yield ConfigFinding(("queue", "dead_letter_url"), "must be another queue than url.")
 
 
-def topic_pinned(settings: Settings) -> Iterator[Finding]:
+def topic_pinned(settings: Settings) -> Iterator[ConfigFinding]:
     """Whoever may write into a queue could else announce what he likes."""
     queue, webhook = settings.queue, settings.webhook
     at = ("queue", "topic_arn")
     if webhook is None and (queue.url or queue.dead_letter_url) and not queue.topic_arn:
-        yield Finding(
+        yield ConfigFinding(
             at,
             "is missing: where there is no [webhook], it names the one topic that is believed.",
             'topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"',
         )
     if webhook is not None and queue.topic_arn not in ("", webhook.topic_arn):
-        yield Finding(
+        yield ConfigFinding(
             at,
             f"must be the topic of the webhook ({webhook.topic_arn}), or be left out.",
             f'topic_arn = "{webhook.topic_arn}"',
         )
 
 
-def mailboxes_exist(settings: Settings) -> Iterator[Finding]:
+def mailboxes_exist(settings: Settings) -> Iterator[ConfigFinding]:
     if not settings.mailboxes:
-        yield Finding(("mailboxes",), "must have at least one entry.", "[[mailboxes]]")
+        yield ConfigFinding(("mailboxes",), "must have at least one entry.", "[[mailboxes]]")
 
 
-def names_unique(settings: Settings) -> Iterator[Finding]:
+def names_unique(settings: Settings) -> Iterator[ConfigFinding]:
     seen: dict[str, int] = {}
     for number, mailbox in _readable(settings, "name"):
         if mailbox.name in seen:
-            yield Finding(
+            yield ConfigFinding(
                 ("mailboxes", number, "name"),
                 f'must be unique; "{mailbox.name}" is also the name of '
                 f"mailbox #{seen[mailbox.name] + 1}.",
@@ -145,88 +145,90 @@ def names_unique(settings: Settings) -> Iterator[Finding]:
         seen.setdefault(mailbox.name, number)
 
 
-def one_default(settings: Settings) -> Iterator[Finding]:
+def one_default(settings: Settings) -> Iterator[ConfigFinding]:
     mailboxes = settings.mailboxes
     defaults = [number for number, mailbox in _readable(settings, "default") if mailbox.default]
     for number in defaults[1:]:
-        yield Finding(
+        yield ConfigFinding(
             ("mailboxes", number, "default"),
             f"must be true for one mailbox only; {_label(settings, defaults[0])} is the default.",
             "default = false",
         )
     if mailboxes and not defaults and all("default" in m.__dict__ for m in mailboxes):
-        yield Finding(
+        yield ConfigFinding(
             ("mailboxes",),
             "must have one default, which gets what matches no address.",
             "default = true",
         )
 
 
-def addresses_unique(settings: Settings) -> Iterator[Finding]:
+def addresses_unique(settings: Settings) -> Iterator[ConfigFinding]:
     seen: dict[str, int] = {}
     for number, mailbox in _readable(settings, "addresses"):
         for place, address in enumerate(mailbox.addresses):
             first = seen.setdefault(comparable(address), number)
             here = ("mailboxes", number, "addresses", place)
             if first != number:
-                yield Finding(
+                yield ConfigFinding(
                     here,
                     f'"{address}" is in two mailboxes: {_label(settings, first)} and '
                     f"{_label(settings, number)}. Keep it in one.",
                 )
             elif [comparable(a) for a in mailbox.addresses[:place]].count(comparable(address)):
-                yield Finding(here, f'"{address}" stands twice in {_label(settings, number)}.')
+                yield ConfigFinding(
+                    here, f'"{address}" stands twice in {_label(settings, number)}.'
+                )
 
 
-def mailboxes_reachable(settings: Settings) -> Iterator[Finding]:
+def mailboxes_reachable(settings: Settings) -> Iterator[ConfigFinding]:
     for number, mailbox in _readable(settings, "addresses"):
         if not mailbox.addresses and not mailbox.default:
-            yield Finding(
+            yield ConfigFinding(
                 ("mailboxes", number, "addresses"),
                 "must not be empty: only the default mailbox gets mail without.",
                 'addresses = ["thomas@example.com"]',
             )
 
 
-def maildirs_apart(settings: Settings) -> Iterator[Finding]:
+def maildirs_apart(settings: Settings) -> Iterator[ConfigFinding]:
     """Links are followed: `/var/spool/mail` and `/var/mail` are one place on Debian."""
     places = [(n, m, _real(m.maildir)) for n, m in _readable(settings, "maildir")]
     for index, (number, _, place) in enumerate(places):
         for other, _, earlier in places[:index]:
             at = ("mailboxes", number, "maildir")
             if place == earlier:
-                yield Finding(at, f"is the Maildir of {_label(settings, other)} too.")
+                yield ConfigFinding(at, f"is the Maildir of {_label(settings, other)} too.")
             elif place.is_relative_to(earlier):
-                yield Finding(at, f"lies inside the Maildir of {_label(settings, other)}.")
+                yield ConfigFinding(at, f"lies inside the Maildir of {_label(settings, other)}.")
             elif earlier.is_relative_to(place):
-                yield Finding(at, f"lies around the Maildir of {_label(settings, other)}.")
+                yield ConfigFinding(at, f"lies around the Maildir of {_label(settings, other)}.")
 
 
-def state_outside_maildirs(settings: Settings) -> Iterator[Finding]:
+def state_outside_maildirs(settings: Settings) -> Iterator[ConfigFinding]:
     state = _real(settings.state_dir)
     for number, mailbox in _readable(settings, "maildir"):
         if state.is_relative_to(_real(mailbox.maildir)):
-            yield Finding(
+            yield ConfigFinding(
                 ("state_dir",),
                 f"must not lie inside the Maildir of {_label(settings, number)}.",
                 'state_dir = "/var/lib/postamt-sync"',
             )
 
 
-def backup_elsewhere(settings: Settings) -> Iterator[Finding]:
+def backup_elsewhere(settings: Settings) -> Iterator[ConfigFinding]:
     """The state directory has a copy anyway; a Maildir is no place for files of ours."""
     if settings.backup_dir is None:
         return
     backup = _real(settings.backup_dir)
     if backup == _real(settings.state_dir):
-        yield Finding(
+        yield ConfigFinding(
             ("backup_dir",),
             "must be another directory than state_dir, best on another disk.",
             'backup_dir = "/mnt/second-disk/postamt-sync"',
         )
     for number, mailbox in _readable(settings, "maildir"):
         if backup.is_relative_to(_real(mailbox.maildir)):
-            yield Finding(
+            yield ConfigFinding(
                 ("backup_dir",), f"must not lie inside the Maildir of {_label(settings, number)}."
             )
 

@@ -12,7 +12,7 @@ FAILURES = 3
 """Failed fetches without a good one in between that speak of the bucket, not of single objects."""
 
 
-class Hold:
+class CircuitBreaker:
     """Counts failures in a row and says how long to keep still. `clock` is monotonic."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from postamt_sync.bucket import Bucket
-from postamt_sync.delivery.circuit_breaker import Hold
-from postamt_sync.delivery.fetcher import House
-from postamt_sync.delivery.job import Turn, bug
-from postamt_sync.delivery.outcomes import Endings, Progress
-from postamt_sync.delivery.pending_mail import Ready
-from postamt_sync.delivery.publisher import Group, Witness, no_witness
+from postamt_sync.delivery.circuit_breaker import CircuitBreaker
+from postamt_sync.delivery.fetcher import Destinations
+from postamt_sync.delivery.job import MailJob, internal_error
+from postamt_sync.delivery.outcomes import Outcomes, Progress
+from postamt_sync.delivery.pending_mail import PendingMail
+from postamt_sync.delivery.publisher import Publisher, StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
@@ -40,41 +40,47 @@ class Courier:
         self,
         ledger: Ledger,
         bucket: Bucket,
-        house: House,
+        destinations: Destinations,
         events: Events,
         *,
-        witness: Witness = no_witness,
+        observer: StepObserver = no_observer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.house = house
+        self.destinations = destinations
         """Replaced as a whole on reload; mails on their way end under the old one."""
         self._work = ledger.work
         self._events = events
         self._clock = clock
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
-        self._publisher = ThreadPoolExecutor(1, "publisher")
-        self._hander = ThreadPoolExecutor(1, "lmtp")
-        self._group = Group(self._work, events, witness, self._writers)
-        self._endings = Endings(self._work, events, clock)
-        self._hold = Hold(clock)
-        self._turn = Turn(
-            bucket, self._work, self._group, self._endings, self._hold, events, self._writers
+        self._publisher_pool = ThreadPoolExecutor(1, "publisher")
+        self._lmtp_pool = ThreadPoolExecutor(1, "lmtp")
+        self._publisher = Publisher(self._work, events, observer, self._writers)
+        self._outcomes = Outcomes(self._work, events, clock)
+        self._breaker = CircuitBreaker(clock)
+        self._job = MailJob(
+            bucket,
+            self._work,
+            self._publisher,
+            self._outcomes,
+            self._breaker,
+            events,
+            self._writers,
         )
         self._fetching = asyncio.Semaphore(AT_ONCE)
         self._busy: set[str] = set()
         self._fetches: set[asyncio.Task[None]] = set()
-        self._written: asyncio.Queue[Ready | None] = asyncio.Queue(ON_THE_WAY)
-        self._to_hand_over: asyncio.Queue[Ready | None] = asyncio.Queue(ON_THE_WAY)
+        self._written: asyncio.Queue[PendingMail | None] = asyncio.Queue(ON_THE_WAY)
+        self._to_hand_over: asyncio.Queue[PendingMail | None] = asyncio.Queue(ON_THE_WAY)
         self._awake = asyncio.Event()
 
     @property
     def progress(self) -> Progress:
-        return self._endings.progress
+        return self._outcomes.progress
 
     @property
     def trouble(self) -> PostamtError | None:
         """Why the bucket cannot be read now, None while it can."""
-        return self._hold.trouble
+        return self._breaker.trouble
 
     def wake(self) -> None:
         """Look into the ledger now: something in it may be due."""
@@ -82,9 +88,9 @@ class Courier:
 
     async def bucket_is_back(self) -> None:
         """The bucket was just read: what failed meanwhile is due at once."""
-        if self._hold.trouble is not None:
-            self._hold.release()
-            await asyncio.to_thread(self._work.hurry)
+        if self._breaker.trouble is not None:
+            self._breaker.release()
+            await asyncio.to_thread(self._work.retry_now)
         self.wake()
 
     async def run(self, *, until_idle: bool = False) -> None:
@@ -93,8 +99,8 @@ class Courier:
         When cancelled, fetches are given up and what is written is still published: nothing is
         half done. With `until_idle` raises what keeps the bucket from being read.
         """
-        publishing = asyncio.create_task(self._publish(self._written, self._publisher, GROUP))
-        handing = asyncio.create_task(self._publish(self._to_hand_over, self._hander, 1))
+        publishing = asyncio.create_task(self._publish(self._written, self._publisher_pool, GROUP))
+        handing = asyncio.create_task(self._publish(self._to_hand_over, self._lmtp_pool, 1))
         try:
             await self._take(until_idle=until_idle)
         finally:
@@ -106,8 +112,8 @@ class Courier:
             await publishing
             await handing
             self._writers.shutdown()
-            self._publisher.shutdown()
-            self._hander.shutdown()
+            self._publisher_pool.shutdown()
+            self._lmtp_pool.shutdown()
 
     async def _take(self, *, until_idle: bool) -> None:
         while True:
@@ -127,12 +133,12 @@ class Courier:
     async def _due(self) -> list[Task]:
         now = self._clock()
         room = ON_THE_WAY - len(self._busy)
-        if room < AT_ONCE or self._hold.active:
+        if room < AT_ONCE or self._breaker.active:
             return []
         try:
             return await asyncio.to_thread(self._work.due, now, room, self._busy)
         except PostamtError as error:
-            self._hold.begin(error)
+            self._breaker.begin(error)
             return []
 
     async def _sleep(self) -> None:
@@ -144,13 +150,13 @@ class Courier:
 
     async def _look_after_mailboxes(self) -> None:
         """Let the mail of a vanished mailbox go on at once when its disk is back."""
-        for name in list(self._endings.vanished):
+        for name in list(self._outcomes.vanished):
             try:
-                await asyncio.to_thread(self.house.mailboxes.ready, name)
-                await asyncio.to_thread(self._work.hurry_mailbox, name)
+                await asyncio.to_thread(self.destinations.mailboxes.ready, name)
+                await asyncio.to_thread(self._work.retry_mailbox_now, name)
             except (PostamtError, KeyError):
                 continue
-            self._endings.vanished.discard(name)
+            self._outcomes.vanished.discard(name)
             self._awake.set()
 
     def _start(self, task: Task) -> None:
@@ -168,20 +174,20 @@ class Courier:
         handed_over = False
         try:
             async with self._fetching:
-                ready = await self._turn.take(task, self.house)
+                ready = await self._job.take(task, self.destinations)
             if ready is not None:
                 # Another server may be slow, and nobody else's mail waits behind it.
                 queue = self._to_hand_over if ready.handed_over else self._written
                 queue.put_nowait(ready)  # as many fit as can be on the way
                 handed_over = True
         except PostamtError as error:  # the ledger itself refuses; nothing can be noted
-            self._hold.begin(error)
+            self._breaker.begin(error)
         finally:
             if not handed_over:
                 self._done(task)
 
     async def _publish(
-        self, queue: asyncio.Queue[Ready | None], thread: Executor, group: int
+        self, queue: asyncio.Queue[PendingMail | None], thread: Executor, group: int
     ) -> None:
         loop = asyncio.get_running_loop()
         ended = False
@@ -192,13 +198,13 @@ class Courier:
             ended = None in mails
             ready = [mail for mail in mails if mail is not None]
             try:
-                await loop.run_in_executor(thread, self._group.publish, ready)
+                await loop.run_in_executor(thread, self._publisher.publish, ready)
             except Exception as error:  # noqa: BLE001  a bug here must not leave mail on the way
                 for mail in ready:
-                    mail.fail_all(bug(error, self._events))
+                    mail.fail_all(internal_error(error, self._events))
             for mail in ready:
                 try:
-                    await self._endings.published(mail)
+                    await self._outcomes.published(mail)
                 except PostamtError as error:
-                    self._hold.begin(error)
+                    self._breaker.begin(error)
                 self._done(mail.task)

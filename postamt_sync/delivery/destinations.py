@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.fetcher import Destinations
 from postamt_sync.delivery.lmtp import Lmtp
 from postamt_sync.delivery.mailboxes import Handover, Mailboxes
 from postamt_sync.ledger.work import Work
@@ -17,9 +17,9 @@ from postamt_sync.mail.routing import Addressee, Routes
 _LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)
 
 
-def household(
+def configured_destinations(
     settings: Settings, work: Work, disk: Disk | None = None, kept: Sequence[Mailbox] = ()
-) -> House:
+) -> Destinations:
     """Return routes, Maildirs and folders of one configuration; touches no disk.
 
     `kept` are mailboxes that the configuration no longer names and that still get their mail.
@@ -32,7 +32,7 @@ def household(
         _folder, (delivery.junk_folder, delivery.virus_folder, delivery.dmarc_folder)
     )
     roots = [(m.name, m.maildir) for m in (*settings.mailboxes, *kept)]
-    return House(
+    return Destinations(
         routes=Routes(addressees),
         mailboxes=Mailboxes(
             roots, work, disk or Disk(), {junk, virus, dmarc}, _handover(settings, kept)

@@ -17,8 +17,8 @@ from typing import TypeVar
 from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.filename import first_stem, make_stem
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.pending_mail import Ready
-from postamt_sync.delivery.publisher import Group
+from postamt_sync.delivery.pending_mail import PendingMail
+from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.delivered_to import delivered_to
@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Destinations:
     """Who lives here: routes, mailboxes and folders of one configuration, replaced as a whole.
 
     `envelope_grace` in seconds after S3 stored the mail.
@@ -88,7 +88,7 @@ class AllFailedError(PostamtError):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownContent:
     """Every mailbox concerned has this content already, or it is absent for it."""
 
     etag: str
@@ -108,19 +108,23 @@ class NoMail:
     """The object turned out to be a folder marker."""
 
 
-class Pickup:
+class Fetcher:
     """Turns a fetched object into drafts, ready for the group that publishes them."""
 
-    def __init__(self, group: Group, threads: Executor) -> None:
-        self._group = group
+    def __init__(self, group: Publisher, threads: Executor) -> None:
+        self._publisher = group
         self._threads = threads
 
     async def collect(
-        self, task: Task, house: House, fetched: Fetched, stuck: Mapping[str, PostamtError]
-    ) -> Ready | Known | NoEnvelope | NoMail:
+        self,
+        task: Task,
+        destinations: Destinations,
+        fetched: Fetched,
+        unpublished: Mapping[str, PostamtError],
+    ) -> PendingMail | KnownContent | NoEnvelope | NoMail:
         """Read the object to its end and return its synced drafts, or what else it is.
 
-        The mailboxes in `stuck` have an earlier copy to finish first and are left out.
+        The mailboxes in `unpublished` have an earlier copy to finish first and are left out.
 
         Raises AllFailedError, UndeliverableError, or whatever reading the object raises; no draft
         is left then. Cancelling is safe at any time.
@@ -135,13 +139,13 @@ class Pickup:
             return NoMail()
         async with aclosing(fetched.chunks()) as chunks:
             head = await _read_head(chunks)
-            decision, folder, received_at = self._route(task, house, fetched, head)
+            decision, folder, received_at = self._route(task, destinations, fetched, head)
             if decision is None:
                 return NoEnvelope(fetched.last_modified)
             stem = make_stem(
                 task.bucket, task.key, fetched.etag, fetched.last_modified, task.edition
             )
-            ready = Ready(
+            ready = PendingMail(
                 task=task,
                 stem=stem,
                 etag=fetched.etag,
@@ -149,29 +153,33 @@ class Pickup:
                 last_modified=fetched.last_modified,
                 received_at=received_at,
                 evidence=decision.evidence,
-                stuck=dict(stuck),
-                mailboxes=house.mailboxes,
+                unpublished=dict(unpublished),
+                mailboxes=destinations.mailboxes,
                 folder=folder,
-                tags=_tags(house, decision),
-                leads=_leads(house, decision),
+                tags=_tags(destinations, decision),
+                extra_headers=_extra_headers(destinations, decision),
             )
             lacking = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
             ready.absent = [m for m in lacking if task.is_absent_for(m, fetched.last_modified)]
             lacking = [m for m in lacking if m not in ready.absent]
-            ready.addressees = [m for m in lacking if m not in stuck]
+            ready.addressees = [m for m in lacking if m not in unpublished]
             # Where the stuck copy is of another content, this one is still owed.
-            owed = {m: stuck[m] for m in lacking if m in stuck and not _prepared(task, m, stem)}
+            owed = {
+                m: unpublished[m]
+                for m in lacking
+                if m in unpublished and not _prepared(task, m, stem)
+            }
             ready.failed.update(owed)
             if ready.addressees:
                 await self._read(ready, head, fetched, chunks)
         if ready.copies or ready.addressees:
             return ready
-        if ready.stuck or ready.failed:
-            raise AllFailedError(ready.stuck | ready.failed)
-        return Known(fetched.etag, fetched.size, fetched.last_modified, tuple(ready.absent))
+        if ready.unpublished or ready.failed:
+            raise AllFailedError(ready.unpublished | ready.failed)
+        return KnownContent(fetched.etag, fetched.size, fetched.last_modified, tuple(ready.absent))
 
     async def _read(
-        self, ready: Ready, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
+        self, ready: PendingMail, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
     ) -> None:
         if fetched.size <= SMALL:
             ready.body = b"".join([head, *[chunk async for chunk in chunks]])
@@ -181,9 +189,9 @@ class Pickup:
             ]
             return
         try:
-            await self._in_thread(self._group.begin, ready, head)
+            await self._in_thread(self._publisher.begin, ready, head)
             async for chunk in chunks:
-                await self._in_thread(self._group.write, ready, [chunk])
+                await self._in_thread(self._publisher.write, ready, [chunk])
                 if not ready.copies:
                     return
             ready.sha256 = fetched.sha256
@@ -192,22 +200,22 @@ class Pickup:
             await asyncio.shield(self._in_thread(ready.discard))
             raise
 
-    def _finish(self, ready: Ready) -> None:
+    def _finish(self, ready: PendingMail) -> None:
         known = [c for c in ready.copies if _has(ready.task, c.mailbox, sha256=ready.sha256)]
         for copy in known:
             copy.draft.discard()
             ready.copies.remove(copy)
-        self._group.finish(ready)
+        self._publisher.finish(ready)
 
     def _route(
-        self, task: Task, house: House, fetched: Fetched, head: bytes
+        self, task: Task, destinations: Destinations, fetched: Fetched, head: bytes
     ) -> tuple[Decision | None, str, float]:
         ses = ses_headers(head, task.key)
         # With an index the grace is over when it has been asked, or could not be for too long.
-        left = 1.0 if house.has_index else house.grace_left(fetched.last_modified)
+        left = 1.0 if destinations.has_index else destinations.grace_left(fetched.last_modified)
         grace_over = task.grace_started or left <= 0
         decision = decide(
-            house.routes,
+            destinations.routes,
             receipt=task.recipients,
             received=ses.recipient if ses else None,
             header_addresses=addresses(head) if grace_over and not task.recipients else (),
@@ -215,7 +223,7 @@ class Pickup:
         )
         verdicts = merge_verdicts(task.verdicts, ses.verdicts if ses else None)
         received_at = (ses.received_at if ses else None) or fetched.last_modified
-        return decision, house.folder(verdicts), received_at
+        return decision, destinations.folder(verdicts), received_at
 
     async def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
         """Run a blocking call; also when cancelled wait for it: two threads never share a file."""
@@ -227,7 +235,7 @@ class Pickup:
             raise
 
 
-def known_without_fetching(task: Task, house: House) -> Known | None:
+def known_without_fetching(task: Task, destinations: Destinations) -> KnownContent | None:
     """Tell, where the ledger alone can, that no mailbox of the envelope is owed this very object.
 
     The usual case of a receipt that comes after the mail was found and delivered: no GET for that.
@@ -237,28 +245,30 @@ def known_without_fetching(task: Task, house: House) -> Known | None:
     if any(copy.state not in _DONE for copy in task.deliveries):
         return None  # a copy may be owed to a mailbox that the mail itself names, not the receipt
     stem = make_stem(task.bucket, task.key, task.etag, task.last_modified, task.edition)
-    mailboxes = house.routes.mailboxes(task.recipients)
+    mailboxes = destinations.routes.mailboxes(task.recipients)
     lacking = tuple(m for m in mailboxes if not _has(task, m, stem=stem))
     if all(task.is_absent_for(m, task.last_modified) for m in lacking):
-        return Known(task.etag, task.size, task.last_modified, lacking)
+        return KnownContent(task.etag, task.size, task.last_modified, lacking)
     return None
 
 
-def _tags(house: House, decision: Decision) -> dict[str, str]:
+def _tags(destinations: Destinations, decision: Decision) -> dict[str, str]:
     """Return for mailboxes in which tags mean folders the folder that is meant, foreign text."""
     return {
         name: folder
         for name in decision.mailboxes
-        if name in house.tagged
-        and (folder := folder_of_tag(house.routes.tag(decision.recipients, name)))
+        if name in destinations.tagged
+        and (folder := folder_of_tag(destinations.routes.tag(decision.recipients, name)))
     }
 
 
-def _leads(house: House, decision: Decision) -> dict[str, bytes]:
-    if not house.delivered_to:
+def _extra_headers(destinations: Destinations, decision: Decision) -> dict[str, bytes]:
+    if not destinations.delivered_to:
         return {}
     recipients = decision.recipients
-    return {m: delivered_to(house.routes.addressed(recipients, m)) for m in decision.mailboxes}
+    return {
+        m: delivered_to(destinations.routes.addressed(recipients, m)) for m in decision.mailboxes
+    }
 
 
 async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:

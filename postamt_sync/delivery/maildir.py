@@ -15,13 +15,13 @@ from pathlib import Path
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.folder import folder_name
-from postamt_sync.delivery.maildir_scan import existing_folder, names
+from postamt_sync.delivery.maildir_scan import existing_folder, our_names
 from postamt_sync.errors import TryLaterError
 
 _PARTS = ("tmp", "new", "cur")
 
 
-class Step(enum.Enum):
+class DeliveryStep(enum.Enum):
     """The durable steps of a delivery, in their order.
 
     A crash before or after any of them leaves a state from which the next attempt ends with exactly
@@ -274,7 +274,7 @@ class Maildir:
         try:
             return any(
                 (parsed := parse_name(ours)) is not None and parsed.stem == stem
-                for _, _, ours in names(self.root)
+                for _, _, ours in our_names(self.root)
             )
         except OSError as error:
             raise disk_trouble(error, self.root) from error

@@ -17,13 +17,13 @@ def mail_directories(root: Path) -> Iterator[tuple[str, Path]]:
 
     A folder goes by its directory's name. Raises OSError where the root cannot be read.
     """
-    names = sorted(path.name for path in root.iterdir() if path.name.startswith("."))
-    for name in ("", *names):
+    our_names = sorted(path.name for path in root.iterdir() if path.name.startswith("."))
+    for name in ("", *our_names):
         for part in ("new", "cur"):
             yield name, root / name / part
 
 
-def names(root: Path) -> Iterator[tuple[str, os.DirEntry[str], str]]:
+def our_names(root: Path) -> Iterator[tuple[str, os.DirEntry[str], str]]:
     """Yield folder, entry and name of ours of each file in `new/` and `cur/` that has, or had, one.
 
     Where Dovecot cannot move a mail by a hard link it writes a copy under a name of its own, and
@@ -72,8 +72,8 @@ def existing_folder(root: Path, wanted: str) -> str:
     if not wanted:
         return ""
     with os.scandir(root) as entries:
-        names = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
-    for name in sorted(names):
+        our_names = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+    for name in sorted(our_names):
         folder = folder_of(name[1:]) if name.startswith(".") else None
         if folder is None or caseless(folder) != caseless(wanted):
             continue

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from postamt_sync.backoff import growing_pause
-from postamt_sync.delivery.fetcher import Known
+from postamt_sync.delivery.fetcher import KnownContent
 from postamt_sync.delivery.maildir import MailboxVanishedError
-from postamt_sync.delivery.pending_mail import Ready
+from postamt_sync.delivery.pending_mail import PendingMail
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import ObjectState, Task
@@ -26,7 +26,7 @@ class Progress:
     bytes: int = 0
 
 
-class Endings:
+class Outcomes:
     """Ends turns. Every method raises PostamtError if the ledger refuses."""
 
     def __init__(self, work: Work, events: Events, clock: Callable[[], float]) -> None:
@@ -37,7 +37,7 @@ class Endings:
         self._events = events
         self._clock = clock
 
-    async def published(self, mail: Ready) -> None:
+    async def published(self, mail: PendingMail) -> None:
         """The group has done what it could for this mail."""
         task = mail.task
         folder = mail.copies[0].folder if mail.copies else ""
@@ -47,7 +47,7 @@ class Endings:
             self._events.absent(task.mail, mail.absent)
         for mailbox in mail.delivered:
             self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
-        if failed := mail.stuck | mail.failed:
+        if failed := mail.unpublished | mail.failed:
             await self.postponed(task, next(iter(failed.values())), failed)
         else:
             self._count(mail.size)
@@ -70,7 +70,7 @@ class Endings:
         )
         self._events.postponed(task.mail, ", ".join(failed), error.problem, pause)
 
-    async def known(self, task: Task, known: Known) -> None:
+    async def known(self, task: Task, known: KnownContent) -> None:
         """Every mailbox has it already."""
         await asyncio.to_thread(
             self._work.settle_known,

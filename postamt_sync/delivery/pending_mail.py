@@ -21,18 +21,19 @@ class Copy:
     folder: str
     draft: Draft
     written: Written | None = None
-    lead: bytes = b""
+    extra_headers: bytes = b""
     """What is still to be written before the mail's own bytes."""
 
 
 @dataclass(slots=True)
-class Ready:
+class PendingMail:
     """A fetched and routed mail with its copies, and the mailboxes that could not take theirs.
 
     A small mail comes as its `body`, to be written for `addressees` by the group; a large one comes
-    with its copies written. `stuck` are mailboxes in which an earlier copy is prepared and could
-    not be published yet. `folder` is where the verdicts put it; without one a mailbox's entry in
-    `tags` names a folder, if it has such a one. A mailbox's copy begins with its entry in `leads`.
+    with its copies written. `unpublished` are mailboxes in which an earlier copy is prepared
+    and could not be published yet. `folder` is where the verdicts put it; without one a mailbox's
+    entry in `tags` names a folder, if it has such a one. `extra_headers` are what a mailbox's copy
+    begins with.
     """
 
     task: Task
@@ -45,13 +46,13 @@ class Ready:
     sha256: str = ""
     copies: list[Copy] = field(default_factory=list)
     failed: dict[str, PostamtError] = field(default_factory=dict)
-    stuck: dict[str, PostamtError] = field(default_factory=dict)
+    unpublished: dict[str, PostamtError] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
     mailboxes: Mailboxes | None = None
     addressees: list[str] = field(default_factory=list)
     folder: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
-    leads: Mapping[str, bytes] = field(default_factory=dict)
+    extra_headers: Mapping[str, bytes] = field(default_factory=dict)
     body: bytes = b""
     absent: list[str] = field(default_factory=list)
     """Mailboxes that are not to be given it: it is older than what they had at a loss."""

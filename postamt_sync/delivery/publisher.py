@@ -19,38 +19,38 @@ from contextlib import contextmanager
 
 from postamt_sync.delivery.filename import final_name, parse_name
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.maildir import Maildir, Step
-from postamt_sync.delivery.pending_mail import Copy, Ready
+from postamt_sync.delivery.maildir import DeliveryStep, Maildir
+from postamt_sync.delivery.pending_mail import Copy, PendingMail
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Delivery, DeliveryState, Prepared, Task
 from postamt_sync.ledger.work import Work
 
-Witness = Callable[[Step, bool], None]
+StepObserver = Callable[[DeliveryStep, bool], None]
 """Called before (False) and after (True) every durable step."""
 
 
-def no_witness(step: Step, done: bool) -> None:
+def no_observer(step: DeliveryStep, done: bool) -> None:
     """Watch nothing."""
 
 
-class Group:
+class Publisher:
     """Carries out the protocol. Blocking: call from a worker thread, one group at a time."""
 
     def __init__(
         self,
         work: Work,
         events: Events,
-        witness: Witness = no_witness,
+        observer: StepObserver = no_observer,
         threads: Executor | None = None,
     ) -> None:
         """`threads` sync files side by side, which a journal rewards; None: one by one."""
         self._work = work
         self._events = events
-        self._witness = witness
+        self._observer = observer
         self._threads = threads
 
-    def begin(self, mail: Ready, first: bytes) -> None:
+    def begin(self, mail: PendingMail, first: bytes) -> None:
         """Start a copy for every addressee with the first bytes; note those that cannot."""
         if mail.mailboxes is None:
             raise AssertionError("a mail is begun that has no mailboxes to go to")
@@ -60,28 +60,28 @@ class Group:
                 maildir.open_folder(mail.folder)
                 folder = mail.folder or maildir.existing_folder(mail.tags.get(name, ""))
                 copy = Copy(name, maildir, folder, maildir.begin(mail.stem))
-                copy.lead = mail.leads.get(name, b"")
+                copy.extra_headers = mail.extra_headers.get(name, b"")
                 mail.copies.append(copy)
             except PostamtError as error:
                 mail.failed[name] = error
         mail.addressees = []
         self.write(mail, [first])
 
-    def write(self, mail: Ready, chunks: Sequence[bytes]) -> None:
+    def write(self, mail: PendingMail, chunks: Sequence[bytes]) -> None:
         """Append chunks to every copy; those that fail are discarded and noted."""
-        with self._step(Step.WRITE):
+        with self._step(DeliveryStep.WRITE):
             for copy in list(mail.copies):
-                lead, copy.lead = copy.lead, b""
+                extra_headers, copy.extra_headers = copy.extra_headers, b""
                 try:
-                    for chunk in (lead, *chunks) if lead else chunks:
+                    for chunk in (extra_headers, *chunks) if extra_headers else chunks:
                         copy.draft.write(chunk)
                 except PostamtError as error:
                     copy.draft.discard()
                     mail.fail(copy, error)
 
-    def finish(self, mail: Ready) -> None:
+    def finish(self, mail: PendingMail) -> None:
         """Sync every copy's bytes; those that fail are discarded and noted."""
-        with self._step(Step.SYNC_FILE):
+        with self._step(DeliveryStep.SYNC_FILE):
             for copy in list(mail.copies):
                 try:
                     copy.written = copy.draft.finish(mail.received_at)
@@ -89,31 +89,31 @@ class Group:
                     copy.draft.discard()
                     mail.fail(copy, error)
 
-    def publish(self, mails: Sequence[Ready]) -> None:
+    def publish(self, mails: Sequence[PendingMail]) -> None:
         """Bring mails to their end; each then names its delivered and failed mailboxes."""
         small = [mail for mail in mails if mail.addressees]
         for mail in small:
             self.begin(mail, mail.body)
             mail.body = b""
         list((self._threads.map if self._threads else map)(self.finish, small))
-        with self._step(Step.SYNC_TMP):
+        with self._step(DeliveryStep.SYNC_TMP):
             self._sync_places(mails, tmp_only=True)
         deliveries = {id(copy): _delivery(mail, copy) for mail in mails for copy in mail.copies}
         try:
-            with self._step(Step.PREPARE):
+            with self._step(DeliveryStep.PREPARE):
                 self._work.prepare([_prepared(mail, deliveries) for mail in mails])
         except PostamtError as error:
             # A commit that failed may still have become durable: the drafts must stay.
             for mail in mails:
                 mail.fail_all(error)
             return
-        with self._step(Step.PUBLISH):
+        with self._step(DeliveryStep.PUBLISH):
             for mail in mails:
                 self._rename(mail, deliveries)
-        with self._step(Step.SYNC_FOLDERS):
+        with self._step(DeliveryStep.SYNC_FOLDERS):
             self._sync_places(mails, tmp_only=False)
         try:
-            with self._step(Step.SETTLE):
+            with self._step(DeliveryStep.SETTLE):
                 self._work.settle(
                     [(m.task, [deliveries[id(copy)] for copy in m.copies]) for m in mails]
                 )
@@ -124,7 +124,7 @@ class Group:
         for mail in mails:
             mail.delivered = [copy.mailbox for copy in mail.copies]
 
-    def _rename(self, mail: Ready, deliveries: dict[int, Delivery]) -> None:
+    def _rename(self, mail: PendingMail, deliveries: dict[int, Delivery]) -> None:
         for copy in list(mail.copies):
             delivery = deliveries[id(copy)]
             try:
@@ -140,7 +140,7 @@ class Group:
                 continue
             try:
                 if self._republish(task, copy, mailboxes):
-                    with self._step(Step.SETTLE):
+                    with self._step(DeliveryStep.SETTLE):
                         self._work.settle([(task, [copy])])
                     self._events.delivered_already(task.mail, copy.mailbox)
             except PostamtError as error:
@@ -162,7 +162,7 @@ class Group:
             if folder not in mailboxes.folders and not maildir.has_folder(folder):
                 folder = ""  # its owner's, who has deleted it since: never made again by us
             maildir.open_folder(folder)
-            with self._step(Step.PUBLISH):
+            with self._step(DeliveryStep.PUBLISH):
                 maildir.publish(copy.stem, folder, copy.name)
         elif not _proves(copy, maildir):
             found = maildir.holds(copy.stem)
@@ -170,11 +170,11 @@ class Group:
             if not found:
                 self._work.start_anew(task, copy)
                 return False
-        with self._step(Step.SYNC_FOLDERS):
+        with self._step(DeliveryStep.SYNC_FOLDERS):
             maildir.sync_published(folder)
         return True
 
-    def _sync_places(self, mails: Sequence[Ready], *, tmp_only: bool) -> None:
+    def _sync_places(self, mails: Sequence[PendingMail], *, tmp_only: bool) -> None:
         """Sync each directory once; where that fails, fail the copies that lie in it."""
         outcome: dict[tuple[str, str], PostamtError | None] = {}
         for mail in mails:
@@ -188,10 +188,10 @@ class Group:
                     mail.fail(copy, error)
 
     @contextmanager
-    def _step(self, step: Step) -> Iterator[None]:
-        self._witness(step, False)
+    def _step(self, step: DeliveryStep) -> Iterator[None]:
+        self._observer(step, False)
         yield
-        self._witness(step, True)
+        self._observer(step, True)
 
 
 def _proves(copy: Delivery, maildir: Maildir) -> bool:
@@ -211,7 +211,7 @@ def _sync(copy: Copy, *, tmp_only: bool) -> PostamtError | None:
     return None
 
 
-def _delivery(mail: Ready, copy: Copy) -> Delivery:
+def _delivery(mail: PendingMail, copy: Copy) -> Delivery:
     if copy.written is None:
         raise AssertionError("a copy is published before it was synced")
     return Delivery(
@@ -227,7 +227,7 @@ def _delivery(mail: Ready, copy: Copy) -> Delivery:
     )
 
 
-def _prepared(mail: Ready, deliveries: dict[int, Delivery]) -> Prepared:
+def _prepared(mail: PendingMail, deliveries: dict[int, Delivery]) -> Prepared:
     return Prepared(
         task=mail.task,
         etag=mail.etag,

@@ -14,7 +14,7 @@ import boto3
 import botocore.config
 import botocore.session
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import SYNC_CREDENTIALS
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
@@ -127,7 +127,7 @@ class Cloud:
         }
 
     def _create(self) -> None:
-        aws = Aws(self._session, REGION, endpoint=self._endpoint)
+        aws = AwsClient(self._session, REGION, endpoint=self._endpoint)
         wanted = plan(resources(self.stack, aws, self._keys))
         carry_out(wanted, aws, lambda *_: None)
         self.changes = len(wanted.changes)

@@ -25,7 +25,7 @@ Hear = Callable[[dict[str, Any]], None]
 """Takes one log line of the daemon."""
 
 
-class Daemon:
+class DaemonProcess:
     """`postamt-sync run`, once; stopped on leaving the context. Its lines are kept in `log`.
 
     `command` is the program that is told `run --config PATH --debug`.

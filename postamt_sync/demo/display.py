@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from postamt_sync.demo.household import Household, Place
+from postamt_sync.demo.household import CopyLocation, Household
 
 WIDTH = 80
 STEPS = ("announced", "fetched", "delivered")
@@ -18,7 +18,7 @@ TITLE, TO, STEP = 25, 12, 9
 """Columns of the table; one blank between each, and two before."""
 
 
-class Show:
+class Display:
     """Writes the tour to a terminal, or as plain text to anything else."""
 
     def __init__(self, out: TextIO) -> None:
@@ -44,7 +44,9 @@ class Show:
         cells = "".join(f" {name:>{STEP}}" for name in (*STEPS, "IMAP"))
         self._console.print(f"  [dim]{'milliseconds since SES':<{TITLE + TO + 1}}{cells}[/]")
 
-    def mail(self, title: str, places: Sequence[Place], steps: Sequence[float | None]) -> None:
+    def mail(
+        self, title: str, places: Sequence[CopyLocation], steps: Sequence[float | None]
+    ) -> None:
         """Print one mail's hops: seconds since SES took it, None where it was not seen."""
         to = ", ".join(map(str, places))
         cells = "".join(f" {_milliseconds(step):>{STEP}}" for step in steps)

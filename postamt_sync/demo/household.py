@@ -30,7 +30,7 @@ listen = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CopyLocation:
     """Where a copy lies: a mailbox and its folder (INBOX for the mailbox itself)."""
 
     mailbox: str
@@ -59,13 +59,13 @@ class Household:
         text = configuration(stack, home, queue_urls) + BESIDE_THE_STACK
         self.config.write_text(text, encoding="utf-8")
 
-    def expected(self, sample: Sample) -> list[Place]:
+    def expected(self, sample: Sample) -> list[CopyLocation]:
         """Return where the copies of a sample belong."""
         folder = JUNK if sample.spam == "FAIL" else "INBOX"
         names = (name for name, address in self.addresses.items() if address in sample.recipients)
-        return [Place(name, folder) for name in names]
+        return [CopyLocation(name, folder) for name in names]
 
-    def places_of(self, content: bytes) -> list[Place]:
+    def places_of(self, content: bytes) -> list[CopyLocation]:
         """Return where mails with exactly these bytes lie; a place comes once for each file."""
         return sorted(
             (
@@ -76,11 +76,11 @@ class Household:
             key=str,
         )
 
-    def delivered(self) -> Iterator[tuple[Place, Path]]:
+    def delivered(self) -> Iterator[tuple[CopyLocation, Path]]:
         """Yield every mail that a mail client would see."""
         for name, maildir in self.maildirs.items():
             for part in ("new", "cur"):
                 for path in sorted(maildir.glob(f"{part}/*")):
-                    yield Place(name), path
+                    yield CopyLocation(name), path
                 for path in sorted(maildir.glob(f".*/{part}/*")):
-                    yield Place(name, path.parent.parent.name.removeprefix(".")), path
+                    yield CopyLocation(name, path.parent.parent.name.removeprefix(".")), path

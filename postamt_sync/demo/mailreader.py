@@ -7,7 +7,7 @@ import time
 from typing import Self
 
 from postamt_sync.demo.dovecot import PrivateDovecot
-from postamt_sync.demo.household import Place
+from postamt_sync.demo.household import CopyLocation
 
 LOOK_AGAIN = 0.01
 """Seconds between two looks."""
@@ -29,7 +29,7 @@ class MailReader:
     def __exit__(self, *_: object) -> None:
         self._client.logout()
 
-    def seen(self, message_id: str, place: Place, within: float) -> float | None:
+    def seen(self, message_id: str, place: CopyLocation, within: float) -> float | None:
         """Return when (seconds since 1970) a mail shows that SES took under this id."""
         end = time.monotonic() + within
         while time.monotonic() < end:

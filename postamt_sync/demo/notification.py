@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from postamt_sync.demo.signing import Signer
+from postamt_sync.demo.signing import SnsSigner
 
 
 def _now() -> str:
@@ -17,7 +17,7 @@ def _now() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class SnsNotification:
     """One message of a topic, before it is signed for one of its subscriptions."""
 
     topic_arn: str
@@ -30,7 +30,7 @@ class Notice:
     message_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     timestamp: str = field(default_factory=_now)
 
-    def body(self, signer: Signer, version: str, endpoint: str, subscription_arn: str) -> str:
+    def body(self, signer: SnsSigner, version: str, endpoint: str, subscription_arn: str) -> str:
         """Return the JSON that is posted, laid out and ordered as SNS does.
 
         `endpoint` is where the certificate is served and where the links lead.

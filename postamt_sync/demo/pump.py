@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from postamt_sync.demo.notification import Notice
+from postamt_sync.demo.notification import SnsNotification
 from postamt_sync.demo.upstream import LONG_POLL, Upstream
 from postamt_sync.errors import TryLaterError
 
@@ -21,7 +21,7 @@ S3_SUBJECT = "Amazon S3 Notification"
 class Pump:
     """One queue for all topics of a region; a notice is handed over once, in the order it came."""
 
-    def __init__(self, upstream: Upstream, publish: Callable[[Notice], None]) -> None:
+    def __init__(self, upstream: Upstream, publish: Callable[[SnsNotification], None]) -> None:
         self._upstream = upstream
         self._publish = publish
         self._queues: dict[str, str] = {}
@@ -72,7 +72,7 @@ class Pump:
             WaitTimeSeconds=LONG_POLL,
         )
         for message in answer.get("Messages", []):
-            self._publish(_notice(json.loads(message["Body"])))
+            self._publish(_notification(json.loads(message["Body"])))
             with contextlib.suppress(TryLaterError):
                 await self._upstream.sqs(
                     region,
@@ -82,9 +82,9 @@ class Pump:
                 )
 
 
-def _notice(envelope: dict[str, Any]) -> Notice:
+def _notification(envelope: dict[str, Any]) -> SnsNotification:
     message = envelope["Message"]
-    return Notice(
+    return SnsNotification(
         topic_arn=envelope["TopicArn"],
         message=message,
         subject=envelope.get("Subject") or _subject(message),

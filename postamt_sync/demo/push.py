@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from postamt_sync.demo.notification import Notice
-from postamt_sync.demo.push_faults import Mishaps
-from postamt_sync.demo.signing import Signer
-from postamt_sync.demo.subscription import Subscription
+from postamt_sync.demo.notification import SnsNotification
+from postamt_sync.demo.push_faults import PushFaults
+from postamt_sync.demo.signing import SnsSigner
+from postamt_sync.demo.subscription import SnsSubscription
 
 ANSWER_WITHIN = 15.0
 """Seconds that an HTTP endpoint has to answer."""
@@ -46,9 +46,9 @@ class Push:
 
     def __init__(
         self,
-        signer: Signer,
+        signer: SnsSigner,
         to_queue: SendToQueue,
-        mishaps: Mishaps,
+        mishaps: PushFaults,
         speed: float = 1.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -82,36 +82,44 @@ class Push:
         while self._running:
             await asyncio.wait(set(self._running))
 
-    def send(self, notice: Notice, subscription: Subscription, version: str, endpoint: str) -> None:
+    def send(
+        self,
+        notification: SnsNotification,
+        subscription: SnsSubscription,
+        version: str,
+        endpoint: str,
+    ) -> None:
         """Begin to deliver; `version` is the topic's SignatureVersion, `endpoint` SNS's own URL."""
-        if self._mishaps.loses(notice, subscription):
+        if self._mishaps.loses(notification, subscription):
             return
-        body = notice.body(self._signer, version, endpoint, subscription.arn)
-        if subscription.raw and notice.kind == "Notification":
-            body = notice.message
-        for _ in range(self._mishaps.copies(notice)):
+        body = notification.body(self._signer, version, endpoint, subscription.arn)
+        if subscription.raw and notification.kind == "Notification":
+            body = notification.message
+        for _ in range(self._mishaps.copies(notification)):
             if subscription.protocol == "sqs":
                 self._begin(self._enqueue(subscription, body))
             else:
-                self._begin(self._deliver(notice, subscription, body))
+                self._begin(self._deliver(notification, subscription, body))
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _enqueue(self, subscription: Subscription, body: str) -> None:
+    async def _enqueue(self, subscription: SnsSubscription, body: str) -> None:
         await self._mishaps.wait()
         await self._to_queue(subscription.endpoint, body)
 
-    async def _deliver(self, notice: Notice, subscription: Subscription, body: str) -> None:
+    async def _deliver(
+        self, notification: SnsNotification, subscription: SnsSubscription, body: str
+    ) -> None:
         await self._mishaps.wait()
         pauses = subscription.pauses()
         while True:
-            status = await self._post(notice, subscription, body)
+            status = await self._post(notification, subscription, body)
             now = time.time()
             self.attempts.append(
-                Attempt(notice.message_id, notice.kind, subscription.arn, status, now)
+                Attempt(notification.message_id, notification.kind, subscription.arn, status, now)
             )
             if status is not None and 200 <= status < 300:
                 return
@@ -120,17 +128,19 @@ class Push:
                 break
             await asyncio.sleep(pause / self._speed)
         dead_letters = subscription.dead_letter_arn
-        if dead_letters is not None and notice.kind == "Notification":
+        if dead_letters is not None and notification.kind == "Notification":
             await self._to_queue(dead_letters, body)
 
-    async def _post(self, notice: Notice, subscription: Subscription, body: str) -> int | None:
+    async def _post(
+        self, notification: SnsNotification, subscription: SnsSubscription, body: str
+    ) -> int | None:
         assert self._session is not None
         try:
             async with self._session.post(
                 subscription.endpoint,
                 data=body.encode(),
-                headers=notice.headers(
-                    subscription.arn, subscription.raw and notice.kind == "Notification"
+                headers=notification.headers(
+                    subscription.arn, subscription.raw and notification.kind == "Notification"
                 ),
                 allow_redirects=False,
                 ssl=self._tls,

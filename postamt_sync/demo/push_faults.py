@@ -6,12 +6,12 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 
-from postamt_sync.demo.notification import Notice
-from postamt_sync.demo.subscription import Subscription
+from postamt_sync.demo.notification import SnsNotification
+from postamt_sync.demo.subscription import SnsSubscription
 
 
 @dataclass(slots=True)
-class Mishaps:
+class PushFaults:
     """Set what is to go wrong next; with nothing set, nothing does."""
 
     api_down: bool = False
@@ -51,18 +51,20 @@ class Mishaps:
         self._disorder = None if shuffle is None else random.Random(shuffle)  # noqa: S311
         self._flow.set()
 
-    def loses(self, notice: Notice, subscription: Subscription) -> bool:
-        if notice.kind != "Notification":
+    def loses(self, notification: SnsNotification, subscription: SnsSubscription) -> bool:
+        if notification.kind != "Notification":
             return False
         return any(
-            text in notice.message
-            and subject in (None, notice.subject)
+            text in notification.message
+            and subject in (None, notification.subject)
             and (for_queues or subscription.protocol != "sqs")
             for text, subject, for_queues in self._lost
         )
 
-    def copies(self, notice: Notice) -> int:
-        return max((n for text, n in self._copied.items() if text in notice.message), default=1)
+    def copies(self, notification: SnsNotification) -> int:
+        return max(
+            (n for text, n in self._copied.items() if text in notification.message), default=1
+        )
 
     async def wait(self) -> None:
         """Return when SNS may send: at once, unless notices are held."""

@@ -58,7 +58,7 @@ class Ses:
         spam: str = "PASS",
         virus: str = "PASS",
         lose_webhook: bool = False,
-        lose_notices: bool = False,
+        lose_notifications: bool = False,
         lose_receipt: bool = False,
         times: int = 1,
     ) -> Received:
@@ -66,8 +66,8 @@ class Ses:
 
         `sender` is the envelope's (empty for a bounce), `recipients` are those of RCPT TO.
         The active receipt rules decide what becomes of it, as at SES. `lose_webhook`: no HTTP
-        endpoint hears of it (queues do). `lose_notices`: nobody does. `lose_receipt`: SES publishes
-        nothing, only S3 does. `times`: each notice is sent so often.
+        endpoint hears of it (queues do). `lose_notifications`: nobody does. `lose_receipt`: SES
+        publishes nothing, only S3 does. `times`: each notification is sent so often.
         """
         message_id = "".join(self._random.choices(ALPHABET, k=40))
         now = dt.datetime.now(dt.UTC)
@@ -81,8 +81,8 @@ class Ses:
             recipients=tuple(recipients),
         )
         mishaps = self._cloud.sns.mishaps
-        if lose_webhook or lose_notices:
-            mishaps.lose(message_id, for_queues=lose_notices)
+        if lose_webhook or lose_notifications:
+            mishaps.lose(message_id, for_queues=lose_notifications)
         if times > 1:
             mishaps.repeat(message_id, times)
         await asyncio.to_thread(self._apply_rules, taken, now, spam, virus, lose_receipt)

@@ -32,7 +32,7 @@ SIGNED_FIELDS = {
 }
 
 
-class Signer:
+class SnsSigner:
     """A signing key with its certificate, RSA 2048, one leaf, as SNS serves it."""
 
     def __init__(self) -> None:

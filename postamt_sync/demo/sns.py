@@ -17,13 +17,13 @@ from urllib.parse import quote
 from aiohttp import web
 
 from postamt_sync.demo import query
-from postamt_sync.demo.notification import Notice
+from postamt_sync.demo.notification import SnsNotification
 from postamt_sync.demo.pump import QUEUE, Pump
 from postamt_sync.demo.push import Attempt, Push
-from postamt_sync.demo.push_faults import Mishaps
+from postamt_sync.demo.push_faults import PushFaults
 from postamt_sync.demo.query import RefusedError, answer, element, invalid
-from postamt_sync.demo.signing import Signer
-from postamt_sync.demo.subscription import Subscription
+from postamt_sync.demo.signing import SnsSigner
+from postamt_sync.demo.subscription import SnsSubscription
 from postamt_sync.demo.upstream import Upstream
 from postamt_sync.errors import TryLaterError
 
@@ -54,14 +54,14 @@ class SmallSns:
     def __init__(
         self, upstream: str | None, speed: float = 1.0, tls: ssl.SSLContext | None = None
     ) -> None:
-        self.signer = Signer()
-        self.mishaps = Mishaps()
+        self.signer = SnsSigner()
+        self.mishaps = PushFaults()
         self.now: Callable[[], float] = time.time
         """The clock that tokens expire by."""
-        self.subscriptions: dict[str, Subscription] = {}
+        self.subscriptions: dict[str, SnsSubscription] = {}
         """By ARN, pending ones too."""
         self.url = ""
-        self._cancelled: dict[str, Subscription] = {}
+        self._cancelled: dict[str, SnsSubscription] = {}
         self._versions: dict[str, str] = {}
         self._upstream = Upstream(upstream) if upstream else None
         self._pump = Pump(self._upstream, self._fan_out) if self._upstream else None
@@ -102,9 +102,9 @@ class SmallSns:
 
     def publish(self, topic_arn: str, message: str, subject: str | None = None) -> str:
         """Send a message to every confirmed subscription; returns its id."""
-        notice = Notice(topic_arn, message, subject)
-        self._fan_out(notice)
-        return notice.message_id
+        notification = SnsNotification(topic_arn, message, subject)
+        self._fan_out(notification)
+        return notification.message_id
 
     def set_signature_version(self, topic_arn: str, version: str) -> None:
         """Set the topic's SignatureVersion: "1" (SNS's default) or "2"."""
@@ -213,7 +213,7 @@ class SmallSns:
         attributes = query.form_attributes(form)
         found = self._find(topic, protocol, endpoint)
         if found is None:
-            found = Subscription(topic, protocol, endpoint, pending=protocol != "sqs")
+            found = SnsSubscription(topic, protocol, endpoint, pending=protocol != "sqs")
             for name, value in attributes.items():
                 found.set(name, value)
             self.subscriptions[found.arn] = found
@@ -264,12 +264,12 @@ class SmallSns:
         self._get(form).set(form.get("AttributeName", ""), form.get("AttributeValue", ""))
         return answer("SetSubscriptionAttributes")
 
-    def _find(self, topic: str, protocol: str, endpoint: str) -> Subscription | None:
+    def _find(self, topic: str, protocol: str, endpoint: str) -> SnsSubscription | None:
         wanted = (topic, protocol, endpoint)
         every = self.subscriptions.values()
         return next((s for s in every if (s.topic_arn, s.protocol, s.endpoint) == wanted), None)
 
-    def _get(self, form: Mapping[str, str]) -> Subscription:
+    def _get(self, form: Mapping[str, str]) -> SnsSubscription:
         found = self.subscriptions.get(form.get("SubscriptionArn", ""))
         if found is None:
             raise RefusedError("NotFound", "Subscription does not exist", 404)
@@ -285,18 +285,18 @@ class SmallSns:
         except TryLaterError as error:
             raise RefusedError("NotFound", "Topic does not exist", 404) from error
 
-    def _ask(self, subscription: Subscription, kind: str, message: str) -> None:
+    def _ask(self, subscription: SnsSubscription, kind: str, message: str) -> None:
         topic = subscription.topic_arn
         token = subscription.new_token(self.now())
         link = f"{self.url}/?Action=ConfirmSubscription&TopicArn={quote(topic)}&Token={token}"
-        notice = Notice(topic, message, kind=kind, token=token, subscribe_url=link)
-        self._push.send(notice, subscription, self._version(topic), self.url)
+        notification = SnsNotification(topic, message, kind=kind, token=token, subscribe_url=link)
+        self._push.send(notification, subscription, self._version(topic), self.url)
 
-    def _fan_out(self, notice: Notice) -> None:
+    def _fan_out(self, notification: SnsNotification) -> None:
         for subscription in list(self.subscriptions.values()):
-            if subscription.topic_arn == notice.topic_arn and not subscription.pending:
-                version = self._version(notice.topic_arn)
-                self._push.send(notice, subscription, version, self.url)
+            if subscription.topic_arn == notification.topic_arn and not subscription.pending:
+                version = self._version(notification.topic_arn)
+                self._push.send(notification, subscription, version, self.url)
 
     def _version(self, topic_arn: str) -> str:
         return self._versions.get(topic_arn, "1")

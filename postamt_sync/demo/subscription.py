@@ -25,7 +25,7 @@ DEFAULT_RETRY = {"numRetries": 3, "minDelayTarget": 20, "maxDelayTarget": 20}
 
 
 @dataclass(slots=True)
-class Subscription:
+class SnsSubscription:
     """One endpoint of one topic; `arn` is fixed from the start, also while it is pending."""
 
     topic_arn: str

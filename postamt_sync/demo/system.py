@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from postamt_sync.demo.cloud import Cloud
-from postamt_sync.demo.daemon import COMMAND, Daemon
+from postamt_sync.demo.daemon import COMMAND, DaemonProcess
 from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot
 from postamt_sync.demo.free_port import free_port
 from postamt_sync.demo.household import Household
@@ -43,7 +43,7 @@ class Sent:
     at: float
 
 
-class Stage:
+class DemoSystem:
     """Everything on loopback while the context is open; `root` keeps the files.
 
     `command` runs the daemon. Whether a mail is where it belongs is judged by the bytes in the
@@ -59,7 +59,7 @@ class Stage:
         self.imap_trouble = ""
         """Why there is no IMAP."""
         self.password = secrets.token_hex(4)
-        self.daemon: Daemon
+        self.daemon: DaemonProcess
         self._command = command
         self._ses = Ses(self.cloud)
         self._journeys = Journeys()
@@ -81,7 +81,7 @@ class Stage:
 
     async def start_daemon(self) -> None:
         """Start the daemon, the first or after it was killed; returns when it hears SNS."""
-        self.daemon = Daemon(
+        self.daemon = DaemonProcess(
             self.household.config,
             self.cloud.environment(os.environ),
             self.household.log,
@@ -105,15 +105,15 @@ class Stage:
         except PostamtError as error:
             self.imap_trouble = f"none: {error.problem}"
 
-    async def send(self, sample: Sample, *, lose_notices: bool = False) -> Sent:
-        """Let SES take a mail; with `lose_notices` SNS tells nobody."""
+    async def send(self, sample: Sample, *, lose_notifications: bool = False) -> Sent:
+        """Let SES take a mail; with `lose_notifications` SNS tells nobody."""
         at = time.time()
         received = await self._ses.receive(
             sample.message,
             sample.sender,
             sample.recipients,
             spam=sample.spam,
-            lose_notices=lose_notices,
+            lose_notifications=lose_notifications,
         )
         sent = Sent(sample, received, at)
         self.sent.append(sent)

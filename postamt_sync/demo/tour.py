@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from postamt_sync.demo.daemon import COMMAND
-from postamt_sync.demo.display import STEPS, Show
+from postamt_sync.demo.display import STEPS, Display
 from postamt_sync.demo.household import POLL_SECONDS
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample, plain, samples
-from postamt_sync.demo.system import Sent, Stage
+from postamt_sync.demo.system import DemoSystem, Sent
 
 
-async def play(root: Path, show: Show, *, once: bool, command: Sequence[str] = COMMAND) -> bool:
+async def play(root: Path, show: Display, *, once: bool, command: Sequence[str] = COMMAND) -> bool:
     """Go through the tour in an empty directory; returns whether all mail arrived as it should.
 
     Without `once` everything stays up after it until SIGINT or SIGTERM. `command` runs the daemon.
@@ -27,8 +27,8 @@ async def play(root: Path, show: Show, *, once: bool, command: Sequence[str] = C
         loop.add_signal_handler(number, signal.raise_signal, signal.SIGINT)
     begin = time.monotonic()
     show.heading("A mail system of its own, on this machine alone")
-    async with Stage(root, command) as stage:
-        tour = Tour(stage, show)
+    async with DemoSystem(root, command) as system:
+        tour = Tour(system, show)
         tour.introduce(time.monotonic() - begin)
         well = await tour.go()
         if not once:
@@ -41,53 +41,53 @@ async def play(root: Path, show: Show, *, once: bool, command: Sequence[str] = C
 class Tour:
     """The acts, in their order; what goes wrong in one does not keep the next from being tried."""
 
-    def __init__(self, stage: Stage, show: Show) -> None:
-        self._stage = stage
+    def __init__(self, system: DemoSystem, show: Display) -> None:
+        self._system = system
         self._show = show
 
     def introduce(self, seconds: float) -> None:
         """Say what is up, and how long that took."""
-        stage, fact = self._stage, self._show.fact
-        fact("directory", str(stage.household.root))
-        fact("S3", f"{stage.cloud.url}  emulated")
-        fact("stack", f"built by bootstrap apply, {stage.cloud.changes} changes")
-        fact("SNS", f"{stage.cloud.sns.url}  signs and retries as AWS does")
-        fact("daemon", f"process {stage.daemon.pid}, its webhook confirmed")
+        system, fact = self._system, self._show.fact
+        fact("directory", str(system.household.root))
+        fact("S3", f"{system.cloud.url}  emulated")
+        fact("stack", f"built by bootstrap apply, {system.cloud.changes} changes")
+        fact("SNS", f"{system.cloud.sns.url}  signs and retries as AWS does")
+        fact("daemon", f"process {system.daemon.pid}, its webhook confirmed")
         self._show_login()
         fact("ready after", f"{seconds:.1f} s")
 
     async def go(self) -> bool:
         """Go through all acts; returns the verdict."""
         await self._send_samples()
-        await self._lose_a_notice()
+        await self._lose_a_notification()
         await self._crash()
         return self.judge()
 
     def judge(self) -> bool:
         """Compare every mail with every file, show the tree, and say how it ended."""
-        stage, show = self._stage, self._show
-        titles = {mail.received.content: mail.sample.title for mail in stage.sent}
+        system, show = self._system, self._show
+        titles = {mail.received.content: mail.sample.title for mail in system.sent}
         files = {
-            path: titles.get(path.read_bytes(), "?") for _, path in stage.household.delivered()
+            path: titles.get(path.read_bytes(), "?") for _, path in system.household.delivered()
         }
         show.heading("What lies in the Maildirs")
-        show.maildirs(stage.household, files)
+        show.maildirs(system.household, files)
         show.heading("How it ended")
-        for mail in (wrong := [mail for mail in stage.sent if not stage.is_right(mail)]):
-            found = ", ".join(map(str, stage.household.places_of(mail.received.content)))
-            wanted = ", ".join(map(str, stage.household.expected(mail.sample)))
+        for mail in (wrong := [mail for mail in system.sent if not system.is_right(mail)]):
+            found = ", ".join(map(str, system.household.places_of(mail.received.content)))
+            wanted = ", ".join(map(str, system.household.expected(mail.sample)))
             show.bad(f"{mail.sample.title}: found in {found or 'no mailbox'}, not in {wanted}")
-        copies = sum(len(stage.household.expected(mail.sample)) for mail in stage.sent)
+        copies = sum(len(system.household.expected(mail.sample)) for mail in system.sent)
         if wrong or len(files) != copies:
-            show.bad(f"{len(files)} files for {copies} copies. See {stage.household.log}")
+            show.bad(f"{len(files)} files for {copies} copies. See {system.household.log}")
             return False
-        show.good(f"{len(stage.sent)} mails, {copies} copies: each there once, byte for byte.")
+        show.good(f"{len(system.sent)} mails, {copies} copies: each there once, byte for byte.")
         return True
 
     def invite(self) -> None:
         """Say what a person can do now."""
         self._show.heading("It stays up until Ctrl-C")
-        if self._stage.imap is not None:
+        if self._system.imap is not None:
             self._show.say("Look at the mail with any mail client (loopback, no encryption):")
             self._show_login()
 
@@ -95,57 +95,57 @@ class Tour:
         self._show.heading("Mail comes in: announced, fetched, delivered, seen over IMAP")
         self._show.table_head()
         for sample in samples():
-            await self._show_travel(self._stage.send(sample))
+            await self._show_travel(self._system.send(sample))
 
-    async def _lose_a_notice(self) -> None:
+    async def _lose_a_notification(self) -> None:
         self._show.heading("A notice gets lost: the poll finds the mail")
         self._show.say(
             f"SNS stays silent about the next mail. The poll looks every {POLL_SECONDS} s."
         )
         sample = plain("Nobody rang", "Lost on the way")
-        sent = await self._show_travel(self._stage.send(sample, lose_notices=True))
-        source = self._stage.journey(sent).source
+        sent = await self._show_travel(self._system.send(sample, lose_notifications=True))
+        source = self._system.journey(sent).source
         if source:
             self._show.say(f"Found by: {source}. Whom it is for stood in SES's Received line.")
 
     async def _crash(self) -> None:
-        stage, show = self._stage, self._show
+        system, show = self._system, self._show
         show.heading("The daemon is killed at work (SIGKILL), and started again")
         sending = [
-            asyncio.create_task(stage.send(plain(f"In the crash, {n}", f"Crash {n}")))
+            asyncio.create_task(system.send(plain(f"In the crash, {n}", f"Crash {n}")))
             for n in ("one", "two", "three")
         ]
         first = await sending[0]
-        await stage.until(lambda: bool(stage.journey(first).steps))
-        await stage.daemon.kill()
-        show.say(f"Killed process {stage.daemon.pid}. Mail goes on coming in.")
+        await system.until(lambda: bool(system.journey(first).steps))
+        await system.daemon.kill()
+        show.say(f"Killed process {system.daemon.pid}. Mail goes on coming in.")
         sent = [await task for task in sending]
         letter = plain("While it was down", "Nobody home")
-        sent.append(await stage.send(Sample(letter.title, letter.message, (ANNA, BRUNO))))
+        sent.append(await system.send(Sample(letter.title, letter.message, (ANNA, BRUNO))))
         begin = time.monotonic()
-        await stage.start_daemon()
-        show.say(f"Process {stage.daemon.pid} took over after {time.monotonic() - begin:.1f} s.")
+        await system.start_daemon()
+        show.say(f"Process {system.daemon.pid} took over after {time.monotonic() - begin:.1f} s.")
         for mail in sent:
-            await stage.arrived(mail)
+            await system.arrived(mail)
         # What SNS still has to try again comes first; only then can anybody say "once".
-        await stage.cloud.sns.settled()
-        await asyncio.gather(*(stage.arrived(mail) for mail in sent))
+        await system.cloud.sns.settled()
+        await asyncio.gather(*(system.arrived(mail) for mail in sent))
         copies = sum(len(mail.sample.recipients) for mail in sent)
-        if all(stage.is_right(mail) for mail in sent):
+        if all(system.is_right(mail) for mail in sent):
             show.good(f"{len(sent)} mails, {copies} copies: nothing lost, nothing doubled.")
         else:
             show.bad(f"{len(sent)} mails, {copies} copies: not all as they should be.")
 
     async def _show_travel(self, sending: Awaitable[Sent]) -> Sent:
         """Follow one mail and show its row when it is there."""
-        stage = self._stage
+        system = self._system
         sent = await sending
-        over_imap = asyncio.create_task(stage.seen_over_imap(sent))
-        places = stage.household.expected(sent.sample)
-        if not await stage.arrived(sent):
+        over_imap = asyncio.create_task(system.seen_over_imap(sent))
+        places = system.household.expected(sent.sample)
+        if not await system.arrived(sent):
             over_imap.cancel()
-        journey = stage.journey(sent)
-        await stage.until(lambda: len(journey.mailboxes) >= len(places), within=1.0)
+        journey = system.journey(sent)
+        await system.until(lambda: len(journey.mailboxes) >= len(places), within=1.0)
         seen: float | None = None
         with contextlib.suppress(asyncio.CancelledError):
             seen = await over_imap
@@ -156,13 +156,13 @@ class Tour:
         return sent
 
     def _show_login(self) -> None:
-        stage = self._stage
-        if stage.imap is None:
-            self._show.fact("IMAP", stage.imap_trouble)
+        system = self._system
+        if system.imap is None:
+            self._show.fact("IMAP", system.imap_trouble)
             return
-        logins = " or ".join(stage.household.maildirs)
-        where = f"{stage.imap.host} port {stage.imap.port}"
-        self._show.fact("IMAP", f"{where}, login {logins}, password {stage.password}")
+        logins = " or ".join(system.household.maildirs)
+        where = f"{system.imap.host} port {system.imap.port}"
+        self._show.fact("IMAP", f"{where}, login {logins}, password {system.password}")
 
 
 async def _signalled() -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Change, Conflict
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.check import NotLookedAtError
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.check import NotCheckedError
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 
@@ -30,25 +30,25 @@ THE_DAEMONS = (
 APPLY = "Mend it with: postamt-sync bootstrap apply"
 
 
-class Account:
+class AwsAccount:
     """Opens itself when it is first asked, whichever check asks; the others wait for that."""
 
-    def __init__(self, opening: Callable[[], tuple[Stack, Aws]]) -> None:
+    def __init__(self, opening: Callable[[], tuple[Stack, AwsClient]]) -> None:
         self._opening = opening
         self._lock = threading.Lock()
-        self._opened: tuple[Stack, Aws] | None = None
+        self._opened: tuple[Stack, AwsClient] | None = None
         self._trouble: PostamtError | None = None
 
-    def open(self) -> tuple[Stack, Aws]:
+    def open(self) -> tuple[Stack, AwsClient]:
         """Return the stack and its account; raises NotLookedAtError where AWS lets nobody in."""
         try:
             return self.open_or_say_why()
         except PostamtError as error:
-            raise NotLookedAtError(
+            raise NotCheckedError(
                 "Not looked at: the credentials open no account.", "Mend the credentials first."
             ) from error
 
-    def open_or_say_why(self) -> tuple[Stack, Aws]:
+    def open_or_say_why(self) -> tuple[Stack, AwsClient]:
         """Return the same, or raise what was in the way."""
         with self._lock:
             if self._trouble is not None:
@@ -63,10 +63,10 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class CredentialsCheck:
     """Are there credentials that AWS knows?"""
 
-    account: Account
+    account: AwsAccount
 
     @property
     def subject(self) -> str:
@@ -78,27 +78,27 @@ class Credentials:
         except PostamtError as error:
             none = isinstance(error.__cause__, NoCredentialsError)
             remedy = THE_DAEMONS if none else error.hint
-            yield Finding(self.subject, Outcome.FAILURE, error.problem, remedy)
+            yield Finding(self.subject, Severity.FAILURE, error.problem, remedy)
             return
         who = printable(str((aws.read("sts", "get_caller_identity") or {}).get("Arn", "")))
-        words = f"AWS takes us for {who.rpartition(':')[2]} in account {stack.account}."
-        yield Finding(self.subject, Outcome.OK, words)
+        message = f"AWS takes us for {who.rpartition(':')[2]} in account {stack.account}."
+        yield Finding(self.subject, Severity.OK, message)
 
 
 @dataclass(frozen=True, slots=True)
-class AsPlanned:
+class PlanCheck:
     """Is a part of the stack at AWS what `bootstrap plan` wants it to be?"""
 
     subject: str
-    account: Account
-    resource: Callable[[Stack, Aws], Resource]
+    account: AwsAccount
+    resource: Callable[[Stack, AwsClient], Resource]
     well: str
 
     def look(self) -> Iterable[Finding]:
-        yield from as_planned(self.subject, self.resource(*self.account.open()), self.well)
+        yield from plan_check(self.subject, self.resource(*self.account.open()), self.well)
 
 
-def as_planned(subject: str, resource: Resource, well: str) -> Iterator[Finding]:
+def plan_check(subject: str, resource: Resource, well: str) -> Iterator[Finding]:
     """Yield every difference and conflict as a failure; `well` is what to say where there is none.
 
     Notes are left to `bootstrap plan`. Raises PostamtError.
@@ -108,10 +108,10 @@ def as_planned(subject: str, resource: Resource, well: str) -> Iterator[Finding]
         match item:
             case Conflict():
                 wrong = True
-                yield Finding(subject, Outcome.FAILURE, item.words, item.remedy)
+                yield Finding(subject, Severity.FAILURE, item.message, item.remedy)
             case Change():
                 wrong = True
-                words = f"Differs from the plan: {item.words}."
-                yield Finding(subject, Outcome.FAILURE, words, APPLY)
+                message = f"Differs from the plan: {item.message}."
+                yield Finding(subject, Severity.FAILURE, message, APPLY)
     if not wrong:
-        yield Finding(subject, Outcome.OK, well)
+        yield Finding(subject, Severity.OK, well)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from postamt_sync.alerts.conditions import full
 from postamt_sync.config import Settings
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.status.durations import ago
-from postamt_sync.status.report import look as standing
+from postamt_sync.status.report import read_report as report
 
 QUIET = 7 * 86_400.0
 """Seconds without mail that are worth a word."""
@@ -24,7 +24,7 @@ SERVICE = "postamt-sync.service"
 
 
 @dataclass(frozen=True, slots=True)
-class SoundLedger:
+class LedgerCheck:
     """Is the ledger there, and does SQLite find it whole?"""
 
     state_dir: Path
@@ -37,26 +37,26 @@ class SoundLedger:
         if not (self.state_dir / FILE_NAME).exists():
             words = f"There is no ledger in {self.state_dir} yet."
             remedy = "The first postamt-sync run or sync makes it; is state_dir the right one?"
-            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         remedy = "Stop the daemon and make it anew with: postamt-sync rebuild"
         try:
             ledger = Ledger.open_existing(self.state_dir)
         except MisconfiguredError as error:
-            yield Finding(self.subject, Outcome.FAILURE, error.problem, error.hint or remedy)
+            yield Finding(self.subject, Severity.FAILURE, error.problem, error.hint or remedy)
             return
         try:
             sound = ledger.is_sound()
         finally:
             ledger.close()
         if sound:
-            yield Finding(self.subject, Outcome.OK, "SQLite finds it whole.")
+            yield Finding(self.subject, Severity.OK, "SQLite finds it whole.")
         else:
-            yield Finding(self.subject, Outcome.FAILURE, "The ledger is damaged.", remedy)
+            yield Finding(self.subject, Severity.FAILURE, "The ledger is damaged.", remedy)
 
 
 @dataclass(frozen=True, slots=True)
-class LastMail:
+class LastMailCheck:
     """When did mail last come, and how do the ways that it comes by do?"""
 
     settings: Settings
@@ -69,33 +69,33 @@ class LastMail:
     def look(self) -> Iterable[Finding]:
         ledger = Ledger.open_for_a_look(self.settings.state_dir)
         try:
-            seen = standing(self.settings, ledger)
+            seen = report(self.settings, ledger)
         finally:
             ledger.close()
         now, last = self.clock(), seen.last_mail
         if last is None:
             words = "No mail has been delivered yet."
-            yield Finding(self.subject, Outcome.WARNING, words, ROUND_TRIP)
+            yield Finding(self.subject, Severity.WARNING, words, ROUND_TRIP)
         elif now - last > QUIET:
             words = f"The last mail was delivered {ago(last, now)}."
-            yield Finding(self.subject, Outcome.WARNING, words, ROUND_TRIP)
+            yield Finding(self.subject, Severity.WARNING, words, ROUND_TRIP)
         else:
             words = f"The last mail was delivered {ago(last, now)}."
-            yield Finding(self.subject, Outcome.OK, words)
+            yield Finding(self.subject, Severity.OK, words)
         for source in seen.sources:
             if source.problem:
                 words = f"{source.source}: {printable(source.problem)}"
                 remedy = "See: postamt-sync status"
-                yield Finding(f"source {source.source}", Outcome.WARNING, words, remedy)
+                yield Finding(f"source {source.source}", Severity.WARNING, words, remedy)
         stuck = seen.states.get(ObjectState.QUARANTINED, 0)
         if stuck:
             words = f"In quarantine: {stuck} of all mails."
             remedy = "See why with: postamt-sync quarantine list"
-            yield Finding("quarantine", Outcome.WARNING, words, remedy)
+            yield Finding("quarantine", Severity.WARNING, words, remedy)
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpaceCheck:
     """Is there room on every disk that the daemon writes to?"""
 
     settings: Settings
@@ -112,13 +112,13 @@ class Room:
         found = full({name: _existing(path) for name, path in places.items()})
         for words in found.values():
             remedy = "Make room; until then mail waits in the bucket."
-            yield Finding(self.subject, Outcome.FAILURE, f"{words}.", remedy)
+            yield Finding(self.subject, Severity.FAILURE, f"{words}.", remedy)
         if not found:
-            yield Finding(self.subject, Outcome.OK, "There is room.")
+            yield Finding(self.subject, Severity.OK, "There is room.")
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceCheck:
     """Does the daemon run, and does systemd keep it running? `systemctl` returns what that prints,
     "" where it cannot be asked."""
 
@@ -139,11 +139,11 @@ class Service:
             if holder:
                 words = f"The daemon runs ({printable(holder)}), not under systemd."
                 remedy = "Let it start with the machine: sudo postamt-sync service install"
-                yield Finding(self.subject, Outcome.WARNING, words, remedy)
+                yield Finding(self.subject, Severity.WARNING, words, remedy)
             else:
                 words = "The daemon does not run here, and systemd has no service for it."
                 remedy = "Install it (sudo postamt-sync service install), or let cron run sync."
-                yield Finding(self.subject, Outcome.WARNING, words, remedy)
+                yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         active = state.get("ActiveState", "")
         if active != "active":
@@ -151,13 +151,13 @@ class Service:
             remedy = (
                 "See why: journalctl -u postamt-sync; then: sudo systemctl restart postamt-sync"
             )
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
         elif state.get("UnitFileState") == "disabled":
             words = "The daemon runs, and will not start by itself after a reboot."
             remedy = "Mend it with: sudo systemctl enable postamt-sync"
-            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            yield Finding(self.subject, Severity.WARNING, words, remedy)
         else:
-            yield Finding(self.subject, Outcome.OK, "systemd keeps the daemon running.")
+            yield Finding(self.subject, Severity.OK, "systemd keeps the daemon running.")
 
 
 def _existing(path: Path) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postamt_sync.bootstrap.refusals import ForbiddenError
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.threads import in_own_thread
@@ -17,7 +17,7 @@ SECONDS = 20.0
 """How long a check may take: SES alone answers only one question a second."""
 
 
-class NotLookedAtError(PostamtError):
+class NotCheckedError(PostamtError):
     """The check could not begin, for a reason that another check reports."""
 
 
@@ -35,7 +35,7 @@ class Check(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ForAdministrators:
+class AdministratorsCheck:
     """What the daemon's own credentials need not see: it is no failure where they do not."""
 
     check: Check
@@ -50,7 +50,7 @@ class ForAdministrators:
         except ForbiddenError as error:
             yield Finding(
                 self.subject,
-                Outcome.WARNING,
+                Severity.WARNING,
                 f"Cannot be seen with these credentials: {_as_clause(error.problem)}",
                 "Run it with an administrator's credentials to have this looked at.",
             )
@@ -72,20 +72,20 @@ async def _findings(check: Check, seconds: float) -> list[Finding]:
     except TimeoutError:
         words = f"No answer within {seconds:g} s."
         remedy = "Look at the network, or at the disk behind it, and run it again."
-        return [Finding(check.subject, Outcome.FAILURE, words, remedy)]
+        return [Finding(check.subject, Severity.FAILURE, words, remedy)]
 
 
 def _looked(check: Check) -> Iterator[Finding]:
     """Yield what the check finds and, where it is broken off, why."""
     try:
         yield from check.look()
-    except NotLookedAtError as error:
-        yield Finding(check.subject, Outcome.WARNING, error.problem, error.hint)
+    except NotCheckedError as error:
+        yield Finding(check.subject, Severity.WARNING, error.problem, error.hint)
     except PostamtError as error:
-        yield Finding(check.subject, Outcome.FAILURE, error.problem, error.hint)
+        yield Finding(check.subject, Severity.FAILURE, error.problem, error.hint)
     except Exception as error:  # noqa: BLE001 - the other checks are still worth having
         words = f"This was not foreseen: {type(error).__name__}: {printable(str(error))}"
-        yield Finding(check.subject, Outcome.FAILURE, words, "Report it, with what it says.")
+        yield Finding(check.subject, Severity.FAILURE, words, "Report it, with what it says.")
 
 
 def _as_clause(sentence: str) -> str:

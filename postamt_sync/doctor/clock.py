@@ -16,7 +16,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from postamt_sync.bootstrap.refusals import refusal
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
 from postamt_sync.status.durations import span
 
@@ -53,7 +53,7 @@ def date_at_aws(region: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class ClockCheck:
     """Compares the clock with AWS's."""
 
     theirs: Callable[[], float]
@@ -67,10 +67,10 @@ class Clock:
         theirs = self.theirs()
         off = self.ours() - theirs
         if abs(off) <= NOTICED:
-            yield Finding(self.subject, Outcome.OK, "The clock agrees with that of AWS.")
+            yield Finding(self.subject, Severity.OK, "The clock agrees with that of AWS.")
             return
         words = f"The clock is {span(abs(off))} {'fast' if off > 0 else 'slow'}."
         if abs(off) >= REFUSED:
             words = f"{words[:-1]}: AWS refuses what we ask."
         failed = abs(off) >= REFUSED / 2
-        yield Finding(self.subject, Outcome.FAILURE if failed else Outcome.WARNING, words, SET_IT)
+        yield Finding(self.subject, Severity.FAILURE if failed else Severity.WARNING, words, SET_IT)

@@ -11,8 +11,8 @@ from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.account import Account
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.account import AwsAccount
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class DnsCheck:
     """Looks every record up. `stack` names them where AWS lets nobody in: then DKIM is left out,
     whose names only SES knows. `resolver` is made in the check's own thread."""
 
-    account: Account
+    account: AwsAccount
     stack: Stack
     servers: Servers
     resolver: Callable[[], dns.asyncresolver.Resolver]
@@ -44,19 +44,19 @@ class Records:
             stack, known = self.stack, {}
             yield self._without_dkim("only SES knows their names, and it cannot be asked")
         wanted = records(stack, known, self.servers)
-        for sighting in asyncio.run(look_up(wanted, self.resolver())):
-            record = sighting.record
+        for dns_finding in asyncio.run(look_up(wanted, self.resolver())):
+            record = dns_finding.record
             subject = f"{self.subject} {record.type} {record.name}"
-            if not sighting.problem:
-                yield Finding(subject, Outcome.OK, "Seen in the DNS.")
+            if not dns_finding.problem:
+                yield Finding(subject, Severity.OK, "Seen in the DNS.")
             else:
-                outcome = Outcome.WARNING if sighting.well else Outcome.FAILURE
-                yield Finding(subject, outcome, sighting.problem, sighting.remedy)
+                outcome = Severity.WARNING if dns_finding.well else Severity.FAILURE
+                yield Finding(subject, outcome, dns_finding.problem, dns_finding.remedy)
 
     def _without_dkim(self, why: str) -> Finding:
         return Finding(
             f"{self.subject} DKIM",
-            Outcome.WARNING,
+            Severity.WARNING,
             f"The DKIM records were not looked up: {why[:1].lower()}{why[1:]}.",
             "Run it with an administrator's credentials to have them looked at.",
         )

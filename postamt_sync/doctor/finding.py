@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Outcome(enum.StrEnum):
+class Severity(enum.StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -19,6 +19,6 @@ class Finding:
     """`subject` is what was looked at; `remedy` is empty where all is well."""
 
     subject: str
-    outcome: Outcome
+    outcome: Severity
     words: str
     remedy: str = ""

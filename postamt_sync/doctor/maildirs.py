@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config import Mailbox, Settings
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger
@@ -19,7 +19,7 @@ PARTS = ("tmp", "new", "cur")
 
 
 @dataclass(frozen=True, slots=True)
-class Writable:
+class MaildirCheck:
     """Does a mailbox belong to the daemon's user, and can it be written?
 
     Root may write anywhere: then only the owner tells.
@@ -45,21 +45,21 @@ class Writable:
             if found.st_uid != uid:
                 words = f"{place} belongs to {_name(found.st_uid)}, not to {_name(uid)}."
                 remedy = f"Give it back: sudo chown -R {_name(uid)} {root}"
-                yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+                yield Finding(self.subject, Severity.FAILURE, words, remedy)
                 return
             if found.st_mode & 0o300 != 0o300 or not _may_write(place, uid):
                 words = f"{place} cannot be written."
                 remedy = f"Look whether its disk is read-only; else: sudo chmod u+rwx {place}"
-                yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+                yield Finding(self.subject, Severity.FAILURE, words, remedy)
                 return
-        yield Finding(self.subject, Outcome.OK, f"{root} is {_name(uid)}'s own, and writable.")
+        yield Finding(self.subject, Severity.OK, f"{root} is {_name(uid)}'s own, and writable.")
 
     def _missing(self, root: Path) -> Finding:
         if self.was_there(root):
             words = f"{root} was there once and is gone: its mail waits."
-            return Finding(self.subject, Outcome.FAILURE, words, "Mount its disk.")
+            return Finding(self.subject, Severity.FAILURE, words, "Mount its disk.")
         words = f"{root} is not there yet; it is made for its first mail."
-        return Finding(self.subject, Outcome.OK, words)
+        return Finding(self.subject, Severity.OK, words)
 
     def _uid(self) -> int:
         """Return whose it is to be: the mail user's, or ours where there is no such user."""
@@ -70,7 +70,7 @@ class Writable:
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOver:
+class LmtpCheck:
     """Does Dovecot take mail over LMTP for a mailbox that gets it that way? `server` is a socket's
     path, or host:port."""
 
@@ -88,13 +88,13 @@ class HandedOver:
         except OSError as error:
             words = f"Nobody takes mail at {self.server}: {error.strerror or error}."
             remedy = "Start Dovecot with LMTP; see: postamt-sync dovecot --help"
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if greeting.startswith(b"220"):
-            yield Finding(self.subject, Outcome.OK, f"LMTP is spoken at {self.server}.")
+            yield Finding(self.subject, Severity.OK, f"LMTP is spoken at {self.server}.")
         else:
             words = f"At {self.server} somebody speaks no LMTP."
-            yield Finding(self.subject, Outcome.FAILURE, words, "Check delivery.lmtp.")
+            yield Finding(self.subject, Severity.FAILURE, words, "Check delivery.lmtp.")
 
     def _connected(self) -> socket.socket:
         if not self.server.startswith("/"):
@@ -111,7 +111,7 @@ class HandedOver:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadByDovecot:
+class DovecotMailboxCheck:
     """Does Dovecot read where we deliver? `user` returns what `doveadm user NAME` prints, None
     where there is no Dovecot; it raises PermissionError where we may not ask."""
 
@@ -129,26 +129,26 @@ class ReadByDovecot:
         except PermissionError:
             words = "Dovecot does not say to this user where it reads."
             remedy = "Run it with sudo to have this looked at."
-            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         if said is None:
             words = "There is no Dovecot on this machine, or it does not run."
             remedy = "Set it up with: postamt-sync dovecot --write"
-            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         places = list(_places(said))
         if root in places:
-            yield Finding(self.subject, Outcome.OK, f"Dovecot reads {root}.")
+            yield Finding(self.subject, Severity.OK, f"Dovecot reads {root}.")
             return
         where = printable(str(places[0])) if places else "no place that we know"
         words = f"Mail is delivered to {root}, and Dovecot reads {where}."
         remedy = "Write its lists again: sudo postamt-sync dovecot --write"
-        yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+        yield Finding(self.subject, Severity.FAILURE, words, remedy)
 
 
 def mailboxes(
     settings: Settings, doveadm: Callable[[str], str | None]
-) -> Iterator[Writable | HandedOver | ReadByDovecot]:
+) -> Iterator[MaildirCheck | LmtpCheck | DovecotMailboxCheck]:
     """Yield the checks of every mailbox."""
 
     def was_there(maildir: Path) -> bool:
@@ -163,10 +163,10 @@ def mailboxes(
 
     for mailbox in settings.mailboxes:
         if mailbox.delivery == "maildir":
-            yield Writable(mailbox, settings.home.mail_user, was_there)
+            yield MaildirCheck(mailbox, settings.home.mail_user, was_there)
         else:
-            yield HandedOver(mailbox, settings.delivery.lmtp)
-        yield ReadByDovecot(mailbox, doveadm)
+            yield LmtpCheck(mailbox, settings.delivery.lmtp)
+        yield DovecotMailboxCheck(mailbox, doveadm)
 
 
 def _places(said: str) -> Iterator[Path]:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.config import Settings
-from postamt_sync.doctor.account import Account
-from postamt_sync.doctor.check import Check, ForAdministrators, NotLookedAtError
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.account import AwsAccount
+from postamt_sync.doctor.check import AdministratorsCheck, Check, NotCheckedError
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.status.durations import span
 
 ASLEEP = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -34,13 +34,13 @@ NOBODY = "postamt-sync-doctor"
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
+class PermissionCheck:
     """One thing that the daemon does. `attempt` returns what is wrong besides, "" for nothing."""
 
     subject: str
     action: str
-    account: Account
-    attempt: Callable[[Aws], str]
+    account: AwsAccount
+    attempt: Callable[[AwsClient], str]
     remedy: str = ""
 
     def look(self) -> Iterable[Finding]:
@@ -50,15 +50,15 @@ class Permission:
         except ForbiddenError:
             words = f"The AWS credentials may not {self.action}, which the daemon needs."
             remedy = f"Allow {self.action} in the sync user's policy: postamt-sync bootstrap apply"
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if wrong:
-            yield Finding(self.subject, Outcome.FAILURE, wrong, self.remedy)
+            yield Finding(self.subject, Severity.FAILURE, wrong, self.remedy)
         else:
-            yield Finding(self.subject, Outcome.OK, f"We may: {self.action}.")
+            yield Finding(self.subject, Severity.OK, f"We may: {self.action}.")
 
 
-def permissions(settings: Settings, account: Account) -> Iterator[Check]:
+def permissions(settings: Settings, account: AwsAccount) -> Iterator[Check]:
     """Yield everything that this configuration lets the daemon do."""
     yield from _bucket(settings, account)
     for url, name in (
@@ -67,15 +67,15 @@ def permissions(settings: Settings, account: Account) -> Iterator[Check]:
     ):
         if url:
             yield from _queue(account, url, name)
-            yield ForAdministrators(
-                Backlog(f"waiting in {name}", account, url, settings.poll.interval)
+            yield AdministratorsCheck(
+                BacklogCheck(f"waiting in {name}", account, url, settings.poll.interval)
             )
     if settings.index.table:
         yield _index(settings.index.table, account)
     if settings.webhook is not None:
         # With a token that nobody was given: whoever has the right is told so of the token.
         token = {"TopicArn": settings.webhook.topic_arn, "Token": NOBODY}
-        yield Permission(
+        yield PermissionCheck(
             "permission webhook",
             "sns:ConfirmSubscription",
             account,
@@ -85,7 +85,7 @@ def permissions(settings: Settings, account: Account) -> Iterator[Check]:
         yield from _metrics(account)
 
 
-def _metrics(account: Account) -> Iterator[Permission]:
+def _metrics(account: AwsAccount) -> Iterator[PermissionCheck]:
     metric: dict[str, Any] = {"Namespace": "AWS/SES", "MetricName": "PublishFailure"}
     now = dt.datetime.now(dt.UTC)
     hour = {"StartTime": now - dt.timedelta(hours=1), "EndTime": now}
@@ -94,7 +94,7 @@ def _metrics(account: Account) -> Iterator[Permission]:
         ("cloudwatch:ListMetrics", "list_metrics", {}),
         ("cloudwatch:GetMetricStatistics", "get_metric_statistics", sums),
     ):
-        yield Permission(
+        yield PermissionCheck(
             "permission metrics",
             action,
             account,
@@ -104,11 +104,11 @@ def _metrics(account: Account) -> Iterator[Permission]:
         )
 
 
-def _bucket(settings: Settings, account: Account) -> Iterator[Permission]:
+def _bucket(settings: Settings, account: AwsAccount) -> Iterator[PermissionCheck]:
     bucket = settings.bucket
     whom = f"Check bucket.name and aws.region; they say {bucket.name}, {settings.aws.region}."
     for prefix in dict.fromkeys(filter(None, (bucket.prefix, bucket.recent_prefix))):
-        yield Permission(
+        yield PermissionCheck(
             f"permission bucket {prefix}",
             "s3:ListBucket",
             account,
@@ -116,11 +116,11 @@ def _bucket(settings: Settings, account: Account) -> Iterator[Permission]:
             whom,
         )
 
-    def get(aws: Aws) -> str:
+    def get(aws: AwsClient) -> str:
         try:
             awake, wrong = _list(aws, bucket.name, bucket.prefix)
         except ForbiddenError as error:
-            raise NotLookedAtError(
+            raise NotCheckedError(
                 "Not looked at: which mail there is may not be listed.", "Allow that first."
             ) from error
         if not wrong and awake:
@@ -131,10 +131,10 @@ def _bucket(settings: Settings, account: Account) -> Iterator[Permission]:
                 answer["Body"].close()
         return wrong
 
-    yield Permission(f"permission mail in {bucket.prefix}", "s3:GetObject", account, get, whom)
+    yield PermissionCheck(f"permission mail in {bucket.prefix}", "s3:GetObject", account, get, whom)
 
 
-def _list(aws: Aws, bucket: str, prefix: str) -> tuple[str, str]:
+def _list(aws: AwsClient, bucket: str, prefix: str) -> tuple[str, str]:
     """Return a key that can be read now, "" if there is none, and what is wrong with the bucket."""
     asked: Mapping[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": 20}
     answer = aws.read("s3", "list_objects_v2", missing=("NoSuchBucket",), **asked)
@@ -145,21 +145,21 @@ def _list(aws: Aws, bucket: str, prefix: str) -> tuple[str, str]:
     return (awake[0] if awake else ""), ""
 
 
-def _queue(account: Account, url: str, name: str) -> Iterator[Permission]:
+def _queue(account: AwsAccount, url: str, name: str) -> Iterator[PermissionCheck]:
     remedy = "Check the URLs in [queue] and aws.region, or make it: postamt-sync bootstrap apply"
 
-    def receive(aws: Aws) -> str:
+    def receive(aws: AwsClient) -> str:
         # Visible again at once: it is not taken from the daemon. Queues wait unless told not to.
         asked = {"QueueUrl": url, "VisibilityTimeout": 0, "WaitTimeSeconds": 0}
         answer = aws.read("sqs", "receive_message", missing=NO_SUCH_QUEUE, **asked)
         return "AWS has no such queue." if answer is None else ""
 
-    yield Permission(f"permission {name}", "sqs:ReceiveMessage", account, receive, remedy)
+    yield PermissionCheck(f"permission {name}", "sqs:ReceiveMessage", account, receive, remedy)
     for action, operation, more in (
         ("sqs:DeleteMessage", "delete_message", {}),
         ("sqs:ChangeMessageVisibility", "change_message_visibility", {"VisibilityTimeout": 0}),
     ):
-        yield Permission(
+        yield PermissionCheck(
             f"permission {name}",
             action,
             account,
@@ -172,11 +172,11 @@ def _queue(account: Account, url: str, name: str) -> Iterator[Permission]:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class BacklogCheck:
     """Does anything lie in a queue that the daemon empties at each poll?"""
 
     subject: str
-    account: Account
+    account: AwsAccount
     url: str
     interval: float
 
@@ -191,13 +191,13 @@ class Backlog:
         if waiting:
             words = f"About {waiting} messages wait there for the daemon's next poll."
             remedy = f"If they stay for more than {span(self.interval)}, see: postamt-sync status"
-            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            yield Finding(self.subject, Severity.WARNING, words, remedy)
         else:
-            yield Finding(self.subject, Outcome.OK, "Nothing waits there.")
+            yield Finding(self.subject, Severity.OK, "Nothing waits there.")
 
 
-def _index(table: str, account: Account) -> Permission:
-    def ask(aws: Aws) -> str:
+def _index(table: str, account: AwsAccount) -> PermissionCheck:
+    def ask(aws: AwsClient) -> str:
         keys = {"Keys": [{"message_id": {"S": NOBODY}}]}
         missing = ("ResourceNotFoundException",)
         asked = {"RequestItems": {table: keys}}
@@ -205,11 +205,11 @@ def _index(table: str, account: Account) -> Permission:
         return f"There is no table {table} in this account and region." if answer is None else ""
 
     remedy = "Check index.table and aws.region, or make it: postamt-sync bootstrap apply"
-    return Permission("permission index", "dynamodb:BatchGetItem", account, ask, remedy)
+    return PermissionCheck("permission index", "dynamodb:BatchGetItem", account, ask, remedy)
 
 
 def _ask(
-    aws: Aws, service: str, operation: str, missing: tuple[str, ...] = (), **parameters: Any
+    aws: AwsClient, service: str, operation: str, missing: tuple[str, ...] = (), **parameters: Any
 ) -> str:
     aws.read(service, operation, missing=missing, **parameters)
     return ""

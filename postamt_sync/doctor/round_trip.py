@@ -13,10 +13,10 @@ from email.utils import format_datetime, localtime
 from pathlib import Path
 from typing import TypeVar
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.delivery.maildir_scan import mail_directories
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.sending import Sender
 from postamt_sync.errors import PostamtError, UsageError
 from postamt_sync.events import printable
@@ -53,7 +53,7 @@ class RoundTrip:
     """
 
     settings: Settings
-    aws: Aws
+    aws: AwsClient
     mailbox: Mailbox
     send: Sender
     within: float = WITHIN
@@ -74,7 +74,7 @@ class RoundTrip:
         try:
             self.send(self._mail(address), address)
         except PostamtError as error:
-            yield Finding("round trip sending", Outcome.FAILURE, error.problem, error.hint)
+            yield Finding("round trip sending", Severity.FAILURE, error.problem, error.hint)
             return
         yield self._well("sending", began, f"SES has taken a mail to {address}")
 
@@ -175,8 +175,8 @@ class RoundTrip:
         words = f"{what}, {self.clock() - began:.1f} s after it was sent."
         if hop == "sending":
             words = f"{what}, within {self.clock() - began:.1f} s."
-        return Finding(f"round trip {hop}", Outcome.OK, words)
+        return Finding(f"round trip {hop}", Severity.OK, words)
 
     def _late(self, hop: str, what: str, remedy: str) -> Finding:
         words = f"{what} within {self.within:g} s."
-        return Finding(f"round trip {hop}", Outcome.FAILURE, words, remedy)
+        return Finding(f"round trip {hop}", Severity.FAILURE, words, remedy)

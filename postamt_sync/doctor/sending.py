@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from typing import Protocol
 
 from postamt_sync.aws.smtp import SmtpServer
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
@@ -30,7 +30,7 @@ class Sender(Protocol):
 class ByApi:
     """With the AWS credentials; the daemon's own may not (ses:SendEmail)."""
 
-    aws: Aws
+    aws: AwsClient
 
     def __call__(self, mail: EmailMessage, address: str) -> None:
         try:

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from postamt_sync.aws.regions import RECEIVING, WITHOUT_SMTP
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.policies import smtp_policy
-from postamt_sync.bootstrap.resources.identity import Identity
-from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRule
-from postamt_sync.bootstrap.resources.user import User
+from postamt_sync.bootstrap.resources.identity import IdentityResource
+from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
+from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.account import APPLY, Account, as_planned
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.account import APPLY, AwsAccount, plan_check
+from postamt_sync.doctor.finding import Finding, Severity
 
 DNS = "Show the records with: postamt-sync bootstrap dns"
 
 
 @dataclass(frozen=True, slots=True)
-class Identities:
+class IdentitiesCheck:
     """Has SES verified the domains?"""
 
-    account: Account
+    account: AwsAccount
 
     @property
     def subject(self) -> str:
@@ -33,36 +33,36 @@ class Identities:
         if not stack.domains:
             yield Finding(
                 self.subject,
-                Outcome.WARNING,
+                Severity.WARNING,
                 "No domain is named that gets mail, so none could be looked at.",
                 'Name it in the configuration: [stack] domains = ["example.com"].',
             )
         for domain in stack.domains:
             yield from self._domain(stack, aws, domain)
 
-    def _domain(self, stack: Stack, aws: Aws, domain: str) -> Iterator[Finding]:
+    def _domain(self, stack: Stack, aws: AwsClient, domain: str) -> Iterator[Finding]:
         subject = f"{self.subject} {domain}"
-        identity = Identity(stack, aws, domain).read()
+        identity = IdentityResource(stack, aws, domain).read()
         if identity is None:
-            yield Finding(subject, Outcome.FAILURE, "SES does not know the domain.", APPLY)
+            yield Finding(subject, Severity.FAILURE, "SES does not know the domain.", APPLY)
             return
         dkim = identity.get("DkimAttributes", {}).get("Status", "PENDING")
         if identity.get("VerifiedForSendingStatus") and dkim == "SUCCESS":
-            yield Finding(subject, Outcome.OK, "The domain and its DKIM are verified.")
+            yield Finding(subject, Severity.OK, "The domain and its DKIM are verified.")
         else:
             words = f"SES has not verified the domain (DKIM: {dkim.lower()})."
-            yield Finding(subject, Outcome.FAILURE, words, f"{DNS}; SES looks within 72 hours.")
+            yield Finding(subject, Severity.FAILURE, words, f"{DNS}; SES looks within 72 hours.")
         status = identity.get("MailFromAttributes", {}).get("MailFromDomainStatus", "PENDING")
         if status != "SUCCESS":
             words = f"SES has not seen the MAIL FROM records ({status.lower()})."
-            yield Finding(subject, Outcome.WARNING, words, DNS)
+            yield Finding(subject, Severity.WARNING, words, DNS)
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class SendingCheck:
     """Does SES work in this region, and let us send to everybody?"""
 
-    account: Account
+    account: AwsAccount
 
     @property
     def subject(self) -> str:
@@ -73,29 +73,29 @@ class Sending:
         if stack.region not in RECEIVING:
             words = f"SES receives no mail in {stack.region}."
             remedy = "Choose another aws.region; postamt-sync bootstrap plan names those that do."
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
         account = aws.read("sesv2", "get_account") or {}
         enforcement = account.get("EnforcementStatus", "HEALTHY")
         if enforcement != "HEALTHY":
             words = f"AWS has put sending under {enforcement}."
-            yield Finding(self.subject, Outcome.FAILURE, words, "Look into the SES console.")
+            yield Finding(self.subject, Severity.FAILURE, words, "Look into the SES console.")
         elif not account.get("ProductionAccessEnabled"):
             yield Finding(
                 self.subject,
-                Outcome.WARNING,
+                Severity.WARNING,
                 "SES is in its sandbox: mail can be sent only to addresses and domains that SES "
                 "has verified, 200 mails a day.",
                 "Ask for more with: postamt-sync bootstrap production-access",
             )
         else:
-            yield Finding(self.subject, Outcome.OK, "Out of the sandbox, in good standing.")
+            yield Finding(self.subject, Severity.OK, "Out of the sandbox, in good standing.")
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpUser:
     """May mail clients send as the stack means them to?"""
 
-    account: Account
+    account: AwsAccount
 
     @property
     def subject(self) -> str:
@@ -104,25 +104,25 @@ class SmtpUser:
     def look(self) -> Iterable[Finding]:
         stack, aws = self.account.open()
         if stack.domains and stack.region not in WITHOUT_SMTP:
-            user = User(stack, aws, stack.smtp_user, smtp_policy(stack))
+            user = UserResource(stack, aws, stack.smtp_user, smtp_policy(stack))
             well = "The user for sending and its policy are as planned."
-            yield from as_planned(self.subject, user, well)
+            yield from plan_check(self.subject, user, well)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ReceiptRuleCheck:
     """Does our rule stand in the active rule set, enabled, with nothing before it that swallows?"""
 
-    account: Account
+    account: AwsAccount
 
     @property
     def subject(self) -> str:
         return "receipt rule"
 
     def look(self) -> Iterable[Finding]:
-        rule = ReceiptRule(*self.account.open())
+        rule = ReceiptRuleResource(*self.account.open())
         if not rule.is_active():
             words = "Our rule does not stand in the active rule set, so SES takes no mail for us."
-            yield Finding(self.subject, Outcome.FAILURE, words, APPLY)
+            yield Finding(self.subject, Severity.FAILURE, words, APPLY)
             return
-        yield from as_planned(self.subject, rule, "Our rule stands in the active rule set.")
+        yield from plan_check(self.subject, rule, "Our rule stands in the active rule set.")

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.plan import Resource, plan
-from postamt_sync.bootstrap.resources.identity import Identity
-from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRule
-from postamt_sync.bootstrap.resources.subscription import WebhookSubscription
-from postamt_sync.bootstrap.smoke_test import WITHIN, Trial
+from postamt_sync.bootstrap.resources.identity import IdentityResource
+from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
+from postamt_sync.bootstrap.resources.subscription import WebhookSubscriptionResource
+from postamt_sync.bootstrap.smoke_test import WITHIN, SmokeTest
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ DNS = "Show the records with: postamt-sync bootstrap dns"
 class Verification:
     """Looks at everything, one thing after the other; what fails does not end it.
 
-    `resolver` asks the DNS; without one that part is left out. `trial` puts an object.
+    `resolver` asks the DNS; without one that part is left out. `smoke_test` puts an object.
     """
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     resources: Sequence[Resource]
     servers: Servers = field(default_factory=Servers)
     resolver: dns.asyncresolver.Resolver | None = None
-    trial: Trial | None = None
+    smoke_test: SmokeTest | None = None
     apply: str = "postamt-sync bootstrap apply"
     """The command that mends what differs from the plan."""
 
@@ -54,28 +54,28 @@ class Verification:
             try:
                 yield from check()
             except PostamtError as error:
-                yield Finding(_subject(check.__name__), Outcome.FAILURE, error.problem, error.hint)
+                yield Finding(_subject(check.__name__), Severity.FAILURE, error.problem, error.hint)
 
     def _plan(self) -> Iterator[Finding]:
         found = plan(self.resources)
         for title, conflict in found.conflicts:
-            yield Finding(title, Outcome.FAILURE, conflict.words, conflict.remedy)
+            yield Finding(title, Severity.FAILURE, conflict.message, conflict.remedy)
         for title, change in found.changes:
-            yield Finding(title, Outcome.FAILURE, f"differs: {change.words}.", self._mend)
+            yield Finding(title, Severity.FAILURE, f"differs: {change.message}.", self._mend)
         if not found.conflicts and not found.changes:
-            yield Finding("plan", Outcome.OK, "Everything is at AWS as it should be.")
+            yield Finding("plan", Severity.OK, "Everything is at AWS as it should be.")
 
     @property
     def _mend(self) -> str:
         return f"Mend it with: {self.apply}"
 
     def _rule(self) -> Iterator[Finding]:
-        if ReceiptRule(self.stack, self.aws).is_active():
-            yield Finding("receipt rule", Outcome.OK, "Our rule stands in the active rule set.")
+        if ReceiptRuleResource(self.stack, self.aws).is_active():
+            yield Finding("receipt rule", Severity.OK, "Our rule stands in the active rule set.")
         else:
             yield Finding(
                 "receipt rule",
-                Outcome.FAILURE,
+                Severity.FAILURE,
                 "Our rule is not in the active rule set.",
                 self._mend,
             )
@@ -83,60 +83,62 @@ class Verification:
     def _identities(self) -> Iterator[Finding]:
         for domain in self.stack.domains:
             subject = f"identity {domain}"
-            identity = Identity(self.stack, self.aws, domain).read()
+            identity = IdentityResource(self.stack, self.aws, domain).read()
             if identity is None:
-                yield Finding(subject, Outcome.FAILURE, "SES does not know the domain.", self._mend)
+                yield Finding(
+                    subject, Severity.FAILURE, "SES does not know the domain.", self._mend
+                )
                 continue
             dkim = identity.get("DkimAttributes", {}).get("Status", "PENDING")
             if identity.get("VerifiedForSendingStatus") and dkim == "SUCCESS":
-                yield Finding(subject, Outcome.OK, "The domain and its DKIM are verified.")
+                yield Finding(subject, Severity.OK, "The domain and its DKIM are verified.")
             else:
-                words = f"SES has not verified the domain (DKIM: {dkim.lower()})."
+                message = f"SES has not verified the domain (DKIM: {dkim.lower()})."
                 remedy = f"{DNS}; SES sees them within hours, at most 72."
-                yield Finding(subject, Outcome.FAILURE, words, remedy)
+                yield Finding(subject, Severity.FAILURE, message, remedy)
             status = identity.get("MailFromAttributes", {}).get("MailFromDomainStatus", "PENDING")
             if status != "SUCCESS":
-                words = f"SES has not seen the MAIL FROM records ({status.lower()})."
-                yield Finding(subject, Outcome.WARNING, words, DNS)
+                message = f"SES has not seen the MAIL FROM records ({status.lower()})."
+                yield Finding(subject, Severity.WARNING, message, DNS)
 
     def _records(self) -> Iterator[Finding]:
         if self.resolver is None:
             return
         wanted = records(self.stack, identities(self.stack, self.aws), self.servers)
-        for sighting in asyncio.run(look_up(wanted, self.resolver)):
-            record = sighting.record
+        for dns_finding in asyncio.run(look_up(wanted, self.resolver)):
+            record = dns_finding.record
             subject = f"{record.type} {record.name}"
-            if not sighting.problem:
-                yield Finding(subject, Outcome.OK, "Seen in the DNS.")
+            if not dns_finding.problem:
+                yield Finding(subject, Severity.OK, "Seen in the DNS.")
             else:
-                outcome = Outcome.WARNING if sighting.well else Outcome.FAILURE
-                yield Finding(subject, outcome, sighting.problem, sighting.remedy)
+                outcome = Severity.WARNING if dns_finding.well else Severity.FAILURE
+                yield Finding(subject, outcome, dns_finding.problem, dns_finding.remedy)
 
     def _subscription(self) -> Iterator[Finding]:
         if not self.stack.public_url:
             return
-        if WebhookSubscription(self.stack, self.aws).is_confirmed():
-            yield Finding("webhook", Outcome.OK, "The daemon's subscription is confirmed.")
+        if WebhookSubscriptionResource(self.stack, self.aws).is_confirmed():
+            yield Finding("webhook", Severity.OK, "The daemon's subscription is confirmed.")
         else:
             yield Finding(
                 "webhook",
-                Outcome.FAILURE,
+                Severity.FAILURE,
                 "The daemon's subscription is not confirmed.",
                 "Start the daemon (postamt-sync run), and see what it says; SNS must reach "
                 f"{self.stack.public_url}.",
             )
 
     def _announcement(self) -> Iterator[Finding]:
-        if self.trial is None:
+        if self.smoke_test is None:
             return
-        seconds = self.trial.announced_within()
+        seconds = self.smoke_test.announced_within()
         if seconds is not None:
-            words = f"An object in the bucket was announced after {seconds:.1f} s."
-            yield Finding("announcement", Outcome.OK, words)
+            message = f"An object in the bucket was announced after {seconds:.1f} s."
+            yield Finding("announcement", Severity.OK, message)
         else:
             yield Finding(
                 "announcement",
-                Outcome.FAILURE,
+                Severity.FAILURE,
                 f"An object in the bucket was not announced within {WITHIN:.0f} s.",
                 "Look whether something between bucket and topic was changed by hand; then: "
                 "postamt-sync bootstrap plan",

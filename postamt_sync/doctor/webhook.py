@@ -15,11 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from postamt_sync.alerts.conditions import EXPIRY, expiring
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.config.settings import WebhookSettings
-from postamt_sync.doctor.account import Account
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.account import AwsAccount
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.service.certificate import Pair
@@ -33,10 +33,10 @@ RENEW = "Look why it was not renewed (for certbot: systemctl status certbot.time
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
+class SubscriptionCheck:
     """Does SNS post to us? Asked as the daemon asks at each of its starts: by subscribing."""
 
-    account: Account
+    account: AwsAccount
     webhook: WebhookSettings
 
     @property
@@ -53,20 +53,20 @@ class Subscribed:
         except ForbiddenError:
             words = f"The AWS credentials may not {action}, which the daemon needs."
             remedy = f"Allow {action} in the sync user's policy: postamt-sync bootstrap apply"
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if (answer or {}).get("Attributes", {}).get("PendingConfirmation") == "true":
             yield Finding(
                 self.subject,
-                Outcome.FAILURE,
+                Severity.FAILURE,
                 "The webhook's subscription is not confirmed: SNS does not post to it yet.",
                 "Start the daemon (postamt-sync run), and see what it says; SNS must reach "
                 f"{self.webhook.public_url}.",
             )
         else:
-            yield Finding(self.subject, Outcome.OK, "The webhook's subscription is confirmed.")
+            yield Finding(self.subject, Severity.OK, "The webhook's subscription is confirmed.")
 
-    def _arn(self, aws: Aws) -> str:
+    def _arn(self, aws: AwsClient) -> str:
         url = self.webhook.public_url
         answer = aws.read(
             "sns",
@@ -86,7 +86,7 @@ class Subscribed:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class WebhookCheck:
     """Does the webhook answer at its public URL, to somebody who believes public authorities only?
 
     Seen from here, which is not where SNS stands.
@@ -109,18 +109,18 @@ class Reached:
         except ssl.SSLCertVerificationError as error:
             said = printable(error.verify_message).rstrip(".")
             words = f"The certificate shown at {host} is not believed: {said}."
-            yield Finding(self.subject, Outcome.FAILURE, words, FULL_CHAIN)
+            yield Finding(self.subject, Severity.FAILURE, words, FULL_CHAIN)
             return
         except socket.gaierror:
             words = f"The name {host} leads nowhere."
             remedy = "Give it an A or AAAA record that leads to this box."
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         except (OSError, http.client.HTTPException) as error:
             why = printable(str(error)) or type(error).__name__
             yield Finding(
                 self.subject,
-                Outcome.FAILURE,
+                Severity.FAILURE,
                 f"{self.url} cannot be reached from here: {why}.",
                 "Is the daemon running, and does the router forward the port? Some routers refuse "
                 "their own public address from inside: then try from elsewhere.",
@@ -129,17 +129,17 @@ class Reached:
         if status >= 500:
             words = f"At {self.url} somebody answers with {status}."
             remedy = "Look at the proxy in front of us, and whether the daemon runs behind it."
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
         elif ends is not None and ends - self.clock() < EXPIRY.total_seconds():
             date = dt.datetime.fromtimestamp(ends, dt.UTC)
             words = f"The certificate shown at {host} expires on {date:%Y-%m-%d %H:%M} UTC."
-            yield Finding(self.subject, Outcome.WARNING, words, RENEW)
+            yield Finding(self.subject, Severity.WARNING, words, RENEW)
         elif ends is None:
             words = f"{self.url} answers, without TLS: notices can be read on their way."
             remedy = "Give webhook.public_url an https address."
-            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            yield Finding(self.subject, Severity.WARNING, words, remedy)
         else:
-            yield Finding(self.subject, Outcome.OK, f"{self.url} answers, with a valid chain.")
+            yield Finding(self.subject, Severity.OK, f"{self.url} answers, with a valid chain.")
 
     def _ask(
         self, host: str, port: int | None, path: str, encrypted: bool
@@ -165,7 +165,7 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class CertificateCheck:
     """The configured certificate: readable, with its key, for the public name, not about to end."""
 
     pair: Pair
@@ -180,21 +180,21 @@ class Certificate:
         if not _readable(self.pair.key):
             words = f"The key {self.pair.key} cannot be read by this user."
             remedy = "Run it with sudo, or as the daemon's user, to have it looked at."
-            yield Finding(self.subject, Outcome.WARNING, words, remedy)
+            yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         self.pair.check()
         names = self.pair.names()
         if not {self.host, f"*.{self.host.partition('.')[2]}"} & names:
             words = f"{self.pair.chain} is for {printable(', '.join(sorted(names)), 100)}."
             remedy = f"Get one for {self.host}, the name in webhook.public_url."
-            yield Finding(self.subject, Outcome.FAILURE, words, remedy)
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         now = self.clock()
         for words in expiring(self.pair.chain, now=now).values():
-            outcome = Outcome.FAILURE if " expired on " in words else Outcome.WARNING
+            outcome = Severity.FAILURE if " expired on " in words else Severity.WARNING
             yield Finding(self.subject, outcome, f"{words}.", RENEW)
             return
-        yield Finding(self.subject, Outcome.OK, f"{self.pair.chain} is valid, for {self.host}.")
+        yield Finding(self.subject, Severity.OK, f"{self.pair.chain} is valid, for {self.host}.")
 
 
 def _readable(path: Path) -> bool:

@@ -21,7 +21,7 @@ from postamt_sync.index.summary import NAMES, Summary, summary_of_receipt
 from postamt_sync.mail.arrival import Arrival
 from postamt_sync.mail.envelope import Verdicts
 from postamt_sync.mail.headers import SesHeaders
-from postamt_sync.mail.notification import Kind, Notice
+from postamt_sync.mail.notification import Notification, NotificationKind
 
 LONGEST_SEQUENCER = 64
 """Hex digits of a sequencer; S3's have 16 to 18."""
@@ -88,7 +88,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """All that is known of one mail; `message_id` is its key below the prefix.
 
     `recipients` are those of all receipts together: two rules may name different ones.
@@ -110,9 +110,9 @@ class _Weighed(Protocol):
 _Fact = TypeVar("_Fact", bound=_Weighed)
 
 
-def merge(one: Entry, other: Entry) -> Entry:
+def merge(one: IndexEntry, other: IndexEntry) -> IndexEntry:
     """Put together what two entries of the same mail know."""
-    return Entry(
+    return IndexEntry(
         one.message_id,
         one.key,
         one.recipients | other.recipients,
@@ -122,20 +122,20 @@ def merge(one: Entry, other: Entry) -> Entry:
     )
 
 
-def entries(notice: Notice, prefix: str) -> tuple[Entry, ...]:
+def entries(notification: Notification, prefix: str) -> tuple[IndexEntry, ...]:
     """Return what a notice says of each of its mails.
 
     Only mail under `prefix` may be in it. The object's own header is not in an S3 event: add it
     with `with_header` where no better one is known.
     """
-    make = _of_receipt if notice.kind is Kind.RECEIPT else _of_event
+    make = _of_receipt if notification.kind is NotificationKind.RECEIPT else _of_event
     return tuple(
         make(arrival, origin, arrival.key.removeprefix(prefix))
-        for arrival, origin in zip(notice.arrivals, notice.origins, strict=True)
+        for arrival, origin in zip(notification.arrivals, notification.origins, strict=True)
     )
 
 
-def with_header(entry: Entry, summary: Summary, ses: SesHeaders | None) -> Entry:
+def with_header(entry: IndexEntry, summary: Summary, ses: SesHeaders | None) -> IndexEntry:
     """Add to the entry of an event what the object itself shows.
 
     `ses` is what SES wrote on top of it; None if it was not SES that stored it.
@@ -148,7 +148,7 @@ def with_header(entry: Entry, summary: Summary, ses: SesHeaders | None) -> Entry
     return replace(entry, header=header, acceptance=acceptance)
 
 
-def to_item(entry: Entry) -> Item:
+def to_item(entry: IndexEntry) -> Item:
     """Return the item of an entry; equal entries have equal items."""
     texts: dict[str, str | None] = {"message_id": entry.message_id, "key": entry.key}
     if (accepted := entry.acceptance) is not None:
@@ -173,7 +173,7 @@ def to_item(entry: Entry) -> Item:
     return item
 
 
-def from_item(item: Mapping[str, Mapping[str, Any]]) -> Entry:
+def from_item(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry:
     """Return the entry of an item that `to_item` made; attributes of others are passed over."""
     accepted_by, header_of = text(item, "accepted_by"), text(item, "header_of")
     acceptance = header = stored = None
@@ -190,18 +190,18 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> Entry:
     if "sequencer" in item:
         size = int(item["size"]["N"]) if "size" in item else None
         stored = Stored(text(item, "etag"), size, item["sequencer"]["S"])
-    return Entry(
+    return IndexEntry(
         item["message_id"]["S"], item["key"]["S"], recipients(item), acceptance, header, stored
     )
 
 
-def _of_receipt(arrival: Arrival, body: Mapping[str, Any], name: str) -> Entry:
+def _of_receipt(arrival: Arrival, body: Mapping[str, Any], name: str) -> IndexEntry:
     envelope = arrival.envelope
     assert envelope is not None
     mail = body["mail"]
     received_at = _moment(mail.get("timestamp")) or _moment(body["receipt"].get("timestamp"))
     basis = Basis.CUT_RECEIPT if mail.get("headersTruncated") else Basis.RECEIPT
-    return Entry(
+    return IndexEntry(
         name,
         arrival.key,
         frozenset(filter(None, envelope.recipients)),
@@ -210,8 +210,8 @@ def _of_receipt(arrival: Arrival, body: Mapping[str, Any], name: str) -> Entry:
     )
 
 
-def _of_event(arrival: Arrival, record: Mapping[str, Any], name: str) -> Entry:
-    return Entry(
+def _of_event(arrival: Arrival, record: Mapping[str, Any], name: str) -> IndexEntry:
+    return IndexEntry(
         name,
         arrival.key,
         acceptance=Acceptance(Basis.EVENT, _moment(record.get("eventTime"))),

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from postamt_sync.index.entry import (
     Basis,
-    Entry,
+    IndexEntry,
     entries,
     from_item,
     merge,
@@ -33,7 +33,7 @@ from postamt_sync.index.item import Item
 from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.headers import header_block, ses_headers
-from postamt_sync.mail.notification import Kind, read_notice
+from postamt_sync.mail.notification import NotificationKind, read_notification
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -95,13 +95,15 @@ class Indexer:
 
         Raises whatever failed, after everything else in the notice was done: to be tried again.
         """
-        notice = read_notice(message, Source.INDEX)
-        if notice.kind is Kind.NOT_UNDERSTOOD:
-            raise NotUnderstoodError(f"The notice cannot be read: {notice.reason}.")
-        if not notice.arrivals:
-            self._say("info", "no mail", {"kind": notice.kind, "reason": notice.reason})
+        notification = read_notification(message, Source.INDEX)
+        if notification.kind is NotificationKind.NOT_UNDERSTOOD:
+            raise NotUnderstoodError(f"The notice cannot be read: {notification.reason}.")
+        if not notification.arrivals:
+            self._say("info", "no mail", {"kind": notification.kind, "reason": notification.reason})
         failures: list[Exception] = []
-        for arrival, entry in zip(notice.arrivals, entries(notice, self._prefix), strict=True):
+        for arrival, entry in zip(
+            notification.arrivals, entries(notification, self._prefix), strict=True
+        ):
             known = {"mail": arrival.mail_id, "key": arrival.key[:LONGEST_VALUE]}
             if not self._is_ours(arrival, entry):
                 self._say("warning", "not of our bucket and prefix", known)
@@ -113,18 +115,18 @@ class Indexer:
                 self._say("error", "not indexed", {**known, "reason": type(error).__name__})
             else:
                 event = "indexed" if written else "known already"
-                self._say("info", event, {**known, "kind": notice.kind})
+                self._say("info", event, {**known, "kind": notification.kind})
         if failures:
             raise failures[0]
 
-    def _is_ours(self, arrival: Arrival, entry: Entry) -> bool:
+    def _is_ours(self, arrival: Arrival, entry: IndexEntry) -> bool:
         return (
             arrival.bucket == self._bucket
             and arrival.key.startswith(self._prefix)
             and 1 <= len(entry.message_id.encode()) <= LONGEST_ID
         )
 
-    def _upsert(self, news: Entry) -> bool:
+    def _upsert(self, news: IndexEntry) -> bool:
         """Merge `news` into the table; tell whether that changed anything."""
         looked = False
         for _ in range(WRITERS_AT_ONCE):
@@ -173,14 +175,14 @@ class Indexer:
             raise
         return True
 
-    def _look(self, entry: Entry) -> Entry:
+    def _look(self, entry: IndexEntry) -> IndexEntry:
         """Add what the object's own header says, if it can be read."""
         head = self._read_head(entry)
         if head is None:
             return entry
         return with_header(entry, summary_of_head(head), ses_headers(head, entry.key))
 
-    def _read_head(self, entry: Entry) -> bytes | None:
+    def _read_head(self, entry: IndexEntry) -> bytes | None:
         """Read until the header block is complete, each byte once; None if it cannot be read."""
         assert entry.stored is not None
         only_if = {"IfMatch": f'"{entry.stored.etag}"'} if entry.stored.etag else {}
@@ -208,7 +210,7 @@ class Indexer:
             raise
 
 
-def _wants_header(known: Entry | None, news: Entry) -> bool:
+def _wants_header(known: IndexEntry | None, news: IndexEntry) -> bool:
     """Whether the object is to be read: its event has come, no receipt yet, nor was it read."""
     if news.stored is None:
         return False

@@ -21,7 +21,7 @@ from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.envelope_lookups import PATIENCE, Question
+from postamt_sync.ledger.envelope_lookups import PATIENCE, EnvelopeLookup
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 from postamt_sync.mail.envelope import Envelope
 
@@ -33,19 +33,19 @@ MOST = 1_000
 """Questions that are asked in one go; the most that memory has to hold."""
 
 
-class Knows(Protocol):
+class EnvelopeSource(Protocol):
     """What we need of the index."""
 
     async def envelopes(self, keys: Sequence[str]) -> dict[str, Envelope]:
         """Raises PostamtError, always temporary."""
 
 
-class Envelopes:
+class IndexLookups:
     """Asks the index, and notes in the ledger what it says and how it is doing."""
 
     def __init__(
         self,
-        index: Knows,
+        index: EnvelopeSource,
         ledger: Ledger,
         events: Events,
         *,
@@ -58,7 +58,7 @@ class Envelopes:
         """`grace` in seconds, as configured now; `wake` is called when mail may be due."""
         self._index = index
         self._ledger = ledger
-        self._questions = ledger.questions
+        self._envelope_lookups = ledger.envelope_lookups
         self._events = events
         self._grace = grace
         self._wake = wake
@@ -99,47 +99,49 @@ class Envelopes:
 
     async def restart(self) -> None:
         """Take up the questions of an earlier process; raises PostamtError as the ledger does."""
-        await asyncio.to_thread(self._questions.restart, self._clock(), self._wall(), self._grace())
+        await asyncio.to_thread(
+            self._envelope_lookups.restart, self._clock(), self._wall(), self._grace()
+        )
 
     async def ask(self) -> None:
         """Ask all that is due; raises PostamtError if the ledger refuses."""
-        while due := await asyncio.to_thread(self._questions.due, self._clock(), MOST):
+        while due := await asyncio.to_thread(self._envelope_lookups.due, self._clock(), MOST):
             try:
-                known = await self._look([question.key for question in due])
+                known = await self._look([lookup.key for lookup in due])
             except PostamtError:
                 await self._put_off(due)
                 return
             await self._answer(due, known)
 
-    async def _answer(self, due: Sequence[Question], known: dict[str, Envelope]) -> None:
+    async def _answer(self, due: Sequence[EnvelopeLookup], known: dict[str, Envelope]) -> None:
         told = [
-            Arrival(question.bucket, question.key, Source.INDEX, envelope=known[question.key])
-            for question in due
-            if question.key in known
+            Arrival(lookup.bucket, lookup.key, Source.INDEX, envelope=known[lookup.key])
+            for lookup in due
+            if lookup.key in known
         ]
         if told:
             await asyncio.to_thread(self._ledger.arrivals.record, told)
-        await asyncio.to_thread(self._questions.settle, [question.mail for question in due])
+        await asyncio.to_thread(self._envelope_lookups.settle, [lookup.mail for lookup in due])
         self._wake()
 
-    async def _put_off(self, due: Sequence[Question]) -> None:
-        enough = [question.mail for question in due if self._waited(question) > PATIENCE]
+    async def _put_off(self, due: Sequence[EnvelopeLookup]) -> None:
+        enough = [lookup.mail for lookup in due if self._waited(lookup) > PATIENCE]
         await asyncio.to_thread(
-            self._questions.put_off,
-            [question.mail for question in due],
+            self._envelope_lookups.put_off,
+            [lookup.mail for lookup in due],
             self._silent_until,
             enough,
         )
         if enough:
             self._wake()
 
-    def _waited(self, question: Question) -> float:
+    def _waited(self, lookup: EnvelopeLookup) -> float:
         """Return for how many seconds the question could have been asked, had there been an index.
 
         Both clocks were somebody else's once, S3's and that of an earlier start, so the younger
         decides.
         """
-        seen, stored = question.first_seen, question.last_modified or question.first_seen
+        seen, stored = lookup.first_seen, lookup.last_modified or lookup.first_seen
         return self._wall() - max(seen, stored + self._grace())
 
     def _completed(self, arrival: Arrival, known: dict[str, Envelope]) -> Arrival:

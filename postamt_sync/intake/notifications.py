@@ -19,23 +19,23 @@ from postamt_sync.events import Events
 from postamt_sync.intake.sns_message import ForgedError, MessageType, SnsMessage, verify
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback
-from postamt_sync.mail.notification import Kind, read_notice
+from postamt_sync.mail.notification import NotificationKind, read_notification
 
 
-class Inbox(Protocol):
+class ArrivalSink(Protocol):
     """What we need of the ledger. All are durable when they return, else they raise."""
 
     async def record(self, arrivals: Sequence[Arrival]) -> int:
         """Upsert these; return how many were new. Raises PostamtError (temporary)."""
 
-    async def keep_notice(self, source: Source, reason: str, text: str) -> None:
+    async def keep_notification(self, source: Source, reason: str, text: str) -> None:
         """Keep a message that we cannot use, for status; the ledger bounds their number."""
 
     async def keep_feedback(self, feedback: Feedback) -> None:
         """Note a bounce or a complaint, which a person is to be told of; the same counts once."""
 
 
-class Keys(Protocol):
+class CertificateSource(Protocol):
     """Where the signing keys come from."""
 
     async def key(self, url: str) -> RSAPublicKey: ...
@@ -50,7 +50,7 @@ class Subscriber(Protocol):
     def unsubscribed(self) -> None: ...
 
 
-class Outcome(enum.StrEnum):
+class NotificationOutcome(enum.StrEnum):
     """What became of a true message. It is settled in each case: never deliver it again."""
 
     STORED = "stored"
@@ -67,7 +67,7 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OurTopic:
     """What is ours: the topic, and where in S3 our mail lies. Everything else is foreign."""
 
     topic_arn: str
@@ -79,17 +79,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Announcements:
+class Notifications:
     """Takes SNS messages from strangers and lets only our own mail through to the ledger."""
 
-    place: Place
-    keys: Keys
-    inbox: Inbox
+    place: OurTopic
+    keys: CertificateSource
+    inbox: ArrivalSink
     subscriber: Subscriber
     poll_soon: Callable[[], None]
     events: Events
 
-    async def take(self, message: SnsMessage, source: Source) -> Outcome:
+    async def take(self, message: SnsMessage, source: Source) -> NotificationOutcome:
         """Judge one message and act on it; on return the ledger has whatever was in it.
 
         Raises ForgedError where it must not be believed, and any other PostamtError for a trouble
@@ -107,36 +107,36 @@ class Announcements:
                 # Its URL would subscribe again: whoever unsubscribed had the right to.
                 self.events.unsubscribed(message.topic_arn)
                 self.subscriber.unsubscribed()
-                return Outcome.UNSUBSCRIBED
+                return NotificationOutcome.UNSUBSCRIBED
 
-    async def _notification(self, message: SnsMessage, source: Source) -> Outcome:
-        notice = read_notice(message.message, source)
-        if notice.kind is Kind.NOT_UNDERSTOOD:
-            return await self._keep(message, source, notice.reason)
-        if notice.kind is Kind.TEST_EVENT:
+    async def _notification(self, message: SnsMessage, source: Source) -> NotificationOutcome:
+        notification = read_notification(message.message, source)
+        if notification.kind is NotificationKind.NOT_UNDERSTOOD:
+            return await self._keep(message, source, notification.reason)
+        if notification.kind is NotificationKind.TEST_EVENT:
             self.events.test_event(source)
-            return Outcome.TEST_EVENT
-        if notice.kind is Kind.FEEDBACK:
-            if notice.feedback is not None:
-                await self.inbox.keep_feedback(notice.feedback)
-            return Outcome.FEEDBACK
-        ours = [arrival for arrival in notice.arrivals if self.place.holds(arrival)]
+            return NotificationOutcome.TEST_EVENT
+        if notification.kind is NotificationKind.FEEDBACK:
+            if notification.feedback is not None:
+                await self.inbox.keep_feedback(notification.feedback)
+            return NotificationOutcome.FEEDBACK
+        ours = [arrival for arrival in notification.arrivals if self.place.holds(arrival)]
         new = await self.inbox.record(ours) if ours else 0
-        if len(ours) < len(notice.arrivals):
+        if len(ours) < len(notification.arrivals):
             return await self._keep(message, source, "an object outside our bucket or prefix")
-        return Outcome.STORED if new else Outcome.KNOWN
+        return NotificationOutcome.STORED if new else NotificationOutcome.KNOWN
 
-    async def _confirmation(self, message: SnsMessage, source: Source) -> Outcome:
+    async def _confirmation(self, message: SnsMessage, source: Source) -> NotificationOutcome:
         try:
             await self.subscriber.confirm(message.token)
         except PostamtError as error:
             if error.temporary:
                 raise
             return await self._keep(message, source, error.problem)
-        return Outcome.CONFIRMED
+        return NotificationOutcome.CONFIRMED
 
-    async def _keep(self, message: SnsMessage, source: Source, reason: str) -> Outcome:
-        await self.inbox.keep_notice(source, reason, message.message)
-        self.events.notice_not_understood(source, reason)
+    async def _keep(self, message: SnsMessage, source: Source, reason: str) -> NotificationOutcome:
+        await self.inbox.keep_notification(source, reason, message.message)
+        self.events.notification_not_understood(source, reason)
         self.poll_soon()
-        return Outcome.NOT_UNDERSTOOD
+        return NotificationOutcome.NOT_UNDERSTOOD

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.scanner import Looked, Survey
+from postamt_sync.intake.scanner import Scanner, ScanResult
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
 
@@ -36,7 +36,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class PollClocks:
     """Monotonic stands still while the machine sleeps, boot goes on; nobody sets either.
 
     `set_within` waits for an event and tells whether it was set within so many seconds.
@@ -56,7 +56,7 @@ class Poll:
 
     def __init__(
         self,
-        survey: Survey,
+        scanner: Scanner,
         ledger: Ledger,
         events: Events,
         *,
@@ -64,7 +64,7 @@ class Poll:
         reconcile_interval: float,
         on_look: Callable[[], Awaitable[None]],
         on_listed: Callable[[], object] = lambda: None,
-        clocks: Clocks | None = None,
+        clocks: PollClocks | None = None,
     ) -> None:
         """`on_look` is awaited after every look that succeeded: the bucket can be read.
 
@@ -77,12 +77,12 @@ class Poll:
         """Called after each poll that succeeded; raises nothing."""
         self.interval = interval
         self.reconcile_interval = reconcile_interval
-        self._survey = survey
+        self._scanner = scanner
         self._ledger = ledger
         self._events = events
         self._on_look = on_look
         self._on_listed = on_listed
-        self._clocks = clocks or Clocks()
+        self._clocks = clocks or PollClocks()
         self._asked = asyncio.Event()
 
     def soon(self) -> None:
@@ -98,7 +98,7 @@ class Poll:
             pause_if_bad = self._pause(failures + 1)
             if self.before_look is not None:
                 await self.before_look()
-            good = await self._look(Source.POLL, self._survey.recent, pause_if_bad)
+            good = await self._look(Source.POLL, self._scanner.recent, pause_if_bad)
             now = self._clocks.monotonic()
             if good and (reconciled_at is None or now - reconciled_at >= self.reconcile_interval):
                 good = await self._look(Source.RECONCILE, self._reconcile, pause_if_bad)
@@ -110,7 +110,7 @@ class Poll:
             await self._wait(pause_if_bad if failures else self._pause(0))
 
     async def _look(
-        self, source: Source, look: Callable[[], Awaitable[Looked]], pause_if_bad: float
+        self, source: Source, look: Callable[[], Awaitable[ScanResult]], pause_if_bad: float
     ) -> bool:
         started = self._clocks.monotonic()
         try:
@@ -129,8 +129,8 @@ class Poll:
             return False
         return True
 
-    async def _reconcile(self) -> Looked:
-        looked = await self._survey.everything(Source.RECONCILE)
+    async def _reconcile(self) -> ScanResult:
+        looked = await self._scanner.everything(Source.RECONCILE)
         await asyncio.to_thread(self._on_listed)
         await asyncio.to_thread(self._ledger.work.retry_archived)
         return looked

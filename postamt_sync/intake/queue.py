@@ -19,7 +19,7 @@ from typing import Protocol
 from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.notifications import Announcements, Inbox, Outcome
+from postamt_sync.intake.notifications import ArrivalSink, NotificationOutcome, Notifications
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.intake.sqs import LONG_POLL_SECONDS, MOST_AT_ONCE, QueueMessage
 from postamt_sync.mail.arrival import Source
@@ -35,7 +35,7 @@ DRAIN_SECONDS = 60.0
 """A flood must not keep the poll from looking; the next poll goes on."""
 
 
-class Store(Protocol):
+class QueueClient(Protocol):
     """What we need of a queue (`Sqs`); every method raises PostamtError, always temporary."""
 
     async def receive(self, wait: int, visibility: int) -> list[QueueMessage]: ...
@@ -48,24 +48,24 @@ Settled = Callable[[Sequence[tuple[QueueMessage, SnsMessage]]], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Tally:
+class QueueTally:
     """What came of a queue since the daemon started."""
 
-    taken: Counter[Outcome] = field(default_factory=Counter)
+    taken: Counter[NotificationOutcome] = field(default_factory=Counter)
     disbelieved: int = 0
     left: int = 0
     """Times that a message was left for a later attempt."""
 
 
-class Queue:
-    """Takes what is in one queue through `announcements`, as `source`."""
+class QueueConsumer:
+    """Takes what is in one queue through `notifications`, as `source`."""
 
     def __init__(
         self,
-        store: Store,
+        store: QueueClient,
         source: Source,
-        announcements: Announcements,
-        inbox: Inbox,
+        notifications: Notifications,
+        inbox: ArrivalSink,
         events: Events,
         *,
         settled: Settled | None = None,
@@ -73,9 +73,9 @@ class Queue:
     ) -> None:
         """`hidden` is in seconds: how long a message may take before it is hidden anew."""
         self.source = source
-        self.tally = Tally()
+        self.tally = QueueTally()
         self._store = store
-        self._announcements = announcements
+        self._notifications = notifications
         self._inbox = inbox
         self._events = events
         self._settled = settled
@@ -151,11 +151,11 @@ class Queue:
         try:
             try:
                 told = read_message(message.body.encode())
-                self.tally.taken[await self._announcements.take(told, self.source)] += 1
+                self.tally.taken[await self._notifications.take(told, self.source)] += 1
             except (MalformedError, ForgedError) as error:
-                await self._inbox.keep_notice(self.source, error.problem, message.body)
+                await self._inbox.keep_notification(self.source, error.problem, message.body)
                 self.tally.disbelieved += 1
-                self._events.notice_not_understood(self.source, error.problem)
+                self._events.notification_not_understood(self.source, error.problem)
                 return None
         except PostamtError as error:
             self.tally.left += 1

@@ -18,14 +18,14 @@ from postamt_sync.backoff import growing_pause
 from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.notifications import Announcements, Keys, Place
-from postamt_sync.intake.notifications import Inbox as AnnouncementInbox
-from postamt_sync.intake.queue import Queue
+from postamt_sync.intake.notifications import ArrivalSink as NotificationSink
+from postamt_sync.intake.notifications import CertificateSource, Notifications, OurTopic
+from postamt_sync.intake.queue import QueueConsumer
 from postamt_sync.intake.sns_certificates import certificates
 from postamt_sync.intake.sns_message import SnsMessage
 from postamt_sync.intake.sqs import QueueMessage, Sqs, sqs_client
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.arrival_queue import DeadLetter, Inbox
+from postamt_sync.ledger.arrival_queue import ArrivalQueue, DeadLetter
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.mail.arrival import Source
 
@@ -37,7 +37,7 @@ NOTED_EVERY = 300.0
 """Seconds between two notes that all is well: an idle daemon writes next to nothing."""
 
 
-class QueueInbox(AnnouncementInbox, Protocol):
+class QueueArrivals(NotificationSink, Protocol):
     """What queues need of the ledger: an inbox that also takes dead letters."""
 
     async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -50,7 +50,7 @@ class UnaskedError(PostamtError):
     temporary = False
 
 
-class Bystander:
+class NullSubscriber:
     """Answers for a queue's subscription, which is made by whoever owns the queue, not by us."""
 
     async def confirm(self, token: str) -> None:  # noqa: ARG002
@@ -71,8 +71,8 @@ class Queues:
         self,
         settings: Settings,
         client: SQSClient,
-        keys: Keys,
-        inbox: QueueInbox,
+        keys: CertificateSource,
+        inbox: QueueArrivals,
         overview: Overview,
         events: Events,
         *,
@@ -85,20 +85,20 @@ class Queues:
         self._overview = overview
         self._events = events
         self._noted: dict[Source, tuple[float, bool]] = {}
-        self._announcements = Announcements(
-            Place(settings.topic_arn, settings.bucket.name, settings.bucket.prefix),
+        self._notifications = Notifications(
+            OurTopic(settings.topic_arn, settings.bucket.name, settings.bucket.prefix),
             keys,
             inbox,
-            Bystander(),
+            NullSubscriber(),
             poll_soon,
             events,
         )
         self._inbox = inbox
         self._client = client
         self._tell_soon = tell_soon
-        self.drained: list[Queue] = []
+        self.drained: list[QueueConsumer] = []
         """Those that `drain` empties."""
-        self.listened: Queue | None = None
+        self.listened: QueueConsumer | None = None
         if settings.queue.url:
             queue = self._queue(settings.queue.url, Source.QUEUE)
             if settings.queue.long_poll:
@@ -132,11 +132,11 @@ class Queues:
                 failures = 0
                 await self._well(self.listened)
 
-    def _queue(self, url: str, source: Source) -> Queue:
-        return Queue(
+    def _queue(self, url: str, source: Source) -> QueueConsumer:
+        return QueueConsumer(
             Sqs(self._client, url),
             source,
-            self._announcements,
+            self._notifications,
             self._inbox,
             self._events,
             settled=self._bury if source is Source.DEAD_LETTER else None,
@@ -151,7 +151,7 @@ class Queues:
             ]
         )
 
-    async def _drain(self, queue: Queue) -> None:
+    async def _drain(self, queue: QueueConsumer) -> None:
         try:
             if await queue.drain() and queue.source is Source.DEAD_LETTER:
                 self._tell_soon()
@@ -160,7 +160,7 @@ class Queues:
         else:
             await self._well(queue)
 
-    async def _well(self, queue: Queue) -> None:
+    async def _well(self, queue: QueueConsumer) -> None:
         at, well = self._noted.get(queue.source, (0.0, False))
         now = time.monotonic()
         if well and now - at < NOTED_EVERY:
@@ -174,7 +174,7 @@ class Queues:
             return
         self._noted[queue.source] = (now, True)
 
-    async def _bad(self, queue: Queue, error: PostamtError, seconds: float | None) -> None:
+    async def _bad(self, queue: QueueConsumer, error: PostamtError, seconds: float | None) -> None:
         self._events.queue_failed(queue.source, str(error), seconds)
         self._noted[queue.source] = (time.monotonic(), False)
         try:
@@ -198,7 +198,7 @@ async def drain_once(
         settings,
         sqs_client(boto3.Session(region_name=region), region),
         keys,
-        Inbox(ledger, events, _nobody_waits),
+        ArrivalQueue(ledger, events, _nobody_waits),
         ledger.overview,
         events,
         poll_soon=_nobody_waits,

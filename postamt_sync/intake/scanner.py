@@ -17,7 +17,7 @@ from postamt_sync.mail.arrival import Arrival, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ScanResult:
     """How many objects a listing showed, and how many of them nobody had announced."""
 
     listed: int
@@ -32,7 +32,7 @@ async def as_found(arrivals: Sequence[Arrival]) -> list[Arrival]:
     return list(arrivals)
 
 
-class Survey:
+class Scanner:
     """Finds mail that nobody announced. Both looks raise what reading the bucket raises.
 
     What was found before a failure is in the ledger already.
@@ -55,7 +55,7 @@ class Survey:
         self._recent_prefix = recent_prefix
         self._complete = complete
 
-    async def recent(self) -> Looked:
+    async def recent(self) -> ScanResult:
         """List the recent prefix, each object standing for its namesake under the main one.
 
         Without a recent prefix everything is listed.
@@ -82,15 +82,15 @@ class Survey:
                 unknown = await asyncio.to_thread(self._arrivals.record_twins, twins)
                 new += self._tell(twins, unknown)
             listed += len(page)
-        return Looked(listed, new)
+        return ScanResult(listed, new)
 
-    async def everything(self, source: Source) -> Looked:
+    async def everything(self, source: Source) -> ScanResult:
         """List the whole main prefix."""
         listed = new = 0
         async for page in self._bucket.pages(self._prefix):
             new += await self.take_in([self.arrival(entry, source) for entry in page])
             listed += len(page)
-        return Looked(listed, new)
+        return ScanResult(listed, new)
 
     async def take_in(self, arrivals: Sequence[Arrival]) -> int:
         """Record what is news of a listed page, in key order; return how many were unknown."""

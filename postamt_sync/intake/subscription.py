@@ -59,7 +59,7 @@ def queue_arn(url: str, topic_arn: str) -> str:
     return f"arn:{partition}:sqs:{region}:{account}:{name}"
 
 
-class State(enum.StrEnum):
+class SubscriptionState(enum.StrEnum):
     """How our subscription stands."""
 
     PENDING = "pending"
@@ -71,10 +71,10 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SubscriptionStatus:
     """What status shows; `since` in seconds since 1970, `arn` empty while unknown."""
 
-    state: State
+    state: SubscriptionState
     reason: str
     arn: str
     since: float
@@ -106,30 +106,32 @@ class Subscription:
             redrive = {"deadLetterTargetArn": dead_letter_arn}
             self._attributes["RedrivePolicy"] = json.dumps(redrive)
         self._sleep = sleep
-        self._standing = Standing(State.PENDING, "not asked for yet", "", time.time())
+        self._status = SubscriptionStatus(
+            SubscriptionState.PENDING, "not asked for yet", "", time.time()
+        )
         self._changed = asyncio.Event()
         self._confirmed: dict[str, None] = {}
         self._confirming: dict[str, asyncio.Task[None]] = {}
 
     @property
-    def standing(self) -> Standing:
-        return self._standing
+    def status(self) -> SubscriptionStatus:
+        return self._status
 
     async def run(self) -> None:
         """Subscribe, and see to it for as long as the daemon runs; ends when unsubscribed."""
         failures = 0
-        while self._standing.state is not State.UNSUBSCRIBED:
+        while self._status.state is not SubscriptionState.UNSUBSCRIBED:
             self._changed.clear()
             try:
                 await self._look_after()
             except PostamtError as error:
                 seconds = growing_pause(failures)
                 failures += 1
-                self._stand(State.FAILED, str(error))
+                self._stand(SubscriptionState.FAILED, str(error))
                 self._events.subscribe_failed(str(error), seconds)
             else:
                 failures = 0
-                confirmed = self._standing.state is State.CONFIRMED
+                confirmed = self._status.state is SubscriptionState.CONFIRMED
                 seconds = REVIEW_SECONDS if confirmed else CONFIRMATION_SECONDS
             await self._wait(seconds)
 
@@ -156,7 +158,7 @@ class Subscription:
 
     def unsubscribed(self) -> None:
         """Somebody ended the subscription; we do not undo it while we run."""
-        self._stand(State.UNSUBSCRIBED, "somebody unsubscribed the webhook")
+        self._stand(SubscriptionState.UNSUBSCRIBED, "somebody unsubscribed the webhook")
         self._changed.set()
 
     async def close(self) -> None:
@@ -172,15 +174,15 @@ class Subscription:
             "read our subscription",
             lambda: self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"],
         )
-        if self._standing.state is State.UNSUBSCRIBED:
+        if self._status.state is SubscriptionState.UNSUBSCRIBED:
             return
         if actual.get("PendingConfirmation") == "true":
-            self._stand(State.PENDING, "waiting for SNS to ask for confirmation", arn)
+            self._stand(SubscriptionState.PENDING, "waiting for SNS to ask for confirmation", arn)
             return
         await self._mend(arn, actual)
-        if self._standing.state is not State.CONFIRMED:
+        if self._status.state is not SubscriptionState.CONFIRMED:
             self._events.subscribed(arn)
-        self._stand(State.CONFIRMED, "", arn)
+        self._stand(SubscriptionState.CONFIRMED, "", arn)
 
     async def _subscribe(self) -> str:
         self._events.subscribing(self._url, self._topic_arn)
@@ -229,7 +231,7 @@ class Subscription:
         self._confirmed[token] = None
         arn = answer["SubscriptionArn"]
         self._events.subscribed(arn)
-        self._stand(State.CONFIRMED, "", arn)
+        self._stand(SubscriptionState.CONFIRMED, "", arn)
         self._changed.set()
 
     def _confirm_ended(self, token: str, task: asyncio.Task[None]) -> None:
@@ -237,8 +239,8 @@ class Subscription:
         if not task.cancelled():
             task.exception()  # Retrieved here too: nobody may be waiting any more.
 
-    def _stand(self, state: State, reason: str, arn: str = "") -> None:
-        self._standing = Standing(state, reason, arn or self._standing.arn, time.time())
+    def _stand(self, state: SubscriptionState, reason: str, arn: str = "") -> None:
+        self._status = SubscriptionStatus(state, reason, arn or self._status.arn, time.time())
 
     async def _wait(self, seconds: float) -> None:
         """Sleep, but wake when the subscription was confirmed or ended."""

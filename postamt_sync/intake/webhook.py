@@ -18,7 +18,7 @@ from aiohttp import web
 
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
-from postamt_sync.intake.notifications import Announcements, Outcome
+from postamt_sync.intake.notifications import NotificationOutcome, Notifications
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.mail.arrival import Source
 
@@ -33,10 +33,10 @@ QUIET_SECONDS = 60
 
 
 @dataclass(slots=True)
-class Tally:
+class WebhookTally:
     """What the webhook has answered since the daemon started."""
 
-    taken: Counter[Outcome] = field(default_factory=Counter)
+    taken: Counter[NotificationOutcome] = field(default_factory=Counter)
     refused: Counter[tuple[int, str]] = field(default_factory=Counter)
     """By status and reason (408: cut off unanswered)."""
     last_trouble: str = ""
@@ -46,7 +46,7 @@ class Tally:
     last_taken_clock: float | None = None
     """The same on the monotonic clock, which a set clock cannot move."""
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: NotificationOutcome) -> None:
         self.taken[outcome] += 1
         self.last_taken = time.time()
         self.last_taken_clock = time.monotonic()
@@ -79,15 +79,15 @@ class Webhook:
 
     def __init__(
         self,
-        announcements: Announcements,
+        notifications: Notifications,
         events: Events,
         *,
         path: str,
         health: Callable[[], str],
         body_seconds: float = BODY_SECONDS,
     ) -> None:
-        self.tally = Tally()
-        self._announcements = announcements
+        self.tally = WebhookTally()
+        self._notifications = notifications
         self._events = events
         self._path = path
         self._health = health
@@ -103,7 +103,7 @@ class Webhook:
             self._refuse_elsewhere(request)
             message = read_message(await self._body(request))
             _refuse_contradiction(request, message)
-            outcome = await self._announcements.take(message, Source.WEBHOOK)
+            outcome = await self._notifications.take(message, Source.WEBHOOK)
         except _RefusedError as error:
             return self._refuse(request, error.status, error.reason)
         except MalformedError as error:
@@ -127,7 +127,7 @@ class Webhook:
         if len(self._quiet_until) >= REASONS_KEPT:
             self._quiet_until.clear()
         self._quiet_until[status, reason] = now + QUIET_SECONDS
-        self._events.notice_refused(status, f"{reason} {hint}".rstrip(), peer)
+        self._events.notification_refused(status, f"{reason} {hint}".rstrip(), peer)
 
     def _refuse(
         self, request: web.BaseRequest, status: HTTPStatus, reason: str, hint: str = ""

@@ -16,7 +16,12 @@ from postamt_sync.events import Events
 from postamt_sync.http.listener import Listener
 from postamt_sync.http.peers import TrustedProxies
 from postamt_sync.http.sockets import bind
-from postamt_sync.intake.notifications import Announcements, Inbox, Keys, Place
+from postamt_sync.intake.notifications import (
+    ArrivalSink,
+    CertificateSource,
+    Notifications,
+    OurTopic,
+)
 from postamt_sync.intake.subscription import Subscription, queue_arn
 from postamt_sync.intake.webhook import Webhook
 
@@ -36,7 +41,7 @@ def sns_client(session: boto3.Session, region: str) -> SNSClient:
     return session.client("sns", region_name=region, config=config)
 
 
-class Reception:
+class WebhookServer:
     """Takes announcements in at the public address of one configuration."""
 
     def __init__(
@@ -44,8 +49,8 @@ class Reception:
         settings: Settings,
         webhook: WebhookSettings,
         client: SNSClient,
-        keys: Keys,
-        inbox: Inbox,
+        keys: CertificateSource,
+        inbox: ArrivalSink,
         events: Events,
         *,
         poll_soon: Callable[[], None],
@@ -61,15 +66,15 @@ class Reception:
             url=webhook.public_url,
             dead_letter_arn=queue_arn(dead_letters, webhook.topic_arn) if dead_letters else "",
         )
-        announcements = Announcements(
-            Place(webhook.topic_arn, settings.bucket.name, settings.bucket.prefix),
+        notifications = Notifications(
+            OurTopic(webhook.topic_arn, settings.bucket.name, settings.bucket.prefix),
             keys,
             inbox,
             self.subscription,
             poll_soon,
             events,
         )
-        self.webhook = Webhook(announcements, events, path=webhook.path, health=health)
+        self.webhook = Webhook(notifications, events, path=webhook.path, health=health)
         self._listener = Listener(self.webhook, self.webhook.refused, events)
         self.trust(webhook.trusted_proxies)
 

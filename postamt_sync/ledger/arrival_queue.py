@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from postamt_sync.events import Events, printable
-from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
@@ -33,7 +33,7 @@ class DeadLetter:
     error: str
 
 
-class Inbox:
+class ArrivalQueue:
     """The asynchronous door to the ledger for everything that hears of mail."""
 
     def __init__(self, ledger: Ledger, events: Events, on_work: Callable[[], None]) -> None:
@@ -60,29 +60,29 @@ class Inbox:
                 self._events.announced(arrival.mail_id, arrival.key, arrival.source)
         return sum(unknown)
 
-    async def keep_notice(self, source: Source, reason: str, text: str) -> None:
+    async def keep_notification(self, source: Source, reason: str, text: str) -> None:
         """Keep an announcement that nobody can use, durably, for `status`."""
-        await asyncio.to_thread(self._ledger.arrivals.keep_notice, source, reason, text)
+        await asyncio.to_thread(self._ledger.arrivals.keep_notification, source, reason, text)
 
     async def keep_feedback(self, feedback: Feedback) -> None:
         """Note a bounce or complaint, durably, for an alert."""
         bounced = feedback.kind is FeedbackKind.BOUNCE
         people = ", ".join(printable(address, 100) for address in feedback.recipients[:5])
         about = f' ("{printable(feedback.subject, 80)}")' if feedback.subject else ""
-        trouble = Trouble(
+        trouble = Incident(
             Cause.BOUNCES if bounced else Cause.COMPLAINTS,
             feedback.id[:LONGEST_ID],
             time.time() if feedback.at is None else feedback.at,
             f"{people}{about}: {printable(feedback.reason) or 'without a reason'}",
         )
-        await asyncio.to_thread(self._ledger.troubles.happened, [trouble])
+        await asyncio.to_thread(self._ledger.incidents.happened, [trouble])
 
     async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Note deliveries that failed, durably, for an alert; each counts once."""
         await asyncio.to_thread(
-            self._ledger.troubles.happened,
+            self._ledger.incidents.happened,
             [
-                Trouble(
+                Incident(
                     Cause.DEAD_LETTERS,
                     letter.message_id[:LONGEST_ID],
                     letter.at,

@@ -27,8 +27,8 @@ HELD = -2.0
 IN_VAIN = 2
 """Of `grace`: nobody need wait for the envelope any more."""
 
-KEPT_NOTICES = 100
-LONGEST_NOTICE = 4096
+KEPT_NOTIFICATIONS = 100
+LONGEST_NOTIFICATION = 4096
 """Characters kept of a notice that nobody understood."""
 
 _Known = dict[str, tuple[str | None, str]]
@@ -118,15 +118,16 @@ class Arrivals:
                     known[key] = (row[0], row[1])
         return known
 
-    def keep_notice(self, source: Source, reason: str, text: str) -> None:
+    def keep_notification(self, source: Source, reason: str, text: str) -> None:
         """Keep a true announcement that nobody understood; the newest hundred stay."""
         with self._store.writing() as db:
             db.execute(
                 "INSERT INTO notices (at, source, reason, text) VALUES (?, ?, ?, ?)",
-                (time.time(), source, reason, text[:LONGEST_NOTICE]),
+                (time.time(), source, reason, text[:LONGEST_NOTIFICATION]),
             )
             db.execute(
-                "DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?", (KEPT_NOTICES,)
+                "DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?",
+                (KEPT_NOTIFICATIONS,),
             )
 
 

@@ -19,12 +19,12 @@ from postamt_sync.events import printable
 from postamt_sync.ledger.schema import MIGRATIONS
 from postamt_sync.ledger.store import FILE_NAME, PARTS, LedgerDamagedError
 
-COPY_NAME = "ledger-copy.sqlite3"
+BACKUP_NAME = "ledger-copy.sqlite3"
 INTEGRITY = "PRAGMA integrity_check(1)"
 QUICK = "PRAGMA quick_check(1)"
 
 
-def make_copy(
+def back_up(
     state_dir: Path, directory: Path, still_ours: Callable[[], None] = lambda: None
 ) -> Path:
     """Copy the ledger of `state_dir` into `directory`, which must be there; durable on return.
@@ -33,7 +33,7 @@ def make_copy(
     one before, and raises where what was copied is not the ledger. Raises that, TryLaterError, and
     LedgerDamagedError for a ledger that is damaged; the copy before then stays.
     """
-    target = directory / COPY_NAME
+    target = directory / BACKUP_NAME
     if not directory.is_dir():
         raise TryLaterError(
             f"The ledger cannot be copied to {printable(str(directory))}: it is not there.",
@@ -43,28 +43,28 @@ def make_copy(
     return target
 
 
-def copied_at(directory: Path) -> float | None:
+def backed_up_at(directory: Path) -> float | None:
     """Return when the copy in `directory` was made, in seconds since 1970, None: there is none."""
     try:
-        return (directory / COPY_NAME).stat().st_mtime
+        return (directory / BACKUP_NAME).stat().st_mtime
     except OSError:
         return None
 
 
-def bring_back(state_dir: Path, directories: Iterable[Path]) -> Path | None:
+def put_back(state_dir: Path, directories: Iterable[Path]) -> Path | None:
     """Put the newest usable copy in the place of a ledger that is not there; None: there is none.
 
     Only while holding the courier's lock. Durable on return; a stop in between leaves no ledger.
     """
-    found = [(at, directory) for directory in directories if (at := copied_at(directory))]
+    found = [(at, directory) for directory in directories if (at := backed_up_at(directory))]
     # The log of the lost one, which SQLite would play into the copy. Set aside and not removed:
     # whoever still has that ledger open needs it, and to anybody else it tells of the loss.
     set_aside(state_dir)
     for _, directory in sorted(found, reverse=True):
         # A damaged copy, or one of a newer version, is as good as none: there are the names.
         with contextlib.suppress(PostamtError):
-            copy_ledger(directory / COPY_NAME, state_dir / FILE_NAME)
-            return directory / COPY_NAME
+            copy_ledger(directory / BACKUP_NAME, state_dir / FILE_NAME)
+            return directory / BACKUP_NAME
     return None
 
 
@@ -97,7 +97,7 @@ def stamped(state_dir: Path, suffix: str = "") -> Path:
 
 
 def copy_ledger(source: Path, target: Path, still_ours: Callable[[], None] = lambda: None) -> None:
-    """Copy one ledger into another file, durably; raises as `make_copy` does."""
+    """Copy one ledger into another file, durably; raises as `back_up` does."""
 
     def fill(theirs: sqlite3.Connection) -> None:
         with contextlib.closing(_opened(source)) as ours:

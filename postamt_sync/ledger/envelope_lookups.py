@@ -21,7 +21,7 @@ or will not without help."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EnvelopeLookup:
     """Whose mail is this? `first_seen` and `last_modified` are in seconds since 1970."""
 
     mail: str
@@ -31,7 +31,7 @@ class Question:
     last_modified: float | None
 
 
-class Questions:
+class EnvelopeLookups:
     """What is to be asked, and what became of it."""
 
     def __init__(self, store: Store) -> None:
@@ -50,7 +50,7 @@ class Questions:
                 (now, grace, grace, wall),
             )
 
-    def due(self, now: float, limit: int) -> list[Question]:
+    def due(self, now: float, limit: int) -> list[EnvelopeLookup]:
         """Return up to `limit` questions whose moment has come."""
         with self._store.reading() as db:
             rows = db.execute(
@@ -58,7 +58,7 @@ class Questions:
                 " FROM questions q JOIN objects o USING (mail) WHERE at <= ? ORDER BY at LIMIT ?",
                 (now, limit),
             )
-            return [Question(*row) for row in rows]
+            return [EnvelopeLookup(*row) for row in rows]
 
     def count(self) -> int:
         """Return how many there are, due or not."""
@@ -81,7 +81,7 @@ class Questions:
             _release(db, release)
 
 
-def put_question(db: sqlite3.Connection, mail: str, at: float, *, asked: bool = True) -> None:
+def put_lookup(db: sqlite3.Connection, mail: str, at: float, *, asked: bool = True) -> None:
     """Ask for this mail's envelope at `at`, unless a receipt came meanwhile.
 
     A question that is there stays as it is. With `asked=False` nothing is asked that the index was

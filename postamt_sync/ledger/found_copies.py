@@ -15,7 +15,7 @@ from postamt_sync.mail.arrival import etag_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class FoundCopy:
     """One copy of a mail, as its file name tells.
 
     `stored_at` is when S3 stored the object, in seconds since 1970. A `draft` lies in `tmp/`: its
@@ -51,7 +51,7 @@ def knows_all(db: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> bool:
     return row is None
 
 
-def keep(db: sqlite3.Connection, traces: Iterable[Trace]) -> None:
+def keep(db: sqlite3.Connection, found_copies: Iterable[FoundCopy]) -> None:
     """Keep traces, except of copies that the ledger has as delivered."""
     db.executemany(
         "INSERT OR IGNORE INTO traces SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
@@ -70,7 +70,7 @@ def keep(db: sqlite3.Connection, traces: Iterable[Trace]) -> None:
                 trace.stored_at,
                 trace.draft,
             )
-            for trace in traces
+            for trace in found_copies
         ],
     )
 

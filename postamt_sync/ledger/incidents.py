@@ -51,7 +51,7 @@ def wanted_causes(names: Iterable[str]) -> tuple[Cause, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Incident:
     """One thing to tell. `what` tells it from others of its cause; `at` in seconds since 1970.
 
     `detail` is one printable line.
@@ -76,17 +76,17 @@ class Alert:
     body: bytes
 
 
-class Troubles:
+class Incidents:
     """Every method is one transaction, durable on return; raises TryLaterError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def happened(self, troubles: Iterable[Trouble]) -> int:
+    def happened(self, incidents: Iterable[Incident]) -> int:
         """Note what happened, once; return how many were news."""
-        troubles = list(troubles)
+        incidents = list(incidents)
         with self._store.reading() as db:
-            news = [t for t in troubles if not _known(db, t)]
+            news = [t for t in incidents if not _known(db, t)]
         if not news:
             return 0
         with self._store.writing() as db:
@@ -119,9 +119,9 @@ class Troubles:
                 [(cause, what) for what in known - found.keys()],
             )
             for what in found.keys() - known:
-                _insert(db, Trouble(cause, what, now, found[what], lasting=True))
+                _insert(db, Incident(cause, what, now, found[what], lasting=True))
 
-    def current(self, causes: Iterable[Cause], now: float) -> list[Trouble]:
+    def current(self, causes: Iterable[Cause], now: float) -> list[Incident]:
         """Return what lasts, what is still to be told, and what was told within the last day.
 
         In the order of `causes`, the oldest first of each.
@@ -138,7 +138,7 @@ class Troubles:
             ]
         return [_trouble(row) for row in rows]
 
-    def to_tell(self, cause: Cause, now: float) -> list[Trouble]:
+    def to_tell(self, cause: Cause, now: float) -> list[Incident]:
         """Return what an alert of this cause should tell now; nothing if none may be written.
 
         One a day may be, and none while an earlier one could not be delivered yet.
@@ -153,7 +153,7 @@ class Troubles:
             ).fetchall()
         return [t for t in map(_trouble, rows) if not t.lasting or _has_settled(t, now)]
 
-    def tell(self, told: list[Trouble], body: bytes, now: float) -> Alert | None:
+    def tell(self, told: list[Incident], body: bytes, now: float) -> Alert | None:
         """Write the alert that tells these, all of one cause; None if none may be written."""
         cause = told[0].cause
         key = f"{cause}/{now:.6f}"
@@ -214,18 +214,18 @@ def _may_tell(db: sqlite3.Connection, cause: Cause, now: float) -> bool:
     return row is None
 
 
-def _has_settled(trouble: Trouble, now: float) -> bool:
+def _has_settled(trouble: Incident, now: float) -> bool:
     return not 0 <= now - trouble.at < SETTLED
 
 
-def _known(db: sqlite3.Connection, trouble: Trouble) -> bool:
+def _known(db: sqlite3.Connection, trouble: Incident) -> bool:
     row = db.execute(
         "SELECT 1 FROM troubles WHERE cause = ? AND what = ?", (trouble.cause, trouble.what)
     ).fetchone()
     return row is not None
 
 
-def _insert(db: sqlite3.Connection, trouble: Trouble) -> None:
+def _insert(db: sqlite3.Connection, trouble: Incident) -> None:
     db.execute(
         "INSERT OR IGNORE INTO troubles (cause, what, at, detail, lasting) VALUES (?, ?, ?, ?, ?)",
         (
@@ -238,8 +238,8 @@ def _insert(db: sqlite3.Connection, trouble: Trouble) -> None:
     )
 
 
-def _trouble(row: sqlite3.Row) -> Trouble:
-    return Trouble(
+def _trouble(row: sqlite3.Row) -> Incident:
+    return Incident(
         cause=Cause(row["cause"]),
         what=row["what"],
         at=row["at"],

@@ -8,9 +8,9 @@ from pathlib import Path
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.arrivals import Arrivals
-from postamt_sync.ledger.envelope_lookups import Questions
+from postamt_sync.ledger.envelope_lookups import EnvelopeLookups
 from postamt_sync.ledger.history import History
-from postamt_sync.ledger.incidents import Troubles
+from postamt_sync.ledger.incidents import Incidents
 from postamt_sync.ledger.inventory import Inventory
 from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.overview import Overview
@@ -18,7 +18,7 @@ from postamt_sync.ledger.rebuild import Rebuild
 from postamt_sync.ledger.repair import Repair
 from postamt_sync.ledger.restores import Restores
 from postamt_sync.ledger.store import FILE_NAME, Store
-from postamt_sync.ledger.sync_runs import Passes
+from postamt_sync.ledger.sync_runs import SyncRuns
 from postamt_sync.ledger.work import Work
 
 
@@ -35,10 +35,10 @@ class Ledger:
         self.restores = Restores(store)
         self.repair = Repair(store)
         self.overview = Overview(store)
-        self.passes = Passes(store)
+        self.sync_runs = SyncRuns(store)
         self.history = History(store)
-        self.questions = Questions(store)
-        self.troubles = Troubles(store)
+        self.envelope_lookups = EnvelopeLookups(store)
+        self.incidents = Incidents(store)
 
     @classmethod
     def open(cls, state_dir: Path, held: Sequence[OpenFile] = ()) -> Ledger:

@@ -53,7 +53,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeKept:
+class KeptNotification:
     """A true announcement that nobody understood."""
 
     at: float
@@ -143,11 +143,11 @@ class Overview:
             for r in rows
         ]
 
-    def notices(self) -> list[NoticeKept]:
+    def notifications(self) -> list[KeptNotification]:
         """Return the kept notices that were not understood, newest first."""
         with self._store.reading() as db:
             rows = db.execute("SELECT at, source, reason FROM notices ORDER BY id DESC").fetchall()
-        return [NoticeKept(row["at"], row["source"], row["reason"]) for row in rows]
+        return [KeptNotification(row["at"], row["source"], row["reason"]) for row in rows]
 
     def source_ok(self, source: str, detail: str = "") -> None:
         """Note that a source works; its last problem is forgotten."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from postamt_sync.ledger.absences import note_absent
 from postamt_sync.ledger.arrivals import DUE_NOW, HELD
-from postamt_sync.ledger.envelope_lookups import put_question
-from postamt_sync.ledger.found_copies import Trace, claim, keep, knows_all
+from postamt_sync.ledger.envelope_lookups import put_lookup
+from postamt_sync.ledger.found_copies import FoundCopy, claim, keep, knows_all
 from postamt_sync.ledger.rows import ObjectState, Task, read_task
 from postamt_sync.ledger.store import Store
 
@@ -106,7 +106,7 @@ class Rebuild:
                 [(mailbox, root, time.time()) for mailbox, root in roots],
             )
 
-    def take(self, traces: Sequence[Trace]) -> int:
+    def take(self, found_copies: Sequence[FoundCopy]) -> int:
         """Take in names; return how many of them were news.
 
         A copy of an object that is known counts as delivered at once. Whether the object lacks
@@ -114,9 +114,9 @@ class Rebuild:
         """
         with self._store.writing() as db:
             before = db.total_changes
-            keep(db, traces)
+            keep(db, found_copies)
             news = db.total_changes - before
-            for mail in {trace.mail for trace in traces} if news else ():
+            for mail in {trace.mail for trace in found_copies} if news else ():
                 row = db.execute("SELECT state FROM objects WHERE mail = ?", (mail,)).fetchone()
                 if row is None or not claim(db, mail):
                     continue
@@ -211,7 +211,7 @@ class Rebuild:
                 if closed.rowcount:
                     note_absent(db, mail, each.absent)
                 if closed.rowcount and ask:
-                    put_question(db, mail, 0.0, asked=False)
+                    put_lookup(db, mail, 0.0, asked=False)
 
     def unhashed(self) -> list[Unhashed]:
         """Return copies of held objects whose content must be compared by its hash."""

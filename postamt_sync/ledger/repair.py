@@ -15,7 +15,7 @@ from postamt_sync.mail.arrival import is_key
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ObjectDetails:
     """One object, as a person asks for it; times in seconds since 1970."""
 
     mail: str
@@ -39,7 +39,7 @@ class Repair:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def quarantined(self, limit: int | None = None) -> list[Known]:
+    def quarantined(self, limit: int | None = None) -> list[ObjectDetails]:
         """Return what is quarantined, newest first; None: all of it."""
         with self._store.reading() as db:
             rows = db.execute(
@@ -49,7 +49,7 @@ class Repair:
             ).fetchall()
             return [_known(db, row) for row in rows]
 
-    def find(self, name: str) -> Known:
+    def find(self, name: str) -> ObjectDetails:
         """Return the one object that `name` means; UsageError if there is none, or several."""
         with self._store.reading() as db:
             return _known(db, _find(db, name))
@@ -73,7 +73,7 @@ class Repair:
             )
             return cursor.rowcount
 
-    def redeliver(self, name: str) -> Known:
+    def redeliver(self, name: str) -> ObjectDetails:
         """Deliver an object once more into all its mailboxes, under new file names.
 
         Whatever copies there are stay where they are. Raises UsageError for an unknown name.
@@ -121,13 +121,13 @@ def _find(db: sqlite3.Connection, name: str) -> sqlite3.Row:
     )
 
 
-def _known(db: sqlite3.Connection, row: sqlite3.Row) -> Known:
+def _known(db: sqlite3.Connection, row: sqlite3.Row) -> ObjectDetails:
     mailboxes = db.execute(
         "SELECT DISTINCT mailbox FROM deliveries WHERE mail = ? AND state != 'absent'"
         " ORDER BY mailbox",
         (row["mail"],),
     )
-    return Known(
+    return ObjectDetails(
         mail=row["mail"],
         bucket=row["bucket"],
         key=row["key"],

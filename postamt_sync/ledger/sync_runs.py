@@ -17,7 +17,7 @@ _OPEN = {ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SKIPPED}
 
 
 @dataclass(slots=True)
-class Balance:
+class SyncTotals:
     """Mails, not copies: `listed` is the sum of all the others."""
 
     listed: int = 0
@@ -31,7 +31,7 @@ class Balance:
     gone: int = 0
 
 
-class Passes:
+class SyncRuns:
     """Counts one pass; one at a time on a ledger."""
 
     def __init__(self, store: Store) -> None:
@@ -72,9 +72,9 @@ class Passes:
             (left,) = db.execute("SELECT count(*) FROM temp.pass").fetchone()
         return int(left)
 
-    def balance(self, listed: int) -> Balance:
+    def totals(self, listed: int) -> SyncTotals:
         """Return what has become of the noted objects by now."""
-        result = Balance(listed=listed)
+        result = SyncTotals(listed=listed)
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT o.state, o.grace, count(*) FROM temp.pass p JOIN objects o USING (mail)"

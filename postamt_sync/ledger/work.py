@@ -21,7 +21,7 @@ from postamt_sync.ledger.delivery_rows import (
     put_copy,
     wait_for_copy,
 )
-from postamt_sync.ledger.envelope_lookups import put_question
+from postamt_sync.ledger.envelope_lookups import put_lookup
 from postamt_sync.ledger.history import remember
 from postamt_sync.ledger.rows import (
     Delivery,
@@ -110,7 +110,7 @@ class Work:
                     put_copy(db, mail.task.mail, copy, DeliveryState.WAITING, None, problem)
                 note_absent(db, mail.task.mail, mail.absent)
                 if mail.ask_at is not None:
-                    put_question(db, mail.task.mail, mail.ask_at)
+                    put_lookup(db, mail.task.mail, mail.ask_at)
 
     def settle(self, tasks: Sequence[tuple[Task, Sequence[Delivery]]]) -> None:
         """Step 4 for a group: these copies are delivered, and their objects if nothing is left."""
@@ -191,7 +191,7 @@ class Work:
                 (task.revision, moment, task.mail),
             )
             if ask_at is not None:
-                put_question(db, task.mail, ask_at)
+                put_lookup(db, task.mail, ask_at)
 
     def look_again(self, task: Task) -> None:
         """The object changed while we read it: forget its ETag, due at once."""
@@ -221,7 +221,7 @@ class Work:
                 (DUE_NOW,),
             )
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Make due at once all that failed: the network or a disk is back."""
         with self._store.writing() as db:
             db.execute(
@@ -230,7 +230,7 @@ class Work:
                 (DUE_FIRST,),
             )
 
-    def hurry_mailbox(self, mailbox: str) -> None:
+    def retry_mailbox_now(self, mailbox: str) -> None:
         """Make due at once all that waits for this mailbox: it can be written again."""
         with self._store.writing() as db:
             db.execute(

@@ -31,7 +31,7 @@ _POLICY = frozenset({"none", "quarantine", "reject"})
 _T = TypeVar("_T", str, int, dict[str, object], list[object])
 
 
-class Kind(enum.StrEnum):
+class NotificationKind(enum.StrEnum):
     """What a notice is."""
 
     RECEIPT = "receipt"
@@ -47,7 +47,7 @@ class Kind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """What a message means.
 
     A receipt has one arrival, an event one for each object created. Either has none where nothing
@@ -57,7 +57,7 @@ class Notice:
     has been looked at.
     """
 
-    kind: Kind
+    kind: NotificationKind
     arrivals: tuple[Arrival, ...] = ()
     reason: str = ""
     origins: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
@@ -68,7 +68,7 @@ class _NotUnderstoodError(Exception):
     """This message is not what it should be; the sentence holds no foreign text."""
 
 
-def read_notice(message: str, source: Source) -> Notice:
+def read_notification(message: str, source: Source) -> Notification:
     """Return what `message` means; never raises, whatever the text.
 
     Whether bucket and prefix are ours is not asked here. Keys and buckets of the arrivals are such
@@ -77,12 +77,14 @@ def read_notice(message: str, source: Source) -> Notice:
     try:
         return _read(_object(json.loads(message, parse_constant=_no_number), "the message"), source)
     except _NotUnderstoodError as why:
-        return Notice(Kind.NOT_UNDERSTOOD, reason=str(why))
+        return Notification(NotificationKind.NOT_UNDERSTOOD, reason=str(why))
     except (ValueError, RecursionError):
-        return Notice(Kind.NOT_UNDERSTOOD, reason="not JSON, or not such as we read")
+        return Notification(
+            NotificationKind.NOT_UNDERSTOOD, reason="not JSON, or not such as we read"
+        )
 
 
-def _read(body: dict[str, object], source: Source) -> Notice:
+def _read(body: dict[str, object], source: Source) -> Notification:
     if body.get("notificationType") == "Received":
         return _receipt(body, source)
     if "notificationType" in body or "eventType" in body:
@@ -90,21 +92,21 @@ def _read(body: dict[str, object], source: Source) -> Notice:
     if "Records" in body:
         return _s3_event(body, source)
     if body.get("Event") == "s3:TestEvent":
-        return Notice(Kind.TEST_EVENT)
-    return Notice(Kind.NOT_UNDERSTOOD, reason="neither a receipt nor an S3 event")
+        return Notification(NotificationKind.TEST_EVENT)
+    return Notification(NotificationKind.NOT_UNDERSTOOD, reason="neither a receipt nor an S3 event")
 
 
-def _receipt(body: dict[str, object], source: Source) -> Notice:
+def _receipt(body: dict[str, object], source: Source) -> Notification:
     mail = _member(body, "mail", _object)
     if mail.get("messageId") == SETUP_NOTIFICATION:
-        return Notice(Kind.RECEIPT, reason="SES tried out a receipt rule")
+        return Notification(NotificationKind.RECEIPT, reason="SES tried out a receipt rule")
     receipt = _member(body, "receipt", _object)
     action = _member(receipt, "action", _object)
     if action.get("type") != "S3":
         raise _NotUnderstoodError("a receipt of an action that stores nothing in S3")
     key = _key(_member(action, "objectKey", _text))
     if is_no_mail(key, None):
-        return Notice(Kind.RECEIPT, reason="SES tried out a receipt rule")
+        return Notification(NotificationKind.RECEIPT, reason="SES tried out a receipt rule")
     recipients = _member(receipt, "recipients", _list)
     sender = _optional(mail, "source", _text)
     envelope = Envelope(
@@ -113,10 +115,14 @@ def _receipt(body: dict[str, object], source: Source) -> Notice:
         verdicts=_verdicts(receipt),
     )
     bucket = _bucket(_member(action, "bucketName", _text))
-    return Notice(Kind.RECEIPT, (Arrival(bucket, key, source, envelope=envelope),), origins=(body,))
+    return Notification(
+        NotificationKind.RECEIPT,
+        (Arrival(bucket, key, source, envelope=envelope),),
+        origins=(body,),
+    )
 
 
-def _feedback(body: dict[str, object]) -> Notice:
+def _feedback(body: dict[str, object]) -> Notification:
     """Read what SES says of a mail that was sent: as a notification, or published as an event.
 
     SES Developer Guide, "Notification contents" and "Contents of event data".
@@ -124,9 +130,11 @@ def _feedback(body: dict[str, object]) -> Notice:
     name = "notificationType" if "notificationType" in body else "eventType"
     said = _member(body, name, _text)
     if said == "AmazonSnsSubscriptionSucceeded":
-        return Notice(Kind.TEST_EVENT, reason="SES tried out where to send feedback")
+        return Notification(
+            NotificationKind.TEST_EVENT, reason="SES tried out where to send feedback"
+        )
     if said in UNINTERESTING:
-        return Notice(Kind.FEEDBACK, reason="a mail that was sent is on its way")
+        return Notification(NotificationKind.FEEDBACK, reason="a mail that was sent is on its way")
     if said not in {"Bounce", "Complaint"}:
         raise _NotUnderstoodError("a SES notification of a kind that we do not know")
     kind = FeedbackKind.BOUNCE if said == "Bounce" else FeedbackKind.COMPLAINT
@@ -146,7 +154,7 @@ def _feedback(body: dict[str, object]) -> Notice:
         reason=" ".join(word for word in words if word),
         subject=_optional(common, "subject", _text) or "",
     )
-    return Notice(Kind.FEEDBACK, feedback=feedback)
+    return Notification(NotificationKind.FEEDBACK, feedback=feedback)
 
 
 def _moment(text: str | None) -> float | None:
@@ -174,15 +182,15 @@ def _verdict(receipt: dict[str, object], name: str) -> str | None:
     return status if status in _STATUS else None
 
 
-def _s3_event(body: dict[str, object], source: Source) -> Notice:
+def _s3_event(body: dict[str, object], source: Source) -> Notification:
     records = _member(body, "Records", _list)
     if not records:
         raise _NotUnderstoodError("an event without records")
     origins = [_object(record, "a record") for record in records]
     found = [(_record(record, source), record) for record in origins]
     mails = [(arrival, record) for arrival, record in found if arrival is not None]
-    return Notice(
-        Kind.S3_EVENT,
+    return Notification(
+        NotificationKind.S3_EVENT,
         tuple(arrival for arrival, _ in mails),
         "" if mails else "an event that created no mail",
         tuple(record for _, record in mails),

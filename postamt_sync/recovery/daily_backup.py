@@ -10,8 +10,8 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.backup import copied_at, make_copy
-from postamt_sync.recovery.open_ledger import copy_directories
+from postamt_sync.ledger.backup import back_up, backed_up_at
+from postamt_sync.recovery.open_ledger import backup_directories
 
 DAY = 86_400.0
 FIRST_LOOK_AFTER = 60.0
@@ -22,7 +22,7 @@ SOURCE = "copy"
 """Under which name `status` tells how copying is doing."""
 
 
-class DailyCopy:
+class DailyBackup:
     """Makes a copy wherever the last one is older than a day. `clock` in seconds since 1970."""
 
     def __init__(
@@ -33,7 +33,7 @@ class DailyCopy:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._state_dir = settings.state_dir
-        self._directories = copy_directories(settings)
+        self._directories = backup_directories(settings)
         self._overview = ledger.overview
         self._still_ours = ledger.store.check
         self._events = events
@@ -48,12 +48,14 @@ class DailyCopy:
 
     def make_if_due(self) -> None:
         """Copy to where a copy is due. Blocking; what fails is told in the log and by `status`."""
-        due = [directory for directory in self._directories if self._is_due(copied_at(directory))]
+        due = [
+            directory for directory in self._directories if self._is_due(backed_up_at(directory))
+        ]
         problem = ""
         for directory in due:
             started = time.monotonic()
             try:
-                copy = make_copy(self._state_dir, directory, self._still_ours)
+                copy = back_up(self._state_dir, directory, self._still_ours)
             except PostamtError as error:
                 problem = str(error)
                 self._events.trouble("the ledger cannot be copied", problem)

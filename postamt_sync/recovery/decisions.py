@@ -20,7 +20,7 @@ from pathlib import Path
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.maildir_scan import names
+from postamt_sync.delivery.maildir_scan import our_names
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState, Task
 from postamt_sync.ledger.rebuild import NamedCopy, Rebuild, Settled
@@ -221,7 +221,7 @@ def _files(tasks: Sequence[Task]) -> Iterator[_File]:
 
 def _paths(root: Path, stems: Mapping[str, object] | set[str]) -> Iterator[tuple[str, Path]]:
     with contextlib.suppress(OSError):
-        for _, entry, ours in names(root):
+        for _, entry, ours in our_names(root):
             name = parse_name(ours)
             if name is not None and name.stem in stems:
                 yield name.stem, Path(entry.path)

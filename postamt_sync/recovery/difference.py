@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Kind(enum.StrEnum):
+class DifferenceKind(enum.StrEnum):
     """What differs. The words are an interface: of --json, of --except."""
 
     UNKNOWN = "unknown"
@@ -44,7 +44,7 @@ class Difference:
     `size` in bytes; `locked` says that the object lies in an archive and cannot be read now.
     """
 
-    kind: Kind
+    kind: DifferenceKind
     key: str = ""
     mail: str = ""
     mailbox: str = ""

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from postamt_sync.delivery.disk import disk_trouble
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.maildir_scan import names
+from postamt_sync.delivery.maildir_scan import our_names
 
 BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class MaildirFile:
     """One file; `size` is what the disk says, `named` what its name says (None: nothing)."""
 
     mail: str
@@ -32,7 +32,7 @@ class File:
     etag_hash: str
 
 
-class Shelf:
+class MaildirFiles:
     """Fill it, then ask. Blocking; one thread at a time."""
 
     def __init__(self) -> None:
@@ -73,24 +73,24 @@ class Shelf:
         """Nothing more comes: make it fit to be asked."""
         self._db.execute("CREATE INDEX by_mail ON files (mail)")
 
-    def of(self, mails: Sequence[str]) -> dict[str, list[File]]:
+    def of(self, mails: Sequence[str]) -> dict[str, list[MaildirFile]]:
         """Return by mail id what lies there, and take these mails for seen."""
-        found: dict[str, list[File]] = {}
+        found: dict[str, list[MaildirFile]] = {}
         self._db.execute("BEGIN")
         self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(m,) for m in mails])
         for mail in mails:
             for row in self._db.execute("SELECT * FROM files WHERE mail = ?", (mail,)):
-                found.setdefault(mail, []).append(File(*row))
+                found.setdefault(mail, []).append(MaildirFile(*row))
         self._db.execute("COMMIT")
         return found
 
-    def unseen(self) -> Iterator[list[File]]:
+    def unseen(self) -> Iterator[list[MaildirFile]]:
         """Yield the files whose mail nobody asked for, in batches."""
         rows = self._db.execute(
             "SELECT * FROM files WHERE mail NOT IN (SELECT mail FROM seen) ORDER BY path"
         )
         while batch := rows.fetchmany(BATCH):
-            yield [File(*row) for row in batch]
+            yield [MaildirFile(*row) for row in batch]
 
 
 def stems(roots: Iterable[tuple[str, Path]]) -> set[tuple[str, str]]:
@@ -104,8 +104,8 @@ def stems(roots: Iterable[tuple[str, Path]]) -> set[tuple[str, str]]:
     return found
 
 
-def _files(mailbox: str, root: Path, *, measure: bool = True) -> Iterator[File]:
-    for _, entry, ours in names(root):
+def _files(mailbox: str, root: Path, *, measure: bool = True) -> Iterator[MaildirFile]:
+    for _, entry, ours in our_names(root):
         name = parse_name(ours)
         if name is None or name.is_letter:
             continue
@@ -113,4 +113,6 @@ def _files(mailbox: str, root: Path, *, measure: bool = True) -> Iterator[File]:
             size = entry.stat(follow_symlinks=False).st_size if measure else 0
             # Under a name of Dovecot's own lie other line ends than we wrote.
             named = name.size if ours == entry.name else None
-            yield File(name.mail_id, mailbox, name.stem, entry.path, size, named, name.etag_hash)
+            yield MaildirFile(
+                name.mail_id, mailbox, name.stem, entry.path, size, named, name.etag_hash
+            )

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config import Settings
-from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.disk import disk_trouble
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.found_copies import drafts, stems, traces
-from postamt_sync.delivery.maildir_scan import names
+from postamt_sync.delivery.found_copies import drafts, found_copies, stems
+from postamt_sync.delivery.maildir_scan import our_names
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
-from postamt_sync.ledger.backup import bring_back, copied_at, set_aside
-from postamt_sync.ledger.found_copies import Trace
+from postamt_sync.ledger.backup import backed_up_at, put_back, set_aside
+from postamt_sync.ledger.found_copies import FoundCopy
 from postamt_sync.ledger.rebuild import Rebuilt, Unhashed
 from postamt_sync.ledger.rescue import save, take_back
 from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError
@@ -42,7 +42,7 @@ SOURCE = "ledger"
 
 
 @contextlib.contextmanager
-def ledger_for_delivery(
+def open_for_delivery(
     settings: Settings, what: str, events: Events, lost: str = ""
 ) -> Iterator[Ledger]:
     """Hold the courier's lock and the ledger, whole again as far as the names can tell.
@@ -57,7 +57,7 @@ def ledger_for_delivery(
         try:
             ledger.store.sign()
             _note(ledger, found, lost)
-            mend(settings, ledger, events)
+            complete_from_maildirs(settings, ledger, events)
             yield ledger
         finally:
             try:
@@ -68,13 +68,13 @@ def ledger_for_delivery(
 
 
 def _open(settings: Settings, lock: CourierLock, events: Events) -> tuple[Ledger, Found | None]:
-    found = find_ledger(settings, events)
+    found = restore_lost_ledger(settings, events)
     try:
         return Ledger.open(settings.state_dir, [lock.file]), found
     except LedgerDamagedError as error:
         aside = set_aside(settings.state_dir)
         events.ledger_set_aside(str(aside), str(error))
-    found = find_ledger(settings, events) or Found("It was damaged, and is rebuilt")
+    found = restore_lost_ledger(settings, events) or Found("It was damaged, and is rebuilt")
     found.aside = aside
     return Ledger.open(settings.state_dir, [lock.file]), found
 
@@ -114,17 +114,17 @@ def save_if_lost(ledger: Ledger, events: Events) -> bool:
 
 
 @contextlib.contextmanager
-def ledger_for_rehearsal(settings: Settings, events: Events) -> Iterator[Ledger]:
+def open_for_dry_run(settings: Settings, events: Events) -> Iterator[Ledger]:
     """The ledger as a pass would find it, without the lock: a rebuild takes place in memory alone.
 
-    Blocking; raises as `ledger_for_delivery` does.
+    Blocking; raises as `open_for_delivery` does.
     """
     with contextlib.closing(Ledger.open_for_a_look(settings.state_dir)) as ledger:
         if not ledger.rebuild.pending and not _is_behind(settings, ledger, events):
             yield ledger
             return
         with contextlib.closing(ledger.in_memory()) as rehearsed:
-            mend(settings, rehearsed, events)
+            complete_from_maildirs(settings, rehearsed, events)
             yield rehearsed
 
 
@@ -142,7 +142,7 @@ class Found:
         return f"{self.what} ({when}){aside}."
 
 
-def find_ledger(settings: Settings, events: Events) -> Found | None:
+def restore_lost_ledger(settings: Settings, events: Events) -> Found | None:
     """Put a saved ledger back, or bring the newest copy back if there is none; None: all is well.
 
     Only while holding the courier's lock.
@@ -152,20 +152,22 @@ def find_ledger(settings: Settings, events: Events) -> Found | None:
         return Found("It was saved and is back in its place", aside=back.aside)
     if (settings.state_dir / FILE_NAME).exists():
         return None
-    copy = bring_back(settings.state_dir, copy_directories(settings))
+    copy = put_back(settings.state_dir, backup_directories(settings))
     if copy is None:
         return None
-    at = copied_at(copy.parent)
+    at = backed_up_at(copy.parent)
     events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
     return Found("It was lost, and its copy was brought back", copy=copy)
 
 
-def copy_directories(settings: Settings) -> tuple[Path, ...]:
+def backup_directories(settings: Settings) -> tuple[Path, ...]:
     """Return where copies of the ledger lie."""
     return (settings.state_dir, *([settings.backup_dir] if settings.backup_dir else []))
 
 
-def mend(settings: Settings, ledger: Ledger, events: Events, *, always: bool = False) -> int:
+def complete_from_maildirs(
+    settings: Settings, ledger: Ledger, events: Events, *, always: bool = False
+) -> int:
     """Take in the names that the ledger does not know; return how many there were.
 
     What they lead to stays held until `end_rebuild`. Nothing happens to a ledger that knows all
@@ -196,8 +198,8 @@ def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt |
     """
     if not ledger.rebuild.pending:
         return None
-    house = household(settings, ledger.work)
-    RecoveryDecisions(ledger, house.routes, has_index=house.has_index).decide()
+    destinations = configured_destinations(settings, ledger.work)
+    RecoveryDecisions(ledger, destinations.routes, has_index=destinations.has_index).decide()
     _compare_contents(ledger)
     ended = ledger.rebuild.end()
     if ended is not None:
@@ -254,10 +256,10 @@ def _never_made(root: Path, present: Iterable[Path]) -> bool:
     )
 
 
-def _batches(roots: Iterable[tuple[str, Path]]) -> Iterator[list[Trace]]:
-    def found() -> Iterator[Trace]:
+def _batches(roots: Iterable[tuple[str, Path]]) -> Iterator[list[FoundCopy]]:
+    def found() -> Iterator[FoundCopy]:
         for name, root in roots:
-            yield from traces(name, root)
+            yield from found_copies(name, root)
             yield from drafts(name, root)
 
     all_ = found()
@@ -277,7 +279,7 @@ def _compare_contents(ledger: Ledger) -> None:
 
 def _files(root: Path, copies: dict[str, Unhashed]) -> Iterator[tuple[Unhashed, Path]]:
     with contextlib.suppress(OSError):
-        for _, entry, ours in names(root):
+        for _, entry, ours in our_names(root):
             name = parse_name(ours)
             if name is not None and name.stem in copies:
                 yield copies[name.stem], Path(entry.path)

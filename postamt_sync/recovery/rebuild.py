@@ -9,20 +9,25 @@ from typing import Any
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
-from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import Events
-from postamt_sync.intake.scanner import Survey
+from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import set_aside
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Source
 from postamt_sync.recovery.decisions import RecoveryDecisions
-from postamt_sync.recovery.open_ledger import end_rebuild, find_ledger, make_state_dir, mend
+from postamt_sync.recovery.open_ledger import (
+    complete_from_maildirs,
+    end_rebuild,
+    make_state_dir,
+    restore_lost_ledger,
+)
 
 
 @dataclass(slots=True)
-class Result:
+class RebuildResult:
     """What was found, and how the objects stand now. Paths are empty where nothing was done."""
 
     set_aside: str = ""
@@ -39,7 +44,7 @@ class Result:
         return asdict(self)
 
 
-class Rebuilding:
+class LedgerRebuild:
     """One rebuild. With `anew` neither the ledger nor a copy is believed."""
 
     def __init__(
@@ -50,7 +55,7 @@ class Rebuilding:
         self._events = events
         self._anew = anew
 
-    async def run(self) -> Result:
+    async def run(self) -> RebuildResult:
         """Rebuild, and return how it went; safe to interrupt and to repeat.
 
         Raises TryLaterError while somebody delivers, and what reading the bucket and the Maildirs
@@ -58,23 +63,23 @@ class Rebuilding:
         """
         state_dir = self._settings.state_dir
         make_state_dir(state_dir)
-        result = Result()
+        result = RebuildResult()
         with CourierLock(state_dir, "rebuild") as lock:
             if (state_dir / FILE_NAME).exists() and (self._anew or self._is_damaged()):
                 result.set_aside = str(set_aside(state_dir) or "")
             if not self._anew:
-                found = find_ledger(self._settings, self._events)
+                found = restore_lost_ledger(self._settings, self._events)
                 result.copy = str(found.copy or "") if found else ""
             with closing(Ledger.open(state_dir, [lock.file])) as ledger:
                 result.names = await asyncio.to_thread(
-                    mend, self._settings, ledger, self._events, always=True
+                    complete_from_maildirs, self._settings, ledger, self._events, always=True
                 )
                 prefix = self._settings.bucket.prefix
                 async with self._bucket:
-                    survey = Survey(self._bucket, ledger, self._events, prefix, "")
-                    result.listed = (await survey.everything(Source.RECONCILE)).listed
+                    scanner = Scanner(self._bucket, ledger, self._events, prefix, "")
+                    result.listed = (await scanner.everything(Source.RECONCILE)).listed
                     await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
-                    routes = household(self._settings, ledger.work).routes
+                    routes = configured_destinations(self._settings, ledger.work).routes
                     await RecoveryDecisions(ledger, routes).decide_by_reading(self._bucket, ledger)
                 states = ledger.overview.states()
                 result.unmatched = ledger.rebuild.unmatched()

@@ -24,17 +24,22 @@ from postamt_sync.bucket import (
 )
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.restores import Order, Wanted
-from postamt_sync.recovery.difference import Difference, Kind
+from postamt_sync.recovery.difference import Difference, DifferenceKind
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-RESTORABLE = (Kind.MISSING, Kind.ABSENT, Kind.ARCHIVED, Kind.UNDELIVERED)
+RESTORABLE = (
+    DifferenceKind.MISSING,
+    DifferenceKind.ABSENT,
+    DifferenceKind.ARCHIVED,
+    DifferenceKind.UNDELIVERED,
+)
 
 AT_ONCE = 8
 """Requests to S3 side by side."""
@@ -49,7 +54,7 @@ _READABLE = {"InvalidObjectState", "ObjectAlreadyInActiveTierError"}
 
 
 @dataclass(slots=True)
-class Stage:
+class RestoreProgress:
     """How far a restore has come, in mails."""
 
     wanted: int = 0
@@ -70,10 +75,10 @@ class Restore:
         client: S3Client,
         events: Events,
         *,
-        watch: Callable[[Stage], None] = lambda _: None,
+        watch: Callable[[RestoreProgress], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.stage = Stage()
+        self.progress = RestoreProgress()
         self._settings = settings
         self._ledger = ledger
         self._bucket = bucket
@@ -83,7 +88,7 @@ class Restore:
         self._sleep = sleep
         self._due: list[str] = []
 
-    async def run(self, found: Sequence[Difference], tier: str, days: int) -> Stage:
+    async def run(self, found: Sequence[Difference], tier: str, days: int) -> RestoreProgress:
         """Bring back what `found` names, and what was ordered before; wait until it is at home.
 
         Safe to interrupt. Raises PostamtError where S3 or the ledger refuses as a whole.
@@ -91,11 +96,11 @@ class Restore:
         restores = self._ledger.restores
         locked = {d.mail for d in found if d.locked}
         wanted = wanted_mails(found)
-        self.stage.wanted = len(wanted)
+        self.progress.wanted = len(wanted)
         await asyncio.to_thread(restores.order, [w for w in wanted if w.mail in locked], tier)
         await self._make_due([w for w in wanted if w.mail not in locked])
         orders = await asyncio.to_thread(restores.orders)
-        self.stage.wanted += len({o.mail for o in orders} - {w.mail for w in wanted})
+        self.progress.wanted += len({o.mail for o in orders} - {w.mail for w in wanted})
         await self._request(orders, days)
         await self._deliver()
         while orders := await asyncio.to_thread(restores.orders):
@@ -104,7 +109,7 @@ class Restore:
             if await asyncio.to_thread(restores.orders):
                 await self._sleep(min(LOOK_EVERY[order.tier] for order in orders))
         await self._until_at_home()
-        return self.stage
+        return self.progress
 
     async def _request(self, orders: Sequence[Order], days: int) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
@@ -113,7 +118,7 @@ class Restore:
             async with gate:
                 if not order.requested:
                     await asyncio.to_thread(self._ask, order, days)
-                self.stage.asked += 1
+                self.progress.asked += 1
                 self._tell()
 
         async with asyncio.TaskGroup() as tasks:
@@ -132,7 +137,7 @@ class Restore:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if code == "NoSuchKey":
                 self._ledger.restores.give_up(order.mail)
-                self.stage.failed += 1
+                self.progress.failed += 1
                 return
             if code not in _BEGUN | _READABLE:
                 raise _refusal(code, error, order.key) from error
@@ -153,7 +158,7 @@ class Restore:
             except (ObjectGoneError, AccessDeniedError) as error:
                 self._events.trouble("an object cannot be restored", str(error))
                 await asyncio.to_thread(self._ledger.restores.give_up, order.mail)
-                self.stage.failed += 1
+                self.progress.failed += 1
                 continue
             await self._make_due([Wanted(order.mail, order.mailboxes)])
 
@@ -161,7 +166,7 @@ class Restore:
         if wanted:
             await asyncio.to_thread(self._ledger.restores.deliver, wanted)
             self._due += [w.mail for w in wanted]
-            self.stage.readable += len(wanted)
+            self.progress.readable += len(wanted)
             self._tell()
 
     async def _deliver(self) -> None:
@@ -171,8 +176,8 @@ class Restore:
             await self._count()
             return
         with suppress(TryLaterError), CourierLock(state_dir, "restore"):
-            house = household(self._settings, self._ledger.work)
-            courier = Courier(self._ledger, self._bucket, house, self._events)
+            destinations = configured_destinations(self._settings, self._ledger.work)
+            courier = Courier(self._ledger, self._bucket, destinations, self._events)
             await courier.run(until_idle=True)
         await self._count()
 
@@ -184,13 +189,13 @@ class Restore:
 
     async def _count(self) -> int:
         waiting, failing = await asyncio.to_thread(self._ledger.restores.still_waiting, self._due)
-        self.stage.delivered = len(self._due) - waiting - failing
-        self.stage.failed = max(self.stage.failed, failing)
+        self.progress.delivered = len(self._due) - waiting - failing
+        self.progress.failed = max(self.progress.failed, failing)
         self._tell()
         return waiting
 
     def _tell(self) -> None:
-        self._watch(self.stage)
+        self._watch(self.progress)
 
 
 def wanted_mails(found: Iterable[Difference]) -> list[Wanted]:

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from postamt_sync.bucket import Bucket, Listed
 from postamt_sync.config import Settings
-from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.index.client import Index
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.inventory import KnownCopy, KnownObject
 from postamt_sync.mail.arrival import ARCHIVE_CLASSES, etag_hash, is_no_mail, mail_id
 from postamt_sync.mail.envelope import Envelope
-from postamt_sync.recovery.difference import Compared, Difference, Kind
-from postamt_sync.recovery.maildir_files import File, Shelf, stems
+from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
+from postamt_sync.recovery.maildir_files import MaildirFile, MaildirFiles, stems
 
 UNDER_WAY = 900.0
 """Seconds that a mail may be on its way before that is a difference."""
@@ -31,9 +31,9 @@ UNDER_WAY = 900.0
 _MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 
 _AT_HOME_NOT = {
-    ObjectState.ARCHIVED: Kind.ARCHIVED,
-    ObjectState.ABSENT: Kind.ABSENT,
-    ObjectState.QUARANTINED: Kind.QUARANTINED,
+    ObjectState.ARCHIVED: DifferenceKind.ARCHIVED,
+    ObjectState.ABSENT: DifferenceKind.ABSENT,
+    ObjectState.QUARANTINED: DifferenceKind.QUARANTINED,
 }
 
 
@@ -58,7 +58,7 @@ class Comparison:
         self._prefix = settings.bucket.prefix
         # What was handed to Dovecot over LMTP bears names of Dovecot's own.
         self._roots = {m.name: m.maildir for m in settings.mailboxes if m.delivery == "maildir"}
-        self._routes = household(settings, ledger.work).routes
+        self._routes = configured_destinations(settings, ledger.work).routes
         self._ledger = ledger
         self._bucket = bucket
         self._index = index
@@ -72,39 +72,41 @@ class Comparison:
 
         Raises what reading the bucket, the index, the ledger and the Maildirs raises.
         """
-        shelf = Shelf()
+        on_disk = MaildirFiles()
         try:
-            found = await asyncio.to_thread(self._fill, shelf)
+            found = await asyncio.to_thread(self._fill, on_disk)
             prefix, after = only or self._prefix, only[:-1]
             async for page in self._bucket.pages(prefix):
                 wanted = [e for e in page if not only or e.key == only]
                 if not wanted:
                     continue
                 envelopes = await self._envelopes(wanted)
-                differ, more = await asyncio.to_thread(self._page, shelf, after, wanted, envelopes)
+                differ, more = await asyncio.to_thread(
+                    self._page, on_disk, after, wanted, envelopes
+                )
                 found += differ
                 if only:
                     break
-                found += await asyncio.to_thread(self._unlisted, shelf, more)
+                found += await asyncio.to_thread(self._unlisted, on_disk, more)
                 after = wanted[-1].key
             if not only:
                 rest = self._ledger.inventory.between
                 known = await asyncio.to_thread(rest, self._bucket.name, after, None)
-                found += await asyncio.to_thread(self._unlisted, shelf, known)
-                found += await asyncio.to_thread(self._strays, shelf)
+                found += await asyncio.to_thread(self._unlisted, on_disk, known)
+                found += await asyncio.to_thread(self._strays, on_disk)
             return await asyncio.to_thread(self._look_again, found)
         finally:
-            shelf.close()
+            on_disk.close()
 
-    def _fill(self, shelf: Shelf) -> list[Difference]:
+    def _fill(self, on_disk: MaildirFiles) -> list[Difference]:
         away = []
         for mailbox, root in self._roots.items():
             if (root / "new").is_dir():
-                self.counted.files += shelf.fill(mailbox, root)
+                self.counted.files += on_disk.fill(mailbox, root)
                 self._here.add(mailbox)
             elif self._ledger.work.knows_maildir(root):
-                away.append(Difference(Kind.AWAY, mailbox=mailbox, path=str(root)))
-        shelf.filled()
+                away.append(Difference(DifferenceKind.AWAY, mailbox=mailbox, path=str(root)))
+        on_disk.filled()
         return away
 
     async def _envelopes(self, page: Sequence[Listed]) -> Mapping[str, Envelope] | None:
@@ -112,7 +114,7 @@ class Comparison:
 
     def _page(
         self,
-        shelf: Shelf,
+        on_disk: MaildirFiles,
         after: str,
         page: Sequence[Listed],
         envelopes: Mapping[str, Envelope] | None,
@@ -124,7 +126,7 @@ class Comparison:
             if o.key.startswith(self._prefix)
         }
         ids = {entry.key: mail_id(self._bucket.name, entry.key) for entry in page}
-        files = shelf.of(list(ids.values()))
+        files = on_disk.of(list(ids.values()))
         found: list[Difference] = []
         for entry in page:
             row = known.pop(entry.key, None)
@@ -142,31 +144,35 @@ class Comparison:
         self._watch(self.counted)
         return found, list(known.values())
 
-    def _unknown(self, entry: Listed, mail: str, files: Sequence[File]) -> Iterator[Difference]:
+    def _unknown(
+        self, entry: Listed, mail: str, files: Sequence[MaildirFile]
+    ) -> Iterator[Difference]:
         if time.time() - entry.modified_at < UNDER_WAY:
             self.counted.under_way += 1
             return
         detail = f"{len(files)} copies at home" if files else ""
-        yield _about(Kind.UNKNOWN, entry, mail, detail)
+        yield _about(DifferenceKind.UNKNOWN, entry, mail, detail)
 
     def _standing(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
         for mailbox in row.absent:
-            yield _about(Kind.ABSENT, entry, row.mail, "", mailbox)
+            yield _about(DifferenceKind.ABSENT, entry, row.mail, "", mailbox)
         if row.state is ObjectState.WAITING:
             if time.time() - row.first_seen < UNDER_WAY:
                 self.counted.under_way += 1
             else:
-                yield _about(Kind.WAITING, entry, row.mail, row.problem or "")
+                yield _about(DifferenceKind.WAITING, entry, row.mail, row.problem or "")
             return
         self.counted.adopted += row.state is ObjectState.ADOPTED
         if kind := _AT_HOME_NOT.get(row.state):
-            if kind is not Kind.ABSENT or not row.absent:  # else it is said for each mailbox
+            if (
+                kind is not DifferenceKind.ABSENT or not row.absent
+            ):  # else it is said for each mailbox
                 yield _about(kind, entry, row.mail, row.problem or "")
         elif row.state is ObjectState.GONE:
-            yield _about(Kind.UNKNOWN, entry, row.mail, "the ledger takes it for deleted")
+            yield _about(DifferenceKind.UNKNOWN, entry, row.mail, "the ledger takes it for deleted")
         yield from self._unrecorded(entry, row)
         if row.etag is not None and row.etag != entry.etag:
-            yield _about(Kind.CHANGED, entry, row.mail, f"{row.etag} is {entry.etag} now")
+            yield _about(DifferenceKind.CHANGED, entry, row.mail, f"{row.etag} is {entry.etag} now")
 
     def _unrecorded(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
         """Yield mailboxes that a receipt names, and of which the ledger knows nothing more."""
@@ -176,10 +182,12 @@ class Comparison:
             accounted = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
             for mailbox in self._routes.mailboxes(row.recipients):
                 if mailbox not in accounted:
-                    yield _about(Kind.UNDELIVERED, entry, row.mail, "its receipt says so", mailbox)
+                    yield _about(
+                        DifferenceKind.UNDELIVERED, entry, row.mail, "its receipt says so", mailbox
+                    )
 
     def _copies(
-        self, entry: Listed, row: KnownObject, files: Sequence[File]
+        self, entry: Listed, row: KnownObject, files: Sequence[MaildirFile]
     ) -> Iterator[Difference]:
         for copy in row.copies:
             if copy.mailbox not in self._here:
@@ -187,12 +195,14 @@ class Comparison:
             mine = [f for f in files if (f.mailbox, f.stem) == (copy.mailbox, copy.stem)]
             if not mine:
                 # `path` bears the stem, for the second look.
-                yield _about(Kind.MISSING, entry, row.mail, "", copy.mailbox, copy.stem)
+                yield _about(DifferenceKind.MISSING, entry, row.mail, "", copy.mailbox, copy.stem)
             for file in mine:
                 if problem := self._damage(entry, copy, file):
-                    yield _about(Kind.DAMAGED, entry, row.mail, problem, copy.mailbox, file.path)
+                    yield _about(
+                        DifferenceKind.DAMAGED, entry, row.mail, problem, copy.mailbox, file.path
+                    )
 
-    def _damage(self, entry: Listed, copy: KnownCopy, file: File) -> str:
+    def _damage(self, entry: Listed, copy: KnownCopy, file: MaildirFile) -> str:
         if file.named is None:  # renamed by Dovecot, which may have changed its line ends
             return ""
         if file.size != file.named:
@@ -214,30 +224,34 @@ class Comparison:
         if row.state is ObjectState.SKIPPED:
             return
         if envelope is None:
-            yield _about(Kind.UNINDEXED, entry, row.mail, "")
+            yield _about(DifferenceKind.UNINDEXED, entry, row.mail, "")
         elif row.state is ObjectState.DELIVERED:
             given = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
             given.update(self._routes.mailboxes(row.recipients))  # compared already
             for mailbox in self._routes.mailboxes(envelope.recipients):
                 if mailbox not in given:
-                    yield _about(Kind.UNDELIVERED, entry, row.mail, "the index says so", mailbox)
+                    yield _about(
+                        DifferenceKind.UNDELIVERED, entry, row.mail, "the index says so", mailbox
+                    )
 
-    def _unlisted(self, shelf: Shelf, known: Sequence[KnownObject]) -> list[Difference]:
+    def _unlisted(self, on_disk: MaildirFiles, known: Sequence[KnownObject]) -> list[Difference]:
         mine = [o for o in known if o.key.startswith(self._prefix)]
-        shelf.of([o.mail for o in mine])
+        on_disk.of([o.mail for o in mine])
         silent = {ObjectState.GONE, ObjectState.SKIPPED, ObjectState.ADOPTED}
         return [
-            Difference(Kind.GONE, o.key, o.mail, detail=f"{o.state}, {len(o.copies)} copies")
+            Difference(
+                DifferenceKind.GONE, o.key, o.mail, detail=f"{o.state}, {len(o.copies)} copies"
+            )
             for o in mine
             if o.state not in silent and time.time() - o.first_seen >= UNDER_WAY
         ]
 
-    def _strays(self, shelf: Shelf) -> list[Difference]:
+    def _strays(self, on_disk: MaildirFiles) -> list[Difference]:
         found = []
-        for batch in shelf.unseen():
+        for batch in on_disk.unseen():
             known = self._ledger.inventory.known({file.mail for file in batch})
             found += [
-                Difference(Kind.STRAY, "", f.mail, f.mailbox, f.path)
+                Difference(DifferenceKind.STRAY, "", f.mail, f.mailbox, f.path)
                 for f in batch
                 if f.mail not in known
             ]
@@ -245,17 +259,17 @@ class Comparison:
 
     def _look_again(self, found: list[Difference]) -> list[Difference]:
         """Drop what seemed to be missing, or damaged, and only moved while we read."""
-        doubtful = {d.mailbox for d in found if d.kind is Kind.MISSING}
+        doubtful = {d.mailbox for d in found if d.kind is DifferenceKind.MISSING}
         here = stems((name, self._roots[name]) for name in doubtful)
         return [
             _without_stem(d)
             for d in found
-            if d.kind is not Kind.MISSING or (d.mailbox, d.path) not in here
+            if d.kind is not DifferenceKind.MISSING or (d.mailbox, d.path) not in here
         ]
 
 
 def _about(
-    kind: Kind, entry: Listed, mail: str, detail: str, mailbox: str = "", path: str = ""
+    kind: DifferenceKind, entry: Listed, mail: str, detail: str, mailbox: str = "", path: str = ""
 ) -> Difference:
     return Difference(
         kind,
@@ -271,7 +285,7 @@ def _about(
 
 
 def _without_stem(difference: Difference) -> Difference:
-    if difference.kind is not Kind.MISSING:
+    if difference.kind is not DifferenceKind.MISSING:
         return difference
     d = difference
     return Difference(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from postamt_sync.config import Settings
 from postamt_sync.ledger import Ledger
-from postamt_sync.status.report import SHOWN, Standing, look
+from postamt_sync.status.report import SHOWN, StatusReport, read_report
 
 FRESH = 2.0
 """Seconds for which a look is shown again at least."""
@@ -22,29 +22,29 @@ REST = 20.0
 """How many times as long as it took it is shown again."""
 
 
-def look_aside(settings: Settings) -> Standing:
+def read_report_apart(settings: Settings) -> StatusReport:
     """Look on a connection of our own: the daemon's is busy with mail. Blocking."""
     ledger = Ledger.open_existing(settings.state_dir)
     try:
-        return look(settings, ledger, quarantine=SHOWN)
+        return read_report(settings, ledger, quarantine=SHOWN)
     finally:
         ledger.close()
 
 
-class Looks:
+class ReportCache:
     """Shares each look among all who ask while it is fresh."""
 
     def __init__(
-        self, look: Callable[[], Standing], clock: Callable[[], float] = time.monotonic
+        self, read_report: Callable[[], StatusReport], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`look` is called in a thread."""
-        self._look = look
+        """`read_report` is called in a thread."""
+        self._look = read_report
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
-        self._latest: Standing | None = None
+        self._latest: StatusReport | None = None
         self._good_until = 0.0
 
-    async def latest(self) -> Standing:
+    async def latest(self) -> StatusReport:
         """Return a look that is fresh enough. Raises PostamtError where the ledger refuses."""
         async with self._one_at_a_time:
             begun = self._clock()

@@ -24,24 +24,24 @@ from prometheus_client.registry import Collector
 
 from postamt_sync import __version__
 from postamt_sync.ledger.incidents import Cause
-from postamt_sync.status.report import Standing
-from postamt_sync.status.runtime import Pulse
+from postamt_sync.status.report import StatusReport
+from postamt_sync.status.runtime import Runtime
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def render(standing: Standing, pulse: Pulse) -> bytes:
+def render(report: StatusReport, runtime: Runtime) -> bytes:
     """Return the exposition in Prometheus's text format 0.0.4; blocking, for a thread."""
     registry = CollectorRegistry()
-    registry.register(_Families(standing, pulse))
+    registry.register(_Families(report, runtime))
     ProcessCollector(registry=registry)
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, standing: Standing, pulse: Pulse) -> None:
-        self._standing = standing
-        self._pulse = pulse
+    def __init__(self, report: StatusReport, runtime: Runtime) -> None:
+        self._standing = report
+        self._runtime = runtime
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("postamt_sync_build", "The version.", {"version": __version__})
@@ -51,22 +51,22 @@ class _Families(Collector):
         yield from self._since_start()
 
     def _mails(self) -> Iterator[Metric]:
-        standing = self._standing
+        report = self._standing
         mails = GaugeMetricFamily(
             "postamt_sync_mails", "Mails by where they stand.", labels=["state"]
         )
-        for state, count in standing.states.items():
+        for state, count in report.states.items():
             mails.add_metric([state], count)
         yield mails
         so_far, buckets = 0, []
-        for bound, copies in standing.latencies_ever.copies.items():
+        for bound, copies in report.latencies_ever.copies.items():
             so_far += copies
             buckets.append(("+Inf" if math.isinf(bound) else str(bound), float(so_far)))
         yield HistogramMetricFamily(
             "postamt_sync_delivery_latency_seconds",
             "From S3 to the Maildir, each copy; without backfill and redelivered mail.",
             buckets,
-            sum_value=standing.latencies_ever.seconds,
+            sum_value=report.latencies_ever.seconds,
         )
         alerts = GaugeMetricFamily(
             "postamt_sync_alerts",
@@ -74,12 +74,12 @@ class _Families(Collector):
             labels=["cause"],
         )
         for cause in Cause:
-            alerts.add_metric([cause], sum(alert.cause is cause for alert in standing.alerts))
+            alerts.add_metric([cause], sum(alert.cause is cause for alert in report.alerts))
         yield alerts
         yield GaugeMetricFamily(
             "postamt_sync_notices_not_understood",
             "True announcements that nobody understood, the newest hundred.",
-            len(standing.notices),
+            len(report.notifications),
         )
 
     def _mailboxes(self) -> Iterator[Metric]:
@@ -119,30 +119,30 @@ class _Families(Collector):
         yield from (failing, last)
 
     def _since_start(self) -> Iterator[Metric]:
-        pulse = self._pulse
+        runtime = self._runtime
         yield CounterMetricFamily(
-            "postamt_sync_settled_mails", "Mails brought to an end since the start.", pulse.mails
+            "postamt_sync_settled_mails", "Mails brought to an end since the start.", runtime.mails
         )
         yield CounterMetricFamily(
-            "postamt_sync_settled_bytes", "Their size as S3 counts it.", pulse.bytes
+            "postamt_sync_settled_bytes", "Their size as S3 counts it.", runtime.bytes
         )
         yield GaugeMetricFamily(
-            "postamt_sync_bucket_readable", "1 if the bucket can be read.", not pulse.trouble
+            "postamt_sync_bucket_readable", "1 if the bucket can be read.", not runtime.trouble
         )
         taken = CounterMetricFamily(
             "postamt_sync_webhook_taken", "Notices that the webhook took.", labels=["outcome"]
         )
-        for outcome, count in pulse.notices_taken.items():
+        for outcome, count in runtime.notifications_taken.items():
             taken.add_metric([outcome], count)
         refused = CounterMetricFamily(
             "postamt_sync_webhook_refused", "Requests that it refused.", labels=["status"]
         )
-        for status, count in pulse.notices_refused.items():
+        for status, count in runtime.notifications_refused.items():
             refused.add_metric([str(status)], count)
         yield from (taken, refused)
-        if pulse.heartbeat_failing is not None:
+        if runtime.heartbeat_failing is not None:
             yield GaugeMetricFamily(
                 "postamt_sync_heartbeat_failing",
                 "1 if the last heartbeat did not arrive.",
-                pulse.heartbeat_failing,
+                runtime.heartbeat_failing,
             )

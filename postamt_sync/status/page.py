@@ -25,8 +25,8 @@ from postamt_sync.events import printable
 from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.history import Latencies
 from postamt_sync.status.durations import ago, bound, in_words, span
-from postamt_sync.status.report import Standing
-from postamt_sync.status.runtime import Pulse
+from postamt_sync.status.report import StatusReport
+from postamt_sync.status.runtime import Runtime
 
 REFRESH = 60
 """Seconds after which the browser loads the page again."""
@@ -43,31 +43,31 @@ POLICY = (
 )
 
 
-def render(standing: Standing, pulse: Pulse) -> bytes:
+def render(report: StatusReport, runtime: Runtime) -> bytes:
     """Return the document; blocking, for a thread."""
     now = time.time()
     return _TEMPLATE.render(
-        standing=standing,
+        report=report,
         version=__version__,
         refresh=REFRESH,
         style=Markup(_STYLE),  # noqa: S704 - our own file
         now=dt.datetime.fromtimestamp(now).astimezone(),
         ago=lambda moment: _moment(moment, now),
-        troubles=list(_troubles(standing, pulse)),
-        lasting=any(alert.lasting for alert in standing.alerts),
-        alerts=sorted(standing.alerts, key=lambda alert: (not alert.lasting, -alert.at))[
+        incidents=list(_incidents(report, runtime)),
+        lasting=any(alert.lasting for alert in report.alerts),
+        alerts=sorted(report.alerts, key=lambda alert: (not alert.lasting, -alert.at))[
             :ALERTS_SHOWN
         ],
-        waiting_count=standing.states[ObjectState.WAITING],
-        quarantine_count=standing.states[ObjectState.QUARANTINED],
-        today=list(standing.days.values())[-1],
-        days=_bars(standing.days),
-        in_all=sum(standing.days.values()),
-        most=max(standing.days.values()),
-        waiting=standing.waiting[:WAITING_SHOWN],
-        classes=list(_classes(standing.latencies)),
-        pace=in_words(standing.latencies),
-        due=lambda waiting: _due(standing.next_attempt_in(waiting)),
+        waiting_count=report.states[ObjectState.WAITING],
+        quarantine_count=report.states[ObjectState.QUARANTINED],
+        today=list(report.days.values())[-1],
+        days=_bars(report.days),
+        in_all=sum(report.days.values()),
+        most=max(report.days.values()),
+        waiting=report.waiting[:WAITING_SHOWN],
+        classes=list(_classes(report.latencies)),
+        pace=in_words(report.latencies),
+        due=lambda waiting: _due(report.next_attempt_in(waiting)),
         short=lambda key: printable(key, LONGEST_KEY),
     ).encode()
 
@@ -104,19 +104,19 @@ def _classes(latencies: Latencies) -> Iterator[Bar]:
         yield Bar(label, copies, 0, round(100 * copies / most, 2), 100)
 
 
-def _troubles(standing: Standing, pulse: Pulse) -> Iterator[str]:
+def _incidents(report: StatusReport, runtime: Runtime) -> Iterator[str]:
     """Name everything that wants somebody's attention, the gravest first."""
-    if pulse.trouble:
-        yield f"The bucket cannot be read: {pulse.trouble}"
-    for source in standing.sources:
+    if runtime.trouble:
+        yield f"The bucket cannot be read: {runtime.trouble}"
+    for source in report.sources:
         if source.problem:
             yield f"{source.source}: {source.problem}"
-    for health in standing.mailboxes:
+    for health in report.mailboxes:
         if health.problem:
             yield f"Mailbox {health.mailbox}: {health.problem}"
-    if quarantined := standing.states[ObjectState.QUARANTINED]:
+    if quarantined := report.states[ObjectState.QUARANTINED]:
         yield f"{quarantined} mail{'s' if quarantined > 1 else ''} in quarantine."
-    if pulse.heartbeat_failing:
+    if runtime.heartbeat_failing:
         yield "The heartbeat does not arrive where poll.heartbeat_url leads."
 
 

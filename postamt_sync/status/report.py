@@ -37,16 +37,16 @@ from postamt_sync.config.command import typed
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.history import Latencies
-from postamt_sync.ledger.incidents import Trouble, wanted_causes
-from postamt_sync.ledger.overview import MailboxHealth, NoticeKept, SourceHealth, Waiting
-from postamt_sync.ledger.repair import Known
+from postamt_sync.ledger.incidents import Incident, wanted_causes
+from postamt_sync.ledger.overview import KeptNotification, MailboxHealth, SourceHealth, Waiting
+from postamt_sync.ledger.repair import ObjectDetails
 
 SHOWN = 20
 DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusReport:
     """One look at the ledger. `now` is on the monotonic clock, for what waits."""
 
     holder: str
@@ -54,9 +54,9 @@ class Standing:
     mailboxes: list[MailboxHealth]
     sources: list[SourceHealth]
     waiting: list[Waiting]
-    quarantine: list[Known]
-    notices: list[NoticeKept]
-    alerts: list[Trouble]
+    quarantine: list[ObjectDetails]
+    notifications: list[KeptNotification]
+    alerts: list[Incident]
     absences: list[Absence]
     bring_back: str
     """The command that brings back what is absent."""
@@ -77,26 +77,26 @@ class Standing:
         return max(0.0, waiting.next_attempt - self.now) if self.holder else None
 
 
-def look(
+def read_report(
     settings: Settings,
     ledger: Ledger,
     clock: Callable[[], float] = time.monotonic,
     *,
     quarantine: int | None = None,
-) -> Standing:
+) -> StatusReport:
     """Read how things stand, the quarantine up to so many mails; writes nothing."""
     overview, history = ledger.overview, ledger.history
     today = dt.datetime.now().astimezone().date()
     first = today - dt.timedelta(days=DAYS - 1)
-    return Standing(
+    return StatusReport(
         holder=CourierLock.holder(settings.state_dir) or "",
         states=overview.states(),
         mailboxes=overview.mailboxes(mailbox.name for mailbox in settings.mailboxes),
         sources=overview.sources(),
         waiting=overview.waiting(SHOWN),
         quarantine=ledger.repair.quarantined(quarantine),
-        notices=overview.notices(),
-        alerts=ledger.troubles.current(wanted_causes(settings.alerts.wanted), time.time()),
+        notifications=overview.notifications(),
+        alerts=ledger.incidents.current(wanted_causes(settings.alerts.wanted), time.time()),
         absences=ledger.absences.unseen(),
         bring_back=typed("restore --only absent", settings.source),
         days=history.days(first, today),
@@ -106,12 +106,12 @@ def look(
     )
 
 
-def as_json(standing: Standing) -> dict[str, Any]:
+def as_json(report: StatusReport) -> dict[str, Any]:
     """Return the documented object."""
     return {
-        "daemon": standing.holder,
-        "mails": {str(state): count for state, count in standing.states.items()},
-        "last_mail": _time(standing.last_mail),
+        "daemon": report.holder,
+        "mails": {str(state): count for state, count in report.states.items()},
+        "last_mail": _time(report.last_mail),
         "mailboxes": [
             {
                 "name": m.mailbox,
@@ -121,7 +121,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "problem": m.problem,
                 "absent": m.absent,
             }
-            for m in standing.mailboxes
+            for m in report.mailboxes
         ],
         "sources": [
             {
@@ -131,7 +131,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "problem": s.problem,
                 "detail": s.detail,
             }
-            for s in standing.sources
+            for s in report.sources
         ],
         "waiting": [
             {
@@ -139,15 +139,15 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "key": w.key,
                 "since": _time(w.first_seen),
                 "attempts": w.attempts,
-                "next_attempt_in": standing.next_attempt_in(w),
+                "next_attempt_in": report.next_attempt_in(w),
                 "awaits_envelope": w.awaits_envelope,
                 "problem": w.problem,
             }
-            for w in standing.waiting
+            for w in report.waiting
         ],
         "quarantine": [
             {"mail": q.mail, "key": q.key, "since": _time(q.first_seen), "problem": q.problem}
-            for q in standing.quarantine
+            for q in report.quarantine
         ],
         "absent": [
             {
@@ -156,7 +156,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "first": _time(a.first),
                 "last": _time(a.last),
             }
-            for a in standing.absences
+            for a in report.absences
         ],
         "alerts": [
             {
@@ -166,19 +166,19 @@ def as_json(standing: Standing) -> dict[str, Any]:
                 "lasting": a.lasting,
                 "told": a.told,
             }
-            for a in standing.alerts
+            for a in report.alerts
         ],
         "not_understood": {
-            "count": len(standing.notices),
-            "last_reason": standing.notices[0].reason if standing.notices else None,
+            "count": len(report.notifications),
+            "last_reason": report.notifications[0].reason if report.notifications else None,
         },
-        "days": [{"day": str(day), "mails": mails} for day, mails in standing.days.items()],
+        "days": [{"day": str(day), "mails": mails} for day, mails in report.days.items()],
         "latency": {
-            "copies": standing.latencies.total,
-            "seconds": standing.latencies.seconds,
+            "copies": report.latencies.total,
+            "seconds": report.latencies.seconds,
             "classes": [
                 {"within": within if math.isfinite(within) else None, "copies": copies}
-                for within, copies in standing.latencies.copies.items()
+                for within, copies in report.latencies.copies.items()
             ],
         },
     }

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Runtime:
     """One moment of the daemon. Counts begin with its start.
 
-    `notices_taken` counts by outcome, `notices_refused` by HTTP status (408: cut off unanswered).
-    `trouble` is why the bucket cannot be read, "" if it can. `heartbeat_failing` is None where no
-    heartbeat is configured.
+    `notifications_taken` counts by outcome, `notifications_refused` by HTTP status (408: cut off
+    unanswered). `trouble` is why the bucket cannot be read, "" if it can. `heartbeat_failing` is
+    None where no heartbeat is configured.
     """
 
     mails: int = 0
     bytes: int = 0
     trouble: str = ""
-    notices_taken: Mapping[str, int] = field(default_factory=dict)
-    notices_refused: Mapping[int, int] = field(default_factory=dict)
+    notifications_taken: Mapping[str, int] = field(default_factory=dict)
+    notifications_refused: Mapping[int, int] = field(default_factory=dict)
     heartbeat_failing: bool | None = None

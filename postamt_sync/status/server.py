@@ -23,8 +23,8 @@ from postamt_sync.events import Events
 from postamt_sync.http.connection import Limits
 from postamt_sync.http.listener import Listener
 from postamt_sync.http.sockets import bind
-from postamt_sync.status.cache import Looks
-from postamt_sync.status.runtime import Pulse
+from postamt_sync.status.cache import ReportCache
+from postamt_sync.status.runtime import Runtime
 
 LIMITS = Limits(connections=32)
 VIEWS = {"/": "postamt_sync.status.page", "/metrics": "postamt_sync.status.metrics"}
@@ -54,16 +54,16 @@ class _Answer:
     policy: str = NOTHING_ALLOWED
 
 
-class Admin:
+class StatusServer:
     """Shows how things stand to whoever asks on this machine."""
 
     def __init__(
-        self, listen: str, looks: Looks, pulse: Callable[[], Pulse], events: Events
+        self, listen: str, reports: ReportCache, runtime: Callable[[], Runtime], events: Events
     ) -> None:
-        """`listen` is a loopback address with its port; `pulse` is called in the event loop."""
+        """`listen` is a loopback address with its port; `runtime` is called in the event loop."""
         self._address = parse_listen(listen)
-        self._looks = looks
-        self._pulse = pulse
+        self._reports = reports
+        self._runtime = runtime
         self._events = events
         self._listener = Listener(self._answer, lambda *_: None, events, LIMITS)
 
@@ -103,15 +103,15 @@ class Admin:
 
     async def _view(self, module: str) -> _Answer:
         try:
-            standing = await self._looks.latest()
+            report = await self._reports.latest()
         except PostamtError as error:
             return _Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode())
-        pulse = self._pulse()
+        runtime = self._runtime()
 
         def render() -> _Answer:
             view = importlib.import_module(module)
             policy = getattr(view, "POLICY", NOTHING_ALLOWED)
-            return _Answer(HTTPStatus.OK, view.render(standing, pulse), view.CONTENT_TYPE, policy)
+            return _Answer(HTTPStatus.OK, view.render(report, runtime), view.CONTENT_TYPE, policy)
 
         return await asyncio.to_thread(render)
 

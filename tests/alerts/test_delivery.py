@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.alerts.delivery import Post
+from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.found_copies import traces
-from postamt_sync.delivery.maildir import Step
-from postamt_sync.delivery.publisher import Group, Witness, no_witness
-from postamt_sync.ledger.incidents import DAY, Cause, Trouble
-from postamt_sync.recovery.maildir_files import Shelf
+from postamt_sync.delivery.found_copies import found_copies
+from postamt_sync.delivery.maildir import DeliveryStep
+from postamt_sync.delivery.publisher import Publisher, StepObserver, no_observer
+from postamt_sync.ledger.incidents import DAY, Cause, Incident
+from postamt_sync.recovery.maildir_files import MaildirFiles
 from tests.delivery.home import Home
 from tests.doubles.disk import FaultyDisk, PowerCut, VolatileDisk
 
@@ -31,33 +31,33 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def tell(home: Home, what: str = "a", now: float = NOW) -> None:
-    troubles = home.ledger.troubles
-    troubles.happened([Trouble(Cause.BOUNCES, what, now, "detail")])
-    assert troubles.tell(troubles.to_tell(Cause.BOUNCES, now), BODY + what.encode(), now)
+    incidents = home.ledger.incidents
+    incidents.happened([Incident(Cause.BOUNCES, what, now, "detail")])
+    assert incidents.tell(incidents.to_tell(Cause.BOUNCES, now), BODY + what.encode(), now)
 
 
-def post(home: Home, witness: Witness = no_witness) -> Post:
-    group = Group(home.ledger.work, home.events, witness)
-    return Post(home.ledger.troubles, group, home.events, lambda: NOW)
+def post(home: Home, observer: StepObserver = no_observer) -> AlertDelivery:
+    group = Publisher(home.ledger.work, home.events, observer)
+    return AlertDelivery(home.ledger.incidents, group, home.events, lambda: NOW)
 
 
 def test_it_lies_in_the_default_mailbox_alone(home: Home) -> None:
     tell(home)
-    assert post(home).deliver(home.house) == 0
+    assert post(home).deliver(home.destinations) == 0
     assert home.bodies("anna") == [BODY + b"a"]
     (path,) = home.mails("anna", "")
     assert path.parent.name == "new"
     assert path.stat().st_mtime == NOW
     assert home.mails("bruno") == []
     assert home.drafts("anna") == []
-    assert home.ledger.troubles.undelivered() == []
+    assert home.ledger.incidents.undelivered() == []
     assert home.log.events("warning") == ["told the person"]
 
 
 def test_it_is_delivered_once_only(home: Home) -> None:
     tell(home)
     for _ in range(3):
-        post(home).deliver(home.house)
+        post(home).deliver(home.destinations)
         home.reopen()
     assert len(home.bodies("anna")) == 1
 
@@ -65,21 +65,21 @@ def test_it_is_delivered_once_only(home: Home) -> None:
 def test_its_name_says_nothing_about_the_mail_of_the_bucket(home: Home) -> None:
     """A rebuilt ledger takes mail that is older than the newest name for deleted."""
     tell(home)
-    post(home).deliver(home.house)
+    post(home).deliver(home.destinations)
     name = parse_name(home.mails("anna")[0].name)
     assert name is not None
     assert name.stored_at == 0
     assert name.is_letter
     assert name.size == len(BODY) + 1
-    assert list(traces("anna", home.root("anna"))) == []
-    shelf = Shelf()
+    assert list(found_copies("anna", home.root("anna"))) == []
+    shelf = MaildirFiles()
     assert shelf.fill("anna", home.root("anna")) == 0, "no stray file for verify"
     shelf.close()
 
 
 def test_it_does_not_count_as_mail_that_came(home: Home) -> None:
     tell(home)
-    post(home).deliver(home.house)
+    post(home).deliver(home.destinations)
     overview = home.ledger.overview
     assert all(count == 0 for count in overview.states().values())
     (anna, _) = overview.mailboxes(["anna", "bruno"])
@@ -89,9 +89,9 @@ def test_it_does_not_count_as_mail_that_came(home: Home) -> None:
 
 def test_two_have_two_names(home: Home) -> None:
     tell(home)
-    post(home).deliver(home.house)
+    post(home).deliver(home.destinations)
     tell(home, "b", NOW + DAY)
-    post(home).deliver(home.house)
+    post(home).deliver(home.destinations)
     assert sorted(home.bodies("anna")) == [BODY + b"a", BODY + b"b"]
 
 
@@ -103,12 +103,12 @@ def test_while_its_mailbox_cannot_take_it_it_waits(home: Home) -> None:
     tell(home)
     home.disk.break_("write", errno.ENOSPC)
     sender = post(home)
-    assert sender.deliver(home.house) == 1
-    assert sender.deliver(home.house) == 1
+    assert sender.deliver(home.destinations) == 1
+    assert sender.deliver(home.destinations) == 1
     assert home.bodies("anna") == []
     assert home.log.events("warning") == ["an alert cannot be delivered yet"], "said once"
     home.disk.mend()
-    assert sender.deliver(home.house) == 0
+    assert sender.deliver(home.destinations) == 0
     assert home.bodies("anna") == [BODY + b"a"]
 
 
@@ -116,7 +116,7 @@ def test_a_vanished_mailbox_is_not_created_for_it(home: Home) -> None:
     tell(home)
     home.mailboxes.open("anna")
     shutil.rmtree(home.root("anna"))
-    assert post(home).deliver(home.house) == 1
+    assert post(home).deliver(home.destinations) == 1
     assert not home.root("anna").exists()
 
 
@@ -124,9 +124,9 @@ def test_a_copy_that_is_stuck_is_finished_first(home: Home) -> None:
     assert isinstance(home.disk, FaultyDisk)
     tell(home)
     home.disk.break_("rename", errno.EROFS, times=2)
-    assert post(home).deliver(home.house) == 1
-    assert post(home).deliver(home.house) == 1
-    assert post(home).deliver(home.house) == 0
+    assert post(home).deliver(home.destinations) == 1
+    assert post(home).deliver(home.destinations) == 1
+    assert post(home).deliver(home.destinations) == 0
     assert home.bodies("anna") == [BODY + b"a"]
 
 
@@ -135,9 +135,9 @@ def test_a_copy_that_is_stuck_is_finished_first(home: Home) -> None:
 
 @pytest.mark.parametrize("power", [False, True], ids=["process", "power"])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", DeliveryStep)
 def test_stopped_dead_at_any_step_it_comes_once(
-    tmp_path: Path, step: Step, done: bool, power: bool
+    tmp_path: Path, step: DeliveryStep, done: bool, power: bool
 ) -> None:
     disk = VolatileDisk()
     home = Home(tmp_path, disk=disk)
@@ -145,36 +145,36 @@ def test_stopped_dead_at_any_step_it_comes_once(
     disk.forget()
     tell(home)
 
-    def witness(at: Step, is_done: bool) -> None:
+    def observer(at: DeliveryStep, is_done: bool) -> None:
         if (at, is_done) == (step, done):
             disk.off = True
             raise PowerCut
 
     with pytest.raises(PowerCut):
-        post(home, witness).deliver(home.house)
+        post(home, observer).deliver(home.destinations)
     disk.off = False
     disk.abandon()
     if power:
         disk.lose()
     home.reopen()
-    assert post(home).deliver(home.house) == 0
+    assert post(home).deliver(home.destinations) == 0
     assert home.bodies("anna") == [BODY + b"a"]
     assert home.drafts("anna") == []
-    assert home.ledger.troubles.undelivered() == []
+    assert home.ledger.incidents.undelivered() == []
     home.close()
 
 
 def test_stopped_between_its_delivery_and_the_note_of_it(home: Home) -> None:
     tell(home)
-    delivered = home.ledger.troubles.delivered
+    delivered = home.ledger.incidents.delivered
 
     def die(*_: object) -> None:
         raise PowerCut
 
-    home.ledger.troubles.delivered = die  # type: ignore[method-assign]
+    home.ledger.incidents.delivered = die  # type: ignore[method-assign]
     with pytest.raises(PowerCut):
-        post(home).deliver(home.house)
-    home.ledger.troubles.delivered = delivered  # type: ignore[method-assign]
+        post(home).deliver(home.destinations)
+    home.ledger.incidents.delivered = delivered  # type: ignore[method-assign]
     home.mails("anna")[0].unlink()  # read and deleted meanwhile
-    assert post(home).deliver(home.house) == 0
+    assert post(home).deliver(home.destinations) == 0
     assert home.bodies("anna") == [], "not once more"

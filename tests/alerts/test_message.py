@@ -9,8 +9,8 @@ from email.message import EmailMessage
 import pytest
 
 from postamt_sync.alerts.message import SHOWN, WIDTH, compose
-from postamt_sync.alerts.texts import WORDS
-from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.alerts.texts import TEXTS
+from postamt_sync.ledger.incidents import Cause, Incident
 
 NOW = 1_790_000_000.0
 
@@ -22,9 +22,9 @@ def read(body: bytes) -> EmailMessage:
     return message
 
 
-def letters(count: int, detail: str = "503 Service Unavailable") -> list[Trouble]:
+def letters(count: int, detail: str = "503 Service Unavailable") -> list[Incident]:
     return [
-        Trouble(Cause.DEAD_LETTERS, str(n), NOW + 60 * n, f"{n} {detail}") for n in range(count)
+        Incident(Cause.DEAD_LETTERS, str(n), NOW + 60 * n, f"{n} {detail}") for n in range(count)
     ]
 
 
@@ -45,12 +45,12 @@ def test_seventeen_failed_deliveries() -> None:
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_its_words(cause: Cause) -> None:
     lasting = cause in {Cause.CREDENTIALS, Cause.SILENCE, Cause.CERTIFICATE, Cause.DISK}
-    message = read(compose([Trouble(cause, "x", NOW, "the detail", lasting)], "anna", NOW))
+    message = read(compose([Incident(cause, "x", NOW, "the detail", lasting)], "anna", NOW))
     text = message.get_content()
     assert "the detail" in text
     assert "{" not in text + message["Subject"]
     assert f"{cause} = false" in " ".join(text.split())
-    assert WORDS[cause].checks
+    assert TEXTS[cause].checks
     assert max(map(len, text.splitlines())) <= WIDTH + 10
 
 
@@ -89,6 +89,6 @@ def test_lines_end_as_in_all_mail() -> None:
 
 
 def test_what_lasts_says_since_when() -> None:
-    lasting = [Trouble(Cause.DISK, "state", NOW, "/var: 10 MiB of 30 GiB are free", lasting=True)]
+    lasting = [Incident(Cause.DISK, "state", NOW, "/var: 10 MiB of 30 GiB are free", lasting=True)]
     text = read(compose(lasting, "anna", NOW + 86_400)).get_content()
     assert text.startswith("A disk is nearly full, since 20")

@@ -13,15 +13,21 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.alerts.delivery import Post
-from postamt_sync.alerts.monitor import METRICS, METRICS_EVERY, METRICS_FIRST, Clocks, Watch
+from postamt_sync.alerts.delivery import AlertDelivery
+from postamt_sync.alerts.monitor import (
+    METRICS,
+    METRICS_EVERY,
+    METRICS_FIRST,
+    AlertMonitor,
+    MonitorClocks,
+)
 from postamt_sync.alerts.ses_metrics import HOUR
 from postamt_sync.config import Settings
-from postamt_sync.delivery.publisher import Group
+from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import CredentialsError, PostamtError, TryLaterError
 from postamt_sync.ledger import ObjectState
-from postamt_sync.ledger.arrival_queue import DeadLetter, Inbox
-from postamt_sync.ledger.incidents import DAY, SETTLED, Cause, Trouble
+from postamt_sync.ledger.arrival_queue import ArrivalQueue, DeadLetter
+from postamt_sync.ledger.incidents import DAY, SETTLED, Cause, Incident
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
 from tests.delivery.home import Home
 from tests.doubles.ledger import listing, take
@@ -34,12 +40,12 @@ NOW = 1_790_000_000.0
 class Metrics:
     """SES's metrics: what is found, or the trouble with them."""
 
-    found: list[Trouble] = field(default_factory=list)
+    found: list[Incident] = field(default_factory=list)
     trouble: PostamtError | None = None
     asked: list[tuple[float | None, float]] = field(default_factory=list)
     made: int = 0
 
-    async def read(self, since: float | None, now: float) -> list[Trouble]:
+    async def read(self, since: float | None, now: float) -> list[Incident]:
         self.asked.append((since, now))
         if self.trouble:
             raise self.trouble
@@ -54,24 +60,27 @@ class Scene:
         self.alerts: dict[str, bool] = {}
         self.watch = self.new_watch()
 
-    def new_watch(self) -> Watch:
+    def new_watch(self) -> AlertMonitor:
         home = self.home
-        return Watch(
+        return AlertMonitor(
             home.ledger,
             self.settings,
-            lambda: home.house,
-            Post(
-                home.ledger.troubles, Group(home.ledger.work, home.events), home.events, self.wall
+            lambda: home.destinations,
+            AlertDelivery(
+                home.ledger.incidents,
+                Publisher(home.ledger.work, home.events),
+                home.events,
+                self.wall,
             ),
             home.events,
-            publishing=self.publishing,
-            clocks=Clocks(self.wall, lambda: self.clock),
+            ses_metrics=self.ses_metrics,
+            clocks=MonitorClocks(self.wall, lambda: self.clock),
         )
 
     def wall(self) -> float:
         return NOW + self.clock
 
-    def publishing(self) -> Any:
+    def ses_metrics(self) -> Any:
         self.metrics.made += 1
         return self.metrics
 
@@ -128,7 +137,7 @@ async def test_while_all_is_well_nothing_is_told(scene: Scene) -> None:
 
 
 async def test_dead_letters(scene: Scene) -> None:
-    inbox = Inbox(scene.home.ledger, scene.home.events, lambda: None)
+    inbox = ArrivalQueue(scene.home.ledger, scene.home.events, lambda: None)
     letters = [DeadLetter(f"id{n}", NOW - 3600 + n, "503 \x1bno") for n in range(17)]
     for _ in range(3):  # however often the queue hands them out
         await inbox.keep_dead_letters(letters)
@@ -143,7 +152,7 @@ async def test_dead_letters(scene: Scene) -> None:
 
 
 async def test_bounces_and_complaints(scene: Scene) -> None:
-    inbox = Inbox(scene.home.ledger, scene.home.events, lambda: None)
+    inbox = ArrivalQueue(scene.home.ledger, scene.home.events, lambda: None)
     people = tuple(f"p{n}@example.net" for n in range(9))
     for kind in FeedbackKind:
         await inbox.keep_feedback(Feedback(kind, "id", None, people, "550 no\nsuch user", "Tea"))
@@ -214,8 +223,8 @@ async def test_a_vanished_default_mailbox_gets_its_alert_when_it_is_back(scene: 
 
 
 async def test_each_cause_can_be_switched_off(scene: Scene) -> None:
-    troubles = scene.home.ledger.troubles
-    troubles.happened([Trouble(cause, "x", NOW, "detail") for cause in Cause])
+    incidents = scene.home.ledger.incidents
+    incidents.happened([Incident(cause, "x", NOW, "detail") for cause in Cause])
     scene.home.ledger.overview.source_bad("poll", CredentialsError("No."))
     scene.alerts = dict.fromkeys(map(str, Cause), False)
     await scene.later(DAY)
@@ -229,16 +238,16 @@ async def test_each_cause_can_be_switched_off(scene: Scene) -> None:
 async def test_what_is_switched_off_while_it_lasts_lasts_no_more(scene: Scene) -> None:
     scene.home.ledger.overview.source_bad("poll", CredentialsError("No."))
     await scene.watch.look()
-    assert scene.home.ledger.troubles.current([Cause.CREDENTIALS], scene.wall())
+    assert scene.home.ledger.incidents.current([Cause.CREDENTIALS], scene.wall())
     scene.alerts = {**scene.alerts, "credentials": False}
     await scene.watch.look()
-    assert scene.home.ledger.troubles.current([Cause.CREDENTIALS], scene.wall()) == []
+    assert scene.home.ledger.incidents.current([Cause.CREDENTIALS], scene.wall()) == []
 
 
 async def test_at_most_one_a_day_also_across_restarts(scene: Scene) -> None:
     for number in range(10):
-        trouble = Trouble(Cause.BOUNCES, str(number), scene.wall(), "detail")
-        scene.home.ledger.troubles.happened([trouble])
+        trouble = Incident(Cause.BOUNCES, str(number), scene.wall(), "detail")
+        scene.home.ledger.incidents.happened([trouble])
         await scene.watch.look()
         scene.restart()
         scene.clock += DAY / 10
@@ -246,15 +255,15 @@ async def test_at_most_one_a_day_also_across_restarts(scene: Scene) -> None:
 
 
 async def test_never_an_alert_about_an_alert(scene: Scene) -> None:
-    scene.home.ledger.troubles.happened([Trouble(Cause.BOUNCES, "x", NOW, "detail")])
+    scene.home.ledger.incidents.happened([Incident(Cause.BOUNCES, "x", NOW, "detail")])
     await scene.watch.look()
     shutil.rmtree(scene.home.root("anna") / "new")  # so that nothing can be published there
-    scene.home.ledger.troubles.happened([Trouble(Cause.COMPLAINTS, "x", NOW, "detail")])
+    scene.home.ledger.incidents.happened([Incident(Cause.COMPLAINTS, "x", NOW, "detail")])
     await scene.later(SETTLED + 300)
-    waiting = scene.home.ledger.troubles.undelivered()
+    waiting = scene.home.ledger.incidents.undelivered()
     assert sorted(alert.cause for alert in waiting) == ["complaints", "mailbox"]
     await scene.later(1200)
-    assert len(scene.home.ledger.troubles.undelivered()) == 2
+    assert len(scene.home.ledger.incidents.undelivered()) == 2
 
 
 # SES's metrics
@@ -262,7 +271,7 @@ async def test_never_an_alert_about_an_alert(scene: Scene) -> None:
 
 async def test_metrics_are_read_hourly_and_told(scene: Scene) -> None:
     scene.home.ledger.overview.source_ok("poll")
-    scene.metrics.found = [Trouble(Cause.PUBLISHING, "hour", NOW - HOUR, "PublishExpired: 2")]
+    scene.metrics.found = [Incident(Cause.PUBLISHING, "hour", NOW - HOUR, "PublishExpired: 2")]
     await scene.watch.look()
     assert scene.metrics.asked == [], "a start has more urgent things to do"
     await scene.later(METRICS_FIRST)
@@ -294,7 +303,7 @@ async def test_a_ledger_in_trouble_ends_nothing(scene: Scene) -> None:
     def refuse(*_: object) -> Any:
         raise TryLaterError("The disk is full.")
 
-    scene.home.ledger.troubles.to_tell = refuse  # type: ignore[method-assign]
+    scene.home.ledger.incidents.to_tell = refuse  # type: ignore[method-assign]
     await scene.watch.look()
     assert scene.home.log.events("error") == ["alerts cannot be written"]
 
@@ -303,7 +312,7 @@ async def test_a_bug_ends_nothing(scene: Scene) -> None:
     def fail(*_: object) -> Any:
         raise ZeroDivisionError
 
-    scene.home.ledger.troubles.to_tell = fail  # type: ignore[method-assign]
+    scene.home.ledger.incidents.to_tell = fail  # type: ignore[method-assign]
     await scene.watch.look()
     assert scene.home.log.events("error") == ["internal error"]
 
@@ -311,7 +320,7 @@ async def test_a_bug_ends_nothing(scene: Scene) -> None:
 async def test_somebody_may_ask_for_a_look(scene: Scene) -> None:
     running = asyncio.create_task(scene.watch.run())
     await asyncio.sleep(0.05)
-    scene.home.ledger.troubles.happened([Trouble(Cause.BOUNCES, "x", NOW, "detail")])
+    scene.home.ledger.incidents.happened([Incident(Cause.BOUNCES, "x", NOW, "detail")])
     scene.watch.soon()
     await until(scene.letters)
     running.cancel()

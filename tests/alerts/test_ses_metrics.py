@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from postamt_sync.alerts.ses_metrics import HOUR, LATE, LOOKED_BACK, Publishing
+from postamt_sync.alerts.ses_metrics import HOUR, LATE, LOOKED_BACK, SesMetrics
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger.incidents import Cause
 from tests.doubles.moto import Moto, moto
@@ -53,7 +53,7 @@ def failed(client: Any, name: str, at: float, count: float = 1, rule: str = "pos
 
 async def test_without_failures_there_is_nothing_to_tell(client: Any) -> None:
     failed(client, "PublishFailure", NOW - 2 * HOUR, 0)
-    assert await Publishing(client).read(None, NOW) == []
+    assert await SesMetrics(client).read(None, NOW) == []
 
 
 async def test_each_hour_of_each_rule_counts(client: Any) -> None:
@@ -62,7 +62,7 @@ async def test_each_hour_of_each_rule_counts(client: Any) -> None:
     failed(client, "PublishExpired", NOW - 3 * HOUR)
     failed(client, "PublishFailure", NOW - 2 * HOUR, rule="another")
     failed(client, "Reputation.BounceRate", NOW - 2 * HOUR)
-    found = await Publishing(client).read(None, NOW)
+    found = await SesMetrics(client).read(None, NOW)
     assert {trouble.cause for trouble in found} == {Cause.PUBLISHING}
     assert sorted(trouble.detail for trouble in found) == [
         "PublishExpired: 1 within an hour (RuleSetName default, RuleName postamt)",
@@ -74,20 +74,20 @@ async def test_each_hour_of_each_rule_counts(client: Any) -> None:
 
 async def test_the_same_hour_is_the_same_trouble(client: Any) -> None:
     failed(client, "PublishFailure", NOW - 2 * HOUR)
-    first = await Publishing(client).read(None, NOW)
-    assert await Publishing(client).read(NOW - 1800, NOW + HOUR) == first
+    first = await SesMetrics(client).read(None, NOW)
+    assert await SesMetrics(client).read(NOW - 1800, NOW + HOUR) == first
 
 
 async def test_an_hour_that_has_not_ended_waits(client: Any) -> None:
     failed(client, "PublishFailure", NOW - 60)
-    assert await Publishing(client).read(None, NOW) == []
-    assert len(await Publishing(client).read(NOW, NOW + HOUR)) == 1
+    assert await SesMetrics(client).read(None, NOW) == []
+    assert len(await SesMetrics(client).read(NOW, NOW + HOUR)) == 1
 
 
 async def test_what_came_while_the_box_was_off_is_read(client: Any) -> None:
     failed(client, "PublishExpired", NOW - 5 * 86_400)
-    assert await Publishing(client).read(NOW - HOUR, NOW) == []
-    assert len(await Publishing(client).read(NOW - 6 * 86_400, NOW)) == 1
+    assert await SesMetrics(client).read(NOW - HOUR, NOW) == []
+    assert len(await SesMetrics(client).read(NOW - 6 * 86_400, NOW)) == 1
 
 
 class Refusing:
@@ -117,7 +117,7 @@ class Refusing:
 async def test_troubles_are_sentences(trouble: Exception, kind: type[PostamtError]) -> None:
     client: Any = Refusing(trouble)
     with pytest.raises(kind, match="CloudWatch"):
-        await Publishing(client).read(None, NOW)
+        await SesMetrics(client).read(None, NOW)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_troubles_are_sentences(trouble: Exception, kind: type[PostamtErro
 )
 async def test_what_is_asked_for(since: float | None, start: float | None) -> None:
     client: Any = Refusing()
-    await Publishing(client).read(since, NOW)
+    await SesMetrics(client).read(since, NOW)
     if start is None:
         assert client.asked == []
     for request in client.asked:

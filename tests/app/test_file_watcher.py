@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.app.file_watcher import WatchedFiles
+from postamt_sync.app.file_watcher import FileWatcher
 from postamt_sync.events import Events
 from tests.doubles.inbox import MemoryLog
 
@@ -41,7 +41,7 @@ async def watching(*paths: Path) -> AsyncIterator[Watch]:
     watch = Watch(list(paths))
     probe = paths[0].parent / "probe"
     probe.write_text("")
-    files = WatchedFiles([*paths, probe], watch.changed, Events(watch.log))
+    files = FileWatcher([*paths, probe], watch.changed, Events(watch.log))
     task = asyncio.create_task(files.run())
     try:
         for attempt in range(600):

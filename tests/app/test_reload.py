@@ -16,10 +16,10 @@ import pytest
 from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.app.reload import Reload
 from postamt_sync.config import Settings, load
-from postamt_sync.delivery.destinations import household
-from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.destinations import configured_destinations
+from postamt_sync.delivery.fetcher import Destinations
 from postamt_sync.events import Events
-from postamt_sync.intake.webhook_server import Reception
+from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
 from tests.doubles.ledger import copy, due, event, take
@@ -61,7 +61,7 @@ tls_key = "{root}/key.pem"
 class Running:
     """The courier and the poll, as far as a reload is concerned with them."""
 
-    house: House
+    destinations: Destinations
     interval: float = 300
     reconcile_interval: float = 86_400
     called: list[str] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Home:
     root: Path
     ledger: Ledger
     log: MemoryLog = field(default_factory=MemoryLog)
-    reception: Reception | None = None
+    webhook_server: WebhookServer | None = None
 
     def __post_init__(self) -> None:
         self.heartbeat = Heartbeat("", Events(self.log))
@@ -92,7 +92,7 @@ class Home:
 
     def start(self) -> Reload:
         settings = self.load()
-        self.running = Running(household(settings, self.ledger.work))
+        self.running = Running(configured_destinations(settings, self.ledger.work))
         running: Any = self.running
         return Reload(
             settings,
@@ -101,13 +101,13 @@ class Home:
             self.ledger,
             courier=running,
             poll=running,
-            reception=self.reception,
+            webhook_server=self.webhook_server,
             heartbeat=self.heartbeat,
         )
 
     @property
     def names(self) -> Sequence[str]:
-        return self.running.house.mailboxes.names
+        return self.running.destinations.mailboxes.names
 
     def told(self, event: str) -> list[dict[str, Any]]:
         return [fields for _, said, fields in self.log.said if said == event]
@@ -144,7 +144,7 @@ async def test_new_settings_are_taken_over(home: Home) -> None:
     )
     await reload.file_changed()
     assert (home.running.interval, home.running.reconcile_interval) == (60, 3600)
-    assert home.running.house.routes.mailboxes(["carl@example.com"]) == ("carl",)
+    assert home.running.destinations.routes.mailboxes(["carl@example.com"]) == ("carl",)
     assert home.told("reloaded") == [{"what": "configuration"}]
     assert home.told(RESTART) == []
 
@@ -155,10 +155,10 @@ async def test_a_broken_configuration_is_refused_with_all_reasons(
     home: Home, broken: str, by_hand: bool
 ) -> None:
     reload = home.start()
-    before = home.running.house
+    before = home.running.destinations
     home.write(broken)
     await (reload.by_hand() if by_hand else reload.file_changed())
-    assert home.running.house is before
+    assert home.running.destinations is before
     (refused,) = home.told(REFUSED)
     assert refused["what"] == "configuration"
     assert refused["reasons"]
@@ -179,7 +179,7 @@ async def test_a_file_that_changed_takes_no_mailbox_away(home: Home) -> None:
     home.write(HEAD, ANNA)
     await reload.file_changed()
     assert home.names == ("anna", "bert")
-    assert home.running.house.routes.mailboxes(["bert@example.com"]) == ("bert",)
+    assert home.running.destinations.routes.mailboxes(["bert@example.com"]) == ("bert",)
     await reload.file_changed()
     assert home.names == ("anna", "bert")
     assert home.told(KEPT) == [{"mailbox": "bert"}] * 2
@@ -192,7 +192,7 @@ async def test_a_mailbox_that_was_kept_may_come_back(home: Home) -> None:
     home.write(HEAD, ANNA, BERT.replace('["bert@', '["robert@'))
     await reload.file_changed()
     assert home.names == ("anna", "bert")
-    assert home.running.house.routes.mailboxes(["bert@example.com"]) == ("anna",)
+    assert home.running.destinations.routes.mailboxes(["bert@example.com"]) == ("anna",)
     assert len(home.told(KEPT)) == 1
 
 
@@ -236,7 +236,7 @@ async def test_a_ledger_that_cannot_be_written_does_not_end_the_daemon(home: Hom
 
 async def test_mail_on_its_way_ends_in_the_old_house(home: Home) -> None:
     reload = home.start()
-    old = home.running.house
+    old = home.running.destinations
     home.write(HEAD, ANNA)
     await reload.by_hand()
     assert old.mailboxes.names == ("anna", "bert")
@@ -281,7 +281,7 @@ async def test_mail_waits_for_the_index_of_the_start_and_for_no_other(
     reload = home.start()
     home.write(HEAD, after, ANNA, BERT)
     await reload.by_hand()
-    assert home.running.house.has_index is bool(tables[0])
+    assert home.running.destinations.has_index is bool(tables[0])
 
 
 # The certificate
@@ -315,7 +315,7 @@ async def receiving(home: Home) -> AsyncIterator[int]:
     settings = home.load()
     assert settings.webhook is not None
     client: Any = None
-    home.reception = Reception(
+    home.webhook_server = WebhookServer(
         settings,
         settings.webhook,
         client,
@@ -326,11 +326,11 @@ async def receiving(home: Home) -> AsyncIterator[int]:
         health=lambda: "",
     )
     listening = socket.create_server(("127.0.0.1", 0))
-    home.reception.open([listening])
+    home.webhook_server.open([listening])
     try:
         yield listening.getsockname()[1]
     finally:
-        await home.reception.close(0.0)
+        await home.webhook_server.close(0.0)
 
 
 async def test_trusted_proxies_are_taken_over(home: Home) -> None:
@@ -399,10 +399,10 @@ async def test_a_mailbox_where_we_may_not_write_is_refused_with_the_remedy(
     home: Home, read_only: Path, by_hand: bool
 ) -> None:
     reload = home.start()
-    before = home.running.house
+    before = home.running.destinations
     home.write(HEAD, ANNA, BERT.replace("{root}/bert", f"{read_only}/bert"))
     await (reload.by_hand() if by_hand else reload.file_changed())
-    assert home.running.house is before
+    assert home.running.destinations is before
     (refused,) = home.told(REFUSED)
     (reason,) = refused["reasons"]
     assert f"mailboxes[bert].maildir: {read_only}/bert is read-only" in reason

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.app.sync import OnePass, Result, Stage, Wish
+from postamt_sync.app.sync import SyncOptions, SyncProgress, SyncResult, SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
-from postamt_sync.ledger.sync_runs import Balance
+from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.logs import configure_logging
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
@@ -52,17 +52,20 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def make_pass(
-    settings: Settings, s3: S3Double, wish: Wish | None = None, watch: list[Stage] | None = None
-) -> Result:
+    settings: Settings,
+    s3: S3Double,
+    options: SyncOptions | None = None,
+    watch: list[SyncProgress] | None = None,
+) -> SyncResult:
     bucket = Bucket(s3.bucket, s3.region, session=s3.session())
     stages = [] if watch is None else watch
     events = configure_logging(level="critical")
-    return await OnePass(settings, events, bucket, wish or Wish(), stages.append).run()
+    return await SyncRun(settings, events, bucket, options or SyncOptions(), stages.append).run()
 
 
-def counts(balance: Balance) -> dict[str, int]:
-    assert balance.listed == sum(asdict(balance).values()) - balance.listed
-    return {name: count for name, count in asdict(balance).items() if count}
+def counts(totals: SyncTotals) -> dict[str, int]:
+    assert totals.listed == sum(asdict(totals).values()) - totals.listed
+    return {name: count for name, count in asdict(totals).items() if count}
 
 
 def files(settings: Settings, mailbox: str) -> list[bytes]:
@@ -82,7 +85,7 @@ def put_one_of_each(s3: S3Double) -> None:
 async def test_counts_mails_not_copies(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
     result = await make_pass(settings, s3)
-    assert counts(result.balance) == {
+    assert counts(result.totals) == {
         "listed": 6,
         "delivered": 2,
         "archived": 1,
@@ -100,15 +103,15 @@ async def test_a_second_pass_finds_nothing_to_do(settings: Settings, s3: S3Doubl
     await make_pass(settings, s3)
     gets = s3.gets
     result = await make_pass(settings, s3)
-    assert counts(result.balance) == {"listed": 6, "known": 3, "archived": 1, "skipped": 2}
+    assert counts(result.totals) == {"listed": 6, "known": 3, "archived": 1, "skipped": 2}
     assert s3.gets == gets
     assert len(files(settings, "anna")) == 2
 
 
 async def test_a_dry_run_changes_nothing(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
-    result = await make_pass(settings, s3, Wish(dry_run=True))
-    assert counts(result.balance) == {"listed": 6, "waiting": 3, "archived": 1, "skipped": 2}
+    result = await make_pass(settings, s3, SyncOptions(dry_run=True))
+    assert counts(result.totals) == {"listed": 6, "waiting": 3, "archived": 1, "skipped": 2}
     assert not settings.state_dir.exists()
     assert s3.gets == 0
 
@@ -118,8 +121,8 @@ async def test_a_dry_run_after_a_pass_knows_what_was_done(settings: Settings, s3
     await make_pass(settings, s3)
     s3.put("incoming/new", b"To: anna@example.com\r\n\r\nnew")
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\nchanged")
-    result = await make_pass(settings, s3, Wish(dry_run=True))
-    assert counts(result.balance) == {
+    result = await make_pass(settings, s3, SyncOptions(dry_run=True))
+    assert counts(result.totals) == {
         "listed": 7,
         "known": 2,
         "waiting": 2,
@@ -130,12 +133,12 @@ async def test_a_dry_run_after_a_pass_knows_what_was_done(settings: Settings, s3
 
 async def test_an_adopted_bucket_is_not_imported(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
-    result = await make_pass(settings, s3, Wish(mark_delivered=True))
-    assert counts(result.balance) == {"listed": 6, "known": 4, "skipped": 2}
+    result = await make_pass(settings, s3, SyncOptions(mark_delivered=True))
+    assert counts(result.totals) == {"listed": 6, "known": 4, "skipped": 2}
     assert files(settings, "anna") == []
     s3.put("incoming/z", b"To: anna@example.com\r\n\r\nlater")
     result = await make_pass(settings, s3)
-    assert counts(result.balance) == {"listed": 7, "known": 4, "delivered": 1, "skipped": 2}
+    assert counts(result.totals) == {"listed": 7, "known": 4, "delivered": 1, "skipped": 2}
     assert files(settings, "anna") == [s3.objects["incoming/z"].body]
 
 
@@ -143,10 +146,10 @@ async def test_what_waits_can_be_adopted_later(settings: Settings, s3: S3Double)
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\na")
     s3.next(lambda reply: reply)  # the listing
     s3.next(refuse(500, "InternalError"), times=9)
-    assert counts((await make_pass(settings, s3)).balance) == {"listed": 1, "failed": 1}
+    assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "failed": 1}
     s3.heal()
-    result = await make_pass(settings, s3, Wish(mark_delivered=True))
-    assert counts(result.balance) == {"listed": 1, "known": 1}
+    result = await make_pass(settings, s3, SyncOptions(mark_delivered=True))
+    assert counts(result.totals) == {"listed": 1, "known": 1}
     assert files(settings, "anna") == []
 
 
@@ -154,9 +157,9 @@ async def test_since_leaves_the_older_out_for_good(settings: Settings, s3: S3Dou
     now = time.time()
     s3.put("incoming/old", b"To: anna@example.com\r\n\r\nold", last_modified=now - 40 * DAY)
     s3.put("incoming/young", b"To: anna@example.com\r\n\r\nyoung", last_modified=now - 5 * DAY)
-    result = await make_pass(settings, s3, Wish(since=now - 30 * DAY))
-    assert counts(result.balance) == {"listed": 2, "known": 1, "delivered": 1}
-    assert counts((await make_pass(settings, s3)).balance) == {"listed": 2, "known": 2}
+    result = await make_pass(settings, s3, SyncOptions(since=now - 30 * DAY))
+    assert counts(result.totals) == {"listed": 2, "known": 1, "delivered": 1}
+    assert counts((await make_pass(settings, s3)).totals) == {"listed": 2, "known": 2}
     assert files(settings, "anna") == [s3.objects["incoming/young"].body]
 
 
@@ -166,9 +169,9 @@ async def test_a_failed_mail_is_counted_and_comes_with_the_next_pass(
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\na")
     s3.next(lambda reply: reply)  # the listing
     s3.next(refuse(500, "InternalError"), times=9)
-    assert counts((await make_pass(settings, s3)).balance) == {"listed": 1, "failed": 1}
+    assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "failed": 1}
     s3.heal()
-    assert counts((await make_pass(settings, s3)).balance) == {"listed": 1, "delivered": 1}
+    assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "delivered": 1}
 
 
 async def test_what_vanished_between_listing_and_fetch_is_gone(
@@ -177,7 +180,7 @@ async def test_what_vanished_between_listing_and_fetch_is_gone(
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\na")
     s3.next(lambda reply: reply)
     s3.next(refuse(404, "NoSuchKey"))
-    assert counts((await make_pass(settings, s3)).balance) == {"listed": 1, "gone": 1}
+    assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "gone": 1}
 
 
 async def test_a_bucket_that_fails_ends_the_pass_with_its_reason(
@@ -190,12 +193,12 @@ async def test_a_bucket_that_fails_ends_the_pass_with_its_reason(
     result = await make_pass(settings, s3)
     assert isinstance(result.error, MisconfiguredError)
     assert result.error.exit_code is ExitCode.CONFIGURATION
-    assert result.balance.failed == 40 == result.balance.listed
+    assert result.totals.failed == 40 == result.totals.listed
 
 
 async def test_a_pass_tells_how_far_it_has_come(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
-    stages: list[Stage] = []
+    stages: list[SyncProgress] = []
     await make_pass(settings, s3, watch=stages)
     last = stages[-1]
     assert (last.listing, last.listed, last.todo) == (False, 6, 6)
@@ -223,7 +226,7 @@ async def test_cut_short_at_any_moment_the_next_pass_completes_it(
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     result = await make_pass(settings, s3)
-    assert result.balance.known + result.balance.delivered == 150
+    assert result.totals.known + result.totals.delivered == 150
     assert files(settings, "anna") == sorted(bodies)
     ledger = Ledger.open(settings.state_dir)
     assert ledger.overview.states()[ObjectState.DELIVERED] == 150

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.arrival_queue import Inbox
+from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.doubles.inbox import MemoryLog
 
@@ -77,7 +77,7 @@ def compare(ledger: Ledger, keys: list[str], *, twins: bool = False) -> None:
 
 async def burst(ledger: Ledger) -> int:
     counting = CountingLedger(ledger)
-    inbox = Inbox(counting, Events(MemoryLog()), lambda: None)  # type: ignore[arg-type]
+    inbox = ArrivalQueue(counting, Events(MemoryLog()), lambda: None)  # type: ignore[arg-type]
     new = [key(-number - 1) for number in range(BURST)]
     said = [inbox.record(arrivals([each], Source.WEBHOOK)) for each in new]
     assert sum(await asyncio.gather(*said)) == BURST

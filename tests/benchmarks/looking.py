@@ -30,8 +30,8 @@ from postamt_sync.aws.prices import DYNAMODB_READ, S3_PUT
 from postamt_sync.bucket import Bucket
 from postamt_sync.events import Events
 from postamt_sync.index.client import Index
-from postamt_sync.index.lookups import Envelopes
-from postamt_sync.intake.scanner import Survey
+from postamt_sync.index.lookups import IndexLookups
+from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.doubles.inbox import MemoryLog
@@ -168,11 +168,11 @@ async def look(endpoint: str, archived: int, recent: int, directory: Path) -> No
     ledger = Ledger.open(directory)
     fill(ledger, archived)
     async with Bucket(BUCKET, REGION, session=session) as bucket:
-        survey = Survey(bucket, ledger, events, IN, RECENT)
-        await survey.recent()  # whatever is made at the first request is made
+        scanner = Scanner(bucket, ledger, events, IN, RECENT)
+        await scanner.recent()  # whatever is made at the first request is made
         print(f"{archived:,} archived, {recent:,} of them recent")
-        with_recent = await measured(endpoint, survey.recent)
-        everything = await measured(endpoint, lambda: survey.everything(Source.RECONCILE))
+        with_recent = await measured(endpoint, scanner.recent)
+        everything = await measured(endpoint, lambda: scanner.everything(Source.RECONCILE))
     ledger.close()
     print(with_recent.row("poll with recent/", POLLS))
     print(everything.row("poll without recent/", POLLS))
@@ -188,11 +188,11 @@ async def backfill(endpoint: str, mails: int, directory: Path) -> None:
     for what in ("without an index", "with an index"):
         ledger = Ledger.open(directory / what.split()[0])
         index = Index(client, TABLE, IN)
-        envelopes = Envelopes(index, ledger, events, grace=lambda: 900)
+        envelopes = IndexLookups(index, ledger, events, grace=lambda: 900)
         extra = (envelopes.complete,) if what.startswith("with ") else ()
         async with Bucket(BUCKET, REGION, session=session) as bucket:
-            survey = Survey(bucket, ledger, events, IN, "", *extra)
-            costs[what] = await measured(endpoint, lambda: survey.everything(Source.SYNC))  # noqa: B023
+            scanner = Scanner(bucket, ledger, events, IN, "", *extra)
+            costs[what] = await measured(endpoint, lambda: scanner.everything(Source.SYNC))  # noqa: B023
         ledger.close()
     print(f"a backfill of {mails:,}: listing and taking in, before any mail is fetched")
     for what, cost in costs.items():

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from postamt_sync.events import Events
-from postamt_sync.intake.notifications import Announcements, Place
-from postamt_sync.intake.queue import Queue
-from postamt_sync.intake.queues import Bystander
+from postamt_sync.intake.notifications import Notifications, OurTopic
+from postamt_sync.intake.queue import QueueConsumer
+from postamt_sync.intake.queues import NullSubscriber
 from postamt_sync.intake.sqs import Sqs
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.arrival_queue import Inbox
+from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryLog, OneKey
 from tests.doubles.moto import moto
@@ -54,11 +54,11 @@ async def drain(client: Any, url: str, state: Path) -> tuple[int, float, float]:
     """Return how many messages came, the seconds that it took, and those of the CPU."""
     ledger = Ledger.open(state)
     events = Events(MemoryLog())
-    inbox = Inbox(ledger, events, lambda: None)
+    inbox = ArrivalQueue(ledger, events, lambda: None)
     keys = OneKey(private_key().public_key())
-    place = Place(TOPIC, BUCKET, PREFIX)
-    announcements = Announcements(place, keys, inbox, Bystander(), lambda: None, events)
-    queue = Queue(Sqs(client, url), Source.QUEUE, announcements, inbox, events)
+    place = OurTopic(TOPIC, BUCKET, PREFIX)
+    announcements = Notifications(place, keys, inbox, NullSubscriber(), lambda: None, events)
+    queue = QueueConsumer(Sqs(client, url), Source.QUEUE, announcements, inbox, events)
     begun, cpu = time.perf_counter(), time.process_time()
     came = await queue.drain(seconds=3600)
     took = time.perf_counter() - begun, time.process_time() - cpu

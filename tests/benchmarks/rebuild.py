@@ -22,11 +22,11 @@ from postamt_sync.bucket import Listed
 from postamt_sync.config import load
 from postamt_sync.delivery.filename import final_name, make_stem
 from postamt_sync.events import Events
-from postamt_sync.intake.scanner import Survey
+from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.backup import make_copy
+from postamt_sync.ledger.backup import back_up
 from postamt_sync.mail.arrival import Source
-from postamt_sync.recovery.open_ledger import end_rebuild, mend
+from postamt_sync.recovery.open_ledger import complete_from_maildirs, end_rebuild
 from postamt_sync.recovery.verify import Comparison
 from tests.benchmarks.ledger import BUCKET, PAGE, key, measured, paged
 from tests.doubles.inbox import MemoryLog
@@ -72,7 +72,7 @@ def fill(root: Path, keys: list[str]) -> None:
 
 
 async def listed(ledger: Ledger, bucket: Any, events: Events) -> None:
-    await Survey(bucket, ledger, events, "incoming/", "").everything(Source.RECONCILE)
+    await Scanner(bucket, ledger, events, "incoming/", "").everything(Source.RECONCILE)
 
 
 def main(count: int) -> None:
@@ -90,7 +90,7 @@ def main(count: int) -> None:
         bucket: Any = MemoryListing([*keys, "incoming/~" + "f" * 6])
         with closing(Ledger.open(settings.state_dir)) as ledger:
             with measured(f"{count} names taken in"):
-                assert mend(settings, ledger, events) == count
+                assert complete_from_maildirs(settings, ledger, events) == count
             with measured(f"{count} objects listed, which claim their names"):
                 asyncio.run(listed(ledger, bucket, events))
             with measured("the end of the rebuild"):
@@ -98,9 +98,9 @@ def main(count: int) -> None:
             states = ledger.overview.states()
             assert (states["delivered"], states["waiting"]) == (count, 1), states
             with measured("the look at the names of a healthy start"):
-                assert mend(settings, ledger, events) == 0
+                assert complete_from_maildirs(settings, ledger, events) == 0
             with measured("the daily copy"):
-                copy = make_copy(settings.state_dir, settings.state_dir)
+                copy = back_up(settings.state_dir, settings.state_dir)
             print(f"{'':55} {copy.stat().st_size / 1e6:.1f} MB")
             for content in (False, True):
                 comparison = Comparison(settings, ledger, bucket, content=content)

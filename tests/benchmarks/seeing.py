@@ -21,8 +21,8 @@ from pathlib import Path
 from postamt_sync.config import Settings, load
 from postamt_sync.ledger import Ledger
 from postamt_sync.status import metrics, page
-from postamt_sync.status.cache import Looks, look_aside
-from postamt_sync.status.runtime import Pulse
+from postamt_sync.status.cache import ReportCache, read_report_apart
+from postamt_sync.status.runtime import Runtime
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
 from tests.status.seeded import deliver_all
@@ -57,9 +57,12 @@ def views(count: int) -> None:
         ledger.close()
         settings = load(home.config, {})
         for what, look in (
-            ("a look", lambda: look_aside(settings)),
-            ("a look and the metrics", lambda: metrics.render(look_aside(settings), Pulse())),
-            ("a look and the page", lambda: page.render(look_aside(settings), Pulse())),
+            ("a look", lambda: read_report_apart(settings)),
+            (
+                "a look and the metrics",
+                lambda: metrics.render(read_report_apart(settings), Runtime()),
+            ),
+            ("a look and the page", lambda: page.render(read_report_apart(settings), Runtime())),
         ):
             took = []
             for _ in range(ROUNDS):
@@ -72,7 +75,7 @@ def views(count: int) -> None:
 
 async def lag(settings: Settings) -> None:
     """Tell for how long the event loop stands still while it is looked again and again."""
-    looks = Looks(lambda: look_aside(settings), clock=itertools.count(0, 1e9).__next__)
+    looks = ReportCache(lambda: read_report_apart(settings), clock=itertools.count(0, 1e9).__next__)
     looking = asyncio.gather(*(looks.latest() for _ in range(ROUNDS)))
     worst, before = 0.0, time.perf_counter()
     while not looking.done():

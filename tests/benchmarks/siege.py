@@ -69,7 +69,9 @@ async def answers(
         timeout = aiohttp.ClientTimeout(total=GIVEN_UP)
         try:
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-                how[str(await home.post(session, home.notice(one.key, "anna@example.com")))] += 1
+                how[
+                    str(await home.post(session, home.notification(one.key, "anna@example.com")))
+                ] += 1
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             how[type(error).__name__] += 1
         waited.append(time.perf_counter() - begun)

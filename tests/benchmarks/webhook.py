@@ -18,7 +18,7 @@ import aiohttp
 
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.arrival_queue import Inbox
+from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from tests.doubles.household import household
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.sns import Signer, body, receipt
@@ -50,7 +50,7 @@ async def main(count: int) -> None:
             tempfile.TemporaryDirectory() as directory,
             closing(Ledger.open(Path(directory))) as ledger,
         ):
-            inbox = Inbox(ledger, Events(MemoryLog()), lambda: None)
+            inbox = ArrivalQueue(ledger, Events(MemoryLog()), lambda: None)
             async with household(inbox=inbox) as home:
                 answered, seconds, cpu = await burst(home.signer(version), home.url, count)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from postamt_sync.bootstrap.dns.record import Purpose, Record
-from postamt_sync.bootstrap.dns.records import Known, Servers, records
+from postamt_sync.bootstrap.dns.records import DomainAtSes, Servers, records
 from postamt_sync.bootstrap.stack import Stack
 
 STACK = Stack(
@@ -16,7 +16,7 @@ STACK = Stack(
     bucket="postamt-123456789012-eu-west-1-an",
     domains=("example.com",),
 )
-KNOWN = Known(("aaa111", "bbb222", "ccc333"), "dkim.amazonses.com")
+KNOWN = DomainAtSes(("aaa111", "bbb222", "ccc333"), "dkim.amazonses.com")
 SERVERS = Servers("home.example.com")
 
 

@@ -260,10 +260,10 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
 def test_drift_is_told_in_words_and_mended(account: Account, what: str) -> None:
     wanted = stack()
     account.apply(wanted)
-    drift, words = DRIFTS[what]
+    drift, message = DRIFTS[what]
     drift(account.client, wanted)
     told = changes(account.plan(wanted))
-    assert words in "\n".join(told)
+    assert message in "\n".join(told)
     account.apply(wanted)
     assert changes(account.plan(wanted)) == []
 

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from postamt_sync.bootstrap.aws_client import (
     PATIENCE_SECONDS,
     SES_SECONDS,
-    Aws,
+    AwsClient,
     ChangedMeanwhileError,
 )
 from postamt_sync.bootstrap.change import Call
@@ -191,9 +191,11 @@ class Wire:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def aws(self, endpoint: str | None) -> Aws:
+    def aws(self, endpoint: str | None) -> AwsClient:
         session = boto3.Session("testing", "testing", region_name=REGION)
-        aws = Aws(session, REGION, endpoint=lambda _: endpoint, sleep=self.sleep, clock=self.clock)
+        aws = AwsClient(
+            session, REGION, endpoint=lambda _: endpoint, sleep=self.sleep, clock=self.clock
+        )
         aws.client("ses").meta.events.register("before-send.ses", self.answer(EMPTY_XML))
         aws.client("sesv2").meta.events.register("before-send.sesv2", self.answer(b"{}"))
         return aws
@@ -220,7 +222,7 @@ EMPTY_XML = (
 )
 
 
-def ask_ses(aws: Aws) -> None:
+def ask_ses(aws: AwsClient) -> None:
     for _ in range(2):
         aws.read("ses", "describe_active_receipt_rule_set")
         aws.read("sesv2", "get_account")
@@ -251,7 +253,7 @@ def test_an_emulator_is_asked_at_once() -> None:
 def test_what_is_told_only_once_is_kept_before_anything_else(account: Account) -> None:
     kept: list[Any] = []
     account.client("iam").create_user(UserName="ann")
-    make = Call("iam", "create_access_key", {"UserName": "ann"}, keep=kept.append)
+    make = Call("iam", "create_access_key", {"UserName": "ann"}, on_response=kept.append)
     account.aws().write(make)
     assert kept[0]["AccessKey"]["SecretAccessKey"]
     assert "keep" not in repr(make)

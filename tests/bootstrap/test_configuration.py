@@ -9,7 +9,7 @@ import pytest
 
 from postamt_sync.bootstrap.configuration import Home, aws_part, configuration
 from postamt_sync.bootstrap.open_stack import stack_of
-from postamt_sync.bootstrap.resources.config_drift import Agreement
+from postamt_sync.bootstrap.resources.config_drift import ConfigDrift
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings, load
 from tests.doubles.account import ACCOUNT, stack
@@ -47,7 +47,7 @@ def test_it_loads_and_asks_for_the_same_stack(tmp_path: Path, name: str) -> None
     assert stack_of(settings, ACCOUNT) == wanted
     assert [mailbox.name for mailbox in settings.mailboxes] == list(home.mailboxes)
     assert [mailbox.default for mailbox in settings.mailboxes].index(True) == 0
-    assert list(Agreement(wanted, settings, urls(wanted)).plan()) == []
+    assert list(ConfigDrift(wanted, settings, urls(wanted)).plan()) == []
 
 
 def test_every_mailbox_has_an_address_in_every_domain(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_what_differs_from_the_stack_is_told(tmp_path: Path) -> None:
     wanted, home = HOMES["one person"]
     text = configuration(wanted, home, urls(wanted)).replace('"recent/"', '"new/"')
     settings = loaded(tmp_path, text)
-    (note,) = Agreement(wanted, settings, urls(wanted)).plan()
-    assert note.words == 'bucket.recent_prefix is "new/"; the stack\'s is "recent/"'  # type: ignore[union-attr] # a note
+    (note,) = ConfigDrift(wanted, settings, urls(wanted)).plan()
+    assert note.message == 'bucket.recent_prefix is "new/"; the stack\'s is "recent/"'  # type: ignore[union-attr] # a note
 
 
 def test_the_part_of_aws_holds_no_secret_and_fits_the_rest(tmp_path: Path) -> None:

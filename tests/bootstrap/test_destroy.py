@@ -42,9 +42,9 @@ def put_mail(account: Account) -> None:
 def test_bucket_and_table_are_kept_and_told(account: Account) -> None:
     account.apply(stack())
     put_mail(account)
-    told = [f"{title}: {note.words}" for title, note in account.destroy(stack()).notes]
+    told = [f"{title}: {note.message}" for title, note in account.destroy(stack()).notes]
     assert f"bucket {BUCKET}: kept, with all mail; --delete-mail {BUCKET} deletes it too" in told
-    assert any(words.startswith("table postamt: kept, as the mail is") for words in told)
+    assert any(message.startswith("table postamt: kept, as the mail is") for message in told)
     assert left(account) == {f"bucket {BUCKET}", "table postamt"}
     assert len(account.client("s3").list_object_versions(Bucket=BUCKET)["Versions"]) >= 3
     assert changes(account.destroy(stack())) == []
@@ -123,7 +123,7 @@ def test_a_table_that_is_on_its_way_out_is_left_to_go(account: Account) -> None:
     )
     with goes:
         assert not any("table" in line for line in changes(account.destroy(stack())))
-        (told,) = [c.words for _, c in account.plan(stack()).conflicts]
+        (told,) = [c.message for _, c in account.plan(stack()).conflicts]
     assert told == "it is being deleted."
 
 

@@ -166,8 +166,8 @@ def test_a_foreign_rule_that_deletes_mail_is_told(account: Account, prefix: str)
     account.client("s3").put_bucket_lifecycle_configuration(
         Bucket="family-mail", LifecycleConfiguration={"Rules": rules}
     )
-    told = [note.words for _, note in account.plan(stack(bucket="family-mail")).notes]
-    assert any("rule tidy, which is not ours, deletes mail" in words for words in told)
+    told = [note.message for _, note in account.plan(stack(bucket="family-mail")).notes]
+    assert any("rule tidy, which is not ours, deletes mail" in message for message in told)
 
 
 def test_an_identity_that_was_there_is_used_and_never_touched(account: Account) -> None:
@@ -227,10 +227,10 @@ def test_a_namesake_is_a_conflict_and_nothing_is_written(
     account: Account, title: str, tags: dict[str, str]
 ) -> None:
     NAMESAKES[title](account, stack(), tags)
-    words = "it belongs to the stack other" if tags else "this stack did not make it"
+    message = "it belongs to the stack other" if tags else "this stack did not make it"
     (told,) = conflicts(account.plan(stack()))
     assert told.startswith(f"{title}: ")
-    assert words in told
+    assert message in told
     with pytest.raises(MisconfiguredError, match=r"Choose another stack\.name"):
         account.apply(stack())
     account.destroy(stack(), delete_mail=stack().bucket)

@@ -29,14 +29,14 @@ def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("_umask")
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     file = SyncCredentials(tmp_path / "new" / "credentials", "postamt-sync")
-    file.keep(ANSWER)
+    file.on_response(ANSWER)
     assert file.path.stat().st_mode & 0o777 == 0o600
     assert file.path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_aws_sdk_reads_it(tmp_path: Path) -> None:
     file = SyncCredentials(tmp_path / "credentials", "postamt-sync", "arn:aws:iam::1:user/a")
-    file.keep(ANSWER)
+    file.on_response(ANSWER)
     assert file.look().owner == "arn:aws:iam::1:user/a"
     core = botocore.session.Session()
     core.set_config_variable("credentials_file", str(file.path))
@@ -49,7 +49,7 @@ def test_the_aws_sdk_reads_it(tmp_path: Path) -> None:
 
 def test_a_mail_client_s_file_has_the_password_and_not_the_secret(tmp_path: Path) -> None:
     file = SmtpCredentials(tmp_path / "smtp-credentials", stack())
-    file.keep(ANSWER)
+    file.on_response(ANSWER)
     assert "se/cr%et" not in file.path.read_text()
     assert file.key_id() == "AKIAEXAMPLE"
     assert file.look().owner == "arn:aws:iam::123456789012:user/postamt-smtp"

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from postamt_sync.aws import prices
 from postamt_sync.aws.prices import Price
-from postamt_sync.bootstrap.pricing import DAYS, Bill, Item, Usage, bill
+from postamt_sync.bootstrap.pricing import DAYS, Bill, BillItem, Usage, bill
 
 HUNDRED = Usage(mails_per_day=100)
 
 
-def item(what: str, usage: Usage = HUNDRED) -> Item:
+def item(what: str, usage: Usage = HUNDRED) -> BillItem:
     (found,) = [i for i in bill(usage).items if f"{i.service}, {i.what}" == what]
     return found
 

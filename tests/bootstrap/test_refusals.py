@@ -12,12 +12,12 @@ import botocore.exceptions as e
 import botocore.session
 import pytest
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.refusals import refusal
-from postamt_sync.bootstrap.resources.function import Function
-from postamt_sync.bootstrap.resources.identity import Identity
-from postamt_sync.bootstrap.resources.ses_region import Place
+from postamt_sync.bootstrap.resources.function import FunctionResource
+from postamt_sync.bootstrap.resources.identity import IdentityResource
+from postamt_sync.bootstrap.resources.ses_region import SesRegion
 from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from tests.doubles.account import Account, changes, conflicts, stack
@@ -61,10 +61,12 @@ class Denied:
         )
         urllib.request.urlopen(request).close()
 
-    def aws(self, action: str) -> Aws:
+    def aws(self, action: str) -> AwsClient:
         key = self._keys[action]
         session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
-        return Aws(session, REGION, endpoint=lambda _: self.emulator.url, sleep=lambda _: None)
+        return AwsClient(
+            session, REGION, endpoint=lambda _: self.emulator.url, sleep=lambda _: None
+        )
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,9 @@ def test_an_action_that_is_missing_is_named(denied: Denied, tmp_path: Path, acti
     name = f"s{DENIABLE.index(action)}"
     made = resources(stack(name, (f"{name}.example",)), aws, tmp_path)
     # The emulator takes the signatures of what these ask for wrong.
-    made = [one for one in made if not isinstance(one, Place | Identity | Function)]
+    made = [
+        one for one in made if not isinstance(one, SesRegion | IdentityResource | FunctionResource)
+    ]
     with pytest.raises(MisconfiguredError) as raised:
         carry_out(plan(made), aws, lambda *_: None)
     assert raised.value.problem == f"The AWS credentials may not {action}."
@@ -90,7 +94,7 @@ def test_without_credentials_the_ways_to_give_them_are_named(account: Account) -
     core = botocore.session.Session()
     core.get_component("credential_provider").providers.clear()
     session = boto3.Session(region_name=REGION, botocore_session=core)
-    aws = Aws(session, REGION, endpoint=lambda _: account.emulator.url)
+    aws = AwsClient(session, REGION, endpoint=lambda _: account.emulator.url)
     with pytest.raises(MisconfiguredError, match="There are no AWS credentials") as raised:
         _ = aws.account
     assert "aws sso login" in raised.value.hint

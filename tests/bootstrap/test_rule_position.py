@@ -19,7 +19,7 @@ def test_a_lambda_function_that_is_asked_may_stop_mail(way: str, *, swallows: bo
     found = swallowing([rule], ["example.com"])
     assert (found is not None) == swallows
     if found is not None:
-        assert "asks a Lambda function that may stop mail" in found.words
+        assert "asks a Lambda function that may stop mail" in found.message
 
 
 def test_a_position_is_read() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap.smoke_test import Trial
+from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.errors import PostamtError
 from tests.doubles.account import Account, KilledError, changes, stack
 
@@ -30,7 +30,7 @@ def everything(account: Account) -> tuple[Any, ...]:
 
 def test_an_object_is_announced_and_nothing_is_left(account: Account) -> None:
     before = everything(account)
-    seconds = Trial(stack(), account.aws()).announced_within()
+    seconds = SmokeTest(stack(), account.aws()).announced_within()
     assert seconds is not None
     assert everything(account) == before
     assert changes(account.plan(stack())) == []
@@ -42,9 +42,9 @@ def test_what_is_not_announced_is_told_and_nothing_is_left(account: Account) -> 
         Bucket=stack().bucket, NotificationConfiguration={}
     )
     ticks = iter(range(0, 1000, 30))
-    trial = Trial(stack(), account.aws(), clock=lambda: next(ticks))
+    smoke_test = SmokeTest(stack(), account.aws(), clock=lambda: next(ticks))
     with no_waiting(account):
-        assert trial.announced_within(60) is None
+        assert smoke_test.announced_within(60) is None
     assert everything(account) == before
 
 
@@ -59,7 +59,7 @@ def test_a_trial_that_is_refused_leaves_nothing(account: Account, step: str) -> 
     service = {"CreateQueue": "sqs", "Subscribe": "sns", "PutObject": "s3"}[step]
     refused = account.refusing(service, step, "InternalFailure")
     with refused, pytest.raises(PostamtError, match="InternalFailure"):
-        Trial(stack(), account.aws()).announced_within()
+        SmokeTest(stack(), account.aws()).announced_within()
     assert everything(account) == before
 
 
@@ -67,7 +67,7 @@ def test_a_trial_that_cannot_listen_leaves_nothing(account: Account) -> None:
     before = everything(account)
     refused = account.refusing("sqs", "ReceiveMessage", "InternalFailure")
     with refused, pytest.raises(PostamtError):
-        Trial(stack(), account.aws()).announced_within()
+        SmokeTest(stack(), account.aws()).announced_within()
     assert everything(account) == before
 
 
@@ -76,7 +76,7 @@ def test_a_trial_that_is_interrupted_leaves_nothing(account: Account) -> None:
     before = everything(account)
     account.kill_after = len(account.writes) + 1 + STEPS.index("PutObject")
     with pytest.raises(KilledError):
-        Trial(stack(), account.aws()).announced_within()
+        SmokeTest(stack(), account.aws()).announced_within()
     assert everything(account) == before
 
 
@@ -89,7 +89,7 @@ def test_lists_that_lag_behind_leave_nothing(account: Account) -> None:
         ),
         account.refusing("sqs", "GetQueueUrl", "AWS.SimpleQueueService.NonExistentQueue"),
     ):
-        assert Trial(stack(), account.aws()).announced_within() is not None
+        assert SmokeTest(stack(), account.aws()).announced_within() is not None
     assert everything(account) == before
 
 
@@ -101,7 +101,7 @@ def test_the_trial_is_no_mail(account: Account) -> None:
             keys.append(parameters["Key"])
 
     account.before = before
-    Trial(stack(), account.aws()).announced_within()
+    SmokeTest(stack(), account.aws()).announced_within()
     (key,) = keys
     assert key.startswith("incoming/")
     assert key.endswith("/AMAZON_SES_SETUP_NOTIFICATION")

@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from yarl import URL
 
-from postamt_sync.bucket.endpoint import Account
+from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 
 
@@ -59,7 +59,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 async def test_the_endpoint_is_the_one_boto3_would_ask(
     profile: Callable[[str], boto3.Session], bucket: str, settings: str, host: str, path: str
 ) -> None:
-    endpoint = await Account(bucket, "eu-west-1", profile(settings)).endpoint()
+    endpoint = await S3Access(bucket, "eu-west-1", profile(settings)).endpoint()
     assert (endpoint.host, endpoint.path) == (host, path)
     assert (endpoint.tls is not None) == (endpoint.scheme == "https")
 
@@ -67,13 +67,13 @@ async def test_the_endpoint_is_the_one_boto3_would_ask(
 async def test_trusts_only_the_ca_bundle_that_is_set(
     profile: Callable[[str], boto3.Session], tmp_path: Path
 ) -> None:
-    usual = await Account("mail", "eu-west-1", profile("")).endpoint()
+    usual = await S3Access("mail", "eu-west-1", profile("")).endpoint()
     assert usual.tls is not None
     authorities = usual.tls.get_ca_certs(binary_form=True)
     assert len(authorities) > 10
     bundle = tmp_path / "ca.pem"
     bundle.write_text(ssl.DER_cert_to_PEM_cert(authorities[0]))
-    endpoint = await Account("mail", "eu-west-1", profile(f"ca_bundle = {bundle}")).endpoint()
+    endpoint = await S3Access("mail", "eu-west-1", profile(f"ca_bundle = {bundle}")).endpoint()
     assert endpoint.tls is not None
     assert endpoint.tls.get_ca_certs(binary_form=True) == authorities[:1]
 
@@ -90,7 +90,7 @@ async def test_trusts_only_the_ca_bundle_that_is_set(
 async def test_settings_that_cannot_be_used_are_for_a_person(
     profile: Callable[[str], boto3.Session], bucket: str, region: str, settings: str
 ) -> None:
-    account = Account(bucket, region, profile(settings))
+    account = S3Access(bucket, region, profile(settings))
     with pytest.raises(MisconfiguredError) as caught:
         await account.endpoint()
     assert caught.value.problem.isprintable()
@@ -102,7 +102,7 @@ async def test_a_profile_that_is_not_there_is_for_a_person(
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(MisconfiguredError, match="no-such-profile"):
-        await Account("mail", "eu-west-1", None).endpoint()
+        await S3Access("mail", "eu-west-1", None).endpoint()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ async def test_takes_the_proxy_that_boto3_would_take(
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv(variable, value)
     monkeypatch.setenv("no_proxy", exempt)
-    endpoint = await Account("mail", "eu-west-1", profile("")).endpoint()
+    endpoint = await S3Access("mail", "eu-west-1", profile("")).endpoint()
     assert endpoint.proxy == (None if proxy is None else URL(proxy))
 
 
@@ -138,7 +138,7 @@ async def test_a_proxy_that_is_none_is_for_a_person(
     monkeypatch.setenv("https_proxy", value)
     monkeypatch.setenv("no_proxy", "")
     with pytest.raises(MisconfiguredError, match="HTTPS_PROXY"):
-        await Account("mail", "eu-west-1", profile("")).endpoint()
+        await S3Access("mail", "eu-west-1", profile("")).endpoint()
 
 
 class Chain(botocore.session.Session):
@@ -152,8 +152,8 @@ class Chain(botocore.session.Session):
         return self._found.pop(0) if len(self._found) > 1 else self._found[0]
 
 
-def account(*found: Any) -> Account:
-    return Account("mail", "eu-west-1", boto3.Session(botocore_session=Chain(*found)))
+def account(*found: Any) -> S3Access:
+    return S3Access("mail", "eu-west-1", boto3.Session(botocore_session=Chain(*found)))
 
 
 def pair(access_key: str, secret_key: str = "s", token: str | None = None) -> Any:

@@ -13,7 +13,12 @@ from botocore.utils import percent_encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postamt_sync.bucket.sigv4 import Credentials, Signer, canonical_path, canonical_query
+from postamt_sync.bucket.sigv4 import (
+    SigningCredentials,
+    SigV4Signer,
+    canonical_path,
+    canonical_query,
+)
 from tests.doubles.s3_keys import ODD_KEYS
 
 NOW = calendar.timegm((2026, 11, 21, 18, 49, 35))
@@ -43,8 +48,8 @@ def ours(
     style: str, path: str, query: str, headers: dict[str, str], token: str, now: int = NOW
 ) -> str:
     host, _, _ = HOSTS[style]
-    credentials = Credentials(*PAIR, token)
-    return Signer(REGION).sign(credentials, host, path, query, headers, now)["authorization"]
+    credentials = SigningCredentials(*PAIR, token)
+    return SigV4Signer(REGION).sign(credentials, host, path, query, headers, now)["authorization"]
 
 
 def compare(style: str, key: str, headers: dict[str, str], token: str) -> None:
@@ -96,13 +101,13 @@ def test_signs_the_optional_attributes_too() -> None:
 
 def test_takes_a_new_key_for_a_new_day_and_for_new_credentials() -> None:
     host, scheme, base = HOSTS["path"]
-    signer = Signer(REGION)
+    signer = SigV4Signer(REGION)
     for now in (NOW, NOW + 86400, NOW):
-        signed = signer.sign(Credentials(*PAIR), host, base, "", {}, now)
+        signed = signer.sign(SigningCredentials(*PAIR), host, base, "", {}, now)
         assert signed["authorization"] == oracle(f"{scheme}://{host}{base}", {}, None, now)
-    other = signer.sign(Credentials(PAIR[0], "another"), host, base, "", {}, NOW)
+    other = signer.sign(SigningCredentials(PAIR[0], "another"), host, base, "", {}, NOW)
     assert other["authorization"] != signed["authorization"]
 
 
 def test_shows_no_secret() -> None:
-    assert "secret" not in repr(Credentials("AKIA", "secret", "secret token"))
+    assert "secret" not in repr(SigningCredentials("AKIA", "secret", "secret token"))

@@ -35,10 +35,10 @@ def home(tmp_path: Path, s3: S3Double) -> Iterator[Home]:
 def test_verify(home: Home) -> None:
     done = home.do("verify")
     assert done.returncode == 1, done.stderr
-    difference, balance = done.stdout.splitlines()
+    difference, totals = done.stdout.splitlines()
     assert difference.startswith("missing      incoming/")
     assert difference.endswith(" (anna)")
-    assert balance == "2 objects and 1 files compared: 1 missing."
+    assert totals == "2 objects and 1 files compared: 1 missing."
     done = home.do("verify", "--except", "missing")
     assert (done.returncode, done.stdout) == (
         0,

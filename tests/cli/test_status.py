@@ -13,7 +13,7 @@ import pytest
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, ObjectState, Prepared
-from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Evidence
 from postamt_sync.status import report
@@ -60,7 +60,7 @@ def in_every_state(ledger: Ledger) -> None:
                 ledger.work.end(task, ObjectState.QUARANTINED, "It is encrypted.")
     ledger.overview.source_ok(Source.POLL, "5 listed, 1 new")
     ledger.overview.source_bad(Source.WEBHOOK, "Nobody confirmed.")
-    ledger.arrivals.keep_notice(Source.WEBHOOK, "not JSON", "???")
+    ledger.arrivals.keep_notification(Source.WEBHOOK, "not JSON", "???")
 
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str, config: Path) -> str:
@@ -247,10 +247,10 @@ def test_what_a_person_is_told_of_is_shown(
     config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = time.time()
-    ledger.troubles.happened(
-        [Trouble(Cause.BOUNCES, str(n), now - 60, f"{n} \x1b[31m550 no such user") for n in (1, 2)]
+    ledger.incidents.happened(
+        [Incident(Cause.BOUNCES, str(n), now - 60, f"{n} \x1b[31m550 no such user") for n in (1, 2)]
     )
-    ledger.troubles.lasting(Cause.DISK, {"state": "10 MiB of 30 GiB are free"}, now - 7300)
+    ledger.incidents.lasting(Cause.DISK, {"state": "10 MiB of 30 GiB are free"}, now - 7300)
     words = " ".join(said(capsys, "status", config=config).split())
     assert "To be told disk (2 h ago): 10 MiB of 30 GiB are free" in words
     assert "bounces (2, the last 60 s ago): 2 \\x1b[31m550 no such user" in words

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.app.sync import Result
+from postamt_sync.app.sync import SyncResult
 from postamt_sync.cli.main import run
 from postamt_sync.cli.sync import as_json, as_text, exit_code, read_since
 from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, UsageError
-from postamt_sync.ledger.sync_runs import Balance
+from postamt_sync.ledger.sync_runs import SyncTotals
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import stall
 
@@ -76,21 +76,23 @@ def test_other_moments_are_refused_with_examples(text: str) -> None:
 @pytest.mark.parametrize(
     ("result", "code"),
     [
-        (Result(Balance(listed=2, known=1, archived=1)), ExitCode.OK),
-        (Result(Balance(listed=1, waiting=1)), ExitCode.OK),
-        (Result(Balance(listed=1, failed=1)), ExitCode.UNDELIVERED),
-        (Result(Balance(listed=1, quarantined=1)), ExitCode.UNDELIVERED),
-        (Result(Balance(), error=TryLaterError("No network.")), ExitCode.TRY_LATER),
-        (Result(Balance(), error=MisconfiguredError("No bucket.")), ExitCode.CONFIGURATION),
+        (SyncResult(SyncTotals(listed=2, known=1, archived=1)), ExitCode.OK),
+        (SyncResult(SyncTotals(listed=1, waiting=1)), ExitCode.OK),
+        (SyncResult(SyncTotals(listed=1, failed=1)), ExitCode.UNDELIVERED),
+        (SyncResult(SyncTotals(listed=1, quarantined=1)), ExitCode.UNDELIVERED),
+        (SyncResult(SyncTotals(), error=TryLaterError("No network.")), ExitCode.TRY_LATER),
+        (SyncResult(SyncTotals(), error=MisconfiguredError("No bucket.")), ExitCode.CONFIGURATION),
     ],
 )
-def test_the_exit_code_tells_what_to_do(result: Result, code: ExitCode) -> None:
+def test_the_exit_code_tells_what_to_do(result: SyncResult, code: ExitCode) -> None:
     assert exit_code(result) is code
 
 
 def test_the_object_is_flat_and_says_what_cut_it_short() -> None:
     error = TryLaterError("No network.", "Look at the cable.")
-    assert as_json(Result(Balance(listed=1, failed=1), bytes=7, seconds=0.12345, error=error)) == {
+    assert as_json(
+        SyncResult(SyncTotals(listed=1, failed=1), bytes=7, seconds=0.12345, error=error)
+    ) == {
         "listed": 1,
         "known": 0,
         "delivered": 0,
@@ -108,10 +110,12 @@ def test_the_object_is_flat_and_says_what_cut_it_short() -> None:
 
 
 def test_the_words_name_what_there_is() -> None:
-    text = as_text(Result(Balance(listed=3, delivered=2, failed=1), bytes=2_500_000, seconds=61))
+    text = as_text(
+        SyncResult(SyncTotals(listed=3, delivered=2, failed=1), bytes=2_500_000, seconds=61)
+    )
     assert "3 listed: 2 delivered, 1 failed. 2.5 MB in 0:01:01." in text
     assert "postamt-sync status" in text
-    assert "Nothing was done" in as_text(Result(Balance(listed=1, waiting=1), dry_run=True))
+    assert "Nothing was done" in as_text(SyncResult(SyncTotals(listed=1, waiting=1), dry_run=True))
 
 
 def test_json_is_one_object_also_when_nothing_could_begin(

@@ -13,9 +13,9 @@ from typing import Any
 from postamt_sync.bucket import ObjectChangedError, ObjectGoneError
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.fetcher import House
+from postamt_sync.delivery.fetcher import Destinations
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.publisher import Witness, no_witness
+from postamt_sync.delivery.publisher import StepObserver, no_observer
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
 from postamt_sync.mail.arrival import Arrival, Source, mail_id
@@ -118,7 +118,7 @@ class Home:
             ("Junk", "Quarantine"),
         )
         first = self.people[0]
-        self.house = House(
+        self.destinations = Destinations(
             routes=Routes(Addressee(n, (f"{n}@home.example",), n == first) for n in self.people),
             mailboxes=self.mailboxes,
             junk_folder="Junk",
@@ -155,16 +155,16 @@ class Home:
         return self.ledger.repair.find(key).problem or ""
 
     def courier(
-        self, witness: Witness = no_witness, clock: Callable[[], float] = time.monotonic
+        self, observer: StepObserver = no_observer, clock: Callable[[], float] = time.monotonic
     ) -> Courier:
         return Courier(
-            self.ledger, self.bucket, self.house, self.events, witness=witness, clock=clock
+            self.ledger, self.bucket, self.destinations, self.events, observer=observer, clock=clock
         )
 
-    async def deliver(self, witness: Witness = no_witness) -> None:
+    async def deliver(self, observer: StepObserver = no_observer) -> None:
         """One pass of a courier that has just started."""
         self.ledger.work.make_all_due()
-        await self.courier(witness).run(until_idle=True)
+        await self.courier(observer).run(until_idle=True)
 
     def mails(self, name: str, folder: str = "*") -> list[Path]:
         """Return the mailbox's delivered files, of one folder ("" is INBOX) or of all."""

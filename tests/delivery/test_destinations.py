@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.config import Mailbox, Settings, load
-from postamt_sync.delivery.destinations import household
+from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.ledger import Ledger
 
 TEXT = """
@@ -52,29 +52,29 @@ def settings(tmp_path: Path, more: str = "") -> Settings:
 
 
 def test_mail_finds_its_mailbox_and_its_folder(tmp_path: Path, ledger: Ledger) -> None:
-    house = household(settings(tmp_path), ledger.work)
-    assert house.routes.mailboxes(["bert@example.com"]) == ("bert",)
-    assert house.routes.mailboxes(["x@example.com", "bert@example.com"]) == ("anna", "bert")
-    assert house.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
-    assert (house.junk_folder, house.virus_folder) == ("Spam", "Virus")
-    assert house.mailboxes.names == ("anna", "bert")
+    destinations = configured_destinations(settings(tmp_path), ledger.work)
+    assert destinations.routes.mailboxes(["bert@example.com"]) == ("bert",)
+    assert destinations.routes.mailboxes(["x@example.com", "bert@example.com"]) == ("anna", "bert")
+    assert destinations.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
+    assert (destinations.junk_folder, destinations.virus_folder) == ("Spam", "Virus")
+    assert destinations.mailboxes.names == ("anna", "bert")
 
 
 def test_without_a_source_of_envelopes_nobody_waits_for_one(tmp_path: Path, ledger: Ledger) -> None:
-    assert household(settings(tmp_path), ledger.work).envelope_grace == 0
-    assert household(settings(tmp_path, QUEUE), ledger.work).envelope_grace == 77
+    assert configured_destinations(settings(tmp_path), ledger.work).envelope_grace == 0
+    assert configured_destinations(settings(tmp_path, QUEUE), ledger.work).envelope_grace == 77
 
 
 def test_it_knows_whether_there_is_an_index(tmp_path: Path, ledger: Ledger) -> None:
     table = '[index]\ntable = "postamt"\n'
-    assert not household(settings(tmp_path), ledger.work).has_index
-    assert household(settings(tmp_path, table), ledger.work).has_index
+    assert not configured_destinations(settings(tmp_path), ledger.work).has_index
+    assert configured_destinations(settings(tmp_path, table), ledger.work).has_index
 
 
 def test_no_disk_is_touched_before_a_mailbox_is_needed(tmp_path: Path, ledger: Ledger) -> None:
-    house = household(settings(tmp_path), ledger.work)
+    destinations = configured_destinations(settings(tmp_path), ledger.work)
     assert not (tmp_path / "bert").exists()
-    house.mailboxes.ready("bert")
+    destinations.mailboxes.ready("bert")
     assert (tmp_path / "bert" / "new").is_dir()
     assert not (tmp_path / "anna").exists()
 
@@ -86,11 +86,13 @@ def test_a_mailbox_that_is_kept_still_gets_its_mail(tmp_path: Path, ledger: Ledg
         addresses=("carl@example.com", "bert@example.com"),
         default=True,
     )
-    house = household(settings(tmp_path), ledger.work, kept=[former])
-    assert house.routes.mailboxes(["carl@example.com"]) == ("carl",)
-    assert house.routes.mailboxes(["bert@example.com"]) == ("bert",)  # what is configured wins
-    assert house.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
-    assert house.mailboxes.ready("carl").root == tmp_path / "carl"
+    destinations = configured_destinations(settings(tmp_path), ledger.work, kept=[former])
+    assert destinations.routes.mailboxes(["carl@example.com"]) == ("carl",)
+    assert destinations.routes.mailboxes(["bert@example.com"]) == (
+        "bert",
+    )  # what is configured wins
+    assert destinations.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
+    assert destinations.mailboxes.ready("carl").root == tmp_path / "carl"
 
 
 def test_inbox_is_a_word_for_the_inbox_and_a_dot_stands_between_levels(
@@ -100,12 +102,18 @@ def test_inbox_is_a_word_for_the_inbox_and_a_dot_stands_between_levels(
     delivery = configured.delivery.model_copy(
         update={"junk_folder": "inbox", "virus_folder": "INBOX", "dmarc_folder": "Lists.Forged"}
     )
-    house = household(configured.model_copy(update={"delivery": delivery}), ledger.work)
-    assert (house.junk_folder, house.virus_folder, house.dmarc_folder) == ("", "", "Lists/Forged")
-    assert house.mailboxes.folders == {"", "Lists/Forged"}
+    destinations = configured_destinations(
+        configured.model_copy(update={"delivery": delivery}), ledger.work
+    )
+    assert (destinations.junk_folder, destinations.virus_folder, destinations.dmarc_folder) == (
+        "",
+        "",
+        "Lists/Forged",
+    )
+    assert destinations.mailboxes.folders == {"", "Lists/Forged"}
 
 
 def test_tags_mean_folders_where_a_mailbox_says_so(tmp_path: Path, ledger: Ledger) -> None:
-    house = household(settings(tmp_path, "tag_folders = true\n"), ledger.work)
-    assert house.tagged == {"bert"}
-    assert not house.delivered_to
+    destinations = configured_destinations(settings(tmp_path, "tag_folders = true\n"), ledger.work)
+    assert destinations.tagged == {"bert"}
+    assert not destinations.delivered_to

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.maildir import Step
+from postamt_sync.delivery.maildir import DeliveryStep
 from postamt_sync.mail.arrival import Arrival, Source, mail_id
 from postamt_sync.mail.envelope import Verdicts
 from tests.delivery.home import BUCKET, LONG_AGO, Home
@@ -109,12 +109,12 @@ class DeliveryMachine(RuleBasedStateMachine):
         asyncio.run(self.home.deliver())
 
     @rule(
-        step=st.sampled_from(Step),
+        step=st.sampled_from(DeliveryStep),
         done=st.booleans(),
         nth=st.sampled_from([1, 1, 1, 2, 3]),
         power=st.booleans(),
     )
-    def stop_dead(self, step: Step, done: bool, nth: int, power: bool) -> None:
+    def stop_dead(self, step: DeliveryStep, done: bool, nth: int, power: bool) -> None:
         """Deliver until the nth time of a step; then be a new process, or a new machine."""
         asyncio.run(self._deliver_until(step, done, nth))
         if self.disk.off:
@@ -124,12 +124,12 @@ class DeliveryMachine(RuleBasedStateMachine):
                 self.disk.lose()
         self.home.reopen()
 
-    async def _deliver_until(self, step: Step, done: bool, nth: int) -> None:
+    async def _deliver_until(self, step: DeliveryStep, done: bool, nth: int) -> None:
         loop, dead = asyncio.get_running_loop(), asyncio.Event()
         loop.set_exception_handler(lambda *_: None)  # a dead machine logs nothing
         left = nth
 
-        def witness(at: Step, is_done: bool) -> None:
+        def observer(at: DeliveryStep, is_done: bool) -> None:
             nonlocal left
             left -= (at, is_done) == (step, done)
             if left <= 0:
@@ -139,7 +139,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 raise PowerCut
 
         self.home.ledger.work.make_all_due()
-        running = asyncio.create_task(self.home.courier(witness).run(until_idle=True))
+        running = asyncio.create_task(self.home.courier(observer).run(until_idle=True))
         dying = asyncio.create_task(dead.wait())
         await asyncio.wait({running, dying}, return_when=asyncio.FIRST_COMPLETED)
         running.cancel()

@@ -8,9 +8,9 @@ import pytest
 
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import final_name, make_stem
-from postamt_sync.delivery.found_copies import drafts, stems, traces
+from postamt_sync.delivery.found_copies import drafts, found_copies, stems
 from postamt_sync.delivery.maildir import Maildir
-from postamt_sync.delivery.maildir_scan import existing_folder, names
+from postamt_sync.delivery.maildir_scan import existing_folder, our_names
 
 OURS = final_name(make_stem("mail", "incoming/a", "e1", 1_700_000_000.0), 10, 12)
 
@@ -24,7 +24,7 @@ def maildir(tmp_path: Path) -> Maildir:
 
 
 def there(maildir: Maildir) -> list[tuple[str, str]]:
-    return sorted((entry.name, ours) for _, entry, ours in names(maildir.root))
+    return sorted((entry.name, ours) for _, entry, ours in our_names(maildir.root))
 
 
 def test_names_are_found_wherever_clients_put_them(maildir: Maildir) -> None:
@@ -32,7 +32,7 @@ def test_names_are_found_wherever_clients_put_them(maildir: Maildir) -> None:
     (maildir.root / ".B&APw-cher" / "cur" / f"{OURS}:2,FS").touch()
     (maildir.root / "cur" / "1.M2P3.host,S=1:2,").touch()
     assert there(maildir) == [(OURS, OURS), (f"{OURS}:2,FS", f"{OURS}:2,FS")]
-    found = list(traces("anna", maildir.root))
+    found = list(found_copies("anna", maildir.root))
     assert sorted(t.folder for t in found) == ["", "B\u00fccher"]
     assert {t.name for t in found} == {OURS}
     assert list(stems(maildir.root)) == [(t.mail, t.stem) for t in found]
@@ -48,7 +48,7 @@ def test_a_name_that_dovecot_replaced_is_found_in_its_list(maildir: Maildir) -> 
         f"3 G{OURS} :gone.M7P7.host\ngarbage\n4 Gfoo.postamt :x\n"
     )
     assert there(maildir) == [("9.M9P9.host,S=9,W=10:2,S", OURS)]
-    (trace,) = traces("anna", maildir.root)
+    (trace,) = found_copies("anna", maildir.root)
     assert trace.stem == OURS.partition(",")[0]
     assert maildir.holds(trace.stem)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.maildir import Step
-from postamt_sync.delivery.publisher import Copy, Group, Ready
+from postamt_sync.delivery.maildir import DeliveryStep
+from postamt_sync.delivery.publisher import Copy, PendingMail, Publisher
 from postamt_sync.errors import TryLaterError
 from postamt_sync.mail.envelope import Evidence
 from tests.delivery.home import LONG_AGO, Home
@@ -62,15 +62,17 @@ def work(home: Home) -> WatchedWork:
 
 
 @pytest.fixture
-def group(home: Home, work: WatchedWork) -> Group:
-    return Group(work, home.events)
+def group(home: Home, work: WatchedWork) -> Publisher:
+    return Publisher(work, home.events)
 
 
-def written(home: Home, group: Group, key: str, *people: str, folder: str = "") -> Ready:
+def written(home: Home, group: Publisher, key: str, *people: str, folder: str = "") -> PendingMail:
     """Write one mail's copies, as the pickup does."""
     home.announce(key, *people)
     stem = make_stem("mail", key, "e1", LONG_AGO)
-    mail = Ready(home.task(key), stem, "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, SHA)
+    mail = PendingMail(
+        home.task(key), stem, "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, SHA
+    )
     for name in people:
         maildir = home.mailboxes.ready(name)
         maildir.open_folder(folder)
@@ -91,7 +93,7 @@ def shape(home: Home, calls: list[Call]) -> list[str]:
 
 
 class TestOrder:
-    def test_of_one_mail(self, home: Home, group: Group, disk: FaultyDisk) -> None:
+    def test_of_one_mail(self, home: Home, group: Publisher, disk: FaultyDisk) -> None:
         mail = written(home, group, "k", "anna")
         group.publish([mail])
         assert shape(home, disk.calls) == [
@@ -115,7 +117,7 @@ class TestOrder:
         assert home.state("k") == "delivered"
 
     def test_of_a_group_that_shares_its_syncs_and_commits(
-        self, home: Home, group: Group, disk: FaultyDisk
+        self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
         mails = [written(home, group, f"k{i}", "anna", "bruno") for i in range(5)]
         mails += [written(home, group, "spam", "anna", folder="Junk")]
@@ -135,13 +137,13 @@ class TestOrder:
         ]
 
     def test_the_witness_sees_every_step_in_order(self, home: Home, work: WatchedWork) -> None:
-        seen: list[tuple[Step, bool]] = []
-        group = Group(work, home.events, lambda step, done: seen.append((step, done)))
+        seen: list[tuple[DeliveryStep, bool]] = []
+        group = Publisher(work, home.events, lambda step, done: seen.append((step, done)))
         group.publish([written(home, group, "k", "anna")])
-        assert seen == [(step, done) for step in Step for done in (False, True)]
+        assert seen == [(step, done) for step in DeliveryStep for done in (False, True)]
 
     def test_a_copy_that_was_never_synced_is_never_published(
-        self, home: Home, group: Group, disk: FaultyDisk
+        self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
         mail = written(home, group, "k", "anna")
         mail.copies[0].written = None
@@ -150,7 +152,7 @@ class TestOrder:
         assert home.mails("anna") == []
 
 
-def test_each_mailbox_has_a_file_of_its_own(home: Home, group: Group) -> None:
+def test_each_mailbox_has_a_file_of_its_own(home: Home, group: Publisher) -> None:
     group.publish([written(home, group, "k", "anna", "bruno")])
     anna, bruno = home.mails("anna")[0].stat(), home.mails("bruno")[0].stat()
     assert anna.st_ino != bruno.st_ino
@@ -170,7 +172,7 @@ class TestOneMailboxThatFails:
         ],
     )
     def test_holds_up_no_other(
-        self, home: Home, group: Group, disk: FaultyDisk, call: str, error: int
+        self, home: Home, group: Publisher, disk: FaultyDisk, call: str, error: int
     ) -> None:
         disk.break_(call, error, below=home.root("anna"))
         mail = written(home, group, "k", "anna", "bruno")
@@ -185,7 +187,7 @@ class TestOneMailboxThatFails:
         assert len(home.drafts("anna")) == (1 if call == "rename" else 0)
 
     def test_no_file_is_synced_again_after_a_sync_failed(
-        self, home: Home, group: Group, disk: FaultyDisk
+        self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
         disk.break_("sync", errno.EIO, times=1)
         group.publish([written(home, group, "k", "anna")])
@@ -194,7 +196,7 @@ class TestOneMailboxThatFails:
         assert home.mails("anna") == []
 
     def test_of_several_folders_of_a_mailbox_one_that_fails_holds_up_no_other(
-        self, home: Home, group: Group, disk: FaultyDisk
+        self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
         mails = [
             written(home, group, "spam", "anna", folder="Junk"),
@@ -211,7 +213,7 @@ class TestOneMailboxThatFails:
 
 class TestALedgerThatFails:
     def test_prepare_leaves_drafts_and_publishes_nothing(
-        self, home: Home, group: Group, work: WatchedWork, disk: FaultyDisk
+        self, home: Home, group: Publisher, work: WatchedWork, disk: FaultyDisk
     ) -> None:
         work.fail["prepare"] = "before"
         mail = written(home, group, "k", "anna", "bruno")
@@ -223,7 +225,7 @@ class TestALedgerThatFails:
         assert home.deliveries("k") == {}
 
     def test_prepare_that_was_durable_all_the_same_is_resumed(
-        self, home: Home, group: Group, work: WatchedWork
+        self, home: Home, group: Publisher, work: WatchedWork
     ) -> None:
         work.fail["prepare"] = "after"
         group.publish([written(home, group, "k", "anna")])
@@ -236,7 +238,7 @@ class TestALedgerThatFails:
 
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_settle_is_made_up_for(
-        self, home: Home, group: Group, work: WatchedWork, when: str
+        self, home: Home, group: Publisher, work: WatchedWork, when: str
     ) -> None:
         work.fail["settle"] = when
         mail = written(home, group, "k", "anna", "bruno")
@@ -251,5 +253,5 @@ class TestALedgerThatFails:
         assert home.bodies("anna") == home.bodies("bruno") == [BODY]
 
 
-def test_nothing_to_publish_is_fine(group: Group) -> None:
+def test_nothing_to_publish_is_fine(group: Publisher) -> None:
     group.publish([])

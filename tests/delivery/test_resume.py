@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.maildir import MailboxVanishedError, Step
-from postamt_sync.delivery.publisher import Group
+from postamt_sync.delivery.maildir import DeliveryStep, MailboxVanishedError
+from postamt_sync.delivery.publisher import Publisher
 from tests.delivery.home import LONG_AGO, Home
 from tests.delivery.test_publisher import BODY, written
 from tests.doubles.disk import PowerCut
@@ -19,14 +19,16 @@ HOUR = 3600.0
 LATE = 25 * HOUR
 
 
-def stopped(home: Home, step: Step, *, done: bool, people: tuple[str, ...] = ("anna",)) -> None:
+def stopped(
+    home: Home, step: DeliveryStep, *, done: bool, people: tuple[str, ...] = ("anna",)
+) -> None:
     """Bring a mail to a step and stop dead there; then be a new process."""
 
-    def witness(at: Step, is_done: bool) -> None:
+    def observer(at: DeliveryStep, is_done: bool) -> None:
         if (at, is_done) == (step, done):
             raise PowerCut
 
-    group = Group(home.ledger.work, home.events, witness)
+    group = Publisher(home.ledger.work, home.events, observer)
     mail = written(home, group, "k", *people)
     with pytest.raises(PowerCut):
         group.publish([mail])
@@ -35,15 +37,15 @@ def stopped(home: Home, step: Step, *, done: bool, people: tuple[str, ...] = ("a
 
 
 def prepared(home: Home, *people: str) -> None:
-    stopped(home, Step.PREPARE, done=True, people=people or ("anna",))
+    stopped(home, DeliveryStep.PREPARE, done=True, people=people or ("anna",))
 
 
 def renamed(home: Home, *people: str) -> None:
-    stopped(home, Step.PUBLISH, done=True, people=people or ("anna",))
+    stopped(home, DeliveryStep.PUBLISH, done=True, people=people or ("anna",))
 
 
 def resume(home: Home) -> dict[str, str]:
-    group = Group(home.ledger.work, home.events)
+    group = Publisher(home.ledger.work, home.events)
     return {n: str(e) for n, e in group.resume(home.task("k"), home.mailboxes).items()}
 
 
@@ -70,7 +72,7 @@ class TestPreparedAndStillInTmp:
         assert home.disk.names() == ["rename", "sync_directory", "sync_directory"]
 
     def test_makes_its_folder_again(self, home: Home) -> None:
-        group = Group(home.ledger.work, home.events)
+        group = Publisher(home.ledger.work, home.events)
         mail = written(home, group, "k", "anna", folder="Junk")
         shutil.rmtree(home.root("anna") / ".Junk")
         group.publish([mail])
@@ -107,7 +109,7 @@ class TestPreparedAndNotInTmp:
         assert home.deliveries("k") == {"anna": "delivered"}
 
     def test_its_folder_was_deleted(self, home: Home) -> None:
-        group = Group(home.ledger.work, home.events, _stop_after_rename)
+        group = Publisher(home.ledger.work, home.events, _stop_after_rename)
         mail = written(home, group, "k", "anna", folder="Junk")
         with pytest.raises(PowerCut):
             group.publish([mail])
@@ -118,8 +120,8 @@ class TestPreparedAndNotInTmp:
         assert home.state("k") == "delivered"
 
 
-def _stop_after_rename(step: Step, done: bool) -> None:
-    if (step, done) == (Step.PUBLISH, True):
+def _stop_after_rename(step: DeliveryStep, done: bool) -> None:
+    if (step, done) == (DeliveryStep.PUBLISH, True):
         raise PowerCut
 
 
@@ -228,7 +230,7 @@ class TestPreparedAndNoDisk:
         prepared(home) if bring is prepared else renamed(home)
         root = home.root("anna")
         root.rename(root.with_name("unmounted"))
-        group = Group(home.ledger.work, home.events)
+        group = Publisher(home.ledger.work, home.events)
         failed = group.resume(home.task("k"), home.mailboxes)
         assert isinstance(failed["anna"], MailboxVanishedError)
         assert not root.exists()
@@ -266,10 +268,15 @@ class TestPreparedAndNoDisk:
 
 class TestNotPrepared:
     @pytest.mark.parametrize(
-        ("step", "done"), [(Step.SYNC_TMP, False), (Step.SYNC_TMP, True), (Step.PREPARE, False)]
+        ("step", "done"),
+        [
+            (DeliveryStep.SYNC_TMP, False),
+            (DeliveryStep.SYNC_TMP, True),
+            (DeliveryStep.PREPARE, False),
+        ],
     )
     async def test_what_is_left_in_tmp_is_discarded(
-        self, home: Home, step: Step, done: bool
+        self, home: Home, step: DeliveryStep, done: bool
     ) -> None:
         stopped(home, step, done=done)
         (draft,) = (home.root("anna") / "tmp").iterdir()
@@ -284,7 +291,7 @@ class TestNotPrepared:
 async def test_a_mail_settled_twice_is_there_once(home: Home) -> None:
     renamed(home)
     task = home.task("k")
-    group = Group(home.ledger.work, home.events)
+    group = Publisher(home.ledger.work, home.events)
     assert group.resume(task, home.mailboxes) == {}
     assert group.resume(task, home.mailboxes) == {}
     await home.deliver()

@@ -13,7 +13,7 @@ import pytest
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.maildir import Maildir, Step
+from postamt_sync.delivery.maildir import DeliveryStep, Maildir
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope, Verdicts
 from tests.delivery.home import Home
@@ -36,7 +36,7 @@ async def home(home: Home, s3: S3Double) -> AsyncIterator[Home]:
     """Anna's tags mean folders, Bruno's do not."""
     async with Bucket(s3.bucket, s3.region, session=s3.session()) as bucket:
         home.bucket = bucket
-        home.house = dataclasses.replace(home.house, tagged=frozenset({"anna"}))
+        home.destinations = dataclasses.replace(home.destinations, tagged=frozenset({"anna"}))
         for name in home.people:
             home.mailboxes.ready(name)
         yield home
@@ -100,7 +100,7 @@ class TestTags:
         assert places(home, "bruno") == ["."]
 
     async def test_are_each_mailboxes_own(self, home: Home, s3: S3Double) -> None:
-        home.house = dataclasses.replace(home.house, tagged=frozenset(home.people))
+        home.destinations = dataclasses.replace(home.destinations, tagged=frozenset(home.people))
         made(home, "Shop")
         made(home, "Club", name="bruno")
         s3.put(KEY, LARGE)
@@ -131,8 +131,8 @@ class TestTags:
         made(home, "Shop")
         shop = home.root("anna") / ".Shop"
 
-        def delete(step: Step, done: bool) -> None:
-            if step is Step.PREPARE and done:
+        def delete(step: DeliveryStep, done: bool) -> None:
+            if step is DeliveryStep.PREPARE and done:
                 for part in shop.iterdir():
                     part.rmdir()
                 shop.rmdir()
@@ -165,7 +165,7 @@ class TestDmarc:
     async def test_goes_where_the_configuration_says(
         self, home: Home, s3: S3Double, policy: str, option: str, folder: str
     ) -> None:
-        home.house = dataclasses.replace(home.house, dmarc_folder=option)
+        home.destinations = dataclasses.replace(home.destinations, dmarc_folder=option)
         s3.put(KEY, BODY)
         failed = Verdicts(dmarc="FAIL", dmarc_policy=policy)
         announce(home, "anna@home.example", verdicts=failed)
@@ -177,7 +177,7 @@ class TestDmarc:
 class TestDeliveredTo:
     @pytest.fixture
     def home(self, home: Home) -> Home:
-        home.house = dataclasses.replace(home.house, delivered_to=True)
+        home.destinations = dataclasses.replace(home.destinations, delivered_to=True)
         return home
 
     async def test_is_in_the_very_bytes_whose_size_the_name_tells(

@@ -13,7 +13,7 @@ BODY = b"Subject: x\r\n\r\nmail\r\n"
 
 
 @pytest.fixture
-async def stuck(home: Home) -> Home:
+async def unpublished(home: Home) -> Home:
     """Anna's copy is prepared, and her disk lets nothing be renamed."""
     for name in home.people:
         home.mailboxes.ready(name)
@@ -34,20 +34,20 @@ async def recover(home: Home) -> None:
     assert home.state("k") == "delivered"
 
 
-async def test_it_is_published_when_its_disk_is_well_again(stuck: Home) -> None:
-    await stuck.deliver()
-    assert "read-only" in stuck.problem("k")
-    await recover(stuck)
+async def test_it_is_published_when_its_disk_is_well_again(unpublished: Home) -> None:
+    await unpublished.deliver()
+    assert "read-only" in unpublished.problem("k")
+    await recover(unpublished)
 
 
-async def test_an_envelope_that_comes_late_is_fulfilled_meanwhile(stuck: Home) -> None:
-    stuck.announce("k", "bruno")
-    await stuck.deliver()
-    assert stuck.bodies("bruno") == [BODY]
-    assert stuck.mails("anna") == []
-    assert len(stuck.drafts("anna")) == 1
-    await recover(stuck)
-    assert stuck.bodies("bruno") == [BODY]
+async def test_an_envelope_that_comes_late_is_fulfilled_meanwhile(unpublished: Home) -> None:
+    unpublished.announce("k", "bruno")
+    await unpublished.deliver()
+    assert unpublished.bodies("bruno") == [BODY]
+    assert unpublished.mails("anna") == []
+    assert len(unpublished.drafts("anna")) == 1
+    await recover(unpublished)
+    assert unpublished.bodies("bruno") == [BODY]
 
 
 async def test_a_mailbox_that_failed_beside_it_is_tried_again(home: Home) -> None:
@@ -64,23 +64,23 @@ async def test_a_mailbox_that_failed_beside_it_is_tried_again(home: Home) -> Non
     assert home.bodies("bruno") == [BODY]
 
 
-async def test_it_does_not_need_the_object_any_more(stuck: Home, tmp_path: Path) -> None:
-    await stuck.deliver()
-    del stuck.bucket.objects["k"]
-    await stuck.deliver()
-    await recover(stuck)
+async def test_it_does_not_need_the_object_any_more(unpublished: Home, tmp_path: Path) -> None:
+    await unpublished.deliver()
+    del unpublished.bucket.objects["k"]
+    await unpublished.deliver()
+    await recover(unpublished)
 
 
-async def test_a_new_content_reaches_the_others_meanwhile_and_then_it(stuck: Home) -> None:
-    stored = stuck.bucket.put("k", BODY + b"more\r\n")
-    stuck.announce("k", "anna", "bruno", etag=stored.etag)
+async def test_a_new_content_reaches_the_others_meanwhile_and_then_it(unpublished: Home) -> None:
+    stored = unpublished.bucket.put("k", BODY + b"more\r\n")
+    unpublished.announce("k", "anna", "bruno", etag=stored.etag)
     for _ in range(2):
-        await stuck.deliver()
-    assert stuck.bodies("bruno") == [stored.body]
-    assert len(stuck.drafts("anna")) == 1
-    stuck.disk.mend()
+        await unpublished.deliver()
+    assert unpublished.bodies("bruno") == [stored.body]
+    assert len(unpublished.drafts("anna")) == 1
+    unpublished.disk.mend()
     for _ in range(2):
-        await stuck.deliver()
-    assert sorted(stuck.bodies("anna")) == [BODY, stored.body]
-    assert stuck.bodies("bruno") == [stored.body]
-    assert stuck.state("k") == "delivered"
+        await unpublished.deliver()
+    assert sorted(unpublished.bodies("anna")) == [BODY, stored.body]
+    assert unpublished.bodies("bruno") == [stored.body]
+    assert unpublished.state("k") == "delivered"

@@ -4,7 +4,7 @@ import pytest
 
 from postamt_sync.config import load
 from postamt_sync.demo.cloud import Cloud
-from postamt_sync.demo.household import Household, Place
+from postamt_sync.demo.household import CopyLocation, Household
 from postamt_sync.demo.samples import samples
 
 
@@ -24,8 +24,8 @@ def test_the_configuration_is_valid(tmp_path: Path, name: str) -> None:
 def test_each_sample_has_its_places(tmp_path: Path) -> None:
     household = Household(tmp_path)
     places = {s.title: household.expected(s) for s in samples()}
-    assert places["To Anna, Bcc to Bruno"] == [Place("anna"), Place("bruno")]
-    assert places["Spam, by SES's verdict"] == [Place("bruno", "Junk")]
+    assert places["To Anna, Bcc to Bruno"] == [CopyLocation("anna"), CopyLocation("bruno")]
+    assert places["Spam, by SES's verdict"] == [CopyLocation("bruno", "Junk")]
 
 
 def test_only_finished_mail_with_the_very_bytes_counts(tmp_path: Path) -> None:
@@ -38,4 +38,4 @@ def test_only_finished_mail_with_the_very_bytes_counts(tmp_path: Path) -> None:
     (root / "cur" / "2:2,S").write_bytes(b"mail")
     (root / "new" / "3").write_bytes(b"Mail")
     (root / ".Junk" / "cur" / "4").write_bytes(b"mail")
-    assert household.places_of(b"mail") == [Place("anna"), Place("anna", "Junk")]
+    assert household.places_of(b"mail") == [CopyLocation("anna"), CopyLocation("anna", "Junk")]

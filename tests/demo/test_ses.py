@@ -46,8 +46,8 @@ async def stored(cloud: Cloud, key: str) -> bytes:
 
 
 def of_subject(endpoint: Endpoint, subject: str) -> list[dict[str, object]]:
-    found = [n for n in endpoint.notices() if n.get("Subject") == subject]
-    return [json.loads(notice["Message"]) for notice in found]
+    found = [n for n in endpoint.notifications() if n.get("Subject") == subject]
+    return [json.loads(notification["Message"]) for notification in found]
 
 
 async def heard(endpoint: Endpoint, mail: Received, count: int) -> None:

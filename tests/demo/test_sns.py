@@ -135,19 +135,19 @@ async def test_a_notification_is_signed_as_sns_signs_it(
     await call.listen(endpoint)
     sns.publish(TOPIC, "a\nmessage, ä", subject)
     await sns.settled()
-    [notice] = endpoint.notices()
-    assert notice["SignatureVersion"] == version
-    assert ("Subject" in notice) == (subject is not None)
-    await check_signature(call, notice, text_to_sign(notice))
+    [notification] = endpoint.notifications()
+    assert notification["SignatureVersion"] == version
+    assert ("Subject" in notification) == (subject is not None)
+    await check_signature(call, notification, text_to_sign(notification))
     with pytest.raises(InvalidSignature):
-        await check_signature(call, notice, text_to_sign(notice).removesuffix(b"\n"))
+        await check_signature(call, notification, text_to_sign(notification).removesuffix(b"\n"))
 
 
 async def test_version_1_is_the_default(sns: SmallSns, call: Caller, endpoint: Endpoint) -> None:
     await call.listen(endpoint)
     sns.publish(TOPIC, "m")
     await sns.settled()
-    assert endpoint.notices()[0]["SignatureVersion"] == "1"
+    assert endpoint.notifications()[0]["SignatureVersion"] == "1"
 
 
 async def test_the_certificate_is_one_leaf_for_servers(sns: SmallSns, call: Caller) -> None:
@@ -176,7 +176,7 @@ async def test_a_subscription_waits_for_its_confirmation(
     assert (await call.get(post.json["SubscribeURL"])).first("SubscriptionArn") == arn
     sns.publish(TOPIC, "now")
     await sns.settled()
-    assert [n["Message"] for n in endpoint.notices()] == ["now"]
+    assert [n["Message"] for n in endpoint.notifications()] == ["now"]
 
 
 async def test_the_headers_are_those_of_sns(
@@ -293,7 +293,7 @@ async def test_an_owner_can_keep_strangers_from_unsubscribing(
     assert (await call("ConfirmSubscription", **confirm)).status == 200
     sns.publish(TOPIC, "m")
     await sns.settled()
-    assert (await call.get(endpoint.notices()[0]["UnsubscribeURL"])).status == 403
+    assert (await call.get(endpoint.notifications()[0]["UnsubscribeURL"])).status == 403
     assert (await call("Unsubscribe", SubscriptionArn=arn)).status == 200
     assert (await call("GetSubscriptionAttributes", SubscriptionArn=arn)).status == 404
 
@@ -304,7 +304,7 @@ async def test_a_stranger_unsubscribes_an_open_subscription_and_it_can_be_restor
     arn = await call.listen(endpoint)
     sns.publish(TOPIC, "m")
     await sns.settled()
-    assert (await call.get(endpoint.notices()[0]["UnsubscribeURL"])).status == 200
+    assert (await call.get(endpoint.notifications()[0]["UnsubscribeURL"])).status == 200
     await sns.settled()
     assert arn not in sns.subscriptions
     farewell = endpoint.posts[-1]
@@ -336,7 +336,7 @@ async def test_a_refusal_is_final(
     endpoint.answers = [refusal]
     sns.publish(TOPIC, "m")
     await sns.settled()
-    assert len(endpoint.notices()) == 1
+    assert len(endpoint.notifications()) == 1
 
 
 async def test_it_gives_up_after_the_policy_says_so(
@@ -347,7 +347,7 @@ async def test_it_gives_up_after_the_policy_says_so(
     endpoint.answers = [500] * 20
     sns.publish(TOPIC, "m")
     await sns.settled()
-    assert len(endpoint.notices()) == 6
+    assert len(endpoint.notifications()) == 6
 
 
 async def test_silence_is_tried_again(sns: SmallSns, call: Caller, endpoint: Endpoint) -> None:
@@ -375,7 +375,7 @@ async def test_lost_notices_never_come(sns: SmallSns, call: Caller, endpoint: En
     for message, subject in (("one", None), ("two", "S"), ("two", "T"), ("three", None)):
         sns.publish(TOPIC, message, subject)
     await sns.settled()
-    assert sorted(n["Message"] for n in endpoint.notices()) == ["three", "two"]
+    assert sorted(n["Message"] for n in endpoint.notifications()) == ["three", "two"]
 
 
 async def test_repeated_notices_come_more_than_once(
@@ -385,8 +385,8 @@ async def test_repeated_notices_come_more_than_once(
     sns.mishaps.repeat("one", 3)
     sns.publish(TOPIC, "one")
     await sns.settled()
-    assert len({n["MessageId"] for n in endpoint.notices()}) == 1
-    assert len(endpoint.notices()) == 3
+    assert len({n["MessageId"] for n in endpoint.notifications()}) == 1
+    assert len(endpoint.notifications()) == 3
 
 
 async def test_held_notices_come_later_and_in_disorder(
@@ -398,10 +398,10 @@ async def test_held_notices_come_later_and_in_disorder(
     for message in sent:
         sns.publish(TOPIC, message)
     await asyncio.sleep(0)
-    assert endpoint.notices() == []
+    assert endpoint.notifications() == []
     sns.mishaps.release(shuffle=1)
     await sns.settled()
-    came = [n["Message"] for n in endpoint.notices()]
+    came = [n["Message"] for n in endpoint.notifications()]
     assert sorted(came) == sorted(sent)
     assert came != sent
 

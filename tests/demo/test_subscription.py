@@ -1,13 +1,13 @@
 import json
 
-from postamt_sync.demo.subscription import Subscription
+from postamt_sync.demo.subscription import SnsSubscription
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:mail"
 
 
 def pauses(**retry: float) -> list[float]:
     attributes = {"DeliveryPolicy": json.dumps({"healthyRetryPolicy": retry})} if retry else {}
-    return list(Subscription(TOPIC, "http", "http://x", attributes).pauses())
+    return list(SnsSubscription(TOPIC, "http", "http://x", attributes).pauses())
 
 
 def test_three_tries_twenty_seconds_apart_by_default() -> None:

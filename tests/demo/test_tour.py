@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.demo.display import WIDTH, Show
+from postamt_sync.demo.display import WIDTH, Display
 from postamt_sync.demo.samples import plain
-from postamt_sync.demo.system import Stage
+from postamt_sync.demo.system import DemoSystem
 from postamt_sync.demo.tour import Tour, play
 
 LETTER = plain("A letter", "Hello")
@@ -19,15 +19,15 @@ def stand_in(fault: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def stage_with(fault: str, root: Path) -> AsyncIterator[tuple[Stage, Tour, io.StringIO]]:
+async def stage_with(fault: str, root: Path) -> AsyncIterator[tuple[DemoSystem, Tour, io.StringIO]]:
     out = io.StringIO()
-    async with Stage(root, stand_in(fault)) as stage:
-        yield stage, Tour(stage, Show(out)), out
+    async with DemoSystem(root, stand_in(fault)) as system:
+        yield system, Tour(system, Display(out)), out
 
 
 async def test_a_good_daemon_passes_the_whole_tour(tmp_path: Path) -> None:
     out = io.StringIO()
-    assert await play(tmp_path, Show(out), once=True, command=stand_in("none"))
+    assert await play(tmp_path, Display(out), once=True, command=stand_in("none"))
     text = out.getvalue()
     assert "11 mails, 13 copies: each there once, byte for byte." in text
     assert "nothing lost, nothing doubled" in text
@@ -38,47 +38,47 @@ async def test_a_good_daemon_passes_the_whole_tour(tmp_path: Path) -> None:
 
 
 async def test_a_mail_that_came_twice_fails_the_tour(tmp_path: Path) -> None:
-    async with stage_with("double", tmp_path) as (stage, tour, out):
-        sent = await stage.send(LETTER)
-        assert await stage.until(lambda: len(list(stage.household.delivered())) == 2)
-        assert not stage.is_right(sent)
+    async with stage_with("double", tmp_path) as (system, tour, out):
+        sent = await system.send(LETTER)
+        assert await system.until(lambda: len(list(system.household.delivered())) == 2)
+        assert not system.is_right(sent)
         assert not tour.judge()
         assert "A letter: found in anna, anna, not in anna" in out.getvalue()
 
 
 async def test_a_mail_with_other_bytes_fails_the_tour(tmp_path: Path) -> None:
-    async with stage_with("garble", tmp_path) as (stage, tour, out):
-        sent = await stage.send(LETTER)
-        assert await stage.until(lambda: bool(list(stage.household.delivered())))
-        assert not stage.is_right(sent)
+    async with stage_with("garble", tmp_path) as (system, tour, out):
+        sent = await system.send(LETTER)
+        assert await system.until(lambda: bool(list(system.household.delivered())))
+        assert not system.is_right(sent)
         assert not tour.judge()
         assert "A letter: found in no mailbox" in out.getvalue()
 
 
 async def test_a_mail_that_is_lost_fails_the_tour(tmp_path: Path) -> None:
-    async with stage_with("blind", tmp_path) as (stage, tour, _):
-        await stage.send(LETTER, lose_notices=True)
+    async with stage_with("blind", tmp_path) as (system, tour, _):
+        await system.send(LETTER, lose_notifications=True)
         assert not tour.judge()
 
 
 async def test_a_file_that_nobody_sent_fails_the_tour(tmp_path: Path) -> None:
-    async with stage_with("blind", tmp_path) as (stage, tour, out):
-        stranger = stage.household.maildirs["bruno"] / "new" / "stranger"
+    async with stage_with("blind", tmp_path) as (system, tour, out):
+        stranger = system.household.maildirs["bruno"] / "new" / "stranger"
         stranger.write_bytes(b"who are you?")
         assert not tour.judge()
         assert "1 files for 0 copies" in out.getvalue()
 
 
 async def test_nothing_is_left_running(tmp_path: Path) -> None:
-    async with stage_with("none", tmp_path) as (stage, _, _):
-        daemon = Path(f"/proc/{stage.daemon.pid}")
+    async with stage_with("none", tmp_path) as (system, _, _):
+        daemon = Path(f"/proc/{system.daemon.pid}")
         assert daemon.exists()
     assert not daemon.exists()
 
 
 async def test_a_daemon_that_does_not_start_is_named(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"daemon\.log"):
-        async with Stage(tmp_path, (sys.executable, "-c", "raise SystemExit(78)")):
+        async with DemoSystem(tmp_path, (sys.executable, "-c", "raise SystemExit(78)")):
             pass
 
 
@@ -87,8 +87,8 @@ async def test_the_daemon_does_not_inherit_other_settings(
 ) -> None:
     monkeypatch.setenv("POSTAMT_SYNC_POLL__INTERVAL", "77")
     monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere")
-    async with stage_with("none", tmp_path) as (stage, _, _):
-        environment = Path(f"/proc/{stage.daemon.pid}/environ").read_bytes()
+    async with stage_with("none", tmp_path) as (system, _, _):
+        environment = Path(f"/proc/{system.daemon.pid}/environ").read_bytes()
     assert b"POSTAMT_SYNC_" not in environment
     assert b"NOTIFY_SOCKET" not in environment
     assert b"AWS_ENDPOINT_URL_SNS=http://127.0.0.1:" in environment

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.config import Settings, load
-from postamt_sync.doctor.box import LastMail, Room, Service, SoundLedger
-from postamt_sync.doctor.finding import Outcome
+from postamt_sync.doctor.box import DiskSpaceCheck, LastMailCheck, LedgerCheck, ServiceCheck
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.ledger import CourierLock, Ledger
 
 CONFIGURATION = """
@@ -36,18 +36,18 @@ def systemd(active: str, file: str = "enabled", load: str = "loaded") -> Callabl
 @pytest.mark.parametrize(
     ("asked", "outcome", "remedy"),
     [
-        (systemd("active"), Outcome.OK, ""),
-        (systemd("active", "disabled"), Outcome.WARNING, "systemctl enable"),
-        (systemd("failed"), Outcome.FAILURE, "journalctl -u postamt-sync"),
-        (systemd("inactive"), Outcome.FAILURE, "restart postamt-sync"),
-        (systemd("inactive", load="not-found"), Outcome.WARNING, "service install"),
-        (lambda *_: "", Outcome.WARNING, "service install"),
+        (systemd("active"), Severity.OK, ""),
+        (systemd("active", "disabled"), Severity.WARNING, "systemctl enable"),
+        (systemd("failed"), Severity.FAILURE, "journalctl -u postamt-sync"),
+        (systemd("inactive"), Severity.FAILURE, "restart postamt-sync"),
+        (systemd("inactive", load="not-found"), Severity.WARNING, "service install"),
+        (lambda *_: "", Severity.WARNING, "service install"),
     ],
 )
 def test_what_systemd_says(
-    tmp_path: Path, asked: Callable[..., str], outcome: Outcome, remedy: str
+    tmp_path: Path, asked: Callable[..., str], outcome: Severity, remedy: str
 ) -> None:
-    (found,) = Service(tmp_path, asked).look()
+    (found,) = ServiceCheck(tmp_path, asked).look()
     assert found.outcome is outcome
     assert remedy in found.remedy
 
@@ -55,20 +55,20 @@ def test_what_systemd_says(
 def test_a_daemon_that_runs_without_systemd(settings: Settings) -> None:
     Ledger.open(settings.state_dir).close()
     with CourierLock(settings.state_dir, "run"):
-        (found,) = Service(settings.state_dir, lambda *_: "").look()
-    assert found.outcome is Outcome.WARNING
+        (found,) = ServiceCheck(settings.state_dir, lambda *_: "").look()
+    assert found.outcome is Severity.WARNING
     assert "not under systemd" in found.words
 
 
 def test_no_ledger_yet_and_none_is_made(settings: Settings) -> None:
-    (found,) = SoundLedger(settings.state_dir).look()
-    assert found.outcome is Outcome.WARNING
+    (found,) = LedgerCheck(settings.state_dir).look()
+    assert found.outcome is Severity.WARNING
     assert not settings.state_dir.exists()
 
 
 def test_a_full_disk(settings: Settings, read_only: Path) -> None:
-    (found,) = Room(settings.model_copy(update={"state_dir": read_only})).look()
-    assert found.outcome is Outcome.FAILURE
+    (found,) = DiskSpaceCheck(settings.model_copy(update={"state_dir": read_only})).look()
+    assert found.outcome is Severity.FAILURE
     assert str(read_only) in found.words
     assert "room" in found.remedy
 
@@ -77,7 +77,7 @@ def test_a_source_that_does_not_work_is_told_with_the_last_mail(settings: Settin
     ledger = Ledger.open(settings.state_dir)
     ledger.overview.source_bad("poll", "no network")
     ledger.close()
-    last, source = LastMail(settings).look()
+    last, source = LastMailCheck(settings).look()
     assert "--round-trip" in last.remedy
     assert source.subject == "source poll"
     assert "no network" in source.words

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from postamt_sync.bootstrap.refusals import ForbiddenError
-from postamt_sync.doctor.check import ForAdministrators, NotLookedAtError, examine
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.check import AdministratorsCheck, NotCheckedError, examine
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
 
-WELL = Finding("well", Outcome.OK, "All is well.")
+WELL = Finding("well", Severity.OK, "All is well.")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ async def test_one_that_hangs_is_left_behind_and_named() -> None:
         hung, well = await examine([Told("dns", never.wait), Told("x", lambda: None)], seconds=0.1)
     finally:
         never.set()
-    assert (hung.subject, hung.outcome) == ("dns", Outcome.FAILURE)
+    assert (hung.subject, hung.outcome) == ("dns", Severity.FAILURE)
     assert "0.1 s" in hung.words
     assert hung.remedy
     assert well == WELL
@@ -63,13 +63,13 @@ async def test_what_is_raised_becomes_a_finding() -> None:
         [
             Told("later", fail(TryLaterError("The network is away.", "Plug it in."))),
             Told("foreign", fail(RuntimeError("no such \x1b[31mthing"))),
-            Told("blocked", fail(NotLookedAtError("Not looked at.", "Mend the other."))),
+            Told("blocked", fail(NotCheckedError("Not looked at.", "Mend the other."))),
         ]
     )
-    assert later == Finding("later", Outcome.FAILURE, "The network is away.", "Plug it in.")
-    assert foreign.outcome is Outcome.FAILURE
+    assert later == Finding("later", Severity.FAILURE, "The network is away.", "Plug it in.")
+    assert foreign.outcome is Severity.FAILURE
     assert "\x1b" not in foreign.words
-    assert blocked == Finding("blocked", Outcome.WARNING, "Not looked at.", "Mend the other.")
+    assert blocked == Finding("blocked", Severity.WARNING, "Not looked at.", "Mend the other.")
 
 
 async def test_what_was_found_before_it_broke_off_is_kept() -> None:
@@ -87,9 +87,9 @@ async def test_what_was_found_before_it_broke_off_is_kept() -> None:
 
 async def test_only_a_refusal_is_a_warning_to_those_who_are_no_administrator() -> None:
     forbidden = ForbiddenError("The AWS credentials may not ses:GetAccount.")
-    checks = [ForAdministrators(Told("s", fail(e))) for e in (forbidden, TryLaterError("Away."))]
+    checks = [AdministratorsCheck(Told("s", fail(e))) for e in (forbidden, TryLaterError("Away."))]
     refused, away = await examine(checks)
-    assert refused.outcome is Outcome.WARNING
+    assert refused.outcome is Severity.WARNING
     assert "ses:GetAccount" in refused.words
     assert "administrator" in refused.remedy
-    assert away.outcome is Outcome.FAILURE
+    assert away.outcome is Severity.FAILURE

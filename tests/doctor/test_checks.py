@@ -17,7 +17,7 @@ from postamt_sync.config import load
 from postamt_sync.doctor.account import HASTY
 from postamt_sync.doctor.check import examine
 from postamt_sync.doctor.checks import checks
-from postamt_sync.doctor.finding import Outcome
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doctor.box import DOMAIN, Box
@@ -193,10 +193,10 @@ async def test_an_aws_that_never_answers_is_not_waited_for(
         every = checks(settings, lambda: open_stack(settings, HASTY), lambda: box.server.resolver)
         found = await examine(every, seconds=2)
     outcomes = {f.subject: f.outcome for f in found}
-    assert outcomes["credentials"] is Outcome.FAILURE
-    assert outcomes["clock"] is Outcome.FAILURE
-    assert outcomes["mailbox anna"] is Outcome.OK
-    assert outcomes["ledger"] is Outcome.OK
+    assert outcomes["credentials"] is Severity.FAILURE
+    assert outcomes["clock"] is Severity.FAILURE
+    assert outcomes["mailbox anna"] is Severity.OK
+    assert outcomes["ledger"] is Severity.OK
 
 
 async def test_a_webhook_behind_a_broken_proxy(box: Box) -> None:

@@ -12,9 +12,9 @@ import pytest
 from postamt_sync.config import Mailbox
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.maildir import Maildir
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.machine import doveadm_user
-from postamt_sync.doctor.maildirs import HandedOver, ReadByDovecot, Writable
+from postamt_sync.doctor.maildirs import DovecotMailboxCheck, LmtpCheck, MaildirCheck
 from tests.host.served import Served
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -32,37 +32,37 @@ def mailbox(tmp_path: Path) -> Mailbox:
 
 
 def test_one_of_our_own(mailbox: Mailbox) -> None:
-    assert one(Writable(mailbox, ME, lambda _: False)).outcome is Outcome.OK
+    assert one(MaildirCheck(mailbox, ME, lambda _: False)).outcome is Severity.OK
 
 
 def test_one_that_belongs_to_somebody_else(mailbox: Mailbox) -> None:
     user = "nobody" if ME == "root" else "root"
-    found = one(Writable(mailbox, user, lambda _: False))
-    assert found.outcome is Outcome.FAILURE
+    found = one(MaildirCheck(mailbox, user, lambda _: False))
+    assert found.outcome is Severity.FAILURE
     assert f"chown -R {user} {mailbox.maildir}" in found.remedy
 
 
 def test_one_on_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
     mailbox = Mailbox(name="anna", maildir=tmp_path / "gone")
-    assert "Mount" in one(Writable(mailbox, ME, lambda _: True)).remedy
-    assert one(Writable(mailbox, ME, lambda _: False)).outcome is Outcome.OK
+    assert "Mount" in one(MaildirCheck(mailbox, ME, lambda _: True)).remedy
+    assert one(MaildirCheck(mailbox, ME, lambda _: False)).outcome is Severity.OK
 
 
 def test_one_on_a_read_only_disk(read_only: Path) -> None:
-    found = one(Writable(Mailbox(name="anna", maildir=read_only), ME, lambda _: False))
-    assert found.outcome is Outcome.FAILURE
+    found = one(MaildirCheck(Mailbox(name="anna", maildir=read_only), ME, lambda _: False))
+    assert found.outcome is Severity.FAILURE
     assert "read-only" in found.remedy
 
 
 @pytest.mark.parametrize(
     ("greeting", "outcome"),
-    [(b"220 home LMTP\r\n", Outcome.OK), (b"* OK IMAP\r\n", Outcome.FAILURE)],
+    [(b"220 home LMTP\r\n", Severity.OK), (b"* OK IMAP\r\n", Severity.FAILURE)],
 )
 def test_one_that_is_handed_over(
-    mailbox: Mailbox, tmp_path: Path, greeting: bytes, outcome: Outcome
+    mailbox: Mailbox, tmp_path: Path, greeting: bytes, outcome: Severity
 ) -> None:
     path = tmp_path / "lmtp"
-    assert "Start Dovecot" in one(HandedOver(mailbox, str(path))).remedy
+    assert "Start Dovecot" in one(LmtpCheck(mailbox, str(path))).remedy
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
@@ -73,7 +73,7 @@ def test_one_that_is_handed_over(
 
         thread = threading.Thread(target=greet)
         thread.start()
-        assert one(HandedOver(mailbox, str(path))).outcome is outcome
+        assert one(LmtpCheck(mailbox, str(path))).outcome is outcome
         thread.join()
 
 
@@ -85,15 +85,15 @@ def test_dovecot_reads_where_we_deliver(home: Served) -> None:
         return doveadm_user(name, [*home.machine.inside(home.base), "doveadm", "-c", conf])
 
     anna, bruno = home.settings.mailboxes
-    assert one(ReadByDovecot(anna, ask)).outcome is Outcome.OK
+    assert one(DovecotMailboxCheck(anna, ask)).outcome is Severity.OK
     elsewhere = anna.model_copy(update={"maildir": bruno.maildir})
-    found = one(ReadByDovecot(elsewhere, ask))
-    assert found.outcome is Outcome.FAILURE
+    found = one(DovecotMailboxCheck(elsewhere, ask))
+    assert found.outcome is Severity.FAILURE
     assert str(anna.maildir) in found.words
     assert "postamt-sync dovecot --write" in found.remedy
     stranger = anna.model_copy(update={"name": "nobody-of-ours"})
     with pytest.raises(Exception, match="knows no mailbox"):
-        one(ReadByDovecot(stranger, ask))
+        one(DovecotMailboxCheck(stranger, ask))
 
 
 def test_where_dovecot_cannot_be_asked_it_is_a_warning(mailbox: Mailbox) -> None:
@@ -101,6 +101,6 @@ def test_where_dovecot_cannot_be_asked_it_is_a_warning(mailbox: Mailbox) -> None
         raise PermissionError
 
     for user in (refuse, lambda _: None):
-        found = one(ReadByDovecot(mailbox, user))
-        assert found.outcome is Outcome.WARNING
+        found = one(DovecotMailboxCheck(mailbox, user))
+        assert found.outcome is Severity.WARNING
         assert found.remedy

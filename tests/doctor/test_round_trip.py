@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from postamt_sync.cli.main import run
 from postamt_sync.config import load
 from postamt_sync.demo.ses import header_block
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi
 from postamt_sync.errors import ExitCode
@@ -60,7 +60,7 @@ async def test_every_hop_is_timed_until_it_lies_in_the_maildir(box: Box) -> None
         "ledger",
         "Maildir",
     ]
-    assert {f.outcome for f in found} == {Outcome.OK}
+    assert {f.outcome for f in found} == {Severity.OK}
     assert all(" s" in f.words for f in found)
     assert "incoming/b" in found[1].words
     assert str(box.maildir / "new") in found[3].words
@@ -68,10 +68,10 @@ async def test_every_hop_is_timed_until_it_lies_in_the_maildir(box: Box) -> None
 
 async def test_the_first_hop_that_it_does_not_reach_is_named(box: Box) -> None:
     *_, last = await travel(box, Incoming(box, stored=False))
-    assert (last.subject, last.outcome) == ("round trip bucket", Outcome.FAILURE)
+    assert (last.subject, last.outcome) == ("round trip bucket", Severity.FAILURE)
     assert "MX" in last.remedy
     *_, last = await travel(box, Incoming(box, synced=False))
-    assert (last.subject, last.outcome) == ("round trip ledger", Outcome.FAILURE)
+    assert (last.subject, last.outcome) == ("round trip ledger", Severity.FAILURE)
     assert "daemon" in last.remedy
 
 

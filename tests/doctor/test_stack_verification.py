@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
-from postamt_sync.bootstrap.smoke_test import Trial
+from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.bootstrap.stack_resources import resources
-from postamt_sync.doctor.finding import Finding, Outcome
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.stack_verification import Verification
 from tests.doubles.account import Account, stack
 from tests.doubles.dns import NameServer
@@ -41,8 +41,8 @@ def verify(account: Account, **more: Any) -> list[Finding]:
 
 
 def failures(found: list[Finding]) -> dict[str, str]:
-    assert all(f.remedy for f in found if f.outcome is not Outcome.OK)
-    return {f.subject: f.words for f in found if f.outcome is Outcome.FAILURE}
+    assert all(f.remedy for f in found if f.outcome is not Severity.OK)
+    return {f.subject: f.words for f in found if f.outcome is Severity.FAILURE}
 
 
 def subscribe(account: Account) -> None:
@@ -56,7 +56,7 @@ async def test_a_stack_that_works_is_well(account: Account, server: NameServer) 
     for record in records(STACK, identities(STACK, account.aws()), SERVERS):
         server.add(record.name, record.type, record.data)
     found = await asyncio.to_thread(verify, account, resolver=server.resolver)
-    assert {f.outcome for f in found} == {Outcome.OK}
+    assert {f.outcome for f in found} == {Severity.OK}
     assert {f.subject for f in found} > {"plan", "receipt rule", "webhook", "MX verified.example"}
 
 
@@ -69,9 +69,9 @@ async def test_records_that_are_missing_are_named(account: Account, server: Name
 
 
 def test_an_announcement_is_tried(account: Account) -> None:
-    found = verify(account, trial=Trial(STACK, account.aws()))
+    found = verify(account, smoke_test=SmokeTest(STACK, account.aws()))
     (told,) = [f for f in found if f.subject == "announcement"]
-    assert told.outcome is Outcome.OK
+    assert told.outcome is Severity.OK
     assert "was announced after" in told.words
 
 
@@ -80,9 +80,9 @@ def test_an_announcement_that_never_comes_is_a_failure(account: Account) -> None
         Bucket=STACK.bucket, NotificationConfiguration={}
     )
     ticks = iter(range(0, 1000, 60))
-    trial = Trial(STACK, account.aws(), clock=lambda: next(ticks))
+    smoke_test = SmokeTest(STACK, account.aws(), clock=lambda: next(ticks))
     with account.refusing("sqs", "ReceiveMessage", "", status=200):
-        found = failures(verify(account, trial=trial))
+        found = failures(verify(account, smoke_test=smoke_test))
     assert found["announcement"] == "An object in the bucket was not announced within 90 s."
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from postamt_sync.config import load
-from postamt_sync.doctor.account import Account as Opened
-from postamt_sync.doctor.finding import Finding, Outcome
-from postamt_sync.doctor.webhook import Certificate, Reached, Subscribed
+from postamt_sync.doctor.account import AwsAccount as Opened
+from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.webhook import CertificateCheck, SubscriptionCheck, WebhookCheck
 from postamt_sync.host.service.certificate import Pair
 from tests.doctor.box import Box
 from tests.doubles.sns import certificate_pem, key_pem, private_key
@@ -39,11 +39,11 @@ async def test_a_subscription_that_waits_for_its_confirmation(box: Box) -> None:
     hook = "after-call.sns.GetSubscriptionAttributes"
     aws.client("sns").meta.events.register(hook, pending)
     try:
-        check = Subscribed(Opened(lambda: (box.stack, aws)), webhook)
+        check = SubscriptionCheck(Opened(lambda: (box.stack, aws)), webhook)
         found = await asyncio.to_thread(one, check)
     finally:
         aws.client("sns").meta.events.unregister(hook, pending)
-    assert found.outcome is Outcome.FAILURE
+    assert found.outcome is Severity.FAILURE
     assert "not confirmed" in found.words
     assert box.stack.public_url in found.remedy
 
@@ -56,8 +56,8 @@ async def test_a_topic_that_is_not_there(box: Box) -> None:
 
 async def test_a_certificate_that_ends_soon(box: Box) -> None:
     almost = time.time() + 80 * 86_400
-    found = await asyncio.to_thread(one, Reached(box.stack.public_url, clock=lambda: almost))
-    assert found.outcome is Outcome.WARNING
+    found = await asyncio.to_thread(one, WebhookCheck(box.stack.public_url, clock=lambda: almost))
+    assert found.outcome is Severity.WARNING
     assert "expires on" in found.words
     assert "renewed" in found.remedy
 
@@ -66,8 +66,8 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    found = one(Reached(f"https://localhost:{port}/sns"))
-    assert found.outcome is Outcome.FAILURE
+    found = one(WebhookCheck(f"https://localhost:{port}/sns"))
+    assert found.outcome is Severity.FAILURE
     assert "router" in found.remedy
 
 
@@ -76,13 +76,13 @@ def test_a_peer_that_says_nothing_is_not_waited_for() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"https://localhost:{silent.getsockname()[1]}/sns"
-        found = one(Reached(url, ssl.create_default_context, 0.2))
-    assert found.outcome is Outcome.FAILURE
+        found = one(WebhookCheck(url, ssl.create_default_context, 0.2))
+    assert found.outcome is Severity.FAILURE
     assert "timed out" in found.words
 
 
 def test_a_name_that_leads_nowhere() -> None:
-    assert "A or AAAA" in one(Reached("https://nowhere.invalid/sns")).remedy
+    assert "A or AAAA" in one(WebhookCheck("https://nowhere.invalid/sns")).remedy
 
 
 @pytest.fixture
@@ -94,17 +94,17 @@ def pair(tmp_path: Path) -> Pair:
 
 @pytest.mark.parametrize(
     ("ends", "outcome"),
-    [(300 * DAY, Outcome.OK), (3 * DAY, Outcome.WARNING), (-DAY, Outcome.FAILURE)],
+    [(300 * DAY, Severity.OK), (3 * DAY, Severity.WARNING), (-DAY, Severity.FAILURE)],
 )
-def test_when_the_certificate_ends(pair: Pair, ends: dt.timedelta, outcome: Outcome) -> None:
+def test_when_the_certificate_ends(pair: Pair, ends: dt.timedelta, outcome: Severity) -> None:
     pair.chain.write_bytes(certificate_pem(private_key(), ends=ends, name="home.example.com"))
-    found = one(Certificate(pair, "home.example.com"))
+    found = one(CertificateCheck(pair, "home.example.com"))
     assert found.outcome is outcome
-    assert bool(found.remedy) is (outcome is not Outcome.OK)
+    assert bool(found.remedy) is (outcome is not Severity.OK)
 
 
 def test_a_certificate_for_another_name(pair: Pair) -> None:
     pair.chain.write_bytes(certificate_pem(private_key(), name="other.example.com"))
-    found = one(Certificate(pair, "home.example.com"))
-    assert found.outcome is Outcome.FAILURE
+    found = one(CertificateCheck(pair, "home.example.com"))
+    assert found.outcome is Severity.FAILURE
     assert "home.example.com" in found.remedy

@@ -12,7 +12,7 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.plan import Plan, carry_out, plan, plan_removal
 from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
@@ -39,7 +39,7 @@ class Account:
         self.kill_after: int | None = None
         self.before: Callable[[str, dict[str, Any]], None] = lambda *_: None
         """Is told each operation and its parameters right before it is asked."""
-        self._opened: dict[tuple[str, str], Aws] = {}
+        self._opened: dict[tuple[str, str], AwsClient] = {}
 
     def begin(self, keys: Path) -> Account:
         """Empty the account for a new test, which keeps its keys in this directory."""
@@ -59,14 +59,14 @@ class Account:
     def client(self, service: str) -> Any:
         return self.emulator.client(service)
 
-    def aws(self, region: str = REGION, key: tuple[str, str] = ("testing", "testing")) -> Aws:
+    def aws(self, region: str = REGION, key: tuple[str, str] = ("testing", "testing")) -> AwsClient:
         """Open the account."""
         if (region, key[0]) not in self._opened:
             core = botocore.session.Session()
             core.register("provide-client-params.*.*", self._before)
             core.register("after-call.*.*", self._after)
             session = boto3.Session(*key, region_name=region, botocore_session=core)
-            self._opened[region, key[0]] = Aws(
+            self._opened[region, key[0]] = AwsClient(
                 session, region, endpoint=lambda _: self.emulator.url, sleep=self.pauses.append
             )
         return self._opened[region, key[0]]
@@ -160,8 +160,8 @@ def stack(name: str = "postamt", domains: Sequence[str] = ("example.com",), **mo
 
 def changes(found: Plan) -> list[str]:
     """Return what a plan wants, a line each."""
-    return [f"{title}: {change.words}" for title, change in found.changes]
+    return [f"{title}: {change.message}" for title, change in found.changes]
 
 
 def conflicts(found: Plan) -> list[str]:
-    return [f"{title}: {conflict.words}" for title, conflict in found.conflicts]
+    return [f"{title}: {conflict.message}" for title, conflict in found.conflicts]

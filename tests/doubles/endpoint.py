@@ -62,5 +62,5 @@ class Endpoint:
             await self._news.wait_for(lambda: enough(self.posts))
         return self.posts
 
-    def notices(self) -> list[dict[str, Any]]:
+    def notifications(self) -> list[dict[str, Any]]:
         return [post.json for post in self.posts if post.kind == "Notification"]

@@ -15,7 +15,7 @@ from postamt_sync.events import Events
 from postamt_sync.http.connection import Limits
 from postamt_sync.http.listener import Listener
 from postamt_sync.http.sockets import bind
-from postamt_sync.intake.notifications import Announcements, Place
+from postamt_sync.intake.notifications import Notifications, OurTopic
 from postamt_sync.intake.sns_certificates import Certificates
 from postamt_sync.intake.webhook import Webhook
 from tests.doubles.inbox import MemoryInbox, MemoryLog, MemorySubscriber
@@ -94,8 +94,8 @@ async def household(
         events = Events(log)
         certificates = Certificates(TOPIC, endpoint=aws.origin)
         polls: list[None] = []
-        announcements = Announcements(
-            place=Place(TOPIC, BUCKET, PREFIX),
+        notifications = Notifications(
+            place=OurTopic(TOPIC, BUCKET, PREFIX),
             keys=certificates,
             inbox=inbox,
             subscriber=subscriber,
@@ -103,7 +103,7 @@ async def household(
             events=events,
         )
         webhook = Webhook(
-            announcements,
+            notifications,
             events,
             path=PATH,
             health=lambda: home.health,

@@ -20,7 +20,7 @@ class MemoryInbox:
 
     known: set[tuple[str, str]] = field(default_factory=set)
     arrivals: list[Arrival] = field(default_factory=list)
-    notices: list[tuple[Source, str, str]] = field(default_factory=list)
+    notifications: list[tuple[Source, str, str]] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     trouble: Exception | None = None
@@ -33,10 +33,10 @@ class MemoryInbox:
         self.arrivals += arrivals
         return len(self.known) - before
 
-    async def keep_notice(self, source: Source, reason: str, text: str) -> None:
+    async def keep_notification(self, source: Source, reason: str, text: str) -> None:
         if self.trouble:
             raise self.trouble
-        self.notices.append((source, reason, text))
+        self.notifications.append((source, reason, text))
 
     async def keep_feedback(self, feedback: Feedback) -> None:
         if self.trouble:
@@ -50,7 +50,7 @@ class MemoryInbox:
 
     @property
     def empty(self) -> bool:
-        return not self.arrivals and not self.notices
+        return not self.arrivals and not self.notifications
 
 
 @dataclass

@@ -35,7 +35,7 @@ class Held:
 
 
 class MemorySqs:
-    """Queues by URL, made by the first use. `troubles` are raised first, one a call, by operation.
+    """Queues by URL, made by the first use. `incidents` are raised first, one a call, by operation.
 
     `lose_deletes` lets a delete fail for its messages, as a batch's answer can say.
     """
@@ -43,7 +43,7 @@ class MemorySqs:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.queues: dict[str, list[Held]] = {}
-        self.troubles: dict[str, list[Exception]] = {}
+        self.incidents: dict[str, list[Exception]] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.lose_deletes = 0
         self.order: Callable[[list[Held]], Sequence[Held]] = list
@@ -101,7 +101,7 @@ class MemorySqs:
 
     def _begin(self, operation: str, request: dict[str, Any]) -> threading.Lock:
         self.calls.append((operation, request))
-        if waiting := self.troubles.get(operation):
+        if waiting := self.incidents.get(operation):
             raise waiting.pop(0)
         return self._lock
 

@@ -56,14 +56,14 @@ def deliver(key: str, recipients: list[str] | None, source: str) -> None:
 
 
 async def take(request: web.Request) -> web.Response:
-    notice = json.loads(await request.text())
-    if notice["Type"] == "SubscriptionConfirmation":
+    notification = json.loads(await request.text())
+    if notification["Type"] == "SubscriptionConfirmation":
         await asyncio.to_thread(
-            sns.confirm_subscription, TopicArn=notice["TopicArn"], Token=notice["Token"]
+            sns.confirm_subscription, TopicArn=notification["TopicArn"], Token=notification["Token"]
         )
         say("subscription confirmed")
         return web.Response()
-    message = json.loads(notice["Message"])
+    message = json.loads(notification["Message"])
     if "receipt" in message:
         receipt = message["receipt"]
         await asyncio.to_thread(

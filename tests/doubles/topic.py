@@ -17,13 +17,13 @@ def client_error(code: str, message: str = "no", operation: str = "Subscribe") -
 
 @dataclass
 class Topic:
-    """Behaves as boto3's SNS client; `troubles` are raised first, one a call."""
+    """Behaves as boto3's SNS client; `incidents` are raised first, one a call."""
 
     arn: str = f"{TOPIC}:0123"
     pending: bool = True
     attributes: dict[str, str] | None = None
     """Those of the subscription; None while there is none."""
-    troubles: list[Exception] = field(default_factory=list)
+    incidents: list[Exception] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     """Calls wait for it; open from the start."""
@@ -37,8 +37,8 @@ class Topic:
     def _begin(self, name: str, request: dict[str, Any]) -> None:
         self.calls.append((name, request))
         self.gate.wait(20)
-        if self.troubles:
-            raise self.troubles.pop(0)
+        if self.incidents:
+            raise self.incidents.pop(0)
 
     def subscribe(self, **request: Any) -> dict[str, str]:
         self._begin("subscribe", request)

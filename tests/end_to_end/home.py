@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from postamt_sync.demo.household import Place
+from postamt_sync.demo.household import CopyLocation
 from postamt_sync.ledger import Ledger, ObjectState
 
 REPOSITORY = Path(__file__).parents[2]
@@ -235,7 +235,7 @@ class Home:
                 running.process.kill()
             running.process.wait()
 
-    def mails(self) -> Iterator[tuple[Place, Path]]:
+    def mails(self) -> Iterator[tuple[CopyLocation, Path]]:
         """Yield every file that a mail client would see."""
         for name, root in self.maildirs.items():
             for directory in sorted(root.glob("**/")):
@@ -243,7 +243,7 @@ class Home:
                     inbox = directory.parent == root
                     folder = "INBOX" if inbox else directory.parent.name.removeprefix(".")
                     for path in sorted(directory.iterdir()):
-                        yield Place(name, folder), path
+                        yield CopyLocation(name, folder), path
 
     def contents(self) -> Counter[tuple[str, bytes]]:
         """Count what a mail client would see of the bucket's mail: where, and which bytes.

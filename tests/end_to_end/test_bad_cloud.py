@@ -131,7 +131,7 @@ def test_the_daemon_outlives_every_cause_and_goes_on(home: Home, s3: S3Double) -
         for name, value in attributes.items():
             setattr(s3, name, value)
 
-    troubles: list[tuple[str, Callable[[], None]]] = [
+    incidents: list[tuple[str, Callable[[], None]]] = [
         ("the secret key does not fit", lambda: spoil(secret_key="other")),
         ("does not know our access key", lambda: spoil(access_key="AKIAOTHER")),
         ("not in our region but in eu-north-1", lambda: spoil(region="eu-north-1")),
@@ -140,7 +140,7 @@ def test_the_daemon_outlives_every_cause_and_goes_on(home: Home, s3: S3Double) -
         ("The connection to 127.0.0.1", lambda: s3.next(reset(), times=1000)),
     ]
     sent = []
-    for number, (reason, begin) in enumerate(troubles):
+    for number, (reason, begin) in enumerate(incidents):
         begin()
         sent.append(letter(f"m{number}"))
         put(s3, sent[-1])

@@ -11,7 +11,7 @@ from typing import Any
 
 from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, SYNC_CREDENTIALS
 from postamt_sync.demo.cloud import CREDENTIALS, NAME, REGION, Cloud
-from postamt_sync.demo.daemon import Daemon
+from postamt_sync.demo.daemon import DaemonProcess
 from postamt_sync.demo.free_port import free_port
 from postamt_sync.demo.samples import ANNA, BRUNO, plain
 from postamt_sync.demo.ses import Ses
@@ -67,7 +67,7 @@ async def test_init_apply_run_and_there_is_mail(tmp_path: Path) -> None:
         own["AWS_SHARED_CREDENTIALS_FILE"] = str(keys / SYNC_CREDENTIALS)
         log = tmp_path / "daemon.log"
         ses = Ses(cloud, seed=1)
-        async with Daemon(config, own, log, heard.append):
+        async with DaemonProcess(config, own, log, heard.append):
             letter = plain("A letter", "Tea")
             taken = await ses.receive(letter.message, letter.sender, (ANNA, BRUNO))
             async with asyncio.timeout(PATIENCE):

@@ -81,11 +81,11 @@ def test_whatever_starts_at_once_each_mail_comes_once(
         put(s3, *letters[:10])
         assert home.sync()[0] == 0
     put(s3, *letters)
-    passes = [ended(process) for process in [start(home) for _ in range(AT_ONCE)]]
-    codes = Counter(code for code, _ in passes)
-    assert set(codes) <= {ExitCode.OK, ExitCode.TRY_LATER}, passes
+    sync_runs = [ended(process) for process in [start(home) for _ in range(AT_ONCE)]]
+    codes = Counter(code for code, _ in sync_runs)
+    assert set(codes) <= {ExitCode.OK, ExitCode.TRY_LATER}, sync_runs
     assert codes[ExitCode.OK] >= 1
-    assert all(said["error"] and said["hint"] for code, said in passes if code)
+    assert all(said["error"] and said["hint"] for code, said in sync_runs if code)
     assert home.contents() == Counter(x for one in letters for x in one.expected())
     assert home.drafts() == []
     assert home.sync()[1]["delivered"] == 0

@@ -251,9 +251,9 @@ async def test_who_calls_before_it_is_up_is_answered(household: Reachable, s3: S
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         async with aiohttp.ClientSession() as session:
-            notice = household.notice(one.key, "anna@example.com")
+            notification = household.notification(one.key, "anna@example.com")
             waiting = asyncio.create_task(
-                session.post(f"http://127.0.0.1:{port}/sns", data=notice).__aenter__()
+                session.post(f"http://127.0.0.1:{port}/sns", data=notification).__aenter__()
             )
             command = (*COMMAND[1:], "run", "--debug", "--config", str(household.config))
             fd = listening.fileno()

@@ -39,9 +39,9 @@ async def test_endless_requests_stay_outside(kind: str, tmp_path: Path, s3: S3Do
     async with reachable(tmp_path, s3.environment()) as home:
         daemon = home.start()
         await asyncio.to_thread(daemon.until, "listening")
-        notice = home.notice("one", "anna@example.com")
+        notification = home.notification("one", "anna@example.com")
         assert await home.announce("two", "anna@example.com") == 200
-        request = {"health": HEALTH, "true notifications": post(notice)}[kind]
+        request = {"health": HEALTH, "true notifications": post(notification)}[kind]
         before = most_memory(daemon)
         sent = await asyncio.to_thread(flood, home.port, request)
         grown = most_memory(daemon) - before

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from postamt_sync.demo.cloud import Cloud
-from postamt_sync.demo.daemon import Daemon
+from postamt_sync.demo.daemon import DaemonProcess
 from postamt_sync.demo.free_port import free_port
-from postamt_sync.demo.household import Household, Place
+from postamt_sync.demo.household import CopyLocation, Household
 from postamt_sync.demo.samples import samples
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.ledger import Ledger
@@ -28,7 +28,7 @@ class Journeys:
         self.household = household
         self.ses = ses
         self.lines: list[dict[str, Any]] = []
-        self.daemon: Daemon
+        self.daemon: DaemonProcess
 
     def hear(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
@@ -55,7 +55,7 @@ class Journeys:
             while not any(_settles(line, mail) for line in self.lines):
                 await asyncio.sleep(0.02)
 
-    async def arrived(self, mail: Received, *places: Place) -> None:
+    async def arrived(self, mail: Received, *places: CopyLocation) -> None:
         async with asyncio.timeout(PATIENCE):
             while self.household.places_of(mail.content) != sorted(places, key=str):
                 await asyncio.sleep(0.02)
@@ -78,12 +78,12 @@ async def journeys(root: Path) -> AsyncIterator[Journeys]:
         household.configure(cloud.stack, cloud.queue_urls, port)
         made = Journeys(household, Ses(cloud, seed=1))
         environment = cloud.environment(os.environ)
-        async with Daemon(household.config, environment, household.log, made.hear) as daemon:
+        async with DaemonProcess(household.config, environment, household.log, made.hear) as daemon:
             made.daemon = daemon
             yield made
 
 
-ANNA, BRUNO = Place("anna"), Place("bruno")
+ANNA, BRUNO = CopyLocation("anna"), CopyLocation("bruno")
 BUCKET = Cloud().bucket
 
 
@@ -105,7 +105,7 @@ async def test_announced_lost_repeated_and_blind_copied(tmp_path: Path) -> None:
         await way.arrived(thrice, ANNA)
         assert await way.source(thrice) == [Source.WEBHOOK]
 
-        lost = await receive(plain.message, plain.sender, plain.recipients, lose_notices=True)
+        lost = await receive(plain.message, plain.sender, plain.recipients, lose_notifications=True)
         os.kill(way.daemon.pid, signal.SIGHUP)
         await way.arrived(lost, ANNA)
         assert await way.source(lost) == [Source.POLL]

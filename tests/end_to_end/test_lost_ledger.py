@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from imapclient import IMAPClient
 
-from postamt_sync.delivery.maildir import Step
+from postamt_sync.delivery.maildir import DeliveryStep
 from postamt_sync.demo.dovecot import PrivateDovecot
 from tests.doubles.s3 import S3Double
 from tests.dovecot import mail_client, needs_dovecot, serving
@@ -130,8 +130,12 @@ KILLED = "import sys; from tests.faults.killed import main; main(*sys.argv[1:])"
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
-@pytest.mark.parametrize("step", [Step.SYNC_TMP, Step.PREPARE, Step.PUBLISH, Step.SETTLE])
-def test_lost_in_the_middle_of_a_delivery(home: Home, s3: S3Double, step: Step, side: str) -> None:
+@pytest.mark.parametrize(
+    "step", [DeliveryStep.SYNC_TMP, DeliveryStep.PREPARE, DeliveryStep.PUBLISH, DeliveryStep.SETTLE]
+)
+def test_lost_in_the_middle_of_a_delivery(
+    home: Home, s3: S3Double, step: DeliveryStep, side: str
+) -> None:
     """One mail for two mailboxes; the client sees it at once where it was renamed, and moves it."""
     both, newer = letter_to_both("both"), letter("newer", ANNA)
     s3.put(newer.key, newer.body, last_modified=SINCE + 10)

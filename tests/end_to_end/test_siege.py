@@ -47,7 +47,7 @@ async def true_notifications(
     """Each comes on a connection of its own, and must be answered 200."""
     for number in range(count):
         begun = time.monotonic()
-        notification = home.notice(f"incoming/true{number}", "anna@example.com")
+        notification = home.notification(f"incoming/true{number}", "anna@example.com")
         async with (
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(local_addr=(host, 0)),

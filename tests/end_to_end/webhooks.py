@@ -47,16 +47,16 @@ class Reachable(Home):
         webhook = WEBHOOK.format(port=self.port, scheme="https", topic=TOPIC)
         self.configure(webhook + TLS.format(certificate=certificate, key=key))
 
-    def notice(self, key: str, *recipients: str) -> bytes:
+    def notification(self, key: str, *recipients: str) -> bytes:
         return body(self._signer.notification(receipt(key, "mail", *recipients)))
 
-    async def post(self, session: aiohttp.ClientSession, notice: bytes) -> int:
-        async with session.post(f"http://127.0.0.1:{self.port}/sns", data=notice) as answer:
+    async def post(self, session: aiohttp.ClientSession, notification: bytes) -> int:
+        async with session.post(f"http://127.0.0.1:{self.port}/sns", data=notification) as answer:
             return answer.status
 
     async def announce(self, key: str, *recipients: str) -> int:
         async with aiohttp.ClientSession() as session:
-            return await self.post(session, self.notice(key, *recipients))
+            return await self.post(session, self.notification(key, *recipients))
 
 
 @asynccontextmanager

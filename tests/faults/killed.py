@@ -15,10 +15,10 @@ from collections import Counter
 from pathlib import Path
 
 from postamt_sync.app.daemon import Daemon
-from postamt_sync.app.sync import OnePass
+from postamt_sync.app.sync import SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
-from postamt_sync.delivery.maildir import Step
+from postamt_sync.delivery.maildir import DeliveryStep
 from postamt_sync.logs import configure_logging
 
 LONGEST_WAIT = 30.0
@@ -29,14 +29,14 @@ GATHERING = 0.1
 class Killer:
     """A witness that ends its process as a power failure does."""
 
-    def __init__(self, step: Step, side: str, nth: int, large: int) -> None:
+    def __init__(self, step: DeliveryStep, side: str, nth: int, large: int) -> None:
         self._moment = (step, side == "after")
         self._nth = nth
         self._large = large
-        self._seen: Counter[tuple[Step, bool]] = Counter()
+        self._seen: Counter[tuple[DeliveryStep, bool]] = Counter()
         self._change = threading.Condition()
 
-    def __call__(self, step: Step, done: bool) -> None:
+    def __call__(self, step: DeliveryStep, done: bool) -> None:
         with self._change:
             self._seen[step, done] += 1
             self._change.notify_all()
@@ -45,15 +45,15 @@ class Killer:
             if self._large and not done:
                 self._hold_back(step)
 
-    def _hold_back(self, step: Step) -> None:
+    def _hold_back(self, step: DeliveryStep) -> None:
         """Keep what is streamed out of the first group, and let it gather while that one waits."""
         in_group = threading.current_thread().name.startswith("publisher")
-        if step is Step.WRITE and not in_group:
-            self._change.wait_for(lambda: self._seen[Step.SYNC_TMP, False], LONGEST_WAIT)
-        if step is Step.SYNC_TMP and self._seen[step, False] == 1:
-            all_written = self._seen[Step.SYNC_FILE, True] + self._large
+        if step is DeliveryStep.WRITE and not in_group:
+            self._change.wait_for(lambda: self._seen[DeliveryStep.SYNC_TMP, False], LONGEST_WAIT)
+        if step is DeliveryStep.SYNC_TMP and self._seen[step, False] == 1:
+            all_written = self._seen[DeliveryStep.SYNC_FILE, True] + self._large
             wait = self._change.wait_for
-            wait(lambda: self._seen[Step.SYNC_FILE, True] >= all_written, LONGEST_WAIT)
+            wait(lambda: self._seen[DeliveryStep.SYNC_FILE, True] >= all_written, LONGEST_WAIT)
             wait(lambda: False, GATHERING)
 
 
@@ -61,9 +61,9 @@ def main(config: str, verb: str, step: str, side: str, nth: str, large: str) -> 
     path = Path(config)
     settings = load(path)
     events = configure_logging(json=True, level="debug")
-    killer = Killer(Step[step], side, int(nth), int(large))
+    killer = Killer(DeliveryStep[step], side, int(nth), int(large))
     if verb == "run":
-        asyncio.run(Daemon(settings, lambda: load(path), events, witness=killer).run())
+        asyncio.run(Daemon(settings, lambda: load(path), events, observer=killer).run())
     else:
         bucket = Bucket(settings.bucket.name, settings.aws.region)
-        asyncio.run(OnePass(settings, events, bucket, witness=killer).run())
+        asyncio.run(SyncRun(settings, events, bucket, observer=killer).run())

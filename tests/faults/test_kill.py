@@ -15,7 +15,7 @@ from contextlib import closing
 import pytest
 
 from postamt_sync.delivery.fetcher import SMALL
-from postamt_sync.delivery.maildir import Step
+from postamt_sync.delivery.maildir import DeliveryStep
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import BRUNO, Home
 from tests.end_to_end.letters import Letter, letter, letter_to_both, put, sample_letters
@@ -23,16 +23,22 @@ from tests.faults.forked import fork, fork_to_be_killed
 
 VERBS = ("sync", "run")
 SIDES = ("before", "after")
-OF_A_GROUP = (Step.SYNC_TMP, Step.PREPARE, Step.PUBLISH, Step.SYNC_FOLDERS, Step.SETTLE)
-IN_A_GROUP = dict.fromkeys(OF_A_GROUP, 2) | {Step.WRITE: 8, Step.SYNC_FILE: 4}
+OF_A_GROUP = (
+    DeliveryStep.SYNC_TMP,
+    DeliveryStep.PREPARE,
+    DeliveryStep.PUBLISH,
+    DeliveryStep.SYNC_FOLDERS,
+    DeliveryStep.SETTLE,
+)
+IN_A_GROUP = dict.fromkeys(OF_A_GROUP, 2) | {DeliveryStep.WRITE: 8, DeliveryStep.SYNC_FILE: 4}
 """Which time a step is met while several mails are on their way together."""
 
-PREPARED = {(Step.PREPARE, "after"), (Step.SETTLE, "before")} | {
-    (step, side) for step in (Step.PUBLISH, Step.SYNC_FOLDERS) for side in SIDES
+PREPARED = {(DeliveryStep.PREPARE, "after"), (DeliveryStep.SETTLE, "before")} | {
+    (step, side) for step in (DeliveryStep.PUBLISH, DeliveryStep.SYNC_FOLDERS) for side in SIDES
 }
 """The moments at which a whole group is prepared and nothing of it is settled."""
 
-RESUMED = (Step.PUBLISH, Step.SYNC_FOLDERS, Step.SETTLE)
+RESUMED = (DeliveryStep.PUBLISH, DeliveryStep.SYNC_FOLDERS, DeliveryStep.SETTLE)
 """What is left to do for a mail that was prepared."""
 
 
@@ -42,7 +48,9 @@ def burst() -> list[Letter]:
     return [*varied, letter_to_both("both"), letter("long", BRUNO, "Tea. " * 40_000)]
 
 
-def kill_at(home: Home, verb: str, step: Step, side: str, nth: int = 1, large: int = 0) -> None:
+def kill_at(
+    home: Home, verb: str, step: DeliveryStep, side: str, nth: int = 1, large: int = 0
+) -> None:
     killed = fork_to_be_killed(home, verb, step.name, side, str(nth), str(large))
     assert killed.ended() == -signal.SIGKILL, killed.tail()
 
@@ -89,10 +97,10 @@ def finish(home: Home, verb: str, letters: Sequence[Letter]) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", DeliveryStep)
 @pytest.mark.parametrize("verb", VERBS)
 def test_killed_with_a_group_on_its_way(
-    home: Home, s3: S3Double, verb: str, step: Step, side: str
+    home: Home, s3: S3Double, verb: str, step: DeliveryStep, side: str
 ) -> None:
     letters = burst()
     put(s3, *letters)
@@ -107,10 +115,10 @@ def test_killed_with_a_group_on_its_way(
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", DeliveryStep)
 @pytest.mark.parametrize("verb", VERBS)
 def test_killed_with_one_mail_for_two_mailboxes(
-    home: Home, s3: S3Double, verb: str, step: Step, side: str
+    home: Home, s3: S3Double, verb: str, step: DeliveryStep, side: str
 ) -> None:
     both = letter_to_both("both")
     put(s3, both)
@@ -125,11 +133,11 @@ def test_killed_with_one_mail_for_two_mailboxes(
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("step", RESUMED)
 def test_killed_again_while_it_resumes(
-    home: Home, s3: S3Double, step: Step, side: str, nth: int
+    home: Home, s3: S3Double, step: DeliveryStep, side: str, nth: int
 ) -> None:
     both = letter_to_both("both")
     put(s3, both)
-    kill_at(home, "sync", Step.PREPARE, "after")
+    kill_at(home, "sync", DeliveryStep.PREPARE, "after")
     assert prepared(home)
     assert home.contents() == {}
     kill_at(home, "sync", step, side, nth)
@@ -143,7 +151,7 @@ def test_what_was_killed_is_announced_to_nobody_twice(home: Home, s3: S3Double) 
     """The name is fixed before the first rename: a mail client sees one file come, not two."""
     one = letter("one")
     put(s3, one)
-    kill_at(home, "sync", Step.PUBLISH, "after")
+    kill_at(home, "sync", DeliveryStep.PUBLISH, "after")
     [(_, before)] = home.mails()
     seen = before.stat()
     finish(home, "sync", [one])

@@ -50,14 +50,14 @@ async def test_what_was_answered_200_survives(
     household: Reachable, s3: S3Double, after: int
 ) -> None:
     daemon = await listening(household)
-    notices = [household.notice(key(number), ANNA) for number in range(BURST)]
+    notifications = [household.notification(key(number), ANNA) for number in range(BURST)]
     gate = asyncio.Semaphore(AT_ONCE)
     answered: set[str] = set()
 
     async def announce(session: aiohttp.ClientSession, number: int) -> None:
         async with gate:
             try:
-                status = await household.post(session, notices[number])
+                status = await household.post(session, notifications[number])
             except aiohttp.ClientError:
                 return
         assert status == 200
@@ -85,7 +85,7 @@ async def test_while_the_ledger_cannot_take_it_nothing_is_answered(household: Re
     other = sqlite3.connect(household.state / "ledger.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     async with aiohttp.ClientSession() as session:
-        posted = asyncio.create_task(household.post(session, household.notice(key(1), ANNA)))
+        posted = asyncio.create_task(household.post(session, household.notification(key(1), ANNA)))
         # Later requests are answered meanwhile: the first one waits for the ledger alone.
         for _ in range(20):
             async with session.get(f"http://127.0.0.1:{household.port}/healthz") as answer:

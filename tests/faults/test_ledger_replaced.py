@@ -133,7 +133,7 @@ class Mails:
     async def announce(self, number: int) -> None:
         key = f"incoming/{number:05}"
         self.s3.put(key, self.body(number))
-        notification = self.home.notice(key, ANNA, BRUNO)
+        notification = self.home.notification(key, ANNA, BRUNO)
         end = time.monotonic() + PATIENCE
         while key not in self.answered:
             assert time.monotonic() < end, f"never taken: {self.statuses}"
@@ -236,7 +236,10 @@ async def test_a_directory_that_comes_back_in_time_is_gone_on_with(
                 "nothing is acknowledged until it is back",
             )
             async with aiohttp.ClientSession() as session:
-                assert await home.post(session, home.notice("incoming/00005", ANNA, BRUNO)) == 503
+                assert (
+                    await home.post(session, home.notification("incoming/00005", ANNA, BRUNO))
+                    == 503
+                )
             elsewhere.rename(home.state)
         await mails.announce(number)
     await asyncio.to_thread(daemon.until, "the ledger is in its place again")

@@ -89,7 +89,10 @@ async def test_the_port_of_systemd_stays_open(household: Reachable, s3: S3Double
     for path in household.state.glob(f"{LEDGER}*"):
         path.unlink()
     async with aiohttp.ClientSession() as session:
-        while await household.post(session, household.notice("incoming/00000", ANNA, BRUNO)) == 503:
+        while (
+            await household.post(session, household.notification("incoming/00000", ANNA, BRUNO))
+            == 503
+        ):
             await asyncio.sleep(0.05)
     assert daemon.events("the saved ledger is in place again")
     await soon(lambda: household.contents() == mails.expected("anna", "bruno"), daemon.tail)

@@ -161,9 +161,9 @@ class Box:
 
     def announce(self, one: Letter, name: str = "anna") -> int:
         """Post SES's receipt to the webhook and return the status of the answer."""
-        notice = receipt(one.key, "mail", f"{name}@example.com")
+        notification = receipt(one.key, "mail", f"{name}@example.com")
         request = urllib.request.Request(
-            f"https://127.0.0.1:{self.port}/sns", body(self._signer.notification(notice))
+            f"https://127.0.0.1:{self.port}/sns", body(self._signer.notification(notification))
         )
         context = ssl.create_default_context()
         context.check_hostname = False

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from postamt_sync.index.entry import (
     Acceptance,
     Basis,
-    Entry,
     Header,
+    IndexEntry,
     Stored,
     entries,
     from_item,
@@ -27,7 +27,7 @@ from postamt_sync.index.summary import Summary, summary_of_head
 from postamt_sync.mail.arrival import Source
 from postamt_sync.mail.envelope import Envelope, Verdicts
 from postamt_sync.mail.headers import SesHeaders, ses_headers
-from postamt_sync.mail.notification import read_notice
+from postamt_sync.mail.notification import read_notification
 from tests.doubles.notices import AT, ETAG, EVENT_AT, MESSAGE_ID, PREFIX, event, receipt, stored
 
 words = st.none() | st.text(max_size=3)
@@ -40,7 +40,7 @@ objects = st.builds(
     Stored, words, st.none() | st.integers(0, 9), st.sampled_from(["", "0f", "1", "01", "ff"])
 )
 any_entry = st.builds(
-    Entry,
+    IndexEntry,
     st.just("id"),
     st.just("incoming/id"),
     st.frozensets(st.text(min_size=1, max_size=2), max_size=3),
@@ -50,8 +50,8 @@ any_entry = st.builds(
 )
 
 
-def entry_of(message: str) -> Entry:
-    (entry,) = entries(read_notice(message, Source.INDEX), PREFIX)
+def entry_of(message: str) -> IndexEntry:
+    (entry,) = entries(read_notification(message, Source.INDEX), PREFIX)
     return entry
 
 
@@ -66,7 +66,7 @@ def changed(message: str, *path: str, to: Any) -> str:
 
 @given(any_entry, any_entry, any_entry)
 def test_merging_does_not_care_about_order_grouping_and_repetition(
-    a: Entry, b: Entry, c: Entry
+    a: IndexEntry, b: IndexEntry, c: IndexEntry
 ) -> None:
     assert merge(a, b) == merge(b, a)
     assert merge(merge(a, b), c) == merge(a, merge(b, c))
@@ -75,13 +75,13 @@ def test_merging_does_not_care_about_order_grouping_and_repetition(
 
 
 @given(any_entry)
-def test_an_item_brings_back_its_entry(entry: Entry) -> None:
+def test_an_item_brings_back_its_entry(entry: IndexEntry) -> None:
     assert from_item(to_item(entry)) == entry
     assert to_item(from_item(to_item(entry))) == to_item(entry)
 
 
 @given(any_entry, any_entry)
-def test_the_digest_tells_items_apart(a: Entry, b: Entry) -> None:
+def test_the_digest_tells_items_apart(a: IndexEntry, b: IndexEntry) -> None:
     assert (to_item(a)["digest"] == to_item(b)["digest"]) == (a == b)
 
 

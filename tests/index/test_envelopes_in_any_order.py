@@ -134,7 +134,7 @@ def test_mail_goes_where_the_envelope_says_whatever_happens_first(
                     assert set(bodies) <= set(WHERE[name])
             await world.come_to_rest()
             assert world.bodies() == WHERE
-            assert world.home.ledger.questions.count() == 0
+            assert world.home.ledger.envelope_lookups.count() == 0
         finally:
             world.home.close()
 

@@ -168,18 +168,18 @@ def test_any_order_and_any_repetition_makes_the_same_item(
 def test_a_header_that_the_receipt_cuts_off_is_read_from_the_object(
     scene: Scene, order: tuple[int, ...]
 ) -> None:
-    notices = [scene.put(stored()), scene.receipt(cut=True)]
-    item = scene.take(*(notices[i] for i in order))
+    notifications = [scene.put(stored()), scene.receipt(cut=True)]
+    item = scene.take(*(notifications[i] for i in order))
     assert item["subject"] == "Guten Tag, Köln"
     assert (item["header_of"], item["accepted_by"]) == ("object", "receipt")
     assert item["received_at"] == AT
 
 
 def test_what_is_known_already_is_not_written_again(scene: Scene) -> None:
-    notices = [scene.put(stored()), scene.receipt()]
-    scene.take(*notices)
+    notifications = [scene.put(stored()), scene.receipt()]
+    scene.take(*notifications)
     before = len(scene.dynamodb.calls), len(scene.s3.calls)
-    scene.take(*notices, *notices)
+    scene.take(*notifications, *notifications)
     assert scene.dynamodb.names()[before[0] :] == ["get_item"] * 4
     assert scene.s3.names()[before[1] :] == []
     assert [event for _, event, _ in scene.said[-4:]] == ["known already"] * 4

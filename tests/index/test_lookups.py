@@ -13,7 +13,7 @@ import pytest
 
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.errors import MisconfiguredError, PostamtError
-from postamt_sync.index.lookups import LONGEST_PAUSE, MOST, Envelopes
+from postamt_sync.index.lookups import LONGEST_PAUSE, MOST, IndexLookups
 from postamt_sync.ledger.envelope_lookups import PATIENCE
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope, Verdicts
@@ -54,8 +54,8 @@ class Scene:
 
     def start(self) -> None:
         """What a new process begins with."""
-        self.home.house = replace(self.home.house, has_index=True)
-        self.envelopes = Envelopes(
+        self.home.destinations = replace(self.home.destinations, has_index=True)
+        self.envelopes = IndexLookups(
             self.index,
             self.home.ledger,
             self.home.events,
@@ -82,7 +82,7 @@ class Scene:
         courier = Courier(
             self.home.ledger,
             self.home.bucket,
-            self.home.house,
+            self.home.destinations,
             self.home.events,
             clock=lambda: self.now,
         )
@@ -120,7 +120,7 @@ async def test_what_a_listing_finds_is_routed_by_the_receipt_in_the_index(scene:
     assert len(scene.home.mails("bruno", ".Junk")) == 1
     assert scene.evidence() == ["receipt"]
     assert scene.home.bucket.gets == 1
-    assert scene.home.ledger.questions.count() == 0
+    assert scene.home.ledger.envelope_lookups.count() == 0
 
 
 async def test_a_page_of_a_backfill_is_asked_for_at_once_and_only_once(scene: Scene) -> None:
@@ -179,7 +179,7 @@ async def test_what_the_index_does_not_know_either_goes_by_to_and_cc(scene: Scen
     await scene.deliver()
     assert scene.where() == {"anna": 1, "bruno": 1}
     assert sorted(scene.evidence()) == ["default", "headers"]
-    assert scene.home.ledger.questions.count() == 0
+    assert scene.home.ledger.envelope_lookups.count() == 0
 
 
 async def test_a_mail_that_has_waited_does_not_wait_again_for_a_mailbox_that_failed(
@@ -197,7 +197,7 @@ async def test_a_mail_that_has_waited_does_not_wait_again_for_a_mailbox_that_fai
     scene.pass_by(60)
     await scene.deliver()
     assert scene.where() == {"anna": 1, "bruno": 1}
-    assert scene.home.ledger.questions.count() == 0
+    assert scene.home.ledger.envelope_lookups.count() == 0
 
 
 async def test_what_was_announced_without_a_receipt_is_asked_for_too(scene: Scene) -> None:
@@ -279,9 +279,9 @@ async def test_waiting_ends_also_where_every_attempt_is_a_process_of_its_own(
     """As with `sync` in a cron table, whose monotonic patience would begin anew each time."""
     scene.index.trouble = MisconfiguredError("There is no table.", "Make it.")
     await scene.find(scene.put("x", TO_BRUNO, age=10))
-    passes = 0
+    sync_runs = 0
     while not scene.where():
-        passes += 1
+        sync_runs += 1
         scene.pass_by(3600)
         scene.home.reopen()
         scene.start()
@@ -289,8 +289,8 @@ async def test_waiting_ends_also_where_every_attempt_is_a_process_of_its_own(
         await scene.envelopes.restart()
         await scene.envelopes.ask()
         await scene.deliver()
-        assert passes < 20
-    assert passes * 3600 > PATIENCE
+        assert sync_runs < 20
+    assert sync_runs * 3600 > PATIENCE
     assert scene.evidence() == ["headers"]
 
 
@@ -375,9 +375,9 @@ async def test_running_it_takes_up_old_questions_as_soon_as_the_ledger_lets_it(
 
 
 async def test_without_an_index_the_grace_alone_decides(scene: Scene) -> None:
-    scene.home.house = replace(scene.home.house, has_index=False)
+    scene.home.destinations = replace(scene.home.destinations, has_index=False)
     scene.home.bucket.put("incoming/x", TO_BRUNO, LONG_AGO)
     scene.home.announce("incoming/x")
     await scene.deliver()
     assert scene.where() == {"bruno": 1}
-    assert scene.home.ledger.questions.count() == 0
+    assert scene.home.ledger.envelope_lookups.count() == 0

@@ -27,12 +27,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from postamt_sync.demo.ses import header_block
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.notifications import Announcements, Place
-from postamt_sync.intake.queue import Queue
-from postamt_sync.intake.queues import Bystander
+from postamt_sync.intake.notifications import Notifications, OurTopic
+from postamt_sync.intake.queue import QueueConsumer
+from postamt_sync.intake.queues import NullSubscriber
 from postamt_sync.intake.sns_message import read_message
 from postamt_sync.intake.sqs import Sqs
-from postamt_sync.ledger.arrival_queue import Inbox
+from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.delivery.home import Home
 from tests.doubles.inbox import OneKey
@@ -132,7 +132,7 @@ class Sources(RuleBasedStateMachine):
 
     async def posted(self, message: bytes) -> bool:
         try:
-            await self.announcements().take(read_message(message), Source.WEBHOOK)
+            await self.notifications().take(read_message(message), Source.WEBHOOK)
         except PostamtError:
             return False
         return True
@@ -161,12 +161,12 @@ class Sources(RuleBasedStateMachine):
         """Empty a queue; killed before the deletion, or with messages that stay undeleted."""
         if mishap == "killed":
             gone = refused("x", "DeleteMessageBatch")
-            self.sqs.troubles["delete_message_batch"] = [gone] * 100
+            self.sqs.incidents["delete_message_batch"] = [gone] * 100
         elif mishap == "failed":
             self.sqs.lose_deletes = 1
         with contextlib.suppress(PostamtError):
             asyncio.run(self.queue(url).drain())
-        self.sqs.troubles.clear()
+        self.sqs.incidents.clear()
         self.sqs.lose_deletes = 0
         if mishap == "killed":
             self.home.reopen()
@@ -196,16 +196,16 @@ class Sources(RuleBasedStateMachine):
     def restart(self) -> None:
         self.home.reopen()
 
-    def announcements(self) -> Announcements:
+    def notifications(self) -> Notifications:
         events = Events(self.home.log)
         keys = OneKey(private_key().public_key())
-        place = Place(TOPIC, "mail", PREFIX)
-        return Announcements(place, keys, self.inbox(), Bystander(), lambda: None, events)
+        place = OurTopic(TOPIC, "mail", PREFIX)
+        return Notifications(place, keys, self.inbox(), NullSubscriber(), lambda: None, events)
 
     def inbox(self) -> Any:
         machine = self
 
-        class Breakable(Inbox):
+        class Breakable(ArrivalQueue):
             async def record(self, arrivals: Any) -> int:
                 if machine.ledger_trouble:
                     raise TryLaterError("The disk is full.")
@@ -213,10 +213,12 @@ class Sources(RuleBasedStateMachine):
 
         return Breakable(self.home.ledger, Events(self.home.log), lambda: None)
 
-    def queue(self, url: str) -> Queue:
+    def queue(self, url: str) -> QueueConsumer:
         client: Any = self.sqs
         events = Events(self.home.log)
-        return Queue(Sqs(client, url), QUEUES[url], self.announcements(), self.inbox(), events)
+        return QueueConsumer(
+            Sqs(client, url), QUEUES[url], self.notifications(), self.inbox(), events
+        )
 
     # What must be true
 
@@ -247,7 +249,7 @@ class Sources(RuleBasedStateMachine):
         assert self.delivered() == dict.fromkeys(wanted, 1)
         # What neither a receipt nor the mail itself names waits, and is the default mailbox's then.
         lost = {key for key, name in self.named.items() if key not in self.told and not name}
-        self.home.house = replace(self.home.house, envelope_grace=0.0)
+        self.home.destinations = replace(self.home.destinations, envelope_grace=0.0)
         asyncio.run(self.home.deliver())
         assert self.delivered() == dict.fromkeys(wanted | {("anna", key) for key in lost}, 1)
         assert not self.home.log.events("error")

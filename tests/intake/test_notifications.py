@@ -7,7 +7,7 @@ import pytest
 from postamt_sync.aws.errors import TokenError
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.notifications import Announcements, Outcome, Place
+from postamt_sync.intake.notifications import NotificationOutcome, Notifications, OurTopic
 from postamt_sync.intake.sns_message import ForgedError, read_message
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryInbox, MemoryLog, MemorySubscriber, OneKey
@@ -32,8 +32,8 @@ class Desk:
         self.log, self.inbox, self.subscriber = MemoryLog(), MemoryInbox(), MemorySubscriber()
         self.keys = OneKey(private_key().public_key())
         self.polls = 0
-        self.announcements = Announcements(
-            place=Place(TOPIC, BUCKET, PREFIX),
+        self.notifications = Notifications(
+            place=OurTopic(TOPIC, BUCKET, PREFIX),
             keys=self.keys,
             inbox=self.inbox,
             subscriber=self.subscriber,
@@ -45,7 +45,7 @@ class Desk:
         self.polls += 1
 
     async def take(self, signed, source=Source.QUEUE):
-        return await self.announcements.take(read_message(body(signed)), source)
+        return await self.notifications.take(read_message(body(signed)), source)
 
     async def notify(self, message):
         return await self.take(Signer().notification(message))
@@ -59,7 +59,7 @@ def desk():
 @pytest.mark.parametrize("source", [Source.WEBHOOK, Source.QUEUE, Source.DEAD_LETTER])
 async def test_a_receipt_brings_the_envelope(desk, source):
     signed = Signer().notification(receipt(f"{PREFIX}k1", BUCKET, "thomas@example.com", "b@x.de"))
-    assert await desk.take(signed, source) is Outcome.STORED
+    assert await desk.take(signed, source) is NotificationOutcome.STORED
     (arrival,) = desk.inbox.arrivals
     assert (arrival.bucket, arrival.key, arrival.source) == (BUCKET, f"{PREFIX}k1", source)
     assert arrival.envelope.recipients == ("thomas@example.com", "b@x.de")
@@ -67,32 +67,38 @@ async def test_a_receipt_brings_the_envelope(desk, source):
 
 
 async def test_an_event_brings_every_object(desk):
-    assert await desk.notify(s3_event("incoming/a%2Bb+c", "incoming%2Fd")) is Outcome.STORED
+    assert (
+        await desk.notify(s3_event("incoming/a%2Bb+c", "incoming%2Fd"))
+        is NotificationOutcome.STORED
+    )
     assert [arrival.key for arrival in desk.inbox.arrivals] == ["incoming/a+b c", "incoming/d"]
 
 
 async def test_what_is_known_is_recorded_all_the_same(desk):
     """The second announcement may know the envelope that the first did not."""
-    assert await desk.notify(s3_event("incoming/k1")) is Outcome.STORED
-    assert await desk.notify(receipt("incoming/k1")) is Outcome.KNOWN
+    assert await desk.notify(s3_event("incoming/k1")) is NotificationOutcome.STORED
+    assert await desk.notify(receipt("incoming/k1")) is NotificationOutcome.KNOWN
     assert len(desk.inbox.arrivals) == 2
 
 
 async def test_a_test_event_stores_nothing(desk):
-    assert await desk.notify(TEST_EVENT) is Outcome.TEST_EVENT
+    assert await desk.notify(TEST_EVENT) is NotificationOutcome.TEST_EVENT
     assert desk.inbox.empty
     assert desk.log.events() == ["test event"]
 
 
 async def test_ses_trying_out_a_rule_stores_nothing(desk):
-    assert await desk.notify(receipt("incoming/AMAZON_SES_SETUP_NOTIFICATION")) is Outcome.KNOWN
+    assert (
+        await desk.notify(receipt("incoming/AMAZON_SES_SETUP_NOTIFICATION"))
+        is NotificationOutcome.KNOWN
+    )
     assert desk.inbox.empty
 
 
 @pytest.mark.parametrize("message", ["hello", "{}", "[]", "", '{"Records": []}', "\x00" * 10])
 async def test_what_is_true_but_not_understood_is_kept(desk, message):
-    assert await desk.notify(message) is Outcome.NOT_UNDERSTOOD
-    ((source, reason, text),) = desk.inbox.notices
+    assert await desk.notify(message) is NotificationOutcome.NOT_UNDERSTOOD
+    ((source, reason, text),) = desk.inbox.notifications
     assert source is Source.QUEUE
     assert reason
     assert text == message
@@ -112,16 +118,19 @@ async def test_what_is_true_but_not_understood_is_kept(desk, message):
     ],
 )
 async def test_objects_elsewhere_are_no_arrivals(desk, message):
-    assert await desk.notify(message) is Outcome.NOT_UNDERSTOOD
+    assert await desk.notify(message) is NotificationOutcome.NOT_UNDERSTOOD
     assert desk.inbox.arrivals == []
-    assert "outside our bucket" in desk.inbox.notices[0][1]
+    assert "outside our bucket" in desk.inbox.notifications[0][1]
     assert desk.polls == 1
 
 
 async def test_ours_beside_a_foreign_one_is_taken(desk):
-    assert await desk.notify(s3_event("incoming/k1", "elsewhere/k2")) is Outcome.NOT_UNDERSTOOD
+    assert (
+        await desk.notify(s3_event("incoming/k1", "elsewhere/k2"))
+        is NotificationOutcome.NOT_UNDERSTOOD
+    )
     assert [arrival.key for arrival in desk.inbox.arrivals] == ["incoming/k1"]
-    assert len(desk.inbox.notices) == 1
+    assert len(desk.inbox.notifications) == 1
 
 
 @pytest.mark.parametrize("make", ["notification", "confirmation", "unsubscription"])
@@ -159,7 +168,7 @@ async def test_a_ledger_in_trouble_is_passed_on(desk):
 
 
 async def test_a_confirmation_is_confirmed(desk):
-    assert await desk.take(Signer().confirmation("abc")) is Outcome.CONFIRMED
+    assert await desk.take(Signer().confirmation("abc")) is NotificationOutcome.CONFIRMED
     assert desk.subscriber.tokens == ["abc"]
 
 
@@ -172,12 +181,12 @@ async def test_a_confirmation_that_fails_for_now_is_passed_on(desk):
 
 async def test_a_stale_token_is_kept_for_status(desk):
     desk.subscriber.trouble = TokenError("The confirmation token is no longer valid.")
-    assert await desk.take(Signer().confirmation()) is Outcome.NOT_UNDERSTOOD
-    assert "token" in desk.inbox.notices[0][1]
+    assert await desk.take(Signer().confirmation()) is NotificationOutcome.NOT_UNDERSTOOD
+    assert "token" in desk.inbox.notifications[0][1]
 
 
 async def test_an_unsubscription_is_loud_and_not_followed(desk):
-    assert await desk.take(Signer().unsubscription()) is Outcome.UNSUBSCRIBED
+    assert await desk.take(Signer().unsubscription()) is NotificationOutcome.UNSUBSCRIBED
     assert desk.subscriber.ended == 1
     assert desk.subscriber.tokens == []
     assert len(desk.log.events("error")) == 1

@@ -14,8 +14,8 @@ import pytest
 
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.poll import GLANCE_EVERY, Clocks, Poll
-from postamt_sync.intake.scanner import Looked
+from postamt_sync.intake.poll import GLANCE_EVERY, Poll, PollClocks
+from postamt_sync.intake.scanner import ScanResult
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryLog
@@ -40,8 +40,8 @@ class Time:
     call: Callable[[float], None] = lambda _: None
 
     @property
-    def clocks(self) -> Clocks:
-        return Clocks(lambda: self.now, lambda: self.now + self.slept, self._set_within)
+    def clocks(self) -> PollClocks:
+        return PollClocks(lambda: self.now, lambda: self.now + self.slept, self._set_within)
 
     async def _set_within(self, event: asyncio.Event, seconds: float) -> bool:
         assert seconds <= GLANCE_EVERY  # else a sleep would be noticed late
@@ -64,19 +64,19 @@ class Looks:
     everythings: list[float] = field(default_factory=list)
     trouble: Callable[[str, int], PostamtError | None] = lambda _source, _count: None
 
-    async def recent(self) -> Looked:
+    async def recent(self) -> ScanResult:
         self.recents.append(self.time.now)
         return self._answer("poll", len(self.recents))
 
-    async def everything(self, source: Source) -> Looked:
+    async def everything(self, source: Source) -> ScanResult:
         assert source is Source.RECONCILE
         self.everythings.append(self.time.now)
         return self._answer("reconcile", len(self.everythings))
 
-    def _answer(self, source: str, count: int) -> Looked:
+    def _answer(self, source: str, count: int) -> ScanResult:
         if error := self.trouble(source, count):
             raise error
-        return Looked(7, 2)
+        return ScanResult(7, 2)
 
 
 @dataclass
@@ -89,9 +89,9 @@ class Home:
 
     def __post_init__(self) -> None:
         self.looks = Looks(self.time)
-        survey: Any = self.looks
+        scanner: Any = self.looks
         self.poll = Poll(
-            survey,
+            scanner,
             self.ledger,
             Events(self.log),
             interval=300,
@@ -314,9 +314,9 @@ async def test_with_real_clocks_asking_wakes_it(ledger: Ledger) -> None:
     async def on_look() -> None:
         looked.release()
 
-    survey: Any = Looks(Time())
+    scanner: Any = Looks(Time())
     poll = Poll(
-        survey,
+        scanner,
         ledger,
         Events(MemoryLog()),
         interval=86_400,
@@ -332,22 +332,22 @@ async def test_with_real_clocks_asking_wakes_it(ledger: Ledger) -> None:
 
 async def test_the_real_wait_tells_whether_it_was_woken() -> None:
     event = asyncio.Event()
-    assert not await Clocks().set_within(event, 0.001)
+    assert not await PollClocks().set_within(event, 0.001)
     event.set()
-    assert await Clocks().set_within(event, 60)
+    assert await PollClocks().set_within(event, 60)
 
 
 def test_the_real_clocks_agree_on_a_machine_that_is_awake() -> None:
-    clocks = Clocks()
+    clocks = PollClocks()
     assert clocks.slept() > -1
 
 
 async def test_a_full_listing_is_told_and_a_failed_one_is_not(home: Home, ledger: Ledger) -> None:
     """A rebuild ends there, and must not end with half a listing."""
     told: list[float] = []
-    survey: Any = home.looks
+    scanner: Any = home.looks
     home.poll = Poll(
-        survey,
+        scanner,
         ledger,
         Events(home.log),
         interval=300,

@@ -10,9 +10,9 @@ import pytest
 
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.notifications import Announcements, Outcome, Place
-from postamt_sync.intake.queue import Queue
-from postamt_sync.intake.queues import Bystander
+from postamt_sync.intake.notifications import NotificationOutcome, Notifications, OurTopic
+from postamt_sync.intake.queue import QueueConsumer
+from postamt_sync.intake.queues import NullSubscriber
 from postamt_sync.intake.sqs import Sqs
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
@@ -44,14 +44,19 @@ class Desk:
         self.told: list[str] = []
         self.tell_trouble: PostamtError | None = None
         events = Events(self.log)
-        announcements = Announcements(
-            Place(TOPIC, BUCKET, PREFIX), self.keys, self.inbox, Bystander(), self.poll_soon, events
+        notifications = Notifications(
+            OurTopic(TOPIC, BUCKET, PREFIX),
+            self.keys,
+            self.inbox,
+            NullSubscriber(),
+            self.poll_soon,
+            events,
         )
         client: Any = self.sqs
-        self.queue = Queue(
+        self.queue = QueueConsumer(
             Sqs(client, URL),
             source,
-            announcements,
+            notifications,
             self.inbox,
             events,
             settled=self.settled,
@@ -99,7 +104,7 @@ async def test_what_is_true_is_recorded_and_deleted(source: Source) -> None:
     assert desk.left == 0
     assert desk.sqs.count("delete_message_batch") == 1, "several at a time"
     assert sorted(desk.told) == sorted(message["MessageId"] for message in messages)
-    assert desk.queue.tally.taken == {Outcome.STORED: 3}
+    assert desk.queue.tally.taken == {NotificationOutcome.STORED: 3}
 
 
 async def test_all_of_a_long_queue_is_taken(desk: Desk) -> None:
@@ -155,7 +160,7 @@ async def test_a_foreign_or_forged_message_is_kept_deleted_and_never_believed(
     desk.send(message)
     assert await desk.queue.drain() == 1
     assert desk.inbox.arrivals == []
-    ((source, reason, text),) = desk.inbox.notices
+    ((source, reason, text),) = desk.inbox.notifications
     assert source is Source.QUEUE
     assert reason
     assert text == (message if isinstance(message, str) else json.dumps(message))
@@ -176,7 +181,7 @@ async def test_what_cannot_be_kept_is_not_deleted(desk: Desk) -> None:
 async def test_what_is_true_but_not_understood_is_kept_and_deleted(desk: Desk) -> None:
     desk.send(Signer().notification("something new"))
     await desk.queue.drain()
-    assert len(desk.inbox.notices) == 1
+    assert len(desk.inbox.notifications) == 1
     assert desk.left == 0
     assert desk.polls == 1
 
@@ -184,7 +189,7 @@ async def test_what_is_true_but_not_understood_is_kept_and_deleted(desk: Desk) -
 async def test_a_confirmation_in_a_queue_confirms_nothing(desk: Desk) -> None:
     desk.send(Signer().confirmation("t"), Signer().unsubscription())
     await desk.queue.drain()
-    ((_, reason, _),) = desk.inbox.notices
+    ((_, reason, _),) = desk.inbox.notifications
     assert "asked for none" in reason
     assert len(desk.log.events("error")) == 1, "that somebody unsubscribed is said"
     assert desk.left == 0
@@ -252,11 +257,11 @@ async def test_one_that_cannot_be_judged_yet_holds_up_no_other(desk: Desk) -> No
             return await super().key(url)
 
     keys: Any = Keys(private_key().public_key())
-    desk.queue._announcements = Announcements(
-        Place(TOPIC, BUCKET, PREFIX),
+    desk.queue._notifications = Notifications(
+        OurTopic(TOPIC, BUCKET, PREFIX),
         keys,
         desk.inbox,
-        Bystander(),
+        NullSubscriber(),
         desk.poll_soon,
         Events(desk.log),
     )
@@ -297,13 +302,13 @@ async def test_a_message_that_cannot_be_deleted_comes_again_and_does_no_harm(des
     assert desk.log.events("warning") == ["taken, but still in the queue"]
     desk.clock.now += 120
     await desk.queue.drain()
-    assert desk.queue.tally.taken == {Outcome.STORED: 1, Outcome.KNOWN: 1}
+    assert desk.queue.tally.taken == {NotificationOutcome.STORED: 1, NotificationOutcome.KNOWN: 1}
     assert desk.left == 0
 
 
 async def test_a_queue_that_may_not_be_emptied_is_told(desk: Desk) -> None:
     desk.send(told(1))
-    desk.sqs.troubles["delete_message_batch"] = [refused("AccessDenied", "DeleteMessageBatch")]
+    desk.sqs.incidents["delete_message_batch"] = [refused("AccessDenied", "DeleteMessageBatch")]
     with pytest.raises(PostamtError, match="may not delete from the queue"):
         await desk.queue.drain()
     assert len(desk.keys_of()) == 1
@@ -313,7 +318,7 @@ async def test_what_may_not_be_hidden_longer_is_no_trouble(desk: Desk) -> None:
     desk.send(told(1), told(2))
     desk.inbox.trouble = TryLaterError("The disk is full.")
     denied = refused("AccessDenied", "ChangeMessageVisibilityBatch")
-    desk.sqs.troubles["change_message_visibility_batch"] = [denied]
+    desk.sqs.incidents["change_message_visibility_batch"] = [denied]
     with pytest.raises(TryLaterError, match="disk"):
         await desk.queue.drain()
     desk.inbox.trouble = None

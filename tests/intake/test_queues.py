@@ -120,7 +120,7 @@ async def test_one_that_cannot_be_read_keeps_nothing_from_the_other(home: Home) 
 async def test_when_it_can_be_read_again_that_is_noted(home: Home) -> None:
     queues = home.queues(url=URL)
     await queues.drain()
-    home.sqs.troubles["receive_message"] = [refused("ExpiredToken", "ReceiveMessage")]
+    home.sqs.incidents["receive_message"] = [refused("ExpiredToken", "ReceiveMessage")]
     await queues.drain()
     assert home.noted()["queue"]
     await queues.drain()
@@ -137,7 +137,7 @@ async def test_while_all_is_well_next_to_nothing_is_written(home: Home) -> None:
 
 
 async def test_whoever_listens_in_vain_makes_pauses(home: Home) -> None:
-    home.sqs.troubles["receive_message"] = [refused("x", "ReceiveMessage")] * 1000
+    home.sqs.incidents["receive_message"] = [refused("x", "ReceiveMessage")] * 1000
     listening = asyncio.create_task(home.queues(url=URL, long_poll=True).listen())
     await until(lambda: home.noted().get("queue"))
     await asyncio.sleep(0.05)

@@ -13,7 +13,7 @@ import pytest
 from postamt_sync.bucket import Bucket, Listed
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.scanner import Looked, Survey
+from postamt_sync.intake.scanner import Scanner, ScanResult
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryLog
@@ -50,8 +50,8 @@ def log() -> MemoryLog:
 
 
 @pytest.fixture
-def survey(bucket: Bucket, ledger: Ledger, log: MemoryLog) -> Survey:
-    return Survey(bucket, ledger, Events(log), IN, RECENT)
+def scanner(bucket: Bucket, ledger: Ledger, log: MemoryLog) -> Scanner:
+    return Scanner(bucket, ledger, Events(log), IN, RECENT)
 
 
 def put(s3: S3Double, name: str, body: bytes = b"mail") -> None:
@@ -64,10 +64,10 @@ def put(s3: S3Double, name: str, body: bytes = b"mail") -> None:
 
 
 async def test_everything_is_taken_in_with_what_a_listing_knows(
-    s3: S3Double, survey: Survey, ledger: Ledger, tmp_path: Path
+    s3: S3Double, scanner: Scanner, ledger: Ledger, tmp_path: Path
 ) -> None:
     put(s3, "a", b"12345")
-    assert await survey.everything(Source.RECONCILE) == Looked(1, 1)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(1, 1)
     assert due(ledger) == ["incoming/a"]
     task = take(ledger, "incoming/a")
     assert (task.size, task.last_modified, task.etag) == (5, 5000, s3.objects["incoming/a"].etag)
@@ -75,58 +75,58 @@ async def test_everything_is_taken_in_with_what_a_listing_knows(
 
 
 async def test_a_second_look_finds_nothing_new(
-    s3: S3Double, survey: Survey, ledger: Ledger, log: MemoryLog
+    s3: S3Double, scanner: Scanner, ledger: Ledger, log: MemoryLog
 ) -> None:
     s3.page_size = 2
     for name in "abcde":
         put(s3, name)
-    assert await survey.everything(Source.SYNC) == Looked(5, 5)
+    assert await scanner.everything(Source.SYNC) == ScanResult(5, 5)
     assert log.events().count("announced") == 5
-    assert await survey.everything(Source.SYNC) == Looked(5, 0)
+    assert await scanner.everything(Source.SYNC) == ScanResult(5, 0)
     assert log.events().count("announced") == 5
 
 
-async def test_an_announced_mail_is_not_new(s3: S3Double, survey: Survey, ledger: Ledger) -> None:
+async def test_an_announced_mail_is_not_new(s3: S3Double, scanner: Scanner, ledger: Ledger) -> None:
     put(s3, "a")
     ledger.arrivals.record([event(s3.objects["incoming/a"].etag, key="incoming/a")])
-    assert await survey.everything(Source.RECONCILE) == Looked(1, 0)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(1, 0)
 
 
 async def test_new_content_under_a_known_key_is_due_but_not_new(
-    s3: S3Double, survey: Survey, ledger: Ledger
+    s3: S3Double, scanner: Scanner, ledger: Ledger
 ) -> None:
     put(s3, "a")
-    await survey.everything(Source.RECONCILE)
+    await scanner.everything(Source.RECONCILE)
     deliver(ledger, take(ledger, "incoming/a"), copy(), etag=s3.objects["incoming/a"].etag)
-    assert await survey.everything(Source.RECONCILE) == Looked(1, 0)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(1, 0)
     assert due(ledger) == []
     put(s3, "a", b"another")
-    assert await survey.everything(Source.RECONCILE) == Looked(1, 0)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(1, 0)
     assert due(ledger) == ["incoming/a"]
 
 
 async def test_an_archived_mail_is_due_once_it_is_restored(
-    s3: S3Double, survey: Survey, ledger: Ledger
+    s3: S3Double, scanner: Scanner, ledger: Ledger
 ) -> None:
     s3.put("incoming/a", b"mail", storage_class="GLACIER")
-    await survey.everything(Source.RECONCILE)
+    await scanner.everything(Source.RECONCILE)
     assert state(ledger, "incoming/a") is ObjectState.ARCHIVED
     s3.put("incoming/a", b"mail", storage_class="GLACIER", restored=True)
-    assert await survey.everything(Source.RECONCILE) == Looked(1, 0)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(1, 0)
     assert due(ledger) == ["incoming/a"]
 
 
-async def test_odd_keys_spoil_nothing(s3: S3Double, survey: Survey, ledger: Ledger) -> None:
+async def test_odd_keys_spoil_nothing(s3: S3Double, scanner: Scanner, ledger: Ledger) -> None:
     odd = [key for key in ODD_KEYS if key.startswith(IN)]
     for key in odd:
         s3.put(key, b"mail")
-    assert await survey.everything(Source.RECONCILE) == Looked(len(odd), len(odd))
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(len(odd), len(odd))
     assert sorted(due(ledger)) == sorted(odd)
-    assert await survey.everything(Source.RECONCILE) == Looked(len(odd), 0)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(len(odd), 0)
 
 
 async def test_what_was_found_before_a_failure_stays(
-    s3: S3Double, survey: Survey, ledger: Ledger
+    s3: S3Double, scanner: Scanner, ledger: Ledger
 ) -> None:
     s3.page_size = 2
     for name in "abcdef":
@@ -134,49 +134,49 @@ async def test_what_was_found_before_a_failure_stays(
     s3.next(lambda reply: reply)
     s3.next(refuse(403, "AccessDenied"))
     with pytest.raises(Exception, match="may not list"):
-        await survey.everything(Source.RECONCILE)
+        await scanner.everything(Source.RECONCILE)
     assert due(ledger) == ["incoming/a", "incoming/b"]
-    assert await survey.everything(Source.RECONCILE) == Looked(6, 4)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(6, 4)
 
 
 # Recent mail
 
 
 async def test_a_recent_twin_stands_for_its_namesake(
-    s3: S3Double, survey: Survey, ledger: Ledger, tmp_path: Path
+    s3: S3Double, scanner: Scanner, ledger: Ledger, tmp_path: Path
 ) -> None:
     put(s3, "a/b c")
-    assert await survey.recent() == Looked(1, 1)
+    assert await scanner.recent() == ScanResult(1, 1)
     assert due(ledger) == ["incoming/a/b c"]
     found = row(tmp_path, "incoming/a/b c")
     assert (found["etag"], found["source"]) == (None, "poll")
-    assert await survey.recent() == Looked(1, 0)
+    assert await scanner.recent() == ScanResult(1, 0)
 
 
-async def test_only_the_recent_prefix_is_listed(s3: S3Double, survey: Survey) -> None:
+async def test_only_the_recent_prefix_is_listed(s3: S3Double, scanner: Scanner) -> None:
     put(s3, "a")
     s3.put("incoming/old", b"mail")
-    assert await survey.recent() == Looked(1, 1)
+    assert await scanner.recent() == ScanResult(1, 1)
     assert all("prefix=recent%2F" in target for target in s3.targets)
 
 
 async def test_the_marker_of_the_recent_folder_is_no_mail(
-    s3: S3Double, survey: Survey, ledger: Ledger
+    s3: S3Double, scanner: Scanner, ledger: Ledger
 ) -> None:
     s3.put(RECENT)
-    assert await survey.recent() == Looked(1, 0)
+    assert await scanner.recent() == ScanResult(1, 0)
     assert due(ledger) == []
 
 
 async def test_a_mail_seen_on_both_ways_is_one(
-    s3: S3Double, survey: Survey, ledger: Ledger
+    s3: S3Double, scanner: Scanner, ledger: Ledger
 ) -> None:
     put(s3, "a")
-    await survey.everything(Source.RECONCILE)
-    assert await survey.recent() == Looked(1, 0)
+    await scanner.everything(Source.RECONCILE)
+    assert await scanner.recent() == ScanResult(1, 0)
     deliver(ledger, take(ledger, "incoming/a"), copy(), etag=s3.objects["incoming/a"].etag)
-    assert await survey.recent() == Looked(1, 0)
-    assert await survey.everything(Source.RECONCILE) == Looked(1, 0)
+    assert await scanner.recent() == ScanResult(1, 0)
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(1, 0)
     assert due(ledger) == []
 
 
@@ -184,8 +184,8 @@ async def test_without_a_recent_prefix_everything_is_listed(
     s3: S3Double, bucket: Bucket, ledger: Ledger, tmp_path: Path
 ) -> None:
     put(s3, "a")
-    survey = Survey(bucket, ledger, Events(MemoryLog()), IN, "")
-    assert await survey.recent() == Looked(1, 1)
+    scanner = Scanner(bucket, ledger, Events(MemoryLog()), IN, "")
+    assert await scanner.recent() == ScanResult(1, 1)
     assert row(tmp_path, "incoming/a")["source"] == "poll"
 
 
@@ -213,9 +213,9 @@ def _object(key: str) -> Listed:
     return Listed(key, "0" * 32, 100, "2026-01-01T00:00:00.000Z", "STANDARD", False)
 
 
-def look_at(shelf: Shelf, ledger: Ledger) -> Survey:
+def look_at(shelf: Shelf, ledger: Ledger) -> Scanner:
     bucket: Any = shelf
-    return Survey(bucket, ledger, Events(MemoryLog()), IN, RECENT)
+    return Scanner(bucket, ledger, Events(MemoryLog()), IN, RECENT)
 
 
 async def test_pages_are_taken_in_one_by_one(ledger: Ledger) -> None:
@@ -226,10 +226,10 @@ async def test_pages_are_taken_in_one_by_one(ledger: Ledger) -> None:
 
 async def peak(ledger: Ledger, shelf: Shelf, *, recent: bool = False) -> int:
     """Bytes at the most while a look finds nothing new."""
-    survey = look_at(shelf, ledger)
+    scanner = look_at(shelf, ledger)
     tracemalloc.start()
     try:
-        looked = await (survey.recent() if recent else survey.everything(Source.SYNC))
+        looked = await (scanner.recent() if recent else scanner.everything(Source.SYNC))
         assert looked.new == 0
         return tracemalloc.get_traced_memory()[1]
     finally:

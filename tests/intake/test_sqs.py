@@ -127,7 +127,7 @@ async def test_troubles_are_sentences(
     trouble: Exception, error: type[Exception], says: str
 ) -> None:
     client: Any = MemorySqs()
-    client.troubles["receive_message"] = [trouble]
+    client.incidents["receive_message"] = [trouble]
     with pytest.raises(error, match=says) as caught:
         await Sqs(client, "q").receive(0, 60)
     assert caught.value.temporary  # type: ignore[attr-defined]

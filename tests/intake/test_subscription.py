@@ -21,8 +21,8 @@ from postamt_sync.intake.subscription import (
     DELIVERY_POLICY,
     REVIEW_SECONDS,
     TOKENS_REMEMBERED,
-    State,
     Subscription,
+    SubscriptionState,
     queue_arn,
 )
 from tests.doubles.inbox import MemoryLog
@@ -63,7 +63,7 @@ class Desk:
 
     @property
     def state(self):
-        return self.subscription.standing.state
+        return self.subscription.status.state
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def running(topic=None, **more):
 
 async def test_it_subscribes_and_waits_for_the_confirmation():
     async with running(dead_letter_arn=DEAD) as desk:
-        assert desk.state is State.PENDING
+        assert desk.state is SubscriptionState.PENDING
         await desk.clock.asleep(1)
         name, request = desk.topic.calls[0]
         assert name == "subscribe"
@@ -90,8 +90,8 @@ async def test_it_subscribes_and_waits_for_the_confirmation():
         assert request["ReturnSubscriptionArn"] is True
         assert json.loads(request["Attributes"]["DeliveryPolicy"]) == DELIVERY_POLICY
         assert json.loads(request["Attributes"]["RedrivePolicy"]) == {"deadLetterTargetArn": DEAD}
-        assert desk.state is State.PENDING
-        assert desk.subscription.standing.arn == desk.topic.arn
+        assert desk.state is SubscriptionState.PENDING
+        assert desk.subscription.status.arn == desk.topic.arn
         assert desk.clock.asked == [CONFIRMATION_SECONDS]
 
 
@@ -129,9 +129,9 @@ async def test_the_confirmation_goes_through_the_api():
         assert ("confirm_subscription", {
             "TopicArn": TOPIC, "Token": "t0k3n", "AuthenticateOnUnsubscribe": "true",
         }) in desk.topic.calls  # fmt: skip
-        assert desk.state is State.CONFIRMED
+        assert desk.state is SubscriptionState.CONFIRMED
         await desk.clock.asleep(3)
-        assert desk.state is State.CONFIRMED
+        assert desk.state is SubscriptionState.CONFIRMED
         assert desk.clock.asked == [CONFIRMATION_SECONDS, ANSWER_SECONDS, REVIEW_SECONDS]
         assert desk.log.events().count("subscription confirmed") == 1
 
@@ -148,19 +148,19 @@ async def test_a_confirmed_subscription_is_looked_at_now_and_then():
     topic = Topic(pending=False)
     async with running(topic) as desk:
         await desk.clock.asleep(1)
-        assert desk.state is State.CONFIRMED
+        assert desk.state is SubscriptionState.CONFIRMED
         assert desk.clock.asked == [REVIEW_SECONDS]
         topic.attributes, topic.pending = None, True
         await desk.clock.pass_on()
         await desk.clock.asleep(2)
-        assert desk.state is State.PENDING
+        assert desk.state is SubscriptionState.PENDING
 
 
 async def test_other_attributes_are_mended():
     topic = Topic(pending=False, attributes={"DeliveryPolicy": "{}"})
     async with running(topic, dead_letter_arn=DEAD) as desk:
         await desk.clock.asleep(1)
-        assert desk.state is State.CONFIRMED
+        assert desk.state is SubscriptionState.CONFIRMED
         assert json.loads(topic.attributes["DeliveryPolicy"]) == DELIVERY_POLICY
         assert json.loads(topic.attributes["RedrivePolicy"]) == {"deadLetterTargetArn": DEAD}
 
@@ -171,7 +171,7 @@ async def test_what_aws_adds_to_a_policy_is_no_difference():
     async with running(topic) as desk:
         await desk.clock.asleep(1)
         assert topic.count("set_subscription_attributes") == 0
-        assert desk.state is State.CONFIRMED
+        assert desk.state is SubscriptionState.CONFIRMED
 
 
 async def test_other_attributes_wait_for_the_confirmation():
@@ -185,7 +185,7 @@ async def test_other_attributes_wait_for_the_confirmation():
 
 
 async def test_failures_are_tried_again_with_growing_pauses():
-    topic = Topic(troubles=[client_error("AuthorizationError", "not authorized")] * 12)
+    topic = Topic(incidents=[client_error("AuthorizationError", "not authorized")] * 12)
     async with running(topic) as desk:
         for _ in range(12):
             await desk.clock.pass_on()
@@ -194,16 +194,16 @@ async def test_failures_are_tried_again_with_growing_pauses():
         wanted = [min(FIRST_SECONDS * 2**n, LONGEST_SECONDS) for n in range(12)]
         assert all(0.8 * w <= p <= w for w, p in zip(wanted, pauses, strict=True))
         assert desk.log.events("warning") == ["subscription not confirmed, will try again"] * 12
-        assert desk.state is State.PENDING
+        assert desk.state is SubscriptionState.PENDING
 
 
 async def test_a_failure_is_told_in_status():
-    topic = Topic(troubles=[client_error("AuthorizationError", "User\n may not")])
+    topic = Topic(incidents=[client_error("AuthorizationError", "User\n may not")])
     async with running(topic) as desk:
         await desk.clock.asleep(1)
-        assert desk.state is State.FAILED
-        assert "may not subscribe the webhook" in desk.subscription.standing.reason
-        assert "\n" not in desk.subscription.standing.reason
+        assert desk.state is SubscriptionState.FAILED
+        assert "may not subscribe the webhook" in desk.subscription.status.reason
+        assert "\n" not in desk.subscription.status.reason
 
 
 async def test_an_unsubscription_ends_it():
@@ -212,7 +212,7 @@ async def test_an_unsubscription_ends_it():
         desk.subscription.unsubscribed()
         await asyncio.sleep(0.02)
         assert desk.topic.count("subscribe") == 1
-        assert desk.state is State.UNSUBSCRIBED
+        assert desk.state is SubscriptionState.UNSUBSCRIBED
 
 
 async def test_an_unsubscription_is_not_forgotten_over_a_call_under_way():
@@ -226,7 +226,7 @@ async def test_an_unsubscription_is_not_forgotten_over_a_call_under_way():
         while topic.count("get_subscription_attributes") < 1:
             await asyncio.sleep(0.002)
         await asyncio.sleep(0.02)
-        assert desk.state is State.UNSUBSCRIBED
+        assert desk.state is SubscriptionState.UNSUBSCRIBED
 
 
 # Confirming
@@ -254,11 +254,11 @@ async def test_only_so_many_tokens_are_remembered(desk):
 
 
 async def test_a_failed_confirmation_can_be_tried_again(desk):
-    desk.topic.troubles = [EndpointConnectionError(endpoint_url="https://sns")]
+    desk.topic.incidents = [EndpointConnectionError(endpoint_url="https://sns")]
     with pytest.raises(TryLaterError, match="could not be reached"):
         await desk.subscription.confirm("t")
     await desk.subscription.confirm("t")
-    assert desk.state is State.CONFIRMED
+    assert desk.state is SubscriptionState.CONFIRMED
 
 
 async def test_a_stale_token_is_final(desk):
@@ -268,7 +268,7 @@ async def test_a_stale_token_is_final(desk):
 
 
 async def test_missing_rights_are_temporary(desk):
-    desk.topic.troubles = [client_error("AccessDenied")]
+    desk.topic.incidents = [client_error("AccessDenied")]
     with pytest.raises(MisconfiguredError) as caught:
         await desk.subscription.confirm("t")
     assert caught.value.temporary
@@ -282,7 +282,7 @@ async def test_a_slow_confirmation_goes_on_behind_the_answer(desk):
         await answering
     assert desk.clock.asked == [ANSWER_SECONDS]
     desk.topic.gate.set()
-    while desk.state is not State.CONFIRMED:
+    while desk.state is not SubscriptionState.CONFIRMED:
         await asyncio.sleep(0.002)
     await desk.subscription.confirm("t")
     assert desk.topic.count("confirm_subscription") == 1
@@ -305,7 +305,7 @@ async def test_what_we_ask_for_is_what_the_api_knows():
         await desk.subscription._look_after()
         await desk.subscription.confirm("t")
         stub.assert_no_pending_responses()
-    assert desk.subscription.standing.arn == arn
+    assert desk.subscription.status.arn == arn
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.http.connection import Limits
-from postamt_sync.intake.notifications import Outcome
-from postamt_sync.intake.webhook import LARGEST_BODY, REASONS_KEPT, Tally
+from postamt_sync.intake.notifications import NotificationOutcome
+from postamt_sync.intake.webhook import LARGEST_BODY, REASONS_KEPT, WebhookTally
 from postamt_sync.mail.arrival import Source
 from tests.doubles.household import PATH, household
 from tests.doubles.sns import (
@@ -40,7 +40,7 @@ async def home():
 async def test_a_true_notification_is_stored(home, version):
     assert await home.post(home.signer(version).notification(receipt())) == (200, "stored")
     assert home.inbox.arrivals[0].source is Source.WEBHOOK
-    assert home.webhook.tally.taken == {Outcome.STORED: 1}
+    assert home.webhook.tally.taken == {NotificationOutcome.STORED: 1}
     assert home.webhook.tally.last_taken is not None
 
 
@@ -63,7 +63,7 @@ async def test_an_announcement_that_comes_again_is_known(home):
 async def test_a_test_event_and_the_not_understood_are_answered_200(home):
     assert await home.post(home.signer().notification(TEST_EVENT)) == (200, "test event")
     assert await home.post(home.signer().notification("hello")) == (200, "not understood")
-    assert len(home.inbox.notices) == len(home.polls) == 1
+    assert len(home.inbox.notifications) == len(home.polls) == 1
 
 
 async def test_confirmations(home):
@@ -318,7 +318,7 @@ async def test_a_refusal_quotes_nothing_of_the_stranger(home):
 
 
 def test_reasons_are_bounded():
-    tally = Tally()
+    tally = WebhookTally()
     for number in range(REASONS_KEPT * 2):
         tally.refuse(503, f"reason {number}")
     assert len(tally.refused) == REASONS_KEPT + 1
@@ -342,7 +342,7 @@ async def test_a_burst_is_acknowledged_with_one_certificate_download(home):
 
 
 def test_the_last_trouble_is_one_of_ours():
-    tally = Tally()
+    tally = WebhookTally()
     tally.refuse(404, "There is nothing at this path.")
     assert tally.last_trouble == "", "strangers are none"
     tally.refuse(503, "The disk is full.")

@@ -13,7 +13,7 @@ import pytest
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.arrival_queue import Inbox
+from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.ledger import due, event
@@ -57,7 +57,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         ledger: Any = self.gate
-        self.inbox = Inbox(
+        self.inbox = ArrivalQueue(
             ledger, Events(self.log), lambda: self.woken.append(len(self.gate.known))
         )
 
@@ -188,7 +188,7 @@ async def test_a_log_that_fails_leaves_nobody_waiting() -> None:
 
 
 async def test_with_the_real_ledger_an_answer_means_recorded(ledger: Ledger) -> None:
-    inbox = Inbox(ledger, Events(MemoryLog()), lambda: None)
+    inbox = ArrivalQueue(ledger, Events(MemoryLog()), lambda: None)
 
     async def hand_in(keys: Sequence[str]) -> None:
         assert await inbox.record([event(key=key) for key in keys]) == len(keys)
@@ -199,7 +199,7 @@ async def test_with_the_real_ledger_an_answer_means_recorded(ledger: Ledger) -> 
 
 
 async def test_a_notice_is_kept_on_return(ledger: Ledger) -> None:
-    inbox = Inbox(ledger, Events(MemoryLog()), lambda: None)
-    await inbox.keep_notice(Source.QUEUE, "no idea", "{}")
-    (kept,) = ledger.overview.notices()
+    inbox = ArrivalQueue(ledger, Events(MemoryLog()), lambda: None)
+    await inbox.keep_notification(Source.QUEUE, "no idea", "{}")
+    (kept,) = ledger.overview.notifications()
     assert (kept.source, kept.reason) == ("queue", "no idea")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.ledger.arrivals import KEPT_NOTICES, LONGEST_NOTICE
+from postamt_sync.ledger.arrivals import KEPT_NOTIFICATIONS, LONGEST_NOTIFICATION
 from postamt_sync.mail.arrival import Source
 from postamt_sync.mail.envelope import Verdicts
 from tests.doubles.ledger import (
@@ -280,11 +280,13 @@ def test_keys_are_compared_in_the_order_of_their_bytes(ledger: Ledger) -> None:
 
 
 def test_the_newest_notices_are_kept_and_cut(ledger: Ledger, tmp_path: Path) -> None:
-    for number in range(KEPT_NOTICES + 5):
-        ledger.arrivals.keep_notice(Source.WEBHOOK, f"reason {number}", "x" * 2 * LONGEST_NOTICE)
-    kept = ledger.overview.notices()
-    assert len(kept) == KEPT_NOTICES
-    assert kept[0].reason == f"reason {KEPT_NOTICES + 4}"
+    for number in range(KEPT_NOTIFICATIONS + 5):
+        ledger.arrivals.keep_notification(
+            Source.WEBHOOK, f"reason {number}", "x" * 2 * LONGEST_NOTIFICATION
+        )
+    kept = ledger.overview.notifications()
+    assert len(kept) == KEPT_NOTIFICATIONS
+    assert kept[0].reason == f"reason {KEPT_NOTIFICATIONS + 4}"
     with ledger.store.reading() as db:
         (longest,) = db.execute("SELECT max(length(text)) FROM notices").fetchone()
-    assert longest == LONGEST_NOTICE
+    assert longest == LONGEST_NOTIFICATION

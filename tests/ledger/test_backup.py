@@ -11,7 +11,7 @@ import pytest
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.backup import COPY_NAME, bring_back, copied_at, make_copy, set_aside
+from postamt_sync.ledger.backup import BACKUP_NAME, back_up, backed_up_at, put_back, set_aside
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.ledger import event, listing
 
@@ -25,11 +25,11 @@ def count(path: Path) -> int:
 
 def test_a_copy_holds_what_the_ledger_holds(ledger: Ledger, tmp_path: Path) -> None:
     ledger.arrivals.record([listing(key=f"incoming/{n}") for n in range(500)])
-    copy = make_copy(tmp_path, tmp_path)
-    assert copy == tmp_path / COPY_NAME
+    copy = back_up(tmp_path, tmp_path)
+    assert copy == tmp_path / BACKUP_NAME
     assert count(copy) == 500
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert sorted(p.name for p in tmp_path.iterdir() if "copy" in p.name) == [COPY_NAME]
+    assert sorted(p.name for p in tmp_path.iterdir() if "copy" in p.name) == [BACKUP_NAME]
 
 
 def test_a_copy_is_one_state_whoever_writes_meanwhile(ledger: Ledger, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_copy_is_one_state_whoever_writes_meanwhile(ledger: Ledger, tmp_path: 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        seen = [count(make_copy(tmp_path, tmp_path)) for _ in range(10)]
+        seen = [count(back_up(tmp_path, tmp_path)) for _ in range(10)]
     finally:
         done.set()
         writer.join()
@@ -60,7 +60,7 @@ def test_a_copy_is_one_state_whoever_writes_meanwhile(ledger: Ledger, tmp_path: 
 
 def test_a_missing_disk_is_told_and_nothing_is_made(ledger: Ledger, tmp_path: Path) -> None:
     with pytest.raises(TryLaterError, match="is not there") as caught:
-        make_copy(tmp_path, tmp_path / "second")
+        back_up(tmp_path, tmp_path / "second")
     assert "backup_dir" in caught.value.hint
     assert not (tmp_path / "second").exists()
 
@@ -68,20 +68,20 @@ def test_a_missing_disk_is_told_and_nothing_is_made(ledger: Ledger, tmp_path: Pa
 def test_a_damaged_ledger_does_not_replace_its_copy(tmp_path: Path) -> None:
     with closing(Ledger.open(tmp_path)) as ledger:
         ledger.arrivals.record([event(key=f"incoming/{n}") for n in range(2000)])
-        make_copy(tmp_path, tmp_path)
+        back_up(tmp_path, tmp_path)
     path = tmp_path / FILE_NAME
     data = bytearray(path.read_bytes())
     data[len(data) // 2 :] = b"\xff" * (len(data) - len(data) // 2)
     path.write_bytes(data)
     with pytest.raises((MisconfiguredError, TryLaterError)):
-        make_copy(tmp_path, tmp_path)
-    assert count(tmp_path / COPY_NAME) == 2000
+        back_up(tmp_path, tmp_path)
+    assert count(tmp_path / BACKUP_NAME) == 2000
     assert not list(tmp_path.glob("*.new"))
 
 
 def test_what_a_stopped_copy_left_is_no_obstacle(ledger: Ledger, tmp_path: Path) -> None:
-    (tmp_path / f"{COPY_NAME}.new").write_bytes(b"half")
-    make_copy(tmp_path, tmp_path)
+    (tmp_path / f"{BACKUP_NAME}.new").write_bytes(b"half")
+    back_up(tmp_path, tmp_path)
     assert not list(tmp_path.glob("*.new"))
 
 
@@ -91,29 +91,29 @@ def test_the_newest_usable_copy_is_brought_back(tmp_path: Path) -> None:
         directory.mkdir()
         with closing(Ledger.open(state)) as ledger:
             ledger.arrivals.record([event(key=f"incoming/{number}")])
-            make_copy(state, directory)
-    assert (copied_at(third) or 0) >= (copied_at(second) or 0)
-    (third / COPY_NAME).write_bytes(b"garbage" * 1000)
+            back_up(state, directory)
+    assert (backed_up_at(third) or 0) >= (backed_up_at(second) or 0)
+    (third / BACKUP_NAME).write_bytes(b"garbage" * 1000)
     (state / FILE_NAME).unlink()
-    assert bring_back(state, (state, second, third)) == second / COPY_NAME
+    assert put_back(state, (state, second, third)) == second / BACKUP_NAME
     assert count(state / FILE_NAME) == 1
 
 
 def test_without_a_copy_there_is_none(tmp_path: Path) -> None:
-    assert bring_back(tmp_path, (tmp_path, tmp_path / "second")) is None
-    assert copied_at(tmp_path) is None
+    assert put_back(tmp_path, (tmp_path, tmp_path / "second")) is None
+    assert backed_up_at(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_copy_of_a_newer_version_is_not_taken(ledger: Ledger, tmp_path: Path) -> None:
     second = tmp_path / "second"
     second.mkdir()
-    make_copy(tmp_path, second)
-    with closing(sqlite3.connect(second / COPY_NAME)) as db:
+    back_up(tmp_path, second)
+    with closing(sqlite3.connect(second / BACKUP_NAME)) as db:
         db.execute("PRAGMA user_version = 999")
     state = tmp_path / "state"
     state.mkdir()
-    assert bring_back(state, (second,)) is None
+    assert put_back(state, (second,)) is None
 
 
 def test_a_ledger_set_aside_keeps_its_parts(tmp_path: Path) -> None:

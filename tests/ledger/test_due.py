@@ -83,7 +83,7 @@ def test_hurry_makes_due_what_failed_and_not_what_waits_for_its_envelope(ledger:
     ledger.arrivals.record([event(key="failed"), event(key="graced")])
     ledger.work.postpone(take(ledger, "failed"), "network", LATER)
     ledger.work.await_envelope(take(ledger, "graced"), LATER)
-    ledger.work.hurry()
+    ledger.work.retry_now()
     assert due(ledger, 0.0) == ["failed"]
 
 
@@ -92,7 +92,7 @@ def test_hurry_makes_due_what_failed_after_a_vain_wait_for_its_envelope(ledger: 
     ledger.work.await_envelope(take(ledger), 5.0)
     ledger.work.postpone(take(ledger), "network", LATER)
     assert take(ledger).grace_started  # it need not wait a second time
-    ledger.work.hurry()
+    ledger.work.retry_now()
     assert len(due(ledger, 0.0)) == 1
     (waiting,) = ledger.overview.waiting(1)
     assert not waiting.awaits_envelope
@@ -116,7 +116,7 @@ def test_hurrying_a_mailbox_hurries_nobody_else(ledger: Ledger) -> None:
     ledger.work.postpone(graced, "no disk", 1.0, [("anna", "no disk")])
     ledger.work.await_envelope(graced, LATER)
     deliver(ledger, take(ledger, "done"), copy("anna"))
-    ledger.work.hurry_mailbox("anna")
+    ledger.work.retry_mailbox_now("anna")
     assert due(ledger, 0.0) == ["anna"]
 
 
@@ -126,9 +126,9 @@ def test_hurrying_a_mailbox_reaches_a_mail_of_which_another_has_its_copy(ledger:
     ledger.work.prepare([prepared(task, copy("anna"), failed=(failing("bert"),))])
     ledger.work.settle([(task, [copy("anna")])])
     ledger.work.postpone(task, "no disk", LATER)
-    ledger.work.hurry_mailbox("anna")
+    ledger.work.retry_mailbox_now("anna")
     assert due(ledger, 0.0) == []
-    ledger.work.hurry_mailbox("bert")
+    ledger.work.retry_mailbox_now("bert")
     assert len(due(ledger, 0.0)) == 1
 
 
@@ -136,7 +136,7 @@ def test_hurrying_a_mailbox_reaches_a_mail_of_which_another_has_its_copy(ledger:
 def test_only_what_waits_is_due(ledger: Ledger, at: ObjectState) -> None:
     ledger.arrivals.record([event()])
     ledger.work.end(take(ledger), at)
-    ledger.work.hurry()
+    ledger.work.retry_now()
     assert ledger.work.make_all_due() == 0
     assert due(ledger) == []
 
@@ -147,10 +147,10 @@ def test_the_question_what_is_due_never_sorts_the_whole_backfill(ledger: Ledger)
     connection.set_trace_callback(asked.append)
     ledger.work.due(0.0, 10, ())
     connection.set_trace_callback(None)
-    questions = [sql for sql in asked if "FROM objects" in sql]
-    assert questions
-    for question in questions:
-        explained = connection.execute(f"EXPLAIN QUERY PLAN {question}")
+    envelope_lookups = [sql for sql in asked if "FROM objects" in sql]
+    assert envelope_lookups
+    for lookup in envelope_lookups:
+        explained = connection.execute(f"EXPLAIN QUERY PLAN {lookup}")
         plan = " ".join(row["detail"] for row in explained)
         assert "objects_due" in plan
         assert "next_attempt>? AND next_attempt<?" in plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from postamt_sync.ledger import Ledger, Prepared, Task
-from postamt_sync.ledger.envelope_lookups import Question
+from postamt_sync.ledger.envelope_lookups import EnvelopeLookup
 from postamt_sync.mail.arrival import Arrival, Source, mail_id
 from postamt_sync.mail.envelope import Envelope, Evidence, Verdicts
 from tests.delivery.home import LONG_AGO
@@ -35,31 +35,31 @@ def wait(ledger: Ledger, ask_at: float = 100.0) -> None:
 
 
 def asked_for(ledger: Ledger, now: float) -> list[str]:
-    return [question.key for question in ledger.questions.due(now, 10)]
+    return [lookup.key for lookup in ledger.envelope_lookups.due(now, 10)]
 
 
 def test_a_wait_for_the_envelope_puts_a_question_that_comes_due(ledger: Ledger) -> None:
     announce(ledger)
     wait(ledger)
-    assert ledger.questions.due(99.9, 10) == []
-    (question,) = ledger.questions.due(100.0, 10)
-    assert question == Question(MAIL, BUCKET, KEY, question.first_seen, LONG_AGO)
+    assert ledger.envelope_lookups.due(99.9, 10) == []
+    (lookup,) = ledger.envelope_lookups.due(100.0, 10)
+    assert lookup == EnvelopeLookup(MAIL, BUCKET, KEY, lookup.first_seen, LONG_AGO)
 
 
 def test_without_an_index_nothing_is_asked(ledger: Ledger) -> None:
     announce(ledger)
     (task,) = due(ledger)
     ledger.work.await_envelope(task, 1e12)
-    assert ledger.questions.count() == 0
+    assert ledger.envelope_lookups.count() == 0
 
 
 def test_a_receipt_from_anywhere_settles_the_question(ledger: Ledger) -> None:
     announce(ledger)
     wait(ledger)
     announce(ledger, Envelope((), verdicts=Verdicts(spam="PASS")))
-    assert ledger.questions.count() == 1  # it told nothing of who
+    assert ledger.envelope_lookups.count() == 1  # it told nothing of who
     announce(ledger, TO_ANNA)
-    assert ledger.questions.count() == 0
+    assert ledger.envelope_lookups.count() == 0
 
 
 def test_a_receipt_that_came_while_the_mail_was_fetched_leaves_no_question(ledger: Ledger) -> None:
@@ -67,7 +67,7 @@ def test_a_receipt_that_came_while_the_mail_was_fetched_leaves_no_question(ledge
     (task,) = due(ledger)
     announce(ledger, TO_ANNA)
     ledger.work.await_envelope(task, 1e12, 100.0)
-    assert ledger.questions.count() == 0
+    assert ledger.envelope_lookups.count() == 0
 
 
 def test_a_question_keeps_its_moment_when_it_is_put_again(ledger: Ledger) -> None:
@@ -82,10 +82,10 @@ def test_an_answer_that_names_nobody_lets_the_mail_go_on(ledger: Ledger) -> None
     announce(ledger)
     wait(ledger)
     assert due(ledger) == []
-    ledger.questions.settle([MAIL])
+    ledger.envelope_lookups.settle([MAIL])
     (task,) = due(ledger)
     assert task.grace_started
-    assert ledger.questions.count() == 0
+    assert ledger.envelope_lookups.count() == 0
 
 
 def test_an_answer_leaves_the_pause_of_a_mail_that_waits_for_something_else(
@@ -94,7 +94,7 @@ def test_an_answer_leaves_the_pause_of_a_mail_that_waits_for_something_else(
     announce(ledger)
     (task,) = due(ledger)
     ledger.work.postpone(task, "disk full", 1e12)
-    ledger.questions.settle([MAIL])
+    ledger.envelope_lookups.settle([MAIL])
     assert due(ledger) == []
     assert [task.grace_started for task in ledger.work.due(1e13, 10, ())] == [True]
 
@@ -104,10 +104,10 @@ def test_what_cannot_be_asked_is_put_off_and_only_what_waited_enough_goes_on(
 ) -> None:
     announce(ledger)
     wait(ledger)
-    ledger.questions.put_off([MAIL], 300.0)
+    ledger.envelope_lookups.put_off([MAIL], 300.0)
     assert asked_for(ledger, 299.0) == []
     assert due(ledger) == []
-    ledger.questions.put_off([MAIL], 300.0, release=[MAIL])
+    ledger.envelope_lookups.put_off([MAIL], 300.0, release=[MAIL])
     assert asked_for(ledger, 300.0) == [KEY]  # it is asked all the same
     assert [task.grace_started for task in due(ledger)] == [True]
 
@@ -115,12 +115,14 @@ def test_what_cannot_be_asked_is_put_off_and_only_what_waited_enough_goes_on(
 def test_a_new_monotonic_clock_measures_no_longer_than_the_grace(ledger: Ledger) -> None:
     announce(ledger)
     wait(ledger, ask_at=1e9)
-    ledger.questions.restart(now=50.0, wall=LONG_AGO + 10, grace=900.0)
+    ledger.envelope_lookups.restart(now=50.0, wall=LONG_AGO + 10, grace=900.0)
     assert asked_for(ledger, 939.9) == []
     assert asked_for(ledger, 940.0) == [KEY]
-    ledger.questions.restart(now=50.0, wall=LONG_AGO + 901, grace=900.0)
+    ledger.envelope_lookups.restart(now=50.0, wall=LONG_AGO + 901, grace=900.0)
     assert asked_for(ledger, 50.0) == [KEY]
-    ledger.questions.restart(now=50.0, wall=LONG_AGO - 1e9, grace=900.0)  # a clock without battery
+    ledger.envelope_lookups.restart(
+        now=50.0, wall=LONG_AGO - 1e9, grace=900.0
+    )  # a clock without battery
     assert asked_for(ledger, 950.0) == [KEY]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger import CourierLock, Ledger
-from postamt_sync.ledger.backup import COPY_NAME, make_copy
+from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.store import FILE_NAME, PARTS, LedgerDamagedError, LedgerReplacedError
 from tests.doubles.ledger import event
@@ -48,7 +48,7 @@ def test_a_ledger_in_its_place_may_be_used_by_many(ours: Ledger, tmp_path: Path)
         if number % 100 == 0:
             with closing(Ledger.open_existing(state)) as other:
                 other.arrivals.record([event(key=f"incoming/other-{number}")])
-            make_copy(state, state)
+            back_up(state, state)
         ours.arrivals.record([event(key=f"incoming/{number}")])
     assert ours.store.problem() == ""
 
@@ -92,7 +92,7 @@ def test_a_link_to_where_it_is_now_names_it(ours: Ledger, tmp_path: Path) -> Non
 
 
 def older_copy(state: Path) -> None:
-    shutil.copyfile(state / COPY_NAME, state / FILE_NAME)
+    shutil.copyfile(state / BACKUP_NAME, state / FILE_NAME)
 
 
 def garbage(state: Path) -> None:
@@ -106,7 +106,7 @@ def shorter(state: Path) -> None:
 @pytest.mark.parametrize("how", [older_copy, garbage, shorter])
 def test_overwritten_in_place(ours: Ledger, tmp_path: Path, how: Callable[[Path], None]) -> None:
     ours.arrivals.record([event(key=f"incoming/{n}") for n in range(500)])
-    make_copy(tmp_path / "state", tmp_path / "state")
+    back_up(tmp_path / "state", tmp_path / "state")
     ours.arrivals.record([event(key=f"incoming/{n}") for n in range(500, 20_000)])
     assert ours.store.problem() == ""
     how(tmp_path / "state")
@@ -163,10 +163,10 @@ def test_to_look_ends_no_lock_of_sqlite(ours: Ledger) -> None:
 def test_a_copy_of_what_is_not_the_ledger_replaces_none(ours: Ledger, tmp_path: Path) -> None:
     ours.arrivals.record([event()])
     state = tmp_path / "state"
-    good = make_copy(state, state).read_bytes()
+    good = back_up(state, state).read_bytes()
     for path in state.glob(f"{FILE_NAME}*"):
         path.unlink()
     Ledger.open(state).close()
     with pytest.raises(LedgerReplacedError):
-        make_copy(state, state, ours.store.check)
-    assert (state / COPY_NAME).read_bytes() == good
+        back_up(state, state, ours.store.check)
+    assert (state / BACKUP_NAME).read_bytes() == good

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
-from postamt_sync.ledger.found_copies import Trace
+from postamt_sync.ledger.found_copies import FoundCopy
 from postamt_sync.ledger.rebuild import Rebuilt
 from postamt_sync.mail.arrival import Arrival, etag_hash, mail_id
 from postamt_sync.mail.envelope import Envelope
@@ -34,12 +34,14 @@ TIMES = {OLD: 1000.0, NEW: 2000.0, NEWER: 3000.0, KEY: 1500.0}
 
 def trace(
     key: str = KEY, mailbox: str = "anna", etag: str = "e1", edition: int = 0, draft: bool = False
-) -> Trace:
+) -> FoundCopy:
     mail = mail_id(BUCKET, key)
     again = f"R{edition}" if edition else ""
     stem = f"{int(TIMES[key])}.M000000K{mail}E{etag_hash(etag)}{again}.postamt"
     root = f"/mail/{mailbox}"
-    return Trace(mail, mailbox, stem, root, "", stem, etag_hash(etag), edition, TIMES[key], draft)
+    return FoundCopy(
+        mail, mailbox, stem, root, "", stem, etag_hash(etag), edition, TIMES[key], draft
+    )
 
 
 def listed(key: str = KEY, *recipients: str, **known: object) -> Arrival:
@@ -48,9 +50,9 @@ def listed(key: str = KEY, *recipients: str, **known: object) -> Arrival:
     return replace(arrival, envelope=Envelope(recipients or (ANNA,)))
 
 
-def begin(ledger: Ledger, *traces: Trace) -> int:
+def begin(ledger: Ledger, *found_copies: FoundCopy) -> int:
     ledger.rebuild.begin([("anna", "/mail/anna")])
-    return ledger.rebuild.take(traces)
+    return ledger.rebuild.take(found_copies)
 
 
 def end(ledger: Ledger) -> Rebuilt | None:
@@ -78,7 +80,7 @@ def test_what_has_no_name_is_held_until_the_end(ledger: Ledger) -> None:
     ledger.arrivals.record([listed(OLD), listed(NEW), listed(NEWER)])
     ledger.arrivals.record([receipt("anna@example.com", key=OLD)])
     ledger.work.make_all_due()
-    ledger.work.hurry()
+    ledger.work.retry_now()
     assert due(ledger) == []
     assert ledger.rebuild.pending
     assert end(ledger) == Rebuilt(absent=1, waiting=1)

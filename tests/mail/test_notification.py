@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope, Verdicts
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
-from postamt_sync.mail.notification import LARGEST_SIZE, LONGEST_ETAG, Kind, Notice, read_notice
+from postamt_sync.mail.notification import (
+    LARGEST_SIZE,
+    LONGEST_ETAG,
+    Notification,
+    NotificationKind,
+    read_notification,
+)
 
 MESSAGE_ID = "4k1s0vq2m8d7c6b5a4938271605fedcba9876543"
 KEY = f"incoming/{MESSAGE_ID}"
@@ -92,25 +98,25 @@ def changed(body: dict[str, Any], changes: dict[str, Any] | None) -> dict[str, A
     return body
 
 
-def read(body: object, source: Source = Source.WEBHOOK) -> Notice:
-    return read_notice(json.dumps(body), source)
+def read(body: object, source: Source = Source.WEBHOOK) -> Notification:
+    return read_notification(json.dumps(body), source)
 
 
-def only(notice: Notice) -> Arrival:
-    (arrival,) = notice.arrivals
+def only(notification: Notification) -> Arrival:
+    (arrival,) = notification.arrivals
     return arrival
 
 
-def envelope(notice: Notice) -> Envelope:
-    known = only(notice).envelope
+def envelope(notification: Notification) -> Envelope:
+    known = only(notification).envelope
     assert known is not None
     return known
 
 
-def assert_not_understood(notice: Notice) -> None:
-    assert notice.kind is Kind.NOT_UNDERSTOOD
-    assert notice.arrivals == ()
-    assert notice.reason
+def assert_not_understood(notification: Notification) -> None:
+    assert notification.kind is NotificationKind.NOT_UNDERSTOOD
+    assert notification.arrivals == ()
+    assert notification.reason
 
 
 # SES's receipt
@@ -124,7 +130,7 @@ def test_a_receipt_knows_the_envelope(source: Source) -> None:
         verdicts=Verdicts("PASS", "GRAY", "PROCESSING_FAILED", "PASS", "FAIL", "reject"),
     )
     arrival = Arrival("mail", KEY, source, envelope=known)
-    assert read(receipt(), source) == Notice(Kind.RECEIPT, (arrival,))
+    assert read(receipt(), source) == Notification(NotificationKind.RECEIPT, (arrival,))
 
 
 @pytest.mark.parametrize(
@@ -197,9 +203,9 @@ def test_the_dmarc_policy(policy: object, expected: str | None) -> None:
     ],
 )
 def test_the_setup_notification_is_understood_and_brings_no_mail(changes: dict[str, Any]) -> None:
-    notice = read(receipt(changes))
-    assert (notice.kind, notice.arrivals) == (Kind.RECEIPT, ())
-    assert notice.reason
+    notification = read(receipt(changes))
+    assert (notification.kind, notification.arrivals) == (NotificationKind.RECEIPT, ())
+    assert notification.reason
 
 
 @pytest.mark.parametrize(
@@ -260,7 +266,7 @@ def test_a_receipt_that_is_not_as_it_should_be(changes: dict[str, Any]) -> None:
 def test_an_event_knows_etag_and_size(source: Source) -> None:
     etag = "0123456789abcdef0123456789abcdef"
     arrival = Arrival("mail", KEY, source, etag=etag, size=1234)
-    assert read(event(), source) == Notice(Kind.S3_EVENT, (arrival,))
+    assert read(event(), source) == Notification(NotificationKind.S3_EVENT, (arrival,))
 
 
 @pytest.mark.parametrize(
@@ -316,9 +322,9 @@ def test_several_records() -> None:
     body["Records"] += event({"s3.object.key": "b"})["Records"]
     body["Records"] += event({"eventName": "ObjectRemoved:Delete"})["Records"]
     body["Records"] += event({"s3.object.key": f"incoming/{SETUP}"})["Records"]
-    notice = read(body)
-    assert [arrival.key for arrival in notice.arrivals] == [KEY, "b"]
-    assert (notice.kind, notice.reason) == (Kind.S3_EVENT, "")
+    notification = read(body)
+    assert [arrival.key for arrival in notification.arrivals] == [KEY, "b"]
+    assert (notification.kind, notification.reason) == (NotificationKind.S3_EVENT, "")
 
 
 def test_one_bad_record_spoils_the_notice() -> None:
@@ -339,9 +345,9 @@ def test_one_bad_record_spoils_the_notice() -> None:
     ],
 )
 def test_an_event_that_created_no_mail(changes: dict[str, Any]) -> None:
-    notice = read(event(changes))
-    assert (notice.kind, notice.arrivals) == (Kind.S3_EVENT, ())
-    assert notice.reason
+    notification = read(event(changes))
+    assert (notification.kind, notification.arrivals) == (NotificationKind.S3_EVENT, ())
+    assert notification.reason
 
 
 @pytest.mark.parametrize(
@@ -401,13 +407,13 @@ def test_records_that_are_none(records: object) -> None:
 
 def test_the_test_event() -> None:
     body = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "mail"}
-    assert read(body) == Notice(Kind.TEST_EVENT)
+    assert read(body) == Notification(NotificationKind.TEST_EVENT)
 
 
 def test_a_receipt_that_is_also_an_event_is_a_receipt() -> None:
     both = receipt() | event() | {"Event": "s3:TestEvent"}
-    assert read(both).kind is Kind.RECEIPT
-    assert read(event() | {"Event": "s3:TestEvent"}).kind is Kind.S3_EVENT
+    assert read(both).kind is NotificationKind.RECEIPT
+    assert read(event() | {"Event": "s3:TestEvent"}).kind is NotificationKind.S3_EVENT
 
 
 DEEP = 100_000
@@ -440,14 +446,14 @@ DEEP = 100_000
     ids=lambda message: ascii(message[:40]),
 )
 def test_what_is_neither(message: str) -> None:
-    assert_not_understood(read_notice(message, Source.QUEUE))
+    assert_not_understood(read_notification(message, Source.QUEUE))
 
 
 @pytest.mark.parametrize("body", [receipt(), event()], ids=["receipt", "event"])
 def test_a_reason_holds_nothing_foreign(body: dict[str, Any]) -> None:
-    for notice in every_damage(body, "FOREIGN\n\x1b[2J"):
-        assert notice.reason.isprintable()
-        assert "FOREIGN" not in notice.reason
+    for notification in every_damage(body, "FOREIGN\n\x1b[2J"):
+        assert notification.reason.isprintable()
+        assert "FOREIGN" not in notification.reason
 
 
 JUNK = st.recursive(
@@ -459,31 +465,31 @@ JUNK = st.recursive(
 
 @given(st.text(st.characters()))
 def test_any_text_is_read(message: str) -> None:
-    assert_not_understood(read_notice(message, Source.WEBHOOK))
+    assert_not_understood(read_notification(message, Source.WEBHOOK))
 
 
 @given(JUNK, st.sampled_from([receipt, event]))
 def test_junk_anywhere_is_read(junk: object, true: Any) -> None:
-    for notice in every_damage(true(), junk):
-        assert isinstance(notice, Notice)
-        for arrival in notice.arrivals:
+    for notification in every_damage(true(), junk):
+        assert isinstance(notification, Notification)
+        for arrival in notification.arrivals:
             assert_fit_for_a_ledger(arrival)
 
 
-def every_damage(body: object, junk: object) -> list[Notice]:
+def every_damage(body: object, junk: object) -> list[Notification]:
     """Read `body` once for each of its values, with `junk` in its place."""
-    notices = []
+    notifications = []
 
     def damage(place: Any) -> None:
         for name in place if isinstance(place, dict) else range(len(place)):
             whole, place[name] = place[name], junk
-            notices.append(read(body))
+            notifications.append(read(body))
             place[name] = whole
             if isinstance(whole, (dict, list)):
                 damage(whole)
 
     damage(body)
-    return notices
+    return notifications
 
 
 def assert_fit_for_a_ledger(arrival: Arrival) -> None:
@@ -545,7 +551,7 @@ def test_a_bounce_says_who_and_why(shape: Any) -> None:
         "Permanent General smtp; 550 5.1.1 user unknown",
         "Tea",
     )
-    assert read(shape(bounce())) == Notice(Kind.FEEDBACK, feedback=feedback)
+    assert read(shape(bounce())) == Notification(NotificationKind.FEEDBACK, feedback=feedback)
 
 
 @pytest.mark.parametrize("shape", [dict, published])
@@ -573,13 +579,17 @@ def test_without_an_id_of_its_own_the_mails_counts() -> None:
 @pytest.mark.parametrize("event", ["Send", "Delivery", "DeliveryDelay", "Open", "Click"])
 def test_what_went_well_is_understood_and_nothing_to_tell(event: str) -> None:
     for name in ("eventType", "notificationType"):
-        notice = read({name: event, event.lower(): {}, "mail": {}})
-        assert (notice.kind, notice.feedback, notice.arrivals) == (Kind.FEEDBACK, None, ())
+        notification = read({name: event, event.lower(): {}, "mail": {}})
+        assert (notification.kind, notification.feedback, notification.arrivals) == (
+            NotificationKind.FEEDBACK,
+            None,
+            (),
+        )
 
 
 def test_ses_trying_out_where_to_send_feedback_is_a_test() -> None:
     body = {"notificationType": "AmazonSnsSubscriptionSucceeded", "message": "You have ..."}
-    assert read(body).kind is Kind.TEST_EVENT
+    assert read(body).kind is NotificationKind.TEST_EVENT
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from postamt_sync.app.sync import OnePass, Result, Wish
+from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings, load
 from postamt_sync.events import Events
@@ -44,8 +44,8 @@ class Box:
                 last_modified=LONG_AGO + since + number,
             )
 
-    async def sync(self, wish: Wish | None = None) -> Result:
-        work = OnePass(self.settings, Events(self.log), self.bucket(), wish or Wish())
+    async def sync(self, wish: SyncOptions | None = None) -> SyncResult:
+        work = SyncRun(self.settings, Events(self.log), self.bucket(), wish or SyncOptions())
         return await work.run()
 
     def lose(self) -> None:

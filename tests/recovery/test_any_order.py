@@ -17,10 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postamt_sync.config import Settings, load
-from postamt_sync.ledger.backup import bring_back, make_copy
+from postamt_sync.ledger.backup import back_up, put_back
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope
-from postamt_sync.recovery.open_ledger import end_rebuild, mend
+from postamt_sync.recovery.open_ledger import complete_from_maildirs, end_rebuild
 from tests.delivery.home import BUCKET, Home
 from tests.doubles.notices import stored
 
@@ -130,8 +130,10 @@ class World:
                 self.home.announce(self.key(number), *fate.people)
             await self.home.deliver()
             if numbers is first:
-                mend(self.settings, self.home.ledger, self.home.events)  # as a start does
-                make_copy(self.base / "state", self.base)
+                complete_from_maildirs(
+                    self.settings, self.home.ledger, self.home.events
+                )  # as a start does
+                back_up(self.base / "state", self.base)
         for number, fate in enumerate(self.mails):
             for name in fate.people:
                 self._befall(number, name, fate)
@@ -139,7 +141,7 @@ class World:
         shutil.rmtree(self.base / "state")
         (self.base / "state").mkdir()
         if self.copy:
-            assert bring_back(self.base / "state", [self.base])
+            assert put_back(self.base / "state", [self.base])
         self.start()
 
     def _befall(self, number: int, name: str, fate: Fate) -> None:
@@ -162,7 +164,7 @@ class World:
 
     def start(self) -> None:
         self.home.reopen()
-        mend(self.settings, self.home.ledger, self.home.events)
+        complete_from_maildirs(self.settings, self.home.ledger, self.home.events)
         self.home.ledger.work.make_all_due()
 
     async def do(self, what: str, number: int) -> None:

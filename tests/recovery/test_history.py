@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from postamt_sync.ledger.backup import COPY_NAME, make_copy
+from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.s3 import S3Double
 from tests.recovery.box import Box
@@ -95,7 +95,7 @@ class Household(RuleBasedStateMachine):
     @precondition(lambda self: self.lost is None)
     @rule()
     def the_ledger_is_copied(self) -> None:
-        make_copy(self.box.state, self.box.state)
+        back_up(self.box.state, self.box.state)
         self.in_copy = self.home | self.deleted
 
     @rule()
@@ -114,7 +114,7 @@ class Household(RuleBasedStateMachine):
     def an_old_ledger_is_put_in_its_place(self) -> None:
         for path in self.box.state.glob(f"{FILE_NAME}*"):
             path.unlink()
-        shutil.copy(self.box.state / COPY_NAME, self.box.state / FILE_NAME)
+        shutil.copy(self.box.state / BACKUP_NAME, self.box.state / FILE_NAME)
         self.lost = set(self.in_copy or ())
 
     @invariant()

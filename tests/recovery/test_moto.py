@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from postamt_sync.app.sync import OnePass
+from postamt_sync.app.sync import SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.recovery.difference import Kind
+from postamt_sync.recovery.difference import DifferenceKind
 from postamt_sync.recovery.restore import Restore
 from postamt_sync.recovery.verify import Comparison
 from tests.doubles.inbox import MemoryLog
@@ -53,13 +53,13 @@ async def test_archived_mail_comes_home(endpoint: str, tmp_path: Path) -> None:
     )
     settings = load(config, {})
     events = Events(MemoryLog())
-    result = await OnePass(settings, events, Bucket(name, REGION, session=session)).run()
-    assert (result.balance.delivered, result.balance.archived) == (1, 2)
+    result = await SyncRun(settings, events, Bucket(name, REGION, session=session)).run()
+    assert (result.totals.delivered, result.totals.archived) == (1, 2)
     with closing(Ledger.open_existing(settings.state_dir)) as ledger:
         async with Bucket(name, REGION, session=session) as bucket:
             found = await Comparison(settings, ledger, bucket).run()
-            assert {d.kind for d in found} == {Kind.ARCHIVED}
-            stage = await Restore(settings, ledger, bucket, client, events).run(found, "Bulk", 2)
-            assert (stage.wanted, stage.asked, stage.delivered) == (2, 2, 2)
+            assert {d.kind for d in found} == {DifferenceKind.ARCHIVED}
+            progress = await Restore(settings, ledger, bucket, client, events).run(found, "Bulk", 2)
+            assert (progress.wanted, progress.asked, progress.delivered) == (2, 2, 2)
             assert await Comparison(settings, ledger, bucket).run() == []
     assert len(list((tmp_path / "anna" / "new").iterdir())) == 3

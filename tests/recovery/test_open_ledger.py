@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.app.sync import Wish
+from postamt_sync.app.sync import SyncOptions
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
-from postamt_sync.ledger.backup import COPY_NAME, make_copy
+from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope
-from postamt_sync.recovery.open_ledger import ledger_for_delivery
+from postamt_sync.recovery.open_ledger import open_for_delivery
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import LONG_AGO, Box
@@ -54,7 +54,7 @@ class TestLost:
         box.put("c", "d", since=10)
         result = await box.sync()
         assert box.counts() == once("a", "b", "c", "d")
-        assert (result.balance.delivered, result.balance.known) == (2, 2)
+        assert (result.totals.delivered, result.totals.known) == (2, 2)
 
     async def test_what_was_deleted_at_home_stays_deleted(self, box: Box) -> None:
         box.put("a", "b", "c")
@@ -64,7 +64,7 @@ class TestLost:
         result = await box.sync()
         assert box.counts() == once("a", "c")
         assert box.state_of("b") == "absent"
-        assert result.balance.known == 3
+        assert result.totals.known == 3
         await box.sync()
         assert box.counts() == once("a", "c")
 
@@ -171,7 +171,7 @@ class TestLost:
         shutil.rmtree(box.root / "bruno")
         box.put("b", to="bruno", since=5)
         result = await box.sync()
-        assert result.balance.failed == 1
+        assert result.totals.failed == 1
         assert not (box.root / "bruno").exists()
 
 
@@ -187,7 +187,7 @@ class TestCutShort:
         result = await box.sync()
         assert result.error is not None
         assert box.counts() == once("a", "c")
-        with ledger_for_delivery(box.settings, "test", Events(box.log)) as ledger:
+        with open_for_delivery(box.settings, "test", Events(box.log)) as ledger:
             # Announced meanwhile, without a time: still nobody knows whether it is new.
             envelope = Envelope(("anna@example.com",))
             ledger.arrivals.record(
@@ -204,7 +204,7 @@ class TestCutShort:
         await box.sync()
         box.files()["a"][0].unlink()
         box.lose()
-        with ledger_for_delivery(box.settings, "test", Events(box.log)) as ledger:
+        with open_for_delivery(box.settings, "test", Events(box.log)) as ledger:
             old = Arrival(
                 "mail", "incoming/a", Source.WEBHOOK, envelope=Envelope(("anna@example.com",))
             )
@@ -264,7 +264,7 @@ class TestOld:
     async def test_names_that_are_newer_than_the_copy_are_taken_in(self, box: Box) -> None:
         box.put("a", "b")
         await box.sync()
-        make_copy(box.state, box.state)
+        back_up(box.state, box.state)
         box.put("c", "d", "e", since=10)
         await box.sync()
         box.files()["d"][0].unlink()
@@ -278,7 +278,7 @@ class TestOld:
     async def test_what_the_copy_knows_as_delivered_stays_deleted(self, box: Box) -> None:
         box.put("a", "b")
         await box.sync()
-        make_copy(box.state, box.state)
+        back_up(box.state, box.state)
         box.put("c", since=10)
         await box.sync()
         box.files()["a"][0].unlink()
@@ -293,7 +293,7 @@ class TestOld:
         box.s3.next(lambda reply: reply)
         box.s3.next(refuse(403, "AccessDenied"), times=1)
         await box.sync()
-        make_copy(box.state, box.state)
+        back_up(box.state, box.state)
         box.put("c", since=10)
         waiting = {"a", "b"} - set(box.counts())
         assert len(waiting) == 1
@@ -312,13 +312,13 @@ class TestOld:
     async def test_an_old_ledger_in_place_is_completed_too(self, box: Box) -> None:
         box.put("a")
         await box.sync()
-        make_copy(box.state, box.state)
+        back_up(box.state, box.state)
         box.put("b", "c", since=10)
         await box.sync()
         box.files()["b"][0].unlink()
         for name in box.state.glob(f"{FILE_NAME}*"):
             name.unlink()
-        shutil.copy(box.state / COPY_NAME, box.state / FILE_NAME)
+        shutil.copy(box.state / BACKUP_NAME, box.state / FILE_NAME)
         await box.sync()
         assert box.counts() == once("a", "b", "c")
         assert box.states() == {"delivered": 3}
@@ -326,7 +326,7 @@ class TestOld:
     async def test_a_backfill_older_than_the_newest_name_is_noticed(self, box: Box) -> None:
         box.put("new", since=100)
         await box.sync()
-        make_copy(box.state, box.state)
+        back_up(box.state, box.state)
         box.put("old")
         await box.sync()
         (box.state / FILE_NAME).unlink()
@@ -336,7 +336,7 @@ class TestOld:
     async def test_a_damaged_copy_is_as_good_as_none(self, box: Box) -> None:
         box.put("a", "b")
         await box.sync()
-        (box.state / COPY_NAME).write_bytes(b"garbage" * 1000)
+        (box.state / BACKUP_NAME).write_bytes(b"garbage" * 1000)
         (box.state / FILE_NAME).unlink()
         await box.sync()
         assert box.counts() == once("a", "b")
@@ -375,23 +375,23 @@ class TestRehearsal:
         box.files()["a"][0].unlink()
         box.lose()
         box.put("d", since=10)
-        result = await box.sync(Wish(dry_run=True))
-        assert (result.balance.known, result.balance.waiting) == (3, 1)
+        result = await box.sync(SyncOptions(dry_run=True))
+        assert (result.totals.known, result.totals.waiting) == (3, 1)
         assert not box.state.exists()
         assert box.counts() == once("b", "c")
 
     async def test_of_an_old_ledger(self, box: Box) -> None:
         box.put("a")
         await box.sync()
-        make_copy(box.state, box.state)
+        back_up(box.state, box.state)
         box.put("b", "c", since=10)
         await box.sync()
         box.files()["b"][0].unlink()
         for name in box.state.glob(f"{FILE_NAME}*"):
             name.unlink()
-        shutil.copy(box.state / COPY_NAME, box.state / FILE_NAME)
-        result = await box.sync(Wish(dry_run=True))
-        assert (result.balance.known, result.balance.waiting) == (2, 1)
+        shutil.copy(box.state / BACKUP_NAME, box.state / FILE_NAME)
+        result = await box.sync(SyncOptions(dry_run=True))
+        assert (result.totals.known, result.totals.waiting) == (2, 1)
         assert box.states() == {"delivered": 1}
 
 
@@ -399,13 +399,13 @@ class TestDailyCopy:
     async def test_is_made_by_a_pass_once_a_day(self, box: Box) -> None:
         box.put("a")
         await box.sync()
-        first = (box.state / COPY_NAME).stat()
+        first = (box.state / BACKUP_NAME).stat()
         await box.sync()
-        assert (box.state / COPY_NAME).stat().st_ino == first.st_ino
+        assert (box.state / BACKUP_NAME).stat().st_ino == first.st_ino
         yesterday = time.time() - 90_000
-        os.utime(box.state / COPY_NAME, (yesterday, yesterday))
+        os.utime(box.state / BACKUP_NAME, (yesterday, yesterday))
         await box.sync()
-        assert (box.state / COPY_NAME).stat().st_ino != first.st_ino
+        assert (box.state / BACKUP_NAME).stat().st_ino != first.st_ino
 
     async def test_is_kept_on_a_second_disk_too(self, box: Box) -> None:
         second = box.root / "second"
@@ -426,7 +426,7 @@ class TestDailyCopy:
         box.put("a")
         await box.sync()
         assert not second.exists()
-        assert (box.state / COPY_NAME).exists()
+        assert (box.state / BACKUP_NAME).exists()
         ledger = Ledger.open_existing(box.state)
         (source,) = [s for s in ledger.overview.sources() if s.source == "copy"]
         ledger.close()

@@ -11,13 +11,13 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.store import FILE_NAME
-from postamt_sync.recovery.rebuild import Rebuilding, Result
+from postamt_sync.recovery.rebuild import LedgerRebuild, RebuildResult
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import Box
 
 
-async def rebuilt(box: Box, *, anew: bool = False) -> Result:
-    return await Rebuilding(box.settings, box.bucket(), Events(box.log), anew=anew).run()
+async def rebuilt(box: Box, *, anew: bool = False) -> RebuildResult:
+    return await LedgerRebuild(box.settings, box.bucket(), Events(box.log), anew=anew).run()
 
 
 @pytest.fixture

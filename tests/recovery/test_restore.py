@@ -13,7 +13,7 @@ from postamt_sync.errors import MisconfiguredError, PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.recovery.difference import Difference
-from postamt_sync.recovery.restore import Restore, Stage
+from postamt_sync.recovery.restore import Restore, RestoreProgress
 from postamt_sync.recovery.verify import Comparison
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import LONG_AGO, Box
@@ -57,7 +57,7 @@ async def found(box: Box, *keys: str) -> list[Difference]:
 
 async def restore(
     box: Box, wanted: Sequence[Difference], tier: str = "Bulk", sleep: Waiting | None = None
-) -> Stage:
+) -> RestoreProgress:
     client = box.s3.session().client("s3", region_name=box.s3.region)
     with closing(Ledger.open_existing(box.state)) as ledger:
         async with box.bucket() as bucket:
@@ -78,8 +78,8 @@ async def test_what_is_missing_comes_back_as_a_new_file(box: Box) -> None:
     (path,) = box.files()["a"]
     body = path.read_bytes()
     path.unlink()
-    stage = await restore(box, await found(box))
-    assert (stage.wanted, stage.delivered, stage.failed) == (1, 1, 0)
+    progress = await restore(box, await found(box))
+    assert (progress.wanted, progress.delivered, progress.failed) == (1, 1, 0)
     (back,) = box.files()["a"]
     assert back.read_bytes() == body
     assert editions(box, "a") == [1]
@@ -110,8 +110,8 @@ async def test_absent_mail_comes_back(box: Box) -> None:
     box.lose()
     await box.sync()
     assert box.counts() == {"b": 1}
-    stage = await restore(box, await found(box))
-    assert stage.delivered == 1
+    progress = await restore(box, await found(box))
+    assert progress.delivered == 1
     assert box.counts() == {"a": 1, "b": 1}
     assert editions(box, "a") == [1]  # Dovecot has seen its first name
 
@@ -122,8 +122,8 @@ async def test_a_whole_lost_disk_comes_back(box: Box) -> None:
     await box.sync()
     for paths in box.files().values():
         paths[0].unlink()
-    stage = await restore(box, await found(box))
-    assert stage.delivered == len(names)
+    progress = await restore(box, await found(box))
+    assert progress.delivered == len(names)
     assert box.counts() == dict.fromkeys(sorted(names), 1)
 
 
@@ -146,8 +146,13 @@ class TestArchives:
     async def test_are_asked_waited_for_and_fetched(self, cold: Box) -> None:
         cold.s3.restore_seconds = 3600.0
         waiting = Waiting(lambda: hours_later(cold))
-        stage = await restore(cold, await found(cold), sleep=waiting)
-        assert (stage.wanted, stage.asked, stage.readable, stage.delivered) == (2, 2, 2, 2)
+        progress = await restore(cold, await found(cold), sleep=waiting)
+        assert (progress.wanted, progress.asked, progress.readable, progress.delivered) == (
+            2,
+            2,
+            2,
+            2,
+        )
         assert cold.counts() == {"a": 1, "d": 1, "g": 1}
         assert waiting.seconds[0] == 900.0
 
@@ -164,8 +169,8 @@ class TestArchives:
         assert set(cold.s3.restores) == {"incoming/g", "incoming/d"}
         assert cold.counts() == {"a": 1}
         hours_later(cold)
-        stage = await restore(cold, [])
-        assert (stage.wanted, stage.delivered) == (2, 2)
+        progress = await restore(cold, [])
+        assert (progress.wanted, progress.delivered) == (2, 2)
         assert cold.counts() == {"a": 1, "d": 1, "g": 1}
         posts = [t for t in cold.s3.targets if t.endswith("?restore")]
         assert len(posts) == 2
@@ -194,8 +199,8 @@ class TestArchives:
     async def test_an_object_that_is_gone_meanwhile_ends_no_other(self, cold: Box) -> None:
         wanted = await found(cold)
         del cold.s3.objects["incoming/d"]
-        stage = await restore(cold, wanted)
-        assert (stage.delivered, stage.failed) == (1, 1)
+        progress = await restore(cold, wanted)
+        assert (progress.delivered, progress.failed) == (1, 1)
         assert cold.counts() == {"a": 1, "g": 1}
 
     async def test_mail_deleted_at_home_and_archived_since(self, cold: Box) -> None:
@@ -214,8 +219,8 @@ async def test_mail_that_cannot_be_delivered_does_not_hold_up_the_end(box: Box) 
         box.files()[name][0].unlink()
     wanted = await found(box)
     box.s3.put("incoming/a", b"?", headers={"x-amz-meta-x-amz-key-v2": "x"})
-    stage = await restore(box, wanted)
-    assert (stage.delivered, stage.failed) == (1, 1)
+    progress = await restore(box, wanted)
+    assert (progress.delivered, progress.failed) == (1, 1)
 
 
 async def test_without_the_bucket_what_was_ordered_is_kept(box: Box) -> None:

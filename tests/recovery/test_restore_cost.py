@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from postamt_sync.recovery.difference import Difference, Kind
+from postamt_sync.recovery.difference import Difference, DifferenceKind
 from postamt_sync.recovery.restore_cost import estimate, total
 
 
 def mail(storage_class: str, size: int, *, locked: bool = False) -> Difference:
-    return Difference(Kind.MISSING, "k", "m", size=size, storage_class=storage_class, locked=locked)
+    return Difference(
+        DifferenceKind.MISSING, "k", "m", size=size, storage_class=storage_class, locked=locked
+    )
 
 
 @pytest.mark.parametrize(

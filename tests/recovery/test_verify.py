@@ -14,7 +14,7 @@ from postamt_sync.delivery.filename import make_stem
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope
-from postamt_sync.recovery.difference import Compared, Difference, Kind
+from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.verify import Comparison
 from tests.recovery.box import LONG_AGO, Box
 
@@ -107,8 +107,12 @@ async def test_it_says_what_and_where(delivered: Box) -> None:
     unlink_one_of_two(delivered)
     shorten(delivered)
     missing, damaged = sorted(await compared(delivered), key=lambda d: d.kind, reverse=True)
-    assert (missing.kind, missing.key, missing.mailbox) == (Kind.MISSING, "incoming/both", "bruno")
-    assert (damaged.kind, damaged.key) == (Kind.DAMAGED, "incoming/a")
+    assert (missing.kind, missing.key, missing.mailbox) == (
+        DifferenceKind.MISSING,
+        "incoming/both",
+        "bruno",
+    )
+    assert (damaged.kind, damaged.key) == (DifferenceKind.DAMAGED, "incoming/a")
     assert damaged.path == str(delivered.files()["a"][0])
     assert "bytes" in damaged.detail
 
@@ -183,8 +187,11 @@ async def test_what_may_be_for_a_mailbox_without_any_mail_is_not_absent(box: Box
     box.lose()
     await box.sync()
     found = {d.kind: d for d in await compared(box)}
-    assert set(found) == {Kind.ABSENT, Kind.ARCHIVED}
-    assert (found[Kind.ABSENT].key, found[Kind.ABSENT].mailbox) == ("incoming/a", "anna")
+    assert set(found) == {DifferenceKind.ABSENT, DifferenceKind.ARCHIVED}
+    assert (found[DifferenceKind.ABSENT].key, found[DifferenceKind.ABSENT].mailbox) == (
+        "incoming/a",
+        "anna",
+    )
 
 
 async def test_states_of_a_ledger_that_was_never_lost(box: Box) -> None:
@@ -193,9 +200,9 @@ async def test_states_of_a_ledger_that_was_never_lost(box: Box) -> None:
     box.put("a")
     await box.sync()
     found = {d.kind: d for d in await compared(box)}
-    assert set(found) == {Kind.ARCHIVED, Kind.QUARANTINED}
-    assert found[Kind.ARCHIVED].locked
-    assert "KMS" in found[Kind.QUARANTINED].detail
+    assert set(found) == {DifferenceKind.ARCHIVED, DifferenceKind.QUARANTINED}
+    assert found[DifferenceKind.ARCHIVED].locked
+    assert "KMS" in found[DifferenceKind.QUARANTINED].detail
 
 
 async def test_new_mail_is_on_its_way(delivered: Box) -> None:
@@ -219,8 +226,8 @@ async def test_mail_that_waits_too_long_is_told_with_its_reason(delivered: Box) 
     await delivered.sync()
     age(delivered)
     found = {d.kind: d for d in await compared(delivered)}
-    assert set(found) == {Kind.AWAY, Kind.WAITING}
-    assert "vanished" in found[Kind.WAITING].detail
+    assert set(found) == {DifferenceKind.AWAY, DifferenceKind.WAITING}
+    assert "vanished" in found[DifferenceKind.WAITING].detail
 
 
 async def test_one_key_alone(delivered: Box) -> None:
@@ -228,7 +235,7 @@ async def test_one_key_alone(delivered: Box) -> None:
     delete_in_bucket_of = "incoming/b"
     del delivered.s3.objects[delete_in_bucket_of]
     (only,) = await compared(delivered, "incoming/a")
-    assert (only.kind, only.key) == (Kind.MISSING, "incoming/a")
+    assert (only.kind, only.key) == (DifferenceKind.MISSING, "incoming/a")
     assert await compared(delivered, "incoming/c") == []
 
 
@@ -281,4 +288,4 @@ async def test_what_dovecot_has_named_is_not_compared(delivered: Box) -> None:
         delivered.config.read_text().replace('name = "bruno"', 'name = "bruno"\ndelivery = "lmtp"')
     )
     (only,) = await compared(delivered)
-    assert (only.kind, only.key, only.mailbox) == (Kind.MISSING, "incoming/a", "anna")
+    assert (only.kind, only.key, only.mailbox) == (DifferenceKind.MISSING, "incoming/a", "anna")

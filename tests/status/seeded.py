@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from postamt_sync.ledger import Ledger, ObjectState, Prepared
-from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Source
 from postamt_sync.mail.envelope import Evidence
@@ -94,11 +94,11 @@ def everything_wrong(ledger: Ledger) -> None:
         ObjectState.QUARANTINED,
         f"The mail is encrypted by SES. {MARKUP}",
     )
-    ledger.troubles.happened(
+    ledger.incidents.happened(
         [
-            Trouble(Cause.BOUNCES, f"b{n}", time.time() - n, f"It came back. {MARKUP}")
+            Incident(Cause.BOUNCES, f"b{n}", time.time() - n, f"It came back. {MARKUP}")
             for n in range(12)
         ]
     )
-    ledger.troubles.lasting(Cause.DISK, {"/": "The disk has 1 % left."}, time.time() - 3600)
-    ledger.arrivals.keep_notice(Source.WEBHOOK, f"not JSON {MARKUP}", "???")
+    ledger.incidents.lasting(Cause.DISK, {"/": "The disk has 1 % left."}, time.time() - 3600)
+    ledger.arrivals.keep_notification(Source.WEBHOOK, f"not JSON {MARKUP}", "???")

@@ -12,8 +12,8 @@ import pytest
 from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.status.cache import FRESH, REST, Looks, look_aside
-from postamt_sync.status.report import SHOWN, Standing, look
+from postamt_sync.status.cache import FRESH, REST, ReportCache, read_report_apart
+from postamt_sync.status.report import SHOWN, StatusReport, read_report
 from tests.doubles.ledger import bring_to
 
 
@@ -29,13 +29,13 @@ class Time:
     during: Callable[[], None] = lambda: None
     trouble: list[PostamtError] = field(default_factory=list)
 
-    def look(self) -> Standing:
+    def read_report(self) -> StatusReport:
         self.looked += 1
         self.now += self.takes
         self.during()
         if self.trouble:
             raise self.trouble.pop()
-        return look(self.settings, self.ledger)
+        return read_report(self.settings, self.ledger)
 
 
 @pytest.fixture
@@ -44,22 +44,22 @@ def time(settings: Settings, ledger: Ledger) -> Time:
 
 
 async def test_a_look_is_shown_again_while_it_is_fresh(time: Time) -> None:
-    looks = Looks(time.look, lambda: time.now)
-    first = await looks.latest()
+    reports = ReportCache(time.look, lambda: time.now)
+    first = await reports.latest()
     time.now += FRESH * 0.9
-    assert await looks.latest() is first
+    assert await reports.latest() is first
     time.now += FRESH * 0.2
-    assert await looks.latest() is not first
+    assert await reports.latest() is not first
 
 
 async def test_a_look_that_took_long_is_shown_longer(time: Time) -> None:
     time.takes = 3.0
-    looks = Looks(time.look, lambda: time.now)
-    first = await looks.latest()
+    reports = ReportCache(time.look, lambda: time.now)
+    first = await reports.latest()
     time.now += REST * time.takes * 0.9
-    assert await looks.latest() is first
+    assert await reports.latest() is first
     time.now += REST * time.takes * 0.2
-    assert await looks.latest() is not first
+    assert await reports.latest() is not first
 
 
 async def test_whoever_asks_meanwhile_gets_the_same_look(time: Time) -> None:
@@ -70,19 +70,19 @@ async def test_whoever_asks_meanwhile_gets_the_same_look(time: Time) -> None:
         assert go_on.wait(30)
 
     time.during = during
-    looks = Looks(time.look, lambda: time.now)
-    asked = [asyncio.create_task(looks.latest()) for _ in range(20)]
+    reports = ReportCache(time.look, lambda: time.now)
+    asked = [asyncio.create_task(reports.latest()) for _ in range(20)]
     await asyncio.to_thread(going.wait, 30)
     go_on.set()
-    assert len({id(standing) for standing in await asyncio.gather(*asked)}) == 1
+    assert len({id(report) for report in await asyncio.gather(*asked)}) == 1
     assert time.looked == 1
 
 
 async def test_the_event_loop_turns_while_a_look_is_taken(time: Time) -> None:
     turned = threading.Event()
     time.during = lambda: assert_set(turned)
-    looks = Looks(time.look, lambda: time.now)
-    task = asyncio.create_task(looks.latest())
+    reports = ReportCache(time.look, lambda: time.now)
+    task = asyncio.create_task(reports.latest())
     await asyncio.sleep(0)
     turned.set()
     await task
@@ -94,10 +94,10 @@ def assert_set(event: threading.Event) -> None:
 
 async def test_a_ledger_that_refused_is_asked_again(time: Time) -> None:
     time.trouble = [TryLaterError("The disk is full.")]
-    looks = Looks(time.look, lambda: time.now)
+    reports = ReportCache(time.look, lambda: time.now)
     with pytest.raises(TryLaterError, match="full"):
-        await looks.latest()
-    assert (await looks.latest()).states[ObjectState.WAITING] == 0
+        await reports.latest()
+    assert (await reports.latest()).states[ObjectState.WAITING] == 0
 
 
 def test_it_looks_while_the_courier_is_in_the_middle_of_a_commit(
@@ -107,8 +107,8 @@ def test_it_looks_while_the_courier_is_in_the_middle_of_a_commit(
     bring_to(ledger, ObjectState.WAITING, "a")
     with ledger.store.writing() as db:
         db.execute("UPDATE objects SET state = 'gone'")
-        seen: list[Standing] = []
-        looking = threading.Thread(target=lambda: seen.append(look_aside(settings)))
+        seen: list[StatusReport] = []
+        looking = threading.Thread(target=lambda: seen.append(read_report_apart(settings)))
         looking.start()
         looking.join(30)
         assert seen[0].states[ObjectState.WAITING] == 1
@@ -119,11 +119,11 @@ def test_the_quarantine_is_read_only_as_far_as_it_is_shown(
 ) -> None:
     for number in range(SHOWN + 3):
         bring_to(ledger, ObjectState.QUARANTINED, f"{number}")
-    standing = look_aside(settings)
-    assert len(standing.quarantine) == SHOWN
-    assert standing.states[ObjectState.QUARANTINED] == SHOWN + 3
+    report = read_report_apart(settings)
+    assert len(report.quarantine) == SHOWN
+    assert report.states[ObjectState.QUARANTINED] == SHOWN + 3
 
 
 def test_without_a_ledger_it_says_so(settings: Settings) -> None:
     with pytest.raises(MisconfiguredError, match="no ledger"):
-        look_aside(settings)
+        read_report_apart(settings)

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from postamt_sync.config import Settings
 from postamt_sync.ledger import Ledger
-from postamt_sync.status.cache import look_aside
+from postamt_sync.status.cache import read_report_apart
 from postamt_sync.status.metrics import render
-from postamt_sync.status.runtime import Pulse
+from postamt_sync.status.runtime import Runtime
 from tests.status.seeded import LATENCIES, a_good_month, deliver, everything_wrong
 
 README = Path(__file__).parents[2] / "README.md"
@@ -32,8 +32,8 @@ def value(found: Samples, name: str, **labels: str) -> float:
     return found[f"postamt_sync_{name}", frozenset(labels.items())]
 
 
-def scrape(settings: Settings, pulse: Pulse | None = None) -> Samples:
-    return samples(render(look_aside(settings), pulse or Pulse()))
+def scrape(settings: Settings, runtime: Runtime | None = None) -> Samples:
+    return samples(render(read_report_apart(settings), runtime or Runtime()))
 
 
 def test_an_empty_ledger_has_metrics_too(settings: Settings, ledger: Ledger) -> None:
@@ -91,15 +91,15 @@ def test_counters_from_the_ledger_only_grow(settings: Settings, ledger: Ledger) 
 
 
 def test_what_only_the_daemon_knows(settings: Settings, ledger: Ledger) -> None:
-    pulse = Pulse(
+    runtime = Runtime(
         mails=3,
         bytes=2**40 + 1,
         trouble="Access denied.",
-        notices_taken={"stored": 4, "not understood": 1},
-        notices_refused={403: 9},
+        notifications_taken={"stored": 4, "not understood": 1},
+        notifications_refused={403: 9},
         heartbeat_failing=True,
     )
-    found = scrape(settings, pulse)
+    found = scrape(settings, runtime)
     assert value(found, "settled_mails_total") == 3
     assert value(found, "settled_bytes_total") == 2**40 + 1
     assert value(found, "bucket_readable") == 0
@@ -120,13 +120,13 @@ def test_a_label_may_be_any_text(settings: Settings, ledger: Ledger) -> None:
 def test_no_address_key_or_reason_is_told(settings: Settings, ledger: Ledger, private: str) -> None:
     a_good_month(ledger, settings.state_dir)
     everything_wrong(ledger)
-    trouble = Pulse(trouble="s3://mail/incoming/a: encrypted for anna@example.com <script>")
-    assert private not in render(look_aside(settings), trouble).decode()
+    trouble = Runtime(trouble="s3://mail/incoming/a: encrypted for anna@example.com <script>")
+    assert private not in render(read_report_apart(settings), trouble).decode()
 
 
 def test_what_the_readme_names_is_there(settings: Settings, ledger: Ledger) -> None:
     a_good_month(ledger, settings.state_dir)
-    text = render(look_aside(settings), Pulse()).decode()
+    text = render(read_report_apart(settings), Runtime()).decode()
     there = {family.name for family in text_string_to_metric_families(text)}
     named = set(re.findall(r"postamt_sync_[a-z_]*[a-z]", README.read_text()))
     assert len(named) > 4

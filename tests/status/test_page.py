@@ -12,12 +12,12 @@ import pytest
 
 from postamt_sync.config import Settings
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
-from postamt_sync.ledger.incidents import Cause, Trouble
+from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.mail.arrival import Source
-from postamt_sync.status.cache import look_aside
+from postamt_sync.status.cache import read_report_apart
 from postamt_sync.status.page import ALERTS_SHOWN, POLICY, WAITING_SHOWN, render
 from postamt_sync.status.report import SHOWN
-from postamt_sync.status.runtime import Pulse
+from postamt_sync.status.runtime import Runtime
 from tests.doubles.ledger import bring_to, listing, take
 from tests.status.seeded import MARKUP, a_good_month, everything_wrong
 
@@ -66,8 +66,8 @@ class Document(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def page(settings: Settings, pulse: Pulse | None = None) -> Document:
-    return Document(render(look_aside(settings), pulse or Pulse()))
+def page(settings: Settings, runtime: Runtime | None = None) -> Document:
+    return Document(render(read_report_apart(settings), runtime or Runtime()))
 
 
 def test_an_empty_ledger_is_well_and_says_what_is_to_come(
@@ -113,7 +113,7 @@ def test_no_bar_leaves_its_chart(settings: Settings, ledger: Ledger) -> None:
 
 def test_every_trouble_is_named_first(settings: Settings, ledger: Ledger) -> None:
     everything_wrong(ledger)
-    shown = page(settings, Pulse(trouble="Access denied.", heartbeat_failing=True))
+    shown = page(settings, Runtime(trouble="Access denied.", heartbeat_failing=True))
     first = shown.words.partition("Last mail")[0]
     for words in (
         "Something wants your attention",
@@ -130,8 +130,8 @@ def test_alerts_are_shown_newest_first_and_a_lasting_one_wants_attention(
     settings: Settings, ledger: Ledger
 ) -> None:
     now = time.time()
-    bounces = [Trouble(Cause.BOUNCES, f"b{n}", now - n, f"It came back {n}.") for n in range(12)]
-    ledger.troubles.happened(bounces)
+    bounces = [Incident(Cause.BOUNCES, f"b{n}", now - n, f"It came back {n}.") for n in range(12)]
+    ledger.incidents.happened(bounces)
     shown = page(settings)
     assert "All is well" in shown.words
     assert "Alerts 12 bounces" in shown.words
@@ -139,10 +139,10 @@ def test_alerts_are_shown_newest_first_and_a_lasting_one_wants_attention(
     assert re.findall(r"It came back (\d+)", shown.words) == [str(n) for n in range(ALERTS_SHOWN)]
     assert f"and {12 - ALERTS_SHOWN} more: postamt-sync status" in shown.words
     assert "to be told by mail" in shown.words
-    alert = ledger.troubles.tell(ledger.troubles.to_tell(Cause.BOUNCES, now), b"body", now)
+    alert = ledger.incidents.tell(ledger.incidents.to_tell(Cause.BOUNCES, now), b"body", now)
     assert alert is not None
     assert "told by mail" in page(settings).words.replace("to be told by mail", "")
-    ledger.troubles.lasting(Cause.DEAD_LETTERS, {"q": "2 lie there."}, now - 8000)
+    ledger.incidents.lasting(Cause.DEAD_LETTERS, {"q": "2 lie there."}, now - 8000)
     shown = page(settings)
     assert "Something wants your attention" in shown.words
     assert "Alerts 13 dead letters 2 h ago, to be told by mail 2 lie there. bounces" in shown.words
@@ -186,10 +186,10 @@ def test_whatever_strangers_write_stays_text(settings: Settings, ledger: Ledger,
     clean = page(settings)
     ledger.overview.source_bad(Source.WEBHOOK, text)
     ledger.overview.source_ok(Source.POLL, text)
-    ledger.arrivals.keep_notice(Source.WEBHOOK, text, text)
+    ledger.arrivals.keep_notification(Source.WEBHOOK, text, text)
     ledger.arrivals.record([listing(key=f"incoming/{text}")])
     bring_to(ledger, ObjectState.QUARANTINED, f"q/{text}")
-    shown = page(settings, Pulse(trouble=text))
+    shown = page(settings, Runtime(trouble=text))
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     assert shown.text.count(safe) >= 5
     assert not {tag for tag, _ in shown.elements} & {"script", "img", "iframe", "b"}
@@ -199,7 +199,7 @@ def test_whatever_strangers_write_stays_text(settings: Settings, ledger: Ledger,
 
 
 def test_text_that_no_encoding_has_breaks_nothing(settings: Settings, ledger: Ledger) -> None:
-    assert "\\udc80" in page(settings, Pulse(trouble="\udc80")).words
+    assert "\\udc80" in page(settings, Runtime(trouble="\udc80")).words
 
 
 def test_the_policy_names_the_style_and_nothing_else(settings: Settings, ledger: Ledger) -> None:

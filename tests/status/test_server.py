@@ -14,10 +14,10 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.status.cache import Looks, look_aside
-from postamt_sync.status.report import Standing
-from postamt_sync.status.runtime import Pulse
-from postamt_sync.status.server import Admin
+from postamt_sync.status.cache import ReportCache, read_report_apart
+from postamt_sync.status.report import StatusReport
+from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.server import StatusServer
 from tests.doubles.inbox import MemoryLog
 from tests.status.seeded import a_good_month, everything_wrong
 
@@ -26,7 +26,7 @@ from tests.status.seeded import a_good_month, everything_wrong
 class Shown:
     url: str
     log: MemoryLog
-    look: Callable[[], Standing]
+    look: Callable[[], StatusReport]
     trouble: list[TryLaterError] = field(default_factory=list)
 
     @property
@@ -51,7 +51,7 @@ class Shown:
         finally:
             writer.close()
 
-    def looked(self) -> Standing:
+    def looked(self) -> StatusReport:
         if self.trouble:
             raise self.trouble.pop()
         return self.look()
@@ -60,8 +60,10 @@ class Shown:
 @pytest.fixture
 async def shown(settings: Settings, ledger: Ledger) -> AsyncIterator[Shown]:
     log = MemoryLog()
-    shown = Shown("", log, lambda: look_aside(settings))
-    admin = Admin("127.0.0.1:0", Looks(shown.looked), lambda: Pulse(mails=7), Events(log))
+    shown = Shown("", log, lambda: read_report_apart(settings))
+    admin = StatusServer(
+        "127.0.0.1:0", ReportCache(shown.looked), lambda: Runtime(mails=7), Events(log)
+    )
     admin.open()
     ((_, said, fields),) = log.said
     assert said == "showing how things stand"
@@ -197,7 +199,12 @@ async def test_without_its_port_mail_goes_on_without_it(settings: Settings) -> N
     log = MemoryLog()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        admin = Admin(f"127.0.0.1:{port}", Looks(lambda: look_aside(settings)), Pulse, Events(log))
+        admin = StatusServer(
+            f"127.0.0.1:{port}",
+            ReportCache(lambda: read_report_apart(settings)),
+            Runtime,
+            Events(log),
+        )
         admin.open()
         await admin.close()
     ((level, said, fields),) = log.said
@@ -211,7 +218,9 @@ async def test_on_ipv6_it_says_where_in_brackets(settings: Settings, ledger: Led
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     log = MemoryLog()
-    admin = Admin("[::1]:0", Looks(lambda: look_aside(settings)), Pulse, Events(log))
+    admin = StatusServer(
+        "[::1]:0", ReportCache(lambda: read_report_apart(settings)), Runtime, Events(log)
+    )
     admin.open()
     ((_, said, fields),) = log.said
     if said != "showing how things stand":

@@ -23,7 +23,7 @@ _AT_MOST = 5
 """How many foreign values are shown."""
 
 
-class Verdict(enum.StrEnum):
+class DnsVerdict(enum.StrEnum):
     """How what is there compares with what should be."""
 
     SEEN = "seen"
@@ -36,12 +36,12 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class DnsFinding:
     """One record looked up. `seen` is what stands there, made safe to show; `problem` and `remedy`
     are a sentence each, empty where there is nothing to say."""
 
     record: Record
-    verdict: Verdict
+    verdict: DnsVerdict
     seen: tuple[str, ...] = field(default=())
     problem: str = ""
     remedy: str = ""
@@ -49,11 +49,11 @@ class Sighting:
     @property
     def well(self) -> bool:
         """Whether mail comes and goes with it as it is."""
-        fine = self.verdict in {Verdict.SEEN, Verdict.WILL_DO}
-        return fine or (self.record.optional and self.verdict is not Verdict.UNKNOWN)
+        fine = self.verdict in {DnsVerdict.SEEN, DnsVerdict.WILL_DO}
+        return fine or (self.record.optional and self.verdict is not DnsVerdict.UNKNOWN)
 
 
-def judge(record: Record, found: Iterable[dns.rdata.Rdata]) -> Sighting:
+def check_record(record: Record, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:
     """Compare a record with everything of its name and type."""
     values = sorted(found)
     match record.purpose:
@@ -69,12 +69,14 @@ def judge(record: Record, found: Iterable[dns.rdata.Rdata]) -> Sighting:
             return _judge_srv(record, [v for v in values if isinstance(v, SRV)])
 
 
-def missing(record: Record) -> Sighting:
+def missing(record: Record) -> DnsFinding:
     """There is nothing of this name and type."""
-    return Sighting(record, Verdict.MISSING, (), f"{_there(record)} is missing.", _make(record))
+    return DnsFinding(
+        record, DnsVerdict.MISSING, (), f"{_there(record)} is missing.", _make(record)
+    )
 
 
-def _judge_mx(record: Record, found: Sequence[MX]) -> Sighting:
+def _judge_mx(record: Record, found: Sequence[MX]) -> DnsFinding:
     if not found:
         return missing(record)
     ours = record.rdata
@@ -83,7 +85,7 @@ def _judge_mx(record: Record, found: Sequence[MX]) -> Sighting:
     seen = shown(mx.to_text() for mx in found)
     if not others:
         # Its preference says nothing where it is alone.
-        return Sighting(record, Verdict.SEEN, seen)
+        return DnsFinding(record, DnsVerdict.SEEN, seen)
     first = others[0].exchange.to_text()
     elsewhere = printable(first.rstrip("."))
     if first == ".":
@@ -97,24 +99,24 @@ def _judge_mx(record: Record, found: Sequence[MX]) -> Sighting:
         problem = f"{_there(record)} leads to SES, and to {elsewhere} too: some mail goes there."
     else:
         problem = f"{_there(record)} leads to {elsewhere}, not to SES."
-    return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+    return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _replace(record))
 
 
-def _judge_cname(record: Record, found: Sequence[CNAME]) -> Sighting:
+def _judge_cname(record: Record, found: Sequence[CNAME]) -> DnsFinding:
     if not found:
         return missing(record)
     ours = record.rdata
     assert isinstance(ours, CNAME)
     seen = shown(cname.target.to_text() for cname in found)
     if found[0] == ours:
-        return Sighting(record, Verdict.SEEN, seen)
+        return DnsFinding(record, DnsVerdict.SEEN, seen)
     if _is_doubled(record, ours.target.to_text(), found[0].target.to_text()):
         return _doubled_value(record, seen)
     problem = f"{_there(record)} leads to {seen[0].rstrip('.')}, where SES has no key."
-    return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+    return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _replace(record))
 
 
-def _judge_spf(record: Record, found: Sequence[str]) -> Sighting:
+def _judge_spf(record: Record, found: Sequence[str]) -> DnsFinding:
     spf = [text for text in found if _is_version(text, "v=spf1", " ")]
     seen = shown(spf)
     if not spf:
@@ -122,49 +124,49 @@ def _judge_spf(record: Record, found: Sequence[str]) -> Sighting:
     if len(spf) > 1:
         problem = f"{record.name} has {len(spf)} SPF records: receivers take that for an error."
         remedy = "Make one of them, with everything that they include."
-        return Sighting(record, Verdict.DIFFERENT, seen, problem, remedy)
+        return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, remedy)
     if spf[0] == record.value:
-        return Sighting(record, Verdict.SEEN, seen)
+        return DnsFinding(record, DnsVerdict.SEEN, seen)
     if record.purpose is Purpose.SPF:
         problem = f"{record.name} has an SPF of its own; it is left as it is, ours is not needed."
-        return Sighting(record, Verdict.WILL_DO, seen, problem)
+        return DnsFinding(record, DnsVerdict.WILL_DO, seen, problem)
     if {"include:amazonses.com", "+include:amazonses.com"} & set(spf[0].lower().split()):
-        return Sighting(record, Verdict.WILL_DO, seen)
+        return DnsFinding(record, DnsVerdict.WILL_DO, seen)
     problem = f"The SPF of {record.name} does not include amazonses.com: SES may not send for it."
     remedy = "Add include:amazonses.com to it, before its last word."
-    return Sighting(record, Verdict.DIFFERENT, seen, problem, remedy)
+    return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, remedy)
 
 
-def _judge_dmarc(record: Record, found: Sequence[str]) -> Sighting:
+def _judge_dmarc(record: Record, found: Sequence[str]) -> DnsFinding:
     dmarc = [text for text in found if _is_version(text, "v=DMARC1", ";")]
     seen = shown(dmarc)
     if not dmarc:
         return _quoted(record, found) or missing(record)
     if len(dmarc) > 1:
         problem = f"{record.name} has {len(dmarc)} DMARC records: receivers then heed none."
-        return Sighting(record, Verdict.DIFFERENT, seen, problem, "Keep one of them.")
+        return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, "Keep one of them.")
     if dmarc[0] == record.value:
-        return Sighting(record, Verdict.SEEN, seen)
+        return DnsFinding(record, DnsVerdict.SEEN, seen)
     policy = tags(dmarc[0]).get("p", "")
     if policy.lower() not in {"none", "quarantine", "reject"}:
         problem = f"The DMARC record {record.name} names no policy: receivers do not heed it."
-        return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+        return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _replace(record))
     problem = f"{record.domain} has a DMARC policy of its own, p={policy}; it is left as it is."
-    return Sighting(record, Verdict.WILL_DO, seen, problem)
+    return DnsFinding(record, DnsVerdict.WILL_DO, seen, problem)
 
 
-def _judge_srv(record: Record, found: Sequence[SRV]) -> Sighting:
+def _judge_srv(record: Record, found: Sequence[SRV]) -> DnsFinding:
     if not found:
         return missing(record)
     ours = record.rdata
     assert isinstance(ours, SRV)
     seen = shown(srv.to_text() for srv in found)
     if {(srv.target, srv.port) for srv in found} == {(ours.target, ours.port)}:
-        return Sighting(record, Verdict.SEEN, seen)
+        return DnsFinding(record, DnsVerdict.SEEN, seen)
     if _is_doubled(record, ours.target.to_text(), found[0].target.to_text()):
         return _doubled_value(record, seen)
     problem = f"{_there(record)} sends mail clients elsewhere: {', '.join(seen)}."
-    return Sighting(record, Verdict.DIFFERENT, seen, problem, _replace(record))
+    return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _replace(record))
 
 
 def tags(text: str) -> dict[str, str]:
@@ -186,7 +188,7 @@ def _is_version(text: str, version: str, end: str) -> bool:
     return first.lower() == version.lower()
 
 
-def _quoted(record: Record, found: Sequence[str]) -> Sighting | None:
+def _quoted(record: Record, found: Sequence[str]) -> DnsFinding | None:
     """People paste the quotation marks of a zone file into forms that add their own."""
     version = record.value.split()[0].rstrip(";").lower()
     bare = {text: text.strip("\"' ") for text in found}
@@ -194,7 +196,7 @@ def _quoted(record: Record, found: Sequence[str]) -> Sighting | None:
     if not wrong:
         return None
     problem = f"{_there(record)} has quotation marks or spaces in it that belong around it."
-    return Sighting(record, Verdict.DIFFERENT, shown(wrong), problem, _replace(record))
+    return DnsFinding(record, DnsVerdict.DIFFERENT, shown(wrong), problem, _replace(record))
 
 
 def _is_doubled(record: Record, ours: str, found: str) -> bool:
@@ -204,10 +206,10 @@ def _is_doubled(record: Record, ours: str, found: str) -> bool:
     return found.lower() in {end.lower() for end in ends}
 
 
-def _doubled_value(record: Record, seen: tuple[str, ...]) -> Sighting:
+def _doubled_value(record: Record, seen: tuple[str, ...]) -> DnsFinding:
     problem = f"{_there(record)} leads to a name with the domain added at its end."
     remedy = f"Write the value with a dot at its end: {record.data}"
-    return Sighting(record, Verdict.DIFFERENT, seen, problem, remedy)
+    return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, remedy)
 
 
 def _there(record: Record) -> str:

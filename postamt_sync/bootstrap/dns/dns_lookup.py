@@ -13,7 +13,7 @@ import dns.name
 import dns.rdata
 import dns.resolver
 
-from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict, judge
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.errors import MisconfiguredError, UsageError
@@ -65,7 +65,7 @@ async def look_up(
     records: Iterable[Record],
     resolver: dns.asyncresolver.Resolver,
     seconds: float = SECONDS,
-) -> tuple[Sighting, ...]:
+) -> tuple[DnsFinding, ...]:
     """Look every record up and judge what is there, in the order of `records`.
 
     Never raises for what the DNS does or does not say. Ends within twice `seconds`, or a little
@@ -73,7 +73,7 @@ async def look_up(
     """
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(record: Record) -> Sighting:
+    async def one(record: Record) -> DnsFinding:
         async with gate:
             return await _look_up(record, resolver, seconds)
 
@@ -98,43 +98,43 @@ class _UnansweredError(Exception):
 
 async def _look_up(
     record: Record, resolver: dns.asyncresolver.Resolver, seconds: float
-) -> Sighting:
+) -> DnsFinding:
     try:
         found = await _ask(resolver, record.name, record.type, seconds)
     except _UnansweredError as error:
-        return Sighting(
+        return DnsFinding(
             record,
-            Verdict.UNKNOWN,
+            DnsVerdict.UNKNOWN,
             problem=f"Whether {record.name} has its {record.type} record is not known: {error}",
             remedy="Try again later, or ask another resolver, as in: --resolver 9.9.9.9",
         )
     if found is None and record.purpose is Purpose.RECEIVE and record.name == record.domain:
-        return Sighting(
+        return DnsFinding(
             record,
-            Verdict.MISSING,
+            DnsVerdict.MISSING,
             problem=f"There is no domain {record.domain} in the DNS.",
             remedy="Is it registered, and do its name servers have a zone for it?",
         )
-    sighting = judge(record, found or ())
-    if sighting.verdict is Verdict.MISSING and record.name != record.domain:
-        return await _misnamed(sighting, resolver, seconds)
-    return sighting
+    dns_finding = check_record(record, found or ())
+    if dns_finding.verdict is DnsVerdict.MISSING and record.name != record.domain:
+        return await _misnamed(dns_finding, resolver, seconds)
+    return dns_finding
 
 
 async def _misnamed(
-    sighting: Sighting, resolver: dns.asyncresolver.Resolver, seconds: float
-) -> Sighting:
+    dns_finding: DnsFinding, resolver: dns.asyncresolver.Resolver, seconds: float
+) -> DnsFinding:
     """Look for the record at the name that a DNS host makes of it by adding the zone again."""
-    record = sighting.record
+    record = dns_finding.record
     doubled = f"{record.name}.{record.domain}"
     try:
         found = await _ask(resolver, doubled, record.type, seconds)
     except _UnansweredError:
-        return sighting
-    if not found or judge(record, found).verdict is not Verdict.SEEN:
-        return sighting
+        return dns_finding
+    if not found or check_record(record, found).verdict is not DnsVerdict.SEEN:
+        return dns_finding
     return replace(
-        sighting,
+        dns_finding,
         problem=f"The {record.type} record stands at {doubled}: the domain was added twice.",
         remedy=f"Name it {record.name.removesuffix(f'.{record.domain}')} where the DNS is hosted.",
     )

@@ -14,7 +14,7 @@ import dns.rdataclass
 import dns.rdatatype
 from dns.exception import DNSException
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.dns.record import parsed
 from postamt_sync.errors import MisconfiguredError
 
@@ -66,7 +66,7 @@ class Contents:
         return ""
 
 
-def hosted_zones(aws: Aws, domains: Iterable[str]) -> dict[str, HostedZone]:
+def hosted_zones(aws: AwsClient, domains: Iterable[str]) -> dict[str, HostedZone]:
     """Find the public zone that each domain lies in: the one with the longest name. A domain
     without a zone is left out.
 
@@ -96,7 +96,7 @@ def hosted_zones(aws: Aws, domains: Iterable[str]) -> dict[str, HostedZone]:
     return found
 
 
-def read(aws: Aws, zone: HostedZone) -> Contents:
+def read(aws: AwsClient, zone: HostedZone) -> Contents:
     """Read the whole zone. Raises PostamtError where AWS refuses."""
     sets: dict[tuple[dns.name.Name, str], list[RecordSet]] = defaultdict(list)
     every = aws.pages(

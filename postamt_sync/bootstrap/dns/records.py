@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from postamt_sync.aws.regions import dkim_zone
 from postamt_sync.aws.smtp import smtp_server
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import PostamtError
@@ -26,7 +26,7 @@ _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class DomainAtSes:
     """What SES knows of a domain: Easy DKIM's three tokens and the zone that they lead into, and
     the MAIL FROM domain. No tokens where the domain signs with a key of its own; "" where SES sends
     with its own MAIL FROM."""
@@ -36,7 +36,7 @@ class Known:
     mail_from: str = ""
 
 
-def known(aws: Aws, domain: str) -> Known | None:
+def known(aws: AwsClient, domain: str) -> DomainAtSes | None:
     """Ask SES for the domain; None while SES does not know it.
 
     Raises PostamtError where AWS refuses, or answers what cannot be.
@@ -48,7 +48,7 @@ def known(aws: Aws, domain: str) -> Known | None:
         return None
     dkim = answer.get("DkimAttributes", {})
     own_key = dkim.get("SigningAttributesOrigin") == "EXTERNAL"
-    found = Known(
+    found = DomainAtSes(
         () if own_key else tuple(dkim.get("Tokens", ())),
         dkim.get("SigningHostedZone") or dkim_zone(aws.region),
         answer.get("MailFromAttributes", {}).get("MailFromDomain", ""),
@@ -62,7 +62,7 @@ def known(aws: Aws, domain: str) -> Known | None:
     return found
 
 
-def identities(stack: Stack, aws: Aws) -> dict[str, Known]:
+def identities(stack: Stack, aws: AwsClient) -> dict[str, DomainAtSes]:
     """Ask SES for all domains of the stack; those that it does not know yet are missing."""
     found = {domain: known(aws, domain) for domain in stack.domains}
     return {domain: identity for domain, identity in found.items() if identity is not None}
@@ -83,7 +83,7 @@ class Servers:
 
 
 def records(
-    stack: Stack, known_domains: Mapping[str, Known], servers: Servers = Servers()
+    stack: Stack, known_domains: Mapping[str, DomainAtSes], servers: Servers = Servers()
 ) -> tuple[Record, ...]:
     """Return everything that is to be in the DNS, domain by domain, what matters most first.
 
@@ -97,7 +97,7 @@ def records(
 
 
 def _domain(
-    stack: Stack, domain: str, identity: Known | None, servers: Servers
+    stack: Stack, domain: str, identity: DomainAtSes | None, servers: Servers
 ) -> Iterator[Record]:
     inbound = f"10 {INBOUND.format(region=stack.region)}."
     yield Record(
@@ -132,7 +132,7 @@ def _domain(
     yield from _clients(stack, domain, servers)
 
 
-def _dkim(domain: str, identity: Known) -> Iterator[Record]:
+def _dkim(domain: str, identity: DomainAtSes) -> Iterator[Record]:
     for token in identity.tokens:
         yield Record(
             *(domain, Purpose.DKIM, f"{token}._domainkey.{domain}", "CNAME"),

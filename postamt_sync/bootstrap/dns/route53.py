@@ -19,9 +19,9 @@ from botocore.exceptions import ClientError
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
-from postamt_sync.bootstrap.aws_client import Aws, ChangedMeanwhileError
+from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
 from postamt_sync.bootstrap.change import call
-from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict, judge, shown
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record, shown
 from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, rdatas, values
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.bootstrap.refusals import code_of
@@ -45,7 +45,7 @@ class ZoneChange:
     beside: bool = False
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """What it does, in one line that is safe to show."""
         made = f"{self.record.name} {self.record.type} {self.record.data}"
         if self.before is None:
@@ -94,7 +94,7 @@ class ZonePlan:
     zone: HostedZone
     changes: tuple[ZoneChange, ...]
     obstacles: tuple[Obstacle, ...]
-    there: tuple[Sighting, ...]
+    there: tuple[DnsFinding, ...]
     name_servers: tuple[str, ...]
 
 
@@ -105,12 +105,12 @@ def plan_zone(contents: Contents, records: Collection[Record]) -> ZonePlan:
         contents.zone,
         tuple(c for c in compared if isinstance(c, ZoneChange)),
         tuple(c for c in compared if isinstance(c, Obstacle)),
-        tuple(c for c in compared if isinstance(c, Sighting)),
+        tuple(c for c in compared if isinstance(c, DnsFinding)),
         contents.name_servers,
     )
 
 
-def apply(aws: Aws, plan: ZonePlan) -> None:
+def apply(aws: AwsClient, plan: ZonePlan) -> None:
     """Write the changes in one batch, all or nothing; no call where there are none.
 
     On return Route 53 has them; its servers answer with them within a minute or so. Raises
@@ -140,7 +140,7 @@ def apply(aws: Aws, plan: ZonePlan) -> None:
         raise
 
 
-def _compare(record: Record, contents: Contents) -> ZoneChange | Obstacle | Sighting:
+def _compare(record: Record, contents: Contents) -> ZoneChange | Obstacle | DnsFinding:
     name = dns.name.from_text(record.name)
     if delegated := contents.delegated(name):
         return Obstacle(
@@ -171,20 +171,20 @@ def _alone(record: Record, others: Sequence[str]) -> ZoneChange | Obstacle:
     return ZoneChange(record)
 
 
-def _instead(record: Record, before: RecordSet) -> ZoneChange | Obstacle | Sighting:
+def _instead(record: Record, before: RecordSet) -> ZoneChange | Obstacle | DnsFinding:
     """Decide what becomes of what is there."""
     found = rdatas(before)
-    sighting = judge(record, found)
-    if sighting.verdict in {Verdict.SEEN, Verdict.WILL_DO}:
-        return sighting
-    if sighting.verdict is Verdict.MISSING and record.type == "TXT":
+    dns_finding = check_record(record, found)
+    if dns_finding.verdict in {DnsVerdict.SEEN, DnsVerdict.WILL_DO}:
+        return dns_finding
+    if dns_finding.verdict is DnsVerdict.MISSING and record.type == "TXT":
         return ZoneChange(record, before, beside=True)
     if _is_ours(record, found):
         return ZoneChange(record, before)
-    problem = sighting.problem
-    if sighting.verdict is Verdict.MISSING:
+    problem = dns_finding.problem
+    if dns_finding.verdict is DnsVerdict.MISSING:
         problem = f"The {record.type} record of {record.name} cannot be read."
-    return Obstacle(record, problem, sighting.remedy)
+    return Obstacle(record, problem, dns_finding.remedy)
 
 
 def _is_ours(record: Record, found: Sequence[dns.rdata.Rdata]) -> bool:

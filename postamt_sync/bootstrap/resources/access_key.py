@@ -12,8 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.bootstrap.aws_client import Aws, ChangedMeanwhileError
-from postamt_sync.bootstrap.change import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.key_file import Held, KeyFile, settle
 from postamt_sync.bootstrap.key_intent import PendingKey
 from postamt_sync.bootstrap.key_place import KeyPlace
@@ -34,11 +34,11 @@ Key = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class AccessKey:
+class AccessKeyResource:
     """The key of a user who has one as soon as IAM lists an active one: where its secret went is
     the person's business, and none is ever replaced because a file is not here."""
 
-    aws: Aws
+    aws: AwsClient
     user: str
     file: KeyFile
     place: KeyPlace
@@ -47,7 +47,7 @@ class AccessKey:
     def title(self) -> str:
         return f"key of user {self.user}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         keys = self.keys()
         held = self.file.look()
         waiting = self.waiting(keys)
@@ -57,16 +57,16 @@ class AccessKey:
             if blocked:
                 yield Conflict(blocked, self.place.another)
             elif waiting:
-                words = f"{waiting} was told to a run that was cut off: put it into"
-                yield Change(f"{words} {self.file.path}", act=lambda: settle(self.file.path))
+                message = f"{waiting} was told to a run that was cut off: put it into"
+                yield Change(f"{message} {self.file.path}", act=lambda: settle(self.file.path))
             else:
-                words = f"create; the new one is put into {self.file.path}"
+                message = f"create; the new one is put into {self.file.path}"
                 if lost is not None:
-                    words = (
+                    message = (
                         f"{lost['AccessKeyId']} was made for a run that was cut off before "
-                        "anybody was told its secret: delete it, and " + words
+                        "anybody was told its secret: delete it, and " + message
                     )
-                yield Change(words, act=lambda: self.make(keys, lost))
+                yield Change(message, act=lambda: self.make(keys, lost))
             return
         mine = [key for key in keys if key["AccessKeyId"] == held.key_id]
         if any(key["Status"] == "Active" for key in mine):
@@ -77,7 +77,7 @@ class AccessKey:
         else:
             yield Note(self.place.switched_off(sorted(ids_of(keys))))
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         yield from ()  # the user's own removal takes its keys along
 
     def keys(self) -> list[Key]:
@@ -153,8 +153,8 @@ class AccessKey:
             pending.begin(sorted(ids_of(keys)), self._now())
             made = self._create(pending)
         with contextlib.suppress(PostamtError):  # the key is good without a description
-            words = f"{_IN_PLACE_OF}{replacing}" if replacing else KEPT
-            tags = [{"Key": made, "Value": words}]
+            message = f"{_IN_PLACE_OF}{replacing}" if replacing else KEPT
+            tags = [{"Key": made, "Value": message}]
             self.aws.write(call("iam", "tag_user", UserName=self.user, Tags=tags))
         return made
 
@@ -186,8 +186,8 @@ class AccessKey:
 
     def replaces(self, key_id: str) -> str:
         """Return the id of the key that this one was made in place of, if any."""
-        words = self._descriptions().get(key_id, "")
-        return words.removeprefix(_IN_PLACE_OF) if words.startswith(_IN_PLACE_OF) else ""
+        message = self._descriptions().get(key_id, "")
+        return message.removeprefix(_IN_PLACE_OF) if message.startswith(_IN_PLACE_OF) else ""
 
     def last_used(self, key: Key) -> dt.datetime | None:
         """Return when somebody last signed with the key; None if nobody ever did."""
@@ -198,10 +198,10 @@ class AccessKey:
     def _create(self, pending: PendingKey) -> str:
         made = []
 
-        def keep(answer: Mapping[str, Any]) -> None:
+        def on_response(answer: Mapping[str, Any]) -> None:
             made.append(str(answer["AccessKey"]["AccessKeyId"]))
             try:
-                self.file.keep(answer)
+                self.file.on_response(answer)
             except PostamtError:
                 self.delete(made[0])  # nobody was told its secret, and nobody will be
                 with contextlib.suppress(OSError):
@@ -212,8 +212,8 @@ class AccessKey:
             "iam",
             "create_access_key",
             {"UserName": self.user},
-            patience=MISSING + THROTTLED,
-            keep=keep,
+            retry_on=MISSING + THROTTLED,
+            on_response=on_response,
             once=True,
         )
         try:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.bootstrap import policy_document
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped
 from postamt_sync.bootstrap.policies import bucket_statements
 from postamt_sync.bootstrap.resources.object_versions import EveryVersion
@@ -28,7 +28,7 @@ SOON = ("NoSuchBucket", "OperationAborted")
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class BucketResource:
     """Bucket, tags, versions, encryption, public access, policy.
 
     A bucket of this name that is there already is taken in: what it has beside ours stays.
@@ -36,14 +36,14 @@ class Bucket:
     """
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     delete_mail: str = ""
 
     @property
     def title(self) -> str:
         return f"bucket {self.stack.bucket}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         stack = self.stack
         try:
             head = self.aws.read("s3", "head_bucket", missing=("404",), Bucket=stack.bucket)
@@ -74,7 +74,7 @@ class Bucket:
             return
         yield from self._settings(tags, exists=head is not None)
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         name = self.stack.bucket
         if self.aws.read("s3", "head_bucket", missing=("404",), Bucket=name) is None:
             return
@@ -94,9 +94,9 @@ class Bucket:
         if self.stack.region != "us-east-1":  # which S3 knows by no name
             place = {"LocationConstraint": self.stack.region}
             parameters["CreateBucketConfiguration"] = place
-        return Call("s3", "create_bucket", parameters, patience=("OperationAborted",))
+        return Call("s3", "create_bucket", parameters, retry_on=("OperationAborted",))
 
-    def _settings(self, tags: Mapping[str, str], *, exists: bool) -> Iterator[Item]:
+    def _settings(self, tags: Mapping[str, str], *, exists: bool) -> Iterator[PlanItem]:
         if tags.get(TAG) != self.stack.name:
             wanted = listed({**tags, **self.stack.tags})
             yield Change("tag", [self._put("put_bucket_tagging", Tagging={"TagSet": wanted})])
@@ -118,7 +118,7 @@ class Bucket:
             )
         yield from self._policy(exists=exists)
 
-    def _encryption(self, *, exists: bool) -> Iterator[Item]:
+    def _encryption(self, *, exists: bool) -> Iterator[PlanItem]:
         rules = (
             self._get(
                 "get_bucket_encryption",
@@ -140,15 +140,15 @@ class Bucket:
                 "use it."
             )
 
-    def _policy(self, *, exists: bool) -> Iterator[Item]:
+    def _policy(self, *, exists: bool) -> Iterator[PlanItem]:
         seen = self._read_policy() if exists else None
         ours = bucket_statements(self.stack)
-        words = ", ".join(policy_document.differences(seen, ours))
-        if words:
+        message = ", ".join(policy_document.differences(seen, ours))
+        if message:
             wanted = policy_document.text(policy_document.with_statements(seen, ours))
             guard = Guard(f"the policy of bucket {self.stack.bucket}", self._read_policy, seen)
             put = self._put("put_bucket_policy", guard if exists else None, Policy=wanted)
-            yield Change(f"policy: {words}", [put])
+            yield Change(f"policy: {message}", [put])
 
     def _read_policy(self) -> policy_document.Document | None:
         return policy_document.parse(
@@ -166,4 +166,4 @@ class Bucket:
 
     def _put(self, operation: str, guard: Guard | None = None, **parameters: Any) -> Call:
         bucket = {"Bucket": self.stack.bucket}
-        return Call("s3", operation, bucket | parameters, patience=SOON, guard=guard)
+        return Call("s3", operation, bucket | parameters, retry_on=SOON, guard=guard)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Item
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, PlanItem
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.events import printable
@@ -23,11 +23,11 @@ Configuration = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class BucketEventsResource:
     """One entry, ours by its Id. S3 replaces the whole configuration at once: others are kept."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
 
     @property
     def title(self) -> str:
@@ -37,7 +37,7 @@ class Notification:
     def _id(self) -> str:
         return f"postamt-{self.stack.name}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         seen = self._read()
         entry = self._entry()
         there = self._ours(seen)
@@ -54,14 +54,14 @@ class Notification:
                     return
         topics = [t for t in seen.get("TopicConfigurations", []) if t.get("Id") != self._id]
         wanted = {**seen, "TopicConfigurations": [*topics, entry]}
-        words = "put right" if there else "create"
+        message = "put right" if there else "create"
         shown = self.stack.prefix or "everything"
         yield Change(
-            f"objects created in {shown} to topic {self.stack.name}: {words}",
+            f"objects created in {shown} to topic {self.stack.name}: {message}",
             [self._put(wanted, seen)],
         )
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         seen = self._read()
         if self._ours(seen) is None:
             return
@@ -105,7 +105,7 @@ class Notification:
             "put_bucket_notification_configuration",
             {"Bucket": self.stack.bucket, "NotificationConfiguration": wanted},
             # S3 tries the way to the topic, whose policy it may not know yet.
-            patience=("InvalidArgument", "NoSuchBucket", "OperationAborted"),
+            retry_on=("InvalidArgument", "NoSuchBucket", "OperationAborted"),
             guard=Guard(f"the events of bucket {self.stack.bucket}", self._read, seen),
         )
 

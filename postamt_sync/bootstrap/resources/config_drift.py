@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from postamt_sync.bootstrap.change import Item, Note
+from postamt_sync.bootstrap.change import Note, PlanItem
 from postamt_sync.bootstrap.configuration import wanted
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings
@@ -14,7 +14,7 @@ from postamt_sync.events import printable
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class ConfigDrift:
     """Options that a person has to change; nothing at AWS does."""
 
     stack: Stack
@@ -25,7 +25,7 @@ class Agreement:
     def title(self) -> str:
         return f"configuration {printable(self.settings.source, 100)}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         for table, options in wanted(self.stack, self.queue_urls).items():
             section = getattr(self.settings, table)
             for name, value in options.items():
@@ -36,5 +36,5 @@ class Agreement:
                         f"{toml_value(value)}"
                     )
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         yield from ()

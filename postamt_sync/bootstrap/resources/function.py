@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, stranger
 from postamt_sync.bootstrap.policy_document import Statement, same, statements
 from postamt_sync.bootstrap.stack import Stack
@@ -23,7 +23,7 @@ SID = "PostamtTopicInvoke"
 ARCHITECTURE = "arm64"
 """A fifth cheaper than x86, and the code is Python alone."""
 
-WORDS = {
+NAMES = {
     "Runtime": "runtime",
     "Handler": "handler",
     "Role": "role",
@@ -35,18 +35,18 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class FunctionResource:
     """`code` is the zip; unchanged code is not uploaded again."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     code: bytes = field(repr=False)
 
     @property
     def title(self) -> str:
         return f"function {self.stack.function}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         found = self._get()
         if found is None:
             yield Change("create", [self._create(), self._permit()])
@@ -65,12 +65,12 @@ class Function:
             if not same(actual.get(name), value)
         }
         if different:
-            words = ", ".join(WORDS[name] for name in different)
+            message = ", ".join(NAMES[name] for name in different)
             update = self._patient("update_function_configuration", **different)
-            yield Change(f"settings ({words}): was changed, put right", [update])
+            yield Change(f"settings ({message}): was changed, put right", [update])
         yield from self._permission()
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         found = self._get()
         if found is None:
             return
@@ -100,7 +100,7 @@ class Function:
             "DeadLetterConfig": {"TargetArn": stack.queue_arn(stack.index_dead_letter_queue)},
         }
 
-    def _permission(self) -> Iterator[Item]:
+    def _permission(self) -> Iterator[PlanItem]:
         answer = self.aws.read(
             "lambda", "get_policy", missing=MISSING, FunctionName=self.stack.function
         )
@@ -143,7 +143,7 @@ class Function:
                 **self._settings,
             },
             # Lambda cannot take a role that IAM made a moment ago.
-            patience=("InvalidParameterValueException",),
+            retry_on=("InvalidParameterValueException",),
         )
 
     def _permit(self) -> Call:
@@ -157,7 +157,7 @@ class Function:
 
     def _patient(self, operation: str, **parameters: Any) -> Call:
         named = {"FunctionName": self.stack.function, **parameters}
-        return Call("lambda", operation, named, patience=BUSY)
+        return Call("lambda", operation, named, retry_on=BUSY)
 
 
 def _sha256(code: bytes) -> str:

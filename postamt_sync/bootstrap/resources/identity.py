@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped
 from postamt_sync.bootstrap.stack import Stack
 
@@ -16,21 +16,21 @@ NOTICES = ("Bounce", "Complaint")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class IdentityResource:
     """Easy DKIM, MAIL FROM subdomain, notices of bounces.
 
     One that was there before is used as it is.
     """
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     domain: str
 
     @property
     def title(self) -> str:
         return f"identity {self.domain}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         identity = self.read()
         if identity is None:
             made = call(
@@ -44,7 +44,7 @@ class Identity:
             yield Change("create, with Easy DKIM", [made])
             yield Change(f"MAIL FROM: {mail_from}", [self._put_mail_from(mail_from)])
             if self.stack.bounce_notices:
-                yield from self._notices({})
+                yield from self._notifications({})
             return
         if is_ours(mapped(identity.get("Tags", [])), self.stack):
             yield from self._mend(identity)
@@ -52,7 +52,7 @@ class Identity:
             yield Note("was there before: it is used, and stays as it is")
         yield from _standing(identity, self.domain)
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         identity = self.read()
         if identity is None:
             return
@@ -68,7 +68,7 @@ class Identity:
             "sesv2", "get_email_identity", missing=MISSING, EmailIdentity=self.domain
         )
 
-    def _mend(self, identity: dict[str, Any]) -> Iterator[Item]:
+    def _mend(self, identity: dict[str, Any]) -> Iterator[PlanItem]:
         wanted = self.stack.mail_from_domain(self.domain)
         actual = identity.get("MailFromAttributes", {}).get("MailFromDomain", "")
         if actual != wanted:
@@ -85,17 +85,17 @@ class Identity:
         answer = self.aws.read(
             "ses", "get_identity_notification_attributes", Identities=[self.domain]
         )
-        yield from self._notices(
+        yield from self._notifications(
             (answer or {}).get("NotificationAttributes", {}).get(self.domain, {})
         )
 
-    def _notices(self, actual: dict[str, Any]) -> Iterator[Item]:
+    def _notifications(self, actual: dict[str, Any]) -> Iterator[PlanItem]:
         topic = self.stack.topic_arn
         for kind in NOTICES:
             told = actual.get(f"{kind}Topic") or ""
             if self.stack.bounce_notices and told != topic:
-                words = f"{kind.lower()} notices: to topic {self.stack.name}"
-                yield Change(words, [self._tell(kind, SnsTopic=topic)])
+                message = f"{kind.lower()} notices: to topic {self.stack.name}"
+                yield Change(message, [self._tell(kind, SnsTopic=topic)])
             elif not self.stack.bounce_notices and told == topic:
                 yield Change(f"{kind.lower()} notices: on → off", [self._tell(kind)])
 
@@ -104,7 +104,7 @@ class Identity:
             "ses",
             "set_identity_notification_topic",
             {"Identity": self.domain, "NotificationType": kind, **topic},
-            patience=("InvalidParameterValue",),
+            retry_on=("InvalidParameterValue",),
         )
 
     def _put_mail_from(self, mail_from: str) -> Call:
@@ -118,11 +118,11 @@ class Identity:
             "sesv2",
             "put_email_identity_mail_from_attributes",
             parameters,
-            patience=MISSING,
+            retry_on=MISSING,
         )
 
 
-def _standing(identity: dict[str, Any], domain: str) -> Iterator[Item]:
+def _standing(identity: dict[str, Any], domain: str) -> Iterator[PlanItem]:
     if not identity.get("VerifiedForSendingStatus"):
         status = identity.get("DkimAttributes", {}).get("Status", "PENDING")
         if status in {"FAILED", "TEMPORARY_FAILURE"}:

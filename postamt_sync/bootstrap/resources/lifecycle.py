@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Guard, Item, Note
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.resources.bucket import SOON
 from postamt_sync.bootstrap.stack import Stack
@@ -26,17 +26,17 @@ Rule = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Lifecycle:
+class LifecycleResource:
     """Our two rules among those of others."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
 
     @property
     def title(self) -> str:
         return f"lifecycle of bucket {self.stack.bucket}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         seen = self._read()
         there = {rule.get("ID"): rule for rule in seen.get("Rules", [])}
         wanted = _rules(self.stack)
@@ -52,15 +52,15 @@ class Lifecycle:
         if not changed:
             return
         merged = [*(_with_filter(rule) for rule in others), *wanted]
-        words = "; ".join(
+        message = "; ".join(
             f"{_words(there[rule['ID']])} → {_words(rule)}"
             if rule["ID"] in there
             else f"create: {_words(rule)}"
             for rule in changed
         )
-        yield Change(f"rule {words}", [self._put(merged, seen)])
+        yield Change(f"rule {message}", [self._put(merged, seen)])
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         ids = {rule["ID"] for rule in _rules(self.stack)}
         if any(rule.get("ID") in ids for rule in self._read().get("Rules", [])):
             yield Note("kept with the bucket")
@@ -88,7 +88,7 @@ class Lifecycle:
                 "LifecycleConfiguration": {"Rules": rules},
                 **smallest,
             },
-            patience=SOON,
+            retry_on=SOON,
             guard=Guard(f"the lifecycle of bucket {self.stack.bucket}", self._read, seen),
         )
 

@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Item, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
 from postamt_sync.bootstrap.stack import Stack
 
 DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class LogGroup:
+class LogGroupResource:
     """Ours by its exact name, which only our function writes to."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
 
     @property
     def title(self) -> str:
         return f"log group {self.stack.log_group}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         group = self._find()
         if group is None:
             made = call(
@@ -39,7 +39,7 @@ class LogGroup:
         if kept != DAYS:
             yield Change(f"kept for: {kept or 'ever'} → {DAYS} days", [self._keep()])
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         if self._find() is not None:
             yield Change(
                 "delete", [call("logs", "delete_log_group", logGroupName=self.stack.log_group)]
@@ -55,5 +55,5 @@ class LogGroup:
             "logs",
             "put_retention_policy",
             {"logGroupName": self.stack.log_group, "retentionInDays": DAYS},
-            patience=("ResourceNotFoundException", "OperationAbortedException"),
+            retry_on=("ResourceNotFoundException", "OperationAbortedException"),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
@@ -19,14 +19,14 @@ BATCH = 1000
 class EveryVersion:
     """Found out page by page while it is deleted: a bucket may hold millions."""
 
-    aws: Aws
+    aws: AwsClient
     bucket: str
 
     def __iter__(self) -> Iterator[Call]:
         while batch := self._some():
             objects = {"Objects": batch, "Quiet": True}
             parameters = {"Bucket": self.bucket, "Delete": objects}
-            yield Call("s3", "delete_objects", parameters, keep=_all_deleted)
+            yield Call("s3", "delete_objects", parameters, on_response=_all_deleted)
 
     def _some(self) -> list[dict[str, str]]:
         page = self.aws.read("s3", "list_object_versions", Bucket=self.bucket, MaxKeys=BATCH) or {}

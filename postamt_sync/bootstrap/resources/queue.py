@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postamt_sync.bootstrap import policy_document
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Guard, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, stranger
 from postamt_sync.bootstrap.policies import queue_statement
 from postamt_sync.bootstrap.stack import Stack
@@ -15,7 +15,7 @@ from postamt_sync.bootstrap.stack import Stack
 DAYS_14 = str(14 * 86_400)
 """The longest that SQS keeps a message."""
 
-WORDS = {
+NAMES = {
     "MessageRetentionPeriod": "keeps messages, in seconds",
     "ReceiveMessageWaitTimeSeconds": "a question waits, in seconds",
     "SqsManagedSseEnabled": "encrypted",
@@ -26,11 +26,11 @@ DELETED_LATELY = ("AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRe
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueResource:
     """Queue, attributes, and, where the topic sends into it, its policy."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     name: str
     from_topic: bool = True
 
@@ -38,7 +38,7 @@ class Queue:
     def title(self) -> str:
         return f"queue {self.name}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         url = self._url()
         statements = [queue_statement(self.stack, self.name)] if self.from_topic else []
         if url is None:
@@ -50,7 +50,7 @@ class Queue:
                 "Attributes": attributes,
                 "tags": self.stack.tags,
             }
-            made = Call("sqs", "create_queue", parameters, patience=DELETED_LATELY)
+            made = Call("sqs", "create_queue", parameters, retry_on=DELETED_LATELY)
             yield Change("create", [made])
             return
         conflict = stranger(self._tags(url), self.stack)
@@ -62,19 +62,19 @@ class Queue:
             if actual.get(name) != wanted:
                 shown = actual.get(name, "?")
                 put = _set(url, {name: wanted})
-                yield Change(f"{WORDS[name]}: {shown} → {wanted}", [put])
+                yield Change(f"{NAMES[name]}: {shown} → {wanted}", [put])
         seen = policy_document.parse(actual.get("Policy"))
-        words = ", ".join(policy_document.differences(seen, statements))
-        if words:
+        message = ", ".join(policy_document.differences(seen, statements))
+        if message:
             merged = policy_document.text(policy_document.with_statements(seen, statements))
             guard = Guard(
                 f"the policy of queue {self.name}",
                 lambda: policy_document.parse(self._attributes(url).get("Policy")),
                 seen,
             )
-            yield Change(f"policy: {words}", [_set(url, {"Policy": merged}, guard)])
+            yield Change(f"policy: {message}", [_set(url, {"Policy": merged}, guard)])
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         url = self._url()
         if url is None:
             return

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.rule_position import LAST, Position, swallowing
 from postamt_sync.bootstrap.stack import RULE_SET, Stack
@@ -31,18 +31,18 @@ Rule = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptRule:
+class ReceiptRuleResource:
     """Rule set, rule, position. `position` None leaves our rule where it is, or puts it last."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     position: Position | None = None
 
     @property
     def title(self) -> str:
         return f"receipt rule {self.stack.rule}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         active, rules = self._active()
         if len(self._rule["Recipients"]) > MOST_RECIPIENTS:
             yield Conflict(
@@ -54,7 +54,7 @@ class ReceiptRule:
             return
         yield from self._make_rule(active, rules)
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         active, rules = self._active()
         if active is not None and active != RULE_SET:
             yield from self._take_out(active, rules)
@@ -77,7 +77,7 @@ class ReceiptRule:
         _, rules = self._active()
         return any(r["Name"] == self.stack.rule and r.get("Enabled") for r in rules)
 
-    def _make_rule_set(self) -> Iterator[Item]:
+    def _make_rule_set(self) -> Iterator[PlanItem]:
         held = self._rule_set()
         if held is None:
             made = call("ses", "create_receipt_rule_set", RuleSetName=RULE_SET)
@@ -86,7 +86,7 @@ class ReceiptRule:
         activate = call("ses", "set_active_receipt_rule_set", RuleSetName=RULE_SET)
         yield Change(f"rule set {RULE_SET}: activate", [activate])
 
-    def _make_rule(self, rule_set: str, rules: list[Rule]) -> Iterator[Item]:
+    def _make_rule(self, rule_set: str, rules: list[Rule]) -> Iterator[PlanItem]:
         ours = next((rule for rule in rules if rule["Name"] == self.stack.rule), None)
         if ours is None:
             yield from self._join(rule_set, rules)
@@ -96,14 +96,14 @@ class ReceiptRule:
             yield Change(_differences(ours, self._rule), [self._patient(put)])
         yield from self._position(rule_set, rules)
 
-    def _take_out(self, rule_set: str, rules: list[Rule]) -> Iterator[Item]:
+    def _take_out(self, rule_set: str, rules: list[Rule]) -> Iterator[PlanItem]:
         if any(rule["Name"] == self.stack.rule for rule in rules):
             delete = call(
                 "ses", "delete_receipt_rule", RuleSetName=rule_set, RuleName=self.stack.rule
             )
             yield Change(f"take out of rule set {printable(rule_set, 64)}", [delete])
 
-    def _join(self, active: str, rules: list[Rule]) -> Iterator[Item]:
+    def _join(self, active: str, rules: list[Rule]) -> Iterator[PlanItem]:
         if len(rules) >= MOST_RULES:
             yield Conflict(
                 f"rule set {printable(active, 64)} has {MOST_RULES} rules, the most SES allows.",
@@ -122,7 +122,7 @@ class ReceiptRule:
         where = f"in rule set {printable(active, 64)}, {position}"
         yield Change(f"create {where}", [self._create(active, rules, position)])
 
-    def _position(self, active: str, rules: list[Rule]) -> Iterator[Item]:
+    def _position(self, active: str, rules: list[Rule]) -> Iterator[PlanItem]:
         names = [rule["Name"] for rule in rules]
         others = [rule for rule in rules if rule["Name"] != self.stack.rule]
         before = others[: names.index(self.stack.rule)]
@@ -193,7 +193,7 @@ class ReceiptRule:
         )
 
     def _patient(self, plain: Call) -> Call:
-        return Call(plain.service, plain.operation, plain.parameters, patience=NOT_YET)
+        return Call(plain.service, plain.operation, plain.parameters, retry_on=NOT_YET)
 
 
 def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,14 +210,14 @@ def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """Say in words what differs between two rules."""
-    words = []
+    message = []
     names = {"Enabled": "enabled", "TlsPolicy": "TLS", "ScanEnabled": "scanning"}
     for name, word in names.items():
         if actual.get(name) != wanted[name]:
-            words.append(f"{word}: {actual.get(name)} → {wanted[name]}")
+            message.append(f"{word}: {actual.get(name)} → {wanted[name]}")
     if not same(actual.get("Recipients", []), wanted["Recipients"]):
         was = ", ".join(actual.get("Recipients", [])) or "everyone"
-        words.append(f"recipients: {printable(was, 200)} → {', '.join(wanted['Recipients'])}")
+        message.append(f"recipients: {printable(was, 200)} → {', '.join(wanted['Recipients'])}")
     if not same(_plain(actual)["Actions"], _plain(wanted)["Actions"]):
-        words.append("actions: was changed, put right")
-    return "; ".join(words)
+        message.append("actions: was changed, put right")
+    return "; ".join(message)

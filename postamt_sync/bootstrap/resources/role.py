@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.bootstrap import policy_document
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.policies import index_policy, index_trust
 from postamt_sync.bootstrap.stack import Stack
@@ -17,17 +17,17 @@ MISSING = ("NoSuchEntity",)
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class RoleResource:
     """Role, who may take it, what it may do."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
 
     @property
     def title(self) -> str:
         return f"role {self.stack.role}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         role = self._get()
         if role is None:
             made = call(
@@ -65,7 +65,7 @@ class Role:
         elif not policy_document.same(held["PolicyDocument"], index_policy(self.stack)):
             yield Change("policy: was changed, put right", [self._put_policy()])
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         role = self._get()
         if role is None:
             return
@@ -90,5 +90,5 @@ class Role:
                 "PolicyName": self.stack.role,
                 "PolicyDocument": policy_document.text(index_policy(self.stack)),
             },
-            patience=MISSING,
+            retry_on=MISSING,
         )

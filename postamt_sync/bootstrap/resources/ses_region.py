@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postamt_sync.aws.regions import RECEIVING, WITHOUT_SMTP
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Conflict, Item, Note
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Conflict, Note, PlanItem
 from postamt_sync.bootstrap.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SesRegion:
     """The region and SES's standing in it."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
 
     @property
     def title(self) -> str:
         return f"SES in {self.stack.region}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         region = self.stack.region
         if region not in RECEIVING:
             yield Conflict(
@@ -54,5 +54,5 @@ class Place:
                 "look into the SES console."
             )
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         yield from ()

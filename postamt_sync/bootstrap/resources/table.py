@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Conflict, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack import Stack
@@ -31,18 +31,18 @@ ATTRIBUTES = [
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableResource:
     """On demand, recoverable to any point in time, protected; destroyed only with the mail."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     delete_mail: str = ""
 
     @property
     def title(self) -> str:
         return f"table {self.stack.table}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         table = self._describe()
         if table is None:
             yield Change("create", [self._create()])
@@ -74,7 +74,7 @@ class Table:
         if not self._is_recoverable():
             yield Change("point-in-time recovery: off → on", [self._recoverable()])
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         table = self._describe()
         if table is None or table.get("TableStatus") == "DELETING":
             return
@@ -82,7 +82,7 @@ class Table:
             yield Note("kept: this stack did not make it")
         elif self.delete_mail == self.stack.bucket:
             parameters = {"TableName": self.stack.table}
-            calls = [Call("dynamodb", "delete_table", parameters, patience=BUSY)]
+            calls = [Call("dynamodb", "delete_table", parameters, retry_on=BUSY)]
             if table.get("DeletionProtectionEnabled"):
                 calls.insert(0, self._update(DeletionProtectionEnabled=False))
             yield Change("delete", calls)
@@ -131,11 +131,11 @@ class Table:
             "TableName": self.stack.table,
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         }
-        return Call("dynamodb", "update_continuous_backups", parameters, patience=(*BUSY, *MISSING))
+        return Call("dynamodb", "update_continuous_backups", parameters, retry_on=(*BUSY, *MISSING))
 
     def _update(self, **parameters: Any) -> Call:
         named = {"TableName": self.stack.table, **parameters}
-        return Call("dynamodb", "update_table", named, patience=BUSY)
+        return Call("dynamodb", "update_table", named, retry_on=BUSY)
 
 
 def _other_key(table: dict[str, Any]) -> Conflict | None:

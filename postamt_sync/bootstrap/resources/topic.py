@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postamt_sync.bootstrap import policy_document
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Guard, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.policies import topic_statements
 from postamt_sync.bootstrap.stack import Stack
@@ -19,17 +19,17 @@ MISSING = ("NotFound", "NotFoundException")
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class TopicResource:
     """Topic, signature version, policy."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
 
     @property
     def title(self) -> str:
         return f"topic {self.stack.name}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         ours = topic_statements(self.stack)
         attributes = self._attributes()
         if attributes is None:
@@ -55,13 +55,13 @@ class Topic:
             put = self._set("SignatureVersion", SIGNATURE_VERSION)
             yield Change(f"signature version: {version} → {SIGNATURE_VERSION}", [put])
         seen = policy_document.parse(attributes.get("Policy"))
-        words = ", ".join(policy_document.differences(seen, ours))
-        if words:
+        message = ", ".join(policy_document.differences(seen, ours))
+        if message:
             merged = policy_document.text(policy_document.with_statements(seen, ours))
             guard = Guard(f"the policy of topic {self.stack.name}", self._read_policy, seen)
-            yield Change(f"policy: {words}", [self._set("Policy", merged, guard)])
+            yield Change(f"policy: {message}", [self._set("Policy", merged, guard)])
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         if self._attributes() is None:
             return
         if is_ours(self._tags(), self.stack):

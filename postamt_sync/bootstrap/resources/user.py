@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.bootstrap import policy_document
-from postamt_sync.bootstrap.aws_client import Aws
-from postamt_sync.bootstrap.change import Call, Change, Item, Note, call
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.ownership import is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.stack import Stack
 
@@ -16,11 +16,11 @@ MISSING = ("NoSuchEntity",)
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class UserResource:
     """User and what it may do; its keys are another resource."""
 
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     name: str
     may: policy_document.Document
 
@@ -28,7 +28,7 @@ class User:
     def title(self) -> str:
         return f"user {self.name}"
 
-    def plan(self) -> Iterator[Item]:
+    def plan(self) -> Iterator[PlanItem]:
         user = self._get()
         if user is None:
             made = call("iam", "create_user", UserName=self.name, Tags=listed(self.stack.tags))
@@ -46,7 +46,7 @@ class User:
         elif not policy_document.same(held["PolicyDocument"], self.may):
             yield Change("policy: was changed, put right", [self._put_policy()])
 
-    def destroy(self) -> Iterator[Item]:
+    def destroy(self) -> Iterator[PlanItem]:
         user = self._get()
         if user is None:
             return
@@ -76,5 +76,5 @@ class User:
                 "PolicyName": self.name,
                 "PolicyDocument": policy_document.text(self.may),
             },
-            patience=MISSING,
+            retry_on=MISSING,
         )

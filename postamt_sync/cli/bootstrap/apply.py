@@ -66,8 +66,8 @@ def apply(
         remember(account, console)
     fragment = _write_fragment(account, console)
     console.print(Text("\nWhat is left for you", style="bold"))
-    for number, words in enumerate(_left(account, found, fragment), start=1):
-        console.print(Padding(Text(f"{number}. {words}"), (0, 0, 0, 2), expand=False))
+    for number, message in enumerate(_left(account, found, fragment), start=1):
+        console.print(Padding(Text(f"{number}. {message}"), (0, 0, 0, 2), expand=False))
     _show_records(account, console)
     return ExitCode.OK
 
@@ -81,10 +81,10 @@ def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
     before = account.keys.smtp_file.key_id()
     number = 0
 
-    def done(resource: str, words: str) -> None:
+    def done(resource: str, message: str) -> None:
         nonlocal number
         number += 1
-        console.print(Text(f"{number:>3}/{changes} {resource}: {words}"))
+        console.print(Text(f"{number:>3}/{changes} {resource}: {message}"))
 
     try:
         carry_out(found, account.aws, done)
@@ -101,8 +101,8 @@ def _write_fragment(account: Opened, console: Console) -> Path | None:
     path = account.directory / FRAGMENT
     held = _read(path)
     if os.path.lexists(path) and not is_part_of(account.stack, held or ""):
-        words = f"{path} is something else, and stays. What the stack asks of a configuration:"
-        console.print(Text(f"\n{words}\n\n{text}"))
+        message = f"{path} is something else, and stays. What the stack asks of a configuration:"
+        console.print(Text(f"\n{message}\n\n{text}"))
         return None
     if held != text:
         replace_file(path, text)
@@ -124,7 +124,7 @@ def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
     )
     if kept.smtp is not None:
         yield f"Mail clients send with what {located(kept.smtp)} says."
-    if any("sandbox" in note.words for _, note in found.notes):
+    if any("sandbox" in note.message for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
     asked = f"{fragment} says" if fragment else "is shown above"
     yield (f"See that the configuration says what {asked}, and start the daemon: postamt-sync run")

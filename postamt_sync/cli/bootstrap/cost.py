@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from postamt_sync.bootstrap.pricing import Bill, Item, Usage, bill
+from postamt_sync.bootstrap.pricing import Bill, BillItem, Usage, bill
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
@@ -94,7 +94,7 @@ def show(expected: Bill, console: Console) -> None:
     console.print(Text(_NOT_COUNTED))
 
 
-def _add(table: Table, item: Item, usd: str) -> None:
+def _add(table: Table, item: BillItem, usd: str) -> None:
     mark = "" if item.price.verified else "~"
     table.add_row(item.service, item.what, _quantity(item.quantity), item.unit, f"{mark}{usd}")
 

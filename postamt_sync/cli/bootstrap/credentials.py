@@ -15,7 +15,7 @@ from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.change import Note
 from postamt_sync.bootstrap.key_replacement import replacement
 from postamt_sync.bootstrap.key_rotation import Rotation
-from postamt_sync.bootstrap.resources.access_key import AccessKey, ids_of
+from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
 from postamt_sync.cli.bootstrap.keys import remember, show_password
 from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, opened
 from postamt_sync.cli.options import ConfigPath, Debug
@@ -87,7 +87,7 @@ def show(
     return ExitCode.OK
 
 
-def _show_key(key: AccessKey, label: str) -> Path | None:
+def _show_key(key: AccessKeyResource, label: str) -> Path | None:
     """Print the user's key and where it lies; return the file, if it can be read here."""
     keys = key.keys()
     found = key.where(keys)
@@ -98,7 +98,7 @@ def _show_key(key: AccessKey, label: str) -> Path | None:
     print(f"  {label:<11} {' and '.join(sorted(ids_of(keys))) or 'none'}")
     for note in key.plan():
         if isinstance(note, Note):
-            print(f"  file        {note.words}")
+            print(f"  file        {note.message}")
     return None
 
 
@@ -179,8 +179,8 @@ def replace(
     return ExitCode.OK
 
 
-def _key_of(account: Opened, whose: Whose) -> AccessKey:
-    key: AccessKey | None = account.keys.sync if whose is Whose.SYNC else account.keys.smtp
+def _key_of(account: Opened, whose: Whose) -> AccessKeyResource:
+    key: AccessKeyResource | None = account.keys.sync if whose is Whose.SYNC else account.keys.smtp
     if key is None:
         raise MisconfiguredError(
             f"SES has no SMTP endpoint in {account.stack.region}, so there is no key for it.",

@@ -65,14 +65,14 @@ def destroy(
     files = sorted(key_files(account))
     number = 0
 
-    def done(resource: str, words: str) -> None:
+    def done(resource: str, message: str) -> None:
         nonlocal number
         number += 1
-        console.print(Text(f"{number:>3}/{changes} {resource}: {words}"))
+        console.print(Text(f"{number:>3}/{changes} {resource}: {message}"))
 
     carry_out(found, account.aws, done)
     for resource, note in found.notes:
-        console.print(Text(f"    {resource}: {note.words}"))
+        console.print(Text(f"    {resource}: {note.message}"))
     if files:
         console.print(Text(f"\nThe keys are deleted; remove what held them: {' '.join(files)}"))
     return ExitCode.OK

@@ -15,10 +15,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Record
-from postamt_sync.bootstrap.dns.records import Known, Servers, identities, is_host_name, records
+from postamt_sync.bootstrap.dns.records import (
+    DomainAtSes,
+    Servers,
+    identities,
+    is_host_name,
+    records,
+)
 from postamt_sync.bootstrap.dns.zone_file import zone_file
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.bootstrap.stack import Stack
@@ -34,7 +40,7 @@ from postamt_sync.events import printable
 WIDTH = 80
 
 
-class Format(enum.StrEnum):
+class DnsFormat(enum.StrEnum):
     """How the records are shown."""
 
     TABLE = "table"
@@ -45,8 +51,8 @@ class Format(enum.StrEnum):
 def dns(
     *,
     format: Annotated[
-        Format, typer.Option("--format", help="For people, for an import, for programs.")
-    ] = Format.TABLE,
+        DnsFormat, typer.Option("--format", help="For people, for an import, for programs.")
+    ] = DnsFormat.TABLE,
     domain: Annotated[
         str,
         typer.Option("--domain", metavar="NAME", help="Only this one of the stack's domains."),
@@ -101,15 +107,15 @@ def dns(
     _warn_of_dkim(stack, known_domains)
     if route53:
         return apply_to_route53(aws, stack.domains, wanted, asked, yes=yes)
-    sightings = asyncio.run(look_up(wanted, asked)) if asked else None
+    dns_findings = asyncio.run(look_up(wanted, asked)) if asked else None
     match format:
-        case Format.TABLE:
-            show(wanted, sightings, Console(highlight=False))
-        case Format.JSON:
-            print(jsonlib.dumps(as_json(wanted, sightings), indent=2))
-        case Format.ZONE:
-            print(zone_file(wanted, _in_the_way(sightings or ())), end="")
-    if unanswered := [s for s in sightings or () if s.verdict is Verdict.UNKNOWN]:
+        case DnsFormat.TABLE:
+            show(wanted, dns_findings, Console(highlight=False))
+        case DnsFormat.JSON:
+            print(jsonlib.dumps(as_json(wanted, dns_findings), indent=2))
+        case DnsFormat.ZONE:
+            print(zone_file(wanted, _in_the_way(dns_findings or ())), end="")
+    if unanswered := [s for s in dns_findings or () if s.verdict is DnsVerdict.UNKNOWN]:
         _say(f"{unanswered[0].problem} {unanswered[0].remedy}")
     return ExitCode.OK
 
@@ -134,18 +140,18 @@ def _imap_host(settings: Settings, named: str) -> str:
     return named or (configured if is_host_name(configured) else "")
 
 
-def _in_the_way(sightings: Sequence[Sighting]) -> dict[Record, str]:
+def _in_the_way(dns_findings: Sequence[DnsFinding]) -> dict[Record, str]:
     """Return what cannot be imported: an import adds, and these would stand beside another."""
     return {
         s.record: " ".join(
             filter(None, (s.problem or f"This will do: {', '.join(s.seen)}.", s.remedy))
         )
-        for s in sightings
-        if s.verdict in {Verdict.DIFFERENT, Verdict.WILL_DO}
+        for s in dns_findings
+        if s.verdict in {DnsVerdict.DIFFERENT, DnsVerdict.WILL_DO}
     }
 
 
-def _warn_of_dkim(stack: Stack, known_domains: Mapping[str, Known]) -> None:
+def _warn_of_dkim(stack: Stack, known_domains: Mapping[str, DomainAtSes]) -> None:
     if unknown := [domain for domain in stack.domains if domain not in known_domains]:
         _say(
             f"The DKIM records of {', '.join(unknown)} are missing here: SES does not know them "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.dns.dns_lookup import name_servers
 from postamt_sync.bootstrap.dns.hosted_zone import hosted_zones, read
 from postamt_sync.bootstrap.dns.record import Record
@@ -24,7 +24,7 @@ _BY_HAND = "Enter the records where the DNS is hosted: postamt-sync bootstrap dn
 
 
 def apply_to_route53(
-    aws: Aws,
+    aws: AwsClient,
     domains: Sequence[str],
     records: Sequence[Record],
     resolver: Resolver | None,
@@ -63,7 +63,7 @@ def _show(plan: ZonePlan, resolver: Resolver | None, console: Console) -> None:
     console.print(Text(f"Hosted zone {plan.zone.name} ({plan.zone.id})", style="bold"))
     console.print(Text(f"  there   {len(plan.there)} of our records"))
     for change in plan.changes:
-        console.print(Text(f"  {change.words}"))
+        console.print(Text(f"  {change.message}"))
     for obstacle in plan.obstacles:
         console.print(Text(f"  in the way: {obstacle.problem} {obstacle.remedy}", style="red"))
     if resolver is not None and (strangers := _strangers(plan, resolver)):

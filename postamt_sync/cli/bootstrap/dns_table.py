@@ -9,39 +9,41 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
 from postamt_sync.bootstrap.dns.record import Record
 
 _STYLES = {
-    Verdict.SEEN: "green",
-    Verdict.WILL_DO: "green",
-    Verdict.MISSING: "yellow",
-    Verdict.DIFFERENT: "red",
-    Verdict.UNKNOWN: "yellow",
+    DnsVerdict.SEEN: "green",
+    DnsVerdict.WILL_DO: "green",
+    DnsVerdict.MISSING: "yellow",
+    DnsVerdict.DIFFERENT: "red",
+    DnsVerdict.UNKNOWN: "yellow",
 }
 
 
-def show(records: Sequence[Record], sightings: Sequence[Sighting] | None, console: Console) -> None:
+def show(
+    records: Sequence[Record], dns_findings: Sequence[DnsFinding] | None, console: Console
+) -> None:
     """Print the records, name over value so that both can be copied, then what is to be done."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Type")
     table.add_column("Name, and its value", overflow="fold")
-    table.add_column("Now" if sightings is not None else "")
+    table.add_column("Now" if dns_findings is not None else "")
     for number, record in enumerate(records):
-        sighting = sightings[number] if sightings is not None else None
-        table.add_row(record.type, Text(f"{record.name}\n{record.data}"), _now(record, sighting))
+        dns_finding = dns_findings[number] if dns_findings is not None else None
+        table.add_row(record.type, Text(f"{record.name}\n{record.data}"), _now(record, dns_finding))
     console.print(table)
-    for sighting in sightings or ():
-        if sighting.problem and sighting.verdict is not Verdict.MISSING:
+    for dns_finding in dns_findings or ():
+        if dns_finding.problem and dns_finding.verdict is not DnsVerdict.MISSING:
             console.print()
-            console.print(Text(f"{sighting.problem} {sighting.remedy}".rstrip()))
+            console.print(Text(f"{dns_finding.problem} {dns_finding.remedy}".rstrip()))
 
 
 def as_json(
-    records: Sequence[Record], sightings: Sequence[Sighting] | None
+    records: Sequence[Record], dns_findings: Sequence[DnsFinding] | None
 ) -> list[dict[str, Any]]:
     """Return each record with what the DNS has of it; `now` is null where nobody looked."""
-    looked: Sequence[Sighting | None] = sightings or [None] * len(records)
+    looked: Sequence[DnsFinding | None] = dns_findings or [None] * len(records)
     return [
         {
             "domain": record.domain,
@@ -52,17 +54,17 @@ def as_json(
             "value": record.data,
             "optional": record.optional,
             "note": record.note,
-            "now": None if sighting is None else sighting.verdict,
-            "seen": [] if sighting is None else list(sighting.seen),
-            "problem": "" if sighting is None else sighting.problem,
-            "remedy": "" if sighting is None else sighting.remedy,
+            "now": None if dns_finding is None else dns_finding.verdict,
+            "seen": [] if dns_finding is None else list(dns_finding.seen),
+            "problem": "" if dns_finding is None else dns_finding.problem,
+            "remedy": "" if dns_finding is None else dns_finding.remedy,
         }
-        for record, sighting in zip(records, looked, strict=True)
+        for record, dns_finding in zip(records, looked, strict=True)
     ]
 
 
-def _now(record: Record, sighting: Sighting | None) -> Text:
+def _now(record: Record, dns_finding: DnsFinding | None) -> Text:
     optional = "\n(optional)" if record.optional else ""
-    if sighting is None:
+    if dns_finding is None:
         return Text(optional.strip("\n"))
-    return Text(f"{sighting.verdict}{optional}", style=_STYLES[sighting.verdict])
+    return Text(f"{dns_finding.verdict}{optional}", style=_STYLES[dns_finding.verdict])

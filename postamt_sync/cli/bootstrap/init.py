@@ -11,7 +11,7 @@ import typer
 from botocore.exceptions import BotoCoreError
 
 from postamt_sync.aws.regions import RECEIVING
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
 from postamt_sync.bootstrap.refusals import refusal
@@ -171,8 +171,8 @@ def _ask_list(question: str, option: str) -> list[str]:
     return answers
 
 
-def _aws(region: str) -> Aws:
+def _aws(region: str) -> AwsClient:
     try:
-        return Aws(boto3.Session(region_name=region), region)
+        return AwsClient(boto3.Session(region_name=region), region)
     except BotoCoreError as error:
         raise refusal("sts", error) from error

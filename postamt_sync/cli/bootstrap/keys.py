@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.resources.access_key import AccessKey, ids_of
+from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
 from postamt_sync.cli.bootstrap.stack import Opened, is_terminal
 from postamt_sync.events import printable
 
@@ -26,7 +26,7 @@ def remember(account: Opened, console: Console) -> None:
         console.print(Text(f"\n{problem}"))
 
 
-def located(key: AccessKey) -> str:
+def located(key: AccessKeyResource) -> str:
     """Name the file that has the user's key, or say which key must be found."""
     keys = key.keys()
     found = key.where(keys)

@@ -11,15 +11,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_hints import KeyHints
 from postamt_sync.bootstrap.key_place import Options
 from postamt_sync.bootstrap.open_stack import key_directory, open_stack, queue_urls
 from postamt_sync.bootstrap.plan import Plan, Resource, plan
-from postamt_sync.bootstrap.resources.config_drift import Agreement
+from postamt_sync.bootstrap.resources.config_drift import ConfigDrift
 from postamt_sync.bootstrap.rule_position import Position, read_position
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.stack_resources import Keys, keys, resources
+from postamt_sync.bootstrap.stack_resources import StackKeys, keys, resources
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import UsageError
 
@@ -53,13 +53,13 @@ class Opened:
 
     settings: Settings
     stack: Stack
-    aws: Aws
+    aws: AwsClient
     directory: Path
     hints: KeyHints
     options: Options
 
     @property
-    def keys(self) -> Keys:
+    def keys(self) -> StackKeys:
         """The keys of the users and their files."""
         return keys(self.stack, self.aws, self.directory, self.hints, self.options)
 
@@ -76,7 +76,7 @@ class Opened:
             options=self.options,
         )
         urls = queue_urls(self.stack, self.aws)
-        return [*made, Agreement(self.stack, self.settings, urls)]
+        return [*made, ConfigDrift(self.stack, self.settings, urls)]
 
     def plan(self, position: str = "") -> Plan:
         return plan(self.resources(position))
@@ -104,17 +104,17 @@ def show(found: Plan, console: Console) -> None:
         if resource != title:
             title = resource
             console.print(Text(f"\n+ {resource}", style="green"))
-        _paragraph(console, change.words)
+        _paragraph(console, change.message)
     for resource, conflict in found.conflicts:
         console.print(Text(f"\n! {resource}", style="red"))
-        _paragraph(console, conflict.words)
+        _paragraph(console, conflict.message)
         _paragraph(console, conflict.remedy)
     title = ""
     for resource, note in found.notes:
         if resource != title:
             title = resource
             console.print(Text(f"\n. {resource}"))
-        _paragraph(console, note.words)
+        _paragraph(console, note.message)
 
 
 def agreed(question: str, *, yes: bool) -> None:
@@ -135,10 +135,10 @@ def count(number: int, one: str, more: str = "") -> str:
     return f"{number} {one if number == 1 else more or one + 's'}"
 
 
-def _paragraph(console: Console, words: str) -> None:
+def _paragraph(console: Console, message: str) -> None:
     """Print wrapped, but paths in one piece: commands are there to be typed."""
     wrapped = textwrap.fill(
-        words,
+        message,
         console.width,
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,

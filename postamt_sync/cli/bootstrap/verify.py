@@ -9,7 +9,7 @@ from rich.console import Console
 
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 from postamt_sync.bootstrap.dns.records import Servers
-from postamt_sync.bootstrap.smoke_test import Trial
+from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened
 from postamt_sync.cli.findings import report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
@@ -50,7 +50,7 @@ def verify(
         account.resources(position),
         Servers(home.imap_host, relay=home.submission),
         None if offline else resolver_at(resolver),
-        Trial(account.stack, account.aws),
+        SmokeTest(account.stack, account.aws),
         account.options.command("apply"),
     )
     if not json:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from postamt_sync.host.dovecot.description import Service, SpecialFolder, Version
+from postamt_sync.host.dovecot.description import DovecotService, SpecialFolder, Version
 from postamt_sync.host.smtp_credentials import SmtpCredentials
 
 BASE = "/run/dovecot/"
@@ -281,7 +281,7 @@ def relay_configuration(credentials: SmtpCredentials) -> str:
     )
 
 
-def configuration(service: Service, version: Version, directory: Path) -> str:
+def configuration(service: DovecotService, version: Version, directory: Path) -> str:
     """Return `dovecot.conf` for files that lie in `directory`."""
     protocols = ["imap"]
     protocols += ["lmtp"] if service.lmtp else []
@@ -314,11 +314,11 @@ def configuration(service: Service, version: Version, directory: Path) -> str:
     return Template("".join(blocks)).substitute(values)
 
 
-def _host(service: Service) -> str:
+def _host(service: DovecotService) -> str:
     return "\n# How Dovecot names itself.\nhostname = $host\n" if service.host else ""
 
 
-def _listener(service: Service, version: Version) -> str:
+def _listener(service: DovecotService, version: Version) -> str:
     """Return where LMTP is spoken: for the user that delivers, and nobody else."""
     if not service.lmtp.startswith("/"):
         host, _, port = service.lmtp.rpartition(":")

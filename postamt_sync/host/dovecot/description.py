@@ -39,7 +39,7 @@ class Version(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class MailAccount:
     """One mailbox as Dovecot serves it. `logins` are other names that it may log in by."""
 
     name: str
@@ -65,10 +65,10 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class DovecotService:
     """Everything that a complete configuration of Dovecot needs."""
 
-    accounts: tuple[Account, ...]
+    accounts: tuple[MailAccount, ...]
     folders: tuple[SpecialFolder, ...]
     mail_user: str
     mail_group: str
@@ -81,13 +81,13 @@ class Service:
     """Where it takes mail for mailboxes that get theirs over LMTP; empty: there are none."""
 
 
-def service_of(settings: Settings, *, submission: bool) -> Service:
+def service_of(settings: Settings, *, submission: bool) -> DovecotService:
     """Return what Dovecot has to know; with `submission` it also takes mail from clients.
 
     Raises MisconfiguredError where a certificate is missing or a path cannot be written.
     """
     certificate, key = _certificate(settings)
-    return Service(
+    return DovecotService(
         accounts=tuple(account_of(mailbox) for mailbox in settings.mailboxes),
         folders=special_folders(settings),
         mail_user=settings.home.mail_user,
@@ -100,13 +100,13 @@ def service_of(settings: Settings, *, submission: bool) -> Service:
     )
 
 
-def account_of(mailbox: Mailbox) -> Account:
+def account_of(mailbox: Mailbox) -> MailAccount:
     """Return one mailbox as Dovecot serves it."""
     maildir = writable(mailbox.maildir, f'maildir of the mailbox "{mailbox.name}"')
     # A home is for Dovecot's own files, such as Sieve scripts. Inside a Maildir only names that
     # start with a dot are folders.
     home = maildir.parent if maildir.name == "Maildir" else maildir / "dovecot"
-    return Account(mailbox.name, maildir, home, logins_of(mailbox))
+    return MailAccount(mailbox.name, maildir, home, logins_of(mailbox))
 
 
 def logins_of(mailbox: Mailbox) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 
-from postamt_sync.host.dovecot.description import Account, Service, Version
+from postamt_sync.host.dovecot.description import DovecotService, MailAccount, Version
 
 SCHEME = "{BLF-CRYPT}"
 
 _HASH = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}", re.ASCII)
 
 
-def mailboxes(service: Service, version: Version) -> str:
+def mailboxes(service: DovecotService, version: Version) -> str:
     """Return the list of mailboxes, each with its place, and of the addresses that lead to it."""
     lines = [
         "# Where each mailbox lies, and the addresses by which its owner may log in. No passwords.",
@@ -69,7 +69,7 @@ def _name(line: str) -> str:
     return line.partition(":")[0]
 
 
-def _place(account: Account, version: Version) -> str:
+def _place(account: MailAccount, version: Version) -> str:
     if version is Version.V2_3:
         return f"userdb_mail=maildir:{account.maildir}"
     # Without the second the INBOX would be the folder .INBOX, where nothing is delivered.

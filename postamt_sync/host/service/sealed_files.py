@@ -18,7 +18,7 @@ from postamt_sync.errors import MisconfiguredError
 _SEAL = "# Written by postamt-sync service install; an edited file is left alone. "
 
 
-class State(enum.Enum):
+class FileState(enum.Enum):
     """What lies at a path, compared with what we would put there."""
 
     MISSING = "missing"
@@ -40,14 +40,14 @@ class SealedFile:
         """Seal `text`, which ends with a line end."""
         return cls(path, text + _seal(text), mode)
 
-    def state(self) -> State:
+    def state(self) -> FileState:
         """Look at what is there. Raises MisconfiguredError if that cannot be read."""
         there = _read(self.path)
         if there is None:
-            return State.MISSING
+            return FileState.MISSING
         if there == self.text:
-            return State.SAME
-        return State.OLD if _is_sealed(there) else State.EDITED
+            return FileState.SAME
+        return FileState.OLD if _is_sealed(there) else FileState.EDITED
 
     def write(self) -> None:
         """Put the file in place of an older one in one step; durable on return.

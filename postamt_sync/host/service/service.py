@@ -19,11 +19,11 @@ from postamt_sync.host.service.program import hidden
 from postamt_sync.host.service.sealed_files import SealedFile
 from postamt_sync.host.service.shipped import shipped
 from postamt_sync.host.service.steps import (
+    InstallStep,
     Leave,
     Make,
     Remove,
     Run,
-    Step,
     Take,
     Write,
     to_remove,
@@ -46,14 +46,14 @@ SHIPPED_COMMAND = "/usr/local/bin/postamt-sync"
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SystemdService:
     """What belongs to the service on this machine. `etc` is /etc, elsewhere in tests."""
 
     settings: Settings
     machine: Machine
     etc: Path = field(default=Path("/etc"))
 
-    def install(self, *, start: bool, running: bool) -> list[Step]:
+    def install(self, *, start: bool, running: bool) -> list[InstallStep]:
         """Return the steps that put the service in place and start it; none if all is well.
 
         Raises MisconfiguredError where the configured paths cannot be those of a service.
@@ -61,7 +61,7 @@ class Service:
         self._refuse_hidden_paths()
         files = [to_write(file) for file in self._files()]
         stale = [] if self._has_socket else [step for f in self._socket_files if (step := _gone(f))]
-        steps: list[Step] = [
+        steps: list[InstallStep] = [
             *files,
             Run(["systemd-sysusers", str(self._sysusers.path)]),
             Run(["systemd-tmpfiles", "--create", str(self._tmpfiles.path)]),
@@ -79,10 +79,10 @@ class Service:
                 steps.append(Run(["systemctl", "start", *units]))
         return steps
 
-    def uninstall(self) -> list[Step]:
+    def uninstall(self) -> list[InstallStep]:
         """Return the steps that remove what `install` put there and nobody edited."""
         found = [step for file in self._files(every=True) if (step := to_remove(file))]
-        stop: list[Step] = [
+        stop: list[InstallStep] = [
             Run(["systemctl", "disable", "--now", name])
             for name in (SOCKET, SERVICE)
             if (self._systemd / name).exists()
@@ -142,7 +142,7 @@ class Service:
         text = shipped(name).replace(SHIPPED_COMMAND, command)
         return SealedFile.of(path, text.replace(f"sync {verb}", f"sync {verb}{config}"), 0o755)
 
-    def _directories(self) -> Iterator[Step]:
+    def _directories(self) -> Iterator[InstallStep]:
         backup = self.settings.backup_dir
         if backup is not None and not backup.exists():
             make = f"mount its disk, or: install -d -o {self.machine.user} -m 700 {backup}"
@@ -164,7 +164,7 @@ class Service:
         finally:
             ledger.close()
 
-    def _certificate(self) -> Iterator[Step]:
+    def _certificate(self) -> Iterator[InstallStep]:
         target = webhook_pair(self.settings)
         lineage = self.etc / "letsencrypt/live" / webhook_host(self.settings)
         source = Pair(lineage / "fullchain.pem", lineage / "privkey.pem")

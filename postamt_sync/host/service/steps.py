@@ -18,13 +18,13 @@ from typing import Protocol
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.host.service.certificate import Pair
-from postamt_sync.host.service.sealed_files import SealedFile, State, unwritable
+from postamt_sync.host.service.sealed_files import FileState, SealedFile, unwritable
 
 COMMAND_SECONDS = 960
 """More than the unit's TimeoutStartSec."""
 
 
-class Step(Protocol):
+class InstallStep(Protocol):
     """One line of a plan."""
 
     def __str__(self) -> str: ...
@@ -146,12 +146,12 @@ class Run:
             )
 
 
-def to_write(file: SealedFile) -> Step:
+def to_write(file: SealedFile) -> InstallStep:
     """Return what putting this file in place amounts to here and now."""
     match file.state():
-        case State.SAME:
+        case FileState.SAME:
             return Leave(file.path, "as it should be")
-        case State.EDITED:
+        case FileState.EDITED:
             return Leave(
                 file.path, "was edited; move it away and install again to get the shipped one"
             )
@@ -159,12 +159,12 @@ def to_write(file: SealedFile) -> Step:
             return Write(file)
 
 
-def to_remove(file: SealedFile) -> Step | None:
+def to_remove(file: SealedFile) -> InstallStep | None:
     """Return what removing this file amounts to; None if it is not there."""
     match file.state():
-        case State.MISSING:
+        case FileState.MISSING:
             return None
-        case State.EDITED:
+        case FileState.EDITED:
             return Leave(file.path, "was edited; remove it by hand")
         case _:
             return Remove(file.path)

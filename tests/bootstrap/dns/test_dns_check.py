@@ -5,7 +5,7 @@ from typing import Any
 import dns.rdata
 import pytest
 
-from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict, judge
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record
 from postamt_sync.bootstrap.dns.record import Purpose, Record, parsed
 from tests.bootstrap.household import the, wanted
 
@@ -14,24 +14,24 @@ BACK = "feedback-smtp.eu-west-1.amazonses.com"
 SPF = "v=spf1 include:amazonses.com ~all"
 
 
-def judged(purpose: Purpose, *data: str, **changes: Any) -> Sighting:
+def judged(purpose: Purpose, *data: str, **changes: Any) -> DnsFinding:
     record = the(purpose, wanted(**changes))
-    sighting = judge(record, [parsed(record.type, d) for d in data])
-    assert bool(sighting.remedy) == (
-        sighting.verdict in {Verdict.MISSING, Verdict.DIFFERENT, Verdict.UNKNOWN}
+    dns_finding = check_record(record, [parsed(record.type, d) for d in data])
+    assert bool(dns_finding.remedy) == (
+        dns_finding.verdict in {DnsVerdict.MISSING, DnsVerdict.DIFFERENT, DnsVerdict.UNKNOWN}
     )
-    assert "\n" not in sighting.problem + sighting.remedy
-    return sighting
+    assert "\n" not in dns_finding.problem + dns_finding.remedy
+    return dns_finding
 
 
 @pytest.mark.parametrize("record", wanted(), ids=lambda r: f"{r.purpose}-{r.type}")
 def test_what_is_meant_is_seen_and_nothing_is_missed(record: Record) -> None:
-    assert judge(record, [record.rdata]).verdict is Verdict.SEEN
-    assert judge(record, []).verdict is Verdict.MISSING
+    assert check_record(record, [record.rdata]).verdict is DnsVerdict.SEEN
+    assert check_record(record, []).verdict is DnsVerdict.MISSING
 
 
 @pytest.mark.parametrize(
-    ("purpose", "data", "words"),
+    ("purpose", "data", "message"),
     [
         (Purpose.RECEIVE, ["10 mx.example.net."], "leads to mx.example.net, not to SES"),
         (
@@ -72,11 +72,11 @@ def test_what_is_meant_is_seen_and_nothing_is_missed(record: Record) -> None:
         (Purpose.IMAP, ["0 1 993 home.example.com.example.com."], "added at its end"),
     ],
 )
-def test_what_differs_is_told(purpose: Purpose, data: list[str], words: str) -> None:
-    sighting = judged(purpose, *data)
-    assert sighting.verdict is Verdict.DIFFERENT
-    assert words in sighting.problem
-    assert sighting.seen
+def test_what_differs_is_told(purpose: Purpose, data: list[str], message: str) -> None:
+    dns_finding = judged(purpose, *data)
+    assert dns_finding.verdict is DnsVerdict.DIFFERENT
+    assert message in dns_finding.problem
+    assert dns_finding.seen
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_differs_is_told(purpose: Purpose, data: list[str], words: str) -> 
     ],
 )
 def test_what_is_written_otherwise_is_seen(purpose: Purpose, data: list[str]) -> None:
-    assert judged(purpose, *data).verdict is Verdict.SEEN
+    assert judged(purpose, *data).verdict is DnsVerdict.SEEN
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_what_is_written_otherwise_is_seen(purpose: Purpose, data: list[str]) ->
     ],
 )
 def test_what_is_as_good_will_do(purpose: Purpose, data: list[str]) -> None:
-    sighting = judged(purpose, *data)
-    assert sighting.verdict is Verdict.WILL_DO
-    assert sighting.well
+    dns_finding = judged(purpose, *data)
+    assert dns_finding.verdict is DnsVerdict.WILL_DO
+    assert dns_finding.well
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_what_is_as_good_will_do(purpose: Purpose, data: list[str]) -> None:
     ],
 )
 def test_other_texts_are_none_of_ours(purpose: Purpose, text: str) -> None:
-    assert judged(purpose, f'"{text}"').verdict is Verdict.MISSING
+    assert judged(purpose, f'"{text}"').verdict is DnsVerdict.MISSING
 
 
 @pytest.mark.parametrize(
     ("purpose", "text"), [(Purpose.SPF, "v=spf10 mx"), (Purpose.DMARC, "v=DMARC10; p=none")]
 )
 def test_another_version_is_another_thing(purpose: Purpose, text: str) -> None:
-    assert judged(purpose, f'"{text}"').verdict is Verdict.MISSING
+    assert judged(purpose, f'"{text}"').verdict is DnsVerdict.MISSING
 
 
 @pytest.mark.parametrize("purpose", list(Purpose))
@@ -136,8 +136,8 @@ def test_what_nobody_can_read_is_not_what_is_meant(purpose: Purpose) -> None:
     record = the(purpose)
     ours = record.rdata
     odd = dns.rdata.GenericRdata(ours.rdclass, ours.rdtype, b"\xff\xff")
-    assert judge(record, [odd]).verdict is Verdict.MISSING
-    assert judge(record, [odd, ours]).verdict is Verdict.SEEN
+    assert check_record(record, [odd]).verdict is DnsVerdict.MISSING
+    assert check_record(record, [odd, ours]).verdict is DnsVerdict.SEEN
 
 
 def test_everything_that_is_there_is_shown() -> None:
@@ -146,7 +146,7 @@ def test_everything_that_is_there_is_shown() -> None:
 
 
 def test_foreign_text_is_safe_to_show_and_short() -> None:
-    sighting = judged(Purpose.SPF, *(rf'"v=spf1 \027[31m{n}"' for n in range(9)))
-    assert len(sighting.seen) == 6
-    assert sighting.seen[-1] == "and 4 more"
-    assert all(value.isprintable() for value in sighting.seen)
+    dns_finding = judged(Purpose.SPF, *(rf'"v=spf1 \027[31m{n}"' for n in range(9)))
+    assert len(dns_finding.seen) == 6
+    assert dns_finding.seen[-1] == "and 4 more"
+    assert all(value.isprintable() for value in dns_finding.seen)

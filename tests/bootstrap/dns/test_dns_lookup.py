@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from postamt_sync.bootstrap.dns.dns_check import Sighting, Verdict
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.errors import UsageError
@@ -28,24 +28,24 @@ def publish(server: NameServer, *records: Record) -> None:
         server.add(record.name, record.type, record.data)
 
 
-async def look(server: NameServer, *records: Record, seconds: float = PATIENCE) -> list[Sighting]:
+async def look(server: NameServer, *records: Record, seconds: float = PATIENCE) -> list[DnsFinding]:
     return list(await look_up(records, server.resolver, seconds))
 
 
 async def test_everything_is_there(server: NameServer) -> None:
     publish(server, *wanted())
-    sightings = await look(server, *wanted())
-    assert [s.record for s in sightings] == list(wanted())
-    assert {s.verdict for s in sightings} == {Verdict.SEEN}
-    assert all(s.well and s.seen and not s.problem for s in sightings)
+    dns_findings = await look(server, *wanted())
+    assert [s.record for s in dns_findings] == list(wanted())
+    assert {s.verdict for s in dns_findings} == {DnsVerdict.SEEN}
+    assert all(s.well and s.seen and not s.problem for s in dns_findings)
 
 
 async def test_nothing_is_there(server: NameServer) -> None:
     server.add("example.com", "SOA", "ns.example.net. a.example.net. 1 2 3 4 5")
-    sightings = await look(server, *wanted())
-    assert {s.verdict for s in sightings} == {Verdict.MISSING}
-    assert [s.record for s in sightings if s.well] == [r for r in wanted() if r.optional]
-    for s in sightings:
+    dns_findings = await look(server, *wanted())
+    assert {s.verdict for s in dns_findings} == {DnsVerdict.MISSING}
+    assert [s.record for s in dns_findings if s.well] == [r for r in wanted() if r.optional]
+    for s in dns_findings:
         assert s.record.name in s.problem
         assert s.record.data in s.remedy
 
@@ -59,18 +59,18 @@ async def test_one_is_missing(server: NameServer) -> None:
 
 async def test_a_domain_that_does_not_exist(server: NameServer) -> None:
     server.add("example.net", "A", "192.0.2.1")
-    (sighting,) = await look(server, the(Purpose.RECEIVE))
-    assert sighting.problem == "There is no domain example.com in the DNS."
+    (dns_finding,) = await look(server, the(Purpose.RECEIVE))
+    assert dns_finding.problem == "There is no domain example.com in the DNS."
 
 
 async def test_the_mail_of_subdomains(server: NameServer) -> None:
     apex, star = (r for r in wanted(subdomains=("example.com",)) if r.purpose is Purpose.RECEIVE)
     publish(server, apex)
-    (sighting,) = await look(server, star)
-    assert sighting.problem == "The MX record of *.example.com is missing."
+    (dns_finding,) = await look(server, star)
+    assert dns_finding.problem == "The MX record of *.example.com is missing."
     publish(server, star)
-    (sighting,) = await look(server, star)
-    assert sighting.verdict is Verdict.SEEN
+    (dns_finding,) = await look(server, star)
+    assert dns_finding.verdict is DnsVerdict.SEEN
 
 
 @pytest.mark.parametrize("purpose", [Purpose.DKIM, Purpose.MAIL_FROM, Purpose.DMARC])
@@ -79,18 +79,18 @@ async def test_a_name_that_the_dns_host_added_the_domain_to(
 ) -> None:
     record = the(purpose)
     server.add(f"{record.name}.example.com", record.type, record.data)
-    (sighting,) = await look(server, record)
-    assert sighting.verdict is Verdict.MISSING
-    assert "added twice" in sighting.problem
+    (dns_finding,) = await look(server, record)
+    assert dns_finding.verdict is DnsVerdict.MISSING
+    assert "added twice" in dns_finding.problem
     short = record.name.removesuffix(".example.com")
-    assert f"Name it {short} where" in sighting.remedy
+    assert f"Name it {short} where" in dns_finding.remedy
 
 
 async def test_something_else_at_the_doubled_name_is_no_hint(server: NameServer) -> None:
     record = the(Purpose.MAIL_FROM)
     server.add(f"{record.name}.example.com", "MX", "10 mx.example.net.")
-    (sighting,) = await look(server, record)
-    assert "twice" not in sighting.problem
+    (dns_finding,) = await look(server, record)
+    assert "twice" not in dns_finding.problem
 
 
 @pytest.mark.parametrize("fault", [Fault.TRUNCATED, Fault.LOST_ONCE, Fault.STRANGER])
@@ -98,8 +98,8 @@ async def test_trouble_on_the_way_is_overcome(server: NameServer, fault: Fault) 
     publish(server, *wanted())
     record = the(Purpose.DMARC)
     server.faults[record.name] = fault
-    (sighting,) = await look(server, record)
-    assert sighting.verdict is Verdict.SEEN
+    (dns_finding,) = await look(server, record)
+    assert dns_finding.verdict is DnsVerdict.SEEN
     over_tcp = server.asked[record.name, "TXT", "tcp"]
     assert over_tcp == (1 if fault is Fault.TRUNCATED else 0)
 
@@ -108,13 +108,13 @@ async def test_more_than_fits_into_a_datagram_comes_over_tcp(server: NameServer)
     spf = the(Purpose.SPF)
     server.add("example.com", "TXT", *(f'"site-verification={n:0200}"' for n in range(20)))
     publish(server, spf)
-    (sighting,) = await look(server, spf)
-    assert sighting.verdict is Verdict.SEEN
+    (dns_finding,) = await look(server, spf)
+    assert dns_finding.verdict is DnsVerdict.SEEN
     assert server.asked["example.com", "TXT", "tcp"] == 1
 
 
 @pytest.mark.parametrize(
-    ("fault", "words", "seconds"),
+    ("fault", "message", "seconds"),
     [
         (Fault.SILENT, "no answer within 0.2 s", IMPATIENCE),
         (Fault.SERVFAIL, "SERVFAIL", IMPATIENCE),
@@ -123,19 +123,19 @@ async def test_more_than_fits_into_a_datagram_comes_over_tcp(server: NameServer)
     ],
 )
 async def test_no_answer_is_told_from_no_record(
-    server: NameServer, fault: Fault, words: str, seconds: float
+    server: NameServer, fault: Fault, message: str, seconds: float
 ) -> None:
     publish(server, *wanted())
     mx = the(Purpose.RECEIVE)
     server.faults[mx.name] = fault
     other = the(Purpose.DMARC)
     broken, fine = await look(server, mx, other, seconds=seconds)
-    assert broken.verdict is Verdict.UNKNOWN
+    assert broken.verdict is DnsVerdict.UNKNOWN
     assert not broken.well
-    assert words in broken.problem
+    assert message in broken.problem
     assert broken.problem.isprintable()
     assert broken.remedy
-    assert fine.verdict is Verdict.SEEN
+    assert fine.verdict is DnsVerdict.SEEN
 
 
 async def test_an_optional_record_of_which_nothing_is_known_is_not_well(
@@ -143,22 +143,22 @@ async def test_an_optional_record_of_which_nothing_is_known_is_not_well(
 ) -> None:
     spf = the(Purpose.SPF)
     server.faults[spf.name] = Fault.REFUSED
-    (sighting,) = await look(server, spf)
-    assert not sighting.well
+    (dns_finding,) = await look(server, spf)
+    assert not dns_finding.well
 
 
 async def test_nobody_listens() -> None:
     async with NameServer() as server:
         address = server.address
-    (sighting,) = await look_up([the(Purpose.RECEIVE)], resolver_at(address), IMPATIENCE)
-    assert sighting.verdict is Verdict.UNKNOWN
+    (dns_finding,) = await look_up([the(Purpose.RECEIVE)], resolver_at(address), IMPATIENCE)
+    assert dns_finding.verdict is DnsVerdict.UNKNOWN
 
 
 async def test_a_name_below_an_alias_is_followed(server: NameServer) -> None:
     record = the(Purpose.DMARC)
     server.add(record.name, "CNAME", "dmarc.example.net.")
-    (sighting,) = await look(server, record)
-    assert sighting.verdict in {Verdict.MISSING, Verdict.UNKNOWN}
+    (dns_finding,) = await look(server, record)
+    assert dns_finding.verdict in {DnsVerdict.MISSING, DnsVerdict.UNKNOWN}
 
 
 @pytest.mark.parametrize(

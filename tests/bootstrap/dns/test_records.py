@@ -6,9 +6,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from postamt_sync.bootstrap.aws_client import Aws
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.dns.record import Purpose
-from postamt_sync.bootstrap.dns.records import Known, Servers, is_host_name, known, records
+from postamt_sync.bootstrap.dns.records import DomainAtSes, Servers, is_host_name, known, records
 from postamt_sync.errors import PostamtError
 from tests.bootstrap.household import KNOWN, SERVERS, STACK, stack, the, wanted
 
@@ -99,9 +99,9 @@ def test_the_dmarc_policy_is_the_stacks(policy: str) -> None:
     assert f"; p={policy}; " in the(Purpose.DMARC, wanted(dmarc_policy=policy)).value
 
 
-def ask(answer: dict[str, Any] | None, region: str = "eu-west-1") -> Known | None:
+def ask(answer: dict[str, Any] | None, region: str = "eu-west-1") -> DomainAtSes | None:
     """Let botocore's own Stubber answer, which knows what SES may say."""
-    aws = Aws(boto3.Session("AKIA", "s"), region, sleep=lambda _: None)
+    aws = AwsClient(boto3.Session("AKIA", "s"), region, sleep=lambda _: None)
     with Stubber(aws.client("sesv2")) as stubber:
         asked = {"EmailIdentity": "example.com"}
         if answer is None:
@@ -129,19 +129,19 @@ def mail_from(domain: str) -> dict[str, Any]:
 def test_dkim_is_what_ses_says() -> None:
     zone = "dkim.eu-south-1.amazonses.com"
     said = dkim(Tokens=["a1", "b2", "c3"], SigningHostedZone=zone)
-    assert ask(said) == Known(("a1", "b2", "c3"), zone)
+    assert ask(said) == DomainAtSes(("a1", "b2", "c3"), zone)
 
 
 def test_the_signing_zone_is_the_regions_where_ses_does_not_say_it() -> None:
-    assert ask(dkim(Tokens=["a1"])) == Known(("a1",), "dkim.amazonses.com")
-    assert ask(dkim(Tokens=["a1"]), "il-central-1") == Known(
+    assert ask(dkim(Tokens=["a1"])) == DomainAtSes(("a1",), "dkim.amazonses.com")
+    assert ask(dkim(Tokens=["a1"]), "il-central-1") == DomainAtSes(
         ("a1",), "dkim.il-central-1.amazonses.com"
     )
 
 
 def test_what_ses_does_not_know() -> None:
     assert ask(None) is None
-    assert ask({}) == Known((), "dkim.amazonses.com")
+    assert ask({}) == DomainAtSes((), "dkim.amazonses.com")
 
 
 def test_a_key_of_ones_own_has_no_records_of_ses() -> None:

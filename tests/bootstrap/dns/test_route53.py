@@ -11,8 +11,8 @@ import dns.name
 import pytest
 from botocore.stub import Stubber
 
-from postamt_sync.bootstrap.aws_client import Aws, ChangedMeanwhileError
-from postamt_sync.bootstrap.dns.dns_check import Verdict
+from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
+from postamt_sync.bootstrap.dns.dns_check import DnsVerdict
 from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, hosted_zones, read, values
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.bootstrap.dns.route53 import ZoneChange, ZonePlan, apply, plan_zone
@@ -26,7 +26,7 @@ _numbers = itertools.count()
 class Zone:
     """A hosted zone with a name of its own, and the records that its domain needs."""
 
-    def __init__(self, aws: Aws, name: str, **more: Any) -> None:
+    def __init__(self, aws: AwsClient, name: str, **more: Any) -> None:
         self.aws = aws
         self.client = aws.client("route53")
         self.name = name
@@ -64,8 +64,8 @@ class Zone:
 
 
 @pytest.fixture(scope="module")
-def aws(emulator: Moto) -> Aws:
-    made = Aws(boto3.Session("AKIA", "s"), REGION)
+def aws(emulator: Moto) -> AwsClient:
+    made = AwsClient(boto3.Session("AKIA", "s"), REGION)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", emulator.url)
         made.client("route53")  # made once, for that is slow
@@ -73,7 +73,7 @@ def aws(emulator: Moto) -> Aws:
 
 
 @pytest.fixture
-def zone(aws: Aws) -> Zone:
+def zone(aws: AwsClient) -> Zone:
     return Zone(aws, f"z{next(_numbers)}.example.com")
 
 
@@ -85,13 +85,13 @@ def only(items: tuple[Any, ...]) -> Any:
 def test_an_empty_zone_gets_everything_in_one_call_and_then_nothing_more(zone: Zone) -> None:
     plan = zone.plan()
     assert [c.record for c in plan.changes] == list(zone.records)
-    assert all(c.words.startswith("create  ") for c in plan.changes)
+    assert all(c.message.startswith("create  ") for c in plan.changes)
     assert (plan.obstacles, plan.there) == ((), ())
     apply(zone.aws, plan)
     assert zone.all() == {(r.name, r.type): [r.data] for r in zone.records}
     again = zone.plan()
     assert (again.changes, again.obstacles) == ((), ())
-    assert {s.verdict for s in again.there} == {Verdict.SEEN}
+    assert {s.verdict for s in again.there} == {DnsVerdict.SEEN}
 
 
 def test_nothing_to_do_is_no_call(zone: Zone) -> None:
@@ -151,7 +151,7 @@ def test_what_will_do_is_left_alone(zone: Zone, purpose: Purpose, data: list[str
     record = zone.the(purpose)
     zone.put(record.name, record.type, *data)
     plan = zone.plan(record)
-    assert only(plan.there).verdict is Verdict.WILL_DO
+    assert only(plan.there).verdict is DnsVerdict.WILL_DO
     assert (plan.changes, plan.obstacles) == ((), ())
 
 
@@ -171,7 +171,7 @@ def test_what_is_ours_is_replaced_and_said_so(zone: Zone, purpose: Purpose, form
     former = former.format(zone=zone.name)
     zone.put(record.name, record.type, former)
     change = only(zone.plan(record).changes)
-    assert change.words.startswith(f"replace {former} by {record.name}")
+    assert change.message.startswith(f"replace {former} by {record.name}")
     apply(zone.aws, zone.plan(record))
     assert zone.all() == {(record.name, record.type): [record.data]}
 
@@ -226,7 +226,7 @@ def test_other_texts_of_the_name_stay(zone: Zone) -> None:
     others = ['"site-verification=\\303\\244" "x"', '"hello \\"world\\""']
     zone.put(zone.name, "TXT", *others)
     change = only(zone.plan(spf).changes)
-    assert change.words == f"add     {spf.name} TXT {spf.data}, beside what is there"
+    assert change.message == f"add     {spf.name} TXT {spf.data}, beside what is there"
     *_, made = change.calls()
     assert made["ResourceRecordSet"]["TTL"] == 60
     apply(zone.aws, zone.plan(spf))
@@ -296,7 +296,7 @@ def test_what_cannot_be_read_is_left_alone(purpose: Purpose) -> None:
     assert "cannot be read" in only(plan.obstacles).problem
 
 
-def test_a_name_that_other_servers_answer_for_is_none_of_the_zone(aws: Aws) -> None:
+def test_a_name_that_other_servers_answer_for_is_none_of_the_zone(aws: AwsClient) -> None:
     parent = Zone(aws, f"p{next(_numbers)}.example.com")
     child = f"mail.{parent.name}"
     parent.put(child, "NS", "ns.example.net.")
@@ -306,7 +306,7 @@ def test_a_name_that_other_servers_answer_for_is_none_of_the_zone(aws: Aws) -> N
     assert parent.plan().obstacles == ()
 
 
-def test_the_zone_is_the_public_one_with_the_longest_name(aws: Aws) -> None:
+def test_the_zone_is_the_public_one_with_the_longest_name(aws: AwsClient) -> None:
     outer = Zone(aws, f"n{next(_numbers)}.example.com")
     inner = Zone(aws, f"mail.{outer.name}")
     Zone(
@@ -330,7 +330,7 @@ def test_the_zone_is_the_public_one_with_the_longest_name(aws: Aws) -> None:
     }
 
 
-def test_two_zones_of_one_name_are_for_a_person(aws: Aws) -> None:
+def test_two_zones_of_one_name_are_for_a_person(aws: AwsClient) -> None:
     twins = [Zone(aws, f"t{n}.example.com") for n in [next(_numbers)] * 2]
     with pytest.raises(MisconfiguredError) as caught:
         hosted_zones(aws, [twins[0].name])
@@ -345,7 +345,7 @@ def test_a_name_with_a_star_is_read_as_route_53_writes_it() -> None:
         "TTL": 1,
         "ResourceRecords": [{"Value": "10 a."}],
     }
-    aws = Aws(boto3.Session("AKIA", "s"), REGION)
+    aws = AwsClient(boto3.Session("AKIA", "s"), REGION)
     with Stubber(aws.client("route53")) as stubber:
         answer = {"ResourceRecordSets": [star], "IsTruncated": False, "MaxItems": "300"}
         stubber.add_response("list_resource_record_sets", answer)
@@ -356,7 +356,7 @@ def test_a_name_with_a_star_is_read_as_route_53_writes_it() -> None:
 def test_the_words_of_a_change_are_safe_to_show() -> None:
     record = the(Purpose.DKIM)
     before: Any = {"Name": "x", "Type": "CNAME", "ResourceRecords": [{"Value": "\x1b[31m\n"}]}
-    assert ZoneChange(record, before).words.isprintable()
+    assert ZoneChange(record, before).message.isprintable()
 
 
 def test_a_name_outside_the_zone_is_delegated_nowhere() -> None:

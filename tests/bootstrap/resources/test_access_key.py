@@ -14,7 +14,7 @@ from postamt_sync.bootstrap.aws_client import ChangedMeanwhileError
 from postamt_sync.bootstrap.change import Change, Conflict, Note
 from postamt_sync.bootstrap.key_intent import PendingKey
 from postamt_sync.bootstrap.key_rotation import Rotation
-from postamt_sync.bootstrap.resources.access_key import AccessKey, ids_of
+from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
 from postamt_sync.bootstrap.stack_resources import keys
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from tests.doubles.account import Account, KilledError, stack
@@ -30,7 +30,7 @@ def user(account: Account) -> Account:
     return account
 
 
-def the_key(account: Account, directory: Path | None = None) -> AccessKey:
+def the_key(account: Account, directory: Path | None = None) -> AccessKeyResource:
     found = keys(STACK, account.aws(), directory or account.keys).smtp
     assert found is not None
     return found
@@ -71,23 +71,23 @@ def test_a_file_that_is_not_there_or_not_right_is_told_and_nothing_else(
     user: Account, what: str
 ) -> None:
     made = make(user)
-    spoil, words = SPOILED[what]
+    spoil, message = SPOILED[what]
     spoil(user.keys / "smtp-credentials")
     note = planned(user)
     assert isinstance(note, Note)
-    assert f"the key {made} is active" in note.words
-    assert f"{user.keys}/smtp-credentials {words}." in note.words
-    assert "postamt-sync bootstrap credentials replace smtp" in note.words
+    assert f"the key {made} is active" in note.message
+    assert f"{user.keys}/smtp-credentials {message}." in note.message
+    assert "postamt-sync bootstrap credentials replace smtp" in note.message
     assert ids(user) == {made}
 
 
 def test_another_directory_and_a_key_from_the_console_are_a_key(user: Account) -> None:
     theirs = console_key(user)
-    assert f"the key {theirs} is active" in planned(user).words
+    assert f"the key {theirs} is active" in planned(user).message
     second = console_key(user)
-    words = planned(user, user.keys / "other").words
-    assert f"the keys {theirs} and {second} are active" in " ".join(words.split()) or (
-        f"the keys {second} and {theirs} are active" in words
+    message = planned(user, user.keys / "other").message
+    assert f"the keys {theirs} and {second} are active" in " ".join(message.split()) or (
+        f"the keys {second} and {theirs} are active" in message
     )
     assert not user.keys.exists()
 
@@ -98,7 +98,7 @@ def test_what_a_person_switched_off_is_not_made_anew(user: Account) -> None:
     for directory in (user.keys, user.keys / "other"):
         note = planned(user, directory)
         assert isinstance(note, Note)
-        assert f"the key {made} is switched off in IAM" in note.words
+        assert f"the key {made} is switched off in IAM" in note.message
 
 
 def killed_after_iam(account: Account) -> set[str]:
@@ -113,7 +113,7 @@ def test_killed_before_the_file_the_next_run_completes_it(user: Account) -> None
     (stray,) = killed_after_iam(user)
     change = planned(user)
     assert isinstance(change, Change)
-    assert f"{stray} was made for a run that was cut off" in change.words
+    assert f"{stray} was made for a run that was cut off" in change.message
     assert change.act is not None
     change.act()
     (made,) = ids(user)
@@ -127,7 +127,7 @@ def test_killed_before_iam_was_asked_nothing_is_wrong(user: Account) -> None:
     key = the_key(user)
     with PendingKey(key.file).alone():
         PendingKey(key.file).begin([], key._now())
-    assert "create" in planned(user).words
+    assert "create" in planned(user).message
     assert {make(user)} == ids(user)
 
 
@@ -177,7 +177,7 @@ def test_where_anybody_may_have_the_secret_the_key_stays(user: Account, what: st
     before = ids(user)
     note = planned(user)
     assert isinstance(note, Note)
-    assert "are active" in note.words or f"the key {stray} is active" in note.words
+    assert "are active" in note.message or f"the key {stray} is active" in note.message
     assert ids(user) == before
 
 
@@ -295,7 +295,7 @@ def test_an_answer_that_is_lost_makes_no_second_key(user: Account) -> None:
         make(user)
     assert asked.count("CreateAccessKey") == 1
     stray = console_key(user)  # what IAM made without being able to say so
-    assert stray in planned(user).words
+    assert stray in planned(user).message
     assert {make(user)} == ids(user) != {stray}
 
 

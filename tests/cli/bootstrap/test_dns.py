@@ -221,8 +221,8 @@ async def test_route_53_says_what_stands_in_the_way_and_writes_the_rest(
         HostedZoneId=zone, ChangeBatch={"Changes": [change]}
     )
     out = await typed("--route53", "--yes", code=ExitCode.UNDELIVERED)
-    words = " ".join(out.split())
-    assert f"in the way: The MX record of {typed.domain} leads to mx.example.net" in words
+    message = " ".join(out.split())
+    assert f"in the way: The MX record of {typed.domain} leads to mx.example.net" in message
     assert len(held(emulator, zone)) == 9
 
 
@@ -301,7 +301,7 @@ async def test_a_domain_without_a_zone_is_told(typed: Typed, host: Callable[[str
 
 
 @pytest.mark.parametrize(
-    ("argv", "words"),
+    ("argv", "message"),
     [
         (["--domain", "example.org"], "example.org is no domain of the configuration"),
         (["--domain", "x"], "x is no domain"),
@@ -310,9 +310,9 @@ async def test_a_domain_without_a_zone_is_told(typed: Typed, host: Callable[[str
         (["--format", "xml"], "xml"),
     ],
 )
-async def test_what_cannot_be_meant_is_refused(typed: Typed, argv: list[str], words: str) -> None:
+async def test_what_cannot_be_meant_is_refused(typed: Typed, argv: list[str], message: str) -> None:
     await typed(*argv, code=ExitCode.USAGE)
-    assert words in typed.err
+    assert message in typed.err
 
 
 async def test_without_a_domain_there_is_nothing_to_show(typed: Typed) -> None:

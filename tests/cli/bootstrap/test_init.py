@@ -12,8 +12,8 @@ from tests.doubles.account import Account
 USUAL = ("--domain", "example.org", "--region", "eu-west-1", "--mailbox", "ann", "--mailbox", "ben")
 
 
-def init(tmp_path: Path, *words: str) -> int:
-    return run(["bootstrap", "init", *words, "--output", str(tmp_path / "config.toml")])
+def init(tmp_path: Path, *message: str) -> int:
+    return run(["bootstrap", "init", *message, "--output", str(tmp_path / "config.toml")])
 
 
 def test_the_file_is_one_that_the_daemon_takes(aws: Account, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_account_can_be_named_so_that_nobody_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("message", "said"),
     [
         (USUAL[2:], "--domain is missing"),
         (USUAL[:2], "--region is missing"),
@@ -76,9 +76,9 @@ def test_the_account_can_be_named_so_that_nobody_is_asked(
     ],
 )
 def test_wrong_answers_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], message: tuple[str, ...], said: str
 ) -> None:
-    assert init(tmp_path, *words) == ExitCode.USAGE
+    assert init(tmp_path, *message) == ExitCode.USAGE
     assert said in capsys.readouterr().err
     assert not (tmp_path / "config.toml").exists()
 
@@ -86,8 +86,8 @@ def test_wrong_answers_are_told(
 def test_what_the_daemon_would_not_take_is_not_written(
     aws: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("--domain", "example.org", "--region", "eu-west-1", "--mailbox", "Ann!", "--no-port")
-    assert init(tmp_path, *words) == ExitCode.CONFIGURATION
+    message = ("--domain", "example.org", "--region", "eu-west-1", "--mailbox", "Ann!", "--no-port")
+    assert init(tmp_path, *message) == ExitCode.CONFIGURATION
     assert "lower-case letters" in capsys.readouterr().err
     assert not (tmp_path / "config.toml").exists()
 

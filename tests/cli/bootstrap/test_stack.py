@@ -17,17 +17,17 @@ BUCKET = "postamt-123456789012-eu-west-1-an"
 @pytest.fixture
 def config(aws: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     path = tmp_path / "config.toml"
-    words = ["--domain", "example.com", "--region", "eu-west-1", "--mailbox", "ann", "--no-port"]
-    assert run(["bootstrap", "init", *words, "--output", str(path)]) == ExitCode.OK
+    message = ["--domain", "example.com", "--region", "eu-west-1", "--mailbox", "ann", "--no-port"]
+    assert run(["bootstrap", "init", *message, "--output", str(path)]) == ExitCode.OK
     capsys.readouterr()
     return path
 
 
-def type_(config: Path, *words: str) -> int:
+def type_(config: Path, *message: str) -> int:
     where = ["--config", str(config)]
-    if words[0] != "production-access":
+    if message[0] != "production-access":
         where += ["--out", str(config.parent / "keys")]
-    return run(["bootstrap", *words, *where])
+    return run(["bootstrap", *message, *where])
 
 
 def test_plan_tells_by_its_exit_code_what_is_to_be_done(
@@ -115,10 +115,10 @@ def test_credentials_are_shown_without_the_password_unless_it_is_asked_for(
     assert password in capsys.readouterr().out
 
 
-def run_credentials(config: Path, *words: str) -> int:
+def run_credentials(config: Path, *message: str) -> int:
     keys = str(config.parent / "keys")
     where = ["--config", str(config), "--out", keys]
-    return run(["bootstrap", "credentials", *words, *where])
+    return run(["bootstrap", "credentials", *message, *where])
 
 
 def test_a_key_is_renewed_in_two_steps(

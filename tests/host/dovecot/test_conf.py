@@ -6,11 +6,17 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.host.dovecot.conf import configuration
-from postamt_sync.host.dovecot.description import Account, Relay, Service, SpecialFolder, Version
+from postamt_sync.host.dovecot.description import (
+    DovecotService,
+    MailAccount,
+    Relay,
+    SpecialFolder,
+    Version,
+)
 from postamt_sync.host.dovecot.passwd_files import has_password, mailboxes, with_password
 
-ANNA = Account("anna", Path("/mail/anna"), Path("/mail/anna/dovecot"), ("anna@example.com",))
-SERVICE = Service(
+ANNA = MailAccount("anna", Path("/mail/anna"), Path("/mail/anna/dovecot"), ("anna@example.com",))
+SERVICE = DovecotService(
     accounts=(ANNA,),
     folders=(SpecialFolder("Post/Spam", (r"\Junk", r"\Trash")), SpecialFolder("Quarantine")),
     mail_user="mail-user",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.host.service.sealed_files import SealedFile, State, put
+from postamt_sync.host.service.sealed_files import FileState, SealedFile, put
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def place(tmp_path: Path) -> Path:
 
 def test_what_was_written_is_known_again(place: Path) -> None:
     file = SealedFile.of(place, "[Unit]\n", 0o755)
-    assert file.state() is State.MISSING
+    assert file.state() is FileState.MISSING
     file.write()
-    assert file.state() is State.SAME
+    assert file.state() is FileState.SAME
     assert place.read_text().startswith("[Unit]\n#")
     assert stat.S_IMODE(place.stat().st_mode) == 0o755
-    assert SealedFile.of(place, "[Service]\n").state() is State.OLD
+    assert SealedFile.of(place, "[Service]\n").state() is FileState.OLD
     assert list(place.parent.iterdir()) == [place]
 
 
@@ -32,21 +32,21 @@ def test_any_edit_makes_it_somebodys_own(place: Path, edit: str) -> None:
     file = SealedFile.of(place, "[Unit]\nA=1\n")
     file.write()
     place.write_text(edit.format(place.read_text()))
-    assert file.state() is State.EDITED
-    assert SealedFile.of(place, "[Unit]\nA=2\n").state() is State.EDITED
+    assert file.state() is FileState.EDITED
+    assert SealedFile.of(place, "[Unit]\nA=2\n").state() is FileState.EDITED
 
 
 def test_a_seal_does_not_cover_another_text(place: Path) -> None:
     file = SealedFile.of(place, "[Unit]\nA=1\n")
     file.write()
     place.write_text(place.read_text().replace("A=1", "A=2"))
-    assert file.state() is State.EDITED
+    assert file.state() is FileState.EDITED
 
 
 def test_a_masked_unit_is_somebodys_own(place: Path) -> None:
     place.parent.mkdir()
     place.symlink_to("/dev/null")
-    assert SealedFile.of(place, "[Unit]\n").state() is State.EDITED
+    assert SealedFile.of(place, "[Unit]\n").state() is FileState.EDITED
 
 
 def test_where_it_cannot_be_written_it_says_so(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.service.program import Program
-from postamt_sync.host.service.service import Service
-from postamt_sync.host.service.steps import Run, Step, Write
+from postamt_sync.host.service.service import SystemdService
+from postamt_sync.host.service.steps import InstallStep, Run, Write
 from postamt_sync.host.service.units import Machine
 from postamt_sync.ledger import Ledger
 from tests.doubles.sns import certificate_pem, key_pem, private_key
@@ -20,18 +20,18 @@ from tests.host.service.test_units import PIPX, settings
 LISTEN = '["0.0.0.0:8443"]\ntls_certificate = "{0}/chain.pem"\ntls_key = "{0}/key.pem"'
 
 
-def service(tmp_path: Path, program: Program = PIPX, **options: str) -> Service:
+def service(tmp_path: Path, program: Program = PIPX, **options: str) -> SystemdService:
     machine = Machine(program, "mailer", "mail", 257)
     options.setdefault("state", str(tmp_path / "state"))
     options.setdefault("maildir", str(tmp_path / "mail/anna"))
-    return Service(settings(tmp_path, **options), machine, tmp_path / "etc")
+    return SystemdService(settings(tmp_path, **options), machine, tmp_path / "etc")
 
 
-def planned(service: Service, *, running: bool = False, start: bool = True) -> list[str]:
+def planned(service: SystemdService, *, running: bool = False, start: bool = True) -> list[str]:
     return [str(step) for step in service.install(start=start, running=running)]
 
 
-def write(steps: list[Step]) -> None:
+def write(steps: list[InstallStep]) -> None:
     """Carry out what needs no root and no systemd."""
     for step in steps:
         if isinstance(step, Write):
