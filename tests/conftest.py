@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.doubles.account import Account
 from tests.doubles.moto import Moto, moto
+
+# How long an example takes says how busy the machine is, and nothing about us.
+settings.register_profile(
+    "untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 ONE_BOOT = "under_systemd.py::"
 """What names a test that shares a booted container with others of its module."""
