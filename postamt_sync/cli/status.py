@@ -96,15 +96,15 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
         texts = list(lines)
         if texts:
             parts += [Text(), Text(heading, style="bold")]
-            parts += [Padding(_line(text), (0, 0, 0, 2), expand=False) for text in texts]
+            parts += map(_line, texts)
     return Group(*parts)
 
 
-def _line(text: str) -> Text:
-    """Return a line that wraps, but for a command, which is to be copied as it stands."""
+def _line(text: str) -> RenderableType:
+    """Return an indented line that wraps, but for a command: that is copied as it stands."""
     if text.startswith("postamt-sync "):
-        return Text(text, no_wrap=True, overflow="ignore")
-    return Text(text)
+        return Text(f"  {text}", no_wrap=True, overflow="ignore")
+    return Padding(Text(text), (0, 0, 0, 2), expand=False)
 
 
 def _mailboxes(report: StatusReport) -> Table:
