@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postamt_sync.config import Settings, load
+from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.backup import back_up, put_back
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope
@@ -212,8 +213,9 @@ class World:
         await self.end()
         await self.home.deliver()
         for _ in range(2):
-            for number in range(len(self.mails)):
-                self.hear("receipt", number)
+            for number, fate in enumerate(self.mails):
+                if len(fate.people) > 1:  # of the others SES's own Received says enough
+                    self.hear("receipt", number)
             await self.home.deliver()
 
     def copies(self) -> dict[str, Counter[int]]:
@@ -272,6 +274,10 @@ class World:
         copies = self.copies()
         for known in listed:
             fate = self.mails[int(known.key.removeprefix("incoming/m"))]
+            if known.state is ObjectState.ABSENT and not known.recipients and not known.absent:
+                assert len(fate.people) == 1, known  # whose it is was not to be found out
+                assert not copies[fate.people[0]][self.mails.index(fate)], known
+                continue
             given = {copy.mailbox for copy in known.copies}
             assert given | set(known.absent) >= set(fate.people), known
             assert not given & set(known.absent), known
