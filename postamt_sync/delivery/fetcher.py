@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -159,7 +159,8 @@ class Fetcher:
                 tags=_tags(destinations, decision),
                 extra_headers=_extra_headers(destinations, decision),
             )
-            lacking = [m for m in decision.mailboxes if not _has(task, m, stem=stem)]
+            concerned = _concerned(task, destinations, decision.mailboxes)
+            lacking = [m for m in concerned if not _has(task, m, stem=stem)]
             ready.absent = [m for m in lacking if task.is_absent_for(m, fetched.last_modified)]
             lacking = [m for m in lacking if m not in ready.absent]
             ready.addressees = [m for m in lacking if m not in unpublished]
@@ -245,11 +246,17 @@ def known_without_fetching(task: Task, destinations: Destinations) -> KnownConte
     if any(copy.state not in _DONE for copy in task.deliveries):
         return None  # a copy may be owed to a mailbox that the mail itself names, not the receipt
     stem = make_stem(task.bucket, task.key, task.etag, task.last_modified, task.edition)
-    mailboxes = destinations.routes.mailboxes(task.recipients)
+    mailboxes = _concerned(task, destinations, destinations.routes.mailboxes(task.recipients))
     lacking = tuple(m for m in mailboxes if not _has(task, m, stem=stem))
     if all(task.is_absent_for(m, task.last_modified) for m in lacking):
         return KnownContent(task.etag, task.size, task.last_modified, lacking)
     return None
+
+
+def _concerned(task: Task, destinations: Destinations, named: Sequence[str]) -> list[str]:
+    """Return the mailboxes that the envelope names, as far as it is known or was before a loss."""
+    known = destinations.mailboxes
+    return [*named, *(m for m in task.owed if m in known and m not in named)]
 
 
 def _tags(destinations: Destinations, decision: Decision) -> dict[str, str]:

@@ -78,8 +78,8 @@ def keep(db: sqlite3.Connection, found_copies: Iterable[FoundCopy]) -> None:
 def claim(db: sqlite3.Connection, mail: str) -> bool:
     """Turn the traces of an object that has a row into deliveries; False if it has no traces.
 
-    A copy stands for its own mailbox and for no other. A mailbox with a draft alone waits for its
-    copy: that it was begun proves that it was never finished.
+    A copy stands for its own mailbox and for no other. A mailbox with a draft alone is owed its
+    copy: that it was begun proves that the envelope named it, and that it was never finished.
     """
     rows = db.execute("SELECT * FROM traces WHERE mail = ?", (mail,)).fetchall()
     if not rows:
@@ -112,11 +112,13 @@ def claim(db: sqlite3.Connection, mail: str) -> bool:
             " WHERE mail = ?1 AND state = 'delivered'",
             (mail,),
         )
+    drafts = [(mail, row["mailbox"]) for row in rows if row["draft"]]
+    db.executemany("INSERT OR IGNORE INTO owed VALUES (?, ?)", drafts)
     db.executemany(
         "INSERT OR REPLACE INTO deliveries (mail, mailbox, stem, state)"
         " SELECT ?1, ?2, '', 'waiting' WHERE NOT EXISTS"
         " (SELECT 1 FROM deliveries WHERE mail = ?1 AND mailbox = ?2 AND state != 'absent')",
-        [(mail, row["mailbox"]) for row in rows if row["draft"]],
+        drafts,
     )
     db.execute("DELETE FROM traces WHERE mail = ?", (mail,))
     return True

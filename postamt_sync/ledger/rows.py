@@ -93,6 +93,8 @@ class Task:
     verdicts: Verdicts
     deliveries: tuple[Delivery, ...]
     horizons: Mapping[str, float] = field(default_factory=dict)
+    owed: tuple[str, ...] = ()
+    """Mailboxes that a lost ledger was about to give it to: the envelope named them."""
 
     def is_absent_for(self, mailbox: str, stored_at: float) -> bool:
         """Tell whether a mailbox that lacks this content is not to be given it.
@@ -100,7 +102,10 @@ class Task:
         `stored_at` is when S3 stored it, in seconds since 1970. What is owed to the mailbox
         already, or was there in another content, is to be delivered.
         """
-        if any(c.mailbox == mailbox and c.state in _GIVEN_OR_OWED for c in self.deliveries):
+        given_or_owed = any(
+            c.mailbox == mailbox and c.state in _GIVEN_OR_OWED for c in self.deliveries
+        )
+        if given_or_owed or mailbox in self.owed:
             return False
         return is_older(stored_at, self.horizons.get(mailbox))
 
@@ -181,6 +186,12 @@ def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
             for d in deliveries
         ),
         horizons=read_horizons(db) if row["from_names"] else {},
+        owed=tuple(
+            mailbox
+            for (mailbox,) in db.execute(
+                "SELECT mailbox FROM owed WHERE mail = ? ORDER BY mailbox", (row["mail"],)
+            )
+        ),
     )
 
 

@@ -190,6 +190,12 @@ MIGRATIONS = (
         newest  REAL NOT NULL                      -- S3's time of the newest mail that was there
     ) WITHOUT ROWID;
 
+    CREATE TABLE owed (                            -- a draft proves it, whatever else is forgotten
+        mail    TEXT NOT NULL,
+        mailbox TEXT NOT NULL,
+        PRIMARY KEY (mail, mailbox)
+    ) WITHOUT ROWID;
+
     -- 1: it was in the bucket when the ledger was rebuilt from names alone: the horizons apply
     ALTER TABLE objects ADD COLUMN from_names INTEGER NOT NULL DEFAULT 0;
     -- 1: absent for somebody, and nobody has looked at that yet, 2: looked at as a whole

@@ -110,15 +110,16 @@ class RecoveryDecisions:
 
     def _settled_by(self, task: Task, named: Sequence[str]) -> Settled | None:
         found = _found(task)
-        lacking = tuple(name for name in named if name not in found)
+        owed = (name for name in task.owed if name in self._routes.names)
+        lacking = tuple(n for n in dict.fromkeys((*named, *owed)) if n not in found)
         if any(self._is_due(task, name) for name in lacking):
             return None
         return Settled(task, ObjectState.DELIVERED if found else ObjectState.ABSENT, lacking)
 
     def _is_due(self, task: Task, mailbox: str) -> bool:
         """Tell whether a mailbox that has no copy is to be given one."""
-        owed = any(c.mailbox == mailbox and c.state in _OWED for c in task.deliveries)
-        if owed or not self._limited:
+        waits = any(c.mailbox == mailbox and c.state in _WAITING for c in task.deliveries)
+        if waits or mailbox in task.owed or not self._limited:
             return True
         return not is_older(task.last_modified, self._horizons.get(mailbox))
 
@@ -181,7 +182,7 @@ class RecoveryDecisions:
         return decision.mailboxes if decision is not None else ()
 
 
-_OWED = {DeliveryState.WAITING, DeliveryState.PREPARED}
+_WAITING = {DeliveryState.WAITING, DeliveryState.PREPARED}
 
 
 class _Heads:
