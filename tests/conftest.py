@@ -62,6 +62,13 @@ def emulator() -> Iterator[Moto]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Moto]:
+    """moto for one module alone."""
+    with moto() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def own_account() -> Iterator[Account]:
     """moto for tests that empty it: an account has one active rule set."""

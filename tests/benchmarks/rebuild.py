@@ -94,7 +94,7 @@ def main(count: int) -> None:
             with measured(f"{count} objects listed, which claim their names"):
                 asyncio.run(listed(ledger, bucket, events))
             with measured("the end of the rebuild"):
-                assert end_rebuild(ledger, events) is not None
+                assert end_rebuild(settings, ledger, events) is not None
             states = ledger.overview.states()
             assert (states["delivered"], states["waiting"]) == (count, 1), states
             with measured("the look at the names of a healthy start"):
