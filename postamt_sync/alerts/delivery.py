@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from postamt_sync.delivery.fetcher import Destinations
+from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.delivery.pending_mail import PendingMail
 from postamt_sync.delivery.publisher import Publisher

@@ -17,7 +17,7 @@ from postamt_sync.alerts.message import compose
 from postamt_sync.alerts.ses_metrics import SesMetrics
 from postamt_sync.config import Settings
 from postamt_sync.config.command import typed
-from postamt_sync.delivery.fetcher import Destinations
+from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger

@@ -14,7 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.circuit_breaker import CircuitBreaker
-from postamt_sync.delivery.fetcher import Destinations
+from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.job import MailJob, internal_error
 from postamt_sync.delivery.outcomes import Outcomes, Progress
 from postamt_sync.delivery.pending_mail import PendingMail

@@ -1,20 +1,56 @@
-"""The household as the configuration describes it: who gets which mail, and where it lies."""
+"""Who gets which mail and where it lies, as the configuration says."""
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.fetcher import Destinations
 from postamt_sync.delivery.lmtp import Lmtp
 from postamt_sync.delivery.mailboxes import Handover, Mailboxes
 from postamt_sync.ledger.work import Work
-from postamt_sync.mail.routing import Addressee, Routes
+from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.routing import Addressee, Routes, folder_for
 
 _LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Who lives here: routes, mailboxes and folders of one configuration, replaced as a whole.
+
+    `envelope_grace` in seconds after S3 stored the mail.
+    """
+
+    routes: Routes
+    mailboxes: Mailboxes
+    junk_folder: str
+    virus_folder: str
+    envelope_grace: float
+    dmarc_folder: str = ""
+    tagged: frozenset[str] = frozenset()
+    """Mailboxes in which a tag means a folder."""
+    delivered_to: bool = False
+    """Whether a copy begins with the field Delivered-To."""
+    has_index: bool = False
+    """Whether an index may know the envelopes that no receipt has told."""
+
+    def folder(self, verdicts: Verdicts) -> str:
+        """Return where a mail with these verdicts goes; "" is the INBOX."""
+        return folder_for(
+            verdicts, junk=self.junk_folder, virus=self.virus_folder, dmarc=self.dmarc_folder
+        )
+
+    def grace_left(self, last_modified: float) -> float:
+        """Return the seconds for which the envelope of a mail that S3 stored then may still come.
+
+        Never more than the grace itself: this machine's clock may be years behind.
+        """
+        return min(self.envelope_grace, last_modified + self.envelope_grace - time.time())
 
 
 def configured_destinations(

@@ -7,7 +7,6 @@ is held in memory, because it may have to say where the body goes.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -15,20 +14,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from postamt_sync.bucket import Fetched
+from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.filename import first_stem, make_stem
-from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.pending_mail import PendingMail
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.delivered_to import delivered_to
-from postamt_sync.mail.envelope import Verdicts
 from postamt_sync.mail.headers import addresses, header_block, ses_headers
 from postamt_sync.mail.routing import (
     Decision,
-    Routes,
     decide,
-    folder_for,
     folder_of_tag,
     merge_verdicts,
 )
@@ -42,40 +38,6 @@ SMALL = 64 << 10
 _DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Destinations:
-    """Who lives here: routes, mailboxes and folders of one configuration, replaced as a whole.
-
-    `envelope_grace` in seconds after S3 stored the mail.
-    """
-
-    routes: Routes
-    mailboxes: Mailboxes
-    junk_folder: str
-    virus_folder: str
-    envelope_grace: float
-    dmarc_folder: str = ""
-    tagged: frozenset[str] = frozenset()
-    """Mailboxes in which a tag means a folder."""
-    delivered_to: bool = False
-    """Whether a copy begins with the field Delivered-To."""
-    has_index: bool = False
-    """Whether an index may know the envelopes that no receipt has told."""
-
-    def folder(self, verdicts: Verdicts) -> str:
-        """Return where a mail with these verdicts goes; "" is the INBOX."""
-        return folder_for(
-            verdicts, junk=self.junk_folder, virus=self.virus_folder, dmarc=self.dmarc_folder
-        )
-
-    def grace_left(self, last_modified: float) -> float:
-        """Return the seconds for which the envelope of a mail that S3 stored then may still come.
-
-        Never more than the grace itself: this machine's clock may be years behind.
-        """
-        return min(self.envelope_grace, last_modified + self.envelope_grace - time.time())
 
 
 class AllFailedError(PostamtError):

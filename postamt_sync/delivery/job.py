@@ -15,9 +15,9 @@ from postamt_sync.bucket import (
     ObjectGoneError,
 )
 from postamt_sync.delivery.circuit_breaker import CircuitBreaker
+from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import (
     AllFailedError,
-    Destinations,
     Fetcher,
     KnownContent,
     NoEnvelope,

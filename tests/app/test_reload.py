@@ -16,8 +16,7 @@ import pytest
 from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.app.reload import Reload
 from postamt_sync.config import Settings, load
-from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.fetcher import Destinations
+from postamt_sync.delivery.destinations import Destinations, configured_destinations
 from postamt_sync.events import Events
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger

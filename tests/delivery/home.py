@@ -12,8 +12,8 @@ from typing import Any
 
 from postamt_sync.bucket import ObjectChangedError, ObjectGoneError
 from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.fetcher import Destinations
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.publisher import StepObserver, no_observer
 from postamt_sync.events import Events
