@@ -16,7 +16,7 @@ from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.writable import is_read_only
+from postamt_sync.delivery.disk import is_read_only
 from postamt_sync.errors import ConfigurationError, PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.poll import Poll

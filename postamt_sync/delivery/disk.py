@@ -42,6 +42,21 @@ def disk_trouble(error: OSError, path: Path) -> TryLaterError:
     return TryLaterError(f"{problem}: {printable(str(path))}.", hint)
 
 
+def is_read_only(root: Path) -> bool:
+    """Tell whether the file system that holds `root`, or that would, is read-only for us.
+
+    A service manager or a container runtime opens a few paths for writing and mounts the rest
+    read-only. A path that may not be looked at counts as the nearest one above it that may.
+    Blocking.
+    """
+    for path in (root, *root.parents):
+        try:
+            return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        except OSError:
+            continue
+    return False
+
+
 class Disk:
     """Plain calls to the system; all raise OSError. Blocking: call from a worker thread."""
 
