@@ -1,4 +1,4 @@
-"""What a Maildir holds already, whoever put it there: its folders and where their mails lie."""
+"""What a Maildir holds already: its folders, whoever made them, and the mails with our names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from postamt_sync.delivery.filename import SUFFIX, mail_and_stem
+from postamt_sync.delivery.filename import SUFFIX, mail_and_stem, parse_name
 from postamt_sync.delivery.folder import folder_of
+from postamt_sync.ledger.found_copies import FoundCopy
 from postamt_sync.mail.routing import caseless
 
 
@@ -80,3 +81,48 @@ def existing_folder(root: Path, wanted: str) -> str:
         if (root / name / "new").is_dir():
             return folder
     return ""
+
+
+def found_copies(mailbox: str, root: Path) -> Iterator[FoundCopy]:
+    """Yield what lies in all folders under a name of ours, as `our_names` does.
+
+    A lost ledger is rebuilt from these.
+    """
+    for folder, _, ours in our_names(root):
+        trace = _trace(mailbox, root, (folder_of(folder[1:]) or "") if folder else "", ours)
+        if trace is not None:
+            yield trace
+
+
+def stems(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield mail id and stem of what `found_copies` yields, a few times as fast."""
+    return filter(None, (mail_and_stem(ours) for _, _, ours in our_names(root)))
+
+
+def drafts(mailbox: str, root: Path) -> Iterator[FoundCopy]:
+    """Yield what lies in `tmp/` under a name of ours: deliveries that were under way."""
+    with os.scandir(root / "tmp") as entries:
+        for entry in entries:
+            trace = _trace(mailbox, root, "", entry.name, draft=True)
+            if trace is not None:
+                yield trace
+
+
+def _trace(
+    mailbox: str, root: Path, folder: str, ours: str, *, draft: bool = False
+) -> FoundCopy | None:
+    name = parse_name(ours)
+    if name is None or name.is_letter:
+        return None
+    return FoundCopy(
+        mail=name.mail_id,
+        mailbox=mailbox,
+        stem=name.stem,
+        maildir=str(root),
+        folder=folder,
+        name=ours.partition(":")[0],
+        etag_hash=name.etag_hash,
+        edition=name.edition,
+        stored_at=name.stored_at,
+        draft=draft,
+    )

@@ -20,8 +20,7 @@ from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.disk import disk_trouble
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.found_copies import drafts, found_copies, stems
-from postamt_sync.delivery.maildir_scan import our_names
+from postamt_sync.delivery.maildir_scan import drafts, found_copies, our_names, stems
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger

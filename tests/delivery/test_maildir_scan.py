@@ -8,9 +8,14 @@ import pytest
 
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import final_name, make_stem
-from postamt_sync.delivery.found_copies import drafts, found_copies, stems
 from postamt_sync.delivery.maildir import Maildir
-from postamt_sync.delivery.maildir_scan import existing_folder, our_names
+from postamt_sync.delivery.maildir_scan import (
+    drafts,
+    existing_folder,
+    found_copies,
+    our_names,
+    stems,
+)
 
 OURS = final_name(make_stem("mail", "incoming/a", "e1", 1_700_000_000.0), 10, 12)
 
