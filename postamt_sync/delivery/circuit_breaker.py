@@ -1,4 +1,4 @@
-"""Holding still: when the bucket itself, or our own disk, is in the way, no mail is tried."""
+"""Not trying what cannot succeed now: the bucket, the ledger's disk, a server that is down."""
 
 from __future__ import annotations
 
@@ -8,42 +8,53 @@ from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
 
 LONGEST_SECONDS = 300.0
-FAILURES = 3
-"""Failed fetches without a good one in between that speak of the bucket, not of single objects."""
 
 
 class CircuitBreaker:
-    """Counts failures in a row and says how long to keep still. `clock` is monotonic."""
+    """Counts failures in a row and says how long to try nothing. Not thread-safe."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        failures: int = 1,
+        longest: float = LONGEST_SECONDS,
+    ) -> None:
+        """`clock` is monotonic. After `failures` in a row it opens, for at most `longest` seconds.
+
+        The first pause is 10 s (`growing_pause`).
+        """
         self.trouble: PostamtError | None = None
-        """What is in the way, None if nothing is."""
+        """What is in the way, None if nothing is. It stays until something succeeds."""
         self._clock = clock
-        self._until = 0.0
-        self._times = 0
+        self._limit = failures
+        self._longest = longest
         self._failures = 0
+        self._until = float("-inf")
+        self._times = 0
 
     @property
-    def active(self) -> bool:
+    def is_open(self) -> bool:
+        """Whether nothing is to be tried now."""
         return self._clock() < self._until
 
-    def fetch_failed(self, error: PostamtError) -> None:
-        """Note a failure that may be the bucket's."""
+    def failed(self, error: PostamtError) -> None:
+        """Note a failure; one alone may be the fault of what was tried."""
         self._failures += 1
-        if self._failures >= FAILURES:
-            self.begin(error)
+        if self._failures >= self._limit:
+            self.open(error)
 
-    def begin(self, error: PostamtError) -> None:
-        """Keep still for a pause that grows from time to time."""
-        if self.active:
+    def open(self, error: PostamtError) -> None:
+        """Try nothing for a pause that grows from time to time."""
+        if self.is_open:
             return
         self.trouble = error
-        self._until = self._clock() + growing_pause(self._times, longest=LONGEST_SECONDS)
+        self._until = self._clock() + growing_pause(self._times, longest=self._longest)
         self._times += 1
 
-    def release(self) -> None:
-        """All is well: the bucket answered."""
+    def succeeded(self) -> None:
+        """All is well: what was tried answered."""
         self.trouble = None
-        self._until = 0.0
+        self._until = float("-inf")
         self._times = 0
         self._failures = 0

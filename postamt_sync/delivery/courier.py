@@ -27,6 +27,8 @@ AT_ONCE = 32
 """Mails being fetched and written at the same time."""
 ON_THE_WAY = 128
 """Mails taken from the ledger and not finished yet; the most that memory has to hold."""
+FAILURES = 3
+"""Failed fetches without a good one in between that speak of the bucket, not of single objects."""
 GROUP = 64
 WRITERS = 8
 LOOK_EVERY = 2.0
@@ -56,7 +58,7 @@ class Courier:
         self._lmtp_pool = ThreadPoolExecutor(1, "lmtp")
         self._publisher = Publisher(self._work, events, observer, self._writers)
         self._outcomes = Outcomes(self._work, events, clock)
-        self._breaker = CircuitBreaker(clock)
+        self._breaker = CircuitBreaker(clock, failures=FAILURES)
         self._job = MailJob(
             bucket,
             self._work,
@@ -89,7 +91,7 @@ class Courier:
     async def bucket_is_back(self) -> None:
         """The bucket was just read: what failed meanwhile is due at once."""
         if self._breaker.trouble is not None:
-            self._breaker.release()
+            self._breaker.succeeded()
             await asyncio.to_thread(self._work.retry_now)
         self.wake()
 
@@ -133,12 +135,12 @@ class Courier:
     async def _due(self) -> list[Task]:
         now = self._clock()
         room = ON_THE_WAY - len(self._busy)
-        if room < AT_ONCE or self._breaker.active:
+        if room < AT_ONCE or self._breaker.is_open:
             return []
         try:
             return await asyncio.to_thread(self._work.due, now, room, self._busy)
         except PostamtError as error:
-            self._breaker.begin(error)
+            self._breaker.open(error)
             return []
 
     async def _sleep(self) -> None:
@@ -181,7 +183,7 @@ class Courier:
                 queue.put_nowait(ready)  # as many fit as can be on the way
                 handed_over = True
         except PostamtError as error:  # the ledger itself refuses; nothing can be noted
-            self._breaker.begin(error)
+            self._breaker.open(error)
         finally:
             if not handed_over:
                 self._done(task)
@@ -206,5 +208,5 @@ class Courier:
                 try:
                     await self._outcomes.published(mail)
                 except PostamtError as error:
-                    self._breaker.begin(error)
+                    self._breaker.open(error)
                 self._done(mail.task)

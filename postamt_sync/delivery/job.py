@@ -77,7 +77,7 @@ class MailJob:
             await self._outcomes.postponed(task, error)
         except PostamtError as error:
             await self._outcomes.postponed(task, error)
-            self._breaker.fetch_failed(error)
+            self._breaker.failed(error)
         except Exception as error:  # noqa: BLE001  one mail's bug must not end the others' delivery
             await self._outcomes.postponed(task, internal_error(error, self._events))
         return None
@@ -114,10 +114,10 @@ class MailJob:
         started = time.monotonic()
         try:
             async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
-                self._breaker.release()
+                self._breaker.succeeded()
                 result = await self._fetcher.collect(task, destinations, fetched, unpublished)
         except (ObjectGoneError, ObjectArchivedError, ObjectChangedError, AccessDeniedError):
-            self._breaker.release()  # the bucket answers, if not as we would like
+            self._breaker.succeeded()  # the bucket answers, if not as we would like
             raise
         if isinstance(result, PendingMail):
             self._events.fetched(task.mail, result.size, time.monotonic() - started)

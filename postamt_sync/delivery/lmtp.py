@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from postamt_sync.delivery.circuit_breaker import CircuitBreaker
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.errors import TryLaterError
@@ -48,10 +49,8 @@ class Lmtp:
     ) -> None:
         self._host = host
         self._port = port
-        self._clock = clock
         self._alone = threading.Lock()
-        self._dead_until = -math.inf
-        self._why: TryLaterError | None = None
+        self._breaker = CircuitBreaker(clock, longest=FAIL_FAST)
 
     def deliver(self, path: Path, recipient: str, folder: str) -> None:
         """Give Dovecot one mail for one recipient; durable in the mailbox on return.
@@ -61,22 +60,23 @@ class Lmtp:
         of its configuration, and the mail is not to blame.
         """
         with self._alone:
-            if self._why is not None and self._clock() < self._dead_until:
-                raise self._why
-            self._why = None
+            if self._breaker.trouble is not None and self._breaker.is_open:
+                raise self._breaker.trouble
             try:
                 with path.open("rb") as file:
                     self._transact(file, recipient, folder)
             except smtplib.SMTPResponseException as error:
+                self._breaker.succeeded()  # it answers, if not as we would like
                 raise _refused(error, recipient) from error
             except (OSError, smtplib.SMTPException) as error:
-                self._dead_until = self._clock() + FAIL_FAST
-                self._why = TryLaterError(
+                trouble = TryLaterError(
                     f"Dovecot's LMTP at {printable(self._place)} does not take mail: "
                     f"{printable(str(error) or type(error).__name__)}.",
                     "See whether dovecot-lmtpd is installed and running; the mail waits.",
                 )
-                raise self._why from error
+                self._breaker.failed(trouble)
+                raise trouble from error
+            self._breaker.succeeded()
 
     @property
     def _place(self) -> str:
