@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.pending_mail import PendingMail
+from postamt_sync.delivery.pending_mail import Addressee, FetchedMail, RoutedMail
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -67,16 +67,13 @@ class AlertDelivery:
             task = self._incidents.task(alert)
         if any(copy.state is DeliveryState.DELIVERED for copy in task.deliveries):
             return None
-        ready = _ready(alert, task, destinations)
-        self._publisher.publish([ready])
-        if ready.failed:
-            return next(iter(ready.failed.values()))
-        return None
+        [published] = self._publisher.publish([_mail(alert, task, destinations)])
+        return next(iter(published.failed.values()), None)
 
 
-def _ready(alert: Alert, task: Task, destinations: Destinations) -> PendingMail:
+def _mail(alert: Alert, task: Task, destinations: Destinations) -> FetchedMail:
     digest = hashlib.sha256(alert.body).hexdigest()
-    return PendingMail(
+    mail = RoutedMail(
         task=task,
         stem=make_stem(OWN, alert.key, digest, stored_at=0.0),
         etag=digest,
@@ -84,8 +81,7 @@ def _ready(alert: Alert, task: Task, destinations: Destinations) -> PendingMail:
         last_modified=0.0,
         received_at=alert.at,
         evidence=Evidence.DEFAULT,
-        sha256=digest,
         mailboxes=destinations.mailboxes,
-        addressees=[destinations.routes.default],
-        body=alert.body,
+        addressees=(Addressee(destinations.routes.default),),
     )
+    return FetchedMail(mail, alert.body, digest)

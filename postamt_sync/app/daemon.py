@@ -29,7 +29,8 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.publisher import Publisher, StepObserver, no_observer
+from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.steps import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.index.client import open_index

@@ -15,10 +15,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.circuit_breaker import CircuitBreaker
 from postamt_sync.delivery.destinations import Destinations
-from postamt_sync.delivery.job import MailJob, internal_error
+from postamt_sync.delivery.fetcher import Fetcher
+from postamt_sync.delivery.job import Ended, MailJob, internal_error
 from postamt_sync.delivery.outcomes import Outcomes, Progress
-from postamt_sync.delivery.pending_mail import PendingMail
-from postamt_sync.delivery.publisher import Publisher, StepObserver, no_observer
+from postamt_sync.delivery.pending_mail import FetchedMail, WrittenMail
+from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.steps import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
@@ -33,6 +35,10 @@ GROUP = 64
 WRITERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what has become due, or what another process has made due."""
+
+
+_Queue = asyncio.Queue[FetchedMail | WrittenMail | None]
+"""What is to be published; None ends it."""
 
 
 class Courier:
@@ -62,6 +68,7 @@ class Courier:
         self._job = MailJob(
             bucket,
             self._work,
+            Fetcher(self._writers, clock, observer),
             self._publisher,
             self._outcomes,
             self._breaker,
@@ -71,8 +78,10 @@ class Courier:
         self._fetching = asyncio.Semaphore(AT_ONCE)
         self._busy: set[str] = set()
         self._fetches: set[asyncio.Task[None]] = set()
-        self._written: asyncio.Queue[PendingMail | None] = asyncio.Queue(ON_THE_WAY)
-        self._to_hand_over: asyncio.Queue[PendingMail | None] = asyncio.Queue(ON_THE_WAY)
+        self._to_publish: _Queue = asyncio.Queue(ON_THE_WAY)
+        self._to_hand_over: _Queue = asyncio.Queue(ON_THE_WAY)
+        self._vanished: set[str] = set()
+        """Mailboxes whose disk seems not to be mounted."""
         self._awake = asyncio.Event()
 
     @property
@@ -101,7 +110,9 @@ class Courier:
         When cancelled, fetches are given up and what is written is still published: nothing is
         half done. With `until_idle` raises what keeps the bucket from being read.
         """
-        publishing = asyncio.create_task(self._publish(self._written, self._publisher_pool, GROUP))
+        publishing = asyncio.create_task(
+            self._publish(self._to_publish, self._publisher_pool, GROUP)
+        )
         handing = asyncio.create_task(self._publish(self._to_hand_over, self._lmtp_pool, 1))
         try:
             await self._take(until_idle=until_idle)
@@ -109,7 +120,7 @@ class Courier:
             for fetch in self._fetches:
                 fetch.cancel()
             await asyncio.gather(*self._fetches, return_exceptions=True)
-            await self._written.put(None)
+            await self._to_publish.put(None)
             await self._to_hand_over.put(None)
             await publishing
             await handing
@@ -152,13 +163,13 @@ class Courier:
 
     async def _look_after_mailboxes(self) -> None:
         """Let the mail of a vanished mailbox go on at once when its disk is back."""
-        for name in list(self._outcomes.vanished):
+        for name in list(self._vanished):
             try:
                 await asyncio.to_thread(self.destinations.mailboxes.ready, name)
                 await asyncio.to_thread(self._work.retry_mailbox_now, name)
             except (PostamtError, KeyError):
                 continue
-            self._outcomes.vanished.discard(name)
+            self._vanished.discard(name)
             self._awake.set()
 
     def _start(self, task: Task) -> None:
@@ -173,40 +184,42 @@ class Courier:
             self._awake.set()
 
     async def _carry(self, task: Task) -> None:
-        handed_over = False
+        queued = False
         try:
             async with self._fetching:
-                ready = await self._job.take(task, self.destinations)
-            if ready is not None:
+                result = await self._job.take(
+                    task, self.destinations, check_mailboxes=bool(self._vanished)
+                )
+            if isinstance(result, Ended):
+                self._vanished |= result.vanished
+            else:
                 # Another server may be slow, and nobody else's mail waits behind it.
-                queue = self._to_hand_over if ready.handed_over else self._written
-                queue.put_nowait(ready)  # as many fit as can be on the way
-                handed_over = True
+                queue = self._to_hand_over if result.handed_over else self._to_publish
+                queue.put_nowait(result)  # as many fit as can be on the way
+                queued = True
         except PostamtError as error:  # the ledger itself refuses; nothing can be noted
             self._breaker.open(error)
         finally:
-            if not handed_over:
+            if not queued:
                 self._done(task)
 
-    async def _publish(
-        self, queue: asyncio.Queue[PendingMail | None], thread: Executor, group: int
-    ) -> None:
+    async def _publish(self, queue: _Queue, thread: Executor, group: int) -> None:
         loop = asyncio.get_running_loop()
         ended = False
         while not ended:
-            mails = [await queue.get()]
-            while len(mails) < group and not queue.empty():
-                mails.append(queue.get_nowait())
-            ended = None in mails
-            ready = [mail for mail in mails if mail is not None]
+            taken = [await queue.get()]
+            while len(taken) < group and not queue.empty():
+                taken.append(queue.get_nowait())
+            ended = None in taken
+            mails = [mail for mail in taken if mail is not None]
             try:
-                await loop.run_in_executor(thread, self._publisher.publish, ready)
+                published = await loop.run_in_executor(thread, self._publisher.publish, mails)
             except Exception as error:  # noqa: BLE001  a bug here must not leave mail on the way
-                for mail in ready:
-                    mail.fail_all(internal_error(error, self._events))
-            for mail in ready:
+                trouble = internal_error(error, self._events)
+                published = [mail.gave_up(trouble) for mail in mails]
+            for mail in published:
                 try:
-                    await self._outcomes.published(mail)
+                    self._vanished |= await self._outcomes.published(mail)
                 except PostamtError as error:
                     self._breaker.open(error)
-                self._done(mail.task)
+                self._done(mail.mail.task)

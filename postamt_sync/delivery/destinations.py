@@ -48,9 +48,10 @@ class Destinations:
     def grace_left(self, last_modified: float) -> float:
         """Return the seconds for which the envelope of a mail that S3 stored then may still come.
 
-        Never more than the grace itself: this machine's clock may be years behind.
+        Never less than 0, and never more than the grace: this machine's clock may be years behind.
         """
-        return min(self.envelope_grace, last_modified + self.envelope_grace - time.time())
+        left = last_modified + self.envelope_grace - time.time()
+        return max(0.0, min(self.envelope_grace, left))
 
 
 def configured_destinations(

@@ -1,7 +1,7 @@
-"""Picking up one mail: fetch it, find out who gets it, and write a draft for each of them.
+"""Picking up one mail: fetch it, find out who gets it, and write a large one while it comes.
 
-The body streams into `tmp/` of the first mailbox and of the others beside it; only the header block
-is held in memory, because it may have to say where the body goes.
+A large body streams into `tmp/` of the first mailbox and of the others beside it; only the header
+block is held in memory, because it may have to say where the body goes.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.destinations import Destinations
+from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import first_stem, make_stem
-from postamt_sync.delivery.pending_mail import PendingMail
-from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.pending_mail import Addressee, FetchedMail, RoutedMail, WrittenMail
+from postamt_sync.delivery.steps import StepObserver
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.delivered_to import delivered_to
@@ -33,7 +34,7 @@ LONGEST_HEAD = 1 << 20
 """Bytes of a header block that are looked at; what lies beyond is delivered all the same."""
 
 SMALL = 64 << 10
-"""A mail of at most so many bytes is handed to the group whole: one thread writes many of them."""
+"""A mail of at most so many bytes is handed to the publisher whole, which writes many at once."""
 
 _DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
 
@@ -61,9 +62,9 @@ class KnownContent:
 
 @dataclass(frozen=True, slots=True)
 class NoEnvelope:
-    """Nothing names a recipient yet; `last_modified` tells from when to wait."""
+    """Nothing names a recipient yet; for so many seconds its envelope may still come."""
 
-    last_modified: float
+    grace_left: float
 
 
 class NoMail:
@@ -71,11 +72,15 @@ class NoMail:
 
 
 class Fetcher:
-    """Turns a fetched object into drafts, ready for the group that publishes them."""
+    """Turns an object that is being read into a mail that can be published."""
 
-    def __init__(self, group: Publisher, threads: Executor) -> None:
-        self._publisher = group
+    def __init__(
+        self, threads: Executor, clock: Callable[[], float], observer: StepObserver
+    ) -> None:
+        """`clock` is monotonic."""
         self._threads = threads
+        self._clock = clock
+        self._observer = observer
 
     async def collect(
         self,
@@ -83,10 +88,12 @@ class Fetcher:
         destinations: Destinations,
         fetched: Fetched,
         unpublished: Mapping[str, PostamtError],
-    ) -> PendingMail | KnownContent | NoEnvelope | NoMail:
-        """Read the object to its end and return its synced drafts, or what else it is.
+    ) -> FetchedMail | WrittenMail | KnownContent | NoEnvelope | NoMail:
+        """Read the object to its end and return the mail, or what else it is.
 
-        The mailboxes in `unpublished` have an earlier copy to finish first and are left out.
+        A mail of up to SMALL bytes comes as a whole; a larger one is written while it comes, and
+        its drafts' bytes are synced. The mailboxes in `unpublished` have an earlier copy to finish
+        first and are left out.
 
         Raises AllFailedError, UndeliverableError, or whatever reading the object raises; no draft
         is left then. Cancelling is safe at any time.
@@ -101,82 +108,48 @@ class Fetcher:
             return NoMail()
         async with aclosing(fetched.chunks()) as chunks:
             head = await _read_head(chunks)
-            decision, folder, received_at = self._route(task, destinations, fetched, head)
-            if decision is None:
-                return NoEnvelope(fetched.last_modified)
-            stem = make_stem(
-                task.bucket, task.key, fetched.etag, fetched.last_modified, task.edition
-            )
-            ready = PendingMail(
-                task=task,
-                stem=stem,
-                etag=fetched.etag,
-                size=fetched.size,
-                last_modified=fetched.last_modified,
-                received_at=received_at,
-                evidence=decision.evidence,
-                unpublished=dict(unpublished),
-                mailboxes=destinations.mailboxes,
-                folder=folder,
-                tags=_tags(destinations, decision),
-                extra_headers=_extra_headers(destinations, decision),
-            )
-            concerned = _concerned(task, destinations, decision.mailboxes)
-            lacking = [m for m in concerned if not _has(task, m, stem=stem)]
-            ready.absent = [m for m in lacking if task.is_absent_for(m, fetched.last_modified)]
-            lacking = [m for m in lacking if m not in ready.absent]
-            ready.addressees = [m for m in lacking if m not in unpublished]
-            # Where the stuck copy is of another content, this one is still owed.
-            owed = {
-                m: unpublished[m]
-                for m in lacking
-                if m in unpublished and not _prepared(task, m, stem)
-            }
-            ready.failed.update(owed)
-            if ready.addressees:
-                await self._read(ready, head, fetched, chunks)
-        if ready.copies or ready.addressees:
-            return ready
-        if ready.unpublished or ready.failed:
-            raise AllFailedError(ready.unpublished | ready.failed)
-        return KnownContent(fetched.etag, fetched.size, fetched.last_modified, tuple(ready.absent))
+            mail = self._route(task, destinations, fetched, head, unpublished)
+            if mail is None:
+                return NoEnvelope(destinations.grace_left(fetched.last_modified))
+            if not mail.addressees:
+                return _nobody_left(mail, mail.owed)
+            if fetched.size <= SMALL:
+                body = b"".join([head, *[chunk async for chunk in chunks]])
+                return _whole(mail, body, fetched.sha256)
+            return await self._write(mail, head, fetched, chunks)
 
-    async def _read(
-        self, ready: PendingMail, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
-    ) -> None:
-        if fetched.size <= SMALL:
-            ready.body = b"".join([head, *[chunk async for chunk in chunks]])
-            ready.sha256 = fetched.sha256
-            ready.addressees = [
-                m for m in ready.addressees if not _has(ready.task, m, sha256=ready.sha256)
-            ]
-            return
+    async def _write(
+        self, mail: RoutedMail, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
+    ) -> WrittenMail | KnownContent:
+        drafts = DraftWriter(mail, self._observer)
         try:
-            await self._in_thread(self._publisher.begin, ready, head)
+            await self._in_thread(drafts.open, head)
             async for chunk in chunks:
-                await self._in_thread(self._publisher.write, ready, [chunk])
-                if not ready.copies:
-                    return
-            ready.sha256 = fetched.sha256
-            await self._in_thread(self._finish, ready)
+                await self._in_thread(drafts.write, [chunk])
+                if not drafts.has_copies:
+                    return _nobody_left(mail, drafts.failed)
+            sha256 = fetched.sha256
+            known = {a.mailbox for a in _having(mail, sha256)}
+            written = await self._in_thread(drafts.finish, sha256, known)
         except BaseException:
-            await asyncio.shield(self._in_thread(ready.discard))
+            await asyncio.shield(self._in_thread(drafts.discard))
             raise
-
-    def _finish(self, ready: PendingMail) -> None:
-        known = [c for c in ready.copies if _has(ready.task, c.mailbox, sha256=ready.sha256)]
-        for copy in known:
-            copy.draft.discard()
-            ready.copies.remove(copy)
-        self._publisher.finish(ready)
+        return written if written.copies else _nobody_left(mail, written.failed)
 
     def _route(
-        self, task: Task, destinations: Destinations, fetched: Fetched, head: bytes
-    ) -> tuple[Decision | None, str, float]:
+        self,
+        task: Task,
+        destinations: Destinations,
+        fetched: Fetched,
+        head: bytes,
+        unpublished: Mapping[str, PostamtError],
+    ) -> RoutedMail | None:
+        """Say who is to be given a copy; None: nobody knows yet."""
         ses = ses_headers(head, task.key)
+        verdicts = merge_verdicts(task.verdicts, ses.verdicts if ses else None)
         # With an index the grace is over when it has been asked, or could not be for too long.
-        left = 1.0 if destinations.has_index else destinations.grace_left(fetched.last_modified)
-        grace_over = task.grace_started or left <= 0
+        grace_left = destinations.grace_left(fetched.last_modified)
+        grace_over = task.grace_started or (grace_left == 0 and not destinations.has_index)
         decision = decide(
             destinations.routes,
             receipt=task.recipients,
@@ -184,9 +157,36 @@ class Fetcher:
             header_addresses=addresses(head) if grace_over and not task.recipients else (),
             grace_over=grace_over,
         )
-        verdicts = merge_verdicts(task.verdicts, ses.verdicts if ses else None)
-        received_at = (ses.received_at if ses else None) or fetched.last_modified
-        return decision, destinations.folder(verdicts), received_at
+        if decision is None:
+            return None
+        stem = make_stem(task.bucket, task.key, fetched.etag, fetched.last_modified, task.edition)
+        concerned = _concerned(task, destinations, decision.mailboxes)
+        lacking = [m for m in concerned if not _has(task, m, stem=stem)]
+        absent = [m for m in lacking if task.is_absent_for(m, fetched.last_modified)]
+        due = [m for m in lacking if m not in absent]
+        ask_index = destinations.has_index and not task.grace_started
+        return RoutedMail(
+            task=task,
+            stem=stem,
+            etag=fetched.etag,
+            size=fetched.size,
+            last_modified=fetched.last_modified,
+            received_at=(ses.received_at if ses else None) or fetched.last_modified,
+            evidence=decision.evidence,
+            mailboxes=destinations.mailboxes,
+            addressees=tuple(
+                _addressee(destinations, decision, m) for m in due if m not in unpublished
+            ),
+            folder=destinations.folder(verdicts),
+            absent=tuple(absent),
+            unpublished=dict(unpublished),
+            owed={
+                m: unpublished[m]
+                for m in due
+                if m in unpublished and not _is_prepared(task, m, stem)
+            },
+            ask_at=self._clock() + grace_left if ask_index else None,
+        )
 
     async def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
         """Run a blocking call; also when cancelled wait for it: two threads never share a file."""
@@ -221,23 +221,34 @@ def _concerned(task: Task, destinations: Destinations, named: Sequence[str]) -> 
     return [*named, *(m for m in task.owed if m in known and m not in named)]
 
 
-def _tags(destinations: Destinations, decision: Decision) -> dict[str, str]:
-    """Return for mailboxes in which tags mean folders the folder that is meant, foreign text."""
-    return {
-        name: folder
-        for name in decision.mailboxes
-        if name in destinations.tagged
-        and (folder := folder_of_tag(destinations.routes.tag(decision.recipients, name)))
-    }
+def _addressee(destinations: Destinations, decision: Decision, mailbox: str) -> Addressee:
+    routes, recipients = destinations.routes, decision.recipients
+    folder, extra_headers = "", b""
+    if mailbox in destinations.tagged:
+        folder = folder_of_tag(routes.tag(recipients, mailbox))
+    if destinations.delivered_to:
+        extra_headers = delivered_to(routes.addressed(recipients, mailbox))
+    return Addressee(mailbox, folder, extra_headers)
 
 
-def _extra_headers(destinations: Destinations, decision: Decision) -> dict[str, bytes]:
-    if not destinations.delivered_to:
-        return {}
-    recipients = decision.recipients
-    return {
-        m: delivered_to(destinations.routes.addressed(recipients, m)) for m in decision.mailboxes
-    }
+def _whole(mail: RoutedMail, body: bytes, sha256: str) -> FetchedMail | KnownContent:
+    having = _having(mail, sha256)
+    left = tuple(a for a in mail.addressees if a not in having)
+    if not left:
+        return _nobody_left(mail, mail.owed)
+    return FetchedMail(replace(mail, addressees=left), body, sha256)
+
+
+def _having(mail: RoutedMail, sha256: str) -> list[Addressee]:
+    """Return the addressees that were given this content under another name."""
+    return [a for a in mail.addressees if _has(mail.task, a.mailbox, sha256=sha256)]
+
+
+def _nobody_left(mail: RoutedMail, failed: Mapping[str, PostamtError]) -> KnownContent:
+    """Say why no copy is to be published: none is needed, or no mailbox could take it."""
+    if why := {**mail.unpublished, **failed}:
+        raise AllFailedError(why)
+    return KnownContent(mail.etag, mail.size, mail.last_modified, mail.absent)
 
 
 async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:
@@ -249,7 +260,7 @@ async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:
     return head
 
 
-def _prepared(task: Task, mailbox: str, stem: str) -> bool:
+def _is_prepared(task: Task, mailbox: str, stem: str) -> bool:
     return any(
         copy.mailbox == mailbox and copy.stem == stem and copy.state is DeliveryState.PREPARED
         for copy in task.deliveries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 from postamt_sync.bucket import (
     AccessDeniedError,
@@ -25,13 +26,23 @@ from postamt_sync.delivery.fetcher import (
     known_without_fetching,
 )
 from postamt_sync.delivery.outcomes import Outcomes
-from postamt_sync.delivery.pending_mail import PendingMail
+from postamt_sync.delivery.pending_mail import FetchedMail, WrittenMail
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.events import Events
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.ledger.work import Work
 from postamt_sync.mail.arrival import is_no_mail
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A turn that left nothing to publish: how it ended is in the ledger.
+
+    `vanished` are mailboxes that turned out to have vanished.
+    """
+
+    vanished: frozenset[str] = frozenset()
 
 
 class MailJob:
@@ -41,7 +52,8 @@ class MailJob:
         self,
         bucket: Bucket,
         work: Work,
-        group: Publisher,
+        fetcher: Fetcher,
+        publisher: Publisher,
         outcomes: Outcomes,
         breaker: CircuitBreaker,
         events: Events,
@@ -49,22 +61,26 @@ class MailJob:
     ) -> None:
         self._bucket = bucket
         self._work = work
-        self._publisher = group
+        self._fetcher = fetcher
+        self._publisher = publisher
         self._outcomes = outcomes
         self._breaker = breaker
         self._events = events
         self._threads = threads
-        self._fetcher = Fetcher(group, threads)
 
-    async def take(self, task: Task, destinations: Destinations) -> PendingMail | None:
-        """Bring a mail as far as it goes; what is returned is to be published.
+    async def take(
+        self, task: Task, destinations: Destinations, *, check_mailboxes: bool = False
+    ) -> FetchedMail | WrittenMail | Ended:
+        """Bring a mail as far as it goes: to where it can be published, or to its end.
 
-        Every other end is in the ledger. Raises PostamtError if the ledger itself refuses.
+        With `check_mailboxes` nothing is fetched for mailboxes none of which is there. Raises
+        PostamtError if the ledger itself refuses.
         """
         try:
-            return await self._take(task, destinations)
+            mail = await self._take(task, destinations, check_mailboxes=check_mailboxes)
+            return mail or Ended()
         except AllFailedError as error:
-            await self._outcomes.postponed(task, error, error.mailboxes)
+            return Ended(await self._outcomes.postponed(task, error, error.mailboxes))
         except UndeliverableError as error:
             await self._outcomes.quarantined(task, error)
         except ObjectGoneError:
@@ -80,9 +96,11 @@ class MailJob:
             self._breaker.failed(error)
         except Exception as error:  # noqa: BLE001  one mail's bug must not end the others' delivery
             await self._outcomes.postponed(task, internal_error(error, self._events))
-        return None
+        return Ended()
 
-    async def _take(self, task: Task, destinations: Destinations) -> PendingMail | None:
+    async def _take(
+        self, task: Task, destinations: Destinations, *, check_mailboxes: bool
+    ) -> FetchedMail | WrittenMail | None:
         if is_no_mail(task.key, task.size):
             await self._outcomes.skipped(task)
             return None
@@ -99,7 +117,7 @@ class MailJob:
         if (known := known_without_fetching(task, destinations)) is not None:
             await self._outcomes.known(task, known)
             return None
-        if self._outcomes.vanished:
+        if check_mailboxes:
             await self._check_mailboxes(task, destinations)
         try:
             return await self._fetch(task, destinations, unpublished)
@@ -110,7 +128,7 @@ class MailJob:
 
     async def _fetch(
         self, task: Task, destinations: Destinations, unpublished: dict[str, PostamtError]
-    ) -> PendingMail | None:
+    ) -> FetchedMail | WrittenMail | None:
         started = time.monotonic()
         try:
             async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
@@ -119,13 +137,9 @@ class MailJob:
         except (ObjectGoneError, ObjectArchivedError, ObjectChangedError, AccessDeniedError):
             self._breaker.succeeded()  # the bucket answers, if not as we would like
             raise
-        if isinstance(result, PendingMail):
-            self._events.fetched(task.mail, result.size, time.monotonic() - started)
+        if isinstance(result, FetchedMail | WrittenMail):
+            self._events.fetched(task.mail, result.mail.size, time.monotonic() - started)
             self._events.envelope_known(task.mail, list(task.recipients))
-            if destinations.has_index and not task.grace_started:
-                result.ask_at = self._outcomes.moment(
-                    _grace_left(destinations, result.last_modified)
-                )
             return result
         if unpublished:
             raise AllFailedError(unpublished)
@@ -133,9 +147,7 @@ class MailJob:
             await self._outcomes.skipped(task)
         elif isinstance(result, NoEnvelope):
             await self._outcomes.awaits_envelope(
-                task,
-                _grace_left(destinations, result.last_modified),
-                has_index=destinations.has_index,
+                task, result.grace_left, has_index=destinations.has_index
             )
         elif isinstance(result, KnownContent):
             self._events.same_content(task.mail)
@@ -153,10 +165,6 @@ class MailJob:
                 failed[name] = error
         if failed and len(failed) == len(names):
             raise AllFailedError(failed)
-
-
-def _grace_left(destinations: Destinations, last_modified: float) -> float:
-    return max(0.0, destinations.grace_left(last_modified))
 
 
 def internal_error(error: Exception, events: Events) -> PostamtError:

@@ -1,6 +1,6 @@
 """One mailbox's Maildir: drafts in `tmp/`, published by rename, in the mailbox's root or a folder.
 
-This file knows the durable steps of one copy; `delivery.group` puts them in order for many copies
+This file knows the durable steps of one copy; `publisher.py` puts them in order for many copies
 and ties them to the ledger. Paths are made of the configured root, fixed names and our own file
 names, never of anything that a message or a key contains.
 """
@@ -8,7 +8,6 @@ names, never of anything that a message or a key contains.
 from __future__ import annotations
 
 import contextlib
-import enum
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,22 +18,6 @@ from postamt_sync.delivery.maildir_scan import existing_folder, our_names
 from postamt_sync.errors import TryLaterError
 
 _PARTS = ("tmp", "new", "cur")
-
-
-class DeliveryStep(enum.Enum):
-    """The durable steps of a delivery, in their order.
-
-    A crash before or after any of them leaves a state from which the next attempt ends with exactly
-    one file in each mailbox; the kill test goes through them all.
-    """
-
-    WRITE = "write the file into tmp/"
-    SYNC_FILE = "sync the file"
-    SYNC_TMP = "sync tmp/"
-    PREPARE = "commit: prepared"
-    PUBLISH = "rename into new/"
-    SYNC_FOLDERS = "sync new/ and tmp/"
-    SETTLE = "commit: delivered"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from postamt_sync.backoff import growing_pause
 from postamt_sync.delivery.fetcher import KnownContent
 from postamt_sync.delivery.maildir import MailboxVanishedError
-from postamt_sync.delivery.pending_mail import PendingMail
+from postamt_sync.delivery.pending_mail import PublishedMail
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import ObjectState, Task
@@ -31,44 +31,46 @@ class Outcomes:
 
     def __init__(self, work: Work, events: Events, clock: Callable[[], float]) -> None:
         self.progress = Progress()
-        self.vanished: set[str] = set()
-        """Mailboxes whose disk seems not to be mounted."""
         self._work = work
         self._events = events
         self._clock = clock
 
-    async def published(self, mail: PendingMail) -> None:
-        """The group has done what it could for this mail."""
+    async def published(self, published: PublishedMail) -> frozenset[str]:
+        """The publisher has done what it could for this mail; return which mailboxes vanished."""
+        mail = published.mail
         task = mail.task
-        folder = mail.copies[0].folder if mail.copies else ""
-        names = [*mail.delivered, *mail.failed]
-        self._events.routed(task.mail, names, mail.evidence, folder)
+        folder = published.delivered[0].folder if published.delivered else ""
+        delivered = [copy.mailbox for copy in published.delivered]
+        self._events.routed(task.mail, [*delivered, *published.failed], mail.evidence, folder)
         if mail.absent:
             self._events.absent(task.mail, mail.absent)
-        for mailbox in mail.delivered:
+        for mailbox in delivered:
             self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
-        if failed := mail.unpublished | mail.failed:
-            await self.postponed(task, next(iter(failed.values())), failed)
-        else:
-            self._count(mail.size)
+        if failed := {**mail.unpublished, **published.failed}:
+            return await self.postponed(task, next(iter(failed.values())), failed)
+        self._count(mail.size)
+        return frozenset()
 
     async def postponed(
         self,
         task: Task,
         error: PostamtError,
         mailboxes: Mapping[str, PostamtError] | None = None,
-    ) -> None:
-        """Try again later; `mailboxes` says which of them could not take their copy."""
+    ) -> frozenset[str]:
+        """Try again later; `mailboxes` says which of them could not take their copy.
+
+        Returns those of them whose disk seems not to be mounted.
+        """
         pause = growing_pause(task.attempts)
         failed = mailboxes or {}
-        self.vanished.update(
-            name for name, why in failed.items() if isinstance(why, MailboxVanishedError)
-        )
         reasons = [(name, str(why)) for name, why in failed.items()]
         await asyncio.to_thread(
             self._work.postpone, task, str(error), self._clock() + pause, reasons
         )
         self._events.postponed(task.mail, ", ".join(failed), error.problem, pause)
+        return frozenset(
+            name for name, why in failed.items() if isinstance(why, MailboxVanishedError)
+        )
 
     async def known(self, task: Task, known: KnownContent) -> None:
         """Every mailbox has it already."""
@@ -87,15 +89,11 @@ class Outcomes:
     async def awaits_envelope(self, task: Task, seconds: float, *, has_index: bool) -> None:
         """Its envelope may still come; with an index, that is asked after so many seconds."""
         self._events.envelope_awaited(task.mail, seconds)
-        ask_at = self.moment(seconds) if has_index else None
+        ask_at = self._clock() + seconds if has_index else None
         patience = PATIENCE if has_index else 0.0
         await asyncio.to_thread(
-            self._work.await_envelope, task, self.moment(seconds + patience), ask_at
+            self._work.await_envelope, task, self._clock() + seconds + patience, ask_at
         )
-
-    def moment(self, seconds: float) -> float:
-        """Return when so many seconds from now will have passed, on the monotonic clock."""
-        return self._clock() + seconds
 
     async def changed(self, task: Task) -> None:
         """It is another object by now."""

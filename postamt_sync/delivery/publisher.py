@@ -13,25 +13,25 @@ mailbox that fails holds up no other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from postamt_sync.delivery.filename import final_name, parse_name
+from postamt_sync.delivery.draft_writer import DraftWriter
+from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.maildir import DeliveryStep, Maildir
-from postamt_sync.delivery.pending_mail import Copy, PendingMail
+from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.pending_mail import (
+    FetchedMail,
+    PublishedMail,
+    WrittenCopy,
+    WrittenMail,
+)
+from postamt_sync.delivery.steps import DeliveryStep, StepObserver, no_observer, observed
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Delivery, DeliveryState, Prepared, Task
 from postamt_sync.ledger.work import Work
-
-StepObserver = Callable[[DeliveryStep, bool], None]
-"""Called before (False) and after (True) every durable step."""
-
-
-def no_observer(step: DeliveryStep, done: bool) -> None:
-    """Watch nothing."""
 
 
 class Publisher:
@@ -50,87 +50,44 @@ class Publisher:
         self._observer = observer
         self._threads = threads
 
-    def begin(self, mail: PendingMail, first: bytes) -> None:
-        """Start a copy for every addressee with the first bytes; note those that cannot."""
-        if mail.mailboxes is None:
-            raise AssertionError("a mail is begun that has no mailboxes to go to")
-        for name in mail.mailboxes.quick_first(mail.addressees):
-            try:
-                maildir = mail.mailboxes.open(name)
-                maildir.open_folder(mail.folder)
-                folder = mail.folder or maildir.existing_folder(mail.tags.get(name, ""))
-                copy = Copy(name, maildir, folder, maildir.begin(mail.stem))
-                copy.extra_headers = mail.extra_headers.get(name, b"")
-                mail.copies.append(copy)
-            except PostamtError as error:
-                mail.failed[name] = error
-        mail.addressees = []
-        self.write(mail, [first])
+    def publish(self, mails: Sequence[FetchedMail | WrittenMail]) -> list[PublishedMail]:
+        """Bring mails to their end and return it, in the same order.
 
-    def write(self, mail: PendingMail, chunks: Sequence[bytes]) -> None:
-        """Append chunks to every copy; those that fail are discarded and noted."""
-        with self._step(DeliveryStep.WRITE):
-            for copy in list(mail.copies):
-                extra_headers, copy.extra_headers = copy.extra_headers, b""
-                try:
-                    for chunk in (extra_headers, *chunks) if extra_headers else chunks:
-                        copy.draft.write(chunk)
-                except PostamtError as error:
-                    copy.draft.discard()
-                    mail.fail(copy, error)
-
-    def finish(self, mail: PendingMail) -> None:
-        """Sync every copy's bytes; those that fail are discarded and noted."""
-        with self._step(DeliveryStep.SYNC_FILE):
-            for copy in list(mail.copies):
-                try:
-                    copy.written = copy.draft.finish(mail.received_at)
-                except PostamtError as error:
-                    copy.draft.discard()
-                    mail.fail(copy, error)
-
-    def publish(self, mails: Sequence[PendingMail]) -> None:
-        """Bring mails to their end; each then names its delivered and failed mailboxes."""
-        small = [mail for mail in mails if mail.addressees]
-        for mail in small:
-            self.begin(mail, mail.body)
-            mail.body = b""
-        list((self._threads.map if self._threads else map)(self.finish, small))
+        Large mails come with step 1 done. That of small ones is done here, not while each is
+        fetched: one thread makes the files of a whole group, and a group's files are synced side by
+        side. Errors of ledger and disk are in what is returned.
+        """
+        written = self._write_small(mails)
         with self._step(DeliveryStep.SYNC_TMP):
-            self._sync_places(mails, tmp_only=True)
-        deliveries = {id(copy): _delivery(mail, copy) for mail in mails for copy in mail.copies}
+            written = _synced(written, tmp_only=True)
         try:
             with self._step(DeliveryStep.PREPARE):
-                self._work.prepare([_prepared(mail, deliveries) for mail in mails])
+                self._work.prepare([_prepared(mail) for mail in written])
         except PostamtError as error:
             # A commit that failed may still have become durable: the drafts must stay.
-            for mail in mails:
-                mail.fail_all(error)
-            return
+            return [mail.gave_up(error) for mail in written]
         with self._step(DeliveryStep.PUBLISH):
-            for mail in mails:
-                self._rename(mail, deliveries)
+            written = [_renamed(mail) for mail in written]
         with self._step(DeliveryStep.SYNC_FOLDERS):
-            self._sync_places(mails, tmp_only=False)
+            written = _synced(written, tmp_only=False)
         try:
             with self._step(DeliveryStep.SETTLE):
                 self._work.settle(
-                    [(m.task, [deliveries[id(copy)] for copy in m.copies]) for m in mails]
+                    [(mail.mail.task, [copy.delivery for copy in mail.copies]) for mail in written]
                 )
         except PostamtError as error:
-            for mail in mails:
-                mail.fail_all(error)
-            return
-        for mail in mails:
-            mail.delivered = [copy.mailbox for copy in mail.copies]
+            return [mail.gave_up(error) for mail in written]
+        return [mail.published() for mail in written]
 
-    def _rename(self, mail: PendingMail, deliveries: dict[int, Delivery]) -> None:
-        for copy in list(mail.copies):
-            delivery = deliveries[id(copy)]
-            try:
-                copy.maildir.publish(delivery.stem, delivery.folder, delivery.name)
-            except PostamtError as error:
-                mail.fail(copy, error)
+    def _write_small(self, mails: Sequence[FetchedMail | WrittenMail]) -> list[WrittenMail]:
+        small = [mail for mail in mails if isinstance(mail, FetchedMail)]
+        drafts = [DraftWriter(mail.mail, self._observer) for mail in small]
+        for mail, copies in zip(small, drafts, strict=True):
+            copies.open(mail.body)
+        side_by_side = self._threads.map if self._threads else map
+        digests = [mail.sha256 for mail in small]
+        finished = iter(list(side_by_side(DraftWriter.finish, drafts, digests)))
+        return [next(finished) if isinstance(mail, FetchedMail) else mail for mail in mails]
 
     def resume(self, task: Task, mailboxes: Mailboxes) -> dict[str, PostamtError]:
         """Finish the copies of a mail that an earlier attempt prepared; return what still fails."""
@@ -174,24 +131,8 @@ class Publisher:
             maildir.sync_published(folder)
         return True
 
-    def _sync_places(self, mails: Sequence[PendingMail], *, tmp_only: bool) -> None:
-        """Sync each directory once; where that fails, fail the copies that lie in it."""
-        outcome: dict[tuple[str, str], PostamtError | None] = {}
-        for mail in mails:
-            for copy in list(mail.copies):
-                place = (str(copy.maildir.root), "" if tmp_only else copy.folder)
-                if place not in outcome:
-                    outcome[place] = _sync(copy, tmp_only=tmp_only)
-                if (error := outcome[place]) is not None:
-                    if tmp_only:
-                        copy.draft.discard()
-                    mail.fail(copy, error)
-
-    @contextmanager
-    def _step(self, step: DeliveryStep) -> Iterator[None]:
-        self._observer(step, False)
-        yield
-        self._observer(step, True)
+    def _step(self, step: DeliveryStep) -> AbstractContextManager[None]:
+        return observed(self._observer, step)
 
 
 def _proves(copy: Delivery, maildir: Maildir) -> bool:
@@ -200,45 +141,60 @@ def _proves(copy: Delivery, maildir: Maildir) -> bool:
     return 0 <= age < maildir.swept_after and copy.tmp_inode == maildir.tmp_inode()
 
 
-def _sync(copy: Copy, *, tmp_only: bool) -> PostamtError | None:
+def _synced(mails: Sequence[WrittenMail], *, tmp_only: bool) -> list[WrittenMail]:
+    """Sync each directory once; where that fails, give up the copies that lie in it."""
+    outcome: dict[tuple[str, str], PostamtError | None] = {}
+    synced = []
+    for mail in mails:
+        failed: dict[str, PostamtError] = {}
+        for copy in mail.copies:
+            place = (copy.delivery.maildir, "" if tmp_only else copy.delivery.folder)
+            if place not in outcome:
+                outcome[place] = _sync(copy, tmp_only=tmp_only)
+            if (error := outcome[place]) is not None:
+                if tmp_only:
+                    copy.discard()
+                failed[copy.mailbox] = error
+        synced.append(mail.without(failed))
+    return synced
+
+
+def _sync(copy: WrittenCopy, *, tmp_only: bool) -> PostamtError | None:
     try:
         if tmp_only:
             copy.maildir.sync_tmp()
         else:
-            copy.maildir.sync_published(copy.folder)
+            copy.maildir.sync_published(copy.delivery.folder)
     except PostamtError as error:
         return error
     return None
 
 
-def _delivery(mail: PendingMail, copy: Copy) -> Delivery:
-    if copy.written is None:
-        raise AssertionError("a copy is published before it was synced")
-    return Delivery(
-        mailbox=copy.mailbox,
-        stem=copy.written.stem,
-        state=DeliveryState.PREPARED,
-        maildir=str(copy.maildir.root),
-        folder=copy.folder,
-        name=final_name(copy.written.stem, copy.written.size, copy.written.vsize),
-        sha256=mail.sha256,
-        tmp_inode=copy.maildir.tmp_inode(),
-        edition=mail.task.edition,
-    )
+def _renamed(mail: WrittenMail) -> WrittenMail:
+    """Publish every copy; give up, for now, those that cannot be."""
+    failed: dict[str, PostamtError] = {}
+    for copy in mail.copies:
+        delivery = copy.delivery
+        try:
+            copy.maildir.publish(delivery.stem, delivery.folder, delivery.name)
+        except PostamtError as error:
+            failed[copy.mailbox] = error
+    return mail.without(failed)
 
 
-def _prepared(mail: PendingMail, deliveries: dict[int, Delivery]) -> Prepared:
+def _prepared(written: WrittenMail) -> Prepared:
+    mail = written.mail
     return Prepared(
         task=mail.task,
         etag=mail.etag,
         size=mail.size,
         last_modified=mail.last_modified,
         evidence=mail.evidence,
-        copies=tuple(deliveries[id(copy)] for copy in mail.copies),
+        copies=tuple(copy.delivery for copy in written.copies),
         failed=tuple(
             (Delivery(mailbox, mail.stem, DeliveryState.WAITING), str(error))
-            for mailbox, error in mail.failed.items()
+            for mailbox, error in written.failed.items()
         ),
         ask_at=mail.ask_at,
-        absent=tuple(mail.absent),
+        absent=mail.absent,
     )

@@ -15,7 +15,7 @@ from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.publisher import StepObserver, no_observer
+from postamt_sync.delivery.steps import StepObserver, no_observer
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
 from postamt_sync.mail.arrival import Arrival, Source, mail_id

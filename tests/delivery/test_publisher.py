@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.maildir import DeliveryStep
-from postamt_sync.delivery.publisher import Copy, PendingMail, Publisher
+from postamt_sync.delivery.pending_mail import Addressee, FetchedMail, RoutedMail, WrittenMail
+from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.steps import DeliveryStep, no_observer
 from postamt_sync.errors import TryLaterError
 from postamt_sync.mail.envelope import Evidence
 from tests.delivery.home import LONG_AGO, Home
@@ -66,20 +68,33 @@ def group(home: Home, work: WatchedWork) -> Publisher:
     return Publisher(work, home.events)
 
 
-def written(home: Home, group: Publisher, key: str, *people: str, folder: str = "") -> PendingMail:
-    """Write one mail's copies, as the pickup does."""
+def routed(home: Home, key: str, *people: str, folder: str = "") -> RoutedMail:
     home.announce(key, *people)
-    stem = make_stem("mail", key, "e1", LONG_AGO)
-    mail = PendingMail(
-        home.task(key), stem, "e1", len(BODY), LONG_AGO, LONG_AGO, Evidence.RECEIPT, SHA
+    return RoutedMail(
+        task=home.task(key),
+        stem=make_stem("mail", key, "e1", LONG_AGO),
+        etag="e1",
+        size=len(BODY),
+        last_modified=LONG_AGO,
+        received_at=LONG_AGO,
+        evidence=Evidence.RECEIPT,
+        mailboxes=home.mailboxes,
+        addressees=tuple(Addressee(name) for name in people),
+        folder=folder,
     )
-    for name in people:
-        maildir = home.mailboxes.ready(name)
-        maildir.open_folder(folder)
-        mail.copies.append(Copy(name, maildir, folder, maildir.begin(stem)))
-    group.write(mail, [BODY[:5], BODY[5:]])
-    group.finish(mail)
-    return mail
+
+
+def written(home: Home, key: str, *people: str, folder: str = "") -> WrittenMail:
+    """Write one mail's copies, as the fetcher does with a large one."""
+    drafts = DraftWriter(routed(home, key, *people, folder=folder), no_observer)
+    drafts.open(BODY[:5])
+    drafts.write([BODY[5:]])
+    return drafts.finish(SHA)
+
+
+def small(home: Home, key: str, *people: str) -> FetchedMail:
+    """Return one mail as the fetcher hands over a small one."""
+    return FetchedMail(routed(home, key, *people), BODY, SHA)
 
 
 def shape(home: Home, calls: list[Call]) -> list[str]:
@@ -94,8 +109,7 @@ def shape(home: Home, calls: list[Call]) -> list[str]:
 
 class TestOrder:
     def test_of_one_mail(self, home: Home, group: Publisher, disk: FaultyDisk) -> None:
-        mail = written(home, group, "k", "anna")
-        group.publish([mail])
+        [published] = group.publish([written(home, "k", "anna")])
         assert shape(home, disk.calls) == [
             "create anna/tmp",
             "write anna/tmp",
@@ -111,7 +125,8 @@ class TestOrder:
             "sync_directory anna/tmp",
             "settle",
         ]
-        assert (mail.delivered, mail.failed) == (["anna"], {})
+        assert [copy.mailbox for copy in published.delivered] == ["anna"]
+        assert published.failed == {}
         assert home.bodies("anna") == [BODY]
         assert home.mails("anna")[0].stat().st_mtime == LONG_AGO
         assert home.state("k") == "delivered"
@@ -119,8 +134,8 @@ class TestOrder:
     def test_of_a_group_that_shares_its_syncs_and_commits(
         self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
-        mails = [written(home, group, f"k{i}", "anna", "bruno") for i in range(5)]
-        mails += [written(home, group, "spam", "anna", folder="Junk")]
+        mails = [written(home, f"k{i}", "anna", "bruno") for i in range(5)]
+        mails += [written(home, "spam", "anna", folder="Junk")]
         disk.calls.clear()
         group.publish(mails)
         calls = shape(home, disk.calls)
@@ -139,21 +154,25 @@ class TestOrder:
     def test_the_witness_sees_every_step_in_order(self, home: Home, work: WatchedWork) -> None:
         seen: list[tuple[DeliveryStep, bool]] = []
         group = Publisher(work, home.events, lambda step, done: seen.append((step, done)))
-        group.publish([written(home, group, "k", "anna")])
+        group.publish([small(home, "k", "anna")])
         assert seen == [(step, done) for step in DeliveryStep for done in (False, True)]
 
-    def test_a_copy_that_was_never_synced_is_never_published(
+    def test_of_a_group_of_small_mails_the_files_come_first(
         self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
-        mail = written(home, group, "k", "anna")
-        mail.copies[0].written = None
-        with pytest.raises(AssertionError):
-            group.publish([mail])
-        assert home.mails("anna") == []
+        mails = [small(home, "a", "anna"), written(home, "b", "anna"), small(home, "c", "anna")]
+        disk.calls.clear()
+        published = group.publish(mails)
+        assert [one.mail.task.key for one in published] == ["a", "b", "c"]
+        names = [call.split()[0] for call in shape(home, disk.calls)]
+        one = ["set_times", "sync", "size", "close"]
+        assert names[:12] == [*["create", "write"] * 2, *one * 2]
+        assert names.count("prepare") == names.count("settle") == 1
+        assert names.count("sync_directory") == 3
 
 
 def test_each_mailbox_has_a_file_of_its_own(home: Home, group: Publisher) -> None:
-    group.publish([written(home, group, "k", "anna", "bruno")])
+    group.publish([written(home, "k", "anna", "bruno")])
     anna, bruno = home.mails("anna")[0].stat(), home.mails("bruno")[0].stat()
     assert anna.st_ino != bruno.st_ino
     assert anna.st_nlink == bruno.st_nlink == 1
@@ -175,10 +194,9 @@ class TestOneMailboxThatFails:
         self, home: Home, group: Publisher, disk: FaultyDisk, call: str, error: int
     ) -> None:
         disk.break_(call, error, below=home.root("anna"))
-        mail = written(home, group, "k", "anna", "bruno")
-        group.publish([mail])
-        assert mail.delivered == ["bruno"]
-        assert list(mail.failed) == ["anna"]
+        [published] = group.publish([written(home, "k", "anna", "bruno")])
+        assert [copy.mailbox for copy in published.delivered] == ["bruno"]
+        assert list(published.failed) == ["anna"]
         assert home.bodies("bruno") == [BODY]
         assert home.mails("anna") == []
         assert home.state("k") == "waiting"
@@ -190,7 +208,7 @@ class TestOneMailboxThatFails:
         self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
         disk.break_("sync", errno.EIO, times=1)
-        group.publish([written(home, group, "k", "anna")])
+        group.publish([written(home, "k", "anna")])
         assert disk.names().count("sync") == 1
         assert home.drafts("anna") == []
         assert home.mails("anna") == []
@@ -199,8 +217,8 @@ class TestOneMailboxThatFails:
         self, home: Home, group: Publisher, disk: FaultyDisk
     ) -> None:
         mails = [
-            written(home, group, "spam", "anna", folder="Junk"),
-            written(home, group, "ham", "anna"),
+            written(home, "spam", "anna", folder="Junk"),
+            written(home, "ham", "anna"),
         ]
         disk.break_("sync_directory", errno.EIO, below=home.root("anna") / ".Junk")
         group.publish(mails)
@@ -216,10 +234,9 @@ class TestALedgerThatFails:
         self, home: Home, group: Publisher, work: WatchedWork, disk: FaultyDisk
     ) -> None:
         work.fail["prepare"] = "before"
-        mail = written(home, group, "k", "anna", "bruno")
-        group.publish([mail])
-        assert sorted(mail.failed) == ["anna", "bruno"]
-        assert mail.delivered == []
+        [published] = group.publish([written(home, "k", "anna", "bruno")])
+        assert sorted(published.failed) == ["anna", "bruno"]
+        assert published.delivered == ()
         assert "rename" not in disk.names()
         assert len(home.drafts("anna")) == len(home.drafts("bruno")) == 1
         assert home.deliveries("k") == {}
@@ -228,7 +245,7 @@ class TestALedgerThatFails:
         self, home: Home, group: Publisher, work: WatchedWork
     ) -> None:
         work.fail["prepare"] = "after"
-        group.publish([written(home, group, "k", "anna")])
+        group.publish([written(home, "k", "anna")])
         work.fail.clear()
         home.reopen()
         assert group.resume(home.task("k"), home.mailboxes) == {}
@@ -241,9 +258,8 @@ class TestALedgerThatFails:
         self, home: Home, group: Publisher, work: WatchedWork, when: str
     ) -> None:
         work.fail["settle"] = when
-        mail = written(home, group, "k", "anna", "bruno")
-        group.publish([mail])
-        assert sorted(mail.failed) == ["anna", "bruno"]
+        [published] = group.publish([written(home, "k", "anna", "bruno")])
+        assert sorted(published.failed) == ["anna", "bruno"]
         assert len(home.mails("anna")) == len(home.mails("bruno")) == 1
         work.fail.clear()
         home.reopen()

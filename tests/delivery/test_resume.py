@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.maildir import DeliveryStep, MailboxVanishedError
+from postamt_sync.delivery.maildir import MailboxVanishedError
 from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.steps import DeliveryStep
 from tests.delivery.home import LONG_AGO, Home
 from tests.delivery.test_publisher import BODY, written
 from tests.doubles.disk import PowerCut
@@ -29,7 +30,7 @@ def stopped(
             raise PowerCut
 
     group = Publisher(home.ledger.work, home.events, observer)
-    mail = written(home, group, "k", *people)
+    mail = written(home, "k", *people)
     with pytest.raises(PowerCut):
         group.publish([mail])
     home.bucket.put("k", BODY)
@@ -73,10 +74,10 @@ class TestPreparedAndStillInTmp:
 
     def test_makes_its_folder_again(self, home: Home) -> None:
         group = Publisher(home.ledger.work, home.events)
-        mail = written(home, group, "k", "anna", folder="Junk")
+        mail = written(home, "k", "anna", folder="Junk")
         shutil.rmtree(home.root("anna") / ".Junk")
-        group.publish([mail])
-        assert list(mail.failed) == ["anna"]
+        [published] = group.publish([mail])
+        assert list(published.failed) == ["anna"]
         assert resume(home) == {}
         assert len(home.mails("anna", ".Junk")) == 1
         assert home.state("k") == "delivered"
@@ -110,7 +111,7 @@ class TestPreparedAndNotInTmp:
 
     def test_its_folder_was_deleted(self, home: Home) -> None:
         group = Publisher(home.ledger.work, home.events, _stop_after_rename)
-        mail = written(home, group, "k", "anna", folder="Junk")
+        mail = written(home, "k", "anna", folder="Junk")
         with pytest.raises(PowerCut):
             group.publish([mail])
         shutil.rmtree(home.root("anna") / ".Junk")
@@ -297,3 +298,18 @@ async def test_a_mail_settled_twice_is_there_once(home: Home) -> None:
     await home.deliver()
     assert home.bodies("anna") == [BODY]
     assert home.bucket.gets == 0
+
+
+async def test_another_tmp_than_the_draft_lay_in_proves_no_rename(home: Home) -> None:
+    """A disk that goes between writing and renaming takes the draft along."""
+    mail = written(home, "k", "anna")
+    tmp = home.root("anna") / "tmp"
+    tmp.rename(home.root("anna") / "unmounted")
+    tmp.mkdir()
+    [published] = Publisher(home.ledger.work, home.events).publish([mail])
+    assert list(published.failed) == ["anna"]
+    home.bucket.put("k", BODY).etag = "e1"
+    for _ in range(2):
+        await home.deliver()
+    assert home.bodies("anna") == [BODY]
+    assert home.state("k") == "delivered"

@@ -13,7 +13,8 @@ import pytest
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.maildir import DeliveryStep, Maildir
+from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.steps import DeliveryStep
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.envelope import Envelope, Verdicts
 from tests.delivery.home import Home
