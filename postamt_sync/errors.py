@@ -12,14 +12,29 @@ from dataclasses import dataclass
 
 
 class ExitCode(enum.IntEnum):
-    """What the process says when it ends; 64, 75 and 78 are those of sysexits.h."""
+    """What the process says when it ends, each with one meaning; 64 to 78 are those of sysexits.h.
+
+    Scripts depend on the numbers: adding is fine, changing is not.
+    """
 
     OK = 0
     UNDELIVERED = 1
+    """Some mail could not be delivered."""
     CHANGES = 2
+    """`bootstrap plan`: something is to be done."""
+    FINDINGS = 3
+    """A check found something: `doctor`, `verify`, `bootstrap verify`."""
     USAGE = 64
+    INTERNAL = 70
+    """An error that nobody expected: a fault of ours."""
     TRY_LATER = 75
+    """It may pass by itself: network, clock, a lock that somebody holds, a full disk."""
     CONFIGURATION = 78
+    """A person must change something: configuration, credentials, region, bucket."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C, or by "no" to a question. What a shell reports for SIGINT."""
+    OUTPUT_CLOSED = 141
+    """The reader of our output went away. What a shell reports for SIGPIPE."""
 
 
 class PostamtError(Exception):
@@ -29,7 +44,7 @@ class PostamtError(Exception):
     empty). Both are plain text on one line: whoever raises makes foreign input safe first.
     """
 
-    exit_code = ExitCode.UNDELIVERED
+    exit_code = ExitCode.TRY_LATER
     temporary = True
 
     def __init__(self, problem: str, hint: str = "") -> None:
@@ -66,6 +81,7 @@ class CredentialsError(MisconfiguredError):
 class UndeliverableError(PostamtError):
     """This mail can never be delivered as things are; it is quarantined with the reason."""
 
+    exit_code = ExitCode.UNDELIVERED
     temporary = False
 
 

@@ -58,7 +58,7 @@ def doctor(
     seconds.
 
     What the daemon needs and does not have is a failure, each with its remedy;
-    exits 1 if there is any. The daemon's own credentials see little of AWS: what
+    exits 3 if there is any. The daemon's own credentials see little of AWS: what
     they cannot see is a warning. Run it with those, and as root, to try what the
     daemon may do, and with an administrator's (AWS_PROFILE) to see all of AWS.
     Nothing is changed, but that the webhook is subscribed where it is not.

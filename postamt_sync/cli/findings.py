@@ -21,10 +21,10 @@ MARKS = {
 
 
 def report(findings: Iterable[Finding], *, json: bool) -> ExitCode:
-    """Print the findings, each as it comes, or all as one object; 1 if any is a failure."""
+    """Print the findings, each as it comes, or all as one object; FINDINGS if any is a failure."""
     found = _as_json(findings) if json else _shown(findings, Console(highlight=False))
     failed = any(finding.outcome is Severity.FAILURE for finding in found)
-    return ExitCode.UNDELIVERED if failed else ExitCode.OK
+    return ExitCode.FINDINGS if failed else ExitCode.OK
 
 
 def _as_json(findings: Iterable[Finding]) -> list[Finding]:

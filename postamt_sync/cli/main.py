@@ -5,9 +5,11 @@ Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCo
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import select
 import sys
 import textwrap
 import traceback
@@ -23,10 +25,7 @@ from postamt_sync.errors import ConfigurationError, ExitCode, PostamtError
 from postamt_sync.events import printable
 
 WIDTH = 80
-INTERRUPTED = 130
-"""What a shell reports for SIGINT."""
-BROKEN_PIPE = 141
-"""What a shell reports for SIGPIPE."""
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 app = typer.Typer(
     cls=VerbGroup,
@@ -75,18 +74,25 @@ def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
 
     Errors go to sys.stderr: one sentence says what is wrong, one what to do.
     """
-    debug = "--debug" in argv
+    try:
+        code = _run(argv, verbs)
+    except BrokenPipeError:  # while an error was being explained
+        code = ExitCode.OUTPUT_CLOSED
+    _drop_what_cannot_be_written()
+    return code
+
+
+def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
     try:
         code = _invoke(argv, verbs)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         _say("Stopped.")
-        return INTERRUPTED
-    except BrokenPipeError:
-        _drop_output()
-        return BROKEN_PIPE
+        return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence
-        if debug:
+        if isinstance(error, BrokenPipeError) and _reader_went_away():
+            return ExitCode.OUTPUT_CLOSED
+        if "--debug" in argv:
             traceback.print_exc()
         return _explain(error, as_json="--json" in argv)
     return code
@@ -130,10 +136,14 @@ def _explain(error: Exception, *, as_json: bool) -> int:
             _say(f"Error: {wrong}")
             _say(f"Hint: {hint}")
             return ExitCode.USAGE
+        case OSError() if error.errno in FULL_DISK:
+            _say(f"Error: A disk is full: {_describe(error)}.")
+            _say("Hint: Make room where the ledger, the Maildirs or the output lie (df -h).")
+            return ExitCode.TRY_LATER
         case _:
             _say(f"Error: This was not foreseen: {_describe(error)}.")
             _say("Hint: Run it again with --debug to see where, and report what it shows.")
-            return ExitCode.UNDELIVERED
+            return ExitCode.INTERNAL
 
 
 def _describe(error: Exception) -> str:
@@ -156,10 +166,26 @@ def _say(sentence: str, indent: str = "") -> None:
     )
 
 
-def _drop_output() -> None:
-    """Keep the interpreter from complaining again when it flushes at its end."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-    except (OSError, ValueError):
-        return
+def _reader_went_away() -> bool:
+    """Tell whether nobody reads our output: other pipes and sockets break too."""
+    ends = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            ends.register(stream.fileno(), 0)
+        except (OSError, ValueError):
+            continue
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in ends.poll(0))
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Keep the interpreter from trying again when it ends, and from changing the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            try:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+            except (OSError, ValueError):
+                continue

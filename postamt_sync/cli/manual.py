@@ -7,16 +7,23 @@ from typing import Any
 
 from postamt_sync import __version__
 from postamt_sync.cli.verbs import Verb, command_of
+from postamt_sync.errors import ExitCode
 
 SECTION = 1
-EXIT_CODES = (
-    ("0", "All is well."),
-    ("1", "Some mail could not be delivered, or a check failed."),
-    ("2", "bootstrap plan: something is to be done."),
-    ("64", "The command line asks for something that cannot be."),
-    ("75", "Try later: the network, the clock, a lock that is held, a full disk."),
-    ("78", "The configuration, the credentials, the region or the bucket are wrong."),
-)
+EXIT_CODES = {
+    ExitCode.OK: "All is well.",
+    ExitCode.UNDELIVERED: "Some mail could not be delivered.",
+    ExitCode.CHANGES: "bootstrap plan: something is to be done.",
+    ExitCode.FINDINGS: "doctor, verify, bootstrap verify: the check found something.",
+    ExitCode.USAGE: "The command line asks for something that cannot be.",
+    ExitCode.INTERNAL: "A fault of postamt-sync itself: please report it.",
+    ExitCode.TRY_LATER: "Try later: the network, the clock, a lock that is held, a full disk.",
+    ExitCode.CONFIGURATION: (
+        "The configuration, the credentials, the region or the bucket are wrong."
+    ),
+    ExitCode.INTERRUPTED: "Stopped by Ctrl-C, or by a no to its question.",
+    ExitCode.OUTPUT_CLOSED: "Whoever read the output went away.",
+}
 FILES = (
     ("/etc/postamt-sync/config.toml", "The configuration, unless --config or POSTAMT_SYNC_CONFIG."),
     ("/var/lib/postamt-sync", "The ledger, unless state_dir says otherwise."),
@@ -36,7 +43,8 @@ def man_page(program: str, summary: str, verbs: Sequence[Verb]) -> str:
     ]
     for verb in verbs:
         lines += _command(program, verb.name, command_of(verb))
-    for heading, pairs in (("EXIT STATUS", EXIT_CODES), ("FILES", FILES)):
+    codes = [(str(code.value), words) for code, words in EXIT_CODES.items()]
+    for heading, pairs in (("EXIT STATUS", codes), ("FILES", FILES)):
         lines.append(f".SH {_quoted(heading)}")
         for term, words in pairs:
             lines += [".TP", f".B {_text(term)}", _text(words)]

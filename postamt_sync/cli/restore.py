@@ -141,8 +141,8 @@ class _Verb:
                 if json:
                     print(jsonlib.dumps(as_json(news, *how), indent=2))
                 return ExitCode.OK
-            if news and not yes and not _agreed():
-                return ExitCode.UNDELIVERED
+            if news and not yes:
+                _ask()
             with self._console.status("restoring") as status:
 
                 def watch(progress: RestoreProgress) -> None:
@@ -196,12 +196,12 @@ def _client(settings: Settings) -> Any:
         ) from error
 
 
-def _agreed() -> bool:
+def _ask() -> None:
     if not sys.stdin.isatty():
         raise UsageError(
             "Nobody is there to be asked.", "Say --yes to bring this back, or --dry-run."
         )
-    return typer.confirm("Bring this back?")
+    typer.confirm("Bring this back?", abort=True)
 
 
 def as_json(found: Sequence[Difference], tier: str, days: int) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def verify(
 
     Changes nothing but this: what it lists as absent counts as looked at, and
     status stops to point to it. Works beside the running daemon. Exits 0 if there
-    is no difference, else 1. Mail that its owner deleted at home is "missing" here (or
+    is no difference, else 3. Mail that its owner deleted at home is "missing" here (or
     "absent", where the ledger was rebuilt): leave it out with --except. Mailboxes
     that get their mail over LMTP are left out: Dovecot names their files.
 
@@ -90,7 +90,7 @@ def verify(
         ledger.absences.looked_at({d.mail for d in shown if d.kind is DifferenceKind.ABSENT})
     finally:
         ledger.close()
-    return ExitCode.UNDELIVERED if shown else ExitCode.OK
+    return ExitCode.FINDINGS if shown else ExitCode.OK
 
 
 async def _compare(bucket: Bucket, comparison: Comparison) -> list[Difference]:

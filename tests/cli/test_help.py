@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from postamt_sync.cli.main import run
-from postamt_sync.cli.manual import man_page
+from postamt_sync.cli.manual import EXIT_CODES, man_page
 from postamt_sync.cli.verbs import VERBS, Verb
 from postamt_sync.errors import ExitCode
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_a_verb_is_helped_as_by_its_own_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +42,17 @@ def test_the_man_page_has_every_verb_and_option(capsys: pytest.CaptureFixture[st
         assert f'.SS "postamt\\-sync {verb.name}' in page
     assert '.SS "postamt\\-sync bootstrap credentials rotate' in page
     assert "\\-\\-mark\\-delivered" in page
+
+
+def test_the_man_page_and_the_readme_explain_every_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert list(EXIT_CODES) == list(ExitCode)
+    run(["help", "--man"])
+    _, _, status = capsys.readouterr().out.partition('.SH "EXIT STATUS"\n')
+    listed = re.findall(r"^\.B (\d+)$", status, re.MULTILINE)
+    assert listed == [str(code.value) for code in ExitCode]
+    assert re.findall(r"^\| `(\d+)` \| ", README.read_text(), re.MULTILINE) == listed
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")

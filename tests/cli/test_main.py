@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync import __version__
-from postamt_sync.cli.main import BROKEN_PIPE, INTERRUPTED, WIDTH, run
+from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.cli.verbs import VERBS, Verb, command_of
 from postamt_sync.errors import ExitCode
 from tests.doubles.verbs import LONG_URL
@@ -153,8 +153,8 @@ def test_a_usage_error_is_one_object_where_json_is_asked_for(
     [
         ("later", 75, "Error: The network is away.\nHint: Plug it in.\n"),
         ("usage", 64, "Error: That cannot be.\n"),
-        ("ctrl-c", INTERRUPTED, "Stopped.\n"),
-        ("abort", INTERRUPTED, "Stopped.\n"),
+        ("ctrl-c", ExitCode.INTERRUPTED, "Stopped.\n"),
+        ("abort", ExitCode.INTERRUPTED, "Stopped.\n"),
         ("exit", 75, ""),
     ],
 )
@@ -163,13 +163,13 @@ def test_ends(capsys: pytest.CaptureFixture[str], kind: str, code: int, told: st
 
 
 def test_long_sentences_are_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = errors(capsys, ["fail", "plain"], ExitCode.UNDELIVERED).splitlines()
+    lines = errors(capsys, ["fail", "plain"], ExitCode.TRY_LATER).splitlines()
     assert len(lines) == 2
     assert max(map(len, lines)) <= WIDTH
 
 
 def test_what_is_to_be_copied_stays_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:
-    assert LONG_URL in errors(capsys, ["fail", "long"], ExitCode.UNDELIVERED)
+    assert LONG_URL in errors(capsys, ["fail", "long"], ExitCode.TRY_LATER)
 
 
 def test_a_bad_parameter_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,15 +177,15 @@ def test_a_bad_parameter_cannot_write_to_the_terminal(capsys: pytest.CaptureFixt
 
 
 def test_the_unforeseen_is_one_sentence_too(capsys: pytest.CaptureFixture[str]) -> None:
-    told = errors(capsys, ["fail", "unforeseen"], ExitCode.UNDELIVERED)
+    told = errors(capsys, ["fail", "unforeseen"], ExitCode.INTERNAL)
     assert told.startswith("Error: This was not foreseen: RuntimeError: ")
     assert "Traceback" not in told
     assert "\x1b" not in told
     assert "--debug" in told
-    assert "RuntimeError.\n" in errors(capsys, ["fail", "empty"], ExitCode.UNDELIVERED)
+    assert "RuntimeError.\n" in errors(capsys, ["fail", "empty"], ExitCode.INTERNAL)
 
 
-@pytest.mark.parametrize(("kind", "code"), [("unforeseen", 1), ("later", 75)])
+@pytest.mark.parametrize(("kind", "code"), [("unforeseen", 70), ("later", 75)])
 def test_debug_shows_the_traceback(
     capsys: pytest.CaptureFixture[str], kind: str, code: int
 ) -> None:
@@ -197,21 +197,55 @@ def test_debug_shows_the_traceback(
 def test_a_verb_whose_module_is_broken_breaks_no_other(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["well"], DOUBLES) == ExitCode.OK
     capsys.readouterr()
-    assert "no_such_module" in errors(capsys, ["broken"], ExitCode.UNDELIVERED)
+    assert "no_such_module" in errors(capsys, ["broken"], ExitCode.INTERNAL)
+
+
+def without_reader(*words: str, stream: int) -> subprocess.CompletedProcess[str]:
+    """Type a command whose output (1) or errors (2) nobody reads."""
+    code = f"""
+import os, sys
+from postamt_sync.cli.main import run
+from tests.doubles.verbs import VERBS
+read, write = os.pipe()
+os.close(read)
+os.dup2(write, {stream})
+sys.exit(run({list(words)}, VERBS))
+"""
+    return python("-c", code)
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    code = """
-import os, sys
-from postamt_sync.cli.main import run
-read, write = os.pipe()
-os.close(read)
-os.dup2(write, 1)
-sys.exit(run(["--help"]))
-"""
-    done = python("-c", code)
-    assert done.returncode == BROKEN_PIPE
+    done = without_reader("--help", stream=1)
+    assert done.returncode == ExitCode.OUTPUT_CLOSED
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("kind", ["later", "unforeseen", "ctrl-c"])
+def test_nor_is_one_that_does_not_hear_of_an_error(kind: str) -> None:
+    assert without_reader("fail", kind, stream=2).returncode == ExitCode.OUTPUT_CLOSED
+
+
+def test_another_pipe_that_breaks_is_a_fault_of_ours() -> None:
+    """A server that hangs up must not look like `| head`."""
+    done = python("-m", "tests.doubles.verbs", "fail", "pipe")
+    assert done.returncode == ExitCode.INTERNAL
+    assert "BrokenPipeError" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_for_which_there_is_no_room_is_to_be_tried_again() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "postamt_sync", "--help"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+    assert done.returncode == ExitCode.TRY_LATER
+    assert done.stderr.startswith("Error: A disk is full")
+    assert "Exception ignored" not in done.stderr
 
 
 def test_runs_as_a_module() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.errors import ExitCode
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home
@@ -34,7 +35,7 @@ def home(tmp_path: Path, s3: S3Double) -> Iterator[Home]:
 
 def test_verify(home: Home) -> None:
     done = home.do("verify")
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == ExitCode.FINDINGS, done.stderr
     difference, totals = done.stdout.splitlines()
     assert difference.startswith("missing      incoming/")
     assert difference.endswith(" (anna)")
@@ -48,7 +49,7 @@ def test_verify(home: Home) -> None:
 
 def test_verify_as_json(home: Home) -> None:
     done = home.do("verify", "--json", "--content")
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FINDINGS
     said = json.loads(done.stdout)
     assert (said["objects"], said["files"], said["counts"]["missing"]) == (2, 1, 1)
     (difference,) = said["differences"]

@@ -68,7 +68,7 @@ class Box:
     async def failure(self, subject: str) -> dict[str, str]:
         """Return the only failure, which must be about `subject` and name a remedy."""
         failures = [f for f in await self.find() if f["outcome"] == "failure"]
-        assert self.code == ExitCode.UNDELIVERED
+        assert self.code == ExitCode.FINDINGS
         assert [f["subject"] for f in failures] == [subject], failures
         assert failures[0]["remedy"]
         return failures[0]

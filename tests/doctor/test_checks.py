@@ -222,7 +222,7 @@ async def test_a_damaged_ledger(box: Box) -> None:
     await box.find()
     failures = [f["subject"] for f in box.findings if f["outcome"] == "failure"]
     assert failures[0] == "ledger"
-    assert box.code == ExitCode.UNDELIVERED
+    assert box.code == ExitCode.FINDINGS
 
 
 async def test_a_mailbox_that_cannot_be_written(box: Box) -> None:

@@ -79,7 +79,7 @@ async def test_a_sender_that_ses_does_not_believe_fails_at_once(box: Box) -> Non
     box.account.client("sesv2").delete_email_identity(EmailIdentity=box.stack.domains[0])
     found = await box.find("--round-trip")
     assert [(f["subject"], f["outcome"]) for f in found] == [("round trip sending", "failure")]
-    assert box.code == ExitCode.UNDELIVERED
+    assert box.code == ExitCode.FINDINGS
 
 
 async def test_a_mailbox_that_is_not_there_is_said_before_anything_is_sent(box: Box) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
+from postamt_sync.cli.main import run
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.cli.verbs import Verb
 from postamt_sync.errors import ExitCode, PostamtError, TryLaterError, UsageError
@@ -62,3 +64,6 @@ VERBS = (
     Verb("several", f"{__name__}:several", "Several verbs in one."),
     Verb("broken", "tests.doubles.no_such_module:broken", "Its module is not there."),
 )
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:], VERBS))

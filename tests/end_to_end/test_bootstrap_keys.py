@@ -144,7 +144,7 @@ def test_a_key_stays_wherever_the_next_commands_are_typed(person: Person) -> Non
     without = person("plan", "--json")
     assert '"changes": []' in without
     assert "was put into" not in without
-    assert '"plan"' in person("verify", "--offline", "--json", code=1)
+    assert '"plan"' in person("verify", "--offline", "--json", code=3)
     shutil.rmtree(person.directory / "keys")
     assert "Nothing to do." in person("apply", "--yes", "--out", "keys")
     assert person.keys() == before

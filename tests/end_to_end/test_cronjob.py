@@ -164,6 +164,11 @@ def test_its_command_line_exists(manifest: dict[str, Any]) -> None:
 def test_what_it_does_not_try_again_is_what_does_not_get_better(manifest: dict[str, Any]) -> None:
     (rule,) = in_job(manifest)["podFailurePolicy"]["rules"]
     assert rule["action"] == "FailJob"
-    kinds = (ExitCode.UNDELIVERED, ExitCode.USAGE, ExitCode.CONFIGURATION)
+    kinds = (
+        ExitCode.UNDELIVERED,
+        ExitCode.USAGE,
+        ExitCode.INTERNAL,
+        ExitCode.CONFIGURATION,
+    )
     assert rule["onExitCodes"]["values"] == [*kinds]
     assert manifest["CronJob"]["spec"]["concurrencyPolicy"] == "Forbid"

@@ -56,7 +56,7 @@ def apply_to_route53(
             apply(aws, plan)
         print("Written; the world sees it within minutes, or when an old record's TTL is over.")
     blocked = any(not o.record.optional for plan in plans for o in plan.obstacles)
-    return ExitCode.UNDELIVERED if blocked or homeless else ExitCode.OK
+    return ExitCode.CONFIGURATION if blocked or homeless else ExitCode.OK
 
 
 def _show(plan: ZonePlan, resolver: Resolver | None, console: Console) -> None:

@@ -21,8 +21,8 @@ def plan(
 ) -> ExitCode:
     """Say what apply would do. Reads only, and writes nothing anywhere.
 
-    Exits 0 if nothing is to be done, 2 if something is, 1 if something stands in
-    the way. A line with + is to be done, ! stands in the way, . is good to know.
+    Exits 0 if nothing is to be done, 2 if something is, 78 if something stands in
+    the way, as apply would. A line with + is to be done, ! stands in the way, . is good to know.
 
     \b
     Examples:
@@ -46,5 +46,5 @@ def plan(
         else:
             console.print("\nNothing to do.")
     if found.conflicts:
-        return ExitCode.UNDELIVERED
+        return ExitCode.CONFIGURATION
     return ExitCode.CHANGES if found.changes else ExitCode.OK

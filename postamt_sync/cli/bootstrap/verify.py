@@ -35,7 +35,7 @@ def verify(
 
     Looks at SES, its receipt rule and the DNS, and puts a trial object into the
     bucket that the topic must announce; the trial takes everything it made away
-    again. Exits 1 if anything fails; each failure comes with its remedy.
+    again. Exits 3 if anything fails; each failure comes with its remedy.
 
     \b
     Examples:

@@ -15,7 +15,7 @@ from typing import Any
 import dns.zone
 import pytest
 
-from postamt_sync.cli.main import INTERRUPTED, run
+from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from tests.doubles.dns import Fault, NameServer
 from tests.doubles.moto import Moto
@@ -220,7 +220,7 @@ async def test_route_53_says_what_stands_in_the_way_and_writes_the_rest(
     emulator.client("route53").change_resource_record_sets(
         HostedZoneId=zone, ChangeBatch={"Changes": [change]}
     )
-    out = await typed("--route53", "--yes", code=ExitCode.UNDELIVERED)
+    out = await typed("--route53", "--yes", code=ExitCode.CONFIGURATION)
     message = " ".join(out.split())
     assert f"in the way: The MX record of {typed.domain} leads to mx.example.net" in message
     assert len(held(emulator, zone)) == 9
@@ -263,7 +263,7 @@ async def test_nothing_is_said_of_name_servers_that_nobody_knows(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "written"), [("n", INTERRUPTED, 0), ("y", ExitCode.OK, 9)]
+    ("answer", "code", "written"), [("n", ExitCode.INTERRUPTED, 0), ("y", ExitCode.OK, 9)]
 )
 async def test_a_person_is_asked(
     typed: Typed,
@@ -296,7 +296,7 @@ async def test_a_domain_without_a_zone_is_told(typed: Typed, host: Callable[[str
     assert f"no public hosted zone for {typed.domain}" in typed.err
     host(typed.domain)
     typed.configure(typed.domain, "elsewhere.example.org")
-    out = await typed("--route53", "--yes", code=ExitCode.UNDELIVERED)
+    out = await typed("--route53", "--yes", code=ExitCode.CONFIGURATION)
     assert "elsewhere.example.org: no hosted zone in this account." in out
 
 

@@ -60,7 +60,7 @@ def test_what_is_in_the_way_is_told_and_nothing_is_written(
     aws: Account, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.client("sqs").create_queue(QueueName="postamt")
-    assert type_(config, "plan") == ExitCode.UNDELIVERED
+    assert type_(config, "plan") == ExitCode.CONFIGURATION
     assert "! queue postamt\n    one of this name is there already" in capsys.readouterr().out
     assert type_(config, "apply", "--yes") == ExitCode.CONFIGURATION
     assert "Hint: Choose another stack.name" in capsys.readouterr().err
@@ -148,7 +148,7 @@ def test_a_key_is_renewed_in_two_steps(
 
 
 def test_verify_fails_with_a_remedy(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert type_(config, "verify", "--offline", "--json") == ExitCode.UNDELIVERED
+    assert type_(config, "verify", "--offline", "--json") == ExitCode.FINDINGS
     found = json.loads(capsys.readouterr().out)["findings"]
     plan = next(f for f in found if f["subject"] == f"bucket {BUCKET}")
     assert plan["outcome"] == "failure"
