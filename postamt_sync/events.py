@@ -8,35 +8,15 @@ short here, so that no caller can forget it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
-LONGEST_VALUE = 300
-"""Characters of a foreign value that a log line shows."""
+from postamt_sync.failures import Failures
+from postamt_sync.log_line import LONGEST_VALUE, Log, printable
 
-
-class Log(Protocol):
-    """What we need of a structlog logger."""
-
-    def debug(self, event: str, **fields: Any) -> Any: ...
-    def info(self, event: str, **fields: Any) -> Any: ...
-    def warning(self, event: str, **fields: Any) -> Any: ...
-    def error(self, event: str, **fields: Any) -> Any: ...
+__all__ = ["LONGEST_VALUE", "Events", "Log", "printable"]
 
 
-def printable(text: str, longest: int = LONGEST_VALUE) -> str:
-    """Make foreign text fit for one log line or one line of a terminal.
-
-    Control characters, line ends and bidirectional overrides become escapes; the rest stays.
-    """
-    short = text if len(text) <= longest else text[: longest - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
-
-
-class Events:
-    """Says what happened. Pass one down; there is no global logger."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
+class Events(Failures):
+    """Says what happened, and what failed. Pass one down; there is no global logger."""
 
     # A mail's life
 

@@ -91,9 +91,9 @@ class AlertMonitor:
             await self._read_metrics()
             await asyncio.to_thread(self._look)
         except PostamtError as error:
-            self._events.trouble("alerts cannot be written", str(error))
+            self._events.alerts_not_written(str(error))
         except Exception as error:  # noqa: BLE001  a bug in here must not end the daemon
-            self._events.trouble("internal error", repr(error))
+            self._events.internal_error(error)
 
     def _look(self) -> None:
         now, settings, destinations = self._clocks.wall(), self._settings(), self._destinations()

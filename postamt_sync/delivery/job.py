@@ -169,7 +169,7 @@ class MailJob:
 
 def internal_error(error: Exception, events: Events) -> PostamtError:
     """Say that an error of ours came up; the mail is tried again all the same."""
-    events.trouble("internal error", repr(error))
+    events.internal_error(error)
     return PostamtError(
         f"An error of ours: {error!r}.", "Please report it; the mail is tried again."
     )

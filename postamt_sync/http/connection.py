@@ -178,7 +178,7 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("The answer has begun, an error can no longer be told.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._events.trouble("cannot answer a request", f"{type(exc).__name__}: {exc}")
+            self._events.request_failed(f"{type(exc).__name__}: {exc}")
             status, reason = HTTPStatus.SERVICE_UNAVAILABLE, "Something of ours failed."
         else:
             reason = "The request is not valid HTTP."

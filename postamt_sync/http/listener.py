@@ -218,7 +218,7 @@ class Listener:
         self._retry = loop.call_later(seconds, self._resume)
         if loop.time() >= self._quiet_until:
             self._quiet_until = loop.time() + QUIET_SECONDS
-            self._events.trouble("cannot accept connections", error.strerror or str(error))
+            self._events.not_accepting(error.strerror or str(error))
 
     def _gone(self, connection: Connection) -> None:
         self._table.leave(connection)

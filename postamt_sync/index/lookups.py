@@ -94,7 +94,7 @@ class IndexLookups:
                     restarted = True
                 await self.ask()
             except PostamtError as error:  # the ledger's; the index's own are noted already
-                self._events.trouble("envelopes cannot be asked for", str(error))
+                self._events.envelopes_not_asked(str(error))
             await self._sleep(LOOK_EVERY)
 
     async def restart(self) -> None:

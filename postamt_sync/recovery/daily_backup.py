@@ -58,7 +58,7 @@ class DailyBackup:
                 copy = back_up(self._state_dir, directory, self._still_ours)
             except PostamtError as error:
                 problem = str(error)
-                self._events.trouble("the ledger cannot be copied", problem)
+                self._events.ledger_not_copied(problem)
             else:
                 self._events.ledger_copied(str(copy), time.monotonic() - started)
         try:
@@ -67,7 +67,7 @@ class DailyBackup:
             elif due:
                 self._overview.source_ok(SOURCE, f"the ledger, to {len(due)} places")
         except PostamtError as error:
-            self._events.trouble("the books cannot be kept", str(error))
+            self._events.health_not_noted(str(error))
 
     def _is_due(self, made_at: float | None) -> bool:
         # A copy of the future was made while the clock was wrong.

@@ -62,7 +62,7 @@ def open_for_delivery(
             try:
                 save_if_lost(ledger, events)
             except TryLaterError as error:
-                events.trouble("the open ledger cannot be saved", str(error))
+                events.ledger_not_saved(str(error), final=True)
             ledger.close()
 
 
@@ -217,7 +217,7 @@ def _is_behind(settings: Settings, ledger: Ledger, events: Events) -> bool:
         except FileNotFoundError:
             continue  # not made yet, or its disk is not mounted: then its mail waits
         except OSError as error:
-            events.trouble(f"mailbox {name} cannot be read", str(disk_trouble(error, root)))
+            events.mailbox_unreadable(name, str(disk_trouble(error, root)))
     return False
 
 

@@ -156,7 +156,7 @@ class Restore:
                 unready += 1
                 continue
             except (ObjectGoneError, AccessDeniedError) as error:
-                self._events.trouble("an object cannot be restored", str(error))
+                self._events.restore_failed(order.mail, str(error))
                 await asyncio.to_thread(self._ledger.restores.give_up, order.mail)
                 self.progress.failed += 1
                 continue

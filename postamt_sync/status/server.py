@@ -72,7 +72,7 @@ class StatusServer:
         try:
             sockets = bind([(self._address.host, self._address.port)], "admin.listen")
         except PostamtError as error:
-            self._events.trouble("metrics and status page are off", str(error))
+            self._events.admin_off(str(error))
             return
         self._listener.start(sockets)
         for listening in sockets:

@@ -1,0 +1,26 @@
+"""What a log line is made of: the logger that writes it, and text that is fit to stand in it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+LONGEST_VALUE = 300
+"""Characters of a foreign value that a log line shows."""
+
+
+class Log(Protocol):
+    """What we need of a structlog logger."""
+
+    def debug(self, event: str, **fields: Any) -> Any: ...
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+def printable(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Make foreign text fit for one log line or one line of a terminal.
+
+    Control characters, line ends and bidirectional overrides become escapes; the rest stays.
+    """
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
