@@ -65,7 +65,7 @@ class Absences:
                 return 1
             (count,) = db.execute(
                 "SELECT count(*) FROM objects WHERE state = 'waiting' AND from_names = 1"
-                " AND attempts = 0 AND grace != 1"
+                " AND attempts = 0 AND envelope != 'awaited'"
             ).fetchone()
         return int(count)
 

@@ -13,19 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from postamt_sync.ledger.found_copies import claim, is_copied
-from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.rows import DueState, EnvelopeState, ObjectState
 from postamt_sync.ledger.store import Store
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
-
-DUE_FIRST = -1.0
-"""Due at once, before a backfill: announced, new since the last look, or hurried."""
-DUE_NOW = 0.0
-"""Due at once, when nothing else is: a backfill."""
-HELD = -2.0
-"""Not due before a rebuild has ended, which knows who lacks it, and who deleted it at home."""
-
-IN_VAIN = 2
-"""Of `grace`: nobody need wait for the envelope any more."""
 
 KEPT_NOTIFICATIONS = 100
 LONGEST_NOTIFICATION = 4096
@@ -173,7 +163,7 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
     )
     names_more = _add_envelope(db, arrival)
     if unlike:
-        _make_due(db, arrival, DUE_FIRST if not _is_rebuilding(db) else HELD)
+        _make_due(db, arrival, DueState.HELD if _is_rebuilding(db) else DueState.FIRST)
     elif looks_again or (names_more and _minds_an_envelope(state, row)):
         _make_due(db, arrival)
     return False
@@ -228,7 +218,7 @@ def _insert(
         state = ObjectState.SKIPPED
     db.execute(
         "INSERT INTO objects (bucket, key, mail, state, source, etag, recent_etag, size,"
-        " last_modified, storage_class, first_seen, next_attempt, grace)"
+        " last_modified, storage_class, first_seen, due, envelope)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             arrival.bucket,
@@ -242,8 +232,8 @@ def _insert(
             arrival.last_modified,
             arrival.storage_class,
             time.time(),
-            DUE_NOW if arrival.source in _BACKFILL else DUE_FIRST,
-            IN_VAIN if arrival.asked else 0,
+            DueState.BACKFILL if arrival.source in _BACKFILL else DueState.FIRST,
+            EnvelopeState.IN_VAIN if arrival.asked else EnvelopeState.UNKNOWN,
         ),
     )
     if state is not ObjectState.SKIPPED:
@@ -265,7 +255,7 @@ def _recognise(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> None
         )
     if _is_rebuilding(db) and (claimed or not adopt):
         db.execute(
-            "UPDATE objects SET next_attempt = ? WHERE bucket = ? AND key = ?", (HELD, *where)
+            "UPDATE objects SET due = 'held', next_attempt = 0 WHERE bucket = ? AND key = ?", where
         )
 
 
@@ -303,10 +293,10 @@ def _is_rebuilding(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM rebuilding").fetchone() is not None
 
 
-def _make_due(db: sqlite3.Connection, arrival: Arrival, moment: float = DUE_FIRST) -> None:
+def _make_due(db: sqlite3.Connection, arrival: Arrival, due: DueState = DueState.FIRST) -> None:
     db.execute(
-        "UPDATE objects SET state = ?, revision = revision + 1, grace = 0,"
-        " next_attempt = CASE next_attempt WHEN ? THEN ? ELSE ? END"
+        "UPDATE objects SET state = 'waiting', revision = revision + 1, envelope = 'unknown',"
+        " due = CASE due WHEN 'held' THEN due ELSE ? END, next_attempt = 0"
         " WHERE bucket = ? AND key = ?",
-        (ObjectState.WAITING, HELD, HELD, moment, arrival.bucket, arrival.key),
+        (due, arrival.bucket, arrival.key),
     )

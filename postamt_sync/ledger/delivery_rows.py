@@ -66,7 +66,7 @@ def close_if_done(db: sqlite3.Connection, task: Task, now: float) -> None:
         " AND NOT EXISTS"
         " (SELECT 1 FROM deliveries g WHERE g.mail = objects.mail AND g.state = 'delivered')"
         " THEN 'absent' ELSE 'delivered' END,"
-        " settled_at = ?, problem = NULL, grace = 0, attempts = 0"
+        " settled_at = ?, problem = NULL, envelope = 'unknown', attempts = 0"
         " WHERE mail = ? AND routed = revision AND state = 'waiting' AND NOT EXISTS"
         " (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
         " AND d.state IN ('waiting', 'prepared'))",

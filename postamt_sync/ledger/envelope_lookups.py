@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from postamt_sync.ledger.arrivals import DUE_FIRST, IN_VAIN
+from postamt_sync.ledger.rows import EnvelopeState
 from postamt_sync.ledger.store import Store
 
 PATIENCE = 6 * 3600.0
@@ -90,16 +90,17 @@ def put_lookup(db: sqlite3.Connection, mail: str, at: float, *, asked: bool = Tr
     db.execute(
         "INSERT OR IGNORE INTO questions (mail, at)"
         " SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM recipients WHERE mail = ?1)"
-        " AND (?3 OR NOT EXISTS (SELECT 1 FROM objects WHERE mail = ?1 AND grace = ?4))",
-        (mail, at, asked, IN_VAIN),
+        " AND (?3 OR NOT EXISTS (SELECT 1 FROM objects WHERE mail = ?1 AND envelope = ?4))",
+        (mail, at, asked, EnvelopeState.IN_VAIN),
     )
 
 
 def _release(db: sqlite3.Connection, mails: Iterable[str]) -> None:
     """Note that nobody need wait for these envelopes, and make due what does."""
     db.executemany(
-        "UPDATE objects SET grace = ?,"
-        " next_attempt = CASE grace WHEN 1 THEN ? ELSE next_attempt END"
+        "UPDATE objects SET envelope = 'in vain',"
+        " due = CASE envelope WHEN 'awaited' THEN 'first' ELSE due END,"
+        " next_attempt = CASE envelope WHEN 'awaited' THEN 0 ELSE next_attempt END"
         " WHERE mail = ? AND state = 'waiting'",
-        [(IN_VAIN, DUE_FIRST, mail) for mail in mails],
+        [(mail,) for mail in mails],
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from postamt_sync.ledger.arrivals import DUE_FIRST, HELD
 from postamt_sync.ledger.backup import copy_ledger
 from postamt_sync.ledger.store import PARTS, Store
 
@@ -26,8 +25,8 @@ _ENVELOPE_IS_NEWS = """
 """
 
 _MAKE_DUE = f"""
-    UPDATE main.objects SET state = 'waiting', revision = revision + 1, grace = 0,
-        next_attempt = CASE next_attempt WHEN :held THEN :held ELSE :due END
+    UPDATE main.objects SET state = 'waiting', revision = revision + 1, envelope = 'unknown',
+        due = CASE due WHEN 'held' THEN due ELSE 'first' END, next_attempt = 0
         WHERE {_ENVELOPE_IS_NEWS} OR EXISTS (SELECT 1 FROM other.objects o WHERE {_LATER})
 """  # noqa: S608  two constants of this module
 
@@ -65,7 +64,7 @@ def merge(store: Store, other: Path) -> int:
         copy_ledger(other, scratch)
         Store(scratch).close()  # an older one becomes a current one
         with store.writing_from(scratch) as db:
-            due = db.execute(_MAKE_DUE, {"held": HELD, "due": DUE_FIRST}).rowcount
+            due = db.execute(_MAKE_DUE).rowcount
             for statement in _ADD:
                 db.execute(statement)
             new = db.execute(_all_of("objects")).rowcount

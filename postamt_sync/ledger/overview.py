@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from postamt_sync.errors import CredentialsError, PostamtError
-from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.rows import EnvelopeState, ObjectState
 from postamt_sync.ledger.store import Store
 
 
@@ -114,8 +114,9 @@ class Overview:
         """Return what waits, that with a problem first, then the longest waiting."""
         with self._store.reading() as db:
             rows = db.execute(
-                "SELECT mail, key, first_seen, attempts, grace, problem,"
-                " coalesce((SELECT at FROM questions q WHERE q.mail = objects.mail AND grace = 1),"
+                "SELECT mail, key, first_seen, attempts, envelope, problem,"
+                " coalesce((SELECT at FROM questions q WHERE q.mail = objects.mail"
+                " AND envelope = 'awaited'),"
                 " next_attempt) AS next_attempt FROM objects"
                 " WHERE state = 'waiting' ORDER BY problem IS NULL, first_seen LIMIT ?",
                 (limit,),
@@ -127,7 +128,7 @@ class Overview:
                 first_seen=row["first_seen"],
                 attempts=row["attempts"],
                 next_attempt=row["next_attempt"],
-                awaits_envelope=row["grace"] == 1,
+                awaits_envelope=row["envelope"] == EnvelopeState.AWAITED,
                 problem=row["problem"],
             )
             for row in rows

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from postamt_sync.ledger.absences import note_absent
-from postamt_sync.ledger.arrivals import DUE_NOW, HELD
 from postamt_sync.ledger.envelope_lookups import put_lookup
 from postamt_sync.ledger.found_copies import FoundCopy, claim, keep, knows_all
 from postamt_sync.ledger.rows import ObjectState, Task, read_task
@@ -122,11 +121,11 @@ class Rebuild:
                     continue
                 db.execute(
                     "UPDATE objects SET state = 'waiting', revision = revision + 1,"
-                    " next_attempt = ?, problem = NULL WHERE mail = ? AND"
+                    " due = 'held', next_attempt = 0, problem = NULL WHERE mail = ? AND"
                     " (state NOT IN ('waiting', 'skipped', 'delivered') OR state = 'delivered' AND"
                     " EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
                     " AND d.state = 'waiting'))",
-                    (HELD, mail),
+                    (mail,),
                 )
         return news
 
@@ -165,9 +164,9 @@ class Rebuild:
         """Return held objects with a mail id after `after`, in that order."""
         with self._store.reading() as db:
             rows = db.execute(
-                "SELECT * FROM objects WHERE mail > ? AND next_attempt = ?"
+                "SELECT * FROM objects WHERE mail > ? AND due = 'held'"
                 " AND state IN ('waiting', 'archived') ORDER BY mail LIMIT ?",
-                (after, HELD, limit),
+                (after, limit),
             ).fetchall()
             return [read_task(db, row) for row in rows]
 
@@ -198,14 +197,13 @@ class Rebuild:
                 closed = db.execute(
                     "UPDATE objects SET state = ?, routed = revision, settled_at = ?,"
                     " problem = NULL, unseen = ?"
-                    " WHERE mail = ? AND revision = ? AND next_attempt = ?",
+                    " WHERE mail = ? AND revision = ? AND due = 'held'",
                     (
                         each.state,
                         time.time(),
                         each.state is ObjectState.ABSENT,
                         mail,
                         each.task.revision,
-                        HELD,
                     ),
                 )
                 if closed.rowcount:
@@ -218,9 +216,8 @@ class Rebuild:
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT d.mail, d.mailbox, d.stem, d.maildir FROM objects o"
-                " JOIN deliveries d USING (mail) WHERE o.state = 'waiting' AND o.next_attempt = ?"
-                " AND d.state = 'delivered' AND d.sha256 = ''",
-                (HELD,),
+                " JOIN deliveries d USING (mail) WHERE o.state = 'waiting' AND o.due = 'held'"
+                " AND d.state = 'delivered' AND d.sha256 = ''"
             )
             return [Unhashed(*row) for row in rows]
 
@@ -247,11 +244,9 @@ class Rebuild:
                 db.execute("UPDATE objects SET from_names = 1 WHERE last_modified IS NOT NULL")
                 (absent,) = db.execute("SELECT count(*) FROM objects WHERE unseen = 1").fetchone()
             (waiting,) = db.execute(
-                "SELECT count(*) FROM objects WHERE state = 'waiting' AND next_attempt = ?", (HELD,)
+                "SELECT count(*) FROM objects WHERE state = 'waiting' AND due = 'held'"
             ).fetchone()
-            db.execute(
-                "UPDATE objects SET next_attempt = ? WHERE next_attempt = ?", (DUE_NOW, HELD)
-            )
+            db.execute("UPDATE objects SET due = 'backfill', next_attempt = 0 WHERE due = 'held'")
             db.execute("UPDATE began SET whole_at = coalesce(whole_at, ?)", (time.time(),))
             # What the names told of was never settled, which is where mails are counted.
             db.execute(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from postamt_sync.errors import UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger.absences import forget_absence
-from postamt_sync.ledger.arrivals import DUE_FIRST
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
 from postamt_sync.mail.arrival import is_key
@@ -68,8 +67,9 @@ class Repair:
                 mails = row["mail"]
             cursor = db.execute(
                 "UPDATE objects SET state = 'waiting', revision = revision + 1, attempts = 0,"
-                " next_attempt = ? WHERE state = 'quarantined' AND (? IS NULL OR mail = ?)",
-                (DUE_FIRST, mails, mails),
+                " due = 'first', next_attempt = 0"
+                " WHERE state = 'quarantined' AND (? IS NULL OR mail = ?)",
+                (mails, mails),
             )
             return cursor.rowcount
 
@@ -87,9 +87,9 @@ class Repair:
                 )
             db.execute(
                 "UPDATE objects SET state = 'waiting', revision = revision + 1,"
-                " edition = edition + 1, attempts = 0, problem = NULL, etag = NULL, grace = 0,"
-                " next_attempt = ? WHERE mail = ?",
-                (DUE_FIRST, row["mail"]),
+                " edition = edition + 1, attempts = 0, problem = NULL, etag = NULL,"
+                " envelope = 'unknown', due = 'first', next_attempt = 0 WHERE mail = ?",
+                (row["mail"],),
             )
             forget_absence(db, row["mail"])
             return _known(db, _find(db, row["mail"]))

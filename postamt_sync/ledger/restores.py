@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from postamt_sync.ledger.absences import forget_absence, is_absent_for_some
-from postamt_sync.ledger.arrivals import DUE_FIRST
 from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
 
@@ -124,9 +123,10 @@ def _deliver(db: sqlite3.Connection, wanted: Wanted) -> bool:
     )
     changed = db.execute(
         "UPDATE objects SET state = 'waiting', revision = revision + 1, edition = edition + 1,"
-        " attempts = 0, problem = NULL, etag = NULL, grace = 0, next_attempt = ?"
+        " attempts = 0, problem = NULL, etag = NULL, envelope = 'unknown',"
+        " due = 'first', next_attempt = 0"
         " WHERE mail = ? AND state != 'skipped' AND (state != 'waiting' OR ?)",
-        (DUE_FIRST, wanted.mail, bool(owed.rowcount)),
+        (wanted.mail, bool(owed.rowcount)),
     )
     if not changed.rowcount:
         return False

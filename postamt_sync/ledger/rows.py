@@ -32,6 +32,30 @@ class ObjectState(enum.StrEnum):
     """No mail: SES's setup notification or a folder marker."""
 
 
+class DueState(enum.StrEnum):
+    """When a waiting object is to be worked on."""
+
+    HELD = "held"
+    """Not before a rebuild has ended, which knows who lacks it, and who deleted it at home."""
+    FIRST = "first"
+    """At once, before all else: announced, new since the last look, or hurried."""
+    LATER = "later"
+    """At `next_attempt` on the monotonic clock: tried in vain, or its envelope is awaited."""
+    BACKFILL = "backfill"
+    """At once, when nothing else is due."""
+
+
+class EnvelopeState(enum.StrEnum):
+    """Whether a waiting object waits for its envelope."""
+
+    UNKNOWN = "unknown"
+    """Nothing was decided yet."""
+    AWAITED = "awaited"
+    """It may still come, until `next_attempt`."""
+    IN_VAIN = "in vain"
+    """It was waited for, or the index was asked: nobody need wait any more."""
+
+
 class DeliveryState(enum.StrEnum):
     """Where one mail stands in one mailbox."""
 
@@ -167,7 +191,7 @@ def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         last_modified=row["last_modified"],
         edition=row["edition"],
         attempts=row["attempts"],
-        grace_started=bool(row["grace"]),
+        grace_started=row["envelope"] != EnvelopeState.UNKNOWN,
         recipients=tuple(address for (address,) in recipients),
         verdicts=Verdicts(**json.loads(row["verdicts"])) if row["verdicts"] else Verdicts(),
         deliveries=tuple(

@@ -10,6 +10,11 @@ import sqlite3
 
 from postamt_sync.errors import MisconfiguredError
 
+
+class NewerLedgerError(MisconfiguredError):
+    """A newer version wrote the ledger: it is whole, and going on with it would damage it."""
+
+
 MIGRATIONS = (
     """
     CREATE TABLE objects (
@@ -202,13 +207,29 @@ MIGRATIONS = (
     ALTER TABLE objects ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX objects_unseen ON objects (mail) WHERE unseen = 1;
     """,
+    """
+    -- when it is due (rows.DueState), where next_attempt had -2, -1 and 0 for the first three
+    ALTER TABLE objects ADD COLUMN due TEXT NOT NULL DEFAULT 'backfill';
+    UPDATE objects SET due = CASE next_attempt WHEN -2 THEN 'held' WHEN -1 THEN 'first'
+        ELSE 'later' END WHERE next_attempt != 0;
+    UPDATE objects SET next_attempt = 0 WHERE next_attempt < 0;
+    DROP INDEX objects_due;
+    CREATE INDEX objects_due ON objects (due, next_attempt, last_modified)
+        WHERE state = 'waiting';
+
+    -- whether its envelope is waited for (rows.EnvelopeState), which was grace 0, 1 and 2
+    ALTER TABLE objects ADD COLUMN envelope TEXT NOT NULL DEFAULT 'unknown';
+    UPDATE objects SET envelope = CASE grace WHEN 1 THEN 'awaited' ELSE 'in vain' END
+        WHERE grace != 0;
+    ALTER TABLE objects DROP COLUMN grace;
+    """,
 )
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an open ledger to the current schema, in one transaction.
 
-    Raises MisconfiguredError for a ledger that a newer version wrote: going on would damage it.
+    Raises NewerLedgerError.
     """
     if _version(connection) == len(MIGRATIONS):
         return
@@ -229,7 +250,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
-        raise MisconfiguredError(
+        raise NewerLedgerError(
             f"The ledger was written by a newer postamt-sync (schema {version}, this one "
             f"knows {len(MIGRATIONS)}).",
             "Install the newer version again.",

@@ -39,7 +39,7 @@ class Store:
 
         `held` are further files without which it must not be written, such as the lock.
         Raises TryLaterError if the disk refuses, LedgerDamagedError if the file is no ledger,
-        MisconfiguredError if a newer version wrote it.
+        NewerLedgerError if a newer version wrote it.
         """
         self.path = path
         self._lock = threading.RLock()

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.rows import EnvelopeState, ObjectState
 from postamt_sync.ledger.store import Store
 
 _OPEN = {ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SKIPPED}
@@ -77,11 +77,11 @@ class SyncRuns:
         result = SyncTotals(listed=listed)
         with self._store.reading() as db:
             rows = db.execute(
-                "SELECT o.state, o.grace, count(*) FROM temp.pass p JOIN objects o USING (mail)"
-                " GROUP BY o.state, o.grace"
+                "SELECT o.state, o.envelope, count(*) FROM temp.pass p JOIN objects o USING (mail)"
+                " GROUP BY o.state, o.envelope"
             ).fetchall()
         noted = 0
-        for state, grace, count in rows:
+        for state, envelope, count in rows:
             noted += count
             match ObjectState(state):
                 case ObjectState.DELIVERED:
@@ -94,7 +94,7 @@ class SyncRuns:
                     result.skipped += count
                 case ObjectState.GONE:
                     result.gone += count
-                case ObjectState.WAITING if grace == 1:
+                case ObjectState.WAITING if envelope == EnvelopeState.AWAITED:
                     result.waiting += count
                 case ObjectState.WAITING:
                     result.failed += count

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from postamt_sync.ledger.absences import note_absent
-from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
 from postamt_sync.ledger.delivery_rows import (
     close_if_done,
     mind_another_etag,
@@ -26,6 +25,7 @@ from postamt_sync.ledger.history import remember
 from postamt_sync.ledger.rows import (
     Delivery,
     DeliveryState,
+    DueState,
     ObjectState,
     Prepared,
     Task,
@@ -33,8 +33,7 @@ from postamt_sync.ledger.rows import (
 )
 from postamt_sync.ledger.store import Store
 
-SOONEST = 1e-9
-"""The monotonic clock has long passed this moment; below it are the words for "due"."""
+_IN_ORDER = (DueState.FIRST, DueState.LATER, DueState.BACKFILL)
 
 
 class Work:
@@ -48,9 +47,8 @@ class Work:
         with self._store.writing() as db:
             # A backfill stays behind; a grace is measured anew.
             db.execute(
-                "UPDATE objects SET next_attempt = ?, grace = 0"
-                " WHERE state = 'waiting' AND next_attempt > 0",
-                (DUE_FIRST,),
+                "UPDATE objects SET due = 'first', next_attempt = 0, envelope = 'unknown'"
+                " WHERE state = 'waiting' AND due = 'later'"
             )
             return _count_waiting(db)
 
@@ -63,13 +61,13 @@ class Work:
         busy = set(busy)
         rows: list[sqlite3.Row] = []
         with self._store.reading() as db:
-            for earliest, latest in ((DUE_FIRST, DUE_FIRST), (SOONEST, now), (DUE_NOW, DUE_NOW)):
+            for due in _IN_ORDER:
                 # Left to itself, SQLite takes the index of states and sorts all of it each time.
                 rows += db.execute(
                     "SELECT * FROM objects INDEXED BY objects_due"
-                    " WHERE state = 'waiting' AND next_attempt BETWEEN ? AND ?"
+                    " WHERE state = 'waiting' AND due = ? AND next_attempt <= ?"
                     " ORDER BY next_attempt, last_modified LIMIT ?",
-                    (earliest, latest, limit + len(busy) - len(rows)),
+                    (due, now if due is DueState.LATER else 0.0, limit + len(busy) - len(rows)),
                 ).fetchall()
             return [read_task(db, row) for row in rows if row["mail"] not in busy][:limit]
 
@@ -88,7 +86,7 @@ class Work:
                 db.execute(
                     "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
                     " size = ?, last_modified = ?, evidence = ?, routed = ?,"
-                    " grace = CASE grace WHEN 0 THEN 0 ELSE 2 END"
+                    " envelope = CASE envelope WHEN 'unknown' THEN envelope ELSE 'in vain' END"
                     " WHERE mail = ?",
                     (
                         mail.task.revision,
@@ -170,11 +168,11 @@ class Work:
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET attempts = attempts + 1, problem = ?,"
-                " grace = CASE grace WHEN 0 THEN 0 ELSE 2 END,"
-                " next_attempt = CASE WHEN revision = ? THEN ? ELSE next_attempt END"
+                " envelope = CASE envelope WHEN 'unknown' THEN envelope ELSE 'in vain' END"
                 " WHERE mail = ? AND state = 'waiting'",
-                (problem, task.revision, moment, task.mail),
+                (problem, task.mail),
             )
+            _put_off(db, task, moment)
             for mailbox, reason in mailboxes:
                 wait_for_copy(db, task, mailbox, reason)
 
@@ -185,11 +183,11 @@ class Work:
         """
         with self._store.writing() as db:
             db.execute(
-                "UPDATE objects SET grace = 1, problem = NULL,"
-                " next_attempt = CASE WHEN revision = ? THEN ? ELSE next_attempt END"
+                "UPDATE objects SET envelope = 'awaited', problem = NULL"
                 " WHERE mail = ? AND state = 'waiting'",
-                (task.revision, moment, task.mail),
+                (task.mail,),
             )
+            _put_off(db, task, moment)
             if ask_at is not None:
                 put_lookup(db, task.mail, ask_at)
 
@@ -197,16 +195,16 @@ class Work:
         """The object changed while we read it: forget its ETag, due at once."""
         with self._store.writing() as db:
             db.execute(
-                "UPDATE objects SET etag = NULL, next_attempt = ?"
+                "UPDATE objects SET etag = NULL, due = 'first', next_attempt = 0"
                 " WHERE mail = ? AND state = 'waiting'",
-                (DUE_FIRST, task.mail),
+                (task.mail,),
             )
 
     def end(self, task: Task, state: ObjectState, problem: str | None = None) -> None:
         """Nothing more to do for this object as it is: gone, archived, quarantined, skipped."""
         with self._store.writing() as db:
             db.execute(
-                "UPDATE objects SET state = ?, problem = ?, settled_at = ?, grace = 0"
+                "UPDATE objects SET state = ?, problem = ?, settled_at = ?, envelope = 'unknown'"
                 " WHERE mail = ? AND revision = ? AND state = 'waiting'",
                 (state, problem, time.time(), task.mail, task.revision),
             )
@@ -215,30 +213,28 @@ class Work:
         """Look once more at objects that were archived in a class which a listing does not show."""
         with self._store.writing() as db:
             db.execute(
-                "UPDATE objects SET state = 'waiting', revision = revision + 1, next_attempt = ?"
-                " WHERE state = 'archived'"
-                " AND coalesce(storage_class, '') NOT IN ('GLACIER', 'DEEP_ARCHIVE')",
-                (DUE_NOW,),
+                "UPDATE objects SET state = 'waiting', revision = revision + 1, due = 'backfill',"
+                " next_attempt = 0 WHERE state = 'archived'"
+                " AND coalesce(storage_class, '') NOT IN ('GLACIER', 'DEEP_ARCHIVE')"
             )
 
     def retry_now(self) -> None:
         """Make due at once all that failed: the network or a disk is back."""
         with self._store.writing() as db:
             db.execute(
-                "UPDATE objects SET next_attempt = ?"
-                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > 0",
-                (DUE_FIRST,),
+                "UPDATE objects SET due = 'first', next_attempt = 0"
+                " WHERE state = 'waiting' AND due = 'later' AND envelope != 'awaited'"
             )
 
     def retry_mailbox_now(self, mailbox: str) -> None:
         """Make due at once all that waits for this mailbox: it can be written again."""
         with self._store.writing() as db:
             db.execute(
-                "UPDATE objects SET next_attempt = ?"
-                " WHERE state = 'waiting' AND grace != 1 AND next_attempt > 0 AND mail IN"
+                "UPDATE objects SET due = 'first', next_attempt = 0"
+                " WHERE state = 'waiting' AND due = 'later' AND envelope != 'awaited' AND mail IN"
                 " (SELECT mail FROM deliveries WHERE mailbox = ? AND state IN"
                 " ('waiting', 'prepared'))",
-                (DUE_FIRST, mailbox),
+                (mailbox,),
             )
 
     def knows_maildir(self, root: Path) -> bool:
@@ -254,6 +250,15 @@ class Work:
                 "INSERT OR IGNORE INTO maildirs (root, mailbox, created_at) VALUES (?, ?, ?)",
                 (str(root), mailbox, time.time()),
             )
+
+
+def _put_off(db: sqlite3.Connection, task: Task, moment: float) -> None:
+    """Let it be due at `moment`, unless something was heard of it since the step began."""
+    db.execute(
+        "UPDATE objects SET due = 'later', next_attempt = ?"
+        " WHERE mail = ? AND state = 'waiting' AND revision = ?",
+        (moment, task.mail, task.revision),
+    )
 
 
 def _count_waiting(db: sqlite3.Connection) -> int:

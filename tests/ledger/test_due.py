@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.ledger.arrivals import DUE_FIRST, DUE_NOW
+from postamt_sync.ledger.rows import DueState, EnvelopeState
 from postamt_sync.mail.arrival import Source
 from tests.doubles.ledger import (
     LATER,
@@ -72,8 +72,8 @@ def test_a_restart_forgets_pauses_but_not_the_order(ledger: Ledger, tmp_path: Pa
     ledger.work.postpone(take(ledger, "paused"), "network", LATER)
     ledger.work.await_envelope(take(ledger, "graced"), LATER)
     assert ledger.work.make_all_due() == 4
-    assert row(tmp_path, "announced")["next_attempt"] == DUE_FIRST
-    assert row(tmp_path, "backfill")["next_attempt"] == DUE_NOW
+    assert row(tmp_path, "announced")["due"] == DueState.FIRST
+    assert row(tmp_path, "backfill")["due"] == DueState.BACKFILL
     assert set(due(ledger, 0.0)) == {"announced", "backfill", "paused", "graced"}
     assert due(ledger, 0.0)[-1] == "backfill"
     assert not take(ledger, "graced").grace_started
@@ -104,8 +104,8 @@ def test_an_envelope_ends_the_wait_for_it(ledger: Ledger, tmp_path: Path) -> Non
     (waiting,) = ledger.overview.waiting(1)
     assert waiting.awaits_envelope
     ledger.arrivals.record([receipt("a@example.com")])
-    assert row(tmp_path)["next_attempt"] == DUE_FIRST
-    assert row(tmp_path)["grace"] == 0
+    assert row(tmp_path)["due"] == DueState.FIRST
+    assert row(tmp_path)["envelope"] == EnvelopeState.UNKNOWN
 
 
 def test_hurrying_a_mailbox_hurries_nobody_else(ledger: Ledger) -> None:
@@ -153,7 +153,7 @@ def test_the_question_what_is_due_never_sorts_the_whole_backfill(ledger: Ledger)
         explained = connection.execute(f"EXPLAIN QUERY PLAN {lookup}")
         plan = " ".join(row["detail"] for row in explained)
         assert "objects_due" in plan
-        assert "next_attempt>? AND next_attempt<?" in plan
+        assert "due=? AND next_attempt<?" in plan
         assert "TEMP B-TREE" not in plan
 
 
