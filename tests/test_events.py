@@ -146,7 +146,7 @@ def test_events_and_their_fields_stay_as_they_are() -> None:
         assert not lost, f"{event!r} has lost {lost}"
 
 
-@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("method", list(methods()))
 def test_the_name_of_an_event_is_fixed(method: str) -> None:
     """What differs from case to case is a field, or nobody could search for it."""
     assert said_by(method, "one") == said_by(method, "two")
