@@ -167,3 +167,100 @@ def test_the_daemon_loads_nothing_of_the_demo_or_the_command_line() -> None:
 def test_no_test_patches_what_it_could_pass_in() -> None:
     for module in (PACKAGE.parent / "tests").rglob("*.py"):
         assert not {name for name in imports(module) if name.startswith("unittest")}, module
+
+
+PROSE = {"problem", "hint", "message", "words", "detail", "reason", "remedy"}
+"""Names of what is written for people."""
+TOLD_IN_WORDS_ALONE = {
+    # SNS answers InvalidParameter to much else: only the text tells that a subscription is there.
+    ("intake/subscription.py", "different attributes"),
+}
+
+
+def is_prose(node: ast.expr) -> bool:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in PROSE
+        case ast.Call(func=ast.Name(id="str" | "repr"), args=[ast.Name(id=name)]):
+            return name in {"error", "exc", "e"}
+        case ast.Call(func=ast.Attribute(attr="lower" | "casefold" | "strip", value=value)):
+            return is_prose(value)
+        case ast.Subscript(value=value):
+            return is_prose(value)
+    return False
+
+
+def texts(node: ast.expr) -> list[str]:
+    """Return the texts that an expression consists of, leaving out the empty one."""
+    match node:
+        case ast.Constant(value=str(text)) if text:
+            return [text]
+        case ast.Set(elts=elements) | ast.Tuple(elts=elements) | ast.List(elts=elements):
+            return [text for element in elements for text in texts(element)]
+    return []
+
+
+def decisions_by_prose(module: Path) -> list[str]:
+    """Return the texts that are looked for in what is written for people."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(module.read_text())):
+        match node:
+            case ast.Compare(left=left, comparators=[right]):
+                sought = texts(left) if is_prose(right) else texts(right) if is_prose(left) else []
+                found += sought
+            case ast.Call(
+                func=ast.Attribute(
+                    attr="startswith"
+                    | "endswith"
+                    | "find"
+                    | "index"
+                    | "count"
+                    | "split"
+                    | "partition"
+                    | "rpartition"
+                    | "removeprefix"
+                    | "removesuffix",
+                    value=value,
+                ),
+                args=[sought, *_],
+            ) if is_prose(value):
+                found += texts(sought)
+            case ast.Match(subject=subject, cases=cases) if is_prose(subject):
+                found += [
+                    text
+                    for case in cases
+                    if isinstance(case.pattern, ast.MatchValue)
+                    for text in texts(case.pattern.value)
+                ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ('"newer" in error.problem', ["newer"]),
+        ('" expired on " in words', [" expired on "]),
+        ('any("sandbox" in note.message for note in notes)', ["sandbox"]),
+        ('"different" not in str(error).lower()', ["different"]),
+        ('error.problem == "gone"', ["gone"]),
+        ('found.reason in {"a", "b"}', ["a", "b"]),
+        ('str(error).split(" is ")[0]', [" is "]),
+        ('error.hint.startswith("Try")', ["Try"]),
+        ('error.problem == ""', []),
+        ("error.problem and key in error.mails", []),
+    ],
+)
+def test_decisions_by_prose_are_found(tmp_path: Path, code: str, found: list[str]) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(code)
+    assert decisions_by_prose(module) == found
+
+
+def test_nothing_is_decided_by_what_is_written_for_people() -> None:
+    """A type, an enum or a field says it: a sentence may be worded better any day."""
+    found = {
+        (module.relative_to(PACKAGE).as_posix(), text)
+        for module in PACKAGE.rglob("*.py")
+        for text in decisions_by_prose(module)
+    }
+    assert found == TOLD_IN_WORDS_ALONE

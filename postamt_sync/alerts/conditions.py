@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -62,24 +63,37 @@ def silent(
     return {"poll": f"no look has succeeded {since}; the last problem: {problem}"}
 
 
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A certificate that ends soon, or has ended (`over`), in one line without a full stop."""
+
+    detail: str
+    over: bool
+
+
 def expiring(certificate: Path | None, *, now: float) -> Found:
+    """Say whether the certificate is to be renewed; see `expiry`."""
+    found = expiry(certificate, now=now) if certificate else None
+    return {str(certificate): found.detail} if found else {}
+
+
+def expiry(certificate: Path, *, now: float) -> Expiry | None:
     """Say whether the first certificate of a PEM file ends within 14 days, or has ended.
 
     Of one that lives for less than eight weeks the last quarter counts. A file that cannot be read
     is no matter of ours: whoever loads it says so.
     """
-    if certificate is None:
-        return {}
     try:
         leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
     except (OSError, ValueError, IndexError):
-        return {}
+        return None
     begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     left = ends - dt.datetime.fromtimestamp(now, dt.UTC)
     if left > min(EXPIRY, (ends - begins) / 4):
-        return {}
-    what = "expires" if left > dt.timedelta() else "expired"
-    return {str(certificate): f"{printable(str(certificate))} {what} on {ends:%Y-%m-%d %H:%M} UTC"}
+        return None
+    over = left <= dt.timedelta()
+    what = "expired" if over else "expires"
+    return Expiry(f"{printable(str(certificate))} {what} on {ends:%Y-%m-%d %H:%M} UTC", over)
 
 
 def full(

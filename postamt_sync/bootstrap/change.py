@@ -5,6 +5,7 @@ Nothing here refers to the result of another call: every name is known beforehan
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,11 +65,20 @@ class Change:
     act: Callable[[], object] | None = field(default=None, repr=False)
 
 
+class NoteKind(enum.Enum):
+    """Notes on which something else depends."""
+
+    OTHER = enum.auto()
+    SANDBOX = enum.auto()
+    """SES lets the account send to verified recipients only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something that a person should know or do; no call of ours mends it."""
 
     message: str
+    kind: NoteKind = NoteKind.OTHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Annotated
 
@@ -85,26 +85,26 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
     if pace := in_words(report.latencies):
         parts.append(Text(f"Pace      {pace}"))
     parts += [Text(), _mailboxes(report)]
-    for heading, lines in (
+    sections: list[tuple[str, Iterable[str | Text]]] = [
         ("Absent since the ledger was rebuilt", _absences(report)),
         ("To be told", _alerts(report)),
         ("Sources", _sources(report)),
         ("Waiting", _waiting(report, most)),
         ("Quarantine", _quarantine(report, most)),
         ("Not understood", _notifications(report)),
-    ):
-        texts = list(lines)
+    ]
+    for heading, lines in sections:
+        texts = [line if isinstance(line, Text) else Text(line) for line in lines]
         if texts:
             parts += [Text(), Text(heading, style="bold")]
-            parts += map(_line, texts)
+            parts += map(_indented, texts)
     return Group(*parts)
 
 
-def _line(text: str) -> RenderableType:
-    """Return an indented line that wraps, but for a command: that is copied as it stands."""
-    if text.startswith("postamt-sync "):
+def _indented(text: Text) -> RenderableType:
+    if text.no_wrap:  # a command, to be copied as it stands: Padding would cut it
         return Text(f"  {text}", no_wrap=True, overflow="ignore")
-    return Padding(Text(text), (0, 0, 0, 2), expand=False)
+    return Padding(text, (0, 0, 0, 2), expand=False)
 
 
 def _mailboxes(report: StatusReport) -> Table:
@@ -137,13 +137,13 @@ def _alerts(report: StatusReport) -> Iterator[str]:
         yield f"{cause} ({count}): {printable(last.detail)}"
 
 
-def _absences(report: StatusReport) -> Iterator[str]:
+def _absences(report: StatusReport) -> Iterator[str | Text]:
     for absence in report.absences:
         yield f"{printable(absence.mailbox) or 'not known whose'}: {absence.in_words()}"
     if report.absences:
         yield "Deleted by its owner, or never delivered; until verify or restore has listed it."
         yield "To bring all of it back:"
-        yield report.bring_back
+        yield Text(report.bring_back, no_wrap=True, overflow="ignore")  # to be copied as it stands
 
 
 def _sources(report: StatusReport) -> Iterator[str]:

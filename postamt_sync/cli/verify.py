@@ -99,13 +99,13 @@ async def _compare(bucket: Bucket, comparison: Comparison) -> list[Difference]:
 
 
 def _kinds(words: Sequence[str]) -> set[DifferenceKind]:
-    try:
-        return {DifferenceKind(word) for word in words}
-    except ValueError as error:
-        raise UsageError(
-            f"There is no such kind of difference: {printable(str(error).split(' is ')[0])}.",
-            f"The kinds are {', '.join(DifferenceKind)}.",
-        ) from error
+    for word in words:
+        if word not in set(DifferenceKind):
+            raise UsageError(
+                f"There is no such kind of difference: {printable(word)!r}.",
+                f"The kinds are {', '.join(DifferenceKind)}.",
+            )
+    return {DifferenceKind(word) for word in words}
 
 
 def as_json(counted: Compared, found: Sequence[Difference]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from postamt_sync.alerts.conditions import EXPIRY, expiring
+from postamt_sync.alerts.conditions import EXPIRY, expiry
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.config.settings import WebhookSettings
@@ -189,10 +189,9 @@ class CertificateCheck:
             remedy = f"Get one for {self.host}, the name in webhook.public_url."
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
-        now = self.clock()
-        for words in expiring(self.pair.chain, now=now).values():
-            outcome = Severity.FAILURE if " expired on " in words else Severity.WARNING
-            yield Finding(self.subject, outcome, f"{words}.", RENEW)
+        if ending := expiry(self.pair.chain, now=self.clock()):
+            outcome = Severity.FAILURE if ending.over else Severity.WARNING
+            yield Finding(self.subject, outcome, f"{ending.detail}.", RENEW)
             return
         yield Finding(self.subject, Severity.OK, f"{self.pair.chain} is valid, for {self.host}.")
 

@@ -15,6 +15,7 @@ from postamt_sync.events import Events
 from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import set_aside
+from postamt_sync.ledger.schema import NewerLedgerError
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Source
 from postamt_sync.recovery.decisions import RecoveryDecisions
@@ -92,7 +93,7 @@ class LedgerRebuild:
         try:
             with closing(Ledger.open(self._settings.state_dir)) as ledger:
                 return not ledger.is_sound()
-        except MisconfiguredError as error:
-            if "newer" in error.problem:  # that one is whole, and would be lost
-                raise
+        except NewerLedgerError:  # that one is whole, and would be lost
+            raise
+        except MisconfiguredError:
             return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from postamt_sync.aws.regions import RECEIVING, WITHOUT_SMTP
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Conflict, Note, PlanItem
+from postamt_sync.bootstrap.change import Conflict, Note, NoteKind, PlanItem
 from postamt_sync.bootstrap.stack import Stack
 
 
@@ -46,7 +46,8 @@ class SesRegion:
             yield Note(
                 "SES is in its sandbox: mail comes in, but you can send only to addresses and "
                 "domains that SES has verified, 200 mails a day. Ask for more with: "
-                "postamt-sync bootstrap production-access"
+                "postamt-sync bootstrap production-access",
+                NoteKind.SANDBOX,
             )
         if account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
             yield Note(

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from postamt_sync.bootstrap.change import NoteKind
 from postamt_sync.bootstrap.configuration import aws_part, is_part_of
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.key_file import replace_file
@@ -124,7 +125,7 @@ def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
     )
     if kept.smtp is not None:
         yield f"Mail clients send with what {located(kept.smtp)} says."
-    if any("sandbox" in note.message for _, note in found.notes):
+    if any(note.kind is NoteKind.SANDBOX for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
     asked = f"{fragment} says" if fragment else "is shown above"
     yield (f"See that the configuration says what {asked}, and start the daemon: postamt-sync run")
