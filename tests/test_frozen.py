@@ -1,0 +1,175 @@
+"""Names that scripts and dashboards of others depend on. Adding is fine, changing is not.
+
+Log events are in `test_events.py`, exit codes in `test_errors.py`, migrations in
+`ledger/test_schema.py`, options in `config/test_example.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from postamt_sync.app.sync import SyncResult
+from postamt_sync.cli.findings import report as report_findings
+from postamt_sync.cli.sync import as_json as sync_as_json
+from postamt_sync.cli.verify import as_json as verify_as_json
+from postamt_sync.config import load
+from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.errors import TryLaterError
+from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
+from postamt_sync.ledger.absences import Absence
+from postamt_sync.ledger.incidents import Cause
+from postamt_sync.ledger.sync_runs import SyncTotals
+from postamt_sync.mail.arrival import Source
+from postamt_sync.mail.envelope import Evidence
+from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
+from postamt_sync.status.metrics import render
+from postamt_sync.status.report import StatusReport, as_json, read_report
+from postamt_sync.status.runtime import Runtime
+from tests.doubles.two_mailboxes import configured
+from tests.status.seeded import a_good_month, everything_wrong
+
+STATUS = """
+absent[].first absent[].last absent[].mailbox absent[].mails
+alerts[].cause alerts[].detail alerts[].lasting alerts[].since alerts[].told
+daemon
+days[].day days[].mails
+last_mail
+latency.classes[].copies latency.classes[].within latency.copies latency.seconds
+mailboxes[].absent mailboxes[].delivered mailboxes[].last_delivered mailboxes[].name
+mailboxes[].problem mailboxes[].waiting
+mails.absent mails.adopted mails.archived mails.delivered mails.gone mails.quarantined
+mails.skipped mails.waiting
+not_understood.count not_understood.last_reason
+quarantine[].key quarantine[].mail quarantine[].problem quarantine[].since
+sources[].detail sources[].last_ok sources[].last_problem_at sources[].name sources[].problem
+waiting[].attempts waiting[].awaits_envelope waiting[].key waiting[].mail
+waiting[].next_attempt_in waiting[].problem waiting[].since
+"""
+
+VERIFY = """
+adopted
+counts.absent counts.archived counts.away counts.changed counts.damaged counts.gone counts.missing
+counts.quarantined counts.stray counts.undelivered counts.unindexed counts.unknown counts.waiting
+differences[].detail differences[].key differences[].kind differences[].mail
+differences[].mailbox differences[].path
+files
+objects
+under_way
+"""
+
+SYNC = """
+archived bytes delivered dry_run error failed gone hint known listed quarantined seconds skipped
+waiting
+"""
+
+FINDINGS = "findings[].outcome findings[].remedy findings[].subject findings[].words"
+"""Of `doctor` and `bootstrap verify`."""
+
+METRICS = """
+postamt_sync_alerts cause
+postamt_sync_bucket_readable
+postamt_sync_build_info version
+postamt_sync_delivery_latency_seconds_bucket le
+postamt_sync_delivery_latency_seconds_count
+postamt_sync_delivery_latency_seconds_sum
+postamt_sync_heartbeat_failing
+postamt_sync_mailbox_delivered_total mailbox
+postamt_sync_mailbox_last_delivery_timestamp_seconds mailbox
+postamt_sync_mailbox_waiting mailbox
+postamt_sync_mails state
+postamt_sync_notices_not_understood
+postamt_sync_settled_bytes_total
+postamt_sync_settled_mails_total
+postamt_sync_source_failing source
+postamt_sync_source_last_success_timestamp_seconds source
+postamt_sync_webhook_refused_total status
+postamt_sync_webhook_taken_total outcome
+"""
+"""Each with its labels."""
+
+STORED_WORDS = {
+    ObjectState: "absent adopted archived delivered gone quarantined skipped waiting",
+    DeliveryState: "absent delivered prepared quarantined waiting",
+    Source: "dead-letter index poll queue reconcile sync webhook",
+    Evidence: "default headers receipt received",
+    Cause: (
+        "absent bounces certificate complaints credentials dead_letters disk mailbox publishing "
+        "quarantine silence"
+    ),
+}
+"""In the ledger, in JSON and in labels."""
+
+
+def keys(value: Any, path: str = "") -> Iterator[str]:
+    """Yield where values lie in an object."""
+    match value:
+        case dict():
+            for name, below in value.items():
+                yield from keys(below, f"{path}.{name}" if path else name)
+        case list():
+            for below in value:
+                yield from keys(below, f"{path}[]")
+        case _:
+            yield path
+
+
+def missing(listed: str, found: set[str]) -> set[str]:
+    return set(listed.split()) - found
+
+
+@pytest.fixture
+def status(tmp_path: Path) -> Iterator[StatusReport]:
+    """A report in which nothing is empty."""
+    settings = load(configured(tmp_path), {})
+    ledger = Ledger.open(settings.state_dir)
+    a_good_month(ledger, settings.state_dir)
+    everything_wrong(ledger)
+    report = read_report(settings, ledger)
+    yield dataclasses.replace(report, absences=[Absence("anna", 1, 0.0, 0.0)])
+    ledger.close()
+
+
+def test_keys_of_status(status: StatusReport) -> None:
+    assert not missing(STATUS, set(keys(as_json(status))))
+
+
+def test_keys_of_verify() -> None:
+    found = verify_as_json(Compared(), [Difference(DifferenceKind.STRAY)])
+    assert not missing(VERIFY, set(keys(found)))
+
+
+def test_keys_of_sync() -> None:
+    result = SyncResult(SyncTotals(), dry_run=True, error=TryLaterError("No network."))
+    assert not missing(SYNC, set(keys(sync_as_json(result))))
+
+
+def test_keys_of_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    report_findings([Finding("clock", Severity.FAILURE, "It is late.", "Set it.")], json=True)
+    assert not missing(FINDINGS, set(keys(json.loads(capsys.readouterr().out))))
+
+
+def test_names_and_labels_of_metrics(status: StatusReport) -> None:
+    runtime = Runtime(
+        notifications_taken={"taken": 1},
+        notifications_refused={403: 1},
+        heartbeat_failing=False,
+    )
+    found = {
+        " ".join([sample.name, *sorted(sample.labels)])
+        for family in text_string_to_metric_families(render(status, runtime).decode())
+        for sample in family.samples
+        if sample.name.startswith("postamt_sync_")
+    }
+    assert not set(filter(None, METRICS.splitlines())) - found
+
+
+@pytest.mark.parametrize("words", STORED_WORDS)
+def test_stored_words(words: Any) -> None:
+    assert not missing(STORED_WORDS[words], {str(word) for word in words})
