@@ -9,12 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
-from postamt_sync.aws.errors import refusal
+from postamt_sync.aws.errors import aws_call
 from postamt_sync.events import printable
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.threads import in_own_thread
@@ -29,19 +24,8 @@ LOOKED_BACK = 14 * 86_400.0
 """Seconds; within them ListMetrics names a metric that has had a value."""
 LATE = 3 * HOUR
 """Seconds by which a value may come late: so much is asked for once more each time."""
-CALL_SECONDS = 10
 MOST_METRICS = 50
 """Rules whose metrics are read: each costs a request."""
-
-
-def cloudwatch_client(session: boto3.Session, region: str) -> CloudWatchClient:
-    """Return the client for a few calls an hour: one attempt each."""
-    config = Config(
-        connect_timeout=CALL_SECONDS,
-        read_timeout=CALL_SECONDS,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-    )
-    return session.client("cloudwatch", region_name=region, config=config)
 
 
 class SesMetrics:
@@ -58,10 +42,8 @@ class SesMetrics:
         earliest = now - LOOKED_BACK
         start = earliest if since is None else max(since - LATE, earliest)
         span = (start // HOUR * HOUR, now // HOUR * HOUR)
-        try:
+        with aws_call("read the metrics of SES (CloudWatch)"):
             return await in_own_thread(lambda: self._read(*span))
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise refusal("read the metrics of SES (CloudWatch)", error) from error
 
     def _read(self, start: float, end: float) -> list[Incident]:
         if start >= end:

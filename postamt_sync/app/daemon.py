@@ -19,12 +19,13 @@ from postamt_sync import __version__
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.alerts.monitor import AlertMonitor
-from postamt_sync.alerts.ses_metrics import SesMetrics, cloudwatch_client
+from postamt_sync.alerts.ses_metrics import SesMetrics
 from postamt_sync.app.file_watcher import FileWatcher
 from postamt_sync.app.ledger_guard import opened, until_lost
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.watchdog import Watchdog
+from postamt_sync.aws.clients import cloudwatch_client, new_session, sns_client, sqs_client
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
@@ -39,9 +40,8 @@ from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.queues import Queues
 from postamt_sync.intake.scanner import Scanner, as_found
 from postamt_sync.intake.sns_certificates import Certificates, certificates
-from postamt_sync.intake.sqs import sqs_client
 from postamt_sync.intake.webhook import WebhookTally
-from postamt_sync.intake.webhook_server import WebhookServer, sns_client
+from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.recovery.daily_backup import DailyBackup
@@ -99,7 +99,7 @@ class Daemon:
 
     async def _run_parts(self, ledger: Ledger, stack: AsyncExitStack, started: float) -> str:
         settings, events = self._settings, self._events
-        session = boto3.Session(region_name=settings.aws.region)
+        session = new_session(settings.aws.region)
         destinations = configured_destinations(settings, ledger.work)
         bucket = Bucket(settings.bucket.name, settings.aws.region, session=session)
         await stack.enter_async_context(bucket)

@@ -1,85 +1,80 @@
-"""What AWS's refusals around topic and queues mean, in sentences a person can act on."""
+"""What AWS's errors mean, in sentences a person can act on.
+
+What it is about is read from code, status and exception (`error_codes`), the sentences are those of
+`meanings`.
+"""
 
 from __future__ import annotations
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
-from botocore.parsers import ResponseParserError
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from postamt_sync.errors import (
-    CredentialsError,
-    MisconfiguredError,
-    PostamtError,
-    TryLaterError,
-)
+from botocore.exceptions import ClientError
+
+from postamt_sync.aws.error_codes import Cause, cause_of, code_of, is_markup, message_of
+from postamt_sync.aws.meanings import MEANINGS, Asker, ForbiddenError, TokenError
+from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 
+__all__ = ["Asker", "ForbiddenError", "TokenError", "aws_call", "meaning", "refusal"]
 
-class TokenError(PostamtError):
-    """AWS does not take this confirmation token, and never will."""
-
-    temporary = False
-
-
-_MEANING = {
-    "AuthorizationError": ("The credentials may not {what}.", "Allow it in the sync user's policy"),
-    "InvalidClientTokenId": ("AWS does not know the access key.", "Check the AWS credentials"),
-    "SignatureDoesNotMatch": ("AWS refuses the secret key.", "Check the AWS credentials"),
-    "ExpiredToken": ("The AWS credentials have expired.", "Renew them"),
-    "RequestExpired": ("AWS finds our clock wrong.", "Set the clock (timedatectl)"),
-    "NotFound": ("AWS has no such topic or subscription.", "Check webhook.topic_arn and region"),
-    "QueueDoesNotExist": ("AWS has no such queue.", "Check the URLs in [queue] and the region"),
-    "InvalidParameter": ("AWS does not accept a setting to {what}.", "Check webhook.public_url"),
-}
-_OF_CREDENTIALS = frozenset(
-    {"AuthorizationError", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken"}
-)
-_SAME = {
-    "AccessDenied": "AuthorizationError",
-    "AccessDeniedException": "AuthorizationError",
-    "UnrecognizedClientException": "InvalidClientTokenId",
-    "ExpiredTokenException": "ExpiredToken",
-    "InvalidSignatureException": "SignatureDoesNotMatch",
-    "NotFoundException": "NotFound",
-    "AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist",
-    "InvalidParameterException": "InvalidParameter",
-    "InvalidParameterValue": "InvalidParameter",
-}
+LONGEST_CODE = 100
+"""Characters of an error code that a sentence shows."""
 
 
-def refusal(what: str, error: ClientError | BotoCoreError | ResponseParserError) -> PostamtError:
-    """Return the sentences for `error`, met in the attempt to `what` ("subscribe the webhook").
+@contextmanager
+def aws_call(what: str, *, name: str = "") -> Iterator[None]:
+    """Raise PostamtError for whatever boto3 raises within, as `refusal` tells it.
 
-    All are temporary, since policies, clocks and keys get mended while the daemon runs, but for
-    TokenError.
+    That is really any exception: a stranger's answer makes botocore's parsers trip over their own
+    feet. So have nothing within but the call and what is read from its answer.
     """
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return CredentialsError(
-            f"There are no AWS credentials, or only half of them, to {what}.",
-            "Give them to boto3, for instance with AWS_SHARED_CREDENTIALS_FILE.",
-        )
-    if isinstance(error, ResponseParserError):
-        return TryLaterError(
-            f"Something that is not AWS answered our attempt to {what}.",
-            "Look whether a proxy or login page stands between us and AWS; it is tried again.",
-        )
-    if isinstance(error, BotoCoreError):
-        return TryLaterError(
-            f"AWS could not be reached to {what}.", f"Check the network: {printable(str(error))}"
-        )
-    answer = error.response.get("Error", {})
-    code, said = str(answer.get("Code", "")), printable(str(answer.get("Message", "")))
-    code = _SAME.get(code, code)
-    if code == "InvalidParameter" and "token" in said.lower():
-        return TokenError("The confirmation token is no longer valid.")
-    if code in _MEANING:
-        problem, hint = _MEANING[code]
-        kind = CredentialsError if code in _OF_CREDENTIALS else MisconfiguredError
-        return kind(problem.format(what=what), f"{hint}; AWS says: {said}")
-    return TryLaterError(
-        f"AWS could not {what}.", f"It is tried again; AWS says: {printable(code)}: {said}"
-    )
+    try:
+        yield
+    except PostamtError:
+        raise
+    except Exception as error:
+        raise refusal(what, error, name=name) from error
+
+
+def refusal(
+    what: str, error: Exception, *, name: str = "", asker: Asker = Asker.DAEMON
+) -> PostamtError:
+    """Return the sentences for what boto3 raised in the attempt to `what`.
+
+    To the daemon that is a verb with its object ("subscribe the webhook"), to an administrator an
+    IAM action. `name` is that of the bucket or table concerned.
+    """
+    if isinstance(error, ClientError):
+        code, said = code_of(error), message_of(error)
+    else:
+        code, said = type(error).__name__, str(error)
+    cause = cause_of(error)
+    if asker is Asker.ADMINISTRATOR and code == "403":
+        cause = Cause.FORBIDDEN  # all that S3 says to a HEAD
+    return meaning(cause, what, code=code, said=said, name=name, asker=asker)
+
+
+def meaning(
+    cause: Cause,
+    what: str,
+    *,
+    code: str = "",
+    said: str = "",
+    name: str = "",
+    asker: Asker = Asker.DAEMON,
+) -> PostamtError:
+    """Return the sentences for a cause; `code`, `said` and `name` may be foreign text."""
+    told = MEANINGS[asker].get(cause) or MEANINGS[asker][Cause.UNKNOWN]
+    facts = {
+        "what": what,
+        "name": printable(name) or "of this name",
+        "code": printable(code, LONGEST_CODE),
+        "said": printable(_without_markup(said)).rstrip(".") or "nothing more",
+    }
+    return told.kind(told.problem.format(**facts), told.hint.format(**facts))
+
+
+def _without_markup(said: str) -> str:
+    """Cut off the page that botocore quotes in its own errors; nobody can read it."""
+    return "" if is_markup(said) else said.partition("<")[0]

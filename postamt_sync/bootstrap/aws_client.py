@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
+from postamt_sync.aws.clients import BUILDING, ONCE, new_client
+from postamt_sync.aws.error_codes import code_of
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.policy_document import same
-from postamt_sync.bootstrap.refusals import code_of, refusal
+from postamt_sync.bootstrap.refusals import refusal
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
 
@@ -25,16 +27,6 @@ SES_SECONDS = 1.1
 
 PATIENCE_SECONDS = 120.0
 """How long something that was just made may be unknown elsewhere; IAM rarely takes a minute."""
-
-RETRIED = Config(
-    # Adaptive: slows down by itself when AWS throttles, and tries again.
-    retries={"mode": "adaptive", "total_max_attempts": 8},
-    connect_timeout=10,
-    read_timeout=60,
-)
-"""For building and destroying, where it may take its time."""
-
-_ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 
 _SES = frozenset({"ses", "sesv2"})
 
@@ -58,7 +50,7 @@ class AwsClient:
         endpoint: Callable[[str], str | None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        config: Config = RETRIED,
+        config: Config = BUILDING,
     ) -> None:
         """`endpoint` names another than boto3's own for a service; no proxy leads there."""
         self._config = config
@@ -99,8 +91,6 @@ class AwsClient:
             if code_of(error) in missing:
                 return None
             raise refusal(service, error) from error
-        except BotoCoreError as error:
-            raise refusal(service, error) from error
 
     def pages(
         self,
@@ -137,7 +127,7 @@ class AwsClient:
         )
         try:
             answer = patient(self._ask, wanted)
-        except (ClientError, BotoCoreError) as error:
+        except ClientError as error:
             raise refusal(wanted.service, error) from error
         if wanted.on_response is not None:
             wanted.on_response(answer)
@@ -151,13 +141,14 @@ class AwsClient:
         parameters: Mapping[str, Any],
     ) -> Iterator[Any]:
         pages = self.client(service).get_paginator(operation)
+        complete = self._complete(service, operation, parameters)
         try:
-            for page in pages.paginate(**self._complete(service, operation, parameters)):
+            for page in pages.paginate(**complete):
                 yield from page.get(members) or ()
         except ClientError as error:
             if code_of(error) not in missing:
                 raise refusal(service, error) from error
-        except BotoCoreError as error:
+        except Exception as error:  # whatever botocore's parsers make of a stranger's answer
             raise refusal(service, error) from error
 
     def _ask(self, wanted: Call) -> dict[str, Any]:
@@ -167,7 +158,13 @@ class AwsClient:
         self, service: str, operation: str, parameters: Mapping[str, Any], *, once: bool = False
     ) -> dict[str, Any]:
         method = getattr(self.client(service, once=once), operation)
-        answer: dict[str, Any] = method(**self._complete(service, operation, parameters))
+        complete = self._complete(service, operation, parameters)
+        try:
+            answer: dict[str, Any] = method(**complete)
+        except ClientError:
+            raise  # the caller knows what its codes mean
+        except Exception as error:  # whatever botocore's parsers make of a stranger's answer
+            raise refusal(service, error) from error
         return answer
 
     def _complete(
@@ -187,24 +184,14 @@ class AwsClient:
     def client(self, service: str, *, once: bool = False) -> Any:
         """Return the boto3 client, for what this class does not do itself; with `once`, the one
         that repeats nothing."""
-        # boto3's clients serve all threads, the making of one does not.
         with self._making:
             if (service, once) not in self._clients:
                 self._clients[service, once] = self._made(service, once=once)
         return self._clients[service, once]
 
     def _made(self, service: str, *, once: bool) -> Any:
-        config = self._config.merge(_ONCE) if once else self._config
-        endpoint = self._endpoint(service)
-        try:
-            made = self._session.client(  # type: ignore[call-overload]
-                service,
-                region_name=self.region,
-                endpoint_url=endpoint,
-                config=config.merge(Config(proxies={})) if endpoint else config,
-            )
-        except BotoCoreError as error:
-            raise refusal(service, error) from error
+        config = self._config.merge(ONCE) if once else self._config
+        made = new_client(self._session, service, self.region, config, self._endpoint(service))
         if service in _SES and not _is_emulator(made.meta.endpoint_url):
             made.meta.events.register(f"before-send.{service}", self._pace)
         return made

@@ -6,12 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 
-from postamt_sync.bootstrap.aws_client import RETRIED, AwsClient
-from postamt_sync.bootstrap.refusals import refusal
+from postamt_sync.aws.clients import BUILDING, new_session
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings
@@ -33,13 +31,10 @@ def queue_urls(stack: Stack, aws: AwsClient) -> dict[str, str]:
     return urls
 
 
-def open_stack(settings: Settings, config: Config = RETRIED) -> tuple[Stack, AwsClient]:
+def open_stack(settings: Settings, config: Config = BUILDING) -> tuple[Stack, AwsClient]:
     """Return the stack and the account. Raises MisconfiguredError without usable credentials."""
-    try:
-        session = boto3.Session(region_name=settings.aws.region)
-    except BotoCoreError as error:
-        raise refusal("sts", error) from error
-    aws = AwsClient(session, settings.aws.region, config=config)
+    region = settings.aws.region
+    aws = AwsClient(new_session(region), region, config=config)
     return stack_of(settings, aws.account), aws
 
 

@@ -14,39 +14,34 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 from botocore.credentials import Credentials as Chain
 from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    MetadataRetrievalError,
-)
-from botocore.exceptions import ConnectionError as NoConnectionError
-from botocore.httpsession import get_cert_path
-from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
+from postamt_sync.aws.clients import ca_bundle, new_session, unsigned_client
+from postamt_sync.aws.error_codes import Cause, cause_of
+from postamt_sync.aws.errors import meaning, refusal
+from postamt_sync.aws.meanings import GIVE_CREDENTIALS
 from postamt_sync.bucket.sigv4 import SigningCredentials
 from postamt_sync.errors import (
     CredentialsError,
     MisconfiguredError,
     PostamtError,
-    TryLaterError,
 )
 from postamt_sync.events import printable
 
-_LOOK_AT_THE_CHAIN = (
-    "Look at AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and ~/.aws/config of the user we run as."
+_NOT_OF_CREDENTIALS = frozenset(
+    {
+        Cause.BUSY,
+        Cause.CLOCK,
+        Cause.NOT_AWS,
+        Cause.THROTTLED,
+        Cause.UNREACHABLE,
+        Cause.UNTRUSTED,
+    }
 )
-_GIVE_CREDENTIALS = (
-    "Put them into ~/.aws/credentials of the user we run as, or into the service's environment."
-)
-_PASSING = (NoConnectionError, HTTPClientError, MetadataRetrievalError, ResponseParserError)
 _HEADER = re.compile(r"[!-~]+")
 
 
@@ -98,7 +93,7 @@ class S3Access:
 
     def _boto3(self) -> boto3.Session:
         if self._session is None:
-            self._session = boto3.Session()
+            self._session = new_session()
         return self._session
 
     def _find_endpoint(self) -> Endpoint:
@@ -110,20 +105,24 @@ class S3Access:
             if url.port and url.port != {"http": 80, "https": 443}.get(url.scheme):
                 host = f"{host}:{url.port}"
             tls = _trust(self._boto3()) if url.scheme == "https" else None
-        except (BotoCoreError, ValueError) as error:
-            problem = f"The AWS settings cannot be used: {printable(str(error))}."
-            raise MisconfiguredError(problem, _LOOK_AT_THE_CHAIN) from error
+        except PostamtError:
+            raise
+        except Exception as error:
+            said = str(error) or type(error).__name__
+            raise meaning(Cause.SETTINGS, "find the bucket", said=said) from error
         return Endpoint(url.scheme, host, url.path.rstrip("/"), tls, _proxy(location, url.scheme))
 
     def _renew(self) -> SigningCredentials:
         try:
             self._chain = self._chain or self._boto3().get_credentials()
-            if self._chain is None:
-                raise CredentialsError("There are no AWS credentials.", _GIVE_CREDENTIALS)
-            return _checked(self._chain.get_frozen_credentials())
-        # A login page in front of STS is a ResponseParserError, which is no BotoCoreError.
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            frozen = self._chain.get_frozen_credentials() if self._chain else None
+        except PostamtError:
+            raise
+        except Exception as error:  # a login page in front of STS, an odd credential_process
             raise _not_renewed(error) from error
+        if frozen is None:
+            raise CredentialsError("There are no AWS credentials.", GIVE_CREDENTIALS)
+        return _checked(frozen)
 
 
 def _due(chain: Chain | None) -> bool:
@@ -136,18 +135,16 @@ def _due(chain: Chain | None) -> bool:
 def _checked(frozen: ReadOnlyCredentials) -> SigningCredentials:
     access_key, secret_key, token = frozen.access_key, frozen.secret_key, frozen.token or ""
     if not access_key or not secret_key or not _HEADER.fullmatch(access_key + token):
-        raise CredentialsError("The AWS credentials are incomplete or no keys.", _GIVE_CREDENTIALS)
+        raise CredentialsError("The AWS credentials are incomplete or no keys.", GIVE_CREDENTIALS)
     return SigningCredentials(access_key, secret_key, token)
 
 
 def _not_renewed(error: Exception) -> PostamtError:
-    problem = f"The AWS credentials cannot be had: {printable(str(error))}."
-    status = 0
-    if isinstance(error, ClientError):
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if isinstance(error, _PASSING) or status >= 500:
-        return TryLaterError(problem, "Look whether the network is there; we try again.")
-    return CredentialsError(problem, _GIVE_CREDENTIALS)
+    cause = cause_of(error)
+    if cause in _NOT_OF_CREDENTIALS:
+        return refusal("renew the AWS credentials", error)
+    said = f"{type(error).__name__}: {error}" if cause is Cause.UNEXPECTED else str(error)
+    return meaning(Cause.UNUSABLE_CREDENTIALS, "renew the AWS credentials", said=said)
 
 
 def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:
@@ -163,7 +160,7 @@ def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:
         headers: Any = {}
         return AWSResponse(params["url"], 200, headers, None), {}
 
-    client = session.client("s3", region_name=region, config=Config(signature_version=UNSIGNED))
+    client = unsigned_client(session, "s3", region)
     try:
         client.meta.events.register("before-call.s3.HeadBucket", stop)
         client.head_bucket(Bucket=bucket)
@@ -191,8 +188,7 @@ def _proxy(location: str, scheme: str) -> URL | None:
 
 def _trust(session: boto3.Session) -> ssl.SSLContext:
     """Trust whom boto3 trusts: AWS_CA_BUNDLE or the profile's ca_bundle, else its own set."""
-    own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
-    bundle = str(own or get_cert_path(True))
+    bundle = ca_bundle(session)
     try:
         return ssl.create_default_context(cafile=bundle)
     except OSError as error:

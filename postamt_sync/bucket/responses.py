@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from xml.parsers import expat
 
-from postamt_sync.errors import (
-    CredentialsError,
-    MisconfiguredError,
-    PostamtError,
-    TryLaterError,
-)
+from postamt_sync.aws.error_codes import Cause, cause_of_code
+from postamt_sync.aws.errors import ForbiddenError, meaning
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 
 LONGEST_WORD = 100
@@ -56,7 +53,7 @@ class ObjectArchivedError(PostamtError):
         self.storage_class = storage_class
 
 
-class AccessDeniedError(CredentialsError):
+class AccessDeniedError(ForbiddenError):
     """We may not list the bucket (`key` is None) or not read this one object.
 
     For one object it may also mean that it is gone: without s3:ListBucket S3 does not say 404.
@@ -76,34 +73,6 @@ class AccessDeniedError(CredentialsError):
         self.key = key
 
 
-_FOR_A_PERSON = {
-    "InvalidAccessKeyId": (
-        "AWS does not know our access key.",
-        "Put a valid one into ~/.aws/credentials of the user we run as, and restart.",
-    ),
-    "SignatureDoesNotMatch": (
-        "AWS does not accept our signature: the secret key does not fit the access key.",
-        "Put the pair into ~/.aws/credentials again as AWS showed it, and restart.",
-    ),
-    "ExpiredToken": (
-        "Our temporary AWS credentials have expired.",
-        "Get new ones (for example: aws sso login), or use those of the sync user.",
-    ),
-    "InvalidToken": (
-        "AWS does not accept our session token.",
-        "Get new temporary credentials, or remove AWS_SESSION_TOKEN if the keys are permanent.",
-    ),
-}
-_FOR_A_PERSON["TokenRefreshRequired"] = _FOR_A_PERSON["ExpiredToken"]
-for _code in ("AccountProblem", "AllAccessDisabled", "NotSignedUp"):
-    _FOR_A_PERSON[_code] = (
-        f"AWS refuses the account as a whole ({_code}).",
-        "Look for AWS's mail about the account, and into its billing page.",
-    )
-
-_BUSY = frozenset({"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable"})
-
-
 class Answer:
     """A refusal: its status and headers, and the leaves of its Error document, by name."""
 
@@ -120,17 +89,23 @@ class Answer:
         return printable(self._fields.get("Code", ""), LONGEST_WORD)
 
     @property
+    def cause(self) -> Cause:
+        """What the code, or without one the status, comes down to."""
+        return cause_of_code(self._fields.get("Code", ""), self.status)
+
+    @property
     def passing(self) -> bool:
         """Whether asking again at once may help."""
-        return self.status >= 500 or self.status == 429 or self.code in _BUSY
+        if self.status >= 500 or self.status == 429:
+            return True
+        return self.cause in {Cause.BUSY, Cause.THROTTLED}
 
     def error(self, bucket: str, key: str | None) -> PostamtError:
         """Say what the refusal means for a GET of `key`, or for a listing where it is None."""
         return (
             (self._of_object(key) if key is not None else None)
-            or self._of_access(bucket, key)
-            or self._of_region(bucket)
-            or self._passing()
+            or self._of_bucket(bucket, key)
+            or self._as_everywhere(bucket, key)
         )
 
     def _of_object(self, key: str) -> PostamtError | None:
@@ -142,24 +117,20 @@ class Answer:
             return ObjectArchivedError(key, self._fields.get("StorageClass", "GLACIER"))
         return None
 
-    def _of_access(self, bucket: str, key: str | None) -> PostamtError | None:
-        if self.code == "AccessDenied":
+    def _of_bucket(self, bucket: str, key: str | None) -> PostamtError | None:
+        """Return what S3 tells more of than other services do."""
+        if self.cause is Cause.FORBIDDEN:
             return AccessDeniedError(bucket, key)
-        if self.code in {"NoSuchBucket", "InvalidBucketName"}:
-            return MisconfiguredError(
-                f"There is no bucket {printable(bucket)}.",
-                "Correct bucket.name in the configuration, or make it: postamt-sync bootstrap",
-            )
-        if self.code == "RequestTimeTooSkewed":
+        if self.cause is Cause.CLOCK:
             return self._clock_off()
-        if self.code.startswith("KMS."):
-            return MisconfiguredError(
-                f"The KMS key of the bucket {printable(bucket)} cannot be used ({self.code}).",
-                "Enable the key, and allow kms:Decrypt for our user.",
-            )
-        if self.code in _FOR_A_PERSON:
-            return CredentialsError(*_FOR_A_PERSON[self.code])
-        return None
+        return self._of_region(bucket)
+
+    def _as_everywhere(self, bucket: str, key: str | None) -> PostamtError:
+        what = f"list the bucket {printable(bucket)}" if key is None else f"read {printable(key)}"
+        cause = Cause.BUSY if self.passing else self.cause
+        said = f"{self.status} {self.code}".rstrip()
+        code = said if cause in {Cause.BUSY, Cause.NOT_AWS, Cause.UNKNOWN} else self.code
+        return meaning(cause, what, code=code, said=self._fields.get("Message", ""), name=bucket)
 
     def _of_region(self, bucket: str) -> PostamtError | None:
         region = self._headers.get("x-amz-bucket-region") or self._fields.get("Region", "")
@@ -169,20 +140,6 @@ class Answer:
         return MisconfiguredError(
             f"The bucket {printable(bucket)} is not in our region but in {region}.",
             f'Set region = "{region}" in the section [aws] of the configuration.',
-        )
-
-    def _passing(self) -> TryLaterError:
-        said = f"{self.status} {self.code}".rstrip()
-        if self.passing:
-            return TryLaterError(f"S3 is busy (it said {said}).", "Nothing to do: we try again.")
-        if self.code:
-            return TryLaterError(
-                f"S3 refused with {said}, which we do not know.",
-                "Look the code up among S3's error codes; we try again.",
-            )
-        return TryLaterError(
-            f"Something that is not S3 answered with {said}.",
-            "Look whether a proxy or login page stands between us and S3; we try again.",
         )
 
     def _clock_off(self) -> TryLaterError:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from postamt_sync.aws.clients import LOOKING
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 from postamt_sync.bootstrap.key_hints import KeyHints
@@ -17,7 +18,6 @@ from postamt_sync.cli.dovecot_user import known_mailbox
 from postamt_sync.cli.findings import report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import Settings, load
-from postamt_sync.doctor.account import HASTY
 from postamt_sync.doctor.check import examine
 from postamt_sync.doctor.checks import checks
 from postamt_sync.doctor.finding import Finding, Severity
@@ -93,13 +93,13 @@ def _examined(config: ConfigPath, resolver: str) -> list[Finding]:
         ]
     if resolver:
         resolver_at(resolver)  # what is no address is said before anything begins
-    every = checks(settings, lambda: open_stack(settings, HASTY), lambda: resolver_at(resolver))
+    every = checks(settings, lambda: open_stack(settings, LOOKING), lambda: resolver_at(resolver))
     return asyncio.run(examine(every))
 
 
 def _travelled(settings: Settings, to: str, credentials: Path | None) -> Iterator[Finding]:
     mailbox = known_mailbox(settings, to) if to else settings.default_mailbox
-    aws = open_stack(settings, HASTY)[1]
+    aws = open_stack(settings, LOOKING)[1]
     sender: Sender = ByApi(aws)
     if credentials is not None:
         server = smtp_server(settings.aws.region)

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import boto3
 import typer
-from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
+from postamt_sync.aws.clients import new_session, s3_client
 from postamt_sync.bucket import Bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import Settings, load
-from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, UsageError
+from postamt_sync.errors import ExitCode, TryLaterError, UsageError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
@@ -187,13 +186,7 @@ def _is_wanted(d: Difference, only: Only | None, keys: Sequence[str]) -> bool:
 
 
 def _client(settings: Settings) -> Any:
-    try:
-        return boto3.Session().client("s3", region_name=settings.aws.region)
-    except (BotoCoreError, ValueError) as error:
-        raise MisconfiguredError(
-            f"The AWS settings cannot be used: {printable(str(error))}.",
-            "Look at AWS_PROFILE, AWS_ENDPOINT_URL and ~/.aws/config of the user we run as.",
-        ) from error
+    return s3_client(new_session(), settings.aws.region)
 
 
 def _ask() -> None:

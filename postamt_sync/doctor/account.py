@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
 
 from postamt_sync.bootstrap.aws_client import AwsClient
@@ -17,11 +16,6 @@ from postamt_sync.doctor.check import NotCheckedError
 from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
-
-HASTY = Config(
-    retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=4, read_timeout=6
-)
-"""For looking: an answer that takes longer is a finding by itself."""
 
 THE_DAEMONS = (
     "Use the daemon's: sudo AWS_SHARED_CREDENTIALS_FILE=/etc/postamt-sync/credentials "

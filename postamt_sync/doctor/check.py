@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from postamt_sync.bootstrap.refusals import ForbiddenError
+from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable

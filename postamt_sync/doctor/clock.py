@@ -6,15 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 
-import boto3
-from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
+from postamt_sync.aws.clients import ca_bundle, new_session, unsigned_client
 from postamt_sync.bootstrap.refusals import refusal
 from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
@@ -33,15 +31,13 @@ def date_at_aws(region: str) -> float:
 
     Whatever STS answers to a plain GET bears the date (RFC 9110, section 6.6.1).
     """
+    session = new_session(region)
+    url = unsigned_client(session, "sts", region).meta.endpoint_url
+    bundle: Any = ca_bundle(session)
     try:
-        session = boto3.Session(region_name=region)
-        url = session.client("sts", config=Config(signature_version=UNSIGNED)).meta.endpoint_url
-        bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
-        asking = URLLib3Session(
-            verify=bundle or True, proxies=get_environ_proxies(url), timeout=SECONDS
-        )
+        asking = URLLib3Session(verify=bundle, proxies=get_environ_proxies(url), timeout=SECONDS)
         answer = asking.send(AWSRequest("GET", url).prepare())
-    except BotoCoreError as error:
+    except Exception as error:
         raise refusal("sts", error) from error
     try:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()

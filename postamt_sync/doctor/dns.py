@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
-from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.finding import Finding, Severity

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import AdministratorsCheck, Check, NotCheckedError

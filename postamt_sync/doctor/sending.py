@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
 
+from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.aws.smtp import SmtpServer
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.smtp_credentials import SmtpCredentials

@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from postamt_sync.alerts.conditions import EXPIRY, expiry
+from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.refusals import ForbiddenError
 from postamt_sync.config.settings import WebhookSettings
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.finding import Finding, Severity

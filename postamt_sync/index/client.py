@@ -11,14 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
-from postamt_sync.aws.errors import refusal
+from postamt_sync.aws.clients import dynamodb_client, new_session
+from postamt_sync.aws.errors import aws_call
 from postamt_sync.config import Settings
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
-from postamt_sync.events import printable
+from postamt_sync.errors import TryLaterError
 from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, Item, envelope
 from postamt_sync.mail.envelope import Envelope
 
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 100
 """Keys that one request may name."""
-CALL_SECONDS = 10
 FIRST_PAUSE = 0.1
 """Seconds before what DynamoDB left unprocessed is asked again; doubles each time."""
 LEFT_OVER = 8
@@ -43,19 +39,7 @@ def open_index(settings: Settings, session: boto3.Session | None = None) -> Inde
     """
     if not settings.index.table:
         return None
-    config = Config(
-        connect_timeout=CALL_SECONDS,
-        read_timeout=CALL_SECONDS,
-        retries={"total_max_attempts": 3, "mode": "standard"},
-    )
-    try:
-        session = session or boto3.Session()
-        client = session.client("dynamodb", region_name=settings.aws.region, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise MisconfiguredError(
-            f"The AWS settings cannot be used: {printable(str(error))}.",
-            "Look at AWS_PROFILE, AWS_ENDPOINT_URL and ~/.aws/config of the user we run as.",
-        ) from error
+    client = dynamodb_client(session or new_session(), settings.aws.region)
     return Index(client, settings.index.table, settings.bucket.prefix)
 
 
@@ -102,33 +86,23 @@ class Index:
                 )
             if in_vain:
                 await self._sleep(FIRST_PAUSE * 2 ** (in_vain - 1))
-            answer = await asyncio.to_thread(self._ask, wanted)
-            items += answer["Responses"].get(self._table, [])
-            left = answer["UnprocessedKeys"].get(self._table, {}).get("Keys", [])
+            some, left = await asyncio.to_thread(self._ask, wanted)
+            items += some
             in_vain = in_vain + 1 if len(left) == len(wanted) else min(len(left), 1)
             wanted = left
         return items
 
-    def _ask(self, keys: list[Any]) -> Any:
+    def _ask(self, keys: list[Any]) -> tuple[list[Item], list[Any]]:
+        """Return what was found, and the keys that DynamoDB left for another time."""
         request: Any = {
             "Keys": keys,
             "ProjectionExpression": ", ".join(_NAMES),
             "ExpressionAttributeNames": _NAMES,
         }
-        try:
-            return self._client.batch_get_item(RequestItems={self._table: request})
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise _refusal(error, self._table) from error
-
-
-def _refusal(error: ClientError | BotoCoreError | ResponseParserError, table: str) -> PostamtError:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    if code == "ResourceNotFoundException":
-        return MisconfiguredError(
-            f"There is no table {printable(table)} in this account and region.",
-            "Check index.table and aws.region, or make it with: postamt-sync bootstrap apply",
-        )
-    return refusal("ask the index", error)
+        with aws_call("ask the index", name=self._table):
+            answer: Any = self._client.batch_get_item(RequestItems={self._table: request})
+            left = answer["UnprocessedKeys"].get(self._table, {}).get("Keys", [])
+            return answer["Responses"].get(self._table, []), left
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

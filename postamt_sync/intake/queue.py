@@ -16,12 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from postamt_sync.aws.clients import LONG_POLL_SECONDS
 from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.notifications import ArrivalSink, NotificationOutcome, Notifications
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
-from postamt_sync.intake.sqs import LONG_POLL_SECONDS, MOST_AT_ONCE, QueueMessage
+from postamt_sync.intake.sqs import MOST_AT_ONCE, QueueMessage
 from postamt_sync.mail.arrival import Source
 
 RECEIVERS = 4

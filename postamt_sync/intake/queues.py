@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import boto3
-
+from postamt_sync.aws.clients import new_session, sqs_client
 from postamt_sync.backoff import growing_pause
 from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
@@ -23,7 +22,7 @@ from postamt_sync.intake.notifications import CertificateSource, Notifications, 
 from postamt_sync.intake.queue import QueueConsumer
 from postamt_sync.intake.sns_certificates import certificates
 from postamt_sync.intake.sns_message import SnsMessage
-from postamt_sync.intake.sqs import QueueMessage, Sqs, sqs_client
+from postamt_sync.intake.sqs import QueueMessage, Sqs
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue, DeadLetter
 from postamt_sync.ledger.overview import Overview
@@ -196,7 +195,7 @@ async def drain_once(
     keys = certificates(settings.topic_arn, environ)
     queues = Queues(
         settings,
-        sqs_client(boto3.Session(region_name=region), region),
+        sqs_client(new_session(region), region),
         keys,
         ArrivalQueue(ledger, events, _nobody_waits),
         ledger.overview,

@@ -11,12 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
-from postamt_sync.aws.errors import refusal
+from postamt_sync.aws.errors import aws_call
 from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
@@ -29,22 +24,7 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 10
 """Messages that SQS hands out, or deletes, in one call."""
-CALL_SECONDS = 10
-LONG_POLL_SECONDS = 20
-"""The longest that SQS keeps a question open."""
-
 _T = TypeVar("_T")
-
-
-def sqs_client(session: boto3.Session, region: str) -> SQSClient:
-    """Return the client for all our queues: one attempt each, the queue does the pauses."""
-    config = Config(
-        connect_timeout=CALL_SECONDS,
-        read_timeout=LONG_POLL_SECONDS + CALL_SECONDS,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        max_pool_connections=MOST_AT_ONCE,
-    )
-    return session.client("sqs", region_name=region, config=config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +99,8 @@ class Sqs:
         )
 
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
-        try:
+        with aws_call(what):
             return await in_own_thread(call)
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise refusal(what, error) from error
 
 
 def _message(received: MessageTypeDef) -> QueueMessage:

@@ -14,10 +14,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
-from postamt_sync.aws.errors import refusal
+from postamt_sync.aws.errors import aws_call
 from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
@@ -259,10 +258,8 @@ class Subscription:
             nap.cancel()
 
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
-        try:
+        with aws_call(what):
             return await asyncio.to_thread(call)
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise refusal(what, error) from error
 
 
 def _json(text: str) -> Any:

@@ -8,9 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
 from postamt_sync.config import Settings, WebhookSettings
 from postamt_sync.events import Events
 from postamt_sync.http.listener import Listener
@@ -27,18 +24,6 @@ from postamt_sync.intake.webhook import Webhook
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
-
-CALL_SECONDS = 10
-
-
-def sns_client(session: boto3.Session, region: str) -> SNSClient:
-    """Return the client for our few calls: one attempt each, the subscription does the pauses."""
-    config = Config(
-        connect_timeout=CALL_SECONDS,
-        read_timeout=CALL_SECONDS,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-    )
-    return session.client("sns", region_name=region, config=config)
 
 
 class WebhookServer:

@@ -14,8 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from postamt_sync.aws.error_codes import Cause, cause_of, code_of
+from postamt_sync.aws.errors import Asker, ForbiddenError, refusal
 from postamt_sync.bucket import (
     AccessDeniedError,
     Bucket,
@@ -25,7 +27,7 @@ from postamt_sync.bucket import (
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.restores import Order, Wanted
@@ -133,14 +135,14 @@ class Restore:
                 Key=order.key,
                 RestoreRequest=request,  # type: ignore[arg-type]
             )
-        except (ClientError, BotoCoreError) as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        except Exception as error:
+            code = code_of(error) if isinstance(error, ClientError) else ""
             if code == "NoSuchKey":
                 self._ledger.restores.give_up(order.mail)
                 self.progress.failed += 1
                 return
             if code not in _BEGUN | _READABLE:
-                raise _refusal(code, error, order.key) from error
+                raise _refusal(error, order.key) from error
         self._ledger.restores.requested(order.mail)
 
     async def _look(self, orders: Sequence[Order]) -> None:
@@ -207,18 +209,11 @@ def wanted_mails(found: Iterable[Difference]) -> list[Wanted]:
     return [Wanted(mail, tuple(mailboxes)) for mail, mailboxes in lost.items()]
 
 
-def _refusal(code: str, error: Exception, key: str) -> PostamtError:
-    if code == "AccessDenied":
-        return MisconfiguredError(
+def _refusal(error: Exception, key: str) -> PostamtError:
+    if cause_of(error) is Cause.FORBIDDEN:
+        return ForbiddenError(
             f"We may not have {printable(key)} brought back from its archive.",
             "Allow s3:RestoreObject (restore = true under [stack], then bootstrap apply), or "
             "restore it in the S3 console: it is delivered then by the next reconcile.",
         )
-    if code == "GlacierExpeditedRetrievalNotAvailable":
-        return TryLaterError(
-            "S3 has no room for Expedited just now.", "Try again later, or with --tier Standard."
-        )
-    return TryLaterError(
-        f"S3 did not take the request for {printable(key)}: {printable(str(error))}.",
-        "Try again: what was asked for already is remembered.",
-    )
+    return refusal("s3:RestoreObject", error, asker=Asker.ADMINISTRATOR)  # a person waits

@@ -10,7 +10,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from postamt_sync.aws.errors import TokenError, refusal
+from postamt_sync.aws.errors import ForbiddenError, TokenError, refusal
 from postamt_sync.errors import CredentialsError, MisconfiguredError, TryLaterError
 from tests.doubles.topic import client_error
 
@@ -18,14 +18,14 @@ from tests.doubles.topic import client_error
 @pytest.mark.parametrize(
     ("error", "kind", "word"),
     [
-        (client_error("AuthorizationError"), CredentialsError, "may not greet"),
-        (client_error("AccessDenied"), CredentialsError, "may not greet"),
+        (client_error("AuthorizationError"), ForbiddenError, "may not greet"),
+        (client_error("AccessDenied"), ForbiddenError, "may not greet"),
         (client_error("InvalidClientTokenId"), CredentialsError, "access key"),
         (client_error("InvalidClientTokenId", "The security token is invalid"),
          CredentialsError, "access key"),
         (client_error("SignatureDoesNotMatch"), CredentialsError, "secret key"),
         (client_error("ExpiredToken", "The token expired"), CredentialsError, "expired"),
-        (client_error("RequestExpired"), MisconfiguredError, "clock"),
+        (client_error("RequestExpired"), TryLaterError, "clock"),
         (client_error("NotFound"), MisconfiguredError, "no such topic"),
         (client_error("InvalidParameter", "Endpoint"), MisconfiguredError, "accept a setting"),
         (client_error("InvalidParameter", "Invalid parameter: Token"), TokenError, "token"),

@@ -19,7 +19,7 @@ from postamt_sync.bootstrap.resources.function import FunctionResource
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.ses_region import SesRegion
 from postamt_sync.bootstrap.stack_resources import resources
-from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtError, TryLaterError
 from tests.doubles.account import Account, changes, conflicts, stack
 from tests.doubles.moto import REGION, Moto, moto
 
@@ -111,10 +111,10 @@ def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 SAYINGS = {
-    "ExpiredToken": (MisconfiguredError, "have expired", "Renew them"),
-    "ExpiredTokenException": (MisconfiguredError, "have expired", "Renew them"),
-    "InvalidClientTokenId": (MisconfiguredError, "does not know these", "AWS_PROFILE"),
-    "UnrecognizedClientException": (MisconfiguredError, "does not know these", "AWS_PROFILE"),
+    "ExpiredToken": (CredentialsError, "have expired", "Renew them"),
+    "ExpiredTokenException": (CredentialsError, "have expired", "Renew them"),
+    "InvalidClientTokenId": (CredentialsError, "does not know these", "AWS_PROFILE"),
+    "UnrecognizedClientException": (CredentialsError, "does not know these", "AWS_PROFILE"),
     "Throttling": (TryLaterError, "AWS throttles us at ses:CreateReceiptRule", "Wait a minute"),
     "TooManyRequestsException": (TryLaterError, "throttles us", "goes on where it was"),
     "LimitExceeded": (MisconfiguredError, "A limit of the AWS account", "Service Quotas"),

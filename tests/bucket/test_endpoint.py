@@ -207,8 +207,20 @@ async def test_renews_credentials_in_a_thread_when_they_are_due() -> None:
         ),
         (
             ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "x"),
+            TryLaterError,
+        ),
+        (
+            ClientError(
+                {
+                    "Error": {"Code": "AccessDenied", "Message": "no"},
+                    "ResponseMetadata": {"HTTPStatusCode": 403},
+                },
+                "AssumeRole",
+            ),
             MisconfiguredError,
         ),
+        (ValueError("Expecting value: line 1 column 1 (char 0)"), MisconfiguredError),
+        (FileNotFoundError(2, "No such file", "helper"), MisconfiguredError),
     ],
 )
 async def test_says_why_credentials_cannot_be_renewed(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from postamt_sync.bootstrap.refusals import ForbiddenError
+from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.doctor.check import AdministratorsCheck, NotCheckedError, examine
 from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError

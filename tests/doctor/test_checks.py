@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from postamt_sync.aws.clients import LOOKING
 from postamt_sync.bootstrap.key_file import SyncCredentials
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.config import load
-from postamt_sync.doctor.account import HASTY
 from postamt_sync.doctor.check import examine
 from postamt_sync.doctor.checks import checks
 from postamt_sync.doctor.finding import Severity
@@ -190,7 +190,7 @@ async def test_an_aws_that_never_answers_is_not_waited_for(
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        every = checks(settings, lambda: open_stack(settings, HASTY), lambda: box.server.resolver)
+        every = checks(settings, lambda: open_stack(settings, LOOKING), lambda: box.server.resolver)
         found = await examine(every, seconds=2)
     outcomes = {f.subject: f.outcome for f in found}
     assert outcomes["credentials"] is Severity.FAILURE

@@ -19,12 +19,12 @@ from botocore.exceptions import ClientError
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
+from postamt_sync.aws.error_codes import code_of
 from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
 from postamt_sync.bootstrap.change import call
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record, shown
 from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, rdatas, values
 from postamt_sync.bootstrap.dns.record import Purpose, Record
-from postamt_sync.bootstrap.refusals import code_of
 from postamt_sync.errors import PostamtError
 
 if TYPE_CHECKING:

@@ -6,15 +6,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import boto3
 import typer
-from botocore.exceptions import BotoCoreError
 
+from postamt_sync.aws.clients import new_session
 from postamt_sync.aws.regions import RECEIVING
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
-from postamt_sync.bootstrap.refusals import refusal
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
 from postamt_sync.cli.bootstrap.stack import is_terminal
 from postamt_sync.cli.options import Debug
@@ -172,7 +170,4 @@ def _ask_list(question: str, option: str) -> list[str]:
 
 
 def _aws(region: str) -> AwsClient:
-    try:
-        return AwsClient(boto3.Session(region_name=region), region)
-    except BotoCoreError as error:
-        raise refusal("sts", error) from error
+    return AwsClient(new_session(region), region)

@@ -1,0 +1,134 @@
+"""Where boto3's sessions and clients are made, each with the patience that its use calls for.
+
+Endpoint, profile, proxies and credentials come from boto3's own chain (AWS_ENDPOINT_URL and so on).
+Every function raises MisconfiguredError where boto3 cannot work with what it finds there, whatever
+it raises itself. Clients serve all threads; each is made once, by whoever puts the parts together,
+and only where its service is in use.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.httpsession import get_cert_path
+
+from postamt_sync.aws.error_codes import Cause, cause_of
+from postamt_sync.aws.errors import meaning
+from postamt_sync.errors import PostamtError
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sns import SNSClient
+    from types_boto3_sqs import SQSClient
+
+CALL_SECONDS = 10
+"""How long a connection, or an answer, may take that nobody keeps back."""
+LONG_POLL_SECONDS = 20
+"""The longest that SQS keeps a question open."""
+
+BUILDING = Config(
+    # Adaptive: slows down by itself when AWS throttles, and tries again.
+    retries={"mode": "adaptive", "total_max_attempts": 8},
+    connect_timeout=10,
+    read_timeout=60,
+)
+"""For building and destroying, where it may take its time."""
+LOOKING = Config(
+    retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=4, read_timeout=6
+)
+"""For looking: an answer that takes longer is a finding by itself."""
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+"""For what must not be repeated unseen; merged into another."""
+
+_DAEMON = ONCE.merge(Config(connect_timeout=CALL_SECONDS, read_timeout=CALL_SECONDS))
+_QUEUES = _DAEMON.merge(
+    # Ten deletions may be under way beside the long poll.
+    Config(read_timeout=LONG_POLL_SECONDS + CALL_SECONDS, max_pool_connections=10)
+)
+_THRICE = _DAEMON.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}))
+_RESTORES = _THRICE.merge(Config(read_timeout=60))
+
+# boto3's clients serve all threads, the making of one does not.
+_making = threading.Lock()
+
+
+def new_session(region: str = "") -> boto3.Session:
+    """Return a session, that is: one chain of credentials."""
+    with _settings_explained():
+        return boto3.Session(region_name=region or None)
+
+
+def sns_client(session: boto3.Session, region: str) -> SNSClient:
+    """For the webhook's subscription: one attempt each, the subscription does the pauses."""
+    client: SNSClient = new_client(session, "sns", region, _DAEMON)
+    return client
+
+
+def sqs_client(session: boto3.Session, region: str) -> SQSClient:
+    """For all our queues: one attempt each, the queue does the pauses."""
+    client: SQSClient = new_client(session, "sqs", region, _QUEUES)
+    return client
+
+
+def dynamodb_client(session: boto3.Session, region: str) -> DynamoDBClient:
+    """For the index."""
+    client: DynamoDBClient = new_client(session, "dynamodb", region, _THRICE)
+    return client
+
+
+def cloudwatch_client(session: boto3.Session, region: str) -> CloudWatchClient:
+    """For SES's metrics, a few calls an hour: one attempt each."""
+    client: CloudWatchClient = new_client(session, "cloudwatch", region, _DAEMON)
+    return client
+
+
+def s3_client(session: boto3.Session, region: str) -> S3Client:
+    """For what is rare at S3; GET and LIST, which come in bulk, have their own way (`bucket`)."""
+    client: S3Client = new_client(session, "s3", region, _RESTORES)
+    return client
+
+
+def unsigned_client(session: boto3.Session, service: str, region: str) -> Any:
+    """Return one that needs no credentials, for what it knows without asking: its endpoint."""
+    return new_client(session, service, region, Config(signature_version=UNSIGNED))
+
+
+def new_client(
+    session: boto3.Session, service: str, region: str, config: Config, endpoint: str | None = None
+) -> Any:
+    """Return a client. `endpoint` names another than boto3's own; no proxy leads there."""
+    if endpoint:
+        config = config.merge(Config(proxies={}))
+    with _settings_explained(), _making:
+        return session.client(  # type: ignore[call-overload]
+            service, region_name=region, endpoint_url=endpoint, config=config
+        )
+
+
+def ca_bundle(session: boto3.Session) -> str:
+    """Return the file of those whom boto3 trusts: AWS_CA_BUNDLE, the profile's, else its own."""
+    with _settings_explained():
+        own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
+        return str(own or get_cert_path(True))
+
+
+@contextmanager
+def _settings_explained() -> Iterator[None]:
+    """A broken ~/.aws/config, endpoint or model makes botocore raise almost anything."""
+    try:
+        yield
+    except PostamtError:
+        raise
+    except Exception as error:
+        # Credentials are looked for as soon as a client is made.
+        cause = cause_of(error)
+        cause = Cause.SETTINGS if cause is Cause.UNEXPECTED else cause
+        raise meaning(cause, "make a client", said=f"{error}" or type(error).__name__) from error

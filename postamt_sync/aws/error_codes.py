@@ -1,0 +1,228 @@
+"""What went wrong at AWS, whichever service says so, in whichever words, or whatever boto3 raises.
+
+Services name the same thing differently ("AccessDenied", "AuthorizationError"). Sources: API
+References of S3, SNS, SQS, DynamoDB, SES, IAM, "Common errors"; botocore's exceptions.
+"""
+
+from __future__ import annotations
+
+import enum
+import ssl
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    InfiniteLoopConfigError,
+    InvalidConfigError,
+    LoginError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    RefreshWithMFAUnsupportedError,
+    SSLError,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
+
+
+class Cause(enum.Enum):
+    """What an error comes down to."""
+
+    FORBIDDEN = enum.auto()
+    UNKNOWN_KEY = enum.auto()
+    WRONG_SECRET = enum.auto()
+    EXPIRED = enum.auto()
+    SESSION_TOKEN = enum.auto()
+    ACCOUNT = enum.auto()
+    CLOCK = enum.auto()
+    THROTTLED = enum.auto()
+    BUSY = enum.auto()
+    LIMIT = enum.auto()
+    NAME_TAKEN = enum.auto()
+    CONFLICT = enum.auto()
+    NO_TOPIC = enum.auto()
+    NO_QUEUE = enum.auto()
+    NO_TABLE = enum.auto()
+    NO_BUCKET = enum.auto()
+    PARAMETER = enum.auto()
+    CONFIRMATION_TOKEN = enum.auto()
+    KMS = enum.auto()
+    NO_CAPACITY = enum.auto()
+    """S3 cannot take an Expedited restore just now."""
+    NO_CREDENTIALS = enum.auto()
+    UNUSABLE_CREDENTIALS = enum.auto()
+    SETTINGS = enum.auto()
+    """boto3 cannot work with its own configuration."""
+    UNREACHABLE = enum.auto()
+    UNTRUSTED = enum.auto()
+    """The other side has no certificate that we trust."""
+    NOT_AWS = enum.auto()
+    """A proxy or a login page answered."""
+    UNEXPECTED = enum.auto()
+    """boto3 raised what is not meant for its callers."""
+    UNKNOWN = enum.auto()
+    """An error code that means nothing to us."""
+
+
+_CODES = {
+    Cause.FORBIDDEN: (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "Forbidden",
+        "UnauthorizedOperation",
+    ),
+    # Regions that were not opted into say it too.
+    Cause.UNKNOWN_KEY: (
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    ),
+    Cause.WRONG_SECRET: ("InvalidSignatureException", "SignatureDoesNotMatch"),
+    Cause.EXPIRED: ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
+    Cause.SESSION_TOKEN: ("InvalidToken",),
+    Cause.ACCOUNT: ("AccountProblem", "AllAccessDisabled", "NotSignedUp", "OptInRequired"),
+    Cause.CLOCK: ("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"),
+    Cause.THROTTLED: (
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ),
+    Cause.BUSY: (
+        "InternalError",
+        "InternalErrorException",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    ),
+    Cause.LIMIT: (
+        "LimitExceeded",
+        "LimitExceededException",
+        "SubscriptionLimitExceeded",
+        "TooManyBuckets",
+        "TopicLimitExceeded",
+    ),
+    Cause.NAME_TAKEN: ("BucketAlreadyExists",),
+    Cause.CONFLICT: (
+        "AlreadyExists",
+        "AlreadyExistsException",
+        "BucketAlreadyOwnedByYou",
+        "EntityAlreadyExists",
+        "OperationAborted",
+        "QueueAlreadyExists",
+        "ResourceConflictException",
+        "ResourceInUseException",
+    ),
+    Cause.NO_TOPIC: ("NotFound", "NotFoundException"),
+    Cause.NO_QUEUE: ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+    Cause.NO_TABLE: ("ResourceNotFoundException",),
+    Cause.NO_BUCKET: ("InvalidBucketName", "NoSuchBucket"),
+    Cause.PARAMETER: ("InvalidParameter", "InvalidParameterException", "InvalidParameterValue"),
+    Cause.NO_CAPACITY: ("GlacierExpeditedRetrievalNotAvailable",),
+}
+_CAUSES = {code: cause for cause, codes in _CODES.items() for code in codes}
+
+_EXCEPTIONS: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
+    # The first that fits: SSLError is a ConnectionError, ssl.SSLError an OSError.
+    (Cause.NO_CREDENTIALS, (NoCredentialsError, PartialCredentialsError)),
+    (
+        Cause.UNUSABLE_CREDENTIALS,
+        (
+            ConfigNotFound,
+            ConfigParseError,
+            CredentialRetrievalError,
+            InfiniteLoopConfigError,
+            InvalidConfigError,
+            LoginError,
+            ProfileNotFound,
+            RefreshWithMFAUnsupportedError,
+            SSOError,
+            TokenRetrievalError,
+            UnknownCredentialError,
+            # Of files that boto3 reads, and programs that it runs for them; what the network does
+            # comes in botocore's own kinds.
+            FileNotFoundError,
+            IsADirectoryError,
+            NotADirectoryError,
+            PermissionError,
+        ),
+    ),
+    (Cause.UNTRUSTED, (SSLError, ssl.SSLError)),
+    (Cause.UNREACHABLE, (NoConnectionError, HTTPClientError, MetadataRetrievalError, OSError)),
+    (Cause.NOT_AWS, (ResponseParserError,)),
+    (Cause.SETTINGS, (BotoCoreError,)),
+)
+
+
+def cause_of(error: Exception) -> Cause:
+    """Tell what any exception of boto3 comes down to."""
+    if isinstance(error, ClientError):
+        return _cause_of_answer(error)
+    return next(
+        (cause for cause, kinds in _EXCEPTIONS if isinstance(error, kinds)), Cause.UNEXPECTED
+    )
+
+
+def cause_of_code(code: str, status: int = 0) -> Cause:
+    """Tell what an error code comes down to, and, where nobody knows it, the HTTP status.
+
+    Without a code it was no service of AWS that answered.
+    """
+    if code in _CAUSES:
+        return _CAUSES[code]
+    if code.startswith(("KMS.", "Kms")):
+        return Cause.KMS
+    if status == 429:
+        return Cause.THROTTLED
+    if status >= 500:
+        return Cause.BUSY
+    # botocore gives the status for a code where the answer holds none.
+    return Cause.UNKNOWN if code and not code.isdecimal() else Cause.NOT_AWS
+
+
+def code_of(error: ClientError) -> str:
+    """Return the error code that AWS gave, "" where it gave none; foreign text."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(error: ClientError) -> str:
+    """Return what AWS said beside the code; foreign text, and "" where it is a page's markup.
+
+    For services that speak JSON botocore takes whatever else answers for a message.
+    """
+    message = str(error.response.get("Error", {}).get("Message") or "")
+    return "" if is_markup(message) else message
+
+
+def is_markup(text: str) -> bool:
+    return text.lstrip().startswith("<")
+
+
+def _cause_of_answer(error: ClientError) -> Cause:
+    code = code_of(error)
+    if is_markup(str(error.response.get("Error", {}).get("Message") or "")):
+        return Cause.NOT_AWS
+    cause = cause_of_code(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if cause is Cause.PARAMETER and "token" in message_of(error).lower():
+        # SNS has no code of its own for it ("Invalid parameter: Token").
+        return Cause.CONFIRMATION_TOKEN
+    return cause
