@@ -1,6 +1,6 @@
 """The files that credentials are kept in at home: AWS tells a secret once, and there it goes.
 
-They are written 0600 beside their place, synced and renamed: a file is there whole or not at all.
+They are private, and there whole or not at all.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from postamt_sync import atomic_file
 from postamt_sync.aws.smtp import smtp_password, smtp_server
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
@@ -63,7 +64,7 @@ class KeyFile(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncCredentials:
+class SyncKeyFile:
     """The shared credentials file of the AWS SDK, for the box at home."""
 
     path: Path
@@ -91,7 +92,7 @@ class SyncCredentials:
 
 
 @dataclass(frozen=True, slots=True)
-class SmtpCredentials:
+class SmtpKeyFile:
     """What a mail client asks for; the secret that the password was made from is not kept."""
 
     path: Path
@@ -143,38 +144,21 @@ def pending_path(path: Path) -> Path:
 def settle(path: Path) -> None:
     """Rename the pending key into its place; durable on return. Raises TryLaterError."""
     try:
-        pending_path(path).replace(path)
-        sync_directory(path.parent)
+        atomic_file.move(pending_path(path), path)
     except OSError as error:
         raise _unwritable(path, error) from error
 
 
-def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
+def replace_file(path: Path, text: str, mode: int = atomic_file.PRIVATE) -> None:
     """Write a file, of which with the usual mode nobody but its owner may read; durable on return.
 
     Raises TryLaterError.
     """
-    beside = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        sync_directory(path.parent)
+        atomic_file.write(path, text, mode)
     except OSError as error:
         raise _unwritable(path, error) from error
-
-
-def sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def small_text(path: Path) -> str:

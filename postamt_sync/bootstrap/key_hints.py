@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync.atomic_file import PUBLIC
 from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, replace_file, small_text
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
@@ -64,7 +65,7 @@ class KeyHints:
         last = dict(list(every.items())[-_MOST:])
         told = {"about": _ABOUT, "keys": {key_id: str(file) for key_id, file in last.items()}}
         try:
-            replace_file(path, json.dumps(told, indent=2) + "\n", mode=0o644)
+            replace_file(path, json.dumps(told, indent=2) + "\n", mode=PUBLIC)
         except TryLaterError as error:
             reason = getattr(error.__cause__, "strerror", None) or "it cannot be written"
             return (

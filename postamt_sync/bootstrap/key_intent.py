@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync import atomic_file
 from postamt_sync.bootstrap.key_file import (
     KeyFile,
     pending_path,
     replace_file,
     small_text,
-    sync_directory,
 )
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
@@ -84,7 +84,7 @@ class PendingKey:
     def drop(self) -> None:
         """Forget the intent: IAM has refused, or what came of it was taken away again."""
         self.path.unlink(missing_ok=True)
-        sync_directory(self.path.parent)
+        atomic_file.sync(self.path.parent)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

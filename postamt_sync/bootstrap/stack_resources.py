@@ -12,8 +12,8 @@ from postamt_sync.bootstrap.key_file import (
     SMTP_CREDENTIALS,
     SYNC_CREDENTIALS,
     KeyFile,
-    SmtpCredentials,
-    SyncCredentials,
+    SmtpKeyFile,
+    SyncKeyFile,
 )
 from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
 from postamt_sync.bootstrap.key_place import NO_OPTIONS, KeyPlace, Options
@@ -50,7 +50,7 @@ class StackKeys:
 
     sync: AccessKeyResource
     smtp: AccessKeyResource | None
-    smtp_file: SmtpCredentials
+    smtp_file: SmtpKeyFile
 
 
 def keys(
@@ -62,10 +62,8 @@ def keys(
 ) -> StackKeys:
     """Name the keys and their files; nothing is read or written."""
     sync_path, smtp_path = directory / SYNC_CREDENTIALS, directory / SMTP_CREDENTIALS
-    sync_file: KeyFile = SyncCredentials(
-        sync_path, stack.sync_user, stack.user_arn(stack.sync_user)
-    )
-    smtp_file = SmtpCredentials(smtp_path, stack)
+    sync_file: KeyFile = SyncKeyFile(sync_path, stack.sync_user, stack.user_arn(stack.sync_user))
+    smtp_file = SmtpKeyFile(smtp_path, stack)
     sync_place = KeyPlace("sync", sync_path, hints, options)
     smtp_place = KeyPlace("smtp", smtp_path, hints, options)
     no_smtp = stack.region in WITHOUT_SMTP

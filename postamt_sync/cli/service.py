@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from postamt_sync import atomic_file
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import Settings, load
 from postamt_sync.config.environment import FILE_VARIABLE
@@ -171,7 +172,7 @@ def _settings(config: Path | None, *, dry_run: bool) -> Settings:
                 f"There is no {path} yet.", "Without --dry-run the example is put there."
             )
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path.write_text(example)
+        atomic_file.write(path, example, atomic_file.PUBLIC)
         raise MisconfiguredError(f"There was no {path}; the example is there now.", hint)
     if path.read_bytes() == example.encode():
         raise MisconfiguredError(f"{path} is still the example.", hint)

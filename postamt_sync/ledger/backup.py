@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from postamt_sync import atomic_file
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.ledger.schema import MIGRATIONS
@@ -80,7 +80,7 @@ def set_aside(state_dir: Path) -> Path | None:
     for part in reversed(there):  # the ledger itself last: until then it is not lost
         with contextlib.suppress(FileNotFoundError):
             (state_dir / f"{FILE_NAME}{part}").rename(f"{aside}{part}")
-    sync(state_dir)
+    atomic_file.sync(state_dir)
     return aside
 
 
@@ -120,17 +120,15 @@ def write_ledger(
     scratch = target.with_name(f"{target.name}.new")
     try:
         scratch.unlink(missing_ok=True)
-        # SQLite would make it readable for everybody.
-        os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        atomic_file.make_private(scratch)
         with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as made:
             fill(made)
             made.execute("PRAGMA journal_mode = DELETE")  # the copy is one file
             made.execute("PRAGMA application_id = 0")  # the mark of `Store.sign` is not its own
             _check(made, source, check)
-        sync(scratch)
+        atomic_file.sync(scratch)
         still_ours()
-        scratch.replace(target)
-        sync(target.parent)
+        atomic_file.move(scratch, target)
     except (OSError, sqlite3.Error) as error:
         _remove(scratch)
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -169,12 +167,3 @@ def _damaged(source: str) -> LedgerDamagedError:
         f"The ledger {printable(source)} is damaged or of a newer version.",
         "Rebuild it: postamt-sync rebuild",
     )
-
-
-def sync(path: Path) -> None:
-    """Sync a file or a directory."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync import atomic_file
 from postamt_sync.errors import TryLaterError
-from postamt_sync.ledger.backup import INTEGRITY, set_aside, stamped, sync, write_ledger
+from postamt_sync.ledger.backup import INTEGRITY, set_aside, stamped, write_ledger
 from postamt_sync.ledger.merge import merge
 from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError, Store
 
@@ -88,5 +89,5 @@ def _take_back(state_dir: Path, saved: Path, earlier: Sequence[Path]) -> TakenBa
     saved.rename(path)
     for other in earlier:
         other.rename(other.with_name(f"{other.name}{MERGED}"))
-    sync(state_dir)
+    atomic_file.sync(state_dir)
     return TakenBack(saved, aside, merged)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger.open_database import OpenDatabase
 from postamt_sync.ledger.open_file import OpenFile
@@ -220,7 +220,7 @@ def _make_private(path: Path) -> None:
         return
     try:
         # Only a new file is opened: closing one that SQLite has open here would end its locks.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        atomic_file.make_private(path)
     except FileExistsError:
         return
     except OSError as error:

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 
 from postamt_sync.aws.smtp import smtp_password
-from postamt_sync.bootstrap.key_file import SmtpCredentials, SyncCredentials, replace_file
+from postamt_sync.bootstrap.key_file import SmtpKeyFile, SyncKeyFile, replace_file
 from postamt_sync.errors import TryLaterError
 from tests.doubles.account import stack
 from tests.doubles.moto import REGION
@@ -28,14 +28,14 @@ def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_umask")
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
-    file = SyncCredentials(tmp_path / "new" / "credentials", "postamt-sync")
+    file = SyncKeyFile(tmp_path / "new" / "credentials", "postamt-sync")
     file.on_response(ANSWER)
     assert file.path.stat().st_mode & 0o777 == 0o600
     assert file.path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_aws_sdk_reads_it(tmp_path: Path) -> None:
-    file = SyncCredentials(tmp_path / "credentials", "postamt-sync", "arn:aws:iam::1:user/a")
+    file = SyncKeyFile(tmp_path / "credentials", "postamt-sync", "arn:aws:iam::1:user/a")
     file.on_response(ANSWER)
     assert file.look().owner == "arn:aws:iam::1:user/a"
     core = botocore.session.Session()
@@ -48,7 +48,7 @@ def test_the_aws_sdk_reads_it(tmp_path: Path) -> None:
 
 
 def test_a_mail_client_s_file_has_the_password_and_not_the_secret(tmp_path: Path) -> None:
-    file = SmtpCredentials(tmp_path / "smtp-credentials", stack())
+    file = SmtpKeyFile(tmp_path / "smtp-credentials", stack())
     file.on_response(ANSWER)
     assert "se/cr%et" not in file.path.read_text()
     assert file.key_id() == "AKIAEXAMPLE"
@@ -68,10 +68,10 @@ def test_a_mail_client_s_file_has_the_password_and_not_the_secret(tmp_path: Path
 def test_a_file_that_cannot_be_read_holds_no_key(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    assert SyncCredentials(path, "postamt-sync").key_id() == ""
-    assert SmtpCredentials(path, stack()).key_id() == ""
-    assert SmtpCredentials(path, stack()).read() == {}
-    assert SyncCredentials(path, "postamt-sync").look().empty == (not content)
+    assert SyncKeyFile(path, "postamt-sync").key_id() == ""
+    assert SmtpKeyFile(path, stack()).key_id() == ""
+    assert SmtpKeyFile(path, stack()).read() == {}
+    assert SyncKeyFile(path, "postamt-sync").look().empty == (not content)
 
 
 def test_what_is_no_small_file_is_not_read(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_what_is_no_small_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "large").write_text("[default]\naws_access_key_id = A\n" + "#" * 70_000)
     (tmp_path / "directory").mkdir()
     for path in (*tmp_path.iterdir(), Path("/dev/zero")):
-        held = SyncCredentials(path, "postamt-sync").look()
+        held = SyncKeyFile(path, "postamt-sync").look()
         assert held.problem, path
         assert not held.empty, path
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap.key_file import SmtpCredentials
+from postamt_sync.bootstrap.key_file import SmtpKeyFile
 from postamt_sync.bootstrap.policy_document import Document, text
 from postamt_sync.bootstrap.stack_resources import SMTP_CREDENTIALS
 from tests.doubles.account import stack
@@ -80,7 +80,7 @@ class Cloud:
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = sender, recipient, "Hello"
         mail.set_content("from home\n")
-        values = SmtpCredentials(self.keys / SMTP_CREDENTIALS, STACK).read()
+        values = SmtpKeyFile(self.keys / SMTP_CREDENTIALS, STACK).read()
         trust = ssl.create_default_context(cafile=str(self.base / "root"))
         user = SesUser(values["username"], values["password"], self.policy, STACK.smtp_user)
         names = [

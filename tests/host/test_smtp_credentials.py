@@ -16,7 +16,7 @@ def test_what_bootstrap_keeps_is_what_we_read(tmp_path: Path) -> None:
     path = tmp_path / "smtp-credentials"
     stack = Stack("postamt", "123456789012", "eu-west-1", "mail", ("example.com",))
     key = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": SECRET}
-    key_file.SmtpCredentials(path, stack).keep({"AccessKey": key})
+    key_file.SmtpKeyFile(path, stack).on_response({"AccessKey": key})
     found = read_credentials(path)
     assert found.user == "AKIAIOSFODNN7EXAMPLE"
     assert found.password == smtp_password(SECRET, "eu-west-1")

@@ -11,17 +11,16 @@ import grp
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError, TryLaterError, UsageError
 
 SECRET = 0o640
 """With the group of Dovecot, whose auth process reads it; without such a group 0600."""
 
-ROOTS_ONLY = 0o600
-PUBLIC = 0o644
+ROOTS_ONLY = atomic_file.PRIVATE
 READERS = "dovecot"
 
 _SEAL = re.compile(r"# Written by postamt-sync, do not edit: ([0-9a-f]{64})\n")
@@ -38,26 +37,20 @@ def edited(text: str) -> bool:
     return seal is None or seal[1] != _digest(text[seal.end() :])
 
 
-def write(path: Path, text: str, mode: int = PUBLIC) -> None:
+def write(path: Path, text: str, mode: int = atomic_file.PUBLIC) -> None:
     """Replace a file as a whole; durable on return. Its mode and group are ours, not the old one's.
 
     Raises MisconfiguredError where this user may not write.
     """
     with _explained(path, path.parent):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        draft = Path(name)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-                _give(file.fileno(), mode)
-                file.write(text)
-                file.flush()
-                _be_newer_than(path, file.fileno())
-                os.fsync(file.fileno())
-            draft.replace(path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-        _sync_directory(path.parent)
+
+        def finish(handle: int) -> None:
+            if mode == SECRET:
+                _hand_to_readers(handle)
+            _be_newer_than(path, handle)
+
+        first = ROOTS_ONLY if mode == SECRET else mode
+        atomic_file.write(path, text, first, finish=finish)
 
 
 def read(path: Path) -> str | None:
@@ -104,14 +97,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _give(handle: int, mode: int) -> None:
-    """Set a file's mode, and hand a secret one to Dovecot's group, where that can be done."""
-    if mode == SECRET:
-        mode = 0o600
-        with contextlib.suppress(KeyError, PermissionError):
-            os.fchown(handle, -1, grp.getgrnam(READERS).gr_gid)
-            mode = SECRET
-    os.fchmod(handle, mode)
+def _hand_to_readers(handle: int) -> None:
+    """Let Dovecot's group read a secret file, where that can be done."""
+    with contextlib.suppress(KeyError, PermissionError):
+        os.fchown(handle, -1, grp.getgrnam(READERS).gr_gid)
+        os.fchmod(handle, SECRET)
 
 
 def _be_newer_than(path: Path, handle: int) -> None:
@@ -120,14 +110,6 @@ def _be_newer_than(path: Path, handle: int) -> None:
         before = int(path.stat().st_mtime)
         if int(os.fstat(handle).st_mtime) <= before:
             os.utime(handle, (before + 1, before + 1))
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

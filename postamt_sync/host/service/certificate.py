@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from postamt_sync import atomic_file
 from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.host.service.sealed_files import put, unwritable
+from postamt_sync.host.service.sealed_files import unwritable
 
 MODE = 0o640
 """Root's, readable by the service's group."""
@@ -65,18 +66,14 @@ class Pair:
         """
         self.check()
         for source, path in ((self.key, target.key), (self.chain, target.chain)):
-            scratch = path.with_name(f".{path.name}.{os.getpid()}")
             try:
-                gid = grp.getgrnam(group).gr_gid
-                put(scratch, source.read_bytes(), MODE, (os.geteuid(), gid))
-                scratch.replace(path)
+                owner = (os.geteuid(), grp.getgrnam(group).gr_gid)
+                atomic_file.write(path, source.read_bytes(), MODE, owner=owner)
             except KeyError:
                 raise MisconfiguredError(
                     f"There is no group {group}.", "Run first: sudo postamt-sync service install"
                 ) from None
             except OSError as error:
-                with contextlib.suppress(OSError):
-                    scratch.unlink()
                 raise unwritable(path, error) from error
 
 

@@ -6,13 +6,12 @@ fit, or that has none, is somebody's own and is never touched.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError
 
 _SEAL = "# Written by postamt-sync service install; an edited file is left alone. "
@@ -33,10 +32,10 @@ class SealedFile:
 
     path: Path
     text: str
-    mode: int = 0o644
+    mode: int = atomic_file.PUBLIC
 
     @classmethod
-    def of(cls, path: Path, text: str, mode: int = 0o644) -> SealedFile:
+    def of(cls, path: Path, text: str, mode: int = atomic_file.PUBLIC) -> SealedFile:
         """Seal `text`, which ends with a line end."""
         return cls(path, text + _seal(text), mode)
 
@@ -54,27 +53,11 @@ class SealedFile:
 
         Raises MisconfiguredError.
         """
-        scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            put(scratch, self.text.encode(), self.mode)
-            scratch.replace(self.path)
+            atomic_file.write(self.path, self.text, self.mode)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
             raise unwritable(self.path, error) from error
-
-
-def put(path: Path, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Write a new file that is never more open than `mode`; its bytes are durable on return."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        if owner is not None:
-            os.fchown(fd, *owner)
-        os.fchmod(fd, mode)
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
 
 
 def unwritable(path: Path, error: OSError) -> MisconfiguredError:

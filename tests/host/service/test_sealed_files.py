@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.host.service.sealed_files import FileState, SealedFile, put
+from postamt_sync.host.service.sealed_files import FileState, SealedFile
 
 
 @pytest.fixture
@@ -53,13 +53,3 @@ def test_where_it_cannot_be_written_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MisconfiguredError, match="cannot be written"):
         SealedFile.of(tmp_path / "file/unit", "").write()
-
-
-def test_a_secret_is_never_more_open_than_it_will_be(place: Path, tmp_path: Path) -> None:
-    put(tmp_path / "key", b"secret", 0o640)
-    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o640
-    with pytest.raises(FileExistsError):
-        put(tmp_path / "key", b"other", 0o640)
-    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError):
-        put(tmp_path / "link", b"other", 0o640)

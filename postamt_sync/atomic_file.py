@@ -1,0 +1,96 @@
+"""Writing a file whole or not at all, and never for a moment more open than it is to be.
+
+The content goes into a new file beside the place, `.NAME.new`, which has its owner and mode before
+its first byte, is synced and takes the place by a rename; the directory is synced after it. So a
+reader sees the old file or the new one, also after a power failure. A symbolic link at the place
+is replaced, what it leads to stays; one at `.NAME.new`, or what a write that was cut off left
+there, is taken away and never written into.
+
+Everything raises OSError: what that means for a person, the caller knows. Two who write the same
+file at once must keep each other out; without that one of them fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+PRIVATE = 0o600
+"""For what only its owner may read."""
+PUBLIC = 0o644
+
+Owner = tuple[int, int]
+"""User and group id; -1 leaves one as it is."""
+
+
+def write(
+    path: Path,
+    content: str | bytes,
+    mode: int = PRIVATE,
+    *,
+    owner: Owner = (-1, -1),
+    finish: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Make `path` a file with this content; durable on return.
+
+    `finish` is given the descriptor of the new file when all is written, before it is synced, to
+    set its times. After an exception the old file is there, if there was one.
+    """
+    draft = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()
+    data = content.encode(errors="surrogateescape") if isinstance(content, str) else content
+    try:
+        made = _fill(draft, data, mode, owner, finish)
+        _expect(draft, made)
+        move(draft, path)
+    except FileExistsError:
+        raise  # it is not ours
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename within a directory, over what is there; durable on return."""
+    source.replace(target)
+    sync(target.parent)
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file for somebody else to fill, who would make it readable for everybody."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(path, flags, PRIVATE))
+
+
+def sync(path: Path) -> None:
+    """Sync a file or a directory."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _expect(draft: Path, inode: int) -> None:
+    if draft.lstat().st_ino != inode:
+        raise OSError(errno.EBUSY, "somebody else is just writing it", str(draft))
+
+
+def _fill(draft: Path, data: bytes, mode: int, owner: Owner, finish: Callable[[int], None]) -> int:
+    """Write and sync a new file, and return its inode's number."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(draft, flags, PRIVATE), "wb") as file:
+        handle = file.fileno()
+        if owner != (-1, -1):
+            os.fchown(handle, *owner)
+        os.fchmod(handle, mode)  # the umask has no say
+        file.write(data)
+        file.flush()
+        finish(handle)
+        os.fsync(handle)
+        return os.fstat(handle).st_ino
