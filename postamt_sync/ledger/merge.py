@@ -50,7 +50,7 @@ _ADD = (
         (SELECT 1 FROM main.notices m WHERE m.at = n.at AND m.text = n.text)
     """,
 )
-_WHOLE_TABLES = ("recipients", "maildirs", "restores", "alerts", "troubles")
+_WHOLE_TABLES = ("recipients", "owed", "maildirs", "restores", "alerts", "troubles")
 
 
 def merge(store: Store, other: Path) -> int:
