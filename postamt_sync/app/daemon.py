@@ -103,7 +103,7 @@ class Daemon:
         destinations = configured_destinations(settings, ledger.work)
         bucket = Bucket(settings.bucket.name, settings.aws.region, session=session)
         await stack.enter_async_context(bucket)
-        waiting = ledger.work.make_all_due()
+        waiting = await asyncio.to_thread(ledger.work.make_all_due)
         courier = Courier(ledger, bucket, destinations, events, observer=self._observer)
         envelopes = self._envelopes(session, ledger, courier)
         scanner = Scanner(

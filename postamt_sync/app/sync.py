@@ -24,6 +24,7 @@ from postamt_sync.index.client import Index
 from postamt_sync.index.lookups import IndexLookups
 from postamt_sync.intake.scanner import Scanner, as_found
 from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.off_loop import opened_off_loop
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 from postamt_sync.recovery.daily_backup import DailyBackup
@@ -92,9 +93,10 @@ class SyncRun:
         Raises only before anything was begun: lock held, ledger unusable.
         """
         if self.options.dry_run:
-            with open_for_dry_run(self.settings, self.events) as ledger:
+            async with opened_off_loop(open_for_dry_run(self.settings, self.events)) as ledger:
                 return await self._pass(ledger)
-        with open_for_delivery(self.settings, "sync", self.events) as ledger:
+        opening = open_for_delivery(self.settings, "sync", self.events)
+        async with opened_off_loop(opening) as ledger:
             result = await self._pass(ledger)
             await asyncio.to_thread(DailyBackup(self.settings, ledger, self.events).make_if_due)
             return result
@@ -103,7 +105,7 @@ class SyncRun:
         started = time.monotonic()
         rehearsed = SyncTotals()
         result = SyncResult(rehearsed, dry_run=self.options.dry_run)
-        ledger.sync_runs.begin()
+        await asyncio.to_thread(ledger.sync_runs.begin)
         watching = asyncio.create_task(self._tell())
         try:
             async with self.bucket:
@@ -123,7 +125,8 @@ class SyncRun:
             watching.cancel()
             self.watch(self._sync_progress)
         if not self.options.dry_run:
-            result.totals = ledger.sync_runs.totals(self._sync_progress.listed)
+            listed = self._sync_progress.listed
+            result.totals = await asyncio.to_thread(ledger.sync_runs.totals, listed)
         result.bytes = self._sync_progress.bytes
         result.seconds = time.monotonic() - started
         return result
@@ -159,7 +162,7 @@ class SyncRun:
             self._note_progress()
 
     async def _rehearse(self, ledger: Ledger, totals: SyncTotals) -> None:
-        if ledger.rebuild.pending:
+        if await asyncio.to_thread(lambda: ledger.rebuild.pending):
             await self._rehearse_rebuild(ledger, totals)
             return
         scanner = self._scanner(ledger)
@@ -180,7 +183,8 @@ class SyncRun:
                 else:
                     totals.waiting += 1
         noticed = totals.skipped + totals.known + totals.archived + totals.waiting
-        rest = ledger.sync_runs.totals(self._sync_progress.listed - noticed)
+        seen_before = self._sync_progress.listed - noticed
+        rest = await asyncio.to_thread(ledger.sync_runs.totals, seen_before)
         totals.listed = self._sync_progress.listed
         totals.known += rest.known
         totals.skipped += rest.skipped
@@ -192,7 +196,7 @@ class SyncRun:
         await self._list(ledger, None)
         routes = configured_destinations(self.settings, ledger.work).routes
         await RecoveryDecisions(ledger, routes).decide_by_reading(self.bucket, ledger)
-        rest = ledger.sync_runs.totals(self._sync_progress.listed)
+        rest = await asyncio.to_thread(ledger.sync_runs.totals, self._sync_progress.listed)
         rest.waiting, rest.failed = rest.waiting + rest.failed, 0
         for count in fields(SyncTotals):
             setattr(totals, count.name, getattr(rest, count.name))

@@ -129,13 +129,12 @@ class _Verb:
                 for d in await self._missing(bucket, keys)
                 if d.kind in RESTORABLE and _is_wanted(d, only, keys)
             ]
-            open_orders = {o.mail for o in self._ledger.restores.orders()}
+            open_orders = {o.mail for o in await asyncio.to_thread(self._ledger.restores.orders)}
             news = [d for d in found if d.mail not in open_orders]
             said = as_text(news, len(open_orders), *how)
             print(said, file=sys.stderr if json else sys.stdout)
-            self._ledger.absences.looked_at(
-                {d.mail for d in found if d.kind is DifferenceKind.ABSENT}
-            )
+            absent = {d.mail for d in found if d.kind is DifferenceKind.ABSENT}
+            await asyncio.to_thread(self._ledger.absences.looked_at, absent)
             if dry_run or not (news or open_orders):
                 if json:
                     print(jsonlib.dumps(as_json(news, *how), indent=2))

@@ -6,9 +6,10 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
@@ -32,7 +33,14 @@ class LedgerDamagedError(MisconfiguredError):
 
 
 class Store:
-    """An open ledger file. Its methods may be called from any thread."""
+    """An open ledger file. Its methods may be called from any thread, but block it.
+
+    A thread that runs an event loop uses asyncio.to_thread: a disk may take seconds, and another
+    process's transaction `BUSY_SECONDS`.
+    """
+
+    observer: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
+    """Called at every use. Tests look here whether it is an event loop that is being blocked."""
 
     def __init__(self, path: Path, held: Sequence[OpenFile] = ()) -> None:
         """Open, and if need be create and migrate, the ledger at `path`.
@@ -191,6 +199,7 @@ class Store:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        Store.observer()
         try:
             yield
         except sqlite3.Error as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from postamt_sync.events import Events
 from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import set_aside
+from postamt_sync.ledger.off_loop import opened_off_loop
 from postamt_sync.ledger.schema import NewerLedgerError
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Source
@@ -66,12 +68,7 @@ class LedgerRebuild:
         make_state_dir(state_dir)
         result = RebuildResult()
         with CourierLock(state_dir, "rebuild") as lock:
-            if (state_dir / FILE_NAME).exists() and (self._anew or self._is_damaged()):
-                result.set_aside = str(set_aside(state_dir) or "")
-            if not self._anew:
-                found = restore_lost_ledger(self._settings, self._events)
-                result.copy = str(found.copy or "") if found else ""
-            with closing(Ledger.open(state_dir, [lock.file])) as ledger:
+            async with opened_off_loop(self._opened(lock, result)) as ledger:
                 result.names = await asyncio.to_thread(
                     complete_from_maildirs, self._settings, ledger, self._events, always=True
                 )
@@ -82,12 +79,24 @@ class LedgerRebuild:
                     await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
                     routes = configured_destinations(self._settings, ledger.work).routes
                     await RecoveryDecisions(ledger, routes).decide_by_reading(self._bucket, ledger)
-                states = ledger.overview.states()
-                result.unmatched = ledger.rebuild.unmatched()
+                states = await asyncio.to_thread(ledger.overview.states)
+                result.unmatched = await asyncio.to_thread(ledger.rebuild.unmatched)
         result.delivered = states[ObjectState.DELIVERED]
         result.absent = states[ObjectState.ABSENT]
         result.waiting = states[ObjectState.WAITING]
         return result
+
+    @contextmanager
+    def _opened(self, lock: CourierLock, result: RebuildResult) -> Iterator[Ledger]:
+        """Open what is to be completed: the ledger that is there, its copy, or a new one."""
+        state_dir = self._settings.state_dir
+        if (state_dir / FILE_NAME).exists() and (self._anew or self._is_damaged()):
+            result.set_aside = str(set_aside(state_dir) or "")
+        if not self._anew:
+            found = restore_lost_ledger(self._settings, self._events)
+            result.copy = str(found.copy or "") if found else ""
+        with closing(Ledger.open(state_dir, [lock.file])) as ledger:
+            yield ledger
 
     def _is_damaged(self) -> bool:
         try:
