@@ -248,6 +248,30 @@ def test_output_for_which_there_is_no_room_is_to_be_tried_again() -> None:
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "words", "code"),
+    [
+        ("postamt_sync", ["--version"], 0),
+        ("postamt_sync", ["doctor", "--config", "{config}"], 3),
+        ("postamt_sync", ["nope"], 64),
+        ("tests.doubles.verbs", ["fail", "unforeseen"], 70),
+        ("tests.doubles.verbs", ["broken"], 70),
+        ("tests.doubles.verbs", ["fail", "later"], 75),
+        ("postamt_sync", ["check", "--config", "{config}"], 78),
+        ("postamt_sync", ["status", "--config", "/nowhere.toml"], 78),
+        ("tests.doubles.verbs", ["fail", "ctrl-c"], 130),
+    ],
+)
+def test_the_process_ends_with_the_code(
+    tmp_path: Path, module: str, words: list[str], code: int
+) -> None:
+    """1, 2 and 141 have their tests where mail is synced, a plan made, and a pipe broken."""
+    config = tmp_path / "config.toml"
+    config.write_text("state_dir = 7\n")
+    done = python("-m", module, *(word.format(config=config) for word in words))
+    assert done.returncode == code, done
+
+
 def test_runs_as_a_module() -> None:
     done = python("-m", "postamt_sync", "chek")
     assert done.returncode == ExitCode.USAGE
