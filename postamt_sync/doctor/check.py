@@ -68,14 +68,14 @@ async def examine(checks: Sequence[Check], seconds: float = SECONDS) -> list[Fin
 async def _findings(check: Check, seconds: float) -> list[Finding]:
     try:
         async with asyncio.timeout(seconds):
-            return await in_own_thread(lambda: list(_looked(check)))
+            return await in_own_thread(lambda: list(findings_of(check)))
     except TimeoutError:
         words = f"No answer within {seconds:g} s."
         remedy = "Look at the network, or at the disk behind it, and run it again."
         return [Finding(check.subject, Severity.FAILURE, words, remedy)]
 
 
-def _looked(check: Check) -> Iterator[Finding]:
+def findings_of(check: Check) -> Iterator[Finding]:
     """Yield what the check finds and, where it is broken off, why."""
     try:
         yield from check.look()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.dns.dns_lookup import look_up
+from postamt_sync.bootstrap.dns.record import Record
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount
@@ -44,14 +45,7 @@ class DnsCheck:
             stack, known = self.stack, {}
             yield self._without_dkim("only SES knows their names, and it cannot be asked")
         wanted = records(stack, known, self.servers)
-        for dns_finding in asyncio.run(look_up(wanted, self.resolver())):
-            record = dns_finding.record
-            subject = f"{self.subject} {record.type} {record.name}"
-            if not dns_finding.problem:
-                yield Finding(subject, Severity.OK, "Seen in the DNS.")
-            else:
-                outcome = Severity.WARNING if dns_finding.well else Severity.FAILURE
-                yield Finding(subject, outcome, dns_finding.problem, dns_finding.remedy)
+        yield from record_findings(wanted, self.resolver(), f"{self.subject} ")
 
     def _without_dkim(self, why: str) -> Finding:
         return Finding(
@@ -60,3 +54,18 @@ class DnsCheck:
             f"The DKIM records were not looked up: {why[:1].lower()}{why[1:]}.",
             "Run it with an administrator's credentials to have them looked at.",
         )
+
+
+def record_findings(
+    wanted: Iterable[Record], resolver: dns.asyncresolver.Resolver, prefix: str = ""
+) -> Iterator[Finding]:
+    """Look records up and yield what was found of each; the subject is "MX example.com" with the
+    prefix before it."""
+    for dns_finding in asyncio.run(look_up(list(wanted), resolver)):
+        record = dns_finding.record
+        subject = f"{prefix}{record.type} {record.name}"
+        if not dns_finding.problem:
+            yield Finding(subject, Severity.OK, "Seen in the DNS.")
+        else:
+            outcome = Severity.WARNING if dns_finding.well else Severity.FAILURE
+            yield Finding(subject, outcome, dns_finding.problem, dns_finding.remedy)

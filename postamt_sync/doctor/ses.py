@@ -20,13 +20,12 @@ DNS = "Show the records with: postamt-sync bootstrap dns"
 
 @dataclass(frozen=True, slots=True)
 class IdentitiesCheck:
-    """Has SES verified the domains?"""
+    """Has SES verified the domains? `each` begins the subjects of the findings on one domain."""
 
     account: AwsAccount
-
-    @property
-    def subject(self) -> str:
-        return "SES identity"
+    subject: str = "SES identity"
+    each: str = "SES identity"
+    mend: str = APPLY
 
     def look(self) -> Iterable[Finding]:
         stack, aws = self.account.open()
@@ -41,10 +40,10 @@ class IdentitiesCheck:
             yield from self._domain(stack, aws, domain)
 
     def _domain(self, stack: Stack, aws: AwsClient, domain: str) -> Iterator[Finding]:
-        subject = f"{self.subject} {domain}"
+        subject = f"{self.each} {domain}"
         identity = IdentityResource(stack, aws, domain).read()
         if identity is None:
-            yield Finding(subject, Severity.FAILURE, "SES does not know the domain.", APPLY)
+            yield Finding(subject, Severity.FAILURE, "SES does not know the domain.", self.mend)
             return
         dkim = identity.get("DkimAttributes", {}).get("Status", "PENDING")
         if identity.get("VerifiedForSendingStatus") and dkim == "SUCCESS":
@@ -111,18 +110,25 @@ class SmtpUser:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRuleCheck:
-    """Does our rule stand in the active rule set, enabled, with nothing before it that swallows?"""
+    """Does our rule stand in the active rule set, enabled, with nothing before it that swallows?
+
+    With `planned` it is also compared with the plan, for who does not do that anyway. `about`
+    is the subject of its findings.
+    """
 
     account: AwsAccount
-
-    @property
-    def subject(self) -> str:
-        return "receipt rule"
+    subject: str = "receipt rule"
+    about: str = "receipt rule"
+    mend: str = APPLY
+    planned: bool = True
 
     def look(self) -> Iterable[Finding]:
         rule = ReceiptRuleResource(*self.account.open())
+        well = "Our rule stands in the active rule set."
         if not rule.is_active():
-            words = "Our rule does not stand in the active rule set, so SES takes no mail for us."
-            yield Finding(self.subject, Severity.FAILURE, words, APPLY)
-            return
-        yield from plan_check(self.subject, rule, "Our rule stands in the active rule set.")
+            words = "Our rule is not in the active rule set."
+            yield Finding(self.about, Severity.FAILURE, words, self.mend)
+        elif self.planned:
+            yield from plan_check(self.about, rule, well)
+        else:
+            yield Finding(self.about, Severity.OK, well)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.plan import Resource, plan
-from postamt_sync.bootstrap.resources.identity import IdentityResource
-from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.subscription import WebhookSubscriptionResource
 from postamt_sync.bootstrap.smoke_test import WITHIN, SmokeTest
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.doctor.account import AwsAccount
+from postamt_sync.doctor.check import Check, findings_of
+from postamt_sync.doctor.dns import record_findings
 from postamt_sync.doctor.finding import Finding, Severity
-from postamt_sync.errors import PostamtError
+from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
 
 if TYPE_CHECKING:
     import dns.asyncresolver
-
-DNS = "Show the records with: postamt-sync bootstrap dns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,81 +40,78 @@ class Verification:
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was found, as it is found."""
-        for check in (
-            self._plan,
-            self._rule,
-            self._identities,
-            self._records,
-            self._subscription,
-            self._announcement,
-        ):
-            try:
-                yield from check()
-            except PostamtError as error:
-                yield Finding(_subject(check.__name__), Severity.FAILURE, error.problem, error.hint)
+        for check in self._checks():
+            yield from findings_of(check)
 
-    def _plan(self) -> Iterator[Finding]:
+    def _checks(self) -> Iterator[Check]:
+        account = AwsAccount(lambda: (self.stack, self.aws))
+        mend = f"Mend it with: {self.apply}"
+        yield WholePlanCheck(self.resources, mend)
+        # The plan has been compared as a whole.
+        yield ReceiptRuleCheck(account, "rule", mend=mend, planned=False)
+        if self.stack.domains:
+            yield IdentitiesCheck(account, "identities", "identity", mend)
+        if self.resolver is not None:
+            yield RecordsCheck(account, self.servers, self.resolver)
+        if self.stack.public_url:
+            yield ConfirmedCheck(account)
+        if self.smoke_test is not None:
+            yield SmokeTestCheck(self.smoke_test)
+
+
+@dataclass(frozen=True, slots=True)
+class WholePlanCheck:
+    """Would `apply` change anything?"""
+
+    resources: Sequence[Resource]
+    mend: str
+
+    @property
+    def subject(self) -> str:
+        return "plan"
+
+    def look(self) -> Iterable[Finding]:
         found = plan(self.resources)
         for title, conflict in found.conflicts:
             yield Finding(title, Severity.FAILURE, conflict.message, conflict.remedy)
         for title, change in found.changes:
-            yield Finding(title, Severity.FAILURE, f"differs: {change.message}.", self._mend)
+            yield Finding(title, Severity.FAILURE, f"differs: {change.message}.", self.mend)
         if not found.conflicts and not found.changes:
-            yield Finding("plan", Severity.OK, "Everything is at AWS as it should be.")
+            yield Finding(self.subject, Severity.OK, "Everything is at AWS as it should be.")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsCheck:
+    """Are the records in the DNS? DKIM's too, whose names SES must tell."""
+
+    account: AwsAccount
+    servers: Servers
+    resolver: dns.asyncresolver.Resolver
 
     @property
-    def _mend(self) -> str:
-        return f"Mend it with: {self.apply}"
+    def subject(self) -> str:
+        return "records"
 
-    def _rule(self) -> Iterator[Finding]:
-        if ReceiptRuleResource(self.stack, self.aws).is_active():
-            yield Finding("receipt rule", Severity.OK, "Our rule stands in the active rule set.")
-        else:
-            yield Finding(
-                "receipt rule",
-                Severity.FAILURE,
-                "Our rule is not in the active rule set.",
-                self._mend,
-            )
+    def look(self) -> Iterable[Finding]:
+        stack, aws = self.account.open()
+        yield from record_findings(
+            records(stack, identities(stack, aws), self.servers), self.resolver
+        )
 
-    def _identities(self) -> Iterator[Finding]:
-        for domain in self.stack.domains:
-            subject = f"identity {domain}"
-            identity = IdentityResource(self.stack, self.aws, domain).read()
-            if identity is None:
-                yield Finding(
-                    subject, Severity.FAILURE, "SES does not know the domain.", self._mend
-                )
-                continue
-            dkim = identity.get("DkimAttributes", {}).get("Status", "PENDING")
-            if identity.get("VerifiedForSendingStatus") and dkim == "SUCCESS":
-                yield Finding(subject, Severity.OK, "The domain and its DKIM are verified.")
-            else:
-                message = f"SES has not verified the domain (DKIM: {dkim.lower()})."
-                remedy = f"{DNS}; SES sees them within hours, at most 72."
-                yield Finding(subject, Severity.FAILURE, message, remedy)
-            status = identity.get("MailFromAttributes", {}).get("MailFromDomainStatus", "PENDING")
-            if status != "SUCCESS":
-                message = f"SES has not seen the MAIL FROM records ({status.lower()})."
-                yield Finding(subject, Severity.WARNING, message, DNS)
 
-    def _records(self) -> Iterator[Finding]:
-        if self.resolver is None:
-            return
-        wanted = records(self.stack, identities(self.stack, self.aws), self.servers)
-        for dns_finding in asyncio.run(look_up(wanted, self.resolver)):
-            record = dns_finding.record
-            subject = f"{record.type} {record.name}"
-            if not dns_finding.problem:
-                yield Finding(subject, Severity.OK, "Seen in the DNS.")
-            else:
-                outcome = Severity.WARNING if dns_finding.well else Severity.FAILURE
-                yield Finding(subject, outcome, dns_finding.problem, dns_finding.remedy)
+@dataclass(frozen=True, slots=True)
+class ConfirmedCheck:
+    """Is the daemon's subscription confirmed? Only looked at: there may be no daemon yet."""
 
-    def _subscription(self) -> Iterator[Finding]:
-        if not self.stack.public_url:
-            return
-        if WebhookSubscriptionResource(self.stack, self.aws).is_confirmed():
+    account: AwsAccount
+
+    @property
+    def subject(self) -> str:
+        return "subscription"
+
+    def look(self) -> Iterable[Finding]:
+        stack, aws = self.account.open()
+        if WebhookSubscriptionResource(stack, aws).is_confirmed():
             yield Finding("webhook", Severity.OK, "The daemon's subscription is confirmed.")
         else:
             yield Finding(
@@ -125,25 +119,30 @@ class Verification:
                 Severity.FAILURE,
                 "The daemon's subscription is not confirmed.",
                 "Start the daemon (postamt-sync run), and see what it says; SNS must reach "
-                f"{self.stack.public_url}.",
+                f"{stack.public_url}.",
             )
 
-    def _announcement(self) -> Iterator[Finding]:
-        if self.smoke_test is None:
-            return
+
+@dataclass(frozen=True, slots=True)
+class SmokeTestCheck:
+    """Is an object that comes into the bucket announced?"""
+
+    smoke_test: SmokeTest
+
+    @property
+    def subject(self) -> str:
+        return "announcement"
+
+    def look(self) -> Iterable[Finding]:
         seconds = self.smoke_test.announced_within()
         if seconds is not None:
             message = f"An object in the bucket was announced after {seconds:.1f} s."
-            yield Finding("announcement", Severity.OK, message)
+            yield Finding(self.subject, Severity.OK, message)
         else:
             yield Finding(
-                "announcement",
+                self.subject,
                 Severity.FAILURE,
                 f"An object in the bucket was not announced within {WITHIN:.0f} s.",
                 "Look whether something between bucket and topic was changed by hand; then: "
                 "postamt-sync bootstrap plan",
             )
-
-
-def _subject(check: str) -> str:
-    return check.strip("_").replace("_", " ")
