@@ -264,3 +264,13 @@ def test_nothing_is_decided_by_what_is_written_for_people() -> None:
         for text in decisions_by_prose(module)
     }
     assert found == TOLD_IN_WORDS_ALONE
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """Two things of one name are one too many to keep apart."""
+    places: dict[str, list[str]] = {}
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(module.relative_to(PACKAGE)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

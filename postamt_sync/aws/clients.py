@@ -18,7 +18,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.httpsession import get_cert_path
 
-from postamt_sync.aws.error_codes import Cause, cause_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning
 from postamt_sync.errors import PostamtError
 
@@ -130,5 +130,5 @@ def _settings_explained() -> Iterator[None]:
     except Exception as error:
         # Credentials are looked for as soon as a client is made.
         cause = cause_of(error)
-        cause = Cause.SETTINGS if cause is Cause.UNEXPECTED else cause
+        cause = ErrorCause.SETTINGS if cause is ErrorCause.UNEXPECTED else cause
         raise meaning(cause, "make a client", said=f"{error}" or type(error).__name__) from error

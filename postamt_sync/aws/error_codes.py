@@ -33,7 +33,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 
 
-class Cause(enum.Enum):
+class ErrorCause(enum.Enum):
     """What an error comes down to."""
 
     FORBIDDEN = enum.auto()
@@ -73,7 +73,7 @@ class Cause(enum.Enum):
 
 
 _CODES = {
-    Cause.FORBIDDEN: (
+    ErrorCause.FORBIDDEN: (
         "AccessDenied",
         "AccessDeniedException",
         "AuthorizationError",
@@ -82,17 +82,17 @@ _CODES = {
         "UnauthorizedOperation",
     ),
     # Regions that were not opted into say it too.
-    Cause.UNKNOWN_KEY: (
+    ErrorCause.UNKNOWN_KEY: (
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
     ),
-    Cause.WRONG_SECRET: ("InvalidSignatureException", "SignatureDoesNotMatch"),
-    Cause.EXPIRED: ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
-    Cause.SESSION_TOKEN: ("InvalidToken",),
-    Cause.ACCOUNT: ("AccountProblem", "AllAccessDisabled", "NotSignedUp", "OptInRequired"),
-    Cause.CLOCK: ("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"),
-    Cause.THROTTLED: (
+    ErrorCause.WRONG_SECRET: ("InvalidSignatureException", "SignatureDoesNotMatch"),
+    ErrorCause.EXPIRED: ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
+    ErrorCause.SESSION_TOKEN: ("InvalidToken",),
+    ErrorCause.ACCOUNT: ("AccountProblem", "AllAccessDisabled", "NotSignedUp", "OptInRequired"),
+    ErrorCause.CLOCK: ("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"),
+    ErrorCause.THROTTLED: (
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
@@ -104,7 +104,7 @@ _CODES = {
         "ThrottlingException",
         "TooManyRequestsException",
     ),
-    Cause.BUSY: (
+    ErrorCause.BUSY: (
         "InternalError",
         "InternalErrorException",
         "InternalFailure",
@@ -114,15 +114,15 @@ _CODES = {
         "ServiceUnavailable",
         "ServiceUnavailableException",
     ),
-    Cause.LIMIT: (
+    ErrorCause.LIMIT: (
         "LimitExceeded",
         "LimitExceededException",
         "SubscriptionLimitExceeded",
         "TooManyBuckets",
         "TopicLimitExceeded",
     ),
-    Cause.NAME_TAKEN: ("BucketAlreadyExists",),
-    Cause.CONFLICT: (
+    ErrorCause.NAME_TAKEN: ("BucketAlreadyExists",),
+    ErrorCause.CONFLICT: (
         "AlreadyExists",
         "AlreadyExistsException",
         "BucketAlreadyOwnedByYou",
@@ -132,20 +132,24 @@ _CODES = {
         "ResourceConflictException",
         "ResourceInUseException",
     ),
-    Cause.NO_TOPIC: ("NotFound", "NotFoundException"),
-    Cause.NO_QUEUE: ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
-    Cause.NO_TABLE: ("ResourceNotFoundException",),
-    Cause.NO_BUCKET: ("InvalidBucketName", "NoSuchBucket"),
-    Cause.PARAMETER: ("InvalidParameter", "InvalidParameterException", "InvalidParameterValue"),
-    Cause.NO_CAPACITY: ("GlacierExpeditedRetrievalNotAvailable",),
+    ErrorCause.NO_TOPIC: ("NotFound", "NotFoundException"),
+    ErrorCause.NO_QUEUE: ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+    ErrorCause.NO_TABLE: ("ResourceNotFoundException",),
+    ErrorCause.NO_BUCKET: ("InvalidBucketName", "NoSuchBucket"),
+    ErrorCause.PARAMETER: (
+        "InvalidParameter",
+        "InvalidParameterException",
+        "InvalidParameterValue",
+    ),
+    ErrorCause.NO_CAPACITY: ("GlacierExpeditedRetrievalNotAvailable",),
 }
 _CAUSES = {code: cause for cause, codes in _CODES.items() for code in codes}
 
-_EXCEPTIONS: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
+_EXCEPTIONS: tuple[tuple[ErrorCause, tuple[type[Exception], ...]], ...] = (
     # The first that fits: SSLError is a ConnectionError, ssl.SSLError an OSError.
-    (Cause.NO_CREDENTIALS, (NoCredentialsError, PartialCredentialsError)),
+    (ErrorCause.NO_CREDENTIALS, (NoCredentialsError, PartialCredentialsError)),
     (
-        Cause.UNUSABLE_CREDENTIALS,
+        ErrorCause.UNUSABLE_CREDENTIALS,
         (
             ConfigNotFound,
             ConfigParseError,
@@ -166,23 +170,23 @@ _EXCEPTIONS: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
             PermissionError,
         ),
     ),
-    (Cause.UNTRUSTED, (SSLError, ssl.SSLError)),
-    (Cause.UNREACHABLE, (NoConnectionError, HTTPClientError, MetadataRetrievalError, OSError)),
-    (Cause.NOT_AWS, (ResponseParserError,)),
-    (Cause.SETTINGS, (BotoCoreError,)),
+    (ErrorCause.UNTRUSTED, (SSLError, ssl.SSLError)),
+    (ErrorCause.UNREACHABLE, (NoConnectionError, HTTPClientError, MetadataRetrievalError, OSError)),
+    (ErrorCause.NOT_AWS, (ResponseParserError,)),
+    (ErrorCause.SETTINGS, (BotoCoreError,)),
 )
 
 
-def cause_of(error: Exception) -> Cause:
+def cause_of(error: Exception) -> ErrorCause:
     """Tell what any exception of boto3 comes down to."""
     if isinstance(error, ClientError):
         return _cause_of_answer(error)
     return next(
-        (cause for cause, kinds in _EXCEPTIONS if isinstance(error, kinds)), Cause.UNEXPECTED
+        (cause for cause, kinds in _EXCEPTIONS if isinstance(error, kinds)), ErrorCause.UNEXPECTED
     )
 
 
-def cause_of_code(code: str, status: int = 0) -> Cause:
+def cause_of_code(code: str, status: int = 0) -> ErrorCause:
     """Tell what an error code comes down to, and, where nobody knows it, the HTTP status.
 
     Without a code it was no service of AWS that answered.
@@ -190,13 +194,13 @@ def cause_of_code(code: str, status: int = 0) -> Cause:
     if code in _CAUSES:
         return _CAUSES[code]
     if code.startswith(("KMS.", "Kms")):
-        return Cause.KMS
+        return ErrorCause.KMS
     if status == 429:
-        return Cause.THROTTLED
+        return ErrorCause.THROTTLED
     if status >= 500:
-        return Cause.BUSY
+        return ErrorCause.BUSY
     # botocore gives the status for a code where the answer holds none.
-    return Cause.UNKNOWN if code and not code.isdecimal() else Cause.NOT_AWS
+    return ErrorCause.UNKNOWN if code and not code.isdecimal() else ErrorCause.NOT_AWS
 
 
 def code_of(error: ClientError) -> str:
@@ -217,12 +221,12 @@ def is_markup(text: str) -> bool:
     return text.lstrip().startswith("<")
 
 
-def _cause_of_answer(error: ClientError) -> Cause:
+def _cause_of_answer(error: ClientError) -> ErrorCause:
     code = code_of(error)
     if is_markup(str(error.response.get("Error", {}).get("Message") or "")):
-        return Cause.NOT_AWS
+        return ErrorCause.NOT_AWS
     cause = cause_of_code(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if cause is Cause.PARAMETER and "token" in message_of(error).lower():
+    if cause is ErrorCause.PARAMETER and "token" in message_of(error).lower():
         # SNS has no code of its own for it ("Invalid parameter: Token").
-        return Cause.CONFIRMATION_TOKEN
+        return ErrorCause.CONFIRMATION_TOKEN
     return cause

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.aws.error_codes import Cause, cause_of, code_of, is_markup, message_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, is_markup, message_of
 from postamt_sync.aws.meanings import MEANINGS, Asker, ForbiddenError, TokenError
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
@@ -31,7 +31,7 @@ def aws_call(what: str, *, name: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except PostamtError:
+    except (PostamtError, MemoryError):
         raise
     except Exception as error:
         raise refusal(what, error, name=name) from error
@@ -51,12 +51,12 @@ def refusal(
         code, said = type(error).__name__, str(error)
     cause = cause_of(error)
     if asker is Asker.ADMINISTRATOR and code == "403":
-        cause = Cause.FORBIDDEN  # all that S3 says to a HEAD
+        cause = ErrorCause.FORBIDDEN  # all that S3 says to a HEAD
     return meaning(cause, what, code=code, said=said, name=name, asker=asker)
 
 
 def meaning(
-    cause: Cause,
+    cause: ErrorCause,
     what: str,
     *,
     code: str = "",
@@ -65,7 +65,7 @@ def meaning(
     asker: Asker = Asker.DAEMON,
 ) -> PostamtError:
     """Return the sentences for a cause; `code`, `said` and `name` may be foreign text."""
-    told = MEANINGS[asker].get(cause) or MEANINGS[asker][Cause.UNKNOWN]
+    told = MEANINGS[asker].get(cause) or MEANINGS[asker][ErrorCause.UNKNOWN]
     facts = {
         "what": what,
         "name": printable(name) or "of this name",

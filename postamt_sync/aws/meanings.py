@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from postamt_sync.aws.error_codes import Cause
+from postamt_sync.aws.error_codes import ErrorCause
 from postamt_sync.errors import (
     CredentialsError,
     MisconfiguredError,
@@ -61,197 +61,197 @@ _CERTIFICATE = (
 )
 
 _FOR_BOTH = {
-    Cause.NO_CAPACITY: Meaning(
+    ErrorCause.NO_CAPACITY: Meaning(
         TryLaterError,
         "S3 has no room for Expedited just now.",
         "Try again later, or with --tier Standard.",
     ),
-    Cause.ACCOUNT: Meaning(
+    ErrorCause.ACCOUNT: Meaning(
         CredentialsError,
         "AWS refuses the account as a whole ({code}).",
         "Look for AWS's mail about the account, and into its billing page.",
     ),
-    Cause.SESSION_TOKEN: Meaning(
+    ErrorCause.SESSION_TOKEN: Meaning(
         CredentialsError,
         "AWS does not accept our session token.",
         "Get new temporary credentials, or remove AWS_SESSION_TOKEN if the keys are permanent.",
     ),
-    Cause.CLOCK: Meaning(
+    ErrorCause.CLOCK: Meaning(
         TryLaterError, "AWS finds the clock of this machine wrong.", _SET_CLOCK
     ),
-    Cause.SETTINGS: Meaning(
+    ErrorCause.SETTINGS: Meaning(
         MisconfiguredError, "The AWS settings cannot be used: {said}.", _SETTINGS
     ),
 }  # fmt: skip
 
 _FOR_THE_DAEMON = _FOR_BOTH | {
-    Cause.FORBIDDEN: Meaning(
+    ErrorCause.FORBIDDEN: Meaning(
         ForbiddenError,
         "The AWS credentials may not {what}.",
         "Allow it in the sync user's policy: postamt-sync bootstrap apply" + _SAYS,
     ),
-    Cause.UNKNOWN_KEY: Meaning(
+    ErrorCause.UNKNOWN_KEY: Meaning(
         CredentialsError,
         "AWS does not know our access key.",
         "Put a valid one into ~/.aws/credentials of the user we run as, and restart.",
     ),
-    Cause.WRONG_SECRET: Meaning(
+    ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
         "AWS does not accept our signature: the secret key does not fit the access key.",
         "Put the pair into ~/.aws/credentials again as AWS showed it, and restart.",
     ),
-    Cause.EXPIRED: Meaning(
+    ErrorCause.EXPIRED: Meaning(
         CredentialsError,
         "Our temporary AWS credentials have expired.",
         "Get new ones (for example: aws sso login), or use those of the sync user.",
     ),
-    Cause.NO_CREDENTIALS: Meaning(
+    ErrorCause.NO_CREDENTIALS: Meaning(
         CredentialsError,
         "There are no AWS credentials, or only half of them, to {what}.",
         GIVE_CREDENTIALS,
     ),
-    Cause.UNUSABLE_CREDENTIALS: Meaning(
+    ErrorCause.UNUSABLE_CREDENTIALS: Meaning(
         CredentialsError, "The AWS credentials cannot be had: {said}.", GIVE_CREDENTIALS
     ),
-    Cause.THROTTLED: Meaning(
+    ErrorCause.THROTTLED: Meaning(
         TryLaterError,
         "AWS could not {what}: it throttles us ({code}).",
         "Nothing to do: it is tried again.",
     ),
-    Cause.BUSY: Meaning(
+    ErrorCause.BUSY: Meaning(
         TryLaterError,
         "AWS could not {what}: it is busy ({code}).",
         "Nothing to do: it is tried again.",
     ),
-    Cause.LIMIT: Meaning(
+    ErrorCause.LIMIT: Meaning(
         MisconfiguredError,
         "AWS could not {what}: a limit of the account is reached.",
         "Raise it in the console under Service Quotas" + _SAYS,
     ),
-    Cause.NO_TOPIC: Meaning(
+    ErrorCause.NO_TOPIC: Meaning(
         MisconfiguredError,
         "AWS has no such topic or subscription.",
         "Check webhook.topic_arn and aws.region" + _SAYS,
     ),
-    Cause.NO_QUEUE: Meaning(
+    ErrorCause.NO_QUEUE: Meaning(
         MisconfiguredError,
         "AWS has no such queue.",
         "Check the URLs in [queue] and aws.region" + _SAYS,
     ),
-    Cause.NO_TABLE: Meaning(
+    ErrorCause.NO_TABLE: Meaning(
         MisconfiguredError,
         "There is no table {name} in this account and region.",
         "Check index.table and aws.region, or make it with: postamt-sync bootstrap apply",
     ),
-    Cause.NO_BUCKET: Meaning(
+    ErrorCause.NO_BUCKET: Meaning(
         MisconfiguredError,
         "There is no bucket {name}.",
         "Correct bucket.name in the configuration, or make it: postamt-sync bootstrap apply",
     ),
-    Cause.PARAMETER: Meaning(
+    ErrorCause.PARAMETER: Meaning(
         MisconfiguredError,
         "AWS does not accept a setting to {what}.",
         "Check webhook.public_url" + _SAYS,
     ),
-    Cause.CONFIRMATION_TOKEN: Meaning(
+    ErrorCause.CONFIRMATION_TOKEN: Meaning(
         TokenError, "The confirmation token is no longer valid.", ""
     ),
-    Cause.KMS: Meaning(
+    ErrorCause.KMS: Meaning(
         MisconfiguredError,
         "AWS could not {what}: the KMS key cannot be used ({code}).",
         "Enable the key, and allow kms:Decrypt for our user.",
     ),
-    Cause.UNREACHABLE: Meaning(
+    ErrorCause.UNREACHABLE: Meaning(
         TryLaterError, "AWS could not be reached to {what}.", "Check the network: {said}"
     ),
-    Cause.UNTRUSTED: Meaning(
+    ErrorCause.UNTRUSTED: Meaning(
         TryLaterError,
         "We could not {what}: what answers in place of AWS has no certificate that we trust.",
         _CERTIFICATE,
     ),
-    Cause.NOT_AWS: Meaning(
+    ErrorCause.NOT_AWS: Meaning(
         TryLaterError,
         "Something that is not AWS answered our attempt to {what} ({code}).",
         _PROXY + "it is tried again.",
     ),
-    Cause.UNEXPECTED: Meaning(
+    ErrorCause.UNEXPECTED: Meaning(
         TryLaterError,
         "Our attempt to {what} ended in an unexpected error ({code}: {said}).",
         "Look whether a proxy or login page answers in place of AWS, and at credential_process in "
         "~/.aws/config if it is used; it is tried again.",
     ),
-    Cause.UNKNOWN: Meaning(
+    ErrorCause.UNKNOWN: Meaning(
         TryLaterError, "AWS could not {what}.", "It is tried again; AWS says: {code}: {said}"
     ),
 }  # fmt: skip
 
 _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
-    Cause.FORBIDDEN: Meaning(
+    ErrorCause.FORBIDDEN: Meaning(
         ForbiddenError,
         "The AWS credentials may not {what}.",
         "Use those of an administrator, or allow this action. AWS says: {said}",
     ),
-    Cause.UNKNOWN_KEY: Meaning(
+    ErrorCause.UNKNOWN_KEY: Meaning(
         CredentialsError,
         "AWS does not know these credentials.",
         "Look at AWS_PROFILE and the keys it leads to. AWS says: {said}",
     ),
-    Cause.WRONG_SECRET: Meaning(
+    ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
         "AWS does not accept our signature: the secret key does not fit the access key.",
         "Look at AWS_PROFILE and the keys it leads to. AWS says: {said}",
     ),
-    Cause.EXPIRED: Meaning(
+    ErrorCause.EXPIRED: Meaning(
         CredentialsError, "The AWS credentials have expired.", "Renew them, and try again."
     ),
-    Cause.NO_CREDENTIALS: Meaning(
+    ErrorCause.NO_CREDENTIALS: Meaning(
         CredentialsError,
         "There are no AWS credentials, or only half of them.",
         "Give those of an administrator to the AWS SDK: aws configure, aws sso login, "
         "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     ),
-    Cause.UNUSABLE_CREDENTIALS: Meaning(
+    ErrorCause.UNUSABLE_CREDENTIALS: Meaning(
         CredentialsError,
         "The AWS credentials cannot be had: {said}.",
         "Mend AWS_PROFILE, or log in again.",
     ),
-    Cause.THROTTLED: Meaning(TryLaterError, "AWS throttles us at {what}.", _NO_HASTE),
-    Cause.BUSY: Meaning(TryLaterError, "AWS is busy at {what} ({code}).", _NO_HASTE),
-    Cause.LIMIT: Meaning(
+    ErrorCause.THROTTLED: Meaning(TryLaterError, "AWS throttles us at {what}.", _NO_HASTE),
+    ErrorCause.BUSY: Meaning(TryLaterError, "AWS is busy at {what} ({code}).", _NO_HASTE),
+    ErrorCause.LIMIT: Meaning(
         MisconfiguredError,
         "A limit of the AWS account is reached at {what}: {said}.",
         "Take away what is no longer needed, or raise it in the console under Service Quotas.",
     ),
-    Cause.NAME_TAKEN: Meaning(
+    ErrorCause.NAME_TAKEN: Meaning(
         MisconfiguredError,
         "The bucket's name is taken by another account.",
         "Choose one that ends in -ACCOUNT-REGION-an: those names belong to this account alone.",
     ),
-    Cause.CONFLICT: Meaning(
+    ErrorCause.CONFLICT: Meaning(
         TryLaterError,
         "Somebody else works on the same thing ({what}): {said}.",
         "Look again with: postamt-sync bootstrap plan",
     ),
-    Cause.UNREACHABLE: Meaning(
+    ErrorCause.UNREACHABLE: Meaning(
         TryLaterError, "AWS could not be reached: {said}.", "Look at the network and at aws.region."
     ),
-    Cause.UNTRUSTED: Meaning(
+    ErrorCause.UNTRUSTED: Meaning(
         TryLaterError,
         "What answers in place of AWS has no certificate that we trust.",
         _CERTIFICATE,
     ),
-    Cause.NOT_AWS: Meaning(
+    ErrorCause.NOT_AWS: Meaning(
         TryLaterError,
         "Something that is not AWS answered at {what} ({code}).",
         _PROXY + "then run it again.",
     ),
-    Cause.UNEXPECTED: Meaning(
+    ErrorCause.UNEXPECTED: Meaning(
         TryLaterError,
         "There was an unexpected error at {what} ({code}: {said}).",
         "Look whether a proxy or login page answers in place of AWS, and at credential_process in "
         "~/.aws/config if it is used.",
     ),
-    Cause.UNKNOWN: Meaning(
+    ErrorCause.UNKNOWN: Meaning(
         TryLaterError,
         "AWS refused {what}: {code}: {said}.",
         "What was done stays done; run it again when the cause is mended.",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.bootstrap.key_file import Held
 from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
+from postamt_sync.config.command import with_options
 from postamt_sync.events import printable
-
-PROGRAM = "postamt-sync bootstrap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +21,7 @@ class Options:
 
     def command(self, message: str) -> str:
         """Return a whole command with the options in force."""
-        typed = f"{PROGRAM} {message}"
-        for name, value in (("--config", self.config), ("--out", self.out)):
-            if value is not None:
-                typed += f" {name} {shlex.quote(printable(str(value), 4096))}"
-        return typed
+        return with_options(f"bootstrap {message}", {"--config": self.config, "--out": self.out})
 
 
 NO_OPTIONS = Options()

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postamt_sync.aws import prices
+from postamt_sync.aws.clients import LONG_POLL_SECONDS
 from postamt_sync.aws.prices import Price
+from postamt_sync.bootstrap.resources.lifecycle import (
+    ARCHIVE_AFTER_DAYS,
+    INFREQUENT_AFTER_DAYS,
+    RECENT_DAYS,
+)
 
 DAYS = 365.25 / 12
 """Of a month."""
-RECENT_DAYS = 14
-"""How long a mail lies in the recent prefix."""
-INFREQUENT_AFTER_DAYS, ARCHIVE_AFTER_DAYS = 30, 90
 SMALLEST_MOVED_KB = 128
 """Lifecycle rules leave smaller objects where they are (S3 User Guide, "Transitioning objects")."""
 CHUNK_KB = 256
 """What SES counts received data in."""
-LONG_POLL_SECONDS = 20
 PAGE = 1000
 """Keys in one answer to LIST."""
 

@@ -21,7 +21,7 @@ from botocore.utils import get_environ_proxies
 from yarl import URL
 
 from postamt_sync.aws.clients import ca_bundle, new_session, unsigned_client
-from postamt_sync.aws.error_codes import Cause, cause_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning, refusal
 from postamt_sync.aws.meanings import GIVE_CREDENTIALS
 from postamt_sync.bucket.sigv4 import SigningCredentials
@@ -34,12 +34,12 @@ from postamt_sync.events import printable
 
 _NOT_OF_CREDENTIALS = frozenset(
     {
-        Cause.BUSY,
-        Cause.CLOCK,
-        Cause.NOT_AWS,
-        Cause.THROTTLED,
-        Cause.UNREACHABLE,
-        Cause.UNTRUSTED,
+        ErrorCause.BUSY,
+        ErrorCause.CLOCK,
+        ErrorCause.NOT_AWS,
+        ErrorCause.THROTTLED,
+        ErrorCause.UNREACHABLE,
+        ErrorCause.UNTRUSTED,
     }
 )
 _HEADER = re.compile(r"[!-~]+")
@@ -109,7 +109,7 @@ class S3Access:
             raise
         except Exception as error:
             said = str(error) or type(error).__name__
-            raise meaning(Cause.SETTINGS, "find the bucket", said=said) from error
+            raise meaning(ErrorCause.SETTINGS, "find the bucket", said=said) from error
         return Endpoint(url.scheme, host, url.path.rstrip("/"), tls, _proxy(location, url.scheme))
 
     def _renew(self) -> SigningCredentials:
@@ -143,8 +143,8 @@ def _not_renewed(error: Exception) -> PostamtError:
     cause = cause_of(error)
     if cause in _NOT_OF_CREDENTIALS:
         return refusal("renew the AWS credentials", error)
-    said = f"{type(error).__name__}: {error}" if cause is Cause.UNEXPECTED else str(error)
-    return meaning(Cause.UNUSABLE_CREDENTIALS, "renew the AWS credentials", said=said)
+    said = f"{type(error).__name__}: {error}" if cause is ErrorCause.UNEXPECTED else str(error)
+    return meaning(ErrorCause.UNUSABLE_CREDENTIALS, "renew the AWS credentials", said=said)
 
 
 def _bucket_url(session: boto3.Session, bucket: str, region: str) -> str:

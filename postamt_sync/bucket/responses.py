@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from xml.parsers import expat
 
-from postamt_sync.aws.error_codes import Cause, cause_of_code
+from postamt_sync.aws.error_codes import ErrorCause, cause_of_code
 from postamt_sync.aws.errors import ForbiddenError, meaning
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
@@ -89,7 +89,7 @@ class Answer:
         return printable(self._fields.get("Code", ""), LONGEST_WORD)
 
     @property
-    def cause(self) -> Cause:
+    def cause(self) -> ErrorCause:
         """What the code, or without one the status, comes down to."""
         return cause_of_code(self._fields.get("Code", ""), self.status)
 
@@ -98,7 +98,7 @@ class Answer:
         """Whether asking again at once may help."""
         if self.status >= 500 or self.status == 429:
             return True
-        return self.cause in {Cause.BUSY, Cause.THROTTLED}
+        return self.cause in {ErrorCause.BUSY, ErrorCause.THROTTLED}
 
     def error(self, bucket: str, key: str | None) -> PostamtError:
         """Say what the refusal means for a GET of `key`, or for a listing where it is None."""
@@ -119,17 +119,21 @@ class Answer:
 
     def _of_bucket(self, bucket: str, key: str | None) -> PostamtError | None:
         """Return what S3 tells more of than other services do."""
-        if self.cause is Cause.FORBIDDEN:
+        if self.cause is ErrorCause.FORBIDDEN:
             return AccessDeniedError(bucket, key)
-        if self.cause is Cause.CLOCK:
+        if self.cause is ErrorCause.CLOCK:
             return self._clock_off()
         return self._of_region(bucket)
 
     def _as_everywhere(self, bucket: str, key: str | None) -> PostamtError:
         what = f"list the bucket {printable(bucket)}" if key is None else f"read {printable(key)}"
-        cause = Cause.BUSY if self.passing else self.cause
+        cause = ErrorCause.BUSY if self.passing else self.cause
         said = f"{self.status} {self.code}".rstrip()
-        code = said if cause in {Cause.BUSY, Cause.NOT_AWS, Cause.UNKNOWN} else self.code
+        code = (
+            said
+            if cause in {ErrorCause.BUSY, ErrorCause.NOT_AWS, ErrorCause.UNKNOWN}
+            else self.code
+        )
         return meaning(cause, what, code=code, said=self._fields.get("Message", ""), name=bucket)
 
     def _of_region(self, bucket: str) -> PostamtError | None:

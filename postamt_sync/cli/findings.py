@@ -12,6 +12,7 @@ from rich.text import Text
 
 from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import ExitCode
+from postamt_sync.plural import count
 
 MARKS = {
     Severity.OK: ("ok", "green"),
@@ -44,9 +45,5 @@ def _shown(findings: Iterable[Finding], console: Console) -> list[Finding]:
                 console.print(Padding(Text(words), (0, 0, 0, 5), expand=False))
     failures = sum(finding.outcome is Severity.FAILURE for finding in found)
     warnings = sum(finding.outcome is Severity.WARNING for finding in found)
-    console.print(f"\n{_count(failures, 'failure')}, {_count(warnings, 'warning')}.")
+    console.print(f"\n{count(failures, 'failure')}, {count(warnings, 'warning')}.")
     return found
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number} {one}{'' if number == 1 else 's'}"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from postamt_sync.config.load import DEFAULT_PATH
+from postamt_sync.events import printable
+
+LONGEST_PATH = 4096
 
 
 def typed(verb: str, source: str = "") -> str:
@@ -15,5 +19,13 @@ def typed(verb: str, source: str = "") -> str:
     variables of our own environment.
     """
     path = Path(source or DEFAULT_PATH).absolute()
-    config = "" if path == DEFAULT_PATH else f" --config {shlex.quote(str(path))}"
-    return f"postamt-sync {verb}{config}"
+    return with_options(verb, {"--config": None if path == DEFAULT_PATH else path})
+
+
+def with_options(verb: str, options: Mapping[str, Path | None]) -> str:
+    """Return the command for `verb` with those of the options that have a path."""
+    command = f"postamt-sync {verb}"
+    for name, path in options.items():
+        if path is not None:
+            command += f" {name} {shlex.quote(printable(str(path), LONGEST_PATH))}"
+    return command

@@ -20,6 +20,7 @@ from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.sending import Sender
 from postamt_sync.errors import PostamtError, UsageError
 from postamt_sync.events import printable
+from postamt_sync.host.mail_client import address_of
 from postamt_sync.ledger import Ledger
 
 WITHIN = 300.0
@@ -29,19 +30,6 @@ HEAD_BYTES = 65_536
 """How far into a mail the token is looked for: SES's own header comes before it."""
 
 _T = TypeVar("_T")
-
-
-def address_of(mailbox: Mailbox) -> str:
-    """Return an address that leads to the mailbox; raises UsageError where there is none."""
-    for address in mailbox.addresses:
-        if "@" in address:
-            return address
-        if not address.startswith("."):
-            return f"postamt-sync-doctor@{address}"
-    raise UsageError(
-        f"The mailbox {mailbox.name} has no address to which a mail could be sent.",
-        "Name another one with: --to NAME",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +55,12 @@ class RoundTrip:
         Blocks for as long as that takes, at most `within` seconds after the sending. Raises
         PostamtError where bucket, ledger or Maildir cannot be read.
         """
-        address = address_of(self.mailbox)
+        address = address_of(self.settings, self.mailbox)
+        if not address:
+            raise UsageError(
+                f"The mailbox {self.mailbox.name} has no address to which a mail could be sent.",
+                "Name another one with: --to NAME",
+            )
         files = set(self._files())
         keys = self._keys()
         began = self.clock()

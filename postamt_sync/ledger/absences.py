@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from postamt_sync.ledger.rows import DeliveryState
 from postamt_sync.ledger.store import Store
+from postamt_sync.plural import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Absence:
 
     def in_words(self) -> str:
         """Say how many mails they are, and from when to when, in the time zone of this machine."""
-        mails = "1 mail" if self.mails == 1 else f"{self.mails} mails"
+        mails = count(self.mails, "mail")
         first, last = (
             f"{dt.datetime.fromtimestamp(at, dt.UTC).astimezone():%Y-%m-%d %H:%M}"
             for at in (self.first, self.last)

@@ -66,22 +66,26 @@ def open_for_delivery(
             ledger.close()
 
 
-def _open(settings: Settings, lock: CourierLock, events: Events) -> tuple[Ledger, Found | None]:
+def _open(
+    settings: Settings, lock: CourierLock, events: Events
+) -> tuple[Ledger, ReplacedLedger | None]:
     found = restore_lost_ledger(settings, events)
     try:
         return Ledger.open(settings.state_dir, [lock.file]), found
     except LedgerDamagedError as error:
         aside = set_aside(settings.state_dir)
         events.ledger_set_aside(str(aside), str(error))
-    found = restore_lost_ledger(settings, events) or Found("It was damaged, and is rebuilt")
+    found = restore_lost_ledger(settings, events) or ReplacedLedger(
+        "It was damaged, and is rebuilt"
+    )
     found.aside = aside
     return Ledger.open(settings.state_dir, [lock.file]), found
 
 
-def _note(ledger: Ledger, found: Found | None, lost: str) -> None:
+def _note(ledger: Ledger, found: ReplacedLedger | None, lost: str) -> None:
     """Let `status` tell what happened to the ledger, for a day at least."""
     if lost:
-        found = found or Found("All was begun anew")
+        found = found or ReplacedLedger("All was begun anew")
         found.what = f"The ledger was {lost} while it was in use. {found.what}"
     if found is not None:
         ledger.overview.source_bad(SOURCE, str(found))
@@ -128,7 +132,7 @@ def open_for_dry_run(settings: Settings, events: Events) -> Iterator[Ledger]:
 
 
 @dataclass(slots=True)
-class Found:
+class ReplacedLedger:
     """What was put in the place of a ledger that was not there, and what was in its place."""
 
     what: str
@@ -141,14 +145,14 @@ class Found:
         return f"{self.what} ({when}){aside}."
 
 
-def restore_lost_ledger(settings: Settings, events: Events) -> Found | None:
+def restore_lost_ledger(settings: Settings, events: Events) -> ReplacedLedger | None:
     """Put a saved ledger back, or bring the newest copy back if there is none; None: all is well.
 
     Only while holding the courier's lock.
     """
     if (back := take_back(settings.state_dir)) is not None:
         events.ledger_put_back(str(back.saved), str(back.aside or ""), back.merged)
-        return Found("It was saved and is back in its place", aside=back.aside)
+        return ReplacedLedger("It was saved and is back in its place", aside=back.aside)
     if (settings.state_dir / FILE_NAME).exists():
         return None
     copy = put_back(settings.state_dir, backup_directories(settings))
@@ -156,7 +160,7 @@ def restore_lost_ledger(settings: Settings, events: Events) -> Found | None:
         return None
     at = backed_up_at(copy.parent)
     events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
-    return Found("It was lost, and its copy was brought back", copy=copy)
+    return ReplacedLedger("It was lost, and its copy was brought back", copy=copy)
 
 
 def backup_directories(settings: Settings) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.aws.error_codes import Cause, cause_of, code_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of
 from postamt_sync.aws.errors import Asker, ForbiddenError, refusal
 from postamt_sync.bucket import (
     AccessDeniedError,
@@ -210,7 +210,7 @@ def wanted_mails(found: Iterable[Difference]) -> list[Wanted]:
 
 
 def _refusal(error: Exception, key: str) -> PostamtError:
-    if cause_of(error) is Cause.FORBIDDEN:
+    if cause_of(error) is ErrorCause.FORBIDDEN:
         return ForbiddenError(
             f"We may not have {printable(key)} brought back from its archive.",
             "Allow s3:RestoreObject (restore = true under [stack], then bootstrap apply), or "

@@ -24,6 +24,7 @@ from postamt_sync import __version__
 from postamt_sync.events import printable
 from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.history import Latencies
+from postamt_sync.plural import count
 from postamt_sync.status.durations import ago, bound, in_words, span
 from postamt_sync.status.report import StatusReport
 from postamt_sync.status.runtime import Runtime
@@ -115,7 +116,7 @@ def _incidents(report: StatusReport, runtime: Runtime) -> Iterator[str]:
         if health.problem:
             yield f"Mailbox {health.mailbox}: {health.problem}"
     if quarantined := report.states[ObjectState.QUARANTINED]:
-        yield f"{quarantined} mail{'s' if quarantined > 1 else ''} in quarantine."
+        yield f"{count(quarantined, 'mail')} in quarantine."
     if runtime.heartbeat_failing:
         yield "The heartbeat does not arrive where poll.heartbeat_url leads."
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from postamt_sync.aws.clients import LOOKING
-from postamt_sync.bootstrap.key_file import SyncCredentials
+from postamt_sync.bootstrap.key_file import SyncKeyFile
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.config import load
@@ -257,7 +257,7 @@ async def test_what_the_daemon_may_not_do_is_named(
     document = json.dumps({**policy, "Statement": statements})
     iam.put_user_policy(UserName=user, PolicyName=name, PolicyDocument=document)
     keys = box.account.keys / "credentials"
-    assert SyncCredentials(keys, user).key_id()
+    assert SyncKeyFile(keys, user).key_id()
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")

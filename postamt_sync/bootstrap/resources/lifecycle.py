@@ -20,6 +20,10 @@ from postamt_sync.events import printable
 RECENT_DAYS = 14
 """How long the poll can see a mail; a box that is off longer has the daily full listing."""
 
+INFREQUENT_AFTER_DAYS = 30
+"""S3 moves no object to Standard-IA earlier."""
+ARCHIVE_AFTER_DAYS = 90
+
 SMALLEST = "TransitionDefaultMinimumObjectSize"
 
 Rule = dict[str, Any]
@@ -99,8 +103,8 @@ def _rules(stack: Stack) -> list[Rule]:
         "Status": "Enabled",
         "Filter": {"Prefix": stack.prefix},
         "Transitions": [
-            {"Days": 30, "StorageClass": "STANDARD_IA"},
-            {"Days": 90, "StorageClass": "GLACIER_IR"},
+            {"Days": INFREQUENT_AFTER_DAYS, "StorageClass": "STANDARD_IA"},
+            {"Days": ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER_IR"},
         ],
     }
     if not stack.recent_prefix:

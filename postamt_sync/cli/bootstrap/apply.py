@@ -24,12 +24,12 @@ from postamt_sync.cli.bootstrap.stack import (
     PositionOption,
     Yes,
     agreed,
-    count,
     opened,
     show,
 )
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode
+from postamt_sync.plural import count
 
 FRAGMENT = "config.toml"
 

@@ -7,9 +7,10 @@ import json as jsonlib
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.cli.bootstrap.stack import Out, PositionOption, count, opened, show
+from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened, show
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode
+from postamt_sync.plural import count
 
 
 def plan(

@@ -131,10 +131,6 @@ def is_terminal() -> bool:
     return Console().is_terminal and typer.get_text_stream("stdin").isatty()
 
 
-def count(number: int, one: str, more: str = "") -> str:
-    return f"{number} {one if number == 1 else more or one + 's'}"
-
-
 def _paragraph(console: Console, message: str) -> None:
     """Print wrapped, but paths in one piece: commands are there to be typed."""
     wrapped = textwrap.fill(

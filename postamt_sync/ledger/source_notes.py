@@ -1,0 +1,66 @@
+"""Noting for `status` how a source of mail, or another service, is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.ledger.overview import Overview
+
+
+class SourceNotes:
+    """The notes on one source.
+
+    That it works is noted again after `every` seconds at the earliest, as long as nothing went
+    wrong meanwhile: an idle daemon is not to write all the time. Trouble is always noted. What the
+    ledger refuses is logged and not raised: whoever notes something has better things to do than
+    to fail for it, and the next note tries again. `clock` in seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        overview: Overview,
+        events: Events,
+        source: str,
+        *,
+        every: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._overview = overview
+        self._events = events
+        self._source = source
+        self._every = every
+        self._clock = clock
+        self._well_at: float | None = None
+
+    async def well(self, detail: str = "") -> None:
+        """Note that the source works; its last trouble is forgotten."""
+        await asyncio.to_thread(self.well_now, detail)
+
+    async def bad(self, error: PostamtError | str) -> None:
+        """Note that it does not work, and why."""
+        await asyncio.to_thread(self.bad_now, error)
+
+    def well_now(self, detail: str = "") -> None:
+        """As `well`, for who runs in a thread."""
+        now = self._clock()
+        if self._well_at is not None and now - self._well_at < self._every:
+            return
+        if self._written(lambda: self._overview.source_ok(self._source, detail)):
+            self._well_at = now
+
+    def bad_now(self, error: PostamtError | str) -> None:
+        """As `bad`, for who runs in a thread."""
+        self._well_at = None
+        self._written(lambda: self._overview.source_bad(self._source, error))
+
+    def _written(self, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except PostamtError as error:
+            self._events.trouble("the ledger cannot be written", str(error))
+            return False
+        return True
