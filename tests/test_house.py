@@ -13,7 +13,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "postamt_sync"
 
-GROUND = {"__init__", "backoff", "errors", "events", "logs", "threads"}
+GROUND = {
+    "__init__",
+    *("atomic_file", "backoff", "errors", "events", "log_line", "logs", "plural", "threads"),
+}
 """The only modules beside the rooms; every room but `mail` may import them."""
 
 ROOMS = {
