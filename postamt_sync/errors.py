@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 
 class ExitCode(enum.IntEnum):
-    """What the process says when it ends; 64, 75 and 78 are those of sysexits.h."""
+    """What the process says when it ends; 64 to 78 are those of sysexits.h."""
 
     OK = 0
     UNDELIVERED = 1
     CHANGES = 2
     USAGE = 64
+    INTERNAL = 70
+    """An error that nobody expected: a fault of ours."""
     TRY_LATER = 75
     CONFIGURATION = 78
 

@@ -68,7 +68,7 @@ def expiring(certificate: Path | None, *, now: float) -> Found:
     Of one that lives for less than eight weeks the last quarter counts. A file that cannot be read
     is no matter of ours: whoever loads it says so.
     """
-    if certificate is None:
+    if certificate is None or not certificate.is_file():
         return {}
     try:
         leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]

@@ -30,6 +30,8 @@ LOOKED_BACK = 14 * 86_400.0
 LATE = 3 * HOUR
 """Seconds by which a value may come late: so much is asked for once more each time."""
 CALL_SECONDS = 10
+LONGEST_READ = 600.0
+"""Seconds for all the calls of a look; an answer may come without an end."""
 MOST_METRICS = 50
 """Rules whose metrics are read: each costs a request."""
 
@@ -59,7 +61,7 @@ class SesMetrics:
         start = earliest if since is None else max(since - LATE, earliest)
         span = (start // HOUR * HOUR, now // HOUR * HOUR)
         try:
-            return await in_own_thread(lambda: self._read(*span))
+            return await in_own_thread(lambda: self._read(*span), LONGEST_READ)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise refusal("read the metrics of SES (CloudWatch)", error) from error
 

@@ -33,6 +33,9 @@ CALL_SECONDS = 10
 LONG_POLL_SECONDS = 20
 """The longest that SQS keeps a question open."""
 
+LONGEST_CALL = 60.0
+"""Seconds for a call with all that it takes; an answer may come without an end."""
+
 _T = TypeVar("_T")
 
 
@@ -120,7 +123,7 @@ class Sqs:
 
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
         try:
-            return await in_own_thread(call)
+            return await in_own_thread(call, LONGEST_CALL)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise refusal(what, error) from error
 
