@@ -1,4 +1,6 @@
-"""Every part of a daemon, made of one configuration around one open ledger, and how they meet.
+"""Every part that works around an open ledger, made of one configuration, and how they meet.
+
+The daemon, a single pass, a rebuild and a restore are put together here.
 
 What the configuration leaves out is None, and is no service. Making a part asks nobody: neither the
 network nor a program of credentials.
@@ -6,7 +8,9 @@ network nor a program of credentials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import boto3
 
@@ -24,7 +28,7 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.publisher import Publisher, StepObserver
+from postamt_sync.delivery.publisher import Publisher, StepObserver, no_observer
 from postamt_sync.events import Events
 from postamt_sync.index.client import open_index
 from postamt_sync.index.lookups import IndexLookups
@@ -37,14 +41,78 @@ from postamt_sync.intake.webhook import WebhookTally
 from postamt_sync.intake.webhook_server import WebhookServer, sns_client
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue
+from postamt_sync.mail.arrival import Source
 from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.open_ledger import end_rebuild
+from postamt_sync.recovery.rebuild import LedgerRebuild
+from postamt_sync.recovery.restore import Restore, RestoreProgress
 from postamt_sync.status.cache import ReportCache, read_report_apart
 from postamt_sync.status.runtime import Runtime
 from postamt_sync.status.server import StatusServer
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
 ANSWER_GRACE = 2.0
 """Seconds that running answers have at a stop."""
+
+
+def open_bucket(settings: Settings, session: boto3.Session | None = None) -> Bucket:
+    """Return the configured bucket, which is still to be entered."""
+    return Bucket(settings.bucket.name, settings.aws.region, session=session)
+
+
+def make_courier(
+    settings: Settings,
+    ledger: Ledger,
+    bucket: Bucket,
+    events: Events,
+    observer: StepObserver = no_observer,
+) -> Courier:
+    """Return who delivers what is due, to the configured mailboxes."""
+    destinations = configured_destinations(settings, ledger.work)
+    return Courier(ledger, bucket, destinations, events, observer=observer)
+
+
+def make_scanner(
+    settings: Settings,
+    ledger: Ledger,
+    bucket: Bucket,
+    events: Events,
+    lookups: IndexLookups | None = None,
+) -> Scanner:
+    """Return who compares listings with the ledger, and asks the index where there is one."""
+    prefixes = settings.bucket.prefix, settings.bucket.recent_prefix
+    return Scanner(bucket, ledger, events, *prefixes, lookups.complete if lookups else as_found)
+
+
+def make_rebuild(
+    settings: Settings, bucket: Bucket, events: Events, *, anew: bool
+) -> LedgerRebuild:
+    """Return a rebuild of the ledger by hand."""
+
+    async def take_in_listing(ledger: Ledger) -> int:
+        scanner = make_scanner(settings, ledger, bucket, events)
+        return (await scanner.everything(Source.RECONCILE)).listed
+
+    return LedgerRebuild(settings, bucket, take_in_listing, events, anew=anew)
+
+
+def make_restore(
+    settings: Settings,
+    ledger: Ledger,
+    bucket: Bucket,
+    client: S3Client,
+    events: Events,
+    watch: Callable[[RestoreProgress], None] = lambda _: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Restore:
+    """Return a restore of mail that is not at home any more."""
+
+    async def deliver_due() -> None:
+        await make_courier(settings, ledger, bucket, events).run(until_idle=True)
+
+    return Restore(settings, ledger, bucket, client, deliver_due, events, watch=watch, sleep=sleep)
 
 
 class Components:
@@ -64,14 +132,8 @@ class Components:
         region = settings.aws.region
         self._settings, self._ledger, self._events = settings, ledger, events
         self._session = lazy_session(lambda: boto3.Session(region_name=region))
-        self.bucket = Bucket(settings.bucket.name, region, session=self._session)
-        self.courier = Courier(
-            ledger,
-            self.bucket,
-            configured_destinations(settings, ledger.work),
-            events,
-            observer=observer,
-        )
+        self.bucket = open_bucket(settings, self._session)
+        self.courier = make_courier(settings, ledger, self.bucket, events, observer)
         self.lookups = self._lookups()
         self._inbox = ArrivalQueue(ledger, events, self.courier.wake)
         self.heartbeat = Heartbeat(settings.poll.heartbeat_url, events)
@@ -148,14 +210,7 @@ class Components:
 
     def _poll(self) -> Poll:
         settings = self._settings
-        scanner = Scanner(
-            self.bucket,
-            self._ledger,
-            self._events,
-            settings.bucket.prefix,
-            settings.bucket.recent_prefix,
-            self.lookups.complete if self.lookups else as_found,
-        )
+        scanner = make_scanner(settings, self._ledger, self.bucket, self._events, self.lookups)
         return Poll(
             scanner,
             self._ledger,

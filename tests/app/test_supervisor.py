@@ -192,10 +192,15 @@ async def test_courier_ledger_and_lack_of_memory_end_it_with_a_sentence(
     others = [Service("heartbeat", forever([]), close)]
     bad = [] if name == "ledger" else [Service(name, fail)]
     essential = frozenset({"courier"})
-    with pytest.raises(EssentialServiceError) as raised:
-        async with house.supervisor(*others, *bad, essential=essential) as supervisor:
+    supervisor = house.supervisor(*others, *bad, essential=essential)
+
+    async def run() -> None:
+        async with supervisor:
             work = fail() if name == "ledger" else asyncio.sleep(60)
             await supervisor.unless_failed(work, "ledger")
+
+    with pytest.raises(EssentialServiceError) as raised:
+        await run()
     assert f"The {name} failed: {type(error).__name__}" in raised.value.problem
     assert "Group" not in str(raised.value)
     assert closed == ["closed"]

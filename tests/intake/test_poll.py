@@ -289,7 +289,16 @@ async def test_trouble_of_the_courier_ends_nothing(home: Home) -> None:
     async def full() -> None:
         raise TryLaterError("The disk is full.")
 
-    home.poll._on_look = full
+    scanner: Any = home.looks
+    home.poll = Poll(
+        scanner,
+        home.ledger,
+        Events(home.log),
+        interval=300,
+        reconcile_interval=86_400,
+        hooks=PollHooks(full),
+        clocks=home.time.clocks,
+    )
     await home.run(100)
     assert len(home.looks.recents) > 1
 
