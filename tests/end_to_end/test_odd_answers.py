@@ -49,6 +49,7 @@ def troubled(home: Home) -> dict[str, str]:
 
 
 def until_troubled(home: Home, daemon: Running, *sources: str) -> None:
+    daemon.until("started")  # before it there is no ledger that could show anything
     daemon.wait(lambda: set(sources) <= troubled(home).keys(), f"trouble of {sources}")
 
 
@@ -194,7 +195,7 @@ def test_a_configuration_that_becomes_anything(
     elif not home.config.is_file():
         home.config.unlink()
     home.configure()
-    daemon.until("reloaded")
     daemon.signal(signal.SIGHUP)
+    daemon.until("reloaded")
     daemon.until("delivered")
     assert daemon.stop() == 0
