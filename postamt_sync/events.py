@@ -252,6 +252,22 @@ class Events(Failures):
             seconds=round(seconds, 2),
         )
 
+    def service_failed(
+        self, service: str, error: str, place: str, reason: str, seconds: float | None
+    ) -> None:
+        """It raised what it should not, at `place` (file:line); None: it is not started again."""
+        self._log.error(
+            "a service failed",
+            service=service,
+            error=error,
+            place=printable(place),
+            reason=printable(reason),
+            seconds=None if seconds is None else round(seconds),
+        )
+
+    def service_well(self, service: str) -> None:
+        self._log.info("a service works again", service=service)
+
     def listening(self, address: str, tls: bool) -> None:
         self._log.info("listening", address=address, tls=tls)
 

@@ -11,12 +11,18 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-async def in_own_thread(call: Callable[[], _T]) -> _T:
-    """Wait for a call in a thread of its own; cancelled, leave it behind.
+async def in_own_thread(call: Callable[[], _T], seconds: float | None = None) -> _T:
+    """Wait for a call in a thread of its own; cancelled, or after `seconds`, leave it behind.
 
     asyncio's own threads are waited for at the end of the loop. This one is not: the process ends
-    without it, so its call must be one that may be cut off anywhere.
+    without it, so its call must be one that may be cut off anywhere. Raises TimeoutError when its
+    time is up: a library's own limit starts anew with each byte of an answer that never ends.
     """
+    async with asyncio.timeout(seconds):
+        return await _in_own_thread(call)
+
+
+async def _in_own_thread(call: Callable[[], _T]) -> _T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 

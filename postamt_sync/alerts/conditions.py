@@ -83,6 +83,8 @@ def expiry(certificate: Path, *, now: float) -> Expiry | None:
     Of one that lives for less than eight weeks the last quarter counts. A file that cannot be read
     is no matter of ours: whoever loads it says so.
     """
+    if not certificate.is_file():  # nobody waits at a FIFO
+        return None
     try:
         leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
     except (OSError, ValueError, IndexError):

@@ -22,6 +22,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.incidents import Cause, Incident, wanted_causes
+from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 60.0
 SOON = 5.0
@@ -86,14 +87,12 @@ class AlertMonitor:
                 continue
 
     async def look(self) -> None:
-        """Look once, write what is to be told, deliver; what goes wrong is said, never raised."""
+        """Look once, write what is to be told, deliver; what the ledger refuses is only said."""
         try:
             await self._read_metrics()
             await asyncio.to_thread(self._look)
         except PostamtError as error:
             self._events.alerts_not_written(str(error))
-        except Exception as error:  # noqa: BLE001  a bug in here must not end the daemon
-            self._events.internal_error(error)
 
     def _look(self) -> None:
         now, settings, destinations = self._clocks.wall(), self._settings(), self._destinations()
@@ -160,10 +159,11 @@ class AlertMonitor:
         since = next((source.ok_at for source in sources if source.source == METRICS), None)
         try:
             found = await self._ses_metrics.read(since, self._clocks.wall())
-        except PostamtError as error:
-            self._events.metrics_unread(str(error))
+        except Exception as error:  # noqa: BLE001  whatever answered, alerts do not depend on it
+            trouble = str(as_trouble(error))
+            self._events.metrics_unread(trouble)
             # Not refused in the sense of an alert: mail itself may come all the same.
-            await asyncio.to_thread(overview.source_bad, METRICS, str(error))
+            await asyncio.to_thread(overview.source_bad, METRICS, trouble)
             return
         await asyncio.to_thread(self._ledger.incidents.happened, found)
         await asyncio.to_thread(overview.source_ok, METRICS, f"{len(found)} hours with failures")

@@ -24,6 +24,8 @@ LOOKED_BACK = 14 * 86_400.0
 """Seconds; within them ListMetrics names a metric that has had a value."""
 LATE = 3 * HOUR
 """Seconds by which a value may come late: so much is asked for once more each time."""
+LONGEST_READ = 600.0
+"""Seconds for all the calls of a look; an answer may come without an end."""
 MOST_METRICS = 50
 """Rules whose metrics are read: each costs a request."""
 
@@ -43,7 +45,7 @@ class SesMetrics:
         start = earliest if since is None else max(since - LATE, earliest)
         span = (start // HOUR * HOUR, now // HOUR * HOUR)
         with aws_call("read the metrics of SES (CloudWatch)"):
-            return await in_own_thread(lambda: self._read(*span))
+            return await in_own_thread(lambda: self._read(*span), LONGEST_READ)
 
     def _read(self, start: float, end: float) -> list[Incident]:
         if start >= end:

@@ -87,7 +87,9 @@ def _fingerprint(paths: Sequence[Path]) -> list[str]:
     prints = []
     for path in paths:
         try:
-            prints.append(hashlib.sha256(path.read_bytes()).hexdigest())
+            # Reading a pipe would wait for ever for somebody who writes.
+            known = path.is_file() or not path.exists()
+            prints.append(hashlib.sha256(path.read_bytes()).hexdigest() if known else "no file")
         except OSError as error:
             prints.append(str(error.errno))
     return prints

@@ -18,10 +18,11 @@ from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.disk import is_read_only
 from postamt_sync.errors import ConfigurationError, PostamtError
-from postamt_sync.events import Events
+from postamt_sync.events import Events, printable
 from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
+from postamt_sync.unexpected import as_trouble
 
 _FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin")
 """Sections that a running daemon cannot change; a restart can."""
@@ -88,17 +89,24 @@ class Reload:
     async def _reload(self, *, may_remove: bool) -> None:
         async with self._lock:
             try:
-                settings = await asyncio.to_thread(self._load)
+                settings, reasons = await asyncio.to_thread(self._read)
             except ConfigurationError as error:
                 reasons = [str(problem) for problem in error.problems]
+            except Exception as error:  # noqa: BLE001  whatever lies there now, mail flows
+                reasons = [str(as_trouble(error))]
+            if reasons:
                 self._events.reload_refused("configuration", reasons)
-                return
-            outside = await asyncio.to_thread(self._outside, settings)
-            if outside:
-                self._events.reload_refused("configuration", outside)
                 return
             await self._renew_tls(settings)
             self._settle(settings, may_remove=may_remove)
+
+    def _read(self) -> tuple[Settings, list[str]]:
+        """Return new settings, and what speaks against them; raises what reading them raises."""
+        source = Path(self._settings.source)
+        if source.exists() and not source.is_file():  # a pipe would never end
+            return self._settings, [f"{printable(str(source))} is not a file."]
+        settings = self._load()
+        return settings, self._outside(settings)
 
     def _outside(self, settings: Settings) -> list[str]:
         """Say which new mailboxes lie where this process may not write, and what to do.
@@ -117,10 +125,15 @@ class Reload:
         if self._webhook_server is None or settings.webhook is None:
             return
         certificate, key = settings.webhook.tls_certificate, settings.webhook.tls_key
+        for file in (certificate, key):
+            if file is not None and file.exists() and not file.is_file():
+                reason = f"{printable(str(file))} is not a file."
+                self._events.reload_refused("certificate", [reason])
+                return
         try:
             await asyncio.to_thread(self._webhook_server.replace_tls, certificate, key)
-        except PostamtError as error:
-            self._events.reload_refused("certificate", [str(error)])
+        except Exception as error:  # noqa: BLE001  the old one goes on
+            self._events.reload_refused("certificate", [str(as_trouble(error))])
         else:
             if certificate is not None:
                 self._events.reloaded("certificate")

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
 from postamt_sync.alerts.after_sync import tell_absent
+from postamt_sync.app.components import make_courier, make_scanner
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import Settings
-from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.outcomes import Progress
 from postamt_sync.delivery.steps import StepObserver, no_observer
@@ -22,7 +22,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.index.client import Index
 from postamt_sync.index.lookups import IndexLookups
-from postamt_sync.intake.scanner import Scanner, as_found
+from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.off_loop import opened_off_loop
 from postamt_sync.ledger.sync_runs import SyncTotals
@@ -149,8 +149,7 @@ class SyncRun:
         self._sync_progress.listing = False
 
     async def _deliver(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
-        destinations = configured_destinations(self.settings, ledger.work)
-        courier = Courier(ledger, self.bucket, destinations, self.events, observer=self.observer)
+        courier = make_courier(self.settings, ledger, self.bucket, self.events, self.observer)
         self._progress = courier.progress
         await asyncio.to_thread(ledger.work.make_all_due)
         if envelopes is not None:
@@ -202,9 +201,7 @@ class SyncRun:
             setattr(totals, count.name, getattr(rest, count.name))
 
     def _scanner(self, ledger: Ledger, envelopes: IndexLookups | None = None) -> Scanner:
-        complete = envelopes.complete if envelopes else as_found
-        prefix = self.settings.bucket.prefix
-        return Scanner(self.bucket, ledger, self.events, prefix, "", complete)
+        return make_scanner(self.settings, ledger, self.bucket, self.events, envelopes)
 
     def _envelopes(self, ledger: Ledger) -> IndexLookups | None:
         if self.index is None:

@@ -15,6 +15,8 @@ from postamt_sync.mail.arrival import Source
 
 WRITE_EVERY = 30.0
 """Seconds; an idle daemon writes nothing at all."""
+LOOK_EVERY = 2.0
+"""Seconds between looks whether the subscription stands otherwise, which is written at once."""
 
 
 class Watchdog:
@@ -52,7 +54,17 @@ class Watchdog:
     async def _write_now_and_then(self) -> None:
         while True:
             await self._write()
-            await asyncio.sleep(WRITE_EVERY)
+            status = self._subscription()
+            for _ in range(round(WRITE_EVERY / LOOK_EVERY)):
+                await asyncio.sleep(LOOK_EVERY)
+                if self._subscription() != status:
+                    break
+
+    def _subscription(self) -> tuple[str, str] | None:
+        if self._webhook_server is None:
+            return None
+        status = self._webhook_server.subscription.status
+        return status.state, status.reason
 
     async def close(self) -> None:
         """Write what happened since the last time."""

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from postamt_sync.bucket import Bucket
+from postamt_sync.app.components import make_rebuild, open_bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.logs import configure_logging
-from postamt_sync.recovery.rebuild import LedgerRebuild, RebuildResult
+from postamt_sync.recovery.rebuild import RebuildResult
 
 
 def rebuild(
@@ -45,8 +45,8 @@ def rebuild(
     """
     settings = load(config)
     events = configure_logging(level="debug" if debug else "error")
-    bucket = Bucket(settings.bucket.name, settings.aws.region)
-    result = asyncio.run(LedgerRebuild(settings, bucket, events, anew=anew).run())
+    work = make_rebuild(settings, open_bucket(settings), events, anew=anew)
+    result = asyncio.run(work.run())
     print(jsonlib.dumps(result.as_json()) if json else as_text(result))
     return ExitCode.OK
 

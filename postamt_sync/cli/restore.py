@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from postamt_sync.app.components import make_restore, open_bucket
 from postamt_sync.aws.clients import new_session, s3_client
 from postamt_sync.bucket import Bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
@@ -23,7 +24,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
 from postamt_sync.recovery.difference import Difference, DifferenceKind
-from postamt_sync.recovery.restore import RESTORABLE, Restore, RestoreProgress
+from postamt_sync.recovery.restore import RESTORABLE, RestoreProgress
 from postamt_sync.recovery.restore_cost import HOURS, estimate, total
 from postamt_sync.recovery.verify import Comparison
 
@@ -123,7 +124,7 @@ class _Verb:
         json: bool,
     ) -> ExitCode:
         settings = self._settings
-        async with Bucket(settings.bucket.name, settings.aws.region) as bucket:
+        async with open_bucket(settings) as bucket:
             found = [
                 d
                 for d in await self._missing(bucket, keys)
@@ -146,8 +147,8 @@ class _Verb:
                 def watch(progress: RestoreProgress) -> None:
                     status.update(_progress(progress))
 
-                work = Restore(
-                    settings, self._ledger, bucket, _client(settings), self._events, watch=watch
+                work = make_restore(
+                    settings, self._ledger, bucket, _client(settings), self._events, watch
                 )
                 progress = await work.run(news, *how)
         print(jsonlib.dumps(as_json(news, *how) | asdict(progress)) if json else _ended(progress))

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
+from postamt_sync.app.components import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
-from postamt_sync.bucket import Bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
@@ -71,7 +71,7 @@ def sync(
         settings = load(config)
         with PassProgress(enabled=not json) as progress:
             events = configure_logging(level=_level(debug, progress.on_terminal))
-            bucket = Bucket(settings.bucket.name, settings.aws.region)
+            bucket = open_bucket(settings)
             index = None if dry_run else open_index(settings)
             work = SyncRun(
                 settings,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,12 +19,15 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, Item, envelope
 from postamt_sync.mail.envelope import Envelope
+from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 MOST_AT_ONCE = 100
 """Keys that one request may name."""
+LONGEST_CALL = 60.0
+"""Seconds for a call with all that it takes; an answer may come without an end."""
 FIRST_PAUSE = 0.1
 """Seconds before what DynamoDB left unprocessed is asked again; doubles each time."""
 LEFT_OVER = 8
@@ -86,7 +90,7 @@ class Index:
                 )
             if in_vain:
                 await self._sleep(FIRST_PAUSE * 2 ** (in_vain - 1))
-            some, left = await asyncio.to_thread(self._ask, wanted)
+            some, left = await in_own_thread(partial(self._ask, wanted), LONGEST_CALL)
             items += some
             in_vain = in_vain + 1 if len(left) == len(wanted) else min(len(left), 1)
             wanted = left

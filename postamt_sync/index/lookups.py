@@ -24,6 +24,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.envelope_lookups import PATIENCE, EnvelopeLookup
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 from postamt_sync.mail.envelope import Envelope
+from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 5.0
 """Seconds between looks for questions whose moment has come."""
@@ -154,13 +155,14 @@ class IndexLookups:
     async def _look(self, keys: Sequence[str]) -> dict[str, Envelope]:
         try:
             known = await self._index.envelopes(keys)
-        except PostamtError as error:
+        except Exception as error:
+            trouble = as_trouble(error)
             pause = growing_pause(self._failures, longest=LONGEST_PAUSE)
             self._failures += 1
             self._silent_until = self._clock() + pause
-            self._events.index_failed(str(error), pause)
-            await self._note(str(error))
-            raise
+            self._events.index_failed(str(trouble), pause)
+            await self._note(str(trouble))
+            raise trouble from error
         self._failures = 0
         self._silent_until = float("-inf")
         self._events.index_asked(len(keys), len(known))

@@ -19,6 +19,7 @@ from postamt_sync.events import Events
 from postamt_sync.intake.scanner import Scanner, ScanResult
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
+from postamt_sync.unexpected import as_trouble
 
 GLANCE_EVERY = 15.0
 """Seconds between looks at the clocks, so that waking from sleep is noticed."""
@@ -51,6 +52,26 @@ class PollClocks:
         return self.boot() - self.monotonic()
 
 
+async def _nothing() -> None:
+    """The default of what may be awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollHooks:
+    """What else happens around a poll; raises nothing, but for what the ledger refuses.
+
+    `before_look` is awaited first at each poll: a mail's envelope, which queues may know, is better
+    known before the mail is found. `on_listed` is called, in a thread, after every full listing;
+    then, and after every other look that succeeded, `on_look` is awaited: the bucket can be read.
+    `after_success` is called after each poll that succeeded.
+    """
+
+    on_look: Callable[[], Awaitable[None]] = _nothing
+    on_listed: Callable[[], object] = lambda: None
+    before_look: Callable[[], Awaitable[None]] = _nothing
+    after_success: Callable[[], None] = lambda: None
+
+
 class Poll:
     """Looks into the bucket in time; `interval` and `reconcile_interval` are in seconds."""
 
@@ -62,26 +83,15 @@ class Poll:
         *,
         interval: float,
         reconcile_interval: float,
-        on_look: Callable[[], Awaitable[None]],
-        on_listed: Callable[[], object] = lambda: None,
+        hooks: PollHooks,
         clocks: PollClocks | None = None,
     ) -> None:
-        """`on_look` is awaited after every look that succeeded: the bucket can be read.
-
-        `on_listed` is called, in a thread, after every full listing and before that.
-        """
-        self.before_look: Callable[[], Awaitable[None]] | None = None
-        """Awaited first at each poll, raises nothing: a mail's envelope, which queues may know, is
-        better known before the mail is found."""
-        self.after_success: Callable[[], None] | None = None
-        """Called after each poll that succeeded; raises nothing."""
         self.interval = interval
         self.reconcile_interval = reconcile_interval
         self._scanner = scanner
         self._ledger = ledger
         self._events = events
-        self._on_look = on_look
-        self._on_listed = on_listed
+        self._hooks = hooks
         self._clocks = clocks or PollClocks()
         self._asked = asyncio.Event()
 
@@ -96,8 +106,7 @@ class Poll:
         while True:
             self._asked.clear()
             pause_if_bad = self._pause(failures + 1)
-            if self.before_look is not None:
-                await self.before_look()
+            await self._hooks.before_look()
             good = await self._look(Source.POLL, self._scanner.recent, pause_if_bad)
             now = self._clocks.monotonic()
             if good and (reconciled_at is None or now - reconciled_at >= self.reconcile_interval):
@@ -105,8 +114,8 @@ class Poll:
                 if good:
                     reconciled_at = now
             failures = 0 if good else failures + 1
-            if good and self.after_success is not None:
-                self.after_success()
+            if good:
+                self._hooks.after_success()
             await self._wait(pause_if_bad if failures else self._pause(0))
 
     async def _look(
@@ -119,11 +128,12 @@ class Poll:
             detail = f"{looked.listed} listed, {looked.new} new"
             await asyncio.to_thread(self._ledger.overview.source_ok, source, detail)
             self._events.polled(source, looked.listed, looked.new, seconds)
-            await self._on_look()
-        except PostamtError as error:
-            self._events.poll_failed(source, str(error), pause_if_bad)
+            await self._hooks.on_look()
+        except Exception as error:  # noqa: BLE001  whatever answered, it is looked again
+            trouble = as_trouble(error)
+            self._events.poll_failed(source, str(trouble), pause_if_bad)
             try:
-                await asyncio.to_thread(self._ledger.overview.source_bad, source, error)
+                await asyncio.to_thread(self._ledger.overview.source_bad, source, trouble)
             except PostamtError as ledger_error:
                 self._events.trouble("the ledger cannot be written", str(ledger_error))
             return False
@@ -131,7 +141,7 @@ class Poll:
 
     async def _reconcile(self) -> ScanResult:
         looked = await self._scanner.everything(Source.RECONCILE)
-        await asyncio.to_thread(self._on_listed)
+        await asyncio.to_thread(self._hooks.on_listed)
         await asyncio.to_thread(self._ledger.work.retry_archived)
         return looked
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from postamt_sync.aws.clients import new_session, sqs_client
@@ -27,6 +28,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue, DeadLetter
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.mail.arrival import Source
+from postamt_sync.unexpected import as_trouble
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -63,6 +65,23 @@ class NullSubscriber:
         """Nothing can be done about it from here; the event says it."""
 
 
+def _nobody_waits() -> None:
+    """Whoever drained looks and delivers by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueHooks:
+    """Who else is to know: `poll_soon` is called where a listing is to find out more.
+
+    `tell_soon` is called after dead letters were drained, of which a person is to be told.
+    `why_refused` returns why the webhook last could not take a delivery, "" if that is not known.
+    """
+
+    poll_soon: Callable[[], None] = _nobody_waits
+    tell_soon: Callable[[], None] = _nobody_waits
+    why_refused: Callable[[], str] = str
+
+
 class Queues:
     """The queues of one configuration; `client` is asked for both."""
 
@@ -74,13 +93,9 @@ class Queues:
         inbox: QueueArrivals,
         overview: Overview,
         events: Events,
-        *,
-        poll_soon: Callable[[], None],
-        tell_soon: Callable[[], None],
+        hooks: QueueHooks,
     ) -> None:
-        """`tell_soon` is called after dead letters were drained: a person is to be told."""
-        self.why_refused: Callable[[], str] = str
-        """Returns why the webhook last could not take a delivery, "" where it does not know."""
+        self._hooks = hooks
         self._overview = overview
         self._events = events
         self._noted: dict[Source, tuple[float, bool]] = {}
@@ -89,12 +104,11 @@ class Queues:
             keys,
             inbox,
             NullSubscriber(),
-            poll_soon,
+            hooks.poll_soon,
             events,
         )
         self._inbox = inbox
         self._client = client
-        self._tell_soon = tell_soon
         self.drained: list[QueueConsumer] = []
         """Those that `drain` empties."""
         self.listened: QueueConsumer | None = None
@@ -122,10 +136,10 @@ class Queues:
         while self.listened is not None:
             try:
                 await self.listened.listen()
-            except PostamtError as error:
+            except Exception as error:  # noqa: BLE001  whatever answered, it is asked again
                 pause = growing_pause(failures, longest=LONGEST_PAUSE)
                 failures += 1
-                await self._bad(self.listened, error, pause)
+                await self._bad(self.listened, as_trouble(error), pause)
                 await asyncio.sleep(pause)
             else:
                 failures = 0
@@ -142,7 +156,7 @@ class Queues:
         )
 
     async def _bury(self, letters: Sequence[tuple[QueueMessage, SnsMessage]]) -> None:
-        why = self.why_refused()
+        why = self._hooks.why_refused()
         await self._inbox.keep_dead_letters(
             [
                 DeadLetter(told.message_id, message.sent_at or time.time(), message.error or why)
@@ -153,9 +167,9 @@ class Queues:
     async def _drain(self, queue: QueueConsumer) -> None:
         try:
             if await queue.drain() and queue.source is Source.DEAD_LETTER:
-                self._tell_soon()
-        except PostamtError as error:
-            await self._bad(queue, error, None)
+                self._hooks.tell_soon()
+        except Exception as error:  # noqa: BLE001  the poll must look, whatever the queue is
+            await self._bad(queue, as_trouble(error), None)
         else:
             await self._well(queue)
 
@@ -200,14 +214,9 @@ async def drain_once(
         ArrivalQueue(ledger, events, _nobody_waits),
         ledger.overview,
         events,
-        poll_soon=_nobody_waits,
-        tell_soon=_nobody_waits,
+        QueueHooks(),
     )
     try:
         await queues.drain_all()
     finally:
         await keys.close()
-
-
-def _nobody_waits() -> None:
-    """The pass that drained looks and delivers by itself."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 10
 """Messages that SQS hands out, or deletes, in one call."""
+LONGEST_CALL = 60.0
+"""Seconds for a call with all that it takes; an answer may come without an end."""
+
 _T = TypeVar("_T")
 
 
@@ -100,7 +103,7 @@ class Sqs:
 
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
         with aws_call(what):
-            return await in_own_thread(call)
+            return await in_own_thread(call, LONGEST_CALL)
 
 
 def _message(received: MessageTypeDef) -> QueueMessage:

@@ -18,8 +18,10 @@ from botocore.exceptions import ClientError
 
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.backoff import growing_pause
-from postamt_sync.errors import PostamtError, TryLaterError
+from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
+from postamt_sync.threads import in_own_thread
+from postamt_sync.unexpected import as_trouble
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
@@ -30,6 +32,8 @@ REVIEW_SECONDS = 86400.0
 """How often a confirmed subscription is looked at: it can be deleted without a word to us."""
 ANSWER_SECONDS = 8.0
 """SNS waits 15 s for our answer to its confirmation request."""
+LONGEST_CALL = 45.0
+"""Seconds for a call with all that it takes; an answer may come without an end."""
 TOKENS_REMEMBERED = 16
 
 DELIVERY_POLICY = {
@@ -123,11 +127,12 @@ class Subscription:
             self._changed.clear()
             try:
                 await self._look_after()
-            except PostamtError as error:
+            except Exception as error:  # noqa: BLE001  whatever answered, it is asked again
+                trouble = as_trouble(error)
                 seconds = growing_pause(failures)
                 failures += 1
-                self._stand(SubscriptionState.FAILED, str(error))
-                self._events.subscribe_failed(str(error), seconds)
+                self._stand(SubscriptionState.FAILED, str(trouble))
+                self._events.subscribe_failed(str(trouble), seconds)
             else:
                 failures = 0
                 confirmed = self._status.state is SubscriptionState.CONFIRMED
@@ -153,7 +158,10 @@ class Subscription:
             raise TryLaterError(
                 "AWS is slow to confirm our subscription.", "It is tried again by itself."
             )
-        task.result()
+        try:
+            task.result()
+        except Exception as error:
+            raise as_trouble(error) from error
 
     def unsubscribed(self) -> None:
         """Somebody ended the subscription; we do not undo it while we run."""
@@ -259,7 +267,7 @@ class Subscription:
 
     async def _call(self, what: str, call: Callable[[], _T]) -> _T:
         with aws_call(what):
-            return await asyncio.to_thread(call)
+            return await in_own_thread(call, LONGEST_CALL)
 
 
 def _json(text: str) -> Any:

@@ -62,7 +62,7 @@ class KeptNotification:
 
 
 class Overview:
-    """Reads for `status` and for counting a pass; the two writes note how sources are doing."""
+    """Reads for `status` and for counting a pass; what it writes is how sources are doing."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -170,3 +170,11 @@ class Overview:
                 " bad_at = excluded.bad_at, problem = excluded.problem, refused = excluded.refused",
                 (source, time.time(), str(error), refused),
             )
+
+    def forget_source(self, source: str) -> None:
+        """Note nothing about a source any more."""
+        with self._store.reading() as db:
+            known = db.execute("SELECT 1 FROM sources WHERE source = ?", (source,)).fetchone()
+        if known:
+            with self._store.writing() as db:
+                db.execute("DELETE FROM sources WHERE source = ?", (source,))

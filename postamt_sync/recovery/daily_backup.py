@@ -12,6 +12,7 @@ from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.backup import back_up, backed_up_at
 from postamt_sync.recovery.open_ledger import backup_directories
+from postamt_sync.unexpected import as_trouble
 
 DAY = 86_400.0
 FIRST_LOOK_AFTER = 60.0
@@ -48,16 +49,17 @@ class DailyBackup:
 
     def make_if_due(self) -> None:
         """Copy to where a copy is due. Blocking; what fails is told in the log and by `status`."""
-        due = [
-            directory for directory in self._directories if self._is_due(backed_up_at(directory))
-        ]
+        due = 0
         problem = ""
-        for directory in due:
+        for directory in self._directories:
             started = time.monotonic()
             try:
+                if not self._is_due(backed_up_at(directory)):
+                    continue
+                due += 1
                 copy = back_up(self._state_dir, directory, self._still_ours)
-            except PostamtError as error:
-                problem = str(error)
+            except Exception as error:  # noqa: BLE001  one bad disk, the other all the more
+                problem = str(as_trouble(error))
                 self._events.ledger_not_copied(problem)
             else:
                 self._events.ledger_copied(str(copy), time.monotonic() - started)
@@ -65,7 +67,7 @@ class DailyBackup:
             if problem:
                 self._overview.source_bad(SOURCE, problem)
             elif due:
-                self._overview.source_ok(SOURCE, f"the ledger, to {len(due)} places")
+                self._overview.source_ok(SOURCE, f"the ledger, to {due} places")
         except PostamtError as error:
             self._events.health_not_noted(str(error))
 

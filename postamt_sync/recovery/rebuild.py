@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,13 +13,11 @@ from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import Events
-from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import set_aside
 from postamt_sync.ledger.off_loop import opened_off_loop
 from postamt_sync.ledger.schema import NewerLedgerError
 from postamt_sync.ledger.store import FILE_NAME
-from postamt_sync.mail.arrival import Source
 from postamt_sync.recovery.decisions import RecoveryDecisions
 from postamt_sync.recovery.open_ledger import (
     complete_from_maildirs,
@@ -51,9 +49,17 @@ class LedgerRebuild:
     """One rebuild. With `anew` neither the ledger nor a copy is believed."""
 
     def __init__(
-        self, settings: Settings, bucket: Bucket, events: Events, *, anew: bool = False
+        self,
+        settings: Settings,
+        bucket: Bucket,
+        take_in_listing: Callable[[Ledger], Awaitable[int]],
+        events: Events,
+        *,
+        anew: bool = False,
     ) -> None:
+        """`take_in_listing` lists the whole bucket into a ledger; returns how many it listed."""
         self._settings = settings
+        self._take_in_listing = take_in_listing
         self._bucket = bucket
         self._events = events
         self._anew = anew
@@ -72,10 +78,8 @@ class LedgerRebuild:
                 result.names = await asyncio.to_thread(
                     complete_from_maildirs, self._settings, ledger, self._events, always=True
                 )
-                prefix = self._settings.bucket.prefix
                 async with self._bucket:
-                    scanner = Scanner(self._bucket, ledger, self._events, prefix, "")
-                    result.listed = (await scanner.everything(Source.RECONCILE)).listed
+                    result.listed = await self._take_in_listing(ledger)
                     await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
                     routes = configured_destinations(self._settings, ledger.work).routes
                     await RecoveryDecisions(ledger, routes).decide_by_reading(self._bucket, ledger)

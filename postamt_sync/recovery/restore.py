@@ -25,8 +25,6 @@ from postamt_sync.bucket import (
     ObjectGoneError,
 )
 from postamt_sync.config import Settings
-from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import CourierLock, Ledger
@@ -75,13 +73,16 @@ class Restore:
         ledger: Ledger,
         bucket: Bucket,
         client: S3Client,
+        deliver_due: Callable[[], Awaitable[None]],
         events: Events,
         *,
         watch: Callable[[RestoreProgress], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`deliver_due` delivers all that is due; it is awaited under the courier's lock."""
         self.progress = RestoreProgress()
-        self._settings = settings
+        self._deliver_due = deliver_due
+        self._state_dir = settings.state_dir
         self._ledger = ledger
         self._bucket = bucket
         self._client = client
@@ -173,19 +174,16 @@ class Restore:
 
     async def _deliver(self) -> None:
         """Deliver what is due where no daemon does it; what else is due comes along."""
-        state_dir = self._settings.state_dir
-        if not self._due or CourierLock.holder(state_dir):
+        if not self._due or CourierLock.holder(self._state_dir):
             await self._count()
             return
-        with suppress(TryLaterError), CourierLock(state_dir, "restore"):
-            destinations = configured_destinations(self._settings, self._ledger.work)
-            courier = Courier(self._ledger, self._bucket, destinations, self._events)
-            await courier.run(until_idle=True)
+        with suppress(TryLaterError), CourierLock(self._state_dir, "restore"):
+            await self._deliver_due()
         await self._count()
 
     async def _until_at_home(self) -> None:
         while await self._count():
-            if not CourierLock.holder(self._settings.state_dir):
+            if not CourierLock.holder(self._state_dir):
                 await self._deliver()
             await self._sleep(TELL_EVERY)
 

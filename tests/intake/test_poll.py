@@ -14,7 +14,7 @@ import pytest
 
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.poll import GLANCE_EVERY, Poll, PollClocks
+from postamt_sync.intake.poll import GLANCE_EVERY, Poll, PollClocks, PollHooks
 from postamt_sync.intake.scanner import ScanResult
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
@@ -96,10 +96,9 @@ class Home:
             Events(self.log),
             interval=300,
             reconcile_interval=86_400,
-            on_look=self.on_look,
+            hooks=PollHooks(on_look=self.on_look, after_success=self.succeeded),
             clocks=self.time.clocks,
         )
-        self.poll.after_success = self.succeeded
 
     def succeeded(self) -> None:
         self.successes.append(self.time.now)
@@ -290,7 +289,16 @@ async def test_trouble_of_the_courier_ends_nothing(home: Home) -> None:
     async def full() -> None:
         raise TryLaterError("The disk is full.")
 
-    home.poll._on_look = full
+    scanner: Any = home.looks
+    home.poll = Poll(
+        scanner,
+        home.ledger,
+        Events(home.log),
+        interval=300,
+        reconcile_interval=86_400,
+        hooks=PollHooks(full),
+        clocks=home.time.clocks,
+    )
     await home.run(100)
     assert len(home.looks.recents) > 1
 
@@ -321,7 +329,7 @@ async def test_with_real_clocks_asking_wakes_it(ledger: Ledger) -> None:
         Events(MemoryLog()),
         interval=86_400,
         reconcile_interval=86_400,
-        on_look=on_look,
+        hooks=PollHooks(on_look=on_look),
     )
     async with running(poll), asyncio.timeout(60):
         await looked.acquire()
@@ -352,8 +360,7 @@ async def test_a_full_listing_is_told_and_a_failed_one_is_not(home: Home, ledger
         Events(home.log),
         interval=300,
         reconcile_interval=86_400,
-        on_look=home.on_look,
-        on_listed=lambda: told.append(home.time.now),
+        hooks=PollHooks(home.on_look, lambda: told.append(home.time.now)),
         clocks=home.time.clocks,
     )
     home.looks.trouble = lambda source, count: (

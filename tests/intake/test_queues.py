@@ -14,7 +14,7 @@ import pytest
 from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.queues import Queues
+from postamt_sync.intake.queues import QueueHooks, Queues
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
@@ -50,8 +50,10 @@ class Home:
             self.inbox,
             self.ledger.overview,
             Events(self.log),
-            poll_soon=lambda: None,
-            tell_soon=lambda: self.told.append(len(self.inbox.dead_letters)),
+            QueueHooks(
+                tell_soon=lambda: self.told.append(len(self.inbox.dead_letters)),
+                why_refused=lambda: "the webhook answered 503",
+            ),
         )
 
     def send(self, url: str, key: str) -> None:
@@ -150,7 +152,6 @@ async def test_whoever_listens_in_vain_makes_pauses(home: Home) -> None:
 
 async def test_dead_letters_are_noted_before_they_are_deleted_and_then_told(home: Home) -> None:
     queues = home.queues(url=URL, dead_letter_url=DEAD)
-    queues.why_refused = lambda: "the webhook answered 503"
     home.send(URL, "a")
     for number in range(17):
         home.send(DEAD, str(number))

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from postamt_sync.app.components import make_restore
 from postamt_sync.app.sync import SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.recovery.difference import DifferenceKind
-from postamt_sync.recovery.restore import Restore
 from postamt_sync.recovery.verify import Comparison
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import session_for
@@ -59,7 +59,9 @@ async def test_archived_mail_comes_home(endpoint: str, tmp_path: Path) -> None:
         async with Bucket(name, REGION, session=session) as bucket:
             found = await Comparison(settings, ledger, bucket).run()
             assert {d.kind for d in found} == {DifferenceKind.ARCHIVED}
-            progress = await Restore(settings, ledger, bucket, client, events).run(found, "Bulk", 2)
+            progress = await make_restore(settings, ledger, bucket, client, events).run(
+                found, "Bulk", 2
+            )
             assert (progress.wanted, progress.asked, progress.delivered) == (2, 2, 2)
             assert await Comparison(settings, ledger, bucket).run() == []
     assert len(list((tmp_path / "anna" / "new").iterdir())) == 3

@@ -7,17 +7,18 @@ from contextlib import closing
 
 import pytest
 
+from postamt_sync.app.components import make_rebuild
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.store import FILE_NAME
-from postamt_sync.recovery.rebuild import LedgerRebuild, RebuildResult
+from postamt_sync.recovery.rebuild import RebuildResult
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import Box
 
 
 async def rebuilt(box: Box, *, anew: bool = False) -> RebuildResult:
-    return await LedgerRebuild(box.settings, box.bucket(), Events(box.log), anew=anew).run()
+    return await make_rebuild(box.settings, box.bucket(), Events(box.log), anew=anew).run()
 
 
 @pytest.fixture

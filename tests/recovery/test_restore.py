@@ -8,12 +8,13 @@ from contextlib import closing, suppress
 
 import pytest
 
+from postamt_sync.app.components import make_restore
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.errors import MisconfiguredError, PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.recovery.difference import Difference
-from postamt_sync.recovery.restore import Restore, RestoreProgress
+from postamt_sync.recovery.restore import RestoreProgress
 from postamt_sync.recovery.verify import Comparison
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import LONG_AGO, Box
@@ -61,7 +62,7 @@ async def restore(
     client = box.s3.session().client("s3", region_name=box.s3.region)
     with closing(Ledger.open_existing(box.state)) as ledger:
         async with box.bucket() as bucket:
-            work = Restore(
+            work = make_restore(
                 box.settings, ledger, bucket, client, Events(box.log), sleep=sleep or Waiting()
             )
             return await work.run(wanted, tier, 3)

@@ -1,0 +1,286 @@
+"""Every part that works around an open ledger, made of one configuration, and how they meet.
+
+The daemon, a single pass, a rebuild and a restore are put together here.
+
+What the configuration leaves out is None, and is no service. Making a part asks nobody: neither the
+network nor a program of credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+import boto3
+
+from postamt_sync.alerts.delivery import AlertDelivery
+from postamt_sync.alerts.heartbeat import Heartbeat
+from postamt_sync.alerts.monitor import AlertMonitor
+from postamt_sync.alerts.ses_metrics import SesMetrics
+from postamt_sync.app.file_watcher import FileWatcher
+from postamt_sync.app.reload import Reload
+from postamt_sync.app.sd_notify import Systemd
+from postamt_sync.app.supervisor import Service
+from postamt_sync.app.watchdog import Watchdog
+from postamt_sync.aws.clients import cloudwatch_client, sns_client, sqs_client
+from postamt_sync.aws.lazy import lazy_session
+from postamt_sync.bucket import Bucket
+from postamt_sync.config import Settings
+from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.destinations import configured_destinations
+from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.steps import StepObserver, no_observer
+from postamt_sync.events import Events
+from postamt_sync.index.client import open_index
+from postamt_sync.index.lookups import IndexLookups
+from postamt_sync.intake.poll import Poll, PollHooks
+from postamt_sync.intake.queues import QueueHooks, Queues
+from postamt_sync.intake.scanner import Scanner, as_found
+from postamt_sync.intake.sns_certificates import Certificates, certificates
+from postamt_sync.intake.webhook import WebhookTally
+from postamt_sync.intake.webhook_server import WebhookServer
+from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.arrival_queue import ArrivalQueue
+from postamt_sync.mail.arrival import Source
+from postamt_sync.recovery.daily_backup import DailyBackup
+from postamt_sync.recovery.open_ledger import end_rebuild
+from postamt_sync.recovery.rebuild import LedgerRebuild
+from postamt_sync.recovery.restore import Restore, RestoreProgress
+from postamt_sync.status.cache import ReportCache, read_report_apart
+from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.server import StatusServer
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+ANSWER_GRACE = 2.0
+"""Seconds that running answers have at a stop."""
+
+
+def open_bucket(settings: Settings, session: boto3.Session | None = None) -> Bucket:
+    """Return the configured bucket, which is still to be entered."""
+    return Bucket(settings.bucket.name, settings.aws.region, session=session)
+
+
+def make_courier(
+    settings: Settings,
+    ledger: Ledger,
+    bucket: Bucket,
+    events: Events,
+    observer: StepObserver = no_observer,
+) -> Courier:
+    """Return who delivers what is due, to the configured mailboxes."""
+    destinations = configured_destinations(settings, ledger.work)
+    return Courier(ledger, bucket, destinations, events, observer=observer)
+
+
+def make_scanner(
+    settings: Settings,
+    ledger: Ledger,
+    bucket: Bucket,
+    events: Events,
+    lookups: IndexLookups | None = None,
+) -> Scanner:
+    """Return who compares listings with the ledger, and asks the index where there is one."""
+    prefixes = settings.bucket.prefix, settings.bucket.recent_prefix
+    return Scanner(bucket, ledger, events, *prefixes, lookups.complete if lookups else as_found)
+
+
+def make_rebuild(
+    settings: Settings, bucket: Bucket, events: Events, *, anew: bool
+) -> LedgerRebuild:
+    """Return a rebuild of the ledger by hand."""
+
+    async def take_in_listing(ledger: Ledger) -> int:
+        scanner = make_scanner(settings, ledger, bucket, events)
+        return (await scanner.everything(Source.RECONCILE)).listed
+
+    return LedgerRebuild(settings, bucket, take_in_listing, events, anew=anew)
+
+
+def make_restore(
+    settings: Settings,
+    ledger: Ledger,
+    bucket: Bucket,
+    client: S3Client,
+    events: Events,
+    watch: Callable[[RestoreProgress], None] = lambda _: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Restore:
+    """Return a restore of mail that is not at home any more."""
+
+    async def deliver_due() -> None:
+        await make_courier(settings, ledger, bucket, events).run(until_idle=True)
+
+    return Restore(settings, ledger, bucket, client, deliver_due, events, watch=watch, sleep=sleep)
+
+
+class Components:
+    """The parts of one daemon; `services` names those that work by themselves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        ledger: Ledger,
+        events: Events,
+        systemd: Systemd,
+        environ: Mapping[str, str],
+        observer: StepObserver,
+    ) -> None:
+        """`load` reads the configuration anew and raises ConfigurationError."""
+        region = settings.aws.region
+        self._settings, self._ledger, self._events = settings, ledger, events
+        self._session = lazy_session(lambda: boto3.Session(region_name=region))
+        self.bucket = open_bucket(settings, self._session)
+        self.courier = make_courier(settings, ledger, self.bucket, events, observer)
+        self.lookups = self._lookups()
+        self._inbox = ArrivalQueue(ledger, events, self.courier.wake)
+        self.heartbeat = Heartbeat(settings.poll.heartbeat_url, events)
+        self.poll = self._poll()
+        self.certificates = (
+            certificates(settings.topic_arn, environ) if settings.topic_arn else None
+        )
+        self.webhook_server = self._webhook_server(self.certificates)
+        self.reload = Reload(
+            settings,
+            load,
+            events,
+            ledger,
+            self.courier,
+            self.poll,
+            self.webhook_server,
+            self.heartbeat,
+        )
+        self.alerts = AlertMonitor(
+            ledger,
+            lambda: self.reload.settings,
+            lambda: self.courier.destinations,
+            AlertDelivery(ledger.incidents, Publisher(ledger.work, events, observer), events),
+            events,
+            ses_metrics=lambda: SesMetrics(cloudwatch_client(self._session, region)),
+        )
+        self.queues = self._queues(self.certificates)
+        self.watchdog = Watchdog(ledger, systemd, events, self.courier, self.webhook_server)
+        self.status_server = self._status_server()
+
+    def services(self) -> list[Service]:
+        """Return what works by itself, so that the last is the first to be closed."""
+        reload = self.reload
+        watcher = FileWatcher(reload.files, reload.file_changed, self._events)
+        backup = DailyBackup(self._settings, self._ledger, self._events)
+        services = [
+            Service("watchdog", self.watchdog.run, self.watchdog.close),
+            Service("courier", self.courier.run),
+            Service("poll", self.poll.run),
+            Service("heartbeat", self.heartbeat.run),
+            Service("copy", backup.run),
+            Service("file watch", watcher.run),
+            Service("alerts", self.alerts.run),
+        ]
+        if self.certificates is not None:
+            services.append(Service("certificates", close=self.certificates.close))
+        if self.lookups is not None:
+            services.append(Service("index", self.lookups.run))
+        if self.queues is not None:
+            services.append(Service("queue", self.queues.listen))
+        if self.status_server is not None:
+            services.append(Service("admin", close=self.status_server.close))
+        if self.webhook_server is not None:
+            services.append(
+                Service("subscription", self.webhook_server.subscription.run, self._close_webhook)
+            )
+        return services
+
+    async def _close_webhook(self) -> None:
+        if self.webhook_server is not None:
+            await self.webhook_server.close(ANSWER_GRACE)
+
+    def _lookups(self) -> IndexLookups | None:
+        index = open_index(self._settings, self._session)
+        if index is None:
+            return None
+        return IndexLookups(
+            index,
+            self._ledger,
+            self._events,
+            grace=lambda: self.courier.destinations.envelope_grace,
+            wake=self.courier.wake,
+        )
+
+    def _poll(self) -> Poll:
+        settings = self._settings
+        scanner = make_scanner(settings, self._ledger, self.bucket, self._events, self.lookups)
+        return Poll(
+            scanner,
+            self._ledger,
+            self._events,
+            interval=settings.poll.interval,
+            reconcile_interval=settings.poll.reconcile_interval,
+            hooks=PollHooks(
+                on_look=self.courier.bucket_is_back,
+                on_listed=self._end_rebuild,
+                before_look=self._drain,
+                after_success=self.heartbeat.soon,
+            ),
+        )
+
+    def _end_rebuild(self) -> None:
+        end_rebuild(self.reload.settings, self._ledger, self._events)
+
+    async def _drain(self) -> None:
+        if self.queues is not None:
+            await self.queues.drain()
+
+    def _webhook_server(self, keys: Certificates | None) -> WebhookServer | None:
+        webhook = self._settings.webhook
+        if webhook is None or keys is None:
+            return None
+        return WebhookServer(
+            self._settings,
+            webhook,
+            sns_client(self._session, self._settings.aws.region),
+            keys,
+            self._inbox,
+            self._events,
+            poll_soon=self.poll.soon,
+            health=lambda: "the bucket cannot be read" if self.courier.trouble else "",
+        )
+
+    def _queues(self, keys: Certificates | None) -> Queues | None:
+        queue = self._settings.queue
+        if keys is None or not (queue.url or queue.dead_letter_url):
+            return None
+        return Queues(
+            self._settings,
+            sqs_client(self._session, self._settings.aws.region),
+            keys,
+            self._inbox,
+            self._ledger.overview,
+            self._events,
+            QueueHooks(self.poll.soon, self.alerts.soon, lambda: self._tally.last_trouble),
+        )
+
+    @property
+    def _tally(self) -> WebhookTally:
+        return self.webhook_server.webhook.tally if self.webhook_server else WebhookTally()
+
+    def _status_server(self) -> StatusServer | None:
+        settings = self._settings
+        if not settings.admin.listen:
+            return None
+        reports = ReportCache(lambda: read_report_apart(settings))
+        return StatusServer(settings.admin.listen, reports, self.runtime, self._events)
+
+    def runtime(self) -> Runtime:
+        """Return what only the running daemon knows."""
+        tally, progress = self._tally, self.courier.progress
+        return Runtime(
+            mails=progress.mails,
+            bytes=progress.bytes,
+            trouble=str(self.courier.trouble or ""),
+            notifications_taken={str(outcome): n for outcome, n in tally.taken.items()},
+            notifications_refused=tally.refused_by_status(),
+            heartbeat_failing=self.heartbeat.failing,
+        )
