@@ -126,7 +126,7 @@ class ReceiptRuleCheck:
         rule = ReceiptRuleResource(*self.account.open())
         well = "Our rule stands in the active rule set."
         if not rule.is_active():
-            words = "Our rule is not in the active rule set."
+            words = "Our rule is not in the active rule set, so SES takes no mail for us."
             yield Finding(self.about, Severity.FAILURE, words, self.mend)
         elif self.planned:
             yield from plan_check(self.about, rule, well)

@@ -110,7 +110,7 @@ BREAKS: dict[str, tuple[Break, str, str]] = {
     "another rule set is active": (
         lambda c: c("ses").set_active_receipt_rule_set(),
         "receipt rule",
-        "Our rule is not in the active rule set.",
+        "Our rule is not in the active rule set, so SES takes no mail for us.",
     ),
     "the rule is off": (
         lambda c: c("ses").update_receipt_rule(
@@ -118,7 +118,7 @@ BREAKS: dict[str, tuple[Break, str, str]] = {
             Rule={**c("ses").describe_active_receipt_rule_set()["Rules"][0], "Enabled": False},
         ),
         "receipt rule",
-        "Our rule is not in the active rule set.",
+        "Our rule is not in the active rule set, so SES takes no mail for us.",
     ),
     "the identity is gone": (
         lambda c: c("sesv2").delete_email_identity(EmailIdentity="verified.example"),
