@@ -17,8 +17,8 @@ ONE_BOOT = "under_systemd.py::"
 """What names a test that shares a booted container with others of its module."""
 
 ROOMS_OF_PROCESSES = {"end_to_end", "faults", "demo"}
-EMULATORS = {"emulator", "own_account"}
-"""Fixtures that start moto."""
+EMULATORS = {"emulator", "own_account", "cloud", "moto"}
+"""What fixtures are called that start moto."""
 
 
 class ByContainer(LoadScopeScheduling):

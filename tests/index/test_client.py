@@ -201,6 +201,7 @@ def test_boto3_s_own_settings_that_are_no_good_are_told_as_such(
         open_index(settings(tmp_path, "postamt"))
 
 
+@pytest.mark.slow
 def test_the_daemon_does_not_load_the_lambda_or_dynamodb_s_extras() -> None:
     listing = "import sys, postamt_sync.app.daemon; print(*sys.modules)"
     loaded = subprocess.run(

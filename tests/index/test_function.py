@@ -142,6 +142,7 @@ def test_a_receipt_and_an_event_make_a_full_item(scene: Scene) -> None:
     assert scene.s3.names() == []  # the receipt had said it all
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -15,6 +15,8 @@ from postamt_sync.recovery.rebuild import LedgerRebuild, RebuildResult
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import Box
 
+pytestmark = pytest.mark.slow
+
 
 async def rebuilt(box: Box, *, anew: bool = False) -> RebuildResult:
     return await LedgerRebuild(box.settings, box.bucket(), Events(box.log), anew=anew).run()
