@@ -27,6 +27,7 @@ CONTROL_PLANE = ("typer", "tenacity", "dns", "rich.progress", "rich.table")
 DEMO_AND_TESTS = ("moto", "flask", "werkzeug", "pytest")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("room", "strangers"),
     [
@@ -65,6 +66,7 @@ def test_nothing_below_knows_the_command_line_or_the_demo(above: str) -> None:
         assert not {n for n in imports(module) if n.startswith(f"postamt_sync.{above}")}, module
 
 
+@pytest.mark.slow
 def test_the_daemon_loads_nothing_of_the_demo_or_the_command_line() -> None:
     """Memory and start time count on a small machine."""
     listing = "import sys, postamt_sync.app.daemon; print(*sys.modules)"
@@ -79,6 +81,7 @@ def test_the_daemon_loads_nothing_of_the_demo_or_the_command_line() -> None:
         assert heavy not in loaded, heavy
 
 
+@pytest.mark.slow
 def test_no_test_patches_what_it_could_pass_in() -> None:
     for module in (PACKAGE.parent / "tests").rglob("*.py"):
         assert not {name for name in imports(module) if name.startswith("unittest")}, module

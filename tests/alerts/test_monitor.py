@@ -167,6 +167,7 @@ async def test_bounces_and_complaints(scene: Scene) -> None:
     assert b"550 no\\nsuch user" in told
 
 
+@pytest.mark.slow
 async def test_quarantined_mail_is_told_once_and_again_if_it_comes_back(scene: Scene) -> None:
     ledger = scene.home.ledger
     ledger.arrivals.record([listing()])

@@ -79,6 +79,7 @@ def index_at(client: Any, table: str, pauses: list[float] | None = None) -> Inde
     return Index(client, table, PREFIX, sleep=sleep)
 
 
+@pytest.mark.slow
 async def test_it_tells_the_envelopes_that_the_lambda_wrote_down(
     cloud: Moto, table: str, indexer: Indexer
 ) -> None:

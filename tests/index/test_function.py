@@ -111,6 +111,7 @@ def scene(cloud: Moto) -> Scene:
     return Scene(cloud)
 
 
+@pytest.mark.slow
 def test_a_receipt_and_an_event_make_a_full_item(scene: Scene) -> None:
     body = stored()
     arrived = scene.put(body)
