@@ -19,8 +19,15 @@ settings.register_profile(
 )
 settings.load_profile("untimed")
 
+
+
+TESTS = Path(__file__).parent
 ONE_BOOT = "under_systemd.py::"
 """What names a test that shares a booted container with others of its module."""
+
+ROOMS_OF_PROCESSES = {"end_to_end", "faults", "demo"}
+EMULATORS = {"emulator", "own_account", "cloud", "moto"}
+"""What fixtures are called that start moto."""
 
 
 class ByContainer(LoadScopeScheduling):
@@ -36,6 +43,18 @@ class ByContainer(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByContainer:
     return ByContainer(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what starts processes; single tests that are slow say so themselves."""
+    for item in items:
+        room = item.path.relative_to(TESTS).parts[0]
+        if room in ROOMS_OF_PROCESSES or EMULATORS.intersection(_fixtures(item)):
+            item.add_marker(pytest.mark.slow)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture

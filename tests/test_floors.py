@@ -64,6 +64,7 @@ def test_s3_can_be_asked_for_a_bucket_in_the_account_s_own_namespace() -> None:
     assert "account-regional" in members["BucketNamespace"].enum
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_named() -> None:
     owners = packages_distributions()
     named = {canonicalize_name(r.name) for r in (*NEEDED, *EXTRAS)} | BROUGHT_ALONG

@@ -53,6 +53,7 @@ def type_(line: str, directory: Path, environment: dict[str, str]) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_the_walk_leads_from_an_empty_account_to_a_stack(cloud: Moto, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "POSTAMT_"))}
     environment |= cloud.environment

@@ -167,6 +167,7 @@ async def test_bounces_and_complaints(scene: Scene) -> None:
     assert b"550 no\\nsuch user" in told
 
 
+@pytest.mark.slow
 async def test_quarantined_mail_is_told_once_and_again_if_it_comes_back(scene: Scene) -> None:
     ledger = scene.home.ledger
     ledger.arrivals.record([listing()])
@@ -180,6 +181,7 @@ async def test_quarantined_mail_is_told_once_and_again_if_it_comes_back(scene: S
     assert len(scene.letters()) == 2
 
 
+@pytest.mark.slow
 async def test_credentials_that_are_refused_while_no_mail_can_come(scene: Scene) -> None:
     """The courier holds still then; an alert does not go through it."""
     scene.home.ledger.overview.source_bad("poll", CredentialsError("AWS does not know our key."))
@@ -192,6 +194,7 @@ async def test_credentials_that_are_refused_while_no_mail_can_come(scene: Scene)
     assert len(scene.letters()) == 1, "it is over"
 
 
+@pytest.mark.slow
 async def test_silence_of_the_poll(scene: Scene) -> None:
     scene.alerts = {"disk": False}
     scene.home.ledger.overview.source_bad("poll", TryLaterError("The network is away."))

@@ -51,6 +51,7 @@ def failed(client: Any, name: str, at: float, count: float = 1, rule: str = "pos
     )
 
 
+@pytest.mark.slow
 async def test_without_failures_there_is_nothing_to_tell(client: Any) -> None:
     failed(client, "PublishFailure", NOW - 2 * HOUR, 0)
     assert await SesMetrics(client).read(None, NOW) == []

@@ -82,6 +82,7 @@ def put_one_of_each(s3: S3Double) -> None:
     s3.put("incoming/encrypted", b"?", headers={"x-amz-meta-x-amz-key-v2": "x"})
 
 
+@pytest.mark.slow
 async def test_counts_mails_not_copies(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
     result = await make_pass(settings, s3)
@@ -131,6 +132,7 @@ async def test_a_dry_run_after_a_pass_knows_what_was_done(settings: Settings, s3
     }
 
 
+@pytest.mark.slow
 async def test_an_adopted_bucket_is_not_imported(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
     result = await make_pass(settings, s3, SyncOptions(mark_delivered=True))
@@ -153,6 +155,7 @@ async def test_what_waits_can_be_adopted_later(settings: Settings, s3: S3Double)
     assert files(settings, "anna") == []
 
 
+@pytest.mark.slow
 async def test_since_leaves_the_older_out_for_good(settings: Settings, s3: S3Double) -> None:
     now = time.time()
     s3.put("incoming/old", b"To: anna@example.com\r\n\r\nold", last_modified=now - 40 * DAY)
@@ -163,6 +166,7 @@ async def test_since_leaves_the_older_out_for_good(settings: Settings, s3: S3Dou
     assert files(settings, "anna") == [s3.objects["incoming/young"].body]
 
 
+@pytest.mark.slow
 async def test_a_failed_mail_is_counted_and_comes_with_the_next_pass(
     settings: Settings, s3: S3Double
 ) -> None:
@@ -212,6 +216,7 @@ async def test_only_one_delivers(settings: Settings, s3: S3Double) -> None:
         await make_pass(settings, s3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [0.0, 0.02, 0.05, 0.1, 0.2])
 async def test_cut_short_at_any_moment_the_next_pass_completes_it(
     settings: Settings, s3: S3Double, moment: float

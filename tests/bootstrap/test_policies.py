@@ -223,6 +223,7 @@ QUEUES = {
 }
 
 
+@pytest.mark.slow
 def test_the_daemon_may_do_all_that_it_does(enforced: Enforced) -> None:
     every = asks(enforced).items()
     assert [what for what, ask in every if enforced.ask(enforced.box, ask)] == []

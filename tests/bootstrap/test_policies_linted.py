@@ -77,6 +77,7 @@ def test_mail_clients_send_from_our_domains_only() -> None:
     assert statement["Condition"] == {"StringLike": addresses}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "eusc-de-east-1", "eu-west-1"])
 def test_arns_name_the_partition_of_their_region(region: str) -> None:
     partition = botocore.session.Session().get_partition_for_region(region)
@@ -136,6 +137,7 @@ STACKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", STACKS)
 @pytest.mark.parametrize("what", POLICIES)
 def test_the_linter_finds_nothing(what: str, where: str) -> None:

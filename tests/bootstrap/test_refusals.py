@@ -23,6 +23,8 @@ from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtErr
 from tests.doubles.account import Account, changes, conflicts, stack
 from tests.doubles.moto import REGION, Moto, moto
 
+pytestmark = pytest.mark.slow
+
 DENIABLE = (
     "s3:CreateBucket",
     "s3:PutBucketPolicy",

@@ -78,6 +78,7 @@ async def bucket(server: Server) -> AsyncIterator[Bucket]:
         yield bucket
 
 
+@pytest.mark.slow
 async def test_lists_and_fetches_every_odd_key(server: Server, bucket: Bucket) -> None:
     keys = [key for key in ODD_KEYS if not server.refuses(key)]
     for key in keys:

@@ -210,6 +210,7 @@ def server_certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.slow
 async def test_speaks_tls_only_with_whom_boto3_trusts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

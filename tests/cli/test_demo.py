@@ -29,6 +29,7 @@ async def start(*options: str) -> asyncio.subprocess.Process:
     )
 
 
+@pytest.mark.slow
 async def test_the_real_daemon_passes_the_tour(tmp_path: Path) -> None:
     process = await start("--once", "--keep", str(tmp_path / "kept"))
     out, _ = await process.communicate()
@@ -38,6 +39,7 @@ async def test_the_real_daemon_passes_the_tour(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 async def test_a_signal_in_the_middle_clears_everything_away() -> None:
     process = await start()
     assert process.stdout is not None

@@ -237,6 +237,7 @@ class TestUser:
             code = dovecot(directory, "user", "add", "thomas", "--generate")
         assert code == ExitCode.TRY_LATER
 
+    @pytest.mark.slow
     def test_a_terminal_is_asked_twice_and_shows_nothing(self, directory: Path) -> None:
         assert typed(directory, PASSWORD, PASSWORD + "x") == ExitCode.USAGE
         assert not (directory / "postamt-sync.passwords").exists()

@@ -33,6 +33,7 @@ def home(tmp_path: Path, s3: S3Double) -> Iterator[Home]:
     home.close()
 
 
+@pytest.mark.slow
 def test_verify(home: Home) -> None:
     done = home.do("verify")
     assert done.returncode == ExitCode.FINDINGS, done.stderr
@@ -47,6 +48,7 @@ def test_verify(home: Home) -> None:
     )
 
 
+@pytest.mark.slow
 def test_verify_as_json(home: Home) -> None:
     done = home.do("verify", "--json", "--content")
     assert done.returncode == ExitCode.FINDINGS
@@ -57,12 +59,14 @@ def test_verify_as_json(home: Home) -> None:
     assert difference["mailbox"] == "anna"
 
 
+@pytest.mark.slow
 def test_verify_names_the_kinds_there_are(home: Home) -> None:
     done = home.do("verify", "--except", "lost")
     assert done.returncode == 64
     assert "missing" in done.stderr
 
 
+@pytest.mark.slow
 def test_rebuild(home: Home) -> None:
     (home.state / FILE_NAME).unlink()
     done = home.do("rebuild", "--anew")
@@ -71,6 +75,7 @@ def test_rebuild(home: Home) -> None:
     assert json.loads(home.do("rebuild", "--json").stdout)["listed"] == 2
 
 
+@pytest.mark.slow
 def test_rebuild_refuses_beside_the_daemon(home: Home) -> None:
     daemon = home.start()
     daemon.until("started")
@@ -80,6 +85,7 @@ def test_rebuild_refuses_beside_the_daemon(home: Home) -> None:
     assert daemon.stop() == 0
 
 
+@pytest.mark.slow
 def test_restore_says_first_what_it_costs_and_asks(home: Home) -> None:
     done = home.do("restore", "--dry-run")
     assert done.returncode == 0, done.stderr
@@ -91,6 +97,7 @@ def test_restore_says_first_what_it_costs_and_asks(home: Home) -> None:
     assert sum(home.contents().values()) == 1
 
 
+@pytest.mark.slow
 def test_restore(home: Home) -> None:
     done = home.do("restore", "--yes")
     assert done.returncode == 0, done.stderr
@@ -100,6 +107,7 @@ def test_restore(home: Home) -> None:
     assert (done.returncode, done.stdout) == (0, "Nothing is missing.\n")
 
 
+@pytest.mark.slow
 def test_restore_beside_the_daemon_which_delivers(home: Home) -> None:
     daemon = home.start()
     daemon.until("started")
@@ -112,6 +120,7 @@ def test_restore_beside_the_daemon_which_delivers(home: Home) -> None:
     assert sum(home.contents().values()) == 2
 
 
+@pytest.mark.slow
 def test_restore_of_one_key(home: Home) -> None:
     (key,) = [d["key"] for d in json.loads(home.do("verify", "--json").stdout)["differences"]]
     (other,) = {letter("one").key, letter("two").key} - {key}
@@ -122,6 +131,7 @@ def test_restore_of_one_key(home: Home) -> None:
     assert sum(home.contents().values()) == 2
 
 
+@pytest.mark.slow
 def test_nothing_is_restored_while_a_disk_is_away(home: Home) -> None:
     for part in ("tmp", "new", "cur"):
         for path in (home.maildirs["anna"] / part).iterdir():

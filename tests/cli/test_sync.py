@@ -134,6 +134,7 @@ def test_two_wishes_that_exclude_each_other_are_refused(
     assert "--since" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("json_wanted", [True, False])
 def test_a_whole_pass_as_a_process(config: Path, json_wanted: bool) -> None:
     with S3Double.in_thread() as s3:
@@ -157,6 +158,7 @@ def test_a_whole_pass_as_a_process(config: Path, json_wanted: bool) -> None:
         assert "1 listed: 1 delivered." in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--json"], []])
 def test_ctrl_c_is_safe_and_still_one_object(config: Path, options: list[str]) -> None:
     with S3Double.in_thread() as s3:
@@ -183,6 +185,7 @@ def test_ctrl_c_is_safe_and_still_one_object(config: Path, options: list[str]) -
         assert list((config.parent / "anna").glob("*/*")) == []
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_is_a_bar_within_its_width(config: Path) -> None:
     with S3Double.in_thread() as s3:
         for n in range(300):

@@ -111,6 +111,7 @@ def watched(config: Path, ledger: Ledger) -> Iterator[Terminal]:
     terminal.close()
 
 
+@pytest.mark.slow
 def test_what_happens_is_drawn_in_its_place(watched: Terminal, ledger: Ledger) -> None:
     watched.until("3 waiting, 1 delivered, 1 quarantined")
     watched.until("quarantine retry --all")
@@ -121,6 +122,7 @@ def test_what_happens_is_drawn_in_its_place(watched: Terminal, ledger: Ledger) -
     assert "3 waiting" not in watched.shown
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_and_gives_the_screen_back(watched: Terminal) -> None:
     watched.until("3 waiting")
     watched.press(b"\x03")
@@ -132,6 +134,7 @@ def test_ctrl_c_ends_it_and_gives_the_screen_back(watched: Terminal) -> None:
     assert b"Stopped" not in watched.written
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_moment_leaves_no_traceback(watched: Terminal) -> None:
     watched.until("Ctrl-C ends")
     watched.press(b"\x03\x03")
@@ -154,6 +157,7 @@ def test_long_lists_are_cut_so_that_the_rest_is_seen(
         terminal.close()
 
 
+@pytest.mark.slow
 def test_a_ledger_that_goes_away_is_told_after_the_screen_is_back(
     config: Path, ledger: Ledger
 ) -> None:
@@ -170,6 +174,7 @@ def test_a_ledger_that_goes_away_is_told_after_the_screen_is_back(
         terminal.close()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_move_its_cursor_is_none(config: Path, ledger: Ledger) -> None:
     terminal = Terminal(config, "status", "--watch", term="dumb")
     try:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from postamt_sync.config import load
 from postamt_sync.errors import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 LINES = [line for line in EXAMPLE.read_text().splitlines() if line and not line.startswith("#")]
 VALUES = [

@@ -20,6 +20,7 @@ def announce(home: Home, start: int) -> None:
         home.announce(f"k{number}", "anna", "bruno")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 async def test_at_random_moments(home: Home, seed: int) -> None:
     moments = random.Random(seed)

@@ -68,6 +68,7 @@ MAILS = {
 
 
 class TestAnyBytes:
+    @pytest.mark.slow
     @pytest.mark.parametrize("body", MAILS.values(), ids=MAILS.keys())
     async def test_are_delivered_as_they_are(self, home: Home, s3: S3Double, body: bytes) -> None:
         s3.put("incoming/k", body, last_modified=LONG_AGO)
@@ -79,6 +80,7 @@ class TestAnyBytes:
         assert mail.stat().st_mtime == LONG_AGO
         assert home.state("incoming/k") == "delivered"
 
+    @pytest.mark.slow
     async def test_are_delivered_whatever_their_key(self, home: Home, s3: S3Double) -> None:
         for number, key in enumerate(ODD_KEYS):
             s3.put(key, b"mail %d" % number)
@@ -104,6 +106,7 @@ class TestNoMail:
         assert home.state(key) == "skipped"
         assert home.mails("anna") == []
 
+    @pytest.mark.slow
     async def test_with_a_slash_at_its_end_and_bytes_is_mail(
         self, home: Home, s3: S3Double
     ) -> None:
@@ -194,6 +197,7 @@ class TestAnObject:
         assert home.bodies("anna") == [BODY]
         assert home.state("incoming/k") == "delivered"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("pad", [0, 1 << 20])
     async def test_overwritten_with_another_content_is_another_mail(
         self, home: Home, s3: S3Double, pad: int
@@ -366,6 +370,7 @@ class TestEnvelope:
 
 
 class TestOneBrokenMailbox:
+    @pytest.mark.slow
     @pytest.mark.parametrize("call", ["create", "write", "sync", "sync_directory", "rename"])
     async def test_waits_alone(self, home: Home, s3: S3Double, call: str) -> None:
         for name in home.people:
@@ -410,6 +415,7 @@ class TestOneBrokenMailbox:
 
 
 class TestTheBucketItself:
+    @pytest.mark.slow
     async def test_that_refuses_is_told_to_who_waits_for_the_end(
         self, home: Home, s3: S3Double
     ) -> None:
@@ -456,6 +462,7 @@ class TestTheBucketItself:
         assert courier.trouble is None
         await stop(running)
 
+    @pytest.mark.slow
     async def test_that_denies_one_object_denies_not_all(self, home: Home, s3: S3Double) -> None:
         s3.put("incoming/a", BODY)
         home.announce("incoming/a", "anna")

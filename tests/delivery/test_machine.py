@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -26,6 +27,8 @@ from postamt_sync.mail.arrival import Arrival, Source, mail_id
 from postamt_sync.mail.envelope import Verdicts
 from tests.delivery.home import BUCKET, LONG_AGO, Home
 from tests.doubles.disk import PowerCut, VolatileDisk
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = ("anna", "bruno", "carla")
 KEYS = tuple(f"incoming/{name}" for name in "abcd")

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.doubles.s3 import S3Double
 
 MB = 1 << 20
@@ -17,6 +19,7 @@ AT_MOST = 24
 """MB; one of the mails held whole would be more."""
 
 
+@pytest.mark.slow
 def test_three_mails_of_40_mb_for_two_mailboxes(tmp_path: Path) -> None:
     body = b"Subject: big\r\n\r\n" + random.Random(1).randbytes(MB) * (SIZE // MB)
     keys = [f"incoming/{number}" for number in range(3)]

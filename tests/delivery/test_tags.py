@@ -67,6 +67,7 @@ async def delivered_to_places(home: Home, s3: S3Double, *recipients: str) -> lis
 
 
 class TestTags:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("tag", "folder"),
         [
@@ -110,6 +111,7 @@ class TestTags:
         assert (places(home), places(home, "bruno")) == ([".Shop"], [".Club"])
         assert home.bodies("anna") == home.bodies("bruno") == [LARGE]
 
+    @pytest.mark.slow
     async def test_do_not_save_spam_from_its_folder(self, home: Home, s3: S3Double) -> None:
         made(home, "Shop")
         s3.put(KEY, BODY)
@@ -126,6 +128,7 @@ class TestTags:
         (home.root("anna") / ".Shop").mkdir()
         assert await delivered_to_places(home, s3, "anna+shop@home.example") == ["."]
 
+    @pytest.mark.slow
     async def test_a_folder_deleted_in_the_middle_is_not_made_again(
         self, home: Home, s3: S3Double
     ) -> None:
@@ -159,6 +162,7 @@ class TestTags:
 
 
 class TestDmarc:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("policy", "option", "folder"),
         [("reject", "Junk", ".Junk"), ("none", "Junk", "."), ("reject", "", ".")],
@@ -221,6 +225,7 @@ class TestDeliveredTo:
         await home.deliver()
         assert home.bodies("anna") == [b"Delivered-To: anna@home.example\r\n" + body]
 
+    @pytest.mark.slow
     async def test_knows_the_content_by_the_objects_own_bytes(
         self, home: Home, s3: S3Double, body: bytes
     ) -> None:

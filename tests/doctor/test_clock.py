@@ -27,6 +27,7 @@ def test_how_far_off_it_is(off: float, outcome: Severity, words: str) -> None:
     assert ("timedatectl" in found.remedy) is (outcome is not Severity.OK)
 
 
+@pytest.mark.slow
 def test_where_nobody_answers_it_is_no_matter_of_the_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -28,6 +28,9 @@ FLAGS = (
     "--console=pipe",
 )
 
+ENTER = 'n=$0; while [ "$n" -gt 0 ]; do echo $$ >"$1"; shift; n=$((n - 1)); done; exec "$@"'
+"""Enters as many control groups as $0 says, then becomes the command after them."""
+
 
 class Container:
     """A running system; `root` is its / as seen from here."""
@@ -68,14 +71,12 @@ class Container:
 def booted(root: Path) -> Iterator[Container]:
     """Boot the system in `root`; it is shut down in the end."""
     log = root.with_name(f"{root.name}.console")
-    with log.open("wb") as console:
+    name = f"test-{secrets.token_hex(4)}"
+    with log.open("wb") as console, _control_groups(name) as groups:
         nspawn = subprocess.Popen(
             [
-                *(
-                    "systemd-nspawn",
-                    f"--directory={root}",
-                    f"--machine=test-{secrets.token_hex(4)}",
-                ),
+                *("sh", "-euc", ENTER, str(len(groups)), *(f"{g}/cgroup.procs" for g in groups)),
+                *("systemd-nspawn", f"--directory={root}", f"--machine={name}"),
                 *(*FLAGS, "--boot"),
             ],
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
@@ -90,6 +91,35 @@ def booted(root: Path) -> Iterator[Container]:
             yield container
         finally:
             _shut_down(nspawn)
+
+
+@contextmanager
+def _control_groups(name: str) -> Iterator[list[Path]]:
+    """Make control groups for one container alone, below those that we are in.
+
+    systemd-nspawn puts a container into `payload` below its own group. Two of them in one group
+    would be one container to both: each systemd finds the other's processes in its services.
+    """
+    groups = [group / name for group in _our_groups()]
+    for group in groups:
+        group.mkdir()
+    try:
+        yield groups
+    finally:
+        for group in groups:
+            for directory, _, _ in os.walk(group, topdown=False):
+                Path(directory).rmdir()
+
+
+def _our_groups() -> Iterator[Path]:
+    """Yield the groups that systemd reads: of version 2, and where there is both, its own of 1."""
+    top = Path("/sys/fs/cgroup")
+    unified = top / "unified" if (top / "unified").is_dir() else top
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        mounted = {"": unified, "name=systemd": top / "systemd"}.get(controllers)
+        if mounted is not None and (mounted / "cgroup.procs").exists():
+            yield mounted / path.lstrip("/")
 
 
 def wait_until(true: Callable[[], object], what: Callable[[], str]) -> None:

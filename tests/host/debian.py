@@ -19,6 +19,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -117,6 +118,7 @@ def wheels(
             scratch = cache() / f"{kind}-scratch"
             _download(python, machine, scratch, wanted)
             scratch.replace(place)
+        use(place.name)
     return place
 
 
@@ -154,7 +156,7 @@ def _tarball(suite: str, options: Sequence[str] = NATIVE) -> Path:
     kind = f"{suite}-{hashlib.sha256(repr(options).encode()).hexdigest()[:12]}"
     kept = cache() / f"{kind}.tar"
     with alone(kind):
-        if not kept.exists() or _is_old(kept):
+        if not kept.exists() or is_old(kept):
             _forget_old(f"{suite}-*.tar")
             scratch = cache() / f"{kind}-scratch.tar"
             done = run(
@@ -164,16 +166,19 @@ def _tarball(suite: str, options: Sequence[str] = NATIVE) -> Path:
             if done.returncode:
                 pytest.skip(f"no root of {suite} can be made: {done.stderr[-300:]}")
             scratch.replace(kept)
+        use(kept.name)
     return kept
 
 
 def _forget_old(pattern: str) -> None:
     """Remove what was kept too long; others may still read what is newer."""
-    for path in filter(_is_old, cache().glob(pattern)):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in filter(is_old, cache().glob(pattern)):
+        if unused(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _is_old(path: Path) -> bool:
+def is_old(path: Path) -> bool:
+    """Tell whether this was kept long enough."""
     return time.time() - path.stat().st_mtime > KEEP_SECONDS
 
 
@@ -199,3 +204,23 @@ def alone(what: str) -> Iterator[None]:
     with (cache() / f".{what}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+_in_use: dict[str, TextIO] = {}
+
+
+def use(name: str) -> None:
+    """Keep this in the cache for as long as this process runs, whoever cleans up there."""
+    if name not in _in_use:
+        _in_use[name] = (cache() / f".{name}.use").open("w")
+        fcntl.flock(_in_use[name], fcntl.LOCK_SH)
+
+
+def unused(name: str) -> bool:
+    """Tell whether no process uses this; who asks holds the lock of its kind, see `alone`."""
+    with (cache() / f".{name}.use").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -11,16 +11,28 @@ import hashlib
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from postamt_sync.host.dovecot.description import Version
-from tests.host.debian import KEEP_SECONDS, alone, cache, mirror, run
+from tests.host.debian import alone, cache, is_old, mirror, run, unused, use
 
 PACKAGES = "dovecot-imapd,dovecot-lmtpd,dovecot-submissiond,dovecot-sieve"
+LAYERED = """\
+layer="$0/mnt"
+mount -t tmpfs tmpfs "$layer"
+mkdir "$layer/upper" "$layer/work" "$layer/root"
+mount -t overlay overlay -o "lowerdir=$0,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
+mkdir -p "$layer/root$1"
+mount --bind "$1" "$layer/root$1"
+there="$layer/root"
+shift
+exec chroot "$there" "$@"
+"""
+"""In a mount namespace: the root $0 under a layer in memory, the directory $1 at its own path."""
+
 ELSEWHERE = "/usr/sbin:/sbin"
 
 
@@ -46,13 +58,14 @@ class Machine:
         return Version(said[:3])
 
     def inside(self, base: Path) -> list[str]:
-        """Return what stands before a command to run it here, with `base` at its own path."""
+        """Return what stands before a command to run it here, with `base` at its own path.
+
+        Others use the same root at the same time: what is written goes to a layer above it, which
+        is gone with the command.
+        """
         if self.is_ours:
             return []
-        there = self.root / base.relative_to("/")
-        enter = f'mount --bind "{base}" "{there}" && exec chroot "{self.root}" "$@"'
-        there.mkdir(parents=True, exist_ok=True)
-        return ["unshare", "--mount", "sh", "-c", enter, "sh"]
+        return ["unshare", "--mount", "sh", "-euc", LAYERED, str(self.root), str(base)]
 
     def gid(self, group: str) -> int:
         lines = (self.root / "etc/group").read_text().splitlines()
@@ -90,11 +103,15 @@ def _make_trixie() -> tuple[Path, str]:
     name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
     root = cache() / f"dovecot-trixie-{name}"
     with alone("dovecot-trixie"):
-        if root.is_dir() and time.time() - root.stat().st_mtime < KEEP_SECONDS:
+        if root.is_dir() and (not is_old(root) or not unused(root.name)):
+            use(root.name)
             return root, ""
         for old in cache().glob("dovecot-trixie-*"):
-            shutil.rmtree(old)
+            if is_old(old) and unused(old.name):
+                shutil.rmtree(old)
         draft = root.with_name(f"{root.name}.draft")
+        if draft.exists():  # whoever made it was interrupted: the lock is ours
+            shutil.rmtree(draft)
         command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=essential"]
         made = run(*command, f"--include={PACKAGES}", "trixie", str(draft), *mirror(), check=False)
         if made.returncode:
@@ -102,6 +119,7 @@ def _make_trixie() -> tuple[Path, str]:
         (draft / "etc/hosts").write_text("127.0.0.1 localhost\n")
         draft.touch()
         draft.rename(root)
+        use(root.name)
         return root, ""
 
 

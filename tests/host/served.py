@@ -234,9 +234,6 @@ def household(machine: Machine, more: str = "") -> Iterator[Served]:
     finally:
         served.stop()
         shutil.rmtree(base)
-        if not machine.is_ours:
-            with contextlib.suppress(FileNotFoundError):
-                (machine.root / base.relative_to("/")).rmdir()
 
 
 def write_local(served: Served, more: str = "") -> None:

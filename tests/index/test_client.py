@@ -79,6 +79,7 @@ def index_at(client: Any, table: str, pauses: list[float] | None = None) -> Inde
     return Index(client, table, PREFIX, sleep=sleep)
 
 
+@pytest.mark.slow
 async def test_it_tells_the_envelopes_that_the_lambda_wrote_down(
     cloud: Moto, table: str, indexer: Indexer
 ) -> None:
@@ -201,6 +202,7 @@ def test_boto3_s_own_settings_that_are_no_good_are_told_as_such(
         open_index(settings(tmp_path, "postamt"))
 
 
+@pytest.mark.slow
 def test_the_daemon_does_not_load_the_lambda_or_dynamodb_s_extras() -> None:
     listing = "import sys, postamt_sync.app.daemon; print(*sys.modules)"
     loaded = subprocess.run(

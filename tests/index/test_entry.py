@@ -64,6 +64,7 @@ def changed(message: str, *path: str, to: Any) -> str:
     return json.dumps(body)
 
 
+@pytest.mark.slow
 @given(any_entry, any_entry, any_entry)
 def test_merging_does_not_care_about_order_grouping_and_repetition(
     a: IndexEntry, b: IndexEntry, c: IndexEntry

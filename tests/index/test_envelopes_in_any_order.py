@@ -19,6 +19,8 @@ from postamt_sync.mail.envelope import Envelope
 from tests.doubles.notices import stored
 from tests.index.test_lookups import ANNA, BRUNO, GRACE, TO_BRUNO, TO_NOBODY, Scene
 
+pytestmark = pytest.mark.slow
+
 STEPS = 14
 PAUSES = (20.0, 400.0, 1_000.0)
 assert STEPS * max(PAUSES) < PATIENCE  # so nobody may guess because the index was silent

@@ -111,6 +111,7 @@ def scene(cloud: Moto) -> Scene:
     return Scene(cloud)
 
 
+@pytest.mark.slow
 def test_a_receipt_and_an_event_make_a_full_item(scene: Scene) -> None:
     body = stored()
     arrived = scene.put(body)
@@ -142,6 +143,7 @@ def test_a_receipt_and_an_event_make_a_full_item(scene: Scene) -> None:
     assert scene.s3.names() == []  # the receipt had said it all
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -21,6 +21,8 @@ from postamt_sync.index.function import Indexer
 from tests.doubles.moto import REGION, Moto, moto
 from tests.doubles.notices import MESSAGE_ID, PREFIX, event, receipt, stored
 
+pytestmark = pytest.mark.slow
+
 STACK = Stack("postamt", "123456789012", REGION, "mail-of-postamt", ("home.example",))
 
 

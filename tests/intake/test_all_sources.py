@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -38,6 +39,8 @@ from tests.delivery.home import Home
 from tests.doubles.inbox import OneKey
 from tests.doubles.sns import TOPIC, Signer, body, private_key, receipt, s3_event
 from tests.doubles.sqs import Held, MemorySqs, refused
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = ("anna", "bruno", "carla")
 PREFIX = "incoming/"

@@ -236,6 +236,7 @@ async def peak(ledger: Ledger, shelf: Shelf, *, recent: bool = False) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 async def test_memory_grows_neither_with_the_bucket_nor_with_the_archive(ledger: Ledger) -> None:
     await look_at(Shelf(20_000), ledger).everything(Source.SYNC)
     await look_at(Shelf(20_000), ledger).recent()

@@ -42,6 +42,7 @@ def refuses(ledger: Ledger) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_ledger_in_its_place_may_be_used_by_many(ours: Ledger, tmp_path: Path) -> None:
     state = tmp_path / "state"
     for number in range(3000):  # over several checkpoints
@@ -103,6 +104,7 @@ def shorter(state: Path) -> None:
     os.truncate(state / FILE_NAME, 4096)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [older_copy, garbage, shorter])
 def test_overwritten_in_place(ours: Ledger, tmp_path: Path, how: Callable[[Path], None]) -> None:
     ours.arrivals.record([event(key=f"incoming/{n}") for n in range(500)])

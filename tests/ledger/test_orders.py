@@ -64,6 +64,7 @@ def test_every_order_ends_in_the_same_row(
     assert ledger.overview.states()[ObjectState.WAITING] == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(SAID), min_size=1, max_size=10), st.data())
 def test_facts_do_not_depend_on_order_repetition_or_grouping(
@@ -80,6 +81,7 @@ def test_facts_do_not_depend_on_order_repetition_or_grouping(
 NEWS = (*SAID, event("e2"), listing("e2"))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from(NEWS), min_size=1, max_size=8), st.integers(0, 8))
 def test_the_revision_moves_whenever_more_must_be_delivered(

@@ -139,6 +139,7 @@ def test_a_saved_one_that_is_damaged_is_left(tmp_path: Path) -> None:
     assert keys(tmp_path) == {"incoming/a"}
 
 
+@pytest.mark.slow
 def test_what_is_open_and_damaged_is_not_saved(tmp_path: Path) -> None:
     """More than SQLite remembers by itself."""
     with closing(Ledger.open(tmp_path)) as ledger:

@@ -107,6 +107,7 @@ ledger.close()
 """
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_new_ledger_at_once(tmp_path: Path) -> None:
     processes = [in_a_process(OPEN_AT_ONCE, str(tmp_path), name) for name in "abc"]
     for process in processes:

@@ -109,6 +109,7 @@ def test_a_pass_leaves_nothing_to_the_next(ledger: Ledger) -> None:
     assert ledger.sync_runs.totals(0) == SyncTotals()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     objects=st.lists(

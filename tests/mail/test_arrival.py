@@ -42,6 +42,7 @@ def test_composed_and_decomposed_keys_are_two_mails() -> None:
     assert mail_id("mail", "\u00e9") != mail_id("mail", "e\u0301")
 
 
+@pytest.mark.slow
 @example("mail", "lone \ud800")
 @given(st.text(), st.text(st.characters()))
 def test_any_text_has_a_mail_id_that_may_stand_in_a_file_name(bucket: str, key: str) -> None:

@@ -468,6 +468,7 @@ def test_any_text_is_read(message: str) -> None:
     assert_not_understood(read_notification(message, Source.WEBHOOK))
 
 
+@pytest.mark.slow
 @given(JUNK, st.sampled_from([receipt, event]))
 def test_junk_anywhere_is_read(junk: object, true: Any) -> None:
     for notification in every_damage(true(), junk):

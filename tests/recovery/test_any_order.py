@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from postamt_sync.mail.envelope import Envelope
 from postamt_sync.recovery.open_ledger import complete_from_maildirs, end_rebuild
 from tests.delivery.home import BUCKET, Home
 from tests.doubles.notices import stored
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = ("anna", "bruno", "carla")
 SINCE = 1_700_000_000.0

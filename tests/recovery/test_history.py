@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,6 +20,8 @@ from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.s3 import S3Double
 from tests.recovery.box import Box
+
+pytestmark = pytest.mark.slow
 
 
 class Household(RuleBasedStateMachine):

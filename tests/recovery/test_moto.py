@@ -21,6 +21,8 @@ from postamt_sync.recovery.verify import Comparison
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import session_for
 
+pytestmark = pytest.mark.slow
+
 REGION = "eu-west-1"
 
 

@@ -25,6 +25,8 @@ from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import LONG_AGO, Box
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def box(tmp_path: Path) -> AsyncIterator[Box]:

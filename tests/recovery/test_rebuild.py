@@ -16,6 +16,8 @@ from postamt_sync.recovery.rebuild import RebuildResult
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import Box
 
+pytestmark = pytest.mark.slow
+
 
 async def rebuilt(box: Box, *, anew: bool = False) -> RebuildResult:
     return await make_rebuild(box.settings, box.bucket(), Events(box.log), anew=anew).run()

@@ -19,6 +19,8 @@ from postamt_sync.recovery.verify import Comparison
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import LONG_AGO, Box
 
+pytestmark = pytest.mark.slow
+
 
 class StoppedError(Exception):
     """Somebody pressed Ctrl-C."""

@@ -18,6 +18,8 @@ from postamt_sync.recovery.difference import Compared, Difference, DifferenceKin
 from postamt_sync.recovery.verify import Comparison
 from tests.recovery.box import LONG_AGO, Box
 
+pytestmark = pytest.mark.slow
+
 
 async def compared(box: Box, only: str = "", **how: object) -> list[Difference]:
     with closing(Ledger.open_existing(box.state)) as ledger:

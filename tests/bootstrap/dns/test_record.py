@@ -23,6 +23,7 @@ def test_long_texts_become_strings_of_255_bytes(text: str, lengths: list[int]) -
     assert said(rdata) == text
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8")))
 def test_whatever_a_text_holds_is_read_back_from_what_is_written(text: str) -> None:
     data = record(text).data
