@@ -311,13 +311,13 @@ async def test_a_ledger_in_trouble_ends_nothing(scene: Scene) -> None:
     assert scene.home.log.events("error") == ["alerts cannot be written"]
 
 
-async def test_a_bug_ends_nothing(scene: Scene) -> None:
+async def test_a_bug_is_left_to_the_supervisor_which_shows_it_in_status(scene: Scene) -> None:
     def fail(*_: object) -> Any:
         raise ZeroDivisionError
 
     scene.home.ledger.incidents.to_tell = fail  # type: ignore[method-assign]
-    await scene.watch.look()
-    assert scene.home.log.events("error") == ["internal error"]
+    with pytest.raises(ZeroDivisionError):
+        await scene.watch.look()
 
 
 async def test_somebody_may_ask_for_a_look(scene: Scene) -> None:
