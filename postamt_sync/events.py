@@ -298,7 +298,3 @@ class Events(Failures):
         self._log.warning(
             "no longer in the configuration, kept until SIGHUP or restart", mailbox=mailbox
         )
-
-    def trouble(self, what: str, reason: str) -> None:
-        """Something of ours failed that no other event names; the daemon goes on."""
-        self._log.error(what, reason=printable(reason))

@@ -20,7 +20,6 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 
-
 TESTS = Path(__file__).parent
 ONE_BOOT = "under_systemd.py::"
 """What names a test that shares a booted container with others of its module."""

@@ -119,7 +119,7 @@ def samples(kind: Any, text: str) -> list[Any]:
 
 def methods() -> Iterator[str]:
     for name, _ in inspect.getmembers(Events, inspect.isfunction):
-        if not name.startswith("_") and name != "trouble":
+        if not name.startswith("_"):
             yield name
 
 

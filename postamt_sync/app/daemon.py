@@ -139,4 +139,4 @@ def _make_mailboxes(courier: Courier, events: Events) -> None:
         try:
             mailboxes.ready(name)
         except PostamtError as error:
-            events.trouble(f"mailbox {name} cannot be used", str(error))
+            events.mailbox_unusable(name, str(error))

@@ -46,7 +46,7 @@ class FileWatcher:
                 try:  # only a running observer says here what it cannot watch
                     observer.schedule(handler, str(directory), recursive=False)
                 except OSError as error:
-                    self._events.trouble("changes are noticed late", f"{directory}: {error}")
+                    self._events.changes_noticed_late(str(directory), str(error))
             while True:
                 await _wait(stirred)
                 now = await asyncio.to_thread(_fingerprint, self._paths)

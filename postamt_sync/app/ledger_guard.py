@@ -49,7 +49,7 @@ async def until_lost(ledger: Ledger, events: Events, within: float = MAY_RETURN_
         try:
             await asyncio.to_thread(save_if_lost, ledger, events)
         except TryLaterError as error:
-            events.trouble("the open ledger cannot be saved, will try again", str(error))
+            events.ledger_not_saved(str(error), final=False)
             pause = growing_pause(failures, longest=LONGEST_PAUSE)
             failures += 1
         else:

@@ -82,7 +82,7 @@ class Reload:
         try:
             await asyncio.to_thread(self._ledger.work.retry_now)
         except PostamtError as error:
-            self._events.trouble("what waits cannot be hurried", str(error))
+            self._events.retry_failed(str(error))
         self._courier.wake()
         self._poll.soon()
 

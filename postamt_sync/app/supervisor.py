@@ -162,7 +162,7 @@ class Supervisor:
             else:
                 await asyncio.to_thread(self._overview.forget_source, source)
         except PostamtError as error:
-            self._events.trouble("the state of a service cannot be noted", str(error))
+            self._events.health_not_noted(str(error))
 
 
 async def _uncancelled(work: Awaitable[None]) -> None:

@@ -75,7 +75,7 @@ class Watchdog:
             await asyncio.to_thread(self._note_webhook)
             states = await asyncio.to_thread(self._ledger.overview.states)
         except PostamtError as error:
-            self._events.trouble("the books cannot be kept", str(error))
+            self._events.health_not_noted(str(error))
             return
         done = self._courier.progress.mails
         self._systemd.status(f"{done} mails since start, {states[ObjectState.WAITING]} waiting")

@@ -135,7 +135,7 @@ class Poll:
             try:
                 await asyncio.to_thread(self._ledger.overview.source_bad, source, trouble)
             except PostamtError as ledger_error:
-                self._events.trouble("the ledger cannot be written", str(ledger_error))
+                self._events.ledger_not_written(str(ledger_error))
             return False
         return True
 

@@ -163,7 +163,7 @@ class QueueConsumer:
             return error
         except Exception as error:  # noqa: BLE001  one message's bug must not end the daemon
             self.tally.left += 1
-            self._events.trouble("internal error", repr(error))
+            self._events.internal_error(error)
             return PostamtError(f"An error of ours: {error!r}.", "Please report it.")
         return told
 

@@ -183,7 +183,7 @@ class Queues:
         try:
             await asyncio.to_thread(self._overview.source_ok, queue.source, detail)
         except PostamtError as error:
-            self._events.trouble("the ledger cannot be written", str(error))
+            self._events.ledger_not_written(str(error))
             return
         self._noted[queue.source] = (now, True)
 
@@ -193,7 +193,7 @@ class Queues:
         try:
             await asyncio.to_thread(self._overview.source_bad, queue.source, error)
         except PostamtError as ledger_error:
-            self._events.trouble("the ledger cannot be written", str(ledger_error))
+            self._events.ledger_not_written(str(ledger_error))
 
 
 async def drain_once(

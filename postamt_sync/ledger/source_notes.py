@@ -61,6 +61,6 @@ class SourceNotes:
         try:
             write()
         except PostamtError as error:
-            self._events.trouble("the ledger cannot be written", str(error))
+            self._events.ledger_not_written(str(error))
             return False
         return True
