@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.pending_mail import Addressee, FetchedMail, RoutedMail
+from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, RoutedMail
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -82,6 +82,6 @@ def _mail(alert: Alert, task: Task, destinations: Destinations) -> FetchedMail:
         received_at=alert.at,
         evidence=Evidence.DEFAULT,
         mailboxes=destinations.mailboxes,
-        addressees=(Addressee(destinations.routes.default),),
+        addressees=(MailboxTarget(destinations.routes.default),),
     )
     return FetchedMail(mail, alert.body, digest)

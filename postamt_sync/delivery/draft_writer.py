@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from postamt_sync.delivery.filename import final_name
 from postamt_sync.delivery.maildir import Draft, Maildir
-from postamt_sync.delivery.pending_mail import Addressee, RoutedMail, WrittenCopy, WrittenMail
+from postamt_sync.delivery.pending_mail import MailboxTarget, RoutedMail, WrittenCopy, WrittenMail
 from postamt_sync.delivery.steps import DeliveryStep, StepObserver, observed
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import Delivery, DeliveryState
@@ -81,7 +81,7 @@ class DraftWriter:
         for copy in list(self._copies):
             self._drop(copy)
 
-    def _begin(self, addressee: Addressee) -> _OpenCopy:
+    def _begin(self, addressee: MailboxTarget) -> _OpenCopy:
         mail = self._mail
         maildir = mail.mailboxes.open(addressee.mailbox)
         maildir.open_folder(mail.folder)

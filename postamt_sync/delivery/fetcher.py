@@ -17,7 +17,7 @@ from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import first_stem, make_stem
-from postamt_sync.delivery.pending_mail import Addressee, FetchedMail, RoutedMail, WrittenMail
+from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, RoutedMail, WrittenMail
 from postamt_sync.delivery.steps import StepObserver
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
@@ -221,14 +221,14 @@ def _concerned(task: Task, destinations: Destinations, named: Sequence[str]) -> 
     return [*named, *(m for m in task.owed if m in known and m not in named)]
 
 
-def _addressee(destinations: Destinations, decision: Decision, mailbox: str) -> Addressee:
+def _addressee(destinations: Destinations, decision: Decision, mailbox: str) -> MailboxTarget:
     routes, recipients = destinations.routes, decision.recipients
     folder, extra_headers = "", b""
     if mailbox in destinations.tagged:
         folder = folder_of_tag(routes.tag(recipients, mailbox))
     if destinations.delivered_to:
         extra_headers = delivered_to(routes.addressed(recipients, mailbox))
-    return Addressee(mailbox, folder, extra_headers)
+    return MailboxTarget(mailbox, folder, extra_headers)
 
 
 def _whole(mail: RoutedMail, body: bytes, sha256: str) -> FetchedMail | KnownContent:
@@ -239,7 +239,7 @@ def _whole(mail: RoutedMail, body: bytes, sha256: str) -> FetchedMail | KnownCon
     return FetchedMail(replace(mail, addressees=left), body, sha256)
 
 
-def _having(mail: RoutedMail, sha256: str) -> list[Addressee]:
+def _having(mail: RoutedMail, sha256: str) -> list[MailboxTarget]:
     """Return the addressees that were given this content under another name."""
     return [a for a in mail.addressees if _has(mail.task, a.mailbox, sha256=sha256)]
 

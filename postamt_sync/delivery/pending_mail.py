@@ -22,7 +22,7 @@ from postamt_sync.mail.envelope import Evidence
 
 
 @dataclass(frozen=True, slots=True)
-class Addressee:
+class MailboxTarget:
     """A mailbox that is to be given a copy, and what is particular to its copy."""
 
     mailbox: str
@@ -44,7 +44,7 @@ class RoutedMail:
     received_at: float
     evidence: Evidence
     mailboxes: Mailboxes
-    addressees: tuple[Addressee, ...]
+    addressees: tuple[MailboxTarget, ...]
     folder: str = ""
     """Where its verdicts put it, whatever the tag; "" is the INBOX."""
     absent: tuple[str, ...] = ()

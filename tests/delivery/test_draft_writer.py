@@ -9,7 +9,7 @@ import pytest
 
 from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.maildir import MailboxVanishedError
-from postamt_sync.delivery.pending_mail import Addressee, FetchedMail, WrittenMail
+from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, WrittenMail
 from postamt_sync.delivery.steps import no_observer
 from postamt_sync.errors import TryLaterError
 from tests.delivery.home import Home
@@ -24,7 +24,7 @@ def _made(home: Home) -> None:
         home.mailboxes.ready(name)
 
 
-def drafts(home: Home, *addressees: Addressee, folder: str = "") -> DraftWriter:
+def drafts(home: Home, *addressees: MailboxTarget, folder: str = "") -> DraftWriter:
     mail = replace(routed(home, "k", *home.people, folder=folder), addressees=addressees)
     return DraftWriter(mail, no_observer)
 
@@ -34,7 +34,7 @@ def names(written: WrittenMail) -> list[str]:
 
 
 def test_every_copy_has_the_bytes_and_its_own_extra_headers_once(home: Home) -> None:
-    writer = drafts(home, Addressee("anna", extra_headers=EXTRA), Addressee("bruno"))
+    writer = drafts(home, MailboxTarget("anna", extra_headers=EXTRA), MailboxTarget("bruno"))
     writer.open(BODY[:3])
     for byte in BODY[3:]:
         writer.write([bytes([byte])])
@@ -49,7 +49,7 @@ def test_every_copy_has_the_bytes_and_its_own_extra_headers_once(home: Home) -> 
 @pytest.mark.parametrize("call", ["create", "write", "sync"])
 def test_one_that_fails_stops_no_other_and_leaves_nothing(home: Home, call: str) -> None:
     home.disk.break_(call, errno.ENOSPC, below=home.root("anna"))
-    writer = drafts(home, Addressee("anna"), Addressee("bruno"))
+    writer = drafts(home, MailboxTarget("anna"), MailboxTarget("bruno"))
     writer.open(BODY)
     written = writer.finish(SHA)
     assert names(written) == ["bruno"]
@@ -61,7 +61,7 @@ def test_one_that_fails_stops_no_other_and_leaves_nothing(home: Home, call: str)
 
 def test_where_all_fail_there_is_nothing_to_go_on_with(home: Home) -> None:
     home.disk.break_("write", errno.ENOSPC)
-    writer = drafts(home, Addressee("anna"), Addressee("bruno"))
+    writer = drafts(home, MailboxTarget("anna"), MailboxTarget("bruno"))
     writer.open(BODY)
     assert not writer.has_copies
     assert sorted(writer.failed) == ["anna", "bruno"]
@@ -69,7 +69,7 @@ def test_where_all_fail_there_is_nothing_to_go_on_with(home: Home) -> None:
 
 
 def test_a_mailbox_that_has_the_content_gets_no_copy(home: Home) -> None:
-    writer = drafts(home, Addressee("anna"), Addressee("bruno"))
+    writer = drafts(home, MailboxTarget("anna"), MailboxTarget("bruno"))
     writer.open(BODY)
     written = writer.finish(SHA, {"anna"})
     assert (names(written), written.failed) == (["bruno"], {})
@@ -78,7 +78,7 @@ def test_a_mailbox_that_has_the_content_gets_no_copy(home: Home) -> None:
 
 @pytest.mark.parametrize("finished", [False, True])
 def test_what_is_discarded_leaves_no_file_and_none_open(home: Home, finished: bool) -> None:
-    writer = drafts(home, Addressee("anna"), Addressee("bruno"))
+    writer = drafts(home, MailboxTarget("anna"), MailboxTarget("bruno"))
     writer.open(BODY)
     if finished:
         writer.finish(SHA)

@@ -12,7 +12,7 @@ import pytest
 
 from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.pending_mail import Addressee, FetchedMail, RoutedMail, WrittenMail
+from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, RoutedMail, WrittenMail
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.delivery.steps import DeliveryStep, no_observer
 from postamt_sync.errors import TryLaterError
@@ -79,7 +79,7 @@ def routed(home: Home, key: str, *people: str, folder: str = "") -> RoutedMail:
         received_at=LONG_AGO,
         evidence=Evidence.RECEIPT,
         mailboxes=home.mailboxes,
-        addressees=tuple(Addressee(name) for name in people),
+        addressees=tuple(MailboxTarget(name) for name in people),
         folder=folder,
     )
 
