@@ -50,7 +50,8 @@ class Enforced:
             _as_enforced(client("iam"), user)
         box = configparser.ConfigParser(interpolation=None)
         box.read(keys / "credentials")
-        self.box = _session(**box["default"])
+        key = box["default"]
+        self.box = _session(key["aws_access_key_id"], key["aws_secret_access_key"])
         iam = client("iam")
         # Its secret is not kept: another key of the same user.
         iam_key = iam.create_access_key(UserName=STACK.smtp_user)["AccessKey"]
