@@ -8,6 +8,7 @@ import pytest
 from tests.doctor.box import Box, well
 from tests.doubles.account import Account
 from tests.doubles.moto import moto
+from tests.host.conftest import home, machine  # noqa: F401  fixtures, by their names
 
 
 @pytest.fixture(scope="session")

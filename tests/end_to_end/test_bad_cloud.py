@@ -72,7 +72,7 @@ CAUSES: list[tuple[Cause, int, str, str]] = [
     (no_network, 75, "The connection to 127.0.0.1", "network"),
     (clock_slow, 75, "about 3 hours slow", "timedatectl"),
     (clock_fast, 75, "about 26 hours fast", "timedatectl"),
-    (login_page, 75, "that is not S3 answered", "proxy or login page"),
+    (login_page, 75, "that is not AWS answered", "proxy or login page"),
 ]
 
 

@@ -65,7 +65,7 @@ from pathlib import Path
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
 from postamt_sync.logs import configure_logging
-from postamt_sync.app.sync import OnePass
+from postamt_sync.app.sync import SyncRun
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -75,8 +75,8 @@ async def one(prefix):
     settings = settings.model_copy(
         update={"bucket": settings.bucket.model_copy(update={"prefix": prefix})}
     )
-    result = await OnePass(settings, events, Bucket("mail", settings.aws.region)).run()
-    assert result.error is None and result.balance.delivered == result.balance.listed, result
+    result = await SyncRun(settings, events, Bucket("mail", settings.aws.region)).run()
+    assert result.error is None and result.totals.delivered == result.totals.listed, result
 
 events = configure_logging(level="error")
 asyncio.run(one("small/"))
