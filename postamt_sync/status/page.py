@@ -54,7 +54,7 @@ def render(report: StatusReport, runtime: Runtime) -> bytes:
         style=Markup(_STYLE),  # noqa: S704 - our own file
         now=dt.datetime.fromtimestamp(now).astimezone(),
         ago=lambda moment: _moment(moment, now),
-        incidents=list(_incidents(report, runtime)),
+        problems=list(_problems(report, runtime)),
         lasting=any(alert.lasting for alert in report.alerts),
         alerts=sorted(report.alerts, key=lambda alert: (not alert.lasting, -alert.at))[
             :ALERTS_SHOWN
@@ -105,7 +105,7 @@ def _classes(latencies: Latencies) -> Iterator[Bar]:
         yield Bar(label, copies, 0, round(100 * copies / most, 2), 100)
 
 
-def _incidents(report: StatusReport, runtime: Runtime) -> Iterator[str]:
+def _problems(report: StatusReport, runtime: Runtime) -> Iterator[str]:
     """Name everything that wants somebody's attention, the gravest first."""
     if runtime.trouble:
         yield f"The bucket cannot be read: {runtime.trouble}"

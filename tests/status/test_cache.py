@@ -29,7 +29,7 @@ class Time:
     during: Callable[[], None] = lambda: None
     trouble: list[PostamtError] = field(default_factory=list)
 
-    def read_report(self) -> StatusReport:
+    def look(self) -> StatusReport:
         self.looked += 1
         self.now += self.takes
         self.during()
