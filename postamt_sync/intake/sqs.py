@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 10
 """Messages that SQS hands out, or deletes, in one call."""
-LONGEST_CALL = 60.0
-"""Seconds for a call with all that it takes; an answer may come without an end."""
+LONGEST_CALL = 15.0
+"""Seconds for a call with all that it takes, besides what SQS was asked to wait: an answer may come
+without an end, and a poll looks only after the queue was asked."""
 
 _T = TypeVar("_T")
 
@@ -69,6 +70,7 @@ class Sqs:
                 MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
                 MessageAttributeNames=["ErrorCode", "ErrorMessage"],
             ),
+            wait,
         )
         return [_message(message) for message in answer.get("Messages", [])]
 
@@ -101,9 +103,9 @@ class Sqs:
             ),
         )
 
-    async def _call(self, what: str, call: Callable[[], _T]) -> _T:
+    async def _call(self, what: str, call: Callable[[], _T], wait: float = 0.0) -> _T:
         with aws_call(what):
-            return await in_own_thread(call, LONGEST_CALL)
+            return await in_own_thread(call, wait + LONGEST_CALL)
 
 
 def _message(received: MessageTypeDef) -> QueueMessage:
