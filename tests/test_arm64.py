@@ -28,6 +28,7 @@ INI = """\
 [pytest]
 addopts = -q --import-mode=importlib -p no:cacheprovider --assert=plain
 filterwarnings = error
+markers = slow
 """
 FEW_EXAMPLES = """\
 from hypothesis import settings

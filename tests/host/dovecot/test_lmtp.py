@@ -120,7 +120,8 @@ def test_a_sieve_script_decides(box: Box) -> None:
     home = box.home.base / "mail/b\u00fccher/dovecot"
     home.mkdir(parents=True, exist_ok=True)
     (home / ".dovecot.sieve").write_text(SIEVE)
-    give(home, box.home.settings.home.mail_user)
+    for place in (home.parent, home):  # whichever test comes first makes both
+        give(place, box.home.settings.home.mail_user)
     listed, other = letter("[list] lmtp", BRUNO), letter("lmtp-other", BRUNO)
     put(box.s3, listed, other)
     try:
