@@ -283,6 +283,20 @@ async def test_a_ledger_that_is_damaged_at_the_start_is_no_crash_loop(
     assert list(home.state.glob(f"{LEDGER}.2*")), "it is set aside"
 
 
+def is_waiting(pid: int) -> bool:
+    """Tell whether a process does nothing but sleep, as SQLite does where a ledger is locked."""
+
+    def look() -> tuple[str, str]:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0], fields[11]  # proc(5): the state, and the time spent in user mode
+
+    seen = set()
+    for _ in range(5):
+        seen.add(look())
+        time.sleep(0.02)
+    return len(seen) == 1 and seen.pop()[0] == "S"
+
+
 @contextmanager
 def taken_away_from(home: Home, *verb: str) -> Iterator[Running]:
     """Start a verb, and delete the ledger after it has opened it and before it has written."""
@@ -292,6 +306,7 @@ def taken_away_from(home: Home, *verb: str) -> Iterator[Running]:
     fds = Path(f"/proc/{running.pid}/fd")
     shm = str(home.state / f"{LEDGER}-shm")
     running.wait(lambda: shm in {os.path.realpath(fd) for fd in fds.iterdir()}, "the ledger open")
+    running.wait(lambda: is_waiting(running.pid), "somebody who waits for our transaction")
     for path in home.state.glob(f"{LEDGER}*"):
         path.unlink()
     other.close()
