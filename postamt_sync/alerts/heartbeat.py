@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from postamt_sync.config import LiveSettings
 from postamt_sync.config.listen import is_loopback
 from postamt_sync.events import Events
 
@@ -20,10 +21,10 @@ SECONDS = 10.0
 
 
 class Heartbeat:
-    """Asks for `url` after each poll; "" beats nowhere. Nothing waits for it or fails by it."""
+    """Asks for `poll.heartbeat_url` after each poll. Nothing waits for it or fails by it."""
 
-    def __init__(self, url: str, events: Events, *, seconds: float = SECONDS) -> None:
-        self.url = url
+    def __init__(self, live: LiveSettings, events: Events, *, seconds: float = SECONDS) -> None:
+        self._live = live
         self._events = events
         self._timeout = aiohttp.ClientTimeout(total=seconds)
         self._due = asyncio.Event()
@@ -32,7 +33,7 @@ class Heartbeat:
     @property
     def failing(self) -> bool | None:
         """Whether the last beat did not arrive; None: there was none."""
-        return bool(self._reason) if self.url and self._reason is not None else None
+        return bool(self._reason) if self._url and self._reason is not None else None
 
     def soon(self) -> None:
         """A poll succeeded. While a beat is under way, one more follows it at most."""
@@ -43,8 +44,12 @@ class Heartbeat:
         while True:
             await self._due.wait()
             self._due.clear()
-            if self.url:
-                await self._beat(self.url)
+            if url := self._url:
+                await self._beat(url)
+
+    @property
+    def _url(self) -> str:
+        return self._live.current.poll.heartbeat_url
 
     async def _beat(self, url: str) -> None:
         reason = await self._ask(url)

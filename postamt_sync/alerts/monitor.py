@@ -15,7 +15,7 @@ from postamt_sync.alerts import conditions
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.message import compose
 from postamt_sync.alerts.ses_metrics import SesMetrics
-from postamt_sync.config import Settings
+from postamt_sync.config import LiveSettings
 from postamt_sync.config.command import typed
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.errors import PostamtError
@@ -44,27 +44,25 @@ class MonitorClocks:
 
 
 class AlertMonitor:
-    """Tells the person behind the default mailbox; the two callables give what is in force."""
+    """Tells the person behind the default mailbox; `destinations` gives those in force."""
 
     def __init__(
         self,
+        live: LiveSettings,
         ledger: Ledger,
-        settings: Callable[[], Settings],
         destinations: Callable[[], Destinations],
-        post: AlertDelivery,
+        delivery: AlertDelivery,
+        ses_metrics: SesMetrics,
         events: Events,
         *,
-        ses_metrics: Callable[[], SesMetrics],
         clocks: MonitorClocks | None = None,
     ) -> None:
-        """`ses_metrics` is called once, when the metrics are first wanted."""
+        self._live = live
         self._ledger = ledger
-        self._settings = settings
         self._destinations = destinations
-        self._post = post
+        self._delivery = delivery
+        self._ses_metrics = ses_metrics
         self._events = events
-        self._make_ses_metrics = ses_metrics
-        self._ses_metrics: SesMetrics | None = None
         self._clocks = clocks or MonitorClocks()
         self._started = self._clocks.monotonic()
         self._metrics_at = self._started + METRICS_FIRST
@@ -95,7 +93,7 @@ class AlertMonitor:
             self._events.alerts_not_written(str(error))
 
     def _look(self) -> None:
-        now, settings, destinations = self._clocks.wall(), self._settings(), self._destinations()
+        now, settings, destinations = self._clocks.wall(), self._live.current, self._destinations()
         wanted = wanted_causes(settings.alerts.wanted)
         incidents = self._ledger.incidents
         sources = self._ledger.overview.sources()
@@ -125,14 +123,14 @@ class AlertMonitor:
             incidents.happened(self._quarantined(now))
         for cause in wanted:
             if to_tell := incidents.to_tell(cause, now):
-                letter = compose(
+                message = compose(
                     to_tell,
                     destinations.routes.default,
                     now,
                     lambda verb: typed(verb, settings.source),
                 )
-                incidents.tell(to_tell, letter, now)
-        self._post.deliver(destinations)
+                incidents.tell(to_tell, message, now)
+        self._delivery.deliver(destinations)
 
     def _quarantined(self, now: float) -> list[Incident]:
         return [
@@ -148,12 +146,10 @@ class AlertMonitor:
     async def _read_metrics(self) -> None:
         clock = self._clocks.monotonic()
         if clock < self._metrics_at or Cause.PUBLISHING not in wanted_causes(
-            self._settings().alerts.wanted
+            self._live.current.alerts.wanted
         ):
             return
         self._metrics_at = clock + METRICS_EVERY
-        if self._ses_metrics is None:
-            self._ses_metrics = await asyncio.to_thread(self._make_ses_metrics)
         overview = self._ledger.overview
         sources = await asyncio.to_thread(overview.sources)
         since = next((source.ok_at for source in sources if source.source == METRICS), None)

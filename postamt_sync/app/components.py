@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -21,23 +22,23 @@ from postamt_sync.alerts.ses_metrics import SesMetrics
 from postamt_sync.app.file_watcher import FileWatcher
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
-from postamt_sync.app.supervisor import Service
+from postamt_sync.app.supervisor import Service, nothing
 from postamt_sync.app.watchdog import Watchdog
-from postamt_sync.aws.clients import cloudwatch_client, sns_client, sqs_client
+from postamt_sync.aws.clients import cloudwatch_client, new_session, sns_client, sqs_client
 from postamt_sync.aws.lazy import lazy_session
 from postamt_sync.bucket import Bucket
-from postamt_sync.config import Settings
+from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.destinations import configured_destinations
+from postamt_sync.delivery.destinations import LiveDestinations
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.delivery.steps import StepObserver, no_observer
 from postamt_sync.events import Events
-from postamt_sync.index.client import open_index
+from postamt_sync.index.client import Index, open_index
 from postamt_sync.index.lookups import IndexLookups
 from postamt_sync.intake.poll import Poll, PollHooks
 from postamt_sync.intake.queues import QueueHooks, Queues
 from postamt_sync.intake.scanner import Scanner, as_found
-from postamt_sync.intake.sns_certificates import Certificates, certificates
+from postamt_sync.intake.sns_certificates import certificates
 from postamt_sync.intake.webhook import WebhookTally
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
@@ -71,8 +72,21 @@ def make_courier(
     observer: StepObserver = no_observer,
 ) -> Courier:
     """Return who delivers what is due, to the configured mailboxes."""
-    destinations = configured_destinations(settings, ledger.work)
-    return Courier(ledger, bucket, destinations, events, observer=observer)
+    destinations = LiveDestinations(LiveSettings(settings), ledger.work)
+    return Courier(ledger, bucket, destinations.current, events, observer=observer)
+
+
+def make_lookups(
+    live: LiveSettings,
+    ledger: Ledger,
+    index: Index | None,
+    events: Events,
+    wake: Callable[[], None] = lambda: None,
+) -> IndexLookups | None:
+    """Return who asks the index for envelopes, None where there is no index."""
+    if index is None:
+        return None
+    return IndexLookups(index, ledger, events, grace=live.envelope_grace, wake=wake)
 
 
 def make_scanner(
@@ -130,38 +144,38 @@ class Components:
         observer: StepObserver,
     ) -> None:
         """`load` reads the configuration anew and raises ConfigurationError."""
-        region = settings.aws.region
         self._settings, self._ledger, self._events = settings, ledger, events
-        self._session = lazy_session(lambda: boto3.Session(region_name=region))
+        self._session = lazy_session(partial(new_session, settings.aws.region))
+        self._look_now = asyncio.Event()
+        self._webhook_tally = WebhookTally()
+        self.live = LiveSettings(settings)
         self.bucket = open_bucket(settings, self._session)
-        self.courier = make_courier(settings, ledger, self.bucket, events, observer)
-        self.lookups = self._lookups()
+        self.destinations = LiveDestinations(self.live, ledger.work)
+        self.courier = Courier(
+            ledger, self.bucket, self.destinations.current, events, observer=observer
+        )
+        self.lookups = make_lookups(
+            self.live, ledger, open_index(settings, self._session), events, self.courier.wake
+        )
         self._inbox = ArrivalQueue(ledger, events, self.courier.wake)
-        self.heartbeat = Heartbeat(settings.poll.heartbeat_url, events)
-        self.poll = self._poll()
+        self.heartbeat = Heartbeat(self.live, events)
         self.certificates = (
             certificates(settings.topic_arn, environ) if settings.topic_arn else None
         )
-        self.webhook_server = self._webhook_server(self.certificates)
-        self.reload = Reload(
-            settings,
-            load,
-            events,
-            ledger,
-            self.courier,
-            self.poll,
-            self.webhook_server,
-            self.heartbeat,
-        )
+        self.webhook_server = self._webhook_server()
         self.alerts = AlertMonitor(
+            self.live,
             ledger,
-            lambda: self.reload.settings,
-            lambda: self.courier.destinations,
+            self.destinations.current,
             AlertDelivery(ledger.incidents, Publisher(ledger.work, events, observer), events),
+            SesMetrics(cloudwatch_client(self._session, settings.aws.region)),
             events,
-            ses_metrics=lambda: SesMetrics(cloudwatch_client(self._session, region)),
         )
-        self.queues = self._queues(self.certificates)
+        self.queues = self._queues()
+        self.poll = self._poll()
+        self.reload = Reload(
+            self.live, load, events, ledger, self.courier, self.poll, self.webhook_server
+        )
         self.watchdog = Watchdog(ledger, systemd, events, self.courier, self.webhook_server)
         self.status_server = self._status_server()
 
@@ -187,95 +201,73 @@ class Components:
             services.append(Service("queue", self.queues.listen))
         if self.status_server is not None:
             services.append(Service("admin", close=self.status_server.close))
-        if self.webhook_server is not None:
-            services.append(
-                Service("subscription", self.webhook_server.subscription.run, self._close_webhook)
-            )
+        if (webhook := self.webhook_server) is not None:
+            close = partial(webhook.close, ANSWER_GRACE)
+            services.append(Service("subscription", webhook.subscription.run, close))
         return services
 
-    async def _close_webhook(self) -> None:
-        if self.webhook_server is not None:
-            await self.webhook_server.close(ANSWER_GRACE)
-
-    def _lookups(self) -> IndexLookups | None:
-        index = open_index(self._settings, self._session)
-        if index is None:
-            return None
-        return IndexLookups(
-            index,
-            self._ledger,
-            self._events,
-            grace=lambda: self.courier.destinations.envelope_grace,
-            wake=self.courier.wake,
-        )
-
     def _poll(self) -> Poll:
-        settings = self._settings
-        scanner = make_scanner(settings, self._ledger, self.bucket, self._events, self.lookups)
+        scanner = make_scanner(
+            self._settings, self._ledger, self.bucket, self._events, self.lookups
+        )
         return Poll(
+            self.live,
             scanner,
             self._ledger,
             self._events,
-            interval=settings.poll.interval,
-            reconcile_interval=settings.poll.reconcile_interval,
             hooks=PollHooks(
                 on_look=self.courier.bucket_is_back,
                 on_listed=self._end_rebuild,
-                before_look=self._drain,
+                before_look=self.queues.drain if self.queues else nothing,
                 after_success=self.heartbeat.soon,
             ),
+            asked=self._look_now,
         )
 
     def _end_rebuild(self) -> None:
-        end_rebuild(self.reload.settings, self._ledger, self._events)
+        end_rebuild(self.live.current, self._ledger, self._events)
 
-    async def _drain(self) -> None:
-        if self.queues is not None:
-            await self.queues.drain()
-
-    def _webhook_server(self, keys: Certificates | None) -> WebhookServer | None:
-        webhook = self._settings.webhook
-        if webhook is None or keys is None:
+    def _webhook_server(self) -> WebhookServer | None:
+        if self._settings.webhook is None or self.certificates is None:
             return None
         return WebhookServer(
-            self._settings,
-            webhook,
+            self.live,
             sns_client(self._session, self._settings.aws.region),
-            keys,
+            self.certificates,
             self._inbox,
             self._events,
-            poll_soon=self.poll.soon,
-            health=lambda: "the bucket cannot be read" if self.courier.trouble else "",
+            poll_soon=self._look_now.set,
+            health=self._health,
+            tally=self._webhook_tally,
         )
 
-    def _queues(self, keys: Certificates | None) -> Queues | None:
+    def _health(self) -> str:
+        return "the bucket cannot be read" if self.courier.trouble else ""
+
+    def _queues(self) -> Queues | None:
         queue = self._settings.queue
-        if keys is None or not (queue.url or queue.dead_letter_url):
+        if self.certificates is None or not (queue.url or queue.dead_letter_url):
             return None
         return Queues(
             self._settings,
             sqs_client(self._session, self._settings.aws.region),
-            keys,
+            self.certificates,
             self._inbox,
             self._ledger.overview,
             self._events,
-            QueueHooks(self.poll.soon, self.alerts.soon, lambda: self._tally.last_trouble),
+            QueueHooks(self._look_now.set, self.alerts.soon, self._webhook_tally.last_trouble),
         )
-
-    @property
-    def _tally(self) -> WebhookTally:
-        return self.webhook_server.webhook.tally if self.webhook_server else WebhookTally()
 
     def _status_server(self) -> StatusServer | None:
         settings = self._settings
         if not settings.admin.listen:
             return None
-        reports = ReportCache(lambda: read_report_apart(settings))
+        reports = ReportCache(partial(read_report_apart, settings))
         return StatusServer(settings.admin.listen, reports, self.runtime, self._events)
 
     def runtime(self) -> Runtime:
         """Return what only the running daemon knows."""
-        tally, progress = self._tally, self.courier.progress
+        tally, progress = self._webhook_tally, self.courier.progress
         return Runtime(
             mails=progress.mails,
             bytes=progress.bytes,

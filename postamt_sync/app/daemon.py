@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from postamt_sync import __version__
 from postamt_sync.app.components import Components
@@ -19,7 +20,7 @@ from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.supervisor import Service, Supervisor
 from postamt_sync.config import Settings
-from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.steps import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -78,7 +79,7 @@ class Daemon:
             self._observer,
         )
         services = [*parts.services()]
-        services.insert(0, Service("reload", lambda: self._on_hangup(parts.reload)))
+        services.insert(0, Service("reload", partial(self._on_hangup, parts.reload)))
         async with parts.bucket:
             # Before anything runs: an address in use is for a person.
             if parts.webhook_server is not None:
@@ -88,14 +89,14 @@ class Daemon:
             async with Supervisor(
                 services, {"courier"}, ledger.overview, self._events
             ) as supervisor:
-                await asyncio.to_thread(_make_mailboxes, parts.courier, self._events)
+                await asyncio.to_thread(_make_mailboxes, parts.destinations.current(), self._events)
                 mailboxes, seconds = len(self._settings.mailboxes), time.monotonic() - started
                 self._events.started(__version__, mailboxes, waiting, seconds)
                 self._systemd.ready(f"{waiting} mails waiting")
                 lost = await supervisor.unless_failed(self._until_stop_or_loss(ledger), "ledger")
                 if self._stop.is_set():
                     self._systemd.stopping()
-        self._settings = parts.reload.for_next_start
+        self._settings = parts.live.for_next_start
         return lost
 
     async def _until_stop_or_loss(self, ledger: Ledger) -> str:
@@ -132,9 +133,9 @@ class Daemon:
         self._stop.set()
 
 
-def _make_mailboxes(courier: Courier, events: Events) -> None:
+def _make_mailboxes(destinations: Destinations, events: Events) -> None:
     """Make new mailboxes before the first mail, so that Dovecot finds them; problems can wait."""
-    mailboxes = courier.destinations.mailboxes
+    mailboxes = destinations.mailboxes
     for name in mailboxes.names:
         try:
             mailboxes.ready(name)

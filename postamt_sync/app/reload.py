@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from postamt_sync.alerts.heartbeat import Heartbeat
-from postamt_sync.config import Mailbox, Settings
+from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.courier import Courier
-from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.disk import is_read_only
 from postamt_sync.errors import ConfigurationError, PostamtError
 from postamt_sync.events import Events, printable
@@ -24,53 +21,37 @@ from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from postamt_sync.unexpected import as_trouble
 
-_FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin")
-"""Sections that a running daemon cannot change; a restart can."""
-
 
 class Reload:
-    """Puts new settings into the running parts."""
+    """Puts a changed configuration into `live`, and a renewed certificate into the webhook."""
 
     def __init__(
         self,
-        settings: Settings,
+        live: LiveSettings,
         load: Callable[[], Settings],
         events: Events,
         ledger: Ledger,
         courier: Courier,
         poll: Poll,
         webhook_server: WebhookServer | None,
-        heartbeat: Heartbeat | None = None,
     ) -> None:
-        self._settings = self._at_start = settings
+        """`load` reads the configuration anew and raises ConfigurationError."""
+        self._live = live
         self._load = load
         self._events = events
         self._ledger = ledger
         self._courier = courier
         self._poll = poll
         self._webhook_server = webhook_server
-        self._heartbeat = heartbeat
-        self._kept: tuple[Mailbox, ...] = ()
         self._lock = asyncio.Lock()
-
-    @property
-    def settings(self) -> Settings:
-        """Those in force, as far as a running daemon takes them over."""
-        return self._settings
-
-    @property
-    def for_next_start(self) -> Settings:
-        """Those in force, with what only a start of the process changes as it was."""
-        return self._settings.model_copy(
-            update={name: getattr(self._at_start, name) for name in _FIXED}
-        )
 
     @property
     def files(self) -> list[Path]:
         """What is to be watched: the configuration, the certificate and its key."""
-        webhook = self._settings.webhook
+        settings = self._live.current
+        webhook = settings.webhook
         tls = [webhook.tls_certificate, webhook.tls_key] if webhook else []
-        return [Path(self._settings.source), *(path for path in tls if path is not None)]
+        return [Path(settings.source), *(path for path in tls if path is not None)]
 
     async def file_changed(self) -> None:
         """A watched file changed by itself: no mailbox is taken away."""
@@ -102,9 +83,9 @@ class Reload:
 
     def _read(self) -> tuple[Settings, list[str]]:
         """Return new settings, and what speaks against them; raises what reading them raises."""
-        source = Path(self._settings.source)
+        source = Path(self._live.current.source)
         if source.exists() and not source.is_file():  # a pipe would never end
-            return self._settings, [f"{printable(str(source))} is not a file."]
+            return self._live.current, [f"{printable(str(source))} is not a file."]
         settings = self._load()
         return settings, self._outside(settings)
 
@@ -113,7 +94,7 @@ class Reload:
 
         Those that are in use already are the courier's: their disk may be mended while mail waits.
         """
-        used = {mailbox.maildir for mailbox in (*self._settings.mailboxes, *self._kept)}
+        used = {mailbox.maildir for mailbox in (*self._live.current.mailboxes, *self._live.kept)}
         return [
             f"mailboxes[{mailbox.name}].maildir: {mailbox.maildir} is read-only for this process. "
             "Let the service write there: sudo postamt-sync service install"
@@ -139,30 +120,10 @@ class Reload:
                 self._events.reloaded("certificate")
 
     def _settle(self, settings: Settings, *, may_remove: bool) -> None:
-        old, self._settings = self._settings, settings
-        names = {mailbox.name for mailbox in settings.mailboxes}
-        gone = [m for m in (*old.mailboxes, *self._kept) if m.name not in names]
-        self._kept = () if may_remove else tuple({m.name: m for m in gone}.values())
-        for mailbox in self._kept:
+        waiting = self._live.waiting_for_restart(settings)
+        self._live.replace(settings, may_remove=may_remove)
+        for mailbox in self._live.kept:
             self._events.mailbox_kept(mailbox.name)
-        destinations = configured_destinations(settings, self._ledger.work, kept=self._kept)
-        # Nobody asks an index that was not there at the start, so no mail may wait for it.
-        has_index = self._courier.destinations.has_index
-        self._courier.destinations = replace(destinations, has_index=has_index)
-        self._poll.interval = settings.poll.interval
-        self._poll.reconcile_interval = settings.poll.reconcile_interval
-        if self._webhook_server is not None and settings.webhook is not None:
-            self._webhook_server.trust(settings.webhook.trusted_proxies)
-        if self._heartbeat is not None:
-            self._heartbeat.url = settings.poll.heartbeat_url
         self._events.reloaded("configuration")
-        fixed = [name for name in _FIXED if getattr(old, name) != getattr(settings, name)]
-        if _listening(old) != _listening(settings):
-            fixed.append("webhook")
-        if fixed:
-            self._events.needs_restart(fixed)
-
-
-def _listening(settings: Settings) -> object:
-    webhook = settings.webhook
-    return webhook and webhook.model_dump(exclude={"tls_certificate", "tls_key", "trusted_proxies"})
+        if waiting:
+            self._events.needs_restart(list(waiting))

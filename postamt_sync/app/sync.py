@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
 from postamt_sync.alerts.after_sync import tell_absent
-from postamt_sync.app.components import make_courier, make_scanner
+from postamt_sync.app.components import make_courier, make_lookups, make_scanner
 from postamt_sync.bucket import Bucket
-from postamt_sync.config import Settings
+from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.outcomes import Progress
 from postamt_sync.delivery.steps import StepObserver, no_observer
@@ -112,7 +112,8 @@ class SyncRun:
                 if self.options.dry_run:
                     await self._rehearse(ledger, rehearsed)
                 else:
-                    envelopes = self._envelopes(ledger)
+                    live = LiveSettings(self.settings)
+                    envelopes = make_lookups(live, ledger, self.index, self.events)
                     # What is to be adopted must not be announced as mail to be delivered.
                     if self.drain is not None and not self.options.adopts:
                         await self.drain(ledger)
@@ -202,12 +203,6 @@ class SyncRun:
 
     def _scanner(self, ledger: Ledger, envelopes: IndexLookups | None = None) -> Scanner:
         return make_scanner(self.settings, ledger, self.bucket, self.events, envelopes)
-
-    def _envelopes(self, ledger: Ledger) -> IndexLookups | None:
-        if self.index is None:
-            return None
-        grace = self.settings.effective_envelope_grace
-        return IndexLookups(self.index, ledger, self.events, grace=lambda: grace)
 
     def _is_to_be_adopted(self, arrival: Arrival) -> bool:
         if self.options.mark_delivered:

@@ -4,7 +4,8 @@
 """
 
 from postamt_sync.config.listen import ListenAddress
+from postamt_sync.config.live_settings import LiveSettings
 from postamt_sync.config.load import load
 from postamt_sync.config.settings import Mailbox, Settings, WebhookSettings
 
-__all__ = ["ListenAddress", "Mailbox", "Settings", "WebhookSettings", "load"]
+__all__ = ["ListenAddress", "LiveSettings", "Mailbox", "Settings", "WebhookSettings", "load"]

@@ -48,14 +48,14 @@ class Courier:
         self,
         ledger: Ledger,
         bucket: Bucket,
-        destinations: Destinations,
+        destinations: Callable[[], Destinations],
         events: Events,
         *,
         observer: StepObserver = no_observer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.destinations = destinations
-        """Replaced as a whole on reload; mails on their way end under the old one."""
+        """`destinations` gives those in force; mails on their way end under the old ones."""
+        self._destinations = destinations
         self._work = ledger.work
         self._events = events
         self._clock = clock
@@ -165,7 +165,7 @@ class Courier:
         """Let the mail of a vanished mailbox go on at once when its disk is back."""
         for name in list(self._vanished):
             try:
-                await asyncio.to_thread(self.destinations.mailboxes.ready, name)
+                await asyncio.to_thread(self._destinations().mailboxes.ready, name)
                 await asyncio.to_thread(self._work.retry_mailbox_now, name)
             except (PostamtError, KeyError):
                 continue
@@ -188,7 +188,7 @@ class Courier:
         try:
             async with self._fetching:
                 result = await self._job.take(
-                    task, self.destinations, check_mailboxes=bool(self._vanished)
+                    task, self._destinations(), check_mailboxes=bool(self._vanished)
                 )
             if isinstance(result, Ended):
                 self._vanished |= result.vanished

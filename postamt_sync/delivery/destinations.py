@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from postamt_sync.config import Mailbox, Settings
+from postamt_sync.config import LiveSettings, Mailbox, Settings
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.lmtp import Lmtp
@@ -21,7 +22,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Who lives here: routes, mailboxes and folders of one configuration, replaced as a whole.
+    """Routes, mailboxes and folders of one configuration.
 
     `envelope_grace` in seconds after S3 stored the mail.
     """
@@ -82,6 +83,26 @@ def configured_destinations(
         tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
         delivered_to=delivery.delivered_to_header,
     )
+
+
+class LiveDestinations:
+    """The destinations of the settings in force, made anew after those were replaced."""
+
+    def __init__(self, live: LiveSettings, work: Work) -> None:
+        self._live = live
+        self._work = work
+        self._lock = threading.Lock()
+        self._made_of: Settings | None = None
+        self._made: Destinations | None = None
+
+    def current(self) -> Destinations:
+        """Return them, the same ones until the next reload; mail on its way keeps what it has."""
+        with self._lock:
+            settings = self._live.current
+            if self._made is None or self._made_of is not settings:
+                self._made = configured_destinations(settings, self._work, kept=self._live.kept)
+                self._made_of = settings
+            return self._made
 
 
 def _handover(settings: Settings, kept: Sequence[Mailbox]) -> Handover:

@@ -48,13 +48,19 @@ class Listener:
     """Serves HTTP, over TLS once it has a certificate, on sockets that are given to it."""
 
     def __init__(
-        self, handler: Handler, refused: Refused, events: Events, limits: Limits | None = None
+        self,
+        handler: Handler,
+        refused: Refused,
+        events: Events,
+        limits: Limits | None = None,
+        proxies: Callable[[], TrustedProxies] = TrustedProxies,
     ) -> None:
+        """`proxies` gives those that are trusted when a connection or a request comes."""
         self._handler = handler
         self._refused = refused
         self._events = events
         self._limits = limits or Limits()
-        self._proxies = TrustedProxies()
+        self._proxies = proxies
         self._table = ConnectionTable(
             _places(self._limits.connections), self._limits.per_peer, self._limits.octets
         )
@@ -71,10 +77,6 @@ class Listener:
     def connections(self) -> int:
         """How many places are taken, TLS handshakes included."""
         return len(self._table)
-
-    def trust(self, proxies: TrustedProxies) -> None:
-        """Believe these proxies, from the next connection and request on."""
-        self._proxies = proxies
 
     def replace_tls(self, certificate: Path, key: Path) -> None:
         """Use this pair for new connections; those that are open keep theirs.
@@ -124,7 +126,7 @@ class Listener:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, Connection)
-        sender = self._proxies.sender(request, connection.sockaddr)
+        sender = self._proxies().sender(request, connection.sockaddr)
         if sender != request.remote:
             request = request.clone(remote=sender)
         try:
@@ -165,7 +167,7 @@ class Listener:
 
     def _welcome(self, accepted: socket.socket, sockaddr: Any) -> None:
         accepted.setblocking(False)
-        peer = self._proxies.connection_peer(sockaddr)
+        peer = self._proxies().connection_peer(sockaddr)
         if not self._table.make_room(peer):
             self._refused(HTTPStatus.SERVICE_UNAVAILABLE, ALL_IN_USE, shown(sockaddr))
             accepted.close()

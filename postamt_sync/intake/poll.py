@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from postamt_sync.backoff import growing_pause
+from postamt_sync.config import LiveSettings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.scanner import Scanner, ScanResult
@@ -73,27 +74,27 @@ class PollHooks:
 
 
 class Poll:
-    """Looks into the bucket in time; `interval` and `reconcile_interval` are in seconds."""
+    """Looks into the bucket in time, as the settings in force say."""
 
     def __init__(
         self,
+        live: LiveSettings,
         scanner: Scanner,
         ledger: Ledger,
         events: Events,
         *,
-        interval: float,
-        reconcile_interval: float,
         hooks: PollHooks,
         clocks: PollClocks | None = None,
+        asked: asyncio.Event | None = None,
     ) -> None:
-        self.interval = interval
-        self.reconcile_interval = reconcile_interval
+        """`asked` is set by whoever wants a look at once, as `soon` does."""
+        self._live = live
         self._scanner = scanner
         self._ledger = ledger
         self._events = events
         self._hooks = hooks
         self._clocks = clocks or PollClocks()
-        self._asked = asyncio.Event()
+        self._asked = asked or asyncio.Event()
 
     def soon(self) -> None:
         """Look at once, or once more if a look is under way."""
@@ -109,7 +110,8 @@ class Poll:
             await self._hooks.before_look()
             good = await self._look(Source.POLL, self._scanner.recent, pause_if_bad)
             now = self._clocks.monotonic()
-            if good and (reconciled_at is None or now - reconciled_at >= self.reconcile_interval):
+            every = self._live.current.poll.reconcile_interval
+            if good and (reconciled_at is None or now - reconciled_at >= every):
                 good = await self._look(Source.RECONCILE, self._reconcile, pause_if_bad)
                 if good:
                     reconciled_at = now
@@ -146,9 +148,10 @@ class Poll:
         return looked
 
     def _pause(self, failures: int) -> float:
+        interval = self._live.current.poll.interval
         if failures:
-            return growing_pause(failures - 1, longest=self.interval)
-        return self.interval * random.uniform(0.9, 1.1)  # noqa: S311  homes must not poll in step
+            return growing_pause(failures - 1, longest=interval)
+        return interval * random.uniform(0.9, 1.1)  # noqa: S311  homes must not poll in step
 
     async def _wait(self, seconds: float) -> None:
         until = self._clocks.monotonic() + seconds

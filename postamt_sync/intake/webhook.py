@@ -39,23 +39,20 @@ class WebhookTally:
     taken: Counter[NotificationOutcome] = field(default_factory=Counter)
     refused: Counter[tuple[int, str]] = field(default_factory=Counter)
     """By status and reason (408: cut off unanswered)."""
-    last_trouble: str = ""
-    """The last answer that makes SNS try again, and in the end give up: a trouble of ours."""
-    last_taken: float | None = None
-    """When a true message last came, seconds since 1970."""
-    last_taken_clock: float | None = None
-    """The same on the monotonic clock, which a set clock cannot move."""
+    _last_trouble: str = ""
 
     def take(self, outcome: NotificationOutcome) -> None:
         self.taken[outcome] += 1
-        self.last_taken = time.time()
-        self.last_taken_clock = time.monotonic()
 
     def refuse(self, status: int, reason: str) -> None:
         known = (status, reason) in self.refused or len(self.refused) < REASONS_KEPT
         self.refused[status, reason if known else "other reasons"] += 1
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.last_trouble = f"the webhook answered {status}: {reason}"
+            self._last_trouble = f"the webhook answered {status}: {reason}"
+
+    def last_trouble(self) -> str:
+        """Return the last answer that makes SNS try again, and in the end give up; "" if none."""
+        return self._last_trouble
 
     def refused_by_status(self) -> dict[int, int]:
         counts: Counter[int] = Counter()
@@ -85,8 +82,9 @@ class Webhook:
         path: str,
         health: Callable[[], str],
         body_seconds: float = BODY_SECONDS,
+        tally: WebhookTally | None = None,
     ) -> None:
-        self.tally = WebhookTally()
+        self.tally = tally if tally is not None else WebhookTally()
         self._notifications = notifications
         self._events = events
         self._path = path

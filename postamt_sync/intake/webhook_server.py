@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from postamt_sync.config import Settings, WebhookSettings
+from postamt_sync.config import LiveSettings
 from postamt_sync.events import Events
 from postamt_sync.http.listener import Listener
 from postamt_sync.http.peers import TrustedProxies
@@ -20,7 +21,7 @@ from postamt_sync.intake.notifications import (
     OurTopic,
 )
 from postamt_sync.intake.subscription import Subscription, queue_arn
-from postamt_sync.intake.webhook import Webhook
+from postamt_sync.intake.webhook import Webhook, WebhookTally
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
@@ -31,8 +32,7 @@ class WebhookServer:
 
     def __init__(
         self,
-        settings: Settings,
-        webhook: WebhookSettings,
+        live: LiveSettings,
         client: SNSClient,
         keys: CertificateSource,
         inbox: ArrivalSink,
@@ -40,9 +40,15 @@ class WebhookServer:
         *,
         poll_soon: Callable[[], None],
         health: Callable[[], str],
+        tally: WebhookTally,
     ) -> None:
-        self._events = events
+        """The settings must have a webhook."""
+        settings = live.current
+        webhook = settings.webhook
+        assert webhook is not None
+        self._live = live
         self._settings = webhook
+        self._events = events
         dead_letters = settings.queue.dead_letter_url
         self.subscription = Subscription(
             client,
@@ -59,9 +65,8 @@ class WebhookServer:
             poll_soon,
             events,
         )
-        self.webhook = Webhook(notifications, events, path=webhook.path, health=health)
-        self._listener = Listener(self.webhook, self.webhook.refused, events)
-        self.trust(webhook.trusted_proxies)
+        self.webhook = Webhook(notifications, events, path=webhook.path, health=health, tally=tally)
+        self._listener = Listener(self.webhook, self.webhook.refused, events, proxies=self._proxies)
 
     def open(self, inherited: Sequence[socket.socket]) -> None:
         """Begin to answer, on sockets that systemd holds for us or else on our own.
@@ -76,10 +81,6 @@ class WebhookServer:
                 _shown(listening), tls=self._settings.tls_certificate is not None
             )
 
-    def trust(self, proxies: Sequence[str]) -> None:
-        """Believe these addresses and networks whom they forward for."""
-        self._listener.trust(TrustedProxies(proxies))
-
     def replace_tls(self, certificate: Path | None, key: Path | None) -> None:
         """Show this certificate to new connections; raises and keeps the old if it is broken."""
         if certificate is not None and key is not None:
@@ -89,6 +90,15 @@ class WebhookServer:
         """Stop answering; what is being answered has `grace` seconds."""
         await self._listener.close(grace)
         await self.subscription.close()
+
+    def _proxies(self) -> TrustedProxies:
+        webhook = self._live.current.webhook
+        return _trusted(webhook.trusted_proxies if webhook else ())
+
+
+@lru_cache(maxsize=1)
+def _trusted(networks: tuple[str, ...]) -> TrustedProxies:
+    return TrustedProxies(networks)
 
 
 def _shown(listening: socket.socket) -> str:

@@ -13,9 +13,11 @@ import pytest
 from aiohttp import web
 
 from postamt_sync.alerts.heartbeat import Heartbeat
+from postamt_sync.config import LiveSettings
 from postamt_sync.events import Events
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.sns import certificate_pem, key_pem, private_key
+from tests.support.live_settings import live_settings
 
 SECRET = "/5f3e0c1a?token=5f3e0c1a"
 
@@ -54,10 +56,17 @@ async def watching(
         await runner.cleanup()
 
 
+def asking_for(url: str) -> LiveSettings:
+    return live_settings(poll={"heartbeat_url": url})
+
+
 @asynccontextmanager
-async def beating(url: str, seconds: float = 30) -> AsyncIterator[tuple[Heartbeat, MemoryLog]]:
+async def beating(
+    url: str, seconds: float = 30, live: LiveSettings | None = None
+) -> AsyncIterator[tuple[Heartbeat, MemoryLog]]:
     log = MemoryLog()
-    heartbeat = Heartbeat(url, Events(log), seconds=seconds)
+    live = live or asking_for(url)
+    heartbeat = Heartbeat(live, Events(log), seconds=seconds)
     task = asyncio.create_task(heartbeat.run())
     try:
         yield heartbeat, log
@@ -173,13 +182,14 @@ async def test_an_address_that_leads_nowhere_disturbs_nothing(url: str, reason: 
 
 
 async def test_without_an_address_nobody_is_asked_until_a_reload_brings_one() -> None:
-    async with watching() as watcher, beating("") as (heartbeat, log):
+    live = asking_for("")
+    async with watching() as watcher, beating("", live=live) as (heartbeat, log):
         heartbeat.soon()
         await asyncio.sleep(0.05)
         assert heartbeat.failing is None
         assert log.said == []
-        heartbeat.url = watcher.url
+        live.replace(asking_for(watcher.url).current, may_remove=False)
         await beats(heartbeat, watcher, 1)
         await until(log, 1)
-        heartbeat.url = ""
+        live.replace(asking_for("").current, may_remove=False)
         assert heartbeat.failing is None

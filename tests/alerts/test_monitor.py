@@ -22,7 +22,7 @@ from postamt_sync.alerts.monitor import (
     MonitorClocks,
 )
 from postamt_sync.alerts.ses_metrics import HOUR
-from postamt_sync.config import Settings
+from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import CredentialsError, PostamtError, TryLaterError
 from postamt_sync.ledger import ObjectState
@@ -43,7 +43,6 @@ class Metrics:
     found: list[Incident] = field(default_factory=list)
     trouble: PostamtError | None = None
     asked: list[tuple[float | None, float]] = field(default_factory=list)
-    made: int = 0
 
     async def read(self, since: float | None, now: float) -> list[Incident]:
         self.asked.append((since, now))
@@ -57,14 +56,15 @@ class Scene:
         self.home = Home(base)
         self.clock = 0.0
         self.metrics = Metrics()
-        self.alerts: dict[str, bool] = {}
+        self.live = LiveSettings(self.settings({}))
         self.watch = self.new_watch()
 
     def new_watch(self) -> AlertMonitor:
         home = self.home
+        metrics: Any = self.metrics
         return AlertMonitor(
+            self.live,
             home.ledger,
-            self.settings,
             lambda: home.destinations,
             AlertDelivery(
                 home.ledger.incidents,
@@ -72,24 +72,23 @@ class Scene:
                 home.events,
                 self.wall,
             ),
+            metrics,
             home.events,
-            ses_metrics=self.ses_metrics,
             clocks=MonitorClocks(self.wall, lambda: self.clock),
         )
 
     def wall(self) -> float:
         return NOW + self.clock
 
-    def ses_metrics(self) -> Any:
-        self.metrics.made += 1
-        return self.metrics
+    def switch(self, alerts: dict[str, bool]) -> None:
+        self.live.replace(self.settings(alerts), may_remove=True)
 
-    def settings(self) -> Settings:
+    def settings(self, alerts: dict[str, bool]) -> Settings:
         return Settings(
             state_dir=self.home.base,
             aws={"region": "eu-west-1"},
             bucket={"name": "mail"},
-            alerts=self.alerts,
+            alerts=alerts,
             mailboxes=[
                 {"name": name, "maildir": self.home.root(name), "default": name == "anna"}
                 for name in self.home.people
@@ -124,7 +123,7 @@ class Scene:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(tmp_path)
     # Whatever this machine's disk is like; and nobody polls here.
-    scene.alerts = {"disk": False, "silence": False}
+    scene.switch({"disk": False, "silence": False})
     yield scene
     scene.home.close()
 
@@ -196,7 +195,7 @@ async def test_credentials_that_are_refused_while_no_mail_can_come(scene: Scene)
 
 @pytest.mark.slow
 async def test_silence_of_the_poll(scene: Scene) -> None:
-    scene.alerts = {"disk": False}
+    scene.switch({"disk": False})
     scene.home.ledger.overview.source_bad("poll", TryLaterError("The network is away."))
     await scene.later(3600 + SETTLED + 300)
     assert scene.letters() == ["no look into the bucket has succeeded for long"]
@@ -229,11 +228,12 @@ async def test_each_cause_can_be_switched_off(scene: Scene) -> None:
     incidents = scene.home.ledger.incidents
     incidents.happened([Incident(cause, "x", NOW, "detail") for cause in Cause])
     scene.home.ledger.overview.source_bad("poll", CredentialsError("No."))
-    scene.alerts = dict.fromkeys(map(str, Cause), False)
+    none = dict.fromkeys(map(str, Cause), False)
+    scene.switch(none)
     await scene.later(DAY)
     assert scene.letters() == []
-    assert scene.metrics.made == 0, "what costs money is not asked for"
-    scene.alerts = {**scene.alerts, "bounces": True}
+    assert scene.metrics.asked == [], "what costs money is not asked for"
+    scene.switch({**none, "bounces": True})
     await scene.watch.look()
     assert scene.letters() == ["1 mail that you sent came back"]
 
@@ -242,7 +242,7 @@ async def test_what_is_switched_off_while_it_lasts_lasts_no_more(scene: Scene) -
     scene.home.ledger.overview.source_bad("poll", CredentialsError("No."))
     await scene.watch.look()
     assert scene.home.ledger.incidents.current([Cause.CREDENTIALS], scene.wall())
-    scene.alerts = {**scene.alerts, "credentials": False}
+    scene.switch({"credentials": False})
     await scene.watch.look()
     assert scene.home.ledger.incidents.current([Cause.CREDENTIALS], scene.wall()) == []
 
@@ -284,7 +284,6 @@ async def test_metrics_are_read_hourly_and_told(scene: Scene) -> None:
     assert len(scene.metrics.asked) == 1
     await scene.later(600)
     assert len(scene.metrics.asked) == 2
-    assert scene.metrics.made == 1, "one client"
     assert scene.metrics.asked[0][0] is None
     assert scene.metrics.asked[1][0] is not None, "it goes on where it was"
 
@@ -331,5 +330,4 @@ async def test_somebody_may_ask_for_a_look(scene: Scene) -> None:
 
 
 def test_every_cause_is_an_option(scene: Scene) -> None:
-    scene.alerts = {}
-    assert scene.settings().alerts.wanted == tuple(Cause)
+    assert scene.settings({}).alerts.wanted == tuple(Cause)

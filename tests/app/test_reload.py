@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.app.reload import Reload
-from postamt_sync.config import Settings, load
-from postamt_sync.delivery.destinations import Destinations, configured_destinations
+from postamt_sync.config import LiveSettings, Settings, load
+from postamt_sync.delivery.destinations import Destinations, LiveDestinations
 from postamt_sync.events import Events
+from postamt_sync.intake.webhook import WebhookTally
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
@@ -60,9 +60,6 @@ tls_key = "{root}/key.pem"
 class Running:
     """The courier and the poll, as far as a reload is concerned with them."""
 
-    destinations: Destinations
-    interval: float = 300
-    reconcile_interval: float = 86_400
     called: list[str] = field(default_factory=list)
 
     def wake(self) -> None:
@@ -78,9 +75,7 @@ class Home:
     ledger: Ledger
     log: MemoryLog = field(default_factory=MemoryLog)
     webhook_server: WebhookServer | None = None
-
-    def __post_init__(self) -> None:
-        self.heartbeat = Heartbeat("", Events(self.log))
+    live: LiveSettings | None = None
 
     def write(self, *parts: str) -> None:
         text = "".join(parts).replace("{root}", str(self.root))
@@ -90,23 +85,33 @@ class Home:
         return load(self.root / "config.toml", {})
 
     def start(self) -> Reload:
-        settings = self.load()
-        self.running = Running(configured_destinations(settings, self.ledger.work))
+        if self.live is None or self.webhook_server is None:
+            self.live = LiveSettings(self.load())
+        self.in_force = LiveDestinations(self.live, self.ledger.work)
+        self.running = Running()
         running: Any = self.running
         return Reload(
-            settings,
+            self.live,
             self.load,
             Events(self.log),
             self.ledger,
             courier=running,
             poll=running,
             webhook_server=self.webhook_server,
-            heartbeat=self.heartbeat,
         )
 
     @property
+    def settings(self) -> Settings:
+        assert self.live is not None
+        return self.live.current
+
+    @property
+    def destinations(self) -> Destinations:
+        return self.in_force.current()
+
+    @property
     def names(self) -> Sequence[str]:
-        return self.running.destinations.mailboxes.names
+        return self.destinations.mailboxes.names
 
     def told(self, event: str) -> list[dict[str, Any]]:
         return [fields for _, said, fields in self.log.said if said == event]
@@ -131,7 +136,7 @@ async def test_the_heartbeat_moves_without_a_restart(home: Home) -> None:
     url = "https://hc.example.com/5f3e"
     home.write(HEAD.replace("300", f'300\nheartbeat_url = "{url}"'), ANNA, BERT)
     await reload.file_changed()
-    assert home.heartbeat.url == url
+    assert home.settings.poll.heartbeat_url == url
     assert home.told(RESTART) == []
     assert url not in str(home.log.said)
 
@@ -142,8 +147,9 @@ async def test_new_settings_are_taken_over(home: Home) -> None:
         HEAD.replace("300", "60\nreconcile_interval = 3600"), ANNA, BERT.replace("bert", "carl")
     )
     await reload.file_changed()
-    assert (home.running.interval, home.running.reconcile_interval) == (60, 3600)
-    assert home.running.destinations.routes.mailboxes(["carl@example.com"]) == ("carl",)
+    poll = home.settings.poll
+    assert (poll.interval, poll.reconcile_interval) == (60, 3600)
+    assert home.destinations.routes.mailboxes(["carl@example.com"]) == ("carl",)
     assert home.told("reloaded") == [{"what": "configuration"}]
     assert home.told(RESTART) == []
 
@@ -154,10 +160,10 @@ async def test_a_broken_configuration_is_refused_with_all_reasons(
     home: Home, broken: str, by_hand: bool
 ) -> None:
     reload = home.start()
-    before = home.running.destinations
+    before = home.destinations
     home.write(broken)
     await (reload.by_hand() if by_hand else reload.file_changed())
-    assert home.running.destinations is before
+    assert home.destinations is before
     (refused,) = home.told(REFUSED)
     assert refused["what"] == "configuration"
     assert refused["reasons"]
@@ -178,7 +184,7 @@ async def test_a_file_that_changed_takes_no_mailbox_away(home: Home) -> None:
     home.write(HEAD, ANNA)
     await reload.file_changed()
     assert home.names == ("anna", "bert")
-    assert home.running.destinations.routes.mailboxes(["bert@example.com"]) == ("bert",)
+    assert home.destinations.routes.mailboxes(["bert@example.com"]) == ("bert",)
     await reload.file_changed()
     assert home.names == ("anna", "bert")
     assert home.told(KEPT) == [{"mailbox": "bert"}] * 2
@@ -191,7 +197,7 @@ async def test_a_mailbox_that_was_kept_may_come_back(home: Home) -> None:
     home.write(HEAD, ANNA, BERT.replace('["bert@', '["robert@'))
     await reload.file_changed()
     assert home.names == ("anna", "bert")
-    assert home.running.destinations.routes.mailboxes(["bert@example.com"]) == ("anna",)
+    assert home.destinations.routes.mailboxes(["bert@example.com"]) == ("anna",)
     assert len(home.told(KEPT)) == 1
 
 
@@ -233,9 +239,9 @@ async def test_a_ledger_that_cannot_be_written_does_not_end_the_daemon(home: Hom
     assert home.running.called == ["wake", "soon"]
 
 
-async def test_mail_on_its_way_ends_in_the_old_house(home: Home) -> None:
+async def test_mail_on_its_way_ends_at_the_old_destinations(home: Home) -> None:
     reload = home.start()
-    old = home.running.destinations
+    old = home.destinations
     home.write(HEAD, ANNA)
     await reload.by_hand()
     assert old.mailboxes.names == ("anna", "bert")
@@ -280,7 +286,8 @@ async def test_mail_waits_for_the_index_of_the_start_and_for_no_other(
     reload = home.start()
     home.write(HEAD, after, ANNA, BERT)
     await reload.by_hand()
-    assert home.running.destinations.has_index is bool(tables[0])
+    assert home.destinations.has_index is bool(tables[0])
+    assert home.destinations.envelope_grace == (900 if tables[0] else 0)
 
 
 # The certificate
@@ -311,18 +318,17 @@ async def receiving(home: Home) -> AsyncIterator[int]:
     """Open the real webhook on loopback; yields its port."""
     home.write(HEAD, WEBHOOK, ANNA, BERT)
     put_pair(home.root, "old.example")
-    settings = home.load()
-    assert settings.webhook is not None
+    home.live = LiveSettings(home.load())
     client: Any = None
     home.webhook_server = WebhookServer(
-        settings,
-        settings.webhook,
+        home.live,
         client,
         OneKey(private_key().public_key()),
         MemoryInbox(),
         Events(home.log),
         poll_soon=lambda: None,
         health=lambda: "",
+        tally=WebhookTally(),
     )
     listening = socket.create_server(("127.0.0.1", 0))
     home.webhook_server.open([listening])
@@ -398,10 +404,10 @@ async def test_a_mailbox_where_we_may_not_write_is_refused_with_the_remedy(
     home: Home, read_only: Path, by_hand: bool
 ) -> None:
     reload = home.start()
-    before = home.running.destinations
+    before = home.destinations
     home.write(HEAD, ANNA, BERT.replace("{root}/bert", f"{read_only}/bert"))
     await (reload.by_hand() if by_hand else reload.file_changed())
-    assert home.running.destinations is before
+    assert home.destinations is before
     (refused,) = home.told(REFUSED)
     (reason,) = refused["reasons"]
     assert f"mailboxes[bert].maildir: {read_only}/bert is read-only" in reason
@@ -416,5 +422,5 @@ async def test_a_mailbox_in_use_whose_disk_became_read_only_keeps_nothing_back(
     reload = home.start()
     home.write(HEAD.replace("300", "60"), ANNA, there)
     await reload.file_changed()
-    assert home.running.interval == 60
+    assert home.settings.poll.interval == 60
     assert home.told(REFUSED) == []

@@ -158,7 +158,12 @@ class Home:
         self, observer: StepObserver = no_observer, clock: Callable[[], float] = time.monotonic
     ) -> Courier:
         return Courier(
-            self.ledger, self.bucket, self.destinations, self.events, observer=observer, clock=clock
+            self.ledger,
+            self.bucket,
+            lambda: self.destinations,
+            self.events,
+            observer=observer,
+            clock=clock,
         )
 
     async def deliver(self, observer: StepObserver = no_observer) -> None:

@@ -40,7 +40,7 @@ async def test_a_mail_that_is_due_again_while_we_look_is_not_left_behind(home: H
     home.bucket.put("k", BODY)
     work = SlowToLook(home.ledger.work)
     ledger: Any = LedgerOf(work)
-    courier = Courier(ledger, home.bucket, home.destinations, home.events)
+    courier = Courier(ledger, home.bucket, lambda: home.destinations, home.events)
     work.courier = courier
     await courier.run(until_idle=True)
     assert home.bodies("anna") == [BODY]

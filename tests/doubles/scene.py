@@ -10,6 +10,7 @@ from aiohttp import web
 
 from postamt_sync.events import Events
 from postamt_sync.http.listener import Listener
+from postamt_sync.http.peers import TrustedProxies
 from postamt_sync.http.sockets import bind
 from tests.doubles.inbox import MemoryLog
 
@@ -30,8 +31,13 @@ class Scene:
         self.clients = []
         self.sockets = sockets or bind([("127.0.0.1", 0)])
         self.address = self.sockets[0].getsockname()[:2]
+        self.proxies = TrustedProxies()
         self.listener = Listener(
-            self.handle, lambda *what: self.refused.append(what), Events(self.log), limits
+            self.handle,
+            lambda *what: self.refused.append(what),
+            Events(self.log),
+            limits,
+            lambda: self.proxies,
         )
 
     async def handle(self, request):

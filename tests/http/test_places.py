@@ -149,7 +149,7 @@ async def test_half_closed_by_the_peer():
 
 async def test_behind_a_proxy_requests_count_for_whom_it_forwards():
     async with listening(Limits(connections=100, per_peer=2)) as scene:
-        scene.listener.trust(TrustedProxies(["127.0.0.1"]))
+        scene.proxies = TrustedProxies(["127.0.0.1"])
         slow = []
         for number in range(6):
             reader, writer = await scene.connect()
@@ -168,7 +168,7 @@ async def test_behind_a_proxy_requests_count_for_whom_it_forwards():
 
 async def test_a_stranger_who_names_another_is_still_himself():
     async with listening(Limits(connections=100, per_peer=2)) as scene:
-        scene.listener.trust(TrustedProxies(["192.0.2.0/24"]))
+        scene.proxies = TrustedProxies(["192.0.2.0/24"])
         for number in range(4):
             _, writer = await scene.connect()
             writer.write(forwarded(HEAD, f"198.51.100.{number}") + b"x")

@@ -82,7 +82,7 @@ class Scene:
         courier = Courier(
             self.home.ledger,
             self.home.bucket,
-            self.home.destinations,
+            lambda: self.home.destinations,
             self.home.events,
             clock=lambda: self.now,
         )

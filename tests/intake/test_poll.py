@@ -19,6 +19,7 @@ from postamt_sync.intake.scanner import ScanResult
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryLog
+from tests.support.live_settings import live_settings
 
 
 class EnoughError(Exception):
@@ -90,12 +91,12 @@ class Home:
     def __post_init__(self) -> None:
         self.looks = Looks(self.time)
         scanner: Any = self.looks
+        self.live = live_settings(poll={"interval": 300, "reconcile_interval": 86_400})
         self.poll = Poll(
+            self.live,
             scanner,
             self.ledger,
             Events(self.log),
-            interval=300,
-            reconcile_interval=86_400,
             hooks=PollHooks(on_look=self.on_look, after_success=self.succeeded),
             clocks=self.time.clocks,
         )
@@ -149,10 +150,11 @@ async def test_everything_is_looked_through_at_start_and_daily(home: Home) -> No
 
 
 async def test_intervals_may_change_while_it_runs(home: Home) -> None:
+    slower = live_settings(poll={"interval": 3600, "reconcile_interval": 7200})
+
     def change(now: float) -> None:
         if now > 2000:
-            home.poll.interval = 3600
-            home.poll.reconcile_interval = 7200
+            home.live.replace(slower.current, may_remove=False)
 
     home.time.call = change
     await home.run(40_000)
@@ -291,11 +293,10 @@ async def test_trouble_of_the_courier_ends_nothing(home: Home) -> None:
 
     scanner: Any = home.looks
     home.poll = Poll(
+        home.live,
         scanner,
         home.ledger,
         Events(home.log),
-        interval=300,
-        reconcile_interval=86_400,
         hooks=PollHooks(full),
         clocks=home.time.clocks,
     )
@@ -324,11 +325,10 @@ async def test_with_real_clocks_asking_wakes_it(ledger: Ledger) -> None:
 
     scanner: Any = Looks(Time())
     poll = Poll(
+        live_settings(poll={"interval": 86_400, "reconcile_interval": 86_400}),
         scanner,
         ledger,
         Events(MemoryLog()),
-        interval=86_400,
-        reconcile_interval=86_400,
         hooks=PollHooks(on_look=on_look),
     )
     async with running(poll), asyncio.timeout(60):
@@ -355,11 +355,10 @@ async def test_a_full_listing_is_told_and_a_failed_one_is_not(home: Home, ledger
     told: list[float] = []
     scanner: Any = home.looks
     home.poll = Poll(
+        home.live,
         scanner,
         ledger,
         Events(home.log),
-        interval=300,
-        reconcile_interval=86_400,
         hooks=PollHooks(home.on_look, lambda: told.append(home.time.now)),
         clocks=home.time.clocks,
     )
