@@ -46,7 +46,7 @@ async def ready_made(keys: int) -> list[bytes]:
         s3.objects.clear()
         for n in range(first, min(first + 1000, keys)):
             s3.put(f"incoming/{n:08}abcdefghijklmnopqrstuv01234567", b"x")
-        xml = s3._listing({"encoding-type": "url"}).body
+        xml = s3.listing({"encoding-type": "url"}).body
         if first + 1000 < keys:
             more = f"<NextContinuationToken>{len(pages) + 1}</NextContinuationToken>".encode()
             xml = xml.replace(b"<IsTruncated>false", more + b"<IsTruncated>true")

@@ -80,7 +80,7 @@ class Aws:
         s3 = S3Double()
         for number in numbers[start : start + PAGE]:
             s3.put(prefix + name(number), b"x", last_modified=float(number))
-        xml: bytes = s3._listing({"encoding-type": "url"}).body
+        xml: bytes = s3.listing({"encoding-type": "url"}).body
         xml = xml.replace(next(iter(s3.objects.values())).etag.encode(), ETAG.encode())
         if start + PAGE < len(numbers):
             more = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>".encode()

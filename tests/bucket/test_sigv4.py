@@ -37,10 +37,10 @@ def oracle(url: str, headers: dict[str, str], token: str | None, now: int = NOW)
     request = AWSRequest("GET", url, headers=dict(headers))
     request.context["timestamp"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     # add_auth() without its clock.
-    auth._modify_request_before_signing(request)
+    auth._modify_request_before_signing(request)  # noqa: SLF001 - botocore's own
     canonical = auth.canonical_request(request)
     signature = auth.signature(auth.string_to_sign(request, canonical), request)
-    auth._inject_signature_to_request(request, signature)
+    auth._inject_signature_to_request(request, signature)  # noqa: SLF001 - botocore's own
     return str(request.headers["Authorization"])
 
 

@@ -245,7 +245,7 @@ class S3Double:
             self.gets += 1
             return self._object(unquote_to_bytes(key).decode(), request.headers)
         self.lists += 1
-        return self._listing(dict(parse_qsl(query, keep_blank_values=True)))
+        return self.listing(dict(parse_qsl(query, keep_blank_values=True)))
 
     def _object(self, key: str, asked: Mapping[str, str]) -> Reply:
         stored = self.objects.get(key)
@@ -286,7 +286,7 @@ class S3Double:
     def _is_restored(self, key: str) -> bool:
         return self.objects[key].restored or self.restores.get(key, math.inf) <= time.time()
 
-    def _listing(self, asked: Mapping[str, str]) -> Reply:
+    def listing(self, asked: Mapping[str, str]) -> Reply:
         prefix = asked.get("prefix", "")
         after = base64.urlsafe_b64decode(asked.get("continuation-token", "")).decode()
         size = min(int(asked.get("max-keys", 1000)), self.page_size)

@@ -18,14 +18,14 @@ class SqsGate:
     `visibility` replaces the seconds for which a receiver hides what it receives.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, session: aiohttp.ClientSession) -> None:
         self.url = ""
         self.stop: Callable[[str], Awaitable[bool]] | None = None
         self.visibility: int | None = None
         self._upstream = upstream
-        self._session: aiohttp.ClientSession
+        self._session = session
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         body = await request.read()
         if self.stop is not None and await self.stop(operation):
@@ -44,15 +44,13 @@ class SqsGate:
 
 @asynccontextmanager
 async def gate_before(upstream: str) -> AsyncIterator[SqsGate]:
-    gate = SqsGate(upstream)
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", gate._serve)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
     async with aiohttp.ClientSession() as session:
-        gate._session = session
-        await site.start()
+        gate = SqsGate(upstream, session)
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", gate.serve)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         gate.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield gate

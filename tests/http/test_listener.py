@@ -254,11 +254,26 @@ async def test_a_stop_right_after_a_connection():
 
 
 async def test_a_stop_between_a_connection_and_its_first_step():
-    async with listening() as scene:
-        client = socket.create_connection(scene.address)
-        scene.listener._accept(scene.sockets[0])
-        assert scene.listener.connections == 1
+    stopping, taken = [], []
+
+    async def stop():
+        taken.append(scene.listener.connections)
         await scene.listener.close(5)
+
+    class StopsIt(socket.socket):
+        """Its first connection begins the stop, whose turn comes before the connection's."""
+
+        def accept(self):
+            accepted = super().accept()
+            stopping.append(asyncio.create_task(stop()))
+            return accepted
+
+    bound = socket.create_server(("127.0.0.1", 0))
+    async with listening(sockets=[StopsIt(fileno=bound.detach())]) as scene:
+        client = socket.create_connection(scene.address)
+        await until(lambda: stopping)
+        await stopping[0]
+        assert taken == [1]
         assert scene.listener.connections == 0
         client.close()
 

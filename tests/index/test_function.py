@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import uuid
@@ -421,15 +422,23 @@ def test_no_address_and_nothing_of_the_content_is_logged(scene: Scene) -> None:
     ]
 
 
+def loaded_anew() -> Any:
+    """Return the module as a new process of Lambda's has it: without clients."""
+    spec = importlib.util.spec_from_file_location("function_anew", function.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_lambda_s_own_entrance(
     cloud: Moto, scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = {"TABLE": scene.table, "BUCKET": scene.bucket, "PREFIX": PREFIX}
     for name, value in (cloud.environment | environment).items():
         monkeypatch.setenv(name, value)
-    function._indexer.cache_clear()
-    function.handle(from_sns(scene.receipt()), None)
-    function._indexer.cache_clear()
+    loaded_anew().handle(from_sns(scene.receipt()), None)
     assert scene.item()["accepted_by"] == "receipt"
     line = json.loads(capsys.readouterr().out)
     assert line["event"] == "indexed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Scene:
         self.now = time.monotonic()
         self.wall = time.time()
         self.woken = 0
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self.start()
 
     def start(self) -> None:
@@ -63,10 +64,14 @@ class Scene:
             wake=self.wake,
             clock=lambda: self.now,
             wall=lambda: self.wall,
+            sleep=self.pause,
         )
 
     def wake(self) -> None:
         self.woken += 1
+
+    async def pause(self, seconds: float) -> None:
+        await self.sleep(seconds)
 
     def put(self, name: str, body: bytes, age: float = 1e6) -> Arrival:
         """Store a mail so long ago; return it as a listing shows it."""
@@ -362,9 +367,9 @@ async def test_running_it_takes_up_old_questions_as_soon_as_the_ledger_lets_it(
     async def repair(seconds: float) -> None:
         with scene.home.ledger.store.writing() as db:
             db.execute("ALTER TABLE hidden RENAME TO questions")
-        scene.envelopes._sleep = asyncio.sleep
+        scene.sleep = asyncio.sleep
 
-    scene.envelopes._sleep = repair
+    scene.sleep = repair
     task = asyncio.create_task(scene.envelopes.run())
     while not scene.index.asked:
         await asyncio.sleep(0.01)

@@ -35,11 +35,13 @@ class Clock:
 class Desk:
     """A queue with everything around it."""
 
-    def __init__(self, source: Source = Source.QUEUE, hidden: float = 120.0) -> None:
+    def __init__(
+        self, source: Source = Source.QUEUE, hidden: float = 120.0, keys: Any = None
+    ) -> None:
         self.clock = Clock()
         self.sqs = MemorySqs(self.clock)
         self.log, self.inbox = MemoryLog(), MemoryInbox()
-        self.keys = OneKey(private_key().public_key())
+        self.keys = keys or OneKey(private_key().public_key())
         self.polls = 0
         self.told: list[str] = []
         self.tell_trouble: PostamtError | None = None
@@ -246,7 +248,7 @@ async def test_it_is_hidden_for_longer_from_time_to_time(desk: Desk) -> None:
     assert max(pauses) <= 3600
 
 
-async def test_one_that_cannot_be_judged_yet_holds_up_no_other(desk: Desk) -> None:
+async def test_one_that_cannot_be_judged_yet_holds_up_no_other() -> None:
     """An address at SNS where there is no certificate."""
     other = Signer(url=f"{Signer().url[:-4]}0.pem")
 
@@ -256,15 +258,7 @@ async def test_one_that_cannot_be_judged_yet_holds_up_no_other(desk: Desk) -> No
                 raise TryLaterError("The signing certificate could not be fetched.")
             return await super().key(url)
 
-    keys: Any = Keys(private_key().public_key())
-    desk.queue._notifications = Notifications(
-        OurTopic(TOPIC, BUCKET, PREFIX),
-        keys,
-        desk.inbox,
-        NullSubscriber(),
-        desk.poll_soon,
-        Events(desk.log),
-    )
+    desk = Desk(keys=Keys(private_key().public_key()))
     desk.send(told(1), other.notification(receipt(f"{PREFIX}x")), told(2))
     assert await desk.queue.drain() == 3
     assert desk.keys_of() == [f"{PREFIX}0001", f"{PREFIX}0002"]

@@ -55,10 +55,10 @@ class Clock:
 
 
 class Desk:
-    def __init__(self, topic, clock, **more):
+    def __init__(self, topic, clock, url=URL, **more):
         self.topic, self.clock, self.log = topic, clock, MemoryLog()
         self.subscription = Subscription(
-            topic, Events(self.log), topic_arn=TOPIC, url=URL, sleep=clock.sleep, **more
+            topic, Events(self.log), topic_arn=TOPIC, url=url, sleep=clock.sleep, **more
         )
 
     @property
@@ -101,16 +101,10 @@ async def test_without_dead_letters_there_is_no_redrive_policy():
         assert set(desk.topic.calls[0][1]["Attributes"]) == {"DeliveryPolicy"}
 
 
-def test_plain_http_behind_a_proxy_that_speaks_none_either():
-    topic = Topic()
-
-    async def once():
-        desk = Desk(topic, Clock())
-        desk.subscription._url = "http://127.0.0.1:1/sns"
-        await desk.subscription._subscribe()
-
-    asyncio.run(once())
-    assert topic.calls[0][1]["Protocol"] == "http"
+async def test_plain_http_behind_a_proxy_that_speaks_none_either():
+    async with running(url="http://127.0.0.1:1/sns") as desk:
+        await desk.clock.asleep(1)
+        assert desk.topic.calls[0][1]["Protocol"] == "http"
 
 
 def test_the_delivery_policy_fits_the_hour_that_sns_allows():
@@ -302,9 +296,12 @@ async def test_what_we_ask_for_is_what_the_api_knows():
         stub.add_response("set_subscription_attributes", {})
         stub.add_response("confirm_subscription", {"SubscriptionArn": arn})
         desk = Desk(client, Clock(), dead_letter_arn=DEAD)
-        await desk.subscription._look_after()
+        run = asyncio.create_task(desk.subscription.run())
+        await desk.clock.asleep(1)
         await desk.subscription.confirm("t")
         stub.assert_no_pending_responses()
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
     assert desk.subscription.status.arn == arn
 
 

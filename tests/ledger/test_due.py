@@ -143,8 +143,8 @@ def test_only_what_waits_is_due(ledger: Ledger, at: ObjectState) -> None:
 
 def test_the_question_what_is_due_never_sorts_the_whole_backfill(ledger: Ledger) -> None:
     asked: list[str] = []
-    connection = ledger.store._connection
-    connection.set_trace_callback(asked.append)
+    with ledger.store.reading() as connection:
+        connection.set_trace_callback(asked.append)
     ledger.work.due(0.0, 10, ())
     connection.set_trace_callback(None)
     envelope_lookups = [sql for sql in asked if "FROM objects" in sql]

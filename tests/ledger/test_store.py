@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def pragma(ledger: Ledger, name: str) -> object:
-    return ledger.store._connection.execute(f"PRAGMA {name}").fetchone()[0]
+    with ledger.store.reading() as db:
+        return db.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 def in_a_process(code: str, *arguments: str) -> subprocess.Popen[str]:
@@ -232,13 +233,13 @@ def test_of_a_group_that_fails_nothing_is_recorded(ledger: Ledger) -> None:
 def test_a_full_disk_is_temporary_and_nothing_is_half_written(ledger: Ledger) -> None:
     ledger.arrivals.record([event()])
     pages = pragma(ledger, "page_count")
-    ledger.store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    pragma(ledger, f"max_page_count = {pages}")
     many = [event(key=f"incoming/{n}") for n in range(5000)]
     with pytest.raises(TryLaterError, match="is full") as caught:
         ledger.arrivals.record(many)
     assert caught.value.hint.startswith("Make room")
     assert due(ledger) == [KEY]
-    ledger.store._connection.execute("PRAGMA max_page_count = 100000")
+    pragma(ledger, "max_page_count = 100000")
     assert sum(ledger.arrivals.record(many)) == 5000
 
 

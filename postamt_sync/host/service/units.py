@@ -37,13 +37,14 @@ def written(settings: Settings) -> list[Path]:
     return [*(mailbox.maildir for mailbox in settings.mailboxes), *backup]
 
 
-def service_dropin(settings: Settings, machine: Machine) -> str:
+def service_dropin(settings: Settings, machine: Machine, usual: Path = DEFAULT_PATH) -> str:
     """Return what the service unit needs beside its shipped form.
 
     Only the configured paths can be written to. A Maildir that is missing when the service starts
-    does not keep it from starting; a state directory that is missing does.
+    does not keep it from starting; a state directory that is missing does. The command line names
+    the configuration unless it is the `usual` one.
     """
-    return "\n".join(_service_lines(settings, machine)) + "\n"
+    return "\n".join(_service_lines(settings, machine, usual)) + "\n"
 
 
 def socket_addresses(settings: Settings) -> list[ListenAddress]:
@@ -70,7 +71,7 @@ def quoted(path: Path, prefix: str = "") -> str:
     return f"{prefix}{text}" if plain else f'"{prefix}{text}"'
 
 
-def _service_lines(settings: Settings, machine: Machine) -> Iterator[str]:
+def _service_lines(settings: Settings, machine: Machine, usual: Path) -> Iterator[str]:
     program, source = machine.program, Path(settings.source)
     yield "[Unit]"
     yield f"RequiresMountsFor={quoted(settings.state_dir)}"
@@ -79,7 +80,7 @@ def _service_lines(settings: Settings, machine: Machine) -> Iterator[str]:
     yield f"User={machine.user}"
     yield f"Group={machine.group}"
     command = quoted(program.command).replace("$", "$$")
-    config = "" if source == DEFAULT_PATH else f" --config {quoted(source).replace('$', '$$')}"
+    config = "" if source == usual else f" --config {quoted(source).replace('$', '$$')}"
     yield "ExecStart="
     yield f"ExecStart={command} run{config}"
     yield f"ExecPaths={_words(program.places)}" if program.places else "# ExecPaths=/usr is enough."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,7 @@ def test_killed_before_the_file_the_next_run_completes_it(user: Account) -> None
 def test_killed_before_iam_was_asked_nothing_is_wrong(user: Account) -> None:
     key = the_key(user)
     with PendingKey(key.file).alone():
-        PendingKey(key.file).begin([], key._now())
+        PendingKey(key.file).begin([], dt.datetime.now(dt.UTC))
     assert "create" in planned(user).message
     assert {make(user)} == ids(user)
 
@@ -203,7 +204,7 @@ def test_a_cut_off_run_does_not_cost_the_key_that_another_directory_got(user: Ac
     """The first run never reached IAM; the second one, elsewhere, has a key that somebody uses."""
     key = the_key(user)
     with PendingKey(key.file).alone():
-        PendingKey(key.file).begin([], key._now())
+        PendingKey(key.file).begin([], dt.datetime.now(dt.UTC))
     made = make(user, user.keys / "other")
     assert isinstance(planned(user), Note)
     assert ids(user) == {made}

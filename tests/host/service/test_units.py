@@ -71,9 +71,9 @@ def test_it_says_who_runs_what_and_where_it_may_write(tmp_path: Path) -> None:
 
 
 def test_only_the_usual_place_of_the_configuration_goes_without_saying(tmp_path: Path) -> None:
-    usual = settings(tmp_path)
-    usual._source = "/etc/postamt-sync/config.toml"
-    assert f"ExecStart={PIPX.command} run\n" in service_dropin(usual, machine())
+    usual = tmp_path / "config.toml"
+    written = service_dropin(settings(tmp_path), machine(), usual)
+    assert f"ExecStart={PIPX.command} run\n" in written
 
 
 def test_a_state_directory_elsewhere_must_be_there(tmp_path: Path) -> None:
