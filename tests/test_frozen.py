@@ -26,8 +26,7 @@ from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
 from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.incidents import Cause
 from postamt_sync.ledger.sync_runs import SyncTotals
-from postamt_sync.mail.arrival import Source
-from postamt_sync.mail.envelope import Evidence
+from postamt_sync.mail.arrival import Evidence, Source
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.status.metrics import render
 from postamt_sync.status.report import StatusReport, as_json, read_report

@@ -19,7 +19,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.ledger.incidents import OWN, Alert, Incidents
-from postamt_sync.mail.envelope import Evidence
+from postamt_sync.mail.arrival import Evidence
 
 
 class AlertDelivery:

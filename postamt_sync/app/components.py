@@ -30,8 +30,8 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import LiveDestinations
+from postamt_sync.delivery.pending_mail import StepObserver, no_observer
 from postamt_sync.delivery.publisher import Publisher
-from postamt_sync.delivery.steps import StepObserver, no_observer
 from postamt_sync.events import Events
 from postamt_sync.index.client import Index, open_index
 from postamt_sync.index.lookups import IndexLookups

@@ -21,7 +21,7 @@ from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.supervisor import Service, Supervisor
 from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import Destinations
-from postamt_sync.delivery.steps import StepObserver, no_observer
+from postamt_sync.delivery.pending_mail import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger

@@ -16,15 +16,15 @@ from postamt_sync.app.components import make_courier, make_lookups, make_scanner
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.outcomes import Progress
-from postamt_sync.delivery.steps import StepObserver, no_observer
+from postamt_sync.delivery.job import Progress
+from postamt_sync.delivery.pending_mail import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.index.client import Index
 from postamt_sync.index.lookups import IndexLookups
 from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.off_loop import opened_off_loop
+from postamt_sync.ledger.ledger import opened_off_loop
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 from postamt_sync.recovery.daily_backup import DailyBackup

@@ -12,15 +12,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.bucket import Bucket
-from postamt_sync.delivery.circuit_breaker import CircuitBreaker
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import Fetcher
-from postamt_sync.delivery.job import Ended, MailJob, internal_error
-from postamt_sync.delivery.outcomes import Outcomes, Progress
-from postamt_sync.delivery.pending_mail import FetchedMail, WrittenMail
+from postamt_sync.delivery.job import Ended, MailJob, Outcomes, Progress, internal_error
+from postamt_sync.delivery.pending_mail import FetchedMail, StepObserver, WrittenMail, no_observer
 from postamt_sync.delivery.publisher import Publisher
-from postamt_sync.delivery.steps import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task

@@ -14,7 +14,7 @@ from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.lmtp import Lmtp
 from postamt_sync.delivery.mailboxes import Handover, Mailboxes
 from postamt_sync.ledger.work import Work
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.routing import Addressee, Routes, folder_for
 
 _LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)

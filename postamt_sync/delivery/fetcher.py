@@ -15,10 +15,15 @@ from typing import TypeVar
 
 from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.destinations import Destinations
-from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import first_stem, make_stem
-from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, RoutedMail, WrittenMail
-from postamt_sync.delivery.steps import StepObserver
+from postamt_sync.delivery.pending_mail import (
+    DraftWriter,
+    FetchedMail,
+    MailboxTarget,
+    RoutedMail,
+    StepObserver,
+    WrittenMail,
+)
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.delivered_to import delivered_to

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from postamt_sync.delivery.circuit_breaker import CircuitBreaker
+from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.errors import TryLaterError

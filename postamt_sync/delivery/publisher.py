@@ -17,17 +17,20 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 
-from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.pending_mail import (
+    DeliveryStep,
+    DraftWriter,
     FetchedMail,
     PublishedMail,
+    StepObserver,
     WrittenCopy,
     WrittenMail,
+    no_observer,
+    observed,
 )
-from postamt_sync.delivery.steps import DeliveryStep, StepObserver, no_observer, observed
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Delivery, DeliveryState, Prepared, Task

@@ -18,7 +18,7 @@ from postamt_sync.aws.errors import aws_call
 from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, Item, envelope
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Envelope
 from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:

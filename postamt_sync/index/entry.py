@@ -18,8 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from postamt_sync.index.item import Item, recipients, text, verdicts
 from postamt_sync.index.summary import NAMES, Summary, summary_of_receipt
-from postamt_sync.mail.arrival import Arrival
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.arrival import Arrival, Verdicts
 from postamt_sync.mail.headers import SesHeaders
 from postamt_sync.mail.notification import Notification, NotificationKind
 

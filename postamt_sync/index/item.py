@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.arrival import Envelope, Verdicts
 
 Item = dict[str, dict[str, Any]]
 """Attribute values by name: {"size": {"N": "1234"}}."""

@@ -17,19 +17,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from postamt_sync.backoff import growing_pause
+from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.envelope_lookups import PATIENCE, EnvelopeLookup
-from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Arrival, Envelope, Source, is_no_mail
 from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 5.0
 """Seconds between looks for questions whose moment has come."""
-LONGEST_PAUSE = 300.0
-"""Seconds between two attempts to reach the index."""
 MOST = 1_000
 """Questions that are asked in one go; the most that memory has to hold."""
 
@@ -66,8 +63,7 @@ class IndexLookups:
         self._clock = clock
         self._wall = wall
         self._sleep = sleep
-        self._failures = 0
-        self._silent_until = float("-inf")
+        self._breaker = CircuitBreaker(clock)
         self._noted = ""
 
     async def complete(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
@@ -77,7 +73,7 @@ class IndexLookups:
         are returned as they are: finding mail must not depend on it.
         """
         keys = [a.key for a in arrivals if a.envelope is None and not is_no_mail(a.key, a.size)]
-        if not keys or self._clock() < self._silent_until:
+        if not keys or self._breaker.is_open:
             return list(arrivals)
         try:
             known = await self._look(keys)
@@ -130,7 +126,7 @@ class IndexLookups:
         await asyncio.to_thread(
             self._envelope_lookups.put_off,
             [lookup.mail for lookup in due],
-            self._silent_until,
+            self._breaker.retry_at,
             enough,
         )
         if enough:
@@ -157,14 +153,12 @@ class IndexLookups:
             known = await self._index.envelopes(keys)
         except Exception as error:
             trouble = as_trouble(error)
-            pause = growing_pause(self._failures, longest=LONGEST_PAUSE)
-            self._failures += 1
-            self._silent_until = self._clock() + pause
+            self._breaker.failed(trouble)
+            pause = max(0.0, self._breaker.retry_at - self._clock())
             self._events.index_failed(str(trouble), pause)
             await self._note(str(trouble))
             raise trouble from error
-        self._failures = 0
-        self._silent_until = float("-inf")
+        self._breaker.succeeded()
         self._events.index_asked(len(keys), len(known))
         await self._note("")
         return known

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
@@ -86,3 +89,28 @@ class Ledger:
 
     def close(self) -> None:
         self.store.close()
+
+
+@asynccontextmanager
+async def opened_off_loop(opening: AbstractContextManager[Ledger]) -> AsyncIterator[Ledger]:
+    """Enter and leave `opening` in threads; whoever is cancelled meanwhile leaves it closed.
+
+    Raises what `opening` raises.
+    """
+    entering = asyncio.ensure_future(asyncio.to_thread(opening.__enter__))
+    try:
+        ledger = await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        # No thread can be stopped: it is waited for, and what it has opened is closed.
+        with contextlib.suppress(Exception):
+            await entering
+            await asyncio.to_thread(opening.__exit__, None, None, None)
+        raise
+    try:
+        yield ledger
+    except BaseException as error:
+        if await asyncio.to_thread(opening.__exit__, type(error), error, error.__traceback__):
+            return
+        raise
+    else:
+        await asyncio.to_thread(opening.__exit__, None, None, None)

@@ -13,8 +13,7 @@ from typing import ClassVar
 
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
-from postamt_sync.ledger.open_database import OpenDatabase
-from postamt_sync.ledger.open_file import OpenFile
+from postamt_sync.ledger.open_file import OpenDatabase, OpenFile
 from postamt_sync.ledger.schema import migrate
 
 FILE_NAME = "ledger.sqlite3"

@@ -14,12 +14,6 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from postamt_sync.ledger.absences import note_absent
-from postamt_sync.ledger.delivery_rows import (
-    close_if_done,
-    mind_another_etag,
-    put_copy,
-    wait_for_copy,
-)
 from postamt_sync.ledger.envelope_lookups import put_lookup
 from postamt_sync.ledger.history import remember
 from postamt_sync.ledger.rows import (
@@ -29,7 +23,11 @@ from postamt_sync.ledger.rows import (
     ObjectState,
     Prepared,
     Task,
+    close_if_done,
+    mind_another_etag,
+    put_copy,
     read_task,
+    wait_for_copy,
 )
 from postamt_sync.ledger.store import Store
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.arrival import Verdicts
 
 MOST_ADDRESSES = 1_000
 """Addresses that `addresses` returns at most."""

@@ -15,8 +15,15 @@ from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_plus
 
-from postamt_sync.mail.arrival import SETUP_NOTIFICATION, Arrival, Source, is_key, is_no_mail
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.arrival import (
+    SETUP_NOTIFICATION,
+    Arrival,
+    Envelope,
+    Source,
+    Verdicts,
+    is_key,
+    is_no_mail,
+)
 from postamt_sync.mail.feedback import UNINTERESTING, Feedback, FeedbackKind
 
 LARGEST_SIZE = 2**63 - 1

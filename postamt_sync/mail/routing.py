@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
-from postamt_sync.mail.envelope import Evidence, Verdicts
+from postamt_sync.mail.arrival import Evidence, Verdicts
 
 LONGEST_ADDRESS = 1_000
 """Characters of an address that is looked up at all; RFC 5321 section 4.5.3.1 allows 320 octets."""

@@ -20,8 +20,7 @@ from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.index.client import Index
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.inventory import KnownCopy, KnownObject
-from postamt_sync.mail.arrival import ARCHIVE_CLASSES, etag_hash, is_no_mail, mail_id
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import ARCHIVE_CLASSES, Envelope, etag_hash, is_no_mail, mail_id
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.maildir_files import MaildirFile, MaildirFiles, stems
 

@@ -12,8 +12,8 @@ import pytest
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.maildir_scan import found_copies
+from postamt_sync.delivery.pending_mail import DeliveryStep, StepObserver, no_observer
 from postamt_sync.delivery.publisher import Publisher
-from postamt_sync.delivery.steps import DeliveryStep, StepObserver, no_observer
 from postamt_sync.ledger.incidents import DAY, Cause, Incident
 from postamt_sync.recovery.maildir_files import MaildirFiles
 from tests.delivery.home import Home

@@ -14,8 +14,7 @@ from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, ObjectState, Prepared
 from postamt_sync.ledger.incidents import Cause, Incident
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Evidence
+from postamt_sync.mail.arrival import Arrival, Evidence, Source
 from postamt_sync.status import report
 from tests.doubles.two_mailboxes import configured
 

@@ -15,11 +15,10 @@ from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.steps import StepObserver, no_observer
+from postamt_sync.delivery.pending_mail import StepObserver, no_observer
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
-from postamt_sync.mail.arrival import Arrival, Source, mail_id
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.arrival import Arrival, Envelope, Source, Verdicts, mail_id
 from postamt_sync.mail.routing import Addressee, Routes
 from tests.doubles.disk import FaultyDisk
 from tests.doubles.inbox import MemoryLog

@@ -11,7 +11,7 @@ import pytest
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.arrival import Verdicts
 from tests.delivery.home import LONG_AGO, Home
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import Fault, corrupt, cut, refuse, relabel

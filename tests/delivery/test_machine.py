@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.steps import DeliveryStep
-from postamt_sync.mail.arrival import Arrival, Source, mail_id
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.delivery.pending_mail import DeliveryStep
+from postamt_sync.mail.arrival import Arrival, Source, Verdicts, mail_id
 from tests.delivery.home import BUCKET, LONG_AGO, Home
 from tests.doubles.disk import PowerCut, VolatileDisk
 

@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, RoutedMail, WrittenMail
+from postamt_sync.delivery.pending_mail import (
+    DeliveryStep,
+    DraftWriter,
+    FetchedMail,
+    MailboxTarget,
+    RoutedMail,
+    WrittenMail,
+    no_observer,
+)
 from postamt_sync.delivery.publisher import Publisher
-from postamt_sync.delivery.steps import DeliveryStep, no_observer
 from postamt_sync.errors import TryLaterError
-from postamt_sync.mail.envelope import Evidence
+from postamt_sync.mail.arrival import Evidence
 from tests.delivery.home import LONG_AGO, Home
 from tests.doubles.disk import Call, FaultyDisk
 

@@ -10,8 +10,8 @@ import pytest
 
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.delivery.publisher import Publisher
-from postamt_sync.delivery.steps import DeliveryStep
 from tests.delivery.home import LONG_AGO, Home
 from tests.delivery.test_publisher import BODY, written
 from tests.doubles.disk import PowerCut

@@ -14,9 +14,8 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.maildir import Maildir
-from postamt_sync.delivery.steps import DeliveryStep
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.delivery.pending_mail import DeliveryStep
+from postamt_sync.mail.arrival import Arrival, Envelope, Source, Verdicts
 from tests.delivery.home import Home
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import corrupt

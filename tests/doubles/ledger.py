@@ -8,8 +8,7 @@ from typing import Any
 
 from postamt_sync.ledger import Delivery, DeliveryState, Ledger, ObjectState, Prepared, Task
 from postamt_sync.ledger.store import FILE_NAME
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope, Evidence, Verdicts
+from postamt_sync.mail.arrival import Arrival, Envelope, Evidence, Source, Verdicts
 
 BUCKET = "mail"
 KEY = "incoming/a"

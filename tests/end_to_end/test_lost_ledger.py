@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from imapclient import IMAPClient
 
-from postamt_sync.delivery.steps import DeliveryStep
+from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.demo.dovecot import PrivateDovecot
 from tests.doubles.s3 import S3Double
 from tests.dovecot import mail_client, needs_dovecot, serving

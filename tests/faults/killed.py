@@ -18,7 +18,7 @@ from postamt_sync.app.daemon import Daemon
 from postamt_sync.app.sync import SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
-from postamt_sync.delivery.steps import DeliveryStep
+from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.logs import configure_logging
 
 LONGEST_WAIT = 30.0

@@ -15,7 +15,7 @@ from contextlib import closing
 import pytest
 
 from postamt_sync.delivery.fetcher import SMALL
-from postamt_sync.delivery.steps import DeliveryStep
+from postamt_sync.delivery.pending_mail import DeliveryStep
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import BRUNO, Home
 from tests.end_to_end.letters import Letter, letter, letter_to_both, put, sample_letters

@@ -13,8 +13,7 @@ import aiohttp
 import pytest
 
 from postamt_sync.ledger import CourierLock, Ledger
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Arrival, Envelope, Source
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import ANNA, BRUNO, COMMAND
 from tests.end_to_end.test_daemon import ACTIVATED

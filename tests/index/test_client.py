@@ -16,7 +16,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.index.client import LEFT_OVER, MOST_AT_ONCE, Index, open_index
 from postamt_sync.index.function import Indexer
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.arrival import Envelope, Verdicts
 from tests.doubles.moto import Moto, moto
 from tests.doubles.notices import BUCKET, PREFIX, event, receipt
 

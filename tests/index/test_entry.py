@@ -24,8 +24,7 @@ from postamt_sync.index.entry import (
 )
 from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, envelope
 from postamt_sync.index.summary import Summary, summary_of_head
-from postamt_sync.mail.arrival import Source
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.arrival import Envelope, Source, Verdicts
 from postamt_sync.mail.headers import SesHeaders, ses_headers
 from postamt_sync.mail.notification import read_notification
 from tests.doubles.notices import AT, ETAG, EVENT_AT, MESSAGE_ID, PREFIX, event, receipt, stored

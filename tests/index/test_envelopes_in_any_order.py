@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger.envelope_lookups import PATIENCE
-from postamt_sync.mail.arrival import Arrival
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Arrival, Envelope
 from tests.doubles.notices import stored
 from tests.index.test_lookups import ANNA, BRUNO, GRACE, TO_BRUNO, TO_NOBODY, Scene
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from postamt_sync.backoff import LONGEST_BREAK
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.errors import MisconfiguredError, PostamtError
-from postamt_sync.index.lookups import LONGEST_PAUSE, MOST, IndexLookups
+from postamt_sync.index.lookups import MOST, IndexLookups
 from postamt_sync.ledger.envelope_lookups import PATIENCE
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.arrival import Arrival, Envelope, Source, Verdicts
 from tests.delivery.home import BUCKET, LONG_AGO, Home
 from tests.doubles.notices import stored
 
@@ -264,7 +264,7 @@ async def test_nobody_waits_for_ever_for_an_index_that_is_silent(scene: Scene) -
     end = scene.wall + GRACE + PATIENCE
     while scene.wall < end:
         assert scene.where() == {}
-        scene.pass_by(LONGEST_PAUSE)
+        scene.pass_by(LONGEST_BREAK)
         await scene.envelopes.ask()
         await scene.deliver()
     assert scene.where() == {"bruno": 1}
@@ -272,7 +272,7 @@ async def test_nobody_waits_for_ever_for_an_index_that_is_silent(scene: Scene) -
     assert scene.woken
     scene.index.trouble = None
     scene.index.known["incoming/x"] = Envelope((ANNA, BRUNO))
-    scene.pass_by(LONGEST_PAUSE)
+    scene.pass_by(LONGEST_BREAK)
     await scene.envelopes.ask()
     await scene.deliver()
     assert scene.where() == {"anna": 1, "bruno": 1}  # late, and still not lost

@@ -8,8 +8,7 @@ import pytest
 
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.arrivals import KEPT_NOTIFICATIONS, LONGEST_NOTIFICATION
-from postamt_sync.mail.arrival import Source
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.arrival import Source, Verdicts
 from tests.doubles.ledger import (
     BUCKET,
     KEY,

@@ -6,8 +6,7 @@ import pytest
 
 from postamt_sync.ledger import Ledger, Prepared, Task
 from postamt_sync.ledger.envelope_lookups import EnvelopeLookup
-from postamt_sync.mail.arrival import Arrival, Source, mail_id
-from postamt_sync.mail.envelope import Envelope, Evidence, Verdicts
+from postamt_sync.mail.arrival import Arrival, Envelope, Evidence, Source, Verdicts, mail_id
 from tests.delivery.home import LONG_AGO
 
 BUCKET, KEY = "mail", "incoming/x"

@@ -15,7 +15,7 @@ from postamt_sync.ledger import Ledger, ObjectState, Prepared
 from postamt_sync.ledger.history import BOUNDS, Latencies
 from postamt_sync.ledger.schema import MIGRATIONS
 from postamt_sync.ledger.store import FILE_NAME
-from postamt_sync.mail.envelope import Evidence
+from postamt_sync.mail.arrival import Evidence
 from tests.doubles.ledger import bring_to, copy, failing, listing, take
 
 TODAY = dt.datetime.now().astimezone().date()

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.mail.arrival import Arrival
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.arrival import Arrival, Verdicts
 from tests.doubles.ledger import (
     KEY,
     copy,

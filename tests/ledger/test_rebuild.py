@@ -10,8 +10,7 @@ import pytest
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
 from postamt_sync.ledger.found_copies import FoundCopy
 from postamt_sync.ledger.rebuild import Rebuilt
-from postamt_sync.mail.arrival import Arrival, etag_hash, mail_id
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Arrival, Envelope, etag_hash, mail_id
 from postamt_sync.mail.routing import Addressee, Routes
 from postamt_sync.recovery.decisions import RecoveryDecisions
 from tests.doubles.ledger import (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postamt_sync.mail.envelope import Verdicts
+from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.headers import (
     LONGEST_LISTS,
     MOST_ADDRESSES,

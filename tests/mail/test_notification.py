@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope, Verdicts
+from postamt_sync.mail.arrival import Arrival, Envelope, Source, Verdicts
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
 from postamt_sync.mail.notification import (
     LARGEST_SIZE,

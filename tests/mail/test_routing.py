@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postamt_sync.mail.envelope import Evidence, Verdicts
+from postamt_sync.mail.arrival import Evidence, Verdicts
 from postamt_sync.mail.routing import (
     LONGEST_ADDRESS,
     Addressee,

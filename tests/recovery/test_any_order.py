@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from postamt_sync.config import Settings, load
 from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.backup import back_up, put_back
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Arrival, Envelope, Source
 from postamt_sync.recovery.open_ledger import complete_from_maildirs, end_rebuild
 from tests.delivery.home import BUCKET, Home
 from tests.doubles.notices import stored

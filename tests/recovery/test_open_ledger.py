@@ -18,8 +18,7 @@ from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.store import FILE_NAME
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Arrival, Envelope, Source
 from postamt_sync.recovery.open_ledger import open_for_delivery
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse

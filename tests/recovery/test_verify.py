@@ -12,8 +12,7 @@ import pytest
 
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.ledger import Ledger
-from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.envelope import Envelope
+from postamt_sync.mail.arrival import Arrival, Envelope, Source
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.verify import Comparison
 from tests.recovery.box import LONG_AGO, Box

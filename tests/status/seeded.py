@@ -11,8 +11,7 @@ from pathlib import Path
 from postamt_sync.ledger import Ledger, ObjectState, Prepared
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.store import FILE_NAME
-from postamt_sync.mail.arrival import Source
-from postamt_sync.mail.envelope import Evidence
+from postamt_sync.mail.arrival import Evidence, Source
 from tests.doubles.ledger import LATER, copy, listing, take
 
 MARKUP = '<script>document.title = "taken"</script><img src="http://example.net/x" onerror=x>"\'&'

@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.maildir import MailboxVanishedError
-from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, WrittenMail
-from postamt_sync.delivery.steps import no_observer
+from postamt_sync.delivery.pending_mail import (
+    DraftWriter,
+    FetchedMail,
+    MailboxTarget,
+    WrittenMail,
+    no_observer,
+)
 from postamt_sync.errors import TryLaterError
 from tests.delivery.home import Home
 from tests.delivery.test_publisher import BODY, SHA, routed
