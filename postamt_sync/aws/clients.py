@@ -8,7 +8,6 @@ and only where its service is in use.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.httpsession import get_cert_path
 
+from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
 from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning
 from postamt_sync.errors import PostamtError
@@ -33,6 +33,9 @@ CALL_SECONDS = 10
 """How long a connection, or an answer, may take that nobody keeps back."""
 LONG_POLL_SECONDS = 20
 """The longest that SQS keeps a question open."""
+
+A_PERSON_ANSWERS = 300.0
+"""Seconds for a credential_process that asks for a code, say, where a person has called us."""
 
 BUILDING = Config(
     # Adaptive: slows down by itself when AWS throttles, and tries again.
@@ -56,14 +59,16 @@ _QUEUES = _DAEMON.merge(
 _THRICE = _DAEMON.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}))
 _RESTORES = _THRICE.merge(Config(read_timeout=60))
 
-# boto3's clients serve all threads, the making of one does not.
-_making = threading.Lock()
 
+def new_session(region: str = "", *, program_seconds: float = LONGEST_PROGRAM) -> boto3.Session:
+    """Return a session, that is: one chain of credentials; all answers it gets are bounded.
 
-def new_session(region: str = "") -> boto3.Session:
-    """Return a session, that is: one chain of credentials."""
+    `program_seconds` is what a credential_process may take.
+    """
     with _settings_explained():
-        return boto3.Session(region_name=region or None)
+        return boto3.Session(
+            region_name=region or None, botocore_session=BoundedSession(program_seconds)
+        )
 
 
 def sns_client(session: boto3.Session, region: str) -> SNSClient:
@@ -107,7 +112,7 @@ def new_client(
     """Return a client. `endpoint` names another than boto3's own; no proxy leads there."""
     if endpoint:
         config = config.merge(Config(proxies={}))
-    with _settings_explained(), _making:
+    with _settings_explained():
         return session.client(  # type: ignore[call-overload]
             service, region_name=region, endpoint_url=endpoint, config=config
         )

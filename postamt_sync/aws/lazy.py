@@ -13,17 +13,15 @@ from typing import Any, cast
 
 import boto3
 
-_making = threading.RLock()
-"""boto3's clients serve all threads, the making of one does not."""
-
 
 class _MadeAtFirstUse:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._made: Any = None
+        self._making = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        with _making:
+        with self._making:
             if self._made is None:
                 self._made = self._make()
         return getattr(self._made, name)

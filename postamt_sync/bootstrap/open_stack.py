@@ -8,7 +8,7 @@ from pathlib import Path
 
 from botocore.config import Config
 
-from postamt_sync.aws.clients import BUILDING, new_session
+from postamt_sync.aws.clients import A_PERSON_ANSWERS, BUILDING, new_session
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import Stack
@@ -34,7 +34,8 @@ def queue_urls(stack: Stack, aws: AwsClient) -> dict[str, str]:
 def open_stack(settings: Settings, config: Config = BUILDING) -> tuple[Stack, AwsClient]:
     """Return the stack and the account. Raises MisconfiguredError without usable credentials."""
     region = settings.aws.region
-    aws = AwsClient(new_session(region), region, config=config)
+    session = new_session(region, program_seconds=A_PERSON_ANSWERS)
+    aws = AwsClient(session, region, config=config)
     return stack_of(settings, aws.account), aws
 
 

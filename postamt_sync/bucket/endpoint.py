@@ -31,6 +31,10 @@ from postamt_sync.errors import (
     PostamtError,
 )
 from postamt_sync.events import printable
+from postamt_sync.threads import in_own_thread
+
+LONGEST_RENEWAL = 45.0
+"""Seconds in which credentials have to come; what they come from has bounds of its own."""
 
 _NOT_OF_CREDENTIALS = frozenset(
     {
@@ -75,7 +79,7 @@ class S3Access:
         if self._endpoint is None:
             async with self._asking:
                 if self._endpoint is None:
-                    self._endpoint = await asyncio.to_thread(self._find_endpoint)
+                    self._endpoint = await in_own_thread(self._find_endpoint)
         return self._endpoint
 
     async def credentials(self) -> SigningCredentials:
@@ -87,9 +91,15 @@ class S3Access:
         if _due(self._chain):
             async with self._asking:
                 if _due(self._chain):
-                    return await asyncio.to_thread(self._renew)
+                    return await self._renewed()
         assert self._chain is not None
         return _checked(self._chain.get_frozen_credentials())
+
+    async def _renewed(self) -> SigningCredentials:
+        try:
+            return await in_own_thread(self._renew, LONGEST_RENEWAL)
+        except TimeoutError as error:
+            raise _not_renewed(error) from error
 
     def _boto3(self) -> boto3.Session:
         if self._session is None:

@@ -15,6 +15,7 @@ from postamt_sync.aws.clients import (
     cloudwatch_client,
     dynamodb_client,
     new_client,
+    new_session,
     s3_client,
     sns_client,
     sqs_client,
@@ -72,7 +73,9 @@ def stranger() -> Iterator[Stranger]:
 def session(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     monkeypatch.setenv("AWS_ENDPOINT_URL", stranger.url)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    return boto3.Session("AKIATEST", "secret", region_name=REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    return new_session(REGION)
 
 
 TABLE = {"t": {"Keys": [{"message_id": {"S": "a"}}]}}
@@ -148,7 +151,7 @@ def test_credentials_that_cannot_be_had_are_temporary_trouble(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(kind) as told, aws_call("ask"):
-        CALLS["sqs"](boto3.Session(region_name=REGION))
+        CALLS["sqs"](new_session(REGION))
     assert told.value.temporary
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from postamt_sync.aws.clients import new_session
+from postamt_sync.aws.clients import A_PERSON_ANSWERS, new_session
 from postamt_sync.aws.regions import RECEIVING
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.configuration import Home, configuration
@@ -170,4 +170,4 @@ def _ask_list(question: str, option: str) -> list[str]:
 
 
 def _aws(region: str) -> AwsClient:
-    return AwsClient(new_session(region), region)
+    return AwsClient(new_session(region, program_seconds=A_PERSON_ANSWERS), region)
