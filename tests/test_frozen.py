@@ -20,7 +20,7 @@ from postamt_sync.cli.findings import report as report_findings
 from postamt_sync.cli.sync import as_json as sync_as_json
 from postamt_sync.cli.verify import as_json as verify_as_json
 from postamt_sync.config import load
-from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
 from postamt_sync.ledger.absences import Absence
@@ -29,8 +29,7 @@ from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Evidence, Source
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.status.metrics import render
-from postamt_sync.status.report import StatusReport, as_json, read_report
-from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.report import Runtime, StatusReport, as_json, read_report
 from tests.doubles.two_mailboxes import configured
 from tests.status.seeded import a_good_month, everything_wrong
 

@@ -48,8 +48,7 @@ from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.open_ledger import end_rebuild
 from postamt_sync.recovery.rebuild import LedgerRebuild
 from postamt_sync.recovery.restore import Restore, RestoreProgress
-from postamt_sync.status.cache import ReportCache, read_report_apart
-from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.report import ReportCache, Runtime, read_report_apart
 from postamt_sync.status.server import StatusServer
 
 if TYPE_CHECKING:

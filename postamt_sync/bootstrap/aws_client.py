@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +16,32 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.aws.clients import BUILDING, ONCE, new_client
-from postamt_sync.aws.error_codes import code_of
+from postamt_sync.aws.error_codes import code_of, message_of
+from postamt_sync.aws.errors import Asker
+from postamt_sync.aws.errors import refusal as refusal_of
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.policy_document import same
-from postamt_sync.bootstrap.refusals import refusal
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.errors import TryLaterError
+from postamt_sync.errors import PostamtError, TryLaterError
+from postamt_sync.events import printable
+
+_ACTION = re.compile(r"perform: ([a-z0-9-]+:[A-Za-z]+)")
+_PREFIX = {"sesv2": "ses"}
+_S3_ACTIONS = {
+    # S3's permissions are not named after its operations (Service Authorization Reference).
+    "HeadBucket": "ListBucket",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeleteObjects": "DeleteObject",
+    "ListObjectVersions": "ListBucketVersions",
+}
+
 
 SES_SECONDS = 1.1
 """SES takes one request a second for everything but sending (SES Developer Guide, "Quotas")."""
@@ -29,6 +50,23 @@ PATIENCE_SECONDS = 120.0
 """How long something that was just made may be unknown elsewhere; IAM rarely takes a minute."""
 
 _SES = frozenset({"ses", "sesv2"})
+
+
+def refusal(service: str, error: Exception) -> PostamtError:
+    """Return the sentences for what a call of `service` (boto3's name) raised."""
+    action = f"AWS ({service})"
+    if isinstance(error, ClientError):
+        action = _action(service, error.operation_name, printable(message_of(error)))
+    return refusal_of(action, error, asker=Asker.ADMINISTRATOR)
+
+
+def _action(service: str, operation: str, said: str) -> str:
+    named = _ACTION.search(said)
+    if named:
+        return named[1]
+    if service == "s3":
+        operation = _S3_ACTIONS.get(operation, operation)
+    return f"{_PREFIX.get(service, service)}:{operation}"
 
 
 class ChangedMeanwhileError(TryLaterError):

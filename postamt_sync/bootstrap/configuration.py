@@ -1,4 +1,4 @@
-"""The daemon's configuration that goes with a stack: a whole file, or only its AWS part."""
+"""The daemon's configuration that goes with a stack: a whole file, its AWS part, what differs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from postamt_sync.bootstrap.change import Note, PlanItem
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.config import Settings
 from postamt_sync.config.toml import toml_value
+from postamt_sync.events import printable
 
 HTTPS_PORT = 8443
 """Where the webhook listens unless its URL names another port: below 1024 only root may."""
@@ -121,3 +124,30 @@ def _webhook(public_url: str, home: Home) -> Iterator[str]:
 
 def _options(options: Mapping[str, Any]) -> list[str]:
     return [f"{name} = {toml_value(value)}" for name, value in options.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDrift:
+    """Options that a person has to change; nothing at AWS does."""
+
+    stack: Stack
+    settings: Settings
+    queue_urls: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        return f"configuration {printable(self.settings.source, 100)}"
+
+    def plan(self) -> Iterator[PlanItem]:
+        for table, options in wanted(self.stack, self.queue_urls).items():
+            section = getattr(self.settings, table)
+            for name, value in options.items():
+                actual = getattr(section, name)
+                if actual != value:
+                    yield Note(
+                        f"{table}.{name} is {toml_value(actual)}; the stack's is "
+                        f"{toml_value(value)}"
+                    )
+
+    def destroy(self) -> Iterator[PlanItem]:
+        yield from ()

@@ -77,7 +77,7 @@ def replacement(key: AccessKeyResource, key_id: str = "") -> Replacement:
     if not keys:
         raise MisconfiguredError(
             f"The user {key.user} has no key.",
-            f"Make it with: {key.place.options.command('apply')}",
+            f"Make it with: {key.place.line.typed('bootstrap apply')}",
         )
     old = _chosen(key, others, key_id)
     key.check_file(keys)
@@ -112,6 +112,6 @@ def _chosen(key: AccessKeyResource, others: list[Key], key_id: str) -> Key | Non
         )
     raise UsageError(
         f"{key.user} has two keys: {' and '.join(told)}.",
-        "Say with --key which one is to be replaced; to take the older one away after a "
-        f"rotation: {key.place.options.command(f'credentials rotate {key.place.who}')} --finish",
+        "Say with --key which one is to be replaced; to delete the older one after a rotation: "
+        f"{key.place.line.typed(f'bootstrap credentials rotate {key.place.who}')} --finish",
     )

@@ -46,7 +46,7 @@ class Rotation:
         if not keys or keys == [lost]:
             raise MisconfiguredError(
                 f"The user {self.key.user} has no key.",
-                f"Make it with: {self.key.place.options.command('apply')}",
+                f"Make it with: {self.key.place.line.typed('bootstrap apply')}",
             )
         if self.key.waiting(keys):
             self.key.check_file(keys)

@@ -42,12 +42,6 @@ def with_statements(policy: Document | None, ours: Sequence[Statement]) -> Docum
     return {**(policy or document()), "Statement": [*others, *ours]}
 
 
-def without_statements(policy: Document, sids: Sequence[str]) -> Document | None:
-    """Return the policy without these statements, None where nothing would be left."""
-    others = [s for s in statements(policy) if s.get("Sid") not in sids]
-    return {**policy, "Statement": others} if others else None
-
-
 def differences(policy: Document | None, ours: Sequence[Statement]) -> Iterator[str]:
     """Yield, in words, which of our statements are missing or say something else."""
     there = {s.get("Sid"): s for s in statements(policy)}

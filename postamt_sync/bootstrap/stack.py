@@ -5,8 +5,12 @@ All of them follow from account, region and the stack's name, so there is no sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from postamt_sync.bootstrap.change import Conflict
+from postamt_sync.events import printable
 
 TAG = "postamt:stack"
 """The tag of everything that is ours and can be tagged; its value is the stack's name."""
@@ -167,3 +171,32 @@ class Stack:
 def usual_bucket(name: str, account: str, region: str) -> str:
     """Return the bucket's name in the account's own regional namespace, where nobody snipes it."""
     return f"{name}-{account}-{region}-an"
+
+
+def is_ours(tags: Mapping[str, str], stack: Stack) -> bool:
+    return tags.get(TAG) == stack.name
+
+
+def stranger(tags: Mapping[str, str], stack: Stack) -> Conflict | None:
+    """Return why something of our name must not be touched; None if it is ours."""
+    if is_ours(tags, stack):
+        return None
+    other = tags.get(TAG)
+    if other is not None:
+        return Conflict(
+            f"it belongs to the stack {printable(other, 60)}.", "Choose another stack.name."
+        )
+    return Conflict(
+        "one of this name is there already, and this stack did not make it.",
+        f"Choose another stack.name; or, if it is yours to give, tag it {TAG}={stack.name}.",
+    )
+
+
+def listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as most of AWS wants them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def mapped(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return tags as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in tags}

@@ -15,30 +15,29 @@ from postamt_sync.bootstrap.key_file import (
     SmtpKeyFile,
     SyncKeyFile,
 )
-from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
-from postamt_sync.bootstrap.key_place import NO_OPTIONS, KeyPlace, Options
+from postamt_sync.bootstrap.key_place import NO_HINTS, KeyHints, KeyPlace
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.policies import smtp_policy, sync_policy
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource
 from postamt_sync.bootstrap.resources.bucket import BucketResource
 from postamt_sync.bootstrap.resources.bucket_events import BucketEventsResource
-from postamt_sync.bootstrap.resources.function import FunctionResource
+from postamt_sync.bootstrap.resources.function import FunctionResource, LogGroupResource
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.lifecycle import LifecycleResource
-from postamt_sync.bootstrap.resources.log_group import LogGroupResource
 from postamt_sync.bootstrap.resources.queue import QueueResource
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.role import RoleResource
 from postamt_sync.bootstrap.resources.ses_region import SesRegion
-from postamt_sync.bootstrap.resources.subscription import (
+from postamt_sync.bootstrap.resources.table import TableResource
+from postamt_sync.bootstrap.resources.topic import (
     SubscriptionResource,
+    TopicResource,
     WebhookSubscriptionResource,
 )
-from postamt_sync.bootstrap.resources.table import TableResource
-from postamt_sync.bootstrap.resources.topic import TopicResource
 from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.config.command import USUAL_LINE, CommandLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,14 @@ def keys(
     aws: AwsClient,
     directory: Path,
     hints: KeyHints = NO_HINTS,
-    options: Options = NO_OPTIONS,
+    line: CommandLine = USUAL_LINE,
 ) -> StackKeys:
     """Name the keys and their files; nothing is read or written."""
     sync_path, smtp_path = directory / SYNC_CREDENTIALS, directory / SMTP_CREDENTIALS
     sync_file: KeyFile = SyncKeyFile(sync_path, stack.sync_user, stack.user_arn(stack.sync_user))
     smtp_file = SmtpKeyFile(smtp_path, stack)
-    sync_place = KeyPlace("sync", sync_path, hints, options)
-    smtp_place = KeyPlace("smtp", smtp_path, hints, options)
+    sync_place = KeyPlace("sync", sync_path, hints, line)
+    smtp_place = KeyPlace("smtp", smtp_path, hints, line)
     no_smtp = stack.region in WITHOUT_SMTP
     return StackKeys(
         AccessKeyResource(aws, stack.sync_user, sync_file, sync_place),
@@ -82,7 +81,7 @@ def resources(
     position: Position | None = None,
     delete_mail: str = "",
     hints: KeyHints = NO_HINTS,
-    options: Options = NO_OPTIONS,
+    line: CommandLine = USUAL_LINE,
 ) -> list[Resource]:
     """Return all resources; each finds those that it needs before it in the list.
 
@@ -113,7 +112,7 @@ def resources(
         ReceiptRuleResource(stack, aws, position),
         UserResource(stack, aws, stack.sync_user, sync_policy(stack)),
     ]
-    kept = keys(stack, aws, directory, hints, options)
+    kept = keys(stack, aws, directory, hints, line)
     made.append(kept.sync)
     if kept.smtp is not None:
         made += [UserResource(stack, aws, stack.smtp_user, smtp_policy(stack)), kept.smtp]

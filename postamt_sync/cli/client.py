@@ -11,14 +11,18 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from postamt_sync.cli.dovecot_user import known_mailbox
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
 from postamt_sync.config import Mailbox, Settings, load
-from postamt_sync.config.address import normalised_domain
-from postamt_sync.config.values import SmtpUserOrEmpty
+from postamt_sync.config.values import SmtpUserOrEmpty, normalised_domain
 from postamt_sync.errors import ExitCode, UsageError
-from postamt_sync.host.mail_client import Client, Server, client_of, domains_of
-from postamt_sync.host.mail_client_files import apple_profile, autoconfig
+from postamt_sync.host.mail_client import (
+    Client,
+    Server,
+    apple_profile,
+    autoconfig,
+    client_of,
+    domains_of,
+)
 
 UNKNOWN_USER = "what bootstrap wrote as username: AKIA and so on"
 

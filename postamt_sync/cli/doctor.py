@@ -12,15 +12,13 @@ import typer
 from postamt_sync.aws.clients import LOOKING
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
-from postamt_sync.bootstrap.key_hints import KeyHints
+from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.bootstrap.open_stack import open_stack
-from postamt_sync.cli.dovecot_user import known_mailbox
 from postamt_sync.cli.findings import report
-from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.options import ConfigPath, Debug, Json, known_mailbox
 from postamt_sync.config import Settings, load
-from postamt_sync.doctor.check import examine
+from postamt_sync.doctor.check import Finding, Severity, examine
 from postamt_sync.doctor.checks import checks
-from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi, BySmtp, Sender
 from postamt_sync.errors import ConfigurationError, ExitCode, UsageError

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from postamt_sync.cli.dovecot_relay import relay
-from postamt_sync.cli.dovecot_user import user
-from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
+from postamt_sync.bootstrap.key_place import KeyHints
+from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory, known_mailbox
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.host.dovecot import managed_files
@@ -17,6 +18,7 @@ from postamt_sync.host.dovecot.conf import (
     configuration,
     mailboxes_file,
     passwords_file,
+    relay_configuration,
     relay_file,
     senders_file,
 )
@@ -26,9 +28,156 @@ from postamt_sync.host.dovecot.description import (
     installed_version,
     service_of,
 )
-from postamt_sync.host.dovecot.passwd_files import has_password, mailboxes
+from postamt_sync.host.dovecot.passwd_files import (
+    generated,
+    has_password,
+    hashed,
+    mailboxes,
+    with_password,
+    with_sender,
+)
+from postamt_sync.host.smtp_credentials import read_credentials
+
+user = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+Name = Annotated[
+    str, typer.Argument(metavar="MAILBOX", help="The mailbox's name in the configuration.")
+]
+Generate = Annotated[
+    bool, typer.Option("--generate", help="Make a password up, and show it this once.")
+]
+
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@user.callback(invoke_without_command=True)
+def users(context: typer.Context) -> None:
+    """Give mailboxes their passwords.
+
+    A password is asked for on a terminal, read from standard input, or made up;
+    it never stands on a command line. Dovecot takes a change up at once.
+
+    \b
+    Examples:
+      sudo postamt-sync dovecot user add thomas
+      sudo postamt-sync dovecot user passwd thomas --generate
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@user.command()
+def add(
+    name: Name,
+    generate: Generate = False,
+    directory: DovecotDirectory = Path("/etc/dovecot"),
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> None:
+    """Give a mailbox its first password.
+
+    \b
+    Examples:
+      sudo postamt-sync dovecot user add thomas
+      sudo postamt-sync dovecot user add thomas --generate
+      pass show mail/thomas | sudo postamt-sync dovecot user add thomas
+    """
+    _set(name, config, directory, generate=generate, new=True)
+
+
+@user.command()
+def passwd(
+    name: Name,
+    generate: Generate = False,
+    directory: DovecotDirectory = Path("/etc/dovecot"),
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> None:
+    """Change a mailbox's password.
+
+    \b
+    Examples:
+      sudo postamt-sync dovecot user passwd thomas
+      sudo postamt-sync dovecot user passwd thomas --generate
+    """
+    _set(name, config, directory, generate=generate, new=False)
+
+
+def _set(name: str, config: Path | None, directory: Path, *, generate: bool, new: bool) -> None:
+    known_mailbox(load(config), name)
+    passwords = passwords_file(directory.absolute())
+    with managed_files.alone(passwords.parent):
+        before = managed_files.read(passwords) or ""
+        if has_password(before, name) is new:
+            verb = "passwd" if new else "add"
+            raise UsageError(
+                f"The mailbox {name!r} has {'a password already' if new else 'no password yet'}.",
+                f"Use instead: postamt-sync dovecot user {verb} {name}",
+            )
+        password = generated() if generate else _asked(name)
+        after = with_password(before, name, hashed(password))
+        managed_files.write(passwords, after, managed_files.SECRET)
+    if generate:
+        print(f"The password of {name}, shown this once: {password}")
+    else:
+        print(f"The password of {name} is set.")
+
+
+def _asked(name: str) -> str:
+    """Return a password from the terminal, asked for twice, or the first line of a pipe."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass(f"New password of {name}: ")
+    if password != getpass.getpass("Once more: "):
+        raise UsageError("The two passwords differ.", "Try again.")
+    return password
+
+
+def relay(
+    credentials: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="The file that bootstrap wrote for mail clients."),
+    ],
+    mailbox: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="For this mailbox alone, not for the household."),
+    ] = "",
+    directory: DovecotDirectory = Path("/etc/dovecot"),
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> None:
+    """Give Dovecot the credentials with which it hands mail to SES.
+
+    They come from a file and go into one that root, or Dovecot's login process, can
+    read. A mailbox with an SES user of its own sends as that one; what it may send
+    from is for that user's IAM policy to say.
+
+    \b
+    Examples:
+      sudo postamt-sync dovecot relay ./smtp-credentials
+      sudo postamt-sync dovecot relay ./anna-credentials --mailbox anna
+    """
+    settings = load(config)
+    if mailbox:
+        known_mailbox(settings, mailbox)
+    found = read_credentials(credentials, KeyHints(Path(settings.source).absolute()).smtp_files())
+    place = directory.absolute()
+    with managed_files.alone(place):
+        if mailbox:
+            path = senders_file(place)
+            before = managed_files.read(path) or ""
+            after = with_sender(before, mailbox, found.user, found.password)
+            managed_files.write(path, after, managed_files.SECRET)
+        else:
+            path = relay_file(place)
+            managed_files.write(path, relay_configuration(found), managed_files.ROOTS_ONLY)
+    print(f"{path} written: {mailbox or 'the household'} sends as {found.user}.")
+    if not mailbox:
+        print("Next: sudo systemctl restart dovecot")
+
+
 app.add_typer(user, name="user")
 app.command()(relay)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
 

@@ -1,16 +1,97 @@
-"""`postamt-sync help`: what a verb does, and the man page."""
+"""`postamt-sync help`: what a verb does, and the man page.
+
+The page (man(7)) is made from the command line itself, so it cannot say anything else.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 
+from postamt_sync import __version__
 from postamt_sync.cli.main import run
-from postamt_sync.cli.manual import man_page
 from postamt_sync.cli.options import Debug
-from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS
+from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS, Verb, command_of
 from postamt_sync.errors import ExitCode
+
+SECTION = 1
+EXIT_CODES = {
+    ExitCode.OK: "All is well.",
+    ExitCode.UNDELIVERED: "Some mail could not be delivered.",
+    ExitCode.CHANGES: "bootstrap plan: something is to be done.",
+    ExitCode.FINDINGS: "doctor, verify, bootstrap verify: the check found something.",
+    ExitCode.USAGE: "The command line asks for something that cannot be.",
+    ExitCode.INTERNAL: "A fault of postamt-sync itself: please report it.",
+    ExitCode.TRY_LATER: "Try later: the network, the clock, a lock that is held, a full disk.",
+    ExitCode.CONFIGURATION: (
+        "The configuration, the credentials, the region or the bucket are wrong."
+    ),
+    ExitCode.INTERRUPTED: "Stopped by Ctrl-C, or by a no to its question.",
+    ExitCode.OUTPUT_CLOSED: "Whoever read the output went away.",
+}
+FILES = (
+    ("/etc/postamt-sync/config.toml", "The configuration, unless --config or POSTAMT_SYNC_CONFIG."),
+    ("/var/lib/postamt-sync", "The ledger, unless state_dir says otherwise."),
+)
+
+
+def man_page(program: str, summary: str, verbs: Sequence[Verb]) -> str:
+    """Return the page as roff; every verb's module is imported for it."""
+    lines = [
+        f'.TH {_quoted(program.upper())} {SECTION} "" {_quoted(f"{program} {__version__}")}',
+        ".SH NAME",
+        f"{_text(program)} \\- {_text(summary)}",
+        ".SH SYNOPSIS",
+        f".B {_text(program)}",
+        r"\fIVERB\fR [\fIOPTION\fR ...]",
+        ".SH VERBS",
+    ]
+    for verb in verbs:
+        lines += _command(program, verb.name, command_of(verb))
+    codes = [(str(code.value), words) for code, words in EXIT_CODES.items()]
+    for heading, pairs in (("EXIT STATUS", codes), ("FILES", FILES)):
+        lines.append(f".SH {_quoted(heading)}")
+        for term, words in pairs:
+            lines += [".TP", f".B {_text(term)}", _text(words)]
+    return "\n".join(lines) + "\n"
+
+
+def _command(program: str, name: str, command: Any) -> Iterator[str]:
+    called = f"{program} {name}"
+    context = command.make_context(called, [], resilient_parsing=True)
+    yield f".SS {_quoted(' '.join([called, *command.collect_usage_pieces(context)]))}"
+    yield from _prose(command.help or "")
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None and "--help" not in record[0]:
+            yield from (".TP", f".B {_text(record[0])}", _text(record[1]))
+    for below in getattr(command, "list_commands", lambda _: ())(context):
+        yield from _command(program, f"{name} {below}", command.get_command(context, below))
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Paragraphs are filled; one that begins with a backspace (click's mark) stands as it is."""
+    for paragraph in text.strip().split("\n\n"):
+        as_it_is = paragraph.lstrip("\n").startswith("\b")
+        lines = [line for line in paragraph.replace("\b", "").split("\n") if line.strip()]
+        yield ".PP"
+        if as_it_is:
+            yield ".nf"
+        yield from map(_text, lines)
+        if as_it_is:
+            yield ".fi"
+
+
+def _text(text: str) -> str:
+    """Escape what roff would take for a command; a hyphen stays one that can be copied."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").rstrip()
+    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+def _quoted(text: str) -> str:
+    return '"' + _text(text).replace('"', "''") + '"'
 
 
 def help_(

@@ -1,4 +1,4 @@
-"""The options that every verb takes."""
+"""Options that several verbs take, and the mailbox that one of them names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from postamt_sync.config import Mailbox, Settings
+from postamt_sync.errors import UsageError
+from postamt_sync.events import printable
 
 ConfigPath = Annotated[
     Path | None,
@@ -21,3 +25,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DovecotDirectory = Annotated[
     Path, typer.Option("--directory", metavar="PATH", help="Where Dovecot's files lie.")
 ]
+
+
+def known_mailbox(settings: Settings, name: str) -> Mailbox:
+    """Return the mailbox of this name; raises UsageError where there is none."""
+    known = {mailbox.name: mailbox for mailbox in settings.mailboxes}
+    if name not in known:
+        raise UsageError(
+            f"There is no mailbox {printable(name)!r} in the configuration.",
+            f"Name one of: {', '.join(known)}",
+        )
+    return known[name]

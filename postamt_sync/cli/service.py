@@ -17,9 +17,8 @@ from postamt_sync.config.environment import FILE_VARIABLE
 from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
-from postamt_sync.host.service.program import Program
+from postamt_sync.host.service.program import EXAMPLE, Program, shipped
 from postamt_sync.host.service.service import SERVICE, SystemdService
-from postamt_sync.host.service.shipped import EXAMPLE, shipped
 from postamt_sync.host.service.steps import InstallStep
 from postamt_sync.host.service.units import Machine
 from postamt_sync.host.service.user import ask_dovecot, mail_user

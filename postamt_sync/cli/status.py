@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Annotated
 
 import typer
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from postamt_sync.cli.options import ConfigPath, Debug, Json
-from postamt_sync.cli.watch import refuse_watching, watching
 from postamt_sync.config import load
-from postamt_sync.errors import ExitCode
+from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.status.durations import ago, in_words, span
@@ -26,6 +26,13 @@ from postamt_sync.status.report import StatusReport, as_json, read_report
 LONGEST_KEY = 60
 FEW = 5
 """Lines of a list that a screen has room for."""
+
+
+EVERY = 2.0
+"""Seconds between two pictures at least."""
+
+REST = 20.0
+"""How many times as long as it took to make, a picture stays: looking must not load the machine."""
 
 
 def status(
@@ -190,3 +197,26 @@ def _notifications(report: StatusReport) -> Iterator[str]:
 
 def _ago(moment: float | None) -> str:
     return ago(moment, time.time())
+
+
+def refuse_watching(console: Console, *, json: bool) -> None:
+    """Raise UsageError where a picture cannot be drawn over the one before."""
+    if json:
+        raise UsageError("--watch and --json exclude each other.", "Leave one of them out.")
+    if not console.is_terminal or console.is_dumb_terminal:
+        raise UsageError(
+            "--watch draws on a terminal, and this is none.", "Leave it out, or take --json."
+        )
+
+
+def watching(picture: Callable[[], RenderableType], console: Console) -> None:
+    """Draw until Ctrl-C; the screen is then as it was before. Raises what `picture` raises."""
+    try:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                begun = time.monotonic()
+                headline = Text(f"{time.strftime('%H:%M:%S')}   Ctrl-C ends", style="dim")
+                live.update(Group(headline, Text(), picture()), refresh=True)
+                time.sleep(max(EVERY, REST * (time.monotonic() - begun)))
+    except KeyboardInterrupt:
+        return

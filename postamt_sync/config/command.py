@@ -1,9 +1,9 @@
-"""A command as a person has to type it: with the configuration that is in force."""
+"""A command as a person has to type it: with the options that are in force."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config.load import DEFAULT_PATH
@@ -12,20 +12,35 @@ from postamt_sync.events import printable
 LONGEST_PATH = 4096
 
 
-def typed(verb: str, source: str = "") -> str:
-    """Return the command for `verb`; `source` is the configuration's path, "" the usual one.
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The configuration's path, "" for the usual one, and the directory given with --out.
 
-    It names the file by its whole path, so that it works in every directory and without the
-    variables of our own environment.
+    Files are named by their whole paths, so that a command works in every directory and without
+    the variables of our own environment.
     """
-    path = Path(source or DEFAULT_PATH).absolute()
-    return with_options(verb, {"--config": None if path == DEFAULT_PATH else path})
+
+    source: str = ""
+    out: Path | None = None
+
+    def typed(self, verb: str) -> str:
+        """Return the whole command for `verb`."""
+        config = Path(self.source or DEFAULT_PATH).absolute()
+        command = f"postamt-sync {verb}"
+        if config != DEFAULT_PATH:
+            command += f" --config {_word(config)}"
+        if self.out is not None:
+            command += f" --out {_word(self.out.absolute())}"
+        return command
 
 
-def with_options(verb: str, options: Mapping[str, Path | None]) -> str:
-    """Return the command for `verb` with those of the options that have a path."""
-    command = f"postamt-sync {verb}"
-    for name, path in options.items():
-        if path is not None:
-            command += f" {name} {shlex.quote(printable(str(path), LONGEST_PATH))}"
-    return command
+USUAL_LINE = CommandLine()
+
+
+def typed(verb: str, source: str = "") -> str:
+    """Return the command for `verb` with the configuration that was read from `source`."""
+    return CommandLine(source).typed(verb)
+
+
+def _word(path: Path) -> str:
+    return shlex.quote(printable(str(path), LONGEST_PATH))

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from postamt_sync.config.address import comparable
 from postamt_sync.config.findings import ConfigFinding, ConfigFindings
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.config.settings import HomeSettings, Mailbox, Settings, WebhookSettings
+from postamt_sync.config.values import comparable
 
 
 def apply_rules(settings: Settings, findings: ConfigFindings) -> None:

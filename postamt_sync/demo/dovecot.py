@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, Self
 
-from postamt_sync.demo.free_port import free_port
 from postamt_sync.errors import TryLaterError, UsageError
 
 START_WITHIN = 20.0
@@ -281,3 +280,11 @@ def _refuse() -> NoReturn:
 
 def _setpriv(runner: Runner) -> tuple[str, ...]:
     return ("setpriv", f"--reuid={runner.uid}", f"--regid={runner.gid}", "--clear-groups")
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago; somebody else may take it before its user does."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

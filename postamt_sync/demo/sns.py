@@ -17,14 +17,11 @@ from urllib.parse import quote
 from aiohttp import web
 
 from postamt_sync.demo import query
-from postamt_sync.demo.notification import SnsNotification
-from postamt_sync.demo.pump import QUEUE, Pump
-from postamt_sync.demo.push import Attempt, Push
-from postamt_sync.demo.push_faults import PushFaults
+from postamt_sync.demo.notification import SnsNotification, SnsSigner
+from postamt_sync.demo.push import Attempt, Push, PushFaults
 from postamt_sync.demo.query import RefusedError, answer, element, invalid
-from postamt_sync.demo.signing import SnsSigner
 from postamt_sync.demo.subscription import SnsSubscription
-from postamt_sync.demo.upstream import Upstream
+from postamt_sync.demo.upstream import QUEUE, Pump, Upstream
 from postamt_sync.errors import TryLaterError
 
 CONFIRMATION = (

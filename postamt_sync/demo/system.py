@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from postamt_sync.demo.cloud import Cloud
-from postamt_sync.demo.daemon import COMMAND, DaemonProcess
-from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot
-from postamt_sync.demo.free_port import free_port
-from postamt_sync.demo.household import Household
-from postamt_sync.demo.journey import Journey, Journeys
-from postamt_sync.demo.mailreader import MailReader
+from postamt_sync.demo.daemon import COMMAND, DaemonProcess, Journey, Journeys
+from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot, free_port
+from postamt_sync.demo.household import CopyLocation, Household
 from postamt_sync.demo.samples import Sample
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.errors import PostamtError
@@ -29,9 +26,41 @@ from postamt_sync.mail.arrival import mail_id
 ARRIVE_WITHIN = 60.0
 """Seconds that a mail may take, however slow the machine."""
 
-LOOK_AGAIN = 0.02
+LOOK_AGAIN = 0.01
+"""Seconds between two looks."""
+
 SNS_SPEED = 10.0
 """SNS tries again after 2 s instead of 20: nobody wants to watch a pause."""
+
+
+class MailReader:
+    """Stays logged in as one person, as a mail client does. Blocking."""
+
+    def __init__(self, imap: PrivateDovecot, login: str, password: str) -> None:
+        self._imap = imap
+        self._login = login
+        self._password = password
+
+    def __enter__(self) -> Self:
+        self._client = imaplib.IMAP4(self._imap.host, self._imap.port, timeout=30)
+        self._client.login(self._login, self._password)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.logout()
+
+    def seen(self, message_id: str, place: CopyLocation, within: float) -> float | None:
+        """Return when (seconds since 1970) a mail shows that SES took under this id."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            status, _ = self._client.select(place.folder, readonly=True)
+            if status == "OK":
+                # The id stands in SES's own Received, where a client can search for it.
+                _, found = self._client.search(None, "HEADER", "Received", message_id)
+                if found and found[0]:
+                    return time.time()
+            time.sleep(LOOK_AGAIN)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

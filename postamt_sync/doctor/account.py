@@ -12,8 +12,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Change, Conflict
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.check import NotCheckedError
-from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.check import Finding, NotCheckedError, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 

@@ -1,20 +1,38 @@
-"""What a check is, and how many of them are made at once, none of which can hold up the others."""
+"""What a check is and what it finds; how many are made at once, none of which holds up another."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from postamt_sync.aws.errors import ForbiddenError
-from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.threads import in_own_thread
 
 SECONDS = 20.0
 """How long a check may take: SES alone answers only one question a second."""
+
+
+class Severity(enum.StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`subject` is what was looked at; `remedy` is empty where all is well."""
+
+    subject: str
+    outcome: Severity
+    words: str
+    remedy: str = ""
 
 
 class NotCheckedError(PostamtError):

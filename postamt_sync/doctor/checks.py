@@ -7,22 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.configuration import ConfigDrift
 from postamt_sync.bootstrap.dns.records import Servers
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be, stack_of
 from postamt_sync.bootstrap.resources.bucket import BucketResource
 from postamt_sync.bootstrap.resources.bucket_events import BucketEventsResource
-from postamt_sync.bootstrap.resources.config_drift import ConfigDrift
 from postamt_sync.bootstrap.resources.queue import QueueResource
-from postamt_sync.bootstrap.resources.subscription import SubscriptionResource
-from postamt_sync.bootstrap.resources.topic import TopicResource
+from postamt_sync.bootstrap.resources.topic import SubscriptionResource, TopicResource
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount, CredentialsCheck, PlanCheck
 from postamt_sync.doctor.box import DiskSpaceCheck, LastMailCheck, LedgerCheck, ServiceCheck
-from postamt_sync.doctor.check import AdministratorsCheck, Check
+from postamt_sync.doctor.check import AdministratorsCheck, Check, Finding, Severity
 from postamt_sync.doctor.clock import ClockCheck, date_at_aws
 from postamt_sync.doctor.dns import DnsCheck
-from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.machine import doveadm_user, systemctl
 from postamt_sync.doctor.maildirs import mailboxes
 from postamt_sync.doctor.permissions import permissions

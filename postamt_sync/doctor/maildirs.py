@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config import Mailbox, Settings
-from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger

@@ -14,8 +14,7 @@ from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import AdministratorsCheck, Check, NotCheckedError
-from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.check import AdministratorsCheck, Check, Finding, NotCheckedError, Severity
 from postamt_sync.status.durations import span
 
 ASLEEP = frozenset({"GLACIER", "DEEP_ARCHIVE"})

@@ -13,7 +13,7 @@ from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import APPLY, AwsAccount, plan_check
-from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.check import Finding, Severity
 
 DNS = "Show the records with: postamt-sync bootstrap dns"
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.plan import Resource, plan
-from postamt_sync.bootstrap.resources.subscription import WebhookSubscriptionResource
+from postamt_sync.bootstrap.resources.topic import WebhookSubscriptionResource
 from postamt_sync.bootstrap.smoke_test import WITHIN, SmokeTest
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Check, findings_of
+from postamt_sync.doctor.check import Check, Finding, Severity, findings_of
 from postamt_sync.doctor.dns import record_findings
-from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config.settings import WebhookSettings
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.finding import Finding, Severity
+from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.service.certificate import Pair

@@ -24,8 +24,7 @@ from prometheus_client.registry import Collector
 
 from postamt_sync import __version__
 from postamt_sync.ledger.incidents import Cause
-from postamt_sync.status.report import StatusReport
-from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.report import Runtime, StatusReport
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

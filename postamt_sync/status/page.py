@@ -26,8 +26,7 @@ from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.history import Latencies
 from postamt_sync.plural import count
 from postamt_sync.status.durations import ago, bound, in_words, span
-from postamt_sync.status.report import StatusReport
-from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.report import Runtime, StatusReport
 
 REFRESH = 60
 """Seconds after which the browser loads the page again."""

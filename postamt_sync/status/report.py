@@ -25,11 +25,12 @@ durations are seconds, counts are mails.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from postamt_sync.config import Settings
@@ -43,6 +44,13 @@ from postamt_sync.ledger.repair import ObjectDetails
 
 SHOWN = 20
 DAYS = 30
+
+
+FRESH = 2.0
+"""Seconds for which a look is shown again at least."""
+
+REST = 20.0
+"""How many times as long as it took it is shown again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +196,53 @@ def _time(moment: float | None) -> str | None:
     if moment is None:
         return None
     return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One moment of the daemon. Counts begin with its start.
+
+    `notifications_taken` counts by outcome, `notifications_refused` by HTTP status (408: cut off
+    unanswered). `trouble` is why the bucket cannot be read, "" if it can. `heartbeat_failing` is
+    None where no heartbeat is configured.
+    """
+
+    mails: int = 0
+    bytes: int = 0
+    trouble: str = ""
+    notifications_taken: Mapping[str, int] = field(default_factory=dict)
+    notifications_refused: Mapping[int, int] = field(default_factory=dict)
+    heartbeat_failing: bool | None = None
+
+
+def read_report_apart(settings: Settings) -> StatusReport:
+    """Look on a connection of our own: the daemon's is busy with mail. Blocking."""
+    ledger = Ledger.open_existing(settings.state_dir)
+    try:
+        return read_report(settings, ledger, quarantine=SHOWN)
+    finally:
+        ledger.close()
+
+
+class ReportCache:
+    """Shares each look among all who ask while it is fresh."""
+
+    def __init__(
+        self, read_report: Callable[[], StatusReport], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`read_report` is called in a thread."""
+        self._look = read_report
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._latest: StatusReport | None = None
+        self._good_until = 0.0
+
+    async def latest(self) -> StatusReport:
+        """Return a look that is fresh enough. Raises PostamtError where the ledger refuses."""
+        async with self._one_at_a_time:
+            begun = self._clock()
+            if self._latest is None or begun >= self._good_until:
+                self._latest = await asyncio.to_thread(self._look)
+                took = self._clock() - begun
+                self._good_until = begun + took + max(FRESH, REST * took)
+            return self._latest

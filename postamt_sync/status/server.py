@@ -23,8 +23,7 @@ from postamt_sync.events import Events
 from postamt_sync.http.connection import Limits
 from postamt_sync.http.listener import Listener
 from postamt_sync.http.sockets import bind
-from postamt_sync.status.cache import ReportCache
-from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.report import ReportCache, Runtime
 
 LIMITS = Limits(connections=32)
 VIEWS = {"/": "postamt_sync.status.page", "/metrics": "postamt_sync.status.metrics"}

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.bootstrap.configuration import Home, aws_part, configuration
+from postamt_sync.bootstrap.configuration import ConfigDrift, Home, aws_part, configuration
 from postamt_sync.bootstrap.open_stack import stack_of
-from postamt_sync.bootstrap.resources.config_drift import ConfigDrift
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings, load
 from tests.doubles.account import ACCOUNT, stack

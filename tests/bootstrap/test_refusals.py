@@ -12,9 +12,8 @@ import botocore.exceptions as e
 import botocore.session
 import pytest
 
-from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.aws_client import AwsClient, refusal
 from postamt_sync.bootstrap.plan import carry_out, plan
-from postamt_sync.bootstrap.refusals import refusal
 from postamt_sync.bootstrap.resources.function import FunctionResource
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.ses_region import SesRegion

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.bootstrap.key_hints import KeyHints
+from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.errors import ExitCode
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.cli.help import EXIT_CODES, man_page
 from postamt_sync.cli.main import run
-from postamt_sync.cli.manual import EXIT_CODES, man_page
 from postamt_sync.cli.verbs import VERBS, Verb
 from postamt_sync.errors import ExitCode
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.bootstrap.key_place import Options
-from postamt_sync.config.command import typed
+from postamt_sync.config.command import CommandLine, typed
 from postamt_sync.config.load import DEFAULT_PATH
 
 
@@ -20,6 +19,6 @@ def test_the_usual_configuration_needs_no_word() -> None:
 def test_a_path_is_one_word_of_the_shell_whoever_says_it(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     assert shlex.split(typed("status", str(path)))[-2:] == ["--config", str(path)]
-    words = shlex.split(Options(path, tmp_path).command("apply"))
+    words = shlex.split(CommandLine(str(path), tmp_path).typed("bootstrap apply"))
     places = ("--config", str(path), "--out", str(tmp_path))
     assert words == ["postamt-sync", "bootstrap", "apply", *places]

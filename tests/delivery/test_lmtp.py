@@ -12,7 +12,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.lmtp import FAIL_FAST, Lmtp, Spool
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from postamt_sync.errors import TryLaterError
 
 MAIL = b"Return-Path: <a=b+c@sender.example>\r\nSubject: x\r\n\r\n.\r\n..\r\nx\r\n"

@@ -18,7 +18,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from postamt_sync.bootstrap.policy_document import Document
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from tests.doubles.ses_account import SesAccount
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, SYNC_CREDENTIALS
 from postamt_sync.demo.cloud import CREDENTIALS, NAME, REGION, Cloud
 from postamt_sync.demo.daemon import DaemonProcess
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from postamt_sync.demo.samples import ANNA, BRUNO, plain
 from postamt_sync.demo.ses import Ses
 

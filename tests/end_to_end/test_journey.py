@@ -12,7 +12,7 @@ from typing import Any
 
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.daemon import DaemonProcess
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from postamt_sync.demo.household import CopyLocation, Household
 from postamt_sync.demo.samples import samples
 from postamt_sync.demo.ses import Received, Ses

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from tests.doubles.odd_aws import SHAPES, OddAws, odd_aws
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running

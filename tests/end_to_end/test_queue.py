@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.demo.cloud import ACCOUNT, RECENT_PREFIX, REGION, Cloud
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.mail.arrival import Source, mail_id
 from tests.doubles.sqs_gate import SqsGate, gate_before

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from tests.doubles.sns import (
     TOPIC,
     Signer,

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from tests.doubles.s3 import S3Double
 from tests.doubles.sns import (
     TOPIC,

@@ -30,7 +30,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import final_name, make_stem
 from postamt_sync.delivery.maildir import Maildir
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from tests.doubles.sns import certificate_pem, key_pem, private_key
 from tests.host.machines import Machine, environment
 

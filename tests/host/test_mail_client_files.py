@@ -7,8 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from postamt_sync.aws.smtp import Tls
-from postamt_sync.host.mail_client import Client, Server
-from postamt_sync.host.mail_client_files import apple_profile, autoconfig
+from postamt_sync.host.mail_client import Client, Server, apple_profile, autoconfig
 
 HOME = "mail.example.com"
 SES = "email-smtp.eu-west-1.amazonaws.com"

@@ -14,9 +14,7 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.status.cache import ReportCache, read_report_apart
-from postamt_sync.status.report import StatusReport
-from postamt_sync.status.runtime import Runtime
+from postamt_sync.status.report import ReportCache, Runtime, StatusReport, read_report_apart
 from postamt_sync.status.server import StatusServer
 from tests.doubles.inbox import MemoryLog
 from tests.status.seeded import a_good_month, everything_wrong

@@ -1,8 +1,10 @@
-"""One record of the DNS: what it says, what it is for, and how it is written."""
+"""One record of the DNS, and how records are written into a zone file (RFC 1035, section 5)."""
 
 from __future__ import annotations
 
 import enum
+import textwrap
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,11 +14,21 @@ import dns.rdataclass
 import dns.rdatatype
 from dns.rdtypes.ANY.TXT import TXT
 
+from postamt_sync.events import printable
+
 RecordType = Literal["MX", "CNAME", "TXT", "SRV"]
 TTL = 3600
 """Seconds that a resolver may remember our records."""
 _LONGEST_STRING = 255
 """Bytes of one character string (RFC 1035, section 3.3); a longer text is several of them."""
+
+
+WIDTH = 80
+
+_IMPORT = (
+    "Cloudflare: DNS, Records, Import and Export. Leave the CNAMEs unproxied (DNS only), or SES "
+    "does not find them. BIND: $INCLUDE this file in the zone."
+)
 
 
 class Purpose(enum.StrEnum):
@@ -87,3 +99,37 @@ def said(rdata: dns.rdata.Rdata) -> str:
     if isinstance(rdata, TXT):
         return b"".join(rdata.strings).decode(errors="replace")
     return rdata.to_text()
+
+
+def zone_file(records: Collection[Record], in_the_way: Mapping[Record, str] | None = None) -> str:
+    """Write the file; what is `in_the_way` of a record comments it out and says why.
+
+    An import adds records, it replaces none: a second MX, SPF or DMARC beside one that is there
+    would break both.
+    """
+    return "".join(f"{line}\n" for line in _lines(records, in_the_way or {}))
+
+
+def _lines(records: Collection[Record], in_the_way: Mapping[Record, str]) -> Iterator[str]:
+    yield from _comment(_IMPORT)
+    domain = note = ""
+    for record in records:
+        if record.domain != domain:
+            domain = record.domain
+            yield ""
+            yield from _comment(f"The mail of {domain}")
+        if record.note != note:
+            note = record.note
+            yield ""
+            yield from _comment(note)
+        line = f"{record.absolute_name}\t{record.ttl}\tIN\t{record.type}\t{record.data}"
+        if record in in_the_way:
+            yield from _comment(f"LEFT OUT: {in_the_way[record]}")
+            line = f"; {line}"
+        yield line
+
+
+def _comment(text: str) -> Iterator[str]:
+    # A line end within would let foreign text become a record.
+    shown = printable(text, len(text) + 1)
+    yield from textwrap.wrap(shown, WIDTH, initial_indent="; ", subsequent_indent="; ")

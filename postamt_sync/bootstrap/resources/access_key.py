@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem
 from postamt_sync.bootstrap.key_file import Held, KeyFile, settle
 from postamt_sync.bootstrap.key_intent import PendingKey
 from postamt_sync.bootstrap.key_place import KeyPlace
-from postamt_sync.bootstrap.ownership import mapped
+from postamt_sync.bootstrap.stack import mapped
 from postamt_sync.errors import MisconfiguredError, PostamtError
 
 MISSING = ("NoSuchEntity",)
@@ -166,7 +166,7 @@ class AccessKeyResource:
     def _changed(self) -> ChangedMeanwhileError:
         return ChangedMeanwhileError(
             f"The keys of {self.user} were changed by somebody else meanwhile.",
-            f"Nothing was made. Look again with: {self.place.options.command('plan')}",
+            f"Nothing was made. Look again with: {self.place.line.typed('bootstrap plan')}",
         )
 
     def check_file(self, keys: Collection[Key]) -> None:

@@ -1,4 +1,4 @@
-"""The Lambda function that keeps the index: its code, its settings, who may call it."""
+"""The Lambda function that keeps the index: code, settings, who may call it, where it logs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
-from postamt_sync.bootstrap.ownership import is_ours, stranger
 from postamt_sync.bootstrap.policy_document import Statement, same, statements
-from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack import Stack, is_ours, stranger
 
 MISSING = ("ResourceNotFoundException",)
 BUSY = ("ResourceConflictException", "TooManyRequestsException")
@@ -32,6 +31,9 @@ NAMES = {
     "Environment": "environment",
     "DeadLetterConfig": "dead letters",
 }
+
+
+DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +164,49 @@ class FunctionResource:
 
 def _sha256(code: bytes) -> str:
     return base64.b64encode(hashlib.sha256(code).digest()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class LogGroupResource:
+    """Ours by its exact name, which only our function writes to."""
+
+    stack: Stack
+    aws: AwsClient
+
+    @property
+    def title(self) -> str:
+        return f"log group {self.stack.log_group}"
+
+    def plan(self) -> Iterator[PlanItem]:
+        group = self._find()
+        if group is None:
+            made = call(
+                "logs",
+                "create_log_group",
+                logGroupName=self.stack.log_group,
+                tags=self.stack.tags,
+            )
+            yield Change("create", [made, self._keep()])
+            return
+        kept = group.get("retentionInDays")
+        if kept != DAYS:
+            yield Change(f"kept for: {kept or 'ever'} → {DAYS} days", [self._keep()])
+
+    def destroy(self) -> Iterator[PlanItem]:
+        if self._find() is not None:
+            yield Change(
+                "delete", [call("logs", "delete_log_group", logGroupName=self.stack.log_group)]
+            )
+
+    def _find(self) -> dict[str, Any] | None:
+        name = self.stack.log_group
+        groups = self.aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+        return next((group for group in groups if group["logGroupName"] == name), None)
+
+    def _keep(self) -> Call:
+        return Call(
+            "logs",
+            "put_retention_policy",
+            {"logGroupName": self.stack.log_group, "retentionInDays": DAYS},
+            retry_on=("ResourceNotFoundException", "OperationAbortedException"),
+        )

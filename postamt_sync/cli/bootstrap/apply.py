@@ -16,16 +16,18 @@ from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.key_file import replace_file
 from postamt_sync.bootstrap.open_stack import queue_urls
 from postamt_sync.bootstrap.plan import Plan, carry_out
-from postamt_sync.cli.bootstrap.dns_table import show as show_records
-from postamt_sync.cli.bootstrap.keys import located, remember, show_password
+from postamt_sync.cli.bootstrap.dns import show as show_records
 from postamt_sync.cli.bootstrap.stack import (
     Opened,
     Out,
     PositionOption,
     Yes,
     agreed,
+    located,
     opened,
+    remember,
     show,
+    show_password,
 )
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode

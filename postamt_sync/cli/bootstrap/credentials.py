@@ -16,8 +16,15 @@ from postamt_sync.bootstrap.change import Note
 from postamt_sync.bootstrap.key_replacement import replacement
 from postamt_sync.bootstrap.key_rotation import Rotation
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
-from postamt_sync.cli.bootstrap.keys import remember, show_password
-from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, opened
+from postamt_sync.cli.bootstrap.stack import (
+    Opened,
+    Out,
+    Yes,
+    agreed,
+    opened,
+    remember,
+    show_password,
+)
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, MisconfiguredError
 from postamt_sync.events import printable

@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.plan import carry_out, plan_removal
-from postamt_sync.cli.bootstrap.keys import key_files
-from postamt_sync.cli.bootstrap.stack import Out, Yes, agreed, opened, show
+from postamt_sync.cli.bootstrap.stack import Out, Yes, agreed, key_files, opened, show
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable

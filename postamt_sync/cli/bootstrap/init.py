@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.stack import Stack, usual_bucket
 from postamt_sync.cli.bootstrap.stack import is_terminal
 from postamt_sync.cli.options import Debug
 from postamt_sync.config import load
-from postamt_sync.config.address import normalised_domain
+from postamt_sync.config.values import normalised_domain
 from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
 from postamt_sync.events import printable
 

@@ -42,7 +42,7 @@ def plan(
             console.print(f"\n{count(len(found.conflicts), 'thing')} in the way.")
         elif found.changes:
             changes = count(len(found.changes), "change")
-            apply = account.options.command("apply")
+            apply = account.line.typed("bootstrap apply")
             console.print(Text(f"\n{changes}. Make them with: {apply}"), soft_wrap=True)
         else:
             console.print("\nNothing to do.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +13,18 @@ from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.key_hints import KeyHints
-from postamt_sync.bootstrap.key_place import Options
+from postamt_sync.bootstrap.configuration import ConfigDrift
+from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.bootstrap.open_stack import key_directory, open_stack, queue_urls
 from postamt_sync.bootstrap.plan import Plan, Resource, plan
-from postamt_sync.bootstrap.resources.config_drift import ConfigDrift
+from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
 from postamt_sync.bootstrap.rule_position import Position, read_position
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.stack_resources import StackKeys, keys, resources
 from postamt_sync.config import Settings, load
+from postamt_sync.config.command import CommandLine
 from postamt_sync.errors import UsageError
+from postamt_sync.events import printable
 
 Out = Annotated[
     Path | None,
@@ -56,12 +59,12 @@ class Opened:
     aws: AwsClient
     directory: Path
     hints: KeyHints
-    options: Options
+    line: CommandLine
 
     @property
     def keys(self) -> StackKeys:
         """The keys of the users and their files."""
-        return keys(self.stack, self.aws, self.directory, self.hints, self.options)
+        return keys(self.stack, self.aws, self.directory, self.hints, self.line)
 
     def resources(self, position: str = "", delete_mail: str = "") -> list[Resource]:
         """Return everything that the stack consists of, the configuration last."""
@@ -73,7 +76,7 @@ class Opened:
             position=where,
             delete_mail=delete_mail,
             hints=self.hints,
-            options=self.options,
+            line=self.line,
         )
         urls = queue_urls(self.stack, self.aws)
         return [*made, ConfigDrift(self.stack, self.settings, urls)]
@@ -94,7 +97,7 @@ def opened(config: Path | None, out: Path | None) -> Opened:
     stack, aws = open_stack(settings)
     directory = key_directory(stack) if out is None else out.absolute()
     hints = KeyHints(Path(settings.source).absolute())
-    return Opened(settings, stack, aws, directory, hints, Options(config, out))
+    return Opened(settings, stack, aws, directory, hints, CommandLine(settings.source, out))
 
 
 def show(found: Plan, console: Console) -> None:
@@ -142,3 +145,46 @@ def _paragraph(console: Console, message: str) -> None:
         break_on_hyphens=False,
     )
     console.print(Text(wrapped), soft_wrap=True)
+
+
+def remember(account: Opened, console: Console) -> None:
+    """Note beside the configuration which keys lie in the files of this run."""
+    kept = account.keys
+    files: dict[str, Path] = {}
+    for key in filter(None, (kept.sync, kept.smtp)):
+        held = key.file.look()
+        if held.key_id and held.owner in {"", key.file.owner}:
+            files[held.key_id] = key.file.path
+    problem = account.hints.remember(files)
+    if problem:
+        console.print(Text(f"\n{problem}"))
+
+
+def located(key: AccessKeyResource) -> str:
+    """Name the file that has the user's key, or say which key must be found."""
+    keys = key.keys()
+    found = key.where(keys)
+    if found is not None:
+        return printable(str(found[1]), 4096)
+    if not keys:
+        return str(key.file.path)
+    ids = sorted(ids_of(keys))
+    hint = key.place.hint(ids).strip()
+    return f"the file that has {' or '.join(ids)}{f' ({hint[:-1]})' if hint else ''}"
+
+
+def key_files(account: Opened) -> list[str]:
+    """Return the files, ready to be typed, that hold keys of the users."""
+    kept = account.keys
+    found = [key.where(key.keys()) for key in (kept.sync, kept.smtp) if key is not None]
+    return [shlex.quote(printable(str(one[1]), 4096)) for one in found if one is not None]
+
+
+def show_password(account: Opened, console: Console) -> None:
+    """Show a person, and no log, what a mail client is to be given."""
+    if not is_terminal():
+        return
+    values = account.keys.smtp_file.read()
+    console.print(Text("\nFor mail clients that send, shown this once:", style="bold"))
+    for name in ("server", "port", "security", "username", "password"):
+        console.print(Text(f"  {name:<9} {values.get(name, '')}"))

@@ -51,7 +51,7 @@ def verify(
         Servers(home.imap_host, relay=home.submission),
         None if offline else resolver_at(resolver),
         SmokeTest(account.stack, account.aws),
-        account.options.command("apply"),
+        account.line.typed("bootstrap apply"),
     )
     if not json:
         account.introduce(Console(highlight=False))

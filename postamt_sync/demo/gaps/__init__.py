@@ -6,10 +6,10 @@ server, parsers and serializers do the rest.
 
 from __future__ import annotations
 
-from postamt_sync.demo.gaps import attributes, identities, policies, rules, sending
+from postamt_sync.demo.gaps import attributes, identities, permissions, rules
 
 
 def install() -> None:
     """Extend moto; call it once, before the server starts."""
-    for gap in (attributes, identities, policies, rules, sending):
+    for gap in (attributes, identities, permissions, rules):
         gap.install()

@@ -1,4 +1,4 @@
-"""How this program was installed: which command systemd is to start, and where its code lies."""
+"""How this program was installed: its command, where its code lies, and what came with it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ PROTECTED = (Path("/home"), Path("/root"), Path("/run/user"))
 SYSTEM = Path("/usr")
 
 PACKAGE = Path(__file__).parents[2]
+
+
+EXAMPLE = "config.example.toml"
+
+_HERE = Path(__file__).parent
+
+_CHECKOUT = _HERE.parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +62,10 @@ def _outermost(paths: Iterable[Path]) -> list[Path]:
         if not any(path.is_relative_to(outer) for outer in kept):
             kept.append(path)
     return kept
+
+
+def shipped(name: str) -> str:
+    """Return the text of `systemd/<name>`, or of the example configuration."""
+    path = Path(name) if name == EXAMPLE else Path("systemd", name)
+    packed = _HERE / path
+    return (packed if packed.exists() else _CHECKOUT / path).read_text()

@@ -15,9 +15,8 @@ from postamt_sync.config import Settings
 from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import MisconfiguredError, PostamtError
 from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
-from postamt_sync.host.service.program import hidden
+from postamt_sync.host.service.program import hidden, shipped
 from postamt_sync.host.service.sealed_files import SealedFile
-from postamt_sync.host.service.shipped import shipped
 from postamt_sync.host.service.steps import (
     InstallStep,
     Leave,

@@ -16,7 +16,7 @@ import pytest
 
 from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.policy_document import Document
-from postamt_sync.demo.free_port import free_port
+from postamt_sync.demo.dovecot import free_port
 from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.end_to_end.home import wait_until

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.host.service.program import PACKAGE, Program, hidden
-from postamt_sync.host.service.shipped import EXAMPLE, shipped
+from postamt_sync.host.service.program import EXAMPLE, PACKAGE, Program, hidden, shipped
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.config import Settings, WebhookSettings, load
-from postamt_sync.host.service.program import Program
-from postamt_sync.host.service.shipped import shipped
+from postamt_sync.host.service.program import Program, shipped
 from postamt_sync.host.service.units import (
     Machine,
     quoted,

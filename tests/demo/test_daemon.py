@@ -1,4 +1,4 @@
-from postamt_sync.demo.journey import Journeys
+from postamt_sync.demo.daemon import Journeys
 
 
 def line(event: str, second: int, **fields: object) -> dict[str, object]:

@@ -1,8 +1,13 @@
-"""What SES asks IAM for when a raw mail is sent: the emulator would ask for the resource `*`.
+"""What AWS asks of policies and the emulator does not: conditions, and SES's questions to IAM.
 
-SES asks once for each thing of its own that the mail touches: the identities that stand for the
-sender, their default configuration sets and, in the sandbox, where the emulator's account always
-is, the identities that stand for the recipients.
+A statement with a condition that does not hold says nothing (IAM User Guide, "Policy evaluation
+logic"). Every request to the emulator counts as one over TLS: loopback stands for it. What is not
+known of a request counts as holding: that a policy's conditions are right is tested elsewhere.
+
+When a raw mail is sent, SES asks once for each thing of its own that the mail touches, where the
+emulator would ask for the resource `*`: the identities that stand for the sender, their default
+configuration sets and, in the sandbox, where the emulator's account always is, the identities that
+stand for the recipients.
 """
 
 from __future__ import annotations
@@ -12,20 +17,40 @@ from email import message_from_bytes
 from email.utils import getaddresses, parseaddr
 from typing import Any
 
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.ses.models import SESBackend
 from moto.ses.responses import EmailResponse
 
-_ORIGINAL = EmailResponse._authenticate_and_authorize_normal_action  # noqa: SLF001
+KNOWN = {"aws:SecureTransport": "true"}
+
+_ORIGINAL = IAMPolicyStatement.is_action_permitted
+_ORIGINAL_AUTHORIZE = EmailResponse._authenticate_and_authorize_normal_action  # noqa: SLF001
 
 
 def install() -> None:
-    """Have SendRawEmail authorised as SES does it."""
+    """Judge by the conditions that can be known; have SendRawEmail authorised as SES does it."""
+    IAMPolicyStatement.is_action_permitted = _is_action_permitted
     EmailResponse._authenticate_and_authorize_normal_action = _authorize  # noqa: SLF001
+
+
+def _is_action_permitted(
+    statement: IAMPolicyStatement, action: str, resource: str = "*", *_: Any
+) -> PermissionResult:
+    document = statement._statement  # noqa: SLF001
+    for operator in document.get("Condition", {}).values():
+        for key, value in operator.items():
+            if key in KNOWN and value != KNOWN[key]:
+                return PermissionResult.NEUTRAL
+    # A policy of the bucket for a service says nothing of our own users.
+    if "Service" in (document.get("Principal") or {}):
+        return PermissionResult.NEUTRAL
+    bare = IAMPolicyStatement({k: v for k, v in document.items() if k != "Condition"})
+    return _ORIGINAL(bare, action, resource)
 
 
 def _authorize(response: EmailResponse, resource: str = "*") -> None:
     if response._get_action() != "SendRawEmail":  # noqa: SLF001
-        _ORIGINAL(response, resource)
+        _ORIGINAL_AUTHORIZE(response, resource)
         return
     mail = message_from_bytes(response._get_param("RawMessage.Data"))  # noqa: SLF001
     _, sender = parseaddr(str(mail["From"] or response._get_param("Source")))  # noqa: SLF001
@@ -34,7 +59,7 @@ def _authorize(response: EmailResponse, resource: str = "*") -> None:
     backend = response.backend
     arn = f"arn:aws:ses:{backend.region_name}:{backend.account_id}"
     for touched in _touched(backend, sender, recipients):
-        _ORIGINAL(response, f"{arn}:{touched}")
+        _ORIGINAL_AUTHORIZE(response, f"{arn}:{touched}")
 
 
 def _touched(backend: SESBackend, sender: str, recipients: Iterable[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.bootstrap.key_hints import NO_HINTS, KeyHints
+from postamt_sync.bootstrap.key_place import NO_HINTS, KeyHints
 
 
 @pytest.fixture
