@@ -69,17 +69,23 @@ class Emulator:
         await process.wait()
 
 
-def serve() -> None:
-    """Serve until standard input closes."""
+def extend_moto() -> None:
+    """Make of the moto in this process what we need: all of our stack, no Docker, a quiet log."""
     # Imported late: the parent must need nothing of it.
     from moto.core.config import default_user_config  # noqa: PLC0415
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415
 
     from postamt_sync.demo.gaps import install  # noqa: PLC0415
 
     install()
     default_user_config["lambda"]["use_docker"] = False
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
+def serve() -> None:
+    """Serve until standard input closes."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
+    extend_moto()
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
@@ -21,6 +20,7 @@ from postamt_sync.bootstrap.plan import carry_out
 from postamt_sync.errors import TryLaterError
 from tests.doubles.account import Account, changes, stack
 from tests.doubles.moto import REGION
+from tests.support.aws_session import aws_session
 
 NOT_YET = {
     "ses CreateReceiptRule": "InvalidS3Configuration",
@@ -192,7 +192,7 @@ class Wire:
         self.now += seconds
 
     def aws(self, endpoint: str | None) -> AwsClient:
-        session = boto3.Session("testing", "testing", region_name=REGION)
+        session = aws_session()
         aws = AwsClient(
             session, REGION, endpoint=lambda _: endpoint, sleep=self.sleep, clock=self.clock
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import configparser
 import datetime as dt
 import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.doubles.account import ACCOUNT, Account, stack
-from tests.doubles.moto import REGION, Moto, moto
+from tests.doubles.moto import Moto, moto
+from tests.support.aws_session import aws_session
 
 STACK = stack(domains=("example.com", "example.org"))
 THEN = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
@@ -57,12 +57,7 @@ class Enforced:
         iam_key = iam.create_access_key(UserName=STACK.smtp_user)["AccessKey"]
         self.mail_client = _session(iam_key["AccessKeyId"], iam_key["SecretAccessKey"])
         self._clients: dict[tuple[int, str], Any] = {}
-        request = urllib.request.Request(
-            f"{emulator.url}/moto-api/reset-auth",
-            data=b"0",
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        urllib.request.urlopen(request).close()
+        emulator.enforce_policies()
 
     @staticmethod
     def _know_more_than_the_domains(sesv2: Any) -> None:
@@ -107,7 +102,7 @@ def _as_enforced(iam: Any, user: str) -> None:
 
 
 def _session(aws_access_key_id: str, aws_secret_access_key: str) -> boto3.Session:
-    return boto3.Session(aws_access_key_id, aws_secret_access_key, region_name=REGION)
+    return aws_session(aws_access_key_id, aws_secret_access_key)
 
 
 @pytest.fixture(scope="module")

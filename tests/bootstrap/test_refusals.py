@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtError, TryLaterError
 from tests.doubles.account import Account, changes, conflicts, stack
 from tests.doubles.moto import REGION, Moto, moto
+from tests.support.aws_session import aws_session
 
 pytestmark = pytest.mark.slow
 
@@ -55,16 +55,11 @@ class Denied:
             policy = {"Version": "2012-10-17", "Statement": statements}
             iam.put_user_policy(UserName=user, PolicyName=user, PolicyDocument=json.dumps(policy))
             self._keys[action] = iam.create_access_key(UserName=user)["AccessKey"]
-        request = urllib.request.Request(
-            f"{emulator.url}/moto-api/reset-auth",
-            data=b"0",
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        urllib.request.urlopen(request).close()
+        emulator.enforce_policies()
 
     def aws(self, action: str) -> AwsClient:
         key = self._keys[action]
-        session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
+        session = aws_session(key["AccessKeyId"], key["SecretAccessKey"])
         return AwsClient(
             session, REGION, endpoint=lambda _: self.emulator.url, sleep=lambda _: None
         )

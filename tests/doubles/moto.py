@@ -2,31 +2,78 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
+from tests.support.aws_session import REGION, aws_session
 
-REGION = "eu-west-1"
+COPY, SERVING = b"copy", b"serving"
+
+
+class MotoProcess:
+    """A process of `tests/doubles/moto_process.py`, by its control socket."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+
+    def copy(self, listening: socket.socket) -> MotoProcess:
+        """Return a process that holds the same and serves on this socket; this one serves no more.
+
+        It serves when this returns.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self._control, [COPY], [theirs.fileno(), listening.fileno()])
+        assert ours.recv(16) == SERVING, "the emulator could not be copied"
+        return MotoProcess(ours)
+
+    def end(self) -> None:
+        """End it; it accepts no more when this returns."""
+        self._control.shutdown(socket.SHUT_WR)
+        assert self._control.recv(16) == b""
+        self._control.close()
+
+
+@functools.cache
+def _first() -> MotoProcess:
+    """Return the one whose copies are empty, started when it is first needed."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.doubles.moto_process", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+        )
+    atexit.register(process.wait)
+    atexit.register(ours.close)
+    return MotoProcess(ours)
 
 
 class Moto:
     """A running emulator. `environment` is what a process needs to take it for AWS."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._serving = _first().copy(self._listening)
+        self._kept: list[MotoProcess] = []
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self.environment = {
-            "AWS_ENDPOINT_URL": url,
+            "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": REGION,
         }
-
-        self._session = boto3.Session("testing", "testing", region_name=REGION)
+        self._session = aws_session()
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -34,6 +81,38 @@ class Moto:
         if service not in self._clients:
             self._clients[service] = self._session.client(service, endpoint_url=self.url)
         return self._clients[service]
+
+    def reset(self) -> None:
+        """Forget all that was made."""
+        self._post("reset")
+
+    def enforce_policies(self) -> None:
+        """Refuse from now on what IAM's policies refuse."""
+        self._post("reset-auth", b"0")
+
+    def keep(self) -> MotoProcess:
+        """Keep all that was made as it is now, for `bring_back`."""
+        kept = self._serving
+        self._serving = kept.copy(self._listening)
+        self._kept.append(kept)
+        return kept
+
+    def bring_back(self, kept: MotoProcess) -> None:
+        """Hold what was kept, and nothing that was made since."""
+        self._serving.end()
+        self._serving = kept.copy(self._listening)
+
+    def close(self) -> None:
+        """End it, with all that was kept."""
+        self._listening.close()
+        for process in (self._serving, *self._kept):
+            process.end()
+
+    def _post(self, what: str, data: bytes | None = None) -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        url = f"{self.url}/moto-api/{what}"
+        request = urllib.request.Request(url, data, headers, method="POST")
+        urllib.request.urlopen(request).close()
 
     def make_table(self, name: str) -> None:
         """Make an index table as bootstrap does."""
@@ -64,18 +143,8 @@ class Moto:
 @contextmanager
 def moto() -> Iterator[Moto]:
     """Run the emulator for as long as the block runs."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
-    with subprocess.Popen(
-        [sys.executable, "-m", "postamt_sync.demo.emulator"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            assert url, "the emulator did not start"
-            yield Moto(url)
-        finally:
-            process.kill()
+    running = Moto()
+    try:
+        yield running
+    finally:
+        running.close()

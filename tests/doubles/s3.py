@@ -30,13 +30,13 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from xml.sax.saxutils import escape
 
 import boto3
-import botocore.session
 from aiohttp import web
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.doubles.s3_faults import Fault, Reply, element, error
+from tests.support.aws_session import core_session
 
 ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 SKEW_ALLOWED = 900
@@ -331,7 +331,7 @@ def session_for(
     endpoint: str, access_key: str, secret_key: str, token: str | None = None
 ) -> boto3.Session:
     """A boto3 session for a server on loopback, told by a profile and not by the environment."""
-    own: Any = botocore.session.Session()
+    own: Any = core_session()
     with tempfile.TemporaryDirectory() as scratch:
         config = Path(scratch) / "config"
         config.write_text(f"[profile double]\nendpoint_url = {endpoint}\n")

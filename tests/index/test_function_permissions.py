@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from postamt_sync.index.client import Index
 from postamt_sync.index.function import Indexer
 from tests.doubles.moto import REGION, Moto, moto
 from tests.doubles.notices import MESSAGE_ID, PREFIX, event, receipt, stored
+from tests.support.aws_session import aws_session
 
 pytestmark = pytest.mark.slow
 
@@ -60,15 +60,10 @@ class Account:
             UserName=name, PolicyName=name, PolicyDocument=json.dumps(as_enforced(policy))
         )
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
+        return aws_session(key["AccessKeyId"], key["SecretAccessKey"])
 
     def enforce(self) -> None:
-        request = urllib.request.Request(
-            f"{self.cloud.url}/moto-api/reset-auth",
-            data=b"0",
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        urllib.request.urlopen(request).close()
+        self.cloud.enforce_policies()
 
     def client(self, session: boto3.Session, service: str) -> Any:
         return session.client(service, endpoint_url=self.cloud.url)

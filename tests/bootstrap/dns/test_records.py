@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -11,6 +10,7 @@ from postamt_sync.bootstrap.dns.record import Purpose
 from postamt_sync.bootstrap.dns.records import DomainAtSes, Servers, is_host_name, known, records
 from postamt_sync.errors import PostamtError
 from tests.bootstrap.household import KNOWN, SERVERS, STACK, stack, the, wanted
+from tests.support.aws_session import aws_session
 
 
 def test_the_whole_of_it() -> None:
@@ -101,7 +101,7 @@ def test_the_dmarc_policy_is_the_stacks(policy: str) -> None:
 
 def ask(answer: dict[str, Any] | None, region: str = "eu-west-1") -> DomainAtSes | None:
     """Let botocore's own Stubber answer, which knows what SES may say."""
-    aws = AwsClient(boto3.Session("AKIA", "s"), region, sleep=lambda _: None)
+    aws = AwsClient(aws_session(region=None), region, sleep=lambda _: None)
     with Stubber(aws.client("sesv2")) as stubber:
         asked = {"EmailIdentity": "example.com"}
         if answer is None:

@@ -6,7 +6,6 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import dns.name
 import pytest
 from botocore.stub import Stubber
@@ -19,6 +18,7 @@ from postamt_sync.bootstrap.dns.route53 import ZoneChange, ZonePlan, apply, plan
 from postamt_sync.errors import MisconfiguredError, PostamtError
 from tests.bootstrap.household import the, wanted
 from tests.doubles.moto import REGION, Moto
+from tests.support.aws_session import aws_session
 
 _numbers = itertools.count()
 
@@ -65,7 +65,7 @@ class Zone:
 
 @pytest.fixture(scope="module")
 def aws(emulator: Moto) -> AwsClient:
-    made = AwsClient(boto3.Session("AKIA", "s"), REGION)
+    made = AwsClient(aws_session(region=None), REGION)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", emulator.url)
         made.client("route53")  # made once, for that is slow
@@ -345,7 +345,7 @@ def test_a_name_with_a_star_is_read_as_route_53_writes_it() -> None:
         "TTL": 1,
         "ResourceRecords": [{"Value": "10 a."}],
     }
-    aws = AwsClient(boto3.Session("AKIA", "s"), REGION)
+    aws = AwsClient(aws_session(region=None), REGION)
     with Stubber(aws.client("route53")) as stubber:
         answer = {"ResourceRecordSets": [star], "IsTruncated": False, "MaxItems": "300"}
         stubber.add_response("list_resource_record_sets", answer)
