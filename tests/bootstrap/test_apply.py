@@ -259,7 +259,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
 @pytest.mark.parametrize("what", DRIFTS)
 def test_drift_is_told_in_words_and_mended(account: Account, what: str) -> None:
     wanted = stack()
-    account.apply(wanted)
+    account.have(wanted)
     drift, message = DRIFTS[what]
     drift(account.client, wanted)
     told = changes(account.plan(wanted))

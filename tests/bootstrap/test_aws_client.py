@@ -164,7 +164,7 @@ def test_what_was_changed_since_it_was_read_is_not_written_over(
     account: Account, what: str
 ) -> None:
     operation, before, meanwhile = MEDDLERS[what]
-    account.apply(stack())
+    account.have(stack())
     before(account.client)
     found = account.plan(stack())
     assert found.changes

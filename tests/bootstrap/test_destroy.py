@@ -40,7 +40,7 @@ def put_mail(account: Account) -> None:
 
 
 def test_bucket_and_table_are_kept_and_told(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     put_mail(account)
     told = [f"{title}: {note.message}" for title, note in account.destroy(stack()).notes]
     assert f"bucket {BUCKET}: kept, with all mail; --delete-mail {BUCKET} deletes it too" in told
@@ -51,13 +51,13 @@ def test_bucket_and_table_are_kept_and_told(account: Account) -> None:
 
 
 def test_another_name_than_the_bucket_s_deletes_no_mail(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     account.destroy(stack(), delete_mail="postamt")
     assert left(account) == {f"bucket {BUCKET}", "table postamt"}
 
 
 def test_by_its_name_the_mail_goes_too(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     put_mail(account)
     account.destroy(stack(), delete_mail=BUCKET)
     assert left(account) == set()
@@ -65,7 +65,7 @@ def test_by_its_name_the_mail_goes_too(account: Account) -> None:
 
 
 def test_what_was_destroyed_can_be_applied_again(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     account.destroy(stack())
     account.apply(stack())
     assert changes(account.plan(stack())) == []
@@ -78,7 +78,7 @@ def number_of_writes() -> int:
 
 @pytest.mark.parametrize("nth", range(1, number_of_writes() + 1))
 def test_killed_after_any_call_the_next_run_completes_it(account: Account, nth: int) -> None:
-    account.apply(stack())
+    account.have(stack())
     account.kill_after = len(account.writes) + nth
     with pytest.raises(KilledError):
         account.destroy(stack(), delete_mail=BUCKET)
@@ -87,14 +87,14 @@ def test_killed_after_any_call_the_next_run_completes_it(account: Account, nth: 
 
 
 def test_the_kills_above_reach_every_call(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     account.writes.clear()
     account.destroy(stack(), delete_mail=BUCKET)
     assert len(account.writes) == number_of_writes(), account.writes
 
 
 def test_a_rule_of_ours_in_a_rule_set_that_is_not_active_goes_too(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     ses = account.client("ses")
     ses.create_receipt_rule_set(RuleSetName="theirs")
     ses.set_active_receipt_rule_set(RuleSetName="theirs")
@@ -104,7 +104,7 @@ def test_a_rule_of_ours_in_a_rule_set_that_is_not_active_goes_too(account: Accou
 
 
 def test_a_version_that_s3_will_not_delete_ends_it(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     put_mail(account)
     error = {"Key": "incoming/one", "Code": "AccessDenied", "Message": "Access Denied"}
     with (
@@ -117,7 +117,7 @@ def test_a_version_that_s3_will_not_delete_ends_it(account: Account) -> None:
 
 
 def test_a_table_that_is_on_its_way_out_is_left_to_go(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     goes = account.answering(
         "dynamodb", "DescribeTable", lambda answer: answer["Table"].update(TableStatus="DELETING")
     )
@@ -128,7 +128,7 @@ def test_a_table_that_is_on_its_way_out_is_left_to_go(account: Account) -> None:
 
 
 def test_a_queue_whose_address_sqs_still_tells_is_gone(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     (url,) = account.client("sqs").list_queues(QueueNamePrefix="postamt-index")["QueueUrls"]
     account.client("sqs").delete_queue(QueueUrl=url)
     events = account.aws().client("sqs").meta.events

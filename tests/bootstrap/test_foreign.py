@@ -258,7 +258,7 @@ def test_two_stacks_do_not_touch_each_other(account: Account) -> None:
 
 
 def test_a_bucket_of_another_stack_is_a_conflict(account: Account) -> None:
-    account.apply(stack("one", ("one.example",)))
+    account.have(stack("one", ("one.example",)))
     bucket = stack("one").bucket
     told = conflicts(account.plan(stack("other", ("other.example",), bucket=bucket)))
     assert f"bucket {bucket}: it belongs to the stack one." in told

@@ -50,7 +50,7 @@ def in_order(answer: dict[str, Any]) -> None:
 
 @pytest.fixture(autouse=True)
 def applied(account: Account) -> Any:
-    account.apply(stack())
+    account.have(stack())
     with account.answering("iam", "ListAccessKeys", in_order):
         yield
 

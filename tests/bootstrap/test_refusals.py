@@ -199,7 +199,7 @@ def test_a_bucket_of_another_account_is_a_conflict(account: Account) -> None:
 
 
 def test_what_cannot_be_read_is_told_where_there_is_no_conflict(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     refused = account.refusing("s3", "GetBucketLifecycleConfiguration", "AccessDenied", status=403)
     with refused, pytest.raises(PostamtError, match="s3:GetLifecycleConfiguration"):
         account.plan(stack())

@@ -15,7 +15,7 @@ STEPS = ("CreateQueue", "Subscribe", "PutObject")
 
 @pytest.fixture(autouse=True)
 def _applied(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
 
 
 def everything(account: Account) -> tuple[Any, ...]:

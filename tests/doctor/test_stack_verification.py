@@ -22,7 +22,7 @@ SERVERS = Servers("home.example.com")
 
 @pytest.fixture(autouse=True)
 def _applied(account: Account) -> None:
-    account.apply(STACK)
+    account.have(STACK)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ TOLD: dict[str, tuple[str, str, Callable[[Answer], None]]] = {
 @pytest.mark.parametrize("what", TOLD)
 def test_it_is_no_drift(account: Account, what: str) -> None:
     wanted = stack(domains=("example.com", "example.org"))
-    account.apply(wanted)
+    account.have(wanted)
     with account.answering(*TOLD[what]):
         found = account.plan(wanted)
     assert (changes(found), conflicts(found)) == ([], [])
@@ -70,7 +70,7 @@ def test_it_is_no_drift(account: Account, what: str) -> None:
 
 def test_a_rule_for_the_whole_bucket_may_come_back_without_a_prefix(account: Account) -> None:
     wanted = stack(prefix="", recent_prefix="")
-    account.apply(wanted)
+    account.have(wanted)
     with account.answering("s3", "GetBucketLifecycleConfiguration", bare_prefix):
         assert changes(account.plan(wanted)) == []
 
@@ -91,7 +91,7 @@ def put(account: Account, operation: str, *answering: Any) -> dict[str, Any]:
 
 def test_an_old_rule_of_others_is_put_with_a_filter(account: Account) -> None:
     """S3 takes no prefix beside the filter once another rule has a filter."""
-    account.apply(STACK)
+    account.have(STACK)
     old = {"ID": "old", "Status": "Enabled", "Prefix": "logs/", "Expiration": {"Days": 3}}
 
     def told(answer: Answer) -> None:
@@ -117,7 +117,7 @@ def test_an_old_rule_of_others_is_put_with_a_filter(account: Account) -> None:
 
 
 def test_events_of_others_are_put_as_s3_takes_them(account: Account) -> None:
-    account.apply(STACK)
+    account.have(STACK)
     theirs = {
         "Id": "theirs",
         "QueueArn": "arn:aws:sqs:eu-west-1:123456789012:theirs",
@@ -144,7 +144,7 @@ def test_events_of_others_are_put_as_s3_takes_them(account: Account) -> None:
 
 
 def test_a_subscription_that_is_gone_and_still_listed_is_made_again(account: Account) -> None:
-    account.apply(STACK)
+    account.have(STACK)
 
     def gone(answer: Answer) -> None:
         for one in answer["Subscriptions"]:
@@ -158,7 +158,7 @@ def test_a_subscription_that_is_gone_and_still_listed_is_made_again(account: Acc
 
 
 def test_a_table_that_dynamodb_still_makes_is_asked_to_be_recoverable(account: Account) -> None:
-    account.apply(STACK)
+    account.have(STACK)
     with account.refusing("dynamodb", "DescribeContinuousBackups", "TableNotFoundException"):
         (told,) = changes(account.plan(STACK))
     assert told == "table postamt: point-in-time recovery: off → on"

@@ -118,7 +118,7 @@ def test_a_position_is_taken_and_kept(account: Account) -> None:
 
 
 def test_a_stop_that_is_put_before_ours_later_is_seen(account: Account) -> None:
-    account.apply(stack())
+    account.have(stack())
     account.client("ses").create_receipt_rule(RuleSetName="postamt", Rule=rule("late", STOP))
     assert active(account)[1] == ["late", "postamt"]
     (told,) = conflicts(account.plan(stack()))
