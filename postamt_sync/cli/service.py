@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,7 @@ from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
 from postamt_sync.host.service.program import EXAMPLE, Program, shipped
-from postamt_sync.host.service.service import SERVICE, SystemdService
+from postamt_sync.host.service.service import SERVICE, SystemdService, systemctl
 from postamt_sync.host.service.steps import InstallStep
 from postamt_sync.host.service.units import Machine
 from postamt_sync.host.service.user import ask_dovecot, mail_user
@@ -196,23 +195,9 @@ def _require_root() -> None:
 
 
 def _is_running() -> bool:
-    return _systemctl("is-active", SERVICE) == "active"
+    return systemctl("is-active", SERVICE) == "active"
 
 
 def _systemd_version() -> int:
-    words = _systemctl("--version").split()
+    words = systemctl("--version").split()
     return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
-
-
-def _systemctl(*arguments: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed command
-            ["systemctl", *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()

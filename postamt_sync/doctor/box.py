@@ -12,6 +12,7 @@ from postamt_sync.config import Settings
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.host.service.service import SERVICE
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.status.durations import ago
@@ -20,7 +21,6 @@ from postamt_sync.status.report import read_report as report
 QUIET = 7 * 86_400.0
 """Seconds without mail that are worth a word."""
 ROUND_TRIP = "Try the whole way with: postamt-sync doctor --round-trip"
-SERVICE = "postamt-sync.service"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from postamt_sync.doctor.box import DiskSpaceCheck, LastMailCheck, LedgerCheck, 
 from postamt_sync.doctor.check import AdministratorsCheck, Check, Finding, Severity
 from postamt_sync.doctor.clock import ClockCheck, date_at_aws
 from postamt_sync.doctor.dns import DnsCheck
-from postamt_sync.doctor.machine import doveadm_user, systemctl
-from postamt_sync.doctor.maildirs import mailboxes
+from postamt_sync.doctor.maildirs import doveadm_user, mailboxes
 from postamt_sync.doctor.permissions import permissions
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck, SendingCheck, SmtpUser
 from postamt_sync.doctor.webhook import CertificateCheck, SubscriptionCheck, WebhookCheck
 from postamt_sync.host.service.certificate import webhook_host, webhook_pair
+from postamt_sync.host.service.service import systemctl
 
 if TYPE_CHECKING:
     import dns.asyncresolver

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.doctor.check import Finding, Severity
-from postamt_sync.errors import PostamtError
+from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.host.dovecot.conf import BASE
+from postamt_sync.host.dovecot.description import FOUND_IN
 from postamt_sync.ledger import Ledger
 
 PARTS = ("tmp", "new", "cur")
+AUTH_SOCKET = Path(BASE, "auth-userdb")
+"""Where doveadm asks Dovecot's auth process about users."""
+SECONDS = 10.0
+NO_USER = 67
+"""EX_NOUSER of sysexits.h, with which doveadm ends where Dovecot knows no such user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +176,49 @@ def mailboxes(
         else:
             yield LmtpCheck(mailbox, settings.delivery.lmtp)
         yield DovecotMailboxCheck(mailbox, doveadm)
+
+
+def doveadm_user(name: str, command: Sequence[str] = (), auth: Path = AUTH_SOCKET) -> str | None:
+    """Return what Dovecot knows of a mailbox; None where there is no Dovecot, or it does not run.
+
+    `command` is doveadm with its options, otherwise the installed one; `auth` is the socket of the
+    process that it asks. Raises PermissionError where only root may ask, TryLaterError where
+    Dovecot knows no such mailbox.
+    """
+    if not command:
+        program = shutil.which("doveadm") or shutil.which("doveadm", path=FOUND_IN)
+        if program is None:
+            return None
+        command = (program,)
+    done = subprocess.run(  # noqa: S603 - a program that was looked up, no shell
+        [*command, "user", name], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    if done.returncode == 0:
+        return done.stdout
+    if done.returncode == NO_USER:
+        raise TryLaterError(
+            f"Dovecot knows no mailbox {printable(name)}.",
+            "Write its lists again: sudo postamt-sync dovecot --write",
+        )
+    if not _answers(auth):
+        return None
+    said = f"{done.stdout}\n{done.stderr}".strip()
+    raise TryLaterError(
+        f"Dovecot does not say where it reads: {printable(said, 200)}.", "Look at: doveconf -n"
+    )
+
+
+def _answers(path: Path) -> bool:
+    """Tell whether somebody listens at a socket; raises PermissionError where we may not ask."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(SECONDS)
+        try:
+            connection.connect(str(path))
+        except PermissionError:
+            raise
+        except OSError:
+            return False
+    return True
 
 
 def _places(said: str) -> Iterator[Path]:

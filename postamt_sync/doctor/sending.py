@@ -75,7 +75,7 @@ class BySmtp:
 def _refusal(host: str, error: smtplib.SMTPResponseException) -> PostamtError:
     """Tell what an answer means (SES Developer Guide, "SMTP response codes").
 
-    For good are only the three of which that is known.
+    SES ends with 554 what it will not send, for reasons that only its words tell apart.
     """
     answer = error.smtp_error
     said = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
@@ -86,17 +86,12 @@ def _refusal(host: str, error: smtplib.SMTPResponseException) -> PostamtError:
             "These are not the credentials for sending in this region, or their key is gone: "
             "postamt-sync bootstrap credentials show",
         )
-    if error.smtp_code == TRANSACTION_FAILED and said.startswith("Access denied"):
+    if error.smtp_code == TRANSACTION_FAILED:
         return MisconfiguredError(
             problem,
-            "Bring the policy of the user for sending up to date: postamt-sync bootstrap apply. "
-            "It lets the domains of [stack] send, written in lower case.",
-        )
-    if error.smtp_code == TRANSACTION_FAILED and "not verified" in said:
-        return MisconfiguredError(
-            problem,
-            "See whether SES has verified the domain: postamt-sync bootstrap verify. In SES's "
-            "sandbox it must have verified the recipient too; the way out of it: "
-            "postamt-sync bootstrap production-access",
+            "Where access is denied, bring the policy of the user for sending up to date, which "
+            "lets the domains of [stack] send, written in lower case: postamt-sync bootstrap "
+            "apply. Where an address is not verified: postamt-sync bootstrap verify, and out of "
+            "SES's sandbox: postamt-sync bootstrap production-access",
         )
     return TryLaterError(problem, "Look at what the server says, and try again.")

@@ -13,8 +13,8 @@ from postamt_sync.config import Mailbox
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.doctor.check import Finding, Severity
-from postamt_sync.doctor.machine import doveadm_user
-from postamt_sync.doctor.maildirs import DovecotMailboxCheck, LmtpCheck, MaildirCheck
+from postamt_sync.doctor.maildirs import DovecotMailboxCheck, LmtpCheck, MaildirCheck, doveadm_user
+from postamt_sync.errors import TryLaterError
 from tests.host.served import Served
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -104,3 +104,29 @@ def test_where_dovecot_cannot_be_asked_it_is_a_warning(mailbox: Mailbox) -> None
         found = one(DovecotMailboxCheck(mailbox, user))
         assert found.outcome is Severity.WARNING
         assert found.remedy
+
+
+def ends_with(code: int) -> tuple[str, ...]:
+    """Return a doveadm that ends like this, whatever it is asked."""
+    return ("sh", "-c", f"echo permission denied, no such user >&2; exit {code}", "doveadm")
+
+
+def test_that_a_mailbox_is_unknown_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(TryLaterError, match="knows no mailbox"):
+        doveadm_user("anna", ends_with(67), tmp_path / "nobody")
+
+
+def test_that_dovecot_does_not_run_is_told_by_its_socket(tmp_path: Path) -> None:
+    assert doveadm_user("anna", ends_with(75), tmp_path / "nobody") is None
+    left = tmp_path / "left"
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(left))
+    assert doveadm_user("anna", ends_with(75), left) is None
+
+
+def test_what_dovecot_says_otherwise_is_passed_on(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as auth:
+        auth.bind(str(tmp_path / "auth"))
+        auth.listen()
+        with pytest.raises(TryLaterError, match="no such user"):
+            doveadm_user("anna", ends_with(75), tmp_path / "auth")

@@ -7,6 +7,7 @@ drop-ins made from the configuration. Nothing is removed that holds mail, keys o
 from __future__ import annotations
 
 import shlex
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ from postamt_sync.ledger import Ledger
 
 SERVICE, SOCKET = "postamt-sync.service", "postamt-sync.socket"
 DROPIN = "10-this-machine.conf"
+SYSTEMCTL_SECONDS = 20.0
 SHIPPED_USER = "postamt-sync"
 SHIPPED_COMMAND = "/usr/local/bin/postamt-sync"
 
@@ -193,6 +195,21 @@ class SystemdService:
                     f"systemd cannot show {path} to a service: there is a colon in it.",
                     "Move it to a path without.",
                 )
+
+
+def systemctl(*arguments: str) -> str:
+    """Return what systemctl prints; "" where it cannot be asked."""
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            ["systemctl", *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=SYSTEMCTL_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
 
 
 def _gone(file: SealedFile) -> Remove | None:
