@@ -8,6 +8,7 @@ everybody who needs credentials. Here what is too large or takes too long is tro
 
 from __future__ import annotations
 
+import json
 import os
 import selectors
 import signal
@@ -68,6 +69,7 @@ class BoundedSession(botocore.session.Session):
             client: Any = super().create_client(service_name, *args, **options)
         endpoint = client._endpoint
         endpoint.http_session = BoundedHttp(endpoint.http_session)
+        client.meta.events.register("before-parse", refuse_another_shape)
         return client
 
     def get_credentials(self) -> Any:
@@ -132,6 +134,28 @@ def read(raw: Any, clock: Callable[[], float] = time.monotonic) -> bytes:
             raise ResponseParserError(f"the answer did not end within {LONGEST_ANSWER:g} s")
     raw.release_conn()
     return bytes(body)
+
+
+def refuse_another_shape(operation_model: Any, response_dict: Any, **_: Any) -> None:
+    """Raise ResponseParserError where an answer is none to this operation.
+
+    In a service that speaks JSON botocore takes a page of a proxy for an answer that says nothing:
+    for a queue without messages.
+    """
+    output = operation_model.output_shape
+    protocol = operation_model.service_model.resolved_protocol
+    if (
+        protocol != "json"
+        or response_dict["status_code"] >= 300
+        or not getattr(output, "members", ())
+    ):
+        return
+    try:
+        said = json.loads(response_dict["body"])
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or (said and not said.keys() & output.members.keys()):
+        raise ResponseParserError("the answer is of another shape than AWS's")
 
 
 class BoundedProgram:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
+import aiohttp
 import boto3
 
 from postamt_sync.bucket.endpoint import S3Access
@@ -39,13 +41,16 @@ class Bucket:
         session: boto3.Session | None = None,
         connections: int = 32,
         stalled_after: float = 30.0,
+        longest_page: float = 120.0,
     ) -> None:
+        """In seconds: how long a peer may be silent, and what a page of a listing may take."""
         self.name = name
         self.unreadable = 0
         """Listed keys that were left out because they are no UTF-8; S3 itself has none."""
         self._http = S3HttpClient(name, region, S3Access(name, region, session))
         self._connections = connections
         self._stalled_after = stalled_after
+        self._longest_page = longest_page
 
     async def __aenter__(self) -> Self:
         self._http.open(self._connections, self._stalled_after)
@@ -86,14 +91,12 @@ class Bucket:
         if token:
             query["continuation-token"] = token
         wanted = {"x-amz-optional-object-attributes": "RestoreStatus"}
-        response = await self._http.get(None, query, wanted)
         try:
-            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                page.feed(chunk)
-        except BROKEN as error:
-            raise MalformedListingError("it is cut off") from error
-        finally:
-            response.close()
+            async with asyncio.timeout(self._longest_page):
+                response = await self._http.get(None, query, wanted)
+                await _feed(page, response)
+        except TimeoutError as error:
+            raise MalformedListingError("a page of it does not end") from error
         if page.error_document is not None:
             raise Answer(500, response.headers, page.error_document).error(self.name, None)
         return page.finish()
@@ -125,3 +128,13 @@ class Bucket:
             yield fetched
         finally:
             response.close()
+
+
+async def _feed(page: Page, response: aiohttp.ClientResponse) -> None:
+    try:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            page.feed(chunk)
+    except BROKEN as error:
+        raise MalformedListingError("it is cut off") from error
+    finally:
+        response.close()

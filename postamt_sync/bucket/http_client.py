@@ -31,6 +31,8 @@ IDLE_SECONDS = 10.0
 """How long an unused connection is kept: shorter than S3 keeps it."""
 
 LONGEST_REFUSAL = 64 << 10
+REFUSAL_SECONDS = 15.0
+"""For all of it: an answer may drip without an end."""
 
 BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 """What aiohttp raises when the network fails, before or within a body."""
@@ -116,11 +118,12 @@ class S3HttpClient:
 async def _refusal(response: aiohttp.ClientResponse) -> Answer:
     try:
         body = bytearray()
-        async for chunk in response.content.iter_chunked(LONGEST_REFUSAL):
-            body += chunk
-            if len(body) > LONGEST_REFUSAL:
-                body.clear()
-                break
+        async with asyncio.timeout(REFUSAL_SECONDS):
+            async for chunk in response.content.iter_chunked(LONGEST_REFUSAL):
+                body += chunk
+                if len(body) > LONGEST_REFUSAL:
+                    body.clear()
+                    break
     finally:
         response.close()
     return Answer(response.status, response.headers, error_document(bytes(body)))

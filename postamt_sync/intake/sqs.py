@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.parsers import ResponseParserError
 
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.threads import in_own_thread
@@ -60,19 +62,19 @@ class Sqs:
         They are hidden from others for `visibility` seconds. With a `wait` of one second or more
         none means that there was none; with 0 SQS asks some of its servers only.
         """
-        answer = await self._call(
-            "receive from the queue",
-            lambda: self._client.receive_message(
+
+        def receive() -> list[QueueMessage]:
+            answer = self._client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=MOST_AT_ONCE,
                 WaitTimeSeconds=wait,
                 VisibilityTimeout=visibility,
                 MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
                 MessageAttributeNames=["ErrorCode", "ErrorMessage"],
-            ),
-            wait,
-        )
-        return [_message(message) for message in answer.get("Messages", [])]
+            )
+            return [_message(message) for message in answer.get("Messages", [])]
+
+        return await self._call("receive from the queue", receive, wait)
 
     async def delete(self, messages: Sequence[QueueMessage]) -> int:
         """Delete up to ten; return how many were not. Those come again, which does no harm."""
@@ -80,11 +82,12 @@ class Sqs:
             {"Id": str(number), "ReceiptHandle": message.handle}
             for number, message in enumerate(messages)
         ]
-        answer = await self._call(
-            "delete from the queue",
-            lambda: self._client.delete_message_batch(QueueUrl=self._url, Entries=entries),
-        )
-        return len(answer.get("Failed", []))
+
+        def delete() -> int:
+            answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+            return len(entries) - _done(answer, len(entries))
+
+        return await self._call("delete from the queue", delete)
 
     async def hide(self, seconds: Sequence[tuple[QueueMessage, int]]) -> None:
         """Let up to ten messages stay hidden for so many seconds from now, each its own."""
@@ -96,16 +99,29 @@ class Sqs:
             }
             for number, (message, wanted) in enumerate(seconds)
         ]
-        await self._call(
-            "postpone messages of the queue",
-            lambda: self._client.change_message_visibility_batch(
+
+        def hide() -> None:
+            answer = self._client.change_message_visibility_batch(
                 QueueUrl=self._url, Entries=entries
-            ),
-        )
+            )
+            _done(answer, len(entries))
+
+        await self._call("postpone messages of the queue", hide)
 
     async def _call(self, what: str, call: Callable[[], _T], wait: float = 0.0) -> _T:
         with aws_call(what):
             return await in_own_thread(call, wait + LONGEST_CALL)
+
+
+def _done(answer: Any, asked: int) -> int:
+    """Return how many of a batch were done; ResponseParserError where the answer tells of others.
+
+    SQS names each, as done or as failed.
+    """
+    done, failed = len(answer.get("Successful", [])), len(answer.get("Failed", []))
+    if done + failed != asked:
+        raise ResponseParserError(f"{asked} were asked for, the answer tells of {done + failed}")
+    return done
 
 
 def _message(received: MessageTypeDef) -> QueueMessage:

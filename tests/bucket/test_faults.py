@@ -206,3 +206,10 @@ async def test_s3_itself_is_asked_to_mind_the_etag(s3: S3Double, bucket: Bucket)
     assert s3.requests[-1]["if-match"] == f'"{etag}"'
     assert await read(bucket, "in/a") == MAIL
     assert "if-match" not in s3.requests[-1]
+
+
+async def test_a_page_of_a_listing_that_does_not_end_is_given_up(s3: S3Double) -> None:
+    async with Bucket("mail", "eu-west-1", session=s3.session(), longest_page=0.2) as bucket:
+        s3.next(stall(10))
+        with pytest.raises(TryLaterError, match="does not end"):
+            await listed(bucket)

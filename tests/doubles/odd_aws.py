@@ -99,8 +99,8 @@ class OddAws:
 def _right(operation: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     json_answers = {
         "ReceiveMessage": {},
-        "DeleteMessageBatch": {"Successful": [], "Failed": []},
-        "ChangeMessageVisibilityBatch": {"Successful": [], "Failed": []},
+        "DeleteMessageBatch": {"Successful": [{"Id": "0"}], "Failed": []},
+        "ChangeMessageVisibilityBatch": {"Successful": [{"Id": "0"}], "Failed": []},
         "BatchGetItem": {"Responses": {"index": []}, "UnprocessedKeys": {}},
         "ListMetrics": {"Metrics": []},
     }
@@ -159,6 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response_only(shape.status)
             for name, value in shape.headers:
                 self.send_header(name, value)
+            self.send_header("Connection", "close")
             if not shape.drip and "Content-Length" not in dict(shape.headers):
                 self.send_header("Content-Length", str(len(shape.body)))
             self.end_headers()

@@ -1,0 +1,111 @@
+"""Every call to AWS, every shape of an answer: trouble for now at the worst, and gone with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from postamt_sync.alerts.ses_metrics import SesMetrics
+from postamt_sync.aws.clients import cloudwatch_client, new_session, sns_client, sqs_client
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import Events
+from postamt_sync.intake.sqs import QueueMessage, Sqs
+from postamt_sync.intake.subscription import Subscription, SubscriptionState
+from tests.doubles.inbox import MemoryLog
+from tests.doubles.odd_aws import SHAPES, SUBSCRIPTION, OddAws, odd_aws
+
+REGION = "eu-west-1"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:postamt"
+MESSAGE = QueueMessage("body", "handle")
+AT_ONCE = {name: shape for name, shape in SHAPES.items() if not shape.drip}
+"""Those that end: what drips is broken off after a time (`aws/bounded_session.py`)."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OddAws]:
+    with odd_aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(server: OddAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[OddAws]:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    yield server
+    server.heal()
+
+
+def queue(session: boto3.Session, aws: OddAws) -> Sqs:
+    return Sqs(sqs_client(session, REGION), f"{aws.url}/123456789012/arrivals")
+
+
+async def confirm(session: boto3.Session, _aws: OddAws) -> None:
+    subscription = Subscription(
+        sns_client(session, REGION),
+        Events(MemoryLog()),
+        topic_arn=TOPIC,
+        url="https://home.example.com/sns",
+    )
+    try:
+        await subscription.confirm("token")
+        assert subscription.status.state is SubscriptionState.CONFIRMED
+        assert subscription.status.arn == SUBSCRIPTION
+    finally:
+        await subscription.close()
+
+
+async def receive(session: boto3.Session, aws: OddAws) -> None:
+    assert await queue(session, aws).receive(1, 60) == []
+
+
+async def delete(session: boto3.Session, aws: OddAws) -> None:
+    assert await queue(session, aws).delete([MESSAGE]) == 0
+
+
+async def hide(session: boto3.Session, aws: OddAws) -> None:
+    await queue(session, aws).hide([(MESSAGE, 60)])
+
+
+async def read_metrics(session: boto3.Session, _aws: OddAws) -> None:
+    assert await SesMetrics(cloudwatch_client(session, REGION)).read(None, 1.8e9) == []
+
+
+CALLS: dict[str, tuple[str, Callable[[boto3.Session, OddAws], Coroutine[Any, Any, None]]]] = {
+    "ConfirmSubscription": ("sns", confirm),
+    "ReceiveMessage": ("sqs", receive),
+    "DeleteMessageBatch": ("sqs", delete),
+    "ChangeMessageVisibilityBatch": ("sqs", hide),
+    "ListMetrics": ("cloudwatch", read_metrics),
+}
+
+
+SAY_NONE = {
+    ("null members", "ReceiveMessage"),  # JSON's way to say it
+    ("garbage in the headers", "ReceiveMessage"),  # its body is an empty object, as SQS sends it
+    ("garbage in the headers", "ListMetrics"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", AT_ONCE)
+async def test_an_odd_answer_is_trouble_for_now(aws: OddAws, name: str, call: str) -> None:
+    service, act = CALLS[call]
+    session = new_session(REGION)
+    aws.shapes = {service: SHAPES[name]}
+    if (name, call) in SAY_NONE:
+        return await act(session, aws)
+    with pytest.raises(PostamtError) as told:
+        await act(session, aws)
+    assert told.value.temporary
+    assert told.value.hint
+    assert str(told.value).isprintable()
+    assert "<" not in str(told.value)
+    aws.heal()
+    await act(session, aws)
+    assert aws.asked[call]
+    return None
