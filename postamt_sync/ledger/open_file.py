@@ -118,8 +118,11 @@ class OpenDatabase(OpenFile):
 
     def problem_of(self, found: os.stat_result) -> str:
         """Say how somebody else has written to it, "" if nobody has, as far as can be told."""
-        if found.st_size < self._size or not self._is_signed():
-            return "overwritten"
+        try:
+            if found.st_size < self._size or not self._is_signed():
+                return "overwritten"
+        except OSError as error:  # the disk is dying
+            return f"out of reach ({error.strerror})"
         self._size = found.st_size
         return ""
 

@@ -203,6 +203,11 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise self._explain(error) from error
+        except OSError as error:  # what we look at beside SQLite
+            raise TryLaterError(
+                f"The ledger {self.path} cannot be used: {error.strerror}.",
+                "Look at its disk and at dmesg.",
+            ) from error
 
     def _explain(self, error: sqlite3.Error) -> PostamtError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
