@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -205,10 +205,16 @@ class Home:
     def start(self, *arguments: str, pass_fds: tuple[int, ...] = (), **overrides: str) -> Running:
         """Start `run`, or other arguments of this Python, and return at once."""
         command = arguments or (*COMMAND[1:], "run", "--debug", "--config", str(self.config))
+        return self.start_program([sys.executable, *command], pass_fds, **overrides)
+
+    def start_program(
+        self, command: Sequence[str], pass_fds: tuple[int, ...] = (), **overrides: str
+    ) -> Running:
+        """Start any program, of whose log lines the caller may wait."""
         log = self.new_log()
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, *command],
+                command,
                 env=self.environ(**overrides),
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,285 @@
+"""What strikes the house. Each fault is a block: it begins, lasts for as long as it is open, ends.
+
+Faults are mixed by nesting them, so each must stand any other being open at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.doubles.s3_faults import Fault as S3Fault
+from tests.doubles.s3_faults import corrupt, cut, declare, refuse, reset, send, stall
+from tests.faults.campaign.world import World
+
+LOGIN_PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+S3_FAULTS: tuple[S3Fault, ...] = (
+    refuse(503, "SlowDown"),
+    refuse(500, "InternalError"),
+    refuse(403, "AccessDenied"),
+    refuse(403, "RequestTimeTooSkewed"),
+    refuse(400, "ExpiredToken"),
+    refuse(404, "NoSuchBucket"),
+    send(LOGIN_PAGE, content_type="text/html"),
+    send(b""),
+    send(b"null"),
+    send(LOGIN_PAGE, status=302, location="http://127.0.0.1:9/login"),
+    corrupt(0),
+    cut(10),
+    declare(3),
+    reset(),
+    stall(20),
+)
+STORM = 400
+AT_ONCE = 16
+
+
+@contextmanager
+def killed(world: World) -> Iterator[None]:
+    world.kill()
+    yield
+    world.start()
+
+
+@contextmanager
+def killed_again_and_again(world: World) -> Iterator[None]:
+    """Killed before it is ready, while it is starting, right after it has started."""
+    for _ in range(5):
+        world.kill()
+        world.start()
+        world.live(world.chance.uniform(0, 1.0))
+    yield
+
+
+@contextmanager
+def suspended(world: World) -> Iterator[None]:
+    """The machine sleeps; the world does not."""
+    daemon = world.daemon
+    with suppress(ProcessLookupError, AttributeError):
+        daemon.signal(signal.SIGSTOP)  # type: ignore[union-attr]
+    yield
+    with suppress(ProcessLookupError, AttributeError):
+        daemon.signal(signal.SIGCONT)  # type: ignore[union-attr]
+
+
+@contextmanager
+def sick_s3(world: World) -> Iterator[None]:
+    """One answer in a few is wrong, in every way that was ever seen."""
+    for _ in range(60):
+        healthy = world.chance.random() < 0.4
+        world.s3.next((lambda reply: reply) if healthy else world.chance.choice(S3_FAULTS))
+    yield
+    world.s3.heal()
+
+
+@contextmanager
+def replayed(world: World) -> Iterator[None]:
+    """A storm of notifications that came before, some of them forged."""
+    bodies = [body for body in world.sender.announced for _ in range(2)] or [b"{}"]
+    forged = [body.replace(b"incoming/", b"outgoing/") for body in bodies[:50]] + [b"", b"[" * 9999]
+    todo = world.chance.choices(bodies, k=STORM) + forged
+    threads = [
+        threading.Thread(target=lambda mine: [world.sender.post(b) for b in mine], args=(part,))
+        for part in (todo[n::AT_ONCE] for n in range(AT_ONCE))
+    ]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join()
+
+
+@contextmanager
+def passed_beside(world: World) -> Iterator[None]:
+    """`sync` beside `run` is refused; where `run` was just killed, it may take its place."""
+    world.home.do("sync", "--json")
+    yield
+    world.home.do("sync", "--json")
+
+
+@contextmanager
+def out_of_descriptors(world: World) -> Iterator[None]:
+    """The process may open hardly anything more for a while."""
+    with _limited(world, resource.RLIMIT_NOFILE, _descriptors):
+        yield
+
+
+@contextmanager
+def short_files(world: World) -> Iterator[None]:
+    """Writes end early: no file may grow beyond 100 kB, so that larger drafts are cut short."""
+    with _limited(world, resource.RLIMIT_FSIZE, lambda _: 100_000):
+        yield
+
+
+@contextmanager
+def ledger_lost(world: World) -> Iterator[None]:
+    """The state directory is emptied while nothing runs."""
+    world.kill()
+    world.forgotten = True
+    for path in world.home.state.iterdir():
+        if path.name != "lost+found":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    world.start()
+    yield
+
+
+@contextmanager
+def ledger_older(world: World) -> Iterator[None]:
+    """A ledger of a few seconds ago takes the place of the present one."""
+    world.kill()
+    copy = world.home.root / "copy of the state"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(world.home.state, copy, ignore=shutil.ignore_patterns("lost+found"))
+    world.start()
+    yield
+    world.kill()
+    world.forgotten = True
+    for path in copy.iterdir():
+        target = world.home.state / path.name
+        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+        path.rename(target) if not world.images else shutil.move(path, target)
+    for path in world.home.state.iterdir():
+        # A log beside an older ledger would belong to neither.
+        if path.name.startswith("ledger.sqlite3-") and not (copy / path.name).exists():
+            path.unlink()
+    world.start()
+
+
+@contextmanager
+def power_cut(world: World) -> Iterator[None]:
+    """All disks lose their power, one a moment before the other; then the box starts again."""
+    images = list(world.images.values())
+    world.chance.shuffle(images)
+    for image in images:
+        image.lose_power()
+        world.live(world.chance.choice([0, 0, 0.05]))
+    _reboot(world)
+    yield
+
+
+@contextmanager
+def one_disk_dies(world: World) -> Iterator[None]:
+    """The disk of the Maildirs fails every access; `status` says so; the box starts again."""
+    image = world.images["mail"]
+    image.lose_power()
+    yield
+    if image.is_dead:  # another fault may have had the box started again
+        world.told("The disk answers with an input/output error")
+    _reboot(world)
+
+
+@contextmanager
+def ledger_disk_dies(world: World) -> Iterator[None]:
+    """The same of the disk of the ledger: nothing is taken any more, and nothing falls over."""
+    world.images["state"].lose_power()
+    yield
+    _reboot(world)
+
+
+@contextmanager
+def full(world: World) -> Iterator[None]:
+    image = world.chance.choice(list(world.images.values()))
+    image.fill()
+    yield
+    if image is world.images.get("mail") and image.is_full:
+        world.told("The disk is full")
+    image.make_room()
+
+
+@contextmanager
+def read_only(world: World) -> Iterator[None]:
+    image = world.images["mail"]
+    became = image.remount("ro")
+    yield
+    if became and not image.is_dead:
+        world.told("read-only", "The disk is full")
+    image.remount("rw")
+
+
+def failing(call: str, how: str) -> Callable[[World], AbstractContextManager[None]]:
+    """A fault in which one system call in a few goes wrong, from when the daemon has started."""
+
+    @contextmanager
+    def fault(world: World) -> Iterator[None]:
+        strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "-e", f"trace={call}"]
+        first, step = world.chance.randint(3, 30), world.chance.randint(2, 9)
+        world.start_under([*strace, "-e", f"inject={call}:{how}:when={first}+{step}"])
+        world.live(4)
+        yield
+        world.kill()
+        world.start()
+
+    return fault
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`needs`: what must be at hand, of "a disk", "mail disk", "state disk", "strace"."""
+
+    begin: Callable[[World], AbstractContextManager[None]]
+    needs: frozenset[str] = frozenset()
+
+
+A_DISK, MAIL_DISK, STATE_DISK, STRACE = (
+    frozenset({need}) for need in ("a disk", "mail disk", "state disk", "strace")
+)
+FAULTS = {
+    "killed": Fault(killed),
+    "killed again and again": Fault(killed_again_and_again),
+    "suspended": Fault(suspended),
+    "sick S3": Fault(sick_s3),
+    "replayed": Fault(replayed),
+    "a pass beside": Fault(passed_beside),
+    "out of descriptors": Fault(out_of_descriptors),
+    "short files": Fault(short_files),
+    "ledger lost": Fault(ledger_lost),
+    "ledger older": Fault(ledger_older),
+    "power cut": Fault(power_cut, A_DISK),
+    "disk dies": Fault(one_disk_dies, MAIL_DISK),
+    "ledger's disk dies": Fault(ledger_disk_dies, STATE_DISK),
+    "disk full": Fault(full, A_DISK),
+    "disk read-only": Fault(read_only, MAIL_DISK),
+    "fsync fails": Fault(failing("fsync,fdatasync", "error=EIO"), STRACE),
+    "fsync is slow": Fault(failing("fsync,fdatasync", "delay_enter=300000"), STRACE),
+    "rename fails": Fault(failing("rename,renameat,renameat2", "error=EIO"), STRACE),
+    "reads are interrupted": Fault(failing("pread64", "error=EINTR"), STRACE),
+    "writes find no room": Fault(failing("pwrite64", "error=ENOSPC"), STRACE),
+}
+
+
+def _reboot(world: World) -> None:
+    """End what has files of the disks open, mount them anew, start."""
+    world.kill()
+    for image in world.images.values():
+        image.unmount()
+        image.mount()
+    world.start()
+
+
+def _descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir())) + 2
+
+
+@contextmanager
+def _limited(world: World, limit: int, soft: Callable[[int], int]) -> Iterator[None]:
+    daemon = world.daemon
+    if daemon is None:
+        yield
+        return
+    pid = daemon.pid
+    try:
+        before = resource.prlimit(pid, limit)
+        resource.prlimit(pid, limit, (soft(pid), before[1]))
+    except OSError:
+        yield
+        return
+    yield
+    with suppress(OSError):
+        resource.prlimit(pid, limit, before)

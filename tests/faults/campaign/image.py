@@ -1,0 +1,103 @@
+"""A small disk of its own in a file, which can lose its power, be full, or be read-only.
+
+The power cut is ext4's own: the file system is shut down at once, with nothing written that was not
+on the disk yet, and mounted anew (EXT4_IOC_SHUTDOWN, as file system developers test it).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+SHUTDOWN = 0x8004587D
+"""_IOR('X', 125, __u32)"""
+NOTHING_WRITTEN = 2
+"""Not even the journal: what a loss of power leaves."""
+LET_GO_WITHIN = 20.0
+
+
+class Image:
+    """An ext4 file system in `file`, mounted at `place`."""
+
+    def __init__(self, file: Path, place: Path) -> None:
+        self.place = place
+        self._file = file
+
+    def lose_power(self) -> None:
+        """From here on every access fails, and what was not synced is lost."""
+        fd = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NOTHING_WRITTEN))
+        finally:
+            os.close(fd)
+
+    @property
+    def is_dead(self) -> bool:
+        try:
+            return not list(self.place.iterdir())
+        except OSError:
+            return True
+
+    def mount(self) -> None:
+        subprocess.run(["mount", "-o", "loop", self._file, self.place], check=True)
+
+    def unmount(self) -> None:
+        """Wait for those who still have files of it open: mounted twice, it would be ruined."""
+        end = time.monotonic() + LET_GO_WITHIN
+        while subprocess.run(["umount", self.place], capture_output=True, check=False).returncode:
+            if time.monotonic() > end:
+                subprocess.run(["umount", "--lazy", self.place], check=True)
+                raise AssertionError(f"something holds {self.place}")
+            time.sleep(0.05)
+
+    def fill(self) -> None:
+        """Leave no room for a mail; a disk that is read-only or dead just now has none anyway."""
+        with suppress(OSError), self._filler.open("wb") as stream:
+            end = 0
+            for size in (64 << 20, 4 << 20, 256 << 10, 4096):
+                with suppress(OSError):
+                    while True:
+                        os.posix_fallocate(stream.fileno(), end, size)
+                        end += size
+
+    @property
+    def is_full(self) -> bool:
+        try:
+            return os.statvfs(self.place).f_bavail < 4
+        except OSError:
+            return False
+
+    def make_room(self) -> None:
+        with suppress(OSError):  # on a disk that died meanwhile
+            self._filler.unlink(missing_ok=True)
+
+    def remount(self, options: str) -> bool:
+        """False if somebody who writes does not let it become read-only."""
+        command = ["mount", "-o", f"remount,{options}", self.place]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    @property
+    def _filler(self) -> Path:
+        return self.place / "filler"
+
+
+@contextmanager
+def mounted(file: Path, place: Path, megabytes: int) -> Iterator[Image]:
+    """Make an image and keep it mounted at `place`."""
+    place.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as stream:
+        stream.truncate(megabytes << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", file], check=True)
+    image = Image(file, place)
+    image.mount()
+    try:
+        yield image
+    finally:
+        image.unmount()
+        file.unlink()

@@ -1,0 +1,46 @@
+"""Short campaigns: mail keeps coming, clients read it, and whatever can go wrong goes wrong.
+
+Long ones are run by hand: `python -m tests.faults.campaign --help`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign.campaign import Plan, at_hand, run
+from tests.faults.campaign.faults import FAULTS
+
+FAILING_CALLS = [name for name, fault in FAULTS.items() if "strace" in fault.needs]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_world_that_misbehaves(tmp_path: Path, seed: int) -> None:
+    faults = [name for name, fault in FAULTS.items() if not fault.needs]
+    await carried_out(Plan(seed, 8, faults), tmp_path)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace: sudo apt install strace")
+async def test_system_calls_that_fail(tmp_path: Path) -> None:
+    await carried_out(Plan(3, 4, [*FAILING_CALLS, "killed"]), tmp_path)
+
+
+@pytest.mark.root
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount disks of its own")
+@pytest.mark.parametrize("disks", [["mail"], ["mail", "state"]], ids=["one disk", "two disks"])
+async def test_disks_that_fail(tmp_path: Path, disks: list[str]) -> None:
+    there = at_hand(disks) - {"strace"}
+    faults = [name for name, fault in FAULTS.items() if fault.needs and fault.needs <= there]
+    await carried_out(Plan(4, 6, [*faults, "killed"], disks=disks), tmp_path)
+
+
+async def carried_out(plan: Plan, root: Path) -> None:
+    outcome = await run(plan, root)
+    assert outcome.wrong == [], plan.command()
+    assert outcome.sent > 0
