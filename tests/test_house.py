@@ -173,7 +173,7 @@ PROSE = {"problem", "hint", "message", "words", "detail", "reason", "remedy"}
 """Names of what is written for people."""
 TOLD_IN_WORDS_ALONE = {
     # SNS answers InvalidParameter to much else: only the text tells that a subscription is there.
-    ("intake/subscription.py", "different attributes"),
+    ("intake/sns.py", "different attributes"),
 }
 
 

@@ -54,6 +54,7 @@ class ErrorCause(enum.Enum):
     NO_BUCKET = enum.auto()
     PARAMETER = enum.auto()
     CONFIRMATION_TOKEN = enum.auto()
+    """SNS has no code of its own for it: whoever confirms knows."""
     KMS = enum.auto()
     NO_CAPACITY = enum.auto()
     """S3 cannot take an Expedited restore just now."""
@@ -225,8 +226,4 @@ def _cause_of_answer(error: ClientError) -> ErrorCause:
     code = code_of(error)
     if is_markup(str(error.response.get("Error", {}).get("Message") or "")):
         return ErrorCause.NOT_AWS
-    cause = cause_of_code(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if cause is ErrorCause.PARAMETER and "token" in message_of(error).lower():
-        # SNS has no code of its own for it ("Invalid parameter: Token").
-        return ErrorCause.CONFIRMATION_TOKEN
-    return cause
+    return cause_of_code(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -91,6 +91,7 @@ class WebhookSettings(Section):
         default=None, examples=["/etc/postamt-sync/tls/fullchain.pem"]
     )
     tls_key: OptionalPath = Field(default=None, examples=["/etc/postamt-sync/tls/privkey.pem"])
+    accept_sha1: bool = Field(default=False, examples=[True])
     trusted_proxies: Networks = Field(default=(), examples=[["127.0.0.1", "10.0.0.0/8"]])
 
 

@@ -14,12 +14,19 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.sns_message import ForgedError, MessageType, SnsMessage, verify
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback
 from postamt_sync.mail.notification import NotificationKind, read_notification
+
+WITH_SHA1 = "The message is signed with SHA-1 (SignatureVersion 1)."
+SHA1_REMEDY = (
+    "Let the topic sign with SHA-256, as bootstrap apply does (SignatureVersion 2), or set "
+    "accept_sha1 = true in [webhook]."
+)
 
 
 class ArrivalSink(Protocol):
@@ -47,7 +54,8 @@ class Subscriber(Protocol):
     async def confirm(self, token: str) -> None:
         """Raises PostamtError; temporary where another try may help."""
 
-    def unsubscribed(self) -> None: ...
+    def unsubscribed(self) -> None:
+        """A true message says that a subscription ended: maybe ours, and maybe long ago."""
 
 
 class NotificationOutcome(enum.StrEnum):
@@ -73,9 +81,18 @@ class OurTopic:
     topic_arn: str
     bucket: str
     prefix: str
+    accept_sha1: bool = False
+    """Whether messages of SignatureVersion 1 are believed, whose SHA-1 can be forged."""
 
     def holds(self, arrival: Arrival) -> bool:
         return arrival.bucket == self.bucket and arrival.key.startswith(self.prefix)
+
+
+def our_topic(settings: Settings) -> OurTopic:
+    """Return what a configuration names."""
+    webhook, bucket = settings.webhook, settings.bucket
+    sha1 = webhook is not None and webhook.accept_sha1
+    return OurTopic(settings.topic_arn, bucket.name, bucket.prefix, accept_sha1=sha1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +114,8 @@ class Notifications:
         """
         if message.topic_arn != self.place.topic_arn:
             raise ForgedError("The message is of a topic that is not ours.")
+        if message.signature_version == "1" and not self.place.accept_sha1:
+            raise ForgedError(WITH_SHA1, SHA1_REMEDY)
         verify(message, await self.keys.key(message.certificate_url))
         match message.type:
             case MessageType.NOTIFICATION:
@@ -105,7 +124,6 @@ class Notifications:
                 return await self._confirmation(message, source)
             case MessageType.UNSUBSCRIBE_CONFIRMATION:
                 # Its URL would subscribe again: whoever unsubscribed had the right to.
-                self.events.unsubscribed(message.topic_arn)
                 self.subscriber.unsubscribed()
                 return NotificationOutcome.UNSUBSCRIBED
 

@@ -30,6 +30,8 @@ RECEIVERS = 4
 HIDDEN_SECONDS = 120
 """How long a message is hidden while we work on it; renewed for as long as a slow disk takes."""
 LONGEST_HIDDEN = 3600.0
+LEAST_PAUSE = 5.0
+"""Seconds between two long polls that find nothing: not every server keeps the question open."""
 DRAIN_WAIT = 1
 """Seconds; with less SQS asks only some of its servers, and "none" would prove nothing."""
 DRAIN_SECONDS = 60.0
@@ -46,6 +48,14 @@ class QueueClient(Protocol):
 
 Settled = Callable[[Sequence[tuple[QueueMessage, SnsMessage]]], Awaitable[None]]
 """Told of true messages before they are deleted; what it raises leaves them in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueClocks:
+    """Both in seconds."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(slots=True)
@@ -71,8 +81,10 @@ class QueueConsumer:
         *,
         settled: Settled | None = None,
         hidden: float = HIDDEN_SECONDS,
+        clocks: QueueClocks | None = None,
     ) -> None:
         """`hidden` is in seconds: how long a message may take before it is hidden anew."""
+        self._clocks = clocks or QueueClocks()
         self.source = source
         self.tally = QueueTally()
         self._store = store
@@ -102,7 +114,10 @@ class QueueConsumer:
 
         Raises what `drain` raises.
         """
+        asked = self._clocks.monotonic()
         came = await self._receive(LONG_POLL_SECONDS)
+        if not came and (left := LEAST_PAUSE - (self._clocks.monotonic() - asked)) > 0:
+            await self._clocks.sleep(left)
         if came == MOST_AT_ONCE:
             came += await self.drain()
         return came

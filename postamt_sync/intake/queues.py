@@ -19,7 +19,7 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.notifications import ArrivalSink as NotificationSink
-from postamt_sync.intake.notifications import CertificateSource, Notifications, OurTopic
+from postamt_sync.intake.notifications import CertificateSource, Notifications, our_topic
 from postamt_sync.intake.queue import QueueConsumer
 from postamt_sync.intake.sns_certificates import certificates
 from postamt_sync.intake.sns_message import SnsMessage
@@ -54,6 +54,10 @@ class UnaskedError(PostamtError):
 class NullSubscriber:
     """Answers for a queue's subscription, which is made by whoever owns the queue, not by us."""
 
+    def __init__(self, topic_arn: str, events: Events) -> None:
+        self._topic_arn = topic_arn
+        self._events = events
+
     async def confirm(self, token: str) -> None:  # noqa: ARG002
         """Raise UnaskedError: SNS asks a queue only where the topic is another account's."""
         raise UnaskedError(
@@ -62,7 +66,8 @@ class NullSubscriber:
         )
 
     def unsubscribed(self) -> None:
-        """Nothing can be done about it from here; the event says it."""
+        """Say it; nothing can be done about it from here."""
+        self._events.unsubscribed(self._topic_arn)
 
 
 def _nobody_waits() -> None:
@@ -100,10 +105,10 @@ class Queues:
         self._events = events
         self._noted: dict[Source, tuple[float, bool]] = {}
         self._notifications = Notifications(
-            OurTopic(settings.topic_arn, settings.bucket.name, settings.bucket.prefix),
+            our_topic(settings),
             keys,
             inbox,
-            NullSubscriber(),
+            NullSubscriber(settings.topic_arn, events),
             hooks.poll_soon,
             events,
         )

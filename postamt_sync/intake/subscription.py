@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from postamt_sync.aws.errors import aws_call
 from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.threads import in_own_thread
+from postamt_sync.intake.sns import Sns
 from postamt_sync.unexpected import as_trouble
 
 if TYPE_CHECKING:
@@ -32,24 +28,10 @@ REVIEW_SECONDS = 86400.0
 """How often a confirmed subscription is looked at: it can be deleted without a word to us."""
 ANSWER_SECONDS = 8.0
 """SNS waits 15 s for our answer to its confirmation request."""
-LONGEST_CALL = 45.0
-"""Seconds for a call with all that it takes; an answer may come without an end."""
 TOKENS_REMEMBERED = 16
-
-DELIVERY_POLICY = {
-    "healthyRetryPolicy": {
-        "numRetries": 35,
-        "numNoDelayRetries": 0,
-        "minDelayTarget": 20,
-        "numMinDelayRetries": 5,
-        "maxDelayTarget": 120,
-        "numMaxDelayRetries": 20,
-        "backoffFunction": "linear",
-    }
-}
-"""5 times 20 s, 10 rising to 120, 20 times 120: 3200 s of the 3600 that SNS allows."""
-
-_T = TypeVar("_T")
+DOUBTED_TWICE_AFTER = 60.0
+"""Seconds after which SNS is asked once more whether our subscription is gone: what one of its
+servers knows another may not know yet."""
 
 
 def queue_arn(url: str, topic_arn: str) -> str:
@@ -70,7 +52,7 @@ class SubscriptionState(enum.StrEnum):
     FAILED = "failed"
     """The last attempt failed; another follows."""
     UNSUBSCRIBED = "unsubscribed"
-    """Somebody ended it; only a restart subscribes again."""
+    """Somebody ended it, as SNS itself says; only a restart subscribes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +66,9 @@ class SubscriptionStatus:
 
 
 class Subscription:
-    """Keeps `url` subscribed to the topic. Blocking calls of `client` run in threads.
+    """Keeps `url` subscribed to the topic.
 
-    Give the client short timeouts and one attempt (botocore's Config): a stop waits for the call
-    that is under way.
+    Give the client short timeouts and one attempt (botocore's Config).
     """
 
     def __init__(
@@ -100,19 +81,17 @@ class Subscription:
         dead_letter_arn: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._client = client
+        self._sns = Sns(client, topic_arn, url, dead_letter_arn)
         self._events = events
         self._topic_arn = topic_arn
         self._url = url
-        self._attributes = {"DeliveryPolicy": json.dumps(DELIVERY_POLICY)}
-        if dead_letter_arn:
-            redrive = {"deadLetterTargetArn": dead_letter_arn}
-            self._attributes["RedrivePolicy"] = json.dumps(redrive)
         self._sleep = sleep
         self._status = SubscriptionStatus(
             SubscriptionState.PENDING, "not asked for yet", "", time.time()
         )
         self._changed = asyncio.Event()
+        self._doubts = 0
+        """How often SNS is still to be asked whether the subscription is there."""
         self._confirmed: dict[str, None] = {}
         self._confirming: dict[str, asyncio.Task[None]] = {}
 
@@ -126,7 +105,7 @@ class Subscription:
         while self._status.state is not SubscriptionState.UNSUBSCRIBED:
             self._changed.clear()
             try:
-                await self._look_after()
+                await (self._prove() if self._doubts else self._look_after())
             except Exception as error:  # noqa: BLE001  whatever answered, it is asked again
                 trouble = as_trouble(error)
                 seconds = growing_pause(failures)
@@ -137,6 +116,7 @@ class Subscription:
                 failures = 0
                 confirmed = self._status.state is SubscriptionState.CONFIRMED
                 seconds = REVIEW_SECONDS if confirmed else CONFIRMATION_SECONDS
+                seconds = DOUBTED_TWICE_AFTER if self._doubts else seconds
             await self._wait(seconds)
 
     async def confirm(self, token: str) -> None:
@@ -164,9 +144,14 @@ class Subscription:
             raise as_trouble(error) from error
 
     def unsubscribed(self) -> None:
-        """Somebody ended the subscription; we do not undo it while we run."""
-        self._stand(SubscriptionState.UNSUBSCRIBED, "somebody unsubscribed the webhook")
-        self._changed.set()
+        """A true message says that a subscription ended; ask SNS whether it was this one.
+
+        The message may be old and sent again by a stranger, or be of another subscription. If ours
+        is gone we do not undo it while we run.
+        """
+        if not self._doubts:
+            self._doubts = 2
+            self._changed.set()
 
     async def close(self) -> None:
         """Break off what waits for AWS."""
@@ -175,68 +160,39 @@ class Subscription:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _prove(self) -> None:
+        """Stand down if SNS says that our subscription is gone; what it does not say changes none.
+
+        Before we know its name there is nothing to be ended: it is only being made.
+        """
+        arn = self._status.arn
+        if arn and not await self._sns.is_there(arn):
+            self._stand(SubscriptionState.UNSUBSCRIBED, "somebody unsubscribed the webhook")
+            self._events.unsubscribed(self._topic_arn)
+            return
+        self._doubts = self._doubts - 1 if arn else 0
+        if not self._doubts:  # before, to subscribe could undo what is on its way through SNS
+            await self._look_after()
+
     async def _look_after(self) -> None:
-        arn = await self._subscribe()
-        actual = await self._call(
-            "read our subscription",
-            lambda: self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"],
-        )
+        self._events.subscribing(self._url, self._topic_arn)
+        arn = await self._sns.subscribe()
+        actual = await self._sns.attributes(arn)
         if self._status.state is SubscriptionState.UNSUBSCRIBED:
             return
         if actual.get("PendingConfirmation") == "true":
             self._stand(SubscriptionState.PENDING, "waiting for SNS to ask for confirmation", arn)
             return
-        await self._mend(arn, actual)
+        await self._sns.mend(arn, actual)
         if self._status.state is not SubscriptionState.CONFIRMED:
             self._events.subscribed(arn)
         self._stand(SubscriptionState.CONFIRMED, "", arn)
 
-    async def _subscribe(self) -> str:
-        self._events.subscribing(self._url, self._topic_arn)
-
-        def subscribe(attributes: dict[str, str]) -> str:
-            return self._client.subscribe(
-                TopicArn=self._topic_arn,
-                Protocol="https" if self._url.startswith("https:") else "http",
-                Endpoint=self._url,
-                Attributes=attributes,
-                ReturnSubscriptionArn=True,
-            )["SubscriptionArn"]
-
-        def subscribe_or_find() -> str:
-            try:
-                return subscribe(self._attributes)
-            except ClientError as error:
-                if "different attributes" not in str(error):
-                    raise
-                # It is there with others, from before: `_mend` sets them.
-                return subscribe({})
-
-        return await self._call("subscribe the webhook", subscribe_or_find)
-
-    async def _mend(self, arn: str, actual: dict[str, str]) -> None:
-        for name, wanted in self._attributes.items():
-            if _covers(_json(actual.get(name, "")), json.loads(wanted)):
-                continue
-
-            def mend(name: str = name, wanted: str = wanted) -> None:
-                self._client.set_subscription_attributes(
-                    SubscriptionArn=arn, AttributeName=name, AttributeValue=wanted
-                )
-
-            await self._call(f"set the {name} of our subscription", mend)
-
     async def _confirm(self, token: str) -> None:
-        answer = await self._call(
-            "confirm our subscription",
-            lambda: self._client.confirm_subscription(
-                TopicArn=self._topic_arn, Token=token, AuthenticateOnUnsubscribe="true"
-            ),
-        )
+        arn = await self._sns.confirm(token)
         while len(self._confirmed) >= TOKENS_REMEMBERED:
             del self._confirmed[next(iter(self._confirmed))]
         self._confirmed[token] = None
-        arn = answer["SubscriptionArn"]
         self._events.subscribed(arn)
         self._stand(SubscriptionState.CONFIRMED, "", arn)
         self._changed.set()
@@ -264,23 +220,3 @@ class Subscription:
             await asyncio.wait([future, nap], return_when=asyncio.FIRST_COMPLETED)
         finally:
             nap.cancel()
-
-    async def _call(self, what: str, call: Callable[[], _T]) -> _T:
-        with aws_call(what):
-            return await in_own_thread(call, LONGEST_CALL)
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
-def _covers(actual: Any, wanted: Any) -> bool:
-    """Whether `actual` says all that `wanted` says; AWS adds members of its own."""
-    if isinstance(wanted, dict):
-        return isinstance(actual, dict) and all(
-            _covers(actual.get(name), value) for name, value in wanted.items()
-        )
-    return bool(actual == wanted)

@@ -107,7 +107,7 @@ class Webhook:
         except MalformedError as error:
             return self._refuse(request, HTTPStatus.BAD_REQUEST, error.problem)
         except ForgedError as error:
-            return self._refuse(request, HTTPStatus.FORBIDDEN, error.problem)
+            return self._refuse(request, HTTPStatus.FORBIDDEN, error.problem, hint=error.hint)
         except PostamtError as error:
             return self._refuse(
                 request, HTTPStatus.SERVICE_UNAVAILABLE, error.problem, hint=error.hint

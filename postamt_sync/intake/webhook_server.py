@@ -18,7 +18,7 @@ from postamt_sync.intake.notifications import (
     ArrivalSink,
     CertificateSource,
     Notifications,
-    OurTopic,
+    our_topic,
 )
 from postamt_sync.intake.subscription import Subscription, queue_arn
 from postamt_sync.intake.webhook import Webhook, WebhookTally
@@ -58,7 +58,7 @@ class WebhookServer:
             dead_letter_arn=queue_arn(dead_letters, webhook.topic_arn) if dead_letters else "",
         )
         notifications = Notifications(
-            OurTopic(webhook.topic_arn, settings.bucket.name, settings.bucket.prefix),
+            our_topic(settings),
             keys,
             inbox,
             self.subscription,

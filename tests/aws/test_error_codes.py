@@ -48,7 +48,7 @@ from tests.doubles.topic import client_error
         (client_error("403", "Forbidden"), ErrorCause.NOT_AWS),
         (client_error("AccessDenied", "\n <html>denied by Hotel Wifi"), ErrorCause.NOT_AWS),
         (client_error("KMS.DisabledException"), ErrorCause.KMS),
-        (client_error("InvalidParameter", "Invalid token"), ErrorCause.CONFIRMATION_TOKEN),
+        (client_error("InvalidParameter", "Invalid token"), ErrorCause.PARAMETER),
     ],
 )
 def test_each_error_comes_down_to_one_cause(error: Exception, cause: ErrorCause) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from postamt_sync.aws.errors import ForbiddenError, TokenError, refusal
+from postamt_sync.aws.errors import ForbiddenError, refusal
 from postamt_sync.errors import CredentialsError, MisconfiguredError, TryLaterError
 from tests.doubles.topic import client_error
 
@@ -28,7 +28,7 @@ from tests.doubles.topic import client_error
         (client_error("RequestExpired"), TryLaterError, "clock"),
         (client_error("NotFound"), MisconfiguredError, "no such topic"),
         (client_error("InvalidParameter", "Endpoint"), MisconfiguredError, "accept a setting"),
-        (client_error("InvalidParameter", "Invalid parameter: Token"), TokenError, "token"),
+        (client_error("InvalidParameter", "the token"), MisconfiguredError, "accept a setting"),
         (client_error("Throttling"), TryLaterError, "could not greet"),
         (client_error("InternalError"), TryLaterError, "could not greet"),
         (NoCredentialsError(), CredentialsError, "no AWS credentials"),
@@ -41,7 +41,7 @@ def test_each_refusal_says_what_is_wrong(error, kind, word):
     said = refusal("greet", error)
     assert type(said) is kind
     assert word in said.problem
-    assert said.temporary is (kind is not TokenError)
+    assert said.temporary
 
 
 def test_what_aws_says_stays_on_one_line():

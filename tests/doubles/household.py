@@ -87,6 +87,7 @@ async def household(
     limits: Limits | None = None,
     body_seconds: float = 10,
     inbox: Any = None,
+    accept_sha1: bool = False,
 ) -> AsyncIterator[Household]:
     """Everything between a socket on loopback and the ledger, for as long as the block runs."""
     async with serving_certificate(certificate_pem(private_key())) as aws:
@@ -95,7 +96,7 @@ async def household(
         certificates = Certificates(TOPIC, endpoint=aws.origin)
         polls: list[None] = []
         notifications = Notifications(
-            place=OurTopic(TOPIC, BUCKET, PREFIX),
+            place=OurTopic(TOPIC, BUCKET, PREFIX, accept_sha1=accept_sha1),
             keys=certificates,
             inbox=inbox,
             subscriber=subscriber,

@@ -55,7 +55,8 @@ class Topic:
 
     def get_subscription_attributes(self, **request: Any) -> dict[str, dict[str, str]]:
         self._begin("get_subscription_attributes", request)
-        assert self.attributes is not None
+        if self.attributes is None:
+            raise client_error("NotFound", "Subscription does not exist")
         pending = {"PendingConfirmation": "true" if self.pending else "false"}
         return {"Attributes": self.attributes | pending}
 

@@ -203,7 +203,8 @@ class Sources(RuleBasedStateMachine):
         events = Events(self.home.log)
         keys = OneKey(private_key().public_key())
         place = OurTopic(TOPIC, "mail", PREFIX)
-        return Notifications(place, keys, self.inbox(), NullSubscriber(), lambda: None, events)
+        subscriber = NullSubscriber(TOPIC, events)
+        return Notifications(place, keys, self.inbox(), subscriber, lambda: None, events)
 
     def inbox(self) -> Any:
         machine = self

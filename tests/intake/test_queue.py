@@ -11,7 +11,7 @@ import pytest
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.notifications import NotificationOutcome, Notifications, OurTopic
-from postamt_sync.intake.queue import QueueConsumer
+from postamt_sync.intake.queue import LEAST_PAUSE, QueueClocks, QueueConsumer
 from postamt_sync.intake.queues import NullSubscriber
 from postamt_sync.intake.sqs import Sqs
 from postamt_sync.mail.arrival import Source
@@ -42,6 +42,8 @@ class Desk:
         self.sqs = MemorySqs(self.clock)
         self.log, self.inbox = MemoryLog(), MemoryInbox()
         self.keys = keys or OneKey(private_key().public_key())
+        self.time = self.takes = 0.0
+        self.paused: list[float] = []
         self.polls = 0
         self.told: list[str] = []
         self.tell_trouble: PostamtError | None = None
@@ -50,7 +52,7 @@ class Desk:
             OurTopic(TOPIC, BUCKET, PREFIX),
             self.keys,
             self.inbox,
-            NullSubscriber(),
+            NullSubscriber(TOPIC, events),
             self.poll_soon,
             events,
         )
@@ -63,7 +65,16 @@ class Desk:
             events,
             settled=self.settled,
             hidden=hidden,
+            clocks=QueueClocks(self.passing, self.sleep),
         )
+
+    def passing(self) -> float:
+        """A clock that goes on by what an answer takes."""
+        self.time += self.takes
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.paused.append(seconds)
 
     def poll_soon(self) -> None:
         self.polls += 1
@@ -127,6 +138,25 @@ async def test_it_asks_so_that_none_means_none(desk: Desk) -> None:
     await desk.queue.listen()
     waits = [request["WaitTimeSeconds"] for _, request in desk.sqs.calls]
     assert waits == [1, 1, 1, 1, 20]
+
+
+@pytest.mark.parametrize("answer_takes", [0.0, 1.0, 4.9])
+async def test_a_server_that_keeps_no_question_open_is_not_asked_without_a_pause(
+    desk: Desk, answer_takes: float
+) -> None:
+    for asked in range(3):
+        desk.takes = answer_takes
+        assert await desk.queue.listen() == 0
+        assert sum(desk.paused) == pytest.approx((asked + 1) * (LEAST_PAUSE - answer_takes))
+
+
+async def test_after_a_long_poll_or_a_message_it_is_asked_at_once(desk: Desk) -> None:
+    desk.takes = 20.0
+    await desk.queue.listen()
+    desk.takes = 0.0
+    desk.send(told(1))
+    assert await desk.queue.listen() == 1
+    assert desk.paused == []
 
 
 async def test_whoever_listens_drains_a_backlog(desk: Desk) -> None:

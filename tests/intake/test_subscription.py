@@ -15,10 +15,11 @@ from postamt_sync.aws.errors import TokenError
 from postamt_sync.backoff import FIRST_SECONDS, LONGEST_SECONDS
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.events import Events
+from postamt_sync.intake.sns import DELIVERY_POLICY
 from postamt_sync.intake.subscription import (
     ANSWER_SECONDS,
     CONFIRMATION_SECONDS,
-    DELIVERY_POLICY,
+    DOUBTED_TWICE_AFTER,
     REVIEW_SECONDS,
     TOKENS_REMEMBERED,
     Subscription,
@@ -26,6 +27,7 @@ from postamt_sync.intake.subscription import (
     queue_arn,
 )
 from tests.doubles.inbox import MemoryLog
+from tests.doubles.scene import until
 from tests.doubles.sns import TOPIC
 from tests.doubles.topic import Topic, client_error
 
@@ -200,27 +202,68 @@ async def test_a_failure_is_told_in_status():
         assert "\n" not in desk.subscription.status.reason
 
 
-async def test_an_unsubscription_ends_it():
+async def test_an_unsubscription_that_sns_knows_of_ends_it():
+    async with running(Topic(pending=False)) as desk:
+        await desk.clock.asleep(1)
+        desk.topic.attributes = None
+        desk.subscription.unsubscribed()
+        await until(lambda: desk.state is SubscriptionState.UNSUBSCRIBED)
+        await asyncio.sleep(0.02)
+        assert desk.topic.count("subscribe") == 1, "whoever ended it had the right to"
+        assert len(desk.log.events("error")) == 1
+
+
+async def test_an_old_unsubscription_that_is_sent_again_ends_nothing():
+    async with running(Topic(pending=False)) as desk:
+        await desk.clock.asleep(1)
+        for _ in range(100):
+            desk.subscription.unsubscribed()
+        await desk.clock.asleep(2)
+        assert desk.clock.asked == [REVIEW_SECONDS, DOUBTED_TWICE_AFTER]
+        assert desk.state is SubscriptionState.CONFIRMED
+        assert desk.topic.count("get_subscription_attributes") == 2, "SNS is asked, once for all"
+        await desk.clock.pass_on()
+        await desk.clock.pass_on()
+        await desk.clock.asleep(3)
+        assert desk.clock.asked[-1] == REVIEW_SECONDS
+        assert desk.state is SubscriptionState.CONFIRMED
+        assert desk.log.events("error") == []
+
+
+async def test_what_one_server_of_sns_does_not_know_yet_another_tells_later():
     async with running(Topic(pending=False)) as desk:
         await desk.clock.asleep(1)
         desk.subscription.unsubscribed()
-        await asyncio.sleep(0.02)
+        await desk.clock.asleep(2)
+        desk.topic.attributes = None
+        await desk.clock.pass_on()
+        await desk.clock.pass_on()
+        await until(lambda: desk.state is SubscriptionState.UNSUBSCRIBED)
         assert desk.topic.count("subscribe") == 1
-        assert desk.state is SubscriptionState.UNSUBSCRIBED
 
 
-async def test_an_unsubscription_is_not_forgotten_over_a_call_under_way():
+async def test_while_sns_cannot_be_asked_it_is_asked_again_and_nothing_subscribed():
+    async with running(Topic(pending=False)) as desk:
+        await desk.clock.asleep(1)
+        desk.topic.incidents = [client_error("InternalError")] * 2
+        desk.subscription.unsubscribed()
+        await desk.clock.asleep(2)
+        assert desk.state is SubscriptionState.FAILED
+        desk.topic.attributes = None
+        for _ in range(3):
+            await desk.clock.pass_on()
+        await until(lambda: desk.state is SubscriptionState.UNSUBSCRIBED)
+        assert desk.topic.count("subscribe") == 1
+
+
+async def test_an_unsubscription_before_there_is_one_of_ours_ends_nothing():
     topic = Topic(pending=False)
     topic.gate.clear()
     async with running(topic) as desk:
-        while not topic.calls:
-            await asyncio.sleep(0.002)
+        await until(lambda: topic.calls)
         desk.subscription.unsubscribed()
         topic.gate.set()
-        while topic.count("get_subscription_attributes") < 1:
-            await asyncio.sleep(0.002)
-        await asyncio.sleep(0.02)
-        assert desk.state is SubscriptionState.UNSUBSCRIBED
+        await until(lambda: desk.state is SubscriptionState.CONFIRMED)
 
 
 # Confirming

@@ -36,9 +36,8 @@ async def home():
 # What is true
 
 
-@pytest.mark.parametrize("version", ["1", "2"])
-async def test_a_true_notification_is_stored(home, version):
-    assert await home.post(home.signer(version).notification(receipt())) == (200, "stored")
+async def test_a_true_notification_is_stored(home):
+    assert await home.post(home.signer().notification(receipt())) == (200, "stored")
     assert home.inbox.arrivals[0].source is Source.WEBHOOK
     assert home.webhook.tally.taken == {NotificationOutcome.STORED: 1}
 
@@ -347,3 +346,26 @@ def test_the_last_trouble_is_one_of_ours():
     tally.refuse(503, "The disk is full.")
     tally.refuse(403, "The signature does not fit the message.")
     assert tally.last_trouble() == "the webhook answered 503: The disk is full."
+
+
+@pytest.mark.parametrize("kind", ["confirmation", "unsubscription"])
+async def test_what_is_signed_with_sha1_is_refused_with_the_remedy(home, kind):
+    asked = len(home.aws.asked)
+    for message in (
+        home.signer("1").notification(receipt()),
+        getattr(home.signer("1"), kind)(),
+    ):
+        status, said = await home.post(message)
+        assert (status, "SHA-1" in said) == (403, True)
+    assert home.inbox.arrivals == []
+    assert len(home.aws.asked) == asked, "no certificate is fetched for it"
+    assert "accept_sha1 = true in [webhook]" in str(home.log.said)
+
+
+async def test_what_is_signed_with_sha1_is_believed_where_that_is_configured():
+    async with household(accept_sha1=True) as home:
+        for version in ("1", "2"):
+            message = home.signer(version).notification(receipt(f"incoming/{version}"))
+            assert await home.post(message) == (200, "stored")
+        forged = home.signer("1").notification(receipt()) | {"SignatureVersion": "2"}
+        assert (await home.post(forged))[0] == 403

@@ -1,0 +1,153 @@
+"""Our subscription at SNS, asked through boto3: subscribe, read, confirm, mend.
+
+boto3 blocks: each call has a thread of its own, which a stop leaves behind.
+AWS: SNS API Reference; "Amazon SNS message delivery retries".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
+from postamt_sync.aws.errors import aws_call, meaning
+from postamt_sync.threads import in_own_thread
+
+if TYPE_CHECKING:
+    from types_boto3_sns.client import SNSClient
+
+CONFIRM = "confirm our subscription"
+LONGEST_CALL = 45.0
+"""Seconds for a call with all that it takes; an answer may come without an end."""
+
+DELIVERY_POLICY = {
+    "healthyRetryPolicy": {
+        "numRetries": 35,
+        "numNoDelayRetries": 0,
+        "minDelayTarget": 20,
+        "numMinDelayRetries": 5,
+        "maxDelayTarget": 120,
+        "numMaxDelayRetries": 20,
+        "backoffFunction": "linear",
+    }
+}
+"""5 times 20 s, 10 rising to 120, 20 times 120: 3200 s of the 3600 that SNS allows."""
+
+_T = TypeVar("_T")
+
+
+class Sns:
+    """The subscription of `url` to the topic, with these dead letters ("" is none).
+
+    Every method raises PostamtError, temporary but for TokenError.
+    """
+
+    def __init__(
+        self, client: SNSClient, topic_arn: str, url: str, dead_letter_arn: str = ""
+    ) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+        self._url = url
+        self._attributes = {"DeliveryPolicy": json.dumps(DELIVERY_POLICY)}
+        if dead_letter_arn:
+            redrive = {"deadLetterTargetArn": dead_letter_arn}
+            self._attributes["RedrivePolicy"] = json.dumps(redrive)
+
+    async def subscribe(self) -> str:
+        """Return the ARN of the subscription, which is made where it is not there."""
+
+        def subscribe(attributes: dict[str, str]) -> str:
+            return self._client.subscribe(
+                TopicArn=self._topic_arn,
+                Protocol="https" if self._url.startswith("https:") else "http",
+                Endpoint=self._url,
+                Attributes=attributes,
+                ReturnSubscriptionArn=True,
+            )["SubscriptionArn"]
+
+        def subscribe_or_find() -> str:
+            try:
+                return subscribe(self._attributes)
+            except ClientError as error:
+                # InvalidParameter has many reasons, and only its text tells which.
+                if "different attributes" not in str(error):
+                    raise
+                # It is there with others, from before: `mend` sets them.
+                return subscribe({})
+
+        return await _call("subscribe the webhook", subscribe_or_find)
+
+    async def attributes(self, arn: str) -> dict[str, str]:
+        """Return what SNS says of a subscription that is there."""
+        return await _call(
+            "read our subscription",
+            lambda: self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"],
+        )
+
+    async def is_there(self, arn: str) -> bool:
+        """Tell whether SNS knows a subscription."""
+
+        def ask() -> bool:
+            try:
+                # Read, not only called: a stranger's answer is none.
+                self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+            except ClientError as error:
+                if cause_of(error) is ErrorCause.NO_TOPIC:
+                    return False
+                raise
+            return True
+
+        return await _call("read our subscription", ask)
+
+    async def mend(self, arn: str, actual: Mapping[str, str]) -> None:
+        """Set those of our attributes that are otherwise."""
+        for name, wanted in self._attributes.items():
+            if _covers(_json(actual.get(name, "")), json.loads(wanted)):
+                continue
+
+            def mend(name: str = name, wanted: str = wanted) -> None:
+                self._client.set_subscription_attributes(
+                    SubscriptionArn=arn, AttributeName=name, AttributeValue=wanted
+                )
+
+            await _call(f"set the {name} of our subscription", mend)
+
+    async def confirm(self, token: str) -> str:
+        """Return the ARN of the subscription that this token confirms. Raises TokenError."""
+
+        def confirm() -> str:
+            try:
+                return self._client.confirm_subscription(
+                    TopicArn=self._topic_arn, Token=token, AuthenticateOnUnsubscribe="true"
+                )["SubscriptionArn"]
+            except ClientError as error:
+                if cause_of(error) is not ErrorCause.PARAMETER:
+                    raise
+                # The topic is that of the message, so it can only be the token.
+                raise meaning(ErrorCause.CONFIRMATION_TOKEN, CONFIRM) from error
+
+        return await _call(CONFIRM, confirm)
+
+
+async def _call(what: str, call: Callable[[], _T]) -> _T:
+    with aws_call(what):
+        return await in_own_thread(call, LONGEST_CALL)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _covers(actual: Any, wanted: Any) -> bool:
+    """Whether `actual` says all that `wanted` says; AWS adds members of its own."""
+    if isinstance(wanted, dict):
+        return isinstance(actual, dict) and all(
+            _covers(actual.get(name), value) for name, value in wanted.items()
+        )
+    return bool(actual == wanted)
