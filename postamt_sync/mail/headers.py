@@ -39,11 +39,11 @@ _RANK = {name: rank for rank, name in enumerate(_SES_ORDER)}
 
 # No expression here can match the same text in two ways, so none can backtrack more than once over
 # what it read.
-_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
-_LAST_HEADER_ENDS = re.compile(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:)")
-_MAY_BECOME_HEADER = re.compile(rb"(?:[!-9;-~]+[ \t]*)?|\r")
+_EMPTY_LINES = (b"\n\n", b"\n\r\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
 _TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
+_QUOTE = re.compile(r'(?<!\\)"')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ACCEPTED = re.compile(
     rb"\sby\s+inbound-smtp\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?\s+with\s+[A-Z]{4,8}\s+id"
     rb"\s+([^\s;]+)"
@@ -99,20 +99,15 @@ class SesHeaders:
 def header_block(head: bytes) -> bytes | None:
     """Return the header block of a mail that begins with `head`, without the empty line after it.
 
-    The block ends at an empty line or at the first line that cannot be a header, so that what is
-    no mail at all has an (often empty) block too. None means that `head` is too short to say: fetch
-    more. If `head` is all there is, all of it is header.
+    The block ends at the first empty line and nowhere else, as mail clients and Dovecot have it: a
+    line within it that is no header (a mbox `From `, a name that is not ASCII) hides nothing that
+    follows. None means that `head` has no empty line: fetch more. If `head` is all there is, all
+    of it is header.
     """
-    if _HEADER.match(head):
-        end = _LAST_HEADER_ENDS.search(head)
-        if end is None:
-            return None
-        at = end.end()
-    else:
-        at = 0
-    if _MAY_BECOME_HEADER.fullmatch(head, at):
-        return None
-    return head[:at]
+    if head.startswith((b"\n", b"\r\n")):
+        return b""
+    ends = [at for at in map(head.find, _EMPTY_LINES) if at >= 0]
+    return head[: min(ends) + 1] if ends else None
 
 
 def ses_headers(head: bytes, key: str) -> SesHeaders | None:
@@ -136,20 +131,36 @@ def addresses(head: bytes) -> tuple[str, ...]:
     """Return the addresses in To and Cc, in order: what the sender claims, not the envelope.
 
     Display names and comments are left out, nothing is decoded but UTF-8. At most MOST_ADDRESSES
-    from the first LONGEST_LISTS bytes; what cannot be read is passed over.
+    from the first LONGEST_LISTS bytes; what cannot be read is passed over, and takes nothing of
+    another field with it.
     """
     block = header_block(head)
-    fields = _TO_OR_CC.finditer(head if block is None else block)
-    lists = b",".join(field[1] for field in fields)
-    if len(lists) > LONGEST_LISTS:
-        lists = lists[: LONGEST_LISTS + 1].rpartition(b",")[0]
-    text = lists.decode("utf-8", "replace").replace("\r", "").replace("\n", "")
+    found: list[str] = []
+    left = LONGEST_LISTS
+    for field in _TO_OR_CC.finditer(head if block is None else block):
+        value = field[1]
+        if left <= 0 or len(found) >= MOST_ADDRESSES:
+            break
+        room, left = left, left - len(value)
+        if left < 0:
+            value = value[: room + 1].rpartition(b",")[0]
+        found += _in_list(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
+    return tuple(found[:MOST_ADDRESSES])
+
+
+def _in_list(text: str) -> list[str]:
+    """Return the addresses of one field. A quote or comment without an end is taken for none."""
+    if len(_QUOTE.findall(text)) % 2:
+        text = text.replace('"', ",")
+    outside = _QUOTED.sub("", text)
+    if outside.count("(") != outside.count(")"):
+        text = text.replace("(", ",").replace(")", ",")
     # A RecursionError is the answer to thousands of nested comments, the others to what no
     # version of the parser foresaw.
     with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):
         found = (address for _, address in email.utils.getaddresses([text], **_LENIENT))
-        return tuple(address for address in found if "@" in address)[:MOST_ADDRESSES]
-    return ()
+        return [address for address in found if "@" in address]
+    return []
 
 
 def _ses_block(head: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -37,6 +37,13 @@ from tests.doubles.notices import HEADERS, stored
         (b" =?unicode_escape?q?=5Cx41?=", "\\x41"),
         (b" =?utf-8?q?=FF?=", "\ufffd"),
         (b" =?utf-8?b?x?=", "=?utf-8?b?x?="),
+        ("=?utf-8?q?Grüße?=".encode(), "Grüße"),  # 8-bit text where none may be
+        ("=?utf-8?q?Gr=C3=BC\xdfe?=".encode("latin-1"), "GrÃ¼ße"),
+        ("=?iso-8859-1?q?Gr=FC\xdfe?=".encode("latin-1"), "Grüße"),
+        ("=?utf-8?b?R3LDvMOf\xfcZQ==?=".encode("latin-1"), "Grüße"),
+        (b"=?utf-8?q?caf=C3?=", "caf\ufffd"),  # cut within a character
+        (b"=?utf-8?q?why??= =?utf-8?q?_not?=", "why? not"),
+        (b"=?utf-8?q?a?= =?latin1?q?=FC?=", "aü"),
         (b" =?utf-7?q?+2AA-?=", "?"),  # half of a surrogate pair
         (b" a\r\n\tb\x00c\x1b[31m", "a b c [31m"),
         (b" =?utf-8?q?a=0D=0Ab?=", "a b"),
@@ -123,3 +130,37 @@ def test_what_is_not_of_the_documented_form_counts_as_absent(mail: dict[str, obj
 
 def test_a_lone_surrogate_in_a_receipt_is_replaced() -> None:
     assert summary_of_receipt({"commonHeaders": {"subject": "a\ud800b"}}).subject == "a?b"
+
+
+@pytest.mark.parametrize(
+    ("subject", "charset"),
+    [
+        ("Привет", "koi8-r"),
+        ("Привет", "windows-1251"),
+        ("こんにちは", "iso-2022-jp"),
+        ("こんにちは", "Shift_JIS"),
+        ("你好", "gb18030"),
+        ("你好", "big5"),
+        ("Zażółć", "iso-8859-2"),
+        ("Grüße", "utf-8"),
+    ],
+)
+@pytest.mark.parametrize("declared", ["", "first part"])
+def test_raw_text_is_in_the_charset_of_the_content(
+    subject: str, charset: str, declared: str
+) -> None:
+    content = f'Content-Type: text/plain; charset="{charset}"\n'
+    if declared == "first part":
+        content = f"Content-Type: multipart/mixed; boundary=b\n\n--b\n{content}"
+    head = b"Subject: " + subject.encode(charset) + b"\n" + content.encode() + b"\nbody"
+    assert summary_of_head(head).subject == subject
+
+
+@pytest.mark.parametrize("charset", ["rot13", "unicode_escape", "x-unknown", "", "utf-16", "idna"])
+def test_a_charset_that_does_not_fit_is_no_evidence(charset: str) -> None:
+    head = b"Subject: Gr\xfc\xdfe!\nContent-Type: text/plain; charset=" + charset.encode() + b"\n\n"
+    assert summary_of_head(head).subject == "Grüße!"
+
+
+def test_many_words_that_never_end_are_read_in_linear_time() -> None:
+    assert readable(b"=?utf-8?q?" * 2_000)

@@ -83,22 +83,22 @@ def read(*lines: str, key: str = KEY) -> SesHeaders:
         (b"A: 1\n \nB: 2\n\nbody", b"A: 1\n \nB: 2\n"),
         (b"A : 1\nB\t: 2\n\n", b"A : 1\nB\t: 2\n"),
         (b"A:\nB:\n\n", b"A:\nB:\n"),
-        (b"A: 1\nno header\nB: 2\n\n", b"A: 1\n"),
-        (b"A: 1\n: nameless\n\n", b"A: 1\n"),
-        (b"A: 1\nB\xe9: 2\n\n", b"A: 1\n"),
+        (b"A: 1\nno header\nB: 2\n\n", b"A: 1\nno header\nB: 2\n"),
+        (b"A: 1\n: nameless\n\nbody", b"A: 1\n: nameless\n"),
+        (b"A: 1\nB\xe9: 2\nC: 3\n\n", b"A: 1\nB\xe9: 2\nC: 3\n"),
         (b"A: \xe9\0\n\n", b"A: \xe9\0\n"),
-        (b"A: 1\n\0\0\0", b"A: 1\n"),
+        (b"A: 1\n\0\0\0\r\n\r\n", b"A: 1\n\0\0\0\r\n"),
         (b"\n\nA: 1\n\n", b""),
         (b"\r\nbody", b""),
-        (b" folded at once\nA: 1\n\n", b""),
-        (b"From a@b Mon Nov  2 10:11:12 2026\nA: 1\n\n", b""),
-        (b"\0\0\0\0", b""),
-        (b"\x89PNG\r\n\x1a\n", b""),
-        (b"two words", b""),
-        (b" ", b""),
+        (b" folded at once\nA: 1\n\n", b" folded at once\nA: 1\n"),
+        (b"From a@b Mon Nov  2\nA: 1\n\n", b"From a@b Mon Nov  2\nA: 1\n"),
+        (b"A: 1\n>From a\nX My: y\r\nB: 2\r\n\r\n", b"A: 1\n>From a\nX My: y\r\nB: 2\r\n"),
+        (b"A: 1\r\n\nB: 2\r\n\r\n", b"A: 1\r\n"),
+        (b"A: 1\r\r\nB: 2\n\n", b"A: 1\r\r\nB: 2\n"),
+        (b"A: 1\n\t\nB: 2\n\n", b"A: 1\n\t\nB: 2\n"),
     ],
 )  # fmt: skip
-def test_header_block_ends_where_no_header_can_be(head: bytes, block: bytes) -> None:
+def test_header_block_ends_at_the_first_empty_line(head: bytes, block: bytes) -> None:
     assert header_block(head) == block
 
 
@@ -119,6 +119,10 @@ def test_header_block_ends_where_no_header_can_be(head: bytes, block: bytes) -> 
         b"A: 1\n folded\n",
         b"A: 1\nB ",
         b"A" * 5_000,
+        b"no header\nat all\n",
+        b"A: 1\n\0\0\0",
+        b"\x89PNG\r\n\x1a\n",
+        b" ",
     ],
 )
 def test_header_block_asks_for_more_while_it_cannot_say(head: bytes) -> None:
@@ -431,6 +435,18 @@ def test_methods_count_where_ses_begins_a_line(methods: str, expected: Verdicts)
         ("Subject: x\n To: a@x.example\n", ()),
         ("To:\n", ()),
         ("", ()),
+        # What has no end in one field is no beginning in the next.
+        ('To: "Team <a@x.example>\nCc: b@x.example\n', ("a@x.example", "b@x.example")),
+        ("To: a@x.example (team\nCc: b@x.example\n", ("a@x.example", "b@x.example")),
+        ("To: team) a@x.example\nCc: b@x.example\n", ("a@x.example", "b@x.example")),
+        ("To: <a@x.example\nCc: b@x.example\n", ("a@x.example", "b@x.example")),
+        ('To: "A \\" <a@x.example>\nCc: "B" <b@x.example>\n', ("a@x.example", "b@x.example")),
+        ('To: "A (" <a@x.example>\nCc: b@x.example\n', ("a@x.example", "b@x.example")),
+        ('To: "Doe, John <a@x.example>, c@x.example\n', ("a@x.example", "c@x.example")),
+        # A line that is no header hides none that follows.
+        ("no header\nTo: a@x.example\n", ("a@x.example",)),
+        (">From x\nX My: y\nTo: a@x.example\n", ("a@x.example",)),
+        ("Ünï: code\nTo: a@x.example\n", ("a@x.example",)),
     ],
 )
 def test_addresses_in_order(lists: str, expected: tuple[str, ...]) -> None:
