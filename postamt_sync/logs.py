@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import structlog
 
 from postamt_sync.events import Events, printable
+from postamt_sync.throttle import Throttle
 
 LIBRARIES = ("aiohttp", "asyncio", "boto3", "botocore", "urllib3", "watchdog")
 LONGEST_MESSAGE = 1000
@@ -128,8 +129,12 @@ class _Adopted(logging.Handler):
         super().__init__(logging.WARNING)
         self._logger = logger
         self._tracebacks = tracebacks
+        self._throttle = Throttle()
 
     def emit(self, record: logging.LogRecord) -> None:
+        # A stranger may be what the library complains of.
+        if not self._throttle.allows((record.name, record.pathname, record.lineno)):
+            return
         say = self._logger.error if record.levelno >= logging.ERROR else self._logger.warning
         error = record.exc_info[1] if record.exc_info else None
         try:

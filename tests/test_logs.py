@@ -255,3 +255,11 @@ def test_standard_error_by_default(
     assert captured.out == ""
     assert json.loads(captured.err)["event"] == "stopped"
     assert sys.stderr is not sys.__stderr__
+
+
+def test_what_a_library_repeats_is_logged_once_a_minute() -> None:
+    stream = io.StringIO()
+    configure_logging(json=True, stream=stream)
+    for number in range(1000):
+        logging.getLogger("aiohttp.server").error("Error handling request of %s", number)
+    assert len(stream.getvalue().splitlines()) == 1

@@ -11,7 +11,6 @@ from typing import Any
 
 from aiohttp import web
 
-from postamt_sync.events import Events
 from postamt_sync.http.connection_table import ConnectionTable
 from postamt_sync.http.peers import Peer
 
@@ -57,12 +56,13 @@ class Connection(web.RequestHandler):
         server: web.Server,
         limits: Limits,
         refused: Refused,
-        events: Events,
+        failed: Callable[[BaseException | None], None],
         table: ConnectionTable,
         sockaddr: Any,
         peer: Peer,
         gone: Callable[[Connection], None],
     ) -> None:
+        """`failed` is told what the handler raised."""
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -77,7 +77,7 @@ class Connection(web.RequestHandler):
         self.close_unopened: Callable[[], object] = lambda: None
         self._limits = limits
         self._on_refused = refused
-        self._events = events
+        self._on_failed = failed
         self._table = table
         self._peer = peer
         self._sender = shown(sockaddr)
@@ -173,12 +173,13 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - it may quote the peer
     ) -> web.StreamResponse:
         """Answer what is not HTTP, and what our own handler failed on."""
-        if self._lost and isinstance(exc, ConnectionError):
+        gone = self._lost or self._wire is None or self._wire.is_closing()
+        if gone and isinstance(exc, ConnectionError):
             raise exc  # Somebody hung up: nothing of ours failed, and nobody waits for an answer.
         if request.writer.output_size > 0:
             raise ConnectionError("The answer has begun, an error can no longer be told.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._events.request_failed(f"{type(exc).__name__}: {exc}")
+            self._on_failed(exc)
             status, reason = HTTPStatus.SERVICE_UNAVAILABLE, "Something of ours failed."
         else:
             reason = "The request is not valid HTTP."

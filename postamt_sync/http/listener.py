@@ -26,6 +26,8 @@ from postamt_sync.http.connection import SERVER, Connection, Limits, Refused, sh
 from postamt_sync.http.connection_table import ConnectionTable
 from postamt_sync.http.peers import TrustedProxies, request_peer
 from postamt_sync.http.sockets import tls_context
+from postamt_sync.throttle import Throttle
+from postamt_sync.unexpected import place
 
 BACKLOG = 4096
 """Connections that wait in the kernel while no place can be given."""
@@ -36,8 +38,6 @@ SHARE_OF_DESCRIPTORS = 4
 FREED_AT_ONCE = 16
 """Idle connections closed where descriptors have run out: the rest of the daemon needs some too."""
 FREED_SECONDS = 0.05
-QUIET_SECONDS = 60
-"""That descriptors have run out is logged once in this time."""
 NO_DESCRIPTORS = "No file descriptors were left: the longest idle connection was closed."
 ALL_IN_USE = "Too many requests of one peer at once."
 
@@ -70,7 +70,7 @@ class Listener:
         self._none_left = asyncio.Event()
         self._accepting = False
         self._closing = False
-        self._quiet_until = 0.0
+        self._throttle = Throttle()
         self._retry: asyncio.TimerHandle | None = None
 
     @property
@@ -176,7 +176,7 @@ class Listener:
             self._server,
             self._limits,
             self._refused,
-            self._events,
+            self._failed,
             self._table,
             sockaddr,
             peer,
@@ -218,9 +218,12 @@ class Listener:
         loop = asyncio.get_running_loop()
         seconds = FREED_SECONDS if any(freed) else self._limits.exhausted
         self._retry = loop.call_later(seconds, self._resume)
-        if loop.time() >= self._quiet_until:
-            self._quiet_until = loop.time() + QUIET_SECONDS
+        if self._throttle.allows(error.errno):
             self._events.not_accepting(error.strerror or str(error))
+
+    def _failed(self, error: BaseException | None) -> None:
+        if error is None or self._throttle.allows((type(error), place(error))):
+            self._events.request_failed(f"{type(error).__name__}: {error}")
 
     def _gone(self, connection: Connection) -> None:
         self._table.leave(connection)

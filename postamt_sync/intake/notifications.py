@@ -8,8 +8,9 @@ message of a topic that is not ours.
 from __future__ import annotations
 
 import enum
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -27,6 +28,9 @@ SHA1_REMEDY = (
     "Let the topic sign with SHA-256, as bootstrap apply does (SignatureVersion 2), or set "
     "accept_sha1 = true in [webhook]."
 )
+
+
+KEPT_IDS = 256
 
 
 class ArrivalSink(Protocol):
@@ -105,6 +109,8 @@ class Notifications:
     subscriber: Subscriber
     poll_soon: Callable[[], None]
     events: Events
+    kept: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_IDS))
+    """Ids of messages that were kept: a true one stays true, and anybody may send it again."""
 
     async def take(self, message: SnsMessage, source: Source) -> NotificationOutcome:
         """Judge one message and act on it; on return the ledger has whatever was in it.
@@ -117,6 +123,8 @@ class Notifications:
         if message.signature_version == "1" and not self.place.accept_sha1:
             raise ForgedError(WITH_SHA1, SHA1_REMEDY)
         verify(message, await self.keys.key(message.certificate_url))
+        if message.message_id in self.kept:
+            return NotificationOutcome.NOT_UNDERSTOOD
         match message.type:
             case MessageType.NOTIFICATION:
                 return await self._notification(message, source)
@@ -155,6 +163,7 @@ class Notifications:
 
     async def _keep(self, message: SnsMessage, source: Source, reason: str) -> NotificationOutcome:
         await self.inbox.keep_notification(source, reason, message.message)
+        self.kept.append(message.message_id)
         self.events.notification_not_understood(source, reason)
         self.poll_soon()
         return NotificationOutcome.NOT_UNDERSTOOD

@@ -8,7 +8,6 @@ AWS: "Amazon SNS message delivery retries".
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from postamt_sync.events import Events
 from postamt_sync.intake.notifications import NotificationOutcome, Notifications
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.mail.arrival import Source
+from postamt_sync.throttle import Throttle
 
 LARGEST_BODY = 1024 * 1024
 """SNS carries 256 KB; as JSON in JSON that may double or worse."""
@@ -28,8 +28,6 @@ BODY_SECONDS = 10
 """SNS gives up after 15 s; what drips slower than this cannot be answered in time."""
 HEALTH_PATH = "/healthz"
 REASONS_KEPT = 50
-QUIET_SECONDS = 60
-"""The same refusal is logged once in this time: strangers must not fill the disk."""
 
 
 @dataclass(slots=True)
@@ -44,14 +42,18 @@ class WebhookTally:
     def take(self, outcome: NotificationOutcome) -> None:
         self.taken[outcome] += 1
 
-    def refuse(self, status: int, reason: str) -> None:
+    def refuse(self, status: int, reason: str, *, by_peer: bool = False) -> None:
+        """Count a refusal; `by_peer`: the peer alone brought it about."""
         known = (status, reason) in self.refused or len(self.refused) < REASONS_KEPT
         self.refused[status, reason if known else "other reasons"] += 1
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not by_peer:
             self._last_trouble = f"the webhook answered {status}: {reason}"
 
     def last_trouble(self) -> str:
-        """Return the last answer that makes SNS try again, and in the end give up; "" if none."""
+        """Return the last trouble of ours for which SNS tried again; "" if there was none.
+
+        What a peer alone brought about is none: it says nothing about notifications of SNS.
+        """
         return self._last_trouble
 
     def refused_by_status(self) -> dict[int, int]:
@@ -90,7 +92,7 @@ class Webhook:
         self._path = path
         self._health = health
         self._body_seconds = body_seconds
-        self._quiet_until: dict[tuple[int, str], float] = {}
+        self._throttle = Throttle()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; 200 to a message only when the ledger has it."""
@@ -103,7 +105,7 @@ class Webhook:
             _refuse_contradiction(request, message)
             outcome = await self._notifications.take(message, Source.WEBHOOK)
         except _RefusedError as error:
-            return self._refuse(request, error.status, error.reason)
+            return self._refuse(request, error.status, error.reason, by_peer=True)
         except MalformedError as error:
             return self._refuse(request, HTTPStatus.BAD_REQUEST, error.problem)
         except ForgedError as error:
@@ -116,21 +118,24 @@ class Webhook:
         # Only who brings true notifications may keep his connection for more.
         return web.Response(status=HTTPStatus.OK, text=f"{outcome.value}\n")
 
-    def refused(self, status: int, reason: str, peer: str, hint: str = "") -> None:
+    def refused(
+        self, status: int, reason: str, peer: str, hint: str = "", *, by_peer: bool = False
+    ) -> None:
         """Count a refusal, also one that the listener had to give; log it if it is news."""
-        self.tally.refuse(status, reason)
-        now = time.monotonic()
-        if now < self._quiet_until.get((status, reason), now):
-            return
-        if len(self._quiet_until) >= REASONS_KEPT:
-            self._quiet_until.clear()
-        self._quiet_until[status, reason] = now + QUIET_SECONDS
-        self._events.notification_refused(status, f"{reason} {hint}".rstrip(), peer)
+        self.tally.refuse(status, reason, by_peer=by_peer)
+        if self._throttle.allows((status, reason)):
+            self._events.notification_refused(status, f"{reason} {hint}".rstrip(), peer)
 
     def _refuse(
-        self, request: web.BaseRequest, status: HTTPStatus, reason: str, hint: str = ""
+        self,
+        request: web.BaseRequest,
+        status: HTTPStatus,
+        reason: str,
+        hint: str = "",
+        *,
+        by_peer: bool = False,
     ) -> web.Response:
-        self.refused(status, reason, request.remote or "", hint)
+        self.refused(status, reason, request.remote or "", hint, by_peer=by_peer)
         response = _last_answer(status, reason)
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = "POST" if request.path == self._path else "GET, HEAD"

@@ -185,6 +185,17 @@ async def test_a_stale_token_is_kept_for_status(desk):
     assert "token" in desk.inbox.notifications[0][1]
 
 
+async def test_what_was_kept_is_kept_once_however_often_it_is_sent_again(desk):
+    desk.subscriber.trouble = TokenError("The confirmation token is no longer valid.")
+    message = Signer().confirmation()
+    for _ in range(1000):
+        assert await desk.take(message) is NotificationOutcome.NOT_UNDERSTOOD
+    assert len(desk.inbox.notifications) == 1
+    assert len(desk.log.said) == 1
+    desk.subscriber.trouble = None
+    assert await desk.take(message) is NotificationOutcome.NOT_UNDERSTOOD
+
+
 async def test_an_unsubscription_is_for_the_subscriber_and_not_followed(desk):
     assert await desk.take(Signer().unsubscription()) is NotificationOutcome.UNSUBSCRIBED
     assert desk.subscriber.ended == 1

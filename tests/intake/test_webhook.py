@@ -6,6 +6,8 @@ import asyncio
 import datetime as dt
 import gzip
 import json
+import socket
+import struct
 
 import aiohttp
 import pytest
@@ -16,6 +18,7 @@ from postamt_sync.intake.notifications import NotificationOutcome
 from postamt_sync.intake.webhook import LARGEST_BODY, REASONS_KEPT, WebhookTally
 from postamt_sync.mail.arrival import Source
 from tests.doubles.household import PATH, household
+from tests.doubles.scene import until
 from tests.doubles.sns import (
     TEST_EVENT,
     TOPIC,
@@ -345,6 +348,7 @@ def test_the_last_trouble_is_one_of_ours():
     assert tally.last_trouble() == "", "strangers are none"
     tally.refuse(503, "The disk is full.")
     tally.refuse(403, "The signature does not fit the message.")
+    tally.refuse(503, "The body came too slowly.", by_peer=True)
     assert tally.last_trouble() == "the webhook answered 503: The disk is full."
 
 
@@ -369,3 +373,36 @@ async def test_what_is_signed_with_sha1_is_believed_where_that_is_configured():
             assert await home.post(message) == (200, "stored")
         forged = home.signer("1").notification(receipt()) | {"SignatureVersion": "2"}
         assert (await home.post(forged))[0] == 403
+
+
+BEGUN = b"POST /sns HTTP/1.1\r\nHost: x\r\n"
+BROKEN_OFF = {
+    "at once": [b"Content-Length: 1000\r\n\r\n"],
+    "in the middle": [b"Content-Length: 1000\r\n\r\n", b"{"],
+    "large": [b"Content-Length: 900000\r\n\r\n", b" " * 300_000],
+    "between chunks": [b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nabcde\r\n"],
+    "within a chunk": [b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nab"],
+    "before 100": [b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"],
+    "garbage": [b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nabcde\r\n", b"zz\r\n\r\n"],
+}
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("parts", BROKEN_OFF.values(), ids=BROKEN_OFF)
+async def test_a_body_that_its_peer_breaks_off_is_no_trouble_of_ours(home, parts, reset):
+    for number in range(20):
+        _, writer = await asyncio.open_connection(home.host, home.port)
+        for part in (BEGUN, *parts):
+            writer.write(part)
+            await asyncio.sleep(0.01 * (number % 2))
+        if reset:
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            writer.transport.abort()
+        writer.close()
+    await until(lambda: home.listener.connections == 0)
+    assert home.log.events("error") == []
+    assert len(home.log.said) <= 1, "strangers fill no disk"
+    assert not {status for status, _ in home.webhook.tally.refused if status >= 500}
+    assert home.webhook.tally.last_trouble() == ""
