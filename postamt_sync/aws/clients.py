@@ -20,6 +20,7 @@ from botocore.httpsession import get_cert_path
 from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
 from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning
+from postamt_sync.aws.service_models import share_models
 from postamt_sync.errors import PostamtError
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def new_session(region: str = "", *, program_seconds: float = LONGEST_PROGRAM) -
     `program_seconds` is what a credential_process may take.
     """
     with _settings_explained():
-        return boto3.Session(
-            region_name=region or None, botocore_session=BoundedSession(program_seconds)
-        )
+        core = BoundedSession(program_seconds)
+        share_models(core)
+        return boto3.Session(region_name=region or None, botocore_session=core)
 
 
 def sns_client(session: boto3.Session, region: str) -> SNSClient:

@@ -5,32 +5,18 @@ Reading one takes longer than most tests.
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
-
 import boto3
 import botocore.session
-from botocore.loaders import Loader
+
+from postamt_sync.aws.service_models import share_models
 
 REGION = "eu-west-1"
-
-
-class _Models(Loader):  # type: ignore[misc]  # botocore has no types
-    @property
-    def search_paths(self) -> list[str]:
-        """Return a copy: each session of boto3 would add its directory once more."""
-        return list(self._search_paths)
-
-
-@functools.cache
-def _models() -> Loader:
-    return _Models(extra_search_paths=[str(Path(boto3.__file__).parent / "data")])
 
 
 def core_session() -> botocore.session.Session:
     """Return botocore's part, to be changed before `aws_session` takes it."""
     core = botocore.session.Session()
-    core.register_component("data_loader", _models())
+    share_models(core)
     return core
 
 
