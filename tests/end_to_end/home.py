@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 
 from postamt_sync.demo.household import CopyLocation
 from postamt_sync.ledger import Ledger, ObjectState
+from tests.support import forked
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "postamt_sync")
@@ -73,6 +75,9 @@ _FOREIGN = (
     "http_proxy",
     "https_proxy",
 )
+
+
+OF_PYTHON = ("PYTHON", "LANG", "LC_", "LD_", "TZ", "MALLOC_")
 
 
 class Process(Protocol):
@@ -178,15 +183,25 @@ class Home:
 
     def do(self, *verb: str, **overrides: str) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
-        return subprocess.run(
-            [*self._prefix, *COMMAND, *verb, "--config", str(self.config)],
-            env=self.environ(**overrides),
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        command = (*verb, "--config", str(self.config))
+        if self._prefix or not _is_usual(overrides):
+            return subprocess.run(
+                [*self._prefix, *COMMAND, *command],
+                env=self.environ(**overrides),
+                cwd=REPOSITORY,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        with tempfile.TemporaryDirectory() as place:
+            output = (Path(place) / "stdout", Path(place) / "stderr")
+            process = forked.start(command, self.environ(**overrides), REPOSITORY, output)
+            try:
+                code = process.wait(PATIENCE)
+            finally:
+                process.kill()
+            return subprocess.CompletedProcess(command, code, *map(_text, output))
 
     def sync(self, *options: str, **overrides: str) -> tuple[int, dict[str, Any]]:
         """Make a pass; return its exit code and the one object that it prints."""
@@ -204,7 +219,13 @@ class Home:
 
     def start(self, *arguments: str, pass_fds: tuple[int, ...] = (), **overrides: str) -> Running:
         """Start `run`, or other arguments of this Python, and return at once."""
-        command = arguments or (*COMMAND[1:], "run", "--debug", "--config", str(self.config))
+        run = ("run", "--debug", "--config", str(self.config))
+        if not arguments and _is_usual(overrides):
+            log = self.new_log()
+            output = (Path(os.devnull), log)
+            process = forked.start(run, self.environ(**overrides), REPOSITORY, output)
+            return self.adopt(Running(process, log))
+        command = arguments or (*COMMAND[1:], *run)
         return self.start_program([sys.executable, *command], pass_fds, **overrides)
 
     def start_program(
@@ -279,6 +300,15 @@ class Home:
         with self.ledger() as ledger:
             states = ledger.overview.states()
         return {ObjectState(state).value: count for state, count in states.items() if count}
+
+
+def _is_usual(overrides: Mapping[str, str]) -> bool:
+    """Whether nothing is said to Python itself, which reads its own variables as it starts."""
+    return not any(name.startswith(OF_PYTHON) for name in overrides)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def wait_until(true: Callable[[], object], what: Callable[[], str] = str) -> None:
