@@ -29,6 +29,10 @@ class Failures:
     def envelopes_not_asked(self, reason: str) -> None:
         self._log.error("envelopes cannot be asked for", reason=printable(reason))
 
+    def certificates_not_kept(self, reason: str) -> None:
+        """Those of SNS that were proven good; they are downloaded again at the next start."""
+        self._log.error("certificates cannot be kept", reason=printable(reason))
+
     # Mailboxes
 
     def mailbox_unusable(self, mailbox: str, reason: str) -> None:

@@ -158,9 +158,7 @@ class Components:
         )
         self._inbox = ArrivalQueue(ledger, events, self.courier.wake)
         self.heartbeat = Heartbeat(self.live, events)
-        self.certificates = (
-            certificates(settings.topic_arn, environ) if settings.topic_arn else None
-        )
+        self.certificates = certificates(settings, environ, events)
         self.webhook_server = self._webhook_server()
         self.alerts = AlertMonitor(
             self.live,

@@ -49,7 +49,11 @@ class ArrivalSink(Protocol):
 class CertificateSource(Protocol):
     """Where the signing keys come from."""
 
-    async def key(self, url: str) -> RSAPublicKey: ...
+    async def key(self, url: str, peer: str = "") -> RSAPublicKey:
+        """Return the key; `peer` is who wants it, "" for a queue of ours."""
+
+    async def proved_good(self, url: str) -> None:
+        """A message of our topic was signed with it."""
 
 
 class Subscriber(Protocol):
@@ -112,9 +116,12 @@ class Notifications:
     kept: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_IDS))
     """Ids of messages that were kept: a true one stays true, and anybody may send it again."""
 
-    async def take(self, message: SnsMessage, source: Source) -> NotificationOutcome:
+    async def take(
+        self, message: SnsMessage, source: Source, peer: str = ""
+    ) -> NotificationOutcome:
         """Judge one message and act on it; on return the ledger has whatever was in it.
 
+        `peer` is who brought it, "" where it came by a queue of ours.
         Raises ForgedError where it must not be believed, and any other PostamtError for a trouble
         of ours that another delivery may find gone (certificate, ledger, AWS).
         """
@@ -122,7 +129,8 @@ class Notifications:
             raise ForgedError("The message is of a topic that is not ours.")
         if message.signature_version == "1" and not self.place.accept_sha1:
             raise ForgedError(WITH_SHA1, SHA1_REMEDY)
-        verify(message, await self.keys.key(message.certificate_url))
+        verify(message, await self.keys.key(message.certificate_url, peer))
+        await self.keys.proved_good(message.certificate_url)
         if message.message_id in self.kept:
             return NotificationOutcome.NOT_UNDERSTOOD
         match message.type:

@@ -211,7 +211,8 @@ async def drain_once(
     if not (settings.queue.url or settings.queue.dead_letter_url):
         return
     region = settings.aws.region
-    keys = certificates(settings.topic_arn, environ)
+    keys = certificates(settings, environ, events)
+    assert keys is not None, "a queue has its topic"
     queues = Queues(
         settings,
         sqs_client(new_session(region), region),

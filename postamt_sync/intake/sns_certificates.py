@@ -14,6 +14,7 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,8 +24,11 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
-from postamt_sync.events import printable
+from postamt_sync.events import Events, printable
+from postamt_sync.intake.allowance import Allowance
+from postamt_sync.intake.certificate_store import CertificateStore
 from postamt_sync.intake.sns_message import ForgedError
 
 CERTIFICATE_PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
@@ -35,7 +39,11 @@ DOWNLOAD_SECONDS = 6
 FAILURE_SECONDS = 10
 """How long a failure is remembered: less than SNS's 20 s between two attempts."""
 DOWNLOADS_PER_MINUTE = 12
-"""A stranger can name any number of well-formed addresses; a genuine one comes once a year."""
+"""For each peer, and for what comes by queues. A stranger can name any number of well-formed
+addresses; a genuine one comes once a year."""
+DOWNLOADS_OF_ALL_PEERS = 240
+"""In a minute; who has many addresses has many peers' allowances."""
+FAILURES_REMEMBERED = 64
 SMALLEST_KEY = 2048
 
 
@@ -58,17 +66,26 @@ def emulator_endpoint(environ: Mapping[str, str]) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def certificates(topic_arn: str, environ: Mapping[str, str]) -> Certificates:
-    """Return what fetches this topic's certificates as the environment says (`AWS_CA_BUNDLE`)."""
+def certificates(
+    settings: Settings, environ: Mapping[str, str], events: Events
+) -> Certificates | None:
+    """Return what fetches the certificates of the configured topic; None where there is none.
+
+    `environ` says whom to trust (`AWS_CA_BUNDLE`).
+    """
+    if not settings.topic_arn:
+        return None
     return Certificates(
-        topic_arn,
+        settings.topic_arn,
         endpoint=emulator_endpoint(environ),
         ca_bundle=environ.get("AWS_CA_BUNDLE", ""),
+        store=CertificateStore(settings.state_dir, events),
     )
 
 
 @dataclass(slots=True)
 class _Fetched:
+    pem: bytes
     key: RSAPublicKey
     begins: dt.datetime
     ends: dt.datetime
@@ -81,7 +98,8 @@ class Certificates:
     """Gives the public key behind a SigningCertURL of our topic's region.
 
     `endpoint` is the emulator's origin (`emulator_endpoint`), `ca_bundle` the file or directory of
-    `AWS_CA_BUNDLE`. `wall` and `clock` are seconds since 1970 and of the monotonic clock.
+    `AWS_CA_BUNDLE`, `store` remembers what proved good. `wall` and `clock` are seconds since 1970
+    and of the monotonic clock.
     """
 
     def __init__(
@@ -90,12 +108,11 @@ class Certificates:
         *,
         endpoint: str | None = None,
         ca_bundle: str = "",
+        store: CertificateStore | None = None,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         download_seconds: float = DOWNLOAD_SECONDS,
     ) -> None:
-        self.downloads = 0
-        """How many downloads were begun, for status."""
         self._believed = _believed(topic_arn, endpoint)
         self._endpoint = endpoint
         self._ca_bundle = ca_bundle
@@ -105,11 +122,16 @@ class Certificates:
         self._kept: OrderedDict[str, _Fetched] = OrderedDict()
         self._failed: OrderedDict[str, tuple[float, PostamtError]] = OrderedDict()
         self._running: dict[str, asyncio.Task[_Fetched]] = {}
-        self._allowance = float(DOWNLOADS_PER_MINUTE)
-        self._allowed_at = clock()
+        self._each = Allowance(DOWNLOADS_PER_MINUTE, clock)
+        self._peers = Allowance(DOWNLOADS_OF_ALL_PEERS, clock)
+        self._store = store
+        self._proven: OrderedDict[str, _Fetched] = self._remembered()
+        self._writing = asyncio.Lock()
 
-    async def key(self, url: str) -> RSAPublicKey:
+    async def key(self, url: str, peer: str = "") -> RSAPublicKey:
         """Return the key of the certificate at `url`, fetching it if it is not at hand.
+
+        `peer` is who brought the message, whose allowance pays for a download; "": a queue of ours.
 
         Raises ForgedError where this address cannot be SNS's; TryLaterError or MisconfiguredError
         (both temporary) where the certificate cannot be had now, or is not valid by this machine's
@@ -117,15 +139,14 @@ class Certificates:
         """
         if not self._believed.fullmatch(url):
             raise ForgedError("The address of the signing certificate is not SNS's.")
-        kept = self._kept.get(url)
-        if kept is not None and kept.holds(self._now()):
-            self._kept.move_to_end(url)
-            return kept.key
+        for known in (self._proven, self._kept):
+            if url in known and known[url].holds(self._now()):
+                known.move_to_end(url)
+                return known[url].key
         task = self._running.get(url)
         if task is None:
             self._refuse_if_failed_lately(url)
-            self._spend_allowance()
-            self.downloads += 1
+            self._spend_allowance(peer)
             task = asyncio.create_task(self._fetch(url), name="certificate download")
             self._running[url] = task
             task.add_done_callback(lambda done: self._finished(url, done))
@@ -133,12 +154,38 @@ class Certificates:
         fetched = await asyncio.shield(task)
         return fetched.key
 
+    async def proved_good(self, url: str) -> None:
+        """A message of our topic verified with this key: remember it, durably on return.
+
+        Such a certificate is never displaced by what strangers name, and needs no download again.
+        """
+        if url not in self._kept:
+            return
+        self._proven[url] = self._kept.pop(url)
+        while len(self._proven) > KEPT:
+            self._proven.popitem(last=False)
+        if self._store is not None:
+            async with self._writing:
+                kept = {
+                    url: fetched.pem.decode(errors="replace")
+                    for url, fetched in self._proven.items()
+                }
+                await asyncio.to_thread(self._store.write, kept)
+
     async def close(self) -> None:
         """Break off what is being fetched."""
         running = list(self._running.values())
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    def _remembered(self) -> OrderedDict[str, _Fetched]:
+        kept: OrderedDict[str, _Fetched] = OrderedDict()
+        for url, pem in (self._store.read() if self._store else {}).items():
+            with suppress(PostamtError):
+                if self._believed.fullmatch(url):
+                    kept[url] = _read_pem(pem.encode(errors="replace"))
+        return kept
 
     def _now(self) -> dt.datetime:
         return dt.datetime.fromtimestamp(self._wall(), dt.UTC)
@@ -152,17 +199,12 @@ class Certificates:
             raise error.with_traceback(None)
         del self._failed[url]
 
-    def _spend_allowance(self) -> None:
-        now = self._clock()
-        earned = (now - self._allowed_at) * DOWNLOADS_PER_MINUTE / 60
-        self._allowance = min(self._allowance + earned, DOWNLOADS_PER_MINUTE)
-        self._allowed_at = now
-        if self._allowance < 1:
+    def _spend_allowance(self, peer: str) -> None:
+        if not self._each.spend(peer) or (peer and not self._peers.spend()):
             raise TryLaterError(
                 "Too many signing certificates were asked for within a minute.",
                 "If this goes on, somebody is trying out addresses; nothing is lost.",
             )
-        self._allowance -= 1
 
     def _finished(self, url: str, task: asyncio.Task[_Fetched]) -> None:
         self._running.pop(url, None)
@@ -176,7 +218,7 @@ class Certificates:
                 self._kept.popitem(last=False)
         elif isinstance(error, PostamtError):
             self._failed[url] = (self._clock() + FAILURE_SECONDS, error)
-            while len(self._failed) > DOWNLOADS_PER_MINUTE:
+            while len(self._failed) > FAILURES_REMEMBERED:
                 self._failed.popitem(last=False)
 
     async def _fetch(self, url: str) -> _Fetched:
@@ -242,7 +284,7 @@ def _read_pem(pem: bytes) -> _Fetched:
         raise _no_certificate("what came is no certificate") from error
     if not isinstance(key, RSAPublicKey) or key.key_size < SMALLEST_KEY:
         raise _no_certificate("its key is not RSA of 2048 bits or more")
-    return _Fetched(key, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return _Fetched(pem, key, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 
 def _no_certificate(why: str) -> TryLaterError:

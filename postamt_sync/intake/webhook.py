@@ -17,6 +17,7 @@ from aiohttp import web
 
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
+from postamt_sync.http.peers import request_peer
 from postamt_sync.intake.notifications import NotificationOutcome, Notifications
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.mail.arrival import Source
@@ -103,7 +104,8 @@ class Webhook:
             self._refuse_elsewhere(request)
             message = read_message(await self._body(request))
             _refuse_contradiction(request, message)
-            outcome = await self._notifications.take(message, Source.WEBHOOK)
+            peer = request_peer(request.remote or "").name
+            outcome = await self._notifications.take(message, Source.WEBHOOK, peer)
         except _RefusedError as error:
             return self._refuse(request, error.status, error.reason, by_peer=True)
         except MalformedError as error:

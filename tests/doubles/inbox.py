@@ -60,9 +60,12 @@ class OneKey:
     public: RSAPublicKey
     asked: list[str] = field(default_factory=list)
 
-    async def key(self, url: str) -> RSAPublicKey:
+    async def key(self, url: str, _peer: str = "") -> RSAPublicKey:
         self.asked.append(url)
         return self.public
+
+    async def proved_good(self, url: str) -> None:
+        assert url in self.asked
 
 
 @dataclass

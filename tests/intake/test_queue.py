@@ -283,7 +283,7 @@ async def test_one_that_cannot_be_judged_yet_holds_up_no_other() -> None:
     other = Signer(url=f"{Signer().url[:-4]}0.pem")
 
     class Keys(OneKey):
-        async def key(self, url: str) -> Any:
+        async def key(self, url: str, peer: str = "") -> Any:
             if url == other.url:
                 raise TryLaterError("The signing certificate could not be fetched.")
             return await super().key(url)

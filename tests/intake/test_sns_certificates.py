@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 from contextlib import asynccontextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.events import Events
+from postamt_sync.intake.certificate_store import FILE_NAME, CertificateStore
 from postamt_sync.intake.sns_certificates import (
+    DOWNLOADS_OF_ALL_PEERS,
     DOWNLOADS_PER_MINUTE,
     FAILURE_SECONDS,
     KEPT,
@@ -19,6 +23,7 @@ from postamt_sync.intake.sns_certificates import (
     emulator_endpoint,
 )
 from postamt_sync.intake.sns_message import ForgedError
+from tests.doubles.inbox import MemoryLog
 from tests.doubles.proxy import proxy_to
 from tests.doubles.sns import (
     AWS_URL,
@@ -114,10 +119,10 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("url", FOREIGN)
-async def test_other_addresses_are_forgeries_and_nothing_is_fetched(url, certificates):
+async def test_other_addresses_are_forgeries_and_nothing_is_fetched(url, certificates, server):
     with pytest.raises(ForgedError):
         await certificates.key(url)
-    assert certificates.downloads == 0
+    assert server.asked == []
 
 
 @pytest.mark.parametrize(
@@ -380,3 +385,105 @@ async def test_the_emulators_path_has_the_same_form(path, certificates, server):
     with pytest.raises(ForgedError):
         await certificates.key(server.origin + path)
     assert server.asked == []
+
+
+# Who pays for a download
+
+
+def unknown(server, number: int) -> str:
+    return server.origin + f"/SimpleNotificationService-{number:032x}.pem"
+
+
+@pytest.mark.parametrize("mine", ["198.51.100.1", ""])
+async def test_what_one_peer_names_takes_nothing_from_another(certificates, server, mine):
+    server.status = 404
+    for number in range(DOWNLOADS_PER_MINUTE * 10):
+        with pytest.raises(TryLaterError):
+            await certificates.key(unknown(server, number), "192.0.2.6")
+    assert len(server.asked) == DOWNLOADS_PER_MINUTE
+    server.status = 200
+    assert await certificates.key(server.url, mine)
+
+
+async def test_peers_without_number_leave_the_queues_theirs(certificates, server):
+    server.status = 404
+    for number in range(DOWNLOADS_OF_ALL_PEERS * 2):
+        with pytest.raises(TryLaterError):
+            await certificates.key(unknown(server, number), f"peer {number}")
+    assert len(server.asked) == DOWNLOADS_OF_ALL_PEERS
+    server.status = 200
+    assert await certificates.key(server.url)
+
+
+# What proved good
+
+
+def remembering(server, directory, log=None):
+    store = CertificateStore(directory, Events(log or MemoryLog()))
+    return Certificates(TOPIC, endpoint=server.origin, store=store)
+
+
+async def test_what_proved_good_is_known_after_a_restart_without_a_download(server, tmp_path):
+    before = remembering(server, tmp_path)
+    key = await before.key(server.url)
+    await before.proved_good(server.url)
+    server.status = 404
+    asked = len(server.asked)
+    assert await remembering(server, tmp_path).key(server.url) == key
+    assert len(server.asked) == asked
+
+
+async def test_what_was_only_fetched_is_not_remembered(server, tmp_path):
+    before = remembering(server, tmp_path)
+    await before.key(server.url)
+    await before.proved_good(server.origin + PATH % 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_proved_good_is_displaced_by_no_stranger(server, tmp_path):
+    certificates = remembering(server, tmp_path)
+    await certificates.key(server.url)
+    await certificates.proved_good(server.url)
+    for number in range(KEPT * 3):
+        await certificates.key(unknown(server, number), f"peer {number}")
+    server.status = 404
+    assert await certificates.key(server.url)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"null", b"[1]", b'{"a": 1}', b"\xff\xfe", b"[" * 100_000, b'{"x": "\\ud800"}'],
+)
+async def test_a_damaged_file_is_as_none(server, tmp_path, damage):
+    (tmp_path / FILE_NAME).write_bytes(damage)
+    certificates = remembering(server, tmp_path)
+    assert await certificates.key(server.url)
+    await certificates.proved_good(server.url)
+    assert server.url in (tmp_path / FILE_NAME).read_text()
+
+
+async def test_what_stands_in_the_file_is_believed_no_further_than_what_is_fetched(
+    server, tmp_path
+):
+    ends = certificate_pem(private_key(1), -400 * DAY, -1 * DAY).decode()
+    foreign = certificate_pem(private_key(1)).decode()
+    kept = {server.url: ends, FOREIGN[0]: foreign, server.origin + PATH % 1: "no certificate"}
+    (tmp_path / FILE_NAME).write_text(json.dumps(kept))
+    certificates = remembering(server, tmp_path)
+    assert await certificates.key(server.url) == private_key().public_key(), "fetched anew"
+    await certificates.proved_good(server.url)
+    again = remembering(server, tmp_path)
+    asked = len(server.asked)
+    assert await again.key(server.url) == private_key().public_key()
+    assert len(server.asked) == asked
+    with pytest.raises(ForgedError):
+        await certificates.key(FOREIGN[0])
+
+
+async def test_a_file_that_cannot_be_written_is_said_and_harms_nothing(server, tmp_path):
+    log = MemoryLog()
+    certificates = remembering(server, tmp_path / "nowhere", log)
+    await certificates.key(server.url)
+    await certificates.proved_good(server.url)
+    assert await certificates.key(server.url)
+    assert log.events("error") == ["certificates cannot be kept"]
