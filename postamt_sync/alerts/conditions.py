@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography import x509
 
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.ledger.absences import Absences

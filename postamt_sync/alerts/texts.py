@@ -89,6 +89,18 @@ TEXTS = {
             "that nobody has moved or renamed the directory",
         ),
     ),
+    Cause.LOST_FILES: AlertText(
+        "a Maildir had lost mail, which is delivered again",
+        "Maildirs had lost mail {n} times, which is delivered again",
+        "The files of a Maildir are older than the list of what was delivered into it, as after a "
+        "disk was restored from a copy or a power cut took what the disk had promised to keep. "
+        "What was delivered since and is in none of its folders is fetched from S3 again. Mail "
+        "that its owner had deleted in that time comes back too.",
+        (
+            "whether you restored this disk yourself: then all is well",
+            "if not, whether the disk is sound (dmesg, smartctl -a)",
+        ),
+    ),
     Cause.ABSENT: AlertText(
         "mail is absent since the ledger was rebuilt",
         "mail is absent in {n} mailboxes since the ledger was rebuilt",

@@ -36,6 +36,7 @@ VERBS = (
     Verb("doctor", "postamt_sync.cli.doctor:doctor", "Check every link of the chain."),
     Verb("quarantine", "postamt_sync.cli.quarantine:app", "Undeliverable mail: list, show, retry."),
     Verb("redeliver", "postamt_sync.cli.redeliver:redeliver", "Deliver a mail once more."),
+    Verb("mailbox", "postamt_sync.cli.mailbox:app", "A vanished mailbox: accept another Maildir."),
     Verb("verify", "postamt_sync.cli.verify:verify", "Compare bucket, ledger and Maildirs."),
     Verb("restore", "postamt_sync.cli.restore:restore", "Bring back mail that is only in S3."),
     Verb("rebuild", "postamt_sync.cli.rebuild:rebuild", "Make a lost or damaged ledger anew."),

@@ -156,6 +156,7 @@ class AlertSettings(Section):
     certificate: bool = Field(default=True, examples=[False])
     disk: bool = Field(default=True, examples=[False])
     mailbox: bool = Field(default=True, examples=[False])
+    lost_files: bool = Field(default=True, examples=[False])
     absent: bool = Field(default=True, examples=[False])
     publishing: bool = Field(default=True, examples=[False])
     bounces: bool = Field(default=True, examples=[False])

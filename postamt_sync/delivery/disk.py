@@ -6,8 +6,14 @@ holds the entry; the callers decide when, this only does it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from postamt_sync.errors import TryLaterError
@@ -30,7 +36,15 @@ _REMEDIES = {
     errno.ENOTDIR: ("Something that is no directory is in the way", "Move it away."),
     errno.EEXIST: ("Something that is no directory is in the way", "Move it away."),
     errno.EISDIR: ("A directory is in the way", "Move it away."),
+    errno.ELOOP: ("A symbolic link is in the way", "Move it away, or put the file itself there."),
+    errno.ENXIO: ("Something that is no regular file is in the way", "Look with ls -l; move it."),
+    errno.EFBIG: ("A file is far larger than one of its kind", "Look what it is; move it away."),
 }
+
+LARGEST_MAIL = 1 << 30
+"""Bytes; SES takes mails of 40 MB."""
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def disk_trouble(error: OSError, path: Path) -> TryLaterError:
@@ -57,13 +71,82 @@ def is_read_only(root: Path) -> bool:
     return False
 
 
-class Disk:
-    """Plain calls to the system; all raise OSError. Blocking: call from a worker thread."""
+def open_regular(path: Path | str, at: int | None = None) -> int:
+    """Open a regular file for reading and return its descriptor; raises OSError.
 
-    def create(self, path: Path) -> int:
+    Whoever may write into a Maildir may put a FIFO, a device or a link there, at which others would
+    wait for ever or read what is not theirs: links are not followed, nothing is waited for, and
+    what is no regular file is refused (ENXIO, EISDIR, ELOOP). `at` is the directory of a relative
+    path.
+    """
+    fd = os.open(path, _READ, dir_fd=at)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    raise _refusal(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO, path)
+
+
+def read_small(path: Path | str, longest: int, at: int | None = None) -> bytes:
+    """Return what a regular file holds, as `open_regular` opens it; raises OSError.
+
+    One of more than `longest` bytes is refused (EFBIG): half a file may say the contrary.
+    """
+    with os.fdopen(open_regular(path, at), "rb") as file:
+        data = file.read(longest + 1)
+    if len(data) > longest:
+        raise _refusal(errno.EFBIG, path)
+    return data
+
+
+def open_mail(path: Path) -> BufferedReader:
+    """Open a file that should be a mail, as `open_regular` does; raises OSError.
+
+    One of more than `LARGEST_MAIL` bytes is none, and would be read for ever.
+    """
+    file = os.fdopen(open_regular(path), "rb")
+    if os.fstat(file.fileno()).st_size <= LARGEST_MAIL:
+        return file
+    file.close()
+    raise _refusal(errno.EFBIG, path)
+
+
+def _refusal(number: int, path: Path | str) -> OSError:
+    return OSError(number, os.strerror(number), str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDirectory:
+    """A directory by its descriptor: what is done below it is done there, whatever is mounted."""
+
+    path: Path
+    fd: int
+
+    def below(self, path: Path) -> Path:
+        """Return a path below it as the system takes it together with `fd`."""
+        return path.relative_to(self.path)
+
+
+class Disk:
+    """Plain calls to the system; all raise OSError. Blocking: call from a worker thread.
+
+    A path that is below `at` is looked for there.
+    """
+
+    @contextmanager
+    def held(self, path: Path) -> Iterator[HeldDirectory]:
+        """Hold a directory, which a link may name, and with it the file system that it lies on."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield HeldDirectory(path, fd)
+        finally:
+            os.close(fd)
+
+    def create(self, path: Path, at: HeldDirectory | None = None) -> int:
         """Open a new file for writing, mode 0600; FileExistsError if anything has that name."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(path, flags, 0o600)
+        name, directory = _named(path, at)
+        fd = os.open(name, flags, 0o600, dir_fd=directory)
         try:
             os.fchmod(fd, 0o600)  # whatever the umask takes away, Dovecot needs
         except BaseException:
@@ -91,36 +174,53 @@ class Disk:
     def close(self, fd: int) -> None:
         os.close(fd)
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path, at: HeldDirectory | None = None) -> None:
         """Return once the directory's entries are durable."""
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        name, directory = _named(path, at)
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
         try:
             os.fsync(fd)
         finally:
             os.close(fd)
 
-    def rename(self, old: Path, new: Path) -> None:
-        old.rename(new)
+    def rename(self, old: Path, new: Path, at: HeldDirectory | None = None) -> None:
+        source, directory = _named(old, at)
+        target, _ = _named(new, at)
+        os.rename(source, target, src_dir_fd=directory, dst_dir_fd=directory)
 
-    def unlink(self, path: Path) -> None:
+    def unlink(self, path: Path, at: HeldDirectory | None = None) -> None:
         """Remove a file; it is fine if it is not there."""
-        path.unlink(missing_ok=True)
+        name, directory = _named(path, at)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
 
-    def make_directory(self, path: Path) -> None:
+    def make_directory(self, path: Path, at: HeldDirectory | None = None) -> None:
         """Create one directory, mode 0700; one that is there stays as it is."""
+        name, directory = _named(path, at)
         try:
-            path.mkdir(mode=0o700)
+            os.mkdir(name, 0o700, dir_fd=directory)
         except FileExistsError:
-            if not path.is_dir():
+            if not stat.S_ISDIR(os.stat(name, dir_fd=directory).st_mode):
                 raise
         else:
-            path.chmod(0o700)  # whatever the umask took away
+            os.chmod(name, 0o700, dir_fd=directory)  # whatever the umask took away
 
-    def append_line(self, path: Path, line: str) -> None:
-        """Append one line to a small text file, mode 0600, durably."""
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def append_line(self, path: Path, line: str, at: HeldDirectory | None = None) -> None:
+        """Append one line to a small text file, mode 0600, durably.
+
+        As with `open_regular`, nothing but a regular file is written to.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        name, directory = _named(path, at)
+        fd = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=directory)
         try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise _refusal(errno.ENXIO, path)
             self.write(fd, f"{line}\n".encode())
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _named(path: Path, at: HeldDirectory | None) -> tuple[Path, int | None]:
+    return (path, None) if at is None else (at.below(path), at.fd)

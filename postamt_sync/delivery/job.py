@@ -29,7 +29,7 @@ from postamt_sync.delivery.fetcher import (
     NoMail,
     known_without_fetching,
 )
-from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.delivery.pending_mail import FetchedMail, PublishedMail, WrittenMail
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError, UndeliverableError

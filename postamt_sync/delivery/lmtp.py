@@ -22,6 +22,7 @@ from typing import BinaryIO
 from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.marker import Marker
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
@@ -111,6 +112,10 @@ class Spool(Maildir):
         super().__init__(root, disk)
         self._lmtp = lmtp
         self._recipient = recipient
+
+    def mark(self) -> Marker | None:
+        """Bear no marker: what is lost here was never delivered."""
+        return None
 
     def open_folder(self, folder: str) -> None:
         """Make nothing: folders are Dovecot's."""

@@ -1,15 +1,31 @@
-"""The configured mailboxes as Maildirs: made the first time, and only then."""
+"""The configured mailboxes as Maildirs: made the first time, and known again ever after.
+
+A root is compared with the ledger when it is first used, and whenever its marker is not the one
+that it was:
+
+    the same generation           all is well, whatever its owner has moved or deleted
+    behind the ledger             files were lost: what was delivered since and is nowhere is due
+    ahead of the ledger           an older ledger: it takes in the names that it does not know
+    no marker, but mail of ours   of an earlier version, or somebody deleted it: it gets one
+    neither, or another's marker  another directory, as where a disk is not mounted: mail waits
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.delivery.disk import Disk
+from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.lmtp import Lmtp, Spool
 from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.maildir_scan import found_copies
+from postamt_sync.delivery.marker import MailboxVanishedError, Marker, new_marker, unlike
+from postamt_sync.ledger.maildir_roots import MaildirRoot
 from postamt_sync.ledger.work import Work
+
+BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,7 @@ class Mailboxes:
         """`folders` are made where they are missing; all others only ever used."""
         self.folders = frozenset(folders)
         self._work = work
+        self._roots = work.roots
         self._disk = disk
         self._handover = handover
         self._maildirs = {
@@ -43,6 +60,8 @@ class Mailboxes:
             else Maildir(root, disk)
             for name, root in roots
         }
+        for name, maildir in self._maildirs.items():
+            maildir.mailbox = name
         self._known: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -53,17 +72,18 @@ class Mailboxes:
         return tuple(self._maildirs)
 
     def open(self, name: str) -> Maildir:
-        """Return the Maildir; that it has vanished shows when it is used.
+        """Return the Maildir; that it has vanished shows when it is used, or here.
 
-        A root that the ledger does not know yet is created with its parents and remembered.
+        A root that the ledger does not know yet is created with its parents and remembered. One
+        that has lost files is made up for; one that is another directory is vanished.
         """
         maildir = self._maildirs[name]
-        if name not in self._known:
-            if not self._work.knows_maildir(maildir.root):
-                maildir.create()
-                # Only now: a crash before this line creates what is missing once more.
-                self._work.remember_maildir(maildir.root, name)
-            self._known.add(name)
+        if isinstance(maildir, Spool):
+            self._make_once(maildir, name)
+            return maildir
+        with self._roots.alone_with(maildir.root):
+            if maildir.marker is None or maildir.find_marker() != maildir.marker:
+                self._compare(maildir, name)
         return maildir
 
     def ready(self, name: str) -> Maildir:
@@ -77,7 +97,107 @@ class Mailboxes:
         place, handover = Path(root), self._handover
         if handover is not None and place.parent == handover.spools:
             return self._spool(handover, place.name)
-        return Maildir(place, self._disk)
+        known = self._roots.find(place)
+        for name, maildir in self._maildirs.items():
+            if known is not None and maildir.root == place:
+                return self.open(name)
+        maildir = Maildir(place, self._disk)
+        if known is not None and known.marker:
+            maildir.marker = Marker(known.marker, known.generation)
+        return maildir
+
+    def vanished(self, name: str) -> MailboxVanishedError | None:
+        """Say so if a root that was there once is another directory now; makes nothing.
+
+        Raises TryLaterError where its disk refuses.
+        """
+        maildir = self._maildirs[name]
+        known = self._roots.find(maildir.root)
+        if known is None or isinstance(maildir, Spool):
+            return None
+        found = maildir.find_marker()
+        return None if self._is_it(maildir, known, found) else unlike(maildir.root, name, found)
+
+    def accept(self, name: str) -> Maildir:
+        """Take the root for the right one from now on, whatever was there before.
+
+        Mail that waits for it is due at once. Raises TryLaterError if it is not there in full.
+        """
+        maildir = self._maildirs[name]
+        maildir.check()
+        with self._roots.alone_with(maildir.root):
+            known = self._roots.find(maildir.root)
+            marker = maildir.find_marker()
+            if marker is None:
+                marker = new_marker()
+                if known is not None and known.marker:
+                    marker = Marker(known.marker, known.generation)
+                maildir.put_marker(marker)
+            maildir.marker = marker
+            foreign = known is not None and known.marker not in {"", marker.id}
+            self._roots.accept(maildir.root, name, marker.id, marker.generation, anew=foreign)
+        self._work.retry_mailbox_now(name)
+        return maildir
+
+    def _make_once(self, maildir: Maildir, name: str) -> None:
+        if name not in self._known:
+            if self._roots.find(maildir.root) is None:
+                maildir.create()
+                # Only now: a crash before this line creates what is missing once more.
+                self._roots.remember(maildir.root, name)
+            self._known.add(name)
+
+    def _compare(self, maildir: Maildir, name: str) -> None:
+        """Compare the root's marker with the ledger, and make up for what differs."""
+        known = self._roots.find(maildir.root)
+        if known is None:
+            maildir.create()
+            known = MaildirRoot("", 0)
+        else:
+            maildir.check()
+        found = maildir.find_marker()
+        if not self._is_it(maildir, known, found):
+            maildir.marker = None
+            raise unlike(maildir.root, name, found)
+        if self._roots.is_distrusted(maildir.root):
+            self._take_in(maildir, name)
+            self._roots.trust(maildir.root)
+        if found is None:
+            found = Marker(known.marker, known.generation) if known.marker else new_marker()
+            maildir.put_marker(found)
+        elif known.marker and found.generation < known.generation:
+            self._make_up(maildir, name, found, known)
+            found = Marker(found.id, known.generation)
+            maildir.put_marker(found)
+        elif found.generation > known.generation:
+            self._take_in(maildir, name)
+        # Only now: a crash before this line compares once more.
+        self._roots.remember(maildir.root, name, found.id, found.generation)
+        maildir.marker = found
+
+    def _is_it(self, maildir: Maildir, known: MaildirRoot, found: Marker | None) -> bool:
+        """Tell whether a root is the one that is known, as far as its marker or its mail tells."""
+        if found is not None:
+            return known.marker in {"", found.id}
+        if not known.marker and not self._roots.was_delivered_to(maildir.root):
+            return True  # there was never anything to lose
+        return maildir.has_our_mail()
+
+    def _make_up(self, maildir: Maildir, name: str, found: Marker, known: MaildirRoot) -> None:
+        """Let what the root has lost be due again: its files are older than the ledger."""
+        there = maildir.stems()
+        delivered = self._roots.delivered_after(maildir.root, found.generation)
+        lost = [copy for copy in delivered if copy.stem not in there]
+        self._roots.make_due(lost, maildir.root, name, found.generation, known.generation)
+
+    def _take_in(self, maildir: Maildir, name: str) -> None:
+        """Let the ledger know of what the root has and it has not: it is older than the files."""
+        try:
+            names = found_copies(name, maildir.root)
+            while batch := list(itertools.islice(names, BATCH)):
+                self._roots.take_in(batch)
+        except OSError as error:
+            raise disk_trouble(error, maildir.root) from error
 
     def hands_over(self, names: Iterable[str]) -> bool:
         """Tell whether one of these mailboxes gets its copies from another server."""

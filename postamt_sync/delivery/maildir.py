@@ -8,107 +8,48 @@ names, never of anything that a message or a key contains.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from postamt_sync.delivery.disk import Disk, disk_trouble
+from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble, read_small
+from postamt_sync.delivery.draft import Draft
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.folder import folder_name
 from postamt_sync.delivery.maildir_scan import existing_folder, our_names
+from postamt_sync.delivery.marker import (
+    MARKER,
+    MailboxVanishedError,
+    Marker,
+    read_marker,
+    unlike,
+    write_marker,
+)
 from postamt_sync.errors import TryLaterError
+
+SUBSCRIPTIONS = "subscriptions"
+LONGEST_SUBSCRIPTIONS = 4 << 20
+"""Bytes of a list of folders."""
 
 _PARTS = ("tmp", "new", "cur")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A complete, synced file `tmp/<stem>`; its directory entry is not durable yet.
-
-    `size` counts the bytes, `vsize` the bytes with every line end as CRLF (Dovecot's S and W).
-    """
-
-    stem: str
-    size: int
-    vsize: int
-
-
-class MailboxVanishedError(TryLaterError):
-    """A Maildir that was there once is not: most likely its disk is not mounted."""
-
-
-class Draft:
-    """One copy being written into `tmp/<stem>`. Blocking; one thread at a time."""
-
-    def __init__(self, disk: Disk, path: Path) -> None:
-        """Create the file anew: what an interrupted attempt left under this name is discarded."""
-        self._disk = disk
-        self._path = path
-        self._size = 0
-        self._bare_lf = 0
-        self._after_cr = False
-        try:
-            try:
-                self._fd = disk.create(path)
-            except FileExistsError:
-                disk.unlink(path)
-                self._fd = disk.create(path)
-        except OSError as error:
-            raise disk_trouble(error, path) from error
-
-    def write(self, chunk: bytes) -> None:
-        """Append bytes as they are."""
-        try:
-            self._disk.write(self._fd, chunk)
-        except OSError as error:
-            raise disk_trouble(error, self._path) from error
-        self._size += len(chunk)
-        self._bare_lf += chunk.count(b"\n") - chunk.count(b"\r\n")
-        if self._after_cr and chunk.startswith(b"\n"):
-            self._bare_lf -= 1
-        if chunk:
-            self._after_cr = chunk.endswith(b"\r")
-
-    def finish(self, received_at: float) -> Written:
-        """Set the time, sync and close. On return the bytes are durable, the entry is not.
-
-        Raises TryLaterError; the file must then be discarded and fetched anew, because a second
-        sync may claim what the first could not do.
-        """
-        try:
-            self._disk.set_times(self._fd, received_at)
-            self._disk.sync(self._fd)
-            on_disk = self._disk.size(self._fd)
-            self._close()
-        except OSError as error:
-            raise disk_trouble(error, self._path) from error
-        if on_disk != self._size:
-            raise TryLaterError(
-                f"{self._path} has {on_disk} bytes where {self._size} were written.",
-                "Look at the disk and at dmesg; the mail is fetched again.",
-            )
-        return Written(self._path.name, self._size, self._size + self._bare_lf)
-
-    def discard(self) -> None:
-        """Close and remove the file, as far as the disk lets us; the next attempt starts anew."""
-        with contextlib.suppress(OSError):
-            self._close()
-        with contextlib.suppress(OSError):
-            self._disk.unlink(self._path)
-
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            self._disk.close(fd)
-
-
 class Maildir:
-    """The Maildir at `root`. Blocking; methods raise TryLaterError."""
+    """The Maildir at `root`. Blocking; methods raise TryLaterError.
+
+    Everything is done below a descriptor of the root, which is the one that bears our marker:
+    where the disk is unmounted meanwhile nothing is written under its mount point.
+    """
 
     swept_after = 24 * 3600.0
     """Seconds after which a missing draft proves nothing: Dovecot sweeps `tmp/` after 36 hours."""
 
     def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
+        self.marker: Marker | None = None
+        """What the root is known by; None: it is not looked at. Set by who knows the ledger."""
+        self.mailbox = "NAME"
+        """Whose it is; what a person types is made of it."""
         self._disk = disk
         self._durable: set[str] = set()
         """Folders whose directory entries have been synced through this object."""
@@ -128,7 +69,8 @@ class Maildir:
             for path in reversed(line[: line.index(there)]):
                 self._disk.make_directory(path)
                 self._disk.sync_directory(path.parent)
-            self._make_parts(self.root)
+            with self._disk.held(self.root) as at:
+                self._make_parts(self.root, at)
         except OSError as error:
             raise disk_trouble(error, self.root) from error
 
@@ -146,22 +88,61 @@ class Maildir:
                     f"If it is gone for good: mkdir -p -m 700 {self.root}/{{tmp,new,cur}}",
                 )
 
+    def find_marker(self) -> Marker | None:
+        """Return the marker that the root bears, None if it bears none."""
+        try:
+            with self._disk.held(self.root) as at:
+                return read_marker(at)
+        except OSError as error:
+            self.check()
+            raise disk_trouble(error, self.root / MARKER) from error
+
+    def put_marker(self, marker: Marker) -> None:
+        """Let the root bear this marker, durably on return; what it bore is replaced."""
+        try:
+            with self._disk.held(self.root) as at:
+                write_marker(self._disk, at, marker)
+        except OSError as error:
+            raise disk_trouble(error, self.root / MARKER) from error
+        self.marker = marker
+
+    def mark(self) -> Marker | None:
+        """Let the root bear the next generation, durably on return; None where it has no marker.
+
+        Whoever calls this is alone with the marker of this root.
+        """
+        if self.marker is None:
+            return None
+        with self._held() as at:
+            try:
+                found = read_marker(at) or self.marker
+                newest = max(found.generation, self.marker.generation)
+                self.marker = Marker(self.marker.id, newest + 1)
+                write_marker(self._disk, at, self.marker)
+            except OSError as error:
+                raise disk_trouble(error, self.root / MARKER) from error
+        return self.marker
+
     def begin(self, stem: str) -> Draft:
         """Start a copy; raises MailboxVanishedError where that is why it cannot be."""
         try:
-            return Draft(self._disk, self.root / "tmp" / stem)
+            with self._held() as at:
+                return Draft(self._disk, self.root / "tmp" / stem, at)
+        except MailboxVanishedError:
+            raise
         except TryLaterError:
             self.check()
             raise
 
     def draft_size(self, stem: str) -> int | None:
         """Return the bytes of `tmp/<stem>`, None if it is not there: then it was published."""
-        try:
-            return (self.root / "tmp" / stem).stat().st_size
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise disk_trouble(error, self.root) from error
+        with self._held() as at:
+            try:
+                return os.stat(Path("tmp", stem), dir_fd=at.fd, follow_symlinks=False).st_size
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise disk_trouble(error, self.root) from error
 
     def tmp_inode(self) -> int:
         """Return which directory `tmp/` is, 0 if that cannot be said.
@@ -182,7 +163,8 @@ class Maildir:
 
     def sync_tmp(self) -> None:
         """Return once the drafts' directory entries are durable."""
-        self._sync(self.root / "tmp")
+        with self._held() as at:
+            self._sync(self.root / "tmp", at)
 
     def open_folder(self, folder: str) -> None:
         """Create a missing folder ("" is INBOX), durable on return, and subscribe it that once."""
@@ -191,22 +173,23 @@ class Maildir:
         self.check()
         name = folder_name(folder)
         path = self.root / f".{name}"
-        try:
-            if not (path / "new").is_dir():
-                # First subscribed, then made: a crash in between subscribes it on the next attempt,
-                # and a folder that is there is never subscribed against its owner's wish.
-                self._subscribe(name)
-                self._disk.make_directory(path)
-                self._make_parts(path)
-            elif name in self._durable:
-                return
-            else:
-                # Somebody made it, perhaps we just before a crash: nobody says it is durable.
-                self._disk.sync_directory(path)
-            self._disk.sync_directory(self.root)
-            self._durable.add(name)
-        except OSError as error:
-            raise disk_trouble(error, path) from error
+        with self._held() as at:
+            try:
+                if not (path / "new").is_dir():
+                    # First subscribed, then made: a crash in between subscribes it on the next
+                    # attempt, and one that is there is never subscribed against its owner's wish.
+                    self._subscribe(name, at)
+                    self._disk.make_directory(path, at)
+                    self._make_parts(path, at)
+                elif name in self._durable:
+                    return
+                else:
+                    # Somebody made it, perhaps we just before a crash: is it durable?
+                    self._disk.sync_directory(path, at)
+                self._disk.sync_directory(self.root, at)
+                self._durable.add(name)
+            except OSError as error:
+                raise disk_trouble(error, path) from error
 
     def has_folder(self, folder: str) -> bool:
         """Tell whether a folder ("" is INBOX) is there."""
@@ -230,10 +213,11 @@ class Maildir:
     def publish(self, stem: str, folder: str, name: str) -> None:
         """Rename `tmp/<stem>` into the folder's `new/`; durable after `sync_published`."""
         target = self._new(folder)
-        try:
-            self._disk.rename(self.root / "tmp" / stem, target / name)
-        except OSError as error:
-            raise disk_trouble(error, target) from error
+        with self._held() as at:
+            try:
+                self._disk.rename(self.root / "tmp" / stem, target / name, at)
+            except OSError as error:
+                raise disk_trouble(error, target) from error
 
     def sync_published(self, folder: str) -> None:
         """Return once renames from `tmp/` into the folder are durable on both sides.
@@ -241,45 +225,68 @@ class Maildir:
         A folder that has been deleted meanwhile took the mail with it, as its owner wished.
         """
         target = self._new(folder)
-        try:
-            there = target.is_dir()
-        except OSError as error:
-            raise disk_trouble(error, target) from error
-        if there:
-            self._sync(target)
-        self.sync_tmp()
+        with self._held() as at:
+            try:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    self._disk.sync_directory(target, at)
+            except OSError as error:
+                raise disk_trouble(error, target) from error
+            self._sync(self.root / "tmp", at)
 
     def holds(self, stem: str) -> bool:
         """Look for a mail in all folders, wherever a client moved it; slow, for the rare doubt.
 
         Raises for a folder that cannot be read: the mail may lie in it.
         """
+        return stem in self.stems()
+
+    def has_our_mail(self) -> bool:
+        """Tell whether any mail of ours lies in any folder; raises as `holds` does."""
         try:
-            return any(
-                (parsed := parse_name(ours)) is not None and parsed.stem == stem
-                for _, _, ours in our_names(self.root)
-            )
+            return any(parse_name(ours) for _, _, ours in our_names(self.root))
         except OSError as error:
             raise disk_trouble(error, self.root) from error
+
+    def stems(self) -> set[str]:
+        """Return the stems of all mails of ours that lie in any folder; raises as `holds` does."""
+        try:
+            names = (parse_name(ours) for _, _, ours in our_names(self.root))
+            return {name.stem for name in names if name is not None}
+        except OSError as error:
+            raise disk_trouble(error, self.root) from error
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[HeldDirectory]:
+        """Hold the root, which bears our marker if it is known by one."""
+        with contextlib.ExitStack() as stack:
+            try:
+                at = stack.enter_context(self._disk.held(self.root))
+                found = read_marker(at) if self.marker else None
+            except OSError as error:
+                self.check()
+                raise disk_trouble(error, self.root) from error
+            if self.marker is not None and (found is None or found.id != self.marker.id):
+                self.check()
+                raise unlike(self.root, self.mailbox, found)
+            yield at
 
     def _new(self, folder: str) -> Path:
         return (self.root / f".{folder_name(folder)}" if folder else self.root) / "new"
 
-    def _sync(self, directory: Path) -> None:
+    def _sync(self, directory: Path, at: HeldDirectory) -> None:
         try:
-            self._disk.sync_directory(directory)
+            self._disk.sync_directory(directory, at)
         except OSError as error:
             raise disk_trouble(error, directory) from error
 
-    def _make_parts(self, directory: Path) -> None:
+    def _make_parts(self, directory: Path, at: HeldDirectory) -> None:
         for part in _PARTS:
-            self._disk.make_directory(directory / part)
-        self._disk.sync_directory(directory)
+            self._disk.make_directory(directory / part, at)
+        self._disk.sync_directory(directory, at)
 
-    def _subscribe(self, name: str) -> None:
-        subscriptions = self.root / "subscriptions"
+    def _subscribe(self, name: str, at: HeldDirectory) -> None:
         try:
-            text = subscriptions.read_bytes()
+            text = read_small(SUBSCRIPTIONS, LONGEST_SUBSCRIPTIONS, at.fd)
         except FileNotFoundError:
             text = b""
         known = text.split(b"\n")
@@ -287,4 +294,5 @@ class Maildir:
         entry = name.replace(".", "\t") if known[0] == b"V\t2" else name
         if entry.encode() not in known:
             # An edited file may lack its last line end: ours must not run on from that line.
-            self._disk.append_line(subscriptions, f"\n{entry}" if known[-1] else entry)
+            path = self.root / SUBSCRIPTIONS
+            self._disk.append_line(path, f"\n{entry}" if known[-1] else entry, at)

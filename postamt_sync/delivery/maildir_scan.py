@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from postamt_sync.delivery.disk import open_regular
 from postamt_sync.delivery.filename import SUFFIX, mail_and_stem, parse_name
 from postamt_sync.delivery.folder import folder_of
 from postamt_sync.ledger.found_copies import FoundCopy
 from postamt_sync.mail.routing import caseless
+
+LONGEST_LINE = 1 << 16
+"""Characters of a line of `dovecot-uidlist`: a number, some fields, and a file's name."""
 
 
 def mail_directories(root: Path) -> Iterator[tuple[str, Path]]:
@@ -29,8 +33,8 @@ def our_names(root: Path) -> Iterator[tuple[str, os.DirEntry[str], str]]:
 
     Where Dovecot cannot move a mail by a hard link it writes a copy under a name of its own, and
     remembers ours as the mail's GUID in the folder's `dovecot-uidlist`. A mail that a client moves
-    meanwhile may be missed; a second look finds it. Raises OSError for the root and for a folder
-    that cannot be read.
+    meanwhile may be missed; a second look finds it. Raises OSError for the root, and for a folder
+    or such a list that cannot be read.
     """
     for folder, directory in mail_directories(root):
         try:
@@ -50,10 +54,20 @@ def our_names(root: Path) -> Iterator[tuple[str, os.DirEntry[str], str]]:
 
 
 def _renamed(folder: Path) -> dict[str, str]:
-    """Return our names of the mails of a folder by the names that Dovecot has given them."""
+    """Return our names of the mails of a folder by the names that Dovecot has given them.
+
+    Raises OSError where the list is there and cannot be read: our mail may be behind any name.
+    """
     found: dict[str, str] = {}
-    with contextlib.suppress(OSError), (folder / "dovecot-uidlist").open(errors="replace") as lines:
-        for line in lines:
+    path = folder / "dovecot-uidlist"
+    try:
+        descriptor = open_regular(path)
+    except FileNotFoundError:
+        return found
+    with os.fdopen(descriptor, errors="replace") as lines:
+        while line := lines.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
             # <uid> [<letter><value> ...] :<file name>
             fields, _, name = line.rstrip("\n").partition(" :")
             if SUFFIX not in fields:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from postamt_sync.delivery.draft import Draft
 from postamt_sync.delivery.filename import final_name
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.maildir import Draft, Maildir
+from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import Delivery, DeliveryState, Task
 from postamt_sync.mail.arrival import Evidence
@@ -37,6 +38,7 @@ class DeliveryStep(enum.Enum):
     PREPARE = "commit: prepared"
     PUBLISH = "rename into new/"
     SYNC_FOLDERS = "sync new/ and tmp/"
+    MARK = "replace the root's marker"
     SETTLE = "commit: delivered"
 
 

@@ -3,6 +3,7 @@
     write    tmp/<stem>, synced, then the directory        the mail is durable, invisible
     prepare  ledger commit with the final name             the intent
     publish  rename into new/, sync both directories       the delivery
+    mark     the root's marker with its next generation    what the root holds
     settle   ledger commit                                 the knowledge
 
 A retry reads the truth off the file. *Prepared* and still in `tmp/`: go on with publish. *Prepared*
@@ -73,10 +74,13 @@ class Publisher:
             written = [_renamed(mail) for mail in written]
         with self._step(DeliveryStep.SYNC_FOLDERS):
             written = _synced(written, tmp_only=False)
+        with self._step(DeliveryStep.MARK):
+            written, generations = self._marked(written)
         try:
             with self._step(DeliveryStep.SETTLE):
                 self._work.settle(
-                    [(mail.mail.task, [copy.delivery for copy in mail.copies]) for mail in written]
+                    [(mail.mail.task, [copy.delivery for copy in mail.copies]) for mail in written],
+                    generations,
                 )
         except PostamtError as error:
             return [mail.gave_up(error) for mail in written]
@@ -92,6 +96,34 @@ class Publisher:
         finished = iter(list(side_by_side(DraftWriter.finish, drafts, digests)))
         return [next(finished) if isinstance(mail, FetchedMail) else mail for mail in mails]
 
+    def _marked(self, mails: Sequence[WrittenMail]) -> tuple[list[WrittenMail], dict[str, int]]:
+        """Mark each root once; where that fails, give up its copies for now."""
+        generations: dict[str, int] = {}
+        failed: dict[str, PostamtError] = {}
+        for root, maildir in {
+            c.delivery.maildir: c.maildir for m in mails for c in m.copies
+        }.items():
+            try:
+                generations |= self._mark(maildir)
+            except PostamtError as error:
+                failed[root] = error
+        left = [
+            mail.without(
+                {
+                    c.mailbox: failed[c.delivery.maildir]
+                    for c in mail.copies
+                    if c.delivery.maildir in failed
+                }
+            )
+            for mail in mails
+        ]
+        return left, generations
+
+    def _mark(self, maildir: Maildir) -> dict[str, int]:
+        with self._work.roots.alone_with(maildir.root):
+            marker = maildir.mark()
+        return {str(maildir.root): marker.generation} if marker else {}
+
     def resume(self, task: Task, mailboxes: Mailboxes) -> dict[str, PostamtError]:
         """Finish the copies of a mail that an earlier attempt prepared; return what still fails."""
         failed: dict[str, PostamtError] = {}
@@ -99,16 +131,18 @@ class Publisher:
             if copy.state is not DeliveryState.PREPARED:
                 continue
             try:
-                if self._republish(task, copy, mailboxes):
+                if (maildir := self._republish(task, copy, mailboxes)) is not None:
+                    with self._step(DeliveryStep.MARK):
+                        generations = self._mark(maildir)
                     with self._step(DeliveryStep.SETTLE):
-                        self._work.settle([(task, [copy])])
+                        self._work.settle([(task, [copy])], generations)
                     self._events.delivered_already(task.mail, copy.mailbox)
             except PostamtError as error:
                 failed[copy.mailbox] = error
         return failed
 
-    def _republish(self, task: Task, copy: Delivery, mailboxes: Mailboxes) -> bool:
-        """Make up for the rename if it did not happen; False: the copy is written anew."""
+    def _republish(self, task: Task, copy: Delivery, mailboxes: Mailboxes) -> Maildir | None:
+        """Make up for the rename if it did not happen; None: the copy is written anew."""
         maildir = mailboxes.at(copy.maildir)
         maildir.check()
         folder = copy.folder
@@ -118,7 +152,7 @@ class Publisher:
                 # A commit that failed may have been durable, and then this is a later attempt.
                 maildir.discard(copy.stem)
                 self._work.start_anew(task, copy)
-                return False
+                return None
             if folder not in mailboxes.folders and not maildir.has_folder(folder):
                 folder = ""  # its owner's, who has deleted it since: never made again by us
             maildir.open_folder(folder)
@@ -129,10 +163,10 @@ class Publisher:
             self._events.delivery_in_doubt(task.mail, copy.mailbox, found)
             if not found:
                 self._work.start_anew(task, copy)
-                return False
+                return None
         with self._step(DeliveryStep.SYNC_FOLDERS):
             maildir.sync_published(folder)
-        return True
+        return maildir
 
     def _step(self, step: DeliveryStep) -> AbstractContextManager[None]:
         return observed(self._observer, step)

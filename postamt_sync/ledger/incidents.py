@@ -39,6 +39,7 @@ class Cause(enum.StrEnum):
     CERTIFICATE = "certificate"
     DISK = "disk"
     MAILBOX = "mailbox"
+    LOST_FILES = "lost_files"
     ABSENT = "absent"
     PUBLISHING = "publishing"
     BOUNCES = "bounces"
@@ -92,7 +93,7 @@ class Incidents:
         with self._store.writing() as db:
             before = db.total_changes
             for trouble in news:
-                _insert(db, trouble)
+                note(db, trouble)
             added = db.total_changes - before
             for cause in {trouble.cause for trouble in news}:
                 db.execute(
@@ -119,7 +120,7 @@ class Incidents:
                 [(cause, what) for what in known - found.keys()],
             )
             for what in found.keys() - known:
-                _insert(db, Incident(cause, what, now, found[what], lasting=True))
+                note(db, Incident(cause, what, now, found[what], lasting=True))
 
     def current(self, causes: Iterable[Cause], now: float) -> list[Incident]:
         """Return what lasts, what is still to be told, and what was told within the last day.
@@ -225,7 +226,8 @@ def _known(db: sqlite3.Connection, trouble: Incident) -> bool:
     return row is not None
 
 
-def _insert(db: sqlite3.Connection, trouble: Incident) -> None:
+def note(db: sqlite3.Connection, trouble: Incident) -> None:
+    """Note an incident once, within the transaction that deals with it."""
     db.execute(
         "INSERT OR IGNORE INTO troubles (cause, what, at, detail, lasting) VALUES (?, ?, ?, ?, ?)",
         (

@@ -45,6 +45,11 @@ _ADD = (
             AND m.state = 'delivered')
     """,
     """
+    UPDATE main.maildirs SET generation = max(maildirs.generation, o.generation),
+        marker = CASE maildirs.marker WHEN '' THEN o.marker ELSE maildirs.marker END
+        FROM other.maildirs o WHERE o.root = maildirs.root AND maildirs.marker IN ('', o.marker)
+    """,
+    """
     INSERT INTO main.notices (at, source, reason, text)
         SELECT at, source, reason, text FROM other.notices n WHERE NOT EXISTS
         (SELECT 1 FROM main.notices m WHERE m.at = n.at AND m.text = n.text)

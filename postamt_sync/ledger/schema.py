@@ -223,6 +223,13 @@ MIGRATIONS = (
         WHERE grace != 0;
     ALTER TABLE objects DROP COLUMN grace;
     """,
+    """
+    -- what a root is known by, and how many groups of mails were published into it
+    ALTER TABLE maildirs ADD COLUMN marker TEXT NOT NULL DEFAULT '';
+    ALTER TABLE maildirs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+    -- the root's generation since which it holds the copy, 0: since before there were any
+    ALTER TABLE deliveries ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from postamt_sync.ledger.absences import note_absent
 from postamt_sync.ledger.envelope_lookups import put_lookup
 from postamt_sync.ledger.history import remember
+from postamt_sync.ledger.maildir_roots import MaildirRoots
 from postamt_sync.ledger.rows import (
     Delivery,
     DeliveryState,
@@ -39,6 +40,7 @@ class Work:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.roots = MaildirRoots(store)
 
     def make_all_due(self) -> int:
         """Forget every pause and return how many objects wait; the monotonic clock began anew."""
@@ -108,18 +110,34 @@ class Work:
                 if mail.ask_at is not None:
                     put_lookup(db, mail.task.mail, mail.ask_at)
 
-    def settle(self, tasks: Sequence[tuple[Task, Sequence[Delivery]]]) -> None:
-        """Step 4 for a group: these copies are delivered, and their objects if nothing is left."""
+    def settle(
+        self,
+        tasks: Sequence[tuple[Task, Sequence[Delivery]]],
+        generations: Mapping[str, int] | None = None,
+    ) -> None:
+        """Step 4 for a group: these copies are delivered, and their objects if nothing is left.
+
+        `generations` are what the markers of their roots say since.
+        """
         now = time.time()
+        generations = generations or {}
         with self._store.writing() as db:
             for task, copies in tasks:
                 settled = db.executemany(
-                    "UPDATE deliveries SET state = 'delivered', delivered_at = ?, problem = NULL"
+                    "UPDATE deliveries SET state = 'delivered', delivered_at = ?, problem = NULL,"
+                    " generation = ?"
                     " WHERE mail = ? AND mailbox = ? AND stem = ? AND state != 'delivered'",
-                    [(now, task.mail, copy.mailbox, copy.stem) for copy in copies],
+                    [
+                        (now, generations.get(copy.maildir, 0), task.mail, copy.mailbox, copy.stem)
+                        for copy in copies
+                    ],
                 )
                 remember(db, task.mail, settled.rowcount, now)
                 close_if_done(db, task, now)
+            db.executemany(
+                "UPDATE maildirs SET generation = max(generation, ?) WHERE root = ?",
+                [(generation, root) for root, generation in generations.items()],
+            )
 
     def settle_known(
         self,
@@ -237,17 +255,7 @@ class Work:
 
     def knows_maildir(self, root: Path) -> bool:
         """Tell whether this root was there once, so that it is never created again."""
-        with self._store.reading() as db:
-            row = db.execute("SELECT 1 FROM maildirs WHERE root = ?", (str(root),)).fetchone()
-        return row is not None
-
-    def remember_maildir(self, root: Path, mailbox: str) -> None:
-        """Remember that this root is there, durably."""
-        with self._store.writing() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO maildirs (root, mailbox, created_at) VALUES (?, ?, ?)",
-                (str(root), mailbox, time.time()),
-            )
+        return self.roots.find(root) is not None
 
 
 def _put_off(db: sqlite3.Connection, task: Task, moment: float) -> None:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 from postamt_sync.bucket import Bucket
+from postamt_sync.delivery.disk import open_mail
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.maildir_scan import our_names
 from postamt_sync.errors import PostamtError
@@ -231,8 +233,8 @@ def _paths(root: Path, stems: Mapping[str, object] | set[str]) -> Iterator[tuple
 def _head(path: Path, size: int | None) -> bytes | None:
     """Return the beginning of a mail as S3 has it; None if the file is not what was delivered."""
     try:
-        with path.open("rb") as stream:
-            lead = path.stat().st_size - (size or 0)
+        with open_mail(path) as stream:
+            lead = os.fstat(stream.fileno()).st_size - (size or 0)
             if size is None or lead < 0:
                 return None
             stream.seek(lead)  # behind the fields that we put on top

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.disk import disk_trouble
+from postamt_sync.delivery.disk import disk_trouble, open_mail
 from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.maildir_scan import drafts, found_copies, our_names, stems
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.backup import backed_up_at, put_back, set_aside
-from postamt_sync.ledger.found_copies import FoundCopy
 from postamt_sync.ledger.rebuild import Rebuilt, Unhashed
 from postamt_sync.ledger.rescue import save, take_back
 from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError
@@ -34,7 +34,6 @@ from postamt_sync.recovery.decisions import RecoveryDecisions
 BATCH = 1000
 MOST_LOOKS = 5
 """Times that the Maildirs are read while clients keep moving mail about."""
-CHUNK = 1 << 20
 DAY = 86_400.0
 SOURCE = "ledger"
 """Under which name `status` tells what happened to the ledger."""
@@ -174,23 +173,33 @@ def complete_from_maildirs(
     """Take in the names that the ledger does not know; return how many there were.
 
     What they lead to stays held until `end_rebuild`. Nothing happens to a ledger that knows all
-    names, unless `always`. Raises TryLaterError where a Maildir that may hold more cannot be read.
+    names, unless `always`. A Maildir in which something cannot be read is taken in as a whole
+    before its mailbox is given anything. Raises TryLaterError for one that is away.
     """
     if not always and not ledger.rebuild.pending and not _is_behind(settings, ledger, events):
         ledger.rebuild.note_whole()
         return 0
+    roots = _present(settings, ledger)
+    ledger.rebuild.begin([(name, str(root)) for name, root in roots])
+    taken = sum(_take_in(name, root, ledger, events) for name, root in roots)
+    events.rebuild_begun(taken)
+    return taken
+
+
+def _take_in(mailbox: str, root: Path, ledger: Ledger, events: Events) -> int:
+    taken = 0
     try:
-        roots = _present(settings)
-        ledger.rebuild.begin([(name, str(root)) for name, root in roots])
-        taken = 0
         for _ in range(MOST_LOOKS):
-            news = sum(ledger.rebuild.take(batch) for batch in _batches(roots))
+            names = itertools.chain(found_copies(mailbox, root), drafts(mailbox, root))
+            news = 0
+            while batch := list(itertools.islice(names, BATCH)):
+                news += ledger.rebuild.take(batch)
             taken += news
             if not news:
                 break
     except OSError as error:
-        raise disk_trouble(error, Path(error.filename or "")) from error
-    events.rebuild_begun(taken)
+        ledger.work.roots.distrust(root)
+        events.mailbox_unreadable(mailbox, str(disk_trouble(error, root)))
     return taken
 
 
@@ -221,16 +230,22 @@ def _is_behind(settings: Settings, ledger: Ledger, events: Events) -> bool:
         except FileNotFoundError:
             continue  # not made yet, or its disk is not mounted: then its mail waits
         except OSError as error:
+            ledger.work.roots.distrust(root)
             events.mailbox_unreadable(name, str(disk_trouble(error, root)))
     return False
 
 
-def _present(settings: Settings) -> list[tuple[str, Path]]:
+def _present(settings: Settings, ledger: Ledger) -> list[tuple[str, Path]]:
     """Return the mailboxes whose Maildir is there, leaving out those that were never made.
 
     Raises TryLaterError for one that is away: what it holds would be delivered again.
     """
-    present = [(m.name, m.maildir) for m in settings.mailboxes if (m.maildir / "new").is_dir()]
+    mailboxes = configured_destinations(settings, ledger.work).mailboxes
+    present = [
+        (m.name, m.maildir)
+        for m in settings.mailboxes
+        if (m.maildir / "new").is_dir() and not _is_another(mailboxes, m.name)
+    ]
     for mailbox in settings.mailboxes:
         root = mailbox.maildir
         if mailbox.delivery == "lmtp":
@@ -240,9 +255,17 @@ def _present(settings: Settings) -> list[tuple[str, Path]]:
         raise TryLaterError(
             f"The ledger is lost or old, and the Maildir of {mailbox.name} is away: {root}.",
             "Mount its disk, so that what it holds is not delivered again. If the mailbox is new: "
-            f"mkdir -p -m 700 {root}/{{tmp,new,cur}}",
+            f"mkdir -p -m 700 {root}/{{tmp,new,cur}}, and if the ledger knew another in its place: "
+            f"postamt-sync mailbox accept {mailbox.name}",
         )
     return present
+
+
+def _is_another(mailboxes: Mailboxes, name: str) -> bool:
+    try:
+        return mailboxes.vanished(name) is not None
+    except TryLaterError:  # unreadable, which is this mailbox's own trouble
+        return False
 
 
 def _never_made(root: Path, present: Iterable[Path]) -> bool:
@@ -257,17 +280,6 @@ def _never_made(root: Path, present: Iterable[Path]) -> bool:
         there.is_relative_to(nearest) and there.stat().st_dev == nearest.stat().st_dev
         for there in present
     )
-
-
-def _batches(roots: Iterable[tuple[str, Path]]) -> Iterator[list[FoundCopy]]:
-    def found() -> Iterator[FoundCopy]:
-        for name, root in roots:
-            yield from found_copies(name, root)
-            yield from drafts(name, root)
-
-    all_ = found()
-    while batch := list(itertools.islice(all_, BATCH)):
-        yield batch
 
 
 def _compare_contents(ledger: Ledger) -> None:
@@ -289,7 +301,7 @@ def _files(root: Path, copies: dict[str, Unhashed]) -> Iterator[tuple[Unhashed, 
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
+    with open_mail(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from postamt_sync.bucket import Bucket, Listed
 from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
+from postamt_sync.delivery.disk import open_mail
 from postamt_sync.index.client import Index
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.inventory import KnownCopy, KnownObject
@@ -295,7 +296,7 @@ def _without_stem(difference: Difference) -> Difference:
 def _content_damage(path: Path, lead: int, algorithm: str, digest: str) -> str:
     """Compare a file, less the fields that we put on top of it, with what the object hashes to."""
     try:
-        with path.open("rb") as stream:
+        with open_mail(path) as stream:
             stream.seek(lead)
             same = hashlib.file_digest(stream, algorithm).hexdigest() == digest
     except FileNotFoundError:  # moved a moment ago

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.errors import TryLaterError
 from tests.delivery.home import Home
 from tests.doubles.disk import FaultyDisk

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postamt_sync.delivery.maildir import Draft, MailboxVanishedError, Maildir, Written
+from postamt_sync.delivery.draft import Draft, Written
+from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.errors import TryLaterError
 from tests.doubles.disk import Call, FaultyDisk
 

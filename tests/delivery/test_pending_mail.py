@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.delivery.pending_mail import (
     DraftWriter,
     FetchedMail,

@@ -113,6 +113,10 @@ def shape(home: Home, calls: list[Call]) -> list[str]:
     return named
 
 
+MARKED = ("create anna", "write anna", "sync anna", "close anna", "rename anna")
+"""One write of the marker of a root, before the root is synced."""
+
+
 class TestOrder:
     def test_of_one_mail(self, home: Home, group: Publisher, disk: FaultyDisk) -> None:
         [published] = group.publish([written(home, "k", "anna")])
@@ -129,6 +133,8 @@ class TestOrder:
             "rename anna/tmp",
             "sync_directory anna/new",
             "sync_directory anna/tmp",
+            *MARKED,
+            "sync_directory anna",
             "settle",
         ]
         assert [copy.mailbox for copy in published.delivered] == ["anna"]
@@ -154,6 +160,10 @@ class TestOrder:
             "sync_directory bruno/tmp",
             "sync_directory anna/.Junk/new",
             "sync_directory anna/tmp",
+            *MARKED,
+            "sync_directory anna",
+            *(call.replace("anna", "bruno") for call in MARKED),
+            "sync_directory bruno",
             "settle",
         ]
 
@@ -174,7 +184,7 @@ class TestOrder:
         one = ["set_times", "sync", "size", "close"]
         assert names[:12] == [*["create", "write"] * 2, *one * 2]
         assert names.count("prepare") == names.count("settle") == 1
-        assert names.count("sync_directory") == 3
+        assert names.count("sync_directory") == 3 + 1, "the last is the marker's"
 
 
 def test_each_mailbox_has_a_file_of_its_own(home: Home, group: Publisher) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.delivery.filename import make_stem
-from postamt_sync.delivery.maildir import MailboxVanishedError
+from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.delivery.publisher import Publisher
 from tests.delivery.home import LONG_AGO, Home
@@ -18,6 +18,8 @@ from tests.doubles.disk import PowerCut
 
 HOUR = 3600.0
 LATE = 25 * HOUR
+MARKED = ("create", "write", "sync", "close", "rename", "sync_directory")
+"""One write of the marker of a root."""
 
 
 def stopped(
@@ -70,7 +72,7 @@ class TestPreparedAndStillInTmp:
         prepared(home)
         home.disk.calls.clear()
         resume(home)
-        assert home.disk.names() == ["rename", "sync_directory", "sync_directory"]
+        assert home.disk.names() == ["rename", "sync_directory", "sync_directory", *MARKED]
 
     def test_makes_its_folder_again(self, home: Home) -> None:
         group = Publisher(home.ledger.work, home.events)
@@ -90,7 +92,7 @@ class TestPreparedAndNotInTmp:
         home.disk.calls.clear()
         assert resume(home) == {}
         assert names(home) == before
-        assert home.disk.names() == ["sync_directory", "sync_directory"]
+        assert home.disk.names() == ["sync_directory", "sync_directory", *MARKED]
         assert home.state("k") == "delivered"
 
     @pytest.mark.parametrize("where", ["cur/x:2,FS", ".Archive/cur/x:2,S", None])
@@ -138,8 +140,12 @@ class TestPreparedInAnotherTmp:
             (root / part).mkdir(parents=True)
         return home
 
-    async def test_is_written_again(self, made_anew: Home) -> None:
+    async def test_is_written_again_once_a_person_has_accepted_it(self, made_anew: Home) -> None:
         home = made_anew
+        await home.deliver()
+        assert home.bodies("anna") == []
+        assert "mailbox accept anna" in home.problem("k")
+        home.mailboxes.accept("anna")
         for _ in range(2):
             await home.deliver()
         assert home.bodies("anna") == [BODY]

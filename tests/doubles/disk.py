@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.delivery.disk import Disk
+from postamt_sync.delivery.disk import Disk, HeldDirectory
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class RecordingDisk(Disk):
     def before(self, name: str, path: Path) -> None:
         """Called ahead of the system call; a subclass may raise here."""
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, at: HeldDirectory | None = None) -> int:
         self._note("create", path)
-        fd = super().create(path)
+        fd = super().create(path, at)
         self._paths[fd] = path
         return fd
 
@@ -57,25 +57,25 @@ class RecordingDisk(Disk):
         super().close(fd)
         self._note("close", path)
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path, at: HeldDirectory | None = None) -> None:
         self._note("sync_directory", path)
-        super().sync_directory(path)
+        super().sync_directory(path, at)
 
-    def rename(self, old: Path, new: Path) -> None:
+    def rename(self, old: Path, new: Path, at: HeldDirectory | None = None) -> None:
         self._note("rename", old)
-        super().rename(old, new)
+        super().rename(old, new, at)
 
-    def unlink(self, path: Path) -> None:
+    def unlink(self, path: Path, at: HeldDirectory | None = None) -> None:
         self._note("unlink", path)
-        super().unlink(path)
+        super().unlink(path, at)
 
-    def make_directory(self, path: Path) -> None:
+    def make_directory(self, path: Path, at: HeldDirectory | None = None) -> None:
         self._note("make_directory", path)
-        super().make_directory(path)
+        super().make_directory(path, at)
 
-    def append_line(self, path: Path, line: str) -> None:
+    def append_line(self, path: Path, line: str, at: HeldDirectory | None = None) -> None:
         self._note("append_line", path)
-        super().append_line(path, line)
+        super().append_line(path, line, at)
 
     def names(self) -> list[str]:
         return [call.name for call in self.calls]
@@ -164,8 +164,8 @@ class VolatileDisk(FaultyDisk):
             raise PowerCut(name)
         super().before(name, path)
 
-    def create(self, path: Path) -> int:
-        fd = super().create(path)
+    def create(self, path: Path, at: HeldDirectory | None = None) -> int:
+        fd = super().create(path, at)
         self._created.append(path)
         self._dirty.add(path)
         return fd
@@ -174,13 +174,13 @@ class VolatileDisk(FaultyDisk):
         super().sync(fd)
         self._dirty.discard(self._paths[fd])
 
-    def sync_directory(self, path: Path) -> None:
-        super().sync_directory(path)
+    def sync_directory(self, path: Path, at: HeldDirectory | None = None) -> None:
+        super().sync_directory(path, at)
         self._created = [p for p in self._created if p.parent != path]
         self._renamed = [(old, new) for old, new in self._renamed if new.parent != path]
 
-    def rename(self, old: Path, new: Path) -> None:
-        super().rename(old, new)
+    def rename(self, old: Path, new: Path, at: HeldDirectory | None = None) -> None:
+        super().rename(old, new, at)
         self._renamed.append((old, new))
         if old in self._dirty:
             self._dirty ^= {old, new}

@@ -26,6 +26,7 @@ RELEASED = (
     "2a92bc84fb87d2cfadd87f40b8ac58c5219ba6ae30352c9c60be7de2c941c0ac",
     "01cd85ab86842d87fb37d71f4408186417d53ba854c3430b82fab4baf7877f64",
     "815250a2df93bd3654203077e193476cc88aff5c08c55d6726a722a71f99ca08",
+    "5bd069cae6d5b9e2b3894889dea89f61c6c6030564bf2cb5b31c891966c094c8",
 )
 """SHA-256 of each migration that was landed. Appending is fine, changing is not: ledgers out there
 have run them as they were."""

@@ -232,7 +232,7 @@ def test_what_was_said_before_does_not_open_it_again(ledger: Ledger, said: Arriv
 
 def test_a_root_is_remembered_for_good(ledger: Ledger, tmp_path: Path) -> None:
     assert not ledger.work.knows_maildir(tmp_path / "anna")
-    ledger.work.remember_maildir(tmp_path / "anna", "anna")
-    ledger.work.remember_maildir(tmp_path / "anna", "bert")
+    ledger.work.roots.remember(tmp_path / "anna", "anna")
+    ledger.work.roots.remember(tmp_path / "anna", "bert")
     assert ledger.work.knows_maildir(tmp_path / "anna")
     assert not ledger.work.knows_maildir(tmp_path)

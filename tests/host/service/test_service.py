@@ -109,7 +109,7 @@ def test_a_maildir_that_was_there_once_is_not_made(tmp_path: Path) -> None:
     """Its disk is not mounted; a directory in its place would hide it."""
     maildir = tmp_path / "mail/anna"
     ledger = Ledger.open(tmp_path / "state")
-    ledger.work.remember_maildir(maildir, "anna")
+    ledger.work.roots.remember(maildir, "anna")
     ledger.close()
     said = planned(service(tmp_path))
     assert [line for line in said if line.startswith(f"leave   {maildir}: was there once")]

@@ -1,0 +1,67 @@
+"""`postamt-sync mailbox accept NAME`: a Maildir in the place of one that vanished."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from postamt_sync.cli.open_ledger import by_whom, opened
+from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.config import load
+from postamt_sync.delivery.destinations import configured_destinations
+from postamt_sync.errors import ExitCode, UsageError
+from postamt_sync.events import printable
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def mailbox(context: typer.Context) -> None:
+    """Take a Maildir for the right one, after its disk was replaced.
+
+    \b
+    Examples:
+      postamt-sync mailbox accept thomas
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@app.command()
+def accept(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Which mailbox, as the configuration names it.")
+    ],
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001
+) -> ExitCode:
+    """Take the Maildir that is in the mailbox's place for the right one.
+
+    For a disk that was replaced: its Maildir bears neither our marker nor any mail
+    of ours, so mail waits as if the disk were not mounted. What was delivered into
+    the old one is not delivered again; verify lists it, restore brings it back.
+
+    \b
+    Examples:
+      postamt-sync mailbox accept thomas
+      postamt-sync mailbox accept thomas && postamt-sync restore --only missing
+    """
+    settings = load(config)
+    known = {mailbox.name: mailbox for mailbox in settings.mailboxes}
+    if name not in known:
+        names = ", ".join(printable(name) for name in known)
+        raise UsageError(f"There is no mailbox {printable(name)!r}.", f"There are: {names}")
+    if known[name].delivery == "lmtp":
+        raise UsageError(
+            f"Dovecot takes the mail of {name} over LMTP.",
+            "It need not be accepted: nothing of ours is in its Maildir.",
+        )
+    with opened(config) as (ledger, holder):
+        maildir = configured_destinations(settings, ledger.work).mailboxes.accept(name)
+    print(
+        f"{printable(str(maildir.root))} is the Maildir of {name} from now on. "
+        f"Mail that waits for it is delivered{by_whom(holder)}."
+    )
+    return ExitCode.OK

@@ -1,0 +1,90 @@
+"""One copy being written into `tmp/` of a mailbox: bytes counted, time set, synced."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble
+from postamt_sync.errors import TryLaterError
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A complete, synced file `tmp/<stem>`; its directory entry is not durable yet.
+
+    `size` counts the bytes, `vsize` the bytes with every line end as CRLF (Dovecot's S and W).
+    """
+
+    stem: str
+    size: int
+    vsize: int
+
+
+class Draft:
+    """One copy being written into `tmp/<stem>`. Blocking; one thread at a time."""
+
+    def __init__(self, disk: Disk, path: Path, at: HeldDirectory | None = None) -> None:
+        """Create the file anew: what an interrupted attempt left under this name is discarded.
+
+        `at` is the mailbox's root as it is held meanwhile.
+        """
+        self._disk = disk
+        self._path = path
+        self._size = 0
+        self._bare_lf = 0
+        self._after_cr = False
+        try:
+            try:
+                self._fd = disk.create(path, at)
+            except FileExistsError:
+                disk.unlink(path, at)
+                self._fd = disk.create(path, at)
+        except OSError as error:
+            raise disk_trouble(error, path) from error
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes as they are."""
+        try:
+            self._disk.write(self._fd, chunk)
+        except OSError as error:
+            raise disk_trouble(error, self._path) from error
+        self._size += len(chunk)
+        self._bare_lf += chunk.count(b"\n") - chunk.count(b"\r\n")
+        if self._after_cr and chunk.startswith(b"\n"):
+            self._bare_lf -= 1
+        if chunk:
+            self._after_cr = chunk.endswith(b"\r")
+
+    def finish(self, received_at: float) -> Written:
+        """Set the time, sync and close. On return the bytes are durable, the entry is not.
+
+        Raises TryLaterError; the file must then be discarded and fetched anew, because a second
+        sync may claim what the first could not do.
+        """
+        try:
+            self._disk.set_times(self._fd, received_at)
+            self._disk.sync(self._fd)
+            on_disk = self._disk.size(self._fd)
+            self._close()
+        except OSError as error:
+            raise disk_trouble(error, self._path) from error
+        if on_disk != self._size:
+            raise TryLaterError(
+                f"{self._path} has {on_disk} bytes where {self._size} were written.",
+                "Look at the disk and at dmesg; the mail is fetched again.",
+            )
+        return Written(self._path.name, self._size, self._size + self._bare_lf)
+
+    def discard(self) -> None:
+        """Close and remove the file, as far as the disk lets us; the next attempt starts anew."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self._disk.unlink(self._path)
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._disk.close(fd)
