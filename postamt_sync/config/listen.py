@@ -6,7 +6,12 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+UNIX = "unix:"
+LONGEST_UNIX_PATH = 107
+"""Bytes (unix(7))."""
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
@@ -59,6 +64,21 @@ def parse_listen(text: object) -> ListenAddress:
     if not _HOST_NAME.fullmatch(match["host"]):
         raise ValueError("must name a host before the port; 0.0.0.0 and [::] mean all of them.")
     return ListenAddress(match["host"], port)
+
+
+def unix_path(text: str) -> Path | None:
+    """Return the path of `unix:/run/x.sock`; None where this is no Unix socket.
+
+    Raises ValueError with a sentence that starts with "must".
+    """
+    if not text.startswith(UNIX):
+        return None
+    path = text.removeprefix(UNIX)
+    if not path.startswith("/") or not path.isprintable() or path.endswith("/"):
+        raise ValueError("must be unix: and the absolute path of a socket.")
+    if len(path.encode()) > LONGEST_UNIX_PATH:
+        raise ValueError(f"must have a path of at most {LONGEST_UNIX_PATH} bytes.")
+    return Path(path)
 
 
 def one_or_many(value: Any) -> Any:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from postamt_sync.config.findings import ConfigFinding, ConfigFindings
-from postamt_sync.config.listen import parse_listen
+from postamt_sync.config.listen import parse_listen, unix_path
 from postamt_sync.config.settings import HomeSettings, Mailbox, Settings, WebhookSettings
 from postamt_sync.config.values import comparable
 
@@ -96,7 +96,9 @@ def listeners_apart(settings: Settings) -> Iterator[ConfigFinding]:
             yield ConfigFinding(("webhook", "listen", number), f"stands twice: {address}.")
         taken.add(address)
     admin = settings.admin.listen
-    if admin and parse_listen(admin).port and parse_listen(admin) in taken:
+    if not admin or unix_path(admin) is not None:
+        return
+    if parse_listen(admin).port and parse_listen(admin) in taken:
         yield ConfigFinding(
             ("admin", "listen"),
             f"must differ from where the webhook listens ({admin}).",

@@ -141,7 +141,7 @@ class DeliverySettings(Section):
 
 
 class AdminSettings(Section):
-    """Metrics and status page, on loopback only; empty means off."""
+    """Metrics and status page, on loopback or a Unix socket only; empty means off."""
 
     listen: LoopbackOrEmpty = Field(default="127.0.0.1:9125", examples=["127.0.0.1:9125"])
 

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 import idna
 from pydantic import AfterValidator, BeforeValidator
 
-from postamt_sync.config.listen import is_loopback, parse_listen
+from postamt_sync.config.listen import is_loopback, parse_listen, unix_path
 from postamt_sync.events import printable
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -159,7 +159,7 @@ def _url_path(text: str) -> str:
 
 
 def _loopback_or_empty(text: str) -> str:
-    if text and not parse_listen(text).is_loopback:
+    if text and unix_path(text) is None and not parse_listen(text).is_loopback:
         raise ValueError("must be a loopback address: the page shows who gets mail.")
     return text
 

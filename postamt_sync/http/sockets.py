@@ -39,6 +39,44 @@ def bind(
     return bound
 
 
+def bind_unix(path: Path, option: str) -> socket.socket:
+    """Return a bound Unix socket, for its owner and group alone; one that nobody serves makes room.
+
+    Raises TryLaterError where another program serves it, MisconfiguredError where it cannot be.
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            _refuse_if_served(path, option)
+            path.unlink()
+        listening.bind(str(path))
+        path.chmod(0o660)  # until then the umask keeps others out, who would have to write
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise MisconfiguredError(
+            f"We cannot listen on {path}: {error.strerror or error}.",
+            f"Make its directory, writable for the user we run as, or choose another in {option}.",
+        ) from error
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _refuse_if_served(path: Path, option: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(1)
+        try:
+            asking.connect(str(path))
+        except ConnectionRefusedError:
+            return
+    raise TryLaterError(
+        f"Another program listens on {path} already.",
+        f"Stop it, or choose another path in {option}.",
+    )
+
+
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Read a certificate chain and its key, both PEM; TLS 1.2 or later.
 

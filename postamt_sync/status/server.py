@@ -1,15 +1,18 @@
-"""The admin listener: plain HTTP on loopback, reading only.
+"""The admin listener: plain HTTP on loopback or a Unix socket, reading only.
 
-Whoever has an account on this machine may look. Web pages that a browser on this machine shows may
-not, though they can send requests here: a name of theirs that leads to 127.0.0.1 (DNS rebinding)
-is told by the Host header, a request that another site causes by Sec-Fetch-Site (W3C, Fetch
-Metadata), and no answer may be framed, embedded or read from elsewhere.
+Whoever has an account on this machine may look; at a Unix socket, whoever may write to it. Web
+pages that a browser on this machine shows may not, though they can send requests here: a name of
+theirs that leads to 127.0.0.1 (DNS rebinding) is told by the Host header, a request that another
+site causes by Sec-Fetch-Site (W3C, Fetch Metadata), and no answer may be framed, embedded or read
+from elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,12 +20,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from postamt_sync.config.listen import is_loopback, parse_listen
+from postamt_sync.config.listen import UNIX, is_loopback, parse_listen, unix_path
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.http.connection import Limits
 from postamt_sync.http.listener import Listener
-from postamt_sync.http.sockets import bind
+from postamt_sync.http.sockets import bind, bind_unix
 from postamt_sync.status.report import ReportCache, Runtime
 
 LIMITS = Limits(connections=32)
@@ -59,8 +62,11 @@ class StatusServer:
     def __init__(
         self, listen: str, reports: ReportCache, runtime: Callable[[], Runtime], events: Events
     ) -> None:
-        """`listen` is a loopback address with its port; `runtime` is called in the event loop."""
-        self._address = parse_listen(listen)
+        """`listen` is a loopback address with its port, or `unix:` and a path.
+
+        `runtime` is called in the event loop.
+        """
+        self._listen = listen
         self._reports = reports
         self._runtime = runtime
         self._events = events
@@ -69,16 +75,20 @@ class StatusServer:
     def open(self) -> None:
         """Begin to answer. Where that cannot be, say so and go without: mail matters more."""
         try:
-            sockets = bind([(self._address.host, self._address.port)], "admin.listen")
+            sockets = self._bind()
         except PostamtError as error:
             self._events.admin_off(str(error))
             return
         self._listener.start(sockets)
         for listening in sockets:
-            host, port = listening.getsockname()[:2]
-            self._events.showing(
-                f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-            )
+            self._events.showing(_url(listening))
+
+    def _bind(self) -> list[socket.socket]:
+        path = unix_path(self._listen)
+        if path is not None:
+            return [bind_unix(path, "admin.listen")]
+        address = parse_listen(self._listen)
+        return bind([(address.host, address.port)], "admin.listen")
 
     async def close(self) -> None:
         """Stop answering at once."""
@@ -113,6 +123,14 @@ class StatusServer:
             return _Answer(HTTPStatus.OK, view.render(report, runtime), view.CONTENT_TYPE, policy)
 
         return await asyncio.to_thread(render)
+
+
+def _url(listening: socket.socket) -> str:
+    name = listening.getsockname()
+    if not isinstance(name, tuple):
+        return f"{UNIX}{os.fsdecode(name)}"
+    host, port = name[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def refusal(request: web.BaseRequest) -> _Answer | None:

@@ -36,7 +36,7 @@ GOOD = [
     ),
     (values.UrlPath, ["/", "/sns", "/a/b-c_d.e~f/"]),
     (values.Folder, ["", "Junk", "inbox", "INBOX", "Lists.Spam", "Müll eimer"]),
-    (values.LoopbackOrEmpty, ["", "127.0.0.1:9125", "[::1]:0", "localhost:1"]),
+    (values.LoopbackOrEmpty, ["", "127.0.0.1:9125", "[::1]:0", "localhost:1", "unix:/run/a.sock"]),
     (values.Network, ["127.0.0.1/32", "10.0.0.0/8", "2001:db8::/48", "::1/128"]),
     (values.AbsolutePath, ["/", "/a b/ü", "/a/../b"]),
     (values.Domain, ["example.com", "xn--bcher-kva.example"]),
@@ -114,7 +114,10 @@ BAD = [
     ),
     (
         values.LoopbackOrEmpty,
-        ["0.0.0.0:1", "[::]:1", "192.168.1.1:1", "example.com:1", "127.0.0.1"],
+        [
+            *("0.0.0.0:1", "[::]:1", "192.168.1.1:1", "example.com:1", "127.0.0.1"),
+            *("unix:", "unix:a.sock", "unix:/run/", "unix:/a\nb", "unix:/" + "x" * 107),
+        ],
     ),
     (values.AbsolutePath, ["", ".", "a", "~/x", "$HOME/x", "/a\nb", "/a\x00b"]),
     (values.Domain, ["", "localhost", "a b.c", "*.example.com"]),

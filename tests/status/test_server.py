@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -226,3 +230,65 @@ async def test_on_ipv6_it_says_where_in_brackets(settings: Settings, ledger: Led
     async with aiohttp.ClientSession() as session, session.get(fields["url"]) as answer:
         assert answer.status == 200
     await admin.close()
+
+
+# A Unix socket
+
+
+@asynccontextmanager
+async def showing_at(path: Path, settings: Settings) -> AsyncIterator[MemoryLog]:
+    log = MemoryLog()
+    reports = ReportCache(lambda: read_report_apart(settings))
+    admin = StatusServer(f"unix:{path}", reports, lambda: Runtime(mails=7), Events(log))
+    admin.open()
+    try:
+        yield log
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory with a path short enough for a socket."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+async def test_a_unix_socket_shows_the_same_to_owner_and_group_alone(
+    settings: Settings, ledger: Ledger, short: Path
+) -> None:
+    path = short / "admin.sock"
+    for _ in range(2):  # the second finds what the first left behind
+        async with showing_at(path, settings) as log:
+            assert log.said == [("info", "showing how things stand", {"url": f"unix:{path}"})]
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+                session.get("http://localhost/metrics") as answer,
+            ):
+                assert answer.status == 200
+                assert "postamt" in await answer.text()
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+                session.get("http://evil.example/metrics") as answer,
+            ):
+                assert answer.status == 421
+
+
+async def test_a_unix_socket_that_somebody_serves_is_left_alone(
+    settings: Settings, ledger: Ledger, short: Path
+) -> None:
+    path = short / "admin.sock"
+    async with showing_at(path, settings), showing_at(path, settings) as log:
+        assert log.events("error") == ["metrics and status page are off"]
+        assert "Another program listens" in log.said[0][2]["reason"]
+
+
+@pytest.mark.parametrize("name", ["file", "none/admin.sock"])
+async def test_where_no_unix_socket_can_be_the_daemon_goes_without(
+    settings: Settings, ledger: Ledger, short: Path, name: str
+) -> None:
+    (short / "file").write_text("precious")
+    async with showing_at(short / name, settings) as log:
+        assert log.events("error") == ["metrics and status page are off"]
+    assert (short / "file").read_text() == "precious"
