@@ -12,8 +12,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.lmtp import FAIL_FAST, Lmtp, Spool
-from postamt_sync.demo.dovecot import free_port
 from postamt_sync.errors import TryLaterError
+from tests.support.ports import reserved_port
 
 MAIL = b"Return-Path: <a=b+c@sender.example>\r\nSubject: x\r\n\r\n.\r\n..\r\nx\r\n"
 
@@ -25,7 +25,7 @@ LINES = (b"x" * 62 + b"\r\n") * 1024
 class Server:
     """Takes mail over LMTP, answers as it is told, and keeps what it got."""
 
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=reserved_port)
     rcpt: str = "250 OK"
     data: str = "250 OK"
     taken: list[tuple[str | None, list[str], bytes]] = field(default_factory=list)
@@ -163,7 +163,7 @@ def test_whatever_is_refused_waits(spool: Spool, server: Server, step: str, answ
 
 def test_a_server_that_is_down_is_not_tried_for_every_mail(tmp_path: Path) -> None:
     now = 0.0
-    lmtp = Lmtp("127.0.0.1", port := free_port(), clock=lambda: now)
+    lmtp = Lmtp("127.0.0.1", port := reserved_port(), clock=lambda: now)
     spool = Spool(tmp_path / "anna", Disk(), lmtp, "anna")
     spool.create()
     stem = waiting(spool)

@@ -18,8 +18,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from postamt_sync.bootstrap.policy_document import Document
-from postamt_sync.demo.dovecot import free_port
 from tests.doubles.ses_account import SesAccount
+from tests.support.ports import reserved_port
 
 
 @dataclass
@@ -58,7 +58,7 @@ class SesSmtp:
     tls: ssl.SSLContext
     users: list[SesUser]
     taken: list[Taken] = field(default_factory=list)
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=reserved_port)
     account: Callable[[], SesAccount] = SesAccount
 
     def __enter__(self) -> Self:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from postamt_sync.demo.dovecot import free_port
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse, reset, send
 from tests.end_to_end.home import Home
 from tests.end_to_end.letters import letter, put
+from tests.support.ports import reserved_port
 
 Cause = Callable[[S3Double], dict[str, str]]
 
@@ -44,7 +44,7 @@ def no_such_bucket(_: S3Double) -> dict[str, str]:
 
 
 def no_network(_: S3Double) -> dict[str, str]:
-    return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{reserved_port()}"}
 
 
 def clock_slow(s3: S3Double) -> dict[str, str]:

@@ -12,9 +12,9 @@ from typing import Any
 from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, SYNC_CREDENTIALS
 from postamt_sync.demo.cloud import CREDENTIALS, NAME, REGION, Cloud
 from postamt_sync.demo.daemon import DaemonProcess
-from postamt_sync.demo.dovecot import free_port
 from postamt_sync.demo.samples import ANNA, BRUNO, plain
 from postamt_sync.demo.ses import Ses
+from tests.support.ports import reserved_port
 
 PATIENCE = 60.0
 
@@ -33,7 +33,7 @@ async def type_(environment: dict[str, str], *words: str) -> tuple[int, str]:
 
 
 async def test_init_apply_run_and_there_is_mail(tmp_path: Path) -> None:
-    port = free_port()
+    port = reserved_port()
     url = f"http://127.0.0.1:{port}/sns"
     config, keys, mail = tmp_path / "config.toml", tmp_path / "keys", tmp_path / "mail"
     async with Cloud(100, url) as cloud:

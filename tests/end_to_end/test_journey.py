@@ -12,13 +12,13 @@ from typing import Any
 
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.daemon import DaemonProcess
-from postamt_sync.demo.dovecot import free_port
 from postamt_sync.demo.household import CopyLocation, Household
 from postamt_sync.demo.samples import samples
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source, mail_id
 from tests.end_to_end.home import PATIENCE
+from tests.support.ports import reserved_port
 
 
 class Journeys:
@@ -71,7 +71,7 @@ def _tells(line: dict[str, Any], mail: Received) -> bool:
 
 @asynccontextmanager
 async def journeys(root: Path) -> AsyncIterator[Journeys]:
-    port = free_port()
+    port = reserved_port()
     async with Cloud(100, f"http://127.0.0.1:{port}/sns") as cloud:
         await cloud.create()
         household = Household(root)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from postamt_sync.demo.dovecot import free_port
 from tests.doubles.odd_aws import SHAPES, OddAws, odd_aws
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
 from tests.end_to_end.letters import letter, put
+from tests.support.ports import reserved_port
 
 EVERYTHING = """
 [webhook]
@@ -39,7 +39,7 @@ def aws() -> Iterator[OddAws]:
 
 
 def started(home: Home, aws: OddAws, long_poll: str = "false", **overrides: str) -> Running:
-    home.configure(EVERYTHING.format(port=free_port(), url=aws.url, long_poll=long_poll))
+    home.configure(EVERYTHING.format(port=reserved_port(), url=aws.url, long_poll=long_poll))
     return home.start(**aws.environment("sns", "sqs", "dynamodb"), **overrides)
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.demo.cloud import ACCOUNT, RECENT_PREFIX, REGION, Cloud
-from postamt_sync.demo.dovecot import free_port
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.mail.arrival import Source, mail_id
 from tests.doubles.sqs_gate import SqsGate, gate_before
 from tests.end_to_end.home import ANNA, BRUNO, Home, Running, wait_until
+from tests.support.ports import reserved_port
 
 MESSAGE = b"From: c@sender.example\r\nTo: anna@example.com\r\nSubject: tea\r\n\r\nThursday?\r\n"
 QUEUE = """
@@ -211,7 +211,7 @@ async def test_what_the_webhook_lost_comes_by_the_dead_letters_and_one_mail_says
 ) -> None:
     async with on_the_way(tmp_path) as way:
         url = await asyncio.to_thread(way.make_queue, "dead")
-        port, topic = free_port(), way.cloud.topic_arn
+        port, topic = reserved_port(), way.cloud.topic_arn
         way.home.configure(DEAD_LETTERS.format(port=port, topic=topic, url=url))
         daemon = await started(way)
         await asyncio.to_thread(daemon.until, "subscription confirmed")

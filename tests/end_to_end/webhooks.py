@@ -10,7 +10,6 @@ from pathlib import Path
 
 import aiohttp
 
-from postamt_sync.demo.dovecot import free_port
 from tests.doubles.sns import (
     TOPIC,
     Signer,
@@ -21,6 +20,7 @@ from tests.doubles.sns import (
     serving_certificate,
 )
 from tests.end_to_end.home import Home
+from tests.support.ports import reserved_port
 
 WEBHOOK = """
 [webhook]
@@ -39,7 +39,7 @@ class Reachable(Home):
 
     def __init__(self, root: Path, environment: Mapping[str, str], signer: Signer) -> None:
         super().__init__(root, environment)
-        self.port = free_port()
+        self.port = reserved_port()
         self._signer = signer
         self.configure(WEBHOOK.format(port=self.port, scheme="http", topic=TOPIC))
 

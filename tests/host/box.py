@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from postamt_sync.demo.dovecot import free_port
 from tests.doubles.s3 import S3Double
 from tests.doubles.sns import (
     TOPIC,
@@ -34,6 +33,7 @@ from tests.doubles.sns import (
 from tests.end_to_end.letters import Letter, letter
 from tests.host.container import Container, booted, wait_until
 from tests.host.debian import REPOSITORY, put_checkout, unpack
+from tests.support.ports import reserved_port
 
 HOST = "home.example.com"
 MAIL = Path("/var/mail/vhosts/example.com")
@@ -90,7 +90,7 @@ class Box:
     def __init__(self, container: Container, s3: S3Double, sns: CertificateServer) -> None:
         self.container = container
         self.s3 = s3
-        self.port = free_port()
+        self.port = reserved_port()
         self._sns = sns
         self._signer = Signer(url=sns.url)
         self._sent = 0

@@ -30,9 +30,9 @@ from postamt_sync.config import Settings, load
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import final_name, make_stem
 from postamt_sync.delivery.maildir import Maildir
-from postamt_sync.demo.dovecot import free_port
 from tests.doubles.sns import certificate_pem, key_pem, private_key
 from tests.host.machines import Machine, environment
+from tests.support.ports import reserved_port
 
 PASSWORDS = {"anna": "open sesame, Anna", "bruno": "b\u00fccher & \u00c4pfel"}
 PATIENCE = 20.0
@@ -105,7 +105,7 @@ class Served:
 
     base: Path
     machine: Machine
-    imaps: int = field(default_factory=free_port)
+    imaps: int = field(default_factory=reserved_port)
     process: subprocess.Popen[bytes] | None = None
     delivered: int = 0
 

@@ -16,12 +16,12 @@ import pytest
 
 from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.policy_document import Document
-from postamt_sync.demo.dovecot import free_port
 from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.end_to_end.home import wait_until
 from tests.host.machines import Machine
 from tests.host.served import PASSWORDS, Served, household, trusting, write_local
+from tests.support.ports import reserved_port
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.timeout(600)]
 
@@ -65,8 +65,8 @@ class Sending:
     def __init__(self, home: Served, ses: SesSmtp) -> None:
         self.home = home
         self.ses = ses
-        self.tls = free_port()
-        self.starttls = free_port()
+        self.tls = reserved_port()
+        self.starttls = reserved_port()
 
     @contextmanager
     def client(
