@@ -22,6 +22,8 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.incidents import Cause, Incident, wanted_causes
+from postamt_sync.ledger.source_notes import SourceNotes
+from postamt_sync.plural import count
 from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 60.0
@@ -62,6 +64,7 @@ class AlertMonitor:
         self._destinations = destinations
         self._delivery = delivery
         self._ses_metrics = ses_metrics
+        self._notes = SourceNotes(ledger.overview, events, METRICS)
         self._events = events
         self._clocks = clocks or MonitorClocks()
         self._started = self._clocks.monotonic()
@@ -150,8 +153,7 @@ class AlertMonitor:
         ):
             return
         self._metrics_at = clock + METRICS_EVERY
-        overview = self._ledger.overview
-        sources = await asyncio.to_thread(overview.sources)
+        sources = await asyncio.to_thread(self._ledger.overview.sources)
         since = next((source.ok_at for source in sources if source.source == METRICS), None)
         try:
             found = await self._ses_metrics.read(since, self._clocks.wall())
@@ -159,7 +161,7 @@ class AlertMonitor:
             trouble = str(as_trouble(error))
             self._events.metrics_unread(trouble)
             # Not refused in the sense of an alert: mail itself may come all the same.
-            await asyncio.to_thread(overview.source_bad, METRICS, trouble)
+            await self._notes.bad(trouble)
             return
         await asyncio.to_thread(self._ledger.incidents.happened, found)
-        await asyncio.to_thread(overview.source_ok, METRICS, f"{len(found)} hours with failures")
+        await self._notes.well(f"{count(len(found), 'hour')} with failures")

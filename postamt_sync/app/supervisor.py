@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from postamt_sync.backoff import growing_pause
-from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger.overview import Overview
+from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.unexpected import UnexpectedError, description, first_cause, place
 
 LONGEST_PAUSE = 900.0
@@ -155,14 +155,8 @@ class Supervisor:
         self._events.service_well(service.name)
 
     async def _note(self, service: Service, problem: str) -> None:
-        source = f"{service.name} service"
-        try:
-            if problem:
-                await asyncio.to_thread(self._overview.source_bad, source, problem)
-            else:
-                await asyncio.to_thread(self._overview.forget_source, source)
-        except PostamtError as error:
-            self._events.health_not_noted(str(error))
+        notes = SourceNotes(self._overview, self._events, f"{service.name} service")
+        await (notes.bad(problem) if problem else notes.forget())
 
 
 async def _uncancelled(work: Awaitable[None]) -> None:

@@ -1,4 +1,4 @@
-"""Keeping the books while the daemon runs: signs of life, and what `status` wants to know."""
+"""Signs of life for systemd, and how the webhook is doing for `status`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from postamt_sync.events import Events
 from postamt_sync.intake.subscription import SubscriptionState
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger, ObjectState
+from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.arrival import Source
+from postamt_sync.plural import count
 
 WRITE_EVERY = 30.0
 """Seconds; an idle daemon writes nothing at all."""
@@ -35,6 +37,7 @@ class Watchdog:
         self._events = events
         self._courier = courier
         self._webhook_server = webhook_server
+        self._notes = SourceNotes(ledger.overview, events, Source.WEBHOOK)
         self._written = ""
 
     async def run(self) -> None:
@@ -72,7 +75,7 @@ class Watchdog:
 
     async def _write(self) -> None:
         try:
-            await asyncio.to_thread(self._note_webhook)
+            await self._note_webhook()
             states = await asyncio.to_thread(self._ledger.overview.states)
         except PostamtError as error:
             self._events.health_not_noted(str(error))
@@ -80,17 +83,19 @@ class Watchdog:
         done = self._courier.progress.mails
         self._systemd.status(f"{done} mails since start, {states[ObjectState.WAITING]} waiting")
 
-    def _note_webhook(self) -> None:
+    async def _note_webhook(self) -> None:
+        """Write what has changed; an idle daemon writes nothing."""
         if self._webhook_server is None:
             return
         tally = self._webhook_server.webhook.tally
         status = self._webhook_server.subscription.status
         taken, refused = sum(tally.taken.values()), sum(tally.refused.values())
-        detail = f"subscription {status.state}, {taken} notices taken, {refused} refused"
+        notifications = count(taken, "notification")
+        detail = f"subscription {status.state}, {notifications} taken, {refused} refused"
         if detail + status.reason == self._written:
             return
-        self._written = detail + status.reason
         if status.state in {SubscriptionState.FAILED, SubscriptionState.UNSUBSCRIBED}:
-            self._ledger.overview.source_bad(Source.WEBHOOK, status.reason or status.state)
+            written = await self._notes.bad(status.reason or status.state)
         else:
-            self._ledger.overview.source_ok(Source.WEBHOOK, detail)
+            written = await self._notes.well(detail)
+        self._written = detail + status.reason if written else ""

@@ -22,6 +22,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.envelope_lookups import PATIENCE, EnvelopeLookup
+from postamt_sync.ledger.source_notes import NOTED_EVERY, SourceNotes
 from postamt_sync.mail.arrival import Arrival, Envelope, Source, is_no_mail
 from postamt_sync.unexpected import as_trouble
 
@@ -64,7 +65,9 @@ class IndexLookups:
         self._wall = wall
         self._sleep = sleep
         self._breaker = CircuitBreaker(clock)
-        self._noted = ""
+        self._notes = SourceNotes(
+            ledger.overview, events, Source.INDEX, every=NOTED_EVERY, clock=clock
+        )
 
     async def complete(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Return the arrivals of a listing with the envelopes that the index knows.
@@ -156,20 +159,9 @@ class IndexLookups:
             self._breaker.failed(trouble)
             pause = max(0.0, self._breaker.retry_at - self._clock())
             self._events.index_failed(str(trouble), pause)
-            await self._note(str(trouble))
+            await self._notes.bad(trouble)
             raise trouble from error
         self._breaker.succeeded()
         self._events.index_asked(len(keys), len(known))
-        await self._note("")
+        await self._notes.well("answers")
         return known
-
-    async def _note(self, problem: str) -> None:
-        """Note for `status` how the index is doing, where that has changed."""
-        if self._noted == (said := problem or "ok"):
-            return
-        overview = self._ledger.overview
-        if problem:
-            await asyncio.to_thread(overview.source_bad, Source.INDEX, problem)
-        else:
-            await asyncio.to_thread(overview.source_ok, Source.INDEX, "answers")
-        self._noted = said

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from postamt_sync.backoff import growing_pause
 from postamt_sync.config import LiveSettings
-from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.scanner import Scanner, ScanResult
 from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.arrival import Source
 from postamt_sync.unexpected import as_trouble
 
@@ -92,6 +92,10 @@ class Poll:
         self._scanner = scanner
         self._ledger = ledger
         self._events = events
+        self._notes = {
+            source: SourceNotes(ledger.overview, events, source)
+            for source in (Source.POLL, Source.RECONCILE)
+        }
         self._hooks = hooks
         self._clocks = clocks or PollClocks()
         self._asked = asked or asyncio.Event()
@@ -128,16 +132,13 @@ class Poll:
             looked = await look()
             seconds = self._clocks.monotonic() - started
             detail = f"{looked.listed} listed, {looked.new} new"
-            await asyncio.to_thread(self._ledger.overview.source_ok, source, detail)
+            await self._notes[source].well(detail)
             self._events.polled(source, looked.listed, looked.new, seconds)
             await self._hooks.on_look()
         except Exception as error:  # noqa: BLE001  whatever answered, it is looked again
             trouble = as_trouble(error)
             self._events.poll_failed(source, str(trouble), pause_if_bad)
-            try:
-                await asyncio.to_thread(self._ledger.overview.source_bad, source, trouble)
-            except PostamtError as ledger_error:
-                self._events.ledger_not_written(str(ledger_error))
+            await self._notes[source].bad(trouble)
             return False
         return True
 

@@ -27,6 +27,7 @@ from postamt_sync.intake.sqs import QueueMessage, Sqs
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue, DeadLetter
 from postamt_sync.ledger.overview import Overview
+from postamt_sync.ledger.source_notes import NOTED_EVERY, SourceNotes
 from postamt_sync.mail.arrival import Source
 from postamt_sync.unexpected import as_trouble
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 LONGEST_PAUSE = 300.0
-NOTED_EVERY = 300.0
-"""Seconds between two notes that all is well: an idle daemon writes next to nothing."""
 
 
 class QueueArrivals(NotificationSink, Protocol):
@@ -101,9 +100,11 @@ class Queues:
         hooks: QueueHooks,
     ) -> None:
         self._hooks = hooks
-        self._overview = overview
         self._events = events
-        self._noted: dict[Source, tuple[float, bool]] = {}
+        self._notes = {
+            source: SourceNotes(overview, events, source, every=NOTED_EVERY)
+            for source in (Source.QUEUE, Source.DEAD_LETTER)
+        }
         self._notifications = Notifications(
             our_topic(settings),
             keys,
@@ -179,26 +180,13 @@ class Queues:
             await self._well(queue)
 
     async def _well(self, queue: QueueConsumer) -> None:
-        at, well = self._noted.get(queue.source, (0.0, False))
-        now = time.monotonic()
-        if well and now - at < NOTED_EVERY:
-            return
         tally = queue.tally
         detail = f"{sum(tally.taken.values())} taken, {tally.disbelieved} not believed since start"
-        try:
-            await asyncio.to_thread(self._overview.source_ok, queue.source, detail)
-        except PostamtError as error:
-            self._events.ledger_not_written(str(error))
-            return
-        self._noted[queue.source] = (now, True)
+        await self._notes[queue.source].well(detail)
 
     async def _bad(self, queue: QueueConsumer, error: PostamtError, seconds: float | None) -> None:
         self._events.queue_failed(queue.source, str(error), seconds)
-        self._noted[queue.source] = (time.monotonic(), False)
-        try:
-            await asyncio.to_thread(self._overview.source_bad, queue.source, error)
-        except PostamtError as ledger_error:
-            self._events.ledger_not_written(str(ledger_error))
+        await self._notes[queue.source].bad(error)
 
 
 async def drain_once(

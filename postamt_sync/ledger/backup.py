@@ -34,9 +34,13 @@ def back_up(
     LedgerDamagedError for a ledger that is damaged; the copy before then stays.
     """
     target = directory / BACKUP_NAME
-    if not directory.is_dir():
+    try:
+        why = "" if directory.is_dir() else "it is not there"
+    except OSError as error:  # a failing disk, or one that does not answer any more
+        why = error.strerror or str(error)
+    if why:
         raise TryLaterError(
-            f"The ledger cannot be copied to {printable(str(directory))}: it is not there.",
+            f"The ledger cannot be copied to {printable(str(directory))}: {why}.",
             "Mount its disk, make the directory, or take backup_dir out of the configuration.",
         )
     copy_ledger(state_dir / FILE_NAME, target, still_ours)

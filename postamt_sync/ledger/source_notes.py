@@ -10,6 +10,9 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger.overview import Overview
 
+NOTED_EVERY = 30.0
+"""Seconds between two notes that all is well, for sources that tell it all the time."""
+
 
 class SourceNotes:
     """The notes on one source.
@@ -36,26 +39,35 @@ class SourceNotes:
         self._clock = clock
         self._well_at: float | None = None
 
-    async def well(self, detail: str = "") -> None:
-        """Note that the source works; its last trouble is forgotten."""
-        await asyncio.to_thread(self.well_now, detail)
+    async def well(self, detail: str = "") -> bool:
+        """Note that the source works; its last trouble is forgotten. False if it has to wait."""
+        return await asyncio.to_thread(self.well_now, detail)
 
-    async def bad(self, error: PostamtError | str) -> None:
-        """Note that it does not work, and why."""
-        await asyncio.to_thread(self.bad_now, error)
+    async def bad(self, error: PostamtError | str) -> bool:
+        """Note that it does not work, and why. False if the ledger refuses."""
+        return await asyncio.to_thread(self.bad_now, error)
 
-    def well_now(self, detail: str = "") -> None:
+    async def forget(self) -> bool:
+        """Note nothing about it any more. False if the ledger refuses."""
+        self._well_at = None
+        return await asyncio.to_thread(
+            self._written, lambda: self._overview.forget_source(self._source)
+        )
+
+    def well_now(self, detail: str = "") -> bool:
         """As `well`, for who runs in a thread."""
         now = self._clock()
         if self._well_at is not None and now - self._well_at < self._every:
-            return
-        if self._written(lambda: self._overview.source_ok(self._source, detail)):
-            self._well_at = now
+            return False
+        if not self._written(lambda: self._overview.source_ok(self._source, detail)):
+            return False
+        self._well_at = now
+        return True
 
-    def bad_now(self, error: PostamtError | str) -> None:
+    def bad_now(self, error: PostamtError | str) -> bool:
         """As `bad`, for who runs in a thread."""
         self._well_at = None
-        self._written(lambda: self._overview.source_bad(self._source, error))
+        return self._written(lambda: self._overview.source_bad(self._source, error))
 
     def _written(self, write: Callable[[], None]) -> bool:
         try:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 from postamt_sync.config import Settings
-from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.backup import back_up, backed_up_at
+from postamt_sync.ledger.source_notes import SourceNotes
+from postamt_sync.plural import count
 from postamt_sync.recovery.open_ledger import backup_directories
 from postamt_sync.unexpected import as_trouble
 
@@ -35,7 +36,7 @@ class DailyBackup:
     ) -> None:
         self._state_dir = settings.state_dir
         self._directories = backup_directories(settings)
-        self._overview = ledger.overview
+        self._notes = SourceNotes(ledger.overview, events, SOURCE)
         self._still_ours = ledger.store.check
         self._events = events
         self._clock = clock
@@ -63,13 +64,10 @@ class DailyBackup:
                 self._events.ledger_not_copied(problem)
             else:
                 self._events.ledger_copied(str(copy), time.monotonic() - started)
-        try:
-            if problem:
-                self._overview.source_bad(SOURCE, problem)
-            elif due:
-                self._overview.source_ok(SOURCE, f"the ledger, to {due} places")
-        except PostamtError as error:
-            self._events.health_not_noted(str(error))
+        if problem:
+            self._notes.bad_now(problem)
+        elif due:
+            self._notes.well_now(f"the ledger, to {count(due, 'place')}")
 
     def _is_due(self, made_at: float | None) -> bool:
         # A copy of the future was made while the clock was wrong.

@@ -153,10 +153,31 @@ def test_a_provider_of_credentials_that_answers_anything(
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{aws.url}/credentials",
     }
     daemon = started(home, aws, **variables)
-    daemon.until("started")
-    if name != "endless":  # botocore waits for as long as something comes
-        until_troubled(home, daemon, "poll")
+    until_troubled(home, daemon, "poll")
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["login page", "nothing", "null", "cut off XML", "another XML", "reset", "redirected"]
+)
+def test_a_pass_that_meets_a_strange_answer_is_to_be_tried_again(
+    home: Home, aws: OddAws, name: str
+) -> None:
+    aws.everywhere(SHAPES[name])
+    code, said = home.sync(AWS_ENDPOINT_URL=aws.url)
+    assert (code, bool(said["error"])) == (75, True)
+    assert "nforeseen" not in said["error"]
+
+
+@pytest.mark.parametrize("prints", ["", "null", "[1]", "{", '{"Version": "1"}'])
+def test_a_pass_without_usable_credentials_is_for_a_person(
+    home: Home, s3: S3Double, prints: str
+) -> None:
+    config = home.root / "aws-config"
+    config.write_text(f"[default]\ncredential_process = printf '%s' '{prints}'\n")
+    variables = {"AWS_CONFIG_FILE": str(config), "AWS_ACCESS_KEY_ID": ""}
+    code, said = home.sync(**variables)
+    assert (code, bool(said["error"])) == (78, True)
 
 
 def replaced_by_a_directory(home: Home) -> None:
