@@ -25,7 +25,7 @@ ONE_BOOT = "under_systemd.py::"
 """What names a test that shares a booted container with others of its module."""
 
 ROOMS_OF_PROCESSES = {"end_to_end", "faults", "demo"}
-EMULATORS = {"emulator", "own_account", "cloud", "moto"}
+EMULATORS = {"emulator", "own_account", "account", "cloud", "moto", "enforced", "denied"}
 """What fixtures are called that start moto."""
 
 

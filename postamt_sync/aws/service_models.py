@@ -25,7 +25,9 @@ class _Models(Loader):
 
 def share_models(session: botocore.session.Session) -> None:
     """Let a new session read no description that another one of this process has read."""
-    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+    session.lazy_register_component(  # not before it is known which files configure it
+        "data_loader", lambda: _models(session.get_config_variable("data_path"))
+    )
 
 
 @functools.cache

@@ -37,6 +37,14 @@ def test_no_session_makes_the_search_longer() -> None:
     assert paths[0] == paths[1] == paths[2]
 
 
+def test_the_session_may_still_be_told_which_file_configures_it(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile other]\nregion = eu-south-1\n")
+    session = sharing()
+    session.set_config_variable("config_file", str(tmp_path / "config"))
+    session.set_config_variable("profile", "other")
+    assert session.get_config_variable("region") == "eu-south-1"
+
+
 def test_boto3_s_own_descriptions_are_found() -> None:
     assert new_session("eu-west-1").get_available_resources()
 
