@@ -53,7 +53,7 @@ def call(service: str, operation: str, **parameters: Any) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between what is and what is to be, in words, and what mends it.
+    """One difference between what is and what is to be, in words, and what ends it.
 
     `calls` are carried out in order; they may be found out only while they are carried out (the
     versions in a bucket). `act` is carried out after them, for what is more than calls to AWS: it
@@ -75,7 +75,7 @@ class NoteKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that a person should know or do; no call of ours mends it."""
+    """Something that a person should know or do; no call of ours changes it."""
 
     message: str
     kind: NoteKind = NoteKind.OTHER

@@ -82,7 +82,7 @@ class PendingKey:
         replace_file(self.path, json.dumps(told) + "\n")
 
     def drop(self) -> None:
-        """Forget the intent: IAM has refused, or what came of it was taken away again."""
+        """Forget the intent: IAM has refused, or what came of it was deleted again."""
         self.path.unlink(missing_ok=True)
         atomic_file.sync(self.path.parent)
 

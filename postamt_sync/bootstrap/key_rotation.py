@@ -14,6 +14,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import settle
 from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKeyResource, Key
 from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.plural import count
 
 GRACE = dt.timedelta(days=7)
 """How long the old key stays good beside the new one, and after it was last used."""
@@ -54,7 +55,7 @@ class Rotation:
         if len(keys) == MOST_KEYS and lost is None:
             return self._end(keys, finish=finish)
         if finish:
-            return f"{self.key.user} has one key only: there is no old one to take away."
+            return f"{self.key.user} has one key only: there is no old one to delete."
         return self._begin(keys, lost)
 
     def _begin(self, keys: Sequence[Key], lost: Key | None) -> str:
@@ -63,7 +64,7 @@ class Rotation:
         return (
             f"A new key of {self.key.user} is in {self.key.file.path}. The old one, "
             f"{old}, works for {GRACE.days} more days at least: put the new one "
-            "in its place everywhere, then run this again to take the old one away."
+            "in its place everywhere, then run this again to delete the old one."
         )
 
     def _end(self, keys: Sequence[Key], *, finish: bool) -> str:
@@ -86,9 +87,9 @@ class Rotation:
             self._check_quiet(old, new, used if in_use else None, begun=begun)
         elif in_use or not begun:
             told = f"was used last on {used:%Y-%m-%d}" if used else "was never used"
-            self.agree(f"The key {old['AccessKeyId']} {told}. Take it away?")
+            self.agree(f"The key {old['AccessKeyId']} {told}. Delete it?")
         self.key.delete(old["AccessKeyId"])
-        return f"The old key of {self.key.user}, {old['AccessKeyId']}, is taken away."
+        return f"The old key of {self.key.user}, {old['AccessKeyId']}, is deleted."
 
     def _check_quiet(self, old: Key, new: Key, used: dt.datetime | None, *, begun: bool) -> None:
         """Raise where the old key may still be needed; `used` is when it was, since there is a
@@ -98,7 +99,7 @@ class Rotation:
                 f"{self.key.user} has {MOST_KEYS} keys, {old['AccessKeyId']} and the one in "
                 f"{self.key.file.path}, and not because of a rotation: whether the first is "
                 "needed, only you know.",
-                "If it is not, take it away with --finish.",
+                "If it is not, delete it with --finish.",
             )
         left = GRACE - (self.now() - (used or new["CreateDate"]))
         if left <= dt.timedelta():
@@ -108,13 +109,13 @@ class Rotation:
             raise TryLaterError(
                 f"The old key of {self.key.user}, {old['AccessKeyId']}, is still in use: last on "
                 f"{used:%Y-%m-%d}.",
-                f"Move what uses it to the new one, and run this again after {days} days without "
-                "it; --finish takes it away at once.",
+                f"Move what uses it to the new one, and run this again after {count(days, 'day')} "
+                "without it; --finish deletes it at once.",
             )
         raise TryLaterError(
-            f"The old key of {self.key.user} works for {days} more days, so that everything can "
-            "be moved to the new one.",
-            "When all is moved, take it away at once with --finish.",
+            f"The old key of {self.key.user} works for {count(days, 'more day')}, so that "
+            "everything can be moved to the new one.",
+            "When all is moved, delete it at once with --finish.",
         )
 
     def _is_not_ours(self, newer: Key) -> MisconfiguredError:

@@ -22,7 +22,7 @@ class Resource(Protocol):
         """Yield what differs from what is wanted; nothing where all is well."""
 
     def destroy(self) -> Iterator[PlanItem]:
-        """Yield what takes it away, as far as it is ours, and notes of what is kept."""
+        """Yield what removes it, as far as it is ours, and notes of what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def plan(resources: Sequence[Resource]) -> Plan:
 
 
 def plan_removal(resources: Sequence[Resource]) -> Plan:
-    """Ask every resource what takes it away, the last made first."""
+    """Ask every resource what removes it, the last made first."""
     return Plan(tuple(PlanEntry(r.title, tuple(r.destroy())) for r in reversed(resources)))
 
 

@@ -83,7 +83,7 @@ def topic_statements(stack: Stack) -> list[Statement]:
 
 
 def queue_statement(stack: Stack, queue: str) -> Statement:
-    """Our topic may put its announcements into the queue, or those that it could not deliver."""
+    """Our topic may put its notifications into the queue, or those that it could not deliver."""
     return {
         "Sid": "PostamtTopicSend",
         "Effect": "Allow",

@@ -25,12 +25,12 @@ CHUNK_KB = 256
 PAGE = 1000
 """Keys in one answer to LIST."""
 
-ANNOUNCEMENTS = 2
+NOTIFICATIONS = 2
 """For each mail, one of S3 and one of SES."""
 LAMBDA_SECONDS, LAMBDA_GB = 0.3, 0.25
-"""Assumed, for one announcement."""
+"""Assumed, for one notification."""
 LOG_KB = 1
-"""Assumed, for one announcement."""
+"""Assumed, for one notification."""
 INDEX_KB = 2
 """Assumed, for one mail in the index; twice, for the table keeps it by time as well."""
 METRICS_AN_HOUR = 2
@@ -176,20 +176,20 @@ def _pages(keys: float) -> int:
 
 
 def _announcing(usage: Usage) -> Iterator[BillItem]:
-    announcements = usage.mails * ANNOUNCEMENTS
-    yield BillItem("SNS", "published", announcements, "notices", prices.SNS_PUBLISH)
+    notifications = usage.mails * NOTIFICATIONS
+    yield BillItem("SNS", "published", notifications, "notifications", prices.SNS_PUBLISH)
     if usage.webhook:
-        yield BillItem("SNS", "to the webhook", announcements, "notices", prices.SNS_HTTP)
+        yield BillItem("SNS", "to the webhook", notifications, "notifications", prices.SNS_HTTP)
         looks = 2 * usage.polls
     else:
         looks = DAYS * 86400 / LONG_POLL_SECONDS
     # Sent, received, deleted.
-    requests = 3 * announcements + looks
+    requests = 3 * notifications + looks
     yield BillItem("SQS", "queues", requests, "requests", prices.SQS_REQUEST)
 
 
 def _index(usage: Usage) -> Iterator[BillItem]:
-    runs = usage.mails * ANNOUNCEMENTS
+    runs = usage.mails * NOTIFICATIONS
     yield BillItem("Lambda", "runs", runs, "runs", prices.LAMBDA_REQUEST)
     seconds = runs * LAMBDA_SECONDS * LAMBDA_GB
     note = f"Assumed: {LAMBDA_SECONDS:g} s with {LAMBDA_GB:g} GB for a run."
@@ -206,7 +206,7 @@ def _index(usage: Usage) -> Iterator[BillItem]:
 def _watching(usage: Usage) -> Iterator[BillItem]:
     metrics = DAYS * 24 * METRICS_AN_HOUR
     yield BillItem("CloudWatch", "metrics read", metrics, "metrics", prices.CLOUDWATCH_METRIC)
-    logged = usage.mails * ANNOUNCEMENTS * LOG_KB / 1024**2
+    logged = usage.mails * NOTIFICATIONS * LOG_KB / 1024**2
     yield BillItem("CloudWatch", "logs", logged, "GB", prices.CLOUDWATCH_LOGS_GB)
     yield BillItem("S3", "traffic home", usage.gigabytes, "GB", prices.EGRESS_GB)
 

@@ -71,7 +71,7 @@ def swallowing(before: Sequence[Rule], recipients: Sequence[str]) -> Conflict | 
             return Conflict(
                 f"rule {printable(rule['Name'], 64)} comes before ours and {deed}: our mail would "
                 "never come to us.",
-                "Put ours before it with --position first, or mend that rule.",
+                "Put ours before it with --position first, or change that rule.",
             )
     return None
 

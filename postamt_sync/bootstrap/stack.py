@@ -72,17 +72,17 @@ class Stack:
 
     @property
     def queue(self) -> str:
-        """The queue that remembers announcements."""
+        """The queue that remembers notifications."""
         return self.name
 
     @property
     def dead_letter_queue(self) -> str:
-        """Where announcements go that the webhook did not take."""
+        """Where notifications go that the webhook did not take."""
         return f"{self.name}-dead"
 
     @property
     def index_dead_letter_queue(self) -> str:
-        """Where announcements go that the index function failed at."""
+        """Where notifications go that the index function failed at."""
         return f"{self.name}-index-dead"
 
     def queue_arn(self, queue: str) -> str:

@@ -36,7 +36,7 @@ def demo(
     """Watch mail travel: announced, fetched, in a Maildir, readable over IMAP.
 
     Needs no AWS account, no root, no configuration and no network: an emulated
-    AWS, the real daemon, sample mail, one lost notice and one crash, all on
+    AWS, the real daemon, sample mail, one lost notification and one crash, all on
     loopback. Exits 0 if every mail arrived once and unchanged, else 1.
 
     \b

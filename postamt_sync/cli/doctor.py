@@ -28,7 +28,9 @@ from postamt_sync.host.smtp_credentials import read_credentials
 def doctor(
     resolver: Annotated[
         str,
-        typer.Option("--resolver", metavar="ADDRESS", help="Whom to ask; else the system's own."),
+        typer.Option(
+            "--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."
+        ),
     ] = "",
     round_trip: Annotated[
         bool,

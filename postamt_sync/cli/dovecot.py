@@ -260,7 +260,7 @@ def _write(files: dict[Path, str], directory: Path, *, force: bool) -> None:
             )
         for path, text in files.items():
             if before[path] == text:
-                print(f"{path} is as it should be.")
+                print(f"{path} is up to date.")
                 continue
             if path in foreign:
                 print(f"{path} was kept as {managed_files.keep_aside(path)}")

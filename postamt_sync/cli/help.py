@@ -22,14 +22,14 @@ EXIT_CODES = {
     ExitCode.UNDELIVERED: "Some mail could not be delivered.",
     ExitCode.CHANGES: "bootstrap plan: something is to be done.",
     ExitCode.FINDINGS: "doctor, verify, bootstrap verify: the check found something.",
-    ExitCode.USAGE: "The command line asks for something that cannot be.",
+    ExitCode.USAGE: "The command line is wrong.",
     ExitCode.INTERNAL: "A fault of postamt-sync itself: please report it.",
     ExitCode.TRY_LATER: "Try later: the network, the clock, a lock that is held, a full disk.",
     ExitCode.CONFIGURATION: (
         "The configuration, the credentials, the region or the bucket are wrong."
     ),
     ExitCode.INTERRUPTED: "Stopped by Ctrl-C, or by a no to its question.",
-    ExitCode.OUTPUT_CLOSED: "Whoever read the output went away.",
+    ExitCode.OUTPUT_CLOSED: "The reader of the output went away.",
 }
 FILES = (
     ("/etc/postamt-sync/config.toml", "The configuration, unless --config or POSTAMT_SYNC_CONFIG."),

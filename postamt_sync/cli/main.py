@@ -141,7 +141,7 @@ def _explain(error: Exception, *, as_json: bool) -> int:
             _say("Hint: Make room where the ledger, the Maildirs or the output lie (df -h).")
             return ExitCode.TRY_LATER
         case _:
-            _say(f"Error: This was not foreseen: {_describe(error)}.")
+            _say(f"Error: Unexpected error: {_describe(error)}.")
             _say("Hint: Run it again with --debug to see where, and report what it shows.")
             return ExitCode.INTERNAL
 

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from postamt_sync.app.sync import SyncProgress
+from postamt_sync.plural import count
 
 LINE_EVERY = 10.0
 """Seconds between lines where there is no terminal."""
@@ -80,7 +81,7 @@ class PassProgress:
 
     def _line(self, progress: SyncProgress) -> str:
         if progress.listing:
-            return f"listing: {progress.listed} objects"
+            return f"listing: {count(progress.listed, 'object')}"
         return (
             f"delivering: {progress.done} of {max(progress.todo, progress.done)} mails, "
             f"{progress.bytes / 1e6:.1f} MB, {self._rate(progress):.0f} mails/s"

@@ -14,6 +14,7 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger.repair import ObjectDetails
+from postamt_sync.plural import count
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -88,7 +89,7 @@ def retry(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
-    """Try quarantined mail again: after its cause was mended.
+    """Try quarantined mail again, once the cause is fixed.
 
     A running daemon takes it up within seconds; otherwise the next run or sync does.
 
@@ -98,10 +99,10 @@ def retry(
       postamt-sync quarantine retry --all
     """
     if bool(key) == all_:
-        raise UsageError("It is not clear what to retry.", "Name one KEY, or say --all.")
+        raise UsageError("It is not clear what to retry.", "Name one KEY, or use --all.")
     with opened(config) as (ledger, holder):
-        count = ledger.repair.retry_quarantined(None if all_ else key)
-    print(f"{count} to be tried again{by_whom(holder)}.")
+        number = ledger.repair.retry_quarantined(None if all_ else key)
+    print(f"{count(number, 'mail')} to be tried again{by_whom(holder)}.")
     return ExitCode.OK
 
 

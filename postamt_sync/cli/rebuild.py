@@ -13,6 +13,7 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.logs import configure_logging
+from postamt_sync.plural import count
 from postamt_sync.recovery.rebuild import RebuildResult
 
 
@@ -59,9 +60,9 @@ def as_text(result: RebuildResult) -> str:
     if result.copy:
         lines.append(f"Its copy was taken: {result.copy}")
     lines.append(
-        f"{result.names} names taken in, {result.listed} objects listed: {result.delivered} are "
-        f"delivered, {result.absent} absent, {result.waiting} wait."
+        f"{count(result.names, 'file name')} read, {count(result.listed, 'object')} listed: "
+        f"{result.delivered} delivered, {result.absent} absent, {result.waiting} waiting."
     )
     if result.unmatched:
-        lines.append(f"{result.unmatched} files belong to no object: postamt-sync verify")
+        lines.append(f"{count(result.unmatched, 'file')} of no object: postamt-sync verify")
     return "\n".join(lines)

@@ -23,6 +23,7 @@ from postamt_sync.errors import ExitCode, TryLaterError, UsageError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
+from postamt_sync.plural import count
 from postamt_sync.recovery.difference import Difference, DifferenceKind
 from postamt_sync.recovery.restore import RESTORABLE, RestoreProgress
 from postamt_sync.recovery.restore_cost import HOURS, estimate, total
@@ -192,7 +193,7 @@ def _client(settings: Settings) -> Any:
 def _ask() -> None:
     if not sys.stdin.isatty():
         raise UsageError(
-            "Nobody is there to be asked.", "Say --yes to bring this back, or --dry-run."
+            "Nobody is there to answer.", "Use --yes to bring this back, or --dry-run."
         )
     typer.confirm("Bring this back?", abort=True)
 
@@ -212,14 +213,14 @@ def as_json(found: Sequence[Difference], tier: str, days: int) -> dict[str, Any]
 
 def as_text(found: Sequence[Difference], ordered: int, tier: str, days: int) -> str:
     """Say what would be done and what it costs."""
-    lines = [f"{ordered} mails were asked for before; they are waited for."] if ordered else []
+    lines = [f"{count(ordered, 'mail')} requested earlier, still awaited."] if ordered else []
     mails = _each_mail(found)
     if not mails:
         return "\n".join([*lines, "Nothing else is missing." if ordered else "Nothing is missing."])
     kinds = Counter(str(d.kind) for d in mails)
     counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
     size = sum(d.size for d in mails) / 1e6
-    lines.append(f"{len(mails)} mails to bring back ({counts}), {size:.1f} MB:")
+    lines.append(f"{count(len(mails), 'mail')} to bring back ({counts}), {size:.1f} MB:")
     costs = estimate(mails, tier, days)
     for cost in costs:
         mark = "" if cost.verified else "  (estimate)"
@@ -246,5 +247,5 @@ def _progress(progress: RestoreProgress) -> str:
 
 
 def _ended(progress: RestoreProgress) -> str:
-    failed = f" {progress.failed} are not: postamt-sync status" if progress.failed else ""
-    return f"{progress.delivered} of {progress.wanted} mails are at home.{failed}"
+    failed = f" {progress.failed} failed: postamt-sync status" if progress.failed else ""
+    return f"{progress.delivered} of {count(progress.wanted, 'mail')} at home.{failed}"

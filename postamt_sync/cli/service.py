@@ -1,4 +1,4 @@
-"""`postamt-sync service`: the systemd units, put in place and taken away."""
+"""`postamt-sync service`: installs and removes the systemd units."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def install(
     steps = _service(settings, user).install(start=start, running=_is_running())
     _carry_out(steps, dry_run=dry_run)
     if not dry_run:
-        print("All well. How it does: systemctl status postamt-sync, postamt-sync status")
+        print("All well. See how it is doing: systemctl status postamt-sync, postamt-sync status")
     return ExitCode.OK
 
 

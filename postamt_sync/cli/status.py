@@ -78,7 +78,7 @@ def status(
 
 
 def picture(report: StatusReport, most: int | None = None) -> Group:
-    """Return the standing for people, at whatever width the terminal has.
+    """Return the report for people, at whatever width the terminal has.
 
     `most` bounds how many lines are shown of each list; None: all of them.
     """
@@ -94,7 +94,7 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
     parts += [Text(), _mailboxes(report)]
     sections: list[tuple[str, Iterable[str | Text]]] = [
         ("Absent since the ledger was rebuilt", _absences(report)),
-        ("To be told", _alerts(report)),
+        ("Alerts", _alerts(report)),
         ("Sources", _sources(report)),
         ("Waiting", _waiting(report, most)),
         ("Quarantine", _quarantine(report, most)),
@@ -184,14 +184,14 @@ def _quarantine(report: StatusReport, most: int | None) -> Iterator[str]:
     if more > 0:
         yield f"and {more} more: postamt-sync quarantine list"
     if shown:
-        yield "After mending the cause: postamt-sync quarantine retry --all"
+        yield "Once the cause is fixed: postamt-sync quarantine retry --all"
 
 
 def _notifications(report: StatusReport) -> Iterator[str]:
     if report.notifications:
         first = report.notifications[0]
-        count = len(report.notifications)
-        several = f"{count} announcements, the last" if count > 1 else "1 announcement,"
+        number = len(report.notifications)
+        several = f"{number} notifications, the last" if number > 1 else "1 notification,"
         yield f"{several} {_ago(first.at)}: {first.reason}"
 
 

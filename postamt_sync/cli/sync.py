@@ -161,18 +161,18 @@ def _cut_short(error: BaseException) -> dict[str, Any]:
         case KeyboardInterrupt():
             return dict(zip(("error", "hint"), STOPPED, strict=True))
         case _:
-            return {"error": f"This was not foreseen: {error!r}.", "hint": "Try it with --debug."}
+            return {"error": f"Unexpected error: {error!r}.", "hint": "Try it with --debug."}
 
 
 def as_text(result: SyncResult) -> str:
     """The balance in a sentence or two."""
     totals = result.totals
     parts = [
-        f"{count} {word}" for word, count in asdict(totals).items() if count and word != "listed"
+        f"{number} {word}" for word, number in asdict(totals).items() if number and word != "listed"
     ]
     said = f"{totals.listed} listed" + (": " + ", ".join(parts) if parts else "") + "."
     if result.dry_run:
-        return f"{said}\nNothing was done; what waits would be fetched now."
+        return f"{said}\nNothing was changed; waiting mail would be fetched now."
     lines = [f"{said} {_size(result.bytes)} in {timedelta(seconds=round(result.seconds))}."]
     if totals.failed or totals.quarantined:
         lines.append("Why some mail could not be delivered: postamt-sync status")

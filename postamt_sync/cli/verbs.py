@@ -32,7 +32,7 @@ VERBS = (
     # One line a verb, in the order of the help.
     Verb("run", "postamt_sync.cli.run:run", "Run the daemon."),
     Verb("sync", "postamt_sync.cli.sync:sync", "Go through the bucket once, and exit."),
-    Verb("status", "postamt_sync.cli.status:status", "Say how things stand."),
+    Verb("status", "postamt_sync.cli.status:status", "Show how things stand."),
     Verb("doctor", "postamt_sync.cli.doctor:doctor", "Check every link of the chain."),
     Verb("quarantine", "postamt_sync.cli.quarantine:app", "Undeliverable mail: list, show, retry."),
     Verb("redeliver", "postamt_sync.cli.redeliver:redeliver", "Deliver a mail once more."),

@@ -18,6 +18,7 @@ from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.index.client import open_index
 from postamt_sync.ledger import Ledger
+from postamt_sync.plural import count
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.verify import Comparison
 
@@ -76,7 +77,7 @@ def verify(
         with console.status("comparing") as status:
 
             def watch(so_far: Compared) -> None:
-                status.update(f"comparing: {so_far.objects} objects")
+                status.update(f"comparing: {count(so_far.objects, 'object')}")
 
             comparison = Comparison(
                 settings, ledger, bucket, open_index(settings), content=content, watch=watch
@@ -134,9 +135,10 @@ def as_json(counted: Compared, found: Sequence[Difference]) -> dict[str, Any]:
 def as_text(counted: Compared, found: Sequence[Difference]) -> str:
     """Return a line for each difference, and the balance."""
     lines = [_line(d) for d in found]
-    compared = f"{counted.objects} objects and {counted.files} files compared"
+    objects, files = count(counted.objects, "object"), count(counted.files, "file")
+    compared = f"{objects} and {files} compared"
     if counted.under_way:
-        compared += f", {counted.under_way} mails on their way"
+        compared += f", {count(counted.under_way, 'mail')} under way"
     if counted.adopted:
         compared += f", {counted.adopted} left out on purpose"
     counts = Counter(d.kind for d in found)

@@ -72,8 +72,8 @@ def _one_of_two(
         )
 
 
-def announcements_arrive(settings: Settings) -> Iterator[ConfigFinding]:
-    """SNS posts to `public_url`; a path that we do not serve would lose every announcement."""
+def notifications_arrive(settings: Settings) -> Iterator[ConfigFinding]:
+    """SNS posts to `public_url`; a path that we do not serve would lose every notification."""
     webhook = settings.webhook
     if webhook is None:
         return
@@ -113,7 +113,7 @@ def queues_apart(settings: Settings) -> Iterator[ConfigFinding]:
 
 
 def topic_pinned(settings: Settings) -> Iterator[ConfigFinding]:
-    """Whoever may write into a queue could else announce what he likes."""
+    """Whoever may write into a queue could otherwise announce whatever they like."""
     queue, webhook = settings.queue, settings.webhook
     at = ("queue", "topic_arn")
     if webhook is None and (queue.url or queue.dead_letter_url) and not queue.topic_arn:
@@ -238,7 +238,7 @@ def backup_elsewhere(settings: Settings) -> Iterator[ConfigFinding]:
 RULES = (
     prefixes_apart,
     certificate_with_key,
-    announcements_arrive,
+    notifications_arrive,
     listeners_apart,
     queues_apart,
     topic_pinned,

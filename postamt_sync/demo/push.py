@@ -1,4 +1,4 @@
-"""Brings notices to their endpoints as SNS does: tries again, gives up, uses the dead letters."""
+"""Brings notifications to endpoints as SNS does: tries again, gives up, uses the dead letters."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ class PushFaults:
     def lose(
         self, containing: str, subject: str | None = None, *, for_queues: bool = False
     ) -> None:
-        """Never push a notice whose message contains this to an HTTP endpoint.
+        """Never push a notification whose message contains this to an HTTP endpoint.
 
-        With a `subject` only notices with that subject are lost. Queues still get all of them,
+        With a `subject` only notifications with it are lost. Queues still get all of them,
         unless it is lost `for_queues` too.
         """
         self._lost.append((containing, subject, for_queues))
 
     def repeat(self, containing: str, times: int) -> None:
-        """Send a notice whose message contains this `times` in all, even if it was accepted."""
+        """Send a notification that contains this `times` in all, even if it was accepted."""
         self._copied[containing] = times
 
     def hold(self) -> None:
@@ -82,7 +82,7 @@ class PushFaults:
         )
 
     async def wait(self) -> None:
-        """Return when SNS may send: at once, unless notices are held."""
+        """Return when SNS may send: at once, unless notifications are held."""
         if self._flow.is_set():
             return
         self._held += 1
@@ -94,7 +94,7 @@ class PushFaults:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to hand over one notice; `status` is None if no answer came."""
+    """One try to hand over one notification; `status` is None if no answer came."""
 
     message_id: str
     kind: str
@@ -105,7 +105,7 @@ class Attempt:
 
 
 class Push:
-    """Delivers in the background; a notice in flight survives no restart, as nothing here does.
+    """Delivers in the background; a notification in flight survives no restart.
 
     `speed` divides all pauses between tries: 1.0 is SNS's own pace.
     """

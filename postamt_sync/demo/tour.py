@@ -1,4 +1,4 @@
-"""The tour: a few mails through the whole system, one lost notice, one crash, and the verdict."""
+"""The tour: a few mails through the whole system, one lost notification, one crash, the verdict."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from postamt_sync.demo.display import STEPS, Display
 from postamt_sync.demo.household import POLL_SECONDS
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample, plain, samples
 from postamt_sync.demo.system import DemoSystem, Sent
+from postamt_sync.plural import count
 
 
 async def play(root: Path, show: Display, *, once: bool, command: Sequence[str] = COMMAND) -> bool:
@@ -50,7 +51,7 @@ class Tour:
         system, fact = self._system, self._show.fact
         fact("directory", str(system.household.root))
         fact("S3", f"{system.cloud.url}  emulated")
-        fact("stack", f"built by bootstrap apply, {system.cloud.changes} changes")
+        fact("stack", f"built by bootstrap apply, {count(system.cloud.changes, 'change')}")
         fact("SNS", f"{system.cloud.sns.url}  signs and retries as AWS does")
         fact("daemon", f"process {system.daemon.pid}, its webhook confirmed")
         self._show_login()
@@ -98,7 +99,7 @@ class Tour:
             await self._show_travel(self._system.send(sample))
 
     async def _lose_a_notification(self) -> None:
-        self._show.heading("A notice gets lost: the poll finds the mail")
+        self._show.heading("A notification gets lost: the poll finds the mail")
         self._show.say(
             f"SNS stays silent about the next mail. The poll looks every {POLL_SECONDS} s."
         )

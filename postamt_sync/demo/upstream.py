@@ -99,7 +99,7 @@ def _authorization(region: str, service: str) -> str:
 
 
 class Pump:
-    """One queue for all topics of a region; a notice is handed over once, in the order it came."""
+    """One queue for all topics of a region; each notification is handed over once, in order."""
 
     def __init__(self, upstream: Upstream, publish: Callable[[SnsNotification], None]) -> None:
         self._upstream = upstream
@@ -110,7 +110,7 @@ class Pump:
         self._lock = asyncio.Lock()
 
     async def attach(self, topic_arn: str) -> None:
-        """Begin to carry this topic's notices; those published before are not seen."""
+        """Begin to carry this topic's notifications; those published before are not seen."""
         region, account = topic_arn.split(":")[3:5]
         async with self._lock:
             if topic_arn in self._topics:

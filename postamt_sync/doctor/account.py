@@ -20,7 +20,7 @@ THE_DAEMONS = (
     "Use the daemon's: sudo AWS_SHARED_CREDENTIALS_FILE=/etc/postamt-sync/credentials "
     "postamt-sync doctor; or an administrator's, with AWS_PROFILE."
 )
-APPLY = "Mend it with: postamt-sync bootstrap apply"
+APPLY = "Fix it with: postamt-sync bootstrap apply"
 
 
 class AwsAccount:
@@ -33,12 +33,13 @@ class AwsAccount:
         self._trouble: PostamtError | None = None
 
     def open(self) -> tuple[Stack, AwsClient]:
-        """Return the stack and its account; raises NotLookedAtError where AWS lets nobody in."""
+        """Return the stack and its account; raises NotCheckedError where AWS lets nobody in."""
         try:
             return self.open_or_say_why()
         except PostamtError as error:
             raise NotCheckedError(
-                "Not looked at: the credentials open no account.", "Mend the credentials first."
+                "Not checked: the credentials give access to no account.",
+                "Fix the credentials first.",
             ) from error
 
     def open_or_say_why(self) -> tuple[Stack, AwsClient]:

@@ -15,6 +15,7 @@ from postamt_sync.events import printable
 from postamt_sync.host.service.service import SERVICE
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.plural import count
 from postamt_sync.status.durations import ago
 from postamt_sync.status.report import read_report as report
 
@@ -57,7 +58,7 @@ class LedgerCheck:
 
 @dataclass(frozen=True, slots=True)
 class LastMailCheck:
-    """When did mail last come, and how do the ways that it comes by do?"""
+    """When did mail last come, and how is each source doing?"""
 
     settings: Settings
     clock: Callable[[], float] = field(default=time.time)
@@ -89,7 +90,7 @@ class LastMailCheck:
                 yield Finding(f"source {source.source}", Severity.WARNING, words, remedy)
         stuck = seen.states.get(ObjectState.QUARANTINED, 0)
         if stuck:
-            words = f"In quarantine: {stuck} of all mails."
+            words = f"{count(stuck, 'mail')} quarantined."
             remedy = "See why with: postamt-sync quarantine list"
             yield Finding("quarantine", Severity.WARNING, words, remedy)
 
@@ -114,7 +115,7 @@ class DiskSpaceCheck:
             remedy = "Make room; until then mail waits in the bucket."
             yield Finding(self.subject, Severity.FAILURE, f"{words}.", remedy)
         if not found:
-            yield Finding(self.subject, Severity.OK, "There is room.")
+            yield Finding(self.subject, Severity.OK, "There is room on every disk.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class ServiceCheck:
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
         elif state.get("UnitFileState") == "disabled":
             words = "The daemon runs, and will not start by itself after a reboot."
-            remedy = "Mend it with: sudo systemctl enable postamt-sync"
+            remedy = "Fix it with: sudo systemctl enable postamt-sync"
             yield Finding(self.subject, Severity.WARNING, words, remedy)
         else:
             yield Finding(self.subject, Severity.OK, "systemd keeps the daemon running.")

@@ -70,7 +70,7 @@ class AdministratorsCheck:
                 self.subject,
                 Severity.WARNING,
                 f"Cannot be seen with these credentials: {_as_clause(error.problem)}",
-                "Run it with an administrator's credentials to have this looked at.",
+                "Run it with an administrator's credentials to check this too.",
             )
 
 
@@ -102,8 +102,8 @@ def findings_of(check: Check) -> Iterator[Finding]:
     except PostamtError as error:
         yield Finding(check.subject, Severity.FAILURE, error.problem, error.hint)
     except Exception as error:  # noqa: BLE001 - the other checks are still worth having
-        words = f"This was not foreseen: {type(error).__name__}: {printable(str(error))}"
-        yield Finding(check.subject, Severity.FAILURE, words, "Report it, with what it says.")
+        words = f"Unexpected error: {type(error).__name__}: {printable(str(error))}"
+        yield Finding(check.subject, Severity.FAILURE, words, "Report it, with this text.")
 
 
 def _as_clause(sentence: str) -> str:

@@ -94,7 +94,7 @@ def _at_aws(account: AwsAccount) -> list[Check]:
         PlanCheck("bucket", account, _bucket, "The bucket and its policy are as planned."),
         PlanCheck("topic", account, TopicResource, "The topic and its policy are as planned."),
         PlanCheck(
-            "announcements", account, BucketEventsResource, "The bucket tells the topic of mail."
+            "announcements", account, BucketEventsResource, "The bucket notifies the topic of mail."
         ),
         PlanCheck(
             "queue", account, lambda s, a: QueueResource(s, a, s.queue), "The queue is as planned."
@@ -109,7 +109,7 @@ def _at_aws(account: AwsAccount) -> list[Check]:
             "queue's subscription",
             account,
             lambda s, a: SubscriptionResource(s, a, "sqs", s.queue_arn(s.queue)),
-            "The topic tells the queue.",
+            "The topic sends to the queue.",
         ),
     ]
 

@@ -67,6 +67,6 @@ class ClockCheck:
             return
         words = f"The clock is {span(abs(off))} {'fast' if off > 0 else 'slow'}."
         if abs(off) >= REFUSED:
-            words = f"{words[:-1]}: AWS refuses what we ask."
+            words = f"{words[:-1]}: AWS refuses our requests."
         failed = abs(off) >= REFUSED / 2
         yield Finding(self.subject, Severity.FAILURE if failed else Severity.WARNING, words, SET_IT)

@@ -52,7 +52,7 @@ class DnsCheck:
             f"{self.subject} DKIM",
             Severity.WARNING,
             f"The DKIM records were not looked up: {why[:1].lower()}{why[1:]}.",
-            "Run it with an administrator's credentials to have them looked at.",
+            "Run it with an administrator's credentials to check them too.",
         )
 
 

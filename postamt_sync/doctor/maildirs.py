@@ -95,14 +95,14 @@ class LmtpCheck:
             with self._connected() as connection:
                 greeting = connection.recv(256)
         except OSError as error:
-            words = f"Nobody takes mail at {self.server}: {error.strerror or error}."
+            words = f"Nothing takes mail at {self.server}: {error.strerror or error}."
             remedy = "Start Dovecot with LMTP; see: postamt-sync dovecot --help"
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if greeting.startswith(b"220"):
             yield Finding(self.subject, Severity.OK, f"LMTP is spoken at {self.server}.")
         else:
-            words = f"At {self.server} somebody speaks no LMTP."
+            words = f"{self.server} does not speak LMTP."
             yield Finding(self.subject, Severity.FAILURE, words, "Check delivery.lmtp.")
 
     def _connected(self) -> socket.socket:
@@ -137,7 +137,7 @@ class DovecotMailboxCheck:
             said = self.user(name)
         except PermissionError:
             words = "Dovecot does not say to this user where it reads."
-            remedy = "Run it with sudo to have this looked at."
+            remedy = "Run it with sudo to check this too."
             yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         if said is None:

@@ -15,6 +15,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import AdministratorsCheck, Check, Finding, NotCheckedError, Severity
+from postamt_sync.plural import count
 from postamt_sync.status.durations import span
 
 ASLEEP = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -120,7 +121,7 @@ def _bucket(settings: Settings, account: AwsAccount) -> Iterator[PermissionCheck
             awake, wrong = _list(aws, bucket.name, bucket.prefix)
         except ForbiddenError as error:
             raise NotCheckedError(
-                "Not looked at: which mail there is may not be listed.", "Allow that first."
+                "Not checked: the bucket may not be listed.", "Allow that first."
             ) from error
         if not wrong and awake:
             # Of an object that is gone meanwhile S3 says that we may not, if it may not say more.
@@ -188,11 +189,11 @@ class BacklogCheck:
             return  # whoever receives from it says so
         waiting = int(answer.get("Attributes", {}).get(names[0], 0))
         if waiting:
-            words = f"About {waiting} messages wait there for the daemon's next poll."
+            words = f"About {count(waiting, 'message')} waiting for the daemon's next poll."
             remedy = f"If they stay for more than {span(self.interval)}, see: postamt-sync status"
             yield Finding(self.subject, Severity.WARNING, words, remedy)
         else:
-            yield Finding(self.subject, Severity.OK, "Nothing waits there.")
+            yield Finding(self.subject, Severity.OK, "Nothing is waiting.")
 
 
 def _index(table: str, account: AwsAccount) -> PermissionCheck:

@@ -81,9 +81,9 @@ class RoundTrip:
         source = self._until(began, lambda: self._known(key))
         if source is None:
             remedy = "Is the daemon running? See: postamt-sync status"
-            yield self._late("ledger", "The daemon did not hear of it", remedy)
+            yield self._late("ledger", "The daemon did not learn of it", remedy)
             return
-        yield self._well("ledger", began, f"The daemon has heard of it, first by {source}")
+        yield self._well("ledger", began, f"The daemon knows of it, first from {source}")
 
         path = self._until(began, lambda: self._delivered(files))
         if path is None:

@@ -33,7 +33,7 @@ class IdentitiesCheck:
             yield Finding(
                 self.subject,
                 Severity.WARNING,
-                "No domain is named that gets mail, so none could be looked at.",
+                "No domain is named that gets mail, so none could be checked.",
                 'Name it in the configuration: [stack] domains = ["example.com"].',
             )
         for domain in stack.domains:
@@ -77,7 +77,7 @@ class SendingCheck:
         enforcement = account.get("EnforcementStatus", "HEALTHY")
         if enforcement != "HEALTHY":
             words = f"AWS has put sending under {enforcement}."
-            yield Finding(self.subject, Severity.FAILURE, words, "Look into the SES console.")
+            yield Finding(self.subject, Severity.FAILURE, words, "Look at the SES console.")
         elif not account.get("ProductionAccessEnabled"):
             yield Finding(
                 self.subject,

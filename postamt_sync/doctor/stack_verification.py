@@ -44,7 +44,7 @@ class Verification:
 
     def _checks(self) -> Iterator[Check]:
         account = AwsAccount(lambda: (self.stack, self.aws))
-        mend = f"Mend it with: {self.apply}"
+        mend = f"Fix it with: {self.apply}"
         yield WholePlanCheck(self.resources, mend)
         # The plan has been compared as a whole.
         yield ReceiptRuleCheck(account, "rule", mend=mend, planned=False)
@@ -76,7 +76,7 @@ class WholePlanCheck:
         for title, change in found.changes:
             yield Finding(title, Severity.FAILURE, f"differs: {change.message}.", self.mend)
         if not found.conflicts and not found.changes:
-            yield Finding(self.subject, Severity.OK, "Everything is at AWS as it should be.")
+            yield Finding(self.subject, Severity.OK, "Everything at AWS is as planned.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class ConfirmedCheck:
 
 @dataclass(frozen=True, slots=True)
 class SmokeTestCheck:
-    """Is an object that comes into the bucket announced?"""
+    """Does the topic send a notification of a new object?"""
 
     smoke_test: SmokeTest
 
@@ -135,13 +135,13 @@ class SmokeTestCheck:
     def look(self) -> Iterable[Finding]:
         seconds = self.smoke_test.announced_within()
         if seconds is not None:
-            message = f"An object in the bucket was announced after {seconds:.1f} s."
+            message = f"The notification of a new object came after {seconds:.1f} s."
             yield Finding(self.subject, Severity.OK, message)
         else:
             yield Finding(
                 self.subject,
                 Severity.FAILURE,
-                f"An object in the bucket was not announced within {WITHIN:.0f} s.",
+                f"No notification of a new object came within {WITHIN:.0f} s.",
                 "Look whether something between bucket and topic was changed by hand; then: "
                 "postamt-sync bootstrap plan",
             )

@@ -108,11 +108,11 @@ class WebhookCheck:
             status, ends = self._ask(host, url.port, url.path or "/", url.scheme == "https")
         except ssl.SSLCertVerificationError as error:
             said = printable(error.verify_message).rstrip(".")
-            words = f"The certificate shown at {host} is not believed: {said}."
+            words = f"The certificate shown at {host} is not trusted: {said}."
             yield Finding(self.subject, Severity.FAILURE, words, FULL_CHAIN)
             return
         except socket.gaierror:
-            words = f"The name {host} leads nowhere."
+            words = f"The name {host} does not resolve."
             remedy = "Give it an A or AAAA record that leads to this box."
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
@@ -127,7 +127,7 @@ class WebhookCheck:
             )
             return
         if status >= 500:
-            words = f"At {self.url} somebody answers with {status}."
+            words = f"{self.url} answers with status {status}."
             remedy = "Look at the proxy in front of us, and whether the daemon runs behind it."
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
         elif ends is not None and ends - self.clock() < EXPIRY.total_seconds():
@@ -135,7 +135,7 @@ class WebhookCheck:
             words = f"The certificate shown at {host} expires on {date:%Y-%m-%d %H:%M} UTC."
             yield Finding(self.subject, Severity.WARNING, words, RENEW)
         elif ends is None:
-            words = f"{self.url} answers, without TLS: notices can be read on their way."
+            words = f"{self.url} answers, without TLS: notifications can be read in transit."
             remedy = "Give webhook.public_url an https address."
             yield Finding(self.subject, Severity.WARNING, words, remedy)
         else:
@@ -179,7 +179,7 @@ class CertificateCheck:
     def look(self) -> Iterable[Finding]:
         if not _readable(self.pair.key):
             words = f"The key {self.pair.key} cannot be read by this user."
-            remedy = "Run it with sudo, or as the daemon's user, to have it looked at."
+            remedy = "Run it with sudo, or as the daemon's user, to check it."
             yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         self.pair.check()
@@ -204,6 +204,6 @@ def _readable(path: Path) -> bool:
     except OSError as error:
         raise TryLaterError(
             f"The key {path} cannot be read: {error.strerror}.",
-            "Mend webhook.tls_key, or put the file there.",
+            "Correct webhook.tls_key, or put the file there.",
         ) from error
     return True

@@ -1,8 +1,8 @@
-"""`/metrics`: the standing and the pulse as Prometheus takes them.
+"""`/metrics`: report and runtime as Prometheus takes them.
 
 Names and labels are an interface: they are added to, never renamed. No address, no subject and no
 key is in them: labels are states, sources and the names that the configuration gives to mailboxes.
-What comes from the ledger goes on over a restart; what comes from the pulse begins anew, as
+What comes from the ledger goes on over a restart; what comes from the runtime begins anew, as
 Prometheus expects of a counter.
 """
 
@@ -39,7 +39,7 @@ def render(report: StatusReport, runtime: Runtime) -> bytes:
 
 class _Families(Collector):
     def __init__(self, report: StatusReport, runtime: Runtime) -> None:
-        self._standing = report
+        self._report = report
         self._runtime = runtime
 
     def collect(self) -> Iterator[Metric]:
@@ -50,7 +50,7 @@ class _Families(Collector):
         yield from self._since_start()
 
     def _mails(self) -> Iterator[Metric]:
-        report = self._standing
+        report = self._report
         mails = GaugeMetricFamily(
             "postamt_sync_mails", "Mails by where they stand.", labels=["state"]
         )
@@ -77,7 +77,7 @@ class _Families(Collector):
         yield alerts
         yield GaugeMetricFamily(
             "postamt_sync_notices_not_understood",
-            "True announcements that nobody understood, the newest hundred.",
+            "Signed notifications that nobody understood, the newest hundred.",
             len(report.notifications),
         )
 
@@ -95,7 +95,7 @@ class _Families(Collector):
             "When the last copy was delivered.",
             labels=["mailbox"],
         )
-        for health in self._standing.mailboxes:
+        for health in self._report.mailboxes:
             delivered.add_metric([health.mailbox], health.delivered)
             waiting.add_metric([health.mailbox], health.waiting)
             if health.last_delivered_at is not None:
@@ -111,7 +111,7 @@ class _Families(Collector):
             "When a source last worked.",
             labels=["source"],
         )
-        for source in self._standing.sources:
+        for source in self._report.sources:
             failing.add_metric([source.source], source.problem is not None)
             if source.ok_at is not None:
                 last.add_metric([source.source], source.ok_at)
@@ -129,7 +129,7 @@ class _Families(Collector):
             "postamt_sync_bucket_readable", "1 if the bucket can be read.", not runtime.trouble
         )
         taken = CounterMetricFamily(
-            "postamt_sync_webhook_taken", "Notices that the webhook took.", labels=["outcome"]
+            "postamt_sync_webhook_taken", "Notifications that the webhook took.", labels=["outcome"]
         )
         for outcome, count in runtime.notifications_taken.items():
             taken.add_metric([outcome], count)

@@ -16,8 +16,8 @@ durations are seconds, counts are mails.
     absent       what was found to be absent and nobody has looked at, which verify and restore do
                  by listing it: mailbox (null: not known whose), mails, first, last (stored by S3)
     alerts       what a person is told of, or was within a day: cause (an option of [alerts]),
-                 since, detail, lasting (until it is mended), told (false: still to come)
-    not_understood   how many announcements could not be used or believed, and the last reason
+                 since, detail, lasting (until it is fixed), told (false: still to come)
+    not_understood   how many notifications could not be used or believed, and the last reason
     days         the last 30, today last: day, mails (delivered since, by the day of their storing)
     latency      of the mail of these days, from S3 to the Maildir: copies, seconds (their sum),
                  classes: within (seconds, null: longer than all others), copies

@@ -32,7 +32,7 @@ LIMITS = Limits(connections=32)
 VIEWS = {"/": "postamt_sync.status.page", "/metrics": "postamt_sync.status.metrics"}
 """Each module is imported when it is first asked for: a template engine is not what mail needs.
 
-It has `render(standing, pulse) -> bytes`, `CONTENT_TYPE` and, for a page, `POLICY`.
+It has `render(report, runtime) -> bytes`, `CONTENT_TYPE` and, for a page, `POLICY`.
 """
 AGAIN = 60
 """Seconds after which a browser asks again where we could not answer."""

@@ -79,7 +79,7 @@ def step_after(account: Account, after: dt.timedelta) -> str:
 def test_whoever_moved_everything_need_not_wait(account: Account) -> None:
     (old,) = ids(account)
     rotation(account).step()
-    assert "is taken away" in rotation(account).step(finish=True)
+    assert "is deleted" in rotation(account).step(finish=True)
     assert len(ids(account)) == 1
     assert old not in ids(account)
 
@@ -139,7 +139,7 @@ def test_an_old_key_that_is_still_in_use_is_not_taken_away(account: Account) -> 
         with pytest.raises(UsageError, match=f"{old} was used last on 2026-11-08"):
             rotation(account).step(finish=True)
         assert len(ids(account)) == 2
-        assert "is taken away" in step_after(account, 2 * GRACE)
+        assert "is deleted" in step_after(account, 2 * GRACE)
     assert old not in ids(account)
 
 

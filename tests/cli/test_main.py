@@ -178,7 +178,7 @@ def test_a_bad_parameter_cannot_write_to_the_terminal(capsys: pytest.CaptureFixt
 
 def test_the_unforeseen_is_one_sentence_too(capsys: pytest.CaptureFixture[str]) -> None:
     told = errors(capsys, ["fail", "unforeseen"], ExitCode.INTERNAL)
-    assert told.startswith("Error: This was not foreseen: RuntimeError: ")
+    assert told.startswith("Error: Unexpected error: RuntimeError: ")
     assert "Traceback" not in told
     assert "\x1b" not in told
     assert "--debug" in told

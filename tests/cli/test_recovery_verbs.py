@@ -71,7 +71,7 @@ def test_rebuild(home: Home) -> None:
     (home.state / FILE_NAME).unlink()
     done = home.do("rebuild", "--anew")
     assert done.returncode == 0, done.stderr
-    assert "1 names taken in, 2 objects listed" in done.stdout
+    assert "1 file name read, 2 objects listed" in done.stdout
     assert json.loads(home.do("rebuild", "--json").stdout)["listed"] == 2
 
 
@@ -89,7 +89,7 @@ def test_rebuild_refuses_beside_the_daemon(home: Home) -> None:
 def test_restore_says_first_what_it_costs_and_asks(home: Home) -> None:
     done = home.do("restore", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "1 mails to bring back (1 missing)" in done.stdout
+    assert "1 mail to bring back (1 missing)" in done.stdout
     assert "USD" in done.stdout
     done = home.do("restore")
     assert done.returncode == 64
@@ -101,7 +101,7 @@ def test_restore_says_first_what_it_costs_and_asks(home: Home) -> None:
 def test_restore(home: Home) -> None:
     done = home.do("restore", "--yes")
     assert done.returncode == 0, done.stderr
-    assert "1 of 1 mails are at home." in done.stdout
+    assert "1 of 1 mail at home." in done.stdout
     assert home.contents() == {c: 1 for x in ("one", "two") for c in letter(x).expected()}
     done = home.do("restore", "--yes")
     assert (done.returncode, done.stdout) == (0, "Nothing is missing.\n")

@@ -198,7 +198,9 @@ def test_quarantine_lists_shows_and_retries(
     assert "It is encrypted." in shown
     by_id = json.loads(said(capsys, "quarantine", "show", entry["mail"], "--json", config=config))
     assert by_id == entry
-    assert "1 to be tried again" in said(capsys, "quarantine", "retry", "broken", config=config)
+    assert "1 mail to be tried again" in said(
+        capsys, "quarantine", "retry", "broken", config=config
+    )
     assert ledger.overview.states()[ObjectState.QUARANTINED] == 0
 
 
@@ -251,7 +253,7 @@ def test_what_a_person_is_told_of_is_shown(
     )
     ledger.incidents.lasting(Cause.DISK, {"state": "10 MiB of 30 GiB are free"}, now - 7300)
     words = " ".join(said(capsys, "status", config=config).split())
-    assert "To be told disk (2 h ago): 10 MiB of 30 GiB are free" in words
+    assert "Alerts disk (2 h ago): 10 MiB of 30 GiB are free" in words
     assert "bounces (2, the last 60 s ago): 2 \\x1b[31m550 no such user" in words
     shown = json.loads(said(capsys, "status", "--json", config=config))["alerts"]
     assert [(a["cause"], a["lasting"], a["told"]) for a in shown] == [

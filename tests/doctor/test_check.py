@@ -68,13 +68,13 @@ async def test_what_is_raised_becomes_a_finding() -> None:
         [
             Told("later", fail(TryLaterError("The network is away.", "Plug it in."))),
             Told("foreign", fail(RuntimeError("no such \x1b[31mthing"))),
-            Told("blocked", fail(NotCheckedError("Not looked at.", "Mend the other."))),
+            Told("blocked", fail(NotCheckedError("Not checked.", "Fix the other."))),
         ]
     )
     assert later == Finding("later", Severity.FAILURE, "The network is away.", "Plug it in.")
     assert foreign.outcome is Severity.FAILURE
     assert "\x1b" not in foreign.words
-    assert blocked == Finding("blocked", Severity.WARNING, "Not looked at.", "Mend the other.")
+    assert blocked == Finding("blocked", Severity.WARNING, "Not checked.", "Fix the other.")
 
 
 async def test_what_was_found_before_it_broke_off_is_kept() -> None:

@@ -99,7 +99,7 @@ async def test_credentials_that_aws_cannot_know(box: Box, monkeypatch: pytest.Mo
     assert "no AWS credentials" in failure["words"]
     assert "/etc/postamt-sync/credentials" in failure["remedy"]
     rule = next(f for f in box.findings if f["subject"] == "receipt rule")
-    assert (rule["outcome"], rule["words"][:13]) == ("warning", "Not looked at")
+    assert (rule["outcome"], rule["words"][:11]) == ("warning", "Not checked")
     assert any(f["subject"] == f"DNS MX {DOMAIN}" and f["outcome"] == "ok" for f in box.findings)
 
 

@@ -83,7 +83,7 @@ def test_an_announcement_that_never_comes_is_a_failure(account: Account) -> None
     smoke_test = SmokeTest(STACK, account.aws(), clock=lambda: next(ticks))
     with account.refusing("sqs", "ReceiveMessage", "", status=200):
         found = failures(verify(account, smoke_test=smoke_test))
-    assert found["announcement"] == "An object in the bucket was not announced within 90 s."
+    assert found["announcement"] == "No notification of a new object came within 90 s."
 
 
 def test_a_daemon_that_never_ran_is_told(account: Account) -> None:

@@ -45,7 +45,7 @@ async def test_init_apply_run_and_there_is_mail(tmp_path: Path) -> None:
         assert await type_(admin, *init, *home, *place, *where) == (
             0,
             (
-                f"Written: {config}. Look into it; then: postamt-sync bootstrap plan "
+                f"Written: {config}. Look through it; then: postamt-sync bootstrap plan "
                 f"--config {config}\n"
             ),
         )

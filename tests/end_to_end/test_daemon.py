@@ -144,7 +144,7 @@ async def test_an_unusable_certificate_is_named(household: Reachable) -> None:
     done = await asyncio.to_thread(household.do, "run")
     assert done.returncode == 78
     assert "certificate.pem" in done.stderr
-    assert "not foreseen" not in done.stderr
+    assert "nexpected error" not in done.stderr
 
 
 async def test_an_sns_that_is_no_sns_ends_nothing(household: Reachable, s3: S3Double) -> None:

@@ -68,7 +68,7 @@ class BucketEventsResource:
         topics = [t for t in seen["TopicConfigurations"] if t.get("Id") != self._id]
         wanted = {**seen, "TopicConfigurations": topics}
         yield Change(
-            f"objects created to topic {self.stack.name}: take away", [self._put(wanted, seen)]
+            f"objects created to topic {self.stack.name}: remove", [self._put(wanted, seen)]
         )
 
     def _ours(self, configuration: Configuration) -> Configuration | None:

@@ -11,12 +11,12 @@ from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped
 
 MISSING = ("NotFoundException",)
-NOTICES = ("Bounce", "Complaint")
+FEEDBACK_TYPES = ("Bounce", "Complaint")
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityResource:
-    """Easy DKIM, MAIL FROM subdomain, notices of bounces.
+    """Easy DKIM, MAIL FROM subdomain, notifications of bounces.
 
     One that was there before is used as it is.
     """
@@ -90,13 +90,13 @@ class IdentityResource:
 
     def _notifications(self, actual: dict[str, Any]) -> Iterator[PlanItem]:
         topic = self.stack.topic_arn
-        for kind in NOTICES:
+        for kind in FEEDBACK_TYPES:
             told = actual.get(f"{kind}Topic") or ""
             if self.stack.bounce_notices and told != topic:
-                message = f"{kind.lower()} notices: to topic {self.stack.name}"
+                message = f"{kind.lower()} notifications: to topic {self.stack.name}"
                 yield Change(message, [self._tell(kind, SnsTopic=topic)])
             elif not self.stack.bounce_notices and told == topic:
-                yield Change(f"{kind.lower()} notices: on → off", [self._tell(kind)])
+                yield Change(f"{kind.lower()} notifications: on → off", [self._tell(kind)])
 
     def _tell(self, kind: str, **topic: str) -> Call:
         return Call(

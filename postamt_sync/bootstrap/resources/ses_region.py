@@ -13,7 +13,7 @@ from postamt_sync.bootstrap.stack import Stack
 
 @dataclass(frozen=True, slots=True)
 class SesRegion:
-    """The region and SES's standing in it."""
+    """The region, and what SES may do in it."""
 
     stack: Stack
     aws: AwsClient
@@ -52,7 +52,7 @@ class SesRegion:
         if account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
             yield Note(
                 f"AWS has put sending under {account['EnforcementStatus']}: "
-                "look into the SES console."
+                "look at the SES console."
             )
 
     def destroy(self) -> Iterator[PlanItem]:

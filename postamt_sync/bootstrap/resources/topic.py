@@ -139,7 +139,7 @@ class SubscriptionResource:
         found = _find(self.aws, self.stack, self.endpoint)
         if found is not None:
             arn = found["SubscriptionArn"]
-            yield Change("take away", [call("sns", "unsubscribe", SubscriptionArn=arn)])
+            yield Change("remove", [call("sns", "unsubscribe", SubscriptionArn=arn)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class WebhookSubscriptionResource:
         found = _find(self.aws, self.stack, self.stack.public_url)
         if found is not None:
             arn = found["SubscriptionArn"]
-            yield Change("take away", [call("sns", "unsubscribe", SubscriptionArn=arn)])
+            yield Change("remove", [call("sns", "unsubscribe", SubscriptionArn=arn)])
 
 
 def _find(aws: AwsClient, stack: Stack, endpoint: str) -> Mapping[str, Any] | None:

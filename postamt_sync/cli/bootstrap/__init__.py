@@ -19,7 +19,7 @@ class BootstrapVerbs(VerbGroup):
         Verb("apply", f"{_HERE}.apply:apply", "Build the AWS side, or bring it up to date."),
         Verb("verify", f"{_HERE}.verify:verify", "Check that all is there, and that it works."),
         Verb("dns", f"{_HERE}.dns:dns", "The DNS records: show, export, apply to Route 53."),
-        Verb("cost", f"{_HERE}.cost:cost", "Say what AWS will ask for in a month."),
+        Verb("cost", f"{_HERE}.cost:cost", "Say what AWS will charge in a month."),
         Verb(
             "credentials", f"{_HERE}.credentials:app", "For mail clients that send; renew the keys."
         ),
@@ -28,7 +28,7 @@ class BootstrapVerbs(VerbGroup):
             f"{_HERE}.production_access:production_access",
             "Ask AWS to let you send to everyone.",
         ),
-        Verb("destroy", f"{_HERE}.destroy:destroy", "Take it away again, and keep the mail."),
+        Verb("destroy", f"{_HERE}.destroy:destroy", "Remove it again, and keep the mail."),
     )
 
 

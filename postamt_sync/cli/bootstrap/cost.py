@@ -44,7 +44,7 @@ def cost(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Say what AWS will ask for in a month, item by item.
+    """Say what AWS will charge in a month, item by item.
 
     Asks nobody, and needs no configuration: it counts with a webhook and a poll of
     the recent mail every five minutes. With --config it takes these from there.

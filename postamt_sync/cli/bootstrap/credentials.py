@@ -113,7 +113,7 @@ def _show_key(key: AccessKeyResource, label: str) -> Path | None:
 def rotate(
     whose: WhoseKey,
     finish: Annotated[
-        bool, typer.Option("--finish", help="Take the old key away before its grace is over.")
+        bool, typer.Option("--finish", help="Delete the old key before its grace is over.")
     ] = False,
     yes: Yes = False,
     out: Out = None,

@@ -33,7 +33,7 @@ def destroy(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Take away what apply has made, and nothing else. The mail is kept.
+    """Remove what apply has made, and nothing else. The mail is kept.
 
     Other people's rule sets, rules and statements stay as they are, and so do
     domains that SES knew before. The bucket with all mail and the table of the
@@ -56,11 +56,11 @@ def destroy(
     found = plan_removal(account.resources(delete_mail=delete_mail))
     show(found, console)
     if not found.changes:
-        console.print("\nNothing to take away.")
+        console.print("\nNothing to remove.")
         return ExitCode.OK
     changes = len(found.changes)
     console.print()
-    question = f"Take away {count(changes, 'thing')}"
+    question = f"Remove {count(changes, 'thing')}"
     agreed(f"{question}, and ALL MAIL?" if delete_mail else f"{question}?", yes=yes)
     files = sorted(key_files(account))
     number = 0

@@ -78,7 +78,9 @@ def dns(
     ] = "",
     resolver: Annotated[
         str,
-        typer.Option("--resolver", metavar="ADDRESS", help="Whom to ask; else the system's own."),
+        typer.Option(
+            "--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."
+        ),
     ] = "",
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not look up what the DNS has already.")

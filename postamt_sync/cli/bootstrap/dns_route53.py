@@ -16,6 +16,7 @@ from postamt_sync.bootstrap.dns.record import Record
 from postamt_sync.bootstrap.dns.route53 import ZonePlan, apply, plan_zone
 from postamt_sync.cli.bootstrap.stack import agreed
 from postamt_sync.errors import ExitCode, MisconfiguredError
+from postamt_sync.plural import count
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
@@ -61,7 +62,7 @@ def apply_to_route53(
 
 def _show(plan: ZonePlan, resolver: Resolver | None, console: Console) -> None:
     console.print(Text(f"Hosted zone {plan.zone.name} ({plan.zone.id})", style="bold"))
-    console.print(Text(f"  there   {len(plan.there)} of our records"))
+    console.print(Text(f"  there   {count(len(plan.there), 'record')} of ours"))
     for change in plan.changes:
         console.print(Text(f"  {change.message}"))
     for obstacle in plan.obstacles:

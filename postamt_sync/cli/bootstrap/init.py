@@ -145,7 +145,9 @@ def _write(output: Path, text: str) -> None:
     except ConfigurationError:
         output.unlink()
         raise
-    print(f"Written: {output}. Look into it; then: postamt-sync bootstrap plan --config {output}")
+    print(
+        f"Written: {output}. Look through it; then: postamt-sync bootstrap plan --config {output}"
+    )
 
 
 def _domain(text: str) -> str:

@@ -39,7 +39,7 @@ def plan(
         account.introduce(console)
         show(found, console)
         if found.conflicts:
-            console.print(f"\n{count(len(found.conflicts), 'thing')} in the way.")
+            console.print(f"\n{count(len(found.conflicts), 'conflict')} to resolve first.")
         elif found.changes:
             changes = count(len(found.changes), "change")
             apply = account.line.typed("bootstrap apply")

@@ -125,7 +125,7 @@ def agreed(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not is_terminal():
-        raise UsageError("Nobody can be asked here.", "Say --yes to have it done without asking.")
+        raise UsageError("There is no terminal to ask at.", "Use --yes to go on without asking.")
     typer.confirm(question, abort=True)
 
 

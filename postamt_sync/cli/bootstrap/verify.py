@@ -20,7 +20,9 @@ from postamt_sync.errors import ExitCode
 def verify(
     resolver: Annotated[
         str,
-        typer.Option("--resolver", metavar="ADDRESS", help="Whom to ask; else the system's own."),
+        typer.Option(
+            "--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."
+        ),
     ] = "",
     offline: Annotated[
         bool, typer.Option("--offline", help="Leave out what is asked of the DNS.")

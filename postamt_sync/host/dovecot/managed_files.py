@@ -86,7 +86,7 @@ def alone(directory: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TryLaterError(
-                f"Somebody else is just changing the lists in {directory}.", "Try again."
+                f"Another run is changing the lists in {directory}.", "Try again."
             ) from None
         yield
     finally:
@@ -127,5 +127,5 @@ def _explained(path: Path, directory: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise TryLaterError(
-            f"{path} cannot be written: {error.strerror}.", "Mend that and try again."
+            f"{path} cannot be written: {error.strerror}.", "Fix that and try again."
         ) from None

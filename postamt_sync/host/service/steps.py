@@ -150,7 +150,7 @@ def to_write(file: SealedFile) -> InstallStep:
     """Return what putting this file in place amounts to here and now."""
     match file.state():
         case FileState.SAME:
-            return Leave(file.path, "as it should be")
+            return Leave(file.path, "up to date")
         case FileState.EDITED:
             return Leave(
                 file.path, "was edited; move it away and install again to get the shipped one"

@@ -214,7 +214,7 @@ async def test_route_53_is_shown_first_and_written_only_when_asked_to(
     out = await typed("--route53")
     assert "Written" not in out
     assert "create" not in out
-    assert "9 of our records" in out
+    assert "9 records of ours" in out
 
 
 async def test_route_53_says_what_stands_in_the_way_and_writes_the_rest(

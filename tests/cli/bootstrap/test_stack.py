@@ -153,7 +153,7 @@ def test_verify_fails_with_a_remedy(config: Path, capsys: pytest.CaptureFixture[
     plan = next(f for f in found if f["subject"] == f"bucket {BUCKET}")
     assert plan["outcome"] == "failure"
     typed = f"--config {config} --out {config.parent / 'keys'}"
-    assert plan["remedy"] == f"Mend it with: postamt-sync bootstrap apply {typed}"
+    assert plan["remedy"] == f"Fix it with: postamt-sync bootstrap apply {typed}"
 
 
 def test_the_way_out_of_the_sandbox_is_asked_for_once(
@@ -184,4 +184,4 @@ def test_destroy_keeps_the_mail_unless_the_bucket_is_named(
     assert aws.client("dynamodb").list_tables()["TableNames"] == []
     capsys.readouterr()
     assert type_(config, "destroy", "--yes") == ExitCode.OK
-    assert capsys.readouterr().out.endswith("Nothing to take away.\n")
+    assert capsys.readouterr().out.endswith("Nothing to remove.\n")
