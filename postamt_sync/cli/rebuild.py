@@ -12,6 +12,7 @@ from postamt_sync.app.components import make_rebuild, open_bucket
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
+from postamt_sync.host.service.user import refuse_root
 from postamt_sync.logs import configure_logging
 from postamt_sync.plural import count
 from postamt_sync.recovery.rebuild import RebuildResult
@@ -45,6 +46,7 @@ def rebuild(
       postamt-sync rebuild --anew
     """
     settings = load(config)
+    refuse_root(settings, "rebuild")
     events = configure_logging(level="debug" if debug else "error")
     work = make_rebuild(settings, open_bucket(settings), events, anew=anew)
     result = asyncio.run(work.run())

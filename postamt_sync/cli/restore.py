@@ -21,6 +21,7 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, TryLaterError, UsageError
 from postamt_sync.events import Events, printable
+from postamt_sync.host.service.user import refuse_root
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
 from postamt_sync.plural import count
@@ -93,6 +94,7 @@ def restore(
       postamt-sync restore --only archived --tier Standard --yes
     """
     settings = load(config)
+    refuse_root(settings, "restore")
     events = configure_logging(level="debug" if debug else "error")
     ledger = Ledger.open_existing(settings.state_dir)
     try:

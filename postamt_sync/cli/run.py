@@ -9,6 +9,7 @@ from postamt_sync.app.daemon import Daemon
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
+from postamt_sync.host.service.user import refuse_root
 from postamt_sync.logs import configure_logging
 
 
@@ -25,6 +26,7 @@ def run(config: ConfigPath = None, debug: Debug = False) -> ExitCode:
       postamt-sync run --config ./config.toml --debug
     """
     settings = load(config)
+    refuse_root(settings, "run")
     events = configure_logging(level="debug" if debug else "info")
     asyncio.run(_until_stopped(Daemon(settings, lambda: load(config), events)))
     return ExitCode.OK

@@ -21,6 +21,7 @@ from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, PostamtError, TryLaterError, UsageError
 from postamt_sync.events import printable
+from postamt_sync.host.service.user import refuse_root
 from postamt_sync.index.client import open_index
 from postamt_sync.intake.queues import drain_once
 from postamt_sync.logs import configure_logging
@@ -69,6 +70,7 @@ def sync(
     try:
         options = _options(dry_run, mark_delivered, since)
         settings = load(config)
+        refuse_root(settings, "sync")
         with PassProgress(enabled=not json) as progress:
             events = configure_logging(level=_level(debug, progress.on_terminal))
             bucket = open_bucket(settings)

@@ -208,7 +208,7 @@ def test_quarantine_retries_all_at_once(
     config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     in_every_state(ledger)
-    assert "1 to be" in said(capsys, "quarantine", "retry", "--all", config=config)
+    assert "1 mail to be" in said(capsys, "quarantine", "retry", "--all", config=config)
     assert "0 to be" in said(capsys, "quarantine", "retry", "--all", config=config)
 
 

@@ -6,16 +6,19 @@ What we render bears in its first line a digest of the rest, so that an edit sho
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import grp
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError, TryLaterError, UsageError
+from postamt_sync.host.directories import held, may_be_a_link
 
 SECRET = 0o640
 """With the group of Dovecot, whose auth process reads it; without such a group 0600."""
@@ -50,25 +53,32 @@ def write(path: Path, text: str, mode: int = atomic_file.PUBLIC) -> None:
             _be_newer_than(path, handle)
 
         first = ROOTS_ONLY if mode == SECRET else mode
-        atomic_file.write(path, text, first, finish=finish)
+        with held(path.parent) as place:
+            path = place / path.name
+            atomic_file.write(path, text, first, finish=finish)
 
 
 def read(path: Path) -> str | None:
     """Return a file's text, None if there is no file; raises MisconfiguredError."""
-    with _explained(path, path.parent):
+    with _explained(path, path.parent), held(path.parent) as place:
+        flags = 0 if may_be_a_link(place) else os.O_NOFOLLOW
         try:
-            return path.read_text(encoding="utf-8", errors="surrogateescape")
+            handle = os.open(place / path.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
         except FileNotFoundError:
             return None
+        with os.fdopen(handle, encoding="utf-8", errors="surrogateescape") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file", str(path))
+            return file.read()
 
 
 def keep_aside(path: Path) -> Path:
     """Move a file out of the way to a name that is free, and return that."""
-    with _explained(path, path.parent):
+    with _explained(path, path.parent), held(path.parent) as place:
         for number in range(1, 1000):
             aside = path.with_name(f"{path.name}.before-{number}")
             with contextlib.suppress(FileExistsError):
-                aside.hardlink_to(path)
+                os.link(place / path.name, place / aside.name, follow_symlinks=False)
                 return aside
     raise UsageError(f"There are too many old copies of {path}.", "Delete some of them.")
 
@@ -79,8 +89,8 @@ def alone(directory: Path) -> Iterator[None]:
 
     Raises TryLaterError if there is one.
     """
-    with _explained(directory, directory):
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    with _explained(directory, directory), held(directory) as place:
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

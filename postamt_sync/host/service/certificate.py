@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from postamt_sync import atomic_file
 from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError
+from postamt_sync.host.directories import held
 from postamt_sync.host.service.sealed_files import unwritable
 
 MODE = 0o640
@@ -68,7 +69,9 @@ class Pair:
         for source, path in ((self.key, target.key), (self.chain, target.chain)):
             try:
                 owner = (os.geteuid(), grp.getgrnam(group).gr_gid)
-                atomic_file.write(path, source.read_bytes(), MODE, owner=owner)
+                content = source.read_bytes()
+                with held(path.parent) as place:
+                    atomic_file.write(place / path.name, content, MODE, owner=owner)
             except KeyError:
                 raise MisconfiguredError(
                     f"There is no group {group}.", "Run first: sudo postamt-sync service install"

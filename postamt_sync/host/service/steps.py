@@ -6,8 +6,6 @@ cannot; what was done before stays, and running the whole again completes it.
 
 from __future__ import annotations
 
-import os
-import pwd
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from typing import Protocol
 
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.host import directories
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.host.service.sealed_files import FileState, SealedFile, unwritable
 
@@ -90,12 +89,8 @@ class Make:
         return f"make    {printable(str(self.path))} for {self.user}"
 
     def do(self) -> None:
-        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
-            account = pwd.getpwnam(self.user)
-            for path in reversed(missing):
-                path.mkdir(mode=0o700)
-                os.chown(path, account.pw_uid, account.pw_gid)
+            directories.make(self.path, self.user)
         except KeyError:
             raise MisconfiguredError(
                 f"There is no user {self.user}.", f"Make it: useradd --system {self.user}"

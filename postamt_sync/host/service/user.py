@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
+import os
 import pwd
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -11,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config import Settings
+from postamt_sync.config.command import typed
 from postamt_sync.errors import MisconfiguredError, UsageError
+from postamt_sync.host.directories import ROOT, owner_of
 
 ANSWER_SECONDS = 20
 
@@ -57,6 +62,40 @@ def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> Ma
     return MailUser(usual, "is made if it is missing")
 
 
+def refuse_root(settings: Settings, verb: str) -> None:
+    """Raise MisconfiguredError for root where the Maildirs are, or will lie below, another user's.
+
+    What root delivered there its owner could not touch. `verb` is what was typed, for the command
+    that does it right.
+    """
+    if os.geteuid() != ROOT:
+        return
+    for mailbox in settings.mailboxes:
+        owner = _whose(mailbox.maildir) if mailbox.delivery == "maildir" else ROOT
+        if owner != ROOT:
+            name = _known(owner)
+            raise MisconfiguredError(
+                f"{mailbox.maildir} belongs to {name}, and root must not deliver there.",
+                f"Run it as that user: sudo -u {shlex.quote(name)} {typed(verb, settings.source)}",
+            )
+
+
+def _whose(path: Path) -> int:
+    """Return who owns a path or, where it is missing, the directory that it will be made in."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return place.stat().st_uid
+    return ROOT
+
+
+def _known(uid: int) -> str:
+    """Return a user's name, or as sudo takes the number of one without."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
 def ask_dovecot() -> str:
     """Return what Dovecot's configuration says for mail_uid; empty if it says nothing."""
     doveconf = shutil.which("doveconf", path="/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin")
@@ -77,9 +116,13 @@ def _owners(maildirs: Sequence[Path]) -> set[str]:
     found = set()
     for path in maildirs:
         try:
-            found.add(_name(str(path.stat().st_uid)))
+            # Only what is there says anything, and a link says nothing: who may make one chooses
+            # where it leads.
+            owner = owner_of(path) if path.exists() else None
         except OSError:
             continue
+        if owner is not None:
+            found.add(_name(str(owner)))
     return found
 
 

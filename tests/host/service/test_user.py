@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.cli.main import run
 from postamt_sync.config import load
-from postamt_sync.errors import MisconfiguredError, UsageError
-from postamt_sync.host.service.user import mail_user
+from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
+from postamt_sync.host.service.user import mail_user, refuse_root
 from tests.host.service.test_units import ANNA, settings
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -87,3 +88,51 @@ def test_maildirs_of_several_users_are_refused(tmp_path: Path) -> None:
         mail_user(load(path, {}), "", silent)
     assert mail_user(load(path, {}), "mailer", silent).name == "mailer"
     assert mail_user(configured, "", silent).name == "nobody"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_maildir_that_is_a_link_decides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    os.chown(tmp_path / "home", NOBODY, -1)
+    os.chown(tmp_path / "elsewhere", pwd.getpwnam("daemon").pw_uid, -1)
+    (tmp_path / "home/Maildir").symlink_to(tmp_path / "elsewhere")
+    configured = settings(tmp_path, maildir=str(tmp_path / "home/Maildir"))
+    assert mail_user(configured, "", lambda: "vmail").name == "vmail"
+    (tmp_path / "home/way").symlink_to(tmp_path)
+    configured = settings(tmp_path, maildir=str(tmp_path / "home/way/elsewhere"))
+    assert mail_user(configured, "", lambda: "vmail").name == "vmail"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+@pytest.mark.parametrize("missing", ["", "/new/Maildir"])
+def test_root_does_not_deliver_to_somebody_else(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "home").mkdir()
+    configured = settings(tmp_path, maildir=f"{tmp_path}/home{missing}")
+    refuse_root(configured, "run")
+    os.chown(tmp_path / "home", NOBODY, -1)
+    with pytest.raises(MisconfiguredError, match="belongs to nobody") as refused:
+        refuse_root(configured, "sync")
+    command = f"sudo -u nobody postamt-sync sync --config {tmp_path}/config.toml"
+    assert refused.value.hint.endswith(command)
+    os.chown(tmp_path / "home", 4_123_456, -1)
+    with pytest.raises(MisconfiguredError) as refused:
+        refuse_root(configured, "run")
+    assert "sudo -u '#4123456' postamt-sync run" in refused.value.hint
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+@pytest.mark.parametrize("verb", ["run", "sync", "restore", "rebuild"])
+def test_every_verb_that_delivers_refuses_root(
+    tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.chown(tmp_path, NOBODY, -1)
+    settings(tmp_path, maildir=str(tmp_path / "Maildir"))
+    config = tmp_path / "config.toml"
+    assert run([verb, "--config", str(config)]) == ExitCode.CONFIGURATION
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"sudo -u nobody postamt-sync {verb} --config {config}" in told
+    assert not (tmp_path / "Maildir").exists()
