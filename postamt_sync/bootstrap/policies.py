@@ -104,12 +104,10 @@ def sync_policy(stack: Stack) -> Document:
         "Resource": stack.bucket_arn,
     }
     if stack.prefix:
-        # IfExists: whether a GET finds an object gone or forbidden hangs on this very permission,
-        # and a GET names no prefix.
+        # A GET names no prefix, so S3 says of an object that is gone that it is forbidden: the
+        # daemon then looks for the key in a listing (`Bucket.fetch`).
         listing["Condition"] = {
-            "StringLikeIfExists": {
-                "s3:prefix": [p for prefix in listed for p in (prefix, f"{prefix}*")]
-            }
+            "StringLike": {"s3:prefix": [p for prefix in listed for p in (prefix, f"{prefix}*")]}
         }
     statements: list[Statement] = [
         listing,
@@ -246,11 +244,13 @@ def _webhook(stack: Stack) -> list[Statement]:
             "Resource": stack.topic_arn,
         },
         {
-            # SNS knows no resources for these (Service Authorization Reference).
+            # SNS knows no resources and no keys of its own for these (Service Authorization
+            # Reference): the region is all that they can be bound to.
             "Sid": "LookAfterWebhook",
             "Effect": "Allow",
             "Action": ["sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"],
             "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": stack.region}},
         },
     ]
 

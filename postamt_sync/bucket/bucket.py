@@ -16,7 +16,13 @@ from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
 from postamt_sync.bucket.http_client import BROKEN, S3HttpClient
 from postamt_sync.bucket.listing import PAGE_KEYS, Listed, MalformedListingError, Page
-from postamt_sync.bucket.responses import Answer, ObjectChangedError, ObjectGoneError
+from postamt_sync.bucket.responses import (
+    AccessDeniedError,
+    Answer,
+    ObjectChangedError,
+    ObjectGoneError,
+)
+from postamt_sync.errors import PostamtError
 
 LONGEST_KEY = 1024
 """Bytes (S3 User Guide, "Naming Amazon S3 objects")."""
@@ -80,6 +86,20 @@ class Bucket:
             if not token:
                 return
 
+    async def _is_gone(self, key: str) -> bool:
+        """Tell whether a listing that we may make has no such key.
+
+        To who may not list everything, S3 says of a missing object that it is forbidden (API
+        Reference, "GetObject"). A listing is as new as the last write (S3 User Guide, "Amazon S3
+        data consistency model"), and the key itself comes first below its own name.
+        """
+        page = Page(key, "")
+        try:
+            objects = await self._page(page, key, "")
+        except PostamtError:
+            return False
+        return not any(listed.key == key for listed in objects)
+
     async def _page(self, page: Page, prefix: str, token: str) -> list[Listed]:
         query = {
             "list-type": "2",
@@ -119,7 +139,12 @@ class Bucket:
             if not _ETAG.fullmatch(etag):
                 raise ObjectChangedError(key)
             condition["if-match"] = f'"{etag}"'
-        response = await self._http.get(key, {}, condition)
+        try:
+            response = await self._http.get(key, {}, condition)
+        except AccessDeniedError as error:
+            if await self._is_gone(key):
+                raise ObjectGoneError(key) from error
+            raise
         try:
             fetched = Fetched(response)
             # Not every server that speaks S3 minds If-Match.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import configparser
 import datetime as dt
+import fnmatch
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from postamt_sync.bootstrap.policies import index_policy, smtp_policy, sync_policy
 from tests.doubles.account import ACCOUNT, Account, stack
 from tests.doubles.moto import Moto, moto
 from tests.support.aws_session import aws_session
@@ -235,6 +238,40 @@ def test_the_box_at_home_has_its_queues_only(enforced: Enforced, what: str) -> N
     operation, queue, more = QUEUES[what]
     ask = ("sqs", operation, {"QueueUrl": enforced.queue(queue), **more})
     assert enforced.ask(enforced.box, ask) == "denied"
+
+
+def lists(prefix: str | None) -> bool:
+    """Tell whether the box may make a listing of this prefix (IAM, "StringLike")."""
+    (listing,) = [s for s in sync_policy(STACK)["Statement"] if s["Action"] == "s3:ListBucket"]
+    assert list(listing["Condition"]) == ["StringLike"]
+    patterns = listing["Condition"]["StringLike"]["s3:prefix"]
+    return prefix is not None and any(fnmatch.fnmatchcase(prefix, p) for p in patterns)
+
+
+def test_the_box_lists_below_its_prefixes_only() -> None:
+    assert all(map(lists, ("incoming/", "incoming/4k1s0v", "recent/", "recent/4k1s0v")))
+    assert not any(map(lists, (None, "", "i", "incoming", "elsewhere/", "recent")))
+
+
+@pytest.mark.parametrize("changed", [{}, {"restore": True}, {"recent_prefix": ""}])
+def test_no_condition_holds_where_its_key_is_missing(changed: dict[str, Any]) -> None:
+    whole = replace(STACK, public_url="https://home.example.com/sns", **changed)
+    for policy in (sync_policy(whole), smtp_policy(whole), index_policy(whole)):
+        for statement in policy["Statement"]:
+            for operator in statement.get("Condition", {}):
+                assert not operator.endswith("IfExists"), statement["Sid"]
+                assert operator != "Null", statement["Sid"]
+
+
+def test_subscriptions_are_looked_after_in_this_region_only() -> None:
+    document = sync_policy(replace(STACK, public_url="https://home.example.com/sns"))
+    every = [s for s in document["Statement"] if s["Resource"] == "*"]
+    assert {s["Sid"] for s in every} == {"ReadMetrics", "LookAfterWebhook"}
+    (found,) = [s for s in every if s["Sid"] == "LookAfterWebhook"]
+    assert found["Action"] == ["sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"]
+    assert found["Condition"] == {"StringEquals": {"aws:RequestedRegion": STACK.region}}
+    without = {s["Sid"] for s in sync_policy(replace(STACK, public_url=""))["Statement"]}
+    assert not any("Webhook" in sid for sid in without)
 
 
 def test_a_mail_client_sends_and_does_nothing_else(enforced: Enforced) -> None:

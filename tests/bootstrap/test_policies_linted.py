@@ -43,7 +43,7 @@ def the(policy: Document, sid: str) -> Statement:
 
 def test_the_box_lists_its_two_prefixes_only() -> None:
     prefixes = ["incoming/", "incoming/*", "recent/", "recent/*"]
-    assert the(SYNC, "ListMail")["Condition"] == {"StringLikeIfExists": {"s3:prefix": prefixes}}
+    assert the(SYNC, "ListMail")["Condition"] == {"StringLike": {"s3:prefix": prefixes}}
     assert the(SYNC, "ReadMail")["Resource"] == f"{STACK.bucket_arn}/incoming/*"
 
 

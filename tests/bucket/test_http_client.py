@@ -76,7 +76,31 @@ async def test_what_is_not_passing_is_not_asked_twice(s3: S3Double, bucket: Buck
     s3.next(refuse(403, "AccessDenied"), times=9)
     with pytest.raises(AccessDeniedError):
         await read(bucket, "in/a")
-    assert len(s3.requests) == 1
+    assert len(s3.requests) == 2  # the object, and whether it is there
+
+
+async def test_a_refused_object_that_no_listing_has_is_gone(s3: S3Double, bucket: Bucket) -> None:
+    """S3 tells it so to who may only list below a prefix."""
+    for key in ("in/a", "in/gone"):
+        s3.next(refuse(403, "AccessDenied"))
+        with pytest.raises(AccessDeniedError if key == "in/a" else ObjectGoneError):
+            await read(bucket, key)
+    s3.put("in/gone-not", MAIL)
+    s3.next(refuse(403, "AccessDenied"))
+    with pytest.raises(ObjectGoneError):
+        await read(bucket, "in/gone")
+
+
+@pytest.mark.parametrize(
+    "listing", [refuse(403, "AccessDenied"), send(b"<html></html>"), refuse(500, "InternalError")]
+)
+async def test_an_object_is_not_gone_where_no_listing_can_be_had(
+    s3: S3Double, bucket: Bucket, listing: Fault
+) -> None:
+    s3.next(refuse(403, "AccessDenied"))
+    s3.next(listing, times=9)
+    with pytest.raises(AccessDeniedError):
+        await read(bucket, "in/gone")
 
 
 async def test_a_refusal_of_any_length_is_cut(s3: S3Double, bucket: Bucket) -> None:

@@ -209,7 +209,7 @@ def test_quarantine_retries_all_at_once(
 ) -> None:
     in_every_state(ledger)
     assert "1 mail to be" in said(capsys, "quarantine", "retry", "--all", config=config)
-    assert "0 to be" in said(capsys, "quarantine", "retry", "--all", config=config)
+    assert "0 mails to be" in said(capsys, "quarantine", "retry", "--all", config=config)
 
 
 @pytest.mark.parametrize(

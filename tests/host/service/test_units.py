@@ -144,3 +144,7 @@ def test_all_that_is_written_to_is_named(tmp_path: Path) -> None:
     assert written(configured) == [Path("/var/mail/anna"), Path("/mnt/second")]
     said = service_dropin(configured, machine()).splitlines()
     assert "ReadWritePaths=-/mnt/second" in said
+
+
+def test_the_service_has_a_limit_of_memory() -> None:
+    assert "\nMemoryMax=512M\n" in shipped("postamt-sync.service")
