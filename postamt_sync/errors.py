@@ -7,8 +7,12 @@ one quarantines the mail. An error is raised or returned, and logged once, where
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
+
+from postamt_sync.log_line import printable
 
 
 class ExitCode(enum.IntEnum):
@@ -72,6 +76,19 @@ class MisconfiguredError(PostamtError):
     """A person must change something: credentials, region, bucket. The daemon keeps trying."""
 
     exit_code = ExitCode.CONFIGURATION
+
+
+class OtherUserError(MisconfiguredError):
+    """Something belongs to another user and is closed to this one; root may use it too."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem, "Run it with sudo, or as that user.")
+
+    @classmethod
+    def of(cls, error: PermissionError) -> Self:
+        """Tell what the system refused."""
+        what = printable(str(error.filename or "A file that is needed"), 4096)
+        return cls(f"{what} is closed to user {os.geteuid()}, who runs this.")
 
 
 class CredentialsError(MisconfiguredError):

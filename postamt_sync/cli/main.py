@@ -10,6 +10,7 @@ import io
 import json
 import os
 import select
+import shlex
 import sys
 import textwrap
 import traceback
@@ -21,7 +22,7 @@ import typer.main
 
 from postamt_sync import __version__
 from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup
-from postamt_sync.errors import ConfigurationError, ExitCode, PostamtError
+from postamt_sync.errors import ConfigurationError, ExitCode, OtherUserError, PostamtError
 from postamt_sync.events import printable
 
 WIDTH = 80
@@ -94,7 +95,9 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
             return ExitCode.OUTPUT_CLOSED
         if "--debug" in argv:
             traceback.print_exc()
-        return _explain(error, as_json="--json" in argv)
+        if isinstance(error, PermissionError) and error.filename:
+            error = OtherUserError.of(error)
+        return _explain(error, argv)
     return code
 
 
@@ -111,7 +114,7 @@ def _invoke(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
     return int(result or ExitCode.OK)
 
 
-def _explain(error: Exception, *, as_json: bool) -> int:
+def _explain(error: Exception, argv: Sequence[str]) -> int:
     match error:
         case ConfigurationError():
             _say(f"Error: {error.problem}")
@@ -123,15 +126,15 @@ def _explain(error: Exception, *, as_json: bool) -> int:
             return error.exit_code
         case PostamtError():
             _say(f"Error: {error.problem}")
-            if error.hint:
-                _say(f"Hint: {error.hint}")
+            if hint := _hint(error, argv):
+                _say(f"Hint: {hint}")
             return error.exit_code
         case typer.TyperException():
             context = getattr(error, "ctx", None)
             asked = context.command_path if context else PROGRAM
             wrong = printable(error.format_message())
             hint = f"See what there is with: {asked} --help"
-            if as_json:  # the verb, which would print it, has not begun
+            if "--json" in argv:  # the verb, which would print it, has not begun
                 print(json.dumps({"error": wrong, "hint": hint}))
             _say(f"Error: {wrong}")
             _say(f"Hint: {hint}")
@@ -144,6 +147,12 @@ def _explain(error: Exception, *, as_json: bool) -> int:
             _say(f"Error: Unexpected error: {_describe(error)}.")
             _say("Hint: Run it again with --debug to see where, and report what it shows.")
             return ExitCode.INTERNAL
+
+
+def _hint(error: PostamtError, argv: Sequence[str]) -> str:
+    if isinstance(error, OtherUserError):
+        return f"{error.hint} As in: sudo {PROGRAM} {printable(shlex.join(argv), 4096)}"
+    return error.hint
 
 
 def _describe(error: Exception) -> str:

@@ -19,7 +19,7 @@ from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
-from postamt_sync.errors import ExitCode, PostamtError, TryLaterError, UsageError
+from postamt_sync.errors import ExitCode, OtherUserError, PostamtError, TryLaterError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.host.service.user import refuse_root
 from postamt_sync.index.client import open_index
@@ -160,6 +160,8 @@ def _cut_short(error: BaseException) -> dict[str, Any]:
     match error:
         case PostamtError():
             return {"error": error.problem, "hint": error.hint}
+        case PermissionError() if error.filename:
+            return _cut_short(OtherUserError.of(error))
         case KeyboardInterrupt():
             return dict(zip(("error", "hint"), STOPPED, strict=True))
         case _:

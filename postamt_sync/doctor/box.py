@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,11 +11,11 @@ from pathlib import Path
 from postamt_sync.alerts.conditions import full
 from postamt_sync.config import Settings
 from postamt_sync.doctor.check import Finding, Severity
-from postamt_sync.errors import MisconfiguredError
+from postamt_sync.errors import MisconfiguredError, OtherUserError
 from postamt_sync.events import printable
 from postamt_sync.host.service.service import SERVICE
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
-from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.ledger.lock import check_access
 from postamt_sync.plural import count
 from postamt_sync.status.durations import ago
 from postamt_sync.status.report import read_report as report
@@ -35,7 +36,7 @@ class LedgerCheck:
         return "ledger"
 
     def look(self) -> Iterable[Finding]:
-        if not (self.state_dir / FILE_NAME).exists():
+        if not Ledger.is_there(self.state_dir):
             words = f"There is no ledger in {self.state_dir} yet."
             remedy = "The first postamt-sync run or sync makes it; is state_dir the right one?"
             yield Finding(self.subject, Severity.WARNING, words, remedy)
@@ -43,6 +44,8 @@ class LedgerCheck:
         remedy = "Stop the daemon and make it anew with: postamt-sync rebuild"
         try:
             ledger = Ledger.open_existing(self.state_dir)
+        except OtherUserError:
+            raise
         except MisconfiguredError as error:
             yield Finding(self.subject, Severity.FAILURE, error.problem, error.hint or remedy)
             return
@@ -142,6 +145,7 @@ class ServiceCheck:
                 remedy = "Let it start with the machine: sudo postamt-sync service install"
                 yield Finding(self.subject, Severity.WARNING, words, remedy)
             else:
+                check_access(self.state_dir)  # else it may run, and nobody tells us
                 words = "The daemon does not run here, and systemd has no service for it."
                 remedy = "Install it (sudo postamt-sync service install), or let cron run sync."
                 yield Finding(self.subject, Severity.WARNING, words, remedy)
@@ -163,4 +167,8 @@ class ServiceCheck:
 
 def _existing(path: Path) -> Path:
     """Return the path, or what there is above it: there it will be made."""
-    return next((p for p in (path, *path.parents) if p.exists()), path)
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            place.stat()
+            return place
+    return path

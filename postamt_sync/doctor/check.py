@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postamt_sync.aws.errors import ForbiddenError
-from postamt_sync.errors import PostamtError
+from postamt_sync.errors import OtherUserError, PostamtError
 from postamt_sync.events import printable
 from postamt_sync.threads import in_own_thread
 
+AS_ROOT = "To check it: sudo postamt-sync doctor"
 SECONDS = 20.0
 """How long a check may take: SES alone answers only one question a second."""
 
@@ -99,8 +100,12 @@ def findings_of(check: Check) -> Iterator[Finding]:
         yield from check.look()
     except NotCheckedError as error:
         yield Finding(check.subject, Severity.WARNING, error.problem, error.hint)
+    except OtherUserError as error:
+        yield Finding(check.subject, Severity.WARNING, error.problem, AS_ROOT)
     except PostamtError as error:
         yield Finding(check.subject, Severity.FAILURE, error.problem, error.hint)
+    except PermissionError as error:
+        yield Finding(check.subject, Severity.WARNING, OtherUserError.of(error).problem, AS_ROOT)
     except Exception as error:  # noqa: BLE001 - the other checks are still worth having
         words = f"Unexpected error: {type(error).__name__}: {printable(str(error))}"
         yield Finding(check.subject, Severity.FAILURE, words, "Report it, with this text.")

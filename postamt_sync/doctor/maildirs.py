@@ -44,7 +44,9 @@ class MaildirCheck:
 
     def look(self) -> Iterable[Finding]:
         root = self.mailbox.maildir
-        if not root.exists():
+        try:
+            root.stat()
+        except FileNotFoundError:
             yield self._missing(root)
             return
         places = [root, *(root / part for part in PARTS if (root / part).exists())]

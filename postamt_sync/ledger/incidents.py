@@ -107,20 +107,28 @@ class Incidents:
     def lasting(self, cause: Cause, found: Mapping[str, str], now: float) -> None:
         """Let these, and no others, last from now on: detail by what it is.
 
-        What lasts already keeps its beginning; without a change nothing is written.
+        What lasts already keeps its beginning and gets its newest detail; without a change nothing
+        is written.
         """
+        details = {what: detail[:LONGEST_DETAIL] for what, detail in found.items()}
         with self._store.reading() as db:
-            rows = db.execute("SELECT what FROM troubles WHERE cause = ? AND lasting = 1", (cause,))
-            known = {what for (what,) in rows}
-        if known == found.keys():
+            rows = db.execute(
+                "SELECT what, detail FROM troubles WHERE cause = ? AND lasting = 1", (cause,)
+            )
+            known = dict(rows.fetchall())
+        if known == details:
             return
         with self._store.writing() as db:
             db.executemany(
                 "DELETE FROM troubles WHERE cause = ? AND what = ?",
-                [(cause, what) for what in known - found.keys()],
+                [(cause, what) for what in known.keys() - details.keys()],
             )
-            for what in found.keys() - known:
-                note(db, Incident(cause, what, now, found[what], lasting=True))
+            db.executemany(
+                "UPDATE troubles SET detail = ? WHERE cause = ? AND what = ? AND lasting = 1",
+                [(detail, cause, what) for what, detail in details.items() if what in known],
+            )
+            for what in details.keys() - known.keys():
+                note(db, Incident(cause, what, now, details[what], lasting=True))
 
     def current(self, causes: Iterable[Cause], now: float) -> list[Incident]:
         """Return what lasts, what is still to be told, and what was told within the last day.

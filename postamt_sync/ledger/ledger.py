@@ -15,6 +15,7 @@ from postamt_sync.ledger.envelope_lookups import EnvelopeLookups
 from postamt_sync.ledger.history import History
 from postamt_sync.ledger.incidents import Incidents
 from postamt_sync.ledger.inventory import Inventory
+from postamt_sync.ledger.lock import check_access
 from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.rebuild import Rebuild
@@ -49,6 +50,7 @@ class Ledger:
 
         Nothing is written once a file of `held` is no longer in its place.
         """
+        check_access(state_dir)
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -61,13 +63,24 @@ class Ledger:
     @classmethod
     def open_for_a_look(cls, state_dir: Path) -> Ledger:
         """Open the ledger that is there, or an empty one in memory: a dry run leaves nothing."""
+        there = cls.is_there(state_dir)
+        return cls(Store(state_dir / FILE_NAME if there else Path(":memory:")))
+
+    @classmethod
+    def is_there(cls, state_dir: Path) -> bool:
+        """Tell whether there is a ledger; raises OtherUserError if this user may not know or use
+        it."""
+        check_access(state_dir)
         path = state_dir / FILE_NAME
-        return cls(Store(path if path.exists() else Path(":memory:")))
+        if not path.exists():
+            return False
+        check_access(path)
+        return True
 
     @classmethod
     def open_existing(cls, state_dir: Path) -> Ledger:
         """Open a ledger that must be there, as the verbs beside the daemon do."""
-        if not (state_dir / FILE_NAME).exists():
+        if not cls.is_there(state_dir):
             raise MisconfiguredError(
                 f"There is no ledger in {state_dir} yet.",
                 "It is made by the first postamt-sync run or sync; is state_dir the right one?",

@@ -5,13 +5,37 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
+import stat
 import time
 from pathlib import Path
 from typing import Self
 
-from postamt_sync.errors import TryLaterError
+from postamt_sync.errors import OtherUserError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.ledger.open_file import OpenFile
+
+
+def check_access(path: Path) -> None:
+    """Raise OtherUserError if a path of the state directory belongs to somebody else, who keeps
+    this user out. What is missing, or refused for another reason, passes."""
+    try:
+        found = path.stat()
+    except PermissionError:
+        raise OtherUserError(
+            f"This user ({os.geteuid()}) may not look into {path.parent}, where the ledger lies."
+        ) from None
+    except OSError:
+        return
+    wanted = os.R_OK | os.W_OK | (os.X_OK if stat.S_ISDIR(found.st_mode) else 0)
+    if found.st_uid != os.geteuid() and not os.access(path, wanted, effective_ids=True):
+        try:
+            owner = pwd.getpwuid(found.st_uid).pw_name
+        except KeyError:
+            owner = f"user {found.st_uid}"
+        raise OtherUserError(
+            f"{path} belongs to {owner}, and user {os.geteuid()}, who runs this, may not use it."
+        )
 
 
 class CourierLock:
@@ -28,6 +52,7 @@ class CourierLock:
 
         Then `file` tells whether it still holds: another file in its place is another lock.
         """
+        check_access(self._path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             fd = os.open(self._path, flags, 0o600)

@@ -40,11 +40,11 @@ def test_verify(home: Home) -> None:
     difference, totals = done.stdout.splitlines()
     assert difference.startswith("missing      incoming/")
     assert difference.endswith(" (anna)")
-    assert totals == "2 objects and 1 files compared: 1 missing."
+    assert totals == "2 objects and 1 file compared: 1 missing."
     done = home.do("verify", "--except", "missing")
     assert (done.returncode, done.stdout) == (
         0,
-        "2 objects and 1 files compared: no difference.\n",
+        "2 objects and 1 file compared: no difference.\n",
     )
 
 

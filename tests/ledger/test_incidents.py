@@ -157,6 +157,16 @@ def test_what_lasts_keeps_its_beginning(incidents: Incidents) -> None:
     incidents.lasting(DISK, {"/": "fuller", "/mail": "full"}, NOW + SETTLED)
     (old, new) = sorted(incidents.current([DISK], NOW + SETTLED), key=lambda t: t.at)
     assert (old.what, old.at, new.what, new.at) == ("/", NOW, "/mail", NOW + SETTLED)
+    assert (old.detail, new.detail) == ("fuller", "full"), "and its newest detail"
+
+
+def test_a_detail_of_any_length_is_written_once(incidents: Incidents, ledger: Ledger) -> None:
+    incidents.lasting(DISK, {"/": "full" * 10_000}, NOW)
+    with ledger.store.reading() as db:
+        before = db.total_changes
+    incidents.lasting(DISK, {"/": "full" * 10_000}, NOW + 60)
+    with ledger.store.reading() as db:
+        assert db.total_changes == before
 
 
 def test_without_a_change_nothing_is_written(incidents: Incidents, ledger: Ledger) -> None:
@@ -164,7 +174,7 @@ def test_without_a_change_nothing_is_written(incidents: Incidents, ledger: Ledge
     incidents.happened([bounce("a")])
     other = sqlite3.connect(ledger.store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")  # whoever writes now has to wait, and fails
-    incidents.lasting(DISK, {"/": "fuller"}, NOW + 60)
+    incidents.lasting(DISK, {"/": "full"}, NOW + 60)
     incidents.happened([bounce("a")])
     other.close()
 
