@@ -61,7 +61,7 @@ class PostamtError(Exception):
 
 
 class UsageError(PostamtError):
-    """The command line asks for something that cannot be."""
+    """The command line is wrong."""
 
     exit_code = ExitCode.USAGE
 

@@ -70,7 +70,7 @@ def test_certificate_and_key_come_together(report: Report, given: str, missing: 
         ("https://h.example.com", "/sns", False),
     ],
 )
-def test_announcements_must_arrive(report: Report, url: str, path: str, good: bool) -> None:
+def test_notifications_must_arrive(report: Report, url: str, path: str, good: bool) -> None:
     webhook = WEBHOOK.replace("https://home.example.com:8443/sns", url) + f'path = "{path}"\n'
     found = report(MINIMAL + webhook + ONE_MAILBOX)
     assert [p.key for p in found] == ([] if good else ["webhook.public_url"])

@@ -5,7 +5,7 @@ def line(event: str, second: int, **fields: object) -> dict[str, object]:
     return {"event": event, "mail": "m", "time": f"1970-01-01T00:00:{second:02}Z", **fields}
 
 
-def test_the_first_announcement_and_the_last_delivery_count() -> None:
+def test_the_first_source_and_the_last_delivery_count() -> None:
     journeys = Journeys()
     journeys.hear(line("announced", 1, source="webhook"))
     journeys.hear(line("announced", 2, source="poll"))

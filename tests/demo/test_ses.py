@@ -132,7 +132,7 @@ async def test_the_receipt_alone_can_be_lost(cloud: Cloud, webhook: Endpoint) ->
     assert len([post for post in webhook.posts if lost.message_id in post.text]) == 1
 
 
-async def test_notices_can_be_repeated(cloud: Cloud, webhook: Endpoint) -> None:
+async def test_notifications_can_be_repeated(cloud: Cloud, webhook: Endpoint) -> None:
     mail = await Ses(cloud).receive(MESSAGE, SENDER, BCC, times=3)
     await heard(webhook, mail, 6)
     assert len(of_subject(webhook, "Amazon S3 Notification")) == 3

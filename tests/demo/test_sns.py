@@ -368,7 +368,9 @@ async def test_nobody_there_is_tried_again(sns: SmallSns, call: Caller) -> None:
     assert [a.status for a in sns.attempts if a.kind == "Notification"] == [None] * 4
 
 
-async def test_lost_notices_never_come(sns: SmallSns, call: Caller, endpoint: Endpoint) -> None:
+async def test_lost_notifications_never_come(
+    sns: SmallSns, call: Caller, endpoint: Endpoint
+) -> None:
     await call.listen(endpoint)
     sns.mishaps.lose("one")
     sns.mishaps.lose("two", "S")
@@ -378,7 +380,7 @@ async def test_lost_notices_never_come(sns: SmallSns, call: Caller, endpoint: En
     assert sorted(n["Message"] for n in endpoint.notifications()) == ["three", "two"]
 
 
-async def test_repeated_notices_come_more_than_once(
+async def test_repeated_notifications_come_more_than_once(
     sns: SmallSns, call: Caller, endpoint: Endpoint
 ) -> None:
     await call.listen(endpoint)
@@ -389,7 +391,7 @@ async def test_repeated_notices_come_more_than_once(
     assert len(endpoint.notifications()) == 3
 
 
-async def test_held_notices_come_later_and_in_disorder(
+async def test_held_notifications_come_later_and_in_disorder(
     sns: SmallSns, call: Caller, endpoint: Endpoint
 ) -> None:
     await call.listen(endpoint)

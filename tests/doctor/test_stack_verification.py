@@ -68,14 +68,14 @@ async def test_records_that_are_missing_are_named(account: Account, server: Name
     assert sum(subject.startswith("CNAME ") for subject in found) == 3
 
 
-def test_an_announcement_is_tried(account: Account) -> None:
+def test_a_notification_is_tried(account: Account) -> None:
     found = verify(account, smoke_test=SmokeTest(STACK, account.aws()))
     (told,) = [f for f in found if f.subject == "announcement"]
     assert told.outcome is Severity.OK
-    assert "was announced after" in told.words
+    assert "came after" in told.words
 
 
-def test_an_announcement_that_never_comes_is_a_failure(account: Account) -> None:
+def test_a_notification_that_never_comes_is_a_failure(account: Account) -> None:
     account.client("s3").put_bucket_notification_configuration(
         Bucket=STACK.bucket, NotificationConfiguration={}
     )
