@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from postamt_sync.cli.open_ledger import by_whom, opened
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
 from postamt_sync.config import load
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
+from postamt_sync.host.service.user import refuse_root
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -49,15 +50,12 @@ def accept(
       postamt-sync mailbox accept thomas && postamt-sync restore --only missing
     """
     settings = load(config)
-    known = {mailbox.name: mailbox for mailbox in settings.mailboxes}
-    if name not in known:
-        names = ", ".join(printable(name) for name in known)
-        raise UsageError(f"There is no mailbox {printable(name)!r}.", f"There are: {names}")
-    if known[name].delivery == "lmtp":
+    if known_mailbox(settings, name).delivery == "lmtp":
         raise UsageError(
             f"Dovecot takes the mail of {name} over LMTP.",
             "It need not be accepted: nothing of ours is in its Maildir.",
         )
+    refuse_root(settings, f"mailbox accept {name}")
     with opened(config) as (ledger, holder):
         maildir = configured_destinations(settings, ledger.work).mailboxes.accept(name)
     print(

@@ -38,6 +38,7 @@ VERBS = [
     ["quarantine", "show", "in/a"],
     ["quarantine", "retry", "--all"],
     ["redeliver", "in/a"],
+    ["mailbox", "accept", "anna"],
     ["verify"],
     ["restore", "--dry-run"],
     ["sync"],
