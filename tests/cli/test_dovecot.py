@@ -113,7 +113,7 @@ class TestConfiguration:
         before = {path: (path.read_bytes(), path.stat().st_ino) for path in directory.iterdir()}
         capsys.readouterr()
         assert write(directory) == ExitCode.OK
-        assert capsys.readouterr().out.count("is as it should be.") == 2
+        assert capsys.readouterr().out.count("is up to date.") == 2
         assert before == {p: (p.read_bytes(), p.stat().st_ino) for p in directory.iterdir()}
 
     def test_what_only_we_have_written_is_replaced(self, directory: Path) -> None:

@@ -173,10 +173,10 @@ async def test_a_table_that_is_not_there(box: Box) -> None:
 async def test_what_waits_in_a_queue_and_is_not_taken_from_the_daemon(box: Box) -> None:
     sqs = box.account.client("sqs")
     url = sqs.get_queue_url(QueueName=box.stack.dead_letter_queue)["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody="a notice")
+    sqs.send_message(QueueUrl=url, MessageBody="a notification")
     found = {f["subject"]: f for f in await box.find()}
     assert found["waiting in dead letters"]["outcome"] == "warning"
-    assert "1 messages" in found["waiting in dead letters"]["words"]
+    assert "1 message waiting" in found["waiting in dead letters"]["words"]
     left = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0)["Messages"]
     assert [m["Body"] for m in left] == ["a notice"]
 
@@ -206,7 +206,7 @@ async def test_a_webhook_behind_a_broken_proxy(box: Box) -> None:
 async def test_a_chain_that_nobody_believes(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     failure = await box.failure("webhook")
-    assert "not believed" in failure["words"]
+    assert "not trusted" in failure["words"]
     assert "fullchain.pem" in failure["remedy"]
 
 

@@ -71,7 +71,7 @@ def test_nobody_is_asked_where_nobody_is(
     aws: Account, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert type_(config, "apply") == ExitCode.USAGE
-    assert "Say --yes" in capsys.readouterr().err
+    assert "Use --yes" in capsys.readouterr().err
     assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
