@@ -122,6 +122,6 @@ class ConfigurationError(MisconfiguredError):
         count = len(problems)
         super().__init__(
             f"The configuration {source} has {count} problem{'s' if count != 1 else ''}.",
-            "Mend what is listed and check it with: postamt-sync check",
+            "Fix what is listed and check it with: postamt-sync check",
         )
         self.problems = tuple(problems)

@@ -115,7 +115,7 @@ def _problems(report: StatusReport, runtime: Runtime) -> Iterator[str]:
         if health.problem:
             yield f"Mailbox {health.mailbox}: {health.problem}"
     if quarantined := report.states[ObjectState.QUARANTINED]:
-        yield f"{count(quarantined, 'mail')} in quarantine."
+        yield f"{count(quarantined, 'mail')} quarantined."
     if runtime.heartbeat_failing:
         yield "The heartbeat does not arrive where poll.heartbeat_url leads."
 

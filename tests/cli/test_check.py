@@ -124,7 +124,7 @@ def test_problems_one_a_line(capsys: pytest.CaptureFixture[str], minimal: Path) 
         "      Example: interval = 300",
         "  admin.listen: must be a loopback address: the page shows who gets mail.",
         '      Example: listen = "127.0.0.1:9125"',
-        "Hint: Mend what is listed and check it with: postamt-sync check",
+        "Hint: Fix what is listed and check it with: postamt-sync check",
     ]
 
 

@@ -118,7 +118,7 @@ def test_every_trouble_is_named_first(settings: Settings, ledger: Ledger) -> Non
         "The bucket cannot be read: Access denied.",
         "webhook: Nobody confirmed.",
         "Mailbox bruno: The disk of bruno is full.",
-        "1 mail in quarantine.",
+        "1 mail quarantined.",
         "poll.heartbeat_url",
     ):
         assert words in first
@@ -164,7 +164,7 @@ def test_more_than_fits_is_counted(settings: Settings, ledger: Ledger) -> None:
     shown = page(settings).words
     assert "and 7 more" in shown
     assert "and 3 more" in shown
-    assert "23 mails in quarantine." in shown
+    assert "23 mails quarantined." in shown
 
 
 @pytest.mark.parametrize(
