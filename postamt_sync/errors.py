@@ -78,7 +78,7 @@ class MisconfiguredError(PostamtError):
     exit_code = ExitCode.CONFIGURATION
 
 
-class OtherUserError(MisconfiguredError):
+class OtherUserError(TryLaterError):
     """Something belongs to another user and is closed to this one; root may use it too."""
 
     def __init__(self, problem: str) -> None:

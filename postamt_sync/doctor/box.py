@@ -11,7 +11,7 @@ from pathlib import Path
 from postamt_sync.alerts.conditions import full
 from postamt_sync.config import Settings
 from postamt_sync.doctor.check import Finding, Severity
-from postamt_sync.errors import MisconfiguredError, OtherUserError
+from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.host.service.service import SERVICE
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
@@ -44,8 +44,6 @@ class LedgerCheck:
         remedy = "Stop the daemon and make it anew with: postamt-sync rebuild"
         try:
             ledger = Ledger.open_existing(self.state_dir)
-        except OtherUserError:
-            raise
         except MisconfiguredError as error:
             yield Finding(self.subject, Severity.FAILURE, error.problem, error.hint or remedy)
             return

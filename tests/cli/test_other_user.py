@@ -90,7 +90,7 @@ def test_it_says_whose_it_is_and_what_to_type(
         code = run([*verb, "--config", str(config)])
     captured = capsys.readouterr()
     told = " ".join(captured.err.split())
-    assert code == ExitCode.CONFIGURATION, told
+    assert code == ExitCode.TRY_LATER, told
     assert "belongs to daemon" in told
     assert f"sudo postamt-sync {' '.join(verb)} --config {config}" in told
     assert "nexpected" not in told + captured.out
