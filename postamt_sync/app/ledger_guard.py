@@ -52,6 +52,8 @@ async def until_lost(ledger: Ledger, events: Events, within: float = MAY_RETURN_
             events.ledger_not_saved(str(error), final=False)
             pause = growing_pause(failures, longest=LONGEST_PAUSE)
             failures += 1
+            if not await asyncio.to_thread(lambda: ledger.store.may_return):
+                await asyncio.sleep(pause)
         else:
             return problem
 

@@ -25,7 +25,7 @@ def judge(world: World, within: float = RECOVERY) -> list[str]:
     """Wait for what is still to come, then return every broken promise."""
     wanted = _wanted(world)
     world.until(lambda: set(_lost(world, wanted)) <= _absent(world), within)
-    world.kill()
+    world.stop()
     wrong = list(world.wrong)
     if _lost(world, wanted) and world.forgotten:
         # What was under way when its ledger was lost is shown as absent, and one verb brings it.

@@ -68,6 +68,12 @@ class World:
                     os.kill(pid, signal.SIGKILL)
             self._judge_end(daemon, daemon.ended())
 
+    def stop(self) -> None:
+        """Let the daemon end in its own time, if it runs; what it was about it finishes or undoes."""
+        daemon, self.daemon = self.daemon, None
+        if daemon is not None and (code := daemon.stop()) != 0:
+            self.wrong.append(f"the daemon stopped with {code}: {daemon.tail()}")
+
     def live(self, seconds: float) -> None:
         """Let time pass, and start a daemon that ended by itself again."""
         end = time.monotonic() + seconds
