@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,14 @@ class Written:
 
 
 class Draft:
-    """One copy being written into `tmp/<stem>`. Blocking; one thread at a time."""
+    """One copy being written into `tmp/<stem>`. Blocking; a second thread waits for the first."""
 
     def __init__(self, disk: Disk, path: Path, at: HeldDirectory | None = None) -> None:
         """Create the file anew: what an interrupted attempt left under this name is discarded.
 
         `at` is the mailbox's root as it is held meanwhile.
         """
+        self._lock = threading.Lock()
         self._disk = disk
         self._path = path
         self._size = 0
@@ -47,7 +49,8 @@ class Draft:
     def write(self, chunk: bytes) -> None:
         """Append bytes as they are."""
         try:
-            self._disk.write(self._fd, chunk)
+            with self._lock:
+                self._disk.write(self._fd, chunk)
         except OSError as error:
             raise disk_trouble(error, self._path) from error
         self._size += len(chunk)
@@ -64,10 +67,11 @@ class Draft:
         sync may claim what the first could not do.
         """
         try:
-            self._disk.set_times(self._fd, received_at)
-            self._disk.sync(self._fd)
-            on_disk = self._disk.size(self._fd)
-            self._close()
+            with self._lock:
+                self._disk.set_times(self._fd, received_at)
+                self._disk.sync(self._fd)
+                on_disk = self._disk.size(self._fd)
+                self._close()
         except OSError as error:
             raise disk_trouble(error, self._path) from error
         if on_disk != self._size:
@@ -79,7 +83,8 @@ class Draft:
 
     def discard(self) -> None:
         """Close and remove the file, as far as the disk lets us; the next attempt starts anew."""
-        with contextlib.suppress(OSError):
+        # Closed while another thread writes, the descriptor could be another file's by then.
+        with self._lock, contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
             self._disk.unlink(self._path)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.lmtp import Lmtp, Spool
+from postamt_sync.delivery.mailbox_threads import PATIENCE, MailboxThreads
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import found_copies
 from postamt_sync.delivery.marker import MailboxVanishedError, Marker, new_marker, unlike
@@ -47,8 +48,12 @@ class Mailboxes:
         disk: Disk,
         folders: Iterable[str] = (),
         handover: Handover | None = None,
+        patience: float = PATIENCE,
     ) -> None:
-        """`folders` are made where they are missing; all others only ever used."""
+        """`folders` are made where they are missing; all others only ever used.
+
+        A disk that answers nothing for `patience` seconds is taken for hanging.
+        """
         self.folders = frozenset(folders)
         self._work = work
         self._roots = work.roots
@@ -62,6 +67,10 @@ class Mailboxes:
         }
         for name, maildir in self._maildirs.items():
             maildir.mailbox = name
+            if not isinstance(maildir, Spool):  # that is beside the ledger
+                maildir.threads = MailboxThreads(name, patience=patience)
+        self._elsewhere: dict[str, Maildir] = {}
+        """Roots that earlier configurations named, and in which copies were prepared."""
         self._known: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -70,6 +79,10 @@ class Mailboxes:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._maildirs)
+
+    def find(self, name: str) -> Maildir:
+        """Return the Maildir as it is, which may not be there; touches no disk."""
+        return self._maildirs[name]
 
     def open(self, name: str) -> Maildir:
         """Return the Maildir; that it has vanished shows when it is used, or here.
@@ -81,15 +94,18 @@ class Mailboxes:
         if isinstance(maildir, Spool):
             self._make_once(maildir, name)
             return maildir
+        maildir.call(self._compare_alone, maildir, name)
+        return maildir
+
+    def _compare_alone(self, maildir: Maildir, name: str) -> None:
         with self._roots.alone_with(maildir.root):
             if maildir.marker is None or maildir.find_marker() != maildir.marker:
                 self._compare(maildir, name)
-        return maildir
 
     def ready(self, name: str) -> Maildir:
         """Return the Maildir, there in full. Raises MailboxVanishedError if it is not."""
         maildir = self.open(name)
-        maildir.check()
+        maildir.call(maildir.check)
         return maildir
 
     def at(self, root: str) -> Maildir:
@@ -101,7 +117,9 @@ class Mailboxes:
         for name, maildir in self._maildirs.items():
             if known is not None and maildir.root == place:
                 return self.open(name)
-        maildir = Maildir(place, self._disk)
+        maildir = self._elsewhere.setdefault(root, Maildir(place, self._disk))
+        if maildir.threads is None:
+            maildir.threads = MailboxThreads(root)
         if known is not None and known.marker:
             maildir.marker = Marker(known.marker, known.generation)
         return maildir
@@ -115,8 +133,12 @@ class Mailboxes:
         known = self._roots.find(maildir.root)
         if known is None or isinstance(maildir, Spool):
             return None
-        found = maildir.find_marker()
-        return None if self._is_it(maildir, known, found) else unlike(maildir.root, name, found)
+        found = maildir.call(maildir.find_marker)
+        return (
+            None
+            if maildir.call(self._is_it, maildir, known, found)
+            else unlike(maildir.root, name, found)
+        )
 
     def accept(self, name: str) -> Maildir:
         """Take the root for the right one from now on, whatever was there before.

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble, read_small
 from postamt_sync.delivery.draft import Draft
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.folder import folder_name
+from postamt_sync.delivery.mailbox_threads import MailboxThreads
 from postamt_sync.delivery.maildir_scan import existing_folder, our_names
 from postamt_sync.delivery.marker import (
     MARKER,
@@ -30,6 +32,8 @@ from postamt_sync.errors import TryLaterError
 SUBSCRIPTIONS = "subscriptions"
 LONGEST_SUBSCRIPTIONS = 4 << 20
 """Bytes of a list of folders."""
+
+_T = TypeVar("_T")
 
 _PARTS = ("tmp", "new", "cur")
 
@@ -48,11 +52,29 @@ class Maildir:
         self.root = root
         self.marker: Marker | None = None
         """What the root is known by; None: it is not looked at. Set by who knows the ledger."""
-        self.mailbox = "NAME"
-        """Whose it is; what a person types is made of it."""
+        self.mailbox = "NAME"  # whose it is, as a person types it
+        self.threads: MailboxThreads | None = None  # None: the thread that asks does it
         self._disk = disk
         self._durable: set[str] = set()
         """Folders whose directory entries have been synced through this object."""
+
+    def call(
+        self,
+        function: Callable[..., _T],
+        *args: object,
+        release: Callable[[_T], object] | None = None,
+    ) -> _T:
+        """Have something done that may touch the disk; raises HangingDiskError if it hangs."""
+        if self.threads is None:
+            return function(*args)
+        return self.threads.call(function, *args, release=release)
+
+    def clean_up(self, function: Callable[..., object], *args: object) -> None:
+        """Like `call`, for what fails quietly: a disk that hangs has it done when it answers."""
+        if self.threads is None:
+            function(*args)
+        else:
+            self.threads.call_or_later(function, *args)
 
     def create(self) -> None:
         """Create root, missing parents and `tmp new cur`, all durable on return.
@@ -89,7 +111,7 @@ class Maildir:
                 )
 
     def find_marker(self) -> Marker | None:
-        """Return the marker that the root bears, None if it bears none."""
+        """Return what the root bears, None if it bears nothing."""
         try:
             with self._disk.held(self.root) as at:
                 return read_marker(at)

@@ -126,7 +126,7 @@ class WrittenCopy:
 
     def discard(self) -> None:
         """Remove the file, as far as the disk lets us; blocking."""
-        self.maildir.discard(self.delivery.stem)
+        self.maildir.clean_up(self.maildir.discard, self.delivery.stem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,19 +201,25 @@ class DraftWriter:
 
     def open(self, first: bytes) -> None:
         """Start a copy for every addressee with the first bytes of the mail."""
-        addressees = {addressee.mailbox: addressee for addressee in self._mail.addressees}
-        extra: dict[str, bytes] = {}
-        for name in self._mail.mailboxes.quick_first(tuple(addressees)):
-            try:
-                self._copies.append(self._begin(addressees[name]))
-                extra[name] = addressees[name].extra_headers
-            except PostamtError as error:
-                self._failed[name] = error
-        self._append([first], extra)
+        mail = self._mail
+        addressees = {addressee.mailbox: addressee for addressee in mail.addressees}
+        with observed(self._observer, DeliveryStep.WRITE):
+            for name in mail.mailboxes.quick_first(tuple(addressees)):
+                maildir = mail.mailboxes.find(name)
+                try:
+                    copy = maildir.call(self._begin, addressees[name], first, release=_forget)
+                    self._copies.append(copy)
+                except PostamtError as error:
+                    self._failed[name] = error
 
     def write(self, chunks: Sequence[bytes]) -> None:
         """Append chunks to every copy; those that fail are discarded."""
-        self._append(chunks, {})
+        with observed(self._observer, DeliveryStep.WRITE):
+            for copy in list(self._copies):
+                try:
+                    copy.maildir.call(_write_all, copy.draft, chunks)
+                except PostamtError as error:
+                    self._drop(copy, error)
 
     def finish(self, sha256: str, known: Collection[str] = ()) -> WrittenMail:
         """Sync every copy's bytes; those that fail are discarded. Directories are not synced.
@@ -226,7 +232,7 @@ class DraftWriter:
         with observed(self._observer, DeliveryStep.SYNC_FILE):
             for copy in list(self._copies):
                 try:
-                    written.append(self._finish(copy, sha256))
+                    written.append(copy.maildir.call(self._finish, copy, sha256))
                 except PostamtError as error:
                     self._drop(copy, error)
         return WrittenMail(self._mail, tuple(written), self.failed)
@@ -236,7 +242,7 @@ class DraftWriter:
         for copy in list(self._copies):
             self._drop(copy)
 
-    def _begin(self, addressee: MailboxTarget) -> _OpenCopy:
+    def _begin(self, addressee: MailboxTarget, first: bytes) -> _OpenCopy:
         mail = self._mail
         maildir = mail.mailboxes.open(addressee.mailbox)
         maildir.open_folder(mail.folder)
@@ -244,17 +250,13 @@ class DraftWriter:
         # Looked at before the draft is made: should another directory take this one's place, then
         # that the draft is not in it must not be taken for a rename.
         inode = maildir.tmp_inode()
-        return _OpenCopy(addressee.mailbox, maildir, folder, inode, maildir.begin(mail.stem))
-
-    def _append(self, chunks: Sequence[bytes], extra: dict[str, bytes]) -> None:
-        with observed(self._observer, DeliveryStep.WRITE):
-            for copy in list(self._copies):
-                before = extra.get(copy.mailbox)
-                try:
-                    for chunk in (before, *chunks) if before else chunks:
-                        copy.draft.write(chunk)
-                except PostamtError as error:
-                    self._drop(copy, error)
+        draft = maildir.begin(mail.stem)
+        try:
+            _write_all(draft, [b for b in (addressee.extra_headers, first) if b])
+        except PostamtError:
+            draft.discard()
+            raise
+        return _OpenCopy(addressee.mailbox, maildir, folder, inode, draft)
 
     def _finish(self, copy: _OpenCopy, sha256: str) -> WrittenCopy:
         written = copy.draft.finish(self._mail.received_at)
@@ -272,7 +274,16 @@ class DraftWriter:
         return WrittenCopy(copy.maildir, delivery)
 
     def _drop(self, copy: _OpenCopy, error: PostamtError | None = None) -> None:
-        copy.draft.discard()
+        copy.maildir.clean_up(copy.draft.discard)
         self._copies.remove(copy)
         if error is not None:
             self._failed[copy.mailbox] = error
+
+
+def _write_all(draft: Draft, chunks: Sequence[bytes]) -> None:
+    for chunk in chunks:
+        draft.write(chunk)
+
+
+def _forget(copy: _OpenCopy) -> None:
+    copy.draft.discard()

@@ -71,7 +71,7 @@ class Publisher:
             # A commit that failed may still have become durable: the drafts must stay.
             return [mail.gave_up(error) for mail in written]
         with self._step(DeliveryStep.PUBLISH):
-            written = [_renamed(mail) for mail in written]
+            written = _renamed(written)
         with self._step(DeliveryStep.SYNC_FOLDERS):
             written = _synced(written, tmp_only=False)
         with self._step(DeliveryStep.MARK):
@@ -120,6 +120,9 @@ class Publisher:
         return left, generations
 
     def _mark(self, maildir: Maildir) -> dict[str, int]:
+        return maildir.call(self._mark_alone, maildir)
+
+    def _mark_alone(self, maildir: Maildir) -> dict[str, int]:
         with self._work.roots.alone_with(maildir.root):
             marker = maildir.mark()
         return {str(maildir.root): marker.generation} if marker else {}
@@ -131,7 +134,8 @@ class Publisher:
             if copy.state is not DeliveryState.PREPARED:
                 continue
             try:
-                if (maildir := self._republish(task, copy, mailboxes)) is not None:
+                maildir = mailboxes.at(copy.maildir)
+                if maildir.call(self._republish, maildir, task, copy, mailboxes):
                     with self._step(DeliveryStep.MARK):
                         generations = self._mark(maildir)
                     with self._step(DeliveryStep.SETTLE):
@@ -141,9 +145,10 @@ class Publisher:
                 failed[copy.mailbox] = error
         return failed
 
-    def _republish(self, task: Task, copy: Delivery, mailboxes: Mailboxes) -> Maildir | None:
-        """Make up for the rename if it did not happen; None: the copy is written anew."""
-        maildir = mailboxes.at(copy.maildir)
+    def _republish(
+        self, maildir: Maildir, task: Task, copy: Delivery, mailboxes: Mailboxes
+    ) -> bool:
+        """Make up for the rename if it did not happen; False: the copy is written anew."""
         maildir.check()
         folder = copy.folder
         size = maildir.draft_size(copy.stem)
@@ -152,7 +157,7 @@ class Publisher:
                 # A commit that failed may have been durable, and then this is a later attempt.
                 maildir.discard(copy.stem)
                 self._work.start_anew(task, copy)
-                return None
+                return False
             if folder not in mailboxes.folders and not maildir.has_folder(folder):
                 folder = ""  # its owner's, who has deleted it since: never made again by us
             maildir.open_folder(folder)
@@ -163,10 +168,10 @@ class Publisher:
             self._events.delivery_in_doubt(task.mail, copy.mailbox, found)
             if not found:
                 self._work.start_anew(task, copy)
-                return None
+                return False
         with self._step(DeliveryStep.SYNC_FOLDERS):
             maildir.sync_published(folder)
-        return maildir
+        return True
 
     def _step(self, step: DeliveryStep) -> AbstractContextManager[None]:
         return observed(self._observer, step)
@@ -199,24 +204,48 @@ def _synced(mails: Sequence[WrittenMail], *, tmp_only: bool) -> list[WrittenMail
 def _sync(copy: WrittenCopy, *, tmp_only: bool) -> PostamtError | None:
     try:
         if tmp_only:
-            copy.maildir.sync_tmp()
+            copy.maildir.call(copy.maildir.sync_tmp)
         else:
-            copy.maildir.sync_published(copy.delivery.folder)
+            copy.maildir.call(copy.maildir.sync_published, copy.delivery.folder)
     except PostamtError as error:
         return error
     return None
 
 
-def _renamed(mail: WrittenMail) -> WrittenMail:
-    """Publish every copy; give up, for now, those that cannot be."""
+def _renamed(mails: Sequence[WrittenMail]) -> list[WrittenMail]:
+    """Publish every copy, a mailbox's all together; give up, for now, those that cannot be."""
+    copies: dict[str, list[WrittenCopy]] = {}
+    for mail in mails:
+        for copy in mail.copies:
+            copies.setdefault(copy.delivery.maildir, []).append(copy)
+    failed: dict[tuple[str, str], PostamtError] = {}
+    for root, those in copies.items():
+        try:
+            why = those[0].maildir.call(_publish_all, those)
+        except PostamtError as error:
+            why = {copy.delivery.stem: error for copy in those}
+        failed |= {(root, stem): error for stem, error in why.items()}
+    return [
+        mail.without(
+            {
+                copy.mailbox: failed[place]
+                for copy in mail.copies
+                if (place := (copy.delivery.maildir, copy.delivery.stem)) in failed
+            }
+        )
+        for mail in mails
+    ]
+
+
+def _publish_all(copies: Sequence[WrittenCopy]) -> dict[str, PostamtError]:
     failed: dict[str, PostamtError] = {}
-    for copy in mail.copies:
+    for copy in copies:
         delivery = copy.delivery
         try:
             copy.maildir.publish(delivery.stem, delivery.folder, delivery.name)
         except PostamtError as error:
-            failed[copy.mailbox] = error
-    return mail.without(failed)
+            failed[delivery.stem] = error
+    return failed
 
 
 def _prepared(written: WrittenMail) -> Prepared:

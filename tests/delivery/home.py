@@ -96,8 +96,10 @@ class Home:
         people: Iterable[str] = ("anna", "bruno"),
         disk: Disk | None = None,
         grace: float = 0.0,
+        patience: float = 20.0,
     ) -> None:
         self.base = base
+        self.patience = patience
         self.disk = disk or FaultyDisk()
         self.people = tuple(people)
         self.grace = grace
@@ -115,6 +117,7 @@ class Home:
             self.ledger.work,
             self.disk,
             ("Junk", "Quarantine"),
+            patience=self.patience,
         )
         first = self.people[0]
         self.destinations = Destinations(

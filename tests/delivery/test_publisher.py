@@ -152,7 +152,7 @@ class TestOrder:
         group.publish(mails)
         calls = shape(home, disk.calls)
         assert calls[:3] == ["sync_directory anna/tmp", "sync_directory bruno/tmp", "prepare"]
-        assert calls[3:14] == [*["rename anna/tmp", "rename bruno/tmp"] * 5, "rename anna/tmp"]
+        assert calls[3:14] == [*["rename anna/tmp"] * 6, *["rename bruno/tmp"] * 5]
         assert calls[14:] == [
             "sync_directory anna/new",
             "sync_directory anna/tmp",

@@ -28,17 +28,25 @@ OF_A_GROUP = (
     DeliveryStep.PREPARE,
     DeliveryStep.PUBLISH,
     DeliveryStep.SYNC_FOLDERS,
+    DeliveryStep.MARK,
     DeliveryStep.SETTLE,
 )
 IN_A_GROUP = dict.fromkeys(OF_A_GROUP, 2) | {DeliveryStep.WRITE: 8, DeliveryStep.SYNC_FILE: 4}
 """Which time a step is met while several mails are on their way together."""
 
 PREPARED = {(DeliveryStep.PREPARE, "after"), (DeliveryStep.SETTLE, "before")} | {
-    (step, side) for step in (DeliveryStep.PUBLISH, DeliveryStep.SYNC_FOLDERS) for side in SIDES
+    (step, side)
+    for step in (DeliveryStep.PUBLISH, DeliveryStep.SYNC_FOLDERS, DeliveryStep.MARK)
+    for side in SIDES
 }
 """The moments at which a whole group is prepared and nothing of it is settled."""
 
-RESUMED = (DeliveryStep.PUBLISH, DeliveryStep.SYNC_FOLDERS, DeliveryStep.SETTLE)
+RESUMED = (
+    DeliveryStep.PUBLISH,
+    DeliveryStep.SYNC_FOLDERS,
+    DeliveryStep.MARK,
+    DeliveryStep.SETTLE,
+)
 """What is left to do for a mail that was prepared."""
 
 

@@ -1,0 +1,184 @@
+"""Threads of one mailbox: what its disk does to them is done to nobody else.
+
+A file system over a network may never answer, and no thread that asked it can be woken. So whatever
+touches a Maildir is done in threads of its mailbox, and whoever asks for it waits for as long as
+they get on. Once they do not, all further calls fail at once, until the disk answers again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYetError
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import printable
+
+MOST = 8
+"""Threads of a mailbox: so many files are synced side by side, which a journal rewards."""
+PATIENCE = 20.0
+"""Seconds without any call coming to its end after which a disk is taken for hanging."""
+LOOK_EVERY = 1.0
+IDLE = 60.0
+"""Seconds after which a thread with nothing to do ends."""
+
+_T = TypeVar("_T")
+
+
+class HangingDiskError(TryLaterError):
+    """A disk does not answer."""
+
+
+@dataclass(slots=True)
+class _Call:
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    release: Callable[[Any], object] | None = None
+    given_up: bool = False
+    """Nobody waits for it any more."""
+    future: Future[Any] = field(default_factory=Future)
+
+
+class MailboxThreads:
+    """Made as they are needed; none of them is waited for at the end of the process."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`name` is told where they hang, `patience` in seconds on `clock`, which is monotonic."""
+        self._name = name
+        self._patience = patience
+        self._clock = clock
+        self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._here = threading.local()
+        self._threads = 0
+        self._open = 0
+        """Calls that were asked for and have not come to their end."""
+        self._given_up = 0
+        """Those of them for which nobody waits."""
+        self._progress = clock()
+
+    def hang(self) -> bool:
+        """Tell whether nothing has come to its end for too long, or what was given up has not.
+
+        So nothing new is begun before the last effect of what was given up.
+        """
+        with self._lock:
+            late = self._open > 0 and self._clock() - self._progress > self._patience
+            return late or self._given_up > 0
+
+    def call(
+        self,
+        function: Callable[..., _T],
+        *args: Any,
+        release: Callable[[_T], object] | None = None,
+    ) -> _T:
+        """Return what the function returns, or raise what it raises; HangingDiskError.
+
+        What was given up may still be done later, whole. Then `release` is called with its result.
+        """
+        if getattr(self._here, "inside", False):
+            return function(*args)
+        if self.hang():
+            raise self._trouble()
+        call = _Call(function, args, release)
+        self._begin(call)
+        while True:
+            try:
+                result: _T = call.future.result(min(LOOK_EVERY, self._patience))
+            except NotYetError:
+                if call.future.done():  # the function's own
+                    raise
+            else:
+                return result
+            if self.hang() and self._give_up(call):
+                raise self._trouble()
+
+    def later(self, function: Callable[..., Any], *args: Any) -> None:
+        """Have something done when the disk answers; nobody waits for it or is told of its end."""
+        self._begin(_Call(function, args, given_up=True))
+
+    def call_or_later(self, function: Callable[..., Any], *args: Any) -> None:
+        """Have something done now, or where the disk hangs when it answers."""
+        try:
+            self.call(function, *args)
+        except HangingDiskError:
+            self.later(function, *args)
+
+    def _begin(self, call: _Call) -> None:
+        with self._lock:
+            if self._open == 0:
+                self._progress = self._clock()
+            self._open += 1
+            self._given_up += call.given_up
+            if self._threads < min(MOST, self._open):
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                self._threads += 1
+        self._calls.put(call)
+
+    def _give_up(self, call: _Call) -> bool:
+        """Wait no longer for a call; False: it has just come to its end."""
+        with self._lock:
+            if call.future.done():
+                return False
+            if call.future.cancel():
+                self._open -= 1
+            else:
+                call.given_up = True
+                self._given_up += 1
+            return True
+
+    def _work(self) -> None:
+        self._here.inside = True
+        while True:
+            try:
+                call = self._calls.get(timeout=IDLE)
+            except queue.Empty:
+                with self._lock:
+                    if self._open == 0:
+                        self._threads -= 1
+                        return
+                continue
+            if call.future.set_running_or_notify_cancel():
+                self._do(call)
+            del call
+
+    def _do(self, call: _Call) -> None:
+        result, raised = None, None
+        try:
+            result = call.function(*call.args)
+        except BaseException as error:  # noqa: BLE001  raised where the result is waited for
+            raised = error
+        with self._lock:
+            if not call.given_up:
+                self._open -= 1
+                self._progress = self._clock()
+                if raised is None:
+                    call.future.set_result(result)
+                else:
+                    call.future.set_exception(raised)
+                return
+        if raised is None and call.release is not None:
+            with contextlib.suppress(Exception):
+                call.release(result)
+        with self._lock:
+            self._open -= 1
+            self._given_up -= 1
+            self._progress = self._clock()
+
+    def _trouble(self) -> HangingDiskError:
+        return HangingDiskError(
+            f"The disk of {printable(self._name)} does not answer.",
+            "Look at its mount (findmnt, dmesg; for NFS, its server); the mail waits.",
+        )
