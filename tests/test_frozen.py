@@ -30,8 +30,8 @@ from postamt_sync.mail.arrival import Evidence, Source
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.status.metrics import render
 from postamt_sync.status.report import Runtime, StatusReport, as_json, read_report
-from tests.doubles.two_mailboxes import configured
 from tests.status.seeded import a_good_month, everything_wrong
+from tests.support.household import configure
 
 STATUS = """
 absent[].first absent[].last absent[].mailbox absent[].mails
@@ -125,7 +125,7 @@ def missing(listed: str, found: set[str]) -> set[str]:
 @pytest.fixture
 def status(tmp_path: Path) -> Iterator[StatusReport]:
     """A report in which nothing is empty."""
-    settings = load(configured(tmp_path), {})
+    settings = load(configure(tmp_path), {})
     ledger = Ledger.open(settings.state_dir)
     a_good_month(ledger, settings.state_dir)
     everything_wrong(ledger)

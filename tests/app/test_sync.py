@@ -12,13 +12,14 @@ import pytest
 
 from postamt_sync.app.sync import SyncOptions, SyncProgress, SyncResult, SyncRun
 from postamt_sync.bucket import Bucket
-from postamt_sync.config import Settings, load
+from postamt_sync.config import Settings
 from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.logs import configure_logging
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
+from tests.support import household
 
 DAY = 86_400
 
@@ -31,24 +32,7 @@ async def s3() -> AsyncIterator[S3Double]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    config = tmp_path / "config.toml"
-    config.write_text(f"""
-        state_dir = "{tmp_path}/state"
-        [aws]
-        region = "eu-west-1"
-        [bucket]
-        name = "mail"
-        [[mailboxes]]
-        name = "anna"
-        maildir = "{tmp_path}/anna"
-        addresses = ["anna@example.com"]
-        default = true
-        [[mailboxes]]
-        name = "bruno"
-        maildir = "{tmp_path}/bruno"
-        addresses = ["bruno@example.com"]
-        """)
-    return load(config, {})
+    return household.settings(tmp_path)
 
 
 async def make_pass(

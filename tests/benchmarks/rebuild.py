@@ -30,6 +30,7 @@ from postamt_sync.recovery.open_ledger import complete_from_maildirs, end_rebuil
 from postamt_sync.recovery.verify import Comparison
 from tests.benchmarks.ledger import BUCKET, PAGE, key, measured, paged
 from tests.doubles.inbox import MemoryLog
+from tests.support.household import configuration, configure
 
 SINCE = 1_600_000_000
 BODY = b"Subject: x\r\n\r\nmail\r\n"
@@ -80,12 +81,7 @@ def main(count: int) -> None:
     events = Events(MemoryLog())
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
-        (base / "config.toml").write_text(
-            f'state_dir = "{base}/state"\n[aws]\nregion = "eu-west-1"\n'
-            f'[bucket]\nname = "{BUCKET}"\n'
-            f'[[mailboxes]]\nname = "anna"\nmaildir = "{base}/anna"\n'
-        )
-        settings = load(base / "config.toml", {})
+        settings = load(configure(base, configuration(base, people=["anna"], bucket=BUCKET)), {})
         fill(base / "anna", keys)
         bucket: Any = MemoryListing([*keys, "incoming/~" + "f" * 6])
         with closing(Ledger.open(settings.state_dir)) as ledger:

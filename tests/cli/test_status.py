@@ -16,12 +16,12 @@ from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, Ob
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.mail.arrival import Arrival, Evidence, Source
 from postamt_sync.status import report
-from tests.doubles.two_mailboxes import configured
+from tests.support.household import configure
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    return configured(tmp_path)
+    return configure(tmp_path)
 
 
 @pytest.fixture

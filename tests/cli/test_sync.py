@@ -21,25 +21,12 @@ from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, Usa
 from postamt_sync.ledger.sync_runs import SyncTotals
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import stall
-
-CONFIGURATION = """
-state_dir = "{root}/state"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[[mailboxes]]
-name = "anna"
-maildir = "{root}/anna"
-addresses = ["anna@example.com"]
-"""
+from tests.support.household import configuration, configure
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIGURATION.format(root=tmp_path))
-    return path
+    return configure(tmp_path, configuration(tmp_path, people=["anna"]))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import Ledger, ObjectState
 from tests.cli.test_status import announce, in_every_state
 from tests.doubles.ledger import bring_to
-from tests.doubles.two_mailboxes import configured
+from tests.support.household import configure
 
 PATIENCE = 60
 LINES, COLUMNS = 30, 80
@@ -93,7 +93,7 @@ class Terminal:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    return configured(tmp_path)
+    return configure(tmp_path)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from postamt_sync.demo.household import CopyLocation
 from postamt_sync.ledger import Ledger, ObjectState
 from tests.support import forked
+from tests.support.household import PEOPLE, configuration, configure
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "postamt_sync")
@@ -30,31 +31,12 @@ PATIENCE = 60.0
 ANNA = "anna@example.com"
 BRUNO = "bruno@example.com"
 
-CONFIGURATION = """\
-state_dir = "{root}/state"
-
-[aws]
-region = "eu-west-1"
-
-[bucket]
-name = "mail"
-
+TO_BE_FAST = """
 [delivery]
 envelope_grace = 0
 
 [admin]
 listen = ""
-
-[[mailboxes]]
-name = "anna"
-maildir = "{root}/mail/anna"
-addresses = ["anna@example.com"]
-default = true
-
-[[mailboxes]]
-name = "bruno"
-maildir = "{root}/mail/bruno"
-addresses = ["bruno@example.com"]
 """
 
 OVERRIDES = {
@@ -162,7 +144,7 @@ class Home:
         self._prefix = prefix
         self.config = root / "config.toml"
         self.state = root / "state"
-        self.maildirs = {name: root / "mail" / name for name in ("anna", "bruno")}
+        self.maildirs = {name: root / "mail" / name for name in PEOPLE}
         kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         self.environment = kept | nowhere | dict(environment)
@@ -171,11 +153,8 @@ class Home:
 
     def configure(self, more: str = "") -> None:
         """Write the configuration anew, with more sections before the mailboxes."""
-        head, table, mailboxes = CONFIGURATION.format(root=self.root).partition("[[mailboxes]]")
-        text = head + more + table + mailboxes
-        scratch = self.config.with_suffix(".scratch")
-        scratch.write_text(text)
-        scratch.replace(self.config)
+        text = configuration(self.root, TO_BE_FAST + more, maildirs=self.root / "mail")
+        configure(self.root, text)
 
     def environ(self, **overrides: str) -> dict[str, str]:
         """Return a child's environment; names that are no override of ours stand for themselves."""

@@ -12,7 +12,7 @@ from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import S3Double
-from tests.doubles.two_mailboxes import configured
+from tests.support.household import configure
 
 LONG_AGO = 1_700_000_000.0
 
@@ -24,7 +24,7 @@ class Box:
         self.root = root
         self.s3 = s3
         self.log = MemoryLog()
-        self.config = configured(root)
+        self.config = configure(root)
 
     @property
     def settings(self) -> Settings:

@@ -13,13 +13,13 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from postamt_sync.app.components import make_restore
 from postamt_sync.app.sync import SyncRun
 from postamt_sync.bucket import Bucket
-from postamt_sync.config import load
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.recovery.difference import DifferenceKind
 from postamt_sync.recovery.verify import Comparison
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import session_for
+from tests.support import household
 
 pytestmark = pytest.mark.slow
 
@@ -48,12 +48,7 @@ async def test_archived_mail_comes_home(endpoint: str, tmp_path: Path) -> None:
             Body=body,
             StorageClass=storage_class,  # type: ignore[arg-type]
         )
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f'state_dir = "{tmp_path}/state"\n[aws]\nregion = "{REGION}"\n[bucket]\nname = "{name}"\n'
-        f'[[mailboxes]]\nname = "anna"\nmaildir = "{tmp_path}/anna"\n'
-    )
-    settings = load(config, {})
+    settings = household.settings(tmp_path, bucket=name)
     events = Events(MemoryLog())
     result = await SyncRun(settings, events, Bucket(name, REGION, session=session)).run()
     assert (result.totals.delivered, result.totals.archived) == (1, 2)

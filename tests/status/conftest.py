@@ -7,12 +7,12 @@ import pytest
 
 from postamt_sync.config import Settings, load
 from postamt_sync.ledger import Ledger
-from tests.doubles.two_mailboxes import configured
+from tests.support.household import configure
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load(configured(tmp_path), {})
+    return load(configure(tmp_path), {})
 
 
 @pytest.fixture
