@@ -1,6 +1,6 @@
-"""What may be wrong with the box and its way to AWS, as far as looking tells.
+"""What may be wrong with the box and its way to AWS.
 
-Each look returns what is wrong, by what it is, with one line of detail; nothing where all is well.
+Each check returns what is wrong, by what it is, with one line of detail; nothing where all is well.
 Blocking: call from a thread.
 """
 
@@ -60,7 +60,7 @@ def silent(
     problem = printable(poll.problem) if poll and poll.problem else "none of them has ended"
     when = dt.datetime.fromtimestamp(last or 0, dt.UTC).astimezone()
     since = "ever" if last is None else f"since {when:%Y-%m-%d %H:%M}"
-    return {"poll": f"no look has succeeded {since}; the last problem: {problem}"}
+    return {"poll": f"no poll has succeeded {since}; the last problem: {problem}"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The post for alerts: they go the way of all mail, by the same four steps and the same ledger.
+"""Delivering alerts: they go the way of all mail, by the same four steps and the same ledger.
 
 An alert is no object of the bucket, and no alert is written about one. Its file name bears the time
 zero: it says nothing about how far the bucket's mail has come, which is read off the newest name
@@ -28,13 +28,13 @@ class AlertDelivery:
     def __init__(
         self,
         incidents: Incidents,
-        group: Publisher,
+        publisher: Publisher,
         events: Events,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`group` is ours alone."""
+        """`publisher` is ours alone."""
         self._incidents = incidents
-        self._publisher = group
+        self._publisher = publisher
         self._events = events
         self._wall = wall
         self._waiting: set[str] = set()
@@ -61,9 +61,9 @@ class AlertDelivery:
     def _deliver(self, alert: Alert, destinations: Destinations) -> PostamtError | None:
         task = self._incidents.task(alert)
         if any(copy.state is DeliveryState.PREPARED for copy in task.deliveries):
-            stuck = self._publisher.resume(task, destinations.mailboxes)
-            if stuck:
-                return next(iter(stuck.values()))
+            unpublished = self._publisher.resume(task, destinations.mailboxes)
+            if unpublished:
+                return next(iter(unpublished.values()))
             task = self._incidents.task(alert)
         if any(copy.state is DeliveryState.DELIVERED for copy in task.deliveries):
             return None

@@ -14,7 +14,7 @@ from postamt_sync.events import printable
 from postamt_sync.ledger.incidents import Incident
 
 SHOWN = 20
-"""Single troubles that a letter lists."""
+"""Incidents that an alert lists one by one."""
 WIDTH = 72
 
 SENDER = "postamt-sync <postamt-sync@localhost>"
@@ -26,7 +26,7 @@ def compose(
     now: float,
     command: Callable[[str], str] = typed,
 ) -> bytes:
-    """Return the mail that tells these troubles, all of one cause; `now` in seconds since 1970.
+    """Return the mail that tells of these incidents, all of one cause; `now` in seconds since 1970.
 
     `command` returns what to type for a verb.
 

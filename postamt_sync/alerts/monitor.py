@@ -1,6 +1,6 @@
-"""The watch: looks every minute what is wrong, writes what is to be told, sees it delivered.
+"""The alert monitor: every minute it checks what is wrong, writes alerts and delivers them.
 
-Everything that it goes by stands in the ledger or on the disks, so a restart loses nothing of it,
+All that it goes by is in the ledger or on the disks, so a restart loses nothing of it,
 and tells nothing twice.
 """
 
@@ -15,9 +15,10 @@ from postamt_sync.alerts import conditions
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.message import compose
 from postamt_sync.alerts.ses_metrics import SesMetrics
-from postamt_sync.config import LiveSettings
+from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.config.command import typed
-from postamt_sync.delivery.destinations import Destinations
+from postamt_sync.delivery.destinations import Destinations, configured_destinations
+from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
@@ -28,7 +29,7 @@ from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 60.0
 SOON = 5.0
-"""Seconds between looks while a rebuild has not found out yet what is absent."""
+"""Seconds between checks while a rebuild has not found out yet what is absent."""
 METRICS_FIRST = 600.0
 """Seconds after the start: a start has more urgent things to do."""
 METRICS_EVERY = 3600.0
@@ -73,11 +74,11 @@ class AlertMonitor:
         self._pause = LOOK_EVERY
 
     def soon(self) -> None:
-        """Look at once: something is to be told."""
+        """Check at once: something is to be told."""
         self._asked.set()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
             self._asked.clear()
             await self.look()
@@ -88,7 +89,7 @@ class AlertMonitor:
                 continue
 
     async def look(self) -> None:
-        """Look once, write what is to be told, deliver; what the ledger refuses is only said."""
+        """Check once, write what is to be told, deliver; what the ledger refuses is only logged."""
         try:
             await self._read_metrics()
             await asyncio.to_thread(self._look)
@@ -165,3 +166,23 @@ class AlertMonitor:
             return
         await asyncio.to_thread(self._ledger.incidents.happened, found)
         await self._notes.well(f"{count(len(found), 'hour')} with failures")
+
+
+def tell_absent(settings: Settings, ledger: Ledger, events: Events) -> None:
+    """Tell, once, that the rebuild of a single pass found mail absent; nobody else would tell it.
+
+    Blocking; only while holding the courier's lock. Raises PostamtError if the ledger refuses.
+    """
+    now, incidents = time.time(), ledger.incidents
+    if Cause.ABSENT not in settings.alerts.wanted:
+        return
+    incidents.happened(conditions.absent(ledger.absences, now))
+    to_tell = incidents.to_tell(Cause.ABSENT, now)
+    if not to_tell:
+        return
+    destinations = configured_destinations(settings, ledger.work)
+    body = compose(
+        to_tell, destinations.routes.default, now, lambda verb: typed(verb, settings.source)
+    )
+    incidents.tell(to_tell, body, now)
+    AlertDelivery(incidents, Publisher(ledger.work, events), events).deliver(destinations)

@@ -25,7 +25,7 @@ LOOKED_BACK = 14 * 86_400.0
 LATE = 3 * HOUR
 """Seconds by which a value may come late: so much is asked for once more each time."""
 LONGEST_READ = 600.0
-"""Seconds for all the calls of a look; an answer may come without an end."""
+"""Seconds for all the calls of one reading; an answer may come without an end."""
 MOST_METRICS = 50
 """Rules whose metrics are read: each costs a request."""
 

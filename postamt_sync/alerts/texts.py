@@ -26,8 +26,8 @@ TEXTS = {
     Cause.DEAD_LETTERS: AlertText(
         "1 webhook delivery failed",
         "{n} webhook deliveries failed",
-        "SNS could not hand these announcements over to the webhook and put them aside. They have "
-        "been taken in from there: the mail that they announce is here, or on its way.",
+        "SNS could not deliver these notifications to the webhook and put them aside. They have "
+        "been taken in from there: their mail is here, or on its way.",
         (
             "that the box can be reached at webhook.public_url: router, address, DNS",
             "that the TLS certificate is valid and issued by a public authority",
@@ -54,9 +54,9 @@ TEXTS = {
         ),
     ),
     Cause.SILENCE: AlertText(
-        "no look into the bucket has succeeded for long",
-        "no look into the bucket has succeeded for long",
-        "Mail that was announced may still have come; what was not will come once the bucket can "
+        "the bucket could not be listed for a long time",
+        "the bucket could not be listed for a long time",
+        "Mail of which a notification came may be here; all other will come once the bucket can "
         "be read again. Nothing is lost: it waits in S3.",
         (
             "that the box reaches the internet",

@@ -24,8 +24,13 @@ from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.supervisor import Service, nothing
 from postamt_sync.app.watchdog import Watchdog
-from postamt_sync.aws.clients import cloudwatch_client, new_session, sns_client, sqs_client
-from postamt_sync.aws.lazy import lazy_session
+from postamt_sync.aws.clients import (
+    cloudwatch_client,
+    lazy_session,
+    new_session,
+    sns_client,
+    sqs_client,
+)
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.courier import Courier

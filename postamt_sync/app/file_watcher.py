@@ -1,4 +1,4 @@
-"""Files that are looked at again when they change: the configuration, the TLS certificate.
+"""Files that are read again when they change: the configuration, the TLS certificate.
 
 Directories are watched, not files: editors and renewal tools replace a file by another. Whether the
 content is new is decided by the content, so touching a file does nothing.
@@ -21,7 +21,7 @@ SETTLE = 0.3
 LONGEST_UNREST = 10
 """Times that quiet is waited for: something else in the directory may change all the time."""
 LOOK_EVERY = 60.0
-"""Seconds between looks without any event, for file systems that tell nothing."""
+"""Seconds between checks without any event, for file systems that tell nothing."""
 
 
 class FileWatcher:

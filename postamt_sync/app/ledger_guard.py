@@ -21,7 +21,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.recovery.open_ledger import open_for_delivery, save_if_lost
 
 LOOK_EVERY = 0.5
-"""Seconds between looks at an idle ledger; every transaction looks for itself."""
+"""Seconds between checks of an idle ledger; every transaction checks by itself."""
 MAY_RETURN_WITHIN = 10.0
 """Seconds that a state directory has to be moved back, while nothing in it is lost."""
 LONGEST_PAUSE = 60.0
@@ -104,7 +104,7 @@ async def opened(
 
 
 async def _while_alive(work: Coroutine[Any, Any, _T], systemd: Systemd) -> _T:
-    """Await something that may take long, while systemd sees that the event loop turns."""
+    """Await something that may take long, while systemd sees that the event loop runs."""
 
     async def give_signs(interval: float) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The services of a daemon: one that fails is started again, and the others never notice.
+"""The services of a daemon: one that fails is started again, and the others go on.
 
 A service handles what it expects by itself. What it raises all the same is unexpected: it is logged
 with its place, shown by `status` until the service has run well for a while, and the service starts

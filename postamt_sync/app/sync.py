@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
-from postamt_sync.alerts.after_sync import tell_absent
+from postamt_sync.alerts.monitor import tell_absent
 from postamt_sync.app.components import make_courier, make_lookups, make_scanner
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import LiveSettings, Settings

@@ -18,7 +18,7 @@ from postamt_sync.plural import count
 WRITE_EVERY = 30.0
 """Seconds; an idle daemon writes nothing at all."""
 LOOK_EVERY = 2.0
-"""Seconds between looks whether the subscription stands otherwise, which is written at once."""
+"""Seconds between checks of the subscription's state; a change is written at once."""
 
 
 class Watchdog:
@@ -47,7 +47,7 @@ class Watchdog:
             tasks.create_task(self._write_now_and_then())
 
     async def _give_signs(self) -> None:
-        """Show systemd that the event loop turns; a slow disk must not look like a blocked loop."""
+        """Show systemd that the event loop runs; a slow disk must not look like a blocked loop."""
         if self._systemd.watchdog_interval is None:
             return
         while True:

@@ -8,9 +8,10 @@ and only where its service is in use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore import UNSIGNED
@@ -138,3 +139,31 @@ def _settings_explained() -> Iterator[None]:
         cause = cause_of(error)
         cause = ErrorCause.SETTINGS if cause is ErrorCause.UNEXPECTED else cause
         raise meaning(cause, "make a client", said=f"{error}" or type(error).__name__) from error
+
+
+class _MadeAtFirstUse:
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+        self._making = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._making:
+            if self._made is None:
+                self._made = self._make()
+        return getattr(self._made, name)
+
+
+class _LazySession(_MadeAtFirstUse):
+    def client(self, *arguments: Any, **more: Any) -> Any:
+        return _MadeAtFirstUse(lambda: self.__getattr__("client")(*arguments, **more))
+
+
+def lazy_session(make: Callable[[], boto3.Session]) -> boto3.Session:
+    """Return a stand-in for what `make` returns, whose clients are stand-ins too.
+
+    To make one reads the AWS configuration and asks for credentials, which may take a program or
+    the network. So each is made at its first call, and fails like a call: for its caller alone, and
+    for now. Use clients in threads only.
+    """
+    return cast("boto3.Session", _LazySession(make))

@@ -47,16 +47,16 @@ class Meaning:
 
 _SAYS = "; AWS says: {said}"
 _SET_CLOCK = "Set it, for example: timedatectl set-ntp true"
-_PROXY = "Look whether a proxy or login page stands between us and AWS; "
+_PROXY = "Check whether a proxy or login page stands between us and AWS; "
 _SETTINGS = (
-    "Look at AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and ~/.aws/config of the user we run as."
+    "Check AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and ~/.aws/config of the user we run as."
 )
 GIVE_CREDENTIALS = (
     "Put them into ~/.aws/credentials of the user we run as, or into the service's environment."
 )
 _NO_HASTE = "Wait a minute and run it again: it goes on where it was."
 _CERTIFICATE = (
-    "Look whether a proxy or login page stands between us and AWS, at AWS_CA_BUNDLE, and at the "
+    "Check whether a proxy or login page stands between us and AWS, AWS_CA_BUNDLE, and the "
     "clock: timedatectl."
 )
 
@@ -111,7 +111,7 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
         GIVE_CREDENTIALS,
     ),
     ErrorCause.UNUSABLE_CREDENTIALS: Meaning(
-        CredentialsError, "The AWS credentials cannot be had: {said}.", GIVE_CREDENTIALS
+        CredentialsError, "The AWS credentials cannot be obtained: {said}.", GIVE_CREDENTIALS
     ),
     ErrorCause.THROTTLED: Meaning(
         TryLaterError,
@@ -177,7 +177,7 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ErrorCause.UNEXPECTED: Meaning(
         TryLaterError,
         "Our attempt to {what} ended in an unexpected error ({code}: {said}).",
-        "Look whether a proxy or login page answers in place of AWS, and at credential_process in "
+        "Check whether a proxy or login page answers in place of AWS, and credential_process in "
         "~/.aws/config if it is used; it is tried again.",
     ),
     ErrorCause.UNKNOWN: Meaning(
@@ -194,12 +194,12 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.UNKNOWN_KEY: Meaning(
         CredentialsError,
         "AWS does not know these credentials.",
-        "Look at AWS_PROFILE and the keys it leads to. AWS says: {said}",
+        "Check AWS_PROFILE and the keys it leads to. AWS says: {said}",
     ),
     ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
         "AWS does not accept our signature: the secret key does not fit the access key.",
-        "Look at AWS_PROFILE and the keys it leads to. AWS says: {said}",
+        "Check AWS_PROFILE and the keys it leads to. AWS says: {said}",
     ),
     ErrorCause.EXPIRED: Meaning(
         CredentialsError, "The AWS credentials have expired.", "Renew them, and try again."
@@ -212,7 +212,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ),
     ErrorCause.UNUSABLE_CREDENTIALS: Meaning(
         CredentialsError,
-        "The AWS credentials cannot be had: {said}.",
+        "The AWS credentials cannot be obtained: {said}.",
         "Mend AWS_PROFILE, or log in again.",
     ),
     ErrorCause.THROTTLED: Meaning(TryLaterError, "AWS throttles us at {what}.", _NO_HASTE),
@@ -230,10 +230,10 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.CONFLICT: Meaning(
         TryLaterError,
         "Somebody else works on the same thing ({what}): {said}.",
-        "Look again with: postamt-sync bootstrap plan",
+        "See what is there now: postamt-sync bootstrap plan",
     ),
     ErrorCause.UNREACHABLE: Meaning(
-        TryLaterError, "AWS could not be reached: {said}.", "Look at the network and at aws.region."
+        TryLaterError, "AWS could not be reached: {said}.", "Check the network and at aws.region."
     ),
     ErrorCause.UNTRUSTED: Meaning(
         TryLaterError,
@@ -248,7 +248,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.UNEXPECTED: Meaning(
         TryLaterError,
         "There was an unexpected error at {what} ({code}: {said}).",
-        "Look whether a proxy or login page answers in place of AWS, and at credential_process in "
+        "Check whether a proxy or login page answers in place of AWS, and credential_process in "
         "~/.aws/config if it is used.",
     ),
     ErrorCause.UNKNOWN: Meaning(

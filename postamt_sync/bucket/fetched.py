@@ -25,7 +25,7 @@ class DamagedError(TryLaterError):
     def __init__(self, how: str) -> None:
         super().__init__(
             f"The object did not arrive whole: {how}.",
-            "Nothing to do: it is fetched again. If it stays, look at the line or the proxy.",
+            "Nothing to do: it is fetched again. If it stays, check the line and the proxy.",
         )
 
 

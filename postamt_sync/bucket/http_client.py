@@ -135,20 +135,18 @@ def unreachable(host: str, error: Exception) -> TryLaterError:
     if isinstance(error, aiohttp.ClientSSLError):
         return TryLaterError(
             f"The TLS certificate of {host} is not accepted: {printable(str(error))}.",
-            "Look at this machine's clock, and at AWS_CA_BUNDLE behind a proxy.",
+            "Check this machine's clock, and at AWS_CA_BUNDLE behind a proxy.",
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return TryLaterError(
             f"The name {host} cannot be looked up.",
-            "Look whether the network is there, and at aws.region; we try again.",
+            "Check the network and aws.region; it is tried again.",
         )
     if isinstance(error, TimeoutError):
-        return TryLaterError(
-            f"{host} stopped answering.", "Look whether the network is there; we try again."
-        )
+        return TryLaterError(f"{host} stopped answering.", "Check the network; it is tried again.")
     number = error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
     reason = os.strerror(number) if number else str(error) or type(error).__name__
     return TryLaterError(
         f"The connection to {host} failed: {printable(reason)}.",
-        "Look whether the network is there; we try again.",
+        "Check the network; it is tried again.",
     )

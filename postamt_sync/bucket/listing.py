@@ -24,7 +24,7 @@ class MalformedListingError(TryLaterError):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"The listing of the bucket cannot be used: {reason}.",
-            "If it stays, look whether a proxy or login page stands between us and S3.",
+            "If it stays, check whether a proxy or login page stands between us and S3.",
         )
 
 

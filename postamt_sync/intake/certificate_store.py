@@ -49,5 +49,5 @@ class CertificateStore:
 def _not_written(path: Path, error: OSError) -> PostamtError:
     return TryLaterError(
         f"{printable(str(path))} cannot be written: {error.strerror or error}.",
-        "Look at the disk of state_dir: is there room, may this user write?",
+        "Check the disk of state_dir: is there room, may this user write?",
     )

@@ -1,6 +1,6 @@
-"""The one path that every announcement takes: topic, signature, meaning, ledger.
+"""The one path that every SNS message takes: topic, signature, meaning, ledger.
 
-Webhook, queue and dead letters differ in how a SNS message reaches us and in how they say that it
+Webhook, queue and dead letters differ in how a message reaches us and in how they say that it
 was taken; what it is worth is decided here alone. Nothing is fetched, and nothing kept, for a
 message of a topic that is not ours.
 """

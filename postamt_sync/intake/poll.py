@@ -1,6 +1,6 @@
-"""The poll: mail is found even if nobody announces it.
+"""The poll: mail is found even if no notification of it arrives.
 
-At start, every interval, as soon as somebody asks, after the machine slept, and while looks fail
+At start, every interval, as soon as somebody asks, after the machine slept, and while polls fail
 every ten seconds and then less often, so that a returned network is noticed. The whole bucket is
 looked through at start and then once a day.
 """
@@ -23,7 +23,7 @@ from postamt_sync.mail.arrival import Source
 from postamt_sync.unexpected import as_trouble
 
 GLANCE_EVERY = 15.0
-"""Seconds between looks at the clocks, so that waking from sleep is noticed."""
+"""Seconds between readings of the clocks, so that waking from sleep is noticed."""
 SLEPT = 5.0
 """Seconds by which the boot clock must have run ahead of the monotonic one."""
 
@@ -74,7 +74,7 @@ class PollHooks:
 
 
 class Poll:
-    """Looks into the bucket in time, as the settings in force say."""
+    """Lists the bucket at the intervals of the settings in force."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Poll:
         clocks: PollClocks | None = None,
         asked: asyncio.Event | None = None,
     ) -> None:
-        """`asked` is set by whoever wants a look at once, as `soon` does."""
+        """`asked` is set by whoever wants a poll at once, as `soon` does."""
         self._live = live
         self._scanner = scanner
         self._ledger = ledger
@@ -101,11 +101,11 @@ class Poll:
         self._asked = asked or asyncio.Event()
 
     def soon(self) -> None:
-        """Look at once, or once more if a look is under way."""
+        """Poll at once, or once more if a poll is under way."""
         self._asked.set()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Poll until cancelled."""
         failures = 0
         reconciled_at: float | None = None
         while True:

@@ -70,7 +70,7 @@ class NullSubscriber:
 
 
 def _nobody_waits() -> None:
-    """Whoever drained looks and delivers by itself."""
+    """The caller polls and delivers by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +158,10 @@ class Queues:
             self._notifications,
             self._inbox,
             self._events,
-            settled=self._bury if source is Source.DEAD_LETTER else None,
+            settled=self._keep_dead_letters if source is Source.DEAD_LETTER else None,
         )
 
-    async def _bury(self, letters: Sequence[tuple[QueueMessage, SnsMessage]]) -> None:
+    async def _keep_dead_letters(self, letters: Sequence[tuple[QueueMessage, SnsMessage]]) -> None:
         why = self._hooks.why_refused()
         await self._inbox.keep_dead_letters(
             [
@@ -174,7 +174,7 @@ class Queues:
         try:
             if await queue.drain() and queue.source is Source.DEAD_LETTER:
                 self._hooks.tell_soon()
-        except Exception as error:  # noqa: BLE001  the poll must look, whatever the queue is
+        except Exception as error:  # noqa: BLE001  the poll goes on, whatever the queue is
             await self._bad(queue, as_trouble(error), None)
         else:
             await self._well(queue)

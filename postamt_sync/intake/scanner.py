@@ -1,4 +1,4 @@
-"""Looking into the bucket: listings compared with the ledger, page by page.
+"""Scanning the bucket: listings compared with the ledger, page by page.
 
 Memory holds one page. What the ledger knows costs a range scan and nothing else; only what is news
 becomes an arrival.
@@ -18,7 +18,7 @@ from postamt_sync.mail.arrival import Arrival, Source
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """How many objects a listing showed, and how many of them nobody had announced."""
+    """How many objects a listing showed, and how many of them were new."""
 
     listed: int
     new: int
@@ -33,7 +33,7 @@ async def as_found(arrivals: Sequence[Arrival]) -> list[Arrival]:
 
 
 class Scanner:
-    """Finds mail that nobody announced. Both looks raise what reading the bucket raises.
+    """Finds mail of which no notification came. Both listings raise what reading the bucket raises.
 
     What was found before a failure is in the ledger already.
     """

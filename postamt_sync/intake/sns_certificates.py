@@ -27,9 +27,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import Events, printable
-from postamt_sync.intake.allowance import Allowance
 from postamt_sync.intake.certificate_store import CertificateStore
 from postamt_sync.intake.sns_message import ForgedError
+from postamt_sync.throttle import Allowance
 
 CERTIFICATE_PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
 KEPT = 10

@@ -1,7 +1,7 @@
 """Our own subscription to the topic: asked for at start, confirmed through the API.
 
 The SubscribeURL of a confirmation is never visited. A signed ConfirmSubscription with
-`AuthenticateOnUnsubscribe` makes the unsubscribe link in each notice worthless to strangers.
+`AuthenticateOnUnsubscribe` makes the unsubscribe link in each notification worthless to strangers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def queue_arn(url: str, topic_arn: str) -> str:
 
 
 class SubscriptionState(enum.StrEnum):
-    """How our subscription stands."""
+    """The state of our subscription."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -100,7 +100,7 @@ class Subscription:
         return self._status
 
     async def run(self) -> None:
-        """Subscribe, and see to it for as long as the daemon runs; ends when unsubscribed."""
+        """Subscribe, and keep it so for as long as the daemon runs; ends when unsubscribed."""
         failures = 0
         while self._status.state is not SubscriptionState.UNSUBSCRIBED:
             self._changed.clear()

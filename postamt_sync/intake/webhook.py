@@ -1,7 +1,7 @@
 """The webhook: what SNS posts to us, and which answer it gets.
 
-SNS tries again after a 5xx; any other status of 400 or more loses the notice for good. So 4xx is
-said only to what can never become true; whatever may be our own trouble is a 503.
+SNS tries again after a 5xx; any other status of 400 or more loses the notification for good. So 4xx
+is said only to what can never become true; whatever may be our own trouble is a 503.
 AWS: "Amazon SNS message delivery retries".
 """
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class WebhookServer:
-    """Takes announcements in at the public address of one configuration."""
+    """Takes notifications in at the public address of one configuration."""
 
     def __init__(
         self,

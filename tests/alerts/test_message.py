@@ -37,7 +37,7 @@ def test_seventeen_failed_deliveries() -> None:
     flowing = " ".join(text.split())
     assert "17 webhook deliveries failed between " in flowing
     assert "The last: 16 503 Service Unavailable" in flowing
-    assert "the mail that they announce is here" in flowing
+    assert "their mail is here" in flowing
     assert "What to check: - that the box can be reached" in flowing
     assert "dead_letters = false in the section [alerts]" in flowing
 

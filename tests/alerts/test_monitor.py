@@ -198,7 +198,7 @@ async def test_silence_of_the_poll(scene: Scene) -> None:
     scene.switch({"disk": False})
     scene.home.ledger.overview.source_bad("poll", TryLaterError("The network is away."))
     await scene.later(3600 + SETTLED + 300)
-    assert scene.letters() == ["no look into the bucket has succeeded for long"]
+    assert scene.letters() == ["the bucket could not be listed for a long time"]
     assert "The network is away." in scene.text()
     await scene.later(3 * DAY)
     assert len(scene.letters()) == 4, "once a day while it lasts"

@@ -176,7 +176,7 @@ def test_credentials_that_cannot_be_had_are_no_matter_of_the_network(
 ) -> None:
     told = refusal("sts", met)
     assert isinstance(told, MisconfiguredError)
-    assert "cannot be had" in told.problem
+    assert "cannot be obtained" in told.problem
 
 
 def test_a_network_that_is_not_there_is_tried_later() -> None:
