@@ -19,6 +19,8 @@ from tests.doubles.moto import Moto, moto
 NOW = time.time() // HOUR * HOUR + 1800
 """Half past the hour."""
 
+pytestmark = pytest.mark.slow  # it loads the emulator
+
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Moto]:

@@ -214,17 +214,20 @@ sys.exit(run({list(words)}, VERBS))
     return python("-c", code)
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error() -> None:
     done = without_reader("--help", stream=1)
     assert done.returncode == ExitCode.OUTPUT_CLOSED
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["later", "unforeseen", "ctrl-c"])
 def test_nor_is_one_that_does_not_hear_of_an_error(kind: str) -> None:
     assert without_reader("fail", kind, stream=2).returncode == ExitCode.OUTPUT_CLOSED
 
 
+@pytest.mark.slow
 def test_another_pipe_that_breaks_is_a_fault_of_ours() -> None:
     """A server that hangs up must not look like `| head`."""
     done = python("-m", "tests.doubles.verbs", "fail", "pipe")
@@ -248,6 +251,7 @@ def test_output_for_which_there_is_no_room_is_to_be_tried_again() -> None:
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "words", "code"),
     [
