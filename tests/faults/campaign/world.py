@@ -69,7 +69,7 @@ class World:
             self._judge_end(daemon, daemon.ended())
 
     def stop(self) -> None:
-        """Let the daemon end in its own time, if it runs; what it was about it finishes or undoes."""
+        """Let the daemon, if it runs, finish or undo what it was about, and end."""
         daemon, self.daemon = self.daemon, None
         if daemon is not None and (code := daemon.stop()) != 0:
             self.wrong.append(f"the daemon stopped with {code}: {daemon.tail()}")
