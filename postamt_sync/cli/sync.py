@@ -176,7 +176,7 @@ def as_text(result: SyncResult) -> str:
     ]
     said = f"{totals.listed} listed" + (": " + ", ".join(parts) if parts else "") + "."
     if result.dry_run:
-        return f"{said}\nNothing was changed; waiting mail would be fetched now."
+        return f"{said}\nNothing was done; waiting mail would be fetched now."
     lines = [f"{said} {_size(result.bytes)} in {timedelta(seconds=round(result.seconds))}."]
     if totals.failed or totals.quarantined:
         lines.append("Why some mail could not be delivered: postamt-sync status")
