@@ -13,7 +13,6 @@ import errno
 import os
 import pwd
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from postamt_sync.events import printable
 ROOT = 0
 MOST_LINKS = 40
 """What the kernel follows (path_resolution(7))."""
-MAKE_SECONDS = 60.0
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -92,45 +90,28 @@ def make(path: Path, user: str) -> None:
     """
     account = pwd.getpwnam(user)
     handle, missing = _walk(path)
-    try:
-        if not missing:
-            return
-        if _is_roots(handle):
-            _make_below(handle, missing, account.pw_uid, account.pw_gid)
-            return
-    finally:
-        os.close(handle)
-    # Somebody else's directory: whatever he makes of the names, it is done with the user's rights.
-    done = subprocess.run(  # noqa: S603 - fixed words, and a path of the configuration
-        ["/bin/mkdir", "-p", "-m", "700", "--", str(path)],
-        user=account.pw_uid,
-        group=account.pw_gid,
-        extra_groups=[],
-        umask=0o077,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=MAKE_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.strip().rpartition(": ")[2]
-        raise PermissionError(1, f"{said or 'mkdir failed'}, as user {user}", str(path))
-
-
-def _make_below(handle: int, names: list[str], uid: int, gid: int) -> None:
-    """Make one below the other; they get their owner only when all are there, the last one first:
-    until then nobody but root can change anything in them."""
     made: list[int] = []
     try:
-        for name in names:
-            os.mkdir(name, 0o700, dir_fd=handle)
-            handle = os.open(name, _DIRECTORY, dir_fd=handle)
-            made.append(handle)
+        for name in missing:
+            os.mkdir(name, 0o700, dir_fd=made[-1] if made else handle)
+            made.append(os.open(name, _DIRECTORY, dir_fd=made[-1] if made else handle))
+            if not _is_new(made[-1]):
+                os.close(made.pop())
+                raise PlantedLinkError(path)
     finally:
+        # Only now, the last one first: until then nobody but root can change anything in them.
         for each in reversed(made):
-            os.fchown(each, uid, gid)
+            os.fchown(each, account.pw_uid, account.pw_gid)
             os.close(each)
+        os.close(handle)
+
+
+def _is_new(handle: int) -> bool:
+    """Tell whether a directory can be what we have just made, and not another that was put there
+    under its name: whatever it is, there is nothing in it to be given away."""
+    found = os.fstat(handle)
+    ours = found.st_uid == ROOT and stat.S_IMODE(found.st_mode) & 0o777 == 0o700
+    return ours and not os.listdir(handle)
 
 
 def _walk(directory: Path) -> tuple[int, list[str]]:

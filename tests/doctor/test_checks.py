@@ -178,7 +178,7 @@ async def test_what_waits_in_a_queue_and_is_not_taken_from_the_daemon(box: Box) 
     assert found["waiting in dead letters"]["outcome"] == "warning"
     assert "1 message waiting" in found["waiting in dead letters"]["words"]
     left = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0)["Messages"]
-    assert [m["Body"] for m in left] == ["a notice"]
+    assert [m["Body"] for m in left] == ["a notification"]
 
 
 async def test_an_aws_that_never_answers_is_not_waited_for(

@@ -96,7 +96,7 @@ def test_what_is_made_for_a_user_never_gives_him_what_he_links_to(
     home: Path, treasure: Path
 ) -> None:
     with thief_at(home / "Maildir", treasure):
-        for _ in range(ROUNDS // 10):  # each is a process
+        for _ in range(ROUNDS):
             try:
                 Make(home / "Maildir/deep", THIEF).do()
             except MisconfiguredError:
@@ -201,6 +201,14 @@ def test_missing_parents_are_made_for_the_user() -> None:
                 *(thief.pw_uid, thief.pw_gid),
                 0o700,
             )
+
+
+def test_a_directory_of_roots_that_a_group_may_write_to_will_do(tmp_path: Path) -> None:
+    """As /var/mail is on Debian."""
+    tmp_path.chmod(0o2775)
+    make(tmp_path / "vhosts/anna", THIEF)
+    thief = pwd.getpwnam(THIEF)
+    assert {p.stat().st_uid for p in (tmp_path / "vhosts").rglob("*")} == {thief.pw_uid}
 
 
 def test_missing_parents_in_a_users_directory_are_his(home: Path) -> None:
