@@ -84,8 +84,10 @@ class CourierLock:
     def __exit__(self, *_: object) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.ftruncate(fd, 0)
-            os.close(fd)
+            with contextlib.suppress(OSError):  # on a dying disk the lock ends with the descriptor
+                os.ftruncate(fd, 0)
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
     @staticmethod
     def holder(state_dir: Path) -> str | None:
@@ -97,7 +99,10 @@ class CourierLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return printable(os.pread(fd, 200, 0).decode(errors="replace")) or "another process"
+            with contextlib.suppress(OSError):
+                if said := printable(os.pread(fd, 200, 0).decode(errors="replace")):
+                    return said
+            return "another process"
         finally:
             os.close(fd)
         return None
