@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,6 +153,22 @@ def ledger_older(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def maildirs_older(world: World) -> Iterator[None]:
+    """All Maildirs are restored from a copy of a few seconds ago: what came since comes again."""
+    copies = world.home.root / "copy of the mail"
+    shutil.rmtree(copies, ignore_errors=True)
+    with _all_to_ourselves(world):
+        for name, root in world.home.maildirs.items():
+            shutil.copytree(root, copies / name)
+    yield
+    with _all_to_ourselves(world):
+        for name, root in world.home.maildirs.items():
+            shutil.rmtree(root)
+            shutil.copytree(copies / name, root)
+            _give(root, copies / name)
+
+
+@contextmanager
 def power_cut(world: World) -> Iterator[None]:
     """All disks lose their power, one a moment before the other; then the box starts again."""
     images = list(world.images.values())
@@ -241,6 +257,7 @@ FAULTS = {
     "short files": Fault(short_files),
     "ledger lost": Fault(ledger_lost),
     "ledger older": Fault(ledger_older),
+    "Maildirs older": Fault(maildirs_older),
     "power cut": Fault(power_cut, A_DISK),
     "disk dies": Fault(one_disk_dies, MAIL_DISK),
     "ledger's disk dies": Fault(ledger_disk_dies, STATE_DISK),
@@ -261,6 +278,22 @@ def _reboot(world: World) -> None:
         image.unmount()
         image.mount()
     world.start()
+
+
+@contextmanager
+def _all_to_ourselves(world: World) -> Iterator[None]:
+    """Nobody delivers and nobody reads."""
+    world.kill()
+    with world.reader.idle if world.reader is not None else nullcontext():
+        yield
+    world.start()
+
+
+def _give(root: Path, model: Path) -> None:
+    """Give everything to whom it belonged."""
+    for path in [model, *model.rglob("*")]:
+        status = path.lstat()
+        os.chown(root / path.relative_to(model), status.st_uid, status.st_gid)
 
 
 def _descriptors(pid: int) -> int:

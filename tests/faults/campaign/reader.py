@@ -32,6 +32,8 @@ class Reader:
         self._mailboxes = mailboxes
         self.chance = chance
         self._closing = threading.Event()
+        self.idle = threading.Lock()
+        """Held while a client acts; whoever holds it has the Maildirs to itself."""
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self.deleted: set[tuple[str, bytes]] = set()
         self.acts = 0
@@ -50,7 +52,7 @@ class Reader:
     def _run(self) -> None:
         while not self._closing.wait(PAUSE):
             # A disk that is away is the judge's subject, not the client's.
-            with suppress(OSError, IMAPClientError):
+            with self.idle, suppress(OSError, IMAPClientError):
                 self.visit(self.chance.choice(self._mailboxes))
 
 
