@@ -99,7 +99,8 @@ class Mailboxes:
 
     def _compare_alone(self, maildir: Maildir, name: str) -> None:
         with self._roots.alone_with(maildir.root):
-            if maildir.marker is None or maildir.find_marker() != maildir.marker:
+            doubtful = maildir.marker is None or self._roots.is_distrusted(maildir.root)
+            if doubtful or maildir.find_marker() != maildir.marker:
                 self._compare(maildir, name)
 
     def ready(self, name: str) -> Maildir:

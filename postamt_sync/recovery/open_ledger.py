@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.disk import disk_trouble, open_mail
 from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.mailbox_threads import HangingDiskError
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.maildir_scan import drafts, found_copies, our_names, stems
 from postamt_sync.errors import TryLaterError
@@ -35,6 +36,7 @@ BATCH = 1000
 MOST_LOOKS = 5
 """Times that the Maildirs are read while clients keep moving mail about."""
 DAY = 86_400.0
+Look = Callable[[Path], Iterator[tuple[str, str]]]  # mail id and stem of all in a Maildir
 SOURCE = "ledger"
 """Under which name `status` tells what happened to the ledger."""
 
@@ -168,7 +170,12 @@ def backup_directories(settings: Settings) -> tuple[Path, ...]:
 
 
 def complete_from_maildirs(
-    settings: Settings, ledger: Ledger, events: Events, *, always: bool = False
+    settings: Settings,
+    ledger: Ledger,
+    events: Events,
+    *,
+    always: bool = False,
+    look: Look = stems,
 ) -> int:
     """Take in the names that the ledger does not know; return how many there were.
 
@@ -176,7 +183,7 @@ def complete_from_maildirs(
     names, unless `always`. A Maildir in which something cannot be read is taken in as a whole
     before its mailbox is given anything. Raises TryLaterError for one that is away.
     """
-    if not always and not ledger.rebuild.pending and not _is_behind(settings, ledger, events):
+    if not (always or ledger.rebuild.pending or _is_behind(settings, ledger, events, look)):
         ledger.rebuild.note_whole()
         return 0
     roots = _present(settings, ledger)
@@ -219,19 +226,22 @@ def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt |
     return ended
 
 
-def _is_behind(settings: Settings, ledger: Ledger, events: Events) -> bool:
+def _is_behind(settings: Settings, ledger: Ledger, events: Events, look: Look = stems) -> bool:
+    mailboxes = configured_destinations(settings, ledger.work).mailboxes
+    batch: list[tuple[str, str]]
     for mailbox in settings.mailboxes:
         name, root = mailbox.name, mailbox.maildir
         try:
-            known = stems(root)
-            while batch := list(itertools.islice(known, BATCH)):
+            known = look(root)
+            while batch := mailboxes.find(name).call(list, itertools.islice(known, BATCH)):
                 if not ledger.rebuild.knows_all(batch):
                     return True
         except FileNotFoundError:
             continue  # not made yet, or its disk is not mounted: then its mail waits
-        except OSError as error:
+        except (OSError, HangingDiskError) as error:
             ledger.work.roots.distrust(root)
-            events.mailbox_unreadable(name, str(disk_trouble(error, root)))
+            trouble = disk_trouble(error, root) if isinstance(error, OSError) else error
+            events.mailbox_unreadable(name, str(trouble))
     return False
 
 
@@ -255,7 +265,7 @@ def _present(settings: Settings, ledger: Ledger) -> list[tuple[str, Path]]:
         raise TryLaterError(
             f"The ledger is lost or old, and the Maildir of {mailbox.name} is away: {root}.",
             "Mount its disk, so that what it holds is not delivered again. If the mailbox is new: "
-            f"mkdir -p -m 700 {root}/{{tmp,new,cur}}, and if the ledger knew another in its place: "
+            f"mkdir -p -m 700 {root}/{{tmp,new,cur}}; then: "
             f"postamt-sync mailbox accept {mailbox.name}",
         )
     return present
@@ -269,10 +279,7 @@ def _is_another(mailboxes: Mailboxes, name: str) -> bool:
 
 
 def _never_made(root: Path, present: Iterable[Path]) -> bool:
-    """Tell a Maildir that never was from one on a disk that is not mounted.
-
-    A mount point is there without its disk; and a directory with another Maildir in it is mounted.
-    """
+    """Tell a Maildir that never was from one on a disk that is away, whose mount point is there."""
     if root.exists():
         return False
     nearest = next(parent for parent in root.parents if parent.exists())
@@ -288,8 +295,8 @@ def _compare_contents(ledger: Ledger) -> None:
     for root in {copy.maildir for copy in wanted}:
         copies = {copy.stem: copy for copy in wanted if copy.maildir == root}
         for copy, path in _files(Path(root), copies):
-            with contextlib.suppress(OSError):  # moved or expunged a moment ago
-                ledger.rebuild.note_hash(copy, _sha256(path))
+            with contextlib.suppress(OSError), open_mail(path) as file:  # else just moved
+                ledger.rebuild.note_hash(copy, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _files(root: Path, copies: dict[str, Unhashed]) -> Iterator[tuple[Unhashed, Path]]:
@@ -298,11 +305,6 @@ def _files(root: Path, copies: dict[str, Unhashed]) -> Iterator[tuple[Unhashed, 
             name = parse_name(ours)
             if name is not None and name.stem in copies:
                 yield copies[name.stem], Path(entry.path)
-
-
-def _sha256(path: Path) -> str:
-    with open_mail(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def make_state_dir(state_dir: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from postamt_sync.app.sync import SyncOptions
+from postamt_sync.config import load
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
@@ -19,7 +21,8 @@ from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Arrival, Envelope, Source
-from postamt_sync.recovery.open_ledger import open_for_delivery
+from postamt_sync.recovery.open_ledger import complete_from_maildirs, open_for_delivery
+from tests.delivery.home import Home
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import LONG_AGO, Box
@@ -433,3 +436,35 @@ class TestDailyCopy:
         ledger.close()
         assert "it is not there" in (source.problem or "")
         assert ObjectState.DELIVERED in box.states()
+
+
+class TestAMaildirThatHangs:
+    async def test_holds_up_no_start_and_is_taken_in_before_anything_goes_into_it(
+        self, tmp_path: Path
+    ) -> None:
+        home = Home(tmp_path)
+        home.bucket.put("k", b"Subject: x\r\n\r\nmail\r\n")
+        home.announce("k", "anna")
+        await home.deliver()
+        path = tmp_path / "config.toml"
+        path.write_text(
+            f'state_dir = "{tmp_path}/state"\n[aws]\nregion = "eu-west-1"\n[bucket]\n'
+            f'name = "mail"\n[[mailboxes]]\nname = "anna"\nmaildir = "{home.root("anna")}"\n'
+            'addresses = ["home.example"]\ndefault = true\n'
+        )
+        settings = load(path, {})
+        gate = threading.Event()
+
+        def look(root: Path) -> Iterator[tuple[str, str]]:
+            if root == home.root("anna"):
+                gate.wait(60)
+            yield from ()
+
+        complete_from_maildirs(settings, home.ledger, home.events, look=look)
+        assert not gate.is_set()
+        assert any("cannot be read" in event for event in home.log.events("error"))
+        assert home.ledger.work.roots.is_distrusted(home.root("anna"))
+        gate.set()
+        home.mailboxes.ready("anna")
+        assert not home.ledger.work.roots.is_distrusted(home.root("anna"))
+        home.close()
