@@ -22,6 +22,7 @@ from postamt_sync.aws.clients import (
 )
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtError, TryLaterError
+from tests.support.aws_session import aws_session
 
 REGION = "eu-west-1"
 BODIES = {
@@ -162,7 +163,7 @@ def test_settings_that_cannot_be_used_are_for_a_person(
     monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    session = boto3.Session("AKIATEST", "secret", region_name=REGION)
+    session = aws_session("AKIATEST", "secret")
     with pytest.raises((MisconfiguredError, TryLaterError)) as told, aws_call("ask"):
         CALLS["dynamodb"](session)
     assert told.value.hint

@@ -24,6 +24,7 @@ from yarl import URL
 
 from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from tests.support.aws_session import core_session
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     def make(lines: str) -> boto3.Session:
         config = tmp_path / "config"
         config.write_text(f"[default]\n{lines}\n")
-        own: Any = botocore.session.Session()
+        own: Any = core_session()
         own.set_config_variable("config_file", str(config))
         own.set_config_variable("credentials_file", str(tmp_path / "none"))
         return boto3.Session(botocore_session=own)

@@ -77,6 +77,7 @@ def test_one_that_is_handed_over(
         thread.join()
 
 
+@pytest.mark.slow
 def test_dovecot_reads_where_we_deliver(home: Served) -> None:
     """Both Dovecots, as `postamt-sync dovecot` set them up."""
 
