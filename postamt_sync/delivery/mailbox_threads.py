@@ -11,11 +11,12 @@ import contextlib
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
@@ -37,6 +38,7 @@ class HangingDiskError(TryLaterError):
 
 @dataclass(slots=True)
 class _Call:
+    owner: MailboxThreads
     function: Callable[..., Any]
     args: tuple[Any, ...]
     release: Callable[[Any], object] | None = None
@@ -45,8 +47,16 @@ class _Call:
     future: Future[Any] = field(default_factory=Future)
 
 
+_Calls: TypeAlias = "queue.SimpleQueue[_Call | None]"
+"""None ends the thread that takes it."""
+
+
 class MailboxThreads:
-    """Made as they are needed; none of them is waited for at the end of the process."""
+    """Made as they are needed; none of them is waited for at the end of the process.
+
+    What has nothing to do ends after a while, and at once when nobody knows its mailbox any more,
+    as after a reload.
+    """
 
     def __init__(
         self,
@@ -59,7 +69,8 @@ class MailboxThreads:
         self._name = name
         self._patience = patience
         self._clock = clock
-        self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self._calls: _Calls = queue.SimpleQueue()
+        weakref.finalize(self, _dismiss, self._calls).atexit = False
         self._lock = threading.Lock()
         self._here = threading.local()
         self._threads = 0
@@ -92,7 +103,7 @@ class MailboxThreads:
             return function(*args)
         if self.hang():
             raise self._trouble()
-        call = _Call(function, args, release)
+        call = _Call(self, function, args, release)
         self._begin(call)
         while True:
             try:
@@ -107,7 +118,7 @@ class MailboxThreads:
 
     def later(self, function: Callable[..., Any], *args: Any) -> None:
         """Have something done when the disk answers; nobody waits for it or is told of its end."""
-        self._begin(_Call(function, args, given_up=True))
+        self._begin(_Call(self, function, args, given_up=True))
 
     def call_or_later(self, function: Callable[..., Any], *args: Any) -> None:
         """Have something done now, or where the disk hangs when it answers."""
@@ -123,7 +134,8 @@ class MailboxThreads:
             self._open += 1
             self._given_up += call.given_up
             if self._threads < min(MOST, self._open):
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                parts = (weakref.ref(self), self._calls, self._here)
+                threading.Thread(target=_work, args=parts, name=self._name, daemon=True).start()
                 self._threads += 1
         self._calls.put(call)
 
@@ -139,22 +151,18 @@ class MailboxThreads:
                 self._given_up += 1
             return True
 
-    def _work(self) -> None:
-        self._here.inside = True
-        while True:
-            try:
-                call = self._calls.get(timeout=IDLE)
-            except queue.Empty:
-                with self._lock:
-                    if self._open == 0:
-                        self._threads -= 1
-                        return
-                continue
-            if call.future.set_running_or_notify_cancel():
-                self._do(call)
-            del call
+    def may_end(self) -> bool:
+        """Let a thread that found nothing to do end, unless something has just been asked for."""
+        with self._lock:
+            if self._open:
+                return False
+            self._threads -= 1
+            return True
 
-    def _do(self, call: _Call) -> None:
+    def do(self, call: _Call) -> None:
+        """Carry one call out, in a thread of this mailbox."""
+        if not call.future.set_running_or_notify_cancel():
+            return
         result, raised = None, None
         try:
             result = call.function(*call.args)
@@ -182,3 +190,26 @@ class MailboxThreads:
             f"The disk of {printable(self._name)} does not answer.",
             "Look at its mount (findmnt, dmesg; for NFS, its server); the mail waits.",
         )
+
+
+def _work(owner: weakref.ref[MailboxThreads], calls: _Calls, here: threading.local) -> None:
+    """Do what is asked for. Between calls it keeps nobody alive: a call keeps its own mailbox."""
+    here.inside = True
+    while True:
+        try:
+            call = calls.get(timeout=IDLE)
+        except queue.Empty:
+            threads = owner()
+            if threads is None or threads.may_end():
+                return
+            del threads
+            continue
+        if call is None:
+            return
+        call.owner.do(call)
+        del call
+
+
+def _dismiss(calls: _Calls) -> None:
+    for _ in range(MOST):
+        calls.put(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -147,3 +148,35 @@ async def test_a_mail_for_both_is_in_the_healthy_one_at_once(
     await home.deliver()
     assert home.bodies("bruno") == [BODY]
     assert home.deliveries("both")["anna"] == "waiting"
+
+
+def test_threads_end_with_whom_they_were_for() -> None:
+    threads = MailboxThreads("forgotten")
+    assert threads.call(lambda: 1) == 1
+    assert names().count("forgotten") == 1
+    del threads
+    gc.collect()
+    assert all_ended("forgotten")
+
+
+def test_what_is_still_to_be_done_is_done_for_somebody_forgotten() -> None:
+    done, gate = threading.Event(), threading.Event()
+    threads = MailboxThreads("late")
+    threads.later(gate.wait)
+    threads.later(done.set)
+    del threads
+    gc.collect()
+    gate.set()
+    assert done.wait(20)
+    assert all_ended("late")
+
+
+def all_ended(name: str) -> bool:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(30)
+    return name not in names()
+
+
+def names() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
