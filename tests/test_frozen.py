@@ -25,6 +25,7 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
 from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.incidents import Cause
+from postamt_sync.ledger.rows import DueState, EnvelopeState
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Evidence, Source
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
@@ -95,11 +96,13 @@ postamt_sync_webhook_taken_total outcome
 STORED_WORDS = {
     ObjectState: "absent adopted archived delivered gone quarantined skipped waiting",
     DeliveryState: "absent delivered prepared quarantined waiting",
+    DueState: "backfill first held later",
+    EnvelopeState: "awaited in_vain unknown",
     Source: "dead-letter index poll queue reconcile sync webhook",
     Evidence: "default headers receipt received",
     Cause: (
-        "absent bounces certificate complaints credentials dead_letters disk mailbox publishing "
-        "quarantine silence"
+        "absent bounces certificate complaints credentials dead_letters disk lost_files mailbox "
+        "publishing quarantine silence"
     ),
 }
 """In the ledger, in JSON and in labels."""
@@ -170,4 +173,4 @@ def test_names_and_labels_of_metrics(status: StatusReport) -> None:
 
 @pytest.mark.parametrize("words", STORED_WORDS)
 def test_stored_words(words: Any) -> None:
-    assert not missing(STORED_WORDS[words], {str(word) for word in words})
+    assert not missing(STORED_WORDS[words], {str(word).replace(" ", "_") for word in words})

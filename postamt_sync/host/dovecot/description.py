@@ -119,7 +119,7 @@ def logins_of(mailbox: Mailbox) -> tuple[str, ...]:
 
 
 def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
-    """Return the folders that every mailbox has, our own Junk and virus folders among them.
+    """Return the folders that every mailbox has, our own (Junk, virus, DMARC) among them.
 
     One whose name cannot be written is left out: our delivery subscribes it all the same.
     """
