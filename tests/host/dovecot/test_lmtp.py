@@ -82,6 +82,9 @@ def served(machine: Machine) -> Iterator[Served]:
         text = home.config.read_text().replace("[[mailboxes]]", f"{delivery}[[mailboxes]]", 1)
         home.config.write_text(text + 'delivery = "lmtp"\n')
         home.write()
+        # Root delivers into Maildirs of root's alone; Bruno's is Dovecot's to write.
+        (home.base / "mail" / "anna" / "Maildir").mkdir(parents=True, exist_ok=True)
+        os.chown(home.base / "mail" / "anna" / "Maildir", os.geteuid(), os.getegid())
         home.start()
         yield home
 
