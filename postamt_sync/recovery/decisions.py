@@ -155,17 +155,29 @@ class RecoveryDecisions:
             copies = self._rebuild.newest_copies(mailbox, CANDIDATES, offset)
             read = _Heads(copies)
             for copy in copies:
-                if mailbox in self._named_by(copy, read):
+                if self._came_for(mailbox, copy, read):
                     return min(copy.named_at, copy.stored_at)
             if len(copies) < CANDIDATES:
                 break
         return None
 
-    def _named_by(self, copy: NamedCopy, find: Callable[[NamedCopy], Path | None]) -> Sequence[str]:
-        if copy.task.recipients:
-            return self._routes.mailboxes(copy.task.recipients)
+    def _came_for(
+        self, mailbox: str, copy: NamedCopy, find: Callable[[NamedCopy], Path | None]
+    ) -> bool:
+        """Tell whether a mailbox's copy is its own. A receipt may name others alone, so a copy that
+        SES's own Received says is for this mailbox is its own too.
+        """
+        recipients = copy.task.recipients
+        if recipients and mailbox in self._routes.mailboxes(recipients):
+            return True
         path = find(copy)
-        return (path and self._named(copy.task, path)) or ()
+        if path is None:
+            return False
+        if not recipients:
+            return mailbox in (self._named(copy.task, path) or ())
+        ses = ses_headers(_head(path, copy.task.size) or b"", copy.task.key)
+        received = ses.recipient if ses else None
+        return received is not None and mailbox in self._routes.mailboxes([received])
 
     def _named(self, task: Task, path: Path) -> Sequence[str] | None:
         """Return the mailboxes that a mail without receipts names; None: it cannot be read."""

@@ -295,6 +295,8 @@ HIS_OLDER, HER_NEWER = (
     Fate(1, ("bruno",), frozenset({"bruno"})),
     Fate(6, ("anna",), frozenset({"anna"})),
 )
+HER_OLDER = Fate(0, ("anna",), frozenset())
+FOR_BOTH_KEPT_BY_HER = Fate(1, BOTH, frozenset({"anna"}))
 STUCK = Fate(4, ("bruno",), frozenset())
 
 
@@ -305,6 +307,7 @@ STUCK = Fate(4, ("bruno",), frozenset())
 @example([HIS_OLDER, HER_NEWER, STUCK], [("end", 0), ("deliver", 0), ("index", 2)], False)
 @example([Fate(2, BOTH, frozenset()), HER_NEWER], [("end", 0), ("index", 0)], False)
 @example([MISSED, HIS_OLDER], [("receipt", 0)], True)
+@example([HER_OLDER, FOR_BOTH_KEPT_BY_HER], [("part", 1)], False)
 @given(
     mails=st.lists(fates(), min_size=1, max_size=5),
     steps=st.lists(STEP, max_size=10),
