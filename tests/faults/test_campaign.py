@@ -5,7 +5,6 @@ Long ones are run by hand: `python -m tests.faults.campaign --help`.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -32,12 +31,12 @@ async def test_system_calls_that_fail(tmp_path: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.timeout(400)
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount disks of its own")
-@pytest.mark.parametrize("disks", [["mail"], ["mail", "state"]], ids=["one disk", "two disks"])
-async def test_disks_that_fail(tmp_path: Path, disks: list[str]) -> None:
-    there = at_hand(disks) - {"strace"}
+@pytest.mark.usefixtures("disks")
+@pytest.mark.parametrize("own", [["mail"], ["mail", "state"]], ids=["one disk", "two disks"])
+async def test_disks_that_fail(tmp_path: Path, own: list[str]) -> None:
+    there = at_hand(own) - {"strace"}
     faults = [name for name, fault in FAULTS.items() if fault.needs and fault.needs <= there]
-    await carried_out(Plan(4, 6, [*faults, "killed"], disks=disks), tmp_path)
+    await carried_out(Plan(4, 6, [*faults, "killed"], disks=own), tmp_path)
 
 
 async def carried_out(plan: Plan, root: Path) -> None:

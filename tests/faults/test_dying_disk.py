@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +15,11 @@ from tests.faults.forked import fork
 
 LOST = "the ledger was taken away while it was in use; nothing is acknowledged until it is back"
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a disk of its own"),
-]
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("disks")]
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Image]:
+def disk(tmp_path: Path, disks: None) -> Iterator[Image]:
     with mounted(tmp_path / "state.ext4", tmp_path / "state", 64) as disk:
         yield disk
 
