@@ -1,8 +1,8 @@
-"""An entry of the index: what the notices of a mail say of it, put together.
+"""An entry of the index: what the notifications of a mail say of it, put together.
 
-Notices come in any order, any number of times, and know different things: only SES's receipt knows
-the envelope, only S3's event the object, both (or the object itself) the header. So an entry is a
-set of facts in which the better replaces the worse, and `merge` does not care which came first:
+Notifications come in any order, any number of times, and know different things: only SES's
+receipt knows the envelope, only S3's event the object, both (or the object itself) the header.
+So an entry is a set of facts in which the better replaces the worse, and `merge` does not care which came first:
 it is commutative, associative and idempotent.
 """
 
@@ -122,7 +122,7 @@ def merge(one: IndexEntry, other: IndexEntry) -> IndexEntry:
 
 
 def entries(notification: Notification, prefix: str) -> tuple[IndexEntry, ...]:
-    """Return what a notice says of each of its mails.
+    """Return what a notification says of each of its mails.
 
     Only mail under `prefix` may be in it. The object's own header is not in an S3 event: add it
     with `with_header` where no better one is known.
@@ -233,7 +233,7 @@ def _sequencer(stored: Mapping[str, Any]) -> str:
 
 
 def _moment(text: object) -> str:
-    """Return a notice's time in our form; "" if it is none: then it sorts as unknown."""
+    """Return a notification's time in our form; "" if it is none: then it sorts as unknown."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
         return "" if moment is None or moment.tzinfo is None else _iso(moment.timestamp())

@@ -1,8 +1,8 @@
-"""The index Lambda: hears every notice of the topic and keeps an entry of each mail in DynamoDB.
+"""The index Lambda: from each notification of the topic to an entry of its mail in DynamoDB.
 
-Notices come at least once and in any order, so a notice is merged into what the table knows and
+Notifications come at least once and in any order, so each is merged into what the table knows and
 written only if that made a difference, under the condition that nobody else has written meanwhile.
-What fails is raised: Lambda tries twice more and then puts the notice into the dead-letter queue.
+What fails is raised: Lambda tries twice more and then puts it into the dead-letter queue.
 
 Runs with nothing but boto3 beside it; imports only the standard library and `postamt_sync.mail`.
 """
@@ -52,7 +52,7 @@ CALL_SECONDS = 5
 """Lambda ends us after 30; a call that hangs has to fail before, or nobody learns why."""
 
 WRITERS_AT_ONCE = 10
-"""Lost races for one item before the notice fails; a mail has two notices, and their duplicates."""
+"""Lost races for one item before a notification fails; a mail has two, and their duplicates."""
 
 LONGEST_ID = 2_048
 """Bytes of a partition key (DynamoDB developer guide, "Constraints")."""
@@ -68,7 +68,7 @@ Say = Callable[[str, str, Mapping[str, object]], None]
 
 
 class NotUnderstoodError(Exception):
-    """A notice of our topic that is none of the two that we know; a person should see it."""
+    """A notification of our topic that is none of the two that we know; a person should see it."""
 
 
 class Indexer:
@@ -91,13 +91,13 @@ class Indexer:
         self._say = say
 
     def take(self, message: str) -> None:
-        """Index the mails of one notice; durable on return.
+        """Index the mails of one notification; durable on return.
 
-        Raises whatever failed, after everything else in the notice was done: to be tried again.
+        Raises whatever failed, after all else in the notification was done: to be tried again.
         """
         notification = read_notification(message, Source.INDEX)
         if notification.kind is NotificationKind.NOT_UNDERSTOOD:
-            raise NotUnderstoodError(f"The notice cannot be read: {notification.reason}.")
+            raise NotUnderstoodError(f"The notification cannot be read: {notification.reason}.")
         if not notification.arrivals:
             self._say("info", "no mail", {"kind": notification.kind, "reason": notification.reason})
         failures: list[Exception] = []
@@ -204,7 +204,7 @@ class Indexer:
                 until *= 4
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            # Another object lies there by now, and has a notice of its own.
+            # Another object lies there by now, and has a notification of its own.
             if status == _CHANGED or error.response["Error"]["Code"] in _CANNOT_BE_READ:
                 return None
             raise
@@ -229,7 +229,7 @@ def handle(event: Mapping[str, Any], _context: object) -> None:
 
 @functools.cache
 def _indexer() -> Indexer:
-    """Make the clients once: Lambda keeps the process for the next notices."""
+    """Make the clients once: Lambda keeps the process for the next notifications."""
     config = Config(
         connect_timeout=CALL_SECONDS,
         read_timeout=CALL_SECONDS,

@@ -61,7 +61,7 @@ class ArrivalQueue:
         return sum(unknown)
 
     async def keep_notification(self, source: Source, reason: str, text: str) -> None:
-        """Keep an announcement that nobody can use, durably, for `status`."""
+        """Keep a notification that nobody can use, durably, for `status`."""
         await asyncio.to_thread(self._ledger.arrivals.keep_notification, source, reason, text)
 
     async def keep_feedback(self, feedback: Feedback) -> None:

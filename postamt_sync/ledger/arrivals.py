@@ -1,6 +1,6 @@
-"""What we heard of: announcements and listings become rows, once each.
+"""What we heard of: notifications and listings become rows, once each.
 
-Everything here is idempotent: the same announcement may come any number of times, in any order.
+Everything here is idempotent: the same notification may come any number of times, in any order.
 What is new in it (an ETag, a recipient) makes the object due again and raises its revision.
 """
 
@@ -19,7 +19,7 @@ from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 
 KEPT_NOTIFICATIONS = 100
 LONGEST_NOTIFICATION = 4096
-"""Characters kept of a notice that nobody understood."""
+"""Characters kept of a notification that nobody understood."""
 
 _Known = dict[str, tuple[str | None, str]]
 """ETag and state by key."""
@@ -109,7 +109,7 @@ class Arrivals:
         return known
 
     def keep_notification(self, source: Source, reason: str, text: str) -> None:
-        """Keep a true announcement that nobody understood; the newest hundred stay."""
+        """Keep a true notification that nobody understood; the newest hundred stay."""
         with self._store.writing() as db:
             db.execute(
                 "INSERT INTO notices (at, source, reason, text) VALUES (?, ?, ?, ?)",

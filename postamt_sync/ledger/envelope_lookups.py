@@ -16,7 +16,7 @@ from postamt_sync.ledger.store import Store
 
 PATIENCE = 6 * 3600.0
 """Seconds for which a mail that nothing else places waits for an index that cannot be asked. Lambda
-itself gives a notice up after six hours (MaximumEventAgeInSeconds), so the index knows it by then
+itself gives up after six hours (MaximumEventAgeInSeconds), so the index knows it by then
 or will not without help."""
 
 

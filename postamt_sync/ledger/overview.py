@@ -145,7 +145,7 @@ class Overview:
         ]
 
     def notifications(self) -> list[KeptNotification]:
-        """Return the kept notices that were not understood, newest first."""
+        """Return the kept notifications that were not understood, newest first."""
         with self._store.reading() as db:
             rows = db.execute("SELECT at, source, reason FROM notices ORDER BY id DESC").fetchall()
         return [KeptNotification(row["at"], row["source"], row["reason"]) for row in rows]
