@@ -2,8 +2,8 @@
 
 Notifications come in any order, any number of times, and know different things: only SES's
 receipt knows the envelope, only S3's event the object, both (or the object itself) the header.
-So an entry is a set of facts in which the better replaces the worse, and `merge` does not care which came first:
-it is commutative, associative and idempotent.
+So an entry is a set of facts in which the better replaces the worse, and `merge` does not care
+which came first: it is commutative, associative and idempotent.
 """
 
 from __future__ import annotations
