@@ -13,14 +13,21 @@ import pytest
 from tests.faults.campaign.campaign import Plan, at_hand, run
 from tests.faults.campaign.faults import FAULTS
 
+RESTORED = "Maildirs older"
 FAILING_CALLS = [name for name, fault in FAULTS.items() if "strace" in fault.needs]
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_world_that_misbehaves(tmp_path: Path, seed: int) -> None:
-    faults = [name for name, fault in FAULTS.items() if not fault.needs]
-    await carried_out(Plan(seed, 8, faults), tmp_path)
+    faults = [name for name, fault in FAULTS.items() if not fault.needs and name != RESTORED]
+    await carried_out(Plan(seed, 7, faults), tmp_path)
+
+
+@pytest.mark.timeout(400)
+async def test_maildirs_that_are_restored(tmp_path: Path) -> None:
+    """Not with a ledger that is lost at the same time: then nobody knows what they lack."""
+    await carried_out(Plan(7, 4, [RESTORED, "killed", "suspended"]), tmp_path)
 
 
 @pytest.mark.timeout(400)
