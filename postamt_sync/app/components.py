@@ -49,8 +49,8 @@ from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.mail.arrival import Source
+from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
-from postamt_sync.recovery.open_ledger import end_rebuild
 from postamt_sync.recovery.rebuild import LedgerRebuild
 from postamt_sync.recovery.restore import Restore, RestoreProgress
 from postamt_sync.status.report import ReportCache, Runtime, read_report_apart

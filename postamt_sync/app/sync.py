@@ -27,9 +27,10 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.ledger import opened_off_loop
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
+from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.decisions import RecoveryDecisions
-from postamt_sync.recovery.open_ledger import end_rebuild, open_for_delivery, open_for_dry_run
+from postamt_sync.recovery.open_ledger import open_for_delivery, open_for_dry_run
 
 TELL_EVERY = 0.2
 

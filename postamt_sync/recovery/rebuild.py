@@ -18,10 +18,9 @@ from postamt_sync.ledger.backup import set_aside
 from postamt_sync.ledger.ledger import opened_off_loop
 from postamt_sync.ledger.schema import NewerLedgerError
 from postamt_sync.ledger.store import FILE_NAME
+from postamt_sync.recovery.completion import complete_from_maildirs, end_rebuild
 from postamt_sync.recovery.decisions import RecoveryDecisions
 from postamt_sync.recovery.open_ledger import (
-    complete_from_maildirs,
-    end_rebuild,
     make_state_dir,
     restore_lost_ledger,
 )

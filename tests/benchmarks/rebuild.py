@@ -26,7 +26,7 @@ from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.backup import back_up
 from postamt_sync.mail.arrival import Source
-from postamt_sync.recovery.open_ledger import complete_from_maildirs, end_rebuild
+from postamt_sync.recovery.completion import complete_from_maildirs, end_rebuild
 from postamt_sync.recovery.verify import Comparison
 from tests.benchmarks.ledger import BUCKET, PAGE, key, measured, paged
 from tests.doubles.inbox import MemoryLog

@@ -21,7 +21,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.backup import back_up, put_back
 from postamt_sync.mail.arrival import Arrival, Envelope, Source
-from postamt_sync.recovery.open_ledger import complete_from_maildirs, end_rebuild
+from postamt_sync.recovery.completion import complete_from_maildirs, end_rebuild
 from tests.delivery.home import BUCKET, Home
 from tests.doubles.notices import stored
 

@@ -21,7 +21,8 @@ from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.mail.arrival import Arrival, Envelope, Source
-from postamt_sync.recovery.open_ledger import complete_from_maildirs, open_for_delivery
+from postamt_sync.recovery.completion import complete_from_maildirs
+from postamt_sync.recovery.open_ledger import open_for_delivery
 from tests.delivery.home import Home
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
