@@ -27,6 +27,7 @@ from postamt_sync.aws.clients import (
 )
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.errors import CredentialsError, PostamtError, TryLaterError
+from tests.support.http_server import served
 
 REGION = "eu-west-1"
 TABLE = {"t": {"Keys": [{"message_id": {"S": "a"}}]}}
@@ -81,12 +82,8 @@ class Flood:
 @pytest.fixture
 def flood() -> Iterator[Flood]:
     made = Flood()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with served(made.server):
+        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,6 +22,7 @@ from postamt_sync.aws.clients import (
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtError, TryLaterError
 from tests.support.aws_session import aws_session
+from tests.support.http_server import served
 
 REGION = "eu-west-1"
 BODIES = {
@@ -62,12 +62,8 @@ class Stranger:
 @pytest.fixture(scope="module")
 def stranger() -> Iterator[Stranger]:
     made = Stranger()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with served(made.server):
+        yield made
 
 
 @pytest.fixture

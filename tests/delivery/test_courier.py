@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from postamt_sync.bucket import Bucket
+from postamt_sync.delivery.courier import Courier
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.mail.arrival import Verdicts
 from tests.delivery.home import LONG_AGO, Home
@@ -430,13 +431,7 @@ class TestTheBucketItself:
         self, home: Home, s3: S3Double
     ) -> None:
         clock = Clock()
-        courier = home.courier(clock=clock)
-        for number in range(3):
-            s3.put(f"incoming/{number}", BODY)
-            home.announce(f"incoming/{number}", "anna")
-        s3.next(refuse(403, "InvalidAccessKeyId"), times=3)
-        running = asyncio.create_task(courier.run())
-        await until(lambda: courier.trouble is not None)
+        courier, running = await refused_thrice(home, s3, clock)
         assert s3.gets == 3
         s3.put("incoming/new", BODY)
         home.announce("incoming/new", "anna")
@@ -450,13 +445,7 @@ class TestTheBucketItself:
 
     async def test_tries_again_by_itself_after_its_pause(self, home: Home, s3: S3Double) -> None:
         clock = Clock()
-        courier = home.courier(clock=clock)
-        for number in range(3):
-            s3.put(f"incoming/{number}", BODY)
-            home.announce(f"incoming/{number}", "anna")
-        s3.next(refuse(403, "InvalidAccessKeyId"), times=3)
-        running = asyncio.create_task(courier.run())
-        await until(lambda: courier.trouble is not None)
+        courier, running = await refused_thrice(home, s3, clock)
         clock.now += 11
         courier.wake()
         await until(lambda: len(home.mails("anna")) == 3)
@@ -472,6 +461,20 @@ class TestTheBucketItself:
         assert "may not read" in home.problem("incoming/a")
         await home.deliver()
         assert home.bodies("anna") == [BODY]
+
+
+async def refused_thrice(
+    home: Home, s3: S3Double, clock: Clock
+) -> tuple[Courier, asyncio.Task[None]]:
+    """Run a courier whose first three GETs were refused, so that it leaves the bucket alone."""
+    courier = home.courier(clock=clock)
+    for number in range(3):
+        s3.put(f"incoming/{number}", BODY)
+        home.announce(f"incoming/{number}", "anna")
+    s3.next(refuse(403, "InvalidAccessKeyId"), times=3)
+    running = asyncio.create_task(courier.run())
+    await until(lambda: courier.trouble is not None)
+    return courier, running
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 
@@ -19,6 +18,7 @@ import pytest
 
 from postamt_sync.aws.smtp import smtp_password
 from tests.doubles.moto import REGION, Moto, moto
+from tests.support.http_server import served
 
 USERS = ("postamt-sync", "postamt-smtp")
 
@@ -108,11 +108,10 @@ class Person:
 
 @pytest.fixture
 def person(tmp_path: Path) -> Iterator[Person]:
-    with moto() as cloud, ThreadingHTTPServer(("127.0.0.1", 0), IamGate) as gate:
+    gate = ThreadingHTTPServer(("127.0.0.1", 0), IamGate)
+    with moto() as cloud, served(gate):
         IamGate.upstream = cloud.url
-        Thread(target=gate.serve_forever, daemon=True).start()
         yield Person(cloud, tmp_path, f"http://127.0.0.1:{gate.server_port}")
-        gate.shutdown()
 
 
 def test_a_key_stays_wherever_the_next_commands_are_typed(person: Person) -> None:

@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,6 +18,7 @@ from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
 from tests.end_to_end.letters import letter_to_both, put
 from tests.status.seeded import MARKUP, a_good_month, began_long_ago, everything_wrong
+from tests.support.http_server import served
 
 LISTEN = {"POSTAMT_SYNC_ADMIN__LISTEN": "127.0.0.1:0"}
 NOWHERE = {
@@ -111,14 +111,9 @@ def stranger(page: str = "") -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    with served(server):
+        yield f"http://127.0.0.1:{server.server_port}/", asked
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,19 @@ def once(*names: str) -> dict[str, int]:
     return dict.fromkeys(names, 1)
 
 
+async def an_old_ledger_in_place(box: Box) -> None:
+    """It knows a; b and c came since, and b was deleted."""
+    box.put("a")
+    await box.sync()
+    back_up(box.state, box.state)
+    box.put("b", "c", since=10)
+    await box.sync()
+    box.files()["b"][0].unlink()
+    for name in box.state.glob(f"{FILE_NAME}*"):
+        name.unlink()
+    shutil.copy(box.state / BACKUP_NAME, box.state / FILE_NAME)
+
+
 class TestLost:
     async def test_nothing_comes_twice(self, box: Box) -> None:
         box.put("a", "b", "c")
@@ -315,15 +328,7 @@ class TestOld:
         assert box.counts() == once("a", "b", "c")
 
     async def test_an_old_ledger_in_place_is_completed_too(self, box: Box) -> None:
-        box.put("a")
-        await box.sync()
-        back_up(box.state, box.state)
-        box.put("b", "c", since=10)
-        await box.sync()
-        box.files()["b"][0].unlink()
-        for name in box.state.glob(f"{FILE_NAME}*"):
-            name.unlink()
-        shutil.copy(box.state / BACKUP_NAME, box.state / FILE_NAME)
+        await an_old_ledger_in_place(box)
         await box.sync()
         assert box.counts() == once("a", "b", "c")
         assert box.states() == {"delivered": 3}
@@ -386,15 +391,7 @@ class TestRehearsal:
         assert box.counts() == once("b", "c")
 
     async def test_of_an_old_ledger(self, box: Box) -> None:
-        box.put("a")
-        await box.sync()
-        back_up(box.state, box.state)
-        box.put("b", "c", since=10)
-        await box.sync()
-        box.files()["b"][0].unlink()
-        for name in box.state.glob(f"{FILE_NAME}*"):
-            name.unlink()
-        shutil.copy(box.state / BACKUP_NAME, box.state / FILE_NAME)
+        await an_old_ledger_in_place(box)
         result = await box.sync(SyncOptions(dry_run=True))
         assert (result.totals.known, result.totals.waiting) == (2, 1)
         assert box.states() == {"delivered": 1}

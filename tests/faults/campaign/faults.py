@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.doubles.odd_aws import LOGIN_PAGE
 from tests.doubles.s3_faults import Fault as S3Fault
 from tests.doubles.s3_faults import corrupt, cut, declare, refuse, reset, send, stall
 from tests.faults.campaign.world import World
 
-LOGIN_PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 S3_FAULTS: tuple[S3Fault, ...] = (
     refuse(503, "SlowDown"),
     refuse(500, "InternalError"),
