@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,18 +62,26 @@ def as_user(name: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def open_to_all() -> Iterator[Path]:
+    """A directory that others may look into, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="other-user") as made:
+        place = Path(made)
+        place.chmod(0o755)
+        yield place
+
+
+@pytest.fixture
+def config(open_to_all: Path) -> Path:
     """Return a configuration that everybody may read, of a ledger that is the daemon user's."""
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
     daemon = pwd.getpwnam("daemon")
-    Ledger.open(tmp_path / "state").close()
-    (tmp_path / "anna/Maildir/new").mkdir(parents=True)
-    for path in (tmp_path / "state", *(tmp_path / "state").iterdir(), tmp_path / "anna"):
+    state = open_to_all / "state"
+    Ledger.open(state).close()
+    (open_to_all / "anna/Maildir/new").mkdir(parents=True)
+    for path in (state, *state.iterdir(), open_to_all / "anna"):
         os.chown(path, daemon.pw_uid, daemon.pw_gid)
         path.chmod(0o700)
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIG.format(root=tmp_path))
+    path = open_to_all / "config.toml"
+    path.write_text(CONFIG.format(root=open_to_all))
     load(path)  # what Python loads for it lies where nobody else may look
     return path
 
