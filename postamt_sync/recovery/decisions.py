@@ -104,11 +104,14 @@ class RecoveryDecisions:
             return None  # its bytes must be compared
         if task.recipients:
             return self._settled_by(task, self._routes.mailboxes(task.recipients))
-        if not any(self._is_due(task, name) for name in self._routes.names if name not in found):
-            return Settled(task, ObjectState.DELIVERED if found else ObjectState.ABSENT)
-        if found:
+        lacking = [name for name in self._routes.names if name not in found]
+        if found and lacking:
+            # Whom it names beside them is known by their copy alone: what those lack is told.
             to_read.append(task)
-        return None
+            return None
+        if any(self._is_due(task, name) for name in lacking):
+            return None
+        return Settled(task, ObjectState.DELIVERED if found else ObjectState.ABSENT)
 
     def _settled_by(self, task: Task, named: Sequence[str]) -> Settled | None:
         found = _found(task)

@@ -55,6 +55,19 @@ async def an_old_ledger_in_place(box: Box) -> None:
 
 
 class TestLost:
+    async def test_a_copy_that_is_missing_beside_another_is_told(self, box: Box) -> None:
+        """Whom a mail names is known by the copy that is there, without any receipt."""
+        box.put("a", "b", "c", to="anna bruno")
+        await box.sync()
+        box.files()["b"][0].unlink()
+        box.lose()
+        await box.sync()
+        assert box.counts() == once("a", "c")
+        ledger = Ledger.open_existing(box.state)
+        known = ledger.inventory.between(box.s3.bucket, "", None)
+        assert [one.absent for one in known] == [(), ("anna",), ()]
+        ledger.close()
+
     async def test_nothing_comes_twice(self, box: Box) -> None:
         box.put("a", "b", "c")
         await box.sync()
