@@ -122,33 +122,23 @@ def short_files(world: World) -> Iterator[None]:
 def ledger_lost(world: World) -> Iterator[None]:
     """The state directory is emptied while nothing runs."""
     world.kill()
-    world.forgotten = True
-    for path in world.home.state.iterdir():
-        if path.name != "lost+found":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _empty(world)
     world.start()
     yield
 
 
 @contextmanager
 def ledger_older(world: World) -> Iterator[None]:
-    """A ledger of a few seconds ago takes the place of the present one."""
-    world.kill()
+    """A ledger of a few seconds ago, its log included, takes the place of the present one."""
     copy = world.home.root / "copy of the state"
     shutil.rmtree(copy, ignore_errors=True)
+    world.kill()
     shutil.copytree(world.home.state, copy, ignore=shutil.ignore_patterns("lost+found"))
     world.start()
     yield
     world.kill()
-    world.forgotten = True
-    for path in copy.iterdir():
-        target = world.home.state / path.name
-        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        path.rename(target) if not world.images else shutil.move(path, target)
-    for path in world.home.state.iterdir():
-        # A log beside an older ledger would belong to neither.
-        if path.name.startswith("ledger.sqlite3-") and not (copy / path.name).exists():
-            path.unlink()
+    _empty(world)
+    shutil.copytree(copy, world.home.state, dirs_exist_ok=True)
     world.start()
 
 
@@ -269,6 +259,13 @@ FAULTS = {
     "reads are interrupted": Fault(failing("pread64", "error=EINTR"), STRACE),
     "writes find no room": Fault(failing("pwrite64", "error=ENOSPC"), STRACE),
 }
+
+
+def _empty(world: World) -> None:
+    world.forgotten = True
+    for path in world.home.state.iterdir():
+        if path.name != "lost+found":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _reboot(world: World) -> None:
