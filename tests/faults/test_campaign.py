@@ -26,7 +26,7 @@ async def test_a_world_that_misbehaves(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.timeout(400)
 async def test_maildirs_that_are_restored(tmp_path: Path) -> None:
-    """Not with a ledger that is lost at the same time: then nobody knows what they lack."""
+    """On their own: with a ledger that is lost meanwhile, a person brings back what they lack."""
     await carried_out(Plan(7, 4, [RESTORED, "killed", "suspended"]), tmp_path)
 
 
