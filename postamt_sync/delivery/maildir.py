@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble, read_small
+from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble
 from postamt_sync.delivery.draft import Draft
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.folder import folder_name
@@ -27,11 +27,8 @@ from postamt_sync.delivery.marker import (
     unlike,
     write_marker,
 )
+from postamt_sync.delivery.subscriptions import subscribe
 from postamt_sync.errors import TryLaterError
-
-SUBSCRIPTIONS = "subscriptions"
-LONGEST_SUBSCRIPTIONS = 4 << 20
-"""Bytes of a list of folders."""
 
 _T = TypeVar("_T")
 
@@ -200,7 +197,7 @@ class Maildir:
                 if not (path / "new").is_dir():
                     # First subscribed, then made: a crash in between subscribes it on the next
                     # attempt, and one that is there is never subscribed against its owner's wish.
-                    self._subscribe(name, at)
+                    subscribe(name, self.root, self._disk, at)
                     self._disk.make_directory(path, at)
                     self._make_parts(path, at)
                 elif name in self._durable:
@@ -305,16 +302,3 @@ class Maildir:
         for part in _PARTS:
             self._disk.make_directory(directory / part, at)
         self._disk.sync_directory(directory, at)
-
-    def _subscribe(self, name: str, at: HeldDirectory) -> None:
-        try:
-            text = read_small(SUBSCRIPTIONS, LONGEST_SUBSCRIPTIONS, at.fd)
-        except FileNotFoundError:
-            text = b""
-        known = text.split(b"\n")
-        # Dovecot's second format of this file begins with a version line and separates by tabs.
-        entry = name.replace(".", "\t") if known[0] == b"V\t2" else name
-        if entry.encode() not in known:
-            # An edited file may lack its last line end: ours must not run on from that line.
-            path = self.root / SUBSCRIPTIONS
-            self._disk.append_line(path, f"\n{entry}" if known[-1] else entry, at)
