@@ -120,11 +120,13 @@ class Courier:
             await asyncio.gather(*self._fetches, return_exceptions=True)
             await self._to_publish.put(None)
             await self._to_hand_over.put(None)
-            await publishing
-            await handing
-            self._writers.shutdown()
-            self._publisher_pool.shutdown()
-            self._lmtp_pool.shutdown()
+            ended = await asyncio.gather(publishing, handing, return_exceptions=True)
+            # Whatever has happened, no thread of this run goes on beside the next one.
+            for pool in (self._writers, self._publisher_pool, self._lmtp_pool):
+                pool.shutdown()
+            for trouble in ended:
+                if isinstance(trouble, BaseException):
+                    raise trouble
 
     async def _take(self, *, until_idle: bool) -> None:
         while True:

@@ -80,6 +80,12 @@ class MailboxThreads:
         """Those of them for which nobody waits."""
         self._progress = clock()
 
+    @property
+    def busy(self) -> int:
+        """How many calls were asked for and have not come to their end, given up or not."""
+        with self._lock:
+            return self._open
+
     def hang(self) -> bool:
         """Tell whether nothing has come to its end for too long, or what was given up has not.
 

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import shutil
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -119,25 +120,33 @@ class DeliveryMachine(RuleBasedStateMachine):
     def stop_dead(self, step: DeliveryStep, done: bool, nth: int, power: bool) -> None:
         """Deliver until the nth time of a step; then be a new process, or a new machine."""
         asyncio.run(self._deliver_until(step, done, nth))
+        self._let_threads_die()
         if self.disk.off:
-            self.disk.off = False
             self.disk.abandon()
             if power:
                 self.disk.lose()
+            self.disk = self.home.disk = self.disk.next_boot()
         self.home.reopen()
 
+    def _let_threads_die(self) -> None:
+        """A mailbox's threads die with their machine: each ends at its next step or call."""
+        for name in PEOPLE:
+            threads = self.home.mailboxes.find(name).threads
+            while threads is not None and threads.busy:
+                time.sleep(0.001)
+
     async def _deliver_until(self, step: DeliveryStep, done: bool, nth: int) -> None:
-        loop, dead = asyncio.get_running_loop(), asyncio.Event()
+        loop, dead, disk = asyncio.get_running_loop(), asyncio.Event(), self.disk
         loop.set_exception_handler(lambda *_: None)  # a dead machine logs nothing
         left = nth
 
         def observer(at: DeliveryStep, is_done: bool) -> None:
             nonlocal left
             left -= (at, is_done) == (step, done)
-            if left <= 0:
-                self.disk.off = True
+            if left <= 0 and not disk.off:
+                disk.off = True
                 loop.call_soon_threadsafe(dead.set)
-            if self.disk.off:
+            if disk.off:
                 raise PowerCut
 
         self.home.ledger.work.make_all_due()

@@ -199,6 +199,13 @@ class VolatileDisk(FaultyDisk):
                 path.unlink()
         self.forget()
 
+    def next_boot(self) -> VolatileDisk:
+        """Return the same disk for the next process; what is left of this one stays `off`."""
+        disk = VolatileDisk()
+        disk.faults = self.faults
+        disk._dirty, disk._created, disk._renamed = self._dirty, self._created, self._renamed
+        return disk
+
     def forget(self) -> None:
         """The kernel has written everything back by now."""
         self._dirty.clear()
