@@ -1,8 +1,8 @@
-"""The courier: works off what is due in the ledger, many mails at a time.
+"""The courier delivers what is due in the ledger, many mails at a time.
 
 Fetching and writing run side by side, each mail on its own; what is written is published in groups.
 Memory is bounded by the number of mails on their way, and everything else stays in the ledger. When
-the bucket itself cannot be reached, the courier holds still instead of failing mail by mail.
+the bucket itself cannot be reached, the courier pauses instead of failing mail by mail.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ AT_ONCE = 32
 ON_THE_WAY = 128
 """Mails taken from the ledger and not finished yet; the most that memory has to hold."""
 FAILURES = 3
-"""Failed fetches without a good one in between that speak of the bucket, not of single objects."""
+"""Failed fetches in a row after which the bucket is taken for broken, not single objects."""
 GROUP = 64
 WRITERS = 8
 LOOK_EVERY = 2.0
@@ -92,11 +92,11 @@ class Courier:
         return self._breaker.trouble
 
     def wake(self) -> None:
-        """Look into the ledger now: something in it may be due."""
+        """Look at the ledger now: something may be due."""
         self._awake.set()
 
     async def bucket_is_back(self) -> None:
-        """The bucket was just read: what failed meanwhile is due at once."""
+        """The bucket can be read again: what failed meanwhile is due at once."""
         if self._breaker.trouble is not None:
             self._breaker.succeeded()
             await asyncio.to_thread(self._work.retry_now)
@@ -162,7 +162,7 @@ class Courier:
             return
 
     async def _look_after_mailboxes(self) -> None:
-        """Let the mail of a vanished mailbox go on at once when its disk is back."""
+        """Make the mail of a vanished mailbox due at once when its disk is back."""
         for name in list(self._vanished):
             try:
                 await asyncio.to_thread(self._destinations().mailboxes.ready, name)

@@ -48,7 +48,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def disk_trouble(error: OSError, path: Path) -> TryLaterError:
-    """Say what the system refused and what to do; every trouble with a disk is temporary."""
+    """Say what the system refused and what to do; every disk error is temporary."""
     problem, hint = _REMEDIES.get(
         error.errno or 0,
         (f"The system refused ({error.strerror or error})", "Look at the disk and at dmesg."),

@@ -67,7 +67,7 @@ class KnownContent:
 
 @dataclass(frozen=True, slots=True)
 class NoEnvelope:
-    """Nothing names a recipient yet; for so many seconds its envelope may still come."""
+    """Nothing names a recipient yet; its envelope may still come for so many seconds."""
 
     grace_left: float
 

@@ -49,7 +49,7 @@ class Progress:
 
 
 class Outcomes:
-    """Ends turns. Every method raises PostamtError if the ledger refuses."""
+    """Records how each job ended. Every method raises PostamtError if the ledger refuses."""
 
     def __init__(self, work: Work, events: Events, clock: Callable[[], float]) -> None:
         self.progress = Progress()
@@ -153,7 +153,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A turn that left nothing to publish: how it ended is in the ledger.
+    """A job that left nothing to publish: how it ended is in the ledger.
 
     `vanished` are mailboxes that turned out to have vanished.
     """
@@ -162,7 +162,7 @@ class Ended:
 
 
 class MailJob:
-    """Takes mails one by one; many turns run side by side."""
+    """Takes one mail at a time; many such jobs run side by side."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class MailJob:
     async def take(
         self, task: Task, destinations: Destinations, *, check_mailboxes: bool = False
     ) -> FetchedMail | WrittenMail | Ended:
-        """Bring a mail as far as it goes: to where it can be published, or to its end.
+        """Take a mail as far as it can go: until it can be published, or to its end.
 
         With `check_mailboxes` nothing is fetched for mailboxes none of which is there. Raises
         PostamtError if the ledger itself refuses.
@@ -251,7 +251,7 @@ class MailJob:
                 self._breaker.succeeded()
                 result = await self._fetcher.collect(task, destinations, fetched, unpublished)
         except (ObjectGoneError, ObjectArchivedError, ObjectChangedError, AccessDeniedError):
-            self._breaker.succeeded()  # the bucket answers, if not as we would like
+            self._breaker.succeeded()  # the bucket answers, though not as hoped
             raise
         if isinstance(result, FetchedMail | WrittenMail):
             self._events.fetched(task.mail, result.mail.size, time.monotonic() - started)
@@ -271,7 +271,7 @@ class MailJob:
         return None
 
     async def _check_mailboxes(self, task: Task, destinations: Destinations) -> None:
-        """Save the fetch where the envelope is known and no mailbox can take its copy."""
+        """Skip the fetch where the envelope is known and no mailbox can take its copy."""
         failed: dict[str, PostamtError] = {}
         names = destinations.routes.mailboxes(task.recipients)
         for name in names:
@@ -284,7 +284,7 @@ class MailJob:
 
 
 def internal_error(error: Exception, events: Events) -> PostamtError:
-    """Say that an error of ours came up; the mail is tried again all the same."""
+    """Wrap an error of our own; the mail is tried again all the same."""
     events.internal_error(error)
     return PostamtError(
         f"An error of ours: {error!r}.", "Please report it; the mail is tried again."

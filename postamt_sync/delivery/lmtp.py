@@ -54,7 +54,7 @@ class Lmtp:
         self._breaker = CircuitBreaker(clock, longest=FAIL_FAST)
 
     def deliver(self, path: Path, recipient: str, folder: str) -> None:
-        """Give Dovecot one mail for one recipient; durable in the mailbox on return.
+        """Hand Dovecot one mail for one recipient; durable in the mailbox on return.
 
         `folder` is asked for with the address (RFC 5233, subaddress); a Sieve script may decide
         otherwise. Raises TryLaterError for every failure: a refusal of Dovecot's own is a matter
@@ -67,7 +67,7 @@ class Lmtp:
                 with path.open("rb") as file:
                     self._transact(file, recipient, folder)
             except smtplib.SMTPResponseException as error:
-                self._breaker.succeeded()  # it answers, if not as we would like
+                self._breaker.succeeded()  # it answers, though not as hoped
                 raise _refused(error, recipient) from error
             except (OSError, smtplib.SMTPException) as error:
                 trouble = TryLaterError(
@@ -114,11 +114,11 @@ class Spool(Maildir):
         self._recipient = recipient
 
     def mark(self) -> Marker | None:
-        """Bear no marker: what is lost here was never delivered."""
+        """A spool has no marker: what is lost here was never delivered."""
         return None
 
     def open_folder(self, folder: str) -> None:
-        """Make nothing: folders are Dovecot's."""
+        """Nothing to make: folders are Dovecot's."""
 
     def has_folder(self, folder: str) -> bool:  # noqa: ARG002 - Maildir's
         """Dovecot makes it where it is missing."""

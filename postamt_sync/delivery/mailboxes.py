@@ -142,7 +142,7 @@ class Mailboxes:
         )
 
     def accept(self, name: str) -> Maildir:
-        """Take the root for the right one from now on, whatever was there before.
+        """Accept the root as the right one from now on, whatever was there before.
 
         Mail that waits for it is due at once. Raises TryLaterError if it is not there in full.
         """

@@ -48,7 +48,7 @@ class Maildir:
     def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
         self.marker: Marker | None = None
-        """What the root is known by; None: it is not looked at. Set by who knows the ledger."""
+        """What the root's marker must be; None: it is not looked at. Set by who knows the ledger."""
         self.mailbox = "NAME"  # whose it is, as a person types it
         self.threads: MailboxThreads | None = None  # None: the thread that asks does it
         self._disk = disk
@@ -108,7 +108,7 @@ class Maildir:
                 )
 
     def find_marker(self) -> Marker | None:
-        """Return what the root bears, None if it bears nothing."""
+        """Return the root's marker, None if it has none."""
         try:
             with self._disk.held(self.root) as at:
                 return read_marker(at)
@@ -117,7 +117,7 @@ class Maildir:
             raise disk_trouble(error, self.root / MARKER) from error
 
     def put_marker(self, marker: Marker) -> None:
-        """Let the root bear this marker, durably on return; what it bore is replaced."""
+        """Write the root's marker in place of the one before; durable on return."""
         try:
             with self._disk.held(self.root) as at:
                 write_marker(self._disk, at, marker)
@@ -126,7 +126,7 @@ class Maildir:
         self.marker = marker
 
     def mark(self) -> Marker | None:
-        """Let the root bear the next generation, durably on return; None where it has no marker.
+        """Write the next generation into the root's marker, durably; None where it has none.
 
         Whoever calls this is alone with the marker of this root.
         """

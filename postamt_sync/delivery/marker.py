@@ -38,7 +38,7 @@ class MailboxVanishedError(TryLaterError):
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a root bears."""
+    """The content of a marker."""
 
     id: str
     generation: int = 0
@@ -50,7 +50,7 @@ def new_marker() -> Marker:
 
 
 def read_marker(root: HeldDirectory) -> Marker | None:
-    """Return what the root bears, None if it bears nothing; raises OSError.
+    """Return the root's marker, None if it has none; raises OSError.
 
     Raises TryLaterError for what is no marker of ours: nobody can say what it stood for.
     """

@@ -47,7 +47,7 @@ StepObserver = Callable[[DeliveryStep, bool], None]
 
 
 def no_observer(step: DeliveryStep, done: bool) -> None:
-    """Watch nothing."""
+    """Ignore every step."""
 
 
 @contextmanager

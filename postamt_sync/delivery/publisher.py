@@ -55,7 +55,7 @@ class Publisher:
         self._threads = threads
 
     def publish(self, mails: Sequence[FetchedMail | WrittenMail]) -> list[PublishedMail]:
-        """Bring mails to their end and return it, in the same order.
+        """Take mails to their end and return how each ended, in the same order.
 
         Large mails come with step 1 done. That of small ones is done here, not while each is
         fetched: one thread makes the files of a whole group, and a group's files are synced side by
@@ -148,7 +148,7 @@ class Publisher:
     def _republish(
         self, maildir: Maildir, task: Task, copy: Delivery, mailboxes: Mailboxes
     ) -> bool:
-        """Make up for the rename if it did not happen; False: the copy is written anew."""
+        """Do the rename if it did not happen; False: the copy is written anew."""
         maildir.check()
         folder = copy.folder
         size = maildir.draft_size(copy.stem)
@@ -159,7 +159,7 @@ class Publisher:
                 self._work.start_anew(task, copy)
                 return False
             if folder not in mailboxes.folders and not maildir.has_folder(folder):
-                folder = ""  # its owner's, who has deleted it since: never made again by us
+                folder = ""  # its owner has deleted it since, and we never make it again
             maildir.open_folder(folder)
             with self._step(DeliveryStep.PUBLISH):
                 maildir.publish(copy.stem, folder, copy.name)

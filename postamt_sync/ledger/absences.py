@@ -1,4 +1,4 @@
-"""What is absent at home since the ledger was rebuilt, until somebody has looked at it.
+"""Mail found absent at home when the ledger was rebuilt, until somebody has looked at it.
 
 Most of it was deleted by its owner. But names alone cannot tell that from mail that never came to
 be delivered, so it must be said: whose it is, how much, and from when to when.
@@ -71,7 +71,7 @@ class Absences:
         return int(count)
 
     def looked_at(self, mails: Collection[str]) -> None:
-        """Somebody was shown that these are absent."""
+        """Note that somebody was shown that these are absent."""
         with self._store.writing() as db:
             # An envelope that comes later tells whose it was, which is no news to be looked at.
             db.executemany(

@@ -1,4 +1,4 @@
-"""What we heard of: notifications and listings become rows, once each.
+"""Arrivals: notifications and listings become rows, once each.
 
 Everything here is idempotent: the same notification may come any number of times, in any order.
 What is new in it (an ETag, a recipient) makes the object due again and raises its revision.
@@ -109,7 +109,7 @@ class Arrivals:
         return known
 
     def keep_notification(self, source: Source, reason: str, text: str) -> None:
-        """Keep a true notification that nobody understood; the newest hundred stay."""
+        """Keep a genuine notification that nobody understood; the newest hundred stay."""
         with self._store.writing() as db:
             db.execute(
                 "INSERT INTO notices (at, source, reason, text) VALUES (?, ?, ?, ?)",

@@ -1,4 +1,4 @@
-"""Troubles that a person is to be told of, and the alerts (mails of our own) that tell of them.
+"""Incidents that a person is to be told of, and the alerts (mails of our own) that tell of them.
 
 What happened counts once, however often it is reported. What lasts is told again each day until it
 is taken back. An alert is written in the transaction that notes what it tells, so that a crash
@@ -25,7 +25,7 @@ SETTLED = 600.0
 KEPT_SECONDS = 30 * DAY
 """How long what was told is kept: longer than a queue repeats it (14 days)."""
 KEPT = 5000
-"""Troubles of one cause; beyond it the oldest are forgotten."""
+"""Incidents of one cause; beyond that the oldest are forgotten."""
 LONGEST_DETAIL = 500
 
 
@@ -209,7 +209,7 @@ class Incidents:
             return read_task(db, row)
 
     def delivered(self, alert: Alert, now: float) -> None:
-        """The alert lies in its mailbox."""
+        """Note that the alert lies in its mailbox."""
         with self._store.writing() as db:
             db.execute("UPDATE alerts SET delivered_at = ? WHERE mail = ?", (now, alert.mail))
 

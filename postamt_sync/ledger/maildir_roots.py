@@ -1,4 +1,4 @@
-"""The roots of the Maildirs: which were there once, by what they are known, what they should hold.
+"""The roots of the Maildirs: which were there once, their markers, what they should hold.
 
 A root's generation counts the groups of mails that were published into it, here as in the marker
 that it bears. A copy has the generation that was written after it: a root that is further back has
@@ -77,11 +77,11 @@ class MaildirRoots:
         return str(root) in self._distrusted
 
     def trust(self, root: Path) -> None:
-        """It was taken in as a whole."""
+        """Note that it was taken in as a whole."""
         self._distrusted.discard(str(root))
 
     def accept(self, root: Path, mailbox: str, marker: str, generation: int, *, anew: bool) -> None:
-        """Take a root for the right one. `anew`: its generations are not those of the one before.
+        """Accept a root as the right one. `anew`: its generations are not those of the one before.
 
         What was delivered to that one is never missed in this.
         """

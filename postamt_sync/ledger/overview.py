@@ -1,4 +1,4 @@
-"""What the ledger can tell at a glance: counts, mailboxes, sources, and a pass's balance."""
+"""The ledger at a glance: counts, mailboxes, and how the sources are doing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class KeptNotification:
-    """A true announcement that nobody understood."""
+    """A genuine notification that nobody understood."""
 
     at: float
     source: str

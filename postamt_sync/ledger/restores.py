@@ -1,4 +1,4 @@
-"""Mail that a person wants back from the bucket: at once, or when its archive has given it out.
+"""Mail that a person wants back from the bucket: at once, or when its archive has restored it.
 
 An order for archived mail is durable, so that whoever asks again goes on where it was. As soon as
 the object can be read, its order becomes an edition to be delivered, and is forgotten.
@@ -77,7 +77,7 @@ class Restores:
         ]
 
     def requested(self, mail: str) -> None:
-        """S3 was asked to bring it back."""
+        """Note that S3 was asked to bring it back."""
         with self._store.writing() as db:
             db.execute("UPDATE restores SET requested_at = ? WHERE mail = ?", (time.time(), mail))
 

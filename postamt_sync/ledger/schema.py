@@ -242,7 +242,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Read once more: another process may have migrated while we waited for the transaction.
+        # Read again: another process may have migrated while we waited for the transaction.
         for script in MIGRATIONS[_version(connection) :]:
             for statement in script.split(";"):
                 connection.execute(statement)

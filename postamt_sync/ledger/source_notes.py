@@ -19,8 +19,8 @@ class SourceNotes:
 
     That it works is noted again after `every` seconds at the earliest, as long as nothing went
     wrong meanwhile: an idle daemon is not to write all the time. Trouble is always noted. What the
-    ledger refuses is logged and not raised: whoever notes something has better things to do than
-    to fail for it, and the next note tries again. `clock` in seconds, monotonic.
+    ledger refuses is logged and not raised: nothing else is to fail because of a note, and the
+    next one tries again. `clock` in seconds, monotonic.
     """
 
     def __init__(

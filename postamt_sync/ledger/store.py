@@ -39,7 +39,7 @@ class Store:
     """
 
     observer: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
-    """Called at every use. Tests look here whether it is an event loop that is being blocked."""
+    """Called at every use. Tests check here that no event loop is being blocked."""
 
     def __init__(self, path: Path, held: Sequence[OpenFile] = ()) -> None:
         """Open, and if need be create and migrate, the ledger at `path`.

@@ -1,4 +1,4 @@
-"""The balance of one pass over the bucket: what became of each object that was listed.
+"""One pass over the bucket in numbers: what became of each object that was listed.
 
 The objects of the pass are noted in a temporary table, so that a pass over a million objects needs
 no memory and leaves nothing behind.

@@ -1,4 +1,4 @@
-"""The courier's side of the ledger: what is due, and how each of its steps ends.
+"""The courier's side of the ledger: what is due, and how each step of it ended.
 
 A step that ends carries the revision it began with. If something was heard of the object meanwhile
 (another recipient, a new ETag, a person's retry), its revision has moved on: then the step's facts
@@ -36,7 +36,7 @@ _IN_ORDER = (DueState.FIRST, DueState.LATER, DueState.BACKFILL)
 
 
 class Work:
-    """What the courier asks and tells."""
+    """What the courier reads and writes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -44,7 +44,7 @@ _File = tuple[Task, Path]
 
 
 class RecoveryDecisions:
-    """Decides all that is held and can be decided at home. Blocking; safe to repeat."""
+    """Decides everything held that can be decided at home. Blocking; safe to repeat."""
 
     def __init__(self, ledger: Ledger, routes: Routes, *, has_index: bool = False) -> None:
         self._rebuild: Rebuild = ledger.rebuild
@@ -54,7 +54,7 @@ class RecoveryDecisions:
         self._limited = False
 
     def decide(self) -> None:
-        """Close what nobody is to be given any more; the rest stays held.
+        """Close what nobody is still to be given; the rest stays held.
 
         Raises PostamtError if the ledger refuses; Maildirs that cannot be read leave more to do.
         """

@@ -10,9 +10,9 @@ class DifferenceKind(enum.StrEnum):
     """What differs. The words are an interface: of --json, of --except."""
 
     UNKNOWN = "unknown"
-    """In the bucket, but the ledger has not heard of it."""
+    """In the bucket, but unknown to the ledger."""
     WAITING = "waiting"
-    """To be delivered, and not come to it for a while."""
+    """Still to be delivered, and overdue."""
     ARCHIVED = "archived"
     """In Glacier or Deep Archive, and never delivered."""
     ABSENT = "absent"

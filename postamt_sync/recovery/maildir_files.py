@@ -70,11 +70,11 @@ class MaildirFiles:
         return count
 
     def filled(self) -> None:
-        """Nothing more comes: make it fit to be asked."""
+        """Nothing more comes: index the table for the questions."""
         self._db.execute("CREATE INDEX by_mail ON files (mail)")
 
     def of(self, mails: Sequence[str]) -> dict[str, list[MaildirFile]]:
-        """Return by mail id what lies there, and take these mails for seen."""
+        """Return by mail id what lies there, and mark these mails as asked for."""
         found: dict[str, list[MaildirFile]] = {}
         self._db.execute("BEGIN")
         self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(m,) for m in mails])

@@ -1,4 +1,4 @@
-"""Opening the ledger for delivery, and bringing a lost one back before any mail moves.
+"""Opening the ledger for delivery, and recovering a lost one before any mail moves.
 
 One that was saved when it was lost in use is put back. No ledger, or a damaged one: the newest copy
 is brought back, if there is one. Then it is completed from the Maildirs (`completion.py`).

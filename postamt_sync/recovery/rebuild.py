@@ -1,4 +1,4 @@
-"""Rebuilding the ledger by hand: what run and sync do by themselves, and for a damaged one too."""
+"""Rebuilding the ledger on request: what run and sync do by themselves, for a damaged one too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing mail back from the bucket that is not at home any more.
+"""Bringing back from the bucket mail that is no longer at home.
 
 What can be read is made due at once. For what lies in an archive S3 is asked first (RestoreObject),
 and each object is made due when it can be read. Everything that was ordered is in the ledger: a
@@ -46,7 +46,7 @@ AT_ONCE = 8
 UNREADY = 3
 """Objects in a row that end a look: what was asked for later is not there before them."""
 LOOK_EVERY = {"Expedited": 20.0, "Standard": 300.0, "Bulk": 900.0}
-"""Seconds between looks at what the archive has given out."""
+"""Seconds between looks at what the archive has restored."""
 TELL_EVERY = 0.5
 
 _BEGUN = {"RestoreAlreadyInProgress"}
@@ -173,7 +173,7 @@ class Restore:
             self._tell()
 
     async def _deliver(self) -> None:
-        """Deliver what is due where no daemon does it; what else is due comes along."""
+        """Deliver what is due where no daemon does; whatever else is due comes along."""
         if not self._due or CourierLock.holder(self._state_dir):
             await self._count()
             return
