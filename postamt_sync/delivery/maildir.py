@@ -48,7 +48,7 @@ class Maildir:
     def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
         self.marker: Marker | None = None
-        """What the root's marker must be; None: it is not looked at. Set by who knows the ledger."""
+        """What the marker must be; None: it is not looked at. Set by who knows the ledger."""
         self.mailbox = "NAME"  # whose it is, as a person types it
         self.threads: MailboxThreads | None = None  # None: the thread that asks does it
         self._disk = disk
