@@ -21,6 +21,7 @@ from postamt_sync.doctor.box import DiskSpaceCheck, LastMailCheck, LedgerCheck, 
 from postamt_sync.doctor.check import AdministratorsCheck, Check, Finding, Severity
 from postamt_sync.doctor.clock import ClockCheck, date_at_aws
 from postamt_sync.doctor.dns import DnsCheck
+from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.maildirs import doveadm_user, mailboxes
 from postamt_sync.doctor.permissions import permissions
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck, SendingCheck, SmtpUser
@@ -71,6 +72,7 @@ def checks(
             else []
         ),
         *map(AdministratorsCheck, _at_aws(account)),
+        *([AdministratorsCheck(InvocationCheck(account))] if settings.index.table else []),
         *permissions(settings, account),
         *_push(settings, account),
         LedgerCheck(settings.state_dir),

@@ -15,6 +15,7 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import Check, Finding, Severity, findings_of
 from postamt_sync.doctor.dns import record_findings
+from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Verification:
             yield RecordsCheck(account, self.servers, self.resolver)
         if self.stack.public_url:
             yield ConfirmedCheck(account)
+        yield InvocationCheck(account, mend)
         if self.smoke_test is not None:
             yield SmokeTestCheck(self.smoke_test)
 

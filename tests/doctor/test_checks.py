@@ -37,6 +37,7 @@ LINKS = (
     "queue",
     "dead letters",
     "queue's subscription",
+    "index function",
     "permission",
     "waiting",
     "subscription",

@@ -35,9 +35,9 @@ def verify(
 ) -> ExitCode:
     """Check that nothing differs from the plan, and that everything works.
 
-    Looks at SES, its receipt rule and the DNS, and puts a trial object into the
-    bucket that the topic must announce; the trial takes everything it made away
-    again. Exits 3 if anything fails; each failure comes with its remedy.
+    Looks at SES, its receipt rule and the DNS, invokes the index function, and puts
+    a trial object into the bucket that the topic must announce; the trial takes
+    everything it made away again. Exits 3 if anything fails; each failure comes with its remedy.
 
     \b
     Examples:

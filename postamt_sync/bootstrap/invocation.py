@@ -1,0 +1,120 @@
+"""A trial: the index function is invoked as SNS would, with a notification that is no mail.
+
+It shows what no setting tells: that Lambda can start the function at all. Its environment is
+encrypted with a key that its role may use by a grant, and a role that was deleted and made again
+under the same name is another one to KMS: every invocation fails then, and whoever invokes without
+waiting for the answer, as SNS does, hears nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from postamt_sync.aws.error_codes import code_of, message_of
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call
+from postamt_sync.bootstrap.resources.function import BUSY, MISSING
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.errors import PostamtError
+from postamt_sync.events import printable
+
+TRIAL = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": '{"Event": "s3:TestEvent"}'}}]}
+"""What S3 sends when it tries out its way to the topic: the function logs it, and does no more."""
+
+UNREADABLE_ENVIRONMENT = frozenset(
+    {
+        "KMSAccessDeniedException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+    }
+)
+"""Lambda could not decrypt the environment (Lambda API Reference, "Invoke")."""
+
+_ROLE = "cannot be assumed by Lambda"
+_LONGEST_ANSWER = 65_536
+_LONGEST_WORDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationTrouble:
+    """Why the function does not run. `settings` is in what `apply` can mend, not in the code."""
+
+    words: str
+    settings: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """Waits for the answer; nothing is changed but for a line in the function's log."""
+
+    stack: Stack
+    aws: AwsClient
+
+    def trouble(self) -> InvocationTrouble | None:
+        """Return what is wrong, None where the function ran.
+
+        Raises PostamtError where Lambda could not be asked.
+        """
+        answers: list[Mapping[str, Any]] = []
+        wanted = Call(
+            "lambda",
+            "invoke",
+            {
+                "FunctionName": self.stack.function,
+                "InvocationType": "RequestResponse",
+                "Payload": json.dumps(TRIAL).encode(),
+            },
+            retry_on=BUSY,
+            on_response=answers.append,
+            # What Lambda says of a function that it cannot start looks like a fault that passes.
+            once=True,
+        )
+        try:
+            self.aws.write(wanted)
+        except PostamtError as error:
+            trouble = _refused(error.__cause__)
+            if trouble is None:
+                raise
+            return trouble
+        (answer,) = answers
+        with closing(answer["Payload"]) as payload:
+            said = payload.read(_LONGEST_ANSWER)
+        if not answer.get("FunctionError"):
+            return None
+        return InvocationTrouble(f"It failed: {_failure(said)}.", settings=False)
+
+
+def _refused(cause: BaseException | None) -> InvocationTrouble | None:
+    if not isinstance(cause, ClientError):
+        return None
+    code, said = code_of(cause), message_of(cause)
+    if code in MISSING:
+        return InvocationTrouble("There is no such function.", settings=True)
+    if code in UNREADABLE_ENVIRONMENT:
+        words = (
+            "Lambda cannot decrypt its environment, as after its role was deleted and made again: "
+            f"each invocation fails ({code})."
+        )
+        return InvocationTrouble(words, settings=True)
+    if _ROLE in said:
+        return InvocationTrouble("Lambda cannot take on its role.", settings=True)
+    return None
+
+
+def _failure(said: bytes) -> str:
+    """Tell what the function, or Lambda in its place, answered; foreign text."""
+    try:
+        told: Any = json.loads(said)
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        return "it did not say why"
+    words = [str(told[name]) for name in ("errorType", "errorMessage") if told.get(name)]
+    return printable(": ".join(words), _LONGEST_WORDS).rstrip(".") or "it did not say why"
