@@ -7,7 +7,9 @@ section in silence, and gives up at the first bad JSON.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -23,6 +25,15 @@ from postamt_sync.events import printable
 FILE_VARIABLE = "POSTAMT_SYNC_CONFIG"
 """Names the file; no option of it."""
 
+_HOST = re.compile(rf"{ENVIRONMENT_PREFIX}(?:\w+_)?(?:SERVICE_HOST|PORT_\d+_(?:TCP|UDP|SCTP)_ADDR)")
+_NUMBER = re.compile(
+    rf"{ENVIRONMENT_PREFIX}(?:\w+_)?"
+    r"(?:SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)_PORT)"
+)
+_PROTOCOL = re.compile(rf"{ENVIRONMENT_PREFIX}(?:\w+_)?PORT_\d+_(TCP|UDP|SCTP)_PROTO")
+_URL = re.compile(rf"{ENVIRONMENT_PREFIX}(?:\w+_)?PORT(?:_\d+_(?:TCP|UDP|SCTP))?")
+_URL_VALUE = re.compile(r"(?:tcp|udp|sctp)://\S+:\d{1,5}")
+
 
 class Environment:
     """The options that the environment sets, and what is wrong with its names and JSON."""
@@ -37,7 +48,7 @@ class Environment:
         for name in sorted(ours, key=lambda name: (name.count(ENVIRONMENT_DELIMITER), name)):
             if name in known:
                 self._take(name, environ[name], *known[name])
-            else:
+            elif not is_of_kubernetes(name, environ[name]):
                 self.problems.append(_unknown(name, known))
 
     def over(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,6 +71,26 @@ class Environment:
             return
         self._read.append((at, value))
         self.variables[at] = name
+
+
+def is_of_kubernetes(name: str, value: str) -> bool:
+    """Tell whether Kubernetes has set this, for a Service whose name begins as our options do.
+
+    Each container is told of the Services of its namespace (`POSTAMT_SYNC_SERVICE_HOST`,
+    `POSTAMT_SYNC_PORT=tcp://10.0.0.1:8080`). The value must be of that kind too: a person who
+    writes such a name means an option.
+    """
+    if _HOST.fullmatch(name):
+        try:
+            ip_address(value)
+        except ValueError:
+            return False
+        return True
+    if _NUMBER.fullmatch(name):
+        return value.isascii() and value.isdecimal()
+    if protocol := _PROTOCOL.fullmatch(name):
+        return value == protocol[1].lower()
+    return bool(_URL.fullmatch(name) and _URL_VALUE.fullmatch(value))
 
 
 def _known() -> dict[str, tuple[Location, FieldInfo]]:

@@ -32,6 +32,8 @@ from postamt_sync.intake.sns_message import ForgedError
 from postamt_sync.throttle import Allowance
 
 CERTIFICATE_PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
+EMULATORS_PREFIX = "(?:/_aws/sns)?"
+"""Where LocalStack and localemu have theirs; only the emulator's own origin may."""
 KEPT = 10
 LARGEST_PEM = 16 * 1024
 DOWNLOAD_SECONDS = 6
@@ -272,8 +274,10 @@ def _believed(topic_arn: str, endpoint: str | None) -> re.Pattern[str]:
     """The whole address as one pattern: no parser stands between the check and the request."""
     region = topic_arn.split(":")[3]
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    origins = [f"https://sns.{region}.{suffix}", *([endpoint] if endpoint else [])]
-    return re.compile(f"(?:{'|'.join(map(re.escape, origins))}){CERTIFICATE_PATH}")
+    places = [re.escape(f"https://sns.{region}.{suffix}")]
+    if endpoint:
+        places.append(re.escape(endpoint) + EMULATORS_PREFIX)
+    return re.compile(f"(?:{'|'.join(places)}){CERTIFICATE_PATH}")
 
 
 def _read_pem(pem: bytes) -> _Fetched:

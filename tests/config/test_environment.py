@@ -89,6 +89,54 @@ def test_a_mistyped_name(report: Report, name: str, meant: str) -> None:
     assert report(TEXT, {name: "60"}) == [Problem(name, f"is no option; did you mean {meant}?")]
 
 
+KUBERNETES = {
+    "POSTAMT_SYNC_SERVICE_HOST": "10.96.13.7",
+    "POSTAMT_SYNC_SERVICE_PORT": "8080",
+    "POSTAMT_SYNC_SERVICE_PORT_WEBHOOK": "8443",
+    "POSTAMT_SYNC_SERVICE_PORT_SNS_HTTPS": "8443",
+    "POSTAMT_SYNC_PORT": "tcp://10.96.13.7:8080",
+    "POSTAMT_SYNC_PORT_8080_TCP": "tcp://10.96.13.7:8080",
+    "POSTAMT_SYNC_PORT_8080_TCP_PROTO": "tcp",
+    "POSTAMT_SYNC_PORT_8080_TCP_PORT": "8080",
+    "POSTAMT_SYNC_PORT_8080_TCP_ADDR": "10.96.13.7",
+    "POSTAMT_SYNC_PORT_53_UDP": "udp://10.96.13.7:53",
+    "POSTAMT_SYNC_PORT_53_UDP_PROTO": "udp",
+    "POSTAMT_SYNC_PORT_9125_TCP": "tcp://[fd00::7]:9125",
+    "POSTAMT_SYNC_PORT_9125_TCP_ADDR": "fd00::7",
+    # a Service named postamt-sync-webhook, and one named postamt-sync-2
+    "POSTAMT_SYNC_WEBHOOK_SERVICE_HOST": "10.96.1.1",
+    "POSTAMT_SYNC_WEBHOOK_SERVICE_PORT": "443",
+    "POSTAMT_SYNC_WEBHOOK_PORT": "tcp://10.96.1.1:443",
+    "POSTAMT_SYNC_WEBHOOK_PORT_443_TCP_ADDR": "10.96.1.1",
+    "POSTAMT_SYNC_2_SERVICE_HOST": "10.96.1.2",
+}
+
+
+def test_what_kubernetes_tells_of_its_services_is_passed_over(read: Read) -> None:
+    settings = read(TEXT, {**KUBERNETES, "POSTAMT_SYNC_POLL__INTERVAL": "60"})
+    assert settings.poll.interval == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POSTAMT_SYNC_PORT", "8443"),
+        ("POSTAMT_SYNC_SERVICE_HOST", "mail.example.com"),
+        ("POSTAMT_SYNC_SERVICE_PORT", "tcp://10.0.0.1:80"),
+        ("POSTAMT_SYNC_WEBHOOK_PORT", "8443"),
+        ("POSTAMT_SYNC_ADMIN_PORT", "9125"),
+        ("POSTAMT_SYNC_HOST", "10.0.0.1"),
+        ("POSTAMT_SYNC_PORT_8080_TCP_PROTO", "http"),
+        ("POSTAMT_SYNC_PORT_HTTP_TCP", "tcp://10.0.0.1:80"),
+        ("POSTAMT_SYNC_POLL_INTERVAL", "60"),
+        ("POSTAMT_SYNC_QUEUE_URL", "tcp://10.0.0.1:80"),
+    ],
+)
+def test_a_mistyped_option_is_still_told(report: Report, name: str, value: str) -> None:
+    (problem,) = report(TEXT, {**KUBERNETES, name: value})
+    assert problem.key == name
+
+
 def test_a_name_like_nothing(report: Report) -> None:
     (problem,) = report(TEXT, {"POSTAMT_SYNC_QQQQQQQQQQ": "1"})
     assert "POSTAMT_SYNC_POLL__INTERVAL" in problem.wrong

@@ -113,6 +113,9 @@ FOREIGN = [
     "https://sns.s3.eu-west-1.amazonaws.com" + PEM_PATH,
     "http://127.0.0.1:1" + PEM_PATH,
     "http://169.254.169.254" + PEM_PATH,
+    "https://sns.eu-west-1.amazonaws.com/_aws/sns" + PEM_PATH,
+    "http://127.0.0.1:1/_aws/sns" + PEM_PATH,
+    "http://localhost.localstack.cloud:4566/_aws/sns" + PEM_PATH,
     "file:///etc/passwd",
     "",
 ]
@@ -182,6 +185,22 @@ async def test_who_hangs_up_does_not_take_the_certificate_from_the_others(certif
 async def test_no_proxy_for_the_emulator(certificates, server, through_proxy):
     through_proxy("http://127.0.0.1:1")
     assert await certificates.key(server.url)
+
+
+async def test_an_emulator_may_keep_its_certificate_below_aws(certificates, server):
+    url = f"{server.origin}/_aws/sns{PEM_PATH}"
+    assert await certificates.key(url) == private_key().public_key()
+    for path in ("/_aws/sqs", "/_aws", "/_aws/sns/x", "/x/_aws/sns", "/_aws/sns/_aws/sns"):
+        with pytest.raises(ForgedError):
+            await certificates.key(f"{server.origin}{path}{PEM_PATH}")
+
+
+async def test_below_aws_nobody_else_is_believed():
+    alone = Certificates(TOPIC)
+    for origin in ("http://127.0.0.1:4566", "http://localhost:4566", "https://10.0.0.1"):
+        with pytest.raises(ForgedError):
+            await alone.key(f"{origin}/_aws/sns{PEM_PATH}")
+    assert emulator_endpoint({"AWS_ENDPOINT_URL": "http://10.0.0.1:4566"}) is None
 
 
 async def test_rotation_brings_a_new_address(certificates, server):
