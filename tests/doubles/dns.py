@@ -19,6 +19,8 @@ import dns.rrset
 
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 
+_LONGEST_CHAIN = 16
+
 
 class Fault(enum.Enum):
     """What may go wrong with a question; the last four only over UDP."""
@@ -34,13 +36,18 @@ class Fault(enum.Enum):
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Authoritative for everything: what it was not given does not exist.
+    """Authoritative for everything: what it was not given does not exist, but for what a wildcard
+    that it was given answers.
 
-    `asked` counts questions by name, type and transport.
+    `asked` counts questions by name, type and transport. `faults` are those of single names,
+    `other_names` that of all names which are not there; questions of name and type in `unanswered`
+    get no answer at all.
     """
 
     def __init__(self) -> None:
         self.faults: dict[str, Fault] = {}
+        self.other_names: Fault | None = None
+        self.unanswered: set[tuple[str, str]] = set()
         self.asked: Counter[tuple[str, str, str]] = Counter()
         self._sets: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], dns.rrset.RRset] = {}
 
@@ -116,25 +123,57 @@ class NameServer(asyncio.DatagramProtocol):
 
     def _note(self, query: dns.message.Message, transport: str) -> Fault | None:
         kind = dns.rdatatype.to_text(query.question[0].rdtype)
-        self.asked[self._name(query), kind, transport] += 1
-        return self.faults.get(self._name(query))
+        name = self._name(query)
+        self.asked[name, kind, transport] += 1
+        if (name, kind) in self.unanswered:
+            return Fault.SILENT
+        there = self._is_there(query.question[0].name)
+        return self.faults.get(name, None if there else self.other_names)
 
     def _answer(self, query: dns.message.Message, fault: Fault | None) -> dns.message.Message:
         reply = dns.message.make_response(query)
         question = query.question[0]
         if fault in {Fault.SERVFAIL, Fault.REFUSED}:
             reply.set_rcode(dns.rcode.SERVFAIL if fault is Fault.SERVFAIL else dns.rcode.REFUSED)
-        elif found := self._sets.get((question.name, question.rdtype)):
-            reply.answer.append(found)
-        elif alias := self._sets.get((question.name, dns.rdatatype.CNAME)):
-            reply.answer.append(alias)
-        elif not any(name.is_subdomain(question.name) for name, _ in self._sets):
-            reply.set_rcode(dns.rcode.NXDOMAIN)
+            return reply
+        name = question.name
+        for _ in range(_LONGEST_CHAIN):
+            source = self._source(name)
+            if source is None:
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+                return reply
+            if found := self._sets.get((source, question.rdtype)):
+                reply.answer.append(_renamed(found, name))
+                return reply
+            alias = self._sets.get((source, dns.rdatatype.CNAME))
+            if alias is None:
+                return reply
+            reply.answer.append(_renamed(alias, name))
+            name = next(iter(alias)).target
         return reply
+
+    def _source(self, name: dns.name.Name) -> dns.name.Name | None:
+        """Return whose records answer for a name: its own, or a wildcard's at the closest name
+        above it that is there (RFC 4592, section 3.3.1); None where there is nothing."""
+        if self._is_there(name):
+            return name
+        above = name.parent()
+        while not self._is_there(above):
+            above = above.parent()
+        star = dns.name.from_text("*", above)
+        return star if self._is_there(star) else None
+
+    def _is_there(self, name: dns.name.Name) -> bool:
+        """Also where only names below it have records; the root always is."""
+        return name == dns.name.root or any(n.is_subdomain(name) for n, _ in self._sets)
 
     @staticmethod
     def _name(query: dns.message.Message) -> str:
         return query.question[0].name.to_text(omit_final_dot=True)
+
+
+def _renamed(found: dns.rrset.RRset, name: dns.name.Name) -> dns.rrset.RRset:
+    return dns.rrset.from_rdata_list(name, found.ttl, list(found))
 
 
 def _datagram(reply: dns.message.Message, size: int) -> bytes:

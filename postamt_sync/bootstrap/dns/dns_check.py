@@ -76,6 +76,38 @@ def missing(record: Record) -> DnsFinding:
     )
 
 
+def from_wildcard(record: Record) -> DnsFinding:
+    """There is nothing of this name, and a wildcard answers in its place."""
+    parent = record.name.removeprefix("*.").partition(".")[2]
+    problem = (
+        f"{_there(record)} is missing: only a wildcard such as *.{parent} answers for that name, "
+        "and no more once anything else is made there."
+    )
+    return DnsFinding(record, DnsVerdict.MISSING, (), problem, _make(record))
+
+
+def behind_alias(record: Record, alias: str, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:
+    """A CNAME of this name leads to `found`; beside it nothing can stand (RFC 1034, 3.6.2)."""
+    leads = f"{record.name} has a CNAME record, which leads to {printable(alias)}"
+    at_its_end = check_record(record, found)
+    if at_its_end.verdict in {DnsVerdict.SEEN, DnsVerdict.WILL_DO}:
+        problem = f"{leads}: what it says there will do. No other record can stand beside it."
+        return DnsFinding(record, DnsVerdict.WILL_DO, at_its_end.seen, problem)
+    problem = f"{leads}: no {record.type} record can stand beside it."
+    seen = shown([f"CNAME {alias}."])
+    return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _instead(record))
+
+
+def beside(record: Record, kind: str, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:
+    """There is something else where our CNAME is to stand alone."""
+    problem = f"{record.name} has a record of type {kind}, beside which no CNAME can stand."
+    remedy = _instead(record)
+    if kind in {"A", "AAAA"}:
+        remedy = f"Where it is a proxied CNAME (Cloudflare), make it DNS only. {remedy}"
+    seen = shown(f"{kind} {rdata.to_text()}" for rdata in sorted(found))
+    return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, remedy)
+
+
 def _judge_mx(record: Record, found: Sequence[MX]) -> DnsFinding:
     if not found:
         return missing(record)
@@ -218,6 +250,11 @@ def _there(record: Record) -> str:
 
 def _make(record: Record) -> str:
     return f"Make it where the DNS is hosted: {record.name} {record.type} {record.data}"
+
+
+def _instead(record: Record) -> str:
+    needed = f"{record.name} {record.type} {record.data}"
+    return f"Take it away where nothing needs it, and make: {needed}"
 
 
 def _replace(record: Record) -> str:

@@ -6,17 +6,23 @@ import asyncio
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.rdata
-import dns.resolver
 
-from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record
+from postamt_sync.bootstrap.dns.dns_answer import DnsAnswer, Questions, UnansweredError
+from postamt_sync.bootstrap.dns.dns_check import (
+    DnsFinding,
+    DnsVerdict,
+    behind_alias,
+    beside,
+    check_record,
+    from_wildcard,
+)
 from postamt_sync.bootstrap.dns.record import Purpose, Record
+from postamt_sync.bootstrap.dns.resolv_conf import RESOLV_CONF, read_resolv_conf
 from postamt_sync.config.listen import parse_listen
-from postamt_sync.errors import MisconfiguredError, UsageError
+from postamt_sync.errors import UsageError
 from postamt_sync.events import printable
 
 SECONDS = 5.0
@@ -24,24 +30,24 @@ SECONDS = 5.0
 _AT_ONCE = 64
 _EDNS_BYTES = 1232
 """What fits into a datagram anywhere: home routers are often bad at DNS over TCP."""
+_NEVER_BESIDE_CNAME = ("TXT", "A", "AAAA", "MX")
+"""What people and DNS hosts make at a name where a CNAME should be."""
 
 
-def resolver_at(address: str = "") -> dns.asyncresolver.Resolver:
+def resolver_at(address: str = "", resolv_conf: Path = RESOLV_CONF) -> dns.asyncresolver.Resolver:
     """Return the resolver to ask: `address` with or without a port, else that of the system.
 
-    Raises UsageError where it is no address, MisconfiguredError where the system has no resolver.
+    Raises UsageError where it is no address.
     """
-    try:
-        resolver = dns.asyncresolver.Resolver(configure=not address)
-    except dns.resolver.NoResolverConfiguration as error:
-        raise MisconfiguredError(
-            "This machine does not say whom to ask about names: /etc/resolv.conf has nobody.",
-            "Name a resolver, as in: --resolver 9.9.9.9",
-        ) from error
+    resolver = dns.asyncresolver.Resolver(configure=False)
     if address:
         host, port = _host_and_port(address)
         resolver.nameservers = [host]
         resolver.port = port
+    else:
+        conf = read_resolv_conf(resolv_conf)
+        resolver.nameservers = list(conf.servers)
+        resolver.rotate = conf.rotate
     resolver.use_edns(0, 0, _EDNS_BYTES)
     return resolver
 
@@ -68,14 +74,16 @@ async def look_up(
 ) -> tuple[DnsFinding, ...]:
     """Look every record up and judge what is there, in the order of `records`.
 
-    Never raises for what the DNS does or does not say. Ends within twice `seconds`, or a little
-    more where there are more than 64 records.
+    What only a wildcard answers is missing. Never raises for what the DNS does or does not say.
+    Ends within twice `seconds` where nobody answers; where some questions are answered and others
+    not, within a few times that.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
+    questions = Questions(resolver, seconds)
 
     async def one(record: Record) -> DnsFinding:
         async with gate:
-            return await _look_up(record, resolver, seconds)
+            return await _look_up(record, questions)
 
     return tuple(await asyncio.gather(*map(one, records)))
 
@@ -86,52 +94,76 @@ async def name_servers(
     """Return the servers that the world asks about a zone, without the last dot, sorted; None where
     the DNS does not say."""
     try:
-        found = await _ask(resolver, zone, "NS", seconds)
-    except _UnansweredError:
+        answer = await Questions(resolver, seconds).ask(zone, "NS")
+    except UnansweredError:
         return None
-    return tuple(sorted(rdata.to_text().rstrip(".").lower() for rdata in found or ()))
+    return tuple(sorted(rdata.to_text().rstrip(".").lower() for rdata in answer.rdatas))
 
 
-class _UnansweredError(Exception):
-    """The DNS could not be asked, or did not say."""
-
-
-async def _look_up(
-    record: Record, resolver: dns.asyncresolver.Resolver, seconds: float
-) -> DnsFinding:
+async def _look_up(record: Record, questions: Questions) -> DnsFinding:
     try:
-        found = await _ask(resolver, record.name, record.type, seconds)
-    except _UnansweredError as error:
+        answer = await _answer(record, questions)
+    except UnansweredError as error:
         return DnsFinding(
             record,
             DnsVerdict.UNKNOWN,
             problem=f"Whether {record.name} has its {record.type} record is not known: {error}",
             remedy="Try again later, or ask another resolver, as in: --resolver 9.9.9.9",
         )
-    if found is None and record.purpose is Purpose.RECEIVE and record.name == record.domain:
+    if await questions.from_wildcard(record.name, record.type, answer):
+        dns_finding = from_wildcard(record)
+    elif answer.alias:
+        return behind_alias(record, answer.alias, answer.rdatas)
+    elif not answer.exists and record.purpose is Purpose.RECEIVE and record.name == record.domain:
         return DnsFinding(
             record,
             DnsVerdict.MISSING,
             problem=f"There is no domain {record.domain} in the DNS.",
             remedy="Is it registered, and do its name servers have a zone for it?",
         )
-    dns_finding = check_record(record, found or ())
-    if dns_finding.verdict is DnsVerdict.MISSING and record.name != record.domain:
-        return await _misnamed(dns_finding, resolver, seconds)
-    return dns_finding
+    else:
+        dns_finding = check_record(record, answer.rdatas)
+    if dns_finding.verdict is not DnsVerdict.MISSING:
+        return dns_finding
+    if record.type == "CNAME" and answer.exists and (other := await _beside(record, questions)):
+        return other
+    return await _misnamed(dns_finding, questions)
 
 
-async def _misnamed(
-    dns_finding: DnsFinding, resolver: dns.asyncresolver.Resolver, seconds: float
-) -> DnsFinding:
+async def _answer(record: Record, questions: Questions) -> DnsAnswer:
+    """Ask for the record; where nobody can say what an alias leads to, there is still the alias."""
+    try:
+        return await questions.ask(record.name, record.type)
+    except UnansweredError:
+        if record.type == "CNAME":
+            raise
+        aliases = await _or_nothing(questions, record.name, "CNAME")
+        if not aliases.rdatas:
+            raise
+        return DnsAnswer(alias=min(aliases.rdatas).to_text().rstrip("."))
+
+
+async def _beside(record: Record, questions: Questions) -> DnsFinding | None:
+    """Look for what keeps a CNAME from standing at its name."""
+    for kind in _NEVER_BESIDE_CNAME:
+        answer = await _or_nothing(questions, record.name, kind)
+        if answer.rdatas and not await questions.from_wildcard(record.name, kind, answer):
+            return beside(record, kind, answer.rdatas)
+    return None
+
+
+async def _misnamed(dns_finding: DnsFinding, questions: Questions) -> DnsFinding:
     """Look for the record at the name that a DNS host makes of it by adding the zone again."""
     record = dns_finding.record
-    doubled = f"{record.name}.{record.domain}"
-    try:
-        found = await _ask(resolver, doubled, record.type, seconds)
-    except _UnansweredError:
+    if record.name == record.domain:
         return dns_finding
-    if not found or check_record(record, found).verdict is not DnsVerdict.SEEN:
+    doubled = f"{record.name}.{record.domain}"
+    answer = await _or_nothing(questions, doubled, record.type)
+    if (
+        answer.alias
+        or check_record(record, answer.rdatas).verdict is not DnsVerdict.SEEN
+        or await questions.from_wildcard(doubled, record.type, answer)
+    ):
         return dns_finding
     return replace(
         dns_finding,
@@ -140,33 +172,8 @@ async def _misnamed(
     )
 
 
-async def _ask(
-    resolver: dns.asyncresolver.Resolver, name: str, kind: str, seconds: float
-) -> tuple[dns.rdata.Rdata, ...] | None:
-    """Return what is of this name and type; None where there is nothing of this name at all."""
+async def _or_nothing(questions: Questions, name: str, kind: str) -> DnsAnswer:
     try:
-        # dnspython measures its lifetime by the wall clock, which may be set meanwhile.
-        async with asyncio.timeout(seconds + 1):
-            answer = await resolver.resolve(
-                dns.name.from_text(name), kind, lifetime=seconds, raise_on_no_answer=False
-            )
-    except dns.resolver.NXDOMAIN:
-        return None
-    except (dns.resolver.LifetimeTimeout, TimeoutError) as error:
-        raise _UnansweredError(f"no answer within {seconds:g} s.") from error
-    except dns.resolver.NoNameservers as error:
-        raise _UnansweredError(_why(error)) from error
-    except (dns.exception.DNSException, OSError) as error:
-        raise _UnansweredError(printable(f"{type(error).__name__}: {error}.")) from error
-    return tuple(answer.rrset or ())
-
-
-def _why(error: dns.resolver.NoNameservers) -> str:
-    said = str(error)
-    for code, meaning in (
-        ("SERVFAIL", "SERVFAIL, as when the domain's name servers or its DNSSEC are broken."),
-        ("REFUSED", "the resolver refuses to answer us."),
-    ):
-        if code in said:
-            return meaning
-    return printable(said) + "."
+        return await questions.ask(name, kind)
+    except UnansweredError:
+        return DnsAnswer()

@@ -125,7 +125,7 @@ def dns(
         case DnsFormat.JSON:
             print(jsonlib.dumps(as_json(wanted, dns_findings), indent=2))
         case DnsFormat.ZONE:
-            print(zone_file(wanted, _in_the_way(dns_findings or ())), end="")
+            print(zone_file(wanted, in_the_way(dns_findings or ())), end="")
     if unanswered := [s for s in dns_findings or () if s.verdict is DnsVerdict.UNKNOWN]:
         _say(f"{unanswered[0].problem} {unanswered[0].remedy}")
     return ExitCode.OK
@@ -151,7 +151,7 @@ def _imap_host(settings: Settings, named: str) -> str:
     return named or (configured if is_host_name(configured) else "")
 
 
-def _in_the_way(dns_findings: Sequence[DnsFinding]) -> dict[Record, str]:
+def in_the_way(dns_findings: Sequence[DnsFinding]) -> dict[Record, str]:
     """Return what cannot be imported: an import adds, and these would stand beside another."""
     return {
         s.record: " ".join(

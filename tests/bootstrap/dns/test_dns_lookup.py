@@ -154,13 +154,6 @@ async def test_nobody_listens() -> None:
     assert dns_finding.verdict is DnsVerdict.UNKNOWN
 
 
-async def test_a_name_below_an_alias_is_followed(server: NameServer) -> None:
-    record = the(Purpose.DMARC)
-    server.add(record.name, "CNAME", "dmarc.example.net.")
-    (dns_finding,) = await look(server, record)
-    assert dns_finding.verdict in {DnsVerdict.MISSING, DnsVerdict.UNKNOWN}
-
-
 @pytest.mark.parametrize(
     ("address", "host", "port"),
     [
