@@ -71,22 +71,23 @@ class Expiry:
     over: bool
 
 
-def expiring(certificate: Path | None, *, now: float) -> Found:
+def expiring(certificate: Path | None, *, now: float, chain: bytes | None = None) -> Found:
     """Say whether the certificate is to be renewed; see `expiry`."""
-    found = expiry(certificate, now=now) if certificate else None
+    found = expiry(certificate, now=now, chain=chain) if certificate else None
     return {str(certificate): found.detail} if found else {}
 
 
-def expiry(certificate: Path, *, now: float) -> Expiry | None:
+def expiry(certificate: Path, *, now: float, chain: bytes | None = None) -> Expiry | None:
     """Say whether the first certificate of a PEM file ends within 14 days, or has ended.
 
-    Of one that lives for less than eight weeks the last quarter counts. A file that cannot be read
-    is no matter of ours: whoever loads it says so.
+    `chain` is what was read of the file, if it is not to be read now. Of one that lives for less
+    than eight weeks the last quarter counts. A file that cannot be read is no matter of ours:
+    whoever loads it says so.
     """
-    if not certificate.is_file():  # nobody waits at a FIFO
-        return None
     try:
-        leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+        if chain is None:
+            chain = certificate.read_bytes() if certificate.is_file() else b""  # a FIFO would wait
+        leaf = x509.load_pem_x509_certificates(chain)[0]
     except (OSError, ValueError, IndexError):
         return None
     begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc

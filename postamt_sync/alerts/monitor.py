@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from postamt_sync.alerts import conditions
 from postamt_sync.alerts.delivery import AlertDelivery
@@ -46,6 +47,14 @@ class MonitorClocks:
     monotonic: Callable[[], float] = time.monotonic
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A certificate of the webhook: where it was read, and what (None: to be read now)."""
+
+    path: Path
+    chain: bytes | None = None
+
+
 class AlertMonitor:
     """Tells the person behind the default mailbox; `destinations` gives those in force."""
 
@@ -59,7 +68,9 @@ class AlertMonitor:
         events: Events,
         *,
         clocks: MonitorClocks | None = None,
+        served: Callable[[], Served | None] | None = None,
     ) -> None:
+        """`served` says what the webhook shows now; else the configured file is looked at."""
         self._live = live
         self._ledger = ledger
         self._destinations = destinations
@@ -68,6 +79,7 @@ class AlertMonitor:
         self._notes = SourceNotes(ledger.overview, events, METRICS)
         self._events = events
         self._clocks = clocks or MonitorClocks()
+        self._served = served or self._configured
         self._started = self._clocks.monotonic()
         self._metrics_at = self._started + METRICS_FIRST
         self._asked = asyncio.Event()
@@ -103,7 +115,7 @@ class AlertMonitor:
         sources = self._ledger.overview.sources()
         names = [mailbox.name for mailbox in settings.mailboxes]
         places = {"state": settings.state_dir} | {m.name: m.maildir for m in settings.mailboxes}
-        webhook = settings.webhook
+        shown = self._served()
         looks: dict[Cause, Callable[[], dict[str, str]]] = {
             Cause.CREDENTIALS: lambda: conditions.refused(sources),
             Cause.SILENCE: lambda: conditions.silent(
@@ -113,7 +125,7 @@ class AlertMonitor:
                 interval=settings.poll.interval,
             ),
             Cause.CERTIFICATE: lambda: conditions.expiring(
-                webhook.tls_certificate if webhook else None, now=now
+                shown.path if shown else None, now=now, chain=shown.chain if shown else None
             ),
             Cause.DISK: lambda: conditions.full(places),
             Cause.MAILBOX: lambda: conditions.vanished(destinations.mailboxes, names),
@@ -135,6 +147,12 @@ class AlertMonitor:
                 )
                 incidents.tell(to_tell, message, now)
         self._delivery.deliver(destinations)
+
+    def _configured(self) -> Served | None:
+        webhook = self._live.current.webhook
+        if webhook is None or webhook.tls_certificate is None:
+            return None
+        return Served(webhook.tls_certificate)
 
     def _quarantined(self, now: float) -> list[Incident]:
         return [

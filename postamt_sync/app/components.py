@@ -17,7 +17,7 @@ import boto3
 
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.heartbeat import Heartbeat
-from postamt_sync.alerts.monitor import AlertMonitor
+from postamt_sync.alerts.monitor import AlertMonitor, Served
 from postamt_sync.alerts.ses_metrics import SesMetrics
 from postamt_sync.app.file_watcher import FileWatcher
 from postamt_sync.app.reload import Reload
@@ -172,6 +172,7 @@ class Components:
             AlertDelivery(ledger.incidents, Publisher(ledger.work, events, observer), events),
             SesMetrics(cloudwatch_client(self._session, settings.aws.region)),
             events,
+            served=self._served,
         )
         self.queues = self._queues()
         self.poll = self._poll()
@@ -184,7 +185,7 @@ class Components:
     def services(self) -> list[Service]:
         """Return what works by itself, so that the last is the first to be closed."""
         reload = self.reload
-        watcher = FileWatcher(reload.files, reload.file_changed, self._events)
+        watcher = FileWatcher(lambda: reload.files, reload.file_changed, self._events)
         backup = DailyBackup(self._settings, self._ledger, self._events)
         services = [
             Service("watchdog", self.watchdog.run, self.watchdog.close),
@@ -242,6 +243,10 @@ class Components:
             health=self._health,
             tally=self._webhook_tally,
         )
+
+    def _served(self) -> Served | None:
+        shown = self.webhook_server.certificate if self.webhook_server else None
+        return Served(shown.path, shown.chain) if shown else None
 
     def _health(self) -> str:
         return "the bucket cannot be read" if self.courier.trouble else ""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from postamt_sync.events import Events
 
@@ -25,12 +28,18 @@ LOOK_EVERY = 60.0
 
 
 class FileWatcher:
-    """Calls `changed` after the content of any of the files changed."""
+    """Calls `changed` after the content of any of the files changed.
+
+    Which they are is asked each time: a change may name others.
+    """
 
     def __init__(
-        self, paths: Iterable[Path], changed: Callable[[], Awaitable[None]], events: Events
+        self,
+        paths: Callable[[], Iterable[Path]],
+        changed: Callable[[], Awaitable[None]],
+        events: Events,
     ) -> None:
-        self._paths = tuple(paths)
+        self._paths = paths
         self._changed = changed
         self._events = events
 
@@ -39,23 +48,51 @@ class FileWatcher:
         stirred = asyncio.Event()
         observer = Observer()
         handler = _Stir(asyncio.get_running_loop(), stirred)
-        before = await asyncio.to_thread(_fingerprint, self._paths)
+        watched: dict[Path, ObservedWatch | None] = {}
+        before = await asyncio.to_thread(_fingerprints, self._paths())
         observer.start()
         try:
-            for directory in {path.parent for path in self._paths}:
-                try:  # only a running observer says here what it cannot watch
-                    observer.schedule(handler, str(directory), recursive=False)
-                except OSError as error:
-                    self._events.changes_noticed_late(str(directory), str(error))
             while True:
+                self._follow({path.parent for path in before}, watched, observer, handler)
                 await _wait(stirred)
-                now = await asyncio.to_thread(_fingerprint, self._paths)
-                if now != before:
+                now = await asyncio.to_thread(_fingerprints, self._paths())
+                while now != before:
                     before = now
                     await self._changed()
+                    # Files that are named only now may have changed since they were read: once
+                    # more, then, with their directories watched.
+                    paths = set(self._paths())
+                    if paths <= before.keys():
+                        before = {path: before[path] for path in paths}
+                        break
+                    self._follow({path.parent for path in paths}, watched, observer, handler)
+                    now = await asyncio.to_thread(_fingerprints, paths)
         finally:
             observer.stop()
             await asyncio.to_thread(observer.join)
+
+    def _follow(
+        self,
+        directories: AbstractSet[Path],
+        watched: dict[Path, ObservedWatch | None],
+        observer: BaseObserver,
+        handler: FileSystemEventHandler,
+    ) -> None:
+        """Watch these directories and no others; one that cannot be is tried again, told once."""
+        for directory in watched.keys() - directories:
+            watch = watched.pop(directory)
+            if watch is not None:
+                with suppress(KeyError, OSError):  # it may be gone, and its watch with it
+                    observer.unschedule(watch)
+        for directory in directories:
+            if watched.get(directory) is not None:
+                continue
+            try:  # only a running observer says here what it cannot watch
+                watched[directory] = observer.schedule(handler, str(directory), recursive=False)
+            except OSError as error:
+                if directory not in watched:
+                    self._events.changes_noticed_late(str(directory), str(error))
+                watched[directory] = None
 
 
 class _Stir(FileSystemEventHandler):
@@ -83,13 +120,14 @@ async def _wait(stirred: asyncio.Event) -> None:
         await asyncio.sleep(SETTLE)
 
 
-def _fingerprint(paths: Sequence[Path]) -> list[str]:
-    prints = []
-    for path in paths:
-        try:
-            # Reading a pipe would wait for ever for somebody who writes.
-            known = path.is_file() or not path.exists()
-            prints.append(hashlib.sha256(path.read_bytes()).hexdigest() if known else "no file")
-        except OSError as error:
-            prints.append(str(error.errno))
-    return prints
+def _fingerprints(paths: Iterable[Path]) -> dict[Path, str]:
+    return {path: _fingerprint(path) for path in paths}
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        # Reading a pipe would wait for ever for somebody who writes.
+        known = path.is_file() or not path.exists()
+        return hashlib.sha256(path.read_bytes()).hexdigest() if known else "no file"
+    except OSError as error:
+        return str(error.errno)

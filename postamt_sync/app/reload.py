@@ -77,6 +77,7 @@ class Reload:
                 reasons = [str(as_trouble(error))]
             if reasons:
                 self._events.reload_refused("configuration", reasons)
+                await self._renew_tls(self._live.current)  # it may be what changed, and is due
                 return
             await self._renew_tls(settings)
             self._settle(settings, may_remove=may_remove)
@@ -103,9 +104,11 @@ class Reload:
         ]
 
     async def _renew_tls(self, settings: Settings) -> None:
-        if self._webhook_server is None or settings.webhook is None:
+        webhook = settings.webhook or self._live.current.webhook
+        if self._webhook_server is None or webhook is None:
             return
-        certificate, key = settings.webhook.tls_certificate, settings.webhook.tls_key
+        certificate, key = webhook.tls_certificate, webhook.tls_key
+        before = self._webhook_server.certificate
         for file in (certificate, key):
             if file is not None and file.exists() and not file.is_file():
                 reason = f"{printable(str(file))} is not a file."
@@ -116,7 +119,8 @@ class Reload:
         except Exception as error:  # noqa: BLE001  the old one goes on
             self._events.reload_refused("certificate", [str(as_trouble(error))])
         else:
-            if certificate is not None:
+            shown = self._webhook_server.certificate
+            if shown and (before is None or shown.chain != before.chain):
                 self._events.reloaded("certificate")
 
     def _settle(self, settings: Settings, *, may_remove: bool) -> None:

@@ -46,7 +46,7 @@ class LiveSettings:
         names = {mailbox.name for mailbox in settings.mailboxes}
         gone = [m for m in (*self._configured.mailboxes, *self._kept) if m.name not in names]
         current = self._with_fixed(settings).model_copy(
-            update={"webhook": _with_live(self._at_start.webhook, settings.webhook)}
+            update={"webhook": _with_live(self._current.webhook, settings.webhook)}
         )
         self._kept = () if may_remove else tuple({m.name: m for m in gone}.values())
         self._configured, self._current = settings, current
@@ -66,11 +66,11 @@ class LiveSettings:
 
 
 def _with_live(
-    at_start: WebhookSettings | None, settings: WebhookSettings | None
+    current: WebhookSettings | None, settings: WebhookSettings | None
 ) -> WebhookSettings | None:
-    if at_start is None or settings is None:
-        return at_start
-    return at_start.model_copy(update={name: getattr(settings, name) for name in LIVE_IN_WEBHOOK})
+    if current is None or settings is None:
+        return current
+    return current.model_copy(update={name: getattr(settings, name) for name in LIVE_IN_WEBHOOK})
 
 
 def _listening(settings: Settings) -> object:

@@ -103,9 +103,10 @@ class WebhookCheck:
 
     def look(self) -> Iterable[Finding]:
         url = urlsplit(self.url)
-        host = url.hostname or ""
+        host, encrypted = url.hostname or "", url.scheme == "https"
+        port = url.port or (443 if encrypted else 80)  # http.client looks for it in an IPv6 address
         try:
-            status, ends = self._ask(host, url.port, url.path or "/", url.scheme == "https")
+            status, ends = self._ask(host, port, url.path or "/", encrypted)
         except ssl.SSLCertVerificationError as error:
             said = printable(error.verify_message).rstrip(".")
             words = f"The certificate shown at {host} is not trusted: {said}."
@@ -141,9 +142,7 @@ class WebhookCheck:
         else:
             yield Finding(self.subject, Severity.OK, f"{self.url} answers, with a valid chain.")
 
-    def _ask(
-        self, host: str, port: int | None, path: str, encrypted: bool
-    ) -> tuple[int, float | None]:
+    def _ask(self, host: str, port: int, path: str, encrypted: bool) -> tuple[int, float | None]:
         """Return the status of a GET, and when the certificate ends (None: there is no TLS)."""
         connection: http.client.HTTPConnection
         if encrypted:
@@ -183,10 +182,10 @@ class CertificateCheck:
             yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
         self.pair.check()
-        names = self.pair.names()
-        if not {self.host, f"*.{self.host.partition('.')[2]}"} & names:
-            words = f"{self.pair.chain} is for {printable(', '.join(sorted(names)), 100)}."
-            remedy = f"Get one for {self.host}, the name in webhook.public_url."
+        if not self.pair.is_for(self.host):
+            names = printable(", ".join(self.pair.shown_names()), 100)
+            words = f"{self.pair.chain} is for {names or 'no name at all'}."
+            remedy = f"Get one for {self.host}, the host in webhook.public_url."
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if ending := expiry(self.pair.chain, now=self.clock()):

@@ -12,7 +12,6 @@ import asyncio
 import math
 import resource
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -25,7 +24,7 @@ from postamt_sync.events import Events
 from postamt_sync.http.connection import SERVER, Connection, Limits, Refused, shown
 from postamt_sync.http.connection_table import ConnectionTable
 from postamt_sync.http.peers import TrustedProxies, request_peer
-from postamt_sync.http.sockets import tls_context
+from postamt_sync.http.server_certificate import ServerCertificate
 from postamt_sync.throttle import Throttle
 from postamt_sync.unexpected import place
 
@@ -64,7 +63,8 @@ class Listener:
         self._table = ConnectionTable(
             _places(self._limits.connections), self._limits.per_peer, self._limits.octets
         )
-        self._tls: ssl.SSLContext | None = None
+        self.certificate: ServerCertificate | None = None
+        """What new connections are shown; None: no TLS."""
         self._sockets: list[socket.socket] = []
         self._connections: set[Connection] = set()
         self._none_left = asyncio.Event()
@@ -83,7 +83,7 @@ class Listener:
 
         Raises MisconfiguredError and keeps the old pair if this one cannot be used.
         """
-        self._tls = tls_context(certificate, key)
+        self.certificate = ServerCertificate.read(certificate, key)
 
     def start(self, sockets: Sequence[socket.socket]) -> None:
         """Begin to accept on these bound sockets (`bind`, or socket activation); we close them."""
@@ -198,7 +198,7 @@ class Listener:
         opening = asyncio.current_task()
         assert opening is not None
         connection.close_unopened = opening.cancel
-        tls = self._tls
+        tls = self.certificate.context if self.certificate else None
         with suppress(OSError):  # The handshake failed, was too slow or was broken off.
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,

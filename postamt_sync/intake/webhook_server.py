@@ -13,6 +13,7 @@ from postamt_sync.config import LiveSettings
 from postamt_sync.events import Events
 from postamt_sync.http.listener import Listener
 from postamt_sync.http.peers import TrustedProxies
+from postamt_sync.http.server_certificate import ServerCertificate
 from postamt_sync.http.sockets import bind
 from postamt_sync.intake.notifications import (
     ArrivalSink,
@@ -85,6 +86,11 @@ class WebhookServer:
         """Show this certificate to new connections; raises and keeps the old if it is broken."""
         if certificate is not None and key is not None:
             self._listener.replace_tls(certificate, key)
+
+    @property
+    def certificate(self) -> ServerCertificate | None:
+        """What new connections are shown; None where it is plain HTTP."""
+        return self._listener.certificate
 
     async def close(self, grace: float) -> None:
         """Stop answering; what is being answered has `grace` seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import email
 import email.policy
 import shutil
@@ -20,6 +21,7 @@ from postamt_sync.alerts.monitor import (
     METRICS_FIRST,
     AlertMonitor,
     MonitorClocks,
+    Served,
 )
 from postamt_sync.alerts.ses_metrics import HOUR
 from postamt_sync.config import LiveSettings, Settings
@@ -32,6 +34,7 @@ from postamt_sync.mail.feedback import Feedback, FeedbackKind
 from tests.delivery.home import Home
 from tests.doubles.ledger import listing, take
 from tests.doubles.scene import until
+from tests.doubles.sns import certificate_pem, private_key
 
 NOW = 1_790_000_000.0
 
@@ -56,6 +59,7 @@ class Scene:
         self.home = Home(base)
         self.clock = 0.0
         self.metrics = Metrics()
+        self.served: Served | None = None
         self.live = LiveSettings(self.settings({}))
         self.watch = self.new_watch()
 
@@ -75,6 +79,7 @@ class Scene:
             metrics,
             home.events,
             clocks=MonitorClocks(self.wall, lambda: self.clock),
+            served=lambda: self.served,
         )
 
     def wall(self) -> float:
@@ -113,6 +118,10 @@ class Scene:
             found.append(str(message["Subject"]).removeprefix("postamt-sync: "))
         return sorted(found)
 
+    def certificates(self) -> list[Incident]:
+        found = self.home.ledger.incidents.current([Cause.CERTIFICATE], self.wall())
+        return [incident for incident in found if incident.lasting]
+
     def text(self) -> str:
         (body,) = self.home.bodies("anna")
         message: Any = email.message_from_bytes(body, policy=email.policy.default)
@@ -126,6 +135,39 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     scene.switch({"disk": False, "silence": False})
     yield scene
     scene.home.close()
+
+
+@pytest.mark.parametrize("in_file", ["fresh", "broken", "none"])
+async def test_the_certificate_that_is_served_counts(scene: Scene, in_file: str) -> None:
+    """Renewed, but with another's key, say: the daemon goes on with the old one, until it ends."""
+    path = scene.home.base / "chain.pem"
+    served = issued(days=3)
+    if in_file == "fresh":
+        path.write_bytes(issued(days=80))
+    elif in_file == "broken":
+        path.write_text("half of it")
+    scene.served = Served(path, served)
+    await scene.watch.look()
+    (told,) = scene.certificates()
+    assert f"{path} expires on " in told.detail
+    scene.served = Served(path, issued(days=80))
+    await scene.watch.look()
+    assert scene.certificates() == []
+
+
+async def test_a_file_about_to_end_that_nobody_serves_is_no_matter(scene: Scene) -> None:
+    path = scene.home.base / "chain.pem"
+    path.write_bytes(issued(days=3))
+    scene.served = Served(path, issued(days=80))
+    await scene.watch.look()
+    assert scene.certificates() == []
+
+
+def issued(days: int) -> bytes:
+    """A certificate that ends in so many days of the scene's clock."""
+    off = dt.datetime.fromtimestamp(NOW, dt.UTC) - dt.datetime.now(dt.UTC)
+    begins, ends = dt.timedelta(days=-60), dt.timedelta(days=days)
+    return certificate_pem(private_key(), begins=off + begins, ends=off + ends)
 
 
 async def test_while_all_is_well_nothing_is_told(scene: Scene) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +41,7 @@ async def watching(*paths: Path) -> AsyncIterator[Watch]:
     watch = Watch(list(paths))
     probe = paths[0].parent / "probe"
     probe.write_text("")
-    files = FileWatcher([*paths, probe], watch.changed, Events(watch.log))
+    files = FileWatcher(lambda: [*paths, probe], watch.changed, Events(watch.log))
     task = asyncio.create_task(files.run())
     try:
         for attempt in range(600):
@@ -175,3 +175,71 @@ async def test_no_thread_is_left(tmp_path: Path) -> None:
     async with watching(tmp_path / "config.toml"):
         assert watchers() > before
     assert watchers() == before
+
+
+async def test_what_a_change_names_is_watched_from_then_on(tmp_path: Path) -> None:
+    """As tls_certificate moves to another directory in the running daemon."""
+    old, new = tmp_path / "old/chain.pem", tmp_path / "new/chain.pem"
+    for path in (old, new):
+        path.parent.mkdir()
+        path.write_text("one")
+    config = tmp_path / "config.toml"
+    config.write_text(str(old))
+    seen: asyncio.Queue[str] = asyncio.Queue()
+
+    def named() -> list[Path]:
+        return [config, Path(config.read_text())]
+
+    async def changed() -> None:
+        seen.put_nowait(named()[1].read_text())
+
+    log = MemoryLog()
+    task = asyncio.create_task(FileWatcher(named, changed, Events(log)).run())
+    try:
+        async with asyncio.timeout(60):
+            for attempt in range(600):  # until it is known to watch
+                old.write_text(f"old {attempt}")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await seen.get()
+                        break
+            replace(config, str(new))
+            while await seen.get() != "one":
+                pass
+            replace(new, "two")
+            while await seen.get() != "two":
+                pass
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert log.said == []
+
+
+async def test_what_changed_before_it_was_watched_is_told_too(tmp_path: Path) -> None:
+    """The reload reads a file; it is replaced before anybody watches its directory."""
+    config, late = tmp_path / "config.toml", tmp_path / "late/chain.pem"
+    late.parent.mkdir()
+    late.write_text("one")
+    config.write_text("")
+    read: asyncio.Queue[str] = asyncio.Queue()
+
+    def named() -> list[Path]:
+        return [config, late] if config.read_text() else [config]
+
+    async def changed() -> None:
+        read.put_nowait(late.read_text())
+        late.write_text("two")
+
+    task = asyncio.create_task(FileWatcher(named, changed, Events(MemoryLog())).run())
+    try:
+        async with asyncio.timeout(60):
+            for attempt in range(600):
+                config.write_text(f"new {attempt}")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        assert await read.get() == "one"
+                        break
+            assert await read.get() == "two"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -364,6 +365,59 @@ async def test_a_renewed_certificate_is_shown_to_new_connections(home: Home) -> 
         await reload.file_changed()
         assert await shown(port) == "new.example.com"
         assert {"what": "certificate"} in home.told("reloaded")
+
+
+@pytest.mark.parametrize("broken", ["[aws", HEAD, "", HEAD + WEBHOOK + ANNA + ANNA, "fifo", "gone"])
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_renewed_certificate_is_shown_beside_a_broken_configuration(
+    home: Home, broken: str, by_hand: bool
+) -> None:
+    async with receiving(home) as port:
+        reload = home.start()
+        put_pair(home.root, "new.example.com")
+        (home.root / "config.toml").unlink()
+        if broken == "fifo":
+            os.mkfifo(home.root / "config.toml")
+        elif broken != "gone":
+            home.write(broken)
+        await (reload.by_hand() if by_hand else reload.file_changed())
+        assert await shown(port) == "new.example.com"
+        assert [refused["what"] for refused in home.told(REFUSED)] == ["configuration"]
+        assert home.told("reloaded") == [{"what": "certificate"}]
+
+
+async def test_the_watch_and_the_certificate_follow_the_settings_in_force(home: Home) -> None:
+    async with receiving(home) as port:
+        reload = home.start()
+        (home.root / "new").mkdir()
+        put_pair(home.root / "new", "new.example.com")
+        moved = WEBHOOK.replace("chain.pem", "new/chain.pem").replace("key.pem", "new/key.pem")
+        home.write(HEAD, moved, ANNA, BERT)
+        await reload.file_changed()
+        assert await shown(port) == "new.example.com"
+        files = [str(path.relative_to(home.root)) for path in reload.files]
+        assert files == ["config.toml", "new/chain.pem", "new/key.pem"]
+        put_pair(home.root / "new", "old.example")
+        home.write("[aws")  # a broken one changes nothing of that
+        await reload.file_changed()
+        assert await shown(port) == "old.example"
+        put_pair(home.root / "new", "new.example.com")
+        home.write(HEAD, ANNA, BERT)  # without [webhook], which takes a restart
+        await reload.file_changed()
+        assert await shown(port) == "new.example.com"
+        assert reload.files[1:] == [home.root / "new/chain.pem", home.root / "new/key.pem"]
+
+
+async def test_what_is_served_is_known_whatever_lies_in_the_file(home: Home) -> None:
+    async with receiving(home):
+        reload = home.start()
+        assert home.webhook_server is not None
+        served = home.webhook_server.certificate
+        assert served is not None
+        assert served.chain == (home.root / "chain.pem").read_bytes()
+        put_pair(home.root, "new.example.com", key_of="old.example")
+        await reload.file_changed()
+        assert home.webhook_server.certificate == served
 
 
 @pytest.mark.parametrize("spoil", ["pair", "certificate", "key", "missing"])

@@ -108,3 +108,33 @@ def test_a_certificate_for_another_name(pair: Pair) -> None:
     found = one(CertificateCheck(pair, "home.example.com"))
     assert found.outcome is Severity.FAILURE
     assert "home.example.com" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("host", "outcome"),
+    [
+        ("192.0.2.7", Severity.OK),
+        ("2001:DB8::0:7", Severity.OK),
+        ("192.0.2.70", Severity.FAILURE),
+    ],
+)
+def test_a_certificate_for_an_address(pair: Pair, host: str, outcome: Severity) -> None:
+    addresses = ["192.0.2.7", "2001:db8::7"]
+    pair.chain.write_bytes(certificate_pem(private_key(), name="x.org", addresses=addresses))
+    found = one(CertificateCheck(pair, host))
+    assert found.outcome is outcome
+    if outcome is Severity.FAILURE:
+        assert "192.0.2.7, 2001:db8::7" in found.words
+
+
+def test_an_ipv6_address_without_a_port_is_asked_at_the_usual_one() -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Asks(WebhookCheck):
+        def _ask(self, host: str, port: int, path: str, encrypted: bool) -> Any:
+            asked.append((host, port))
+            return 200, None
+
+    for url in ("https://[2001:db8::1]/sns", "http://[2001:db8::1]/sns", "https://[::1]:8443/sns"):
+        one(Asks(url))
+    assert asked == [("2001:db8::1", 443), ("2001:db8::1", 80), ("::1", 8443)]

@@ -10,9 +10,10 @@ import datetime as dt
 import functools
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
@@ -41,10 +42,12 @@ def certificate_pem(
     begins: dt.timedelta = -30 * DAY,
     ends: dt.timedelta = 300 * DAY,
     name: str = "sns.amazonaws.com",
+    addresses: Sequence[str] = (),
 ) -> bytes:
     """A certificate for `key`, valid from and to so long after now; also fit for a TLS server."""
     now = dt.datetime.now(dt.UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names = [x509.DNSName(name), *(x509.IPAddress(ip_address(one)) for one in addresses)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -53,7 +56,7 @@ def certificate_pem(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + begins)
         .not_valid_after(now + ends)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM)

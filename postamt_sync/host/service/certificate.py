@@ -12,6 +12,7 @@ import grp
 import os
 import ssl
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,12 +54,38 @@ class Pair:
 
     def names(self) -> set[str]:
         """Return the host names that the certificate is for, in lower case."""
-        certificate = x509.load_pem_x509_certificates(self.chain.read_bytes())[0]
-        with contextlib.suppress(x509.ExtensionNotFound):
-            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            return {name.lower() for name in names.value.get_values_for_type(x509.DNSName)}
-        common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        alternative = self._alternative_names()
+        if alternative is not None:
+            return {name.lower() for name in alternative.get_values_for_type(x509.DNSName)}
+        common = self._leaf().subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return {str(name.value).lower() for name in common}
+
+    def addresses(self) -> set[IPv4Address | IPv6Address]:
+        """Return the IP addresses that it is for: its iPAddress names, which have no other form."""
+        alternative = self._alternative_names()
+        found = alternative.get_values_for_type(x509.IPAddress) if alternative else []
+        return {one for one in found if isinstance(one, (IPv4Address, IPv6Address))}
+
+    def is_for(self, host: str) -> bool:
+        """Tell whether it is for this host: an address, a name, or one that a wildcard covers."""
+        if (address := _address(host)) is not None:
+            return address in self.addresses()
+        name = host.lower().rstrip(".")
+        _, _, domain = name.partition(".")
+        return bool({name, f"*.{domain}"} & self.names())
+
+    def shown_names(self) -> list[str]:
+        """Return names and addresses, for people."""
+        return [*sorted(self.names()), *sorted(map(str, self.addresses()))]
+
+    def _leaf(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificates(self.chain.read_bytes())[0]
+
+    def _alternative_names(self) -> x509.SubjectAlternativeName | None:
+        with contextlib.suppress(x509.ExtensionNotFound):
+            extensions = self._leaf().extensions
+            return extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return None
 
     def copy_to(self, target: Pair, group: str) -> None:
         """Check, then replace the target's files; both are durable on return.
@@ -95,6 +122,13 @@ def webhook_host(settings: Settings) -> str:
 
 
 def is_for(pair: Pair, host: str) -> bool:
-    """Tell whether the certificate is for this host, by name or by a wildcard of its domain."""
-    _, _, domain = host.partition(".")
-    return bool({host, f"*.{domain}"} & pair.names())
+    """Tell whether the certificate is for this host; see `Pair.is_for`."""
+    return pair.is_for(host)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Read an IP address in whatever spelling, with or without a URL's brackets."""
+    try:
+        return ip_address(host.removeprefix("[").removesuffix("]").partition("%")[0])
+    except ValueError:
+        return None

@@ -73,3 +73,35 @@ def test_a_missing_place_and_a_missing_group_are_explained(tmp_path: Path, targe
 )
 def test_a_certificate_is_for_its_names(tmp_path: Path, name: str, host: str, ours: bool) -> None:
     assert is_for(issued(tmp_path / "live", name=name), host) is ours
+
+
+@pytest.mark.parametrize(
+    ("host", "ours"),
+    [
+        ("192.0.2.7", True),
+        ("192.0.2.8", False),
+        ("2001:db8::7", True),
+        ("2001:DB8:0:0::7", True),
+        ("2001:0db8:0000:0000:0000:0000:0000:0007", True),
+        ("[2001:db8::7]", True),
+        ("2001:db8::192.0.2.9", True),
+        ("2001:db8::8", False),
+        ("::ffff:192.0.2.7", False),
+        ("198.51.100.7", False),
+        ("10.51.100.7", False),
+        ("home.example.com", True),
+    ],
+)
+def test_an_address_is_compared_with_the_addresses_alone(
+    tmp_path: Path, host: str, ours: bool
+) -> None:
+    pair = issued(tmp_path / "live")
+    names = {"home.example.com": ["192.0.2.7", "2001:db8::7", "2001:db8::c000:209"]}
+    ((name, addresses),) = names.items()
+    pair.chain.write_bytes(certificate_pem(private_key(), name=name, addresses=addresses))
+    assert is_for(pair, host) is ours
+
+
+@pytest.mark.parametrize("name", ["198.51.100.7", "*.51.100.7"])
+def test_a_name_that_looks_like_an_address_is_none(tmp_path: Path, name: str) -> None:
+    assert not is_for(issued(tmp_path / "live", name=name), "198.51.100.7")
