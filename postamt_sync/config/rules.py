@@ -14,7 +14,13 @@ from pydantic import BaseModel
 
 from postamt_sync.config.findings import ConfigFinding, ConfigFindings
 from postamt_sync.config.listen import parse_listen, unix_path
-from postamt_sync.config.settings import HomeSettings, Mailbox, Settings, WebhookSettings
+from postamt_sync.config.settings import (
+    DeliverySettings,
+    HomeSettings,
+    Mailbox,
+    Settings,
+    WebhookSettings,
+)
 from postamt_sync.config.values import comparable
 
 
@@ -235,6 +241,21 @@ def backup_elsewhere(settings: Settings) -> Iterator[ConfigFinding]:
             )
 
 
+def folders_over_lmtp(settings: Settings) -> Iterator[ConfigFinding]:
+    """Over LMTP the folder is a part of the address, and Dovecot 2.3 takes ASCII alone there."""
+    by_lmtp = [m.name for _, m in _readable(settings, "delivery") if m.delivery == "lmtp"]
+    if not by_lmtp:
+        return
+    for option in ("junk_folder", "virus_folder", "dmarc_folder"):
+        if not getattr(settings.delivery, option).isascii():
+            yield ConfigFinding(
+                ("delivery", option),
+                "must have plain letters, digits and signs (ASCII) only, for the mailbox "
+                f'"{by_lmtp[0]}" gets its mail over LMTP, which names folders by no others.',
+                f'{option} = "{DeliverySettings.model_fields[option].default}"',
+            )
+
+
 RULES = (
     prefixes_apart,
     certificate_with_key,
@@ -250,6 +271,7 @@ RULES = (
     maildirs_apart,
     state_outside_maildirs,
     backup_elsewhere,
+    folders_over_lmtp,
 )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 import idna
 from pydantic import AfterValidator, BeforeValidator
 
+from postamt_sync.config.folder import normalised_folder
 from postamt_sync.config.listen import is_loopback, parse_listen, unix_path
 from postamt_sync.events import printable
 
@@ -192,14 +193,6 @@ def _lmtp_server(text: str) -> str:
     return text
 
 
-def _folder(text: str) -> str:
-    if text and (not text.isprintable() or text != text.strip() or len(text) > 80):
-        raise ValueError("must be printable, without blanks around it, at most 80 characters long.")
-    if "/" in text or (text and not all(text.split("."))):
-        raise ValueError("must be a folder's name without /; a dot stands between levels.")
-    return text
-
-
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 OptionalPath = Annotated[AbsolutePath | None, BeforeValidator(_empty_is_none)]
 Address = Annotated[str, AfterValidator(normalised_address)]
@@ -214,7 +207,7 @@ UrlPath = Annotated[str, AfterValidator(_url_path)]
 LoopbackOrEmpty = Annotated[str, AfterValidator(_loopback_or_empty)]
 Network = Annotated[str, AfterValidator(_network)]
 LmtpServer = Annotated[str, AfterValidator(_lmtp_server)]
-Folder = Annotated[str, AfterValidator(_folder)]
+Folder = Annotated[str, AfterValidator(normalised_folder)]
 Region = Annotated[
     str,
     AfterValidator(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postamt_sync.config import LiveSettings, Mailbox, Settings
+from postamt_sync.config.folder import is_inbox
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.lmtp import Lmtp
@@ -124,4 +125,4 @@ def _lmtp_recipient(mailbox: Mailbox) -> str:
 
 def _folder(option: str) -> str:
     """Return a folder as delivery names it, levels separated by `/`; "" is the INBOX."""
-    return "" if option.upper() == "INBOX" else option.replace(".", "/")
+    return "" if is_inbox(option) else option.replace(".", "/")

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 
+from postamt_sync.config.folder import LONGEST_DIRECTORY, directory_name
 from postamt_sync.errors import MisconfiguredError
-
-LONGEST_DIRECTORY = 200
-"""Bytes of a folder's directory name; file systems end at 255, clients add to what we make."""
 
 _SHIFTED = re.compile("&([^-]*)-")
 
@@ -29,7 +26,7 @@ def folder_name(folder: str) -> str:
             f"The folder {folder!r} cannot be kept in a Maildir.",
             "Use printable letters without a dot, levels separated by one slash: Junk, Lists/Club",
         )
-    name = ".".join("".join(_modified_utf7(level)) for level in levels)
+    name = directory_name(levels)
     if len(name) > LONGEST_DIRECTORY:
         raise MisconfiguredError(
             f"The folder name {folder!r} is too long for a directory.", "Choose a shorter one."
@@ -49,27 +46,8 @@ def folder_of(name: str) -> str | None:
         return None
 
 
-def _modified_utf7(text: str) -> Iterator[str]:
-    pending = ""
-    for character in text:
-        if " " <= character <= "~":
-            yield _shifted(pending)
-            pending = ""
-            yield "&-" if character == "&" else character
-        else:
-            pending += character
-    yield _shifted(pending)
-
-
 def _unshifted(match: re.Match[str]) -> str:
     if not match[1]:
         return "&"
     padded = match[1] + "=" * (-len(match[1]) % 4)
     return base64.b64decode(padded, altchars=b"+,", validate=True).decode("utf-16-be")
-
-
-def _shifted(text: str) -> str:
-    if not text:
-        return ""
-    encoded = base64.b64encode(text.encode("utf-16-be"), altchars=b"+,").decode().rstrip("=")
-    return f"&{encoded}-"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from postamt_sync.backoff import CircuitBreaker
+from postamt_sync.config.folder import is_nameable
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.marker import Marker
@@ -39,7 +40,8 @@ _RETURN_PATH = re.compile(
     rb"^Return-Path:[ \t]*<([\x21-\x3b=\x3f-\x7e]{0,320})>[ \t]*\r?$", re.MULTILINE
 )
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_DETAIL = re.compile(r"[A-Za-z0-9._/ -]+", re.ASCII)
+_DOT_ATOM = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*", re.ASCII)
+"""What needs no quotes; other signs of an atom (RFC 5321, 4.1.2) get them all the same."""
 
 
 class Lmtp:
@@ -87,11 +89,13 @@ class Lmtp:
         """One recipient a transaction: to more, LMTP gives an answer each after the mail."""
         sender = _sender(file.read(LONGEST_HEAD))
         file.seek(0)
+        address = _address(recipient, folder)
         client = smtplib.LMTP(self._host, self._port, "localhost", timeout=PATIENCE)
         try:
+            client.command_encoding = "utf-8"
             _expect(client.docmd("LHLO", "localhost"), 250)
             _expect(client.docmd("MAIL", f"FROM:<{sender}>"), 250)
-            _expect(client.docmd("RCPT", f"TO:<{_address(recipient, folder)}>"), 250)
+            _expect(client.docmd("RCPT", f"TO:<{address}>"), 250)
             _expect(client.docmd("DATA"), 354)
             for chunk in _dotted(file):
                 client.send(chunk)
@@ -154,13 +158,24 @@ def _sender(head: bytes) -> str:
 
 
 def _address(recipient: str, folder: str) -> str:
-    """Return the recipient with the folder as its detail, quoted where need be."""
-    if not folder or not _DETAIL.fullmatch(folder):
-        return recipient
-    local, at, domain = recipient.partition("@")
-    detailed = f"{local}+{folder}"
-    quoted = f'"{detailed}"' if re.search(r"[ /]|\.\.|\.$", detailed) else detailed
-    return f"{quoted}{at}{domain}"
+    """Return the recipient with the folder as its detail, quoted where need be.
+
+    What is not ASCII goes as it is: Dovecot 2.4 takes it, and 2.3 says no. Raises TryLaterError for
+    what would be no address: without its folder a mail with a virus would be in the INBOX.
+    """
+    if folder and not (folder.isprintable() and is_nameable(folder.split("/"))):
+        raise TryLaterError(
+            f"Dovecot knows no folder that is called {printable(folder)}.",
+            "Choose another name for it in the table [delivery].",
+        )
+    local, at, domain = recipient.rpartition("@")
+    if not at:
+        local, domain = domain, ""
+    if folder:
+        local = f"{local}+{folder}"
+    if not _DOT_ATOM.fullmatch(local):
+        local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+    return f"{local}{at}{domain}"
 
 
 def _dotted(file: BinaryIO) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from postamt_sync.config.folder import is_nameable
 from postamt_sync.delivery.disk import open_regular
 from postamt_sync.delivery.filename import SUFFIX, mail_and_stem, parse_name
 from postamt_sync.delivery.folder import folder_of
@@ -82,7 +83,8 @@ def existing_folder(root: Path, wanted: str) -> str:
     """Return the folder that is called so, whatever its case, "" where there is none.
 
     `wanted` is foreign text and meets no path: it is compared with the folders that are there.
-    Links are none: what they lead to may lie on another disk. Raises OSError.
+    Links are none: what they lead to may lie on another disk. Neither is what Dovecot cannot name:
+    nobody would see the mail. Raises OSError.
     """
     if not wanted:
         return ""
@@ -91,6 +93,8 @@ def existing_folder(root: Path, wanted: str) -> str:
     for name in sorted(our_names):
         folder = folder_of(name[1:]) if name.startswith(".") else None
         if folder is None or caseless(folder) != caseless(wanted):
+            continue
+        if not is_nameable(folder.split("/")):
             continue
         if (root / name / "new").is_dir():
             return folder

@@ -263,3 +263,14 @@ def test_a_copy_of_the_ledger_lies_elsewhere(report: Report, backup: str, wrong:
     assert [(p.key, wrong in p.wrong) for p in problems] == (
         [("backup_dir", True)] if wrong else []
     )
+
+
+@pytest.mark.parametrize("option", ["junk_folder", "virus_folder", "dmarc_folder"])
+@pytest.mark.parametrize(
+    ("folder", "good"), [("M\u00fcll", False), ("Viren.\u6bd2", False), ("[Spam] & Co", True)]
+)
+def test_folders_that_lmtp_can_name(report: Report, option: str, folder: str, good: bool) -> None:
+    delivery = f'[delivery]\n{option} = "{folder}"\n'
+    assert report(MINIMAL + delivery + ONE_MAILBOX) == []
+    problems = report(MINIMAL + delivery + ONE_MAILBOX + 'delivery = "lmtp"\n')
+    assert [problem.key for problem in problems] == ([] if good else [f"delivery.{option}"])

@@ -6,6 +6,11 @@ from pydantic import TypeAdapter, ValidationError
 from postamt_sync.config import values
 from postamt_sync.config.values import comparable, normalised_address, normalised_domain
 
+ODD_FOLDERS = [
+    *("[Spam]", "50%", "a*b", 'a"b', "a\\b", "R&D", "a.~x", "x~", "INBOX.Spam", "{x}", "#x", "$x"),
+    *("cur", "new", "tmp", "\u0131nbox", "\u00fc" * 74, "\U0001f4ee" * 37, "x" * 80),
+    *("INBOX.INBOX", ".".join("abcdefghij" * 4)),
+]
 GOOD = [
     (values.Region, ["eu-west-1", "us-gov-west-1", "ap-southeast-3", "eusc-de-east-1"]),
     (values.BucketName, ["abc", "postamt-123456789012-eu-west-1-an", "a.b-c", "x" * 63]),
@@ -35,7 +40,7 @@ GOOD = [
         ["", "https://h/x?status=up&ping=", "http://127.0.0.1:3001/push/x", "http://[::1]/x"],
     ),
     (values.UrlPath, ["/", "/sns", "/a/b-c_d.e~f/"]),
-    (values.Folder, ["", "Junk", "inbox", "INBOX", "Lists.Spam", "Müll eimer"]),
+    (values.Folder, ["", "Junk", "inbox", "INBOX", "Lists.Spam", "Müll eimer", *ODD_FOLDERS]),
     (values.LoopbackOrEmpty, ["", "127.0.0.1:9125", "[::1]:0", "localhost:1", "unix:/run/a.sock"]),
     (values.Network, ["127.0.0.1/32", "10.0.0.0/8", "2001:db8::/48", "::1/128"]),
     (values.AbsolutePath, ["/", "/a b/ü", "/a/../b"]),
@@ -110,7 +115,10 @@ BAD = [
     ),
     (
         values.Folder,
-        [" a", "a\n", "a\x1bb", "a/b", "a..b", ".a", "a.", ".", "x" * 81],
+        [
+            *(" a", "a\n", "a\x1bb", "a/b", "a..b", ".a", "a.", ".", "x" * 81),
+            *("~", "~x", "~.x", "~root", "\u00fc" * 75, "\U0001f4ee" * 38, "a\u00fc" * 40),
+        ],
     ),
     (
         values.LoopbackOrEmpty,

@@ -11,7 +11,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.lmtp import FAIL_FAST, Lmtp, Spool
+from postamt_sync.delivery.lmtp import FAIL_FAST, Lmtp, Spool, _address
 from postamt_sync.errors import TryLaterError
 from tests.support.ports import reserved_port
 
@@ -89,9 +89,10 @@ def test_a_copy_is_handed_over_and_removed(spool: Spool, server: Server) -> None
     [
         ("Junk", "anna+Junk@example.com"),
         ("Post/My Spam", '"anna+Post/My Spam"@example.com'),
-        ('a"b', "anna@example.com"),
-        ("B\u00fccher", "anna@example.com"),
-        ("x>\r\nRSET", "anna@example.com"),
+        ("[Spam]", '"anna+[Spam]"@example.com'),
+        ("INBOX/Viren & Co.", '"anna+INBOX/Viren & Co."@example.com'),
+        ('a"b\\c', '"anna+a\\"b\\\\c"@example.com'),
+        ("<x>@y", '"anna+<x>@y"@example.com'),
     ],
 )
 def test_the_folder_is_the_addresss_detail(
@@ -100,6 +101,28 @@ def test_the_folder_is_the_addresss_detail(
     spool.publish(waiting(spool), folder, "name")
     ((_, recipients, _),) = server.taken
     assert recipients == [recipient]
+
+
+@pytest.mark.parametrize("folder", ["x>\r\nRSET", "a\tb", "~x", "Inbox/x", "B\u00fccher"])
+def test_what_cannot_be_named_waits_and_is_never_in_the_inbox(
+    spool: Spool, server: Server, folder: str
+) -> None:
+    with pytest.raises(TryLaterError) as caught:
+        spool.publish(waiting(spool), folder, "name")
+    assert caught.value.problem.isprintable()
+    assert (server.taken, lie_in(spool)) == ([], ["stem"])
+
+
+@pytest.mark.parametrize(
+    ("recipient", "address"),
+    [
+        ("anna", "anna+Junk"),
+        ("o'neil@example.com", '"o\'neil+Junk"@example.com'),
+        ("a=b@example.com", '"a=b+Junk"@example.com'),
+    ],
+)
+def test_the_recipients_own_signs_are_quoted_too(recipient: str, address: str) -> None:
+    assert _address(recipient, "Junk") == address
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,12 @@ def test_a_folder_is_found_by_any_case(maildir: Maildir) -> None:
     assert existing_folder(maildir.root, "b\u00dccher") == "B\u00fccher"
     assert existing_folder(maildir.root, "") == ""
     assert existing_folder(maildir.root, "cher") == ""
+
+
+def test_a_folder_that_dovecot_cannot_name_is_none(maildir: Maildir) -> None:
+    for name in ("~x", "Inbox.x", "INBOX"):
+        (maildir.root / f".{name}" / "new").mkdir(parents=True)
+    for wanted in ("~x", "inbox/x", "inbox"):
+        assert existing_folder(maildir.root, wanted) == ""
+    (maildir.root / ".INBOX.x/new").mkdir(parents=True)
+    assert existing_folder(maildir.root, "inbox/x") == "INBOX/x"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.config import Mailbox, Settings
+from postamt_sync.config.folder import is_inbox
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 
@@ -28,7 +29,8 @@ _LOGIN = re.compile(r"[a-z0-9._@-]+", re.ASCII)
 _PATH = re.compile(r"[\w/._@+,=~-]+")
 """Letters of any script, digits and what means nothing to Dovecot: no blank, quote, colon or %."""
 
-_FOLDER = re.compile(r'[^"\\\x00-\x1f\x7f]+')
+_FOLDER = re.compile(r'(?:[^"\\%\x00-\x1f\x7f]|%(?!\{))+')
+"""No quote or backslash, which 2.3 and 2.4 read differently, and no variable of 2.4's."""
 
 
 class Version(enum.StrEnum):
@@ -140,7 +142,7 @@ def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
 
 
 def _folder(option: str) -> str:
-    return "" if option.upper() == "INBOX" else option
+    return "" if is_inbox(option) else option
 
 
 def installed_version() -> Version | None:

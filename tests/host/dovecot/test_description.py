@@ -84,10 +84,10 @@ class TestFolders:
         folders = special_folders(settings(delivery={"junk_folder": "Trash"}))
         assert SpecialFolder("Trash", (r"\Junk", r"\Trash")) in folders
 
-    def test_a_name_that_cannot_be_written_is_left_out(self) -> None:
-        folders = special_folders(
-            settings(delivery={"junk_folder": 'a"b', "virus_folder": "a\\b", "dmarc_folder": ""})
-        )
+    @pytest.mark.parametrize("dmarc", ["", "%{user}", "a%{env:HOME}"])
+    def test_a_name_that_cannot_be_written_is_left_out(self, dmarc: str) -> None:
+        names = {"junk_folder": 'a"b', "virus_folder": "a\\b", "dmarc_folder": dmarc}
+        folders = special_folders(settings(delivery=names))
         assert [folder.name for folder in folders] == ["Drafts", "Sent", "Trash", "Archive"]
 
 
