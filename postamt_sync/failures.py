@@ -66,6 +66,10 @@ class Failures:
                 "the open ledger cannot be saved, will try again", reason=printable(reason)
             )
 
+    def delivery_stands_still(self, seconds: float) -> None:
+        """No mail on its way gets any further; systemd starts us anew."""
+        self._log.error("delivery stands still", seconds=round(seconds))
+
     def health_not_noted(self, reason: str) -> None:
         """`status` shows an older state of a source."""
         self._log.error("the books cannot be kept", reason=printable(reason))

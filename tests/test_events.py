@@ -38,6 +38,7 @@ EVENTS = {
     "delivered": "latency, mail, mailbox",
     "delivered before the last stop": "mail, mailbox",
     "delivering again, the first copy may be lost: better twice than lost": "mail, mailbox",
+    "delivery stands still": "seconds",
     "envelope": "mail, recipients",
     "envelopes cannot be asked for": "reason",
     "fetched": "bytes, mail, seconds",

@@ -19,6 +19,10 @@ WRITE_EVERY = 30.0
 """Seconds; an idle daemon writes nothing at all."""
 LOOK_EVERY = 2.0
 """Seconds between checks of the subscription's state; a change is written at once."""
+STILL_FOR = 600.0
+"""Seconds without progress of any mail on its way after which systemd starts us anew. A read that
+gets nothing, and a disk that does not answer, are given up within half a minute each."""
+LOOK_WITHOUT_SYSTEMD = 30.0
 
 
 class Watchdog:
@@ -47,12 +51,17 @@ class Watchdog:
             tasks.create_task(self._write_now_and_then())
 
     async def _give_signs(self) -> None:
-        """Show systemd that the event loop runs; a slow disk must not look like a blocked loop."""
-        if self._systemd.watchdog_interval is None:
-            return
+        """Show systemd that the event loop runs and mail moves; a slow disk must not look dead."""
+        interval = self._systemd.watchdog_interval
+        told = False
         while True:
-            self._systemd.alive()
-            await asyncio.sleep(self._systemd.watchdog_interval)
+            still = self._courier.still_for > STILL_FOR
+            if still and not told:
+                self._events.delivery_stands_still(self._courier.still_for)
+            told = still
+            if interval is not None and not still:
+                self._systemd.alive()
+            await asyncio.sleep(interval or LOOK_WITHOUT_SYSTEMD)
 
     async def _write_now_and_then(self) -> None:
         while True:

@@ -17,7 +17,13 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import Fetcher
 from postamt_sync.delivery.job import Ended, MailJob, Outcomes, Progress, internal_error
-from postamt_sync.delivery.pending_mail import FetchedMail, StepObserver, WrittenMail, no_observer
+from postamt_sync.delivery.pending_mail import (
+    DeliveryStep,
+    FetchedMail,
+    StepObserver,
+    WrittenMail,
+    no_observer,
+)
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -53,6 +59,7 @@ class Courier:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`destinations` gives those in force; mails on their way end under the old ones."""
+        self._observer = observer
         self._destinations = destinations
         self._work = ledger.work
         self._events = events
@@ -60,13 +67,13 @@ class Courier:
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
         self._publisher_pool = ThreadPoolExecutor(1, "publisher")
         self._lmtp_pool = ThreadPoolExecutor(1, "lmtp")
-        self._publisher = Publisher(self._work, events, observer, self._writers)
+        self._publisher = Publisher(self._work, events, self._observe, self._writers)
         self._outcomes = Outcomes(self._work, events, clock)
         self._breaker = CircuitBreaker(clock, failures=FAILURES)
         self._job = MailJob(
             bucket,
             self._work,
-            Fetcher(self._writers, clock, observer),
+            Fetcher(self._writers, clock, self._observe),
             self._publisher,
             self._outcomes,
             self._breaker,
@@ -81,6 +88,7 @@ class Courier:
         self._vanished: set[str] = set()
         """Mailboxes whose disk seems not to be mounted."""
         self._awake = asyncio.Event()
+        self._moved = clock()
 
     @property
     def progress(self) -> Progress:
@@ -90,6 +98,15 @@ class Courier:
     def trouble(self) -> PostamtError | None:
         """Why the bucket cannot be read now, None while it can."""
         return self._breaker.trouble
+
+    @property
+    def still_for(self) -> float:
+        """For how many seconds none of the mails on their way has got any further; 0: none is.
+
+        One mailbox that hangs holds up no other and is given up in time, so all of them stand still
+        only where something is wrong with this process.
+        """
+        return self._clock() - self._moved if self._busy else 0.0
 
     def wake(self) -> None:
         """Look at the ledger now: something may be due."""
@@ -172,13 +189,20 @@ class Courier:
             self._vanished.discard(name)
             self._awake.set()
 
+    def _observe(self, step: DeliveryStep, done: bool) -> None:
+        self._moved = self._clock()
+        self._observer(step, done)
+
     def _start(self, task: Task) -> None:
+        if not self._busy:
+            self._moved = self._clock()
         self._busy.add(task.mail)
         fetch = asyncio.create_task(self._carry(task))
         self._fetches.add(fetch)
         fetch.add_done_callback(self._fetches.discard)
 
     def _done(self, task: Task) -> None:
+        self._moved = self._clock()
         self._busy.discard(task.mail)
         if len(self._busy) <= ON_THE_WAY - AT_ONCE:
             self._awake.set()

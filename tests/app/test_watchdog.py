@@ -1,0 +1,146 @@
+"""What systemd hears while mail moves, and while it stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postamt_sync.app.sd_notify import Systemd
+from postamt_sync.app.watchdog import STILL_FOR, Watchdog
+from tests.delivery.home import Home, MemoryBucket
+
+SIGN = b"WATCHDOG=1"
+
+
+class SlowBucket(MemoryBucket):
+    """Gives nothing out until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.may = asyncio.Event()
+
+    @asynccontextmanager
+    async def fetch(self, key: str, *, etag: str | None = None) -> AsyncIterator[Any]:
+        self.asked.set()
+        await self.may.wait()
+        async with super().fetch(key, etag=etag) as reading:
+            yield reading
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path)
+    yield home
+    home.close()
+
+
+@contextmanager
+def manager(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(path))
+        listening.setblocking(False)
+        yield listening
+
+
+async def signs(listening: socket.socket) -> int:
+    """Return how many signs of life come while the watchdog looks a few times."""
+    with suppress(BlockingIOError):
+        while True:
+            listening.recv(4096)
+    await asyncio.sleep(0.1)
+    heard = []
+    with suppress(BlockingIOError):
+        while True:
+            heard.append(listening.recv(4096))
+    return heard.count(SIGN)
+
+
+async def test_mail_that_stands_still_is_no_life_until_it_moves(home: Home, tmp_path: Path) -> None:
+    home.bucket, clock = SlowBucket(), Clock()
+    home.bucket.put("a", b"S: a\r\n\r\na")
+    home.announce("a", "anna")
+    courier = home.courier(clock=clock)
+    with manager(tmp_path / "notify") as listening:
+        systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"})
+        watchdog = Watchdog(home.ledger, systemd, home.events, courier, None)
+        running = asyncio.gather(courier.run(), watchdog.run())
+        await home.bucket.asked.wait()
+        clock.now += STILL_FOR - 1
+        assert await signs(listening)
+        assert home.log.events("error") == []
+        clock.now += 2
+        assert not await signs(listening)
+        assert home.log.events("error") == ["delivery stands still"]
+        home.bucket.may.set()
+        while not home.mails("anna"):
+            await asyncio.sleep(0.01)
+        assert await signs(listening)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_nothing_to_do_is_no_standstill(home: Home, tmp_path: Path) -> None:
+    clock = Clock()
+    courier = home.courier(clock=clock)
+    with manager(tmp_path / "notify") as listening:
+        systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"})
+        watchdog = Watchdog(home.ledger, systemd, home.events, courier, None)
+        running = asyncio.gather(courier.run(), watchdog.run())
+        clock.now += 100 * STILL_FOR
+        assert await signs(listening)
+        home.bucket.put("a", b"S: a\r\n\r\na")
+        home.announce("a", "anna")  # the first after a long time
+        courier.wake()
+        while not home.mails("anna"):
+            await asyncio.sleep(0.01)
+        assert await signs(listening)
+        assert home.log.events("error") == []
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_mailbox_that_hangs_is_no_standstill(tmp_path: Path) -> None:
+    """Its mail is given up for now, and everybody else's moves."""
+    home, clock = Home(tmp_path / "home", patience=0.05), Clock()
+    hangs = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    free = threading.Event()
+
+    def hang() -> None:
+        loop.call_soon_threadsafe(hangs.set)
+        free.wait(60)
+
+    home.disk.break_("create", 0, below=home.root("anna"), first=hang)
+    courier = home.courier(clock=clock)
+    running = asyncio.create_task(courier.run())
+    for key, who in (("a", "anna"), ("b", "bruno")):
+        home.bucket.put(key, b"S: a\r\n\r\n" + key.encode())
+        home.announce(key, who)
+    courier.wake()
+    await hangs.wait()
+    while not home.mails("bruno") or not home.problem("a"):
+        await asyncio.sleep(0.01)
+    clock.now += STILL_FOR + 1
+    while courier.still_for:  # the job itself ends right after its problem is noted
+        await asyncio.sleep(0.01)
+    free.set()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    home.close()
