@@ -1,14 +1,37 @@
-"""Blocking calls that a stop need not wait for."""
+"""Blocking calls for which nobody need wait to the end."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
 _T = TypeVar("_T")
+
+
+def ask_disk(call: Callable[[], _T], otherwise: _T, seconds: float = 2.0) -> _T:
+    """Return what a call says of a disk, or `otherwise` where that hangs. Blocking.
+
+    A file system over a network may never answer; the thread that asked it is left behind.
+    """
+    answer: Future[_T] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(call())
+        except Exception as error:  # noqa: BLE001  raised where the result is waited for
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="question to a disk", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        if answer.done():  # the call's own
+            raise
+        return otherwise
 
 
 async def in_own_thread(call: Callable[[], _T], seconds: float | None = None) -> _T:

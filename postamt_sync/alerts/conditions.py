@@ -10,6 +10,7 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -22,6 +23,7 @@ from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.overview import SourceHealth
 from postamt_sync.mail.arrival import Source
+from postamt_sync.threads import ask_disk
 
 SILENCE_SECONDS = 3600.0
 LOOKS_MISSED = 3
@@ -106,11 +108,10 @@ def full(
     found: Found = {}
     seen: set[int] = set()
     for name, path in places.items():
-        try:
-            device = path.stat().st_dev
-            disk = look(path)
-        except OSError:
-            continue  # not there: the mailbox itself is missed
+        asked = ask_disk(partial(_looked, path, look), None)
+        if asked is None:
+            continue  # not there, or it hangs: the mailbox itself is missed
+        device, disk = asked
         if device in seen:
             continue
         seen.add(device)
@@ -120,6 +121,15 @@ def full(
         elif disk.f_files and disk.f_favail < LOW_FILES * disk.f_files:
             found[name] = f"{printable(str(path))}: hardly any more files can be made (df -i)"
     return found
+
+
+def _looked(
+    path: Path, look: Callable[[Path], os.statvfs_result]
+) -> tuple[int, os.statvfs_result] | None:
+    try:
+        return path.stat().st_dev, look(path)
+    except OSError:
+        return None
 
 
 def vanished(mailboxes: Mailboxes, names: Sequence[str]) -> Found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from postamt_sync.config import LiveSettings, Settings
@@ -19,6 +20,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
+from postamt_sync.threads import ask_disk
 from postamt_sync.unexpected import as_trouble
 
 
@@ -100,7 +102,8 @@ class Reload:
             f"mailboxes[{mailbox.name}].maildir: {mailbox.maildir} is read-only for this process. "
             "Let the service write there: sudo postamt-sync service install"
             for mailbox in settings.mailboxes
-            if mailbox.maildir not in used and is_read_only(mailbox.maildir)
+            if mailbox.maildir not in used
+            and ask_disk(partial(is_read_only, mailbox.maildir), False)
         ]
 
     async def _renew_tls(self, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from postamt_sync.config.settings import (
     WebhookSettings,
 )
 from postamt_sync.config.values import comparable
+from postamt_sync.threads import ask_disk
 
 
 def apply_rules(settings: Settings, findings: ConfigFindings) -> None:
@@ -288,4 +289,5 @@ def _label(settings: Settings, number: int) -> str:
 
 
 def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+    """Follow links; a disk that hangs is the business of its mailbox, and no link."""
+    return ask_disk(lambda: Path(os.path.realpath(path)), path)

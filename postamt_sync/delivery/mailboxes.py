@@ -118,11 +118,20 @@ class Mailboxes:
         for name, maildir in self._maildirs.items():
             if known is not None and maildir.root == place:
                 return self.open(name)
-        maildir = self._elsewhere.setdefault(root, Maildir(place, self._disk))
-        if maildir.threads is None:
-            maildir.threads = MailboxThreads(root)
+        maildir = self._elsewhere_at(place)
         if known is not None and known.marker:
             maildir.marker = Marker(known.marker, known.generation)
+        return maildir
+
+    def find_at(self, root: Path) -> Maildir:
+        """Return the Maildir with this root, configured or not, as `find` does."""
+        here = (maildir for maildir in self._maildirs.values() if maildir.root == root)
+        return next(here, None) or self._elsewhere_at(root)
+
+    def _elsewhere_at(self, root: Path) -> Maildir:
+        maildir = self._elsewhere.setdefault(str(root), Maildir(root, self._disk))
+        if maildir.threads is None:
+            maildir.threads = MailboxThreads(str(root))
         return maildir
 
     def vanished(self, name: str) -> MailboxVanishedError | None:

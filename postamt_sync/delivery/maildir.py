@@ -8,8 +8,9 @@ names, never of anything that a message or a key contains.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +73,13 @@ class Maildir:
             function(*args)
         else:
             self.threads.call_or_later(function, *args)
+
+    def batches(self, items: Iterable[_T], size: int = 1000) -> Iterator[list[_T]]:
+        """Yield what comes of touching the disk, so many at a time; raises as `call` does."""
+        coming = iter(items)
+        batch: list[_T]
+        while batch := self.call(list, itertools.islice(coming, size)):
+            yield batch
 
     def create(self) -> None:
         """Create root, missing parents and `tmp new cur`, all durable on return.

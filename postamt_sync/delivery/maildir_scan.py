@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from postamt_sync.config.folder import is_nameable
@@ -115,6 +115,14 @@ def found_copies(mailbox: str, root: Path) -> Iterator[FoundCopy]:
 def stems(root: Path) -> Iterator[tuple[str, str]]:
     """Yield mail id and stem of what `found_copies` yields, a few times as fast."""
     return filter(None, (mail_and_stem(ours) for _, _, ours in our_names(root)))
+
+
+def paths_of(root: Path, wanted: Container[str]) -> Iterator[tuple[str, Path]]:
+    """Yield stem and path of the files with one of these stems; raises as `our_names` does."""
+    for _, entry, ours in our_names(root):
+        name = parse_name(ours)
+        if name is not None and name.stem in wanted:
+            yield name.stem, Path(entry.path)
 
 
 def drafts(mailbox: str, root: Path) -> Iterator[FoundCopy]:

@@ -9,23 +9,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.disk import disk_trouble, open_mail
-from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.mailbox_threads import HangingDiskError
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.maildir_scan import drafts, found_copies, our_names, stems
+from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.maildir_scan import drafts, found_copies, paths_of, stems
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.rebuild import Rebuilt, Unhashed
+from postamt_sync.ledger.rebuild import Rebuilt
 from postamt_sync.recovery.decisions import RecoveryDecisions
 
-BATCH = 1000
 MOST_LOOKS = 5
 """Times that the Maildirs are read while clients keep moving mail about."""
 Look = Callable[[Path], Iterator[tuple[str, str]]]  # mail id and stem of all in a Maildir
@@ -48,28 +48,37 @@ def complete_from_maildirs(
     if not (always or ledger.rebuild.pending or is_behind(settings, ledger, events, look)):
         ledger.rebuild.note_whole()
         return 0
-    roots = _present(settings, ledger)
+    mailboxes = configured_destinations(settings, ledger.work).mailboxes
+    roots = _present(settings, mailboxes)
     ledger.rebuild.begin([(name, str(root)) for name, root in roots])
-    taken = sum(_take_in(name, root, ledger, events) for name, root in roots)
+    taken = sum(_take_in(name, mailboxes.find_at(root), ledger, events) for name, root in roots)
     events.rebuild_begun(taken)
     return taken
 
 
-def _take_in(mailbox: str, root: Path, ledger: Ledger, events: Events) -> int:
-    taken = 0
-    try:
+def _take_in(mailbox: str, maildir: Maildir, ledger: Ledger, events: Events) -> int:
+    root, taken = maildir.root, 0
+    with _its_own_trouble(mailbox, root, ledger, events):
         for _ in range(MOST_LOOKS):
             names = itertools.chain(found_copies(mailbox, root), drafts(mailbox, root))
-            news = 0
-            while batch := list(itertools.islice(names, BATCH)):
-                news += ledger.rebuild.take(batch)
+            news = sum(map(ledger.rebuild.take, maildir.batches(names)))
             taken += news
             if not news:
                 break
-    except OSError as error:
-        ledger.work.roots.distrust(root)
-        events.mailbox_unreadable(mailbox, str(disk_trouble(error, root)))
     return taken
+
+
+@contextlib.contextmanager
+def _its_own_trouble(mailbox: str, root: Path, ledger: Ledger, events: Events) -> Iterator[None]:
+    """Tell of a Maildir that cannot be read, and let it be taken in before its mailbox is given
+    anything; one that is not there, or hangs, holds up no other.
+    """
+    try:
+        yield
+    except (OSError, HangingDiskError) as error:
+        ledger.work.roots.distrust(root)
+        trouble = disk_trouble(error, root) if isinstance(error, OSError) else error
+        events.mailbox_unreadable(mailbox, str(trouble))
 
 
 def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt | None:
@@ -80,8 +89,11 @@ def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt |
     if not ledger.rebuild.pending:
         return None
     destinations = configured_destinations(settings, ledger.work)
-    RecoveryDecisions(ledger, destinations.routes, has_index=destinations.has_index).decide()
-    _compare_contents(ledger)
+    find_at = destinations.mailboxes.find_at
+    RecoveryDecisions(
+        ledger, destinations.routes, has_index=destinations.has_index, find_at=find_at
+    ).decide()
+    _compare_contents(ledger, find_at)
     ended = ledger.rebuild.end()
     if ended is not None:
         events.rebuild_ended(ended.absent, ended.waiting, ledger.rebuild.unmatched())
@@ -91,39 +103,37 @@ def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt |
 def is_behind(settings: Settings, ledger: Ledger, events: Events, look: Look = stems) -> bool:
     """Tell whether a Maildir has a name that the ledger has never heard of."""
     mailboxes = configured_destinations(settings, ledger.work).mailboxes
-    batch: list[tuple[str, str]]
     for mailbox in settings.mailboxes:
         name, root = mailbox.name, mailbox.maildir
-        try:
-            known = look(root)
-            while batch := mailboxes.find(name).call(list, itertools.islice(known, BATCH)):
+        with (
+            _its_own_trouble(name, root, ledger, events),
+            # Not made yet, or its disk is not mounted: then its mail waits.
+            contextlib.suppress(FileNotFoundError),
+        ):
+            for batch in mailboxes.find_at(root).batches(look(root)):
                 if not ledger.rebuild.knows_all(batch):
                     return True
-        except FileNotFoundError:
-            continue  # not made yet, or its disk is not mounted: then its mail waits
-        except (OSError, HangingDiskError) as error:
-            ledger.work.roots.distrust(root)
-            trouble = disk_trouble(error, root) if isinstance(error, OSError) else error
-            events.mailbox_unreadable(name, str(trouble))
     return False
 
 
-def _present(settings: Settings, ledger: Ledger) -> list[tuple[str, Path]]:
+def _present(settings: Settings, mailboxes: Mailboxes) -> list[tuple[str, Path]]:
     """Return the mailboxes whose Maildir is there, leaving out those that were never made.
 
-    Raises TryLaterError for one that is away: what it holds would be delivered again.
+    One that hangs is there. Raises TryLaterError for one that is away: what it holds would be
+    delivered again.
     """
-    mailboxes = configured_destinations(settings, ledger.work).mailboxes
+    devices = {m.name: _device(mailboxes.find_at(m.maildir)) for m in settings.mailboxes}
     present = [
         (m.name, m.maildir)
         for m in settings.mailboxes
-        if (m.maildir / "new").is_dir() and not _is_another(mailboxes, m.name)
+        if devices[m.name] is not None and not _is_another(mailboxes, m.name)
     ]
+    there = [(root, devices[name]) for name, root in present]
     for mailbox in settings.mailboxes:
         root = mailbox.maildir
         if mailbox.delivery == "lmtp":
             continue  # Dovecot names its files: there is nothing of ours to be read
-        if (mailbox.name, root) in present or _never_made(root, [there for _, there in present]):
+        if (mailbox.name, root) in present or _never_made(root, there):
             continue
         raise TryLaterError(
             f"The ledger is lost or old, and the Maildir of {mailbox.name} is away: {root}.",
@@ -134,6 +144,20 @@ def _present(settings: Settings, ledger: Ledger) -> list[tuple[str, Path]]:
     return present
 
 
+def _device(maildir: Maildir) -> int | None:
+    """Return the number of the device that a Maildir lies on, 0 for one that hangs; None: it is not
+    there.
+    """
+    try:
+        if maildir.call((maildir.root / "new").is_dir):
+            return maildir.call(os.stat, maildir.root).st_dev
+    except HangingDiskError:
+        return 0
+    except OSError:
+        return None
+    return None
+
+
 def _is_another(mailboxes: Mailboxes, name: str) -> bool:
     try:
         return mailboxes.vanished(name) is not None
@@ -141,30 +165,32 @@ def _is_another(mailboxes: Mailboxes, name: str) -> bool:
         return False
 
 
-def _never_made(root: Path, present: Iterable[Path]) -> bool:
+def _never_made(root: Path, present: Sequence[tuple[Path, int | None]]) -> bool:
     """Tell a Maildir that never was from one on a disk that is away, whose mount point is there."""
     if root.exists():
         return False
     nearest = next(parent for parent in root.parents if parent.exists())
-    return any(
-        there.is_relative_to(nearest) and there.stat().st_dev == nearest.stat().st_dev
-        for there in present
-    )
+    device = nearest.stat().st_dev
+    return any(there.is_relative_to(nearest) and its == device for there, its in present)
 
 
-def _compare_contents(ledger: Ledger) -> None:
+def _compare_contents(ledger: Ledger, find_at: Callable[[Path], Maildir]) -> None:
     """Hash the copies of objects that have another ETag by now: the content may be the same."""
     wanted = ledger.rebuild.unhashed()
     for root in {copy.maildir for copy in wanted}:
+        maildir = find_at(Path(root))
         copies = {copy.stem: copy for copy in wanted if copy.maildir == root}
-        for copy, path in _files(Path(root), copies):
-            with contextlib.suppress(OSError), open_mail(path) as file:  # else just moved
-                ledger.rebuild.note_hash(copy, hashlib.file_digest(file, "sha256").hexdigest())
+        with contextlib.suppress(OSError, HangingDiskError):
+            for stem, path in itertools.chain.from_iterable(
+                maildir.batches(paths_of(maildir.root, copies))
+            ):
+                if (digest := maildir.call(_sha256, path)) is not None:
+                    ledger.rebuild.note_hash(copies[stem], digest)
 
 
-def _files(root: Path, copies: dict[str, Unhashed]) -> Iterator[tuple[Unhashed, Path]]:
-    with contextlib.suppress(OSError):
-        for _, entry, ours in our_names(root):
-            name = parse_name(ours)
-            if name is not None and name.stem in copies:
-                yield copies[name.stem], Path(entry.path)
+def _sha256(path: Path) -> str | None:
+    try:
+        with open_mail(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None  # just moved

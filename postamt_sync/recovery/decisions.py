@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 from postamt_sync.bucket import Bucket
-from postamt_sync.delivery.disk import open_mail
-from postamt_sync.delivery.filename import parse_name
-from postamt_sync.delivery.maildir_scan import our_names
+from postamt_sync.delivery.disk import Disk, open_mail
+from postamt_sync.delivery.mailbox_threads import HangingDiskError
+from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.maildir_scan import paths_of
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState, Task
 from postamt_sync.ledger.rebuild import NamedCopy, Rebuild, Settled
@@ -40,13 +42,22 @@ MOST_CANDIDATES = 2000
 """Names of a mailbox that are looked at for one of a mail that came for it."""
 LONGEST_HEAD = 1 << 20
 
-_File = tuple[Task, Path]
+_FindAt = Callable[[Path], Maildir]
 
 
 class RecoveryDecisions:
     """Decides everything held that can be decided at home. Blocking; safe to repeat."""
 
-    def __init__(self, ledger: Ledger, routes: Routes, *, has_index: bool = False) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        routes: Routes,
+        *,
+        has_index: bool = False,
+        find_at: _FindAt = lambda root: Maildir(root, Disk()),
+    ) -> None:
+        """`find_at` gives the Maildir with a root; one that hangs counts as unreadable."""
+        self._find_at = find_at
         self._rebuild: Rebuild = ledger.rebuild
         self._routes = routes
         self._has_index = has_index
@@ -131,9 +142,9 @@ class RecoveryDecisions:
     def _read(self, tasks: Sequence[Task]) -> None:
         """Decide by what SES and the sender wrote into the copies at home."""
         settled: list[Settled] = []
-        for task, path in _files(tasks):
-            named = self._named(task, path)
-            if named is not None and (one := self._settled_by(task, named)) is not None:
+        for task, head in _heads(tasks, self._find_at):
+            named = self._named_in(head, task.key)
+            if (one := self._settled_by(task, named)) is not None:
                 settled.append(one)
             if len(settled) == BATCH:
                 self._settle(settled)
@@ -156,7 +167,7 @@ class RecoveryDecisions:
         """
         for offset in range(0, MOST_CANDIDATES, CANDIDATES):
             copies = self._rebuild.newest_copies(mailbox, CANDIDATES, offset)
-            read = _Heads(copies)
+            read = _Heads(copies, self._find_at)
             for copy in copies:
                 if self._came_for(mailbox, copy, read):
                     return min(copy.named_at, copy.stored_at)
@@ -165,7 +176,7 @@ class RecoveryDecisions:
         return None
 
     def _came_for(
-        self, mailbox: str, copy: NamedCopy, find: Callable[[NamedCopy], Path | None]
+        self, mailbox: str, copy: NamedCopy, read: Callable[[NamedCopy], bytes | None]
     ) -> bool:
         """Tell whether a mailbox's copy is its own. A receipt may name others alone, so a copy that
         SES's own Received says is for this mailbox is its own too.
@@ -173,21 +184,17 @@ class RecoveryDecisions:
         recipients = copy.task.recipients
         if recipients and mailbox in self._routes.mailboxes(recipients):
             return True
-        path = find(copy)
-        if path is None:
+        head = read(copy)
+        if head is None:
             return False
         if not recipients:
-            return mailbox in (self._named(copy.task, path) or ())
-        ses = ses_headers(_head(path, copy.task.size) or b"", copy.task.key)
+            return mailbox in self._named_in(head, copy.task.key)
+        ses = ses_headers(head, copy.task.key)
         received = ses.recipient if ses else None
         return received is not None and mailbox in self._routes.mailboxes([received])
 
-    def _named(self, task: Task, path: Path) -> Sequence[str] | None:
-        """Return the mailboxes that a mail without receipts names; None: it cannot be read."""
-        head = _head(path, task.size)
-        return None if head is None else self._named_in(head, task.key)
-
     def _named_in(self, head: bytes, key: str) -> Sequence[str]:
+        """Return the mailboxes that a mail without receipts names."""
         ses = ses_headers(head, key)
         decision = decide(
             self._routes,
@@ -203,16 +210,19 @@ _WAITING = {DeliveryState.WAITING, DeliveryState.PREPARED}
 
 
 class _Heads:
-    """Finds the files of copies; looks through a Maildir when the first of its files is wanted."""
+    """Reads how copies begin; looks through a Maildir when the first of its files is wanted."""
 
-    def __init__(self, copies: Sequence[NamedCopy]) -> None:
+    def __init__(self, copies: Sequence[NamedCopy], find_at: _FindAt) -> None:
         self._stems = {copy.stem for copy in copies}
+        self._find_at = find_at
         self._found: dict[str, dict[str, Path]] = {}
 
-    def __call__(self, copy: NamedCopy) -> Path | None:
+    def __call__(self, copy: NamedCopy) -> bytes | None:
+        maildir = self._find_at(Path(copy.maildir))
         if copy.maildir not in self._found:
-            self._found[copy.maildir] = dict(_paths(Path(copy.maildir), self._stems))
-        return self._found[copy.maildir].get(copy.stem)
+            self._found[copy.maildir] = dict(_paths(maildir, self._stems))
+        path = self._found[copy.maildir].get(copy.stem)
+        return None if path is None else _head(maildir, path, copy.task.size)
 
 
 def _found(task: Task) -> set[str]:
@@ -225,39 +235,42 @@ def _is_of_this_content(task: Task) -> bool:
     return task.etag is None or all(f"E{etag_hash(task.etag)}" in stem for stem in stems)
 
 
-def _files(tasks: Sequence[Task]) -> Iterator[_File]:
-    """Yield one file at home of each mail, as far as they can be read."""
+def _heads(tasks: Sequence[Task], find_at: _FindAt) -> Iterator[tuple[Task, bytes]]:
+    """Yield how one file at home of each mail begins, as far as they can be read."""
     wanted: dict[str, dict[str, Task]] = {}
     for task in tasks:
         copy = next(c for c in task.deliveries if c.state is DeliveryState.DELIVERED)
         wanted.setdefault(copy.maildir, {})[copy.stem] = task
     for root, stems in wanted.items():
-        for stem, path in _paths(Path(root), stems):
+        maildir = find_at(Path(root))
+        for stem, path in _paths(maildir, stems.copy()):
             if stem in stems:
-                yield stems.pop(stem), path
+                task = stems.pop(stem)
+                if (head := _head(maildir, path, task.size)) is not None:
+                    yield task, head
 
 
-def _paths(root: Path, stems: Mapping[str, object] | set[str]) -> Iterator[tuple[str, Path]]:
-    with contextlib.suppress(OSError):
-        for _, entry, ours in our_names(root):
-            name = parse_name(ours)
-            if name is not None and name.stem in stems:
-                yield name.stem, Path(entry.path)
+def _paths(maildir: Maildir, stems: Container[str]) -> Iterator[tuple[str, Path]]:
+    with contextlib.suppress(OSError, HangingDiskError):
+        yield from itertools.chain.from_iterable(maildir.batches(paths_of(maildir.root, stems)))
 
 
-def _head(path: Path, size: int | None) -> bytes | None:
+def _head(maildir: Maildir, path: Path, size: int | None) -> bytes | None:
     """Return the beginning of a mail as S3 has it; None if the file is not what was delivered."""
-    try:
-        with open_mail(path) as stream:
-            lead = os.fstat(stream.fileno()).st_size - (size or 0)
-            if size is None or lead < 0:
-                return None
-            stream.seek(lead)  # behind the fields that we put on top
-            head = b""
-            while len(head) < LONGEST_HEAD and (chunk := stream.read(1 << 14)):
-                head += chunk
-                if header_block(head) is not None:
-                    break
-            return head
-    except OSError:
-        return None
+    with contextlib.suppress(OSError, HangingDiskError):
+        return maildir.call(_begins, path, size)
+    return None
+
+
+def _begins(path: Path, size: int | None) -> bytes | None:
+    with open_mail(path) as stream:
+        lead = os.fstat(stream.fileno()).st_size - (size or 0)
+        if size is None or lead < 0:
+            return None
+        stream.seek(lead)  # behind the fields that we put on top
+        head = b""
+        while len(head) < LONGEST_HEAD and (chunk := stream.read(1 << 14)):
+            head += chunk
+            if header_block(head) is not None:
+                break
+        return head

@@ -11,12 +11,14 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from postamt_sync.config import Settings
 from postamt_sync.config.command import typed
 from postamt_sync.errors import MisconfiguredError, UsageError
 from postamt_sync.host.directories import ROOT, owner_of
+from postamt_sync.threads import ask_disk
 
 ANSWER_SECONDS = 20
 
@@ -71,7 +73,9 @@ def refuse_root(settings: Settings, verb: str) -> None:
     if os.geteuid() != ROOT:
         return
     for mailbox in settings.mailboxes:
-        owner = _whose(mailbox.maildir) if mailbox.delivery == "maildir" else ROOT
+        owner = ROOT
+        if mailbox.delivery == "maildir":  # one whose disk hangs is refused nothing
+            owner = ask_disk(partial(_whose, mailbox.maildir), ROOT)
         if owner != ROOT:
             name = _known(owner)
             raise MisconfiguredError(
