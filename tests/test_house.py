@@ -33,6 +33,7 @@ ROOMS = {
     "status": {"config", "http", "ledger"},
     "host": {"aws", "config", "ledger"},
     "bootstrap": {"aws", "config", "mail"},
+    "webmail": {"index", "mail"},
     "alerts": {"aws", "config", "delivery", "ledger", "mail"},
     "recovery": {
         *("aws", "bucket", "config", "delivery", "index", "ledger", "mail"),

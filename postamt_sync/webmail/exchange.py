@@ -1,0 +1,127 @@
+"""A request and its answer, as every front of the webmail hands them over.
+
+A front is whoever speaks HTTP: Lambda behind CloudFront, or aiohttp on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+JSON = "application/json"
+NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+ALWAYS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": NOTHING_ALLOWED,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Headers of each answer, unless it has its own of that name."""
+
+LONGEST_JSON = 64 << 10
+"""Bytes of a request's JSON, except where an address takes more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """What a browser asks. Names of `headers` are in lower case; `path` is not decoded.
+
+    `peer` is the address of who asks, as the front knows it from a source that nobody can forge.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    peer: str = ""
+
+    def cookie(self, name: str) -> str:
+        """Return the cookie's value, "" if there is none, or more than one of that name."""
+        said = self.headers.get("cookie", "")
+        found = [
+            p.partition("=")[2] for p in said.split(";") if p.partition("=")[0].strip() == name
+        ]
+        if len(found) != 1:
+            return ""
+        try:
+            return next((m.value for m in SimpleCookie(f"{name}={found[0]}").values()), "")
+        except CookieError:
+            return ""
+
+    def fields(self, longest: int = LONGEST_JSON) -> dict[str, Any]:
+        """Return the members of the body, a JSON object; raises RefusedRequestError."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != JSON:
+            raise RefusedRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "That is no JSON.")
+        if len(self.body) > longest:
+            raise RefusedRequestError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too much at once."
+            )
+        try:
+            said = json.loads(self.body)
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no JSON object.")
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class WebAnswer:
+    """What the browser gets; `headers` are its own, ALWAYS comes to them."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Return every header that the front sends."""
+        return ALWAYS | dict(self.headers)
+
+
+class RefusedRequestError(Exception):
+    """A request that gets no more than this answer: `problem` is for the person who sits there."""
+
+    def __init__(
+        self, status: HTTPStatus, problem: str, *, wait: float = 0, code: str = ""
+    ) -> None:
+        """`wait`: seconds after which it may be tried again. `code` tells the page what it is."""
+        super().__init__(problem)
+        self.status = status
+        self.problem = problem
+        self.wait = wait
+        self.code = code
+
+    @property
+    def answer(self) -> WebAnswer:
+        said: dict[str, Any] = {"problem": self.problem}
+        headers = {"Content-Type": JSON}
+        if self.code:
+            said["code"] = self.code
+        if self.wait:
+            seconds = max(1, round(self.wait + 0.499))
+            said["wait"] = seconds
+            headers["Retry-After"] = str(seconds)
+        return WebAnswer(self.status, json.dumps(said).encode(), headers)
+
+
+def told(fields: Mapping[str, Any], status: int = HTTPStatus.OK, **headers: str) -> WebAnswer:
+    """Return an answer in JSON; in the names of `headers` an underscore stands for a dash."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return WebAnswer(status, json.dumps(fields).encode(), {"Content-Type": JSON, **named})
+
+
+def text_field(fields: Mapping[str, Any], name: str, longest: int = 1_000) -> str:
+    """Return a member that has to be text, "" where it is absent; raises RefusedRequestError."""
+    value = fields.get(name, "")
+    if not isinstance(value, str) or len(value) > longest:
+        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, f"{name} is not right.")
+    return value

@@ -1,0 +1,60 @@
+"""The list as the page gets it, and the marks on it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from postamt_sync.index.entry import IndexEntry
+from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest, told
+from postamt_sync.webmail.mail_list import MailList, mail_address, read_search
+from postamt_sync.webmail.seen_mails import SeenMails
+from postamt_sync.webmail.sessions import WebSession
+from postamt_sync.webmail.verdict_words import BAD, verdict_words
+
+FOLDERS = ("inbox", "junk")
+
+
+class ListingPages:
+    """Answers what is asked about more than one mail."""
+
+    def __init__(self, mails: MailList, seen: SeenMails) -> None:
+        self._mails = mails
+        self._seen = seen
+
+    def page(self, session: WebSession, request: WebRequest) -> WebAnswer:
+        asked = request.query
+        folder = asked.get("folder", "inbox")
+        if folder not in FOLDERS:
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such folder.")
+        search = read_search(asked.get("q", ""), asked.get("since", ""), asked.get("until", ""))
+        found = self._mails.page(
+            session, junk=folder == "junk", search=search, cursor=asked.get("cursor", "")
+        )
+        seen = self._seen.among(session.mailbox, found.entries)
+        mails = [described(entry, seen=entry.message_id in seen) for entry in found.entries]
+        return told({"mails": mails, "cursor": found.cursor})
+
+    def mark(self, session: WebSession, request: WebRequest, message_id: str) -> WebAnswer:
+        seen = request.fields().get("seen")
+        if not isinstance(seen, bool):
+            raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "seen is not right.")
+        self._seen.mark(session.mailbox, self._mails.find(session, message_id), seen=seen)
+        return told({"seen": seen})
+
+
+def described(entry: IndexEntry, *, seen: bool) -> dict[str, Any]:
+    """Return what a line of the list shows of a mail."""
+    summary = entry.header.summary if entry.header else None
+    accepted = entry.acceptance
+    words = verdict_words(accepted.verdicts) if accepted else []
+    return {
+        "id": mail_address(entry.message_id),
+        "from": (summary and summary.from_) or (accepted and accepted.sender) or "",
+        "to": (summary and summary.to) or "",
+        "subject": (summary and summary.subject) or "",
+        "received": accepted.received_at if accepted else "",
+        "size": entry.stored.size if entry.stored else None,
+        "warning": next((word["text"] for word in words if word["weight"] == BAD), ""),
+        "seen": seen,
+    }

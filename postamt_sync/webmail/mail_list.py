@@ -1,0 +1,212 @@
+"""A mailbox's mails, newest first by the time they were received, and searched by words and time.
+
+A page is found by walking through the index from where the last one ended. One request looks at a
+bounded number of mails and then says what it has: a page may be short, or empty, and still not be
+the last one. Only a page without a cursor is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from postamt_sync.index.entry import IndexEntry
+from postamt_sync.mail.routing import caseless
+from postamt_sync.webmail.exchange import RefusedRequestError
+from postamt_sync.webmail.index_table import EntryTable
+from postamt_sync.webmail.placing import Placing
+from postamt_sync.webmail.sessions import WebSession
+
+PAGE = 50
+"""Mails on a page."""
+LOOKED_AT = 2_000
+"""Mails that one request looks at."""
+LOOKED_FOR = 1.5
+"""Seconds after which a request says what it has found so far."""
+ASKED_AT_ONCE = 200
+FIRST_MONTH = "2011-01"
+"""SES is no older."""
+LONGEST_QUERY = 200
+MOST_WORDS = 10
+_MONTH = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
+_MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for: all of `words`, within [since, until) in the form of the index."""
+
+    words: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+
+    def fits(self, entry: IndexEntry) -> bool:
+        if not self.words:
+            return True
+        summary = entry.header.summary if entry.header else None
+        accepted = entry.acceptance
+        envelope = (*sorted(entry.recipients), (accepted.sender if accepted else None))
+        said = (summary.from_, summary.to, summary.cc, summary.subject) if summary else ()
+        text = caseless("\n".join(part for part in (*said, *envelope) if part))
+        return all(word in text for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Entries of one mailbox; `cursor` leads to the next page, "" at the end."""
+
+    entries: tuple[IndexEntry, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ListPlace:
+    """Where a walk stands: in a month, after a mail of it."""
+
+    month: str
+    after: tuple[str, str] | None = None
+
+
+class MailList:
+    """Lists what a session may see."""
+
+    def __init__(self, index: EntryTable, placing: Placing, clock: Callable[[], float]) -> None:
+        self._index = index
+        self._placing = placing
+        self._clock = clock
+
+    def page(
+        self, session: WebSession, *, junk: bool, search: Search, cursor: str = "", most: int = PAGE
+    ) -> ListPage:
+        """Return the next mails of the session's Inbox or Junk; raises RefusedRequestError."""
+        place = _read_cursor(cursor) if cursor else _ListPlace(self._first_month(search))
+        began = self._clock()
+        found: list[IndexEntry] = []
+        looked = 0
+        while True:
+            asked = min(ASKED_AT_ONCE, max(2 * most, most - len(found)))
+            answer = self._index.month(place.month, asked, place.after)
+            for entry in answer.entries:
+                moment = _moment(entry)
+                looked += 1
+                place = _ListPlace(place.month, (moment, entry.message_id))
+                if search.since and moment < search.since:
+                    return ListPage(tuple(found), "")
+                if search.until and moment >= search.until:
+                    continue
+                if self._belongs(session, entry, junk=junk, search=search):
+                    found.append(entry)
+                    if len(found) == most:
+                        return ListPage(tuple(found), _cursor(place))
+            if answer.ended:
+                if place.month <= max(FIRST_MONTH, search.since[:7]):
+                    return ListPage(tuple(found), "")
+                place = _ListPlace(_month_before(place.month))
+                looked += 1
+            if looked >= LOOKED_AT or self._clock() - began > LOOKED_FOR:
+                return ListPage(tuple(found), _cursor(place))
+
+    def _belongs(
+        self, session: WebSession, entry: IndexEntry, *, junk: bool, search: Search
+    ) -> bool:
+        return (
+            self._placing.is_junk(entry) is junk
+            and search.fits(entry)
+            and self._placing.sees(session, entry)
+        )
+
+    def find(self, session: WebSession, message_id: str) -> IndexEntry:
+        """Return one mail of the session's; raises RefusedRequestError where there is none.
+
+        A mail of another mailbox looks exactly like one that is not there.
+        """
+        entry = self._index.entry(message_id)
+        if entry is None or not self._placing.sees(session, entry):
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such mail here.")
+        return entry
+
+    def _first_month(self, search: Search) -> str:
+        if search.until:
+            return search.until[:7]
+        # A day ahead: our clock and SES's need not agree about the end of a month.
+        return datetime.fromtimestamp(self._clock() + 86_400, UTC).strftime("%Y-%m")
+
+
+def read_search(words: str, since: str, until: str) -> Search:
+    """Return the search that a person typed; days as 2026-11-30, both included.
+
+    Raises RefusedRequestError.
+    """
+    if len(words) > LONGEST_QUERY:
+        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is too much to search for.")
+    each = tuple(dict.fromkeys(caseless(words).split()))[:MOST_WORDS]
+    return Search(each, _day(since, 0), _day(until, 1))
+
+
+def _day(text: str, later: int) -> str:
+    if not text:
+        return ""
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        moment = datetime.fromtimestamp(day.timestamp() + later * 86_400, UTC)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or not 2000 <= moment.year <= 2099:
+        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no day, as 2026-11-30 is.")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def mail_address(message_id: str) -> str:
+    """Return how a mail's id stands in addresses of ours."""
+    return base64.urlsafe_b64encode(message_id.encode()).decode().rstrip("=")
+
+
+def read_mail_address(text: str) -> str:
+    """Return the id; raises RefusedRequestError where it is none."""
+    try:
+        found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        message_id = found.decode()
+    except (ValueError, binascii.Error):
+        message_id = ""
+    if not message_id or len(message_id) > 1_024:
+        raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such mail here.")
+    return message_id
+
+
+def _moment(entry: IndexEntry) -> str:
+    return entry.acceptance.received_at if entry.acceptance else ""
+
+
+def _month_before(month: str) -> str:
+    year, number = int(month[:4]), int(month[5:])
+    return f"{year - 1}-12" if number == 1 else f"{year}-{number - 1:02}"
+
+
+def _cursor(place: _ListPlace) -> str:
+    return mail_address(json.dumps([place.month, *(place.after or ())]))
+
+
+def _read_cursor(text: str) -> _ListPlace:
+    """Return the place; it comes from outside, and each mail behind it is checked anyway."""
+    refused = RefusedRequestError(HTTPStatus.BAD_REQUEST, "The list cannot go on from there.")
+    try:
+        said = json.loads(read_mail_address(text))
+    except (ValueError, RecursionError, RefusedRequestError):
+        raise refused from None
+    match said:
+        case [str(month)] if _MONTH.fullmatch(month):
+            return _ListPlace(month)
+        case [str(month), str(moment), str(name)] if (
+            _MONTH.fullmatch(month)
+            and _MOMENT.fullmatch(moment)
+            and moment.startswith(month)
+            and 1 <= len(name.encode("utf-8", "replace")) <= 1_024
+        ):
+            return _ListPlace(month, (moment, name))
+    raise refused

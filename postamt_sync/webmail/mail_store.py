@@ -1,0 +1,78 @@
+"""The stored mail: read at AWS, whole or its beginning; nothing here writes to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+LONGEST_MAIL = 60 << 20
+"""Bytes; SES takes in 40 MB."""
+PRESIGNED_SECONDS = 120
+_GONE = frozenset({"NoSuchKey", "404"})
+_NOT_NOW = frozenset({"InvalidObjectState"})
+_EMPTY = "InvalidRange"
+
+
+class MailGoneError(Exception):
+    """There is no object of this key any more, or it lies in an archive: `archived`."""
+
+    def __init__(self, *, archived: bool = False) -> None:
+        super().__init__("archived" if archived else "gone")
+        self.archived = archived
+
+
+class MailStore(Protocol):
+    """Objects by key. Raises MailGoneError, or whatever the service raises."""
+
+    def head(self, key: str, most: int) -> bytes:
+        """Return the first bytes, `most` at most."""
+
+    def read(self, key: str) -> bytes:
+        """Return all of it, LONGEST_MAIL at most."""
+
+    def presigned(self, key: str, filename: str) -> str:
+        """Return an address under which it can be downloaded for a short time; asks nobody."""
+
+
+class S3MailStore:
+    """One bucket, of one account."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def head(self, key: str, most: int) -> bytes:
+        return self._get(key, most)
+
+    def read(self, key: str) -> bytes:
+        return self._get(key, LONGEST_MAIL)
+
+    def presigned(self, key: str, filename: str) -> str:
+        parameters = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "ResponseContentType": "application/octet-stream",
+            "ResponseContentDisposition": f'attachment; filename="{filename}"',
+        }
+        return self._client.generate_presigned_url(
+            "get_object", parameters, ExpiresIn=PRESIGNED_SECONDS
+        )
+
+    def _get(self, key: str, most: int) -> bytes:
+        try:
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=key, Range=f"bytes=0-{most - 1}"
+            )
+            with answer["Body"] as body:
+                return body.read()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == _EMPTY:
+                return b""
+            if code in _GONE or code in _NOT_NOW:
+                raise MailGoneError(archived=code in _NOT_NOW) from error
+            raise

@@ -1,0 +1,291 @@
+"""The structure of a mail (RFC 2045, 2046): its parts, their headers and bytes.
+
+The standard library's parser raises on ordinary junk and recurses as deep as a sender likes. Here
+nothing raises, every bound is fixed, and a part is a range of the mail's bytes until it is asked
+for: what cannot be understood stays a part that can be downloaded.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import unquote_to_bytes
+
+from postamt_sync.index.summary import readable
+from postamt_sync.webmail.charsets import decoded
+
+MOST_PARTS = 1_000
+DEEPEST = 30
+"""Levels of multipart within multipart."""
+LONGEST_HEAD = 1 << 20
+"""Bytes of one part's header that are read."""
+LONGEST_PARAMETERS = 8 << 10
+"""Bytes of a field with parameters that are read."""
+LONGEST_BOUNDARY_LINE = 200
+"""Bytes that may follow a boundary in its line; only space may."""
+_MOST_PARAMETERS = 50
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - set(b"="))
+
+# No expression here can match the same text in two ways.
+_FIELD = re.compile(rb"(?:\A|\n)([!-9;-~]{1,80})[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}", re.ASCII)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_SECTION = re.compile(r"(.+?)\*(\d{1,3})?(\*?)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class MimePart:
+    """One part. `path` is where it stands, "" for the mail itself, "2.1" within it.
+
+    `raw` is the whole mail, of which the part is [`start`, `end`) and its body begins at `body_at`.
+    """
+
+    raw: bytes
+    path: str
+    start: int
+    body_at: int
+    end: int
+    type: str
+    charset: str
+    children: tuple[MimePart, ...] = ()
+
+    @cached_property
+    def fields(self) -> dict[str, bytes]:
+        """Each field's value as it was written, by lower-case name; the first of that name."""
+        return _fields(self.raw[self.start : min(self.body_at, self.start + LONGEST_HEAD)])
+
+    def words(self, name: str, longest: int = 1_000) -> str:
+        """Return a field's value for people to read; "" if there is none."""
+        return readable(self.fields.get(name, b""), longest, self.charset)
+
+    @property
+    def encoded(self) -> bytes:
+        """The body as it was written."""
+        return self.raw[self.body_at : self.end]
+
+    @property
+    def content(self) -> bytes:
+        """The body without its transfer encoding; what is wrong in it is left out."""
+        return _without_encoding(self.encoded, self._encoding)
+
+    @property
+    def size(self) -> int:
+        """Bytes of `content`, nearly, without the work."""
+        length = self.end - self.body_at
+        return length * 73 // 100 if self._encoding == "base64" else length
+
+    @cached_property
+    def filename(self) -> str:
+        """The name that the sender gave, made harmless; "" if none."""
+        disposition = _parameters(self.fields.get("content-disposition", b""))[1]
+        name = disposition.get("filename") or self._type_parameters.get("name") or ""
+        return harmless_name(name)
+
+    @cached_property
+    def is_attachment(self) -> bool:
+        """Whether the sender says so."""
+        return _parameters(self.fields.get("content-disposition", b""))[0] == "attachment"
+
+    @property
+    def content_id(self) -> str:
+        return self.words("content-id").strip().removeprefix("<").removesuffix(">").strip()
+
+    @cached_property
+    def _type_parameters(self) -> dict[str, str]:
+        return _parameters(self.fields.get("content-type", b""))[1]
+
+    @property
+    def start_id(self) -> str:
+        """Which child a multipart/related is about, "" if the first."""
+        return self._type_parameters.get("start", "").strip("<> ")
+
+    @property
+    def _encoding(self) -> str:
+        words = self.words("content-transfer-encoding", 60).lower().partition(";")[0].split()
+        return words[0] if words else ""
+
+    def walk(self) -> Iterator[MimePart]:
+        """Yield this part and all below it, in order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def parse(raw: bytes) -> MimePart:
+    """Return the mail as a tree of parts; never raises."""
+    return _Parser(raw).part("", 0, len(raw), 0, "text/plain")
+
+
+def find(raw: bytes, path: str) -> MimePart | None:
+    """Return a part by its path; `2:1.3` is part 1.3 of the mail that is attached as part 2."""
+    part: MimePart | None = None
+    for step in path.split(":"):
+        mail = parse(raw if part is None else part.content)
+        part = next((each for each in mail.walk() if each.path == step), None)
+        if part is None or path.count(":") > DEEPEST:
+            return None
+    return part
+
+
+class _Parser:
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._left = MOST_PARTS
+
+    def part(self, path: str, start: int, end: int, depth: int, usual: str) -> MimePart:
+        self._left -= 1
+        body_at = self._body(start, end)
+        fields = _fields(self._raw[start : min(body_at, start + LONGEST_HEAD)])
+        kind, parameters = _parameters(fields.get("content-type", b""))
+        kind = kind if _TYPE.fullmatch(kind) else usual
+        children: tuple[MimePart, ...] = ()
+        boundary = parameters.get("boundary", "")
+        if kind.startswith("multipart/"):
+            if boundary and depth < DEEPEST:
+                children = tuple(self._children(path, boundary, body_at, end, depth, kind))
+            if not children:  # no boundary, a wrong one or too many levels: it is shown as it is
+                kind = "text/plain" if depth < DEEPEST else "application/octet-stream"
+        return MimePart(
+            self._raw, path, start, body_at, end, kind, parameters.get("charset", ""), children
+        )
+
+    def _children(
+        self, path: str, boundary: str, start: int, end: int, depth: int, kind: str
+    ) -> Iterator[MimePart]:
+        mark = b"--" + boundary.encode("utf-8", "replace")
+        usual = "message/rfc822" if kind == "multipart/digest" else "text/plain"
+        begin: int | None = None
+        number = 0
+        at = start
+        while self._left > 0:
+            found = self._boundary(mark, at, end)
+            if begin is not None:
+                number += 1
+                until = end if found is None else self._line_end_before(begin, found[0])
+                below = f"{path}.{number}" if path else str(number)
+                yield self.part(below, begin, until, depth + 1, usual)
+            if found is None or found[2]:
+                return
+            begin = at = found[1]
+
+    def _boundary(self, mark: bytes, at: int, end: int) -> tuple[int, int, bool] | None:
+        """Return where the next boundary begins, what follows it, and whether it is the last."""
+        while (at := self._raw.find(mark, at, end)) >= 0:
+            behind = at + len(mark)
+            if at == 0 or self._raw[at - 1 : at] == b"\n":
+                line_end = self._raw.find(b"\n", behind, min(end, behind + LONGEST_BOUNDARY_LINE))
+                after = end if line_end < 0 else line_end + 1
+                rest = self._raw[behind : min(after, behind + LONGEST_BOUNDARY_LINE)].strip()
+                if rest in {b"", b"--"}:
+                    return at, after, rest == b"--"
+            at = behind
+        return None
+
+    def _line_end_before(self, begin: int, at: int) -> int:
+        """Return where a part ends: the line end before a boundary is the boundary's."""
+        for line_end in (b"\r\n", b"\n"):
+            if self._raw[max(begin, at - len(line_end)) : at] == line_end:
+                return at - len(line_end)
+        return max(begin, at)
+
+    def _body(self, start: int, end: int) -> int:
+        for line_end in (b"\n", b"\r\n"):
+            if self._raw[start : start + len(line_end)] == line_end:
+                return min(start + len(line_end), end)
+        found = _HEAD_END.search(self._raw, start, end)
+        if found is not None:
+            return found.end()
+        return end if _fields(self._raw[start : min(end, start + LONGEST_HEAD)]) else start
+
+
+def _fields(block: bytes) -> dict[str, bytes]:
+    fields: dict[str, bytes] = {}
+    for found in _FIELD.finditer(block):
+        fields.setdefault(found[1].decode("ascii").lower(), found[2])
+    return fields
+
+
+def _parameters(field: bytes) -> tuple[str, dict[str, str]]:
+    """Return a field's value in lower case, and its parameters (RFC 2045, 2231)."""
+    flat = field[:LONGEST_PARAMETERS].replace(b"\r", b"").replace(b"\n", b" ")
+    value = flat.partition(b";")[0].strip().decode("ascii", "replace").lower()
+    plain: dict[str, str] = {}
+    sections: dict[str, dict[int, tuple[bytes, bool]]] = {}
+    for count, found in enumerate(_PARAMETER.finditer(flat)):
+        if count == _MOST_PARAMETERS:
+            break
+        name, text = found[1].decode("ascii", "replace").lower(), found[2].strip()
+        if text.startswith(b'"'):
+            text = _ESCAPED.sub(rb"\1", text.strip(b'"'))
+        section = _SECTION.fullmatch(name)
+        if section is None:
+            plain.setdefault(name, readable(text))
+        else:
+            number = int(section[2] or 0)
+            escaped = bool(section[3]) or section[2] is None
+            sections.setdefault(section[1], {}).setdefault(number, (text, escaped))
+    for name, each in sections.items():
+        plain[name] = _joined(each)
+    return value, plain
+
+
+def _joined(sections: dict[int, tuple[bytes, bool]]) -> str:
+    charset = ""
+    whole = b""
+    for number in sorted(sections):
+        text, escaped = sections[number]
+        if escaped:
+            if number == min(sections) and text.count(b"'") >= 2:
+                name, _, text = text.split(b"'", 2)
+                charset = name.decode("ascii", "replace")
+            text = unquote_to_bytes(text)
+        whole += text
+    return " ".join(decoded(whole, charset).split())[:1_000]
+
+
+def harmless_name(name: str) -> str:
+    """Return a file name without directories, control characters and tricks of direction."""
+    flat = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name)
+    flat = flat.strip(" .")
+    if len(flat) > 120:
+        stem, dot, extension = flat.rpartition(".")
+        short = len(extension) <= 10
+        flat = f"{stem[:100]}{dot}{extension}" if dot and short else flat[:120]
+    return flat
+
+
+def _without_encoding(body: bytes, encoding: str) -> bytes:
+    if encoding == "base64":
+        return _base64(body)
+    if encoding == "quoted-printable":
+        return binascii.a2b_qp(body)
+    if encoding in {"x-uuencode", "uuencode", "x-uue"}:
+        return _uuencoded(body)
+    return body
+
+
+def _base64(body: bytes) -> bytes:
+    """Decode what is base64 in it; text after padding begins anew, as where two were joined."""
+    whole: list[bytes] = []
+    for run in body.translate(None, _NOT_BASE64).split(b"="):
+        fit = run[: len(run) - 1] if len(run) % 4 == 1 else run
+        whole.append(binascii.a2b_base64(fit + b"=" * (-len(fit) % 4)))
+    return b"".join(whole)
+
+
+def _uuencoded(body: bytes) -> bytes:
+    whole: list[bytes] = []
+    for line in body.splitlines():
+        if line.startswith(b"begin ") or line.strip() == b"end":
+            continue
+        try:
+            whole.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            continue
+    return b"".join(whole)

@@ -1,0 +1,70 @@
+"""Whose mail an entry of the index is, and whether it is junk: what the daemon's routing says."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+from postamt_sync.index.entry import IndexEntry
+from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.mail.headers import ses_headers
+from postamt_sync.mail.routing import decide
+from postamt_sync.webmail.handed_routes import HandedRoutes
+from postamt_sync.webmail.mail_store import MailGoneError, MailStore
+from postamt_sync.webmail.sessions import WebSession
+
+SES_LINES = 16 << 10
+"""Bytes of a mail in which SES's own lines stand."""
+REMEMBERED = 2_000
+"""Mails without a receipt of which we remember what their Received says."""
+
+
+class Placing:
+    """Places mails by their envelopes; a mail that nothing places is for whoever sees all."""
+
+    def __init__(self, handed: HandedRoutes, store: MailStore) -> None:
+        self._handed = handed
+        self._store = store
+        self._received: OrderedDict[tuple[str, str | None], str | None] = OrderedDict()
+        self._lock = Lock()
+
+    def sees(self, session: WebSession, entry: IndexEntry) -> bool:
+        """Tell whether this mail is one of the session's mailbox."""
+        mailboxes = self.mailboxes(entry)
+        return session.mailbox in mailboxes or (session.sees_all and not mailboxes)
+
+    def mailboxes(self, entry: IndexEntry) -> tuple[str, ...]:
+        """Return the mailboxes that get a mail by its envelope; none where no envelope is known.
+
+        To and Cc are the sender's words and count for nothing.
+        """
+        received = None if entry.recipients else self._recipient(entry)
+        decision = decide(
+            self._handed.routes,
+            receipt=sorted(entry.recipients),
+            received=received,
+            header_addresses=(),
+            grace_over=False,
+        )
+        return decision.mailboxes if decision else ()
+
+    def is_junk(self, entry: IndexEntry) -> bool:
+        accepted = entry.acceptance
+        return self._handed.is_junk(accepted.verdicts if accepted else Verdicts())
+
+    def _recipient(self, entry: IndexEntry) -> str | None:
+        """Return whom SES's own Received names; what cannot be read names nobody."""
+        which = (entry.key, entry.stored.etag if entry.stored else None)
+        with self._lock:
+            if which in self._received:
+                return self._received[which]
+        try:
+            ses = ses_headers(self._store.head(entry.key, SES_LINES), entry.key)
+        except MailGoneError:
+            ses = None
+        recipient = ses.recipient if ses else None
+        with self._lock:
+            self._received[which] = recipient
+            while len(self._received) > REMEMBERED:
+                self._received.popitem(last=False)
+        return recipient

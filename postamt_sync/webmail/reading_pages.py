@@ -1,0 +1,188 @@
+"""One mail as the page gets it: its text, its HTML for the frame, its attachments, its source."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from postamt_sync.index.entry import IndexEntry
+from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.webmail.charsets import decoded
+from postamt_sync.webmail.day_place import DayPlace
+from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest, told
+from postamt_sync.webmail.html_mail import SANDBOX, frame_page, frame_policy, plain_text
+from postamt_sync.webmail.listing_pages import described
+from postamt_sync.webmail.mail_content import Attached, MailAddress, MailContent, open_mail
+from postamt_sync.webmail.mail_store import MailStore
+from postamt_sync.webmail.mime import find
+from postamt_sync.webmail.verdict_words import verdict_words
+
+HTML = "text/html; charset=utf-8"
+LARGEST_INLINE = 3 << 20
+"""Bytes of all images that stand in the HTML itself; the rest is loaded from the day's place."""
+LARGEST_DIRECT = 4 << 20
+"""Bytes of an answer, where there is a day's place: what is larger goes there."""
+SHOWN_SOURCE = 1 << 20
+"""Bytes of a source that are shown; all of it can be downloaded."""
+_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
+_MESSAGE_ID = re.compile(r"<[^<>\s\x00-\x1f]{1,900}>")
+MOST_REFERENCES = 50
+
+
+class ReadingPages:
+    """Answers what is asked about one mail that the session was found to see."""
+
+    def __init__(self, store: MailStore, day: DayPlace | None) -> None:
+        """`day` is where attachments are put for the reader; without one all go directly."""
+        self._store = store
+        self._day = day
+
+    def mail(self, entry: IndexEntry, request: WebRequest, *, seen: bool) -> WebAnswer:
+        """Return all of a mail but its attachments."""
+        content = self._open(entry, request)
+        verdicts = entry.acceptance.verdicts if entry.acceptance else Verdicts()
+        return told(
+            {
+                **described(entry, seen=seen),
+                **_head(content),
+                "verdicts": verdict_words(verdicts),
+                "text": plain_text(content.plain),
+                "html": content.has_html,
+                "cut": content.cut,
+                "attachments": [_attachment(each) for each in content.attachments],
+            }
+        )
+
+    def html(self, entry: IndexEntry, request: WebRequest) -> WebAnswer:
+        """Return the page for the frame."""
+        content = self._open(entry, request)
+        inline = _InlineImages(content, self._day)
+        images = request.query.get("images") == "1"
+        pieces = content.rich or content.plain
+        page, left_out = frame_page(pieces, inline.address, images=images)
+        headers = {
+            "Content-Type": HTML,
+            "Content-Security-Policy": frame_policy(images=images, image_host=inline.host),
+            "Postamt-Images-Left-Out": str(left_out),
+        }
+        return WebAnswer(HTTPStatus.OK, page, headers)
+
+    def attachment(self, entry: IndexEntry, path: str) -> WebAnswer:
+        """Return an attachment, never to be opened as a page of ours."""
+        raw = self._store.read(entry.key)
+        content = open_mail(raw, path.rpartition(":")[0])
+        attachments = content.attachments if content else []
+        found = next((each for each in attachments if each.path == path), None)
+        part = find(raw, path) if found else None
+        if found is None or part is None:
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such attachment.")
+        return self._download(part.content, found.name)
+
+    def source(self, entry: IndexEntry, request: WebRequest) -> WebAnswer:
+        """Return the mail as it was stored: its beginning as text, or all of it to be kept."""
+        if request.query.get("download") == "1":
+            if self._day is not None:
+                return _elsewhere(self._store.presigned(entry.key, "mail.eml"))
+            return self._download(self._store.read(entry.key), "mail.eml")
+        shown = decoded(self._store.head(entry.key, SHOWN_SOURCE), "utf-8")
+        headers = {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Security-Policy": f"sandbox {SANDBOX}; default-src 'none'",
+        }
+        return WebAnswer(HTTPStatus.OK, shown.encode(), headers)
+
+    def _open(self, entry: IndexEntry, request: WebRequest) -> MailContent:
+        path = request.query.get("part", "")
+        content = None
+        if re.fullmatch(r"[\d.:]{0,200}", path):
+            content = open_mail(self._store.read(entry.key), path)
+        if content is None:
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such mail in it.")
+        return content
+
+    def _download(self, content: bytes, name: str) -> WebAnswer:
+        if self._day is not None and len(content) > LARGEST_DIRECT:
+            return _elsewhere(self._day.keep(content, name))
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": disposition(name),
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+        }
+        return WebAnswer(HTTPStatus.OK, content, headers)
+
+
+class _InlineImages:
+    """Finds what `cid:` names, as addresses that the frame may load."""
+
+    def __init__(self, content: MailContent, day: DayPlace | None) -> None:
+        self._parts = {
+            each.part.content_id: each.part
+            for each in content.attachments
+            if each.part.content_id and each.part.type in _IMAGES
+        }
+        self._day = day
+        self._left = LARGEST_INLINE
+        self._known: dict[str, str] = {}
+        self.host = ""
+
+    def address(self, content_id: str) -> str:
+        name = content_id.strip().strip("<>")
+        if name not in self._known:
+            self._known[name] = self._made(name)
+        return self._known[name]
+
+    def _made(self, name: str) -> str:
+        part = self._parts.get(name)
+        if part is None:
+            return ""
+        image = part.content
+        if self._day is None or len(image) <= self._left:
+            self._left -= len(image)
+            return f"data:{part.type};base64,{base64.b64encode(image).decode()}"
+        self.host = self._day.origin
+        return self._day.keep(image, "image", part.type)
+
+
+def disposition(name: str) -> str:
+    """Return Content-Disposition for a download (RFC 6266); the name is the sender's."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _elsewhere(address: str) -> WebAnswer:
+    return WebAnswer(HTTPStatus.SEE_OTHER, b"", {"Location": address})
+
+
+def _head(content: MailContent) -> Mapping[str, Any]:
+    head = content.head
+    references = _MESSAGE_ID.findall(head.words("references", 20_000))
+    message_id = _MESSAGE_ID.search(head.words("message-id"))
+    return {
+        "subject": head.words("subject"),
+        "from": _people(content.addresses("from")),
+        "to": _people(content.addresses("to")),
+        "cc": _people(content.addresses("cc")),
+        "reply_to": _people(content.addresses("reply-to")),
+        "date": head.words("date", 100),
+        "message_id": message_id[0] if message_id else "",
+        "references": references[-MOST_REFERENCES:],
+    }
+
+
+def _people(addresses: tuple[MailAddress, ...]) -> list[dict[str, str]]:
+    return [{"name": each.name, "address": each.address} for each in addresses]
+
+
+def _attachment(each: Attached) -> dict[str, Any]:
+    return {
+        "part": each.path,
+        "name": each.name,
+        "type": each.part.type,
+        "size": each.part.size,
+        "inline": each.inline,
+        "mail": each.is_mail,
+    }

@@ -1,0 +1,201 @@
+"""The webmail's own table: small records by two keys, with an end, written only as expected.
+
+It is `<stack>-webmail`: partition key `holder`, sort key `name`, both strings, and `expires`, the
+attribute of its time to live. DynamoDB may keep a record for days after its end, so whoever reads
+one asks the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+Value = str | int
+Fields = Mapping[str, Value]
+
+_RACE_LOST = "ConditionalCheckFailedException"
+_KEYS = ("holder", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsPage:
+    """Records in the order of their names; `after` leads to the next ones, "" at the end."""
+
+    found: tuple[tuple[str, Fields], ...]
+    after: str = ""
+
+
+class RecordTable(Protocol):
+    """Every write is durable on return. Each method raises whatever the service raises.
+
+    No field may be called `holder` or `name`, as the keys are.
+    """
+
+    def get(self, holder: str, name: str) -> Fields | None:
+        """Return a record as it is now, whoever wrote it a moment ago."""
+
+    def put(
+        self, holder: str, name: str, fields: Fields, *, expect: Fields | bool | None = True
+    ) -> bool:
+        """Write a whole record; False: nothing was written, since it is not what was expected.
+
+        `expect` are fields that the record there has to have, None that there is none.
+        """
+
+    def update(self, holder: str, name: str, fields: Fields, *, expect: Fields) -> bool:
+        """Set fields of a record that is there and has those of `expect`; tell whether it was."""
+
+    def delete(self, holder: str, name: str) -> None:
+        """Remove a record; that there is none is well."""
+
+    def names(
+        self,
+        holder: str,
+        *,
+        most: int,
+        after: str = "",
+        newest_first: bool = False,
+        between: tuple[str, str] | None = None,
+    ) -> FieldsPage:
+        """Return records of one holder, not necessarily the latest writes.
+
+        `between`: only names from the one to the other, both included.
+        """
+
+
+class DynamoRecordTable:
+    """The table at AWS."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, holder: str, name: str) -> Fields | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key=_key(holder, name), ConsistentRead=True
+        )
+        item = answer.get("Item")
+        return None if item is None else _fields(item)
+
+    def put(
+        self, holder: str, name: str, fields: Fields, *, expect: Fields | bool | None = True
+    ) -> bool:
+        if not fields.keys().isdisjoint(_KEYS):
+            raise ValueError("a field has the name of a key")
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": _key(holder, name) | {key: _value(value) for key, value in fields.items()},
+        }
+        if expect is None:
+            request["ConditionExpression"] = "attribute_not_exists(holder)"
+        elif isinstance(expect, Mapping):
+            request |= _condition(expect)
+        return self._written(self._client.put_item, request)
+
+    def update(self, holder: str, name: str, fields: Fields, *, expect: Fields) -> bool:
+        request = {"TableName": self._table, "Key": _key(holder, name)} | _condition(expect)
+        sets = [f"#s{n} = :s{n}" for n in range(len(fields))]
+        request["UpdateExpression"] = f"SET {', '.join(sets)}"
+        for n, (key, value) in enumerate(fields.items()):
+            request.setdefault("ExpressionAttributeNames", {})[f"#s{n}"] = key
+            request.setdefault("ExpressionAttributeValues", {})[f":s{n}"] = _value(value)
+        return self._written(self._client.update_item, request)
+
+    def delete(self, holder: str, name: str) -> None:
+        self._client.delete_item(TableName=self._table, Key=_key(holder, name))
+
+    def names(
+        self,
+        holder: str,
+        *,
+        most: int,
+        after: str = "",
+        newest_first: bool = False,
+        between: tuple[str, str] | None = None,
+    ) -> FieldsPage:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "holder = :holder",
+            "ExpressionAttributeValues": {":holder": {"S": holder}},
+            "ScanIndexForward": not newest_first,
+            "Limit": most,
+        }
+        if between is not None:
+            first, last = between
+            request["KeyConditionExpression"] += " AND #name BETWEEN :first AND :last"
+            request["ExpressionAttributeNames"] = {"#name": "name"}
+            request["ExpressionAttributeValues"] |= {":first": {"S": first}, ":last": {"S": last}}
+        if after:
+            request["ExclusiveStartKey"] = _key(holder, after)
+        answer = self._client.query(**request)
+        found = tuple((item["name"]["S"], _fields(item)) for item in answer["Items"])
+        end = answer.get("LastEvaluatedKey")
+        return FieldsPage(found, end["name"]["S"] if end else "")
+
+    def _written(self, call: Any, request: dict[str, Any]) -> bool:
+        try:
+            call(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == _RACE_LOST:
+                return False
+            raise
+        return True
+
+
+def make_record_table(client: DynamoDBClient, table: str, stack: str) -> bool:
+    """Make the table unless it is there, and tell whether it was made; ready on return."""
+    try:
+        client.describe_table(TableName=table)
+    except client.exceptions.ResourceNotFoundException:
+        pass
+    else:
+        return False
+    client.create_table(
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in _KEYS],
+        KeySchema=[
+            {"AttributeName": "holder", "KeyType": "HASH"},
+            {"AttributeName": "name", "KeyType": "RANGE"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        Tags=[{"Key": "postamt:stack", "Value": stack}],
+    )
+    client.get_waiter("table_exists").wait(TableName=table)
+    client.update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+    )
+    return True
+
+
+def _key(holder: str, name: str) -> dict[str, Any]:
+    return {"holder": {"S": holder}, "name": {"S": name}}
+
+
+def _value(value: Value) -> dict[str, str]:
+    return {"S": value} if isinstance(value, str) else {"N": str(value)}
+
+
+def _fields(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Value]:
+    return {
+        key: value["S"] if "S" in value else int(value["N"])
+        for key, value in item.items()
+        if key not in _KEYS and ("S" in value or "N" in value)
+    }
+
+
+def _condition(expect: Fields) -> dict[str, Any]:
+    """Return the condition that the record is there and has these fields."""
+    parts = ["attribute_exists(holder)", *(f"#e{n} = :e{n}" for n in range(len(expect)))]
+    condition: dict[str, Any] = {"ConditionExpression": " AND ".join(parts)}
+    if expect:
+        condition["ExpressionAttributeNames"] = {f"#e{n}": key for n, key in enumerate(expect)}
+        condition["ExpressionAttributeValues"] = {
+            f":e{n}": _value(value) for n, value in enumerate(expect.values())
+        }
+    return condition

@@ -1,0 +1,184 @@
+"""Sessions: a signed token in the browser's cookie, and beside it a record that can end it.
+
+The token (JWT, RFC 7519) says whose session it is, for an hour; the record, read anew for each
+request, says that it still lasts. Both must agree. What a person does keeps a session up for
+another 15 minutes, 12 hours at most; what the page looks up by itself does not.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import jwt
+
+from postamt_sync.webmail.exchange import RefusedRequestError
+from postamt_sync.webmail.record_table import RecordTable, Value
+from postamt_sync.webmail.users import WebmailUser, WebmailUsers
+
+HOLDER = "session"
+COOKIE = "__Host-postamt"
+ISSUER = "postamt-sync"
+ALGORITHM = "HS256"
+TOKEN_SECONDS = 3_600
+IDLE_SECONDS = 15 * 60
+LONGEST_SECONDS = 12 * 3_600
+RENEWED_AFTER = 10 * 60
+"""Seconds of a token's life after which a person's request brings a new one."""
+LONGEST_TOKEN = 2_000
+SHORTEST_KEY = 32
+"""Bytes (RFC 7518 section 3.2)."""
+_ID_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class WebSession:
+    """A session that lasts. Times in seconds since 1970.
+
+    `idle_at`: when it ends unless a person does something. `ends_at`: when it ends in any case.
+    `token` is the one to put into the cookie, "" where the browser's is still good.
+    """
+
+    id: str
+    mailbox: str
+    sees_all: bool
+    idle_at: float
+    ends_at: float
+    token: str = ""
+
+
+class WebSessions:
+    """The sessions of one webmail, `audience`, that is: its host."""
+
+    def __init__(
+        self,
+        table: RecordTable,
+        users: WebmailUsers,
+        keys: Sequence[bytes],
+        audience: str,
+        clock: Callable[[], float],
+    ) -> None:
+        """`keys`: the first signs, all verify. Raises ValueError for none or a short one."""
+        if not keys or any(len(key) < SHORTEST_KEY for key in keys):
+            raise ValueError("keys of at least 32 bytes are needed")
+        self._table = table
+        self._users = users
+        self._keys = tuple(keys)
+        self._audience = audience
+        self._clock = clock
+
+    def begin(self, user: WebmailUser) -> WebSession:
+        """Return a new session, durable; its token has to get into the cookie."""
+        now = self._clock()
+        session = secrets.token_urlsafe(_ID_BYTES)
+        fields: dict[str, Value] = {
+            "mailbox": user.mailbox,
+            "round": user.round,
+            "began": round(now),
+            "seen": round(now),
+            "expires": round(now) + LONGEST_SECONDS,
+        }
+        self._table.put(HOLDER, session, fields, expect=None)
+        return WebSession(
+            session,
+            user.mailbox,
+            user.sees_all,
+            now + IDLE_SECONDS,
+            now + LONGEST_SECONDS,
+            self._token(session, user.mailbox, now),
+        )
+
+    def find(self, token: str, *, person: bool) -> WebSession:
+        """Return the session of a token; `person`: somebody did something, so it goes on.
+
+        Raises RefusedRequestError if it does not last, for whatever reason: they look all the same.
+        """
+        now = self._clock()
+        claims = self._claims(token, now)
+        session, mailbox = claims["jti"], claims["sub"]
+        kept = self._table.get(HOLDER, session)
+        user = self._users.find(mailbox)
+        if kept is None or user is None or kept["mailbox"] != mailbox:
+            raise signed_out()
+        seen, began = int(kept["seen"]), int(kept["began"])
+        ends_at = began + LONGEST_SECONDS
+        if kept["round"] != user.round or now >= min(seen + IDLE_SECONDS, ends_at):
+            self._table.delete(HOLDER, session)
+            raise signed_out()
+        renewed = ""
+        if person:
+            # Not put: what somebody signs out meanwhile must stay signed out.
+            news = {"seen": max(seen, round(now))}
+            if not self._table.update(HOLDER, session, news, expect={"mailbox": mailbox}):
+                raise signed_out()
+            seen = news["seen"]
+            if now - claims["iat"] >= RENEWED_AFTER:
+                renewed = self._token(session, mailbox, now)
+        idle_at = min(seen + IDLE_SECONDS, ends_at)
+        return WebSession(session, mailbox, user.sees_all, idle_at, ends_at, renewed)
+
+    def end(self, session: WebSession) -> None:
+        """Sign out, here alone."""
+        self._table.delete(HOLDER, session.id)
+
+    def end_all(self, session: WebSession) -> None:
+        """Sign out everywhere."""
+        self._users.end_sessions(session.mailbox)
+        self._table.delete(HOLDER, session.id)
+
+    def _token(self, session: str, mailbox: str, now: float) -> str:
+        claims = {
+            "iss": ISSUER,
+            "aud": self._audience,
+            "sub": mailbox,
+            "jti": session,
+            "iat": int(now),
+            "exp": int(now) + TOKEN_SECONDS,
+        }
+        return jwt.encode(claims, self._keys[0], ALGORITHM)
+
+    def _claims(self, token: str, now: float) -> dict[str, Any]:
+        if token and len(token) <= LONGEST_TOKEN:
+            for key in self._keys:
+                claims = self._read(token, key)
+                if claims is not None and claims["iat"] - 60 <= now < claims["exp"]:
+                    return claims
+        raise signed_out()
+
+    def _read(self, token: str, key: bytes) -> dict[str, Any] | None:
+        """Return the claims if they are ours; times are left to our own clock."""
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                [ALGORITHM],
+                audience=self._audience,
+                issuer=ISSUER,
+                options={
+                    "require": ["iss", "aud", "exp", "iat", "sub", "jti"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return None
+        times = all(isinstance(claims[name], int) for name in ("iat", "exp"))
+        names = all(isinstance(claims[name], str) for name in ("sub", "jti"))
+        return claims if times and names else None
+
+
+def signed_out() -> RefusedRequestError:
+    """Return what everybody hears who has no session."""
+    return RefusedRequestError(
+        HTTPStatus.UNAUTHORIZED, "You are signed out. Sign in again.", code="signed-out"
+    )
+
+
+def cookie(token: str) -> str:
+    """Return Set-Cookie for a token; for "" one that removes it."""
+    age = TOKEN_SECONDS if token else 0
+    return f"{COOKIE}={token}; Path=/; Max-Age={age}; HttpOnly; Secure; SameSite=Strict"

@@ -1,0 +1,155 @@
+"""The webmail: one function from a request to its answer, whoever speaks HTTP in front of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from postamt_sync.webmail.day_place import DayPlace
+from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest
+from postamt_sync.webmail.gate import Gate
+from postamt_sync.webmail.handed_routes import HandedRoutes
+from postamt_sync.webmail.index_table import EntryTable
+from postamt_sync.webmail.listing_pages import ListingPages
+from postamt_sync.webmail.mail_list import MailList, read_mail_address
+from postamt_sync.webmail.mail_store import MailGoneError, MailStore
+from postamt_sync.webmail.placing import Placing
+from postamt_sync.webmail.reading_pages import ReadingPages
+from postamt_sync.webmail.record_table import RecordTable
+from postamt_sync.webmail.secret import COST
+from postamt_sync.webmail.seen_mails import SeenMails
+from postamt_sync.webmail.sessions import WebSession, WebSessions, cookie
+from postamt_sync.webmail.slow_down import SlowDown
+from postamt_sync.webmail.users import WebmailUsers
+
+Say = Callable[[str, str, Mapping[str, object]], None]
+"""Level, event and fields of one line of the log; never an address or anything of a mail."""
+
+_OF_A_MAIL = re.compile(
+    r"/api/mails/([A-Za-z0-9_-]{1,1400})(?:/(html|source|seen|parts/([\d.:]{0,200})))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WebmailPorts:
+    """All that the webmail knows of the world.
+
+    `keys` sign sessions, of at least 32 bytes; the first signs, all verify. `host` names the
+    webmail, `origins` are what a browser calls it. `clock` is in seconds since 1970.
+    """
+
+    table: RecordTable
+    index: EntryTable
+    store: MailStore
+    handed: HandedRoutes
+    keys: Sequence[bytes]
+    host: str
+    origins: Collection[str]
+    clock: Callable[[], float]
+    say: Say
+    day: DayPlace | None = None
+    hash_cost: int = COST
+
+
+class Webmail:
+    """Answers requests; may be called from many threads."""
+
+    def __init__(self, ports: WebmailPorts) -> None:
+        users = WebmailUsers(ports.table, ports.clock, ports.hash_cost)
+        sessions = WebSessions(ports.table, users, ports.keys, ports.host, ports.clock)
+        slow_down = SlowDown(ports.table, ports.clock)
+        self._say = ports.say
+        self._gate = Gate(sessions, users, slow_down, ports.origins, ports.clock)
+        self._seen = SeenMails(ports.table)
+        self._mails = MailList(ports.index, Placing(ports.handed, ports.store), ports.clock)
+        self._listing = ListingPages(self._mails, self._seen)
+        self._reading = ReadingPages(ports.store, ports.day)
+
+    def answer(self, request: WebRequest) -> WebAnswer:
+        """Return the answer to any request; never raises."""
+        try:
+            return self._answer(request)
+        except RefusedRequestError as refused:
+            return refused.answer
+        except MailGoneError as gone:
+            problem = (
+                "This mail lies in the archive and cannot be read at once."
+                if gone.archived
+                else "This mail is no longer there."
+            )
+            return RefusedRequestError(HTTPStatus.GONE, problem).answer
+        except (ClientError, BotoCoreError) as error:
+            self._say("error", "webmail: AWS refused", {"reason": _reason(error)})
+            return RefusedRequestError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "AWS does not answer as it should. Try again in a moment.",
+                wait=5,
+            ).answer
+        except Exception as error:  # noqa: BLE001  the last place where it can become an answer
+            self._say("error", "webmail: unexpected", {"reason": type(error).__name__})
+            return RefusedRequestError(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "That went wrong here. Try again."
+            ).answer
+
+    def _answer(self, request: WebRequest) -> WebAnswer:
+        self._gate.check_origin(request)
+        match request.method, request.path:
+            case "POST", "/api/sign-in":
+                return self._gate.sign_in(request)
+            case _, path if not path.startswith("/api/"):
+                raise _nothing_there()
+        session = self._gate.session(request)
+        answer = self._signed_in(session, request)
+        if session.token and "Set-Cookie" not in answer.headers:
+            headers = {**answer.headers, "Set-Cookie": cookie(session.token)}
+            return WebAnswer(answer.status, answer.body, headers)
+        return answer
+
+    def _signed_in(self, session: WebSession, request: WebRequest) -> WebAnswer:
+        match request.method, request.path:
+            case "GET", "/api/session":
+                return self._gate.look(session)
+            case "POST", "/api/sign-out":
+                return self._gate.sign_out(session)
+            case "POST", "/api/sign-out-everywhere":
+                return self._gate.sign_out_everywhere(session)
+            case "GET", "/api/mails":
+                return self._listing.page(session, request)
+        if (found := _OF_A_MAIL.fullmatch(request.path)) is not None:
+            return self._of_a_mail(session, request, found)
+        raise _nothing_there()
+
+    def _of_a_mail(
+        self, session: WebSession, request: WebRequest, found: re.Match[str]
+    ) -> WebAnswer:
+        message_id = read_mail_address(found[1])
+        if (request.method, found[2]) == ("POST", "seen"):
+            return self._listing.mark(session, request, message_id)
+        if request.method != "GET":
+            raise _nothing_there()
+        entry = self._mails.find(session, message_id)
+        match found[2]:
+            case None:
+                seen = entry.message_id in self._seen.among(session.mailbox, [entry])
+                return self._reading.mail(entry, request, seen=seen)
+            case "html":
+                return self._reading.html(entry, request)
+            case "source":
+                return self._reading.source(entry, request)
+            case _ if found[3] is not None:
+                return self._reading.attachment(entry, found[3])
+        raise _nothing_there()
+
+
+def _nothing_there() -> RefusedRequestError:
+    return RefusedRequestError(HTTPStatus.NOT_FOUND, "There is nothing here.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "unknown"))[:100]
+    return type(error).__name__

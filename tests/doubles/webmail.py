@@ -1,0 +1,279 @@
+"""A webmail in memory: its table, index and bucket, a clock to be turned, and a browser's part."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Mapping, Sequence
+from http.cookies import SimpleCookie
+from typing import Any
+
+from postamt_sync.index.entry import (
+    Acceptance,
+    Basis,
+    Header,
+    IndexEntry,
+    Stored,
+)
+from postamt_sync.index.summary import summary_of_head
+from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.mail.routing import Addressee
+from postamt_sync.webmail.exchange import JSON, WebAnswer, WebRequest
+from postamt_sync.webmail.handed_routes import HandedRoutes
+from postamt_sync.webmail.index_table import EntriesPage
+from postamt_sync.webmail.mail_list import mail_address
+from postamt_sync.webmail.mail_store import MailGoneError
+from postamt_sync.webmail.record_table import Fields, FieldsPage
+from postamt_sync.webmail.sessions import COOKIE
+from postamt_sync.webmail.users import WebmailUsers
+from postamt_sync.webmail.webmail import Webmail, WebmailPorts
+
+ORIGIN = "https://webmail.example.com"
+KEY = b"k" * 32
+START = 1_795_800_000.0
+"""2026-11-27, in the evening."""
+SECRET = "correct horse battery staple"
+CHEAP = 16
+"""What hashing a secret costs in tests."""
+PEER = "192.0.2.7"
+HANDED = HandedRoutes(
+    (
+        Addressee("anna", ("anna@example.com", "example.com"), default=True),
+        Addressee("bruno", ("bruno@example.com", "b.b@example.com"), default=False),
+    )
+)
+
+
+class MemoryTable:
+    """A RecordTable that counts its writes."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], dict[str, str | int]] = {}
+        self.writes = 0
+
+    def get(self, holder: str, name: str) -> Fields | None:
+        found = self.kept.get((holder, name))
+        return dict(found) if found is not None else None
+
+    def put(
+        self, holder: str, name: str, fields: Fields, *, expect: Fields | bool | None = True
+    ) -> bool:
+        if not fields.keys().isdisjoint({"holder", "name"}):
+            raise ValueError("a field has the name of a key")
+        there = self.kept.get((holder, name))
+        if expect is None and there is not None:
+            return False
+        if isinstance(expect, Mapping) and not _has(there, expect):
+            return False
+        self.kept[holder, name] = dict(fields)
+        self.writes += 1
+        return True
+
+    def update(self, holder: str, name: str, fields: Fields, *, expect: Fields) -> bool:
+        there = self.kept.get((holder, name))
+        if there is None or not _has(there, expect):
+            return False
+        there.update(fields)
+        self.writes += 1
+        return True
+
+    def delete(self, holder: str, name: str) -> None:
+        self.kept.pop((holder, name), None)
+        self.writes += 1
+
+    def names(
+        self,
+        holder: str,
+        *,
+        most: int,
+        after: str = "",
+        newest_first: bool = False,
+        between: tuple[str, str] | None = None,
+    ) -> FieldsPage:
+        first, last = between or ("", "\U0010ffff")
+        names = sorted(n for h, n in self.kept if h == holder and first <= n <= last)
+        if newest_first:
+            names.reverse()
+        if after:
+            names = [n for n in names if (n < after if newest_first else n > after)]
+        found = tuple((n, dict(self.kept[holder, n])) for n in names[:most])
+        return FieldsPage(found, names[most - 1] if len(names) > most else "")
+
+
+def _has(there: Mapping[str, str | int] | None, expect: Fields) -> bool:
+    return there is not None and all(there.get(key) == value for key, value in expect.items())
+
+
+class MemoryIndex:
+    """An EntryTable that counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, IndexEntry] = {}
+        self.asked = 0
+        self._sorted: dict[str, list[tuple[str, str]]] | None = None
+
+    def put(self, entry: IndexEntry) -> None:
+        self.entries[entry.message_id] = entry
+        self._sorted = None
+
+    def month(self, month: str, most: int, after: tuple[str, str] | None = None) -> EntriesPage:
+        self.asked += 1
+        if self._sorted is None:
+            self._sorted = {}
+            for e in self.entries.values():
+                assert e.acceptance is not None
+                moment = e.acceptance.received_at
+                self._sorted.setdefault(moment[:7], []).append((moment, e.message_id))
+            for each in self._sorted.values():
+                each.sort()
+        places = self._sorted.get(month, [])
+        end = len(places) if after is None else bisect.bisect_left(places, after)
+        some = places[max(0, end - most) : end]
+        entries = tuple(self.entries[name] for _, name in reversed(some))
+        return EntriesPage(entries, ended=end - most <= 0)
+
+    def entry(self, message_id: str) -> IndexEntry | None:
+        self.asked += 1
+        return self.entries.get(message_id)
+
+
+class MemoryStore:
+    """A MailStore that notes which objects were read."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.read_keys: list[str] = []
+
+    def head(self, key: str, most: int) -> bytes:
+        return self.read(key)[:most]
+
+    def read(self, key: str) -> bytes:
+        self.read_keys.append(key)
+        if key not in self.objects:
+            raise MailGoneError
+        return self.objects[key]
+
+    def presigned(self, key: str, filename: str) -> str:
+        return f"https://bucket.example/{key}?{filename}"
+
+
+class MemoryDay:
+    """A DayPlace."""
+
+    origin = "https://day.example"
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def keep(self, content: bytes, name: str, shown_as: str = "") -> str:
+        address = f"{self.origin}/{len(self.kept)}?{name or shown_as}"
+        self.kept[address] = content
+        return address
+
+
+class WebmailScene:
+    """A webmail with the mailboxes anna (default) and bruno, who both sign in with SECRET."""
+
+    def __init__(self, *, day: MemoryDay | None = None, handed: HandedRoutes = HANDED) -> None:
+        self.now = START
+        self.table = MemoryTable()
+        self.index = MemoryIndex()
+        self.store = MemoryStore()
+        self.said: list[tuple[str, str, Mapping[str, object]]] = []
+        self.users = WebmailUsers(self.table, self.clock, CHEAP)
+        self.ports = WebmailPorts(
+            table=self.table,
+            index=self.index,
+            store=self.store,
+            handed=handed,
+            keys=(KEY,),
+            host="webmail.example.com",
+            origins=(ORIGIN,),
+            clock=self.clock,
+            say=lambda *line: self.said.append(line),
+            day=day,
+            hash_cost=CHEAP,
+        )
+        self.webmail = Webmail(self.ports)
+
+    def clock(self) -> float:
+        return self.now
+
+    def let_in(self, *mailboxes: str, sees_all: bool = False) -> None:
+        for mailbox in mailboxes:
+            self.users.add(mailbox, SECRET, sees_all=sees_all)
+
+    def arrive(
+        self,
+        name: str,
+        raw: bytes = b"From: a@b.example\r\nSubject: hello\r\n\r\nhello\r\n",
+        *,
+        to: Sequence[str] = ("anna@example.com",),
+        received_at: str = "2026-11-27T10:00:00.000Z",
+        verdicts: Verdicts | None = None,
+    ) -> str:
+        """Store and index a mail; return its id in addresses."""
+        key = f"incoming/{name}"
+        self.store.objects[key] = raw
+        self.index.put(
+            IndexEntry(
+                name,
+                key,
+                frozenset(to),
+                Acceptance(Basis.RECEIPT, received_at, "a@b.example", verdicts or Verdicts()),
+                Header(Basis.RECEIPT, summary_of_head(raw)),
+                Stored("etag", len(raw), "01"),
+            )
+        )
+        return mail_address(name)
+
+    def browser(self, mailbox: str = "", peer: str = PEER) -> WebBrowser:
+        """Return a browser, signed in if a mailbox is named."""
+        browser = WebBrowser(self.webmail, peer)
+        if mailbox:
+            assert browser.sign_in(mailbox).status == 200
+        return browser
+
+
+class WebBrowser:
+    """Keeps the cookie, and says where it comes from."""
+
+    def __init__(self, webmail: Webmail, peer: str = PEER) -> None:
+        self.webmail = webmail
+        self._peer = peer
+        self.token = ""
+
+    def get(self, address: str, **headers: str) -> WebAnswer:
+        path, _, query = address.partition("?")
+        asked = dict(p.partition("=")[::2] for p in query.split("&") if p)
+        return self.send("GET", path, b"", asked, headers)
+
+    def look(self, address: str) -> Any:
+        """Return the JSON of an answer that has to be well."""
+        answer = self.get(address)
+        assert answer.status == 200, answer.body
+        return json.loads(answer.body)
+
+    def post(self, path: str, fields: Any = None, **headers: str) -> WebAnswer:
+        named = {"origin": ORIGIN, "content-type": JSON, **headers}
+        return self.send("POST", path, json.dumps(fields or {}).encode(), {}, named)
+
+    def sign_in(self, mailbox: str, secret: str = SECRET) -> WebAnswer:
+        return self.post("/api/sign-in", {"mailbox": mailbox, "secret": secret})
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+    ) -> WebAnswer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            named.setdefault("cookie", f"{COOKIE}={self.token}")
+        answer = self.webmail.answer(WebRequest(method, path, query, named, body, self._peer))
+        for name, value in answer.headers.items():
+            if name.lower() == "set-cookie":
+                self.token = next(m.value for m in SimpleCookie(value).values())
+        return answer
