@@ -117,7 +117,7 @@ TEXTS = {
     Cause.PUBLISHING: AlertText(
         "SES could not store mail that it had accepted",
         "SES could not store mail that it had accepted",
-        "PublishFailure means that SES tries again, for up to four hours. PublishExpired means "
+        "PublishFailure means that SES tries again, for up to 36 hours. PublishExpired means "
         "that it gave up: the mail is lost, and its sender was not told.",
         (
             "that the bucket's policy lets SES put objects, and the topic's lets it publish",

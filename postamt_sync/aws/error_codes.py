@@ -7,6 +7,7 @@ References of S3, SNS, SQS, DynamoDB, SES, IAM, "Common errors"; botocore's exce
 from __future__ import annotations
 
 import enum
+import re
 import ssl
 
 from botocore.exceptions import (
@@ -52,6 +53,10 @@ class ErrorCause(enum.Enum):
     NO_QUEUE = enum.auto()
     NO_TABLE = enum.auto()
     NO_BUCKET = enum.auto()
+    WRONG_REGION = enum.auto()
+    """What is asked for lies in another region than the one that is asked."""
+    UNSUPPORTED = enum.auto()
+    """The endpoint does not know this call, and never will: an emulator, another S3."""
     PARAMETER = enum.auto()
     CONFIRMATION_TOKEN = enum.auto()
     """SNS has no code of its own for it: whoever confirms knows."""
@@ -82,8 +87,9 @@ _CODES = {
         "Forbidden",
         "UnauthorizedOperation",
     ),
-    # Regions that were not opted into say it too.
+    # Regions that the account has not enabled say it too.
     ErrorCause.UNKNOWN_KEY: (
+        "AuthFailure",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
@@ -91,7 +97,13 @@ _CODES = {
     ErrorCause.WRONG_SECRET: ("InvalidSignatureException", "SignatureDoesNotMatch"),
     ErrorCause.EXPIRED: ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
     ErrorCause.SESSION_TOKEN: ("InvalidToken",),
-    ErrorCause.ACCOUNT: ("AccountProblem", "AllAccessDisabled", "NotSignedUp", "OptInRequired"),
+    ErrorCause.ACCOUNT: (
+        "AccountProblem",
+        "AllAccessDisabled",
+        "NotSignedUp",
+        "OptInRequired",
+        "SubscriptionRequiredException",
+    ),
     ErrorCause.CLOCK: ("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"),
     ErrorCause.THROTTLED: (
         "ProvisionedThroughputExceededException",
@@ -137,6 +149,26 @@ _CODES = {
     ErrorCause.NO_QUEUE: ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
     ErrorCause.NO_TABLE: ("ResourceNotFoundException",),
     ErrorCause.NO_BUCKET: ("InvalidBucketName", "NoSuchBucket"),
+    ErrorCause.WRONG_REGION: (
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "IncorrectEndpoint",
+        "InvalidLocationConstraint",
+        "PermanentRedirect",
+    ),
+    ErrorCause.UNSUPPORTED: (
+        "AWS.SimpleQueueService.UnsupportedOperation",
+        "InvalidAction",
+        "MethodNotAllowed",
+        "NotImplemented",
+        "NotImplementedException",
+        "OperationNotSupportedException",
+        "UnknownAction",
+        "UnknownOperation",
+        "UnknownOperationException",
+        "UnsupportedOperation",
+        "UnsupportedOperationException",
+    ),
     ErrorCause.PARAMETER: (
         "InvalidParameter",
         "InvalidParameterException",
@@ -145,6 +177,18 @@ _CODES = {
     ErrorCause.NO_CAPACITY: ("GlacierExpeditedRetrievalNotAvailable",),
 }
 _CAUSES = {code: cause for cause, codes in _CODES.items() for code in codes}
+
+_SAYINGS = (
+    # Who signs at another time, or for another region, has signed another text than AWS expects.
+    (re.compile(r"signature (?:expired|not yet current)", re.IGNORECASE), ErrorCause.CLOCK),
+    (re.compile(r"scoped to a valid region", re.IGNORECASE), ErrorCause.WRONG_REGION),
+)
+"""What services that know one code for every bad signature say beside it."""
+
+_MARKUP = re.compile(r"<(?=[a-z!/?])|&lt;", re.IGNORECASE)
+_PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_QUOTED = re.compile(r"[\s:]*b?['\"]?$")
+"""How botocore leads over to the page that it quotes."""
 
 _EXCEPTIONS: tuple[tuple[ErrorCause, tuple[type[Exception], ...]], ...] = (
     # The first that fits: SSLError is a ConnectionError, ssl.SSLError an OSError.
@@ -192,6 +236,8 @@ def cause_of_code(code: str, status: int = 0) -> ErrorCause:
 
     Without a code it was no service of AWS that answered.
     """
+    if status == 501:  # whatever the code: an emulator may call it its own failure
+        return ErrorCause.UNSUPPORTED
     if code in _CAUSES:
         return _CAUSES[code]
     if code.startswith(("KMS.", "Kms")):
@@ -219,11 +265,25 @@ def message_of(error: ClientError) -> str:
 
 
 def is_markup(text: str) -> bool:
-    return text.lstrip().startswith("<")
+    """Tell whether a text is a page, or an answer that nobody could read."""
+    return text.lstrip("\ufeff \t\r\n").startswith("<") or _PAGE.search(text) is not None
+
+
+def without_markup(text: str) -> str:
+    """Return what a text says before a page begins in it: nobody can read that in a sentence."""
+    found = _MARKUP.search(text)
+    return _QUOTED.sub("", text[: found.start()]).lstrip("\ufeff") if found else text
 
 
 def _cause_of_answer(error: ClientError) -> ErrorCause:
-    code = code_of(error)
-    if is_markup(str(error.response.get("Error", {}).get("Message") or "")):
+    message = str(error.response.get("Error", {}).get("Message") or "")
+    cause = cause_of_code(
+        code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    )
+    if cause is ErrorCause.UNSUPPORTED:
+        return cause  # its message may be the bare XML of it
+    if is_markup(message):
         return ErrorCause.NOT_AWS
-    return cause_of_code(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if cause is ErrorCause.WRONG_SECRET:
+        return next((other for saying, other in _SAYINGS if saying.search(message)), cause)
+    return cause

@@ -11,13 +11,20 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, is_markup, message_of
-from postamt_sync.aws.meanings import MEANINGS, Asker, ForbiddenError, TokenError
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of, without_markup
+from postamt_sync.aws.meanings import (
+    MEANINGS,
+    NOT_SAID_BY_AWS,
+    Asker,
+    ForbiddenError,
+    TokenError,
+)
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 
 __all__ = ["Asker", "ForbiddenError", "TokenError", "aws_call", "meaning", "refusal"]
 
+_NOTHING = "nothing more"
 LONGEST_CODE = 100
 """Characters of an error code that a sentence shows."""
 
@@ -69,12 +76,11 @@ def meaning(
     facts = {
         "what": what,
         "name": printable(name) or "of this name",
-        "code": printable(code, LONGEST_CODE),
-        "said": printable(_without_markup(said)).rstrip(".") or "nothing more",
+        "code": printable(without_markup(code), LONGEST_CODE) or "no code",
+        "said": printable(without_markup(said)).rstrip(".") or _NOTHING,
     }
-    return told.kind(told.problem.format(**facts), told.hint.format(**facts))
-
-
-def _without_markup(said: str) -> str:
-    """Cut off the page that botocore quotes in its own errors; nobody can read it."""
-    return "" if is_markup(said) else said.partition("<")[0]
+    hint = told.hint.format(**facts)
+    is_heard = said and cause not in NOT_SAID_BY_AWS and "{said}" not in told.problem + told.hint
+    if hint and is_heard and facts["said"] != _NOTHING:
+        hint = f"{hint.rstrip('.')}; AWS says: {facts['said']}"
+    return told.kind(told.problem.format(**facts), hint)

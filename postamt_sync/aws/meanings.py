@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from postamt_sync.aws.error_codes import ErrorCause
+from postamt_sync.aws.regions import OPT_IN, RECEIVING, WITHOUT_OWN_NAMESPACE
 from postamt_sync.errors import (
     CredentialsError,
     MisconfiguredError,
@@ -38,14 +39,19 @@ class Asker(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """Two sentences, with places for {what} was attempted, the {name} of what it was done to, the
-    {code} and what AWS {said}."""
+    {code} and what was {said}. What AWS itself said comes after the second unless it has a place.
+    """
 
     kind: type[PostamtError]
     problem: str
     hint: str
 
 
-_SAYS = "; AWS says: {said}"
+_ENABLE_REGION = (
+    "if aws.region is one of those that an account has to enable "
+    f"({', '.join(sorted(OPT_IN & RECEIVING))}), enable it in the console under Account, AWS "
+    "Regions."
+)
 _SET_CLOCK = "Set it, for example: timedatectl set-ntp true"
 _PROXY = "Check whether a proxy or login page stands between us and AWS; "
 _SETTINGS = (
@@ -69,12 +75,14 @@ _FOR_BOTH = {
     ErrorCause.ACCOUNT: Meaning(
         CredentialsError,
         "AWS refuses the account as a whole ({code}).",
-        "Look for AWS's mail about the account, and into its billing page.",
+        "Look for AWS's mail about the account, and into its billing page; " + _ENABLE_REGION,
     ),
     ErrorCause.SESSION_TOKEN: Meaning(
         CredentialsError,
         "AWS does not accept our session token.",
-        "Get new temporary credentials, or remove AWS_SESSION_TOKEN if the keys are permanent.",
+        "Get new temporary credentials, or remove AWS_SESSION_TOKEN if the keys are permanent. In "
+        "a region that had to be enabled only tokens of a regional STS endpoint are good: "
+        "AWS_STS_REGIONAL_ENDPOINTS=regional.",
     ),
     ErrorCause.CLOCK: Meaning(
         TryLaterError, "AWS finds the clock of this machine wrong.", _SET_CLOCK
@@ -88,12 +96,13 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ErrorCause.FORBIDDEN: Meaning(
         ForbiddenError,
         "The AWS credentials may not {what}.",
-        "Allow it in the sync user's policy: postamt-sync bootstrap apply" + _SAYS,
+        "Allow it in the sync user's policy: postamt-sync bootstrap apply",
     ),
     ErrorCause.UNKNOWN_KEY: Meaning(
         CredentialsError,
         "AWS does not know our access key.",
-        "Put a valid one into ~/.aws/credentials of the user we run as, and restart.",
+        "Put a valid one into ~/.aws/credentials of the user we run as, and restart; "
+        + _ENABLE_REGION,
     ),
     ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
@@ -126,17 +135,17 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ErrorCause.LIMIT: Meaning(
         MisconfiguredError,
         "AWS could not {what}: a limit of the account is reached.",
-        "Raise it in the console under Service Quotas" + _SAYS,
+        "Raise it in the console under Service Quotas",
     ),
     ErrorCause.NO_TOPIC: Meaning(
         MisconfiguredError,
         "AWS has no such topic or subscription.",
-        "Check webhook.topic_arn and aws.region" + _SAYS,
+        "Check webhook.topic_arn and aws.region",
     ),
     ErrorCause.NO_QUEUE: Meaning(
         MisconfiguredError,
         "AWS has no such queue.",
-        "Check the URLs in [queue] and aws.region" + _SAYS,
+        "Check the URLs in [queue] and aws.region",
     ),
     ErrorCause.NO_TABLE: Meaning(
         MisconfiguredError,
@@ -148,10 +157,20 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
         "There is no bucket {name}.",
         "Correct bucket.name in the configuration, or make it: postamt-sync bootstrap apply",
     ),
+    ErrorCause.WRONG_REGION: Meaning(
+        MisconfiguredError,
+        "AWS could not {what}: not in the region of aws.region.",
+        "Correct aws.region, and the region in AWS_ENDPOINT_URL if it is set.",
+    ),
+    ErrorCause.UNSUPPORTED: Meaning(
+        MisconfiguredError,
+        "What answers in place of AWS cannot {what} ({code}).",
+        "Check AWS_ENDPOINT_URL: not every emulator or server knows all that AWS does.",
+    ),
     ErrorCause.PARAMETER: Meaning(
         MisconfiguredError,
         "AWS does not accept a setting to {what}.",
-        "Check webhook.public_url" + _SAYS,
+        "Check webhook.public_url",
     ),
     ErrorCause.CONFIRMATION_TOKEN: Meaning(
         TokenError, "The confirmation token is no longer valid.", ""
@@ -189,17 +208,17 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.FORBIDDEN: Meaning(
         ForbiddenError,
         "The AWS credentials may not {what}.",
-        "Use those of an administrator, or allow this action. AWS says: {said}",
+        "Use those of an administrator, or allow this action.",
     ),
     ErrorCause.UNKNOWN_KEY: Meaning(
         CredentialsError,
         "AWS does not know these credentials.",
-        "Check AWS_PROFILE and the keys it leads to. AWS says: {said}",
+        "Check AWS_PROFILE and the keys it leads to; " + _ENABLE_REGION,
     ),
     ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
         "AWS does not accept our signature: the secret key does not fit the access key.",
-        "Check AWS_PROFILE and the keys it leads to. AWS says: {said}",
+        "Check AWS_PROFILE and the keys it leads to.",
     ),
     ErrorCause.EXPIRED: Meaning(
         CredentialsError, "The AWS credentials have expired.", "Renew them, and try again."
@@ -225,7 +244,19 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.NAME_TAKEN: Meaning(
         MisconfiguredError,
         "The bucket's name is taken by another account.",
-        "Choose one that ends in -ACCOUNT-REGION-an: those names belong to this account alone.",
+        "Choose one that ends in -ACCOUNT-REGION-an: those names belong to this account alone. "
+        f"In {' and '.join(sorted(WITHOUT_OWN_NAMESPACE))}, which have no such names, choose one "
+        "with a random part.",
+    ),
+    ErrorCause.WRONG_REGION: Meaning(
+        MisconfiguredError,
+        "What {what} asks for is not in the region of aws.region.",
+        "Correct aws.region, and the region in AWS_ENDPOINT_URL if it is set.",
+    ),
+    ErrorCause.UNSUPPORTED: Meaning(
+        MisconfiguredError,
+        "The endpoint that is asked does not know {what} ({code}).",
+        "Check AWS_ENDPOINT_URL: not every emulator knows all that AWS does.",
     ),
     ErrorCause.CONFLICT: Meaning(
         TryLaterError,
@@ -257,5 +288,18 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
         "What was done stays done; run it again when the cause is mended.",
     ),
 }  # fmt: skip
+
+NOT_SAID_BY_AWS = frozenset(
+    {
+        ErrorCause.NO_CREDENTIALS,
+        ErrorCause.NOT_AWS,
+        ErrorCause.SETTINGS,
+        ErrorCause.UNEXPECTED,
+        ErrorCause.UNREACHABLE,
+        ErrorCause.UNTRUSTED,
+        ErrorCause.UNUSABLE_CREDENTIALS,
+    }
+)
+"""Causes of which a library, a stranger or this machine told us, not AWS."""
 
 MEANINGS = {Asker.DAEMON: _FOR_THE_DAEMON, Asker.ADMINISTRATOR: _FOR_AN_ADMINISTRATOR}

@@ -1,4 +1,4 @@
-"""What SES can do where (AWS General Reference, "Amazon Simple Email Service endpoints").
+"""What AWS can do where; of SES: AWS General Reference, "Amazon Simple Email Service endpoints".
 
 A region that is missing here is not refused for good: AWS opens new ones.
 """
@@ -48,6 +48,34 @@ WITHOUT_SMTP = frozenset(
     }
 )
 """Regions in which SES sends, but not over SMTP."""
+
+OPT_IN = frozenset(
+    {
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-west-1",
+        "eu-central-2",
+        "eu-south-1",
+        "eu-south-2",
+        "il-central-1",
+        "me-central-1",
+        "me-south-1",
+        "mx-central-1",
+    }
+)
+"""Regions that an account has to enable before they know its keys (AWS Account Management
+Reference Guide, "Enable or disable AWS Regions in your account")."""
+
+WITHOUT_OWN_NAMESPACE = frozenset({"me-central-1", "me-south-1"})
+"""Regions in which an account has no namespace of its own for buckets (S3 User Guide, "Namespaces
+for general purpose buckets"): a name there is taken from everybody in the world."""
 
 _OWN_DKIM_ZONE = frozenset(
     {

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.aws.clients import BUILDING, ONCE, new_client
-from postamt_sync.aws.error_codes import code_of, message_of
-from postamt_sync.aws.errors import Asker
+from postamt_sync.aws.error_codes import ErrorCause, code_of, message_of, without_markup
+from postamt_sync.aws.errors import Asker, meaning
 from postamt_sync.aws.errors import refusal as refusal_of
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.policy_document import same
@@ -51,12 +51,28 @@ PATIENCE_SECONDS = 120.0
 
 _SES = frozenset({"ses", "sesv2"})
 
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
-def refusal(service: str, error: Exception) -> PostamtError:
-    """Return the sentences for what a call of `service` (boto3's name) raised."""
-    action = f"AWS ({service})"
-    if isinstance(error, ClientError):
-        action = _action(service, error.operation_name, printable(message_of(error)))
+_UNKNOWN_THERE = frozenset({404, 405, 501})
+"""What a server says of a path or method that it does not have, without a code of AWS's."""
+
+
+def refusal(service: str, error: Exception, endpoint: str = "") -> PostamtError:
+    """Return the sentences for what a call of `service` (boto3's name) raised.
+
+    `endpoint` is the URL that was asked. One that is not AWS's may not have the call at all; a
+    login page, which says the same, stands in AWS's own place.
+    """
+    if not isinstance(error, ClientError):
+        return refusal_of(f"AWS ({service})", error, asker=Asker.ADMINISTRATOR)
+    action = _action(service, error.operation_name, printable(without_markup(message_of(error))))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = code_of(error)
+    is_bare = not code or code.isdecimal()
+    if is_bare and status in _UNKNOWN_THERE and endpoint and not _is_aws(endpoint):
+        code = f"{status} from {endpoint}"
+        unknown = ErrorCause.UNSUPPORTED
+        return meaning(unknown, action, code=code, asker=Asker.ADMINISTRATOR)
     return refusal_of(action, error, asker=Asker.ADMINISTRATOR)
 
 
@@ -128,7 +144,7 @@ class AwsClient:
         except ClientError as error:
             if code_of(error) in missing:
                 return None
-            raise refusal(service, error) from error
+            raise self._refusal(service, error) from error
 
     def pages(
         self,
@@ -166,7 +182,7 @@ class AwsClient:
         try:
             answer = patient(self._ask, wanted)
         except ClientError as error:
-            raise refusal(wanted.service, error) from error
+            raise self._refusal(wanted.service, error) from error
         if wanted.on_response is not None:
             wanted.on_response(answer)
 
@@ -185,12 +201,17 @@ class AwsClient:
                 yield from page.get(members) or ()
         except ClientError as error:
             if code_of(error) not in missing:
-                raise refusal(service, error) from error
+                raise self._refusal(service, error) from error
         except Exception as error:  # whatever botocore's parsers make of a stranger's answer
-            raise refusal(service, error) from error
+            raise self._refusal(service, error) from error
+
+    def _refusal(self, service: str, error: Exception) -> PostamtError:
+        return refusal(service, error, str(self.client(service).meta.endpoint_url))
 
     def _ask(self, wanted: Call) -> dict[str, Any]:
-        return self._call(wanted.service, wanted.operation, wanted.parameters, once=wanted.once)
+        late = wanted.late() if wanted.late is not None else {}
+        parameters = {**wanted.parameters, **late}
+        return self._call(wanted.service, wanted.operation, parameters, once=wanted.once)
 
     def _call(
         self, service: str, operation: str, parameters: Mapping[str, Any], *, once: bool = False
@@ -202,7 +223,7 @@ class AwsClient:
         except ClientError:
             raise  # the caller knows what its codes mean
         except Exception as error:  # whatever botocore's parsers make of a stranger's answer
-            raise refusal(service, error) from error
+            raise self._refusal(service, error) from error
         return answer
 
     def _complete(
@@ -245,6 +266,10 @@ class AwsClient:
 
 def _passes(error: BaseException, wanted: Call) -> bool:
     return isinstance(error, ClientError) and code_of(error) in wanted.retry_on
+
+
+def _is_aws(url: str) -> bool:
+    return f".{urlsplit(url).hostname or ''}".endswith(_AWS_DOMAINS)
 
 
 def _is_emulator(url: str) -> bool:

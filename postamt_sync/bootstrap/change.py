@@ -1,6 +1,7 @@
 """One write at AWS, as plain data: what is shown, carried out and counted is the same list.
 
-Nothing here refers to the result of another call: every name is known beforehand (`stack.py`).
+Every name is known beforehand (`stack.py`). The one thing that follows from another call is the id
+that AWS gives a role: it is `late`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Call:
     `retry_on` names error codes that pass by themselves, because AWS has not heard everywhere of
     what was made a moment ago. `on_response` takes the answer before anything else happens: what is
     in it is told only once. A call to be asked `once` is not repeated where its answer is lost:
-    carried out twice, it would make two of what it makes.
+    carried out twice, it would make two of what it makes. `late` returns parameters that can only
+    be known right before it is asked; they come in the place of those of the same name.
     """
 
     service: str
@@ -40,6 +42,7 @@ class Call:
     guard: Guard | None = None
     on_response: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
     once: bool = False
+    late: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

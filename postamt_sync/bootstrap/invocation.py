@@ -44,10 +44,12 @@ _LONGEST_WORDS = 300
 
 @dataclass(frozen=True, slots=True)
 class InvocationTrouble:
-    """Why the function does not run. `settings` is in what `apply` can mend, not in the code."""
+    """Why the function does not run. `settings` is in what `apply` can mend, not in the code; what
+    ails the `grant` it mends only where it knows of the role that the function was made with."""
 
     words: str
     settings: bool
+    grant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _refused(cause: BaseException | None) -> InvocationTrouble | None:
             "Lambda cannot decrypt its environment, as after its role was deleted and made again: "
             f"each invocation fails ({code})."
         )
-        return InvocationTrouble(words, settings=True)
+        return InvocationTrouble(words, settings=True, grant=True)
     if _ROLE in said:
         return InvocationTrouble("Lambda cannot take on its role.", settings=True)
     return None

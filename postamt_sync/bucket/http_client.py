@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from postamt_sync import __version__
+from postamt_sync.aws.error_codes import without_markup
 from postamt_sync.bucket.endpoint import Endpoint, S3Access
 from postamt_sync.bucket.responses import Answer, error_document
 from postamt_sync.bucket.sigv4 import SigV4Signer, canonical_path, canonical_query
@@ -132,9 +133,10 @@ async def _refusal(response: aiohttp.ClientResponse) -> Answer:
 def unreachable(host: str, error: Exception) -> TryLaterError:
     """Say in two sentences how the network failed."""
     host = printable(host)
+    said = printable(without_markup(str(error)))
     if isinstance(error, aiohttp.ClientSSLError):
         return TryLaterError(
-            f"The TLS certificate of {host} is not accepted: {printable(str(error))}.",
+            f"The TLS certificate of {host} is not accepted: {said}.",
             "Check this machine's clock, and at AWS_CA_BUNDLE behind a proxy.",
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -145,8 +147,8 @@ def unreachable(host: str, error: Exception) -> TryLaterError:
     if isinstance(error, TimeoutError):
         return TryLaterError(f"{host} stopped answering.", "Check the network; it is tried again.")
     number = error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
-    reason = os.strerror(number) if number else str(error) or type(error).__name__
+    reason = os.strerror(number) if number else said or type(error).__name__
     return TryLaterError(
-        f"The connection to {host} failed: {printable(reason)}.",
+        f"The connection to {host} failed: {reason}.",
         "Check the network; it is tried again.",
     )

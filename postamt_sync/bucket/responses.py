@@ -6,18 +6,26 @@ proxy or a hotel's login page, and a mail must not count as gone because of it.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from xml.parsers import expat
 
-from postamt_sync.aws.error_codes import ErrorCause, cause_of_code
+from postamt_sync.aws.error_codes import ErrorCause, cause_of_code, without_markup
 from postamt_sync.aws.errors import ForbiddenError, meaning
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 
 LONGEST_WORD = 100
 """Characters of a foreign word (error code, region, storage class) that a sentence shows."""
+
+_REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]+){1,3}-[0-9]{1,2}")
+_REGION_IN_WORDS = (
+    re.compile(rf"expecting '({_REGION.pattern})'"),
+    re.compile(rf"The ({_REGION.pattern}) location constraint is incompatible"),
+)
+_REGION_IN_HOST = re.compile(rf"\bs3[.-](?:dualstack\.)?({_REGION.pattern})\.")
 
 
 class ObjectGoneError(PostamtError):
@@ -57,18 +65,21 @@ class AccessDeniedError(ForbiddenError):
     """We may not list the bucket (`key` is None) or not read this one object.
 
     For one object it may also mean that it is gone: without s3:ListBucket S3 does not say 404.
+    `said` is S3's own reason, fit to be shown.
     """
 
-    def __init__(self, bucket: str, key: str | None) -> None:
+    def __init__(self, bucket: str, key: str | None, said: str = "") -> None:
+        says = f"; AWS says: {said}" if said else "."
         if key is None:
             super().__init__(
                 f"We may not list the bucket {printable(bucket)}.",
-                "Allow s3:ListBucket for our user, with the prefixes of the configuration.",
+                f"Allow s3:ListBucket for our user, with the prefixes of the configuration{says}",
             )
         else:
             super().__init__(
                 f"We may not read {printable(key)} in the bucket {printable(bucket)}.",
-                "Allow s3:GetObject (and kms:Decrypt where the bucket is under KMS) for our user.",
+                "Allow s3:GetObject (and kms:Decrypt where the bucket is under KMS) for our "
+                f"user{says}",
             )
         self.key = key
 
@@ -86,7 +97,12 @@ class Answer:
     @property
     def code(self) -> str:
         """S3's error code, or "" where the body is none of S3's."""
-        return printable(self._fields.get("Code", ""), LONGEST_WORD)
+        return printable(without_markup(self._fields.get("Code", "")), LONGEST_WORD)
+
+    @property
+    def said(self) -> str:
+        """S3's own words, or "" where it has none."""
+        return printable(without_markup(self._fields.get("Message", ""))).rstrip(".")
 
     @property
     def cause(self) -> ErrorCause:
@@ -96,6 +112,8 @@ class Answer:
     @property
     def passing(self) -> bool:
         """Whether asking again at once may help."""
+        if self.cause is ErrorCause.UNSUPPORTED:
+            return False
         if self.status >= 500 or self.status == 429:
             return True
         return self.cause in {ErrorCause.BUSY, ErrorCause.THROTTLED}
@@ -120,10 +138,12 @@ class Answer:
     def _of_bucket(self, bucket: str, key: str | None) -> PostamtError | None:
         """Return what S3 tells more of than other services do."""
         if self.cause is ErrorCause.FORBIDDEN:
-            return AccessDeniedError(bucket, key)
+            return AccessDeniedError(bucket, key, self.said)
         if self.cause is ErrorCause.CLOCK:
             return self._clock_off()
-        return self._of_region(bucket)
+        if self.cause is ErrorCause.WRONG_REGION:
+            return self._of_region(bucket)
+        return None
 
     def _as_everywhere(self, bucket: str, key: str | None) -> PostamtError:
         what = f"list the bucket {printable(bucket)}" if key is None else f"read {printable(key)}"
@@ -137,14 +157,24 @@ class Answer:
         return meaning(cause, what, code=code, said=self._fields.get("Message", ""), name=bucket)
 
     def _of_region(self, bucket: str) -> PostamtError | None:
-        region = self._headers.get("x-amz-bucket-region") or self._fields.get("Region", "")
-        if not region or self.code not in {"PermanentRedirect", "AuthorizationHeaderMalformed"}:
+        """Return where the bucket is, as far as S3 says it; None where it does not say at all."""
+        region = self._region()
+        if not region:
             return None
-        region = printable(region, LONGEST_WORD)
         return MisconfiguredError(
             f"The bucket {printable(bucket)} is not in our region but in {region}.",
             f'Set region = "{region}" in the section [aws] of the configuration.',
         )
+
+    def _region(self) -> str:
+        """Return the region that S3 names for the bucket, "" where it names none that can be."""
+        named = self._headers.get("x-amz-bucket-region") or self._fields.get("Region", "")
+        if _REGION.fullmatch(named):
+            return named
+        message = self._fields.get("Message", "")
+        found = next(filter(None, (words.search(message) for words in _REGION_IN_WORDS)), None)
+        found = found or _REGION_IN_HOST.search(self._fields.get("Endpoint", ""))
+        return found[1] if found else ""
 
     def _clock_off(self) -> TryLaterError:
         hint = "Set it, for example: timedatectl set-ntp true"

@@ -25,6 +25,8 @@ LONGEST_LOCAL_PART = 64
 """Octets, RFC 5321 section 4.5.3.1.1."""
 
 
+RESERVED_FOR_BUCKETS = ("xn--", "sthree-", "amzn-s3-demo-")
+"""How no bucket's name may start (S3 User Guide, "General purpose bucket naming rules")."""
 LONGEST_PREFIX = 900
 """Octets: a key has 1,024, and SES adds its id of 40."""
 
@@ -96,6 +98,25 @@ def _absolute(path: Path) -> Path:
 
 def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
+
+
+_stack_name = _matching(
+    # What is made of it must do everywhere: tables have 3 characters, receipt rules end in a letter
+    # or digit, buckets have 63 at most.
+    r"[a-z][a-z0-9-]{1,28}[a-z0-9]",
+    "must be made of 3 to 30 lower-case letters, digits and hyphens, start with a letter, and end "
+    "with a letter or digit.",
+)
+
+
+def stack_name(text: str) -> str:
+    """Return a stack's name; raises ValueError with a sentence that starts with "must"."""
+    name = _stack_name(text)
+    if name.startswith(RESERVED_FOR_BUCKETS):
+        raise ValueError(
+            f"must not start with {', '.join(RESERVED_FOR_BUCKETS)}, as no bucket may."
+        )
+    return name
 
 
 def _bucket_name(name: str) -> str:
@@ -254,16 +275,7 @@ Label = Annotated[
         )
     ),
 ]
-StackName = Annotated[
-    str,
-    AfterValidator(
-        _matching(
-            r"[a-z][a-z0-9-]{0,29}",
-            "must be made of lower-case letters, digits and hyphens, start with a letter, "
-            "and have at most 30 of them.",
-        )
-    ),
-]
+StackName = Annotated[str, AfterValidator(stack_name)]
 SystemUser = Annotated[
     str,
     AfterValidator(

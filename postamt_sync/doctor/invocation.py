@@ -27,6 +27,10 @@ class InvocationCheck:
         if trouble is None:
             yield Finding(self.subject, Severity.OK, "The index function was invoked, and ran.")
             return
-        log = f"See its log: aws logs tail {stack.log_group} --region {stack.region}"
-        remedy = self.mend if trouble.settings else log
+        remedy = self.mend
+        if trouble.grant:
+            delete = f"aws lambda delete-function --function-name {stack.function}"
+            remedy = f"{remedy.rstrip('.')}; if it stays, first: {delete} --region {stack.region}"
+        elif not trouble.settings:
+            remedy = f"See its log: aws logs tail {stack.log_group} --region {stack.region}"
         yield Finding(self.subject, Severity.FAILURE, f"{stack.function}: {trouble.words}", remedy)

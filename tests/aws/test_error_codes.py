@@ -21,7 +21,8 @@ from botocore.parsers import ResponseParserError
 
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, cause_of_code
 from postamt_sync.aws.errors import Asker, TokenError, meaning, refusal
-from postamt_sync.errors import CredentialsError
+from postamt_sync.aws.meanings import NOT_SAID_BY_AWS
+from postamt_sync.errors import CredentialsError, MisconfiguredError
 from tests.doubles.topic import client_error
 
 
@@ -49,6 +50,33 @@ from tests.doubles.topic import client_error
         (client_error("AccessDenied", "\n <html>denied by Hotel Wifi"), ErrorCause.NOT_AWS),
         (client_error("KMS.DisabledException"), ErrorCause.KMS),
         (client_error("InvalidParameter", "Invalid token"), ErrorCause.PARAMETER),
+        (
+            client_error(
+                "SignatureDoesNotMatch", "Signature expired: 2026 is now earlier than 2027"
+            ),
+            ErrorCause.CLOCK,
+        ),
+        (
+            client_error("InvalidSignatureException", "Signature not yet current: 2027 is later"),
+            ErrorCause.CLOCK,
+        ),
+        (
+            client_error(
+                "SignatureDoesNotMatch",
+                "Credential should be scoped to a valid region, not 'us-east-1'. ",
+            ),
+            ErrorCause.WRONG_REGION,
+        ),
+        (client_error("SignatureDoesNotMatch", "Check your key"), ErrorCause.WRONG_SECRET),
+        (client_error("InvalidLocationConstraint"), ErrorCause.WRONG_REGION),
+        (client_error("AuthFailure"), ErrorCause.UNKNOWN_KEY),
+        (
+            client_error("UnknownOperationException", "<UnknownOperationException/>"),
+            ErrorCause.UNSUPPORTED,
+        ),
+        (client_error("InvalidAction", "Could not find operation Frob"), ErrorCause.UNSUPPORTED),
+        (client_error("AccessDenied", "\ufeff<!doctype html>"), ErrorCause.NOT_AWS),
+        (client_error("AccessDenied", "Sorry <HTML lang='en'>"), ErrorCause.NOT_AWS),
     ],
 )
 def test_each_error_comes_down_to_one_cause(error: Exception, cause: ErrorCause) -> None:
@@ -66,6 +94,10 @@ def test_each_error_comes_down_to_one_cause(error: Exception, cause: ErrorCause)
         ("", 404, ErrorCause.NOT_AWS),
         ("404", 404, ErrorCause.NOT_AWS),
         ("NoSuchBucket", 503, ErrorCause.NO_BUCKET),
+        ("", 501, ErrorCause.UNSUPPORTED),
+        ("InternalFailure", 501, ErrorCause.UNSUPPORTED),
+        ("MethodNotAllowed", 405, ErrorCause.UNSUPPORTED),
+        ("", 405, ErrorCause.NOT_AWS),
     ],
 )
 def test_where_the_code_says_nothing_the_status_does(
@@ -89,3 +121,68 @@ def test_to_a_head_s3_says_nothing_but_403() -> None:
     told = refusal("s3:ListBucket", client_error("403", "Forbidden"), asker=Asker.ADMINISTRATOR)
     assert isinstance(told, CredentialsError)
     assert told.problem == "The AWS credentials may not s3:ListBucket."
+
+
+@pytest.mark.parametrize("asker", Asker)
+@pytest.mark.parametrize(
+    "cause", set(ErrorCause) - NOT_SAID_BY_AWS - {ErrorCause.CONFIRMATION_TOKEN}
+)
+def test_whatever_aws_says_is_told(cause: ErrorCause, asker: Asker) -> None:
+    told = meaning(cause, "ask", code="Odd", said="The reason, in full.", asker=asker)
+    assert str(told).count("The reason, in full") == 1
+    assert "nothing more" not in str(told)
+
+
+@pytest.mark.parametrize("asker", Asker)
+@pytest.mark.parametrize("cause", ErrorCause)
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><body>Hotel</body></html>",
+        "\ufeff\n <!DOCTYPE html><p>Hotel",
+        "Invalid XML received:\nb'<html>Hotel</html>'",
+        "Sorry.<br/>Hotel",
+        "&lt;html&gt;Hotel",
+        "<?xml version='1.0'?><Error>Hotel</Error>",
+        "</div>Hotel",
+    ],
+)
+def test_no_page_stands_in_a_sentence(cause: ErrorCause, asker: Asker, page: str) -> None:
+    told = str(meaning(cause, "ask", code=page, said=page, asker=asker))
+    assert "Hotel" not in told
+    assert not set("<>") & set(told)
+    assert "b'" not in told
+
+
+def test_an_arrow_that_is_no_page_is_told() -> None:
+    told = meaning(ErrorCause.UNKNOWN, "ask", code="Bad", said="2 < 3, and a -> b")
+    assert "2 < 3, and a -> b" in told.hint
+
+
+@pytest.mark.parametrize("asker", Asker)
+def test_a_call_that_is_not_known_is_for_a_person_to_mend(asker: Asker) -> None:
+    for code in ("UnknownOperation", "NotImplemented", "UnsupportedOperation"):
+        told = refusal("frob", client_error(code, "No frobbing here."), asker=asker)
+        assert type(told) is MisconfiguredError
+        assert "AWS_ENDPOINT_URL" in told.hint
+        assert "No frobbing here" in told.hint
+
+
+@pytest.mark.parametrize("asker", Asker)
+@pytest.mark.parametrize(
+    "code",
+    ["InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "OptInRequired"],
+)
+def test_a_region_that_is_not_enabled_may_be_the_reason(code: str, asker: Asker) -> None:
+    hint = refusal("ask", client_error(code, "It is invalid"), asker=asker).hint
+    assert "enable it in the console" in hint
+    for region in ("af-south-1", "ap-southeast-3", "eu-south-1", "il-central-1", "me-south-1"):
+        assert region in hint
+    assert "eu-west-1" not in hint
+    assert "It is invalid" in hint
+
+
+@pytest.mark.parametrize("asker", Asker)
+def test_a_token_of_the_global_endpoint_may_be_the_reason(asker: Asker) -> None:
+    hint = refusal("ask", client_error("InvalidToken", "malformed"), asker=asker).hint
+    assert "AWS_STS_REGIONAL_ENDPOINTS=regional" in hint

@@ -117,6 +117,39 @@ def test_a_stranger_is_temporary_trouble_and_is_not_quoted(
     assert str(error).isprintable()
 
 
+ERRORS = {
+    "xml": b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>No. &lt;html&gt;Hotel Wifi"
+    b"</Message></Error></ErrorResponse>",
+    "s3": b"<Error><Code>AccessDenied</Code><Message>No. &lt;b&gt;Hotel Wifi</Message></Error>",
+    "json": b'{"__type": "x#AccessDeniedException", "message": "No. <p>Hotel Wifi</p>"}',
+    "code": b'{"__type": "<html>Hotel Wifi</html>", "message": "No."}',
+}
+
+
+@pytest.mark.parametrize("body", ERRORS)
+@pytest.mark.parametrize("status", [400, 404, 500, 501])
+@pytest.mark.parametrize("service", CALLS)
+def test_no_error_brings_a_page_into_a_sentence(
+    stranger: Stranger, session: boto3.Session, service: str, status: int, body: str
+) -> None:
+    stranger.status, stranger.body = status, ERRORS[body]
+    error = met(lambda: CALLS[service](session))
+    assert error is not None
+    assert "Hotel" not in str(error)
+    assert not set("<>") & set(str(error))
+
+
+@pytest.mark.parametrize("body", ["nothing", "page"])
+@pytest.mark.parametrize("service", CALLS)
+def test_what_a_server_cannot_do_is_no_matter_of_time(
+    stranger: Stranger, session: boto3.Session, service: str, body: str
+) -> None:
+    stranger.status, stranger.body = 501, BODIES["nothing"] if body == "nothing" else b"<a>b</a>"
+    error = met(lambda: CALLS[service](session))
+    assert type(error) is MisconfiguredError
+    assert "AWS_ENDPOINT_URL" in error.hint
+
+
 @pytest.mark.parametrize("service", CALLS)
 def test_a_login_page_is_called_one(
     stranger: Stranger, session: boto3.Session, service: str

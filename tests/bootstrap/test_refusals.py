@@ -160,6 +160,30 @@ def error(code: str, message: str, operation: str = "CreateReceiptRule") -> e.Cl
     return e.ClientError(said, operation)  # type: ignore[arg-type] # no more is needed
 
 
+@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize("code", ["", "bare"])
+def test_a_call_that_an_emulator_lacks_is_no_matter_of_time(status: int, code: str) -> None:
+    said = {
+        "Error": {"Code": code and str(status), "Message": "Not found"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    met = e.ClientError(said, "GetAccount")  # type: ignore[arg-type] # no more is needed
+    told = refusal("sesv2", met, "http://127.0.0.1:4566")
+    assert type(told) is MisconfiguredError
+    assert "does not know ses:GetAccount" in told.problem
+    assert f"{status} from http://127.0.0.1:4566" in told.problem
+    at_home = refusal("sesv2", met, "https://email.eu-west-1.amazonaws.com")
+    assert type(at_home) is (MisconfiguredError if status == 501 else TryLaterError)
+
+
+def test_an_emulator_that_has_no_such_thing_is_believed(account: Account) -> None:
+    with (
+        account.refusing("sesv2", "GetAccount", "404", status=404),
+        pytest.raises(MisconfiguredError, match="does not know ses:GetAccount"),
+    ):
+        account.plan(stack())
+
+
 UNUSABLE = (
     e.UnauthorizedSSOTokenError(),
     e.SSOTokenLoadError(error_msg="expired"),

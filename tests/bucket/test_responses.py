@@ -105,6 +105,80 @@ def test_names_the_right_region(where: str) -> None:
     assert 'region = "us-east-2"' in error.hint
 
 
+WRONG_REGION = {
+    "IllegalLocationConstraintException": 400,
+    "AuthorizationHeaderMalformed": 400,
+    "IncorrectEndpoint": 400,
+    "PermanentRedirect": 301,
+}
+
+
+@pytest.mark.parametrize("key", ["in/a", None])
+@pytest.mark.parametrize("code", WRONG_REGION)
+def test_a_wrong_region_is_for_a_person_even_where_none_is_named(
+    code: str, key: str | None
+) -> None:
+    fields = {"Code": code, "Message": "It is elsewhere."}
+    answer = Answer(WRONG_REGION[code], {"x-amz-bucket-region": "no region\n"}, fields)
+    error = answer.error("mail", key)
+    assert type(error) is MisconfiguredError
+    assert error.exit_code == 78
+    assert "aws.region" in error.hint
+    assert "It is elsewhere" in error.hint
+    assert "no region" not in str(error)
+    assert not answer.passing
+
+
+@pytest.mark.parametrize("code", WRONG_REGION)
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        ({"x-amz-bucket-region": "me-south-1"}, {}),
+        ({}, {"Region": "me-south-1"}),
+        ({}, {"Endpoint": "mail.s3.me-south-1.amazonaws.com"}),
+        ({}, {"Endpoint": "mail.s3-me-south-1.amazonaws.com"}),
+        ({}, {"Endpoint": "s3.dualstack.me-south-1.amazonaws.com"}),
+        ({}, {"Message": "The region 'eu-west-1' is wrong; expecting 'me-south-1'"}),
+        (
+            {},
+            {
+                "Message": "The me-south-1 location constraint is incompatible for the region "
+                "specific endpoint this request was sent to."
+            },
+        ),
+    ],
+)
+def test_the_right_region_is_named_wherever_s3_says_it(
+    code: str, headers: dict[str, str], fields: dict[str, str]
+) -> None:
+    error = Answer(WRONG_REGION[code], headers, {"Code": code, **fields}).error("mail", None)
+    assert type(error) is MisconfiguredError
+    assert 'region = "me-south-1"' in error.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(501, "NotImplemented"), (501, ""), (405, "MethodNotAllowed")]
+)
+def test_what_the_server_cannot_do_is_not_asked_again(status: int, code: str) -> None:
+    answer = Answer(status, {}, {"Code": code, "Message": "A header implies more."})
+    assert not answer.passing
+    for key in ("in/a", None):
+        error = answer.error("mail", key)
+        assert type(error) is MisconfiguredError
+        assert "AWS_ENDPOINT_URL" in error.hint
+
+
+@pytest.mark.parametrize("key", ["in/a", None])
+def test_s3_s_own_reason_is_told_and_no_page(key: str | None) -> None:
+    for code in ("AccessDenied", "KMS.DisabledException", "SlowDown", "Odd", "InvalidAccessKeyId"):
+        fields = {"Code": code, "Message": "An explicit deny.<html>Hotel</html>"}
+        told = str(Answer(403, {}, fields).error("mail", key))
+        assert "AWS says" in told
+        assert "An explicit deny" in told
+        assert "Hotel" not in told
+        assert "Hotel" not in str(Answer(403, {}, {"Code": f"{code}<b>Hotel"}).error("mail", key))
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [

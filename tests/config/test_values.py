@@ -24,7 +24,7 @@ GOOD = [
     ),
     (values.TableName, ["", "abc", "Post_amt.x-1"]),
     (values.MailboxName, ["a", "thomas", "t.fox_2-x", "9"]),
-    (values.StackName, ["postamt", "p-2"]),
+    (values.StackName, ["postamt", "p-2", "abc", "a" * 30, "a--b", "xn-post"]),
     (
         values.Url,
         [
@@ -89,7 +89,13 @@ BAD = [
     (values.SecretUrlOrEmpty, ["http://h/x", "ftp://h/x", "h", "https://h/#x", "https://h/ x"]),
     (values.TableName, ["ab", "a b c", "x" * 256]),
     (values.MailboxName, ["", "Thomas", ".a", "-a", "a/b", "..", "a\n", "ü", "x" * 65]),
-    (values.StackName, ["", "9a", "A", "a_b", "x" * 31]),
+    (
+        values.StackName,
+        [
+            *("", "9a9", "Abc", "a_b", "x" * 31, "a", "ab", "ab-", "-ab", "a-", "abc\n", "9-mail"),
+            *("xn--post", "sthree-post", "amzn-s3-demo-post", "a.b", "pöst", "pos\u0661"),
+        ],
+    ),
     (
         values.Url,
         [

@@ -19,13 +19,14 @@ from botocore.exceptions import ClientError
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
-from postamt_sync.aws.error_codes import code_of
+from postamt_sync.aws.error_codes import code_of, message_of, without_markup
 from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
 from postamt_sync.bootstrap.change import call
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record, shown
 from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, rdatas, values
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.errors import PostamtError
+from postamt_sync.events import printable
 
 if TYPE_CHECKING:
     from types_boto3_route53.type_defs import ChangeTypeDef, ResourceRecordSetTypeDef
@@ -133,9 +134,11 @@ def apply(aws: AwsClient, plan: ZonePlan) -> None:
     except PostamtError as error:
         cause = error.__cause__
         if isinstance(cause, ClientError) and code_of(cause) == "InvalidChangeBatch":
+            said = printable(without_markup(message_of(cause))).strip(".[]") or "nothing more"
             raise ChangedMeanwhileError(
-                f"The zone {plan.zone.name} was changed by somebody else meanwhile.",
-                "Nothing was written to it. Look again with: postamt-sync bootstrap dns --route53",
+                f"Route 53 does not take the changes to the zone {plan.zone.name}: {said}.",
+                "Nothing was written to it. If somebody else changed it meanwhile, look again "
+                "with: postamt-sync bootstrap dns --route53",
             ) from error
         raise
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from postamt_sync.aws.error_codes import without_markup
+from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.policies import bucket_statements
-from postamt_sync.bootstrap.stack import TAG, Stack, is_ours, listed, mapped
+from postamt_sync.bootstrap.stack import TAG, Stack, is_ours, listed, mapped, new_bucket
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 
@@ -55,7 +57,7 @@ def _all_deleted(answer: Mapping[str, Any]) -> None:
     for error in answer.get("Errors", []):
         raise MisconfiguredError(
             f"{printable(str(error.get('Key')), 100)} cannot be deleted: "
-            f"{printable(str(error.get('Message') or error.get('Code')))}.",
+            f"{printable(without_markup(str(error.get('Message') or error.get('Code'))))}.",
             "Look for a bucket policy or Object Lock that forbids it.",
         )
 
@@ -83,8 +85,13 @@ class BucketResource:
         except MisconfiguredError as error:
             yield Conflict(
                 "it belongs to another account, or we may not see it.",
-                f"Choose another bucket.name, such as {stack.name}-{stack.account}-"
-                f"{stack.region}-an, which nobody else can have. ({error.problem})",
+                f"{self._another}, which nobody else can have. ({error.problem})",
+            )
+            return
+        if head is None and stack.own_namespace and stack.region in WITHOUT_OWN_NAMESPACE:
+            yield Conflict(
+                f"accounts have no namespace of their own in {stack.region}.",
+                f"{self._another}, which nobody can guess.",
             )
             return
         if head is None:
@@ -93,7 +100,7 @@ class BucketResource:
             tags: dict[str, str] = {}
         elif head.get("BucketRegion", stack.region) != stack.region:
             yield Conflict(
-                f"it lies in {head['BucketRegion']}.",
+                f"it lies in {printable(head['BucketRegion'], 40)}.",
                 "Choose that region in aws.region, or another bucket.name.",
             )
             return
@@ -106,6 +113,14 @@ class BucketResource:
             )
             return
         yield from self._settings(tags, exists=head is not None)
+
+    @property
+    def _another(self) -> str:
+        stack = self.stack
+        return (
+            "Choose another bucket.name, such as "
+            f"{new_bucket(stack.name, stack.account, stack.region)}"
+        )
 
     def destroy(self) -> Iterator[PlanItem]:
         name = self.stack.bucket

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
@@ -17,6 +18,16 @@ from postamt_sync.bootstrap.stack import Stack, is_ours, stranger
 MISSING = ("ResourceNotFoundException",)
 BUSY = ("ResourceConflictException", "TooManyRequestsException")
 """What Lambda says while it still works on the last change."""
+
+NO_ROLE = ("NoSuchEntity",)
+
+ROLE_TAG = "postamt:role"
+"""The tag of the function that says which role it was made with: the id that IAM gave it.
+
+Lambda encrypts the function's environment, and lets the role decrypt it by a grant of KMS that is
+for this id alone. A role that is deleted and made again has the same ARN and another id: every
+invocation fails then, and only a function that is made again gets another grant.
+"""
 
 SID = "PostamtTopicInvoke"
 ARCHITECTURE = "arm64"
@@ -58,6 +69,16 @@ class FunctionResource:
             yield conflict
             return
         actual = found["Configuration"]
+        role = self._role()
+        noted = found.get("Tags", {}).get(ROLE_TAG, "")
+        if role is None or _was_made_with_another(role, noted, actual.get("LastModified", "")):
+            yield Change(
+                "its role was made anew and cannot read its settings: make it anew too",
+                self._remake(),
+            )
+            return
+        if not noted:
+            yield Change("note which role it was made with", [self._note(role)])
         if actual.get("CodeSha256") != _sha256(self.code):
             update = self._patient("update_function_code", ZipFile=self.code)
             yield Change("code: was changed, upload", [update])
@@ -132,6 +153,26 @@ class FunctionResource:
         name = self.stack.function
         return self.aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
 
+    def _role(self) -> dict[str, Any] | None:
+        answer = self.aws.read("iam", "get_role", missing=NO_ROLE, RoleName=self.stack.role)
+        return None if answer is None else answer["Role"]
+
+    def _tags(self) -> dict[str, Any]:
+        """Return the tags; without the role's id while IAM has not heard of it everywhere."""
+        role = self._role()
+        return {"Tags": {**self.stack.tags, **({ROLE_TAG: role["RoleId"]} if role else {})}}
+
+    def _note(self, role: dict[str, Any]) -> Call:
+        noted = {ROLE_TAG: role["RoleId"]}
+        return call("lambda", "tag_resource", Resource=self.stack.function_arn, Tags=noted)
+
+    def _remake(self) -> list[Call]:
+        delete = call("lambda", "delete_function", FunctionName=self.stack.function)
+        create = self._create()
+        # Lambda may still be at the deletion.
+        patient = replace(create, retry_on=(*create.retry_on, *BUSY))
+        return [delete, patient, self._permit()]
+
     def _create(self) -> Call:
         return Call(
             "lambda",
@@ -146,6 +187,7 @@ class FunctionResource:
             },
             # Lambda cannot take a role that IAM made a moment ago.
             retry_on=("InvalidParameterValueException",),
+            late=self._tags,
         )
 
     def _permit(self) -> Call:
@@ -160,6 +202,19 @@ class FunctionResource:
     def _patient(self, operation: str, **parameters: Any) -> Call:
         named = {"FunctionName": self.stack.function, **parameters}
         return Call("lambda", operation, named, retry_on=BUSY)
+
+
+def _was_made_with_another(role: Mapping[str, Any], noted: str, last_modified: str) -> bool:
+    """Tell whether a function has another role's grant; one without a note by the time alone."""
+    if noted:
+        return bool(noted != role["RoleId"])
+    try:
+        modified = dt.datetime.fromisoformat(last_modified)
+    except ValueError:
+        return False
+    if modified.tzinfo is None:
+        modified = modified.replace(tzinfo=dt.UTC)
+    return bool(role["CreateDate"] > modified)
 
 
 def _sha256(code: bytes) -> str:

@@ -13,11 +13,11 @@ from postamt_sync.aws.regions import RECEIVING
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
-from postamt_sync.bootstrap.stack import Stack, usual_bucket
+from postamt_sync.bootstrap.stack import Stack, new_bucket
 from postamt_sync.cli.bootstrap.stack import is_terminal
 from postamt_sync.cli.options import Debug
 from postamt_sync.config import load
-from postamt_sync.config.values import normalised_domain
+from postamt_sync.config.values import normalised_domain, stack_name
 from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
 from postamt_sync.events import printable
 
@@ -82,7 +82,8 @@ def init(
 
     Every answer can be an option; nothing is asked where there is no terminal.
     Only the account's number is asked of AWS; nothing is made there. A file that
-    is there already is not overwritten.
+    is there already is not overwritten. Where AWS gives an account no names of its
+    own for buckets (me-south-1), a name is drawn at random, once.
 
     \b
     Examples:
@@ -98,6 +99,7 @@ def init(
         raise UsageError(
             f"The file {output} is there already.", "Name another one with --output, or remove it."
         )
+    _check_name(name)
     domains = tuple(map(_domain, domain or _ask_list("Which domain gets mail?", "--domain")))
     region = region or _ask("Which AWS region?", "--region", NEAREST)
     if region not in RECEIVING:
@@ -118,7 +120,7 @@ def init(
         name=name,
         account=number,
         region=region,
-        bucket=usual_bucket(name, number, region),
+        bucket=new_bucket(name, number, region),
         domains=domains,
         public_url=public_url,
     )
@@ -155,6 +157,13 @@ def _domain(text: str) -> str:
         return normalised_domain(text)
     except ValueError as error:
         raise UsageError(f"A domain {error}", "Example: --domain example.org") from error
+
+
+def _check_name(text: str) -> None:
+    try:
+        stack_name(text)
+    except ValueError as error:
+        raise UsageError(f"The stack's name {error}", "Example: --name postamt") from error
 
 
 def _ask(question: str, option: str, default: str) -> str:

@@ -214,6 +214,29 @@ def test_what_somebody_made_meanwhile_is_not_written_over(zone: Zone) -> None:
     assert "--route53" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "[Tried to create resource record set [name='x.', type='MX'] but it already exists]",
+            "Tried to create resource record set [name='x.', type='MX'] but it already exists.",
+        ),
+        ("Invalid Resource Record: 'one' is too\nlong.", "'one' is too\\nlong."),
+        ("<html>Hotel</html>", "nothing more."),
+    ],
+)
+def test_what_route_53_has_against_a_batch_is_told(zone: Zone, said: str, told: str) -> None:
+    plan = zone.plan()
+    code = "InvalidChangeBatch"
+    with Stubber(zone.client) as stubber:
+        stubber.add_client_error("change_resource_record_sets", code, said)
+        with pytest.raises(ChangedMeanwhileError) as caught:
+            apply(zone.aws, plan)
+    assert caught.value.problem.endswith(told)
+    assert zone.name in caught.value.problem
+    assert "--route53" in caught.value.hint
+
+
 def test_other_trouble_is_told_from_that(zone: Zone) -> None:
     plan = replace(zone.plan(), zone=HostedZone("ZNOTHERE", zone.name))
     with pytest.raises(PostamtError) as caught:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,22 @@ def test_the_file_is_one_that_the_daemon_takes(aws: Account, tmp_path: Path) -> 
     assert settings.default_mailbox.name == "ann"
     assert settings.mailboxes[1].addresses == ("ben@example.org",)
     assert aws.writes == []
+
+
+@pytest.mark.parametrize("region", ["me-south-1"])
+def test_without_a_namespace_of_one_s_own_the_bucket_s_name_is_drawn(
+    tmp_path: Path, region: str
+) -> None:
+    drawn = []
+    for number in range(2):
+        place = tmp_path / str(number)
+        place.mkdir()
+        message = (*USUAL[:2], "--region", region, *USUAL[4:], "--no-port", "--name", "n" * 30)
+        assert init(place, *message, "--account", "123456789012") == ExitCode.OK
+        name = load(place / "config.toml", {}).bucket.name
+        assert re.fullmatch("n{30}-[0-9a-f]{16}", name)
+        drawn.append(name)
+    assert drawn[0] != drawn[1]
 
 
 def test_without_an_open_port_the_queue_does_it_all(aws: Account, tmp_path: Path) -> None:
@@ -73,6 +90,9 @@ def test_the_account_can_be_named_so_that_nobody_is_asked(
         ((*USUAL, "--no-port", "--public-url", "https://x.org/"), "exclude each other"),
         (("--domain", "no domain", *USUAL[2:]), "must name a domain"),
         (("--domain", "example.org", "--region", "mars-1"), "SES receives no mail in mars-1"),
+        (("--name", "ab"), "3 to 30 lower-case letters"),
+        (("--name", "mail-"), "end with a letter or digit"),
+        (("--name", "xn--mail"), "must not start with xn--"),
     ],
 )
 def test_wrong_answers_are_told(
