@@ -10,6 +10,7 @@ _WIDER = {
     "us-ascii": "cp1252",
     "iso-8859-1": "cp1252",
     "latin1": "cp1252",
+    "latin-1": "cp1252",
     "iso8859-1": "cp1252",
     "iso-8859-9": "cp1254",
     "iso-8859-11": "cp874",
@@ -95,9 +96,11 @@ def _python_name(charset: str) -> str:
     if not name.isascii() or "\0" in name or name.replace("_", "-") in _NOT_FOR_MAIL:
         return ""
     try:
-        b"".decode(name)
-    except (LookupError, ValueError):  # no codec, or none of text
+        b"a".decode(name)  # of no bytes at all the name is not looked up
+    except LookupError:  # no codec, or none of text
         return ""
+    except ValueError:
+        pass
     return name
 
 
