@@ -97,10 +97,17 @@ class SmtpKeyFile:
 
     path: Path
     stack: Stack
+    mailbox: str = ""
+    """Whose user it is; empty: the household's."""
+
+    @property
+    def user(self) -> str:
+        stack = self.stack
+        return stack.smtp_user_of(self.mailbox) if self.mailbox else stack.smtp_user
 
     @property
     def owner(self) -> str:
-        return self.stack.user_arn(self.stack.smtp_user)
+        return self.stack.user_arn(self.user)
 
     def look(self, path: Path | None = None) -> Held:
         return _look(path or self.path, "smtp", "username")
@@ -112,9 +119,10 @@ class SmtpKeyFile:
         key = answer["AccessKey"]
         server = smtp_server(self.stack.region)
         assert server is not None, "no key is made where there is no server"
+        who = f"{self.mailbox} sends" if self.mailbox else "mail clients send"
         _write(
             self.path,
-            f"How mail clients send through SES. Good in {self.stack.region} only.",
+            f"How {who} through SES. Good in {self.stack.region} only.",
             "smtp",
             {
                 OWNER: self.owner,
@@ -134,6 +142,17 @@ class SmtpKeyFile:
         except (OSError, ValueError, configparser.Error):
             return {}
         return dict(parser["smtp"]) if parser.has_section("smtp") else {}
+
+
+def smtp_credentials(mailbox: str = "") -> str:
+    """Return the name of the file for a mailbox, or for all; the name of a mailbox holds nothing
+    that leads elsewhere (`MailboxName`), and with what stands before it is no hidden file."""
+    return f"{SMTP_CREDENTIALS}-{mailbox}" if mailbox else SMTP_CREDENTIALS
+
+
+def is_smtp_credentials(path: Path) -> bool:
+    """Tell whether a file is named as we name those for sending."""
+    return path.name == SMTP_CREDENTIALS or path.name.startswith(f"{SMTP_CREDENTIALS}-")
 
 
 def pending_path(path: Path) -> Path:

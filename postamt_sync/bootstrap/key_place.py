@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.atomic_file import PUBLIC
-from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, Held, replace_file, small_text
+from postamt_sync.bootstrap.key_file import Held, is_smtp_credentials, replace_file, small_text
 from postamt_sync.config.command import USUAL_LINE, CommandLine
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
@@ -20,7 +20,7 @@ from postamt_sync.events import printable
 SUFFIX = ".key-files"
 _ABOUT = "Where postamt-sync bootstrap put the keys. A hint for people: it can be deleted."
 _MOST = 16
-"""Keys that are remembered, the last ones."""
+"""Keys that are remembered, the last ones; at least as many again as a household has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class KeyHints:
 
     def smtp_files(self) -> tuple[Path, ...]:
         """Return the files that were written for mail clients, each once."""
-        found = (path for path in self.files().values() if path.name == SMTP_CREDENTIALS)
+        found = (path for path in self.files().values() if is_smtp_credentials(path))
         return tuple(dict.fromkeys(found))
 
     def remember(self, files: Mapping[str, Path]) -> str:
@@ -63,7 +63,7 @@ class KeyHints:
         if all(known.get(key_id) == file for key_id, file in wanted.items()):
             return ""
         every = {k: v for k, v in known.items() if k not in wanted} | wanted
-        last = dict(list(every.items())[-_MOST:])
+        last = dict(list(every.items())[-max(_MOST, 2 * len(wanted)) :])
         told = {"about": _ABOUT, "keys": {key_id: str(file) for key_id, file in last.items()}}
         try:
             replace_file(path, json.dumps(told, indent=2) + "\n", mode=PUBLIC)
@@ -97,7 +97,8 @@ def _read(path: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True, slots=True)
 class KeyPlace:
-    """What can be said of the key of `who`, "sync" or "smtp", whose file is `path`."""
+    """What can be said of the key of `who` ("sync", "smtp", "smtp --mailbox anna": as one types
+    it), whose file is `path`."""
 
     who: str
     path: Path

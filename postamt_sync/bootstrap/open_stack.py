@@ -11,7 +11,7 @@ from botocore.config import Config
 from postamt_sync.aws.clients import A_PERSON_ANSWERS, BUILDING, new_session
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.resources.queue import MISSING
-from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.config import Settings
 
 
@@ -57,8 +57,13 @@ def stack_of(settings: Settings, account: str) -> Stack:
         dmarc_policy=wanted.dmarc_policy,
         restore=wanted.restore,
         public_url=settings.webhook.public_url if settings.webhook else "",
+        smtp_senders=_senders(settings) if wanted.smtp_per_mailbox else (),
         subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
     )
+
+
+def _senders(settings: Settings) -> tuple[SmtpSender, ...]:
+    return tuple(SmtpSender(m.name, m.addresses, m.default) for m in settings.mailboxes)
 
 
 def key_directory(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path:

@@ -5,6 +5,7 @@ All of them follow from account, region and the stack's name, so there is no sta
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,19 @@ RULE_SET = "postamt"
 all stacks of an account and region share it."""
 
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
+
+
+LONGEST_USER = 64
+"""Characters of an IAM user's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSender:
+    """A mailbox with a user of its own for sending, and the addresses that lead to it."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,8 @@ class Stack:
     """Whether the box at home may order mail out of an archive class."""
     subdomains: tuple[str, ...] = ()
     """Domains of which every subdomain gets mail too."""
+    smtp_senders: tuple[SmtpSender, ...] = ()
+    """The mailboxes, where each has a user of its own for sending; empty: all share one."""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -140,6 +156,14 @@ class Stack:
     def smtp_user(self) -> str:
         """Who sends mail: the people's mail clients."""
         return f"{self.name}-smtp"
+
+    def smtp_user_of(self, mailbox: str) -> str:
+        """Return who sends the mail of one mailbox, where each has a user of its own."""
+        user = f"{self.smtp_user}-{mailbox}"
+        if len(user) <= LONGEST_USER:
+            return user
+        digest = hashlib.sha256(mailbox.encode()).hexdigest()[:12]
+        return f"{user[: LONGEST_USER - len(digest) - 1]}-{digest}"
 
     def user_arn(self, user: str) -> str:
         return f"arn:aws:iam::{self.account}:user/{user}"

@@ -9,18 +9,20 @@ from postamt_sync.aws.function_zip import index_zip
 from postamt_sync.aws.regions import WITHOUT_SMTP
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import (
-    SMTP_CREDENTIALS,
     SYNC_CREDENTIALS,
     KeyFile,
     SmtpKeyFile,
     SyncKeyFile,
+    smtp_credentials,
 )
 from postamt_sync.bootstrap.key_place import NO_HINTS, KeyHints, KeyPlace
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.policies import smtp_policy, sync_policy
+from postamt_sync.bootstrap.policy_document import Document
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource
 from postamt_sync.bootstrap.resources.bucket import BucketResource
 from postamt_sync.bootstrap.resources.bucket_events import BucketEventsResource
+from postamt_sync.bootstrap.resources.former_users import FormerUsersResource
 from postamt_sync.bootstrap.resources.function import FunctionResource, LogGroupResource
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.lifecycle import LifecycleResource
@@ -36,20 +38,39 @@ from postamt_sync.bootstrap.resources.topic import (
 )
 from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.rule_position import Position
+from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config.command import USUAL_LINE, CommandLine
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpKey:
+    """A key for sending. `mailbox` is whose, empty where all share it."""
+
+    mailbox: str
+    key: AccessKeyResource
+    file: SmtpKeyFile
+    may: Document
 
 
 @dataclass(frozen=True, slots=True)
 class StackKeys:
     """The keys of the stack's users, and the files in `directory` that they lie in.
 
-    `smtp` is None in a region where SES takes no mail over SMTP.
+    `sending` is empty in a region where SES takes no mail over SMTP.
     """
 
     sync: AccessKeyResource
-    smtp: AccessKeyResource | None
-    smtp_file: SmtpKeyFile
+    sending: tuple[SmtpKey, ...]
+
+    @property
+    def smtp(self) -> AccessKeyResource | None:
+        """The one that all mailboxes share, if they do."""
+        return next((one.key for one in self.sending if not one.mailbox), None)
+
+    @property
+    def every(self) -> tuple[AccessKeyResource, ...]:
+        return (self.sync, *(one.key for one in self.sending))
 
 
 def keys(
@@ -60,17 +81,29 @@ def keys(
     line: CommandLine = USUAL_LINE,
 ) -> StackKeys:
     """Name the keys and their files; nothing is read or written."""
-    sync_path, smtp_path = directory / SYNC_CREDENTIALS, directory / SMTP_CREDENTIALS
-    sync_file: KeyFile = SyncKeyFile(sync_path, stack.sync_user, stack.user_arn(stack.sync_user))
-    smtp_file = SmtpKeyFile(smtp_path, stack)
-    sync_place = KeyPlace("sync", sync_path, hints, line)
-    smtp_place = KeyPlace("smtp", smtp_path, hints, line)
-    no_smtp = stack.region in WITHOUT_SMTP
-    return StackKeys(
-        AccessKeyResource(aws, stack.sync_user, sync_file, sync_place),
-        None if no_smtp else AccessKeyResource(aws, stack.smtp_user, smtp_file, smtp_place),
-        smtp_file,
-    )
+    path = directory / SYNC_CREDENTIALS
+    file: KeyFile = SyncKeyFile(path, stack.sync_user, stack.user_arn(stack.sync_user))
+    sync = AccessKeyResource(aws, stack.sync_user, file, KeyPlace("sync", path, hints, line))
+
+    def sending(mailbox: str, may: Document) -> SmtpKey:
+        path = directory / smtp_credentials(mailbox)
+        file = SmtpKeyFile(path, stack, mailbox)
+        place = KeyPlace(f"smtp --mailbox {mailbox}" if mailbox else "smtp", path, hints, line)
+        return SmtpKey(mailbox, AccessKeyResource(aws, file.user, file, place), file, may)
+
+    if stack.region in WITHOUT_SMTP:
+        return StackKeys(sync, ())
+    if stack.smtp_senders:
+        own = [sending(one.name, sender_policy(stack, one)) for one in senders(stack)]
+        return StackKeys(sync, tuple(own))
+    return StackKeys(sync, (sending("", smtp_policy(stack)),))
+
+
+def former_users(
+    stack: Stack, aws: AwsClient, kept: StackKeys, line: CommandLine = USUAL_LINE
+) -> FormerUsersResource:
+    """Return the users for sending that `kept` has no key of."""
+    return FormerUsersResource(stack, aws, tuple(one.key.user for one in kept.sending), line)
 
 
 def resources(
@@ -114,8 +147,9 @@ def resources(
     ]
     kept = keys(stack, aws, directory, hints, line)
     made.append(kept.sync)
-    if kept.smtp is not None:
-        made += [UserResource(stack, aws, stack.smtp_user, smtp_policy(stack)), kept.smtp]
+    for one in kept.sending:
+        made += [UserResource(stack, aws, one.key.user, one.may), one.key]
+    made.append(former_users(stack, aws, kept, line))
     if stack.public_url:
         made.append(WebhookSubscriptionResource(stack, aws))
     return made

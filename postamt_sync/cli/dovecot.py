@@ -9,16 +9,15 @@ from typing import Annotated
 
 import typer
 
-from postamt_sync.bootstrap.key_place import KeyHints
+from postamt_sync.cli.dovecot_relay import missing_senders, relay
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory, known_mailbox
-from postamt_sync.config import load
+from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.host.dovecot import managed_files
 from postamt_sync.host.dovecot.conf import (
     configuration,
     mailboxes_file,
     passwords_file,
-    relay_configuration,
     relay_file,
     senders_file,
 )
@@ -34,9 +33,7 @@ from postamt_sync.host.dovecot.passwd_files import (
     hashed,
     mailboxes,
     with_password,
-    with_sender,
 )
-from postamt_sync.host.smtp_credentials import read_credentials
 
 user = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -135,49 +132,6 @@ def _asked(name: str) -> str:
     return password
 
 
-def relay(
-    credentials: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="The file that bootstrap wrote for mail clients."),
-    ],
-    mailbox: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="For this mailbox alone, not for the household."),
-    ] = "",
-    directory: DovecotDirectory = Path("/etc/dovecot"),
-    config: ConfigPath = None,
-    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
-) -> None:
-    """Give Dovecot the credentials with which it hands mail to SES.
-
-    They come from a file and go into one that root, or Dovecot's login process, can
-    read. A mailbox with an SES user of its own sends as that one; what it may send
-    from is for that user's IAM policy to say.
-
-    \b
-    Examples:
-      sudo postamt-sync dovecot relay ./smtp-credentials
-      sudo postamt-sync dovecot relay ./anna-credentials --mailbox anna
-    """
-    settings = load(config)
-    if mailbox:
-        known_mailbox(settings, mailbox)
-    found = read_credentials(credentials, KeyHints(Path(settings.source).absolute()).smtp_files())
-    place = directory.absolute()
-    with managed_files.alone(place):
-        if mailbox:
-            path = senders_file(place)
-            before = managed_files.read(path) or ""
-            after = with_sender(before, mailbox, found.user, found.password)
-            managed_files.write(path, after, managed_files.SECRET)
-        else:
-            path = relay_file(place)
-            managed_files.write(path, relay_configuration(found), managed_files.ROOTS_ONLY)
-    print(f"{path} written: {mailbox or 'the household'} sends as {found.user}.")
-    if not mailbox:
-        print("Next: sudo systemctl restart dovecot")
-
-
 app.add_typer(user, name="user")
 app.command()(relay)
 
@@ -234,7 +188,7 @@ def dovecot(
             print(f"# ===== {path}\n{text}")
         return ExitCode.OK
     _write(files, directory.absolute(), force=force)
-    _say_what_is_next(service, directory.absolute())
+    _say_what_is_next(settings, service, directory.absolute())
     return ExitCode.OK
 
 
@@ -271,11 +225,14 @@ def _write(files: dict[Path, str], directory: Path, *, force: bool) -> None:
                 managed_files.write(secret, "", managed_files.SECRET)
 
 
-def _say_what_is_next(service: DovecotService, directory: Path) -> None:
+def _say_what_is_next(settings: Settings, service: DovecotService, directory: Path) -> None:
     passwords = managed_files.read(passwords_file(directory)) or ""
     for account in service.accounts:
         if not has_password(passwords, account.name):
             print(f"No password yet: sudo postamt-sync dovecot user add {account.name}")
-    if service.relay and managed_files.read(relay_file(directory)) is None:
+    missing = missing_senders(settings, directory) if service.relay else ()
+    if missing:
+        print(f"{', '.join(missing)} cannot send yet: sudo postamt-sync dovecot relay DIRECTORY")
+    elif service.relay and managed_files.read(relay_file(directory)) is None:
         print("No credentials for SES yet: sudo postamt-sync dovecot relay FILE")
     print("Next: sudo doveconf >/dev/null && sudo systemctl restart dovecot")

@@ -180,6 +180,7 @@ class StackSettings(Section):
         default="none", examples=["quarantine"]
     )
     restore: bool = Field(default=False, examples=[True])
+    smtp_per_mailbox: bool = Field(default=False, examples=[True])
 
 
 class HomeSettings(Section):

@@ -11,6 +11,7 @@ from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.user import UserResource
+from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import APPLY, AwsAccount, plan_check
 from postamt_sync.doctor.check import Finding, Severity
@@ -102,10 +103,17 @@ class SmtpUser:
 
     def look(self) -> Iterable[Finding]:
         stack, aws = self.account.open()
-        if stack.domains and stack.region not in WITHOUT_SMTP:
+        if not stack.domains or stack.region in WITHOUT_SMTP:
+            return
+        if not stack.smtp_senders:
             user = UserResource(stack, aws, stack.smtp_user, smtp_policy(stack))
             well = "The user for sending and its policy are as planned."
             yield from plan_check(self.subject, user, well)
+        for sender in senders(stack):
+            policy = sender_policy(stack, sender)
+            user = UserResource(stack, aws, stack.smtp_user_of(sender.name), policy)
+            well = f"The user for sending of {sender.name} and its policy are as planned."
+            yield from plan_check(f"{self.subject} {sender.name}", user, well)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postamt_sync.bootstrap import policy_document
-from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from tests.doubles.account import Account, KilledError, changes, conflicts, stack
 
 STACKS: dict[str, Stack] = {
@@ -22,6 +22,9 @@ STACKS: dict[str, Stack] = {
     "TLS optional": stack(tls_policy="optional"),
     "with archives": stack(restore=True),
     "bucket of another name": stack(bucket="mail-of-ours"),
+    "a user for each mailbox": stack(
+        smtp_senders=(SmtpSender("anna", ("example.com",)), SmtpSender("b", ("b@example.com",)))
+    ),
     "region without SMTP": stack(region="eu-south-1"),
     "the oldest region": stack(region="us-east-1"),
 }

@@ -97,3 +97,126 @@ def test_a_wrong_file_is_answered_with_the_one_that_bootstrap_wrote(
         assert run(typed) == ExitCode.CONFIGURATION
         err = " ".join(capsys.readouterr().err.split())
         assert f"Bootstrap has written: {tmp_path}/smtp-credentials." in err
+
+
+OWN = """\
+state_dir = "/var/lib/postamt-sync"
+[aws]
+region = "eu-west-1"
+[bucket]
+name = "mail"
+[stack]
+smtp_per_mailbox = {own}
+[[mailboxes]]
+name = "anna"
+maildir = "/mail/anna"
+addresses = ["anna@example.com"]
+default = true
+[[mailboxes]]
+name = "bruno.x"
+maildir = "/mail/bruno"
+addresses = ["bruno@example.com"]
+"""
+
+
+class Household:
+    """Each with a user of its own, or not; what is typed runs against one Dovecot directory."""
+
+    def __init__(self, base: Path) -> None:
+        self.keys, self.dovecot, self.config = base / "keys", base / "d", base / "config.toml"
+        self.keys.mkdir()
+        self.dovecot.mkdir()
+        self.shares(False)
+        for name, user in (("", "HOUSE"), ("-anna", "ANNA"), ("-bruno.x", "BRUNO")):
+            self.have(f"smtp-credentials{name}", f"AKIA{user}0000000000")
+
+    def have(self, name: str, user: str) -> None:
+        (self.keys / name).write_text(credentials(user))
+
+    def shares(self, own: bool) -> None:
+        self.config.write_text(OWN.format(own=str(own).lower()))
+
+    def relay(self, *argv: str) -> int:
+        where = ("--directory", str(self.dovecot), "--config", str(self.config))
+        return run(["dovecot", "relay", *argv, *where])
+
+    def senders(self) -> dict[str, str]:
+        path = self.dovecot / "postamt-sync.senders"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return {line.partition(":")[0]: line.split("relay_user=AKIA")[1][:5] for line in lines}
+
+    def relay_conf(self) -> str:
+        return (self.dovecot / "postamt-sync.relay.conf").read_text()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Household:
+    return Household(tmp_path)
+
+
+def test_a_directory_has_all(home: Household, capsys: pytest.CaptureFixture[str]) -> None:
+    home.shares(True)
+    assert home.relay(str(home.keys)) == ExitCode.OK
+    assert home.senders() == {"anna": "ANNA0", "bruno.x": "BRUNO"}
+    assert "relay_user" not in home.relay_conf()
+    assert "AKIAHOUSE" not in capsys.readouterr().out
+
+
+def test_there_and_back_nobody_is_without_a_user(home: Household) -> None:
+    assert home.relay(str(home.keys)) == ExitCode.OK
+    assert "AKIAHOUSE" in home.relay_conf()
+    assert home.senders() == {}
+    home.shares(True)
+    assert home.relay(str(home.keys)) == ExitCode.OK
+    home.shares(False)
+    assert home.relay(str(home.keys / "smtp-credentials")) == ExitCode.OK
+    assert home.senders() == {"anna": "HOUSE", "bruno.x": "HOUSE"}
+    assert "AKIAHOUSE" in home.relay_conf()
+
+
+def test_who_is_gone_sends_no_more(home: Household) -> None:
+    home.shares(True)
+    assert home.relay(str(home.keys)) == ExitCode.OK
+    text = home.config.read_text()
+    home.config.write_text(text[: text.rindex("[[mailboxes]]")])
+    assert home.relay(str(home.keys)) == ExitCode.OK
+    assert home.senders() == {"anna": "ANNA0"}
+
+
+def test_what_a_person_gave_a_mailbox_stays(home: Household) -> None:
+    assert home.relay(str(home.keys / "smtp-credentials-anna"), "--mailbox", "anna") == ExitCode.OK
+    assert home.relay(str(home.keys)) == ExitCode.OK
+    assert home.senders() == {"anna": "ANNA0"}
+
+
+def test_one_mailbox_of_the_directory(home: Household) -> None:
+    home.shares(True)
+    assert home.relay(str(home.keys), "--mailbox", "bruno.x") == ExitCode.OK
+    assert home.senders() == {"bruno.x": "BRUNO"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("smtp-credentials-bruno.x", "bruno.x could not send"), ("", "no directory")]
+)
+def test_before_one_is_missing_nothing_is_written(
+    home: Household, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    home.shares(True)
+    target = home.keys
+    if name:
+        (home.keys / name).unlink()
+    else:
+        target = home.keys / "smtp-credentials"
+    assert home.relay(str(target)) in {ExitCode.CONFIGURATION, ExitCode.USAGE}
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert list(home.dovecot.iterdir()) == []
+
+
+def test_two_files_with_one_user_are_refused(
+    home: Household, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.shares(True)
+    home.have("smtp-credentials-bruno.x", "AKIAANNA0000000000")
+    assert home.relay(str(home.keys)) == ExitCode.CONFIGURATION
+    assert "hold the same user" in capsys.readouterr().err
+    assert list(home.dovecot.iterdir()) == []

@@ -39,21 +39,35 @@ def _applies(statement: Statement, action: str, resource: str, context: Context)
 
 
 def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:
+    negated = "Not" in operator
     if key not in context:
-        return operator.endswith("IfExists")
-    compare = _OPERATORS[operator.removesuffix("IfExists")]
-    return any(compare(context[key], value) for value in wanted)
+        return negated or operator.endswith("IfExists")
+    compare = _OPERATORS[operator.removesuffix("IfExists").replace("Not", "")]
+    return any(compare(context[key], value) for value in wanted) != negated
 
 
 def _like(value: str, pattern: str) -> bool:
-    """Compare with `*` and `?`; case counts, and no other character means anything."""
-    regex = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    """Compare with `*` and `?`; case counts, and no other character means anything.
+
+    `${*}`, `${?}` and `${$}` are these characters themselves (IAM User Guide, "Variables and
+    tags"), any other `${` begins a variable.
+    """
+    parts = re.split(r"(\$\{.\}|[*?])", pattern, flags=re.DOTALL)
+    assert not any("${" in part for part in parts[::2]), pattern
+    signs = {"*": ".*", "?": ".", "${*}": r"\*", "${?}": r"\?", "${$}": r"\$"}
+    regex = "".join(signs[p] if n % 2 else re.escape(p) for n, p in enumerate(parts))
     return re.fullmatch(regex, value, re.DOTALL) is not None
 
 
+def _equal(value: str, wanted: str) -> bool:
+    plain = re.sub(r"\$\{([*?$])\}", r"\1", wanted)
+    assert "${" not in wanted.replace("${$}", "").replace("${*}", "").replace("${?}", ""), wanted
+    return value == plain
+
+
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    "StringEquals": lambda value, wanted: value == wanted,
-    "StringEqualsIgnoreCase": lambda value, wanted: value.lower() == wanted.lower(),
+    "StringEquals": _equal,
+    "StringEqualsIgnoreCase": lambda value, wanted: _equal(value.lower(), wanted.lower()),
     "StringLike": _like,
 }
 

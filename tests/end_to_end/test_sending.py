@@ -18,9 +18,8 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap.key_file import SmtpKeyFile
+from postamt_sync.bootstrap.key_file import SMTP_CREDENTIALS, SmtpKeyFile
 from postamt_sync.bootstrap.policy_document import Document, text
-from postamt_sync.bootstrap.stack_resources import SMTP_CREDENTIALS
 from tests.doubles.account import stack
 from tests.doubles.moto import Moto, moto
 from tests.doubles.proxy import authority_and_leaf

@@ -150,7 +150,7 @@ class AccessKeyResource:
             if stray is not None:
                 self.delete(stray["AccessKeyId"])
                 keys.remove(stray)
-            pending.begin(sorted(ids_of(keys)), self._now())
+            pending.begin(sorted(ids_of(keys)), now_at_aws(self.aws))
             made = self._create(pending)
         with contextlib.suppress(PostamtError):  # the key is good without a description
             message = f"{_IN_PLACE_OF}{replacing}" if replacing else KEPT
@@ -191,9 +191,7 @@ class AccessKeyResource:
 
     def last_used(self, key: Key) -> dt.datetime | None:
         """Return when somebody last signed with the key; None if nobody ever did."""
-        answer = self.aws.read("iam", "get_access_key_last_used", AccessKeyId=key["AccessKeyId"])
-        used: dt.datetime | None = (answer or {}).get("AccessKeyLastUsed", {}).get("LastUsedDate")
-        return used
+        return last_used(self.aws, key)
 
     def _create(self, pending: PendingKey) -> str:
         made = []
@@ -230,14 +228,22 @@ class AccessKeyResource:
         answer = self.aws.read("iam", "get_user", missing=MISSING, UserName=self.user)
         return mapped(((answer or {}).get("User") or {}).get("Tags", []))
 
-    def _now(self) -> dt.datetime:
-        """Return AWS's time: a Pi has no clock battery."""
-        answer = self.aws.read("sts", "get_caller_identity") or {}
-        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
-        try:
-            return parsedate_to_datetime(said).astimezone(dt.UTC)
-        except ValueError:
-            return dt.datetime.now(dt.UTC)
+
+def last_used(aws: AwsClient, key: Key) -> dt.datetime | None:
+    """Return when somebody last signed with a key; None if nobody ever did."""
+    answer = aws.read("iam", "get_access_key_last_used", AccessKeyId=key["AccessKeyId"])
+    used: dt.datetime | None = (answer or {}).get("AccessKeyLastUsed", {}).get("LastUsedDate")
+    return used
+
+
+def now_at_aws(aws: AwsClient) -> dt.datetime:
+    """Return AWS's time: a Pi has no clock battery."""
+    answer = aws.read("sts", "get_caller_identity") or {}
+    said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return parsedate_to_datetime(said).astimezone(dt.UTC)
+    except ValueError:
+        return dt.datetime.now(dt.UTC)
 
 
 def ids_of(keys: Iterable[Key | None]) -> set[str]:

@@ -1,4 +1,4 @@
-"""An IAM user: `sync` for the box at home, `smtp` for the people's mail clients."""
+"""An IAM user: `sync` for the box at home; for sending one for all people, or one a mailbox."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Any
 
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped, stranger
 
 MISSING = ("NoSuchEntity",)
+
+FORMER = "postamt:former-since"
+"""The tag of a user that the configuration asks for no more, and that something may still use."""
+
+LONGEST_POLICIES = 2_048
+"""Characters of all policies within one user, blanks aside (IAM User Guide, "Quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,14 @@ class UserResource:
 
     def plan(self) -> Iterator[PlanItem]:
         user = self._get()
+        if len(policy_document.text(self.may)) > LONGEST_POLICIES:
+            yield Conflict(
+                f"its policy would have {len(policy_document.text(self.may))} characters, and IAM "
+                f"takes {LONGEST_POLICIES}: too many addresses are to be told apart.",
+                "Give the mailbox fewer addresses, a whole domain instead of many in it, or let "
+                "all mailboxes share a user: smtp_per_mailbox = false in [stack].",
+            )
+            return
         if user is None:
             made = call("iam", "create_user", UserName=self.name, Tags=listed(self.stack.tags))
             yield Change("create", [made, self._put_policy()])
@@ -37,6 +51,9 @@ class UserResource:
         if conflict is not None:
             yield conflict
             return
+        if FORMER in mapped(user.get("Tags", [])):
+            unmark = call("iam", "untag_user", UserName=self.name, TagKeys=[FORMER])
+            yield Change("wanted again: unmark", [unmark])
         held = self.aws.read(
             "iam", "get_user_policy", missing=MISSING, UserName=self.name, PolicyName=self.name
         )
@@ -52,15 +69,7 @@ class UserResource:
         if not is_ours(mapped(user.get("Tags", [])), self.stack):
             yield Note("kept: this stack did not make it")
             return
-        name = self.name
-        keys = self.aws.pages("iam", "list_access_keys", "AccessKeyMetadata", UserName=name)
-        held = self.aws.pages("iam", "list_user_policies", "PolicyNames", UserName=name)
-        calls = [
-            call("iam", "delete_access_key", UserName=name, AccessKeyId=key["AccessKeyId"])
-            for key in keys
-        ]
-        calls += [call("iam", "delete_user_policy", UserName=name, PolicyName=p) for p in held]
-        yield Change("delete, with its keys", [*calls, call("iam", "delete_user", UserName=name)])
+        yield Change("delete, with its keys", removal(self.aws, self.name))
 
     def _get(self) -> dict[str, Any] | None:
         answer = self.aws.read("iam", "get_user", missing=MISSING, UserName=self.name)
@@ -77,3 +86,17 @@ class UserResource:
             },
             retry_on=MISSING,
         )
+
+
+def removal(aws: AwsClient, name: str) -> list[Call]:
+    """Return what deletes a user, with all that must go before."""
+    keys = aws.pages("iam", "list_access_keys", "AccessKeyMetadata", UserName=name)
+    held = aws.pages("iam", "list_user_policies", "PolicyNames", UserName=name)
+    return [
+        *(
+            call("iam", "delete_access_key", UserName=name, AccessKeyId=key["AccessKeyId"])
+            for key in keys
+        ),
+        *(call("iam", "delete_user_policy", UserName=name, PolicyName=p) for p in held),
+        call("iam", "delete_user", UserName=name),
+    ]

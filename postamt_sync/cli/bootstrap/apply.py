@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
         console.print()
         agreed(f"Make {count(changes, 'change')}?", yes=yes)
         console.print()
-    before = account.keys.smtp_file.key_id()
+    before = {one.file.key_id() for one in account.keys.sending}
     number = 0
 
     def done(resource: str, message: str) -> None:
@@ -93,8 +94,9 @@ def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
         carry_out(found, account.aws, done)
     finally:
         remember(account, console)
-    if account.keys.smtp_file.key_id() not in {before, ""}:
-        show_password(account, console)
+    for one in account.keys.sending:
+        if one.file.key_id() not in {*before, ""}:
+            show_password(one, console)
 
 
 def _write_fragment(account: Opened, console: Console) -> Path | None:
@@ -125,8 +127,13 @@ def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
         f"Put {located(kept.sync)} onto the box at home as the AWS credentials of the user that "
         "runs postamt-sync, readable by it alone."
     )
-    if kept.smtp is not None:
-        yield f"Mail clients send with what {located(kept.smtp)} says."
+    for one in kept.sending:
+        who = f"{one.mailbox} sends" if one.mailbox else "Mail clients send"
+        yield f"{who} with what {located(one.key)} says."
+    if account.settings.home.submission and kept.sending:
+        files = account.directory if account.stack.smtp_senders else kept.sending[0].file.path
+        relay = f"sudo postamt-sync dovecot relay {shlex.quote(str(files))}"
+        yield f"Dovecot on the box at home takes what it sends with by: {relay}"
     if any(note.kind is NoteKind.SANDBOX for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
     asked = f"{fragment} says" if fragment else "is shown above"

@@ -11,11 +11,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from postamt_sync.aws.regions import WITHOUT_SMTP
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.change import Note
 from postamt_sync.bootstrap.key_replacement import replacement
 from postamt_sync.bootstrap.key_rotation import Rotation
+from postamt_sync.bootstrap.plan import carry_out, plan_removal
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
+from postamt_sync.bootstrap.stack_resources import SmtpKey
 from postamt_sync.cli.bootstrap.stack import (
     Opened,
     Out,
@@ -25,8 +28,9 @@ from postamt_sync.cli.bootstrap.stack import (
     remember,
     show_password,
 )
-from postamt_sync.cli.options import ConfigPath, Debug
-from postamt_sync.errors import ExitCode, MisconfiguredError
+from postamt_sync.cli.bootstrap.stack import show as show_plan
+from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.events import printable
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -40,21 +44,31 @@ class Whose(enum.StrEnum):
 
 
 WhoseKey = Annotated[Whose, typer.Argument(help="Whose key.")]
+MailboxOption = Annotated[
+    str,
+    typer.Option(
+        "--mailbox",
+        metavar="NAME",
+        help="Of this mailbox, where each has a user of its own.",
+        show_default=False,
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
 def credentials(context: typer.Context) -> None:
-    """Show what mail clients need to send, and renew the keys of both users.
+    """Show what mail clients need to send, and renew the keys of the users.
 
     rotate makes a new key while the old one goes on working, and takes that away
     later: nothing stops. replace makes a new one and deletes the old one at once,
-    where its file or its secret is lost. Nothing else ever replaces a key.
+    where its file or its secret is lost. Nothing else ever replaces a key. retire
+    deletes users for sending that the configuration asks for no more, at once.
 
     \b
     Examples:
       postamt-sync bootstrap credentials show
       postamt-sync bootstrap credentials rotate smtp
-      postamt-sync bootstrap credentials replace smtp
+      postamt-sync bootstrap credentials replace smtp --mailbox anna
     """
     if context.invoked_subcommand is None:
         print(context.get_help())
@@ -64,6 +78,7 @@ def credentials(context: typer.Context) -> None:
 @app.command()
 def show(
     password: Annotated[bool, typer.Option("--password", help="Show the password too.")] = False,
+    mailbox: MailboxOption = "",
     out: Out = None,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -74,23 +89,26 @@ def show(
     Examples:
       postamt-sync bootstrap credentials show
       postamt-sync bootstrap credentials show --password
+      postamt-sync bootstrap credentials show --password --mailbox anna
     """
     account = opened(config, out)
     kept = account.keys
+    sending = [_sending(account, mailbox)] if mailbox else kept.sending
     server = smtp_server(account.stack.region)
     print(f"Reads mail    {kept.sync.user}")
     _show_key(kept.sync, "key")
-    if server is None or kept.smtp is None:
+    if server is None:
         print(f"Sends mail    nobody: SES has no SMTP endpoint in {account.stack.region}")
         return ExitCode.OK
-    print(f"Sends mail    {kept.smtp.user}")
-    print(f"  server      {server.host}")
-    print(f"  TLS         port {' or '.join(map(str, server.implicit_tls))}")
-    print(f"  STARTTLS    port {' or '.join(map(str, server.starttls))}")
-    path = _show_key(kept.smtp, "user name")
-    if password:
-        values = {} if path is None else kept.smtp_file.read(path)
-        print(f"  password    {printable(values.get('password', 'not known here'), 200)}")
+    for one in sending:
+        print(f"Sends mail    {one.key.user}{f', for {one.mailbox}' if one.mailbox else ''}")
+        print(f"  server      {server.host}")
+        print(f"  TLS         port {' or '.join(map(str, server.implicit_tls))}")
+        print(f"  STARTTLS    port {' or '.join(map(str, server.starttls))}")
+        path = _show_key(one.key, "user name")
+        if password:
+            values = {} if path is None else one.file.read(path)
+            print(f"  password    {printable(values.get('password', 'not known here'), 200)}")
     return ExitCode.OK
 
 
@@ -115,6 +133,7 @@ def rotate(
     finish: Annotated[
         bool, typer.Option("--finish", help="Delete the old key before its grace is over.")
     ] = False,
+    mailbox: MailboxOption = "",
     yes: Yes = False,
     out: Out = None,
     config: ConfigPath = None,
@@ -130,9 +149,10 @@ def rotate(
     Examples:
       postamt-sync bootstrap credentials rotate sync
       postamt-sync bootstrap credentials rotate sync --finish
+      postamt-sync bootstrap credentials rotate smtp --mailbox anna
     """
     account = opened(config, out)
-    key = _key_of(account, whose)
+    key = _key_of(account, whose, mailbox)
     rotation = Rotation(key, account.aws, lambda question: agreed(question, yes=yes))
     print(rotation.step(finish=finish))
     remember(account, Console(highlight=False))
@@ -146,6 +166,7 @@ def replace(
         str,
         typer.Option("--key", metavar="ID", help="Which one of two is to go.", show_default=False),
     ] = "",
+    mailbox: MailboxOption = "",
     yes: Yes = False,
     out: Out = None,
     config: ConfigPath = None,
@@ -164,7 +185,7 @@ def replace(
     """
     console = Console(highlight=False)
     account = opened(config, out)
-    key = _key_of(account, whose)
+    key = _key_of(account, whose, mailbox)
     wanted = replacement(key, key_id)
     account.introduce(console)
     console.print(Text(wanted.warning))
@@ -176,9 +197,12 @@ def replace(
         remember(account, console)
     console.print(Text(f"The key of {key.user} is now {made}; it is in {key.file.path}."))
     if whose is Whose.SMTP:
-        show_password(account, console)
+        show_password(_sending(account, mailbox), console)
         relay = f"sudo postamt-sync dovecot relay {shlex.quote(str(key.file.path))}"
-        console.print(Text(f"Put it into every mail client; for Dovecot's relay: {relay}"))
+        if mailbox:
+            relay += f" --mailbox {mailbox}"
+        message = f"Put it into every mail client; for Dovecot's relay: {relay}"
+        console.print(Text(message), soft_wrap=True)
     else:
         console.print(
             Text("Put it onto the box at home, and restart the daemon, or it can read no mail.")
@@ -186,11 +210,69 @@ def replace(
     return ExitCode.OK
 
 
-def _key_of(account: Opened, whose: Whose) -> AccessKeyResource:
-    key: AccessKeyResource | None = account.keys.sync if whose is Whose.SYNC else account.keys.smtp
-    if key is None:
+@app.command()
+def retire(
+    yes: Yes = False,
+    out: Out = None,
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> ExitCode:
+    """Delete the users for sending that the configuration asks for no more, at once.
+
+    After smtp_per_mailbox was changed, apply keeps the old ones until nobody has
+    used them for a week. This does not wait: whatever sends with them is refused
+    from then on. The users that are in force are never touched.
+
+    \b
+    Examples:
+      postamt-sync bootstrap credentials retire
+    """
+    console = Console(highlight=False)
+    account = opened(config, out)
+    account.introduce(console)
+    found = plan_removal([account.former_users])
+    show_plan(found, console)
+    if not found.changes:
+        console.print("\nNothing to delete.")
+        return ExitCode.OK
+    console.print()
+    agreed("Delete what may still be in use?", yes=yes)
+    carry_out(found, account.aws, lambda _, done: console.print(Text(done)))
+    return ExitCode.OK
+
+
+def _key_of(account: Opened, whose: Whose, mailbox: str) -> AccessKeyResource:
+    if whose is Whose.SMTP:
+        return _sending(account, mailbox).key
+    if mailbox:
+        raise UsageError("The box at home has one key for all mailboxes.", "Leave --mailbox out.")
+    return account.keys.sync
+
+
+def _sending(account: Opened, mailbox: str) -> SmtpKey:
+    """Return the key for sending that is meant."""
+    sending = account.keys.sending
+    if not sending and account.stack.region in WITHOUT_SMTP:
         raise MisconfiguredError(
             f"SES has no SMTP endpoint in {account.stack.region}, so there is no key for it.",
             "Send through another region.",
         )
-    return key
+    if mailbox:
+        known_mailbox(account.settings, mailbox)
+    for one in sending:
+        if one.mailbox == mailbox:
+            return one
+    if not account.stack.smtp_senders:
+        raise UsageError(
+            "All mailboxes share one user for sending.",
+            "Leave --mailbox out, or give each its own: smtp_per_mailbox = true in [stack].",
+        )
+    if mailbox:
+        raise UsageError(
+            f"The mailbox {mailbox!r} has no user for sending: it has no address to send from.",
+            "Give it one in addresses, then: " + account.line.typed("bootstrap apply"),
+        )
+    raise UsageError(
+        "Each mailbox has a user of its own for sending.",
+        f"Name one with --mailbox: {', '.join(one.mailbox for one in sending) or 'there is none'}",
+    )

@@ -18,9 +18,16 @@ from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.bootstrap.open_stack import key_directory, open_stack, queue_urls
 from postamt_sync.bootstrap.plan import Plan, Resource, plan
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
+from postamt_sync.bootstrap.resources.former_users import FormerUsersResource
 from postamt_sync.bootstrap.rule_position import Position, read_position
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.stack_resources import StackKeys, keys, resources
+from postamt_sync.bootstrap.stack_resources import (
+    SmtpKey,
+    StackKeys,
+    former_users,
+    keys,
+    resources,
+)
 from postamt_sync.config import Settings, load
 from postamt_sync.config.command import CommandLine
 from postamt_sync.errors import UsageError
@@ -65,6 +72,11 @@ class Opened:
     def keys(self) -> StackKeys:
         """The keys of the users and their files."""
         return keys(self.stack, self.aws, self.directory, self.hints, self.line)
+
+    @property
+    def former_users(self) -> FormerUsersResource:
+        """The users for sending that the configuration asks for no more."""
+        return former_users(self.stack, self.aws, self.keys, self.line)
 
     def resources(self, position: str = "", delete_mail: str = "") -> list[Resource]:
         """Return everything that the stack consists of, the configuration last."""
@@ -151,7 +163,7 @@ def remember(account: Opened, console: Console) -> None:
     """Note beside the configuration which keys lie in the files of this run."""
     kept = account.keys
     files: dict[str, Path] = {}
-    for key in filter(None, (kept.sync, kept.smtp)):
+    for key in kept.every:
         held = key.file.look()
         if held.key_id and held.owner in {"", key.file.owner}:
             files[held.key_id] = key.file.path
@@ -176,15 +188,16 @@ def located(key: AccessKeyResource) -> str:
 def key_files(account: Opened) -> list[str]:
     """Return the files, ready to be typed, that hold keys of the users."""
     kept = account.keys
-    found = [key.where(key.keys()) for key in (kept.sync, kept.smtp) if key is not None]
+    found = [key.where(key.keys()) for key in kept.every]
     return [shlex.quote(printable(str(one[1]), 4096)) for one in found if one is not None]
 
 
-def show_password(account: Opened, console: Console) -> None:
+def show_password(key: SmtpKey, console: Console) -> None:
     """Show a person, and no log, what a mail client is to be given."""
     if not is_terminal():
         return
-    values = account.keys.smtp_file.read()
-    console.print(Text("\nFor mail clients that send, shown this once:", style="bold"))
+    values = key.file.read()
+    whose = f"For {key.mailbox} to send with" if key.mailbox else "For mail clients that send"
+    console.print(Text(f"\n{whose}, shown this once:", style="bold"))
     for name in ("server", "port", "security", "username", "password"):
         console.print(Text(f"  {name:<9} {values.get(name, '')}"))

@@ -63,6 +63,14 @@ def relay_configuration(credentials: SmtpCredentials) -> str:
     )
 
 
+def no_relay_configuration() -> str:
+    """Return what stands there where nobody sends as the household."""
+    return (
+        "# Made by: postamt-sync dovecot relay\n"
+        "# Each mailbox sends as a user of its own; without one it cannot send.\n"
+    )
+
+
 def configuration(service: DovecotService, version: Version, directory: Path) -> str:
     """Return `dovecot.conf` for files that lie in `directory`."""
     protocols = ["imap"]

@@ -28,6 +28,8 @@ SHORTEST = 8
 LONGEST = 72
 """Octets: bcrypt sees no more."""
 
+BOOTSTRAP = "bootstrap"
+
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """No l and 1, no o and 0: it is read from a screen and typed into a telephone."""
 
@@ -60,13 +62,34 @@ def with_password(passwords: str, name: str, hashed: str) -> str:
     return _with_line(passwords, name, f"{name}:{SCHEME}{hashed}::::::")
 
 
-def with_sender(senders: str, name: str, user: str, password: str) -> str:
+def with_sender(
+    senders: str, name: str, user: str, password: str, *, by_bootstrap: bool = False
+) -> str:
     """Return the list of SES users with a line for this mailbox, in the place of an older one.
 
-    User and password are checked before: they are letters, digits and + / =
+    User and password are checked before: they are letters, digits and + / =. Whether bootstrap made
+    the user stands where Dovecot looks for nothing (gecos): such lines come and go with it.
     """
     fields = f"userdb_submission_relay_user={user} userdb_submission_relay_password={password}"
-    return _with_line(senders, name, f"{name}:::::::{fields}")
+    made_by = BOOTSTRAP if by_bootstrap else ""
+    return _with_line(senders, name, f"{name}::::{made_by}:::{fields}")
+
+
+def without_sender(senders: str, name: str) -> str:
+    """Return the list of SES users without this mailbox."""
+    lines = [line for line in senders.splitlines() if _name(line) != name]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def senders_by_bootstrap(senders: str) -> tuple[str, ...]:
+    """Return the mailboxes whose users bootstrap has made."""
+    fields = [line.split(":", 5) for line in senders.splitlines()]
+    return tuple(one[0] for one in fields if len(one) > 4 and one[4] == BOOTSTRAP)
+
+
+def has_sender(senders: str, name: str) -> bool:
+    """Tell whether the list has a line for this mailbox."""
+    return any(_name(line) == name for line in senders.splitlines())
 
 
 def has_password(passwords: str, name: str) -> bool:

@@ -281,7 +281,8 @@ def test_the_password_derives_from_the_key(user: Account) -> None:
         made = make(user)
     finally:
         events.unregister("after-call.iam.CreateAccessKey", hear)
-    values = keys(STACK, user.aws(), user.keys).smtp_file.read()
+    (one,) = keys(STACK, user.aws(), user.keys).sending
+    values = one.file.read()
     assert values["username"] == made
     secret = told[0]["AccessKey"]["SecretAccessKey"]
     assert values["password"] == smtp_password(secret, STACK.region)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -15,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.bootstrap.policies import smtp_policy
-from postamt_sync.bootstrap.policy_document import Document
+from postamt_sync.bootstrap.sender_policy import sender_policy
+from postamt_sync.bootstrap.stack import SmtpSender
 from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.end_to_end.home import wait_until
@@ -26,12 +25,19 @@ from tests.support.ports import reserved_port
 pytestmark = [pytest.mark.dovecot, pytest.mark.timeout(600)]
 
 
-def annas_policy() -> Document:
-    """Return what the README gives for a mailbox with a user of its own."""
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    (block,) = (b for b in re.findall(r"```json\n(.*?)```", readme, re.DOTALL) if "ses:" in b)
-    policy: Document = json.loads(block)
-    return policy
+FAMILY = stack(
+    smtp_senders=(
+        SmtpSender("anna", ("Anna@example.com", "example.com"), default=True),
+        SmtpSender("bruno", ("bruno@example.com",)),
+    )
+)
+
+
+def user_of(mailbox: str, key: str, password: str) -> SesUser:
+    """Return the user that bootstrap makes for a mailbox."""
+    (sender,) = (s for s in FAMILY.smtp_senders if s.name == mailbox)
+    name = FAMILY.smtp_user_of(mailbox)
+    return SesUser(key, password, lambda: sender_policy(FAMILY, sender), name)
 
 
 HOUSEHOLD = SesUser(
@@ -39,7 +45,8 @@ HOUSEHOLD = SesUser(
     "BHousehold/house+household0123456789abcdefg=",
     lambda: smtp_policy(stack()),
 )
-ANNA = SesUser("AKIAANNAANNAANNA0000", "BAnna/anna+anna0123456789abcdefghijklmnopqr=", annas_policy)
+ANNA = user_of("anna", "AKIAANNAANNAANNA0000", "BAnna/anna+anna0123456789abcdefghijklmnopqr=")
+BRUNO = user_of("bruno", "AKIABRUNOBRUNO000000", "BBruno/bruno+bruno0123456789abcdefghijklmno=")
 
 ELSEWHERE = ("127.0.0.2", 0)
 
@@ -99,7 +106,7 @@ def sending(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with household(machine) as home:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(home.base / "fullchain.pem", home.base / "privkey.pem")
-        with SesSmtp(tls, [HOUSEHOLD, ANNA]) as ses:
+        with SesSmtp(tls, [HOUSEHOLD, ANNA, BRUNO]) as ses:
             sending = Sending(home, ses)
             home.write("--submission")
             files = tmp_path_factory.mktemp("credentials")
@@ -113,8 +120,8 @@ def sending(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield sending
 
 
-def credentials(directory: Path, user: SesUser) -> str:
-    path = directory / user.key
+def credentials(directory: Path, user: SesUser, name: str = "") -> str:
+    path = directory / (name or user.key)
     path.write_text(
         f"# from bootstrap\n[smtp]\nusername = {user.key}\npassword = {user.password}\n"
     )
@@ -214,3 +221,48 @@ def test_the_credentials_are_for_few_eyes(sending: Sending) -> None:
     assert modes["postamt-sync.relay.conf"] == 0o600
     assert modes["postamt-sync.senders"] & 0o007 == 0
     assert HOUSEHOLD.password not in sending.home.log
+
+
+def test_every_mailbox_sends_as_its_own_user_and_as_nobody_else_and_back(
+    sending: Sending, tmp_path: Path
+) -> None:
+    """Without a restart: Dovecot looks only so often whether a list has changed."""
+    home = sending.home
+    where = ("--directory", str(home.directory))
+    credentials(tmp_path, HOUSEHOLD, "smtp-credentials")
+    credentials(tmp_path, ANNA, "smtp-credentials-anna")
+    credentials(tmp_path, BRUNO, "smtp-credentials-bruno")
+    home.type("dovecot", "user", "passwd", "bruno", *where, stdin="in ascii for smtplib\n")
+    passwords = {"anna": PASSWORDS["anna"], "bruno": "in ascii for smtplib"}
+    wait_until(lambda: sending.lets_in("bruno", passwords["bruno"]))
+
+    def user_for(login: str, sender: str) -> str:
+        """Return the user that took it, or what SES said."""
+        before = len(sending.ses.taken)
+        try:
+            with sending.client(login, passwords[login]) as client:
+                client.send_message(letter(sender))
+        except smtplib.SMTPDataError as refused:
+            assert len(sending.ses.taken) == before
+            return str(refused.smtp_error)
+        return sending.ses.taken[-1].user
+
+    shared = home.config.read_text()
+    home.config.write_text(shared + "\n[stack]\nsmtp_per_mailbox = true\n")
+    try:
+        home.type("dovecot", "relay", str(tmp_path), *where)
+        wait_until(lambda: user_for("bruno", "bruno@example.com") == BRUNO.key)
+        assert user_for("anna", "anna@example.com") == ANNA.key
+        assert user_for("anna", "info@example.com") == ANNA.key
+        assert "Access denied" in user_for("anna", "bruno@example.com")
+        assert "Access denied" in user_for("anna", "Bruno@example.com")
+        assert "Access denied" in user_for("bruno", "anna@example.com")
+        assert "Access denied" in user_for("bruno", "info@example.com")
+        assert "household" not in (home.directory / "postamt-sync.relay.conf").read_text().lower()
+    finally:
+        home.config.write_text(shared)
+    home.type("dovecot", "relay", str(tmp_path), *where)
+    wait_until(lambda: user_for("bruno", "bruno@example.com") == HOUSEHOLD.key)
+    wait_until(lambda: user_for("anna", "anna@example.com") == HOUSEHOLD.key)
+    home.type("dovecot", "relay", credentials(tmp_path, ANNA), "--mailbox", "anna", *where)
+    wait_until(lambda: user_for("anna", "anna@example.com") == ANNA.key)

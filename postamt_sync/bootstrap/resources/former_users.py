@@ -1,0 +1,102 @@
+"""Users for sending that the configuration asks for no more.
+
+Where the mailbox is gone, its user goes at once. Where the mailboxes have got users of their own,
+or share one again, whatever still sends with an old user must be given the new one first: the old
+one is marked, by a tag, and stays until nobody has used it for as long as an old key is kept in a
+rotation.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Change, Note, PlanItem, call
+from postamt_sync.bootstrap.key_rotation import GRACE
+from postamt_sync.bootstrap.resources.access_key import Key, last_used, now_at_aws
+from postamt_sync.bootstrap.resources.user import FORMER, MISSING, removal
+from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped
+from postamt_sync.config.command import USUAL_LINE, CommandLine
+
+
+@dataclass(frozen=True, slots=True)
+class FormerUsersResource:
+    """`wanted` are the users for sending that stay; ours are known by name and tag."""
+
+    stack: Stack
+    aws: AwsClient
+    wanted: tuple[str, ...]
+    line: CommandLine = USUAL_LINE
+    now: Callable[[AwsClient], dt.datetime] = now_at_aws
+
+    @property
+    def title(self) -> str:
+        return "former users for sending"
+
+    def plan(self) -> Iterator[PlanItem]:
+        for name, tags in self._found().items():
+            used = self._used(name)
+            when = f"used last on {used:%Y-%m-%d}" if used else "never used, as IAM says"
+            told = f"{name}, {when}"
+            if not self._has_heirs(name):
+                yield Change(f"{told}: delete, with its keys", removal(self.aws, name))
+                continue
+            since = _moment(tags.get(FORMER, ""))
+            now = self.now(self.aws)
+            if since is None:
+                mark = listed({FORMER: now.isoformat(timespec="seconds")})
+                yield Change(
+                    f"{told}: mark as not wanted any more; it can send for at least "
+                    f"{GRACE.days} more days",
+                    [call("iam", "tag_user", UserName=name, Tags=mark)],
+                )
+            elif now - max(since, used or since) >= GRACE:
+                yield Change(f"{told}: delete, with its keys", removal(self.aws, name))
+            else:
+                retire = self.line.typed("bootstrap credentials retire")
+                yield Note(
+                    f"{told}: not wanted any more since {since:%Y-%m-%d}, and kept, so that "
+                    f"nothing stops sending. Move what uses it; after {GRACE.days} days without "
+                    f"use apply deletes it, and this does at once: {retire}"
+                )
+
+    def destroy(self) -> Iterator[PlanItem]:
+        for name in self._found():
+            yield Change(f"{name}: delete, with its keys", removal(self.aws, name))
+
+    def _found(self) -> dict[str, Mapping[str, str]]:
+        """Return the tags of those that are there, by their names."""
+        shared = self.stack.smtp_user
+        names = [user["UserName"] for user in self.aws.pages("iam", "list_users", "Users")]
+        found: dict[str, Mapping[str, str]] = {}
+        for name in names:
+            if name in self.wanted or not (name == shared or name.startswith(f"{shared}-")):
+                continue
+            # A list of users does not tell their tags.
+            answer = self.aws.read("iam", "get_user", missing=MISSING, UserName=name)
+            tags = mapped(answer["User"].get("Tags", [])) if answer else {}
+            if is_ours(tags, self.stack):
+                found[name] = tags
+        return found
+
+    def _has_heirs(self, name: str) -> bool:
+        """Tell whether others send in its place, rather than that its mailbox is gone."""
+        shared = name == self.stack.smtp_user
+        return bool(self.wanted) and shared == bool(self.stack.smtp_senders)
+
+    def _used(self, name: str) -> dt.datetime | None:
+        keys: list[Key] = self.aws.pages(
+            "iam", "list_access_keys", "AccessKeyMetadata", missing=MISSING, UserName=name
+        )
+        used = [last_used(self.aws, key) for key in keys]
+        return max((one for one in used if one is not None), default=None)
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,184 @@
+"""`postamt-sync dovecot relay`: which users at SES Dovecot hands mail on as."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from postamt_sync.bootstrap.key_file import smtp_credentials
+from postamt_sync.bootstrap.key_place import KeyHints
+from postamt_sync.bootstrap.open_stack import stack_of
+from postamt_sync.bootstrap.sender_policy import senders
+from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory, known_mailbox
+from postamt_sync.config import Settings, load
+from postamt_sync.config.command import CommandLine
+from postamt_sync.errors import MisconfiguredError, UsageError
+from postamt_sync.events import printable
+from postamt_sync.host.dovecot import managed_files
+from postamt_sync.host.dovecot.conf import (
+    no_relay_configuration,
+    relay_configuration,
+    relay_file,
+    senders_file,
+)
+from postamt_sync.host.dovecot.passwd_files import (
+    has_sender,
+    senders_by_bootstrap,
+    with_sender,
+    without_sender,
+)
+from postamt_sync.host.smtp_credentials import SmtpCredentials, read_credentials
+
+
+def relay(
+    credentials: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIRECTORY",
+            help="The file that bootstrap wrote for mail clients, or the directory with all.",
+        ),
+    ],
+    mailbox: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="For this mailbox alone, not for the household."),
+    ] = "",
+    directory: DovecotDirectory = Path("/etc/dovecot"),
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> None:
+    """Give Dovecot the credentials with which it hands mail on to SES.
+
+    Clients then send through Dovecot with the password that they read with. What
+    the credentials may send from is decided at AWS. With smtp_per_mailbox = true
+    each mailbox has its own: name the directory that bootstrap put them into. One
+    mailbox alone gets credentials with --mailbox; Dovecot takes those at once.
+
+    \b
+    Examples:
+      sudo postamt-sync dovecot relay ./smtp-credentials
+      sudo postamt-sync dovecot relay ./keys
+      sudo postamt-sync dovecot relay ./keys/smtp-credentials-anna --mailbox anna
+    """
+    settings = load(config)
+    own = settings.stack.smtp_per_mailbox
+    place = directory.absolute()
+    if mailbox:
+        known_mailbox(settings, mailbox)
+        name = smtp_credentials(mailbox if own else "")
+        found = _read(settings, credentials / name if credentials.is_dir() else credentials)
+        with managed_files.alone(place):
+            _write_senders(place, {mailbox: found}, by_bootstrap=own)
+    elif own:
+        every = _all(settings, credentials)
+        with managed_files.alone(place):
+            # First what each needs, then away with what all had.
+            _write_senders(place, every, by_bootstrap=True, only=True)
+            changed = _write_relay(place, no_relay_configuration())
+        if changed:
+            print("Nobody sends as the household any more after: sudo systemctl restart dovecot")
+    else:
+        if credentials.is_dir():
+            credentials /= smtp_credentials()
+        found = _read(settings, credentials)
+        with managed_files.alone(place):
+            changed = _write_relay(place, relay_configuration(found))
+            print(f"{relay_file(place)} written: the household sends as {found.user}.")
+            _back_to_household(settings, place, found)
+        if changed:
+            print("Next: sudo systemctl restart dovecot")
+
+
+def missing_senders(settings: Settings, directory: Path) -> tuple[str, ...]:
+    """Return the mailboxes that should have a user of their own, and have none here."""
+    there = managed_files.read(senders_file(directory)) or ""
+    return tuple(name for name in _names(settings) if not has_sender(there, name))
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    """Return the mailboxes that bootstrap makes users for."""
+    return tuple(sender.name for sender in senders(stack_of(settings, "")))
+
+
+def _read(settings: Settings, path: Path) -> SmtpCredentials:
+    return read_credentials(path, KeyHints(Path(settings.source).absolute()).smtp_files())
+
+
+def _all(settings: Settings, directory: Path) -> dict[str, SmtpCredentials]:
+    """Read the credentials of every mailbox; raises PostamtError where one is missing."""
+    if not directory.is_dir():
+        raise UsageError(
+            f"{printable(str(directory))} is no directory, and each mailbox has credentials of its "
+            "own (smtp_per_mailbox).",
+            "Name the directory that bootstrap put them into, or one mailbox with --mailbox.",
+        )
+    found: dict[str, SmtpCredentials] = {}
+    for name in _names(settings):
+        path = directory / smtp_credentials(name)
+        if not path.exists():
+            make = CommandLine(settings.source, directory).typed("bootstrap apply")
+            raise MisconfiguredError(
+                f"{printable(str(path))} is not there, so {name} could not send.",
+                f"Copy it from where bootstrap was run; it is made by: {make}",
+            )
+        found[name] = _read(settings, path)
+        twin = next((n for n, c in found.items() if n != name and c.user == found[name].user), "")
+        if twin:
+            raise MisconfiguredError(
+                f"The files of {twin} and {name} hold the same user, so one could send as the "
+                "other.",
+                "Put back what bootstrap wrote.",
+            )
+    return found
+
+
+def _write_senders(
+    directory: Path,
+    every: Mapping[str, SmtpCredentials],
+    *,
+    by_bootstrap: bool,
+    only: bool = False,
+) -> None:
+    """Write a line for each; with `only`, users that bootstrap made for others go."""
+    path = senders_file(directory)
+    text = managed_files.read(path) or ""
+    if only:
+        for name in senders_by_bootstrap(text):
+            text = text if name in every else without_sender(text, name)
+    for name, found in every.items():
+        text = with_sender(text, name, found.user, found.password, by_bootstrap=by_bootstrap)
+    managed_files.write(path, text, managed_files.SECRET)
+    for name, found in every.items():
+        print(f"{path} written: {name} sends as {found.user}.")
+
+
+def _write_relay(directory: Path, text: str) -> bool:
+    """Write the household's own credentials; tell whether they are others than before."""
+    path = relay_file(directory)
+    before = managed_files.read(path)
+    managed_files.write(path, text, managed_files.ROOTS_ONLY)
+    return before != text
+
+
+def _back_to_household(settings: Settings, directory: Path, found: SmtpCredentials) -> None:
+    """Let mailboxes that had users by bootstrap send as the household too.
+
+    Their lines stay, with its credentials: Dovecot takes them up at once, and its other file only
+    when it is restarted. Users that a person made for a mailbox stay as they are.
+    """
+    path = senders_file(directory)
+    text = managed_files.read(path) or ""
+    known = {mailbox.name for mailbox in settings.mailboxes}
+    former = senders_by_bootstrap(text)
+    for name in former:
+        if name in known:
+            text = with_sender(text, name, found.user, found.password, by_bootstrap=True)
+        else:
+            text = without_sender(text, name)
+    if former:
+        managed_files.write(path, text, managed_files.SECRET)
+        names = ", ".join(shlex.quote(name) for name in former if name in known)
+        print(f"{path} written: {names or 'nobody else'} too.")
