@@ -1,13 +1,17 @@
 """SES's own count of mail that it accepted and could not store (CloudWatch, namespace AWS/SES).
 
 Nobody else knows of such mail: it never reached the bucket, and its sender was not told.
-AWS: "Viewing metrics for Amazon SES email receiving".
+AWS: "Viewing metrics for Amazon SES email receiving". SES counts each failure several times over:
+for the rule, for its rule set by name, for the active rule set ("[Active]"). What is counted for a
+whole rule set is of other people's rules too, so only what names our rule is looked at.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.events import printable
@@ -16,7 +20,7 @@ from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
-    from types_boto3_cloudwatch.type_defs import MetricOutputTypeDef
+    from types_boto3_cloudwatch.type_defs import DimensionFilterTypeDef, MetricOutputTypeDef
 
 NAMES = ("PublishFailure", "PublishExpired")
 HOUR = 3600
@@ -27,17 +31,21 @@ LATE = 3 * HOUR
 LONGEST_READ = 600.0
 """Seconds for all the calls of one reading; an answer may come without an end."""
 MOST_METRICS = 50
-"""Rules whose metrics are read: each costs a request."""
+"""Sets of dimensions that are read: each costs a request."""
+MOST_PAGES = 10
+"""Of a list that could otherwise come without an end."""
+RULE = "RuleName"
 
 
 class SesMetrics:
-    """Reads both metrics for every receipt rule of the region that has them."""
+    """Reads both metrics of one receipt rule, in whatever rule set it stands."""
 
-    def __init__(self, client: CloudWatchClient) -> None:
+    def __init__(self, client: CloudWatchClient, rule: str = "postamt") -> None:
         self._client = client
+        self._rule = rule
 
     async def read(self, since: float | None, now: float) -> list[Incident]:
-        """Return the hours since a moment (seconds since 1970) in which a rule failed.
+        """Return the hours since a moment (seconds since 1970) in which the rule failed, each once.
 
         Hours that have not ended are left out: their count is not final. Raises PostamtError.
         """
@@ -50,33 +58,56 @@ class SesMetrics:
     def _read(self, start: float, end: float) -> list[Incident]:
         if start >= end:
             return []
-        found: dict[str, Incident] = {}
-        for name in NAMES:
-            listed = self._client.list_metrics(Namespace="AWS/SES", MetricName=name)
-            for metric in listed.get("Metrics", [])[:MOST_METRICS]:
-                found |= {hour.what: hour for hour in self._hours(name, metric, start, end)}
-        return list(found.values())
+        return [
+            self._incident(name, at, failures)
+            for name in NAMES
+            for at, failures in sorted(self._failures(name, start, end).items())
+        ]
+
+    def _incident(self, name: str, at: float, failures: float) -> Incident:
+        rule = printable(self._rule)
+        detail = f"{name}: {failures:.0f} within an hour (rule {rule})"
+        return Incident(Cause.PUBLISHING, f"{name} {rule} {at:.0f}", at, detail)
+
+    def _failures(self, name: str, start: float, end: float) -> dict[float, float]:
+        """Return how often the rule failed, by the hour.
+
+        Where several sets of dimensions name the rule, each counts the same failures.
+        """
+        most: dict[float, float] = {}
+        for metric in itertools.islice(self._listed(name), MOST_METRICS):
+            for at, failures in self._hours(name, metric, start, end):
+                if failures > most.get(at, 0.0):
+                    most[at] = failures
+        return most
+
+    def _listed(self, name: str) -> Iterator[MetricOutputTypeDef]:
+        """Yield the metrics of this name that are our rule's."""
+        ours: Sequence[DimensionFilterTypeDef] = [{"Name": RULE, "Value": self._rule}]
+        more: dict[str, Any] = {}
+        for _ in range(MOST_PAGES):
+            page = self._client.list_metrics(
+                Namespace="AWS/SES", MetricName=name, Dimensions=ours, **more
+            )
+            for metric in page.get("Metrics", []):
+                named = {d.get("Name"): d.get("Value") for d in metric.get("Dimensions", [])}
+                if named.get(RULE) == self._rule:
+                    yield metric
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
 
     def _hours(
         self, name: str, metric: MetricOutputTypeDef, start: float, end: float
-    ) -> list[Incident]:
-        dimensions = metric.get("Dimensions", [])
+    ) -> Iterator[tuple[float, float]]:
         answer = self._client.get_metric_statistics(
             Namespace="AWS/SES",
             MetricName=name,
-            Dimensions=[{"Name": d["Name"], "Value": d["Value"]} for d in dimensions],
+            Dimensions=[{"Name": d["Name"], "Value": d["Value"]} for d in metric["Dimensions"]],
             StartTime=dt.datetime.fromtimestamp(start, dt.UTC),
             EndTime=dt.datetime.fromtimestamp(end, dt.UTC),
             Period=HOUR,
             Statistics=["Sum"],
         )
-        place = ", ".join(f"{d['Name']} {d['Value']}" for d in dimensions) or "all rules"
-        incidents = []
         for point in answer.get("Datapoints", []):
-            count = point.get("Sum", 0.0)
-            at = point["Timestamp"].timestamp() // HOUR * HOUR
-            if count > 0:
-                what = f"{name} {place} {at:.0f}"
-                detail = f"{name}: {count:.0f} within an hour ({printable(place)})"
-                incidents.append(Incident(Cause.PUBLISHING, what, at, detail))
-        return incidents
+            yield point["Timestamp"].timestamp() // HOUR * HOUR, point.get("Sum", 0.0)

@@ -170,7 +170,7 @@ class Components:
             ledger,
             self.destinations.current,
             AlertDelivery(ledger.incidents, Publisher(ledger.work, events, observer), events),
-            SesMetrics(cloudwatch_client(self._session, settings.aws.region)),
+            SesMetrics(cloudwatch_client(self._session, settings.aws.region), settings.stack.name),
             events,
             served=self._served,
         )

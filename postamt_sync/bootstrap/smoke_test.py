@@ -27,6 +27,13 @@ WITHIN = 90.0
 
 ASK_SECONDS = 5
 
+AGAIN_AFTER = 30.0
+"""Seconds of silence after which the object is put once more.
+
+SNS gives a notification up that a queue's policy refuses, and a policy that was made a moment ago
+may not hold everywhere (SNS Developer Guide, "Dead-letter queues").
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SmokeTest:
@@ -43,12 +50,19 @@ class SmokeTest:
         with ExitStack() as stack:
             url = stack.enter_context(self._queue(name))
             stack.enter_context(self._subscribed(name))
-            begin = self.clock()
+            begin = put = self.clock()
             stack.enter_context(self._object(key))
-            while self.clock() - begin < seconds:
+            while (now := self.clock()) - begin < seconds:
+                if now - put >= AGAIN_AFTER:
+                    put = now
+                    self._put(key)
                 if self._heard_of(key, url):
                     return self.clock() - begin
         return None
+
+    def _put(self, key: str) -> None:
+        bucket = self.stack.bucket
+        self.aws.write(call("s3", "put_object", Bucket=bucket, Key=key, Body=b"A trial.\n"))
 
     @contextmanager
     def _queue(self, name: str) -> Iterator[str]:
@@ -93,7 +107,7 @@ class SmokeTest:
         bucket = self.stack.bucket
         try:
             # Within: whatever it says, the object may be there.
-            self.aws.write(call("s3", "put_object", Bucket=bucket, Key=key, Body=b"A trial.\n"))
+            self._put(key)
             yield
         finally:
             page = self.aws.read("s3", "list_object_versions", Bucket=bucket, Prefix=key) or {}

@@ -169,7 +169,7 @@ class AlertSettings(Section):
 
 
 class StackSettings(Section):
-    """What `bootstrap` builds; the daemon ignores it."""
+    """What `bootstrap` builds; of it the daemon asks its name alone, which the receipt rule has."""
 
     name: StackName = Field(default="postamt", examples=["postamt"])
     domains: tuple[Domain, ...] = Field(default=(), examples=[["example.com"]])

@@ -59,7 +59,7 @@ async def test_without_failures_there_is_nothing_to_tell(client: Any) -> None:
     assert await SesMetrics(client).read(None, NOW) == []
 
 
-async def test_each_hour_of_each_rule_counts(client: Any) -> None:
+async def test_each_hour_of_our_rule_counts(client: Any) -> None:
     failed(client, "PublishFailure", NOW - 2 * HOUR, 2)
     failed(client, "PublishFailure", NOW - 2 * HOUR + 60)
     failed(client, "PublishExpired", NOW - 3 * HOUR)
@@ -68,9 +68,8 @@ async def test_each_hour_of_each_rule_counts(client: Any) -> None:
     found = await SesMetrics(client).read(None, NOW)
     assert {trouble.cause for trouble in found} == {Cause.PUBLISHING}
     assert sorted(trouble.detail for trouble in found) == [
-        "PublishExpired: 1 within an hour (RuleSetName default, RuleName postamt)",
-        "PublishFailure: 1 within an hour (RuleSetName default, RuleName another)",
-        "PublishFailure: 3 within an hour (RuleSetName default, RuleName postamt)",
+        "PublishExpired: 1 within an hour (rule postamt)",
+        "PublishFailure: 3 within an hour (rule postamt)",
     ]
     assert {trouble.at for trouble in found} == {NOW - 1800 - 2 * HOUR, NOW - 1800 - 3 * HOUR}
 
@@ -93,6 +92,81 @@ async def test_what_came_while_the_box_was_off_is_read(client: Any) -> None:
     assert len(await SesMetrics(client).read(NOW - 6 * 86_400, NOW)) == 1
 
 
+Dimensions = tuple[tuple[str, str], ...]
+Counted = dict[Dimensions, dict[float, float]]
+"""By the set of dimensions and by the hour (seconds since 1970)."""
+
+ACTIVE = (("RuleSetName", "[Active]"),)
+SET = (("RuleSetName", "default"),)
+OURS = (("RuleName", "mail-1"),)
+OURS_IN_SET = (("RuleSetName", "default"), ("RuleName", "mail-1"))
+OURS_IN_ACTIVE = (("RuleName", "mail-1"), ("RuleSetName", "[Active]"))
+THEIRS = (("RuleName", "mail-10"),)
+AT = NOW // HOUR * HOUR - 2 * HOUR
+
+
+class Counting:
+    """CloudWatch with these failures; lists one metric a page, and all where it minds no filter."""
+
+    def __init__(self, counted: Counted, *, filters: bool = True) -> None:
+        self._counted, self._filters = counted, filters
+
+    def list_metrics(self, **request: Any) -> dict[str, Any]:
+        wanted = {(d["Name"], d["Value"]) for d in request["Dimensions"]}
+        every = [d for d in self._counted if not self._filters or wanted <= set(d)]
+        nth = int(request.get("NextToken", "0"))
+        page = {"Metrics": [{"Dimensions": _named(d)} for d in every[nth : nth + 1]]}
+        return page | ({"NextToken": f"{nth + 1}"} if nth + 1 < len(every) else {})
+
+    def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
+        if request["MetricName"] != "PublishFailure":
+            return {"Datapoints": []}
+        asked = tuple((d["Name"], d["Value"]) for d in request["Dimensions"])
+        return {
+            "Datapoints": [
+                {"Timestamp": dt.datetime.fromtimestamp(at, dt.UTC), "Sum": count}
+                for at, count in self._counted[asked].items()
+            ]
+        }
+
+
+def _named(dimensions: Dimensions) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in dimensions]
+
+
+@pytest.mark.parametrize("filters", [True, False])
+@pytest.mark.parametrize(
+    ("counted", "told"),
+    [
+        ({ACTIVE: {AT: 5}, SET: {AT: 5}, OURS: {AT: 2}}, [(AT, 2)]),
+        ({ACTIVE: {AT: 2}, SET: {AT: 2}, OURS_IN_SET: {AT: 2}}, [(AT, 2)]),
+        ({OURS: {AT: 2}, OURS_IN_SET: {AT: 2}, OURS_IN_ACTIVE: {AT: 2}}, [(AT, 2)]),
+        ({OURS_IN_ACTIVE: {AT: 1}, OURS: {AT: 3, AT - HOUR: 1}}, [(AT - HOUR, 1), (AT, 3)]),
+        ({OURS_IN_SET: {AT: 1}, OURS_IN_ACTIVE: {AT - HOUR: 4}}, [(AT - HOUR, 4), (AT, 1)]),
+        ({ACTIVE: {AT: 5}, SET: {AT: 5}, THEIRS: {AT: 5}}, []),
+        ({THEIRS: {AT: 5}, OURS: {AT: 0}}, []),
+        ({ACTIVE: {AT: 1}, (): {AT: 1}}, []),
+    ],
+)
+async def test_our_rule_counts_once_and_others_never(
+    counted: Counted, told: list[tuple[float, float]], *, filters: bool
+) -> None:
+    client: Any = Counting(counted, filters=filters)
+    found = await SesMetrics(client, "mail-1").read(None, NOW)
+    assert [(each.at, each.detail) for each in found] == [
+        (at, f"PublishFailure: {count} within an hour (rule mail-1)") for at, count in told
+    ]
+
+
+async def test_a_list_without_an_end_is_given_up() -> None:
+    class Endless(Counting):
+        def list_metrics(self, **_: Any) -> dict[str, Any]:
+            return {"Metrics": [{"Dimensions": _named(THEIRS)}], "NextToken": "again"}
+
+    client: Any = Endless({})
+    assert await SesMetrics(client, "mail-1").read(None, NOW) == []
+
+
 class Refusing:
     """A client that answers every call so, or notes what it was asked."""
 
@@ -103,7 +177,7 @@ class Refusing:
     def list_metrics(self, **request: Any) -> dict[str, Any]:
         if self.trouble:
             raise self.trouble
-        return {"Metrics": [{"MetricName": request["MetricName"]}]}
+        return {"Metrics": [{"Dimensions": request["Dimensions"]}]}
 
     def get_metric_statistics(self, **request: Any) -> dict[str, Any]:
         self.asked.append(request)
@@ -135,8 +209,7 @@ async def test_troubles_are_sentences(trouble: Exception, kind: type[PostamtErro
 async def test_what_is_asked_for(since: float | None, start: float | None) -> None:
     client: Any = Refusing()
     await SesMetrics(client).read(since, NOW)
-    if start is None:
-        assert client.asked == []
+    assert len(client.asked) == (0 if start is None else 2)
     for request in client.asked:
         assert request["StartTime"].timestamp() == start // HOUR * HOUR
         assert request["EndTime"].timestamp() == NOW - 1800

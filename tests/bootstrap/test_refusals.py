@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import botocore.exceptions as e
 import botocore.session
 import pytest
 
+from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
 from postamt_sync.bootstrap.aws_client import AwsClient, refusal
 from postamt_sync.bootstrap.plan import carry_out, plan
+from postamt_sync.bootstrap.resources.bucket import BucketResource
 from postamt_sync.bootstrap.resources.function import FunctionResource
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.ses_region import SesRegion
@@ -220,6 +223,19 @@ def test_a_bucket_of_another_account_is_a_conflict(account: Account) -> None:
     (told,) = conflicts(found)
     assert told == "bucket mail: it belongs to another account, or we may not see it."
     assert "postamt-123456789012-eu-west-1-an" in found.conflicts[0][1].remedy
+
+
+@pytest.mark.parametrize("region", sorted(WITHOUT_OWN_NAMESPACE))
+def test_without_a_namespace_of_one_s_own_another_name_is_asked_for(
+    account: Account, region: str
+) -> None:
+    found = plan([BucketResource(stack(region=region), account.aws(region))])
+    (told,) = conflicts(found)
+    assert told.endswith(f"accounts have no namespace of their own in {region}.")
+    remedy = found.conflicts[0][1].remedy
+    assert re.search(r"such as postamt-[0-9a-f]{16}, which nobody can guess", remedy)
+    drawn = stack(region=region, bucket="postamt-0123456789abcdef")
+    assert conflicts(plan([BucketResource(drawn, account.aws(region))])) == []
 
 
 def test_what_cannot_be_read_is_told_where_there_is_no_conflict(account: Account) -> None:

@@ -48,6 +48,53 @@ def test_what_is_not_announced_is_told_and_nothing_is_left(account: Account) -> 
     assert everything(account) == before
 
 
+class Minutes:
+    """A clock that a question of five seconds moves on."""
+
+    def __init__(self, account: Account) -> None:
+        self.now = 0.0
+        self.puts: list[tuple[float, str]] = []
+        self.questions = 0
+        account.before = self._before
+
+    def __call__(self) -> float:
+        return self.now
+
+    def _before(self, operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "ReceiveMessage":
+            self.now += 5
+        if operation == "PutObject":
+            self.puts.append((self.now, parameters["Key"]))
+
+
+def test_after_silence_the_object_is_put_again(account: Account) -> None:
+    before = everything(account)
+    clock = Minutes(account)
+    with no_waiting(account):
+        assert SmokeTest(stack(), account.aws(), clock=clock).announced_within(90) is None
+    times, keys = zip(*clock.puts, strict=True)
+    assert times == (0, 30, 60)
+    assert len(set(keys)) == 1
+    assert everything(account) == before
+
+
+def test_what_fell_on_deaf_ears_is_heard_the_second_time(account: Account) -> None:
+    before = everything(account)
+    clock = Minutes(account)
+    deaf = account.refusing("sqs", "ReceiveMessage", "", status=200, times=6)
+    with deaf:
+        seconds = SmokeTest(stack(), account.aws(), clock=clock).announced_within(90)
+    assert seconds == 35
+    assert [at for at, _ in clock.puts] == [0, 30]
+    assert everything(account) == before
+
+
+def test_what_is_heard_at_once_is_put_once(account: Account) -> None:
+    clock = Minutes(account)
+    assert SmokeTest(stack(), account.aws(), clock=clock).announced_within(90) == 5
+    assert len(clock.puts) == 1
+
+
 def no_waiting(account: Account) -> Any:
     """Answer at once that there is nothing."""
     return account.refusing("sqs", "ReceiveMessage", "", status=200)
