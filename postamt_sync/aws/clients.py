@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.httpsession import get_cert_path
 
 from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
+from postamt_sync.aws.configured_endpoint import bad_endpoint, is_endpoint, refuse_bad_endpoints
 from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning
 from postamt_sync.aws.service_models import share_models
@@ -114,10 +115,33 @@ def new_client(
     """Return a client. `endpoint` names another than boto3's own; no proxy leads there."""
     if endpoint:
         config = config.merge(Config(proxies={}))
+    options = {"region_name": region, "endpoint_url": endpoint, "config": config}
+    stand_in: object = session
+    if isinstance(stand_in, _LazySession):
+        return stand_in.client(service, **options)
+    return _made(session, service, options)
+
+
+def refuse_bad_settings(session: boto3.Session) -> None:
+    """Raise MisconfiguredError for an endpoint that no client could ask; makes none.
+
+    For what starts once and runs on: the environment that it starts with never changes.
+    """
     with _settings_explained():
-        return session.client(  # type: ignore[call-overload]
-            service, region_name=region, endpoint_url=endpoint, config=config
-        )
+        refuse_bad_endpoints(session._session)  # noqa: SLF001 (no public name)
+
+
+def _made(session: boto3.Session, service: str, options: dict[str, Any]) -> Any:
+    with _settings_explained():
+        try:
+            client = session.client(service, **options)  # type: ignore[call-overload]
+        except ValueError:
+            refuse_bad_endpoints(session._session)  # noqa: SLF001
+            raise
+        if not is_endpoint(client.meta.endpoint_url):
+            refuse_bad_endpoints(session._session)  # noqa: SLF001
+            raise bad_endpoint(client.meta.endpoint_url)
+        return client
 
 
 def ca_bundle(session: boto3.Session) -> str:
@@ -147,16 +171,19 @@ class _MadeAtFirstUse:
         self._made: Any = None
         self._making = threading.Lock()
 
-    def __getattr__(self, name: str) -> Any:
+    def _whole(self) -> Any:
         with self._making:
             if self._made is None:
                 self._made = self._make()
-        return getattr(self._made, name)
+        return self._made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole(), name)
 
 
 class _LazySession(_MadeAtFirstUse):
-    def client(self, *arguments: Any, **more: Any) -> Any:
-        return _MadeAtFirstUse(lambda: self.__getattr__("client")(*arguments, **more))
+    def client(self, service: str, **options: Any) -> Any:
+        return _MadeAtFirstUse(lambda: _made(self._whole(), service, options))
 
 
 def lazy_session(make: Callable[[], boto3.Session]) -> boto3.Session:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.cli.options import Debug
+from postamt_sync.cli.streams import has_failed
 from postamt_sync.demo.emulator import need_emulator
 from postamt_sync.errors import ExitCode, UsageError
 
@@ -51,13 +52,14 @@ def demo(
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 must not end the tour
+    display = Display(sys.stdout, unread=lambda: has_failed(sys.stdout))
     with ExitStack() as stack:
         if keep is None:
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="postamt-demo-"))
             root = Path(directory)
         else:
             root = _empty(keep)
-        well = asyncio.run(play(root, Display(sys.stdout), once=once))
+        well = asyncio.run(play(root, display, once=once))
     return ExitCode.OK if well else ExitCode.UNDELIVERED
 
 

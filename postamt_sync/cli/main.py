@@ -6,10 +6,7 @@ Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCo
 from __future__ import annotations
 
 import errno
-import io
 import json
-import os
-import select
 import shlex
 import sys
 import textwrap
@@ -21,12 +18,22 @@ import typer
 import typer.main
 
 from postamt_sync import __version__
+from postamt_sync.cli import streams
 from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup
-from postamt_sync.errors import ConfigurationError, ExitCode, OtherUserError, PostamtError
+from postamt_sync.errors import (
+    ConfigurationError,
+    ExitCode,
+    OtherUserError,
+    PostamtError,
+    TryLaterError,
+)
 from postamt_sync.events import printable
 
 WIDTH = 80
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+READER_WENT_AWAY = (BrokenPipeError, ConnectionResetError)
+WELL = {ExitCode.OK, ExitCode.CHANGES, ExitCode.FINDINGS}
+"""The work was done; what it found stands in the output."""
 
 app = typer.Typer(
     cls=VerbGroup,
@@ -65,40 +72,49 @@ def postamt_sync(
 
 def main() -> None:
     """Run as a process."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
     """Run one command line and return its exit code; no exception leaves it.
 
-    Errors go to sys.stderr: one sentence says what is wrong, one what to do.
+    Errors go to sys.stderr: one sentence says what is wrong, one what to do. Output that cannot be
+    written stops no work; the code tells of it.
     """
-    try:
-        code = _run(argv, verbs)
-    except BrokenPipeError:  # while an error was being explained
-        code = ExitCode.OUTPUT_CLOSED
-    _drop_what_cannot_be_written()
-    return code
+    streams.keep()
+    return _judged(_run(argv, verbs), argv)
+
+
+def _judged(code: int, argv: Sequence[str]) -> int:
+    """Return the code of the work, or of its output where that is lost."""
+    unread, unsaid = streams.failure(sys.stdout), streams.failure(sys.stderr)
+    if any(isinstance(lost, READER_WENT_AWAY) for lost in (unread, unsaid)):
+        return ExitCode.OUTPUT_CLOSED
+    if unread is None or code not in WELL:
+        return code
+    if unread.errno not in FULL_DISK:
+        why = unread.strerror or type(unread).__name__
+        return _explain(
+            TryLaterError(
+                f"The output cannot be written: {why}.", "The rest is done. See where it leads to."
+            ),
+            argv,
+        )
+    return _explain(unread, argv)
 
 
 def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
     try:
-        code = _invoke(argv, verbs)
-        sys.stdout.flush()
+        return _invoke(argv, verbs)
     except (KeyboardInterrupt, typer.Abort):
         _say("Stopped.")
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence
-        if isinstance(error, BrokenPipeError) and _reader_went_away():
-            return ExitCode.OUTPUT_CLOSED
         if "--debug" in argv:
             traceback.print_exc()
         if isinstance(error, PermissionError) and error.filename:
             error = OtherUserError.of(error)
         return _explain(error, argv)
-    return code
 
 
 def _invoke(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
@@ -173,28 +189,3 @@ def _say(sentence: str, indent: str = "") -> None:
         ),
         file=sys.stderr,
     )
-
-
-def _reader_went_away() -> bool:
-    """Tell whether nobody reads our output: other pipes and sockets break too."""
-    ends = select.poll()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            ends.register(stream.fileno(), 0)
-        except (OSError, ValueError):
-            continue
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in ends.poll(0))
-
-
-def _drop_what_cannot_be_written() -> None:
-    """Keep the interpreter from trying again when it ends, and from changing the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            try:
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
-                os.close(nowhere)
-            except (OSError, ValueError):
-                continue

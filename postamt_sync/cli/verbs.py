@@ -15,6 +15,8 @@ import typer
 import typer.core
 import typer.main
 
+from postamt_sync.cli.typed_text import take_utf8, takes_utf8
+
 PROGRAM = "postamt-sync"
 SUMMARY = "bring mail home: from AWS SES and S3 into Maildirs, each mail once, whatever happens"
 
@@ -55,9 +57,9 @@ def command_of(verb: Verb) -> Any:
     module, _, attribute = verb.target.partition(":")
     target = getattr(importlib.import_module(module), attribute)
     if isinstance(target, typer.Typer):
-        return typer.main.get_command(target)
+        return typer.main.get_command(take_utf8(target))
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(verb.name)(target)
+    app.command(verb.name)(takes_utf8(target))
     return typer.main.get_command(app)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -21,7 +21,9 @@ TITLE, TO, STEP = 25, 12, 9
 class Display:
     """Writes the tour to a terminal, or as plain text to anything else."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, unread: Callable[[], bool] = lambda: False) -> None:
+        """`unread` tells whether nobody reads any more what is written."""
+        self.unread = unread
         self._console = Console(file=out, width=WIDTH, highlight=False, soft_wrap=True)
 
     def heading(self, text: str) -> None:

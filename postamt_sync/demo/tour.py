@@ -34,7 +34,8 @@ async def play(root: Path, show: Display, *, once: bool, command: Sequence[str] 
         well = await tour.go()
         if not once:
             tour.invite()
-            await _signalled()
+            if not show.unread():
+                await _signalled()
             show.say("Stopping.")
     return well
 

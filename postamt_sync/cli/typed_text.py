@@ -1,0 +1,61 @@
+"""Words of the command line as text, whatever the locale: keys, addresses and names are UTF-8.
+
+Python reads the command line as the locale says, and what does not fit becomes lone surrogates,
+which no database and no server takes. Paths stay as they are: for them that is the right form.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from postamt_sync.errors import UsageError
+from postamt_sync.log_line import printable
+
+
+def utf8(text: str) -> str:
+    """Return what was typed, read as UTF-8 in a POSIX or Latin-1 locale too.
+
+    Raises UsageError for what is no text at all.
+    """
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeEncodeError:
+        return text  # not of the command line: a default of ours
+    except UnicodeDecodeError:
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise UsageError(
+                f"{printable(text)} is no UTF-8 text.", "Keys, addresses and names are."
+            ) from None
+        return text
+
+
+def takes_utf8(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the verb so that it gets its words as `utf8` reads them."""
+
+    @functools.wraps(verb)
+    def reading(*args: Any, **options: Any) -> Any:
+        return verb(*args, **{name: _read(value) for name, value in options.items()})
+
+    return reading
+
+
+def take_utf8(app: typer.Typer) -> typer.Typer:
+    """Have all verbs of an app take their words so; returns the app."""
+    for command in app.registered_commands:
+        if command.callback and not hasattr(command.callback, "__wrapped__"):
+            command.callback = takes_utf8(command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            take_utf8(group.typer_instance)
+    return app
+
+
+def _read(value: Any) -> Any:
+    if type(value) is str:
+        return utf8(value)
+    return [_read(item) for item in value] if isinstance(value, list) else value
