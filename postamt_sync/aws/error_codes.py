@@ -185,6 +185,14 @@ _SAYINGS = (
 )
 """What services that know one code for every bad signature say beside it."""
 
+_NOT_THERE = re.compile(
+    r"^\W*unknown (?:[\w ]{1,30} )?(?:action|api|endpoint|operation|path)\b"
+    r"|\bnot (?:yet )?(?:been )?(?:implemented|supported by (?:this|the) emulator)\b"
+    r"|\bnot valid for this (?:endpoint|web service)\b",
+    re.IGNORECASE,
+)
+"""What emulators say of a call that they lack, under a code that AWS has for something else."""
+
 _MARKUP = re.compile(r"<(?=[a-z!/?])|&lt;", re.IGNORECASE)
 _PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"[\s:]*b?['\"]?$")
@@ -282,6 +290,8 @@ def _cause_of_answer(error: ClientError) -> ErrorCause:
     )
     if cause is ErrorCause.UNSUPPORTED:
         return cause  # its message may be the bare XML of it
+    if cause is not ErrorCause.FORBIDDEN and _NOT_THERE.search(message):
+        return ErrorCause.UNSUPPORTED
     if is_markup(message):
         return ErrorCause.NOT_AWS
     if cause is ErrorCause.WRONG_SECRET:

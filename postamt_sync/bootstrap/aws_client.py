@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.aws.clients import BUILDING, ONCE, new_client
-from postamt_sync.aws.error_codes import ErrorCause, code_of, message_of, without_markup
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of, without_markup
 from postamt_sync.aws.errors import Asker, meaning
 from postamt_sync.aws.errors import refusal as refusal_of
 from postamt_sync.bootstrap.change import Call
@@ -142,7 +142,7 @@ class AwsClient:
         try:
             return self._call(service, operation, parameters)
         except ClientError as error:
-            if code_of(error) in missing:
+            if _says(error, missing):
                 return None
             raise self._refusal(service, error) from error
 
@@ -200,7 +200,7 @@ class AwsClient:
             for page in pages.paginate(**complete):
                 yield from page.get(members) or ()
         except ClientError as error:
-            if code_of(error) not in missing:
+            if not _says(error, missing):
                 raise self._refusal(service, error) from error
         except Exception as error:  # whatever botocore's parsers make of a stranger's answer
             raise self._refusal(service, error) from error
@@ -265,7 +265,15 @@ class AwsClient:
 
 
 def _passes(error: BaseException, wanted: Call) -> bool:
-    return isinstance(error, ClientError) and code_of(error) in wanted.retry_on
+    return isinstance(error, ClientError) and _says(error, wanted.retry_on)
+
+
+def _says(error: ClientError, codes: Collection[str]) -> bool:
+    """Tell whether AWS has answered with one of these codes, and no emulator that lacks the call.
+
+    Some of those have no other code for a path that they do not know than for a thing.
+    """
+    return code_of(error) in codes and cause_of(error) is not ErrorCause.UNSUPPORTED
 
 
 def _is_aws(url: str) -> bool:

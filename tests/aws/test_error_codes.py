@@ -75,6 +75,29 @@ from tests.doubles.topic import client_error
             ErrorCause.UNSUPPORTED,
         ),
         (client_error("InvalidAction", "Could not find operation Frob"), ErrorCause.UNSUPPORTED),
+        (
+            client_error("NotFoundException", "Unknown SES v2 path: PUT /v2/email/x/mail-from"),
+            ErrorCause.UNSUPPORTED,
+        ),
+        (
+            client_error("InvalidInput", "Unknown Route53 endpoint: GET /2013-04-01/policies"),
+            ErrorCause.UNSUPPORTED,
+        ),
+        (
+            client_error("InternalFailure", "API action Frob has not been implemented"),
+            ErrorCause.UNSUPPORTED,
+        ),
+        (
+            client_error("Odd", "The action X is not valid for this endpoint."),
+            ErrorCause.UNSUPPORTED,
+        ),
+        (
+            client_error(
+                "NotFoundException", "Email identity unknown path.example does not exist."
+            ),
+            ErrorCause.NO_TOPIC,
+        ),
+        (client_error("AccessDenied", "Unknown operation"), ErrorCause.FORBIDDEN),
         (client_error("AccessDenied", "\ufeff<!doctype html>"), ErrorCause.NOT_AWS),
         (client_error("AccessDenied", "Sorry <HTML lang='en'>"), ErrorCause.NOT_AWS),
     ],

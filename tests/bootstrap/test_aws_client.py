@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.aws_client import (
 )
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.plan import carry_out
-from postamt_sync.errors import TryLaterError
+from postamt_sync.errors import MisconfiguredError, TryLaterError
 from tests.doubles.account import Account, changes, stack
 from tests.doubles.moto import REGION
 from tests.support.aws_session import aws_session
@@ -68,6 +68,43 @@ def test_patience_has_an_end(account: Account, what: str) -> None:
     assert PATIENCE_SECONDS <= sum(account.pauses) < PATIENCE_SECONDS + 20
     account.apply(stack())
     assert changes(account.plan(stack())) == []
+
+
+class Lacking:
+    """An emulator that has no such path, and says so as AWS says that a thing is not there."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.asked = 0
+        self.aws = wire.aws("http://127.0.0.1:9")
+        for service in ("sesv2", "lambda", "route53"):
+            self.aws.client(service).meta.events.register(f"before-call.{service}", self._answer)
+
+    def _answer(self, **_: Any) -> Any:
+        self.asked += 1
+        error = {"Code": "NotFoundException", "Message": "Unknown SES v2 path: PUT /v2/x"}
+        about = {"HTTPStatusCode": 404}
+        answer = AWSResponse("", 404, {}, None)
+        return answer, {"Error": error, "ResponseMetadata": about}
+
+
+def test_a_path_that_an_emulator_lacks_is_not_waited_for_and_no_missing_thing() -> None:
+    wire = Wire()
+    lacking = Lacking(wire)
+    put = Call(
+        "sesv2",
+        "put_email_identity_mail_from_attributes",
+        {"EmailIdentity": "example.com", "MailFromDomain": "bounce.example.com"},
+        retry_on=("NotFoundException",),
+    )
+    with pytest.raises(MisconfiguredError, match="does not know ses:PutEmailIdentityMailFrom"):
+        lacking.aws.write(put)
+    missing = ("NotFoundException",)
+    with pytest.raises(MisconfiguredError, match="does not know ses:GetEmailIdentity"):
+        lacking.aws.read("sesv2", "get_email_identity", missing=missing, EmailIdentity="x.example")
+    with pytest.raises(MisconfiguredError, match="does not know lambda:ListFunctions"):
+        lacking.aws.pages("lambda", "list_functions", "Functions", missing=missing)
+    assert lacking.asked == 3
+    assert wire.now == 100.0
 
 
 def test_what_does_not_pass_by_itself_is_not_waited_for(account: Account) -> None:
