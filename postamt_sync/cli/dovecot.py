@@ -32,6 +32,7 @@ from postamt_sync.host.dovecot.passwd_files import (
     has_password,
     hashed,
     mailboxes,
+    other_forms,
     with_password,
 )
 
@@ -114,7 +115,7 @@ def _set(name: str, config: Path | None, directory: Path, *, generate: bool, new
                 f"Use instead: postamt-sync dovecot user {verb} {name}",
             )
         password = generated() if generate else _asked(name)
-        after = with_password(before, name, hashed(password))
+        after = with_password(before, name, hashed(password), other_forms(password))
         managed_files.write(passwords, after, managed_files.SECRET)
     if generate:
         print(f"The password of {name}, shown this once: {password}")

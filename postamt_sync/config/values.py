@@ -69,6 +69,8 @@ def normalised_address(address: str) -> str:
             "must have letters, digits and the usual signs before the @, "
             f"at most {LONGEST_LOCAL_PART} of them, no quotes or spaces."
         )
+    if local.startswith("#"):
+        raise ValueError("must not begin with #: in Dovecot's list of logins that is a comment.")
     return f"{local}@{normalised_domain(domain)}"
 
 

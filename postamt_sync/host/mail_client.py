@@ -9,6 +9,7 @@ password.
 from __future__ import annotations
 
 import plistlib
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from xml.etree import ElementTree as ET
 from postamt_sync.aws.smtp import Tls, smtp_server
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.errors import MisconfiguredError, UsageError
-from postamt_sync.host.dovecot.description import logins_of
+from postamt_sync.host.logins import logins_of
 
 IMAPS = 993
 SUBMISSIONS = 465
@@ -28,6 +29,8 @@ SUBMISSION = 587
 
 TYPED_ADDRESS = "%EMAILADDRESS%"
 """Autoconfig's word for the address that the person has typed."""
+
+_PLAIN = re.compile(r"[a-z0-9._@-]+", re.ASCII)
 
 _SOCKET = {Tls.IMPLICIT: "SSL", Tls.STARTTLS: "STARTTLS"}
 
@@ -72,7 +75,8 @@ def client_of(
             "It is not known under which name mail clients reach Dovecot.",
             "Set imap_host in the table [home], or give it with: --host mail.example.com",
         )
-    login = next(iter(logins_of(mailbox)), mailbox.name)
+    # A name is safer to type and to store than an address with odd signs.
+    login = next(filter(_PLAIN.fullmatch, logins_of(mailbox)), mailbox.name)
     return Client(
         mailbox=mailbox.name,
         address=address_of(settings, mailbox),

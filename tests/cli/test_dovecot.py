@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import bcrypt
@@ -192,7 +193,35 @@ class TestUser:
             entries.add(entry(directory))
         assert len(entries) == 2
 
-    @pytest.mark.parametrize("password", ["short", "x" * 73, "\u00e4" * 37, "with \x07 bell in it"])
+    def test_a_password_is_taken_in_every_form_of_unicode(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = directory / "postamt-sync.passwords"
+        path.write_text("zoe:{PLAIN}y\n")
+        for typed, ends in (
+            ("M\u00fcllerin", ["", "/NFD"]),
+            ("Mu\u0308llerin", ["", "/NFC"]),
+            ("\u212bngstro\u0308m", ["", "/NFC", "/NFD"]),
+            (PASSWORD, [""]),
+        ):
+            monkeypatch.setattr(sys, "stdin", io.StringIO(f"{typed}\n"))
+            verb = "passwd" if "thomas" in path.read_text() else "add"
+            assert dovecot(directory, "user", verb, "thomas") == ExitCode.OK
+            lines = dict(line.split(":", 1) for line in path.read_text().splitlines())
+            assert sorted(lines) == sorted(["zoe", *(f"thomas{end}" for end in ends)])
+            for end in ends:
+                form = unicodedata.normalize(end[1:], typed) if end else typed
+                found = re.fullmatch(r"\{BLF-CRYPT\}(.{60})::::::", lines[f"thomas{end}"])
+                assert found
+                assert bcrypt.checkpw(form.encode(), found[1].encode())
+
+    @pytest.mark.parametrize(
+        "password",
+        [
+            *("short", "x" * 72, "x" * 73, "\u00e4" * 37, "with \x07 bell in it"),
+            "\u00e4" * 24,  # of 48 octets, and of 72 where it is decomposed
+        ],
+    )
     def test_passwords_that_cannot_be_used(
         self,
         directory: Path,

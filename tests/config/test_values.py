@@ -200,6 +200,7 @@ def test_one_spelling(written: str, normalised: str) -> None:
         "a@" + "x" * 64 + ".com",
         "a" * 65 + "@example.com",
         "a@under_score.com",
+        "#a@example.com",
     ],
 )
 def test_an_address_is_refused_in_one_sentence(written: str) -> None:

@@ -62,7 +62,8 @@ default = true
 [[mailboxes]]
 name = "bruno"
 maildir = "{base}/mail/b\u00fccher"
-addresses = ["bruno@example.com"]
+addresses = ["bruno@example.com", "o'neil@example.com", "B+r=u/n~o{{1}}@example.com",
+    "%u|`?!#$&*^_@example.com", "b@Müller.example"]
 """
 
 LOCAL = """\

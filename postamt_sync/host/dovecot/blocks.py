@@ -57,8 +57,10 @@ auth_mechanisms {
 
 LOGINS = {
     Version.V2_3: """
-# Who may log in. First the login becomes a mailbox's name (a person may type an address); this
-# step lets nobody in. Then the password is compared with its hash.
+# Who may log in. First the login becomes a mailbox's name (a person may type an address, its local
+# part with any sign, its domain in any script); these two steps let nobody in. Then the password is
+# compared with its hash, and with those of its other forms in Unicode, where it has any.
+auth_username_chars =
 passdb {
   driver = passwd-file
   args = username_format=%Lu $mailboxes
@@ -68,12 +70,28 @@ passdb {
 }
 passdb {
   driver = passwd-file
+  args = username_format=@%Ld $mailboxes
+  result_success = continue
+  result_failure = continue
+}
+passdb {
+  driver = passwd-file
   args = scheme=BLF-CRYPT username_format=%Lu $passwords
+}
+passdb {
+  driver = passwd-file
+  args = scheme=BLF-CRYPT username_format=%Lu/NFC $passwords
+}
+passdb {
+  driver = passwd-file
+  args = scheme=BLF-CRYPT username_format=%Lu/NFD $passwords
 }
 """,
     Version.V2_4: """
-# Who may log in. First the login becomes a mailbox's name (a person may type an address); this
-# step lets nobody in. Then the password is compared with its hash.
+# Who may log in. First the login becomes a mailbox's name (a person may type an address, its local
+# part with any sign, its domain in any script); these two steps let nobody in. Then the password is
+# compared with its hash, and with those of its other forms in Unicode, where it has any.
+auth_username_chars =
 passdb mailboxes {
   driver = passwd-file
   passwd_file_path = $mailboxes
@@ -84,10 +102,29 @@ passdb mailboxes {
   result_success = continue
   result_failure = continue
 }
+passdb domains {
+  driver = passwd-file
+  passwd_file_path = $mailboxes
+  auth_username_format = @%{user | domain | lower}
+  result_success = continue
+  result_failure = continue
+}
 passdb passwords {
   driver = passwd-file
   passwd_file_path = $passwords
   auth_username_format = %{user | lower}
+  passdb_default_password_scheme = BLF-CRYPT
+}
+passdb composed {
+  driver = passwd-file
+  passwd_file_path = $passwords
+  auth_username_format = %{user | lower}/NFC
+  passdb_default_password_scheme = BLF-CRYPT
+}
+passdb decomposed {
+  driver = passwd-file
+  passwd_file_path = $passwords
+  auth_username_format = %{user | lower}/NFD
   passdb_default_password_scheme = BLF-CRYPT
 }
 """,

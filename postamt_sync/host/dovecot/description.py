@@ -20,11 +20,10 @@ from postamt_sync.config import Mailbox, Settings
 from postamt_sync.config.folder import is_inbox
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.host.logins import domains_by_mailbox, logins_of
+from postamt_sync.host.mail_client import domains_of
 
 FOUND_IN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-
-_LOGIN = re.compile(r"[a-z0-9._@-]+", re.ASCII)
-"""What Dovecot lets through as a user name (auth_username_chars), in lower case."""
 
 _PATH = re.compile(r"[\w/._@+,=~-]+")
 """Letters of any script, digits and what means nothing to Dovecot: no blank, quote, colon or %."""
@@ -42,12 +41,17 @@ class Version(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MailAccount:
-    """One mailbox as Dovecot serves it. `logins` are other names that it may log in by."""
+    """One mailbox as Dovecot serves it.
+
+    `logins` are addresses by which its owner may log in, `domains` those of which any address will
+    do that is not another mailbox's.
+    """
 
     name: str
     maildir: Path
     home: Path
     logins: tuple[str, ...]
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,9 @@ def service_of(settings: Settings, *, submission: bool) -> DovecotService:
     Raises MisconfiguredError where a certificate is missing or a path cannot be written.
     """
     certificate, key = _certificate(settings)
+    domains = domains_by_mailbox(settings, domains_of(settings))
     return DovecotService(
-        accounts=tuple(account_of(mailbox) for mailbox in settings.mailboxes),
+        accounts=tuple(account_of(m, domains.get(m.name, ())) for m in settings.mailboxes),
         folders=special_folders(settings),
         mail_user=settings.home.mail_user,
         mail_group=_group_of(settings.home.mail_user),
@@ -102,22 +107,13 @@ def service_of(settings: Settings, *, submission: bool) -> DovecotService:
     )
 
 
-def account_of(mailbox: Mailbox) -> MailAccount:
+def account_of(mailbox: Mailbox, domains: tuple[str, ...] = ()) -> MailAccount:
     """Return one mailbox as Dovecot serves it."""
     maildir = writable(mailbox.maildir, f'maildir of the mailbox "{mailbox.name}"')
     # A home is for Dovecot's own files, such as Sieve scripts. Inside a Maildir only names that
     # start with a dot are folders.
     home = maildir.parent if maildir.name == "Maildir" else maildir / "dovecot"
-    return MailAccount(mailbox.name, maildir, home, logins_of(mailbox))
-
-
-def logins_of(mailbox: Mailbox) -> tuple[str, ...]:
-    """Return the addresses by which a person may log in, besides the mailbox's name.
-
-    Whole domains are no login; neither is an address with signs that Dovecot refuses in one.
-    """
-    addresses = (address.lower() for address in mailbox.addresses if "@" in address)
-    return tuple(dict.fromkeys(a for a in addresses if _LOGIN.fullmatch(a)))
+    return MailAccount(mailbox.name, maildir, home, logins_of(mailbox), domains)
 
 
 def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:

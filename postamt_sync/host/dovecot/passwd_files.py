@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
+from collections.abc import Mapping
+from typing import Literal
 
 import bcrypt
 
 from postamt_sync.errors import UsageError
 from postamt_sync.host.dovecot.description import DovecotService, MailAccount, Version
+from postamt_sync.host.logins import spellings
 
 SCHEME = "{BLF-CRYPT}"
 
@@ -25,8 +29,16 @@ and Dovecot computes it at every login of every client."""
 
 SHORTEST = 8
 
-LONGEST = 72
-"""Octets: bcrypt sees no more."""
+LONGEST = 71
+"""Octets. bcrypt sees no more than 72, the end of the password among them: one of 72 would be
+opened by any longer one that begins with it."""
+
+FORMS: dict[Literal["NFC", "NFD"], str] = {"NFC": "/NFC", "NFD": "/NFD"}
+"""Forms of Unicode in which devices send one and the same password (UAX #15), each with what its
+line has behind the mailbox's name: in capitals, which no login has any more that is looked up."""
+
+_ESCAPED = re.compile(r"(['\"\\])")
+"""What Dovecot puts a backslash before when it looks for a login in a list."""
 
 BOOTSTRAP = "bootstrap"
 
@@ -48,18 +60,30 @@ def mailboxes(service: DovecotService, version: Version) -> str:
         place = f"{account.home}::{_place(account, version)}"
         lines.append(f"{account.name}:::::{place}")
         # `user` is for logging in, the rest for LMTP, which asks for the place alone.
-        lines += [f"{login}:::::{place} user={account.name}" for login in account.logins]
+        logins = [spelling for login in account.logins for spelling in spellings(login)]
+        lines += [f"{_key(login)}:::::{place} user={account.name}" for login in logins]
+        # Two steps before the one with the passwords need a word each that they are none.
+        domains = [spelling for domain in account.domains for spelling in spellings(f"@{domain}")]
+        lines += [f"{d}:::::{place} user={account.name} noauthenticate=y" for d in domains]
     return "\n".join(lines) + "\n"
 
 
-def with_password(passwords: str, name: str, hashed: str) -> str:
+def with_password(
+    passwords: str, name: str, hashed: str, others: Mapping[str, str] | None = None
+) -> str:
     """Return the list of passwords with a line for this mailbox, in the place of an older one.
 
-    `hashed` is a bcrypt hash; anything else is a bug, and would end up in a file.
+    `hashed` is a bcrypt hash, and so are the `others`, as `other_forms` returns them; anything else
+    is a bug, and would end up in a file.
     """
-    if not _HASH.fullmatch(hashed):
+    lines = {name: hashed} | {f"{name}{suffix}": h for suffix, h in (others or {}).items()}
+    if not all(map(_HASH.fullmatch, lines.values())):
         raise AssertionError("not a bcrypt hash")
-    return _with_line(passwords, name, f"{name}:{SCHEME}{hashed}::::::")
+    stale = {f"{name}{suffix}" for suffix in FORMS.values()}
+    text = "".join(f"{line}\n" for line in passwords.splitlines() if _name(line) not in stale)
+    for key, value in lines.items():
+        text = _with_line(text, key, f"{key}:{SCHEME}{value}::::::")
+    return text
 
 
 def with_sender(
@@ -113,6 +137,10 @@ def _name(line: str) -> str:
     return line.partition(":")[0]
 
 
+def _key(login: str) -> str:
+    return _ESCAPED.sub(r"\\\1", login)
+
+
 def _place(account: MailAccount, version: Version) -> str:
     if version is Version.V2_3:
         return f"userdb_mail=maildir:{account.maildir}"
@@ -129,19 +157,40 @@ def generated() -> str:
 
 def hashed(password: str) -> str:
     """Return the salted bcrypt hash; raises UsageError for a password that cannot be used."""
-    octets = password.encode(errors="surrogateescape")
     if len(password) < SHORTEST:
         raise UsageError(
             f"The password has fewer than {SHORTEST} characters, and the world may guess at it.",
             "Take a longer one, or let one be made with: --generate",
         )
-    if len(octets) > LONGEST:
+    longest = max(len(_octets(form)) for form in (password, *_others(password).values()))
+    if longest > LONGEST:
         raise UsageError(
-            f"The password has {len(octets)} octets, and the hash sees only {LONGEST}.",
+            f"The password has {longest} octets as devices send it, and the hash takes {LONGEST}.",
             "Take a shorter one.",
         )
     if not password.isprintable():
         raise UsageError(
             "The password has a character that cannot be typed.", "Take it out and try again."
         )
-    return bcrypt.hashpw(octets, bcrypt.gensalt(COST)).decode("ascii")
+    return _hash(password)
+
+
+def other_forms(password: str) -> dict[str, str]:
+    """Return the hashes of the same password as other devices send it, by the ends of their lines.
+
+    There are none for ASCII.
+    """
+    return {suffix: _hash(form) for suffix, form in _others(password).items()}
+
+
+def _others(password: str) -> dict[str, str]:
+    forms = {suffix: unicodedata.normalize(form, password) for form, suffix in FORMS.items()}
+    return {suffix: form for suffix, form in forms.items() if form != password}
+
+
+def _hash(password: str) -> str:
+    return bcrypt.hashpw(_octets(password), bcrypt.gensalt(COST)).decode("ascii")
+
+
+def _octets(password: str) -> bytes:
+    return password.encode(errors="surrogateescape")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import imaplib
 import ssl
 import subprocess
+import unicodedata
 
 import pytest
 from imapclient.exceptions import LoginError
 
+from postamt_sync.host.dovecot.passwd_files import LONGEST
 from tests.end_to_end.home import wait_until
 from tests.host.served import PASSWORDS, Served, trusting
 
@@ -27,9 +29,58 @@ def test_a_person_logs_in_by_name_or_by_any_address(home: Served) -> None:
         assert client.select_folder("INBOX")[b"EXISTS"] == 0
 
 
+ODD_LOGINS = [
+    *("O'Neil@Example.com", "b+r=u/n~o{1}@example.com", "%u|`?!#$&*^_@example.com"),
+    *("b@xn--mller-kva.example", "b@müller.example", "B@MÜLLER.EXAMPLE"),
+    *("b@müller.example", "b@Müller.example"),
+]
+
+
+def test_an_address_with_any_sign_and_in_any_script_is_a_login(home: Served) -> None:
+    assert [login for login in ODD_LOGINS if not home.lets_in(login, PASSWORDS["bruno"])] == []
+    assert not home.lets_in("o'neil@example.com", PASSWORDS["anna"])
+
+
+@pytest.mark.parametrize(
+    "login", ["any.thing+x@example.com", "o'x@EXAMPLE.com", "x@example.org", "y@müller.example"]
+)
+def test_what_autoconfig_has_people_type_is_a_login(home: Served, login: str) -> None:
+    """Every address of the domains in it, that is: of a whole domain, or of the default mailbox."""
+    with home.client(login, PASSWORDS["anna"]) as client:
+        client.select_folder("INBOX")
+    assert not home.lets_in(login, PASSWORDS["bruno"])
+    assert not home.lets_in(login, "")
+
+
+def test_a_password_opens_in_every_form_and_no_longer_one_does(home: Served) -> None:
+    odd = "u\u0308\u00fc\u212b"  # as nobody types it, but somebody may paste it
+    forms = [odd, *(unicodedata.normalize(form, odd) for form in ("NFC", "NFD"))]
+    room = LONGEST - max(len(form.encode()) for form in forms)
+    passwords = [form + "x" * room for form in forms]
+    assert len(set(passwords)) == 3
+    change = ("dovecot", "user", "passwd", "anna", "--directory", str(home.directory))
+    home.type(*change, stdin=f"{passwords[0]}\n")
+    try:
+        for password in passwords:
+            wait_until(lambda password=password: home.lets_in("anna", password))  # type: ignore[misc]
+            assert not home.lets_in("anna", password + "x")
+        assert not home.lets_in("anna", PASSWORDS["anna"])
+    finally:
+        home.type(*change, stdin=f"{PASSWORDS['anna']}\n")
+    wait_until(lambda: home.lets_in("anna", PASSWORDS["anna"]))
+    assert not [password for password in passwords if home.lets_in("anna", password)]
+
+
 @pytest.mark.parametrize(
     ("login", "password"),
     [
+        ("anna/nfd", PASSWORDS["anna"]),
+        ("bruno/nfd", unicodedata.normalize("NFD", PASSWORDS["bruno"])),
+        ("bruno/NFD", unicodedata.normalize("NFD", PASSWORDS["bruno"])),
+        ("bruno@example.com", PASSWORDS["anna"]),
+        ("o'neil@example.com\n", PASSWORDS["bruno"]),
+        ("x@sub.example.com", PASSWORDS["anna"]),
+        ("x@nowhere.example", PASSWORDS["anna"]),
         ("anna", PASSWORDS["bruno"]),
         ("anna", ""),
         ("anna@example.com", ""),
