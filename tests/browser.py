@@ -7,11 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -63,6 +66,27 @@ class Browser:
     def run(self, script: str, *arguments: object) -> Any:
         """Run JavaScript in the page; a promise that it returns is awaited."""
         return self._driver.execute_script(script, *arguments)
+
+    def type(self, *keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        ActionChains(self._driver).send_keys(*keys).perform()
+
+    def until(self, script: str, *arguments: object) -> Any:
+        """Wait until this JavaScript is true, and return what it is."""
+        return WebDriverWait(self._driver, 30, 0.05).until(lambda _: self.run(script, *arguments))
+
+    def picture(self, path: Path) -> None:
+        """Keep what is seen as a PNG."""
+        self._driver.save_screenshot(str(path))
+
+    @contextmanager
+    def within(self, selector: str) -> Iterator[None]:
+        """Be in a frame of the page for as long as the block lasts."""
+        self._driver.switch_to.frame(self._driver.find_element(By.CSS_SELECTOR, selector))
+        try:
+            yield
+        finally:
+            self._driver.switch_to.default_content()
 
     @property
     def title(self) -> str:

@@ -45,6 +45,7 @@ VERBS = (
     Verb("bootstrap", "postamt_sync.cli.bootstrap:app", "Build the AWS side."),
     Verb("dovecot", "postamt_sync.cli.dovecot:app", "Dovecot's configuration and its logins."),
     Verb("client", "postamt_sync.cli.client:client", "What to type into a mail client."),
+    Verb("webmail", "postamt_sync.cli.webmail:app", "Mail in a browser, from AWS alone."),
     Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
     Verb("service", "postamt_sync.cli.service:app", "The systemd service: install, uninstall."),
     Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),

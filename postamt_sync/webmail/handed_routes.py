@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -25,8 +25,6 @@ class HandedRoutes:
     junk_folder: str = "Junk"
     virus_folder: str = "Quarantine"
     dmarc_folder: str = "Junk"
-    names: dict[str, str] = field(default_factory=dict, compare=False)
-    """What mail of a mailbox is signed with beside its address, where that is known."""
 
     @cached_property
     def routes(self) -> Routes:

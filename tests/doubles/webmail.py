@@ -174,7 +174,13 @@ class MemoryDay:
 class WebmailScene:
     """A webmail with the mailboxes anna (default) and bruno, who both sign in with SECRET."""
 
-    def __init__(self, *, day: MemoryDay | None = None, handed: HandedRoutes = HANDED) -> None:
+    def __init__(
+        self,
+        *,
+        day: MemoryDay | None = None,
+        handed: HandedRoutes = HANDED,
+        origins: Sequence[str] = (ORIGIN,),
+    ) -> None:
         self.now = START
         self.table = MemoryTable()
         self.index = MemoryIndex()
@@ -188,7 +194,7 @@ class WebmailScene:
             handed=handed,
             keys=(KEY,),
             host="webmail.example.com",
-            origins=(ORIGIN,),
+            origins=origins,
             clock=self.clock,
             say=lambda *line: self.said.append(line),
             day=day,

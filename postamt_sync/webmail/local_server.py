@@ -1,0 +1,85 @@
+"""The webmail on this machine: aiohttp in front of it, on loopback alone.
+
+Whoever has an account on this machine may ask, and has to sign in. A name of a stranger's that
+leads to 127.0.0.1 (DNS rebinding) is told by the Host header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+
+from aiohttp import web
+
+from postamt_sync.webmail.exchange import ALWAYS, WebRequest
+from postamt_sync.webmail.site import HEADERS, site
+from postamt_sync.webmail.webmail import Webmail
+
+LARGEST_REQUEST = 60 << 20
+"""Bytes; a mail with its attachments in base64."""
+
+
+def loopback_origins(port: int) -> tuple[str, ...]:
+    """Return what a browser on this machine calls us."""
+    return tuple(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
+
+
+class LocalServer:
+    """Serves page and API of a webmail on one listening socket."""
+
+    def __init__(self, listening: socket.socket, webmail: Webmail) -> None:
+        self._listening = listening
+        port = listening.getsockname()[1]
+        self._hosts = {origin.removeprefix("http://") for origin in loopback_origins(port)}
+        self._webmail = webmail
+        self.url = f"http://127.0.0.1:{port}/"
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until cancelled; `ready` is called once it answers."""
+        app = web.Application(client_max_size=LARGEST_REQUEST)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, self._listening).start()
+            ready()
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Host", "").lower() not in self._hosts:
+            return web.Response(
+                status=HTTPStatus.MISDIRECTED_REQUEST,
+                text="Only asked for by a loopback address is this answered.\n",
+                headers=ALWAYS,
+            )
+        path = request.rel_url.raw_path
+        if request.method in {"GET", "HEAD"} and (file := site().get(path)) is not None:
+            headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Type": file.type}
+            return web.Response(body=file.content, headers=headers)
+        asked = WebRequest(
+            request.method,
+            path,
+            dict(request.rel_url.query),
+            {name.lower(): value for name, value in request.headers.items()},
+            await request.read(),
+            request.remote or "",
+        )
+        answer = await asyncio.to_thread(self._webmail.answer, asked)
+        return web.Response(status=answer.status, body=answer.body, headers=answer.all_headers)
+
+
+def listen_on_loopback(port: int) -> socket.socket:
+    """Return a socket that listens on 127.0.0.1; port 0: a free one. Raises OSError."""
+    listening = socket.socket()
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(64)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

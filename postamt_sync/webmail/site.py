@@ -1,0 +1,53 @@
+"""The page's files, and the headers that each front sends with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; frame-src 'self'; manifest-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""For these files alone: the frame of a mail has a policy of its own."""
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+TYPES = {
+    "index.html": "text/html; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "api.js": "text/javascript; charset=utf-8",
+    "dom.js": "text/javascript; charset=utf-8",
+    "reading.js": "text/javascript; charset=utf-8",
+    "style.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "manifest.webmanifest": "application/manifest+json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFile:
+    """One file of the page."""
+
+    content: bytes
+    type: str
+
+
+@cache
+def site() -> dict[str, SiteFile]:
+    """Return the files by the paths under which a browser asks for them."""
+    place = resources.files("postamt_sync.webmail") / "site"
+    files = {
+        f"/{name}": SiteFile((place / name).read_bytes(), kind) for name, kind in TYPES.items()
+    }
+    return {**files, "/": files["/index.html"]}

@@ -1,0 +1,53 @@
+// What is asked of the server, and how long the session lasts.
+
+export class Refused extends Error {
+  constructor(status, said) {
+    super(said.problem || "That did not work. Try again.");
+    this.status = status;
+    this.code = said.code || "";
+    this.wait = said.wait || 0;
+  }
+}
+
+export const session = { mailbox: "", idleAt: 0, endsAt: 0 };
+const IDLE = 15 * 60 * 1000;
+let signedOut = () => {};
+
+export function onSignedOut(call) { signedOut = call; }
+
+// `byItself`: no person caused it, so it keeps no session up.
+export async function ask(path, { method = "GET", fields, byItself = false } = {}) {
+  const headers = {};
+  if (fields !== undefined) headers["Content-Type"] = "application/json";
+  if (byItself) headers["Postamt-By-Itself"] = "1";
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method, headers, body: fields === undefined ? undefined : JSON.stringify(fields),
+      credentials: "same-origin", cache: "no-store",
+    });
+  } catch {
+    throw new Refused(0, { problem: "The network is away. What you see may be old." });
+  }
+  let said = {};
+  try { said = await answer.json(); } catch { /* an answer without words */ }
+  if (!answer.ok) {
+    if (answer.status === 401 && said.code === "signed-out") signedOut();
+    throw new Refused(answer.status, said);
+  }
+  if (!byItself) session.idleAt = Math.min(Date.now() + IDLE, session.endsAt || Infinity);
+  return said;
+}
+
+function begun(said) {
+  session.mailbox = said.mailbox;
+  session.idleAt = Date.now() + said.idle_in * 1000;
+  session.endsAt = Date.now() + said.ends_in * 1000;
+  return said;
+}
+
+export const signIn = async (mailbox, secret) =>
+  begun(await ask("/api/sign-in", { method: "POST", fields: { mailbox, secret } }));
+export const look = async (byItself) => begun(await ask("/api/session", { byItself }));
+export const signOut = (everywhere) =>
+  ask(everywhere ? "/api/sign-out-everywhere" : "/api/sign-out", { method: "POST", fields: {} });

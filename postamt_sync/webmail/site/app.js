@@ -1,0 +1,248 @@
+// The page: signs in, lists, searches, reads.
+
+import { Refused, ask, look, onSignedOut, session, signIn, signOut } from "./api.js";
+import { $, bytes, day, make, notice } from "./dom.js";
+import { forgetMail, showMail } from "./reading.js";
+
+const LOOK_EVERY = 60 * 1000;
+const WARN_BEFORE = 60 * 1000;
+const list = { folder: "inbox", query: "", cursor: "", mails: [], number: 0, shown: false };
+
+// Where we are: #/inbox, #/inbox/ID, with ?q=… behind it for a search.
+function place() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [folder, id = ""] = path.split("/");
+  return { folder: folder === "junk" ? "junk" : "inbox", id, query };
+}
+
+function address(id) {
+  return `#/${list.folder}${id ? `/${id}` : ""}${list.query ? `?${list.query}` : ""}`;
+}
+
+function line(mail) {
+  const link = make("a", { href: address(mail.id), "data-id": mail.id, class: mail.seen ? "" : "unread" },
+    make("span", {}, sender(mail.from) || "(nobody)"),
+    make("time", { datetime: mail.received }, day(mail.received)),
+    make("span", { class: "subject" }, mail.subject || "(no subject)"),
+    make("span", { class: "soft" }, bytes(mail.size)));
+  if (!mail.seen) link.prepend(make("span", { class: "skip" }, "Unread"));
+  if (mail.warning) link.append(make("span", { class: "bad" }, mail.warning));
+  return make("li", {}, link);
+}
+
+const sender = (text) => text.replace(/\s*<[^<>]*>\s*$/, "").replace(/^"(.*)"$/, "$1") || text;
+
+async function showList(fresh = true) {
+  const mine = fresh ? (list.number += 1) : list.number;
+  if (fresh) {
+    list.cursor = "";
+    list.mails = [];
+    $("mails").replaceChildren();
+    $("more").hidden = true;
+  }
+  $("list-state").textContent = "Looking …";
+  let found = 0;
+  try {
+    do {  // a page may be empty and still not be the last
+      const asked = new URLSearchParams(list.query);
+      asked.set("folder", list.folder);
+      if (list.cursor) asked.set("cursor", list.cursor);
+      const page = await ask(`/api/mails?${asked}`);
+      if (mine !== list.number) return;
+      add(page.mails);
+      list.cursor = page.cursor;
+      found += page.mails.length;
+    } while (list.cursor && found < 25);
+  } catch (error) {
+    if (mine === list.number) $("list-state").textContent = error.message;
+    return;
+  }
+  const none = list.query ? "Nothing was found." : "There is no mail here.";
+  $("list-state").textContent = list.mails.length ? "" : none;
+  $("more").hidden = !list.cursor;
+  markOpen();
+}
+
+function add(mails) {
+  list.mails.push(...mails);
+  $("mails").append(...mails.map(line));
+}
+
+// A look by itself: what is new comes on top, and nothing moves.
+async function lookAgain() {
+  if (document.hidden || $("page").hidden) return;
+  const asked = new URLSearchParams(list.query);
+  asked.set("folder", list.folder);
+  const mine = list.number;
+  try {
+    const page = await ask(`/api/mails?${asked}`, { byItself: true });
+    if (mine !== list.number) return;
+    const known = new Set(list.mails.map((mail) => mail.id));
+    const fresh = page.mails.filter((mail) => !known.has(mail.id));
+    if (!fresh.length) return;
+    list.mails.unshift(...fresh);
+    $("mails").prepend(...fresh.map(line));
+    $("list-state").textContent = "";
+    notice(fresh.length === 1 ? "A new mail is here." : `${fresh.length} new mails are here.`);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 0) notice(error.message, true);
+  }
+}
+
+function markOpen() {
+  const { id } = place();
+  for (const link of $("mails").querySelectorAll("a"))
+    if (link.dataset.id === id) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  for (const link of document.querySelectorAll("nav a"))
+    if (link.getAttribute("href") === `#/${list.folder}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+}
+
+async function arrive() {
+  if ($("page").hidden) return;
+  const { folder, id, query } = place();
+  if (folder !== list.folder || query !== list.query || !list.shown) {
+    Object.assign(list, { folder, query, shown: true });
+    for (const [name, value] of new URLSearchParams(query))
+      if ($("search").elements[name]) $("search").elements[name].value = value;
+    showList();
+  }
+  document.body.classList.toggle("reading", Boolean(id));
+  markOpen();
+  if (!id) {
+    $("mail").replaceChildren();
+    document.title = "Mail";
+    return;
+  }
+  await showMail(id, address(""));
+  seen(id);
+}
+
+async function seen(id) {
+  const mail = list.mails.find((each) => each.id === id);
+  if (mail && mail.seen) return;
+  try {
+    await ask(`/api/mails/${id}/seen`, { method: "POST", fields: { seen: true }, byItself: true });
+  } catch { return; }
+  if (mail) mail.seen = true;
+  const link = $("mails").querySelector(`a[data-id="${CSS.escape(id)}"]`);
+  if (!link) return;
+  link.classList.remove("unread");
+  link.querySelector(".skip")?.remove();
+}
+
+// Keys
+
+function step(by) {
+  const links = [...$("mails").querySelectorAll("a")];
+  let at = links.indexOf(document.activeElement);
+  if (at < 0) at = links.findIndex((link) => link.hasAttribute("aria-current"));
+  const next = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))];
+  if (!next) return;
+  next.focus();
+  if (document.body.classList.contains("reading")) next.click();
+  if (links.indexOf(next) === links.length - 1 && !$("more").hidden) showList(false);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("page").hidden) return;
+  const { target } = event;
+  if (target.matches("input, textarea, select, [contenteditable]")) {
+    if (event.key === "Escape") target.blur();
+    return;
+  }
+  const calls = {
+    j: () => step(1),
+    k: () => step(-1),
+    u: () => { location.hash = address(""); $("main").focus(); },
+    Escape: () => { location.hash = address(""); $("main").focus(); },
+    "/": () => $("search").elements.q.focus(),
+    "?": () => $("help").showModal(),
+  };
+  if (!$("help").open && Object.hasOwn(calls, event.key)) {
+    event.preventDefault();
+    calls[event.key]();
+  }
+});
+
+// Coming and going
+
+function open() {
+  $("sign-in").hidden = true;
+  $("page").hidden = false;
+  $("who").textContent = session.mailbox;
+  arrive();
+}
+
+function close() {
+  forgetMail();
+  list.number += 1;  // what is still under way was asked for another session
+  list.shown = false;
+  list.mails = [];
+  $("idle").hidden = true;
+  $("page").hidden = true;
+  $("sign-in").hidden = false;
+  $("mails").replaceChildren();
+  $("mail").replaceChildren();
+  session.idleAt = 0;
+  const { mailbox, secret } = $("sign-in").elements;
+  (mailbox.value ? secret : mailbox).focus();
+}
+
+onSignedOut(() => {
+  if (!$("page").hidden) notice("You were signed out.");
+  close();
+});
+
+$("sign-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { mailbox, secret } = event.target.elements;
+  const problem = event.target.querySelector(".problem");
+  problem.textContent = "Looking …";
+  try {
+    await signIn(mailbox.value, secret.value);
+    problem.textContent = "";
+    secret.value = "";
+    open();
+  } catch (error) {
+    problem.textContent = error.message + (error.wait ? ` (${error.wait} s)` : "");
+    secret.focus();
+  }
+});
+
+async function leave(everywhere) {
+  try { await signOut(everywhere); } catch (error) {
+    if (error.status !== 401) { notice(error.message); return; }
+  }
+  close();
+}
+
+$("sign-out").addEventListener("click", () => leave(false));
+$("sign-out-all").addEventListener("click", () => leave(true));
+$("keys").addEventListener("click", () => $("help").showModal());
+$("more").addEventListener("click", () => showList(false));
+$("stay").addEventListener("click", () => look(false).then(() => { $("idle").hidden = true; }, () => {}));
+$("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const asked = new URLSearchParams();
+  for (const [name, value] of new FormData(event.target)) if (value.trim()) asked.set(name, value.trim());
+  location.hash = `#/${list.folder}${asked.size ? `?${asked}` : ""}`;
+  $("main").focus();
+});
+
+window.addEventListener("hashchange", arrive);
+window.addEventListener("offline", () => notice("You are offline. What you see may be old.", true));
+window.addEventListener("online", () => { notice("You are online again."); lookAgain(); });
+setInterval(lookAgain, LOOK_EVERY);
+setInterval(() => {
+  if ($("page").hidden || !session.idleAt) return;
+  const left = session.idleAt - Date.now();
+  $("idle").hidden = left > WARN_BEFORE;
+  if (left <= 0) look(true).catch(() => {});
+}, 1000);
+
+look(false).then(open, (error) => {
+  close();
+  if (error.status !== 401) notice(error.message, true);
+});

@@ -1,0 +1,86 @@
+// One mail: its head, its text, or its HTML in a frame that may do nothing.
+
+import { ask } from "./api.js";
+import { $, bytes, make } from "./dom.js";
+
+let showing = 0;
+
+const person = ({ name, address }) => (name ? `${name} <${address}>` : address);
+const people = (all) => all.map(person).join(", ");
+
+// What is still under way is shown no more.
+export function forgetMail() { showing += 1; }
+
+export async function showMail(id, back, part = "") {
+  const mine = (showing += 1);
+  const base = `/api/mails/${id}`;
+  const within = part ? `?part=${encodeURIComponent(part)}` : "";
+  const pane = $("mail");
+  pane.replaceChildren(make("p", { class: "soft" }, "Looking …"));
+  let mail;
+  try {
+    mail = await ask(base + within);
+  } catch (error) {
+    if (mine === showing)
+      pane.replaceChildren(make("p", { class: "problem" }, error.message), goBack(back));
+    return;
+  }
+  if (mine !== showing) return;
+  document.title = mail.subject || "(no subject)";
+  pane.replaceChildren(
+    make("div", { class: "bar" }, goBack(back),
+      part ? make("button", { onclick: () => showMail(id, back) }, "To the outer mail") : null,
+      make("a", { class: "button", href: `${base}/source`, target: "_blank", rel: "noopener" }, "Source"),
+      make("a", { class: "button", href: `${base}/source?download=1` }, "Keep")),
+    make("h1", {}, mail.subject || "(no subject)"),
+    head(mail),
+    ...mail.verdicts.map(({ weight, text }) => make("p", { class: weight }, text)),
+    files(mail, id, base, back),
+    ...body(mail, base, part));
+  pane.focus();
+}
+
+const goBack = (back) => make("a", { class: "button back", href: back }, "Back");
+
+function head(mail) {
+  const lines = [["From", people(mail.from)], ["To", people(mail.to)], ["Cc", people(mail.cc)],
+    ["Received", mail.received ? new Date(mail.received).toLocaleString() : ""]];
+  return make("dl", {}, ...lines.filter(([, text]) => text)
+    .flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
+}
+
+function body(mail, base, part) {
+  if (!mail.html) return [make("div", { class: "text" }, mail.text || "(no text)")];
+  const text = make("div", { class: "text", hidden: true }, mail.text);
+  const source = (images) => {
+    const asked = new URLSearchParams();
+    if (part) asked.set("part", part);
+    if (images) asked.set("images", "1");
+    return `${base}/html${asked.size ? `?${asked}` : ""}`;
+  };
+  const alone = make("a", { class: "button", href: source(false), target: "_blank", rel: "noopener" }, "Alone, to print");
+  const frame = make("iframe", {
+    sandbox: "allow-popups allow-popups-to-escape-sandbox", referrerpolicy: "no-referrer",
+    title: "The mail's HTML", src: source(false),
+  });
+  const images = make("button", { type: "button", onclick: () => {
+    frame.src = source(true);
+    alone.href = source(true);
+    images.disabled = true;
+  } }, "Show images of others");
+  const plain = make("button", { type: "button", "aria-pressed": "false", onclick: () => {
+    text.hidden = !text.hidden;
+    frame.hidden = !text.hidden;
+    plain.setAttribute("aria-pressed", String(!text.hidden));
+  } }, "As text");
+  return [make("div", { class: "bar" }, plain, images, alone), text, frame];
+}
+
+function files(mail, id, base, back) {
+  const shown = mail.attachments.filter((each) => !(each.inline && mail.html));
+  if (!shown.length) return "";
+  return make("ul", { class: "files", "aria-label": "Attachments" }, ...shown.map((each) => make("li", {},
+    make("a", { class: "button", href: `${base}/parts/${each.part}`, download: each.name },
+      `${each.name} `, make("span", { class: "soft" }, bytes(each.size))),
+    each.mail ? make("button", { onclick: () => showMail(id, back, each.part) }, "Open") : null)));
+}

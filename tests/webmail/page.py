@@ -1,0 +1,63 @@
+"""The page in a browser: signed in and read as a person does, before a webmail in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from selenium.webdriver.common.keys import Keys
+
+from postamt_sync.webmail.local_server import LocalServer, listen_on_loopback, loopback_origins
+from tests.browser import DESKTOP, Browser
+from tests.doubles.webmail import SECRET, WebmailScene
+
+
+@contextlib.contextmanager
+def served_scene() -> Iterator[tuple[WebmailScene, str]]:
+    """Serve a webmail in memory, and yield it with its address."""
+    listening = listen_on_loopback(0)
+    scene = WebmailScene(origins=loopback_origins(listening.getsockname()[1]))
+    server = LocalServer(listening, scene.webmail)
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
+    task = loop.create_task(server.run(ready.set))
+
+    def serve() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield scene, server.url
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        listening.close()
+
+
+def signed_in(browser: Browser, url: str, mailbox: str = "anna") -> None:
+    browser.resize(DESKTOP)
+    browser.open("about:blank")
+    browser.open(url)
+    browser.until("return !document.getElementById('sign-in').hidden "
+                  "|| !document.getElementById('page').hidden")  # fmt: skip
+    if browser.run("return document.getElementById('sign-in').hidden"):
+        browser.run("document.getElementById('sign-out').click()")
+        browser.until("return !document.getElementById('sign-in').hidden")
+    browser.run("document.querySelector('[name=mailbox]').value = ''")
+    browser.run("document.querySelector('[name=mailbox]').focus()")
+    browser.type(mailbox, Keys.TAB, SECRET, Keys.ENTER)
+    browser.until("return !document.getElementById('page').hidden")
+    browser.until("return document.getElementById('list-state').textContent !== 'Looking …'")
+
+
+def open_first(browser: Browser) -> None:
+    browser.until("return document.querySelector('#mails a')")
+    browser.type("j", Keys.ENTER)
+    browser.until("return document.querySelector('#mail h1')")

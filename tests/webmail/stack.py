@@ -1,0 +1,108 @@
+"""A stack in the emulator with mail in it, and `postamt-sync webmail serve` before it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from postamt_sync.index.function import Indexer
+from tests.doubles.moto import Moto
+from tests.doubles.notices import event, receipt
+from tests.support.household import configuration, configure
+from tests.support.ports import reserved_port
+
+SECRET = "correct horse battery staple"
+MORE = """
+[index]
+table = "{table}"
+
+[stack]
+name = "{stack}"
+"""
+
+
+class WebmailStack:
+    """Bucket, index and configuration of one household: anna (the default) and bruno."""
+
+    def __init__(self, cloud: Moto, root: Path) -> None:
+        self.cloud = cloud
+        name = uuid.uuid4().hex[:12]
+        self.bucket, self.table, self.name = f"mail-{name}", f"index-{name}", f"s{name}"
+        cloud.make_bucket(self.bucket)
+        cloud.make_table(self.table)
+        more = MORE.format(table=self.table, stack=self.name)
+        self.config = configure(root, configuration(root, more, bucket=self.bucket))
+        self._indexer = Indexer(
+            self.table,
+            self.bucket,
+            "incoming/",
+            cloud.client("dynamodb"),
+            cloud.client("s3"),
+            lambda *_: None,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "POSTAMT_"))},
+            "AWS_ENDPOINT_URL": self.cloud.url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "COLUMNS": "80",
+        }
+
+    def arrive(
+        self,
+        name: str,
+        raw: bytes,
+        *,
+        to: Sequence[str] = ("anna@example.com",),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Store a mail and tell the index of it, as S3 and SES do."""
+        key = f"incoming/{name}"
+        stored = self.cloud.client("s3").put_object(Bucket=self.bucket, Key=key, Body=raw)
+        etag = stored["ETag"].strip('"')
+        self._indexer.take(event(key, etag, len(raw), bucket=self.bucket))
+        said = dict(headers or {"From": "a@b.example", "Subject": name})
+        notification = json.loads(receipt(name, tuple(to), said, bucket=self.bucket))
+        notification["receipt"]["dmarcVerdict"] = {"status": "PASS"}
+        del notification["receipt"]["dmarcPolicy"]
+        self._indexer.take(json.dumps(notification))
+
+    def type(self, *words: str, given: str = "") -> tuple[int, str]:
+        """Run a command; return its exit code and what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "postamt_sync", *words, "--config", str(self.config)],
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    @contextlib.contextmanager
+    def served(self) -> Iterator[str]:
+        """Serve the webmail, and yield its address."""
+        port = reserved_port()
+        words = ("webmail", "serve", "--port", str(port), "--config", str(self.config))
+        with subprocess.Popen(
+            [sys.executable, "-m", "postamt_sync", *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            try:
+                line = process.stdout.readline()
+                assert line == f"The webmail is at http://127.0.0.1:{port}/\n"
+                yield f"http://127.0.0.1:{port}/"
+            finally:
+                process.terminate()

@@ -1,0 +1,211 @@
+"""The page in a real browser, before a webmail in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser import DESKTOP, PHONE, Browser, browsing, needs_browser
+from tests.doubles.webmail import WebmailScene
+from tests.support.http_server import served
+from tests.webmail.hostile import ALL, hostile
+from tests.webmail.page import open_first, served_scene, signed_in
+from tests.webmail.test_reading_pages import NEWSLETTER
+
+pytestmark = [pytest.mark.slow, *needs_browser]
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[tuple[WebmailScene, str]]:
+    with served_scene() as (scene, url):
+        scene.let_in("anna", "bruno")
+        scene.arrive("newsletter", NEWSLETTER)
+        yield scene, url
+
+
+@pytest.fixture
+def scene(local: tuple[WebmailScene, str]) -> WebmailScene:
+    return local[0]
+
+
+@pytest.fixture
+def url(local: tuple[WebmailScene, str]) -> str:
+    return local[1]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+class TestInABrowser:
+    def test_sign_in_list_and_read_by_keyboard_alone(self, browser: Browser, url: str) -> None:
+        signed_in(browser, url)
+        assert "Jürgen" in browser.text
+        open_first(browser)
+        assert browser.run("return document.querySelector('#mail h1').textContent") == "Grüße"
+        assert browser.title == "Grüße"
+        with browser.within("iframe"):
+            browser.until("return document.body.innerText.includes('Grüße, rich')")
+            assert browser.run("return document.querySelector('img').naturalWidth") is not None
+            assert browser.run("return self.origin") == "null"
+        assert "Rechnung März.pdf" in browser.text
+        browser.type("u")
+        browser.until("return !document.body.classList.contains('reading')")
+        browser.until("return document.querySelector('#mails a') "
+                      "&& !document.querySelector('#mails a.unread')")  # fmt: skip
+        browser.type("?")
+        browser.until("return document.getElementById('help').open")
+        browser.type(Keys.ESCAPE)
+        browser.until("return !document.getElementById('help').open")
+
+    def test_the_session_is_a_cookie_that_no_script_reads(self, browser: Browser, url: str) -> None:
+        signed_in(browser, url)
+        assert browser.run("return document.cookie") == ""
+        browser.open(url)
+        browser.until("return !document.getElementById('page').hidden")
+
+    def test_a_wrong_secret_is_told_and_a_right_one_opens(self, browser: Browser, url: str) -> None:
+        signed_in(browser, url)
+        browser.run("document.getElementById('sign-out').click()")
+        browser.until("return !document.getElementById('sign-in').hidden")
+        assert browser.run("return document.querySelectorAll('#mails a').length") == 0
+        browser.type("wrong", Keys.ENTER)
+        browser.until(
+            "return document.querySelector('.problem').textContent.includes('no mailbox')"
+        )
+        signed_in(browser, url)
+
+    def test_another_mailbox_sees_nothing_of_it(self, browser: Browser, url: str) -> None:
+        signed_in(browser, url)
+        open_first(browser)
+        address = str(browser.run("return location.href"))
+        signed_in(browser, url, "bruno")
+        assert "There is no mail here." in browser.text
+        browser.open("about:blank")
+        browser.open(address)
+        browser.until("return document.body.innerText.includes('There is no such mail here.')")
+        signed_in(browser, url)
+
+    def test_search_finds_and_says_where_nothing_is(self, browser: Browser, url: str) -> None:
+        signed_in(browser, url)
+        browser.type("/", "grüße", Keys.ENTER)
+        browser.until("return location.hash.includes('q=')")
+        browser.until("return document.querySelectorAll('#mails a').length === 1")
+        browser.type("/", Keys.CONTROL + "a" + Keys.NULL, "nothing of this kind", Keys.ENTER)
+        browser.until("return document.body.innerText.includes('Nothing was found.')")
+
+    def test_the_session_ends_by_itself_on_the_page_too(
+        self, browser: Browser, url: str, scene: WebmailScene
+    ) -> None:
+        signed_in(browser, url)
+        for key in [key for key in scene.table.kept if key[0] == "session"]:
+            scene.table.delete(*key)
+        browser.type("j", Keys.ENTER)
+        browser.until("return !document.getElementById('sign-in').hidden")
+        assert "You were signed out." in browser.text
+
+    @pytest.mark.parametrize("width", [PHONE, DESKTOP])
+    @pytest.mark.parametrize("dark", [False, True])
+    def test_it_fits_every_screen(
+        self, browser: Browser, url: str, width: int, dark: bool, tmp_path: Path
+    ) -> None:
+        signed_in(browser, url)
+        open_first(browser)
+        browser.resize(width, dark=dark)
+        wide = "return document.documentElement.scrollWidth"
+        assert browser.run(wide) <= width
+        assert browser.run("return getComputedStyle(document.querySelector('#mail')).display") != (
+            "none"
+        )
+        shown = "return getComputedStyle(document.querySelector('main')).display"
+        assert (browser.run(shown) == "none") is (width == PHONE)
+        browser.picture(tmp_path / "mail.png")
+        browser.type("u")
+        browser.until("return !document.body.classList.contains('reading')")
+        assert browser.run(wide) <= width
+        with_frame = "return getComputedStyle(document.body).backgroundColor"
+        assert browser.run(with_frame) == ("rgb(22, 24, 28)" if dark else "rgb(250, 250, 250)")
+
+
+class Counting(ThreadingHTTPServer):
+    """Counts whatever reaches it, connections too."""
+
+    def __init__(self) -> None:
+        self.reached: list[str] = []
+        reached = self.reached
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle(self) -> None:
+                reached.append("connection")
+                super().handle()
+
+            def do_GET(self) -> None:
+                reached.append(self.path)
+                self.send_error(404)
+
+            do_POST = do_HEAD = do_OPTIONS = do_PROPFIND = do_GET  # noqa: N815
+
+            def log_message(self, *_: object) -> None: ...
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+def test_no_hostile_mail_reaches_anybody(browser: Browser, url: str, scene: WebmailScene) -> None:
+    """Every vector, in the page as a reader opens it: no request, not even a connection."""
+    with served(counting := Counting()):
+        to = f"//evil.example:{counting.server_port}"
+        for number, name in enumerate(ALL):
+            html = hostile(name, to)
+            raw = f"Subject: x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{html}<p>shown"
+            scene.arrive(f"v{number}", raw.encode(), to=("bruno@example.com",))
+        signed_in(browser, url, "bruno")
+        names = browser.run(EVERY_MAIL)
+        assert len(names) == len(ALL)
+        assert browser.run(OPEN_FRAMES, names, "") == [True] * len(ALL)
+        time.sleep(0.5)
+        assert counting.reached == []
+        # What is counted at all, and that images alone come when they are asked for: over TLS, of
+        # which this server understands nothing.
+        assert browser.run(OPEN_FRAMES, names, "?images=1") == [True] * len(ALL)
+        assert set(counting.reached) == {"connection"}
+
+
+EVERY_MAIL = """
+return (async () => {
+  const all = [];
+  let cursor = "";
+  do {
+    const page = await (await fetch("/api/mails?cursor=" + cursor)).json();
+    all.push(...page.mails.map((mail) => mail.id));
+    cursor = page.cursor;
+  } while (cursor);
+  return all;
+})()
+"""
+OPEN_FRAMES = """
+const [names, query] = arguments;
+const open = (name) => new Promise((resolve) => {
+  const frame = document.createElement("iframe");
+  frame.setAttribute("sandbox", "allow-popups allow-popups-to-escape-sandbox");
+  frame.src = `/api/mails/${name}/html${query}`;
+  frame.addEventListener("load", () => setTimeout(() => {
+    const apart = frame.contentDocument === null;
+    frame.remove();
+    resolve(apart);
+  }, 200));
+  document.body.append(frame);
+});
+return (async () => {
+  const done = [];
+  for (let at = 0; at < names.length; at += 25)
+    done.push(...await Promise.all(names.slice(at, at + 25).map(open)));
+  return done;
+})()
+"""
