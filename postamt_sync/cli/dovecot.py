@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import getpass
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.cli.dovecot_relay import missing_senders, relay
+from postamt_sync.cli.dovecot_sendmail import sendmail
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory, known_mailbox
 from postamt_sync.config import Settings, load
-from postamt_sync.errors import ExitCode, UsageError
+from postamt_sync.config.load import DEFAULT_PATH
+from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.dovecot import managed_files
 from postamt_sync.host.dovecot.conf import (
     configuration,
@@ -26,6 +30,7 @@ from postamt_sync.host.dovecot.description import (
     Version,
     installed_version,
     service_of,
+    writable,
 )
 from postamt_sync.host.dovecot.passwd_files import (
     generated,
@@ -35,6 +40,8 @@ from postamt_sync.host.dovecot.passwd_files import (
     other_forms,
     with_password,
 )
+from postamt_sync.host.dovecot.sendmail import sendmail_file
+from postamt_sync.host.service.program import Program
 
 user = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -135,6 +142,7 @@ def _asked(name: str) -> str:
 
 app.add_typer(user, name="user")
 app.command()(relay)
+app.command()(sendmail)
 
 
 @app.callback(invoke_without_command=True)
@@ -176,21 +184,37 @@ def dovecot(
         return ExitCode.OK
     settings = load(config)
     wanted = settings.home.submission if submission is None else submission
+    place = directory.absolute()
     service = service_of(settings, submission=wanted)
+    service = replace(service, sendmail=_sendmail(settings, place) if service.lmtp else "")
     language = version or installed_version()
     if language is None:
         raise UsageError(
             "There is no Dovecot 2.3 or 2.4 here whose version could be taken.",
             "Name the version of the one that it is for: --version 2.4",
         )
-    files = rendered(service, language, directory.absolute())
+    files = rendered(service, language, place)
     if not write:
         for path, text in files.items():
             print(f"# ===== {path}\n{text}")
         return ExitCode.OK
-    _write(files, directory.absolute(), force=force)
-    _say_what_is_next(settings, service, directory.absolute())
+    _write(files, place, force=force)
+    _say_what_is_next(settings, service, place)
     return ExitCode.OK
+
+
+def _sendmail(settings: Settings, directory: Path) -> str:
+    """Return the command with which Sieve sends; empty where SES takes no mail, or there is no
+    command that Dovecot's files could hold."""
+    try:
+        program = writable(Program.running().command, "path of this program")
+        source = writable(Path(settings.source or DEFAULT_PATH).absolute(), "configuration")
+        writable(directory, "directory of Dovecot")
+    except MisconfiguredError:
+        return ""
+    if smtp_server(settings.aws.region) is None:
+        return ""
+    return f"{program} dovecot sendmail --config {source} --directory {directory}"
 
 
 def rendered(service: DovecotService, version: Version, directory: Path) -> dict[Path, str]:
@@ -232,8 +256,11 @@ def _say_what_is_next(settings: Settings, service: DovecotService, directory: Pa
         if not has_password(passwords, account.name):
             print(f"No password yet: sudo postamt-sync dovecot user add {account.name}")
     missing = missing_senders(settings, directory) if service.relay else ()
+    unread = managed_files.read(sendmail_file(directory)) is None
     if missing:
         print(f"{', '.join(missing)} cannot send yet: sudo postamt-sync dovecot relay DIRECTORY")
     elif service.relay and managed_files.read(relay_file(directory)) is None:
         print("No credentials for SES yet: sudo postamt-sync dovecot relay FILE")
+    elif service.sendmail and unread:
+        print("Sieve cannot send vacation notes yet: sudo postamt-sync dovecot relay FILE")
     print("Next: sudo doveconf >/dev/null && sudo systemctl restart dovecot")

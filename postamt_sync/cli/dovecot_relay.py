@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.key_file import smtp_credentials
 from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.bootstrap.open_stack import stack_of
@@ -25,12 +26,14 @@ from postamt_sync.host.dovecot.conf import (
     relay_file,
     senders_file,
 )
+from postamt_sync.host.dovecot.description import group_of
 from postamt_sync.host.dovecot.passwd_files import (
     has_sender,
     senders_by_bootstrap,
     with_sender,
     without_sender,
 )
+from postamt_sync.host.dovecot.sendmail import accounts_of, as_text, sendmail_file
 from postamt_sync.host.smtp_credentials import SmtpCredentials, read_credentials
 
 
@@ -72,12 +75,14 @@ def relay(
         found = _read(settings, credentials / name if credentials.is_dir() else credentials)
         with managed_files.alone(place):
             _write_senders(place, {mailbox: found}, by_bootstrap=own)
+            _write_sendmail(settings, place)
     elif own:
         every = _all(settings, credentials)
         with managed_files.alone(place):
             # First what each needs, then away with what all had.
             _write_senders(place, every, by_bootstrap=True, only=True)
             changed = _write_relay(place, no_relay_configuration())
+            _write_sendmail(settings, place)
         if changed:
             print("Nobody sends as the household any more after: sudo systemctl restart dovecot")
     else:
@@ -88,6 +93,7 @@ def relay(
             changed = _write_relay(place, relay_configuration(found))
             print(f"{relay_file(place)} written: the household sends as {found.user}.")
             _back_to_household(settings, place, found)
+            _write_sendmail(settings, place)
         if changed:
             print("Next: sudo systemctl restart dovecot")
 
@@ -161,6 +167,20 @@ def _write_relay(directory: Path, text: str) -> bool:
     before = managed_files.read(path)
     managed_files.write(path, text, managed_files.ROOTS_ONLY)
     return before != text
+
+
+def _write_sendmail(settings: Settings, directory: Path) -> None:
+    """Write the same for what Sieve sends, where mail comes in over LMTP."""
+    server = smtp_server(settings.aws.region)
+    if server is None or all(mailbox.delivery != "lmtp" for mailbox in settings.mailboxes):
+        return
+    relay_conf = managed_files.read(relay_file(directory)) or ""
+    lines = managed_files.read(senders_file(directory)) or ""
+    accounts = accounts_of(relay_conf, lines, server.host, server.starttls[0])
+    readers = group_of(settings.home.mail_user)
+    path = sendmail_file(directory)
+    managed_files.write(path, as_text(accounts), managed_files.SECRET, readers)
+    print(f"{path} written: Sieve sends with the same.")
 
 
 def _back_to_household(settings: Settings, directory: Path, found: SmtpCredentials) -> None:

@@ -2,6 +2,7 @@
 
 Its words and codes are those of the SES Developer Guide, "SMTP response codes returned by Amazon
 SES". What SES and IAM say of a mail comes after DATA and looks at the From header, case and all.
+MAIL FROM `<>` is refused at once.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ class Taken:
 class _Smtp(SMTP):
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's
         # RFC 4954, section 5: a server with AUTH takes the parameter; aiosmtpd does not know it.
+        if arg and re.match(r"FROM:\s*<>", arg, re.IGNORECASE):
+            await self.push("501 Invalid MAIL FROM address provided")
+            return
         await super().smtp_MAIL(re.sub(r" AUTH=\S+", "", arg) if arg else arg)
 
 

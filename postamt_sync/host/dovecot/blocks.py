@@ -249,6 +249,7 @@ protocol lmtp {
 plugin {
   sieve = file:~/sieve;active=~/.dovecot.sieve
 }
+$sendmail
 service lmtp {
 $lmtp_listener}
 """,
@@ -267,10 +268,39 @@ sieve_script personal {
   path = ~/sieve
   active_path = ~/.dovecot.sieve
 }
+$sendmail
 service lmtp {
 $lmtp_listener}
 """,
 }
+
+_SENDMAIL = """
+# A vacation note goes out through SES, as the mailbox's user there, with the address that the mail
+# came to as MAIL FROM: SES refuses a mail without a sender (501). SES also sends only from your own
+# addresses (554), so what a script redirects of other people's mail would never leave, and Dovecot
+# would try again for ever in place of delivering it: no script may redirect, and such mail is kept.
+# Where something else than SES sends for you, set these three otherwise in local.conf.
+sendmail_path = $command
+"""
+
+SENDMAIL = {
+    Version.V2_3: _SENDMAIL
+    + """\
+plugin {
+  sieve_vacation_send_from_recipient = yes
+  sieve_max_redirects = 0
+}
+""",
+    Version.V2_4: _SENDMAIL
+    + """\
+sieve_vacation_send_from_recipient = yes
+sieve_max_redirects = 0
+""",
+}
+
+NO_SENDMAIL = """
+# SES takes nothing from here, so what a script sends (vacation, redirect) never leaves.
+"""
 
 CLOSING = """
 !include_try $directory/local.conf

@@ -18,9 +18,11 @@ from postamt_sync.host.dovecot.blocks import (
     LOGINS,
     MAIL,
     NAMESPACE,
+    NO_SENDMAIL,
     OPENING,
     PLACES,
     SENDERS,
+    SENDMAIL,
     SUBMISSION,
     TLS,
 )
@@ -95,6 +97,7 @@ def configuration(service: DovecotService, version: Version, directory: Path) ->
         "group": service.mail_group,
         "folders": "".join(map(_folder, service.folders)),
         "lmtp_listener": _listener(service, version),
+        "sendmail": _sendmail(service, version),
         "largest": LARGEST_MAIL,
         "senders": senders_file(directory),
         "relay_conf": relay_file(directory),
@@ -106,6 +109,12 @@ def configuration(service: DovecotService, version: Version, directory: Path) ->
 
 def _host(service: DovecotService) -> str:
     return "\n# How Dovecot names itself.\nhostname = $host\n" if service.host else ""
+
+
+def _sendmail(service: DovecotService, version: Version) -> str:
+    if not service.sendmail:
+        return NO_SENDMAIL
+    return Template(SENDMAIL[version]).substitute(command=service.sendmail)
 
 
 def _listener(service: DovecotService, version: Version) -> str:

@@ -85,6 +85,8 @@ class DovecotService:
     relay: Relay | None = None
     lmtp: str = ""
     """Where it takes mail for mailboxes that get theirs over LMTP; empty: there are none."""
+    sendmail: str = ""
+    """The command with which Sieve scripts send, without blanks in its words; empty: none."""
 
 
 def service_of(settings: Settings, *, submission: bool) -> DovecotService:
@@ -98,7 +100,7 @@ def service_of(settings: Settings, *, submission: bool) -> DovecotService:
         accounts=tuple(account_of(m, domains.get(m.name, ())) for m in settings.mailboxes),
         folders=special_folders(settings),
         mail_user=settings.home.mail_user,
-        mail_group=_group_of(settings.home.mail_user),
+        mail_group=group_of(settings.home.mail_user),
         tls_certificate=writable(certificate, "home.tls_certificate"),
         tls_key=writable(key, "home.tls_key"),
         host=settings.home.imap_host,
@@ -162,7 +164,7 @@ def writable(path: Path, what: str) -> Path:
     return path
 
 
-def _group_of(user: str) -> str:
+def group_of(user: str) -> str:
     """Return a user's own group; where the user is not there yet, it will have the same name."""
     try:
         return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name

@@ -40,8 +40,10 @@ def edited(text: str) -> bool:
     return seal is None or seal[1] != _digest(text[seal.end() :])
 
 
-def write(path: Path, text: str, mode: int = atomic_file.PUBLIC) -> None:
+def write(path: Path, text: str, mode: int = atomic_file.PUBLIC, readers: str = READERS) -> None:
     """Replace a file as a whole; durable on return. Its mode and group are ours, not the old one's.
+
+    A secret one the group `readers` may read.
 
     Raises MisconfiguredError where this user may not write.
     """
@@ -49,7 +51,7 @@ def write(path: Path, text: str, mode: int = atomic_file.PUBLIC) -> None:
 
         def finish(handle: int) -> None:
             if mode == SECRET:
-                _hand_to_readers(handle)
+                _hand_to_readers(handle, readers)
             _be_newer_than(path, handle)
 
         first = ROOTS_ONLY if mode == SECRET else mode
@@ -107,10 +109,10 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _hand_to_readers(handle: int) -> None:
-    """Let Dovecot's group read a secret file, where that can be done."""
+def _hand_to_readers(handle: int, readers: str) -> None:
+    """Let a group read a secret file, where that can be done."""
     with contextlib.suppress(KeyError, PermissionError):
-        os.fchown(handle, -1, grp.getgrnam(READERS).gr_gid)
+        os.fchown(handle, -1, grp.getgrnam(readers).gr_gid)
         os.fchmod(handle, SECRET)
 
 

@@ -23,6 +23,8 @@ SCHEME = "{BLF-CRYPT}"
 _HASH = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}", re.ASCII)
 
 
+_SENDER = re.compile(r"\buserdb_submission_relay_user=(\S+) userdb_submission_relay_password=(\S+)")
+
 COST = 10
 """Rounds of bcrypt as a power of two: a twentieth of a second on a PC, a fifth on a Raspberry Pi,
 and Dovecot computes it at every login of every client."""
@@ -109,6 +111,16 @@ def senders_by_bootstrap(senders: str) -> tuple[str, ...]:
     """Return the mailboxes whose users bootstrap has made."""
     fields = [line.split(":", 5) for line in senders.splitlines()]
     return tuple(one[0] for one in fields if len(one) > 4 and one[4] == BOOTSTRAP)
+
+
+def sender_fields(senders: str) -> dict[str, tuple[str, str]]:
+    """Return user and password at SES of each mailbox that has its own."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in senders.splitlines():
+        fields = _SENDER.search(line)
+        if fields and not line.startswith("#"):
+            found.setdefault(_name(line), (fields[1], fields[2]))
+    return found
 
 
 def has_sender(senders: str, name: str) -> bool:

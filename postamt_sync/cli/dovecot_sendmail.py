@@ -1,0 +1,52 @@
+"""`postamt-sync dovecot sendmail`: what Dovecot runs when a Sieve script sends a mail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
+from postamt_sync.config import load
+from postamt_sync.errors import UsageError
+from postamt_sync.host.dovecot.sendmail import read_accounts, send, sendmail_file
+from postamt_sync.mail.routing import Addressee, Routes
+
+
+def sendmail(
+    recipients: Annotated[
+        list[str] | None, typer.Argument(metavar="ADDRESS...", help="To whom it goes.")
+    ] = None,
+    sender: Annotated[
+        str, typer.Option("-f", metavar="ADDRESS", help="MAIL FROM; <> for none.")
+    ] = "",
+    ignore_dots: Annotated[  # noqa: ARG001 - a dot never ends the mail here
+        bool, typer.Option("-i", help="For other programs of this name; always so.")
+    ] = False,
+    directory: DovecotDirectory = Path("/etc/dovecot"),
+    config: ConfigPath = None,
+    debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
+) -> None:
+    """Send the mail on standard input through SES, with the credentials that
+    dovecot relay has put beside Dovecot's files.
+
+    Dovecot runs this when a Sieve script sends: a vacation note goes out as the
+    user of the mailbox whose address it comes from. What SES refuses ends with 78,
+    what may pass later with 75.
+
+    \b
+    Examples:
+      postamt-sync dovecot sendmail -f anna@example.com -- clara@example.net <note
+    """
+    settings = load(config)
+    if not recipients:
+        raise UsageError("Nobody is named whom the mail goes to.", "Name addresses after --")
+    accounts = read_accounts(sendmail_file(directory.absolute()))
+    address = sender.removeprefix("<").removesuffix(">")
+    mailbox = ""
+    if address:
+        routes = Routes(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes)
+        (mailbox,) = routes.mailboxes([address])
+    send(accounts, mailbox, address, recipients, sys.stdin.buffer.read())
