@@ -28,7 +28,7 @@ class KilledError(BaseException):
 
 class Account:
     """Counts writes, kills after one of them. Clients are made once: that is slow, and they know
-    nothing of the account."""
+    nothing of the account. Every call must be one that AWS's own models take."""
 
     def __init__(self, emulator: Moto) -> None:
         self.emulator = emulator

@@ -5,19 +5,36 @@ Reading one takes longer than most tests.
 
 from __future__ import annotations
 
+from typing import Any
+
 import boto3
 import botocore.session
 
 from postamt_sync.aws.service_models import share_models
+from tests.support.service_model import faults
 
 REGION = "eu-west-1"
 
 
+class WrongCallError(BaseException):
+    """A call that AWS would not take, whatever an emulator does; nobody may take it for AWS's."""
+
+
 def core_session() -> botocore.session.Session:
-    """Return botocore's part, to be changed before `aws_session` takes it."""
+    """Return botocore's part, to be changed before `aws_session` takes it.
+
+    Each call must be one that the models of AWS's services take.
+    """
     core = botocore.session.Session()
     share_models(core)
+    core.register("provide-client-params.*.*", _check)
     return core
+
+
+def _check(params: dict[str, Any], model: Any, **_: Any) -> None:
+    wrong = faults(model, params)
+    if wrong:
+        raise WrongCallError(f"{model.name}: {'; '.join(wrong)}")
 
 
 def aws_session(
