@@ -46,7 +46,9 @@ for verb in VERBS:
     if verb.name != "demo":  # it takes an emulator of AWS, which a Pi need not have
         importlib.import_module(verb.target.partition(":")[0])
 print("imported", flush=True)
-sys.exit(pytest.main(["-c", "/repo/few.ini", "/repo/tests/mail"]))
+# Long texts and the tables of Unicode take the emulator minutes, and are the same everywhere.
+which = "not megabyte and not any_text"
+sys.exit(pytest.main(["-c", "/repo/few.ini", "/repo/tests/mail", "-k", which]))
 """
 
 

@@ -16,6 +16,8 @@ from postamt_sync.app.file_watcher import FileWatcher
 from postamt_sync.events import Events
 from tests.doubles.inbox import MemoryLog
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Watch:

@@ -22,6 +22,8 @@ from postamt_sync.aws.function_zip import index_zip, pack
 from tests.doubles.moto import Moto
 from tests.doubles.notices import MESSAGE_ID, PREFIX, event, from_sns, receipt, stored
 
+pytestmark = pytest.mark.slow
+
 HANDLER = "postamt_sync.index.function.handle"
 RUNTIME = "python3.13"
 BESIDE = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")

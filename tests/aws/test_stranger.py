@@ -24,6 +24,8 @@ from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtErr
 from tests.support.aws_session import aws_session
 from tests.support.http_server import served
 
+pytestmark = pytest.mark.slow
+
 REGION = "eu-west-1"
 BODIES = {
     "page": b"<!DOCTYPE html><html><body>Welcome to Hotel Wifi</body></html>",

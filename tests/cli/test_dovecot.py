@@ -163,6 +163,7 @@ class TestConfiguration:
         assert f"no directory\n    {tmp_path / 'none'}.\n" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 class TestUser:
     def test_the_password_comes_from_a_pipe(
         self, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

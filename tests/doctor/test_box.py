@@ -5,28 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.config import Settings, load
+from postamt_sync.config import Settings
 from postamt_sync.doctor.box import DiskSpaceCheck, LastMailCheck, LedgerCheck, ServiceCheck
 from postamt_sync.doctor.check import Severity
 from postamt_sync.ledger import CourierLock, Ledger
-
-CONFIGURATION = """
-state_dir = "{state}"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail-bucket"
-[[mailboxes]]
-name = "anna"
-maildir = "{mail}"
-"""
+from tests.support import household
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIGURATION.format(state=tmp_path / "state", mail=tmp_path / "mail"))
-    return load(path, {})
+    return household.settings(tmp_path)
 
 
 def systemd(active: str, file: str = "enabled", load: str = "loaded") -> Callable[..., str]:

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from postamt_sync.config import Settings, load
+from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.index.client import LEFT_OVER, MOST_AT_ONCE, Index, open_index
 from postamt_sync.index.function import Indexer
 from postamt_sync.mail.arrival import Envelope, Verdicts
 from tests.doubles.moto import Moto, moto
 from tests.doubles.notices import BUCKET, PREFIX, event, receipt
+from tests.support import household
 
 ENVELOPE = Envelope(
     ("anna@home.example", "bruno@home.example"),
@@ -174,20 +175,7 @@ async def test_every_refusal_is_temporary_and_says_what_to_do(
 
 
 def settings(tmp_path: Path, table: str) -> Settings:
-    config = tmp_path / "config.toml"
-    config.write_text(f"""
-        [aws]
-        region = "eu-west-1"
-        [bucket]
-        name = "mail"
-        [index]
-        table = "{table}"
-        [[mailboxes]]
-        name = "anna"
-        maildir = "{tmp_path}/anna"
-        default = true
-        """)
-    return load(config, {})
+    return household.settings(tmp_path, f'[index]\ntable = "{table}"')
 
 
 def test_without_a_table_there_is_no_client(tmp_path: Path) -> None:

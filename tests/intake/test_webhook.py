@@ -211,11 +211,13 @@ async def test_who_asks_first_is_told_to_go_on(home):
     assert second.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.slow
 async def test_who_asks_first_with_too_much_is_not(home):
     first, _ = await expecting(home, f"Content-Length: {LARGEST_BODY + 1}", b"")
     assert first.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.slow
 async def test_a_body_that_breaks_http_half_way_is_refused():
     """aiohttp's parser in C leaves the reader waiting, so that only time tells."""
     async with household(body_seconds=0.1) as home:

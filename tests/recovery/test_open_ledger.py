@@ -27,6 +27,7 @@ from tests.delivery.home import Home
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
 from tests.recovery.box import LONG_AGO, Box
+from tests.support.household import configuration, configure
 
 pytestmark = pytest.mark.slow
 
@@ -457,13 +458,8 @@ class TestAMaildirThatHangs:
         home.bucket.put("k", b"Subject: x\r\n\r\nmail\r\n")
         home.announce("k", "anna")
         await home.deliver()
-        path = tmp_path / "config.toml"
-        path.write_text(
-            f'state_dir = "{tmp_path}/state"\n[aws]\nregion = "eu-west-1"\n[bucket]\n'
-            f'name = "mail"\n[[mailboxes]]\nname = "anna"\nmaildir = "{home.root("anna")}"\n'
-            'addresses = ["home.example"]\ndefault = true\n'
-        )
-        settings = load(path, {})
+        text = configuration(tmp_path, people=["anna"], maildirs=tmp_path / "mail")
+        settings = load(configure(tmp_path, text), {})
         gate = threading.Event()
 
         def look(root: Path) -> Iterator[tuple[str, str]]:

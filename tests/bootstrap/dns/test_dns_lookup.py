@@ -93,6 +93,7 @@ async def test_something_else_at_the_doubled_name_is_no_hint(server: NameServer)
     assert "twice" not in dns_finding.problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.TRUNCATED, Fault.LOST_ONCE, Fault.STRANGER])
 async def test_trouble_on_the_way_is_overcome(server: NameServer, fault: Fault) -> None:
     publish(server, *wanted())
