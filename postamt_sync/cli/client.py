@@ -82,7 +82,7 @@ def client(
             one,
             host=_checked(host) or settings.home.imap_host,
             submission=settings.home.submission if submission is None else submission,
-            smtp_user=_user(smtp_user) or settings.home.smtp_user,
+            smtp_user=_user(smtp_user) or _shared_user(settings),
         )
         for one in _named(settings, mailbox)
     ]
@@ -96,6 +96,11 @@ def client(
         case ClientFormat.APPLE:
             sys.stdout.write(_apple(clients).decode())
     return ExitCode.OK
+
+
+def _shared_user(settings: Settings) -> str:
+    """Return the user name at SES that serves all; empty where each mailbox has its own."""
+    return "" if settings.stack.smtp_per_mailbox else settings.home.smtp_user
 
 
 def as_text(client: Client) -> str:
@@ -127,6 +132,11 @@ def _autoconfig(settings: Settings, client: Client) -> str:
         raise UsageError(
             "No domain is configured that the file could be for.",
             "Name one in addresses of a mailbox, or in domains of the table [stack].",
+        )
+    if not client.sending[0].user and settings.stack.smtp_per_mailbox:
+        raise UsageError(
+            "The file is for all, and each mailbox has a user of its own at SES.",
+            "Let clients send through Dovecot: submission = true in the table [home].",
         )
     if not client.sending[0].user:
         raise UsageError(

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from postamt_sync.aws.clients import LOOKING
-from postamt_sync.aws.smtp import smtp_server
+from postamt_sync.aws.smtp import SmtpServer, smtp_server
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
+from postamt_sync.bootstrap.key_file import smtp_credentials as named_for
 from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.findings import report
 from postamt_sync.cli.options import ConfigPath, Debug, Json, known_mailbox
 from postamt_sync.config import Settings, load
-from postamt_sync.doctor.check import Finding, Severity, examine
+from postamt_sync.doctor.check import Finding, Severity, examine, findings_of
 from postamt_sync.doctor.checks import checks
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi, BySmtp, Sender
+from postamt_sync.doctor.simulator import SimulatorCheck, simulator_check
 from postamt_sync.errors import ConfigurationError, ExitCode, UsageError
-from postamt_sync.host.smtp_credentials import read_credentials
+from postamt_sync.events import printable
+from postamt_sync.host.smtp_credentials import SmtpCredentials, read_credentials
 
 
 def doctor(
@@ -35,6 +39,12 @@ def doctor(
     round_trip: Annotated[
         bool,
         typer.Option("--round-trip", help="Send a real mail and wait for it, up to 5 minutes."),
+    ] = False,
+    send: Annotated[
+        bool,
+        typer.Option(
+            "--send", help="Send a mail to SES's mailbox simulator too, with --smtp-credentials."
+        ),
     ] = False,
     to: Annotated[
         str,
@@ -68,13 +78,15 @@ def doctor(
       sudo AWS_SHARED_CREDENTIALS_FILE=/etc/postamt-sync/credentials \\
         postamt-sync doctor
       AWS_PROFILE=admin postamt-sync doctor
+      postamt-sync doctor --send --smtp-credentials ./smtp-credentials
       sudo postamt-sync doctor --round-trip --smtp-credentials ./smtp-credentials
       postamt-sync doctor --json | jq '.findings[] | select(.outcome != "ok")'
     """
     if round_trip:
         findings = _travelled(load(config), to, smtp_credentials)
     else:
-        findings = iter(_examined(config, resolver))
+        trial = _trial(load(config), smtp_credentials) if send else None
+        findings = chain(_examined(config, resolver), findings_of(trial) if trial else ())
     return report(findings, json=json)
 
 
@@ -102,14 +114,36 @@ def _travelled(settings: Settings, to: str, credentials: Path | None) -> Iterato
     aws = open_stack(settings, LOOKING)[1]
     sender: Sender = ByApi(aws)
     if credentials is not None:
-        server = smtp_server(settings.aws.region)
-        if server is None:
-            raise UsageError(
-                f"SES takes no mail over SMTP in {settings.aws.region}.",
-                "Leave --smtp-credentials out and use an administrator's (AWS_PROFILE).",
-            )
-        sender = BySmtp(
-            server,
-            read_credentials(credentials, KeyHints(Path(settings.source).absolute()).smtp_files()),
-        )
+        sender = BySmtp(*_smtp(settings, credentials))
     return RoundTrip(settings, aws, mailbox, sender).findings()
+
+
+def _trial(settings: Settings, path: Path | None) -> SimulatorCheck:
+    """Return the trial of the user whose credentials these are."""
+    if path is None:
+        raise UsageError(
+            "It is not known with which credentials a mail is to be sent.",
+            "Name what bootstrap wrote for mail clients, with: --smtp-credentials FILE",
+        )
+    server, credentials = _smtp(settings, path)
+    mailbox = ""
+    if settings.stack.smtp_per_mailbox:
+        names = [mailbox.name for mailbox in settings.mailboxes]
+        mailbox = next((name for name in names if path.name == named_for(name)), "")
+        if not mailbox:
+            raise UsageError(
+                f"{printable(str(path))} is not named as the credentials of a mailbox are.",
+                f"Name one as bootstrap does, as in: {named_for(names[0])}",
+            )
+    return simulator_check(settings, server, mailbox, credentials)
+
+
+def _smtp(settings: Settings, path: Path) -> tuple[SmtpServer, SmtpCredentials]:
+    server = smtp_server(settings.aws.region)
+    if server is None:
+        raise UsageError(
+            f"SES takes no mail over SMTP in {settings.aws.region}.",
+            "Leave --smtp-credentials out and use an administrator's (AWS_PROFILE).",
+        )
+    known = KeyHints(Path(settings.source).absolute()).smtp_files()
+    return server, read_credentials(path, known)

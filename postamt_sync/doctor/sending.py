@@ -20,6 +20,10 @@ AUTHENTICATION_INVALID = 535
 TRANSACTION_FAILED = 554
 
 
+class NotSentError(MisconfiguredError):
+    """SES will never send this mail with these credentials."""
+
+
 class Sender(Protocol):
     """Hands a mail from somebody to the same; on return SES has taken it. Raises PostamtError."""
 
@@ -57,12 +61,16 @@ class BySmtp:
     credentials: SmtpCredentials
 
     def __call__(self, mail: EmailMessage, address: str) -> None:
+        self.send(mail, address, address)
+
+    def send(self, mail: EmailMessage, sender: str, recipient: str) -> None:
+        """Hand a mail from one to another to SES."""
         host, port = self.server.host, self.server.starttls[0]
         try:
             with smtplib.SMTP(host, port, timeout=SECONDS) as client:
                 client.starttls(context=ssl.create_default_context())
                 client.login(self.credentials.user, self.credentials.password)
-                client.send_message(mail, address, [address])
+                client.send_message(mail, sender, [recipient])
         except smtplib.SMTPResponseException as error:
             raise _refusal(host, error) from error
         except (smtplib.SMTPException, OSError) as error:
@@ -87,11 +95,13 @@ def _refusal(host: str, error: smtplib.SMTPResponseException) -> PostamtError:
             "postamt-sync bootstrap credentials show",
         )
     if error.smtp_code == TRANSACTION_FAILED:
-        return MisconfiguredError(
+        return NotSentError(
             problem,
-            "Where access is denied, bring the policy of the user for sending up to date, which "
-            "lets the domains of [stack] send, written in lower case: postamt-sync bootstrap "
-            "apply. Where an address is not verified: postamt-sync bootstrap verify, and out of "
-            "SES's sandbox: postamt-sync bootstrap production-access",
+            "Where access is denied, the user for sending may not send from this address: its "
+            "policy lets it send from the domains of [stack], written in small letters, or, with "
+            "smtp_per_mailbox, from the addresses of its mailbox; bring it up to date with: "
+            "postamt-sync bootstrap apply. Where an address is not verified: postamt-sync "
+            "bootstrap verify; in SES's sandbox that holds for recipients too, and the way out is: "
+            "postamt-sync bootstrap production-access",
         )
     return TryLaterError(problem, "Look at what the server says, and try again.")

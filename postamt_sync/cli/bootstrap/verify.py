@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 from postamt_sync.bootstrap.dns.records import Servers
 from postamt_sync.bootstrap.smoke_test import SmokeTest
-from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened
+from postamt_sync.cli.bootstrap.stack import Opened, Out, PositionOption, opened
 from postamt_sync.cli.findings import report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.doctor.check import Finding, Severity, findings_of
+from postamt_sync.doctor.simulator import simulator_check
 from postamt_sync.doctor.stack_verification import Verification
 from postamt_sync.errors import ExitCode
+from postamt_sync.host.smtp_credentials import read_credentials
 
 
 def verify(
@@ -27,6 +33,12 @@ def verify(
     offline: Annotated[
         bool, typer.Option("--offline", help="Leave out what is asked of the DNS.")
     ] = False,
+    send: Annotated[
+        bool,
+        typer.Option(
+            "--send", help="Send a mail to SES's mailbox simulator too, by SMTP as people do."
+        ),
+    ] = False,
     position: PositionOption = "",
     out: Out = None,
     config: ConfigPath = None,
@@ -37,11 +49,14 @@ def verify(
 
     Looks at SES, its receipt rule and the DNS, invokes the index function, and puts
     a trial object into the bucket that the topic must announce; the trial takes
-    everything it made away again. Exits 3 if anything fails; each failure comes with its remedy.
+    everything it made away again. With --send each user for sending sends a mail
+    that nobody gets, and where each mailbox has its own, tries to send as another.
+    Exits 3 if anything fails; each failure comes with its remedy.
 
     \b
     Examples:
       postamt-sync bootstrap verify
+      postamt-sync bootstrap verify --send
       postamt-sync bootstrap verify --offline --json
     """
     account = opened(config, out)
@@ -57,4 +72,25 @@ def verify(
     )
     if not json:
         account.introduce(Console(highlight=False))
-    return report(verification.findings(), json=json)
+    findings = verification.findings()
+    return report(chain(findings, _sent(account) if send else ()), json=json)
+
+
+def _sent(account: Opened) -> Iterator[Finding]:
+    """Try every user for sending whose credentials are here."""
+    server = smtp_server(account.stack.region)
+    for one in account.keys.sending:
+        assert server is not None, "no key is made where there is no server"
+        found = one.key.where(one.key.keys())
+        if found is None:
+            words = f"Not tried: the credentials of {one.key.user} are not in {one.file.path}."
+            remedy = "Name the directory that has them with --out."
+            yield Finding(f"sending {one.mailbox}".rstrip(), Severity.WARNING, words, remedy)
+            continue
+        credentials = read_credentials(found[1])
+        check = simulator_check(account.settings, server, one.mailbox, credentials)
+        yield from findings_of(check)
+    if not account.keys.sending:
+        words = "Not tried: there is no user for sending."
+        remedy = f"SES takes no mail over SMTP in {account.stack.region}, or no mailbox sends."
+        yield Finding("sending", Severity.WARNING, words, remedy)

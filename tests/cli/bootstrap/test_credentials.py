@@ -116,3 +116,14 @@ def test_which_key_is_meant_must_be_clear(
     person.shares(own)
     verb, *rest = argv
     assert said in person.types(f"credentials {verb}", *rest, code=ExitCode.USAGE)
+
+
+def test_without_its_credentials_no_user_is_tried(person: Person) -> None:
+    person.shares(True)
+    person.types("apply", "--yes")
+    for path in (person.base / "keys").glob("smtp-*"):
+        path.unlink()
+    said = person.types("verify", "--offline", "--send", code=ExitCode.FINDINGS)
+    assert "warn sending anna Not tried: the credentials of postamt-smtp-anna are not in" in said
+    assert "warn sending dora Not tried" in said
+    assert "--out" in said
