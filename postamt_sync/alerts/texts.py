@@ -128,7 +128,7 @@ TEXTS = {
     Cause.BOUNCES: AlertText(
         "1 mail that you sent came back",
         "{n} mails that you sent came back",
-        "The receiving side refused them for good, or SES gave up trying.",
+        "The receiving side refused them for good, or SES gave up trying, or never sent them.",
         ("the address, and the reason that the other side gave",),
     ),
     Cause.COMPLAINTS: AlertText(

@@ -2,7 +2,8 @@
 
 Notifications come at least once and in any order, so each is merged into what the table knows and
 written only if that made a difference, under the condition that nobody else has written meanwhile.
-What fails is raised: Lambda tries twice more and then puts it into the dead-letter queue.
+What fails at AWS is raised: Lambda tries twice more and then puts it into the dead-letter queue.
+What cannot be used would fail again, so it is logged and no more.
 
 Runs with nothing but boto3 beside it; imports only the standard library and `postamt_sync.mail`.
 """
@@ -13,8 +14,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -67,10 +68,6 @@ Say = Callable[[str, str, Mapping[str, object]], None]
 """Level, event and fields of one line of the log; never an address or anything of the content."""
 
 
-class NotUnderstoodError(Exception):
-    """A notification of our topic that is none of the two that we know; a person should see it."""
-
-
 class Indexer:
     """Keeps the entries of one bucket's mail in one table."""
 
@@ -93,11 +90,14 @@ class Indexer:
     def take(self, message: str) -> None:
         """Index the mails of one notification; durable on return.
 
-        Raises whatever failed, after all else in the notification was done: to be tried again.
+        Raises whatever failed at AWS, after all else in the notification was done, to be tried
+        again.
         """
         notification = read_notification(message, Source.INDEX)
         if notification.kind is NotificationKind.NOT_UNDERSTOOD:
-            raise NotUnderstoodError(f"The notification cannot be read: {notification.reason}.")
+            # No other attempt could read it; the daemon hears of it too, and tells a person.
+            self._say("warning", "not understood", {"reason": notification.reason})
+            return
         if not notification.arrivals:
             self._say("info", "no mail", {"kind": notification.kind, "reason": notification.reason})
         failures: list[Exception] = []
@@ -221,10 +221,25 @@ def _wants_header(known: IndexEntry | None, news: IndexEntry) -> bool:
     return known.header.basis is not Basis.RECEIPT
 
 
-def handle(event: Mapping[str, Any], _context: object) -> None:
+def handle(event: object, _context: object) -> None:
     """Take what SNS hands to Lambda (Lambda developer guide, "Amazon SNS")."""
-    for record in event["Records"]:
-        _indexer().take(record["Sns"]["Message"])
+    for message in _messages(event):
+        if message is None:
+            _say("warning", "not understood", {"reason": "no notification of a topic"})
+        else:
+            _indexer().take(message)
+
+
+def _messages(event: object) -> Iterator[str | None]:
+    """Yield the messages, None for what is none: anybody may invoke a function by hand."""
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    if not isinstance(records, list):
+        yield None
+        return
+    for record in records:
+        sns = record.get("Sns") if isinstance(record, Mapping) else None
+        message = sns.get("Message") if isinstance(sns, Mapping) else None
+        yield message if isinstance(message, str) else None
 
 
 @functools.cache

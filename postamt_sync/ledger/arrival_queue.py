@@ -66,11 +66,11 @@ class ArrivalQueue:
 
     async def keep_feedback(self, feedback: Feedback) -> None:
         """Note a bounce or complaint, durably, for an alert."""
-        bounced = feedback.kind is FeedbackKind.BOUNCE
+        complained = feedback.kind is FeedbackKind.COMPLAINT
         people = ", ".join(printable(address, 100) for address in feedback.recipients[:5])
         about = f' ("{printable(feedback.subject, 80)}")' if feedback.subject else ""
         trouble = Incident(
-            Cause.BOUNCES if bounced else Cause.COMPLAINTS,
+            Cause.COMPLAINTS if complained else Cause.BOUNCES,
             feedback.id[:LONGEST_ID],
             time.time() if feedback.at is None else feedback.at,
             f"{people}{about}: {printable(feedback.reason) or 'without a reason'}",

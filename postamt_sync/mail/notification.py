@@ -24,13 +24,16 @@ from postamt_sync.mail.arrival import (
     is_key,
     is_no_mail,
 )
-from postamt_sync.mail.feedback import UNINTERESTING, Feedback, FeedbackKind
+from postamt_sync.mail.feedback import NOT_SENT, UNINTERESTING, Feedback, FeedbackKind
 
 LARGEST_SIZE = 2**63 - 1
 """Bytes of an object: what a ledger can hold; S3 stops far below."""
 
 LONGEST_ETAG = 256
 """Characters of an ETag; S3's have 32 to 38."""
+
+VALIDATED = "Successfully validated SNS topic for Amazon SES"
+"""How SES begins what it sends, in plain text, to a topic that it is to publish events to."""
 
 _STATUS = frozenset({"PASS", "FAIL", "GRAY", "PROCESSING_FAILED"})
 _POLICY = frozenset({"none", "quarantine", "reject"})
@@ -81,6 +84,8 @@ def read_notification(message: str, source: Source) -> Notification:
     Whether bucket and prefix are ours is not asked here. Keys and buckets of the arrivals are such
     that S3 could have written them, strings are valid Unicode, sizes fit a ledger.
     """
+    if message.strip().startswith(VALIDATED):
+        return Notification(NotificationKind.TEST_EVENT, reason="SES tried out a topic for events")
     try:
         return _read(_object(json.loads(message, parse_constant=_no_number), "the message"), source)
     except _NotUnderstoodError as why:
@@ -142,6 +147,8 @@ def _feedback(body: dict[str, object]) -> Notification:
         )
     if said in UNINTERESTING:
         return Notification(NotificationKind.FEEDBACK, reason="a mail that was sent is on its way")
+    if name == "eventType" and said in NOT_SENT:
+        return Notification(NotificationKind.FEEDBACK, feedback=_not_sent(body, said))
     if said not in {"Bounce", "Complaint"}:
         raise _NotUnderstoodError("a SES notification of a kind that we do not know")
     kind = FeedbackKind.BOUNCE if said == "Bounce" else FeedbackKind.COMPLAINT
@@ -162,6 +169,24 @@ def _feedback(body: dict[str, object]) -> Notification:
         subject=_optional(common, "subject", _text) or "",
     )
     return Notification(NotificationKind.FEEDBACK, feedback=feedback)
+
+
+def _not_sent(body: dict[str, object], said: str) -> Feedback:
+    """Read what SES says of a mail that it took and did not send."""
+    member, why, meaning = NOT_SENT[said]
+    mail = _member(body, "mail", _object)
+    told = _optional(body, member, _object) or {}
+    common = _optional(mail, "commonHeaders", _object) or {}
+    to = _optional(mail, "destination", _list) or []
+    words = [meaning, _optional(told, why, _text)]
+    return Feedback(
+        kind=FeedbackKind.NOT_SENT,
+        id=_member(mail, "messageId", _text),
+        at=_moment(_optional(mail, "timestamp", _text)),
+        recipients=tuple(_text(each, "a recipient") for each in to),
+        reason=": ".join(word for word in words if word),
+        subject=_optional(common, "subject", _text) or "",
+    )
 
 
 def _moment(text: str | None) -> float | None:

@@ -139,9 +139,11 @@ def test_the_zip_indexes_in_the_runtime_s_python_with_only_boto3_beside_it(
 
 
 def test_a_notice_that_fails_ends_the_invocation_with_an_error(function: Function) -> None:
+    bucket = function.environment["BUCKET"]
+    function.environment["TABLE"] = "nobodys"
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        function.run("nothing that we know")
-    assert "NotUnderstoodError" in failed.value.stderr
+        function.run(receipt(bucket=bucket))
+    assert "ResourceNotFoundException" in failed.value.stderr
 
 
 def test_the_zip_is_the_same_each_time_and_from_a_copy_of_another_age_order_and_mode(

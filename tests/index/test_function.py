@@ -21,7 +21,6 @@ from postamt_sync.index.function import (
     LONGEST_HEAD,
     WRITERS_AT_ONCE,
     Indexer,
-    NotUnderstoodError,
 )
 from tests.doubles.moto import Moto
 from tests.doubles.notices import (
@@ -379,11 +378,37 @@ def test_what_is_no_mail_costs_nothing(scene: Scene, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", ["", "{}", "no json", json.dumps({"notificationType": "Bounce"})]
+    "message",
+    [
+        "",
+        "{}",
+        "no json",
+        "[]",
+        "[" * 100_000,
+        '"\\ud800"',
+        json.dumps({"notificationType": "Bounce"}),
+        json.dumps({"eventType": "Something New", "mail": {}}),
+        json.dumps({"Records": [{"eventVersion": "3.0"}]}),
+    ],
 )
-def test_what_is_not_understood_goes_to_the_dead_letters(scene: Scene, message: str) -> None:
-    with pytest.raises(NotUnderstoodError):
-        scene.take(message)
+def test_what_cannot_be_used_is_said_and_fails_nothing(scene: Scene, message: str) -> None:
+    """Lambda would try it twice more, in vain, and a person would be told of a dead letter."""
+    scene.take(message)
+    assert scene.dynamodb.calls == []
+    ((level, what, _),) = scene.said
+    assert (level, what) == ("warning", "not understood")
+
+
+@pytest.mark.parametrize(
+    "event_",
+    [None, [], "x", {}, {"Records": None}, {"Records": [None, {}, {"Sns": 1}, {"Sns": {}}]}],
+)
+def test_an_invocation_by_hand_fails_nothing(
+    event_: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.handle(event_, None)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["event"] for line in lines} == {"not understood"}
 
 
 def test_a_failure_is_raised_after_the_others_were_done(scene: Scene) -> None:

@@ -587,6 +587,67 @@ def test_what_went_well_is_understood_and_nothing_to_tell(event: str) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("event", "more", "reason"),
+    [
+        ("Reject", {"reject": {"reason": "Bad content"}}, "SES rejected it: Bad content"),
+        (
+            "Rendering Failure",
+            {"failure": {"errorMessage": "No 'name'.", "templateName": "t"}},
+            "SES could not make it from its template: No 'name'.",
+        ),
+        ("RenderingFailure", {}, "SES could not make it from its template"),
+        ("Reject", {"reject": None}, "SES rejected it"),
+    ],
+)
+def test_a_mail_that_ses_took_and_did_not_send_is_told(
+    event: str, more: dict[str, Any], reason: str
+) -> None:
+    mail = {
+        "messageId": "0100018b-9",
+        "timestamp": "2026-11-24T18:12:09.000Z",
+        "source": "anna@home.example",
+        "destination": ["clara@sender.example", "dora@sender.example"],
+        "commonHeaders": {"subject": "Hello"},
+    }
+    feedback = read({"eventType": event, "mail": mail, **more}).feedback
+    assert feedback is not None
+    assert (feedback.kind, feedback.id, feedback.subject) == ("not-sent", "0100018b-9", "Hello")
+    assert feedback.recipients == ("clara@sender.example", "dora@sender.example")
+    assert feedback.reason == reason
+    assert feedback.at == 1795543929.0
+    bare = read({"eventType": event, "mail": {"messageId": "x"}}).feedback
+    assert bare is not None
+    assert (bare.recipients, bare.at, bare.subject) == ((), None, "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"eventType": "Reject"},
+        {"eventType": "Reject", "mail": {}},
+        {"eventType": "Reject", "mail": {"messageId": "x", "destination": "clara"}},
+        {"eventType": "Reject", "mail": {"messageId": "x"}, "reject": "no"},
+        {"eventType": "Rendering Failure", "mail": {"messageId": "x"}, "failure": []},
+    ],
+)
+def test_one_that_is_not_as_it_should_be_is_not_understood(body: dict[str, Any]) -> None:
+    assert_not_understood(read(body))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Successfully validated SNS topic for Amazon SES event publishing.",
+        "  Successfully validated SNS topic for Amazon SES event publishing.\n",
+    ],
+)
+def test_ses_says_in_plain_text_that_it_tried_out_a_topic(message: str) -> None:
+    notification = read_notification(message, Source.WEBHOOK)
+    assert notification.kind is NotificationKind.TEST_EVENT
+    assert notification.arrivals == ()
+
+
 def test_ses_trying_out_where_to_send_feedback_is_a_test() -> None:
     body = {"notificationType": "AmazonSnsSubscriptionSucceeded", "message": "You have ..."}
     assert read(body).kind is NotificationKind.TEST_EVENT
