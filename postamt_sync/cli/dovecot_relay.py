@@ -71,8 +71,9 @@ def relay(
     place = directory.absolute()
     if mailbox:
         known_mailbox(settings, mailbox)
-        name = smtp_credentials(mailbox if own else "")
-        found = _read(settings, credentials / name if credentials.is_dir() else credentials)
+        if credentials.is_dir():
+            credentials /= smtp_credentials(mailbox)
+        found = _read(settings, credentials)
         with managed_files.alone(place):
             _write_senders(place, {mailbox: found}, by_bootstrap=own)
             _write_sendmail(settings, place)

@@ -102,6 +102,7 @@ def _refusal(host: str, error: smtplib.SMTPResponseException) -> PostamtError:
             "smtp_per_mailbox, from the addresses of its mailbox; bring it up to date with: "
             "postamt-sync bootstrap apply. Where an address is not verified: postamt-sync "
             "bootstrap verify; in SES's sandbox that holds for recipients too, and the way out is: "
-            "postamt-sync bootstrap production-access",
+            "postamt-sync bootstrap production-access. Where sending is paused: look at the SES "
+            "console.",
         )
     return TryLaterError(problem, "Look at what the server says, and try again.")

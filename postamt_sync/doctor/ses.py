@@ -10,6 +10,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
+from postamt_sync.bootstrap.resources.ses_region import IN_SANDBOX
 from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
@@ -83,8 +84,7 @@ class SendingCheck:
             yield Finding(
                 self.subject,
                 Severity.WARNING,
-                "SES is in its sandbox: mail can be sent only to addresses and domains that SES "
-                "has verified, 200 mails a day.",
+                IN_SANDBOX,
                 "Ask for more with: postamt-sync bootstrap production-access",
             )
         else:

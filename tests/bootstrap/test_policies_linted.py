@@ -7,6 +7,7 @@ import gc
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import botocore.session
@@ -21,7 +22,8 @@ from postamt_sync.bootstrap.policy_document import (
     same,
     text,
 )
-from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.sender_policy import sender_policy
+from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from tests.doubles.account import ACCOUNT, stack
 
 STACK = stack(domains=("example.com", "example.org"))
@@ -121,9 +123,19 @@ def test_only_our_topic_fills_the_queues() -> None:
     assert statement["Resource"] == STACK.queue_arn("postamt")
 
 
+ANNA = SmtpSender("anna", ("anna@example.com", "a$*{x}@example.com"), default=True)
+WHOLE = SmtpSender("whole", ("example.com", ".example.org"))
+
+
+def _owned(of: Stack) -> Stack:
+    return replace(of, smtp_senders=(ANNA, WHOLE))
+
+
 POLICIES: dict[str, Callable[[Stack], Document]] = {
     "sync": policies.sync_policy,
     "smtp": policies.smtp_policy,
+    "smtp of a mailbox": lambda s: sender_policy(_owned(s), ANNA),
+    "smtp of a whole domain": lambda s: sender_policy(_owned(s), WHOLE),
     "index": policies.index_policy,
     "bucket": lambda s: document(*policies.bucket_statements(s)),
     "topic": lambda s: document(*policies.topic_statements(s)),

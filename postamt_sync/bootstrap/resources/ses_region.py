@@ -10,6 +10,12 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Conflict, Note, NoteKind, PlanItem
 from postamt_sync.bootstrap.stack import Stack
 
+IN_SANDBOX = (
+    "SES is in its sandbox: you can send only to addresses and domains that SES has verified, your "
+    "own among them, and to its mailbox simulator, 200 mails a day."
+)
+"""SES Developer Guide, "Request production access"."""
+
 
 @dataclass(frozen=True, slots=True)
 class SesRegion:
@@ -44,8 +50,7 @@ class SesRegion:
         assert account is not None
         if not account.get("ProductionAccessEnabled"):
             yield Note(
-                "SES is in its sandbox: mail comes in, but you can send only to addresses and "
-                "domains that SES has verified, 200 mails a day. Ask for more with: "
+                f"{IN_SANDBOX} Mail comes in. Ask for more with: "
                 "postamt-sync bootstrap production-access",
                 NoteKind.SANDBOX,
             )

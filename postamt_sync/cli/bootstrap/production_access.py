@@ -44,7 +44,7 @@ def production_access(
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
     """Ask AWS to let you send to everyone, not only to addresses and domains that
-    SES has verified.
+    SES has verified: your own, and others whose owners agreed.
 
     Files the request with the texts it needs, shown first. A person at AWS
     answers, by mail, usually within a day. Mail comes in without it.

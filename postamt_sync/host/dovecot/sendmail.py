@@ -143,6 +143,7 @@ def _refusal(host: str, code: int, said: bytes | str) -> PostamtError:
         return TryLaterError(problem, "It may take it later.")
     return MisconfiguredError(
         problem,
-        "SES sends only from addresses that are yours, and never without a sender: vacation notes "
-        "pass, mail of others that a script redirects does not.",
+        "SES sends only from addresses that are yours, in its sandbox only to such as it has "
+        "verified, and never without a sender: vacation notes pass, mail of others that a script "
+        "redirects does not.",
     )

@@ -99,3 +99,16 @@ def test_lmtp_is_spoken_where_the_daemon_looks_for_it(version: Version) -> None:
         assert listener in text
         assert "sieve" in text
     assert "lmtp" not in configuration(SERVICE, version, Path("/d"))
+
+
+@pytest.mark.parametrize("version", Version)
+def test_what_sieve_sends_takes_the_way_through_ses(version: Version) -> None:
+    command = "/opt/postamt-sync dovecot sendmail --config /c.toml --directory /d"
+    service = replace(SERVICE, lmtp="/run/dovecot/lmtp", sendmail=command)
+    text = configuration(service, version, Path("/d"))
+    assert f"\nsendmail_path = {command}\n" in text
+    assert "sieve_vacation_send_from_recipient = yes\n" in text
+    assert "sieve_max_redirects = 0\n" in text
+    without = configuration(replace(service, sendmail=""), version, Path("/d"))
+    assert "sendmail_path" not in without
+    assert "never leaves" in without
