@@ -3,70 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postamt_sync.aws.regions import RECEIVING
-from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call
-from postamt_sync.bootstrap.plan import plan
-from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.bootstrap.stack import SmtpSender, Stack, new_bucket
-from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.config.values import stack_name
 from tests.doubles.account import ACCOUNT
-from tests.support.aws_session import aws_session
+from tests.doubles.empty_account import EmptyAccount, everything
 from tests.support.service_model import faults_of
 
 LONGEST_MAILBOX = "m" * 64
 LONGEST = "a" * 30
 
 
-class EmptyAccount(AwsClient):
-    """Has nothing, notes every call, and takes none to anybody."""
-
-    def __init__(self, region: str) -> None:
-        super().__init__(aws_session(region=region), region)
-        self.calls: list[tuple[str, str, dict[str, Any]]] = []
-
-    @property
-    def account(self) -> str:
-        return ACCOUNT
-
-    def read(
-        self, service: str, operation: str, /, *, missing: tuple[str, ...] = (), **parameters: Any
-    ) -> dict[str, Any] | None:
-        self.calls.append((service, operation, parameters))
-        return {} if not missing else None
-
-    def pages(
-        self,
-        service: str,
-        operation: str,
-        members: str,
-        /,
-        *,
-        missing: tuple[str, ...] = (),
-        **parameters: Any,
-    ) -> list[Any]:
-        self.calls.append((service, operation, parameters))
-        return []
-
-    def write(self, wanted: Call) -> None:
-        late = wanted.late() if wanted.late is not None else {}
-        self.calls.append((wanted.service, wanted.operation, {**wanted.parameters, **late}))
-        if wanted.on_response is not None:
-            arn = "arn:aws:sns:eu-west-1:123456789012:t:0"
-            wanted.on_response({"QueueUrl": "https://q.example", "SubscriptionArn": arn})
-
-
 def calls(name: str, region: str = "eu-west-1", *, own_users: bool = False) -> EmptyAccount:
     """Return an account that was asked for everything of a stack of this name."""
-    aws = EmptyAccount(region)
     senders = (SmtpSender(LONGEST_MAILBOX, ("ann@example.com",)),) if own_users else ()
     stack = Stack(
         name=name,
@@ -78,14 +32,7 @@ def calls(name: str, region: str = "eu-west-1", *, own_users: bool = False) -> E
         bounce_notices=True,
         smtp_senders=senders,
     )
-    for _, change in plan(resources(stack, aws, Path("/nowhere"))).changes:
-        for one in change.calls:
-            aws.write(one)
-    for user in {p["UserName"] for _, _, p in aws.calls if "UserName" in p}:
-        aws.write(Call("iam", "create_access_key", {"UserName": user}))
-    ticks = iter((0.0, 0.0, 1.0, 100.0, 100.0))
-    SmokeTest(stack, aws, clock=lambda: next(ticks)).announced_within(90)
-    return aws
+    return everything(stack)
 
 
 def wrong(aws: EmptyAccount) -> list[str]:

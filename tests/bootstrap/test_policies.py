@@ -49,7 +49,8 @@ class Enforced:
         for bucket in (STACK.bucket, OTHER_BUCKET):
             for key in ("incoming/one", "elsewhere/one"):
                 client("s3").put_object(Bucket=bucket, Key=key, Body=b"mail")
-        for user in (STACK.sync_user, STACK.smtp_user):
+        _as_user(client("iam"), STACK.role)
+        for user in (STACK.sync_user, STACK.smtp_user, STACK.role):
             _as_enforced(client("iam"), user)
         box = configparser.ConfigParser(interpolation=None)
         box.read(keys / "credentials")
@@ -59,6 +60,8 @@ class Enforced:
         # Its secret is not kept: another key of the same user.
         iam_key = iam.create_access_key(UserName=STACK.smtp_user)["AccessKey"]
         self.mail_client = _session(iam_key["AccessKeyId"], iam_key["SecretAccessKey"])
+        own = iam.create_access_key(UserName=STACK.role)["AccessKey"]
+        self.function = _session(own["AccessKeyId"], own["SecretAccessKey"])
         self._clients: dict[tuple[int, str], Any] = {}
         emulator.enforce_policies()
 
@@ -89,16 +92,24 @@ class Enforced:
         return f"{self.emulator.url}/{ACCOUNT}/{name}"
 
 
+def _as_user(iam: Any, role: str) -> None:
+    """Give a user of the role's name what the role may do: nobody can be Lambda here."""
+    held = iam.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
+    iam.create_user(UserName=role)
+    iam.put_user_policy(UserName=role, PolicyName=role, PolicyDocument=json.dumps(held))
+
+
 def _as_enforced(iam: Any, user: str) -> None:
     """Write the policy as the emulator can hold a user to it.
 
-    Of DynamoDB and SNS it knows actions and no resources; CloudWatch it calls by its endpoint.
+    Of DynamoDB, SNS and logs it knows actions and no resources; CloudWatch it calls by its
+    endpoint.
     """
     named = {"UserName": user, "PolicyName": user}
     policy = iam.get_user_policy(**named)["PolicyDocument"]
     for statement in policy["Statement"]:
         actions = json.dumps(statement["Action"])
-        if any(service in actions for service in ("dynamodb:", "sns:")):
+        if any(service in actions for service in ("dynamodb:", "logs:", "sns:")):
             statement["Resource"] = "*"
     written = json.dumps(policy).replace('"cloudwatch:', '"monitoring:')
     iam.put_user_policy(**named, PolicyDocument=written)
@@ -281,6 +292,47 @@ def test_a_mail_client_sends_and_does_nothing_else(enforced: Enforced) -> None:
     assert refused == REFUSED.keys() - {"send"}
     every = asks(enforced).items()
     allowed = [what for what, ask in every if not enforced.ask(enforced.mail_client, ask)]
+    assert allowed == []
+
+
+def test_the_index_function_does_its_work_and_nothing_else(enforced: Enforced) -> None:
+    named = {"logGroupName": STACK.log_group, "logStreamName": "one"}
+    item = {"TableName": STACK.table, "Key": {"message_id": {"S": "one"}}}
+    dead = enforced.queue(STACK.index_dead_letter_queue)
+    work: dict[str, Ask] = {
+        "look": ("dynamodb", "get_item", item),
+        "write": ("dynamodb", "update_item", item),
+        "read": ("s3", "get_object", {"Bucket": STACK.bucket, "Key": "incoming/one"}),
+        "list": ("s3", "list_objects_v2", {"Bucket": STACK.bucket}),
+        "begin a log": ("logs", "create_log_stream", named),
+        "log": (
+            "logs",
+            "put_log_events",
+            {**named, "logEvents": [{"timestamp": 1, "message": "m"}]},
+        ),
+        "tell of failures": ("sqs", "send_message", {"QueueUrl": dead, "MessageBody": "m"}),
+    }
+    assert [what for what, ask in work.items() if enforced.ask(enforced.function, ask)] == []
+    others: dict[str, Ask] = {
+        "delete a row": ("dynamodb", "delete_item", item),
+        "query": (
+            "dynamodb",
+            "query",
+            {"TableName": STACK.table, "KeyConditionExpression": "a = b"},
+        ),
+        "read its failures": ("sqs", "receive_message", {"QueueUrl": dead}),
+        "read the arrivals": ("sqs", "receive_message", {"QueueUrl": enforced.queue(STACK.queue)}),
+        "tell of mail": (
+            "sqs",
+            "send_message",
+            {"QueueUrl": enforced.queue(STACK.queue), "MessageBody": "m"},
+        ),
+        "read logs": ("logs", "get_log_events", named),
+        "delete logs": ("logs", "delete_log_group", {"logGroupName": STACK.log_group}),
+        "be another": ("sts", "assume_role", {"RoleArn": STACK.role_arn, "RoleSessionName": "me"}),
+    }
+    asked = {**REFUSED, **others}
+    allowed = [what for what, ask in asked.items() if enforced.ask(enforced.function, ask) == ""]
     assert allowed == []
 
 

@@ -25,6 +25,8 @@ from postamt_sync.bootstrap.policy_document import (
 from postamt_sync.bootstrap.sender_policy import sender_policy
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from tests.doubles.account import ACCOUNT, stack
+from tests.doubles.empty_account import everything
+from tests.doubles.empty_account import policies as written_policies
 
 STACK = stack(domains=("example.com", "example.org"))
 SYNC = policies.sync_policy(STACK)
@@ -146,14 +148,23 @@ STACKS = {
     "whole bucket": stack(prefix="", recent_prefix=""),
     "without a webhook": stack(public_url=""),
     "with notices of bounces": stack(bounce_notices=True),
+    "with archives": stack(restore=True),
+    "a sender a mailbox": _owned(STACK),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", STACKS)
-@pytest.mark.parametrize("what", POLICIES)
-def test_the_linter_finds_nothing(what: str, where: str) -> None:
-    assert findings(POLICIES[what](STACKS[where])) == []
+def test_the_linter_finds_nothing_in_any_policy_that_is_written(where: str) -> None:
+    written = list(written_policies(everything(STACKS[where])))
+    assert len(written) >= 9
+    for owner, policy in written:
+        assert findings(_with_resource(policy)) == [], owner
+
+
+def _with_resource(policy: Document) -> Document:
+    """Name the resource of a role's trust, which it has none in: the role itself."""
+    return {**policy, "Statement": [{"Resource": STACK.role_arn, **s} for s in policy["Statement"]]}
 
 
 def test_the_linter_would_find_what_is_wrong() -> None:

@@ -15,18 +15,32 @@ Context = Mapping[str, str]
 """The condition keys of a request, as a service fills them in."""
 
 
-def allows(policy: Document, action: str, resource: str, context: Context) -> bool:
-    """Tell whether the policy allows it: one statement must, and none may deny it."""
+def allows(
+    policy: Document, action: str, resource: str, context: Context, principal: str | None = None
+) -> bool:
+    """Tell whether the policy allows it: one statement must, and none may deny it.
+
+    `principal` is a service, or the ARN of an account's root, where the policy hangs on a resource;
+    where it hangs on a user or role there is none in it.
+    """
     effects = {
         statement["Effect"]
         for statement in statements(policy)
-        if _applies(statement, action, resource, context)
+        if _is_of(statement, principal) and _applies(statement, action, resource, context)
     }
     return effects == {"Allow"}
 
 
+def _is_of(statement: Statement, principal: str | None) -> bool:
+    assert ("Principal" in statement) is (principal is not None)
+    named = statement.get("Principal")
+    if isinstance(named, Mapping):
+        return principal in [one for ones in named.values() for one in _list(ones)]
+    return named in {None, "*"}
+
+
 def _applies(statement: Statement, action: str, resource: str, context: Context) -> bool:
-    assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+    assert statement.keys() <= {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
     return (
         any(_like(action.lower(), pattern.lower()) for pattern in _list(statement["Action"]))
         and any(_like(resource, pattern) for pattern in _list(statement["Resource"]))
@@ -65,10 +79,19 @@ def _equal(value: str, wanted: str) -> bool:
     return value == plain
 
 
+def _arn_like(value: str, pattern: str) -> bool:
+    """Compare part by part: no `*` reaches beyond a colon but for the last part's."""
+    parts, patterns = value.split(":", 5), pattern.split(":", 5)
+    return len(parts) == len(patterns) == 6 and all(map(_like, parts, patterns))
+
+
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": _equal,
     "StringEqualsIgnoreCase": lambda value, wanted: _equal(value.lower(), wanted.lower()),
     "StringLike": _like,
+    "ArnLike": _arn_like,
+    "ArnEquals": _arn_like,  # which IAM says of both
+    "Bool": lambda value, wanted: value == wanted,
 }
 
 
