@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from botocore.config import Config
 
-from postamt_sync.aws.clients import dynamodb_client, new_session, s3_client
+from postamt_sync.aws.clients import ONCE, dynamodb_client, new_client, new_session, s3_client
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
 from postamt_sync.config import Settings, load
@@ -28,10 +29,15 @@ from postamt_sync.webmail.local_server import (
     loopback_origins,
 )
 from postamt_sync.webmail.mail_store import S3MailStore
+from postamt_sync.webmail.mailer import SesMailer
 from postamt_sync.webmail.record_table import DynamoRecordTable, make_record_table
 from postamt_sync.webmail.secret import chosen, make_secret
+from postamt_sync.webmail.sent_store import S3SentStore
 from postamt_sync.webmail.users import WebmailUsers
 from postamt_sync.webmail.webmail import Webmail, WebmailPorts
+
+_SENDING = ONCE.merge(Config(connect_timeout=10, read_timeout=60))
+"""A mail of 40 MB is on its way for a while, and nobody may send it again unseen."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 user_app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -95,8 +101,9 @@ def serve(
 
 
 def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
-    session = new_session(settings.aws.region)
-    client = dynamodb_client(session, settings.aws.region)
+    region = settings.aws.region
+    session = new_session(region)
+    client, s3 = dynamodb_client(session, region), s3_client(session, region)
     table = DynamoRecordTable(client, table_name(settings))
     with aws_call("read who may sign in", name=table_name(settings)):
         anyone = _anyone(client, settings)
@@ -115,7 +122,9 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
     return listening, WebmailPorts(
         table=table,
         index=DynamoEntryTable(client, settings.index.table),
-        store=S3MailStore(s3_client(session, settings.aws.region), settings.bucket.name),
+        store=S3MailStore(s3, settings.bucket.name),
+        mailer=SesMailer(new_client(session, "sesv2", region, _SENDING), region),
+        kept=S3SentStore(s3, settings.bucket.name),
         handed=handed_routes(settings),
         keys=(secrets.token_bytes(32),),  # a restart signs everybody out
         host="localhost",

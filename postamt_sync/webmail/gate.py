@@ -66,8 +66,7 @@ class Gate:
                 code="wrong",
             )
         self._slow_down.forget(request.peer)
-        session = self._sessions.begin(user)
-        return self._told(session)
+        return self._told(self._sessions.begin(user))
 
     def sign_out(self, session: WebSession) -> WebAnswer:
         self._sessions.end(session)
@@ -77,15 +76,16 @@ class Gate:
         self._sessions.end_all(session)
         return told({}, Set_Cookie=cookie(""))
 
-    def look(self, session: WebSession) -> WebAnswer:
-        """Say who is signed in, and for how long."""
-        return self._told(session)
+    def look(self, session: WebSession, addresses: Collection[str]) -> WebAnswer:
+        """Say who is signed in, for how long, and as what he may write."""
+        return self._told(session, addresses)
 
-    def _told(self, session: WebSession) -> WebAnswer:
+    def _told(self, session: WebSession, addresses: Collection[str] = ()) -> WebAnswer:
         now = self._clock()
         fields = {
             "mailbox": session.mailbox,
             "all": session.sees_all,
+            "addresses": list(addresses),
             "idle_in": max(0, round(session.idle_at - now)),
             "ends_in": max(0, round(session.ends_at - now)),
         }

@@ -9,17 +9,19 @@ from postamt_sync.index.entry import IndexEntry
 from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest, told
 from postamt_sync.webmail.mail_list import MailList, mail_address, read_search
 from postamt_sync.webmail.seen_mails import SeenMails
+from postamt_sync.webmail.sent_list import SentList
 from postamt_sync.webmail.sessions import WebSession
 from postamt_sync.webmail.verdict_words import BAD, verdict_words
 
-FOLDERS = ("inbox", "junk")
+FOLDERS = ("inbox", "junk", "sent")
 
 
 class ListingPages:
     """Answers what is asked about more than one mail."""
 
-    def __init__(self, mails: MailList, seen: SeenMails) -> None:
+    def __init__(self, mails: MailList, sent: SentList, seen: SeenMails) -> None:
         self._mails = mails
+        self._sent = sent
         self._seen = seen
 
     def page(self, session: WebSession, request: WebRequest) -> WebAnswer:
@@ -28,10 +30,13 @@ class ListingPages:
         if folder not in FOLDERS:
             raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such folder.")
         search = read_search(asked.get("q", ""), asked.get("since", ""), asked.get("until", ""))
-        found = self._mails.page(
-            session, junk=folder == "junk", search=search, cursor=asked.get("cursor", "")
-        )
-        seen = self._seen.among(session.mailbox, found.entries)
+        cursor = asked.get("cursor", "")
+        if folder == "sent":
+            found = self._sent.page(session.mailbox, search, cursor)
+            seen = {entry.message_id for entry in found.entries}
+        else:
+            found = self._mails.page(session, junk=folder == "junk", search=search, cursor=cursor)
+            seen = self._seen.among(session.mailbox, found.entries)
         mails = [described(entry, seen=entry.message_id in seen) for entry in found.entries]
         return told({"mails": mails, "cursor": found.cursor})
 

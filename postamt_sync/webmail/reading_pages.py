@@ -157,10 +157,19 @@ def _elsewhere(address: str) -> WebAnswer:
     return WebAnswer(HTTPStatus.SEE_OTHER, b"", {"Location": address})
 
 
+def threading(content: MailContent) -> tuple[str, ...]:
+    """Return the References of an answer to this mail (RFC 5322 section 3.6.4)."""
+    head = content.head
+    before = _MESSAGE_ID.findall(head.words("references", 20_000)) or _MESSAGE_ID.findall(
+        head.words("in-reply-to")
+    )
+    own = _MESSAGE_ID.findall(head.words("message-id"))[:1]
+    known = [each for each in before if each not in own]
+    return (*known[-MOST_REFERENCES:], *own) if own else ()
+
+
 def _head(content: MailContent) -> Mapping[str, Any]:
     head = content.head
-    references = _MESSAGE_ID.findall(head.words("references", 20_000))
-    message_id = _MESSAGE_ID.search(head.words("message-id"))
     return {
         "subject": head.words("subject"),
         "from": _people(content.addresses("from")),
@@ -168,8 +177,7 @@ def _head(content: MailContent) -> Mapping[str, Any]:
         "cc": _people(content.addresses("cc")),
         "reply_to": _people(content.addresses("reply-to")),
         "date": head.words("date", 100),
-        "message_id": message_id[0] if message_id else "",
-        "references": references[-MOST_REFERENCES:],
+        "references": threading(content),
     }
 
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from postamt_sync.index.entry import IndexEntry
 from postamt_sync.webmail.day_place import DayPlace
 from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest
 from postamt_sync.webmail.gate import Gate
@@ -17,14 +18,19 @@ from postamt_sync.webmail.index_table import EntryTable
 from postamt_sync.webmail.listing_pages import ListingPages
 from postamt_sync.webmail.mail_list import MailList, read_mail_address
 from postamt_sync.webmail.mail_store import MailGoneError, MailStore
+from postamt_sync.webmail.mailer import Mailer
 from postamt_sync.webmail.placing import Placing
 from postamt_sync.webmail.reading_pages import ReadingPages
 from postamt_sync.webmail.record_table import RecordTable
 from postamt_sync.webmail.secret import COST
 from postamt_sync.webmail.seen_mails import SeenMails
+from postamt_sync.webmail.sending import Sending
+from postamt_sync.webmail.sent_list import PREFIX, SentList
+from postamt_sync.webmail.sent_store import SentStore
 from postamt_sync.webmail.sessions import WebSession, WebSessions, cookie
 from postamt_sync.webmail.slow_down import SlowDown
 from postamt_sync.webmail.users import WebmailUsers
+from postamt_sync.webmail.writing_pages import WritingPages
 
 Say = Callable[[str, str, Mapping[str, object]], None]
 """Level, event and fields of one line of the log; never an address or anything of a mail."""
@@ -33,6 +39,8 @@ _OF_A_MAIL = re.compile(
     r"/api/mails/([A-Za-z0-9_-]{1,1400})(?:/(html|source|seen|parts/([\d.:]{0,200})))?"
 )
 
+_OF_A_DRAFT = re.compile(r"/api/drafts/([a-z0-9-]{20,64})", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class WebmailPorts:
@@ -40,6 +48,7 @@ class WebmailPorts:
 
     `keys` sign sessions, of at least 32 bytes; the first signs, all verify. `host` names the
     webmail, `origins` are what a browser calls it. `clock` is in seconds since 1970.
+    `kept` is where mail that is written here is kept.
     """
 
     table: RecordTable
@@ -51,6 +60,8 @@ class WebmailPorts:
     origins: Collection[str]
     clock: Callable[[], float]
     say: Say
+    mailer: Mailer
+    kept: SentStore
     day: DayPlace | None = None
     hash_cost: int = COST
 
@@ -66,8 +77,11 @@ class Webmail:
         self._gate = Gate(sessions, users, slow_down, ports.origins, ports.clock)
         self._seen = SeenMails(ports.table)
         self._mails = MailList(ports.index, Placing(ports.handed, ports.store), ports.clock)
-        self._listing = ListingPages(self._mails, self._seen)
+        self._sent = SentList(ports.table)
+        self._listing = ListingPages(self._mails, self._sent, self._seen)
         self._reading = ReadingPages(ports.store, ports.day)
+        sending = Sending(ports.table, ports.kept, ports.store, ports.mailer, ports.clock)
+        self._writing = WritingPages(sending, ports.handed, ports.store, self._find)
 
     def answer(self, request: WebRequest) -> WebAnswer:
         """Return the answer to any request; never raises."""
@@ -110,18 +124,29 @@ class Webmail:
         return answer
 
     def _signed_in(self, session: WebSession, request: WebRequest) -> WebAnswer:
-        match request.method, request.path:
-            case "GET", "/api/session":
-                return self._gate.look(session)
-            case "POST", "/api/sign-out":
-                return self._gate.sign_out(session)
-            case "POST", "/api/sign-out-everywhere":
-                return self._gate.sign_out_everywhere(session)
-            case "GET", "/api/mails":
-                return self._listing.page(session, request)
         if (found := _OF_A_MAIL.fullmatch(request.path)) is not None:
             return self._of_a_mail(session, request, found)
-        raise _nothing_there()
+        if (draft := _OF_A_DRAFT.fullmatch(request.path)) and request.method == "GET":
+            return self._writing.look(session, draft[1])
+        pages: dict[tuple[str, str], Callable[[], WebAnswer]] = {
+            ("GET", "/api/session"): lambda: self._gate.look(
+                session, self._writing.addresses(session)
+            ),
+            ("POST", "/api/sign-out"): lambda: self._gate.sign_out(session),
+            ("POST", "/api/sign-out-everywhere"): lambda: self._gate.sign_out_everywhere(session),
+            ("GET", "/api/mails"): lambda: self._listing.page(session, request),
+            ("POST", "/api/send"): lambda: self._writing.send(session, request),
+        }
+        return pages.get((request.method, request.path), _nowhere)()
+
+    def _find(self, session: WebSession, address: str) -> IndexEntry:
+        """Return a mail of the session's, received or sent; raises RefusedRequestError."""
+        message_id = read_mail_address(address)
+        if message_id.startswith(PREFIX):
+            sent = self._sent.find(session.mailbox, message_id)
+            if sent is not None:
+                return sent
+        return self._mails.find(session, message_id)
 
     def _of_a_mail(
         self, session: WebSession, request: WebRequest, found: re.Match[str]
@@ -131,7 +156,7 @@ class Webmail:
             return self._listing.mark(session, request, message_id)
         if request.method != "GET":
             raise _nothing_there()
-        entry = self._mails.find(session, message_id)
+        entry = self._find(session, found[1])
         match found[2]:
             case None:
                 seen = entry.message_id in self._seen.among(session.mailbox, [entry])
@@ -143,6 +168,10 @@ class Webmail:
             case _ if found[3] is not None:
                 return self._reading.attachment(entry, found[3])
         raise _nothing_there()
+
+
+def _nowhere() -> WebAnswer:
+    raise _nothing_there()
 
 
 def _nothing_there() -> RefusedRequestError:

@@ -157,6 +157,40 @@ class MemoryStore:
         return f"https://bucket.example/{key}?{filename}"
 
 
+class MemoryKept:
+    """A SentStore that writes beside the mail; `fails` is raised by the next write."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.fails: list[Exception] = []
+
+    def put(self, key: str, raw: bytes) -> None:
+        if self.fails:
+            raise self.fails.pop(0)
+        self._store.objects[key] = raw
+
+    def put_once(self, key: str, raw: bytes) -> None:
+        if self.fails:
+            raise self.fails.pop(0)
+        self._store.objects.setdefault(key, raw)
+
+
+class MemoryMailer:
+    """A Mailer that notes what it sent; `fails` is raised instead by the next call."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, tuple[str, ...], bytes]] = []
+        self.asked = 0
+        self.fails: list[BaseException] = []
+
+    def send(self, sender: str, recipients: Sequence[str], raw: bytes) -> str:
+        self.asked += 1
+        if self.fails:
+            raise self.fails.pop(0)
+        self.sent.append((sender, tuple(recipients), raw))
+        return f"<ses-{self.asked}@eu-west-1.amazonses.com>"
+
+
 class MemoryDay:
     """A DayPlace."""
 
@@ -185,6 +219,8 @@ class WebmailScene:
         self.table = MemoryTable()
         self.index = MemoryIndex()
         self.store = MemoryStore()
+        self.mailer = MemoryMailer()
+        self.kept = MemoryKept(self.store)
         self.said: list[tuple[str, str, Mapping[str, object]]] = []
         self.users = WebmailUsers(self.table, self.clock, CHEAP)
         self.ports = WebmailPorts(
@@ -197,6 +233,8 @@ class WebmailScene:
             origins=origins,
             clock=self.clock,
             say=lambda *line: self.said.append(line),
+            mailer=self.mailer,
+            kept=self.kept,
             day=day,
             hash_cost=CHEAP,
         )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from postamt_sync.webmail.mailer import NotSentError, PerhapsSentError
+from postamt_sync.webmail.site import site
 from tests.browser import DESKTOP, PHONE, Browser, browsing, needs_browser
-from tests.doubles.webmail import WebmailScene
+from tests.doubles.webmail import SECRET, WebmailScene
 from tests.support.http_server import served
 from tests.webmail.hostile import ALL, hostile
 from tests.webmail.page import open_first, served_scene, signed_in
@@ -209,3 +213,119 @@ return (async () => {
   return done;
 })()
 """
+
+
+class TestWriting:
+    @pytest.fixture(autouse=True)
+    def at_the_list(self, browser: Browser, url: str, scene: WebmailScene) -> None:
+        scene.mailer.sent.clear()
+        scene.mailer.fails.clear()
+        browser.open(url)
+        browser.run("localStorage.clear(); sessionStorage.clear()")
+        signed_in(browser, url)
+
+    def test_a_mail_is_written_and_sent_by_keyboard(
+        self, browser: Browser, scene: WebmailScene
+    ) -> None:
+        browser.type("c")
+        browser.until("return document.activeElement.name === 'to'")
+        browser.type("Bo <bo@x.example>", *[Keys.TAB] * 3, "Grüße", Keys.TAB, "Hello\nthere")
+        assert browser.run(KEPT)[0]["text"] == "Hello\nthere"
+        browser.run("document.getElementById('compose').requestSubmit()")
+        browser.until("return document.body.innerText.includes('It is sent.')")
+        ((sender, recipients, raw),) = scene.mailer.sent
+        assert (sender, recipients) == ("anna@example.com", ("bo@x.example",))
+        assert b"Hello\r\nthere" in raw
+        assert browser.run(KEPT) == []
+        browser.run("location.hash = '#/sent'")
+        browser.until("return document.body.innerText.includes('To bo@x.example')")
+
+    @pytest.mark.parametrize(
+        ("key", "to", "cc"),
+        [
+            ("r", ("answers@b.example",), ()),
+            ("a", ("answers@b.example", "c@d.example"), ("e@f.example",)),
+            ("f", (), ()),
+        ],
+    )
+    def test_answers_and_forwards_begin_as_they_should(
+        self, browser: Browser, scene: WebmailScene, key: str, to: Any, cc: Any
+    ) -> None:
+        open_first(browser)
+        browser.type(key)
+        browser.until("return document.getElementById('compose')")
+        value = "return document.getElementById('compose').elements[arguments[0]].value"
+        assert all(address in browser.run(value, "to") for address in to)
+        assert all(address in browser.run(value, "cc") for address in cc)
+        assert "anna@example.com" not in browser.run(value, "to")
+        assert browser.run(value, "subject") == ("Fwd: Grüße" if key == "f" else "Re: Grüße")
+        assert "Grüße, plain" in browser.run(value, "text")
+        if key == "f":
+            browser.type("bo@x.example")
+        browser.run("document.getElementById('compose').requestSubmit()")
+        browser.until("return document.body.innerText.includes('It is sent.')")
+        ((_, recipients, raw),) = scene.mailer.sent
+        assert recipients == (("bo@x.example",) if key == "f" else (*to, *cc))
+        assert (b"In-Reply-To: <one@b.example>" in raw) is (key != "f")
+        assert (b"AAECAw==" in raw) is (key == "f")
+
+    def test_what_is_typed_survives_sign_out_and_reload(
+        self, browser: Browser, url: str, scene: WebmailScene
+    ) -> None:
+        browser.type("c")
+        browser.until("return document.activeElement.name === 'to'")
+        browser.type("bo@x.example", *[Keys.TAB] * 4, "in mid-sent")
+        for key in [key for key in scene.table.kept if key[0] == "session"]:
+            scene.table.delete(*key)
+        browser.run("document.getElementById('compose').requestSubmit()")
+        browser.until("return !document.getElementById('sign-in').hidden")
+        assert scene.mailer.sent == []
+        browser.until("return document.activeElement.name === 'secret'")
+        browser.type(SECRET, Keys.ENTER)
+        text = "const f = document.getElementById('compose'); return f && f.elements.text.value"
+        assert browser.until(text) == "in mid-sent"
+        browser.open("about:blank")
+        browser.open(url)
+        assert browser.until(text) == "in mid-sent"
+
+    def test_a_lost_answer_is_told_and_not_sent_again(
+        self, browser: Browser, scene: WebmailScene
+    ) -> None:
+        before = scene.mailer.asked
+        scene.mailer.fails = [PerhapsSentError()]
+        browser.type("c")
+        browser.until("return document.activeElement.name === 'to'")
+        browser.type("bo@x.example")
+        for _ in range(2):
+            browser.run("document.getElementById('compose').requestSubmit()")
+            browser.until("return document.body.innerText.includes('Perhaps it is sent')")
+            browser.until("return !document.querySelector('#compose [type=submit]').disabled")
+        assert scene.mailer.asked == before + 1
+        browser.run("document.querySelector('.anew').click()")
+        browser.run("document.getElementById('compose').requestSubmit()")
+        browser.until("return document.body.innerText.includes('It is sent.')")
+        assert scene.mailer.asked == before + 2
+
+    def test_a_refusal_is_told_and_keeps_the_text(
+        self, browser: Browser, scene: WebmailScene
+    ) -> None:
+        scene.mailer.fails = [NotSentError("SES refuses this mail: address not verified.")]
+        browser.type("c")
+        browser.until("return document.activeElement.name === 'to'")
+        browser.type("bo@x.example")
+        browser.run("document.getElementById('compose').requestSubmit()")
+        browser.until("return document.body.innerText.includes('address not verified')")
+        assert browser.run(KEPT)[0]["to"] == "bo@x.example"
+        browser.run("document.getElementById('compose').requestSubmit()")
+        browser.until("return document.body.innerText.includes('It is sent.')")
+
+
+KEPT = "return Object.values(localStorage).map((text) => JSON.parse(text))"
+
+
+def test_the_page_is_small() -> None:
+    files = {name: file.content for name, file in site().items() if name != "/"}
+    whole = b"".join(files.values())
+    assert len(files["/style.css"]) < 6_000
+    assert len(whole) <= 60_000
+    assert sum(len(gzip.compress(content)) for content in files.values()) <= 20_000

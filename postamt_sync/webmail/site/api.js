@@ -9,7 +9,7 @@ export class Refused extends Error {
   }
 }
 
-export const session = { mailbox: "", idleAt: 0, endsAt: 0 };
+export const session = { mailbox: "", addresses: [], idleAt: 0, endsAt: 0 };
 const IDLE = 15 * 60 * 1000;
 let signedOut = () => {};
 
@@ -41,13 +41,16 @@ export async function ask(path, { method = "GET", fields, byItself = false } = {
 
 function begun(said) {
   session.mailbox = said.mailbox;
+  session.addresses = said.addresses;
   session.idleAt = Date.now() + said.idle_in * 1000;
   session.endsAt = Date.now() + said.ends_in * 1000;
   return said;
 }
 
-export const signIn = async (mailbox, secret) =>
-  begun(await ask("/api/sign-in", { method: "POST", fields: { mailbox, secret } }));
+export async function signIn(mailbox, secret) {
+  await ask("/api/sign-in", { method: "POST", fields: { mailbox, secret } });
+  return look(false);
+}
 export const look = async (byItself) => begun(await ask("/api/session", { byItself }));
 export const signOut = (everywhere) =>
   ask(everywhere ? "/api/sign-out-everywhere" : "/api/sign-out", { method: "POST", fields: {} });

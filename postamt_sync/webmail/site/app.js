@@ -1,8 +1,9 @@
 // The page: signs in, lists, searches, reads.
 
+import { draftAtHand, draftsKept, newDraft, showComposer } from "./compose.js";
 import { Refused, ask, look, onSignedOut, session, signIn, signOut } from "./api.js";
 import { $, bytes, day, make, notice } from "./dom.js";
-import { forgetMail, showMail } from "./reading.js";
+import { forgetMail, showMail, write } from "./reading.js";
 
 const LOOK_EVERY = 60 * 1000;
 const WARN_BEFORE = 60 * 1000;
@@ -12,7 +13,7 @@ const list = { folder: "inbox", query: "", cursor: "", mails: [], number: 0, sho
 function place() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [folder, id = ""] = path.split("/");
-  return { folder: folder === "junk" ? "junk" : "inbox", id, query };
+  return { folder: ["junk", "sent"].includes(folder) ? folder : "inbox", id, query };
 }
 
 function address(id) {
@@ -21,7 +22,7 @@ function address(id) {
 
 function line(mail) {
   const link = make("a", { href: address(mail.id), "data-id": mail.id, class: mail.seen ? "" : "unread" },
-    make("span", {}, sender(mail.from) || "(nobody)"),
+    make("span", {}, list.folder === "sent" ? `To ${mail.to}` : sender(mail.from) || "(nobody)"),
     make("time", { datetime: mail.received }, day(mail.received)),
     make("span", { class: "subject" }, mail.subject || "(no subject)"),
     make("span", { class: "soft" }, bytes(mail.size)));
@@ -119,6 +120,25 @@ async function arrive() {
   seen(id);
 }
 
+// Begins a mail; where some were begun already, asks which one.
+function compose() {
+  const drafts = draftsKept();
+  if (!drafts.length) { writeOn(newDraft()); return; }
+  document.body.classList.add("reading");
+  forgetMail();
+  $("mail").replaceChildren(make("h1", {}, "Begun already"),
+    make("ul", { class: "files" }, ...[...drafts, null].map((draft) => make("li", {},
+      make("button", { type: "button", onclick: () => writeOn(draft || newDraft()) },
+        draft ? draft.subject || draft.to || "(nothing yet)" : "A new mail")))));
+  $("mail").querySelector("li:last-child button").focus();
+}
+
+function writeOn(draft) {
+  document.body.classList.add("reading");
+  forgetMail();
+  showComposer(draft, () => { $("mail").replaceChildren(); location.hash = address(""); arrive(); });
+}
+
 async function seen(id) {
   const mail = list.mails.find((each) => each.id === id);
   if (mail && mail.seen) return;
@@ -157,6 +177,10 @@ document.addEventListener("keydown", (event) => {
     k: () => step(-1),
     u: () => { location.hash = address(""); $("main").focus(); },
     Escape: () => { location.hash = address(""); $("main").focus(); },
+    c: compose,
+    r: () => write("r"),
+    a: () => write("a"),
+    f: () => write("f"),
     "/": () => $("search").elements.q.focus(),
     "?": () => $("help").showModal(),
   };
@@ -173,6 +197,8 @@ function open() {
   $("page").hidden = false;
   $("who").textContent = session.mailbox;
   arrive();
+  const begun = draftAtHand();
+  if (begun) writeOn(begun);
 }
 
 function close() {
@@ -220,6 +246,7 @@ async function leave(everywhere) {
 
 $("sign-out").addEventListener("click", () => leave(false));
 $("sign-out-all").addEventListener("click", () => leave(true));
+$("write").addEventListener("click", compose);
 $("keys").addEventListener("click", () => $("help").showModal());
 $("more").addEventListener("click", () => showList(false));
 $("stay").addEventListener("click", () => look(false).then(() => { $("idle").hidden = true; }, () => {}));

@@ -1,18 +1,33 @@
 // One mail: its head, its text, or its HTML in a frame that may do nothing.
 
 import { ask } from "./api.js";
+import { answer, forward, showComposer } from "./compose.js";
 import { $, bytes, make } from "./dom.js";
 
 let showing = 0;
+let shown = null;
 
 const person = ({ name, address }) => (name ? `${name} <${address}>` : address);
 const people = (all) => all.map(person).join(", ");
 
 // What is still under way is shown no more.
-export function forgetMail() { showing += 1; }
+export function forgetMail() {
+  showing += 1;
+  shown = null;
+}
+
+// Begins an answer or a forward of the mail that is shown; `how` is r, a or f.
+export function write(how) {
+  if (!shown) return;
+  const { mail, id, back, part } = shown;
+  const begin = { r: () => answer(mail, false), a: () => answer(mail, true), f: () => forward(mail) }[how];
+  shown = null;
+  showComposer(begin(), () => showMail(id, back, part));
+}
 
 export async function showMail(id, back, part = "") {
   const mine = (showing += 1);
+  shown = null;
   const base = `/api/mails/${id}`;
   const within = part ? `?part=${encodeURIComponent(part)}` : "";
   const pane = $("mail");
@@ -26,9 +41,12 @@ export async function showMail(id, back, part = "") {
     return;
   }
   if (mine !== showing) return;
+  shown = { mail, id, back, part };
   document.title = mail.subject || "(no subject)";
   pane.replaceChildren(
     make("div", { class: "bar" }, goBack(back),
+      ...[["r", "Answer"], ["a", "Answer all"], ["f", "Forward"]].map(([how, word]) =>
+        make("button", { type: "button", onclick: () => write(how) }, word)),
       part ? make("button", { onclick: () => showMail(id, back) }, "To the outer mail") : null,
       make("a", { class: "button", href: `${base}/source`, target: "_blank", rel: "noopener" }, "Source"),
       make("a", { class: "button", href: `${base}/source?download=1` }, "Keep")),

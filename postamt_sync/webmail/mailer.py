@@ -1,0 +1,89 @@
+"""Whoever sends a mail: SES, asked once, with an answer of three kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
+from botocore.exceptions import ConnectTimeoutError as NotConnectedError
+from botocore.exceptions import EndpointConnectionError as NoEndpointError
+
+from postamt_sync.log_line import printable
+
+_MEANINGS = {
+    "MessageRejected": "SES refuses this mail",
+    "MailFromDomainNotVerifiedException": "SES does not know the sender's domain yet",
+    "AccountSuspendedException": "SES has shut this account for sending",
+    "SendingPausedException": "Sending is paused in this account",
+    "LimitExceededException": "SES's limit for this account is reached",
+    "TooManyRequestsException": "SES gets too many mails at once: wait a moment",
+    "NotFoundException": "SES does not find what it needs for sending",
+    "BadRequestException": "SES cannot work with this mail",
+    "AccessDeniedException": "These credentials may not send as this address",
+}
+
+
+class NotSentError(Exception):
+    """It was surely not sent; `problem` says why, for a person."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class PerhapsSentError(Exception):
+    """Nobody knows whether it was sent: the answer was lost."""
+
+
+class Mailer(Protocol):
+    """Sends each message that it is given, at most once."""
+
+    def send(self, sender: str, recipients: Sequence[str], raw: bytes) -> str:
+        """Return the Message-ID that the mail went out with, in angle brackets.
+
+        Raises NotSentError or PerhapsSentError, nothing else.
+        """
+
+
+class SesMailer:
+    """SES of one region, by a client that never asks twice."""
+
+    def __init__(self, client: Any, region: str) -> None:
+        self._client = client
+        self._host = "email.amazonses.com" if region == "us-east-1" else f"{region}.amazonses.com"
+
+    def send(self, sender: str, recipients: Sequence[str], raw: bytes) -> str:
+        try:
+            answer = self._client.send_email(
+                FromEmailAddress=sender,
+                # All in Bcc: who is to see whom stands in the message itself.
+                Destination={"BccAddresses": list(recipients)},
+                Content={"Raw": {"Data": raw}},
+            )
+            return f"<{answer['MessageId']}@{self._host}>"
+        except ClientError as error:
+            raise self._meaning(error) from error
+        except (NoEndpointError, NotConnectedError) as error:
+            raise NotSentError("SES cannot be reached. Try again in a moment.") from error
+        except (ReadTimeoutError, ConnectionClosedError, HTTPClientError) as error:
+            raise PerhapsSentError from error
+        except BotoCoreError as error:  # nothing left this machine
+            raise NotSentError(f"It could not be sent: {printable(str(error))}") from error
+        except Exception as error:  # an answer that botocore trips over
+            raise PerhapsSentError from error
+
+    def _meaning(self, error: ClientError) -> Exception:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        if not 400 <= status < 500:
+            return PerhapsSentError()
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        said = printable(str(error.response.get("Error", {}).get("Message", ""))).rstrip(".")
+        meaning = _MEANINGS.get(code, "SES refuses to send")
+        return NotSentError(f"{meaning}: {said}." if said else f"{meaning}.")

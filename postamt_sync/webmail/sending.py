@@ -1,0 +1,159 @@
+"""Sending once, whatever is interrupted, and keeping what was sent.
+
+| step | what is durable after it |
+|---|---|
+| 1 the draft's record is `sending`, unless it is there | that somebody is about to send it |
+| 2 the message lies under `outbox/` | what is sent |
+| 3 SES is asked | |
+| 4 the record is `accepted`, with the Message-ID that SES gave | that it was sent |
+| 5 the message lies under `sent/`, and in the list of Sent | |
+| 6 the record is `sent` | |
+
+Whoever finds `sending` knows that SES was perhaps asked, and never asks it again: a person may, as
+a new draft. From `accepted` on, anybody who looks completes the rest. Only where SES surely did not
+send is the record `refused`, and may be tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from postamt_sync.webmail.mail_store import MailStore
+from postamt_sync.webmail.mailer import Mailer, NotSentError, PerhapsSentError
+from postamt_sync.webmail.outgoing import Outgoing, with_message_id
+from postamt_sync.webmail.record_table import Fields, RecordTable, Value
+from postamt_sync.webmail.sent_store import SentStore, outbox_key, sent_key
+
+KEPT_SECONDS = 90 * 86_400
+"""How long a draft's record tells that it was sent."""
+
+
+class DraftState(enum.StrEnum):
+    """Where a draft stands; stored words."""
+
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What became of a draft. `reason` is for a person, of REFUSED."""
+
+    state: DraftState
+    reason: str = ""
+
+
+class Sending:
+    """Sends drafts of mailboxes."""
+
+    def __init__(
+        self,
+        table: RecordTable,
+        kept: SentStore,
+        store: MailStore,
+        mailer: Mailer,
+        clock: Callable[[], float],
+    ) -> None:
+        self._table = table
+        self._kept = kept
+        self._store = store
+        self._mailer = mailer
+        self._clock = clock
+
+    def send(self, mailbox: str, draft: str, outgoing: Outgoing) -> SendResult:
+        """Send a draft unless that was tried before; raises what table or store raise."""
+        now = self._clock()
+        raw = outgoing.message(f"<{draft}@webmail.postamt>", now)
+        record: dict[str, Value] = {
+            "state": DraftState.SENDING,
+            "at": _iso(now),
+            "subject": outgoing.subject[:300],
+            "sender": outgoing.sender.address,
+            "to": ", ".join(a.address for a in (*outgoing.to, *outgoing.cc))[:1_000],
+            "bcc": json.dumps([a.address for a in outgoing.bcc]),
+            "size": len(raw),
+            "expires": round(now) + KEPT_SECONDS,
+        }
+        holder = _drafts(mailbox)
+        if not self._table.put(holder, draft, record, expect=None):
+            refused = {"state": DraftState.REFUSED}
+            if not self._table.put(holder, draft, record, expect=refused):
+                return self.look(mailbox, draft) or SendResult(DraftState.SENDING)
+        try:
+            self._kept.put(outbox_key(mailbox, draft), raw)
+        except (ClientError, BotoCoreError):
+            self._refuse(holder, draft, "It could not be kept, and so was not sent.")
+            raise
+        try:
+            message_id = self._mailer.send(outgoing.sender.address, outgoing.recipients, raw)
+        except NotSentError as refusal:
+            return self._refuse(holder, draft, refusal.problem)
+        except PerhapsSentError:
+            return SendResult(DraftState.SENDING)
+        accepted: dict[str, Value] = {"state": DraftState.ACCEPTED, "message_id": message_id}
+        with contextlib.suppress(ClientError, BotoCoreError):  # it is sent, whoever learns of it
+            self._table.update(holder, draft, accepted, expect={})
+        return self._complete(mailbox, draft, {**record, **accepted}, raw)
+
+    def look(self, mailbox: str, draft: str) -> SendResult | None:
+        """Say what became of a draft, and complete what is known to be sent; None: it was not
+        tried."""
+        record = self._table.get(_drafts(mailbox), draft)
+        if record is None:
+            return None
+        state = DraftState(str(record["state"]))
+        if state is DraftState.ACCEPTED:
+            raw = self._store.read(outbox_key(mailbox, draft))
+            return self._complete(mailbox, draft, record, raw)
+        return SendResult(state, str(record.get("reason", "")))
+
+    def _complete(
+        self, mailbox: str, draft: str, record: Mapping[str, Value], raw: bytes
+    ) -> SendResult:
+        """Keep a mail that was sent. May be done any number of times; fails without harm."""
+        at = str(record["at"])
+        key = sent_key(mailbox, at[: len("2026-11")], draft)
+        bcc = json.loads(str(record["bcc"]))
+        kept = with_message_id(raw, str(record["message_id"]), bcc)
+        line: Fields = {
+            "key": key,
+            "sender": str(record["sender"]),
+            "to": str(record["to"]),
+            "subject": str(record["subject"]),
+            "size": len(kept),
+        }
+        try:
+            self._kept.put_once(key, kept)
+            self._table.put(sent_holder(mailbox), f"{at}#{draft}", line)
+            self._table.update(_drafts(mailbox), draft, {"state": DraftState.SENT}, expect={})
+        except (ClientError, BotoCoreError):
+            return SendResult(DraftState.ACCEPTED)
+        return SendResult(DraftState.SENT)
+
+    def _refuse(self, holder: str, draft: str, reason: str) -> SendResult:
+        news: dict[str, Value] = {"state": DraftState.REFUSED, "reason": reason}
+        self._table.update(holder, draft, news, expect={"state": DraftState.SENDING})
+        return SendResult(DraftState.REFUSED, reason)
+
+
+def sent_holder(mailbox: str) -> str:
+    """Return under which name the list of a mailbox's sent mail stands in the table."""
+    return f"sent#{mailbox}"
+
+
+def _drafts(mailbox: str) -> str:
+    return f"draft#{mailbox}"
+
+
+def _iso(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

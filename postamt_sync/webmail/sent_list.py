@@ -1,0 +1,63 @@
+"""Mail that was sent from here, as the list and the reader take it."""
+
+from __future__ import annotations
+
+from postamt_sync.index.entry import Acceptance, Basis, Header, IndexEntry, Stored
+from postamt_sync.index.summary import Summary
+from postamt_sync.webmail.mail_list import PAGE, ListPage, Search, mail_address, read_mail_address
+from postamt_sync.webmail.record_table import Fields, RecordTable
+from postamt_sync.webmail.sending import sent_holder
+
+PREFIX = "sent:"
+"""With which the ids of these mails begin."""
+_ASKED_AT_ONCE = 200
+_MOST_PAGES = 10
+
+
+class SentList:
+    """The lines that sending wrote, of one mailbox at a time."""
+
+    def __init__(self, table: RecordTable) -> None:
+        self._table = table
+
+    def page(self, mailbox: str, search: Search, cursor: str = "") -> ListPage:
+        """Return the next mails, newest first; raises RefusedRequestError for a wrong cursor."""
+        after = read_mail_address(cursor) if cursor else ""
+        found: list[IndexEntry] = []
+        for _ in range(_MOST_PAGES):
+            page = self._table.names(
+                sent_holder(mailbox), most=_ASKED_AT_ONCE, after=after, newest_first=True
+            )
+            for name, fields in page.found:
+                after = name
+                entry = _entry(name, fields)
+                if _within(name, search) and search.fits(entry):
+                    found.append(entry)
+                    if len(found) == PAGE:
+                        return ListPage(tuple(found), mail_address(after))
+            if not (after := page.after):
+                return ListPage(tuple(found), "")
+        return ListPage(tuple(found), mail_address(after))
+
+    def find(self, mailbox: str, message_id: str) -> IndexEntry | None:
+        """Return one of them, None if there is no such."""
+        name = message_id.removeprefix(PREFIX)
+        fields = self._table.get(sent_holder(mailbox), name)
+        return None if fields is None else _entry(name, fields)
+
+
+def _within(name: str, search: Search) -> bool:
+    moment = name.partition("#")[0]
+    return moment >= search.since and (not search.until or moment < search.until)
+
+
+def _entry(name: str, fields: Fields) -> IndexEntry:
+    moment = name.partition("#")[0]
+    summary = Summary(str(fields["sender"]), str(fields["to"]), None, str(fields["subject"]))
+    return IndexEntry(
+        f"{PREFIX}{name}",
+        str(fields["key"]),
+        acceptance=Acceptance(Basis.OBJECT, moment),
+        header=Header(Basis.OBJECT, summary),
+        stored=Stored(None, int(fields["size"])),
+    )

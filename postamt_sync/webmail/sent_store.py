@@ -1,0 +1,50 @@
+"""Where mail is kept that is written here: `outbox/` before it is sent, `sent/` after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_THERE_ALREADY = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
+
+
+class SentStore(Protocol):
+    """Writes are durable on return. Raises whatever the service raises."""
+
+    def put(self, key: str, raw: bytes) -> None:
+        """Write an object, over another one if need be."""
+
+    def put_once(self, key: str, raw: bytes) -> None:
+        """Write an object unless there is one of this key."""
+
+
+class S3SentStore:
+    """The bucket of the mail."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, key: str, raw: bytes) -> None:
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=raw)
+
+    def put_once(self, key: str, raw: bytes) -> None:
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=raw, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _THERE_ALREADY:
+                raise
+
+
+def outbox_key(mailbox: str, draft: str) -> str:
+    return f"outbox/{quote(mailbox, safe='')}/{draft}"
+
+
+def sent_key(mailbox: str, month: str, draft: str) -> str:
+    """Return where a sent mail is kept; `month` as 2026-11."""
+    return f"sent/{quote(mailbox, safe='')}/{month}/{draft}"

@@ -1,0 +1,190 @@
+"""What the page asks when a mail is written: to send it, and what became of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from postamt_sync.index.entry import IndexEntry
+from postamt_sync.mail.routing import canonical_form
+from postamt_sync.webmail.exchange import (
+    RefusedRequestError,
+    WebAnswer,
+    WebRequest,
+    text_field,
+    told,
+)
+from postamt_sync.webmail.handed_routes import HandedRoutes
+from postamt_sync.webmail.mail_content import LONGEST_TEXT, MailContent, open_mail
+from postamt_sync.webmail.mail_store import MailStore
+from postamt_sync.webmail.message_text import OutgoingFile
+from postamt_sync.webmail.mime import find, harmless_name
+from postamt_sync.webmail.outgoing import LARGEST_MESSAGE, Outgoing
+from postamt_sync.webmail.reading_pages import threading
+from postamt_sync.webmail.sending import DraftState, Sending, SendResult
+from postamt_sync.webmail.sessions import WebSession
+from postamt_sync.webmail.typed_addresses import (
+    MOST_RECIPIENTS,
+    TypedAddress,
+    one_line,
+    typed_addresses,
+)
+
+LONGEST_REQUEST = 58 << 20
+"""Bytes: a message of 40 MB with its attachments in base64 once more."""
+MOST_FILES = 100
+_DRAFT = re.compile(r"[a-z0-9-]{20,64}", re.ASCII)
+_TYPE = re.compile(r"[a-z]{1,40}/[a-z0-9.+-]{1,80}", re.ASCII)
+
+Found = Callable[[WebSession, str], IndexEntry]
+"""Returns a mail of the session's by its id; raises RefusedRequestError."""
+
+
+class WritingPages:
+    """Sends as what a mailbox may be called, and nothing else."""
+
+    def __init__(
+        self, sending: Sending, handed: HandedRoutes, store: MailStore, mail: Found
+    ) -> None:
+        self._sending = sending
+        self._handed = handed
+        self._store = store
+        self._mail = mail
+
+    def addresses(self, session: WebSession) -> tuple[str, ...]:
+        """Return as what the session may write."""
+        return self._handed.own_addresses(session.mailbox)
+
+    def send(self, session: WebSession, request: WebRequest) -> WebAnswer:
+        said = request.fields(LONGEST_REQUEST)
+        draft = _draft(text_field(said, "draft"))
+        outgoing = self._outgoing(session, said)
+        return _answer(self._sending.send(session.mailbox, draft, outgoing))
+
+    def look(self, session: WebSession, draft: str) -> WebAnswer:
+        """Say what became of a draft."""
+        result = self._sending.look(session.mailbox, _draft(draft))
+        return told({"state": "unsent"}) if result is None else told(_told(result))
+
+    def _outgoing(self, session: WebSession, said: Mapping[str, Any]) -> Outgoing:
+        to, cc, bcc = (
+            typed_addresses(text_field(said, name, 20_000)) for name in ("to", "cc", "bcc")
+        )
+        count = len({a.address.lower() for a in (*to, *cc, *bcc)})
+        if not count:
+            raise _wrong("Say whom it is for.", "addresses")
+        if count > MOST_RECIPIENTS:
+            raise _wrong(f"SES sends one mail to {MOST_RECIPIENTS} people at most.", "addresses")
+        references: tuple[str, ...] = ()
+        if answered := text_field(said, "answers", 2_000):
+            references = threading(self._opened(session, answered))
+        outgoing = Outgoing(
+            self._sender(session, text_field(said, "from"), text_field(said, "name")),
+            to,
+            cc,
+            bcc,
+            one_line(text_field(said, "subject", 2_000), 500),
+            text_field(said, "text", LONGEST_TEXT),
+            references,
+            (*self._forwarded(session, said), *_files(said)),
+        )
+        if sum(len(each.content) for each in outgoing.files) * 4 // 3 > LARGEST_MESSAGE:
+            raise RefusedRequestError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "The attachments are too large: SES takes 40 MB, and they grow by a third.",
+            )
+        return outgoing
+
+    def _sender(self, session: WebSession, address: str, name: str) -> TypedAddress:
+        for own in self.addresses(session):
+            try:
+                if canonical_form(own) == canonical_form(address):
+                    (sender,) = typed_addresses(own)
+                    return TypedAddress(one_line(name, 200), sender.address)
+            except ValueError:
+                break
+        raise RefusedRequestError(
+            HTTPStatus.FORBIDDEN, "This mailbox may not write as that address.", code="sender"
+        )
+
+    def _opened(self, session: WebSession, address: str) -> MailContent:
+        content = open_mail(self._store.read(self._mail(session, address).key))
+        assert content is not None
+        return content
+
+    def _forwarded(self, session: WebSession, said: Mapping[str, Any]) -> list[OutgoingFile]:
+        """Return attachments of a mail that the session may read."""
+        match said.get("forward"):
+            case None:
+                return []
+            case {"mail": str(address), "parts": [*parts]} if len(parts) <= MOST_FILES and all(
+                isinstance(part, str) for part in parts
+            ):
+                raw = self._store.read(self._mail(session, address).key)
+                return [_part(raw, path) for path in parts]
+        raise _wrong("What is forwarded is not right.")
+
+
+def _part(raw: bytes, path: str) -> OutgoingFile:
+    content = open_mail(raw, path.rpartition(":")[0])
+    attachments = content.attachments if content else []
+    found = next((each for each in attachments if each.path == path), None)
+    part = find(raw, path) if found else None
+    if found is None or part is None:
+        raise _wrong("An attachment that is forwarded is not there.")
+    return OutgoingFile(found.name, _harmless_type(part.type), part.content)
+
+
+def _files(said: Mapping[str, Any]) -> list[OutgoingFile]:
+    files = said.get("files", [])
+    if not isinstance(files, list) or len(files) > MOST_FILES:
+        raise _wrong("The attachments are not right.")
+    found: list[OutgoingFile] = []
+    for each in files:
+        match each:
+            case {"name": str(name), "type": str(kind), "content": str(content)}:
+                try:
+                    raw = base64.b64decode(content, validate=True)
+                except (binascii.Error, ValueError):
+                    raise _wrong("An attachment did not come whole.") from None
+                clean = harmless_name(one_line(name, 300)) or "attachment"
+                found.append(OutgoingFile(clean, _harmless_type(kind), raw))
+            case _:
+                raise _wrong("The attachments are not right.")
+    return found
+
+
+def _harmless_type(kind: str) -> str:
+    return kind if _TYPE.fullmatch(kind) else "application/octet-stream"
+
+
+def _draft(text: str) -> str:
+    if not _DRAFT.fullmatch(text):
+        raise _wrong("draft is not right.")
+    return text
+
+
+def _answer(result: SendResult) -> WebAnswer:
+    status = {
+        DraftState.SENDING: HTTPStatus.ACCEPTED,
+        DraftState.REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    }.get(result.state, HTTPStatus.OK)
+    return told(_told(result), status)
+
+
+def _told(result: SendResult) -> dict[str, str]:
+    match result.state:
+        case DraftState.SENT | DraftState.ACCEPTED:
+            return {"state": "sent"}
+        case DraftState.SENDING:
+            return {"state": "perhaps"}
+        case DraftState.REFUSED:
+            return {"state": "refused", "problem": result.reason}
+
+
+def _wrong(problem: str, code: str = "") -> RefusedRequestError:
+    return RefusedRequestError(HTTPStatus.BAD_REQUEST, problem, code=code)
