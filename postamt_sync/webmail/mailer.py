@@ -30,7 +30,7 @@ _MEANINGS = {
 }
 
 
-class NotSentError(Exception):
+class SurelyNotSentError(Exception):
     """It was surely not sent; `problem` says why, for a person."""
 
     def __init__(self, problem: str) -> None:
@@ -48,7 +48,7 @@ class Mailer(Protocol):
     def send(self, sender: str, recipients: Sequence[str], raw: bytes) -> str:
         """Return the Message-ID that the mail went out with, in angle brackets.
 
-        Raises NotSentError or PerhapsSentError, nothing else.
+        Raises SurelyNotSentError or PerhapsSentError, nothing else.
         """
 
 
@@ -71,11 +71,11 @@ class SesMailer:
         except ClientError as error:
             raise self._meaning(error) from error
         except (NoEndpointError, NotConnectedError) as error:
-            raise NotSentError("SES cannot be reached. Try again in a moment.") from error
+            raise SurelyNotSentError("SES cannot be reached. Try again in a moment.") from error
         except (ReadTimeoutError, ConnectionClosedError, HTTPClientError) as error:
             raise PerhapsSentError from error
         except BotoCoreError as error:  # nothing left this machine
-            raise NotSentError(f"It could not be sent: {printable(str(error))}") from error
+            raise SurelyNotSentError(f"It could not be sent: {printable(str(error))}") from error
         except Exception as error:  # an answer that botocore trips over
             raise PerhapsSentError from error
 
@@ -86,4 +86,4 @@ class SesMailer:
         code = str(error.response.get("Error", {}).get("Code", ""))
         said = printable(str(error.response.get("Error", {}).get("Message", ""))).rstrip(".")
         meaning = _MEANINGS.get(code, "SES refuses to send")
-        return NotSentError(f"{meaning}: {said}." if said else f"{meaning}.")
+        return SurelyNotSentError(f"{meaning}: {said}." if said else f"{meaning}.")

@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.webmail.mail_store import MailStore
-from postamt_sync.webmail.mailer import Mailer, NotSentError, PerhapsSentError
+from postamt_sync.webmail.mailer import Mailer, PerhapsSentError, SurelyNotSentError
 from postamt_sync.webmail.outgoing import Outgoing, with_message_id
 from postamt_sync.webmail.record_table import Fields, RecordTable, Value
 from postamt_sync.webmail.sent_store import SentStore, outbox_key, sent_key
@@ -95,7 +95,7 @@ class Sending:
             raise
         try:
             message_id = self._mailer.send(outgoing.sender.address, outgoing.recipients, raw)
-        except NotSentError as refusal:
+        except SurelyNotSentError as refusal:
             return self._refuse(holder, draft, refusal.problem)
         except PerhapsSentError:
             return SendResult(DraftState.SENDING)

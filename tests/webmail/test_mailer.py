@@ -17,7 +17,7 @@ from botocore.stub import Stubber
 
 from postamt_sync.webmail.day_place import S3DayPlace
 from postamt_sync.webmail.mail_store import MailGoneError, S3MailStore
-from postamt_sync.webmail.mailer import NotSentError, PerhapsSentError, SesMailer
+from postamt_sync.webmail.mailer import PerhapsSentError, SesMailer, SurelyNotSentError
 from postamt_sync.webmail.sent_store import S3SentStore, outbox_key, sent_key
 from tests.doubles.moto import Moto
 from tests.support.aws_session import aws_session
@@ -56,7 +56,7 @@ def test_the_message_id_is_the_one_that_ses_writes(client: Any, region: str, hos
 def test_a_refusal_is_told_in_words(client: Any, code: str) -> None:
     with Stubber(client) as stub:
         stub.add_client_error("send_email", code, "Not\nverified.", http_status_code=400)
-        with pytest.raises(NotSentError) as caught:
+        with pytest.raises(SurelyNotSentError) as caught:
             send(client)
     assert caught.value.problem.endswith(r"Not\nverified.")
 
@@ -80,9 +80,9 @@ class Failing:
 @pytest.mark.parametrize(
     ("error", "meaning"),
     [
-        (EndpointConnectionError(endpoint_url="x"), NotSentError),
-        (ConnectTimeoutError(endpoint_url="x"), NotSentError),
-        (NoCredentialsError(), NotSentError),
+        (EndpointConnectionError(endpoint_url="x"), SurelyNotSentError),
+        (ConnectTimeoutError(endpoint_url="x"), SurelyNotSentError),
+        (NoCredentialsError(), SurelyNotSentError),
         (ReadTimeoutError(endpoint_url="x"), PerhapsSentError),
         (ConnectionClosedError(endpoint_url="x"), PerhapsSentError),
         (KeyError("MessageId"), PerhapsSentError),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from postamt_sync.webmail.mailer import NotSentError, PerhapsSentError
+from postamt_sync.webmail.mailer import PerhapsSentError, SurelyNotSentError
 from postamt_sync.webmail.site import site
 from tests.browser import DESKTOP, PHONE, Browser, browsing, needs_browser
 from tests.doubles.webmail import SECRET, WebmailScene
@@ -309,7 +309,7 @@ class TestWriting:
     def test_a_refusal_is_told_and_keeps_the_text(
         self, browser: Browser, scene: WebmailScene
     ) -> None:
-        scene.mailer.fails = [NotSentError("SES refuses this mail: address not verified.")]
+        scene.mailer.fails = [SurelyNotSentError("SES refuses this mail: address not verified.")]
         browser.type("c")
         browser.until("return document.activeElement.name === 'to'")
         browser.type("bo@x.example")

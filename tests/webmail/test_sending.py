@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from postamt_sync.webmail.exchange import RefusedRequestError
-from postamt_sync.webmail.mailer import NotSentError, PerhapsSentError
+from postamt_sync.webmail.mailer import PerhapsSentError, SurelyNotSentError
 from postamt_sync.webmail.typed_addresses import typed_addresses
 from tests.doubles.webmail import ORIGIN, WebBrowser, WebmailScene
 from tests.webmail.test_reading_pages import NEWSLETTER
@@ -138,7 +138,7 @@ class TestOnce:
     def test_what_ses_refuses_may_be_tried_again(
         self, scene: WebmailScene, browser: WebBrowser
     ) -> None:
-        scene.mailer.fails = [NotSentError("SES refuses this mail: no.")]
+        scene.mailer.fails = [SurelyNotSentError("SES refuses this mail: no.")]
         assert send(browser) == (
             422, {"state": "refused", "problem": "SES refuses this mail: no."}
         )  # fmt: skip
