@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.campaign.campaign import Plan, at_hand, run
-from tests.faults.campaign.faults import FAULTS
+from tests.faults.campaign.faults import FAKETIME, FAULTS
 
 RESTORED = "Maildirs older"
 FAILING_CALLS = [name for name, fault in FAULTS.items() if "strace" in fault.needs]
@@ -36,12 +36,18 @@ async def test_system_calls_that_fail(tmp_path: Path) -> None:
     await carried_out(Plan(3, 4, [*FAILING_CALLS, "killed"]), tmp_path)
 
 
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(FAKETIME is None, reason="no libfaketime: sudo apt install libfaketime")
+async def test_a_clock_that_jumps(tmp_path: Path) -> None:
+    await carried_out(Plan(8, 2, ["clock jumps"]), tmp_path)
+
+
 @pytest.mark.root
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("disks")
 @pytest.mark.parametrize("own", [["mail"], ["mail", "state"]], ids=["one disk", "two disks"])
 async def test_disks_that_fail(tmp_path: Path, own: list[str]) -> None:
-    there = at_hand(own) - {"strace"}
+    there = at_hand(own) - {"strace", "faketime"}
     faults = [name for name, fault in FAULTS.items() if fault.needs and fault.needs <= there]
     await carried_out(Plan(4, 6, [*faults, "killed"], disks=own), tmp_path)
 

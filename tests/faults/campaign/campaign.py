@@ -17,7 +17,7 @@ from tests.doubles.s3 import S3Double
 from tests.doubles.sns import TOPIC
 from tests.dovecot import serving
 from tests.end_to_end.webhooks import WEBHOOK, reachable
-from tests.faults.campaign.faults import FAULTS
+from tests.faults.campaign.faults import FAKETIME, FAULTS
 from tests.faults.campaign.image import mounted
 from tests.faults.campaign.judge import GROWTH, judge, memory, twice
 from tests.faults.campaign.reader import ImapReader, MaildirReader
@@ -76,6 +76,7 @@ def at_hand(disks: Sequence[str]) -> frozenset[str]:
     there = {f"{disk} disk" for disk in disks}
     there |= {"a disk"} if disks else set()
     there |= {"strace"} if shutil.which("strace") else set()
+    there |= {"faketime"} if FAKETIME else set()
     return frozenset(there)
 
 

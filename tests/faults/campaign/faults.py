@@ -38,6 +38,8 @@ S3_FAULTS: tuple[S3Fault, ...] = (
     stall(20),
 )
 STORM = 400
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+"""What lets a process believe in another time."""
 AT_ONCE = 16
 
 
@@ -191,8 +193,9 @@ def ledger_disk_dies(world: World) -> Iterator[None]:
 
 @contextmanager
 def full(world: World) -> Iterator[None]:
+    """No room is left, or no file can be made in what is left."""
     image = world.chance.choice(list(world.images.values()))
-    image.fill()
+    world.chance.choice([image.fill, image.use_up_inodes])()
     yield
     if image is world.images.get("mail") and image.is_full:
         world.told("The disk is full")
@@ -207,6 +210,23 @@ def read_only(world: World) -> Iterator[None]:
     if became and not image.is_dead:
         world.told("read-only", "The disk is full")
     image.remount("rw")
+
+
+@contextmanager
+def clock_jumps(world: World) -> Iterator[None]:
+    """The clock of the machine is years or hours wrong, jumps again, and is right in the end."""
+    time = world.home.root / "time"
+    jumps = world.chance.choices(["-3650d", "-2h", "-20s", "+20s", "+2h", "+30d", "+400d"], k=3)
+    time.write_text(jumps.pop())
+    when = [f"FAKETIME_TIMESTAMP_FILE={time}", "FAKETIME_NO_CACHE=1"]
+    world.start_under(["env", f"LD_PRELOAD={FAKETIME}", *when, "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+    world.live(3)
+    for jump in jumps:
+        time.write_text(jump)
+        world.live(2)
+    yield
+    world.kill()
+    world.start()
 
 
 def failing(call: str, how: str) -> Callable[[World], AbstractContextManager[None]]:
@@ -227,19 +247,20 @@ def failing(call: str, how: str) -> Callable[[World], AbstractContextManager[Non
 
 @dataclass(frozen=True)
 class Fault:
-    """`needs`: what must be at hand, of "a disk", "mail disk", "state disk", "strace"."""
+    """`needs`: what must be at hand, of "a disk", "mail disk", "state disk", and of programs."""
 
     begin: Callable[[World], AbstractContextManager[None]]
     needs: frozenset[str] = frozenset()
 
 
-A_DISK, MAIL_DISK, STATE_DISK, STRACE = (
-    frozenset({need}) for need in ("a disk", "mail disk", "state disk", "strace")
+A_DISK, MAIL_DISK, STATE_DISK, STRACE, A_CLOCK = (
+    frozenset({need}) for need in ("a disk", "mail disk", "state disk", "strace", "faketime")
 )
 FAULTS = {
     "killed": Fault(killed),
     "killed again and again": Fault(killed_again_and_again),
     "suspended": Fault(suspended),
+    "clock jumps": Fault(clock_jumps, A_CLOCK),
     "sick S3": Fault(sick_s3),
     "replayed": Fault(replayed),
     "a pass beside": Fault(passed_beside),

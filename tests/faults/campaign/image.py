@@ -7,7 +7,9 @@ on the disk yet, and mounted anew (EXT4_IOC_SHUTDOWN, as file system developers 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
+import shutil
 import struct
 import subprocess
 import time
@@ -66,16 +68,25 @@ class Image:
                         os.posix_fallocate(stream.fileno(), end, size)
                         end += size
 
+    def use_up_inodes(self) -> None:
+        """Leave room in which no new file can be made; as `fill` on a disk that is dead."""
+        with suppress(OSError):
+            self._files.mkdir(exist_ok=True)
+            for number in itertools.count():
+                (self._files / str(number)).touch()
+
     @property
     def is_full(self) -> bool:
         try:
-            return os.statvfs(self.place).f_bavail < 4
+            disk = os.statvfs(self.place)
         except OSError:
             return False
+        return disk.f_bavail < 4 or disk.f_favail == 0
 
     def make_room(self) -> None:
         with suppress(OSError):  # on a disk that died meanwhile
             self._filler.unlink(missing_ok=True)
+        shutil.rmtree(self._files, ignore_errors=True)
 
     def remount(self, options: str) -> bool:
         """False if somebody who writes does not let it become read-only."""
@@ -85,6 +96,10 @@ class Image:
     @property
     def _filler(self) -> Path:
         return self.place / "filler"
+
+    @property
+    def _files(self) -> Path:
+        return self.place / "files"
 
 
 @contextmanager
