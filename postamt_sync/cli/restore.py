@@ -64,7 +64,10 @@ def restore(
         Tier, typer.Option("--tier", help="How fast an archive is to give mail out.")
     ] = Tier.BULK,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=365, help="Days for which it stays readable in S3.")
+        int,
+        typer.Option(
+            "--days", metavar="N", min=1, max=365, help="Days for which it stays readable in S3."
+        ),
     ] = 7,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, and what it costs.")

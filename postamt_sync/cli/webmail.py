@@ -68,7 +68,10 @@ def webmail(context: typer.Context) -> None:
 @app.command()
 def serve(
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65_535, help="On 127.0.0.1; 0: a free one.")
+        int,
+        typer.Option(
+            "--port", metavar="PORT", min=0, max=65_535, help="On 127.0.0.1; 0: a free one."
+        ),
     ] = 9126,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001

@@ -26,19 +26,30 @@ _LARGEST_MAIL_KB = 40 * 1024
 
 def cost(
     mails_per_day: Annotated[
-        float, typer.Option("--mails-per-day", min=0, max=1e7, help="Mails that come, on average.")
+        float,
+        typer.Option(
+            "--mails-per-day", metavar="N", min=0, max=1e7, help="Mails that come, on average."
+        ),
     ],
     mail_kb: Annotated[
         float,
         typer.Option(
-            "--mail-kb", min=0.1, max=_LARGEST_MAIL_KB, help="Size of a mail, on average."
+            "--mail-kb",
+            metavar="KB",
+            min=0.1,
+            max=_LARGEST_MAIL_KB,
+            help="Size of a mail, on average.",
         ),
     ] = 75,
     years: Annotated[
-        float, typer.Option("--years", min=0.1, max=100, help="How old the archive is by then.")
+        float,
+        typer.Option(
+            "--years", metavar="N", min=0.1, max=100, help="How old the archive is by then."
+        ),
     ] = 1,
     sent_per_day: Annotated[
-        float, typer.Option("--sent-per-day", min=0, max=1e7, help="Mails that go out.")
+        float,
+        typer.Option("--sent-per-day", metavar="N", min=0, max=1e7, help="Mails that go out."),
     ] = 0,
     config: ConfigPath = None,
     json: Json = False,
