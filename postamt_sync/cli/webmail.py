@@ -33,6 +33,7 @@ from postamt_sync.webmail.mailer import SesMailer
 from postamt_sync.webmail.record_table import DynamoRecordTable, make_record_table
 from postamt_sync.webmail.secret import chosen, make_secret
 from postamt_sync.webmail.sent_store import S3SentStore
+from postamt_sync.webmail.unindexed import MailPlaces
 from postamt_sync.webmail.users import WebmailUsers
 from postamt_sync.webmail.webmail import Webmail, WebmailPorts
 
@@ -80,7 +81,8 @@ def serve(
 
     It reads bucket and index at AWS and needs nothing else: neither the daemon nor
     a Maildir. Only this machine can reach it; each mailbox signs in with its own
-    secret and sees the mail that the daemon would deliver to it.
+    secret and sees the mail that the daemon would deliver to it. Run it with an
+    administrator's credentials.
 
     \b
     Examples:
@@ -133,6 +135,7 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         host="localhost",
         origins=loopback_origins(listening.getsockname()[1]),
         clock=time.time,
+        places=MailPlaces(settings.bucket.prefix, settings.bucket.recent_prefix),
         say=_say,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +10,11 @@ from postamt_sync.index.entry import IndexEntry, from_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+
+_AT_ONCE = 100
+"""Keys of one BatchGetItem."""
+_ROUNDS = 5
+_LONGEST_KEY = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class EntryTable(Protocol):
 
     def entry(self, message_id: str) -> IndexEntry | None:
         """Return one entry, None if there is none."""
+
+    def known(self, message_ids: Sequence[str]) -> set[str]:
+        """Return those of which there is an entry."""
 
 
 class DynamoEntryTable:
@@ -67,6 +75,24 @@ class DynamoEntryTable:
         )
         item = answer.get("Item")
         return None if item is None else _entry(item)
+
+    def known(self, message_ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        # Longer keys than the table's cannot have been indexed.
+        names = [n for n in dict.fromkeys(message_ids) if 1 <= len(n.encode()) <= _LONGEST_KEY]
+        for at in range(0, len(names), _AT_ONCE):
+            wanted: list[Any] = [{"message_id": {"S": name}} for name in names[at : at + _AT_ONCE]]
+            for _ in range(_ROUNDS):
+                request: Any = {"Keys": wanted, "ProjectionExpression": "message_id"}
+                answer: Any = self._client.batch_get_item(RequestItems={self._table: request})
+                said = answer["Responses"].get(self._table, [])
+                found |= {item["message_id"]["S"] for item in said}
+                wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+                if not wanted:
+                    break
+            # What is still not answered counts as known: the next look asks again.
+            found |= {key["message_id"]["S"] for key in wanted}
+        return found
 
 
 def _entry(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry | None:

@@ -22,6 +22,7 @@ from postamt_sync.webmail.exchange import RefusedRequestError
 from postamt_sync.webmail.index_table import EntryTable
 from postamt_sync.webmail.placing import Placing
 from postamt_sync.webmail.sessions import WebSession
+from postamt_sync.webmail.unindexed import Unindexed
 
 PAGE = 50
 """Mails on a page."""
@@ -45,6 +46,10 @@ class Search:
     words: tuple[str, ...] = ()
     since: str = ""
     until: str = ""
+
+    def lasts(self, moment: str) -> bool:
+        """Tell whether a moment is within the days."""
+        return moment >= self.since and (not self.until or moment < self.until)
 
     def fits(self, entry: IndexEntry) -> bool:
         if not self.words:
@@ -72,12 +77,24 @@ class _ListPlace:
     month: str
     after: tuple[str, str] | None = None
 
+    @property
+    def moment(self) -> str:
+        """The moment from which on all mail was listed already."""
+        return self.after[0] if self.after else f"{self.month}-32"
+
 
 class MailList:
     """Lists what a session may see."""
 
-    def __init__(self, index: EntryTable, placing: Placing, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        index: EntryTable,
+        unindexed: Unindexed,
+        placing: Placing,
+        clock: Callable[[], float],
+    ) -> None:
         self._index = index
+        self._unindexed = unindexed
         self._placing = placing
         self._clock = clock
 
@@ -85,6 +102,26 @@ class MailList:
         self, session: WebSession, *, junk: bool, search: Search, cursor: str = "", most: int = PAGE
     ) -> ListPage:
         """Return the next mails of the session's Inbox or Junk; raises RefusedRequestError."""
+        page = self._indexed(session, junk=junk, search=search, cursor=cursor, most=most)
+        newest = _read_cursor(cursor) if cursor else None
+        oldest = _read_cursor(page.cursor) if page.cursor else None
+        others = [
+            entry
+            for entry in self._unindexed.entries()
+            if (newest is None or _moment(entry) < newest.moment)
+            and (oldest is None or _moment(entry) >= oldest.moment)
+            and search.lasts(_moment(entry))
+            and self._belongs(session, entry, junk=junk, search=search)
+        ]
+        if not others:
+            return page
+        # Of one that was indexed meanwhile, what the index says.
+        together = {entry.message_id: entry for entry in (*others, *page.entries)}
+        return ListPage(tuple(sorted(together.values(), key=_moment, reverse=True)), page.cursor)
+
+    def _indexed(
+        self, session: WebSession, *, junk: bool, search: Search, cursor: str, most: int
+    ) -> ListPage:
         place = _read_cursor(cursor) if cursor else _ListPlace(self._first_month(search))
         began = self._clock()
         found: list[IndexEntry] = []
@@ -126,7 +163,7 @@ class MailList:
 
         A mail of another mailbox looks exactly like one that is not there.
         """
-        entry = self._index.entry(message_id)
+        entry = self._index.entry(message_id) or self._unindexed.entry(message_id)
         if entry is None or not self._placing.sees(session, entry):
             raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such mail here.")
         return entry

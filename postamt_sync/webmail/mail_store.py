@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
@@ -25,6 +27,16 @@ class MailGoneError(Exception):
         self.archived = archived
 
 
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of a listing. `last_modified` in seconds since 1970."""
+
+    key: str
+    etag: str
+    size: int
+    last_modified: float
+
+
 class MailStore(Protocol):
     """Objects by key. Raises MailGoneError, or whatever the service raises."""
 
@@ -36,6 +48,9 @@ class MailStore(Protocol):
 
     def presigned(self, key: str, filename: str) -> str:
         """Return an address under which it can be downloaded for a short time; asks nobody."""
+
+    def listed(self, prefix: str) -> Iterable[StoredObject]:
+        """Return every object below a prefix, in no order."""
 
 
 class S3MailStore:
@@ -61,6 +76,17 @@ class S3MailStore:
         return self._client.generate_presigned_url(
             "get_object", parameters, ExpiresIn=PRESIGNED_SECONDS
         )
+
+    def listed(self, prefix: str) -> Iterable[StoredObject]:
+        pages = self._client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
+            for each in page.get("Contents", []):
+                yield StoredObject(
+                    each["Key"],
+                    each["ETag"].strip('"'),
+                    each["Size"],
+                    each["LastModified"].timestamp(),
+                )
 
     def _get(self, key: str, most: int) -> bytes:
         try:

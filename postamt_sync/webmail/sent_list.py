@@ -31,7 +31,7 @@ class SentList:
             for name, fields in page.found:
                 after = name
                 entry = _entry(name, fields)
-                if _within(name, search) and search.fits(entry):
+                if search.lasts(name.partition("#")[0]) and search.fits(entry):
                     found.append(entry)
                     if len(found) == PAGE:
                         return ListPage(tuple(found), mail_address(after))
@@ -44,11 +44,6 @@ class SentList:
         name = message_id.removeprefix(PREFIX)
         fields = self._table.get(sent_holder(mailbox), name)
         return None if fields is None else _entry(name, fields)
-
-
-def _within(name: str, search: Search) -> bool:
-    moment = name.partition("#")[0]
-    return moment >= search.since and (not search.until or moment < search.until)
 
 
 def _entry(name: str, fields: Fields) -> IndexEntry:

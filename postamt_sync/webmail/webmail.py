@@ -29,6 +29,7 @@ from postamt_sync.webmail.sent_list import PREFIX, SentList
 from postamt_sync.webmail.sent_store import SentStore
 from postamt_sync.webmail.sessions import WebSession, WebSessions, cookie
 from postamt_sync.webmail.slow_down import SlowDown
+from postamt_sync.webmail.unindexed import MailPlaces, Unindexed
 from postamt_sync.webmail.users import WebmailUsers
 from postamt_sync.webmail.writing_pages import WritingPages
 
@@ -60,6 +61,7 @@ class WebmailPorts:
     origins: Collection[str]
     clock: Callable[[], float]
     say: Say
+    places: MailPlaces
     mailer: Mailer
     kept: SentStore
     day: DayPlace | None = None
@@ -76,7 +78,9 @@ class Webmail:
         self._say = ports.say
         self._gate = Gate(sessions, users, slow_down, ports.origins, ports.clock)
         self._seen = SeenMails(ports.table)
-        self._mails = MailList(ports.index, Placing(ports.handed, ports.store), ports.clock)
+        placing = Placing(ports.handed, ports.store)
+        unindexed = Unindexed(ports.store, ports.index, ports.places, ports.clock)
+        self._mails = MailList(ports.index, unindexed, placing, ports.clock)
         self._sent = SentList(ports.table)
         self._listing = ListingPages(self._mails, self._sent, self._seen)
         self._reading = ReadingPages(ports.store, ports.day)

@@ -22,9 +22,10 @@ from postamt_sync.webmail.exchange import JSON, WebAnswer, WebRequest
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntriesPage
 from postamt_sync.webmail.mail_list import mail_address
-from postamt_sync.webmail.mail_store import MailGoneError
+from postamt_sync.webmail.mail_store import MailGoneError, StoredObject
 from postamt_sync.webmail.record_table import Fields, FieldsPage
 from postamt_sync.webmail.sessions import COOKIE
+from postamt_sync.webmail.unindexed import MailPlaces
 from postamt_sync.webmail.users import WebmailUsers
 from postamt_sync.webmail.webmail import Webmail, WebmailPorts
 
@@ -132,6 +133,9 @@ class MemoryIndex:
         entries = tuple(self.entries[name] for _, name in reversed(some))
         return EntriesPage(entries, ended=end - most <= 0)
 
+    def known(self, message_ids: Sequence[str]) -> set[str]:
+        return {name for name in message_ids if name in self.entries}
+
     def entry(self, message_id: str) -> IndexEntry | None:
         self.asked += 1
         return self.entries.get(message_id)
@@ -143,6 +147,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.read_keys: list[str] = []
+        self.listings = 0
 
     def head(self, key: str, most: int) -> bytes:
         return self.read(key)[:most]
@@ -152,6 +157,14 @@ class MemoryStore:
         if key not in self.objects:
             raise MailGoneError
         return self.objects[key]
+
+    def listed(self, prefix: str) -> list[StoredObject]:
+        self.listings += 1
+        return [
+            StoredObject(key, "etag", len(raw), float(number))
+            for number, (key, raw) in enumerate(self.objects.items())
+            if key.startswith(prefix)
+        ]
 
     def presigned(self, key: str, filename: str) -> str:
         return f"https://bucket.example/{key}?{filename}"
@@ -233,6 +246,7 @@ class WebmailScene:
             origins=origins,
             clock=self.clock,
             say=lambda *line: self.said.append(line),
+            places=MailPlaces(),
             mailer=self.mailer,
             kept=self.kept,
             day=day,

@@ -1,0 +1,108 @@
+"""Mail that the index does not know: found by listing `recent/`, shown by what SES wrote on it.
+
+The index is behind, or its function failed. Nobody's mail may hide because of that: the bucket has
+a copy of each mail of two weeks, and SES's own lines on top of it name one true recipient.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from postamt_sync.index.entry import IndexEntry, Stored, with_header
+from postamt_sync.index.summary import summary_of_head
+from postamt_sync.mail.arrival import is_no_mail
+from postamt_sync.mail.headers import ses_headers
+from postamt_sync.webmail.index_table import EntryTable
+from postamt_sync.webmail.mail_store import MailGoneError, MailStore, StoredObject
+from postamt_sync.webmail.placing import SES_LINES
+
+LOOK_EVERY = 60.0
+"""Seconds between two listings."""
+MOST = 200
+"""Mails whose beginning is read for one listing, the newest first."""
+REMEMBERED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class MailPlaces:
+    """The prefixes of the bucket: `recent` is "" where no mail is stored twice."""
+
+    prefix: str = "incoming/"
+    recent: str = "recent/"
+
+
+class Unindexed:
+    """Finds such mails, for all sessions of this process together."""
+
+    def __init__(
+        self, store: MailStore, index: EntryTable, places: MailPlaces, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._places = places
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_at: float | None = None
+        self._found: tuple[IndexEntry, ...] = ()
+        self._read: OrderedDict[tuple[str, str], IndexEntry] = OrderedDict()
+
+    def entries(self) -> tuple[IndexEntry, ...]:
+        """Return them, newest first, as of a minute ago at most."""
+        with self._lock:
+            now = self._clock()
+            if self._looked_at is None or not 0 <= now - self._looked_at < LOOK_EVERY:
+                self._looked_at = now
+                # Where it cannot be listed, what the index knows is shown all the same.
+                with contextlib.suppress(ClientError, BotoCoreError):
+                    self._found = self._look() if self._places.recent else ()
+            return self._found
+
+    def entry(self, message_id: str) -> IndexEntry | None:
+        """Return one mail by its id as its object tells it, None if there is none."""
+        try:
+            return self._entry(message_id, "", None)
+        except MailGoneError:
+            return None
+
+    def _look(self) -> tuple[IndexEntry, ...]:
+        prefix = self._places.recent
+        listed = [
+            each
+            for each in self._store.listed(prefix)
+            if each.key != prefix and not is_no_mail(each.key, each.size)
+        ]
+        listed.sort(key=lambda each: each.last_modified, reverse=True)
+        names = [each.key.removeprefix(prefix) for each in listed]
+        known = self._index.known(names)
+        unknown = [e for e, name in zip(listed, names, strict=True) if name not in known][:MOST]
+        return tuple(sorted(self._opened(unknown), key=_moment, reverse=True))
+
+    def _opened(self, objects: Sequence[StoredObject]) -> Iterator[IndexEntry]:
+        for each in objects:
+            try:
+                yield self._entry(each.key.removeprefix(self._places.recent), each.etag, each.size)
+            except MailGoneError:
+                continue
+
+    def _entry(self, name: str, etag: str, size: int | None) -> IndexEntry:
+        if etag and (name, etag) in self._read:
+            return self._read[name, etag]
+        key = f"{self._places.prefix}{name}"
+        head = self._store.head(key, SES_LINES)
+        bare = IndexEntry(name, key, stored=Stored(None, size))
+        entry = with_header(bare, summary_of_head(head), ses_headers(head, key))
+        if etag:
+            self._read[name, etag] = entry
+            while len(self._read) > REMEMBERED:
+                self._read.popitem(last=False)
+        return entry
+
+
+def _moment(entry: IndexEntry) -> str:
+    return entry.acceptance.received_at if entry.acceptance else ""
