@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -82,11 +82,13 @@ def doctor(
       sudo postamt-sync doctor --round-trip --smtp-credentials ./smtp-credentials
       postamt-sync doctor --json | jq '.findings[] | select(.outcome != "ok")'
     """
+    trial = _trial(load(config), smtp_credentials) if send else None
+    findings: Iterable[Finding]
     if round_trip:
         findings = _travelled(load(config), to, smtp_credentials)
     else:
-        trial = _trial(load(config), smtp_credentials) if send else None
-        findings = chain(_examined(config, resolver), findings_of(trial) if trial else ())
+        findings = _examined(config, resolver)
+    findings = chain(findings, findings_of(trial) if trial else ())
     return report(findings, json=json)
 
 
