@@ -77,7 +77,7 @@ def denied() -> Iterator[Denied]:
 @pytest.mark.parametrize("action", DENIABLE)
 def test_an_action_that_is_missing_is_named(denied: Denied, tmp_path: Path, action: str) -> None:
     aws = denied.aws(action)
-    name = f"s{DENIABLE.index(action)}"
+    name = f"stack{DENIABLE.index(action)}"
     made = resources(stack(name, (f"{name}.example",)), aws, tmp_path)
     # The emulator takes the signatures of what these ask for wrong.
     made = [

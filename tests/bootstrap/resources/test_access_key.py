@@ -149,7 +149,7 @@ def test_killed_between_the_renames_the_key_is_put_in_place(user: Account) -> No
 
 
 def describe(account: Account, key_id: str) -> None:
-    tags = [{"Key": key_id, "Value": "ann's phone"}]
+    tags = [{"Key": key_id, "Value": "phone of ann"}]
     account.client("iam").tag_user(UserName=USER, Tags=tags)
 
 
