@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 LONGEST_VALUE = 300
 """Characters of a foreign value that a log line shows."""
+
+_MARKUP = re.compile(r"<(?=[a-z!/?])|&lt;", re.IGNORECASE)
+_QUOTED = re.compile(r"[\s:]*b?['\"]?$")
+"""How a page is led over to, where a library quotes it."""
 
 
 class Log(Protocol):
@@ -24,3 +29,9 @@ def printable(text: str, longest: int = LONGEST_VALUE) -> str:
     """
     short = text if len(text) <= longest else text[: longest - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+
+
+def without_markup(text: str) -> str:
+    """Return what a text says before a page begins in it: nobody can read that in a sentence."""
+    found = _MARKUP.search(text)
+    return _QUOTED.sub("", text[: found.start()]).lstrip("\ufeff") if found else text

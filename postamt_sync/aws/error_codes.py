@@ -193,10 +193,7 @@ _NOT_THERE = re.compile(
 )
 """What emulators say of a call that they lack, under a code that AWS has for something else."""
 
-_MARKUP = re.compile(r"<(?=[a-z!/?])|&lt;", re.IGNORECASE)
 _PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
-_QUOTED = re.compile(r"[\s:]*b?['\"]?$")
-"""How botocore leads over to the page that it quotes."""
 
 _EXCEPTIONS: tuple[tuple[ErrorCause, tuple[type[Exception], ...]], ...] = (
     # The first that fits: SSLError is a ConnectionError, ssl.SSLError an OSError.
@@ -275,12 +272,6 @@ def message_of(error: ClientError) -> str:
 def is_markup(text: str) -> bool:
     """Tell whether a text is a page, or an answer that nobody could read."""
     return text.lstrip("\ufeff \t\r\n").startswith("<") or _PAGE.search(text) is not None
-
-
-def without_markup(text: str) -> str:
-    """Return what a text says before a page begins in it: nobody can read that in a sentence."""
-    found = _MARKUP.search(text)
-    return _QUOTED.sub("", text[: found.start()]).lstrip("\ufeff") if found else text
 
 
 def _cause_of_answer(error: ClientError) -> ErrorCause:

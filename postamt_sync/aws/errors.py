@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of, without_markup
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of
 from postamt_sync.aws.meanings import (
     MEANINGS,
     NOT_SAID_BY_AWS,
@@ -21,6 +21,7 @@ from postamt_sync.aws.meanings import (
 )
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
+from postamt_sync.log_line import without_markup
 
 __all__ = ["Asker", "ForbiddenError", "TokenError", "aws_call", "meaning", "refusal"]
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.aws.clients import BUILDING, ONCE, new_client
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of, without_markup
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of
 from postamt_sync.aws.errors import Asker, meaning
 from postamt_sync.aws.errors import refusal as refusal_of
 from postamt_sync.bootstrap.change import Call
@@ -24,6 +24,7 @@ from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.log_line import without_markup
 
 _ACTION = re.compile(r"perform: ([a-z0-9-]+:[A-Za-z]+)")
 _PREFIX = {"sesv2": "ses"}

@@ -23,6 +23,7 @@ from postamt_sync.bootstrap.resources.function import BUSY, MISSING
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
+from postamt_sync.log_line import without_markup
 
 TRIAL = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": '{"Event": "s3:TestEvent"}'}}]}
 """What S3 sends when it tries out its way to the topic: the function logs it, and does no more."""
@@ -119,4 +120,5 @@ def _failure(said: bytes) -> str:
     if not isinstance(told, dict):
         return "it did not say why"
     words = [str(told[name]) for name in ("errorType", "errorMessage") if told.get(name)]
-    return printable(": ".join(words), _LONGEST_WORDS).rstrip(".") or "it did not say why"
+    words_only = without_markup(": ".join(words))
+    return printable(words_only, _LONGEST_WORDS).rstrip(".") or "it did not say why"

@@ -16,12 +16,12 @@ import aiohttp
 from yarl import URL
 
 from postamt_sync import __version__
-from postamt_sync.aws.error_codes import without_markup
 from postamt_sync.bucket.endpoint import Endpoint, S3Access
 from postamt_sync.bucket.responses import Answer, error_document
 from postamt_sync.bucket.sigv4 import SigV4Signer, canonical_path, canonical_query
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.log_line import without_markup
 
 ATTEMPTS = 3
 FIRST_PAUSE = 0.2

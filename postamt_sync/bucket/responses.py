@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from xml.parsers import expat
 
-from postamt_sync.aws.error_codes import ErrorCause, cause_of_code, without_markup
+from postamt_sync.aws.error_codes import ErrorCause, cause_of_code
 from postamt_sync.aws.errors import ForbiddenError, meaning
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.log_line import without_markup
 
 LONGEST_WORD = 100
 """Characters of a foreign word (error code, region, storage class) that a sentence shows."""

@@ -14,6 +14,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.smtp_credentials import SmtpCredentials
+from postamt_sync.log_line import without_markup
 
 SECONDS = 20.0
 AUTHENTICATION_INVALID = 535
@@ -75,7 +76,7 @@ class BySmtp:
             raise _refusal(host, error) from error
         except (smtplib.SMTPException, OSError) as error:
             raise TryLaterError(
-                f"{host} did not take the mail: {printable(str(error), 200)}.",
+                f"{host} did not take the mail: {printable(without_markup(str(error)), 200)}.",
                 "Look at the network, and at what stands between this machine and SES.",
             ) from error
 

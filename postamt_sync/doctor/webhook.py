@@ -23,6 +23,7 @@ from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.service.certificate import Pair
+from postamt_sync.log_line import without_markup
 
 CONNECT_SECONDS = 8.0
 FULL_CHAIN = (
@@ -118,7 +119,7 @@ class WebhookCheck:
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         except (OSError, http.client.HTTPException) as error:
-            why = printable(str(error)) or type(error).__name__
+            why = printable(without_markup(str(error))) or type(error).__name__
             yield Finding(
                 self.subject,
                 Severity.FAILURE,

@@ -29,6 +29,7 @@ from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import Events, printable
 from postamt_sync.intake.certificate_store import CertificateStore
 from postamt_sync.intake.sns_message import ForgedError
+from postamt_sync.log_line import without_markup
 from postamt_sync.throttle import Allowance
 
 CERTIFICATE_PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
@@ -252,7 +253,7 @@ class Certificates:
         except TimeoutError as error:
             raise _no_certificate(f"no answer within {self._download_seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _no_certificate(printable(str(error))) from error
+            raise _no_certificate(printable(without_markup(str(error)))) from error
 
     def _trust(self) -> ssl.SSLContext | bool:
         if not self._ca_bundle:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.ledger import Ledger
+from postamt_sync.log_line import without_markup
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
 
@@ -86,7 +87,8 @@ class ArrivalQueue:
                     Cause.DEAD_LETTERS,
                     letter.message_id[:LONGEST_ID],
                     letter.at,
-                    printable(letter.error) or "most likely the webhook could not be reached",
+                    printable(without_markup(letter.error))
+                    or "most likely the webhook could not be reached",
                 )
                 for letter in letters
             ],

@@ -54,6 +54,13 @@ def test_every_cause_has_its_words(cause: Cause) -> None:
     assert max(map(len, text.splitlines())) <= WIDTH + 10
 
 
+def test_how_long_ses_tries_again_is_told_as_ses_does_it() -> None:
+    message = read(compose([Incident(Cause.PUBLISHING, "x", NOW, "the detail")], "anna", NOW))
+    text = " ".join(message.get_content().split())
+    assert "SES tries again, for up to 36 hours" in text
+    assert "four hours" not in text
+
+
 def test_only_the_latest_are_listed() -> None:
     text = read(compose(letters(500), "anna", NOW)).get_content()
     assert "500 webhook deliveries failed" in text

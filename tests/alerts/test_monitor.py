@@ -179,12 +179,13 @@ async def test_while_all_is_well_nothing_is_told(scene: Scene) -> None:
 
 async def test_dead_letters(scene: Scene) -> None:
     inbox = ArrivalQueue(scene.home.ledger, scene.home.events, lambda: None)
-    letters = [DeadLetter(f"id{n}", NOW - 3600 + n, "503 \x1bno") for n in range(17)]
+    letters = [DeadLetter(f"id{n}", NOW - 3600 + n, "503 \x1bno<html>Hotel") for n in range(17)]
     for _ in range(3):  # however often the queue hands them out
         await inbox.keep_dead_letters(letters)
     await scene.watch.look()
     assert scene.letters() == ["17 webhook deliveries failed"]
     assert "The last: 503 \\x1bno" in scene.text()
+    assert "Hotel" not in scene.text()
     await inbox.keep_dead_letters([DeadLetter("another", NOW, "")])
     await scene.later(DAY - 300)
     assert scene.letters() == ["17 webhook deliveries failed"]

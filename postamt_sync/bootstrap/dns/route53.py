@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
-from postamt_sync.aws.error_codes import code_of, message_of, without_markup
+from postamt_sync.aws.error_codes import code_of, message_of
 from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
 from postamt_sync.bootstrap.change import call
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record, shown
@@ -27,6 +27,7 @@ from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, rdatas,
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
+from postamt_sync.log_line import without_markup
 
 if TYPE_CHECKING:
     from types_boto3_route53.type_defs import ChangeTypeDef, ResourceRecordSetTypeDef

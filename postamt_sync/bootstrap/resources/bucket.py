@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postamt_sync.aws.error_codes import without_markup
 from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
@@ -15,6 +14,7 @@ from postamt_sync.bootstrap.policies import bucket_statements
 from postamt_sync.bootstrap.stack import TAG, Stack, is_ours, listed, mapped, new_bucket
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.log_line import without_markup
 
 BATCH = 1000
 """What S3 deletes at once."""

@@ -20,6 +20,7 @@ from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.dovecot.passwd_files import sender_fields
 from postamt_sync.host.smtp_credentials import SmtpCredentials
+from postamt_sync.log_line import without_markup
 
 SECONDS = 30.0
 RELAY = "Give Dovecot the credentials: sudo postamt-sync dovecot relay FILE"
@@ -131,7 +132,7 @@ def send(
         raise _refusal(accounts.host, error.smtp_code, error.smtp_error) from error
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
         raise TryLaterError(
-            f"{accounts.host} did not take the mail: {printable(str(error), 200)}.",
+            f"{accounts.host} did not take the mail: {printable(without_markup(str(error)), 200)}.",
             "Look at the network, and at what stands between this machine and SES.",
         ) from error
 
