@@ -7,15 +7,14 @@ becomes some text; nothing raises, and nothing is longer than its limit.
 from __future__ import annotations
 
 import binascii
-import contextlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from email.errors import HeaderParseError
-from email.header import decode_header
+from itertools import islice
 
-from postamt_sync.mail.headers import header_block
+from postamt_sync.mail.charset import codec, declared, decoded, likely
+from postamt_sync.mail.headers import whole_header
 
 LONGEST_FIELD = 1_000
 """Characters kept of From, To, Cc and Subject."""
@@ -29,17 +28,16 @@ _RAW_PER_CHARACTER = 12
 _FIELD = re.compile(
     rb"(?:\A|\n)(from|to|cc|subject|date)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE
 )
-# Encoded words (RFC 2047) in a row belong together: a character may be cut in two between them. No
-# expression here can match the same text in two ways.
-_WORD = rb"=\?[^?\s]{1,80}\?[bqBQ]\?(?:[^?]|\?(?!=)){0,2000}\?="
-_WORDS = re.compile(_WORD + rb"(?: ?" + _WORD + rb")*")
-
-_WORD_IN_BASE64 = re.compile(rb"=\?[^?\s]{1,80}\?[bB]\?[^?]*\?=")
+_BEGINNING = re.compile(rb"=\?([!-)+->@-~]{1,80})(?:\*[^?\s]{0,40})?\?([bqBQ])\?")
+"""Of an encoded word (RFC 2047): its charset and its encoding."""
+_LONGEST_WORD = 2_000
+"""Bytes of the encoded text; the RFC allows 75 for all of the word."""
+_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+_CUT = re.compile(rb"(?:\?|=[0-9A-Fa-f]?)\Z")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CHARSET = re.compile(rb"""\bcharset[ \t]*=[ \t]*["']?([A-Za-z0-9_.:-]{1,80})""", re.IGNORECASE)
-_ESCAPE = b"\x1b"
-
-_NOT_FOR_MAIL = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
-"""Codecs of Python's that are no charset of a mail; some cost quadratic time or warn."""
+_MOST_CHARSETS = 20
+"""Charsets of its parts and words that are taken for evidence of what a mail is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +51,35 @@ class Summary:
     date: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """An encoded word: where it stands in its field, and what it encodes."""
+
+    start: int
+    end: int
+    charset: str
+    octets: bytes
+
+
 NAMES = {field.name.rstrip("_"): field.name for field in fields(Summary)}
 """Header names in lower case, each with its attribute."""
 
 
 def summary_of_head(head: bytes) -> Summary:
     """Return the summary of a mail that begins with `head`; of fields that come twice the first."""
-    block = header_block(head)
+    block = whole_header(head)
     raw: dict[str, bytes] = {}
-    for found in _FIELD.finditer(head if block is None else block):
+    for found in _FIELD.finditer(block):
         raw.setdefault(found[1].decode("ascii").lower(), found[2])
-    # The charset of the text, or of the first part of it, is most often that of raw header text.
-    charset = _CHARSET.search(head)
-    return _summary(raw, charset[1].decode("ascii") if charset else "")
+    return _summary(raw, charsets_in(head, block))
+
+
+def charsets_in(head: bytes, block: bytes) -> tuple[str, ...]:
+    """Return the charsets that a mail names, those of its text first: raw header text is most often
+    in the same."""
+    parts = [found[1] for found in islice(_CHARSET.finditer(head), _MOST_CHARSETS)]
+    words = [found[1] for found in islice(_BEGINNING.finditer(block), _MOST_CHARSETS)]
+    return tuple(dict.fromkeys(name.decode("ascii").lower() for name in (*parts, *words)))
 
 
 def summary_of_receipt(mail: Mapping[str, object]) -> Summary:
@@ -88,85 +102,90 @@ def summary_of_receipt(mail: Mapping[str, object]) -> Summary:
         values = value if isinstance(value, list) else [value]
         if words := [word for word in values if isinstance(word, str) and word]:
             raw.setdefault(name, _bytes(", ".join(words)))
-    return _summary(raw, "utf-8")
+    return _summary(raw, ())
 
 
-def readable(raw: bytes, longest: int = LONGEST_FIELD, charset: str = "") -> str:
+def readable(raw: bytes, longest: int = LONGEST_FIELD, charset: str | Iterable[str] = ()) -> str:
     """Decode the value of a header field; at most `longest` characters, on one line.
 
-    `charset`: what unencoded text may be in that is no UTF-8, as another field lets one guess.
+    `charset`: what unencoded text may be in that is no UTF-8, as other fields let one guess.
     """
+    charsets = (charset,) if isinstance(charset, str) else tuple(charset)
     most = longest * _RAW_PER_CHARACTER
     flat = b" ".join(raw[:most].split())
     if len(raw) > most:
         flat = flat.rpartition(b" ")[0] or flat  # no half of an encoded word
-    parts: list[str] = []
-    end = 0
-    for words in _WORDS.finditer(flat):
-        parts += _unencoded(flat[end : words.start()], charset), _decoded(words[0], charset)
-        end = words.end()
-    parts.append(_unencoded(flat[end:], charset))
-    text = "".join(c if unicodedata.category(c) != "Cc" else " " for c in "".join(parts))
+    text = "".join(
+        c if unicodedata.category(c) != "Cc" else " " for c in "".join(_texts(flat, charsets))
+    )
     short = " ".join(text.split())[:longest]
     return short.encode("utf-8", "replace").decode()
 
 
-def _summary(raw: Mapping[str, bytes], charset: str) -> Summary:
+def _summary(raw: Mapping[str, bytes], charsets: Iterable[str]) -> Summary:
     longest = {"date": LONGEST_DATE}
     return Summary(
         **{
-            NAMES[name]: readable(value, longest.get(name, LONGEST_FIELD), charset)
+            NAMES[name]: readable(value, longest.get(name, LONGEST_FIELD), charsets)
             for name, value in raw.items()
         }
     )
 
 
-def _unencoded(raw: bytes, charset: str) -> str:
-    """Return UTF-8 as such (RFC 6532), and any other 8-bit text as what it most likely is."""
-    if charset.lower().startswith("iso-2022") and _ESCAPE in raw:  # all of it is ASCII
-        return _strictly(raw, charset) or raw.decode("ascii", "replace")
-    for name in ("utf-8", charset):
-        if (text := _strictly(raw, name)) is not None:
-            return text
-    return raw.decode("cp1252", "replace")
+def _texts(flat: bytes, charsets: Sequence[str]) -> Iterator[str]:
+    """Yield what is between encoded words, and what words of one charset in a row say together: a
+    character may be cut in two between them."""
+    end, own, said, plain = 0, "", b"", True
+    for word in _words(flat):
+        between = flat[end : word.start]
+        # Blanks between words mean nothing (RFC 2047, section 6.2).
+        if own and (between.strip() or word.charset != own):
+            yield _word_text(said, own, charsets, plain=plain)
+            said, plain = b"", True
+        if between.strip() or not end:
+            yield likely(between, charsets)
+        end, own = word.end, word.charset
+        said, plain = said + word.octets, plain and flat[word.start : word.end].isascii()
+    if own:
+        yield _word_text(said, own, charsets, plain=plain)
+    yield likely(flat[end:], charsets)
 
 
-def _strictly(raw: bytes, charset: str) -> str | None:
-    if charset.lower().replace("-", "_") in _NOT_FOR_MAIL:
+def _words(flat: bytes) -> Iterator[_Word]:
+    """Yield the encoded words in a field; one that was cut may end it."""
+    at = 0
+    while begin := _BEGINNING.search(flat, at):
+        at = begin.end()
+        end = flat.find(b"?=", at)
+        is_whole = end >= 0
+        if not is_whole:
+            end = len(flat)
+        if end - at > _LONGEST_WORD:
+            continue
+        text = flat[at:end] if is_whole else _CUT.sub(b"", flat[at:end])
+        octets = _octets(begin[2], text)
+        if octets is not None:
+            at = end + 2 if is_whole else end
+            yield _Word(begin.start(), at, begin[1].decode("ascii").lower(), octets)
+
+
+def _octets(encoding: bytes, text: bytes) -> bytes | None:
+    """Return what is encoded; None where nothing is. Bytes that nobody encoded mean themselves
+    between quoted characters, and nothing in base64."""
+    if encoding in b"qQ":
+        return _HEX.sub(lambda found: bytes([int(found[1], 16)]), text.replace(b"_", b" "))
+    digits = _NOT_BASE64.sub(b"", text)
+    if text and len(digits) < 2:
         return None
-    try:
-        return raw.decode(charset)
-    except (LookupError, ValueError):
-        return None
+    return binascii.a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"===")
 
 
-def _decoded(words: bytes, charset: str) -> str:
-    """Decode encoded words. Bytes that nobody encoded may stand in them, and are kept."""
-    plain = words.isascii()
-    try:
-        # What is no ASCII means nothing in base64, and itself between quoted characters.
-        text = _WORD_IN_BASE64.sub(_without_8_bit, words).decode("latin-1")
-        parts: Iterable[tuple[bytes | str, str | None]] = decode_header(text)
-    except (HeaderParseError, binascii.Error, ValueError):
-        return _unencoded(words, charset)
-    return "".join(
-        part if isinstance(part, str) else _in_charset(part, own, charset, plain=plain)
-        for part, own in parts
-    )
-
-
-def _without_8_bit(word: re.Match[bytes]) -> bytes:
-    return bytes(byte for byte in word[0] if byte < 0x80)
-
-
-def _in_charset(raw: bytes, own: str | None, charset: str, *, plain: bool) -> str:
+def _word_text(said: bytes, own: str, charsets: Iterable[str], *, plain: bool) -> str:
     """Decode by the word's own charset; where it cannot be that of all, by what is likely."""
-    name = (own or "ascii").partition("*")[0]  # a language may follow (RFC 2231 section 5)
-    text = _strictly(raw, name)
-    if text is None and plain and name.lower().replace("-", "_") not in _NOT_FOR_MAIL:
-        with contextlib.suppress(LookupError, ValueError):
-            text = raw.decode(name, "replace")
-    return _unencoded(raw, charset) if text is None else text
+    if plain and codec(own):
+        return declared(said, own)
+    text = decoded(said, own)
+    return likely(said, charsets) if text is None else text
 
 
 def _bytes(text: str) -> bytes:

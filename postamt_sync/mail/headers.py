@@ -39,11 +39,13 @@ _RANK = {name: rank for rank, name in enumerate(_SES_ORDER)}
 
 # No expression here can match the same text in two ways, so none can backtrack more than once over
 # what it read.
+_CRS = re.compile(rb"\r+\n?")
 _EMPTY_LINES = (b"\n\n", b"\n\r\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
 _TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
 _QUOTE = re.compile(r'(?<!\\)"')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_END_OF_ONE = re.compile(r">\s*,")
 _ACCEPTED = re.compile(
     rb"\sby\s+inbound-smtp\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?\s+with\s+[A-Z]{4,8}\s+id"
     rb"\s+([^\s;]+)"
@@ -110,6 +112,23 @@ def header_block(head: bytes) -> bytes | None:
     return head[: min(ends) + 1] if ends else None
 
 
+def whole_header(head: bytes) -> bytes:
+    """Return the header block of a mail of which `head` is all that there is to read.
+
+    Where nothing ends it, it may be a mail with the line ends of old Macs, below SES's own lines:
+    then a CR alone is a line end.
+    """
+    block = header_block(head)
+    if block is None and b"\r" in head:
+        head = _CRS.sub(_line_ends, head)
+        block = header_block(head)
+    return head if block is None else block
+
+
+def _line_ends(crs: re.Match[bytes]) -> bytes:
+    return crs[0] if crs[0].endswith(b"\n") else b"\n" * len(crs[0])
+
+
 def ses_headers(head: bytes, key: str) -> SesHeaders | None:
     """Return what SES wrote on top of the mail that it stored under `key`.
 
@@ -134,10 +153,9 @@ def addresses(head: bytes) -> tuple[str, ...]:
     from the first LONGEST_LISTS bytes; what cannot be read is passed over, and takes nothing of
     another field with it.
     """
-    block = header_block(head)
     found: list[str] = []
     left = LONGEST_LISTS
-    for field in _TO_OR_CC.finditer(head if block is None else block):
+    for field in _TO_OR_CC.finditer(whole_header(head)):
         value = field[1]
         if left <= 0 or len(found) >= MOST_ADDRESSES:
             break
@@ -150,7 +168,7 @@ def addresses(head: bytes) -> tuple[str, ...]:
 
 def _in_list(text: str) -> list[str]:
     """Return the addresses of one field. A quote or comment without an end is taken for none."""
-    if len(_QUOTE.findall(text)) % 2:
+    if len(_QUOTE.findall(text)) % 2 or any(map(_is_an_address, _QUOTED.findall(text))):
         text = text.replace('"', ",")
     outside = _QUOTED.sub("", text)
     if outside.count("(") != outside.count(")"):
@@ -159,8 +177,22 @@ def _in_list(text: str) -> list[str]:
     # version of the parser foresaw.
     with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):
         found = (address for _, address in email.utils.getaddresses([text], **_LENIENT))
-        return [address for address in found if "@" in address]
+        return list(_without_apostrophes([address for address in found if "@" in address]))
     return []
+
+
+def _is_an_address(quoted: str) -> bool:
+    """Whether a whole address stands between two quotes, which each lack their other one."""
+    return "@" in quoted and _END_OF_ONE.search(quoted) is not None
+
+
+def _without_apostrophes(found: list[str]) -> Iterator[str]:
+    """Yield addresses without those around them; as a name, one stands there beside itself."""
+    known = set(found)
+    for address in found:
+        bare = address[1:-1] if address[:1] == address[-1:] == "'" else address
+        if bare == address or bare not in known:
+            yield bare
 
 
 def _ses_block(head: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -47,6 +47,13 @@ from tests.doubles.notices import HEADERS, stored
         (b" =?utf-7?q?+2AA-?=", "?"),  # half of a surrogate pair
         (b" a\r\n\tb\x00c\x1b[31m", "a b c [31m"),
         (b" =?utf-8?q?a=0D=0Ab?=", "a b"),
+        (b"=?utf-8?b?R3LDvMOfZ?=", "Grüß"),  # a digit of base64 too much
+        (b"=?utf-8?b?R3LD vMOfZQ?=", "Grüße"),
+        (b"Re: =?utf-8?q?Gr=C3=BC=C3=9Fe_=C", "Re: Grüße"),  # cut before its end
+        (b"=?utf-8?q?a?==?utf-8?q?b?=", "ab"),
+        (b"=?iso-8859-1?q?=93a=94?=", "\u201ca\u201d"),
+        (b"=?gb2312?b?6UY=?=", "\u9555"),
+        ("Grüße, wirklich".encode()[:8] + b"\xff", "Grüße,\ufffd"),
         (b"", ""),
     ],
 )
@@ -162,5 +169,22 @@ def test_a_charset_that_does_not_fit_is_no_evidence(charset: str) -> None:
     assert summary_of_head(head).subject == "Grüße!"
 
 
-def test_many_words_that_never_end_are_read_in_linear_time() -> None:
-    assert readable(b"=?utf-8?q?" * 2_000)
+@pytest.mark.parametrize(
+    "piece", [b"=?utf-8?q?", b"=?a?q?b ", b"=?a*", b"=?a?b?", b"\x1b$B", b"\r"]
+)
+def test_many_words_that_never_end_are_read_in_linear_time(piece: bytes) -> None:
+    assert readable(piece * 20_000, charset="iso-2022-jp") is not None
+    head = b"Subject: s\nX: " + piece * 20_000 + b"\n\n"
+    assert summary_of_head(head).subject == "s"
+
+
+def test_another_fields_charset_is_evidence_too() -> None:
+    raw = "Привет".encode("koi8-r")
+    head = b"From: =?KOI8-R?B?8NLJ18XU?= <a@d.example>\r\nSubject: " + raw + b"\r\n\r\n"
+    assert summary_of_head(head).subject == "Привет"
+
+
+def test_line_ends_of_old_macs_where_nothing_else_ends_the_header() -> None:
+    head = b"Return-Path: <>\r\nFrom: a\rSubject: s\r\rSubject: body"
+    assert summary_of_head(head) == Summary(from_="a", subject="s")
+    assert summary_of_head(b"Subject: a\rb\r\n\r\n").subject == "a b"
