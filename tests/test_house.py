@@ -41,7 +41,7 @@ ROOMS = {
     "doctor": {
         *("alerts", "aws", "bootstrap", "config", "delivery", "host", "ledger", "status"),
     },
-    "demo": {"bootstrap", "mail"},
+    "demo": {"bootstrap", "index", "mail"},
     "app": {
         *("alerts", "aws", "bucket", "config", "delivery", "index", "intake", "ledger", "mail"),
         *("recovery", "status"),

@@ -27,11 +27,13 @@ Keep = Annotated[
         show_default=False,
     ),
 ]
+InABrowser = Annotated[bool, typer.Option("--webmail", help="Show the same mail in a browser too.")]
 
 
 def demo(
     once: Once = False,
     keep: Keep = None,
+    webmail: InABrowser = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
     """Watch mail travel: announced, fetched, in a Maildir, readable over IMAP.
@@ -43,6 +45,7 @@ def demo(
     \b
     Examples:
       postamt-sync demo
+      postamt-sync demo --webmail
       postamt-sync demo --once --keep ./demo
     """
     need_emulator()
@@ -59,7 +62,7 @@ def demo(
             root = Path(directory)
         else:
             root = _empty(keep)
-        well = asyncio.run(play(root, display, once=once))
+        well = asyncio.run(play(root, display, once=once, webmail=webmail))
     return ExitCode.OK if well else ExitCode.UNDELIVERED
 
 

@@ -21,6 +21,7 @@ from postamt_sync.bootstrap.stack import Stack, usual_bucket
 from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.demo.emulator import Emulator
 from postamt_sync.demo.sns import SmallSns
+from postamt_sync.index.function import Indexer
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -108,13 +109,17 @@ class Cloud:
         """Build the stack as `bootstrap apply` does."""
         await asyncio.to_thread(self._create)
 
-    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+    def environment(
+        self, base: Mapping[str, str], *, administrator: bool = False
+    ) -> dict[str, str]:
         """Return `base` for a child process, its AWS settings replaced by those of this cloud."""
         kept = {k: v for k, v in base.items() if not k.startswith("AWS_")}
         loopback = ",".join(filter(None, (base.get("NO_PROXY"), "127.0.0.1")))
         credentials = dict(CREDENTIALS)
         key_file = self._keys / SYNC_CREDENTIALS
-        if key_file.exists():  # the daemon may do what the stack's own user may
+        if (
+            key_file.exists() and not administrator
+        ):  # the daemon may do what the stack's own user may
             del credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"]
             credentials["AWS_SHARED_CREDENTIALS_FILE"] = str(key_file)
         return {
@@ -131,6 +136,15 @@ class Cloud:
         wanted = plan(resources(self.stack, aws, self._keys))
         carry_out(wanted, aws, lambda *_: None)
         self.changes = len(wanted.changes)
+        self.sns.functions.append(self._indexer().take)
+
+    def _indexer(self) -> Indexer:
+        """Return what the stack's function runs, which the emulator does not."""
+        dynamodb = self._client("dynamodb", self.url)
+        stack = self.stack
+        return Indexer(
+            stack.table, stack.bucket, stack.prefix, dynamodb, self.s3_client, lambda *_: None
+        )
 
     def _endpoint(self, service: str) -> str:
         return self.sns.url if service == "sns" else self.url

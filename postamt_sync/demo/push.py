@@ -18,11 +18,17 @@ from postamt_sync.demo.subscription import SnsSubscription
 ANSWER_WITHIN = 15.0
 """Seconds that an HTTP endpoint has to answer."""
 
+LAMBDA_SPEED = 60.0
+"""How much faster than Lambda a function is called again; it waits minutes."""
+
 REMEMBERED = 10_000
 """Attempts kept for whoever wants to see them."""
 
 SendToQueue = Callable[[str, str], Awaitable[None]]
 """Puts a body (second) into the queue with this ARN (first)."""
+
+Function = Callable[[str], None]
+"""Stands for a Lambda function that is subscribed to a topic; takes the message, in a thread."""
 
 
 @dataclass(slots=True)
@@ -66,13 +72,13 @@ class PushFaults:
         self._disorder = None if shuffle is None else random.Random(shuffle)  # noqa: S311
         self._flow.set()
 
-    def loses(self, notification: SnsNotification, subscription: SnsSubscription) -> bool:
+    def loses(self, notification: SnsNotification, *, over_http: bool) -> bool:
         if notification.kind != "Notification":
             return False
         return any(
             text in notification.message
             and subject in (None, notification.subject)
-            and (for_queues or subscription.protocol != "sqs")
+            and (for_queues or over_http)
             for text, subject, for_queues in self._lost
         )
 
@@ -156,7 +162,7 @@ class Push:
         endpoint: str,
     ) -> None:
         """Begin to deliver; `version` is the topic's SignatureVersion, `endpoint` SNS's own URL."""
-        if self._mishaps.loses(notification, subscription):
+        if self._mishaps.loses(notification, over_http=subscription.protocol != "sqs"):
             return
         body = notification.body(self._signer, version, endpoint, subscription.arn)
         if subscription.raw and notification.kind == "Notification":
@@ -167,6 +173,12 @@ class Push:
             else:
                 self._begin(self._deliver(notification, subscription, body))
 
+    def invoke(self, function: Function, notification: SnsNotification) -> None:
+        """Begin to call a function, which hears of what queues hear of."""
+        if not self._mishaps.loses(notification, over_http=False):
+            for _ in range(self._mishaps.copies(notification)):
+                self._begin(self._invoke(function, notification.message))
+
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._running.add(task)
@@ -175,6 +187,19 @@ class Push:
     async def _enqueue(self, subscription: SnsSubscription, body: str) -> None:
         await self._mishaps.wait()
         await self._to_queue(subscription.endpoint, body)
+
+    async def _invoke(self, function: Function, message: str) -> None:
+        """Call a function; one that fails is called twice more, as Lambda does."""
+        await self._mishaps.wait()
+        for pause in (60.0, 120.0, None):
+            try:
+                await asyncio.to_thread(function, message)
+            except Exception:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause / (self._speed * LAMBDA_SPEED))
+            else:
+                return
 
     async def _deliver(
         self, notification: SnsNotification, subscription: SnsSubscription, body: str

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from postamt_sync.demo import query
 from postamt_sync.demo.notification import SnsNotification, SnsSigner
-from postamt_sync.demo.push import Attempt, Push, PushFaults
+from postamt_sync.demo.push import Attempt, Function, Push, PushFaults
 from postamt_sync.demo.query import RefusedError, answer, element, invalid
 from postamt_sync.demo.subscription import SnsSubscription
 from postamt_sync.demo.upstream import QUEUE, Pump, Upstream
@@ -57,6 +57,8 @@ class SmallSns:
         """The clock that tokens expire by."""
         self.subscriptions: dict[str, SnsSubscription] = {}
         """By ARN, pending ones too."""
+        self.functions: list[Function] = []
+        """What hears of every topic's notifications beside the subscriptions."""
         self.url = ""
         self._cancelled: dict[str, SnsSubscription] = {}
         self._versions: dict[str, str] = {}
@@ -294,6 +296,8 @@ class SmallSns:
             if subscription.topic_arn == notification.topic_arn and not subscription.pending:
                 version = self._version(notification.topic_arn)
                 self._push.send(notification, subscription, version, self.url)
+        for function in self.functions:
+            self._push.invoke(function, notification)
 
     def _version(self, topic_arn: str) -> str:
         return self._versions.get(topic_arn, "1")

@@ -17,9 +17,10 @@ from typing import Self
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.daemon import COMMAND, DaemonProcess, Journey, Journeys
 from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot, free_port
-from postamt_sync.demo.household import CopyLocation, Household
+from postamt_sync.demo.household import JUNK, CopyLocation, Household
 from postamt_sync.demo.samples import Sample
 from postamt_sync.demo.ses import Received, Ses
+from postamt_sync.demo.webmail import DemoWebmail
 from postamt_sync.errors import PostamtError
 from postamt_sync.mail.arrival import mail_id
 
@@ -79,7 +80,11 @@ class DemoSystem:
     Maildirs alone; the daemon's log lines only say when.
     """
 
-    def __init__(self, root: Path, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, root: Path, command: Sequence[str] = COMMAND, *, with_webmail: bool = False
+    ) -> None:
+        self.webmail: DemoWebmail | None = None
+        self._with_webmail = with_webmail
         self.household = Household(root)
         self.port = free_port()
         self.cloud = Cloud(SNS_SPEED, f"http://127.0.0.1:{self.port}/sns")
@@ -102,6 +107,8 @@ class DemoSystem:
             await self.start_daemon()
             stack.push_async_callback(self._stop_daemon)
             self._serve_imap(stack)
+            if self._with_webmail:
+                self.webmail = await stack.enter_async_context(self._made_webmail())
             self._stack = stack.pop_all()
         return self
 
@@ -121,6 +128,30 @@ class DemoSystem:
 
     async def _stop_daemon(self) -> None:
         await self.daemon.__aexit__()
+
+    def _made_webmail(self) -> DemoWebmail:
+        environment = self.cloud.environment(os.environ, administrator=True)
+        household = self.household
+        return DemoWebmail(household.config, environment, household.maildirs, self._command)
+
+    async def seen_in_webmail(self) -> bool:
+        """Return whether the webmail lists for each mailbox what is its own, no more, no less."""
+        assert self.webmail is not None
+        end = time.monotonic() + ARRIVE_WITHIN
+        while time.monotonic() < end:
+            if await self._lists_all(self.webmail):
+                return True
+            await asyncio.sleep(LOOK_AGAIN)
+        return False
+
+    async def _lists_all(self, webmail: DemoWebmail) -> bool:
+        places = [place for sent in self.sent for place in self.household.expected(sent.sample)]
+        for mailbox in webmail.mailboxes:
+            for folder, kept in (("inbox", "INBOX"), ("junk", JUNK)):
+                listed = await webmail.subjects(mailbox, folder)
+                if len(listed) != places.count(CopyLocation(mailbox, kept)):
+                    return False
+        return True
 
     def _serve_imap(self, stack: AsyncExitStack) -> None:
         if find_dovecot() is None:

@@ -17,7 +17,14 @@ from postamt_sync.demo.system import DemoSystem, Sent
 from postamt_sync.plural import count
 
 
-async def play(root: Path, show: Display, *, once: bool, command: Sequence[str] = COMMAND) -> bool:
+async def play(
+    root: Path,
+    show: Display,
+    *,
+    once: bool,
+    webmail: bool = False,
+    command: Sequence[str] = COMMAND,
+) -> bool:
     """Go through the tour in an empty directory; returns whether all mail arrived as it should.
 
     Without `once` everything stays up after it until SIGINT or SIGTERM. `command` runs the daemon.
@@ -28,7 +35,7 @@ async def play(root: Path, show: Display, *, once: bool, command: Sequence[str] 
         loop.add_signal_handler(number, signal.raise_signal, signal.SIGINT)
     begin = time.monotonic()
     show.heading("A mail system of its own, on this machine alone")
-    async with DemoSystem(root, command) as system:
+    async with DemoSystem(root, command, with_webmail=webmail) as system:
         tour = Tour(system, show)
         tour.introduce(time.monotonic() - begin)
         well = await tour.go()
@@ -56,6 +63,7 @@ class Tour:
         fact("SNS", f"{system.cloud.sns.url}  signs and retries as AWS does")
         fact("daemon", f"process {system.daemon.pid}, its webhook confirmed")
         self._show_login()
+        self._show_webmail()
         fact("ready after", f"{seconds:.1f} s")
 
     async def go(self) -> bool:
@@ -63,7 +71,8 @@ class Tour:
         await self._send_samples()
         await self._lose_a_notification()
         await self._crash()
-        return self.judge()
+        well = self.judge()
+        return await self._look_into_webmail() and well
 
     def judge(self) -> bool:
         """Compare every mail with every file, show the tree, and say how it ended."""
@@ -92,6 +101,9 @@ class Tour:
         if self._system.imap is not None:
             self._show.say("Look at the mail with any mail client (loopback, no encryption):")
             self._show_login()
+        if self._system.webmail is not None:
+            self._show.say("Read it in a browser, as if nothing at home were up:")
+            self._show_webmail()
 
     async def _send_samples(self) -> None:
         self._show.heading("Mail comes in: announced, fetched, delivered, seen over IMAP")
@@ -156,6 +168,24 @@ class Tour:
             sent.sample.title, places, [None if at is None else at - sent.at for at in times]
         )
         return sent
+
+    async def _look_into_webmail(self) -> bool:
+        """Compare the webmail's lists with what was sent; true where there is no webmail."""
+        if self._system.webmail is None:
+            return True
+        self._show.heading("The same mail in the webmail, which knows nothing of the box at home")
+        if not await self._system.seen_in_webmail():
+            self._show.bad("Its lists are not what was sent.")
+            return False
+        self._show.good("Each mailbox sees its own mail, and none of the other's.")
+        return True
+
+    def _show_webmail(self) -> None:
+        webmail = self._system.webmail
+        if webmail is not None:
+            self._show.fact("webmail", webmail.url)
+            names = " or ".join(webmail.mailboxes)
+            self._show.fact("", f"sign in as {names}, secret {webmail.secret}")
 
     def _show_login(self) -> None:
         system = self._system

@@ -1,0 +1,104 @@
+"""The webmail of the demo: `postamt-sync webmail serve` as a child process, and a look into it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from yarl import URL
+
+from postamt_sync.demo.daemon import COMMAND, NOT_OURS, STOP_WITHIN
+from postamt_sync.errors import TryLaterError
+
+READY_WITHIN = 60.0
+SAID = "The webmail is at "
+
+
+class DemoWebmail:
+    """Every mailbox signs in with `secret` while the context is open; the first sees all."""
+
+    def __init__(
+        self,
+        config: Path,
+        environment: Mapping[str, str],
+        mailboxes: Iterable[str],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self.url = ""
+        self.secret = secrets.token_hex(12)
+        self.mailboxes = tuple(mailboxes)
+        self._command = command
+        self._config = config
+        self._environment = {k: v for k, v in environment.items() if not k.startswith(NOT_OURS)}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        """Let the mailboxes sign in, start, and return when it answers."""
+        for number, name in enumerate(self.mailboxes):
+            sees_all = ["--all"] if number == 0 else []
+            adding = await self._start("user", "add", name, "--choose", *sees_all)
+            out, _ = await adding.communicate(f"{self.secret}\n".encode())
+            if adding.returncode:
+                raise TryLaterError("The webmail cannot be used.", out.decode(errors="replace"))
+        self._process = await self._start("serve", "--port", "0")
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                line = (await self._process.stdout.readline()).decode(errors="replace").strip()
+        except TimeoutError:
+            line = "nothing"
+        if not line.startswith(SAID):
+            await self.__aexit__()
+            raise TryLaterError("The webmail does not start.", f"It says: {line}")
+        self.url = line.removeprefix(SAID)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def subjects(self, mailbox: str, folder: str = "inbox") -> list[str]:
+        """Sign in as one mailbox, and return what its list shows, the newest first."""
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(
+            URL(self.url), headers={"Origin": self.url.rstrip("/")}, cookie_jar=jar
+        ) as browser:
+            signing = {"mailbox": mailbox, "secret": self.secret}
+            async with browser.post("/api/sign-in", json=signing) as answer:
+                answer.raise_for_status()
+                # A browser takes loopback for safe enough for a Secure cookie; aiohttp does not.
+                cookie = answer.headers["Set-Cookie"].partition(";")[0]
+            found: list[str] = []
+            cursor = ""
+            while True:
+                asked = {"folder": folder, "cursor": cursor}
+                async with browser.get(
+                    "/api/mails", params=asked, headers={"Cookie": cookie}
+                ) as answer:
+                    answer.raise_for_status()
+                    page: dict[str, Any] = await answer.json()
+                found += [str(mail["subject"]) for mail in page["mails"]]
+                cursor = page["cursor"]
+                if not cursor:
+                    return found
+
+    async def _start(self, *words: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(*self._command, "webmail", *words, "--config", str(self._config)),
+            env=self._environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )

@@ -1,0 +1,47 @@
+"""The demo with its webmail: mail that really travelled, in front of whom it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from postamt_sync.demo.samples import samples
+from postamt_sync.demo.system import DemoSystem
+from tests.cli.test_demo import start
+
+
+@pytest.mark.timeout(300)
+async def test_the_tour_ends_in_the_webmail(tmp_path: Path) -> None:
+    process = await start("--once", "--webmail", "--keep", str(tmp_path / "kept"))
+    out, _ = await process.communicate()
+    said = out.decode()
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert re.search(r"^  webmail +http://127\.0\.0\.1:\d+/$", said, re.MULTILINE)
+    assert re.search(r"sign in as anna or bruno, secret \w{20,}$", said, re.MULTILINE)
+    assert "✓ Each mailbox sees its own mail" in said
+    assert all(len(line) <= 80 for line in said.splitlines() if str(tmp_path) not in line)
+
+
+@pytest.mark.timeout(300)
+async def test_who_is_not_let_in_sees_nothing_and_what_is_missing_is_noticed(
+    tmp_path: Path,
+) -> None:
+    async with DemoSystem(tmp_path, with_webmail=True) as system:
+        webmail = system.webmail
+        assert webmail is not None
+        letter = next(samples())
+        await system.send(letter)
+        assert await system.seen_in_webmail()
+        assert len(await webmail.subjects("anna")) == 1
+        assert await webmail.subjects("bruno") == []
+        webmail.secret = "wrong" * 5
+        with pytest.raises(aiohttp.ClientResponseError, match="401"):
+            await webmail.subjects("anna")
+    await asyncio.sleep(0)
+    with pytest.raises(aiohttp.ClientError):
+        await webmail.subjects("anna")
