@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import signal
 import socket
 import sys
 import time
@@ -18,6 +20,7 @@ from postamt_sync.aws.clients import ONCE, dynamodb_client, new_client, new_sess
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
 from postamt_sync.config import Settings, load
+from postamt_sync.config.command import typed
 from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.mail.routing import Addressee
@@ -97,12 +100,22 @@ def serve(
         )
     listening, ports = _ports(settings, port)
     server = LocalServer(listening, Webmail(ports))
-    print(f"The webmail is at {server.url}", flush=True)
     try:
-        asyncio.run(server.run())
+        asyncio.run(_until_stopped(server))
     finally:
         listening.close()
     return ExitCode.OK
+
+
+async def _until_stopped(server: LocalServer) -> None:
+    """Serve until SIGINT or SIGTERM, either of which is a way to end it well."""
+    serving = asyncio.ensure_future(
+        server.run(lambda: print(f"The webmail is at {server.url}", flush=True))
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
 
 
 def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
@@ -113,10 +126,10 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
     with aws_call("read who may sign in", name=table_name(settings)):
         anyone = _anyone(client, settings)
     if not anyone:
-        raise UsageError(
-            "No mailbox may sign in yet.",
-            "Let one, with: postamt-sync webmail user add NAME",
-        )
+        raise _nobody(settings)
+    index = DynamoEntryTable(client, settings.index.table)
+    with aws_call("read the index", name=settings.index.table):
+        index.known(["is the table there?"])
     try:
         listening = listen_on_loopback(port)
     except OSError as error:
@@ -126,7 +139,7 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         ) from error
     return listening, WebmailPorts(
         table=table,
-        index=DynamoEntryTable(client, settings.index.table),
+        index=index,
         store=S3MailStore(s3, settings.bucket.name),
         mailer=SesMailer(new_client(session, "sesv2", region, _SENDING), region),
         kept=S3SentStore(s3, settings.bucket.name),
@@ -208,7 +221,7 @@ def list_(config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa:
         rights = ", sees all" if each.sees_all else ""
         print(f"{printable(each.mailbox)}: secret of {since}{rights}")
     if not everyone:
-        print("No mailbox may sign in. Let one, with: postamt-sync webmail user add NAME")
+        print(f"No mailbox may sign in. {_nobody(settings).hint}")
     return ExitCode.OK
 
 
@@ -276,10 +289,7 @@ def _opened(settings: Settings, *, make: bool = False) -> WebmailUsers:
             if make_record_table(client, name, settings.stack.name):
                 print(f"The table {name} is made.")
         elif not _is_there(client, name):
-            raise UsageError(
-                "No mailbox may sign in yet.",
-                "Let one, with: postamt-sync webmail user add NAME",
-            )
+            raise _nobody(settings)
     return _users(client, settings)
 
 
@@ -292,7 +302,18 @@ def _is_there(client: Any, name: str) -> bool:
 
 
 def _users(client: Any, settings: Settings) -> WebmailUsers:
-    return WebmailUsers(DynamoRecordTable(client, table_name(settings)), time.time)
+    return WebmailUsers(
+        DynamoRecordTable(client, table_name(settings)),
+        time.time,
+        command=lambda verb: typed(f"webmail user {verb}", settings.source),
+    )
+
+
+def _nobody(settings: Settings) -> UsageError:
+    return UsageError(
+        "No mailbox may sign in yet.",
+        f"Let one, with: {typed('webmail user add NAME', settings.source)}",
+    )
 
 
 def _secret(choose: bool) -> str:

@@ -44,8 +44,15 @@ class WebmailUser:
 class WebmailUsers:
     """The users in the webmail's table."""
 
-    def __init__(self, table: RecordTable, clock: Callable[[], float], cost: int = COST) -> None:
-        """`cost` is that of hashing a secret."""
+    def __init__(
+        self,
+        table: RecordTable,
+        clock: Callable[[], float],
+        cost: int = COST,
+        command: Callable[[str], str] = "postamt-sync webmail user {}".format,
+    ) -> None:
+        """`cost` is that of hashing a secret; `command` returns what to type for a verb of it."""
+        self._command = command
         self._table = table
         self._clock = clock
         self._cost = cost
@@ -80,13 +87,13 @@ class WebmailUsers:
         if sees_all and other is not None and other != mailbox:
             raise UsageError(
                 f"The mailbox {other} sees all already, and one alone may.",
-                f"Remove it first: postamt-sync webmail user remove {other}",
+                f"Remove it first: {self._command(f'remove {other}')}",
             )
         user = self._made(mailbox, secret, sees_all=sees_all)
         if not self._table.put(HOLDER, mailbox, user.fields, expect=None):
             raise UsageError(
                 f"The mailbox {mailbox} may sign in already.",
-                f"Give it another secret with: postamt-sync webmail user rotate {mailbox}",
+                f"Give it another secret with: {self._command(f'rotate {mailbox}')}",
             )
 
     def rotate(self, mailbox: str, secret: str) -> None:
@@ -118,7 +125,7 @@ class WebmailUsers:
         if user is None:
             raise UsageError(
                 f"The mailbox {mailbox} may not sign in.",
-                "See who may with: postamt-sync webmail user list",
+                f"See who may with: {self._command('list')}",
             )
         return user
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from postamt_sync.cli.main import run
 from postamt_sync.index.function import Indexer
 from tests.doubles.moto import Moto
 from tests.doubles.notices import event, receipt
@@ -77,20 +80,24 @@ class WebmailStack:
         self._indexer.take(json.dumps(notification))
 
     def type(self, *words: str, given: str = "") -> tuple[int, str]:
-        """Run a command; return its exit code and what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "postamt_sync", *words, "--config", str(self.config)],
-            env=self.environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
+        """Run a command in this process; return its exit code and what it said."""
+        kept, stdin = dict(os.environ), sys.stdin
+        os.environ.clear()
+        os.environ.update(self.environment)
+        sys.stdin = io.StringIO(given)
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                code = run([*words, "--config", str(self.config)])
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)
+            sys.stdin = stdin
+        return code, said.getvalue()
 
     @contextlib.contextmanager
-    def served(self) -> Iterator[str]:
-        """Serve the webmail, and yield its address."""
+    def served(self, stop: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+        """Serve the webmail, and yield its address; `ended` is its exit code afterwards."""
         port = reserved_port()
         words = ("webmail", "serve", "--port", str(port), "--config", str(self.config))
         with subprocess.Popen(
@@ -105,4 +112,5 @@ class WebmailStack:
                 assert line == f"The webmail is at http://127.0.0.1:{port}/\n"
                 yield f"http://127.0.0.1:{port}/"
             finally:
-                process.terminate()
+                process.send_signal(stop)
+                self.ended = process.wait(30)

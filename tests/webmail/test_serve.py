@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -66,6 +67,20 @@ class TestUsers:
             found, said = stack.type("webmail", "user", *words, given=given)
             assert found == code, said
             assert told in said.replace("\n    ", " ")
+
+
+def test_a_table_that_is_not_there_is_told_at_once(cloud: Moto, tmp_path: Path) -> None:
+    stack = WebmailStack(cloud, tmp_path)
+    assert stack.type("webmail", "user", "add", "anna")[0] == 0
+    code, said = stack.type("webmail", "user", "add", "anna")
+    assert f"webmail user rotate anna --config {stack.config}" in said.replace("\n    ", " ")
+    with stack.served(signal.SIGINT):
+        pass
+    assert stack.ended == 0
+    stack.config.write_text(stack.config.read_text().replace(stack.table, "none"))
+    code, said = stack.type("webmail", "serve")
+    assert code == 78, said
+    assert "none" in said
 
 
 def asked(url: str, path: str, host: str = "", **headers: str) -> tuple[int, bytes, dict[str, str]]:
