@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory
-from postamt_sync.config import load
+from postamt_sync.config import Settings, load
 from postamt_sync.errors import UsageError
 from postamt_sync.host.dovecot.sendmail import read_accounts, send, sendmail_file
+from postamt_sync.host.mail_client import address_of
 from postamt_sync.mail.routing import Addressee, Routes
 
 
@@ -44,9 +45,20 @@ def sendmail(
     if not recipients:
         raise UsageError("Nobody is named whom the mail goes to.", "Name addresses after --")
     accounts = read_accounts(sendmail_file(directory.absolute()))
-    address = sender.removeprefix("<").removesuffix(">")
-    mailbox = ""
-    if address:
-        routes = Routes(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes)
-        (mailbox,) = routes.mailboxes([address])
+    address, mailbox = _whose(settings, sender.removeprefix("<").removesuffix(">"))
     send(accounts, mailbox, address, recipients, sys.stdin.buffer.read())
+
+
+def _whose(settings: Settings, sender: str) -> tuple[str, str]:
+    """Return MAIL FROM and the mailbox whose address that is; both empty for the null path.
+
+    Mail for a mailbox without an address of its own comes to Sieve under the mailbox's name.
+    """
+    if not sender:
+        return "", ""
+    for mailbox in settings.mailboxes:
+        if mailbox.name == sender:
+            return address_of(settings, mailbox) or sender, mailbox.name
+    routes = Routes(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes)
+    (name,) = routes.mailboxes([sender])
+    return sender, name

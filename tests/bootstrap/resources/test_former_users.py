@@ -13,6 +13,8 @@ from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.bootstrap.stack_resources import keys
 from tests.doubles.account import Account, changes, stack
 
+pytestmark = pytest.mark.slow
+
 ANNA = SmtpSender("anna", ("anna@example.com",), default=True)
 BRUNO = SmtpSender("bruno", ("bruno@example.com",))
 SHARED = stack()

@@ -124,6 +124,16 @@ def test_each_sends_as_its_own_user_or_as_the_household(ses: SesSmtp, sends: Sen
     assert [taken.user for taken in ses.taken] == [BRUNO.user, BRUNO.user, HOUSEHOLD.user]
 
 
+def test_a_mailboxs_name_stands_for_its_address(ses: SesSmtp, sends: Send) -> None:
+    """Mail for a mailbox with whole domains alone comes to Sieve under its name."""
+    assert sends("anna", "info@example.com") == (ExitCode.OK, "")
+    assert sends("bruno", "bruno@example.com") == (ExitCode.OK, "")
+    assert [(t.mail_from, t.user) for t in ses.taken] == [
+        ("anna@example.com", HOUSEHOLD.user),
+        ("bruno@example.com", BRUNO.user),
+    ]
+
+
 def test_the_mail_arrives_as_it_was_given(ses: SesSmtp, sends: Send) -> None:
     assert sends("anna@example.com", "anna@example.com", "one\n.\n..two\r\nthree\n")[0] == 0
     (taken,) = ses.taken

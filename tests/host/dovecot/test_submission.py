@@ -223,6 +223,7 @@ def test_the_credentials_are_for_few_eyes(sending: Sending) -> None:
     assert HOUSEHOLD.password not in sending.home.log
 
 
+@pytest.mark.slow
 def test_every_mailbox_sends_as_its_own_user_and_as_nobody_else_and_back(
     sending: Sending, tmp_path: Path
 ) -> None:
