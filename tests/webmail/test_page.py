@@ -320,6 +320,84 @@ class TestWriting:
         browser.until("return document.body.innerText.includes('It is sent.')")
 
 
+class TestStaying:
+    """The page's clock is put forward; the server's stands still."""
+
+    @pytest.fixture(autouse=True)
+    def later(self, browser: Browser, url: str) -> None:
+        signed_in(browser, url)
+        browser.run(
+            "const real = Date.now; window.ahead = 0; Date.now = () => real() + window.ahead;"
+        )
+
+    def test_a_warning_comes_a_minute_before_and_can_be_answered(self, browser: Browser) -> None:
+        shown = "return !document.getElementById('idle').hidden"
+        browser.run("window.ahead = 13.5 * 60 * 1000")
+        time.sleep(1.2)
+        assert not browser.run(shown)
+        browser.run("window.ahead = 14.2 * 60 * 1000")
+        browser.until(shown)
+        browser.run("document.getElementById('stay').click()")
+        browser.until("return document.getElementById('idle').hidden")
+        assert not browser.run("return document.getElementById('page').hidden")
+
+    def test_who_types_is_there(self, browser: Browser) -> None:
+        browser.run("window.ahead = 14.2 * 60 * 1000")
+        browser.until("return !document.getElementById('idle').hidden")
+        browser.type("/", "x")
+        browser.until("return document.getElementById('idle').hidden")
+
+    def test_the_page_s_own_looks_say_that_they_are_its_own(
+        self, browser: Browser, scene: WebmailScene
+    ) -> None:
+        def seen() -> list[str | int]:
+            return [f["seen"] for (holder, _), f in scene.table.kept.items() if holder == "session"]
+
+        before = seen()
+        scene.now += 60
+        try:
+            asked = "fetch('/api/session', {headers: {'Postamt-By-Itself': '1'}})"
+            assert browser.run(f"return {asked}.then((answer) => answer.status)") == 200
+            assert seen() == before
+            assert (
+                browser.run("return fetch('/api/session').then((answer) => answer.status)") == 200
+            )
+            assert seen() != before
+        finally:
+            scene.now -= 60
+
+
+def test_five_hundred_mails_are_all_there(browser: Browser, url: str, scene: WebmailScene) -> None:
+    handed = scene.index.entries
+    for number in range(500):
+        name = f"many{number:03}"
+        raw = b"From: a@b.example\r\nSubject: number %d\r\n\r\nhello" % number
+        moment = f"2026-10-{1 + number // 20:02}T10:{number % 20:02}:00.000Z"
+        scene.arrive(name, raw, to=("bruno@example.com",), received_at=moment)
+    try:
+        signed_in(browser, url, "bruno")
+        count = "return document.querySelectorAll('#mails a').length"
+        browser.until(f"{count} >= 50")
+        before = 0
+        while browser.run("return !document.getElementById('more').hidden"):
+            before = browser.run(count)
+            browser.run("document.getElementById('more').click()")
+            browser.until(
+                f"{count} > arguments[0] || document.getElementById('more').hidden", before
+            )
+        subjects = browser.run(
+            "return [...document.querySelectorAll('#mails .subject')].map((e) => e.textContent)"
+        )
+        numbers = [text for text in subjects if text.startswith("number ")]
+        assert numbers == [f"number {n}" for n in range(499, -1, -1)]
+        browser.type("/", "number 499", Keys.ENTER)
+        browser.until(f"{count} === 1")
+    finally:
+        for number in range(500):
+            del handed[f"many{number:03}"]
+        scene.index.put(next(iter(handed.values())))
+
+
 KEPT = "return Object.values(localStorage).map((text) => JSON.parse(text))"
 
 

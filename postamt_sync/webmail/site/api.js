@@ -9,7 +9,7 @@ export class Refused extends Error {
   }
 }
 
-export const session = { mailbox: "", addresses: [], idleAt: 0, endsAt: 0 };
+export const session = { mailbox: "", addresses: [], askedAt: 0, idleAt: 0, endsAt: 0 };
 const IDLE = 15 * 60 * 1000;
 let signedOut = () => {};
 
@@ -18,6 +18,7 @@ export function onSignedOut(call) { signedOut = call; }
 // `byItself`: no person caused it, so it keeps no session up.
 export async function ask(path, { method = "GET", fields, byItself = false } = {}) {
   const headers = {};
+  if (!byItself) session.askedAt = Date.now();
   if (fields !== undefined) headers["Content-Type"] = "application/json";
   if (byItself) headers["Postamt-By-Itself"] = "1";
   let answer;

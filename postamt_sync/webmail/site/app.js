@@ -6,6 +6,7 @@ import { $, bytes, day, make, notice } from "./dom.js";
 import { forgetMail, showMail, write } from "./reading.js";
 
 const LOOK_EVERY = 60 * 1000;
+const TOLD_EVERY = 60 * 1000;
 const WARN_BEFORE = 60 * 1000;
 const list = { folder: "inbox", query: "", cursor: "", mails: [], number: 0, shown: false };
 
@@ -262,8 +263,15 @@ window.addEventListener("hashchange", arrive);
 window.addEventListener("offline", () => notice("You are offline. What you see may be old.", true));
 window.addEventListener("online", () => { notice("You are online again."); lookAgain(); });
 setInterval(lookAgain, LOOK_EVERY);
+
+// Who types or points is there, though nothing is asked of the server for that.
+let didSomething = 0;
+for (const what of ["keydown", "pointerdown", "input"])
+  document.addEventListener(what, () => { didSomething = Date.now(); }, { capture: true, passive: true });
+
 setInterval(() => {
   if ($("page").hidden || !session.idleAt) return;
+  if (didSomething > session.askedAt && Date.now() - session.askedAt > TOLD_EVERY) look(false).catch(() => {});
   const left = session.idleAt - Date.now();
   $("idle").hidden = left > WARN_BEFORE;
   if (left <= 0) look(true).catch(() => {});
