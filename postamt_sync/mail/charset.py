@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 _MEANT = {
-    "us_ascii": "cp1252", "ascii": "cp1252", "ansi_x3.4_1968": "cp1252", "iso646_us": "cp1252",
+    "us_ascii": "cp1252", "ascii": "cp1252", "ansi_x3_4_1968": "cp1252", "iso646_us": "cp1252",
     "iso_8859_1": "cp1252", "iso8859_1": "cp1252", "latin1": "cp1252", "l1": "cp1252",
     "latin_1": "cp1252", "x_cp1252": "cp1252",
     "iso_8859_9": "cp1254", "iso8859_9": "cp1254", "latin5": "cp1254", "x_cp1254": "cp1254",
@@ -46,6 +46,7 @@ _NOT_FOR_MAIL = frozenset(
 """Codecs of Python's that are no charset of a mail; some cost quadratic time or warn."""
 
 _LONGEST_NAME = 80
+_SIGNS = re.compile("[^a-z0-9]+")
 _SEVEN_BIT = ("iso2022", "iso_2022", "hz")
 """Begin the names of charsets in which all of a text is ASCII."""
 _WIDE = ("gb", "big5", "cp9", "euc", "johab")
@@ -64,9 +65,10 @@ _ASCII = bytes(range(128))
 
 def codec(charset: str) -> str:
     """Return Python's name of a charset, "" where it is none that a mail can be in."""
-    name = charset.strip().strip("\"'").lower()[:_LONGEST_NAME].replace("-", "_").replace(" ", "_")
+    # Python looks up names without regard to their signs.
+    name = _SIGNS.sub("_", charset.lower()[:_LONGEST_NAME]).strip("_")
     name = _MEANT.get(name, name)
-    if not name.isascii() or not name.isprintable() or name in _NOT_FOR_MAIL:
+    if not name or name in _NOT_FOR_MAIL:
         return ""
     try:
         b"a".decode(name)  # of no bytes at all the name is not looked up
@@ -152,6 +154,9 @@ def likely(raw: bytes, charsets: Iterable[str] = ()) -> str:
         text = raw.decode("utf-8", "replace")
     if text is None:
         text = next((t for name in names if (t := _beyond(raw, name)) is not None), None)
+    if text is None:
+        damaged = (_text(raw, name, "replace") for name in names if _is_wide(name))
+        text = next(filter(_is_mostly_read, damaged), None)
     return raw.decode("cp1252", "replace") if text is None else text
 
 
@@ -163,8 +168,12 @@ def _beyond(raw: bytes, name: str) -> str | None:
 def _in_seven_bits(raw: bytes, names: Iterable[str]) -> str | None:
     if not any(escape in raw for escape in _ESCAPES):
         return None
-    texts = (decoded(raw, name) for name in names if name.startswith(_SEVEN_BIT))
-    return next((text for text in texts if text is not None), None)
+    texts = (_text(raw, name, "replace") for name in names if name.startswith(_SEVEN_BIT))
+    return next((text for text in texts if _is_mostly_read(text)), None)
+
+
+def _is_mostly_read(text: str) -> bool:
+    return text.count("\N{REPLACEMENT CHARACTER}") * 4 <= len(text)
 
 
 def _is_wide(name: str) -> bool:

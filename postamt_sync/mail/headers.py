@@ -45,6 +45,9 @@ _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
 _TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
 _QUOTE = re.compile(r'(?<!\\)"')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_PUNCTUATION = re.compile(r'["()\\]')
+_NO_COMMA = re.compile(r'(@[^\s"<>(),;:@]+)\s+(?=[^\s"<>(),;:@]+@)')
+"""Between two addresses that nothing else separates."""
 _END_OF_ONE = re.compile(r">\s*,")
 _ACCEPTED = re.compile(
     rb"\sby\s+inbound-smtp\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?\s+with\s+[A-Z]{4,8}\s+id"
@@ -162,8 +165,13 @@ def addresses(head: bytes) -> tuple[str, ...]:
         room, left = left, left - len(value)
         if left < 0:
             value = value[: room + 1].rpartition(b",")[0]
-        found += _in_list(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
+        found += _in_list(_unfolded(value.decode("utf-8", "replace")))
     return tuple(found[:MOST_ADDRESSES])
+
+
+def _unfolded(text: str) -> str:
+    """Return a field in one line; no address goes on behind a CR alone."""
+    return text.replace("\r\n", "").replace("\n", "").replace("\r", ",")
 
 
 def _in_list(text: str) -> list[str]:
@@ -173,6 +181,11 @@ def _in_list(text: str) -> list[str]:
     outside = _QUOTED.sub("", text)
     if outside.count("(") != outside.count(")"):
         text = text.replace("(", ",").replace(")", ",")
+    text = _NO_COMMA.sub(r"\1,", text)
+    return _parsed(text) or (_parsed(_PUNCTUATION.sub(",", text)) if "\\" in text else [])
+
+
+def _parsed(text: str) -> list[str]:
     # A RecursionError is the answer to thousands of nested comments, the others to what no
     # version of the parser foresaw.
     with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):

@@ -89,7 +89,7 @@ def postal_mime(package: Path, corpus: Sequence[Sample]) -> list[Reading]:
         text=True,
         check=True,
     )
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [json.loads(line) for line in done.stdout.split("\n") if line]
     return [(tuple(filter(None, one["to"])), flat(one["subject"])) for one in told]
 
 

@@ -16,6 +16,8 @@ NAMES = st.sampled_from(["", "utf-8", "gb2312", "iso-2022-jp", "euc-jp", "koi8-r
     ("charset", "raw", "text"),
     [
         ("ISO-8859-1", b"\x93caf\xe9\x94 \x80", "\u201ccaf\xe9\u201d \u20ac"),
+        ("iso 8859:1", b"\x93x\x94", "\u201cx\u201d"),
+        ("ANSI_X3.4-1968", b"caf\xe9", "caf\xe9"),
         ("us-ascii", b"caf\xe9", "caf\xe9"),
         ("GB2312", "\u9555".encode("gbk"), "\u9555"),
         ("ks_c_5601-1987", "\ub620".encode("cp949"), "\ub620"),
@@ -57,6 +59,7 @@ def test_what_is_no_charset_of_a_mail(name: str) -> None:
         (b"\x1b$B$3\x1b(B", ["iso-2022-jp"], "\u3053"),
         (b"\x1b$B$3\x1b(B", [], "\x1b$B$3\x1b(B"),
         (b"a ~{<:Ky~} b", [], "a ~{<:Ky~} b"),
+        ("\u4f60\u597d\u4e16\u754c".encode("gbk")[:-1], ["gb2312"], "\u4f60\u597d\u4e16\ufffd"),
         (b"\x81\x8d\xff", [], "\ufffd\ufffd\xff"),
     ],
 )  # fmt: skip

@@ -69,6 +69,9 @@ LISTS: list[tuple[str, tuple[str, ...]]] = [
         "a.@x.example, .b@x.example, c..d@x.example",
         ("a.@x.example", ".b@x.example", "c..d@x.example"),
     ),
+    ("a@x.example b@x.example\n c@x.example", ("a@x.example", "b@x.example", "c@x.example")),
+    ('\\"A\\" <a@x.example>, b@x.example', ("a@x.example", "b@x.example")),
+    ("a@x.example\rX-Y: z", ("a@x.example",)),
     ("o'neil+x@x.example", ("o'neil+x@x.example",)),
 ]
 """Values of To, and the addresses that are meant."""
