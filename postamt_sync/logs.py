@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import PurePath
 from typing import Any, TextIO
 
@@ -32,12 +32,19 @@ _SECRET = re.compile(
 )
 """Values that open doors: in signed URLs, header lines, and before the @ of a URL."""
 
+WORDS = frozenset({"reason", "reasons", "problem", "hint", "error", "detail"})
+"""Fields of our own sentences, which may name a command."""
+
 _JOURNAL_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """Levels of syslog, RFC 5424 section 6.2.1."""
 
 
 def configure_logging(
-    *, json: bool | None = None, level: str = "info", stream: TextIO | None = None
+    *,
+    json: bool | None = None,
+    level: str = "info",
+    stream: TextIO | None = None,
+    words: Callable[[str], str] = str,
 ) -> Events:
     """Return the Events that write to `stream` (standard error if None), one line an event.
 
@@ -45,13 +52,14 @@ def configure_logging(
     each line starts with its priority, which the journal takes off, so that `journalctl -p
     warning` works. A line that cannot be written is dropped: a full disk must not stop mail. The
     loggers of LIBRARIES are pointed at the same stream, a second call points them anew; nothing
-    else that is global changes.
+    else that is global changes. `words` makes our sentences ready for this
+    process: it puts the options in force into the commands that they name.
     """
     lines = Lines(sys.stderr if stream is None else stream)
     as_json = not lines.is_terminal if json is None else json
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         lines,
-        processors=[*_COMMON, _Renderer(as_json, lines)],
+        processors=[*_COMMON, _worded(words), _Renderer(as_json, lines)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
         cache_logger_on_first_use=False,
@@ -99,6 +107,19 @@ _COMMON: list[structlog.typing.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     _without_unknown,
 ]
+
+
+def _worded(words: Callable[[str], str]) -> structlog.typing.Processor:
+    def worded(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        for name in WORDS & event.keys():
+            said = event[name]
+            if isinstance(said, str):
+                event[name] = words(said)
+            elif isinstance(said, list):
+                event[name] = [words(one) if isinstance(one, str) else one for one in said]
+        return event
+
+    return worded
 
 
 class _Renderer:

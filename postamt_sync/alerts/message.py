@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from postamt_sync.alerts.texts import TEXTS
-from postamt_sync.config.command import typed
+from postamt_sync.config.command import complete, fill, typed
 from postamt_sync.events import printable
 from postamt_sync.ledger.incidents import Incident
 
@@ -35,6 +35,10 @@ def compose(
     """
     cause = incidents[0].cause
     words = TEXTS[cause]
+
+    def named(text: str) -> str:
+        return complete(text, lambda verb: command(verb).removeprefix("postamt-sync"))
+
     mail = EmailMessage(policy=email.policy.SMTP)
     mail["From"] = SENDER
     mail["To"] = f"{mailbox} <{mailbox}@localhost>"
@@ -45,15 +49,16 @@ def compose(
     mail["X-Auto-Response-Suppress"] = "All"
     latest = sorted(incidents, key=lambda trouble: trouble.at)[-SHOWN:]
     paragraphs = [
-        _headline(incidents),
+        _headline(incidents, named),
         _filled(words.meaning),
-        "What to check:\n" + "\n".join(_filled(f"- {check}", "  ") for check in words.checks),
+        "What to check:\n"
+        + "\n".join(_filled(f"- {named(check)}", "  ") for check in words.checks),
         ("The latest of them:\n" if len(incidents) > len(latest) else "")
-        + "\n".join(f"  {_moment(t.at)}  {printable(t.detail)}" for t in latest),
+        + "\n".join(f"  {_moment(t.at)}  {named(printable(t.detail))}" for t in latest),
         # On a line of its own, however long: it is to be copied.
         *([f"To bring all of it back:\n\n  {command(words.verb)}"] if words.verb else []),
         _filled(
-            "How things stand now: postamt-sync status. You are told of this once a day at most; "
+            f"How things stand now: {command('status')}. You are told of this once a day at most; "
             f"{cause} = false in the section [alerts] of the configuration switches it off."
         ),
     ]
@@ -61,7 +66,7 @@ def compose(
     return mail.as_bytes()
 
 
-def _headline(incidents: Sequence[Incident]) -> str:
+def _headline(incidents: Sequence[Incident], named: Callable[[str], str]) -> str:
     words = TEXTS[incidents[0].cause]
     subject = words.subject(len(incidents))
     first, last = min(t.at for t in incidents), max(t.at for t in incidents)
@@ -69,22 +74,15 @@ def _headline(incidents: Sequence[Incident]) -> str:
     if all(trouble.lasting for trouble in incidents):
         return _filled(f"{subject}, since {_moment(first)}.")
     if first == last:
-        return _filled(f"{subject} at {_moment(last)}: {printable(incidents[-1].detail)}")
+        return _filled(f"{subject} at {_moment(last)}: {named(printable(incidents[-1].detail))}")
     return _filled(
         f"{subject} between {_moment(first)} and {_moment(last)}. "
-        f"The last: {printable(max(incidents, key=lambda t: t.at).detail)}"
+        f"The last: {named(printable(max(incidents, key=lambda t: t.at).detail))}"
     )
 
 
 def _filled(text: str, indent: str = "") -> str:
-    lines, line = [], ""
-    for word in text.split(" "):
-        if line and len(line) + 1 + len(word) > WIDTH:
-            lines.append(line)
-            line = indent + word
-        else:
-            line = f"{line} {word}" if line else word
-    return "\n".join([*lines, line])
+    return fill(text, WIDTH, "", indent)
 
 
 def _local(at: float) -> datetime:

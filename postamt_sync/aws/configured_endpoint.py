@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from postamt_sync.aws.as_it_runs import as_it_runs
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 
@@ -35,7 +36,7 @@ def bad_endpoint(url: str, where: str = "AWS_ENDPOINT_URL") -> MisconfiguredErro
     """Say that a URL is none."""
     return MisconfiguredError(
         f"The AWS endpoint {printable(url, 200)!r} is no address that can be asked.",
-        f"Correct or remove {where}; it looks like this: http://127.0.0.1:4566",
+        as_it_runs(f"Correct or remove {where}; it looks like this: http://127.0.0.1:4566"),
     )
 
 

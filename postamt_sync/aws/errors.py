@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
+from postamt_sync.aws.as_it_runs import as_it_runs
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of
 from postamt_sync.aws.meanings import (
     MEANINGS,
@@ -80,7 +81,7 @@ def meaning(
         "code": printable(without_markup(code), LONGEST_CODE) or "no code",
         "said": printable(without_markup(said)).rstrip(".") or _NOTHING,
     }
-    hint = told.hint.format(**facts)
+    hint = as_it_runs(told.hint).format(**facts)
     is_heard = said and cause not in NOT_SAID_BY_AWS and "{said}" not in told.problem + told.hint
     if hint and is_heard and facts["said"] != _NOTHING:
         hint = f"{hint.rstrip('.')}; AWS says: {facts['said']}"

@@ -129,7 +129,7 @@ def resources(
     made: list[Resource] = [
         SesRegion(stack, aws),
         BucketResource(stack, aws, delete_mail),
-        LifecycleResource(stack, aws),
+        LifecycleResource(stack, aws, delete_mail),
         TopicResource(stack, aws),
         QueueResource(stack, aws, arrivals),
         QueueResource(stack, aws, dead),

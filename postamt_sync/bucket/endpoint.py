@@ -20,6 +20,7 @@ from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
+from postamt_sync.aws.as_it_runs import as_it_runs
 from postamt_sync.aws.clients import ca_bundle, new_session, unsigned_client
 from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning, refusal
@@ -131,7 +132,7 @@ class S3Access:
         except Exception as error:  # a login page in front of STS, an odd credential_process
             raise _not_renewed(error) from error
         if frozen is None:
-            raise CredentialsError("There are no AWS credentials.", GIVE_CREDENTIALS)
+            raise CredentialsError("There are no AWS credentials.", as_it_runs(GIVE_CREDENTIALS))
         return _checked(frozen)
 
 
@@ -145,7 +146,9 @@ def _due(chain: Chain | None) -> bool:
 def _checked(frozen: ReadOnlyCredentials) -> SigningCredentials:
     access_key, secret_key, token = frozen.access_key, frozen.secret_key, frozen.token or ""
     if not access_key or not secret_key or not _HEADER.fullmatch(access_key + token):
-        raise CredentialsError("The AWS credentials are incomplete or no keys.", GIVE_CREDENTIALS)
+        raise CredentialsError(
+            "The AWS credentials are incomplete or no keys.", as_it_runs(GIVE_CREDENTIALS)
+        )
     return SigningCredentials(access_key, secret_key, token)
 
 
@@ -204,5 +207,5 @@ def _trust(session: boto3.Session) -> ssl.SSLContext:
     except OSError as error:
         raise MisconfiguredError(
             f"The CA bundle {printable(bundle)} cannot be read: {error.strerror or error}.",
-            "Correct AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, or remove it.",
+            as_it_runs("Correct AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, or remove it."),
         ) from error

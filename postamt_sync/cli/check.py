@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from postamt_sync.cli.in_force import complete, typed
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import Settings, load
+from postamt_sync.config.needed_files import lacking_files
 from postamt_sync.config.toml import toml_value
 from postamt_sync.errors import ConfigurationError, ExitCode
 from postamt_sync.events import printable
@@ -28,7 +30,8 @@ def check(
 
     What is shown is itself a valid file, with passwords masked; a comment says
     where a value comes from that is not in the file. Nothing is changed, nothing
-    is asked of the network. Exits 0, or 78 with all problems at once.
+    is asked of the network. Exits 0, 3 if a file or directory that it names is
+    not there yet, or 78 with all problems at once.
 
     \b
     Examples:
@@ -40,6 +43,15 @@ def check(
         return _check_as_json(config)
     settings = load(config)
     print(as_toml(settings))
+    lacking = lacking_files(settings)
+    print()
+    for problem in lacking:
+        print(f"# {problem.key}: {problem.wrong}")
+        if problem.example:
+            print(complete(f"#     Put it there, or: {problem.example}"))
+    if lacking:
+        return ExitCode.FINDINGS
+    print(f"# All well. Next: {typed('sync')} --dry-run, then {typed('run')}")
     return ExitCode.OK
 
 
@@ -50,8 +62,9 @@ def _check_as_json(config: Path | None) -> ExitCode:
         problems = [{"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems]
         _print_json({"error": error.problem, "problems": problems})
         return error.exit_code
-    _print_json({"source": settings.source, "settings": effective(settings)})
-    return ExitCode.OK
+    lacking = [{"key": p.key, "wrong": p.wrong} for p in lacking_files(settings)]
+    _print_json({"source": settings.source, "settings": effective(settings), "lacking": lacking})
+    return ExitCode.FINDINGS if lacking else ExitCode.OK
 
 
 def _print_json(value: dict[str, Any]) -> None:
@@ -79,7 +92,6 @@ def as_toml(settings: Settings) -> str:
     grace = settings.effective_envelope_grace
     if grace != settings.delivery.envelope_grace:
         lines += ["", f"# envelope_grace is {grace:g} in effect: no source of envelopes is set."]
-    lines += ["", "# All well. Next: postamt-sync sync --dry-run, then postamt-sync run"]
     return "\n".join(lines)
 
 

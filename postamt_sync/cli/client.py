@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
 from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.config.values import SmtpUserOrEmpty, normalised_domain
@@ -106,7 +107,7 @@ def _shared_user(settings: Settings) -> str:
 def as_text(client: Client) -> str:
     """Return the settings of one mailbox as a person reads them."""
     name = f"{client.mailbox} <{client.address}>" if client.address else client.mailbox
-    password = f"as set with: postamt-sync dovecot user add {client.mailbox}"
+    password = complete(f"as set with: postamt-sync dovecot user add {client.mailbox}")
     lines = [name, "", "  Reading: IMAP", *_server(client.reading, "", password)]
     best, *others = client.sending
     also = "".join(f" (or {other.port} with {other.tls})" for other in others)

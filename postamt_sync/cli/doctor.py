@@ -16,7 +16,7 @@ from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 from postamt_sync.bootstrap.key_file import smtp_credentials as named_for
 from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.bootstrap.open_stack import open_stack
-from postamt_sync.cli.findings import report
+from postamt_sync.cli.findings import Quiet, report
 from postamt_sync.cli.options import ConfigPath, Debug, Json, known_mailbox
 from postamt_sync.config import Settings, load
 from postamt_sync.doctor.check import Finding, Severity, examine, findings_of
@@ -60,6 +60,7 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    quiet: Quiet = False,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -89,7 +90,7 @@ def doctor(
     else:
         findings = _examined(config, resolver)
     findings = chain(findings, findings_of(trial) if trial else ())
-    return report(findings, json=json)
+    return report(findings, json=json, quiet=quiet)
 
 
 def _examined(config: ConfigPath, resolver: str) -> list[Finding]:

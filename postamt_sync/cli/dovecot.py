@@ -13,6 +13,7 @@ import typer
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.cli.dovecot_relay import missing_senders, relay
 from postamt_sync.cli.dovecot_sendmail import sendmail
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory, known_mailbox
 from postamt_sync.config import Settings, load
 from postamt_sync.config.load import DEFAULT_PATH
@@ -254,13 +255,17 @@ def _say_what_is_next(settings: Settings, service: DovecotService, directory: Pa
     passwords = managed_files.read(passwords_file(directory)) or ""
     for account in service.accounts:
         if not has_password(passwords, account.name):
-            print(f"No password yet: sudo postamt-sync dovecot user add {account.name}")
+            _say(f"No password yet: sudo postamt-sync dovecot user add {account.name}")
     missing = missing_senders(settings, directory) if service.relay else ()
     unread = managed_files.read(sendmail_file(directory)) is None
     if missing:
-        print(f"{', '.join(missing)} cannot send yet: sudo postamt-sync dovecot relay DIRECTORY")
+        _say(f"{', '.join(missing)} cannot send yet: sudo postamt-sync dovecot relay DIRECTORY")
     elif service.relay and managed_files.read(relay_file(directory)) is None:
-        print("No credentials for SES yet: sudo postamt-sync dovecot relay FILE")
+        _say("No credentials for SES yet: sudo postamt-sync dovecot relay FILE")
     elif service.sendmail and unread:
-        print("Sieve cannot send vacation notes yet: sudo postamt-sync dovecot relay FILE")
+        _say("Sieve cannot send vacation notes yet: sudo postamt-sync dovecot relay FILE")
     print("Next: sudo doveconf >/dev/null && sudo systemctl restart dovecot")
+
+
+def _say(text: str) -> None:
+    print(complete(text))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from typing import Annotated
 
+import typer
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
+from postamt_sync.cli.console import open_console, paragraph
+from postamt_sync.cli.in_force import complete
+from postamt_sync.doctor.causes import causes
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
@@ -19,31 +22,60 @@ MARKS = {
     Severity.WARNING: ("warn", "yellow"),
     Severity.FAILURE: ("FAIL", "red"),
 }
+"""In the order in which they are shown: what is to be done stands where the eye is, at the end."""
+
+INDENT = "     "
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing of what is well.")]
 
 
-def report(findings: Iterable[Finding], *, json: bool) -> ExitCode:
-    """Print the findings, each as it comes, or all as one object; FINDINGS if any is a failure."""
-    found = _as_json(findings) if json else _shown(findings, Console(highlight=False))
+def report(findings: Iterable[Finding], *, json: bool, quiet: bool = False) -> ExitCode:
+    """Print the findings, or all as one object; FINDINGS if any is a failure."""
+    found = list(findings)
+    if json:
+        print(jsonlib.dumps({"findings": as_json(found)}, indent=2))
+    else:
+        _show(found, open_console(), quiet=quiet)
     failed = any(finding.outcome is Severity.FAILURE for finding in found)
     return ExitCode.FINDINGS if failed else ExitCode.OK
 
 
-def _as_json(findings: Iterable[Finding]) -> list[Finding]:
-    found = list(findings)
-    print(jsonlib.dumps({"findings": [asdict(finding) for finding in found]}, indent=2))
-    return found
+def as_json(found: Sequence[Finding]) -> list[dict[str, str]]:
+    """Return each finding; `because` names the subject of what it follows from, "" if nothing."""
+    because = causes(found)
+    return [
+        {
+            "subject": finding.subject,
+            "outcome": finding.outcome,
+            "words": complete(finding.words),
+            "remedy": complete(finding.remedy),
+            "because": found[because[place]].subject if place in because else "",
+        }
+        for place, finding in enumerate(found)
+    ]
 
 
-def _shown(findings: Iterable[Finding], console: Console) -> list[Finding]:
-    found = []
-    for finding in findings:
-        found.append(finding)
-        mark, style = MARKS[finding.outcome]
-        console.print(Text.assemble((f"{mark:<5}", style), finding.subject))
-        for words in (finding.words, finding.remedy):
-            if words:
-                console.print(Padding(Text(words), (0, 0, 0, 5), expand=False))
-    failures = sum(finding.outcome is Severity.FAILURE for finding in found)
-    warnings = sum(finding.outcome is Severity.WARNING for finding in found)
-    console.print(f"\n{count(failures, 'failure')}, {count(warnings, 'warning')}.")
-    return found
+def _show(found: Sequence[Finding], console: Console, *, quiet: bool) -> None:
+    because = causes(found)
+    shown = [place for place in range(len(found)) if place not in because]
+    for outcome, (mark, style) in MARKS.items():
+        if quiet and outcome is Severity.OK:
+            continue
+        for place in shown:
+            finding = found[place]
+            if finding.outcome is outcome:
+                subject = Text.assemble((f"{mark:<5}", style), finding.subject)
+                console.print(subject, soft_wrap=True)
+                followed = [found[n] for n, cause in because.items() if cause == place]
+                for words in (finding.words, _consequences(followed), finding.remedy):
+                    if words:
+                        paragraph(console, words, INDENT)
+    kinds = [found[place].outcome for place in shown]
+    failures, warnings = kinds.count(Severity.FAILURE), kinds.count(Severity.WARNING)
+    if not quiet or failures or warnings:
+        console.print(f"\n{count(failures, 'failure')}, {count(warnings, 'warning')}.")
+
+
+def _consequences(followed: Sequence[Finding]) -> str:
+    subjects = dict.fromkeys(finding.subject for finding in followed)
+    return f"With it: {', '.join(subjects)}." if subjects else ""

@@ -21,7 +21,7 @@ EXIT_CODES = {
     ExitCode.OK: "All is well.",
     ExitCode.UNDELIVERED: "Some mail could not be delivered.",
     ExitCode.CHANGES: "bootstrap plan: something is to be done.",
-    ExitCode.FINDINGS: "doctor, verify, bootstrap verify: the check found something.",
+    ExitCode.FINDINGS: "check, doctor, verify, bootstrap verify: the check found something.",
     ExitCode.USAGE: "The command line is wrong.",
     ExitCode.INTERNAL: "A fault of postamt-sync itself: please report it.",
     ExitCode.TRY_LATER: "Try later: the network, the clock, a lock that is held, a full disk.",

@@ -9,7 +9,6 @@ import errno
 import json
 import shlex
 import sys
-import textwrap
 import traceback
 from collections.abc import Sequence
 from typing import Annotated
@@ -18,7 +17,8 @@ import typer
 import typer.main
 
 from postamt_sync import __version__
-from postamt_sync.cli import streams
+from postamt_sync.cli import in_force, streams
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup
 from postamt_sync.errors import (
     ConfigurationError,
@@ -82,6 +82,7 @@ def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
     written stops no work; the code tells of it.
     """
     streams.keep()
+    in_force.remember(argv)
     return _judged(_run(argv, verbs), argv)
 
 
@@ -133,17 +134,17 @@ def _invoke(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
 def _explain(error: Exception, argv: Sequence[str]) -> int:
     match error:
         case ConfigurationError():
-            _say(f"Error: {error.problem}")
+            _say(f"Error: {complete(error.problem)}")
             for problem in error.problems:
-                _say(f"{problem.key}: {problem.wrong}", indent="  ")
+                _say(f"{problem.key}: {complete(problem.wrong)}", indent="  ")
                 if problem.example:
                     _say(f"Example: {problem.example}", indent="      ")
-            _say(f"Hint: {error.hint}")
+            _say(f"Hint: {complete(error.hint)}")
             return error.exit_code
         case PostamtError():
-            _say(f"Error: {error.problem}")
+            _say(f"Error: {complete(error.problem)}")
             if hint := _hint(error, argv):
-                _say(f"Hint: {hint}")
+                _say(f"Hint: {complete(hint)}")
             return error.exit_code
         case typer.TyperException():
             context = getattr(error, "ctx", None)
@@ -177,15 +178,11 @@ def _describe(error: Exception) -> str:
 
 
 def _say(sentence: str, indent: str = "") -> None:
-    """Write to standard error, wrapped for 80 columns; URLs and ARNs stay in one piece."""
-    print(
-        textwrap.fill(
-            sentence,
-            WIDTH,
-            initial_indent=indent,
-            subsequent_indent=f"{indent}    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        ),
-        file=sys.stderr,
-    )
+    """Write to standard error; on a terminal wrapped for 80 columns, commands in one piece."""
+    if sys.stderr.isatty():
+        from postamt_sync.config.command import fill  # noqa: PLC0415 - --help needs none of it
+
+        sentence = fill(sentence, WIDTH, indent, f"{indent}    ")
+    else:
+        sentence = indent + sentence
+    print(sentence, file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from postamt_sync.cli.in_force import typed
 from postamt_sync.config import load
 from postamt_sync.ledger import CourierLock, Ledger
 
@@ -33,4 +34,4 @@ def opened(config: Path | None) -> Iterator[tuple[Ledger, str]]:
 
 def by_whom(holder: str) -> str:
     """Say who will do what was just made due."""
-    return f" now, by {holder}" if holder else " by the next postamt-sync run or sync"
+    return f" now, by {holder}" if holder else f" by the next run, or by: {typed('sync')}"

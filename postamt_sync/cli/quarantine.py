@@ -9,12 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.open_ledger import Key, by_whom, opened
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger.repair import ObjectDetails
 from postamt_sync.plural import count
+
+TIMES = ("first_seen", "last_modified", "settled_at")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -50,7 +53,7 @@ def list_(config: ConfigPath = None, json: Json = False, debug: Debug = False) -
     elif not known:
         print("Nothing is quarantined.")
     for k in [] if json else known:
-        print(f"{printable(k.key)}\n    {k.problem}")
+        print(f"{printable(k.key)}\n    {complete(k.problem or '')}")
     return ExitCode.OK
 
 
@@ -71,6 +74,10 @@ def show(key: Key, config: ConfigPath = None, json: Json = False, debug: Debug =
         return ExitCode.OK
     for name, value in fields.items():
         shown = ", ".join(value) if isinstance(value, list) else value
+        if name in TIMES and value:
+            shown = f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+        elif name == "problem":
+            shown = complete(value or "")
         print(f"{name.replace('_', ' '):<14} {'-' if shown in (None, '') else shown}")
     return ExitCode.OK
 
@@ -109,7 +116,7 @@ def retry(
 def as_json(known: ObjectDetails) -> dict[str, Any]:
     """Return one mail's facts; times are ISO 8601 in UTC."""
     fields = asdict(known) | {"key": printable(known.key, 1024)}
-    for name in ("first_seen", "last_modified"):
+    for name in TIMES:
         moment = fields[name]
         if moment is not None:
             fields[name] = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

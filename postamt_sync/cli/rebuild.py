@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.app.components import make_rebuild, open_bucket
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
@@ -47,7 +48,7 @@ def rebuild(
     """
     settings = load(config)
     refuse_root(settings, "rebuild")
-    events = configure_logging(level="debug" if debug else "error")
+    events = configure_logging(level="debug" if debug else "error", words=complete)
     work = make_rebuild(settings, open_bucket(settings), events, anew=anew)
     result = asyncio.run(work.run())
     print(jsonlib.dumps(result.as_json()) if json else as_text(result))
@@ -66,5 +67,6 @@ def as_text(result: RebuildResult) -> str:
         f"{result.delivered} delivered, {result.absent} absent, {result.waiting} waiting."
     )
     if result.unmatched:
-        lines.append(f"{count(result.unmatched, 'file')} of no object: postamt-sync verify")
+        files = count(result.unmatched, "file")
+        lines.append(complete(f"{files} of no object: postamt-sync verify"))
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from rich.console import Console
 from postamt_sync.app.components import make_restore, open_bucket
 from postamt_sync.aws.clients import new_session, s3_client
 from postamt_sync.bucket import Bucket
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, TryLaterError, UsageError
@@ -98,7 +99,7 @@ def restore(
     """
     settings = load(config)
     refuse_root(settings, "restore")
-    events = configure_logging(level="debug" if debug else "error")
+    events = configure_logging(level="debug" if debug else "error", words=complete)
     ledger = Ledger.open_existing(settings.state_dir)
     try:
         return asyncio.run(
@@ -253,4 +254,4 @@ def _progress(progress: RestoreProgress) -> str:
 
 def _ended(progress: RestoreProgress) -> str:
     failed = f" {progress.failed} failed: postamt-sync status" if progress.failed else ""
-    return f"{progress.delivered} of {count(progress.wanted, 'mail')} at home.{failed}"
+    return complete(f"{progress.delivered} of {count(progress.wanted, 'mail')} at home.{failed}")

@@ -7,6 +7,7 @@ import os
 
 from postamt_sync.app.daemon import Daemon
 from postamt_sync.aws.clients import new_session, refuse_bad_settings
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
@@ -29,7 +30,7 @@ def run(config: ConfigPath = None, debug: Debug = False) -> ExitCode:
     settings = load(config)
     refuse_root(settings, "run")
     refuse_bad_settings(new_session(settings.aws.region))
-    events = configure_logging(level="debug" if debug else "info")
+    events = configure_logging(level="debug" if debug else "info", words=complete)
     asyncio.run(_until_stopped(Daemon(settings, lambda: load(config), events)))
     return ExitCode.OK
 

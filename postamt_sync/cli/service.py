@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync import atomic_file
+from postamt_sync.cli.in_force import complete, typed
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import Settings, load
 from postamt_sync.config.environment import FILE_VARIABLE
@@ -17,7 +18,7 @@ from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
 from postamt_sync.host.service.program import EXAMPLE, Program, shipped
-from postamt_sync.host.service.service import SERVICE, SystemdService, systemctl
+from postamt_sync.host.service.service import SERVICE, SystemdService, removal, systemctl
 from postamt_sync.host.service.steps import InstallStep
 from postamt_sync.host.service.units import Machine
 from postamt_sync.host.service.user import ask_dovecot, mail_user
@@ -78,17 +79,19 @@ def install(
     steps = _service(settings, user).install(start=start, running=_is_running())
     _carry_out(steps, dry_run=dry_run)
     if not dry_run:
-        print("All well. See how it is doing: systemctl status postamt-sync, postamt-sync status")
+        print(f"All well. See how it is doing: systemctl status postamt-sync, {typed('status')}")
     return ExitCode.OK
 
 
 @app.command()
 def uninstall(
-    config: ConfigPath = None,
+    config: ConfigPath = None,  # noqa: ARG001 - what is removed is known without it
     dry_run: DryRun = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
     """Stop the daemon and remove its units; mail, ledger and configuration stay.
+
+    Needs no configuration: what "install" wrote bears a seal.
 
     \b
     Examples:
@@ -97,7 +100,10 @@ def uninstall(
     """
     if not dry_run:
         _require_root()
-    _carry_out(_service(_load(config), "").uninstall(), dry_run=dry_run)
+    steps = removal()
+    _carry_out(steps, dry_run=dry_run)
+    if not steps:
+        print("Nothing of the service is here.")
     print("Configuration, keys, ledger, mail and the mail's user stay as they are.")
     return ExitCode.OK
 
@@ -179,7 +185,7 @@ def _settings(config: Path | None, *, dry_run: bool) -> Settings:
 
 def _carry_out(steps: Sequence[InstallStep], *, dry_run: bool) -> None:
     for step in steps:
-        print(step, flush=True)
+        print(complete(str(step)), flush=True)
         if not dry_run:
             step.do()
 

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
@@ -55,7 +56,7 @@ def status(
       postamt-sync status --watch
       postamt-sync status --json | jq .mails
     """
-    console = Console(highlight=False)
+    console = open_console()
     if watch:
         refuse_watching(console, json=json)
     settings = load(config)
@@ -111,7 +112,8 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
 def _indented(text: Text) -> RenderableType:
     if text.no_wrap:  # a command, to be copied as it stands: Padding would cut it
         return Text(f"  {text}", no_wrap=True, overflow="ignore")
-    return Padding(text, (0, 0, 0, 2), expand=False)
+    indent = 4 if text.plain.startswith("  ") else 2
+    return Padding(Text(text.plain.strip(), style=text.style), (0, 0, 0, indent), expand=False)
 
 
 def _mailboxes(report: StatusReport) -> Table:
@@ -150,7 +152,7 @@ def _absences(report: StatusReport) -> Iterator[str | Text]:
     if report.absences:
         yield "Deleted by its owner, or never delivered; until verify or restore has listed it."
         yield "To bring all of it back:"
-        yield Text(report.bring_back, no_wrap=True, overflow="ignore")  # to be copied as it stands
+        yield _whole(report.bring_back)
 
 
 def _sources(report: StatusReport) -> Iterator[str]:
@@ -162,29 +164,31 @@ def _sources(report: StatusReport) -> Iterator[str]:
             yield f"{source.source}: well {_ago(source.ok_at)}; {source.detail}"
 
 
-def _waiting(report: StatusReport, most: int | None) -> Iterator[str]:
+def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
     shown = report.waiting[:most]
     for waiting in shown:
         awaited = "its envelope may still come" if waiting.awaits_envelope else "due"
         why = waiting.problem or awaited
         seconds = report.next_attempt_in(waiting)
         when = "when the daemon runs" if seconds is None else f"next attempt in {span(seconds)}"
-        key = printable(waiting.key, LONGEST_KEY)
-        yield f"{key} since {_ago(waiting.first_seen)}, {when}: {why}"
+        yield _whole(printable(waiting.key, LONGEST_KEY))
+        yield f"  since {_ago(waiting.first_seen)}, {when}: {why}"
     more = report.states[ObjectState.WAITING] - len(shown)
     if more > 0:
         yield f"and {more} more"
 
 
-def _quarantine(report: StatusReport, most: int | None) -> Iterator[str]:
+def _quarantine(report: StatusReport, most: int | None) -> Iterator[str | Text]:
     shown = report.quarantine[:most]
     for known in shown:
-        yield f"{printable(known.key, LONGEST_KEY)}: {known.problem}"
+        yield _whole(printable(known.key, LONGEST_KEY))
+        yield f"  {known.problem}"
     more = report.states[ObjectState.QUARANTINED] - len(shown)
     if more > 0:
-        yield f"and {more} more: postamt-sync quarantine list"
+        yield f"and {more} more: {report.line.typed('quarantine list')}"
     if shown:
-        yield "Once the cause is fixed: postamt-sync quarantine retry --all"
+        yield "Once the cause is fixed:"
+        yield _whole(report.line.typed("quarantine retry --all"))
 
 
 def _notifications(report: StatusReport) -> Iterator[str]:
@@ -193,6 +197,11 @@ def _notifications(report: StatusReport) -> Iterator[str]:
         number = len(report.notifications)
         several = f"{number} notifications, the last" if number > 1 else "1 notification,"
         yield f"{several} {_ago(first.at)}: {first.reason}"
+
+
+def _whole(text: str) -> Text:
+    """Return a line that is to be copied as it stands: however narrow the screen, it is not cut."""
+    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _ago(moment: float | None) -> str:

@@ -16,6 +16,7 @@ import typer
 
 from postamt_sync.app.components import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
@@ -72,7 +73,7 @@ def sync(
         settings = load(config)
         refuse_root(settings, "sync")
         with PassProgress(enabled=not json) as progress:
-            events = configure_logging(level=_level(debug, progress.on_terminal))
+            events = configure_logging(level=_level(debug, progress.on_terminal), words=complete)
             bucket = open_bucket(settings)
             index = None if dry_run else open_index(settings)
             work = SyncRun(
@@ -152,14 +153,14 @@ def as_json(result: SyncResult) -> dict[str, Any]:
     if result.dry_run:
         counts["dry_run"] = True
     if result.error is not None:
-        counts |= {"error": result.error.problem, "hint": result.error.hint}
+        counts |= _cut_short(result.error)
     return counts
 
 
 def _cut_short(error: BaseException) -> dict[str, Any]:
     match error:
         case PostamtError():
-            return {"error": error.problem, "hint": error.hint}
+            return {"error": complete(error.problem), "hint": complete(error.hint)}
         case PermissionError() if error.filename:
             return _cut_short(OtherUserError.of(error))
         case KeyboardInterrupt():
@@ -179,7 +180,7 @@ def as_text(result: SyncResult) -> str:
         return f"{said}\nNothing was done; waiting mail would be fetched now."
     lines = [f"{said} {_size(result.bytes)} in {timedelta(seconds=round(result.seconds))}."]
     if totals.failed or totals.quarantined:
-        lines.append("Why some mail could not be delivered: postamt-sync status")
+        lines.append(complete("Why some mail could not be delivered: postamt-sync status"))
     return "\n".join(lines)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from postamt_sync.bucket import Bucket
+from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
@@ -71,7 +71,7 @@ def verify(
     left_out = _kinds(except_ or [])
     settings = load(config)
     ledger = Ledger.open_existing(settings.state_dir)
-    console = Console(stderr=True)
+    console = open_console(errors=True)
     try:
         bucket = Bucket(settings.bucket.name, settings.aws.region)
         with console.status("comparing") as status:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def _searched(path: Path | None, variables: Mapping[str, str]) -> str:
 
 
 def _read(file: Path, source: str, searched: str) -> tuple[dict[str, Any], Problem | None]:
-    example = f"cp config.example.toml {DEFAULT_PATH}"
+    example = f"postamt-sync bootstrap init --output {shlex.quote(source)}"
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

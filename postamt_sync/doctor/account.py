@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from botocore.exceptions import NoCredentialsError
@@ -12,7 +12,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Change, Conflict
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.check import Finding, NotCheckedError, Severity
+from postamt_sync.doctor.check import CREDENTIALS, MISSING, Finding, NotCheckedError, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 
@@ -40,6 +40,7 @@ class AwsAccount:
             raise NotCheckedError(
                 "Not checked: the credentials give access to no account.",
                 "Fix the credentials first.",
+                CREDENTIALS,
             ) from error
 
     def open_or_say_why(self) -> tuple[Stack, AwsClient]:
@@ -72,7 +73,7 @@ class CredentialsCheck:
         except PostamtError as error:
             none = isinstance(error.__cause__, NoCredentialsError)
             remedy = THE_DAEMONS if none else error.hint
-            yield Finding(self.subject, Severity.FAILURE, error.problem, remedy)
+            yield Finding(self.subject, Severity.FAILURE, error.problem, remedy, CREDENTIALS)
             return
         who = printable(str((aws.read("sts", "get_caller_identity") or {}).get("Arn", "")))
         message = f"AWS takes us for {who.rpartition(':')[2]} in account {stack.account}."
@@ -87,25 +88,34 @@ class PlanCheck:
     account: AwsAccount
     resource: Callable[[Stack, AwsClient], Resource]
     well: str
+    needs: str = ""
+    """Without which other thing it cannot be right."""
 
     def look(self) -> Iterable[Finding]:
-        yield from plan_check(self.subject, self.resource(*self.account.open()), self.well)
+        resource = self.resource(*self.account.open())
+        yield from plan_check(self.subject, resource, self.well, self.needs)
 
 
-def plan_check(subject: str, resource: Resource, well: str) -> Iterator[Finding]:
-    """Yield every difference and conflict as a failure; `well` is what to say where there is none.
+def plan_check(subject: str, resource: Resource, well: str, needs: str = "") -> Iterator[Finding]:
+    """Yield differences and conflicts as failures; `well` is what to say where there is none.
 
     Notes are left to `bootstrap plan`. Raises PostamtError.
     """
-    wrong = False
-    for item in resource.plan():
-        match item:
-            case Conflict():
-                wrong = True
-                yield Finding(subject, Severity.FAILURE, item.message, item.remedy)
-            case Change():
-                wrong = True
-                message = f"Differs from the plan: {item.message}."
-                yield Finding(subject, Severity.FAILURE, message, APPLY)
-    if not wrong:
+    items = list(resource.plan())
+    conflicts = [item for item in items if isinstance(item, Conflict)]
+    changes = [item for item in items if isinstance(item, Change)]
+    for conflict in conflicts:
+        yield Finding(subject, Severity.FAILURE, conflict.message, conflict.remedy)
+    if changes:
+        message = f"Differs from the plan: {'; '.join(change.message for change in changes)}."
+        made = any(map(makes, changes))
+        cause = f"{MISSING}{subject if made else needs}" if made or needs else ""
+        yield Finding(subject, Severity.FAILURE, message, APPLY, cause, follows=not made)
+    if not conflicts and not changes:
         yield Finding(subject, Severity.OK, well)
+
+
+def makes(change: Change) -> bool:
+    """Tell whether a change makes a thing that is not there."""
+    known = change.calls if isinstance(change.calls, Sequence) else ()
+    return any(call.operation.startswith(("create_", "subscribe")) for call in known)

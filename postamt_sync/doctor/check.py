@@ -14,6 +14,10 @@ from postamt_sync.events import printable
 from postamt_sync.threads import in_own_thread
 
 AS_ROOT = "To check it: sudo postamt-sync doctor"
+CREDENTIALS = "credentials"
+MISSING = "missing "
+"""Begins the cause of what follows from a thing that is not at AWS."""
+STACK = f"{MISSING}stack"
 SECONDS = 20.0
 """How long a check may take: SES alone answers only one question a second."""
 
@@ -28,16 +32,26 @@ class Severity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`subject` is what was looked at; `remedy` is empty where all is well."""
+    """`subject` is what was looked at; `remedy` is empty where all is well.
+
+    Findings of one `cause` are told together (`causes`). One that `follows` is no cause by itself:
+    it stands alone where none is found.
+    """
 
     subject: str
     outcome: Severity
     words: str
     remedy: str = ""
+    cause: str = ""
+    follows: bool = False
 
 
 class NotCheckedError(PostamtError):
-    """The check could not begin, for a reason that another check reports."""
+    """The check could not begin, for a reason that another check reports under this cause."""
+
+    def __init__(self, problem: str, hint: str = "", cause: str = "") -> None:
+        super().__init__(problem, hint)
+        self.cause = cause
 
 
 class Check(Protocol):
@@ -99,7 +113,14 @@ def findings_of(check: Check) -> Iterator[Finding]:
     try:
         yield from check.look()
     except NotCheckedError as error:
-        yield Finding(check.subject, Severity.WARNING, error.problem, error.hint)
+        yield Finding(
+            check.subject,
+            Severity.WARNING,
+            error.problem,
+            error.hint,
+            error.cause,
+            bool(error.cause),
+        )
     except OtherUserError as error:
         yield Finding(check.subject, Severity.WARNING, error.problem, AS_ROOT)
     except PostamtError as error:

@@ -96,7 +96,11 @@ def _at_aws(account: AwsAccount) -> list[Check]:
         PlanCheck("bucket", account, _bucket, "The bucket and its policy are as planned."),
         PlanCheck("topic", account, TopicResource, "The topic and its policy are as planned."),
         PlanCheck(
-            "announcements", account, BucketEventsResource, "The bucket notifies the topic of mail."
+            "announcements",
+            account,
+            BucketEventsResource,
+            "The bucket notifies the topic of mail.",
+            needs="bucket",
         ),
         PlanCheck(
             "queue", account, lambda s, a: QueueResource(s, a, s.queue), "The queue is as planned."

@@ -68,4 +68,7 @@ def record_findings(
             yield Finding(subject, Severity.OK, "Seen in the DNS.")
         else:
             outcome = Severity.WARNING if dns_finding.well else Severity.FAILURE
-            yield Finding(subject, outcome, dns_finding.problem, dns_finding.remedy)
+            yield Finding(
+                *(subject, outcome, dns_finding.problem, dns_finding.remedy, record.domain),
+                follows=not dns_finding.no_domain,
+            )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from postamt_sync.bootstrap.invocation import Invocation
 from postamt_sync.doctor.account import APPLY, AwsAccount
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.check import STACK, Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +33,5 @@ class InvocationCheck:
             remedy = f"{remedy.rstrip('.')}; if it stays, first: {delete} --region {stack.region}"
         elif not trouble.settings:
             remedy = f"See its log: aws logs tail {stack.log_group} --region {stack.region}"
-        yield Finding(self.subject, Severity.FAILURE, f"{stack.function}: {trouble.words}", remedy)
+        words = f"{stack.function}: {trouble.words}"
+        yield Finding(self.subject, Severity.FAILURE, words, remedy, STACK, follows=True)

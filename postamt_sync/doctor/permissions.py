@@ -14,7 +14,14 @@ from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import AdministratorsCheck, Check, Finding, NotCheckedError, Severity
+from postamt_sync.doctor.check import (
+    MISSING,
+    AdministratorsCheck,
+    Check,
+    Finding,
+    NotCheckedError,
+    Severity,
+)
 from postamt_sync.plural import count
 from postamt_sync.status.durations import span
 
@@ -42,6 +49,8 @@ class PermissionCheck:
     account: AwsAccount
     attempt: Callable[[AwsClient], str]
     remedy: str = ""
+    thing: str = ""
+    """What the attempt would find missing."""
 
     def look(self) -> Iterable[Finding]:
         _, aws = self.account.open()
@@ -53,7 +62,8 @@ class PermissionCheck:
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if wrong:
-            yield Finding(self.subject, Severity.FAILURE, wrong, self.remedy)
+            cause = f"{MISSING}{self.thing}" if self.thing else ""
+            yield Finding(self.subject, Severity.FAILURE, wrong, self.remedy, cause, follows=True)
         else:
             yield Finding(self.subject, Severity.OK, f"We may: {self.action}.")
 
@@ -114,6 +124,7 @@ def _bucket(settings: Settings, account: AwsAccount) -> Iterator[PermissionCheck
             account,
             lambda aws, prefix=prefix: _list(aws, bucket.name, prefix)[1],  # type: ignore[misc]
             whom,
+            "bucket",
         )
 
     def get(aws: AwsClient) -> str:
@@ -131,7 +142,9 @@ def _bucket(settings: Settings, account: AwsAccount) -> Iterator[PermissionCheck
                 answer["Body"].close()
         return wrong
 
-    yield PermissionCheck(f"permission mail in {bucket.prefix}", "s3:GetObject", account, get, whom)
+    yield PermissionCheck(
+        f"permission mail in {bucket.prefix}", "s3:GetObject", account, get, whom, "bucket"
+    )
 
 
 def _list(aws: AwsClient, bucket: str, prefix: str) -> tuple[str, str]:
@@ -154,7 +167,9 @@ def _queue(account: AwsAccount, url: str, name: str) -> Iterator[PermissionCheck
         answer = aws.read("sqs", "receive_message", missing=NO_SUCH_QUEUE, **asked)
         return "AWS has no such queue." if answer is None else ""
 
-    yield PermissionCheck(f"permission {name}", "sqs:ReceiveMessage", account, receive, remedy)
+    yield PermissionCheck(
+        f"permission {name}", "sqs:ReceiveMessage", account, receive, remedy, name
+    )
     for action, operation, more in (
         ("sqs:DeleteMessage", "delete_message", {}),
         ("sqs:ChangeMessageVisibility", "change_message_visibility", {"VisibilityTimeout": 0}),
@@ -205,7 +220,9 @@ def _index(table: str, account: AwsAccount) -> PermissionCheck:
         return f"There is no table {table} in this account and region." if answer is None else ""
 
     remedy = "Check index.table and aws.region, or make it: postamt-sync bootstrap apply"
-    return PermissionCheck("permission index", "dynamodb:BatchGetItem", account, ask, remedy)
+    return PermissionCheck(
+        "permission index", "dynamodb:BatchGetItem", account, ask, remedy, "index"
+    )
 
 
 def _ask(

@@ -15,7 +15,7 @@ from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import APPLY, AwsAccount, plan_check
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.check import STACK, Finding, Severity
 
 DNS = "Show the records with: postamt-sync bootstrap dns"
 
@@ -45,18 +45,26 @@ class IdentitiesCheck:
         subject = f"{self.each} {domain}"
         identity = IdentityResource(stack, aws, domain).read()
         if identity is None:
-            yield Finding(subject, Severity.FAILURE, "SES does not know the domain.", self.mend)
+            yield Finding(
+                subject,
+                Severity.FAILURE,
+                "SES does not know the domain.",
+                self.mend,
+                STACK,
+                follows=True,
+            )
             return
         dkim = identity.get("DkimAttributes", {}).get("Status", "PENDING")
         if identity.get("VerifiedForSendingStatus") and dkim == "SUCCESS":
             yield Finding(subject, Severity.OK, "The domain and its DKIM are verified.")
         else:
             words = f"SES has not verified the domain (DKIM: {dkim.lower()})."
-            yield Finding(subject, Severity.FAILURE, words, f"{DNS}; SES looks within 72 hours.")
+            remedy = f"{DNS}; SES looks within 72 hours."
+            yield Finding(subject, Severity.FAILURE, words, remedy, domain, follows=True)
         status = identity.get("MailFromAttributes", {}).get("MailFromDomainStatus", "PENDING")
         if status != "SUCCESS":
             words = f"SES has not seen the MAIL FROM records ({status.lower()})."
-            yield Finding(subject, Severity.WARNING, words, DNS)
+            yield Finding(subject, Severity.WARNING, words, DNS, domain, follows=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,7 @@ class ReceiptRuleCheck:
         well = "Our rule stands in the active rule set."
         if not rule.is_active():
             words = "Our rule is not in the active rule set, so SES takes no mail for us."
-            yield Finding(self.about, Severity.FAILURE, words, self.mend)
+            yield Finding(self.about, Severity.FAILURE, words, self.mend, STACK, follows=True)
         elif self.planned:
             yield from plan_check(self.about, rule, well)
         else:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Change
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.plan import Resource, plan
 from postamt_sync.bootstrap.resources.topic import WebhookSubscriptionResource
 from postamt_sync.bootstrap.smoke_test import WITHIN, SmokeTest
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Check, Finding, Severity, findings_of
+from postamt_sync.doctor.account import AwsAccount, makes
+from postamt_sync.doctor.causes import PARTS_OF_A_STACK
+from postamt_sync.doctor.check import MISSING, STACK, Check, Finding, Severity, findings_of
 from postamt_sync.doctor.dns import record_findings
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
@@ -75,8 +77,18 @@ class WholePlanCheck:
         found = plan(self.resources)
         for title, conflict in found.conflicts:
             yield Finding(title, Severity.FAILURE, conflict.message, conflict.remedy)
+        changes: dict[str, list[Change]] = {}
         for title, change in found.changes:
-            yield Finding(title, Severity.FAILURE, f"differs: {change.message}.", self.mend)
+            changes.setdefault(title, []).append(change)
+        missing = [title for title, some in changes.items() if any(map(makes, some))]
+        if len(missing) >= PARTS_OF_A_STACK:
+            words = f"Not at AWS: {', '.join(missing)}."
+            yield Finding(self.subject, Severity.FAILURE, words, self.mend, STACK)
+        for title, some in changes.items():
+            words = f"differs: {'; '.join(change.message for change in some)}."
+            cause = f"{MISSING}{title}" if title in missing else STACK
+            follows = title not in missing
+            yield Finding(title, Severity.FAILURE, words, self.mend, cause, follows=follows)
         if not found.conflicts and not found.changes:
             yield Finding(self.subject, Severity.OK, "Everything at AWS is as planned.")
 
@@ -121,6 +133,8 @@ class ConfirmedCheck:
                 "The daemon's subscription is not confirmed.",
                 "Start the daemon (postamt-sync run), and see what it says; SNS must reach "
                 f"{stack.public_url}.",
+                STACK,
+                follows=True,
             )
 
 

@@ -19,8 +19,8 @@ from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config.settings import WebhookSettings
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Finding, Severity
-from postamt_sync.errors import PostamtError, TryLaterError
+from postamt_sync.doctor.check import MISSING, Finding, Severity
+from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.log_line import without_markup
@@ -49,6 +49,17 @@ class SubscriptionCheck:
         action = "sns:Subscribe"
         try:
             arn = self._arn(aws)
+            if arn is None:
+                yield Finding(
+                    self.subject,
+                    Severity.FAILURE,
+                    f"There is no topic {self.webhook.topic_arn}.",
+                    "Check webhook.topic_arn and aws.region, or make it: "
+                    "postamt-sync bootstrap apply",
+                    f"{MISSING}topic",
+                    follows=True,
+                )
+                return
             action = "sns:GetSubscriptionAttributes"
             answer = aws.read("sns", "get_subscription_attributes", SubscriptionArn=arn)
         except ForbiddenError:
@@ -67,7 +78,7 @@ class SubscriptionCheck:
         else:
             yield Finding(self.subject, Severity.OK, "The webhook's subscription is confirmed.")
 
-    def _arn(self, aws: AwsClient) -> str:
+    def _arn(self, aws: AwsClient) -> str | None:
         url = self.webhook.public_url
         answer = aws.read(
             "sns",
@@ -78,12 +89,7 @@ class SubscriptionCheck:
             Endpoint=url,
             ReturnSubscriptionArn=True,
         )
-        if answer is None:
-            raise PostamtError(
-                f"There is no topic {self.webhook.topic_arn}.",
-                "Check webhook.topic_arn and aws.region, or make it: postamt-sync bootstrap apply",
-            )
-        return str(answer["SubscriptionArn"])
+        return None if answer is None else str(answer["SubscriptionArn"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def _classes(latencies: Latencies) -> Iterator[Bar]:
 def _problems(report: StatusReport, runtime: Runtime) -> Iterator[str]:
     """Name everything that wants somebody's attention, the gravest first."""
     if runtime.trouble:
-        yield f"The bucket cannot be read: {runtime.trouble}"
+        yield f"The bucket cannot be read: {report.line.complete(runtime.trouble)}"
     for source in report.sources:
         if source.problem:
             yield f"{source.source}: {source.problem}"

@@ -30,11 +30,11 @@ import datetime as dt
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from postamt_sync.config import Settings
-from postamt_sync.config.command import typed
+from postamt_sync.config.command import USUAL_LINE, CommandLine
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.history import Latencies
@@ -72,6 +72,8 @@ class StatusReport:
     latencies: Latencies
     latencies_ever: Latencies
     now: float
+    line: CommandLine = USUAL_LINE
+    """For the commands that are named to whoever reads this."""
 
     @property
     def last_mail(self) -> float | None:
@@ -94,24 +96,39 @@ def read_report(
 ) -> StatusReport:
     """Read how things stand, the quarantine up to so many mails; writes nothing."""
     overview, history = ledger.overview, ledger.history
+    line = CommandLine(settings.source)
     today = dt.datetime.now().astimezone().date()
     first = today - dt.timedelta(days=DAYS - 1)
     return StatusReport(
         holder=CourierLock.holder(settings.state_dir) or "",
         states=overview.states(),
-        mailboxes=overview.mailboxes(mailbox.name for mailbox in settings.mailboxes),
-        sources=overview.sources(),
-        waiting=overview.waiting(SHOWN),
-        quarantine=ledger.repair.quarantined(quarantine),
+        mailboxes=[
+            replace(known, problem=_completed(known.problem, line))
+            for known in overview.mailboxes(mailbox.name for mailbox in settings.mailboxes)
+        ],
+        sources=[replace(s, problem=_completed(s.problem, line)) for s in overview.sources()],
+        waiting=[replace(w, problem=_completed(w.problem, line)) for w in overview.waiting(SHOWN)],
+        quarantine=[
+            replace(q, problem=_completed(q.problem, line))
+            for q in ledger.repair.quarantined(quarantine)
+        ],
         notifications=overview.notifications(),
-        alerts=ledger.incidents.current(wanted_causes(settings.alerts.wanted), time.time()),
+        alerts=[
+            replace(a, detail=line.complete(a.detail))
+            for a in ledger.incidents.current(wanted_causes(settings.alerts.wanted), time.time())
+        ],
         absences=ledger.absences.unseen(),
-        bring_back=typed("restore --only absent", settings.source),
+        bring_back=line.typed("restore --only absent"),
         days=history.days(first, today),
         latencies=history.latencies(first),
         latencies_ever=history.latencies(),
         now=clock(),
+        line=line,
     )
+
+
+def _completed(problem: str | None, line: CommandLine) -> str | None:
+    return problem and line.complete(problem)
 
 
 def as_json(report: StatusReport) -> dict[str, Any]:

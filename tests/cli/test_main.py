@@ -162,10 +162,16 @@ def test_ends(capsys: pytest.CaptureFixture[str], kind: str, code: int, told: st
     assert errors(capsys, ["fail", kind], code) == told
 
 
-def test_long_sentences_are_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_sentences_are_wrapped_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (line,) = errors(capsys, ["fail", "plain"], ExitCode.TRY_LATER).splitlines()
+    assert len(line) > WIDTH
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     lines = errors(capsys, ["fail", "plain"], ExitCode.TRY_LATER).splitlines()
     assert len(lines) == 2
     assert max(map(len, lines)) <= WIDTH
+    assert " ".join(" ".join(lines).split()) == line
 
 
 def test_what_is_to_be_copied_stays_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,8 @@ class DnsFinding:
     seen: tuple[str, ...] = field(default=())
     problem: str = ""
     remedy: str = ""
+    no_domain: bool = False
+    """There is no such domain at all, so none of its records can be there."""
 
     @property
     def well(self) -> bool:

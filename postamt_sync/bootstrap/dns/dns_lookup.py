@@ -118,6 +118,7 @@ async def _look_up(record: Record, questions: Questions) -> DnsFinding:
         return DnsFinding(
             record,
             DnsVerdict.MISSING,
+            no_domain=True,
             problem=f"There is no domain {record.domain} in the DNS.",
             remedy="Is it registered, and do its name servers have a zone for it?",
         )

@@ -31,10 +31,11 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LifecycleResource:
-    """Our two rules among those of others."""
+    """Our two rules among those of others; they go with the bucket that `delete_mail` names."""
 
     stack: Stack
     aws: AwsClient
+    delete_mail: str = ""
 
     @property
     def title(self) -> str:
@@ -65,6 +66,8 @@ class LifecycleResource:
         yield Change(f"rule {message}", [self._put(merged, seen)])
 
     def destroy(self) -> Iterator[PlanItem]:
+        if self.delete_mail == self.stack.bucket:
+            return
         ids = {rule["ID"] for rule in _rules(self.stack)}
         if any(rule.get("ID") in ids for rule in self._read().get("Rules", [])):
             yield Note("kept with the bucket")

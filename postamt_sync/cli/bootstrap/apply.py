@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from postamt_sync.bootstrap.change import NoteKind
@@ -30,6 +29,7 @@ from postamt_sync.cli.bootstrap.stack import (
     show,
     show_password,
 )
+from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
@@ -58,7 +58,7 @@ def apply(
       postamt-sync bootstrap apply --yes --out ./keys
       postamt-sync bootstrap apply --position first
     """
-    console = Console(highlight=False)
+    console = open_console()
     account = opened(config, out)
     account.introduce(console)
     found = account.plan(position)
@@ -71,7 +71,7 @@ def apply(
     fragment = _write_fragment(account, console)
     console.print(Text("\nWhat is left for you", style="bold"))
     for number, message in enumerate(_left(account, found, fragment), start=1):
-        console.print(Padding(Text(f"{number}. {message}"), (0, 0, 0, 2), expand=False))
+        paragraph(console, f"{number}. {message}", "  ")
     _show_records(account, console)
     return ExitCode.OK
 
@@ -88,7 +88,7 @@ def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
     def done(resource: str, message: str) -> None:
         nonlocal number
         number += 1
-        console.print(Text(f"{number:>3}/{changes} {resource}: {message}"))
+        paragraph(console, f"{number:>3}/{changes} {resource}: {message}")
 
     try:
         carry_out(found, account.aws, done)
@@ -107,7 +107,9 @@ def _write_fragment(account: Opened, console: Console) -> Path | None:
     held = _read(path)
     if os.path.lexists(path) and not is_part_of(account.stack, held or ""):
         message = f"{path} is something else, and stays. What the stack asks of a configuration:"
-        console.print(Text(f"\n{message}\n\n{text}"))
+        console.print()
+        paragraph(console, message)
+        console.print(Text(f"\n{text}"), soft_wrap=True)
         return None
     if held != text:
         replace_file(path, text)

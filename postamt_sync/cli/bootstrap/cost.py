@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from postamt_sync.bootstrap.pricing import Bill, BillItem, Usage, bill
+from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
@@ -80,7 +80,7 @@ def cost(
     if json:
         print(jsonlib.dumps(expected.as_json(), indent=2))
     else:
-        show(expected, Console(highlight=False))
+        show(expected, open_console())
     return ExitCode.OK
 
 
@@ -100,9 +100,9 @@ def show(expected: Bill, console: Console) -> None:
     console.print()
     for item in (*expected.items, *expected.spared):
         if item.note:
-            console.print(Text(f"{item.service}, {item.what}: {item.note}"))
-    console.print(Text(_UNVERIFIED))
-    console.print(Text(_NOT_COUNTED))
+            paragraph(console, f"{item.service}, {item.what}: {item.note}")
+    paragraph(console, _UNVERIFIED)
+    paragraph(console, _NOT_COUNTED)
 
 
 def _add(table: Table, item: BillItem, usd: str) -> None:

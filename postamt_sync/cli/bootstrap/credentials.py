@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.aws.regions import WITHOUT_SMTP
@@ -29,6 +28,8 @@ from postamt_sync.cli.bootstrap.stack import (
     show_password,
 )
 from postamt_sync.cli.bootstrap.stack import show as show_plan
+from postamt_sync.cli.console import open_console, paragraph
+from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.events import printable
@@ -123,7 +124,7 @@ def _show_key(key: AccessKeyResource, label: str) -> Path | None:
     print(f"  {label:<11} {' and '.join(sorted(ids_of(keys))) or 'none'}")
     for note in key.plan():
         if isinstance(note, Note):
-            print(f"  file        {note.message}")
+            print(f"  file        {complete(note.message)}")
     return None
 
 
@@ -154,8 +155,8 @@ def rotate(
     account = opened(config, out)
     key = _key_of(account, whose, mailbox)
     rotation = Rotation(key, account.aws, lambda question: agreed(question, yes=yes))
-    print(rotation.step(finish=finish))
-    remember(account, Console(highlight=False))
+    print(complete(rotation.step(finish=finish)))
+    remember(account, open_console())
     return ExitCode.OK
 
 
@@ -183,19 +184,19 @@ def replace(
       postamt-sync bootstrap credentials replace smtp
       postamt-sync bootstrap credentials replace sync --out ./keys
     """
-    console = Console(highlight=False)
+    console = open_console()
     account = opened(config, out)
     key = _key_of(account, whose, mailbox)
     wanted = replacement(key, key_id)
     account.introduce(console)
-    console.print(Text(wanted.warning))
-    console.print(Text(f"The new one goes into {key.file.path}."))
+    paragraph(console, wanted.warning)
+    paragraph(console, f"The new one goes into {key.file.path}.")
     agreed("Replace the key?", yes=yes)
     try:
         made = wanted.carry_out()
     finally:
         remember(account, console)
-    console.print(Text(f"The key of {key.user} is now {made}; it is in {key.file.path}."))
+    paragraph(console, f"The key of {key.user} is now {made}; it is in {key.file.path}.")
     if whose is Whose.SMTP:
         show_password(_sending(account, mailbox), console)
         relay = f"sudo postamt-sync dovecot relay {shlex.quote(str(key.file.path))}"
@@ -204,8 +205,8 @@ def replace(
         message = f"Put it into every mail client; for Dovecot's relay: {relay}"
         console.print(Text(message), soft_wrap=True)
     else:
-        console.print(
-            Text("Put it onto the box at home, and restart the daemon, or it can read no mail.")
+        paragraph(
+            console, "Put it onto the box at home, and restart the daemon, or it can read no mail."
         )
     return ExitCode.OK
 
@@ -227,7 +228,7 @@ def retire(
     Examples:
       postamt-sync bootstrap credentials retire
     """
-    console = Console(highlight=False)
+    console = open_console()
     account = opened(config, out)
     account.introduce(console)
     found = plan_removal([account.former_users])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from postamt_sync.bootstrap.dns.records import INBOUND
 from postamt_sync.bootstrap.plan import carry_out, plan_removal
-from postamt_sync.cli.bootstrap.stack import Out, Yes, agreed, key_files, opened, show
+from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, key_files, opened, show
+from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
@@ -44,7 +46,7 @@ def destroy(
       postamt-sync bootstrap destroy
       postamt-sync bootstrap destroy --delete-mail mail-123456789012-eu-west-1-an
     """
-    console = Console(highlight=False)
+    console = open_console()
     account = opened(config, out)
     bucket = account.stack.bucket
     if delete_mail and delete_mail != bucket:
@@ -54,7 +56,12 @@ def destroy(
         )
     account.introduce(console)
     found = plan_removal(account.resources(delete_mail=delete_mail))
-    show(found, console)
+    show(found, console, "-")
+    files = sorted(key_files(account))
+    if staying := list(_stays(account, files)):
+        console.print(Text("\nWhat stays, for you to remove", style="bold"))
+        for message in staying:
+            paragraph(console, message, "    ")
     if not found.changes:
         console.print("\nNothing to remove.")
         return ExitCode.OK
@@ -62,17 +69,33 @@ def destroy(
     console.print()
     question = f"Remove {count(changes, 'thing')}"
     agreed(f"{question}, and ALL MAIL?" if delete_mail else f"{question}?", yes=yes)
-    files = sorted(key_files(account))
     number = 0
 
     def done(resource: str, message: str) -> None:
         nonlocal number
         number += 1
-        console.print(Text(f"{number:>3}/{changes} {resource}: {message}"))
+        paragraph(console, f"{number:>3}/{changes} {resource}: {message}")
 
     carry_out(found, account.aws, done)
     for resource, note in found.notes:
-        console.print(Text(f"    {resource}: {note.message}"))
+        paragraph(console, f"{resource}: {note.message}", "    ")
     if files:
-        console.print(Text(f"\nThe keys are deleted; remove what held them: {' '.join(files)}"))
+        console.print()
+        message = f"The keys are deleted; remove what held them: {' '.join(files)}"
+        console.print(Text(message), soft_wrap=True)
     return ExitCode.OK
+
+
+def _stays(account: Opened, files: Sequence[str]) -> Iterator[str]:
+    """Say what is not at AWS, or not ours to take away, and what it does from then on."""
+    stack = account.stack
+    if stack.domains:
+        server = INBOUND.format(region=stack.region)
+        yield (
+            f"The DNS records: as long as the MX of {' and '.join(stack.domains)} is {server}, SES "
+            "refuses what comes there, and its senders get it back. Give the MX to whoever takes "
+            "the mail from now on; take DKIM, SPF and MAIL FROM away with it."
+        )
+    if files:
+        yield f"The files with the keys, which open nothing any more: {' '.join(files)}"
+        yield "Their copies on the box at home and in mail clients, and the daemon itself."

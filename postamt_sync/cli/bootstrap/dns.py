@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import enum
 import json as jsonlib
-import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
@@ -31,14 +28,12 @@ from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
 from postamt_sync.cli.bootstrap.stack import Yes
+from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import Settings, load
 from postamt_sync.config.values import normalised_domain
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.events import printable
-
-WIDTH = 80
-
 
 _STYLES = {
     DnsVerdict.SEEN: "green",
@@ -121,7 +116,7 @@ def dns(
     dns_findings = asyncio.run(look_up(wanted, asked)) if asked else None
     match format:
         case DnsFormat.TABLE:
-            show(wanted, dns_findings, Console(highlight=False))
+            show(wanted, dns_findings, open_console())
         case DnsFormat.JSON:
             print(jsonlib.dumps(as_json(wanted, dns_findings), indent=2))
         case DnsFormat.ZONE:
@@ -176,26 +171,31 @@ def _warn_of_dkim(stack: Stack, known_domains: Mapping[str, DomainAtSes]) -> Non
 
 
 def _say(sentence: str) -> None:
-    wrapped = textwrap.fill(sentence, WIDTH, break_long_words=False, break_on_hyphens=False)
-    print(wrapped, file=sys.stderr)
+    paragraph(open_console(errors=True), sentence)
 
 
 def show(
     records: Sequence[Record], dns_findings: Sequence[DnsFinding] | None, console: Console
 ) -> None:
-    """Print the records, name over value so that both can be copied, then what is to be done."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Type")
-    table.add_column("Name, and its value", overflow="fold")
-    table.add_column("Now" if dns_findings is not None else "")
+    """Print the records, name over value, then what is to be done.
+
+    Both are there to be copied: no line of them is broken, however narrow the terminal.
+    """
+    now = "" if dns_findings is None else "   Now"
+    console.print(Text(f"Type  Name{now}, and its value", style="bold"), soft_wrap=True)
     for number, record in enumerate(records):
-        dns_finding = dns_findings[number] if dns_findings is not None else None
-        table.add_row(record.type, Text(f"{record.name}\n{record.data}"), _now(record, dns_finding))
-    console.print(table)
-    for dns_finding in dns_findings or ():
-        if dns_finding.problem and dns_finding.verdict is not DnsVerdict.MISSING:
+        finding = dns_findings[number] if dns_findings is not None else None
+        line = Text(f"{record.type:<6}{record.name}")
+        if record.optional:
+            line.append("   (optional)")
+        if finding is not None:
+            line.append(f"   {finding.verdict}", style=_STYLES[finding.verdict])
+        console.print(line, soft_wrap=True)
+        console.print(Text(f"      {record.data}"), soft_wrap=True)
+    for finding in dns_findings or ():
+        if finding.problem and finding.verdict is not DnsVerdict.MISSING:
             console.print()
-            console.print(Text(f"{dns_finding.problem} {dns_finding.remedy}".rstrip()))
+            paragraph(console, f"{finding.problem} {finding.remedy}".rstrip())
 
 
 def as_json(
@@ -220,10 +220,3 @@ def as_json(
         }
         for record, dns_finding in zip(records, looked, strict=True)
     ]
-
-
-def _now(record: Record, dns_finding: DnsFinding | None) -> Text:
-    optional = "\n(optional)" if record.optional else ""
-    if dns_finding is None:
-        return Text(optional.strip("\n"))
-    return Text(f"{dns_finding.verdict}{optional}", style=_STYLES[dns_finding.verdict])

@@ -15,6 +15,7 @@ from postamt_sync.bootstrap.dns.hosted_zone import hosted_zones, read
 from postamt_sync.bootstrap.dns.record import Record
 from postamt_sync.bootstrap.dns.route53 import ZonePlan, apply, plan_zone
 from postamt_sync.cli.bootstrap.stack import agreed
+from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.errors import ExitCode, MisconfiguredError
 from postamt_sync.plural import count
 
@@ -36,7 +37,7 @@ def apply_to_route53(
 
     Ends with UNDELIVERED where something stands in the way that mail cannot come or go without.
     """
-    console = Console(highlight=False)
+    console = open_console()
     zones = hosted_zones(aws, domains)
     if not zones:
         raise MisconfiguredError(
@@ -50,7 +51,7 @@ def apply_to_route53(
         _show(plan, resolver, console)
     homeless = [domain for domain in domains if domain not in zones]
     for domain in homeless:
-        console.print(Text(f"{domain}: no hosted zone in this account. {_BY_HAND}"))
+        paragraph(console, f"{domain}: no hosted zone in this account. {_BY_HAND}")
     if any(plan.changes for plan in plans):
         agreed("Write this into Route 53?", yes=yes)
         for plan in plans:
@@ -64,16 +65,17 @@ def _show(plan: ZonePlan, resolver: Resolver | None, console: Console) -> None:
     console.print(Text(f"Hosted zone {plan.zone.name} ({plan.zone.id})", style="bold"))
     console.print(Text(f"  there   {count(len(plan.there), 'record')} of ours"))
     for change in plan.changes:
-        console.print(Text(f"  {change.message}"))
+        paragraph(console, change.message, "  ")
     for obstacle in plan.obstacles:
-        console.print(Text(f"  in the way: {obstacle.problem} {obstacle.remedy}", style="red"))
+        message = f"in the way: {obstacle.problem} {obstacle.remedy}"
+        paragraph(console, message, "  ", "red")
     if resolver is not None and (strangers := _strangers(plan, resolver)):
-        console.print(
-            Text(
-                f"  The world does not ask this zone, but {', '.join(strangers)}: enter "
-                f"{', '.join(plan.name_servers)} as name servers at the registrar.",
-                style="red",
-            )
+        paragraph(
+            console,
+            f"The world does not ask this zone, but {', '.join(strangers)}: enter "
+            f"{', '.join(plan.name_servers)} as name servers at the registrar.",
+            "  ",
+            "red",
         )
     console.print()
 

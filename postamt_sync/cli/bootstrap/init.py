@@ -17,6 +17,7 @@ from postamt_sync.bootstrap.stack import Stack, new_bucket
 from postamt_sync.cli.bootstrap.stack import is_terminal
 from postamt_sync.cli.options import Debug
 from postamt_sync.config import load
+from postamt_sync.config.command import CommandLine
 from postamt_sync.config.values import normalised_domain, stack_name
 from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
 from postamt_sync.events import printable
@@ -147,9 +148,8 @@ def _write(output: Path, text: str) -> None:
     except ConfigurationError:
         output.unlink()
         raise
-    print(
-        f"Written: {output}. Look through it; then: postamt-sync bootstrap plan --config {output}"
-    )
+    plan = CommandLine(str(output)).typed("bootstrap plan")
+    print(f"Written: {output}. Look through it; then: {plan}")
 
 
 def _domain(text: str) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 
-from rich.console import Console
-from rich.text import Text
-
 from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened, show
+from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
@@ -35,15 +33,15 @@ def plan(
     if json:
         print(jsonlib.dumps(found.as_json(), indent=2))
     else:
-        console = Console(highlight=False)
+        console = open_console()
         account.introduce(console)
         show(found, console)
         if found.conflicts:
             console.print(f"\n{count(len(found.conflicts), 'conflict')} to resolve first.")
         elif found.changes:
             changes = count(len(found.changes), "change")
-            apply = account.line.typed("bootstrap apply")
-            console.print(Text(f"\n{changes}. Make them with: {apply}"), soft_wrap=True)
+            console.print()
+            paragraph(console, f"{changes}. Make them with: postamt-sync bootstrap apply")
         else:
             console.print("\nNothing to do.")
     if found.conflicts:

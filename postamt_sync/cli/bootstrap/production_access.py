@@ -6,12 +6,11 @@ import enum
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from postamt_sync.bootstrap.change import call
 from postamt_sync.cli.bootstrap.stack import Yes, agreed, opened
+from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, MisconfiguredError
 
@@ -54,7 +53,7 @@ def production_access(
       postamt-sync bootstrap production-access
       postamt-sync bootstrap production-access --website https://example.com --yes
     """
-    console = Console(highlight=False)
+    console = open_console()
     account = opened(config, None)
     account.introduce(console)
     standing = account.aws.read("sesv2", "get_account") or {}
@@ -77,7 +76,7 @@ def production_access(
     page = website or f"https://{domains[0]}"
     for name, value in (("Website", page), ("Use", text)):
         console.print(Text(name, style="bold"))
-        console.print(Padding(Text(value), (0, 0, 0, 4), expand=False))
+        paragraph(console, value, "    ")
     agreed("Is this true of you, and shall AWS be asked?", yes=yes)
     account.aws.write(
         call(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +27,7 @@ from postamt_sync.bootstrap.stack_resources import (
     keys,
     resources,
 )
+from postamt_sync.cli.console import paragraph
 from postamt_sync.config import Settings, load
 from postamt_sync.config.command import CommandLine
 from postamt_sync.errors import UsageError
@@ -112,24 +112,27 @@ def opened(config: Path | None, out: Path | None) -> Opened:
     return Opened(settings, stack, aws, directory, hints, CommandLine(settings.source, out))
 
 
-def show(found: Plan, console: Console) -> None:
-    """Print a plan for people: what is to be done, what is in the way, what else to know."""
+def show(found: Plan, console: Console, mark: str = "+") -> None:
+    """Print a plan for people: what is to be done, what is in the way, what else to know.
+
+    `mark` stands before what is to be done: "-" where it is taken away.
+    """
     title = ""
     for resource, change in found.changes:
         if resource != title:
             title = resource
-            console.print(Text(f"\n+ {resource}", style="green"))
-        _paragraph(console, change.message)
+            console.print(Text(f"\n{mark} {resource}", style="green" if mark == "+" else "red"))
+        paragraph(console, change.message, _INDENT)
     for resource, conflict in found.conflicts:
         console.print(Text(f"\n! {resource}", style="red"))
-        _paragraph(console, conflict.message)
-        _paragraph(console, conflict.remedy)
+        paragraph(console, conflict.message, _INDENT)
+        paragraph(console, conflict.remedy, _INDENT)
     title = ""
     for resource, note in found.notes:
         if resource != title:
             title = resource
             console.print(Text(f"\n. {resource}"))
-        _paragraph(console, note.message)
+        paragraph(console, note.message, _INDENT)
 
 
 def agreed(question: str, *, yes: bool) -> None:
@@ -146,19 +149,6 @@ def is_terminal() -> bool:
     return Console().is_terminal and typer.get_text_stream("stdin").isatty()
 
 
-def _paragraph(console: Console, message: str) -> None:
-    """Print wrapped, but paths in one piece: commands are there to be typed."""
-    wrapped = textwrap.fill(
-        message,
-        console.width,
-        initial_indent=_INDENT,
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    console.print(Text(wrapped), soft_wrap=True)
-
-
 def remember(account: Opened, console: Console) -> None:
     """Note beside the configuration which keys lie in the files of this run."""
     kept = account.keys
@@ -169,7 +159,8 @@ def remember(account: Opened, console: Console) -> None:
             files[held.key_id] = key.file.path
     problem = account.hints.remember(files)
     if problem:
-        console.print(Text(f"\n{problem}"))
+        console.print()
+        paragraph(console, problem)
 
 
 def located(key: AccessKeyResource) -> str:

@@ -7,14 +7,14 @@ from itertools import chain
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 from postamt_sync.bootstrap.dns.records import Servers
 from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.cli.bootstrap.stack import Opened, Out, PositionOption, opened
-from postamt_sync.cli.findings import report
+from postamt_sync.cli.console import open_console
+from postamt_sync.cli.findings import Quiet, report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.doctor.check import Finding, Severity, findings_of
 from postamt_sync.doctor.simulator import simulator_check
@@ -41,6 +41,7 @@ def verify(
     ] = False,
     position: PositionOption = "",
     out: Out = None,
+    quiet: Quiet = False,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -70,10 +71,10 @@ def verify(
         SmokeTest(account.stack, account.aws),
         account.line.typed("bootstrap apply"),
     )
-    if not json:
-        account.introduce(Console(highlight=False))
+    if not json and not quiet:
+        account.introduce(open_console())
     findings = verification.findings()
-    return report(chain(findings, _sent(account) if send else ()), json=json)
+    return report(chain(findings, _sent(account) if send else ()), json=json, quiet=quiet)
 
 
 def _sent(account: Opened) -> Iterator[Finding]:

@@ -41,6 +41,7 @@ from postamt_sync.ledger import Ledger
 
 SERVICE, SOCKET = "postamt-sync.service", "postamt-sync.socket"
 DROPIN = "10-this-machine.conf"
+EXAMPLE = "50-local.conf.example"
 SYSTEMCTL_SECONDS = 20.0
 SHIPPED_USER = "postamt-sync"
 SHIPPED_COMMAND = "/usr/local/bin/postamt-sync"
@@ -82,13 +83,7 @@ class SystemdService:
 
     def uninstall(self) -> list[InstallStep]:
         """Return the steps that remove what `install` put there and nobody edited."""
-        found = [step for file in self._files(every=True) if (step := to_remove(file))]
-        stop: list[InstallStep] = [
-            Run(["systemctl", "disable", "--now", name])
-            for name in (SOCKET, SERVICE)
-            if (self._systemd / name).exists()
-        ]
-        return [*stop, *found, *([Run(["systemctl", "daemon-reload"])] if stop else [])]
+        return removal(self.etc)
 
     @property
     def _systemd(self) -> Path:
@@ -119,17 +114,16 @@ class SystemdService:
             SealedFile.of(dropin, socket_dropin(addresses)),
         ]
 
-    def _files(self, *, every: bool = False) -> Iterator[SealedFile]:
+    def _files(self) -> Iterator[SealedFile]:
         dropins = self._systemd / f"{SERVICE}.d"
-        example = "50-local.conf.example"
         yield SealedFile.of(self._systemd / SERVICE, shipped(SERVICE))
         yield SealedFile.of(dropins / DROPIN, service_dropin(self.settings, self.machine))
-        yield SealedFile.of(dropins / example, shipped(example))
-        if self._has_socket or every:
+        yield SealedFile.of(dropins / EXAMPLE, shipped(EXAMPLE))
+        if self._has_socket:
             yield from self._socket_files
         yield self._sysusers
         yield self._tmpfiles
-        if webhook_pair(self.settings) is not None or every:
+        if webhook_pair(self.settings) is not None:
             yield self._hook(self.etc / "postamt-sync/certificate-renewed", "certificate-renewed")
             if (self.etc / "letsencrypt").is_dir():
                 hooks = self.etc / "letsencrypt/renewal-hooks/deploy"
@@ -195,6 +189,32 @@ class SystemdService:
                     f"systemd cannot show {path} to a service: there is a colon in it.",
                     "Move it to a path without.",
                 )
+
+
+def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
+    """Return the steps that remove what `install` put there and nobody edited.
+
+    Which files those are follows from no configuration: it may be gone, or broken, by then.
+    """
+    systemd = etc / "systemd/system"
+    places = (
+        systemd / SERVICE,
+        systemd / f"{SERVICE}.d" / DROPIN,
+        systemd / f"{SERVICE}.d" / EXAMPLE,
+        systemd / SOCKET,
+        systemd / f"{SOCKET}.d" / DROPIN,
+        etc / "sysusers.d/postamt-sync.conf",
+        etc / "tmpfiles.d/postamt-sync.conf",
+        etc / "postamt-sync/certificate-renewed",
+        etc / "letsencrypt/renewal-hooks/deploy/postamt-sync",
+    )
+    found = [step for place in places if (step := to_remove(SealedFile.of(place, "")))]
+    stop: list[InstallStep] = [
+        Run(["systemctl", "disable", "--now", name])
+        for name in (SOCKET, SERVICE)
+        if (systemd / name).exists()
+    ]
+    return [*stop, *found, *([Run(["systemctl", "daemon-reload"])] if stop else [])]
 
 
 def systemctl(*arguments: str) -> str:

@@ -156,7 +156,11 @@ def to_write(file: SealedFile) -> InstallStep:
 
 def to_remove(file: SealedFile) -> InstallStep | None:
     """Return what removing this file amounts to; None if it is not there."""
-    match file.state():
+    try:
+        state = file.state()
+    except (MisconfiguredError, PermissionError):
+        return Leave(file.path, "only root can look at it")
+    match state:
         case FileState.MISSING:
             return None
         case FileState.EDITED:

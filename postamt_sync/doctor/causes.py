@@ -1,0 +1,43 @@
+"""Which findings follow from another: a domain that is not there, a stack that nobody has made.
+
+What follows goes away with its cause, so a person is told of it as a part of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from postamt_sync.doctor.check import MISSING, STACK, Finding, Severity
+
+_BUCKET = f"{MISSING}bucket"
+PARTS_OF_A_STACK = 3
+"""So many that are to be made mean that none has been."""
+
+
+def causes(findings: Sequence[Finding]) -> dict[int, int]:
+    """Return, by their places in `findings`, of which finding each one is a consequence."""
+    bad = [(n, f) for n, f in enumerate(findings) if f.outcome is not Severity.OK]
+    roots: dict[str, int] = {}
+    for place, finding in bad:
+        if finding.cause and not finding.follows:
+            roots.setdefault(finding.cause, place)
+    _join_what_was_never_made(roots)
+    first: dict[tuple[str, ...], int] = {}
+    found: dict[int, int] = {}
+    for place, finding in bad:
+        cause = finding.cause
+        if cause.startswith(MISSING) and cause != STACK:
+            roots.setdefault(cause, place)  # nobody may look at the thing itself
+        said = (finding.outcome, finding.words, finding.remedy)
+        root = roots.get(cause, first.setdefault(said, place))
+        if root != place:
+            found[place] = root
+    return {place: found.get(root, root) for place, root in found.items()}
+
+
+def _join_what_was_never_made(roots: dict[str, int]) -> None:
+    missing = [cause for cause in roots if cause.startswith(MISSING)]
+    if STACK in roots or len({roots[cause] for cause in missing}) >= PARTS_OF_A_STACK:
+        root = roots.get(STACK, roots.get(_BUCKET, roots[missing[0]]))
+        things = ("bucket", "topic", "queue", "dead letters", "index")
+        roots |= dict.fromkeys([*missing, STACK, *(MISSING + thing for thing in things)], root)
