@@ -276,7 +276,7 @@ class Components:
         """Return what only the running daemon knows."""
         tally, progress = self._webhook_tally, self.courier.progress
         return Runtime(
-            mails=progress.mails,
+            mails=progress.settled,
             bytes=progress.bytes,
             trouble=str(self.courier.trouble or ""),
             notifications_taken={str(outcome): n for outcome, n in tally.taken.items()},

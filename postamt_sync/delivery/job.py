@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -39,13 +40,19 @@ from postamt_sync.ledger.envelope_lookups import PATIENCE
 from postamt_sync.ledger.work import Work
 from postamt_sync.mail.arrival import is_no_mail
 
+REMEMBERED = 10_000
+
 
 @dataclass(slots=True)
 class Progress:
-    """What the courier has done since it started; `bytes` as S3 counts them."""
+    """What the courier has done since it started; `bytes` as S3 counts them.
+
+    `mails` counts a mail each time that it was due and is no more, `settled` each mail once.
+    """
 
     mails: int = 0
     bytes: int = 0
+    settled: int = 0
 
 
 class Outcomes:
@@ -53,6 +60,8 @@ class Outcomes:
 
     def __init__(self, work: Work, events: Events, clock: Callable[[], float]) -> None:
         self.progress = Progress()
+        self._counted: OrderedDict[str, None] = OrderedDict()
+        """The last mails that were counted: news of one may come while it is on its way."""
         self._work = work
         self._events = events
         self._clock = clock
@@ -70,7 +79,7 @@ class Outcomes:
             self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
         if failed := {**mail.unpublished, **published.failed}:
             return await self.postponed(task, next(iter(failed.values())), failed)
-        self._count(mail.size)
+        self._count(task, mail.size)
         return frozenset()
 
     async def postponed(
@@ -106,7 +115,7 @@ class Outcomes:
         )
         if known.absent:
             self._events.absent(task.mail, known.absent)
-        self._count(known.size)
+        self._count(task, known.size)
 
     async def awaits_envelope(self, task: Task, seconds: float, *, has_index: bool) -> None:
         """Its envelope may still come; with an index, that is asked after so many seconds."""
@@ -144,11 +153,17 @@ class Outcomes:
 
     async def _end(self, task: Task, state: ObjectState, problem: str | None = None) -> None:
         await asyncio.to_thread(self._work.end, task, state, problem)
-        self._count(0)
+        self._count(task, 0)
 
-    def _count(self, size: int) -> None:
+    def _count(self, task: Task, size: int) -> None:
         self.progress.mails += 1
         self.progress.bytes += size
+        if task.settled_before or task.mail in self._counted:
+            return
+        self.progress.settled += 1
+        self._counted[task.mail] = None
+        if len(self._counted) > REMEMBERED:
+            self._counted.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ class Task:
     horizons: Mapping[str, float] = field(default_factory=dict)
     owed: tuple[str, ...] = ()
     """Mailboxes that a lost ledger was about to give it to: the envelope named them."""
+    settled_before: bool = False
+    """Whether it was brought to an end once, and is due again for what was heard since."""
 
     def is_absent_for(self, mailbox: str, stored_at: float) -> bool:
         """Tell whether a mailbox that lacks this content is not to be given it.
@@ -192,6 +194,7 @@ def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         edition=row["edition"],
         attempts=row["attempts"],
         grace_started=row["envelope"] != EnvelopeState.UNKNOWN,
+        settled_before=row["settled_at"] is not None,
         recipients=tuple(address for (address,) in recipients),
         verdicts=Verdicts(**json.loads(row["verdicts"])) if row["verdicts"] else Verdicts(),
         deliveries=tuple(

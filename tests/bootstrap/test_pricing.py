@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -151,3 +153,21 @@ def test_json_is_the_same_bill() -> None:
         "usd": 1.62171,
         "note": "What each poll would cost that lists everything.",
     }
+
+
+def test_what_the_readme_says_of_polls_is_what_the_bill_says() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    told = re.search(
+        r"cost (\d+) cents at (\d+) mails a day,\s+however much is archived; without it, "
+        r"([\d.]+) dollars at ([\d,]+) mails and ([\d.]+) at a million",
+        readme,
+    )
+    assert told
+    for years in (1, 10, 50):
+        recent = bill(Usage(float(told[2]), years=years))
+        (polls,) = [item for item in recent.items if item.what == "LIST, poll"]
+        assert f"{100 * polls.usd:.0f}" == told[1]
+    for dollars, mails in ((told[3], int(told[4].replace(",", ""))), (told[5], 1_000_000)):
+        usage = Usage(mails / Usage(1, years=1).archive_days, years=1, recent=False)
+        (polls,) = [item for item in bill(usage).items if item.what == "LIST, poll, all"]
+        assert f"{polls.usd:.2f}" == dollars

@@ -487,3 +487,47 @@ async def stop(running: asyncio.Task[None]) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+class TestProgress:
+    async def test_counts_a_mail_once_whatever_is_heard_of_it_later(
+        self, home: Home, s3: S3Double
+    ) -> None:
+        """By receipt, by the index, by a redelivery, and refused in between."""
+        for key in ("incoming/k", "incoming/odd"):
+            s3.put(key, BODY, last_modified=LONG_AGO)
+            home.announce(key, "anna")
+        courier = home.courier()
+        running = asyncio.create_task(courier.run())
+
+        async def ended(mails: int) -> None:
+            async with asyncio.timeout(30):
+                while courier.progress.mails < mails:
+                    await asyncio.sleep(0.01)
+
+        try:
+            await ended(2)
+            assert courier.progress.settled == 2
+            home.announce("incoming/k", "anna", "bruno")
+            courier.wake()
+            await ended(3)
+            home.ledger.repair.redeliver("incoming/k")
+            courier.wake()
+            await ended(4)
+            assert courier.progress.settled == 2
+            assert len(home.mails("anna")) == 3
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def test_of_another_process_counts_no_mail_that_was_settled_before(
+        self, home: Home, s3: S3Double
+    ) -> None:
+        s3.put("incoming/k", BODY, last_modified=LONG_AGO)
+        home.announce("incoming/k", "anna")
+        await home.deliver()
+        home.announce("incoming/k", "anna", "bruno")
+        later = home.courier()
+        await later.run(until_idle=True)
+        assert len(home.mails("bruno")) == 1
+        assert (later.progress.settled, later.progress.mails) == (0, 1)

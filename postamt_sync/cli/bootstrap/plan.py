@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as jsonlib
 
+from rich.text import Text
+
 from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened, show
-from postamt_sync.cli.console import open_console, paragraph
+from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
@@ -40,8 +42,8 @@ def plan(
             console.print(f"\n{count(len(found.conflicts), 'conflict')} to resolve first.")
         elif found.changes:
             changes = count(len(found.changes), "change")
-            console.print()
-            paragraph(console, f"{changes}. Make them with: postamt-sync bootstrap apply")
+            apply = account.line.typed("bootstrap apply")
+            console.print(Text(f"\n{changes}. Make them with: {apply}"), soft_wrap=True)
         else:
             console.print("\nNothing to do.")
     if found.conflicts:

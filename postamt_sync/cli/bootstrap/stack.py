@@ -189,6 +189,9 @@ def show_password(key: SmtpKey, console: Console) -> None:
         return
     values = key.file.read()
     whose = f"For {key.mailbox} to send with" if key.mailbox else "For mail clients that send"
-    console.print(Text(f"\n{whose}, shown this once:", style="bold"))
+    console.print(Text(f"\n{whose}:", style="bold"))
     for name in ("server", "port", "security", "username", "password"):
-        console.print(Text(f"  {name:<9} {values.get(name, '')}"))
+        console.print(Text(f"  {name:<9} {values.get(name, '')}"), soft_wrap=True)
+    paragraph(
+        console, "To see it again: postamt-sync bootstrap credentials show --password", _INDENT
+    )
