@@ -151,6 +151,35 @@ async def test_a_wrong_region_is_named(s3: S3Double) -> None:
             await listed(bucket)
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (
+            refuse(
+                400,
+                "IllegalLocationConstraintException",
+                Message="The il-central-1 location constraint is incompatible for the region "
+                "specific endpoint this request was sent to.",
+            ),
+            "not in our region but in il-central-1",
+        ),
+        (refuse(400, "IllegalLocationConstraintException"), "not in the region of aws.region"),
+        (refuse(301, "PermanentRedirect", {"x-amz-bucket-region": "sa-east-1"}), "in sa-east-1"),
+        (refuse(501, "NotImplemented"), "cannot list the bucket mail"),
+        (send(b"<html>Not Implemented</html>", 501), "cannot list the bucket mail"),
+    ],
+)
+async def test_what_only_a_person_mends_is_asked_once(
+    s3: S3Double, bucket: Bucket, fault: Fault, said: str
+) -> None:
+    s3.next(fault, times=9)
+    with pytest.raises(MisconfiguredError, match=said) as told:
+        await listed(bucket)
+    assert told.value.exit_code == 78
+    assert "<" not in str(told.value)
+    assert len(s3.requests) == 1
+
+
 async def test_a_clock_that_is_off_is_named(s3: S3Double, bucket: Bucket) -> None:
     s3.clock_ahead = 5 * 3600
     with pytest.raises(TryLaterError, match="5 hours slow"):
