@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -20,7 +21,7 @@ from botocore.httpsession import get_cert_path
 
 from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
 from postamt_sync.aws.configured_endpoint import bad_endpoint, is_endpoint, refuse_bad_endpoints
-from postamt_sync.aws.error_codes import ErrorCause, cause_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, note_endpoint
 from postamt_sync.aws.errors import meaning
 from postamt_sync.aws.service_models import share_models
 from postamt_sync.errors import PostamtError
@@ -141,6 +142,8 @@ def _made(session: boto3.Session, service: str, options: dict[str, Any]) -> Any:
         if not is_endpoint(client.meta.endpoint_url):
             refuse_bad_endpoints(session._session)  # noqa: SLF001
             raise bad_endpoint(client.meta.endpoint_url)
+        noting = partial(note_endpoint, client.meta.endpoint_url)
+        client.meta.events.register("after-call", noting)
         return client
 
 

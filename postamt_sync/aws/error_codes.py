@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 import re
 import ssl
+from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -185,6 +187,11 @@ _SAYINGS = (
 )
 """What services that know one code for every bad signature say beside it."""
 
+_ENDPOINT = "Endpoint"
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
+_UNKNOWN_THERE = frozenset({404, 405, 501})
+"""What a server says of a path or method that it does not have."""
+
 _NOT_THERE = re.compile(
     r"^\W*unknown (?:[\w ]{1,30} )?(?:action|api|endpoint|operation|path)\b"
     r"|\bnot (?:yet )?(?:been )?(?:implemented|supported by (?:this|the) emulator)\b"
@@ -255,6 +262,24 @@ def cause_of_code(code: str, status: int = 0) -> ErrorCause:
     return ErrorCause.UNKNOWN if code and not code.isdecimal() else ErrorCause.NOT_AWS
 
 
+def note_endpoint(endpoint: str, parsed: dict[str, Any], **_: Any) -> None:
+    """Note in an answer which URL was asked; botocore calls it after each call."""
+    parsed.setdefault("ResponseMetadata", {})[_ENDPOINT] = endpoint
+
+
+def unknown_at(error: ClientError) -> str:
+    """Return the URL of a server that is not AWS's and does not have what was asked for, else "".
+
+    It has only a status for it, as a HEAD always has. In AWS's own place a login page says so too.
+    """
+    about = error.response.get("ResponseMetadata", {})
+    endpoint = "" if error.operation_name.startswith("Head") else str(about.get(_ENDPOINT, ""))
+    host = f".{urlsplit(endpoint).hostname or ''}"
+    is_bare = code_of(error) in {"", str(about.get("HTTPStatusCode"))}
+    is_there = about.get("HTTPStatusCode") not in _UNKNOWN_THERE or host.endswith(_AWS_DOMAINS)
+    return endpoint if is_bare and endpoint and not is_there else ""
+
+
 def code_of(error: ClientError) -> str:
     """Return the error code that AWS gave, "" where it gave none; foreign text."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -279,8 +304,8 @@ def _cause_of_answer(error: ClientError) -> ErrorCause:
     cause = cause_of_code(
         code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     )
-    if cause is ErrorCause.UNSUPPORTED:
-        return cause  # its message may be the bare XML of it
+    if cause is ErrorCause.UNSUPPORTED or unknown_at(error):
+        return ErrorCause.UNSUPPORTED  # its message may be the bare XML of it
     if cause is not ErrorCause.FORBIDDEN and _NOT_THERE.search(message):
         return ErrorCause.UNSUPPORTED
     if is_markup(message):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from botocore.exceptions import ClientError
 
 from postamt_sync.aws.as_it_runs import as_it_runs
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of, unknown_at
 from postamt_sync.aws.meanings import (
     MEANINGS,
     NOT_SAID_BY_AWS,
@@ -56,6 +56,8 @@ def refusal(
     """
     if isinstance(error, ClientError):
         code, said = code_of(error), message_of(error)
+        if endpoint := unknown_at(error):
+            code = f"{code or 'no code'} from {endpoint}"
     else:
         code, said = type(error).__name__, str(error)
     cause = cause_of(error)

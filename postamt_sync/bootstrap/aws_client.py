@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.aws.clients import BUILDING, ONCE, new_client
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of
-from postamt_sync.aws.errors import Asker, meaning
+from postamt_sync.aws.errors import Asker
 from postamt_sync.aws.errors import refusal as refusal_of
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.policy_document import same
@@ -52,28 +52,13 @@ PATIENCE_SECONDS = 120.0
 
 _SES = frozenset({"ses", "sesv2"})
 
-_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
-_UNKNOWN_THERE = frozenset({404, 405, 501})
-"""What a server says of a path or method that it does not have, without a code of AWS's."""
-
-
-def refusal(service: str, error: Exception, endpoint: str = "") -> PostamtError:
-    """Return the sentences for what a call of `service` (boto3's name) raised.
-
-    `endpoint` is the URL that was asked. One that is not AWS's may not have the call at all; a
-    login page, which says the same, stands in AWS's own place.
-    """
-    if not isinstance(error, ClientError):
-        return refusal_of(f"AWS ({service})", error, asker=Asker.ADMINISTRATOR)
-    action = _action(service, error.operation_name, printable(without_markup(message_of(error))))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = code_of(error)
-    is_bare = not code or code.isdecimal()
-    if is_bare and status in _UNKNOWN_THERE and endpoint and not _is_aws(endpoint):
-        code = f"{status} from {endpoint}"
-        unknown = ErrorCause.UNSUPPORTED
-        return meaning(unknown, action, code=code, asker=Asker.ADMINISTRATOR)
+def refusal(service: str, error: Exception) -> PostamtError:
+    """Return the sentences for what a call of `service` (boto3's name) raised."""
+    action = f"AWS ({service})"
+    if isinstance(error, ClientError):
+        said = printable(without_markup(message_of(error)))
+        action = _action(service, error.operation_name, said)
     return refusal_of(action, error, asker=Asker.ADMINISTRATOR)
 
 
@@ -145,7 +130,7 @@ class AwsClient:
         except ClientError as error:
             if _says(error, missing):
                 return None
-            raise self._refusal(service, error) from error
+            raise refusal(service, error) from error
 
     def pages(
         self,
@@ -183,7 +168,7 @@ class AwsClient:
         try:
             answer = patient(self._ask, wanted)
         except ClientError as error:
-            raise self._refusal(wanted.service, error) from error
+            raise refusal(wanted.service, error) from error
         if wanted.on_response is not None:
             wanted.on_response(answer)
 
@@ -202,12 +187,9 @@ class AwsClient:
                 yield from page.get(members) or ()
         except ClientError as error:
             if not _says(error, missing):
-                raise self._refusal(service, error) from error
+                raise refusal(service, error) from error
         except Exception as error:  # whatever botocore's parsers make of a stranger's answer
-            raise self._refusal(service, error) from error
-
-    def _refusal(self, service: str, error: Exception) -> PostamtError:
-        return refusal(service, error, str(self.client(service).meta.endpoint_url))
+            raise refusal(service, error) from error
 
     def _ask(self, wanted: Call) -> dict[str, Any]:
         late = wanted.late() if wanted.late is not None else {}
@@ -224,7 +206,7 @@ class AwsClient:
         except ClientError:
             raise  # the caller knows what its codes mean
         except Exception as error:  # whatever botocore's parsers make of a stranger's answer
-            raise self._refusal(service, error) from error
+            raise refusal(service, error) from error
         return answer
 
     def _complete(
@@ -275,10 +257,6 @@ def _says(error: ClientError, codes: Collection[str]) -> bool:
     Some of those have no other code for a path that they do not know than for a thing.
     """
     return code_of(error) in codes and cause_of(error) is not ErrorCause.UNSUPPORTED
-
-
-def _is_aws(url: str) -> bool:
-    return f".{urlsplit(url).hostname or ''}".endswith(_AWS_DOMAINS)
 
 
 def _is_emulator(url: str) -> bool:

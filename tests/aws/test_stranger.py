@@ -152,6 +152,18 @@ def test_what_a_server_cannot_do_is_no_matter_of_time(
     assert "AWS_ENDPOINT_URL" in error.hint
 
 
+@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.parametrize("service", CALLS)
+def test_a_path_that_a_configured_server_lacks_is_no_matter_of_time(
+    stranger: Stranger, session: boto3.Session, service: str, status: int
+) -> None:
+    stranger.status, stranger.body = status, b"<html>No</html>"
+    error = met(lambda: CALLS[service](session))
+    assert type(error) is MisconfiguredError, error
+    assert f"from {stranger.url}" in error.problem
+    assert "AWS_ENDPOINT_URL" in error.hint
+
+
 @pytest.mark.parametrize("service", CALLS)
 def test_a_login_page_is_called_one(
     stranger: Stranger, session: boto3.Session, service: str

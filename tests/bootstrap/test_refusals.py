@@ -168,14 +168,15 @@ def error(code: str, message: str, operation: str = "CreateReceiptRule") -> e.Cl
 def test_a_call_that_an_emulator_lacks_is_no_matter_of_time(status: int, code: str) -> None:
     said = {
         "Error": {"Code": code and str(status), "Message": "Not found"},
-        "ResponseMetadata": {"HTTPStatusCode": status},
+        "ResponseMetadata": {"HTTPStatusCode": status, "Endpoint": "http://127.0.0.1:4566"},
     }
     met = e.ClientError(said, "GetAccount")  # type: ignore[arg-type] # no more is needed
-    told = refusal("sesv2", met, "http://127.0.0.1:4566")
+    told = refusal("sesv2", met)
     assert type(told) is MisconfiguredError
     assert "does not know ses:GetAccount" in told.problem
-    assert f"{status} from http://127.0.0.1:4566" in told.problem
-    at_home = refusal("sesv2", met, "https://email.eu-west-1.amazonaws.com")
+    assert "from http://127.0.0.1:4566" in told.problem
+    said["ResponseMetadata"]["Endpoint"] = "https://email.eu-west-1.amazonaws.com"
+    at_home = refusal("sesv2", met)
     assert type(at_home) is (MisconfiguredError if status == 501 else TryLaterError)
 
 

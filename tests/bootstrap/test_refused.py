@@ -218,7 +218,7 @@ def refused() -> Iterator[tuple[str, Request]]:
         for other in (SES, S3, SNS, "lambda.amazonaws.com", f"arn:aws:iam::{OTHER}:root"):
             if other != who and (policy, other) not in {(g[0], g[1]) for g in GOOD}:
                 yield f"{name} by {other}", (policy, other, action, place, where)
-        for key in where.keys() - TLS.keys():
+        for key in sorted(where.keys() - TLS.keys()):
             without = {k: v for k, v in where.items() if k != key}
             yield f"{name} without {key}", (policy, who, action, place, without)
         yield (
