@@ -1,9 +1,8 @@
 """What the SMTP user of one mailbox may send from: the addresses that are this mailbox's alone.
 
 The condition `ses:FromAddress` looks at the From header as it is written (IAM User Guide, "String
-condition operators"). A whole address may be written in capital letters too. Of a whole domain, and
-behind a tag, only small letters are taken: patterns mind case, and an address of somebody else is
-kept out by a pattern.
+condition operators"). A whole address may be written in capital letters too. Where a pattern keeps
+somebody else's address out of a domain, only small letters are taken: patterns mind case.
 """
 
 from __future__ import annotations
@@ -76,8 +75,10 @@ def _statement(stack: Stack, sid: str, condition: Mapping[str, Sequence[str]]) -
 
 
 def _like(patterns: Iterable[str], others: Iterable[str]) -> dict[str, list[str]]:
+    """Let all of these patterns in but what is meant by an address of `others`."""
     kept_out = [pattern for address in others for pattern in _patterns(address)]
-    return {"StringLike": list(patterns), "StringNotLike": [*kept_out, *_OTHER_SPELLINGS]}
+    allowed = {"StringLike": list(patterns)}
+    return allowed | ({"StringNotLike": [*kept_out, *_OTHER_SPELLINGS]} if kept_out else {})
 
 
 def _patterns(address: str) -> list[str]:

@@ -141,6 +141,17 @@ def test_a_household_of_sixteen_with_a_domain_for_one_fits_into_iam() -> None:
         assert len(text(sender_policy(whole, sender))) <= LONGEST_POLICIES
 
 
+def test_thirty_addresses_of_one_mailbox_fit_too() -> None:
+    many = one("anna", *(f"person{n}@example.com" for n in range(30)))
+    assert len(text(sender_policy(household(many), many))) <= LONGEST_POLICIES
+
+
+def test_where_nobody_else_has_an_address_capital_letters_are_taken() -> None:
+    alone = household(one("anna", "example.com", "anna@example.org"))
+    for address in ("Info@Example.com", "anna+Shop@example.org"):
+        assert may("anna", address.replace("Example", "example"), alone)
+
+
 def test_users_are_named_after_mailboxes_within_iams_limit() -> None:
     assert FAMILY.smtp_user_of("anna") == "postamt-smtp-anna"
     long = [FAMILY.smtp_user_of("a" * 63 + end) for end in "ab"]

@@ -178,7 +178,7 @@ CHANGED: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
             ),
             (
                 "postamt-smtp-ann | ses:SendRawEmail | ses:identity/*, ses:configuration-set/* | "
-                "ses:FromAddress StringLike ann+*@example.com; ses:FromAddress StringNotLike ..."
+                "ses:FromAddress StringLike ann+*@example.com"
             ),
         ],
         [
