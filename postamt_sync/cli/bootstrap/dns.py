@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import json as jsonlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, from_wildcard, missing
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Record, zone_file
 from postamt_sync.bootstrap.dns.records import (
@@ -192,10 +192,25 @@ def show(
             line.append(f"   {finding.verdict}", style=_STYLES[finding.verdict])
         console.print(line, soft_wrap=True)
         console.print(Text(f"      {record.data}"), soft_wrap=True)
-    for finding in dns_findings or ():
-        if finding.problem and finding.verdict is not DnsVerdict.MISSING:
-            console.print()
-            paragraph(console, f"{finding.problem} {finding.remedy}".rstrip())
+    for sentence in _sentences(dns_findings or ()):
+        console.print()
+        paragraph(console, sentence)
+
+
+def _sentences(dns_findings: Sequence[DnsFinding]) -> Iterator[str]:
+    """Yield what the table does not say already; what one wildcard causes is one sentence."""
+    for one in dns_findings:
+        if one.problem and one not in (missing(one.record), from_wildcard(one.record)):
+            yield f"{one.problem} {one.remedy}".rstrip()
+    behind = [one for one in dns_findings if one == from_wildcard(one.record)]
+    if len(behind) == 1:
+        yield f"{behind[0].problem} {behind[0].remedy}"
+    elif behind:
+        yield (
+            f"For {len(behind)} of the names that are missing a wildcard such as "
+            f"*.{behind[0].record.domain} answers. Its answers are no records of theirs: make them "
+            "where the DNS is hosted."
+        )
 
 
 def as_json(

@@ -18,7 +18,13 @@ import dns.zone
 import pytest
 from rich.console import Console
 
-from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record
+from postamt_sync.bootstrap.dns.dns_check import (
+    DnsFinding,
+    DnsVerdict,
+    check_record,
+    from_wildcard,
+    missing,
+)
 from postamt_sync.bootstrap.dns.record import Record, parsed
 from postamt_sync.cli.bootstrap.dns import as_json, show
 from postamt_sync.cli.main import run
@@ -386,3 +392,14 @@ def test_json_says_null_where_nobody_looked() -> None:
 def test_it_says_without_which_mail_still_flows(optional: bool) -> None:
     record = next(r for r in wanted() if r.optional is optional)
     assert ("(optional)" in " ".join(shown((record,), None))) is optional
+
+
+def test_a_wildcard_is_told_once_for_all_that_it_answers() -> None:
+    records = wanted()
+    one = shown(records, (from_wildcard(records[0]), *map(missing, records[1:])))
+    assert "a wildcard such as *.com answers" in " ".join(" ".join(one).split())
+    every = " ".join(" ".join(shown(records, tuple(map(from_wildcard, records)))).split())
+    assert every.count("wildcard") == 1
+    assert f"For {len(records)} of the names that are missing a wildcard" in every
+    none = shown(records, tuple(map(missing, records)))
+    assert none == shown(records, tuple(DnsFinding(r, DnsVerdict.MISSING) for r in records))
