@@ -203,7 +203,8 @@ class Incidents:
             row = db.execute(
                 "SELECT ? AS mail, ? AS bucket, ? AS key, 0 AS revision, 0 AS routed,"
                 " NULL AS etag, NULL AS size, NULL AS last_modified, 0 AS edition,"
-                " 0 AS attempts, 'unknown' AS envelope, NULL AS verdicts, 0 AS from_names",
+                " 0 AS attempts, 'unknown' AS envelope, NULL AS verdicts, 0 AS from_names,"
+                " NULL AS settled_at",
                 (alert.mail, OWN, alert.key),
             ).fetchone()
             return read_task(db, row)

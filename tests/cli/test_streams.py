@@ -57,7 +57,8 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "config.toml"
     path.write_text(
         f'state_dir = "{tmp_path}/state"\n[aws]\nregion = "eu-west-1"\n[bucket]\nname = "mails"\n'
-        '[home]\nimap_host = "mail.example.org"\ntls_certificate = "/a"\ntls_key = "/b"\n'
+        '[home]\nimap_host = "mail.example.org"\n'
+        f'tls_certificate = "{path}"\ntls_key = "{path}"\n'
         f'[[mailboxes]]\nname = "anna"\nmaildir = "{tmp_path}/anna"\naddresses = ["example.org"]\n'
     )
     return path
