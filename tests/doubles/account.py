@@ -16,7 +16,7 @@ from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.stack import Stack, usual_bucket
 from postamt_sync.bootstrap.stack_resources import resources
 from tests.doubles.moto import REGION, Moto, MotoProcess
-from tests.support.aws_session import aws_session, core_session
+from tests.support.aws_session import aws_session, core_session, hold_to_models
 
 ACCOUNT = "123456789012"
 READS = ("Get", "List", "Describe", "Head", "Receive")
@@ -75,6 +75,7 @@ class Account:
         """Open the account."""
         if (region, key[0]) not in self._opened:
             core = core_session()
+            hold_to_models(core)
             core.register("provide-client-params.*.*", self._before)
             core.register("after-call.*.*", self._after)
             session = aws_session(*key, region=region, core=core)

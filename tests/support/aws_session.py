@@ -21,14 +21,15 @@ class WrongCallError(BaseException):
 
 
 def core_session() -> botocore.session.Session:
-    """Return botocore's part, to be changed before `aws_session` takes it.
-
-    Each call must be one that the models of AWS's services take.
-    """
+    """Return botocore's part, to be changed before `aws_session` takes it."""
     core = botocore.session.Session()
     share_models(core)
-    core.register("provide-client-params.*.*", _check)
     return core
+
+
+def hold_to_models(core: botocore.session.Session) -> None:
+    """Raise WrongCallError for each call that the models of AWS's services do not take."""
+    core.register("provide-client-params.*.*", _check)
 
 
 def _check(params: dict[str, Any], model: Any, **_: Any) -> None:
