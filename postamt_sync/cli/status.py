@@ -171,8 +171,12 @@ def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
         why = waiting.problem or awaited
         seconds = report.next_attempt_in(waiting)
         when = "when the daemon runs" if seconds is None else f"next attempt in {span(seconds)}"
-        yield _whole(printable(waiting.key, LONGEST_KEY))
-        yield f"  since {_ago(waiting.first_seen)}, {when}: {why}"
+        key, since = printable(waiting.key, LONGEST_KEY), f"since {_ago(waiting.first_seen)}"
+        if most is None:
+            yield _whole(key)
+            yield f"  {since}, {when}: {why}"
+        else:  # a screen has few lines
+            yield f"{key} {since}, {when}: {why}"
     more = report.states[ObjectState.WAITING] - len(shown)
     if more > 0:
         yield f"and {more} more"
@@ -181,8 +185,12 @@ def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
 def _quarantine(report: StatusReport, most: int | None) -> Iterator[str | Text]:
     shown = report.quarantine[:most]
     for known in shown:
-        yield _whole(printable(known.key, LONGEST_KEY))
-        yield f"  {known.problem}"
+        key = printable(known.key, LONGEST_KEY)
+        if most is None:
+            yield _whole(key)
+            yield f"  {known.problem}"
+        else:
+            yield f"{key}: {known.problem}"
     more = report.states[ObjectState.QUARANTINED] - len(shown)
     if more > 0:
         yield f"and {more} more: {report.line.typed('quarantine list')}"

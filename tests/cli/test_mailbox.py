@@ -38,7 +38,7 @@ def replaced(tmp_path: Path, s3: S3Double) -> Iterator[Home]:
 def test_lets_the_mail_that_waits_go_on(replaced: Home) -> None:
     assert sum(replaced.contents().values()) == 0
     said = " ".join(replaced.do("status").stdout.split())
-    assert "postamt-sync mailbox accept anna" in said
+    assert "postamt-sync mailbox accept --config" in said
     done = replaced.do("mailbox", "accept", "anna")
     assert done.returncode == 0, done.stderr
     assert "is the Maildir of anna from now on" in done.stdout

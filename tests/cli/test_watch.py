@@ -151,7 +151,7 @@ def test_long_lists_are_cut_so_that_the_rest_is_seen(
     terminal = Terminal(config, "status", "--watch")
     try:
         terminal.until("and 25 more")
-        terminal.until("and 3 more: postamt-sync quarantine list --config")
+        terminal.until("and 3 more: postamt-sync quarantine list")
         assert max(map(len, terminal.shown.splitlines())) <= COLUMNS
     finally:
         terminal.close()
