@@ -19,9 +19,9 @@ import aiohttp
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue
-from tests.doubles.household import household
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.sns import Signer, body, receipt
+from tests.doubles.webhook import webhook_at_home
 
 SENDERS = 100
 """Connections at once; each message waits from the start of the burst, as SNS's would."""
@@ -51,7 +51,7 @@ async def main(count: int) -> None:
             closing(Ledger.open(Path(directory))) as ledger,
         ):
             inbox = ArrivalQueue(ledger, Events(MemoryLog()), lambda: None)
-            async with household(inbox=inbox) as home:
+            async with webhook_at_home(inbox=inbox) as home:
                 answered, seconds, cpu = await burst(home.signer(version), home.url, count)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(

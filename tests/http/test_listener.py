@@ -11,9 +11,9 @@ import pytest
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.http.connection import Limits
 from postamt_sync.http.sockets import bind
-from tests.doubles.household import household
 from tests.doubles.scene import GET, Scene, answer, listening, trusting_anyone, until
 from tests.doubles.sns import body, receipt
+from tests.doubles.webhook import webhook_at_home
 
 
 async def test_requests_of_one_connection():
@@ -183,7 +183,7 @@ async def test_plain_http_to_a_tls_port(pair):
 
 
 async def test_a_notification_over_tls(pair):
-    async with household() as home:
+    async with webhook_at_home() as home:
         home.listener.replace_tls(*pair())
         signed = home.signer().notification(receipt())
         reader, writer = await asyncio.open_connection(home.host, home.port, ssl=trusting_anyone())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.doubles.household import household
 from tests.doubles.sns import PEM_PATH, TOPIC, Signer, private_key, receipt
+from tests.doubles.webhook import webhook_at_home
 
 
 @pytest.fixture
 async def home():
-    async with household() as made:
+    async with webhook_at_home() as made:
         yield made
 
 

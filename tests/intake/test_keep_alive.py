@@ -6,8 +6,8 @@ import asyncio
 from contextlib import suppress
 
 from postamt_sync.errors import TryLaterError
-from tests.doubles.household import PATH, household
 from tests.doubles.sns import body, receipt
+from tests.doubles.webhook import PATH, webhook_at_home
 
 
 async def closes(home, method, path, data=b""):
@@ -27,7 +27,7 @@ async def closes(home, method, path, data=b""):
 
 
 async def test_only_who_brings_true_notifications_may_stay():
-    async with household() as home:
+    async with webhook_at_home() as home:
         true = home.signer().notification(receipt())
         assert await closes(home, "POST", PATH, body(true)) == (200, False)
         assert await closes(home, "POST", PATH, body(true | {"Message": "x"})) == (403, True)

@@ -17,7 +17,6 @@ from postamt_sync.http.connection import Limits
 from postamt_sync.intake.notifications import NotificationOutcome
 from postamt_sync.intake.webhook import LARGEST_BODY, REASONS_KEPT, WebhookTally
 from postamt_sync.mail.arrival import Source
-from tests.doubles.household import PATH, household
 from tests.doubles.scene import until
 from tests.doubles.sns import (
     TEST_EVENT,
@@ -28,11 +27,12 @@ from tests.doubles.sns import (
     receipt,
     s3_event,
 )
+from tests.doubles.webhook import PATH, webhook_at_home
 
 
 @pytest.fixture
 async def home():
-    async with household() as made:
+    async with webhook_at_home() as made:
         yield made
 
 
@@ -187,7 +187,7 @@ async def test_a_chunked_body_is_read(home):
 
 async def test_a_huge_content_length_is_refused_before_the_body():
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
-    async with household(Limits(lingering=0.05)) as home:
+    async with webhook_at_home(Limits(lingering=0.05)) as home:
         assert (await home.talk(head.encode())).startswith(b"HTTP/1.1 413 ")
 
 
@@ -220,7 +220,7 @@ async def test_who_asks_first_with_too_much_is_not(home):
 @pytest.mark.slow
 async def test_a_body_that_breaks_http_half_way_is_refused():
     """aiohttp's parser in C leaves the reader waiting, so that only time tells."""
-    async with household(body_seconds=0.1) as home:
+    async with webhook_at_home(body_seconds=0.1) as home:
         first, second = await expecting(
             home, "Transfer-Encoding: chunked", b"1\r\n{\r\nZZ\r\nnonsense"
         )
@@ -232,7 +232,7 @@ async def test_a_body_that_breaks_http_half_way_is_refused():
 
 
 async def test_a_slow_body_is_cut_off():
-    async with household(Limits(lingering=0.05), body_seconds=0.05) as home:
+    async with webhook_at_home(Limits(lingering=0.05), body_seconds=0.05) as home:
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{"
         answer = await home.talk(head.encode())
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -369,7 +369,7 @@ async def test_what_is_signed_with_sha1_is_refused_with_the_remedy(home, kind):
 
 
 async def test_what_is_signed_with_sha1_is_believed_where_that_is_configured():
-    async with household(accept_sha1=True) as home:
+    async with webhook_at_home(accept_sha1=True) as home:
         for version in ("1", "2"):
             message = home.signer(version).notification(receipt(f"incoming/{version}"))
             assert await home.post(message) == (200, "stored")

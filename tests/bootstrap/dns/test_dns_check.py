@@ -7,7 +7,7 @@ import pytest
 
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record
 from postamt_sync.bootstrap.dns.record import Purpose, Record, parsed
-from tests.bootstrap.household import the, wanted
+from tests.bootstrap.a_stack import the, wanted
 
 OURS = "inbound-smtp.eu-west-1.amazonaws.com"
 BACK = "feedback-smtp.eu-west-1.amazonses.com"

@@ -8,7 +8,7 @@ from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.errors import UsageError
-from tests.bootstrap.household import the, wanted
+from tests.bootstrap.a_stack import the, wanted
 from tests.doubles.dns import Fault, NameServer
 
 PATIENCE = 30.0

@@ -22,7 +22,7 @@ from postamt_sync.bootstrap.dns.record import (
     text_rdata,
     zone_file,
 )
-from tests.bootstrap.household import the, wanted
+from tests.bootstrap.a_stack import the, wanted
 
 
 def record(value: str) -> Record:

@@ -9,7 +9,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.dns.record import Purpose
 from postamt_sync.bootstrap.dns.records import DomainAtSes, Servers, is_host_name, known, records
 from postamt_sync.errors import PostamtError
-from tests.bootstrap.household import KNOWN, SERVERS, STACK, stack, the, wanted
+from tests.bootstrap.a_stack import KNOWN, SERVERS, STACK, stack, the, wanted
 from tests.support.aws_session import aws_session
 
 

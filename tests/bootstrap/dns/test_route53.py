@@ -16,7 +16,7 @@ from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, hosted_
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.bootstrap.dns.route53 import ZoneChange, ZonePlan, apply, plan_zone
 from postamt_sync.errors import MisconfiguredError, PostamtError
-from tests.bootstrap.household import the, wanted
+from tests.bootstrap.a_stack import the, wanted
 from tests.doubles.moto import REGION, Moto
 from tests.support.aws_session import aws_session
 

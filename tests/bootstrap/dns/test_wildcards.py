@@ -14,7 +14,7 @@ from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
 from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.record import Purpose, Record, zone_file
 from postamt_sync.cli.bootstrap.dns import in_the_way
-from tests.bootstrap.household import the, wanted
+from tests.bootstrap.a_stack import the, wanted
 from tests.doubles.dns import Fault, NameServer
 
 PATIENCE = 30.0

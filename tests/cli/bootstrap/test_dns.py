@@ -29,7 +29,7 @@ from postamt_sync.bootstrap.dns.record import Record, parsed
 from postamt_sync.cli.bootstrap.dns import as_json, show
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
-from tests.bootstrap.household import wanted
+from tests.bootstrap.a_stack import wanted
 from tests.doubles.dns import Fault, NameServer
 from tests.doubles.moto import Moto
 

@@ -35,7 +35,7 @@ PATH = "/sns"
 
 
 @dataclass
-class Household:
+class WebhookAtHome:
     aws: CertificateServer
     listener: Listener
     webhook: Webhook
@@ -83,12 +83,12 @@ class Household:
 
 
 @asynccontextmanager
-async def household(
+async def webhook_at_home(
     limits: Limits | None = None,
     body_seconds: float = 10,
     inbox: Any = None,
     accept_sha1: bool = False,
-) -> AsyncIterator[Household]:
+) -> AsyncIterator[WebhookAtHome]:
     """Everything between a socket on loopback and the ledger, for as long as the block runs."""
     async with serving_certificate(certificate_pem(private_key())) as aws:
         log, inbox, subscriber = MemoryLog(), inbox or MemoryInbox(), MemorySubscriber()
@@ -113,7 +113,7 @@ async def household(
         listener = Listener(webhook, webhook.refused, events, limits)
         sockets = bind([("127.0.0.1", 0)])
         host, port = sockets[0].getsockname()[:2]
-        home = Household(aws, listener, webhook, inbox, subscriber, log, host, port, polls)
+        home = WebhookAtHome(aws, listener, webhook, inbox, subscriber, log, host, port, polls)
         listener.start(sockets)
         try:
             yield home
