@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
 from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
@@ -126,9 +127,10 @@ def new_client(
 def refuse_bad_settings(session: boto3.Session) -> None:
     """Raise MisconfiguredError for an endpoint that no client could ask; makes none.
 
-    For what starts once and runs on: the environment that it starts with never changes.
+    For what starts once and runs on: the environment that it starts with never changes. Files that
+    cannot be read are no reason to end: they may be mended while it runs.
     """
-    with _settings_explained():
+    with suppress(BotoCoreError, ValueError):
         refuse_bad_endpoints(session._session)  # noqa: SLF001 (no public name)
 
 

@@ -10,7 +10,7 @@ from postamt_sync.aws.clients import new_session, refuse_bad_settings
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import load
-from postamt_sync.errors import ExitCode
+from postamt_sync.errors import ExitCode, PostamtError
 from postamt_sync.host.service.user import refuse_root
 from postamt_sync.logs import configure_logging
 
@@ -29,10 +29,18 @@ def run(config: ConfigPath = None, debug: Debug = False) -> ExitCode:
     """
     settings = load(config)
     refuse_root(settings, "run")
-    refuse_bad_settings(new_session(settings.aws.region))
+    _refuse_bad_endpoints(settings.aws.region)
     events = configure_logging(level="debug" if debug else "info", words=complete)
     asyncio.run(_until_stopped(Daemon(settings, lambda: load(config), events)))
     return ExitCode.OK
+
+
+def _refuse_bad_endpoints(region: str) -> None:
+    try:
+        session = new_session(region)
+    except PostamtError:
+        return  # a file of AWS's that may be mended at any moment: the daemon tells of it
+    refuse_bad_settings(session)
 
 
 async def _until_stopped(daemon: Daemon) -> None:

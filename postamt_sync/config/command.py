@@ -43,7 +43,8 @@ VERBS = WITH_OUT | {
 }
 """All verbs that take --config; the command line itself has them too."""
 
-_NAMED = re.compile(r"\bpostamt-sync((?: [a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-]))+)")
+_NAMED = re.compile(r"\bpostamt-sync((?: [a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-]))+)(?!, process \d)")
+"""Not a running process, which is called by its verb."""
 _BEFORE = re.compile(r"(?:sudo )?(?:[A-Z][A-Z_]*=\S+ )*$")
 _OPTION = re.compile(r" --[a-z][a-z-]*")
 _VALUE = re.compile(r" (?!--)(?:'[^']*'|[^\s'(]+)+")

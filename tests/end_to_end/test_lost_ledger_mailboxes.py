@@ -163,7 +163,7 @@ async def test_what_may_never_have_come_is_told_and_brought_back(
     text = alert.get_content()
     print(alert["Subject"], text, box.do("status").stdout, sep="\n")
     assert "bruno: 20 mails, from " in text
-    (command,) = [line for line in text.splitlines() if line.startswith("  postamt-sync ")]
+    (command,) = [line for line in text.splitlines() if line.startswith("  postamt-sync restore")]
     assert command in box.do("status").stdout.splitlines()
     assert not [one for one in lost if ("bruno", one.body) in box.contents()]
     program, *verb = shlex.split(command)
