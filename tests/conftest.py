@@ -27,6 +27,11 @@ ONE_BOOT = "under_systemd.py::"
 ROOMS_OF_PROCESSES = {"end_to_end", "faults", "demo"}
 EMULATORS = {"emulator", "own_account", "account", "cloud", "moto", "enforced", "denied"}
 """What fixtures are called that start moto."""
+LONGEST = {
+    *("test_any_order", "test_arm64", "test_campaign", "test_hanging_disk", "test_odd_answers"),
+    *("test_readme", "test_webmail"),
+}
+"""Modules with tests of a minute, which come first: begun last, they would be waited for alone."""
 
 
 class ByContainer(LoadScopeScheduling):
@@ -50,6 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         room = item.path.relative_to(TESTS).parts[0]
         if room in ROOMS_OF_PROCESSES or EMULATORS.intersection(_fixtures(item)):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def _fixtures(item: pytest.Item) -> list[str]:
