@@ -70,7 +70,7 @@ class MailboxThreads:
         self._patience = patience
         self._clock = clock
         self._calls: _Calls = queue.SimpleQueue()
-        weakref.finalize(self, _dismiss, self._calls).atexit = False
+        weakref.finalize(self, _dismiss, self._calls)
         self._lock = threading.Lock()
         self._here = threading.local()
         self._threads = 0
