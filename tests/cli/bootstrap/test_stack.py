@@ -185,3 +185,21 @@ def test_destroy_keeps_the_mail_unless_the_bucket_is_named(
     capsys.readouterr()
     assert type_(config, "destroy", "--yes") == ExitCode.OK
     assert capsys.readouterr().out.endswith("Nothing to remove.\n")
+
+
+def test_destroy_says_what_goes_and_what_stays(
+    aws: Account, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_(config, "apply", "--yes")
+    keys = sorted(str(path) for path in config.parent.rglob("*credentials*") if path.is_file())
+    assert keys
+    capsys.readouterr()
+    assert type_(config, "destroy", "--yes", "--delete-mail", BUCKET) == ExitCode.OK
+    out = capsys.readouterr().out
+    plan, _, rest = out.partition("What stays, for you to remove")
+    marks = {line[0] for line in plan.splitlines() if line[1:2] == " " and line[0] != " "}
+    assert marks == {"-"}
+    assert "kept" not in plan
+    assert "MX of example.com" in rest
+    for file in keys:
+        assert file in rest
