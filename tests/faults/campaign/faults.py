@@ -141,6 +141,7 @@ def ledger_older(world: World) -> Iterator[None]:
     world.kill()
     _empty(world)
     shutil.copytree(copy, world.home.state, dirs_exist_ok=True)
+    os.sync()
     world.start()
 
 
@@ -158,6 +159,7 @@ def maildirs_older(world: World) -> Iterator[None]:
             shutil.rmtree(root)
             shutil.copytree(copies / name, root)
             _give(root, copies / name)
+        os.sync()  # what a person restores is theirs to make durable, before the power goes again
 
 
 @contextmanager
