@@ -5,39 +5,11 @@ from __future__ import annotations
 import codecs
 import re
 
-_WIDER = {
-    "ascii": "cp1252",
-    "us-ascii": "cp1252",
-    "iso-8859-1": "cp1252",
-    "latin1": "cp1252",
-    "latin-1": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso-8859-9": "cp1254",
-    "iso-8859-11": "cp874",
-    "tis-620": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "gb-2312": "gb18030",
-    "x-gbk": "gb18030",
-    "ks_c_5601-1987": "cp949",
-    "ks-c-5601-1987": "cp949",
-    "euc-kr": "cp949",
-    "shift_jis": "cp932",
-    "shift-jis": "cp932",
-    "x-sjis": "cp932",
-    "big5": "big5hkscs",
-    "macintosh": "mac-roman",
-    "x-mac-roman": "mac-roman",
-    "unicode-1-1-utf-7": "utf-7",
-    "utf8": "utf-8",
-    "x-unknown": "utf-8",
-    "unknown-8bit": "utf-8",
-}
-"""The superset that is meant by a name, as browsers have it (WHATWG, Encoding Standard)."""
-_NOT_FOR_MAIL = frozenset(
-    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"}
-)
-_LONGEST_NAME = 60
+from postamt_sync.mail.charset import codec, declared
+
+UTF_8 = "utf_8"
+_UNKNOWN = frozenset({"x-unknown", "unknown-8bit"})
+"""Say that somebody did not know it either; most of what is sent is UTF-8."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -54,7 +26,8 @@ def decoded(raw: bytes, charset: str = "") -> str:
 
     Line ends are one newline each, other control characters are gone, and it can be encoded.
     """
-    return clean(_decoded(raw, _python_name(charset)))
+    known = charset.strip().lower() not in _UNKNOWN
+    return clean(_decoded(raw, codec(charset) if known else UTF_8))
 
 
 def charset_in_html(raw: bytes) -> str:
@@ -74,39 +47,21 @@ def _decoded(raw: bytes, charset: str) -> str:
         if raw.startswith(mark):
             return raw[len(mark) :].decode(name, "replace")
     # Escapes in ASCII (iso-2022-jp, utf-7, hz) are valid UTF-8 too, and mean something else.
-    if charset.startswith(("iso-2022", "iso2022", "utf-7", "utf-16", "utf-32", "hz")):
-        return raw.decode(charset, "replace")
-    text = _strictly(raw, "utf-8")
-    if text is None and charset != "utf-8":
+    if charset.startswith(("iso_2022", "iso2022", "utf_7", "utf_16", "utf_32", "hz")):
+        return declared(raw, charset)
+    text = _strictly(raw, UTF_8)
+    if text is None and charset not in {"", UTF_8}:
         text = _strictly(raw, charset)
     if text is not None:
         return text
-    lenient = raw.decode("utf-8", "replace")
-    if charset == "utf-8" and lenient.count("\N{REPLACEMENT CHARACTER}") * 4 < _beyond_ascii(raw):
+    lenient = raw.decode(UTF_8, "replace")
+    if charset == UTF_8 and lenient.count("\N{REPLACEMENT CHARACTER}") * 4 < _beyond_ascii(raw):
         return lenient  # damaged here and there
-    if charset not in {"", "utf-8"}:
-        return raw.decode(charset, "replace")
-    return raw.decode("cp1252", "replace")
-
-
-def _python_name(charset: str) -> str:
-    """Return a codec's name that can be used, "" for an unknown one."""
-    name = charset.strip().strip("\"'").lower()[:_LONGEST_NAME]
-    name = _WIDER.get(name, name)
-    if not name.isascii() or "\0" in name or name.replace("_", "-") in _NOT_FOR_MAIL:
-        return ""
-    try:
-        b"a".decode(name)  # of no bytes at all the name is not looked up
-    except LookupError:  # no codec, or none of text
-        return ""
-    except ValueError:
-        pass
-    return name
+    # Not `declared`, which makes something of every byte: what is damaged is to be seen.
+    return raw.decode(charset if charset not in {"", UTF_8} else "cp1252", "replace")
 
 
 def _strictly(raw: bytes, charset: str) -> str | None:
-    if not charset:
-        return None
     try:
         return raw.decode(charset)
     except ValueError:
