@@ -16,7 +16,7 @@ from postamt_sync.app.components import make_courier, make_lookups, make_scanner
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.job import Progress
+from postamt_sync.delivery.outcomes import Progress
 from postamt_sync.delivery.pending_mail import StepObserver, no_observer
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events

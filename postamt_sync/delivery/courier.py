@@ -16,7 +16,8 @@ from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import Fetcher
-from postamt_sync.delivery.job import Ended, MailJob, Outcomes, Progress, internal_error
+from postamt_sync.delivery.job import Ended, MailJob, internal_error
+from postamt_sync.delivery.outcomes import Outcomes, Progress
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
     FetchedMail,
