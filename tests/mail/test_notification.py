@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from postamt_sync.mail.arrival import Arrival, Envelope, Source, Verdicts
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
+from postamt_sync.mail.json_member import LARGEST_SIZE
 from postamt_sync.mail.notification import (
-    LARGEST_SIZE,
     LONGEST_ETAG,
     Notification,
     NotificationKind,
