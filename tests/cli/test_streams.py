@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,21 +35,20 @@ def unread() -> Iterator[int]:
 
 
 @contextmanager
-def full() -> Iterator[int]:
-    descriptor = os.open(FULL, os.O_WRONLY)
+def opened(path: str | Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-@contextmanager
-def read_only() -> Iterator[int]:
-    descriptor = os.open(os.devnull, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def full() -> AbstractContextManager[int]:
+    return opened(FULL, os.O_WRONLY)
+
+
+def read_only() -> AbstractContextManager[int]:
+    return opened(os.devnull, os.O_RDONLY)
 
 
 @pytest.fixture

@@ -1,35 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
+from postamt_sync.bootstrap.dns.dns_check import DnsVerdict
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
-from postamt_sync.bootstrap.dns.record import Purpose, Record
+from postamt_sync.bootstrap.dns.record import Purpose
 from postamt_sync.errors import UsageError
 from tests.bootstrap.a_stack import the, wanted
+from tests.bootstrap.dns.name_server import IMPATIENCE, PATIENCE, look, publish
 from tests.doubles.dns import Fault, NameServer
-
-PATIENCE = 30.0
-"""Seconds, for answers that come; nothing waits that long."""
-IMPATIENCE = 0.2
-"""Seconds, for answers that never come."""
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[NameServer]:
-    async with NameServer() as running:
-        yield running
-
-
-def publish(server: NameServer, *records: Record) -> None:
-    for record in records:
-        server.add(record.name, record.type, record.data)
-
-
-async def look(server: NameServer, *records: Record, seconds: float = PATIENCE) -> list[DnsFinding]:
-    return list(await look_up(records, server.resolver, seconds))
 
 
 async def test_everything_is_there(server: NameServer) -> None:

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
-from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.record import Purpose, Record, zone_file
 from postamt_sync.cli.bootstrap.dns import in_the_way
 from tests.bootstrap.a_stack import the, wanted
+from tests.bootstrap.dns.name_server import IMPATIENCE, PATIENCE, look, publish
 from tests.doubles.dns import Fault, NameServer
 
-PATIENCE = 30.0
-IMPATIENCE = 0.2
 RECEIVE = "10 inbound-smtp.eu-west-1.amazonaws.com."
 AUTHORITY = "example.com. 60 IN SOA ns.example.net. a.example.net. 1 2 3 4 5\n"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[NameServer]:
-    async with NameServer() as running:
-        yield running
-
-
-def publish(server: NameServer, *records: Record) -> None:
-    for record in records:
-        server.add(record.name, record.type, record.data)
-
-
-async def look(server: NameServer, *records: Record, seconds: float = PATIENCE) -> list[DnsFinding]:
-    return list(await look_up(records, server.resolver, seconds))
 
 
 def exported(findings: Sequence[DnsFinding]) -> list[str]:
