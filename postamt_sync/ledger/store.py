@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import sqlite3
 import threading
@@ -192,8 +193,17 @@ class Store:
                 self._connection.execute("DETACH DATABASE other")
 
     def close(self) -> None:
-        """Close it. SQLite removes log and index only where the path still names this ledger."""
+        """Close it. SQLite removes log and index only where the path still names this ledger.
+
+        Nothing of it is open when this returns, whoever holds a cursor that was not read to its
+        end; the traceback of an error is enough. For such a one Python leaves the file open, and
+        SQLite shares the index of a lost log with all that this process opens at the same path.
+        """
         with self._lock:
+            # Looked for here, since to keep account of all would cost every statement.
+            for holder in gc.get_referrers(self._connection):
+                if isinstance(holder, sqlite3.Cursor):
+                    holder.close()
             self._connection.close()
 
     @contextmanager

@@ -235,3 +235,26 @@ class TestMerge:
         )
         with closing(Ledger.open(tmp_path)) as ledger:
             assert state(ledger) is ObjectState.ADOPTED
+
+
+@pytest.mark.parametrize("part", ["-wal", "-shm"])
+def test_a_cursor_that_somebody_still_holds_keeps_nothing_from_its_place(
+    tmp_path: Path, part: str
+) -> None:
+    """As the traceback of an error does that is kept: the file stays open, and its index shared."""
+    ledger = Ledger.open(tmp_path)
+    for number in range(50):
+        ledger.arrivals.record([event(key=f"incoming/k{number}")])
+    with ledger.store.reading() as db:
+        held = db.execute("SELECT * FROM objects")
+        held.fetchone()
+    (tmp_path / f"{FILE_NAME}{part}").unlink()
+    saved = save(ledger.store)
+    ledger.store.saved = True
+    ledger.close()
+    back = take_back(tmp_path)
+    assert back is not None
+    assert back.saved == saved
+    with closing(Ledger.open(tmp_path)) as again:
+        assert again.overview.states()[ObjectState.WAITING] == 50
+    del held
