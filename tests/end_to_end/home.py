@@ -104,10 +104,15 @@ class Running:
 
     def wait(self, true: Callable[[], object], what: str) -> None:
         """Wait until something is true; fails where the process ends before."""
-        wait_until(
-            lambda: true() or self.process.poll() is not None, lambda: f"{what}: {self.tail()}"
-        )
-        assert true(), f"{what}: ended with {self.process.poll()}: {self.tail()}"
+        came: object = False  # what was true for a moment counts
+
+        def over() -> bool:
+            nonlocal came
+            came = true()
+            return bool(came) or self.process.poll() is not None
+
+        wait_until(over, lambda: f"{what}: {self.tail()}")
+        assert came or true(), f"{what}: ended with {self.process.poll()}: {self.tail()}"
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -87,12 +88,14 @@ async def test_the_port_of_systemd_stays_open(household: Reachable, s3: S3Double
     await mails.announce(0)
     for path in household.state.glob(f"{LEDGER}*"):
         path.unlink()
+    again = household.notification("incoming/00000", ANNA, BRUNO)
     async with aiohttp.ClientSession() as session:
-        while (
-            await household.post(session, household.notification("incoming/00000", ANNA, BRUNO))
-            == 503
-        ):
+        answer = 503
+        while answer == 503:
             await asyncio.sleep(0.05)
+            # A kept connection may be closed under a request; SNS, as we here, tries it again.
+            with contextlib.suppress(aiohttp.ServerDisconnectedError, ConnectionResetError):
+                answer = await household.post(session, again)
     assert daemon.events("the saved ledger is in place again")
     await soon(lambda: household.contents() == mails.expected("anna", "bruno"), daemon.tail)
     assert daemon.stop() == 0
