@@ -32,7 +32,7 @@ ROOMS = {
     "delivery": {"bucket", "config", "ledger", "mail"},
     "status": {"config", "http", "ledger"},
     "host": {"aws", "config", "ledger"},
-    "bootstrap": {"aws", "config", "mail"},
+    "bootstrap": {"aws", "config", "mail", "webmail"},
     "webmail": {"index", "mail"},
     "alerts": {"aws", "config", "delivery", "ledger", "mail"},
     "recovery": {

@@ -96,3 +96,11 @@ _OWN_DKIM_ZONE = frozenset(
 def dkim_zone(region: str) -> str:
     """Return the zone that Easy DKIM's records point into, where SES itself does not say it."""
     return f"dkim.{region}.amazonses.com" if region in _OWN_DKIM_ZONE else "dkim.amazonses.com"
+
+
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
+
+
+def partition_of(region: str) -> str:
+    """Return the part of AWS that a region belongs to, as ARNs name it."""
+    return next((p for start, p in _PARTITIONS.items() if region.startswith(start)), "aws")

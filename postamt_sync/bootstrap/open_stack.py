@@ -12,6 +12,7 @@ from postamt_sync.aws.clients import A_PERSON_ANSWERS, BUILDING, new_session
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.config import Settings
 
 
@@ -59,6 +60,18 @@ def stack_of(settings: Settings, account: str) -> Stack:
         public_url=settings.webhook.public_url if settings.webhook else "",
         smtp_senders=_senders(settings) if wanted.smtp_per_mailbox else (),
         subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
+        webmail=webmail_of(settings, account) if settings.webmail.enabled else None,
+    )
+
+
+def webmail_of(settings: Settings, account: str) -> WebmailStack:
+    """Name what the webmail consists of, whether it is wanted now or was once."""
+    return WebmailStack(
+        name=settings.stack.name,
+        account=account,
+        region=settings.aws.region,
+        host=settings.webmail.host,
+        mail_bucket=settings.bucket.name,
     )
 
 

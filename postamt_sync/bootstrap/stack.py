@@ -9,11 +9,14 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
+from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE, partition_of
 from postamt_sync.bootstrap.change import Conflict
 from postamt_sync.events import printable
+
+if TYPE_CHECKING:
+    from postamt_sync.bootstrap.webmail_stack import WebmailStack
 
 TAG = "postamt:stack"
 """The tag of everything that is ours and can be tagged; its value is the stack's name."""
@@ -21,9 +24,6 @@ TAG = "postamt:stack"
 RULE_SET = "postamt"
 """The rule set that is made where none is active. An account has one active rule set at a time, so
 all stacks of an account and region share it."""
-
-_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
-
 
 LONGEST_USER = 64
 """Characters of an IAM user's name."""
@@ -64,6 +64,8 @@ class Stack:
     """Domains of which every subdomain gets mail too."""
     smtp_senders: tuple[SmtpSender, ...] = ()
     """The mailboxes, where each has a user of its own for sending; empty: all share one."""
+    webmail: WebmailStack | None = None
+    """The emergency webmail, where it is wanted."""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -78,7 +80,7 @@ class Stack:
     @property
     def partition(self) -> str:
         """The part of AWS that the region belongs to, as ARNs name it."""
-        return next((p for start, p in _PARTITIONS.items() if self.region.startswith(start)), "aws")
+        return partition_of(self.region)
 
     @property
     def bucket_arn(self) -> str:

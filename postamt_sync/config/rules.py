@@ -22,6 +22,7 @@ from postamt_sync.config.settings import (
     WebhookSettings,
 )
 from postamt_sync.config.values import comparable
+from postamt_sync.config.webmail_rules import host_among_domains, host_apart, host_given
 from postamt_sync.threads import ask_disk
 
 
@@ -273,6 +274,9 @@ RULES = (
     state_outside_maildirs,
     backup_elsewhere,
     folders_over_lmtp,
+    host_given,
+    host_among_domains,
+    host_apart,
 )
 
 

@@ -198,6 +198,13 @@ class HomeSettings(Section):
     smtp_user: SmtpUserOrEmpty = Field(default="", examples=["AKIAIOSFODNN7EXAMPLE"])
 
 
+class WebmailSettings(Section):
+    """The emergency webmail at AWS, which `bootstrap` builds; `host` is its name in the DNS."""
+
+    enabled: bool = Field(default=False, examples=[True])
+    host: HostOrEmpty = Field(default="", examples=["webmail.example.com"])
+
+
 class Mailbox(Section):
     """One person's Maildir, and the recipient conditions (RFC 5321 addresses) that lead to it.
 
@@ -240,6 +247,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     stack: StackSettings = StackSettings()
     home: HomeSettings = HomeSettings()
+    webmail: WebmailSettings = WebmailSettings()
     mailboxes: tuple[Mailbox, ...]
 
     _source: str = PrivateAttr(default="")
