@@ -6,20 +6,14 @@ All of them follow from account, region and the stack's name, so there is no sta
 from __future__ import annotations
 
 import hashlib
-import secrets
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE, partition_of
-from postamt_sync.bootstrap.change import Conflict
-from postamt_sync.events import printable
+from postamt_sync.aws.regions import partition_of
+from postamt_sync.bootstrap.tags import TAG
 
 if TYPE_CHECKING:
     from postamt_sync.bootstrap.webmail_stack import WebmailStack
-
-TAG = "postamt:stack"
-"""The tag of everything that is ours and can be tagged; its value is the stack's name."""
 
 RULE_SET = "postamt"
 """The rule set that is made where none is active. An account has one active rule set at a time, so
@@ -194,48 +188,3 @@ class Stack:
 
     def _arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
-
-
-def usual_bucket(name: str, account: str, region: str) -> str:
-    """Return the bucket's name in the account's own regional namespace, where nobody snipes it."""
-    return f"{name}-{account}-{region}-an"
-
-
-def new_bucket(name: str, account: str, region: str) -> str:
-    """Return a name for a bucket that is still to be made.
-
-    Where the account has no namespace of its own, the name has a part that nobody guesses, and is
-    another at each call: whoever asks keeps it.
-    """
-    if region in WITHOUT_OWN_NAMESPACE:
-        return f"{name}-{secrets.token_hex(8)}"
-    return usual_bucket(name, account, region)
-
-
-def is_ours(tags: Mapping[str, str], stack: Stack) -> bool:
-    return tags.get(TAG) == stack.name
-
-
-def stranger(tags: Mapping[str, str], stack: Stack) -> Conflict | None:
-    """Return why something of our name must not be touched; None if it is ours."""
-    if is_ours(tags, stack):
-        return None
-    other = tags.get(TAG)
-    if other is not None:
-        return Conflict(
-            f"it belongs to the stack {printable(other, 60)}.", "Choose another stack.name."
-        )
-    return Conflict(
-        "one of this name is there already, and this stack did not make it.",
-        f"Choose another stack.name; or, if it is yours to give, tag it {TAG}={stack.name}.",
-    )
-
-
-def listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return tags as most of AWS wants them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def mapped(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return tags as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in tags}

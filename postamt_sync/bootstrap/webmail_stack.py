@@ -10,7 +10,8 @@ import hashlib
 from dataclasses import dataclass
 
 from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE, partition_of
-from postamt_sync.bootstrap.stack import TAG, usual_bucket
+from postamt_sync.bootstrap.bucket_name import usual_bucket
+from postamt_sync.bootstrap.tags import TAG
 from postamt_sync.webmail.key_ring import SECRET_HEADER
 
 CERTIFICATE_REGION = "us-east-1"

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postamt_sync.aws.regions import RECEIVING
-from postamt_sync.bootstrap.stack import SmtpSender, Stack, new_bucket
+from postamt_sync.bootstrap.bucket_name import new_bucket
+from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.config.values import stack_name
 from tests.doubles.account import ACCOUNT
 from tests.doubles.empty_account import EmptyAccount, everything

@@ -10,10 +10,11 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 
 from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.bucket_name import usual_bucket
 from postamt_sync.bootstrap.key_file import replace_file
 from postamt_sync.bootstrap.plan import Plan, carry_out, plan, plan_removal
 from postamt_sync.bootstrap.rule_position import Position
-from postamt_sync.bootstrap.stack import Stack, usual_bucket
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.stack_resources import resources
 from tests.doubles.moto import REGION, Moto, MotoProcess
 from tests.support.aws_session import aws_session, core_session, hold_to_models

@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem
 from postamt_sync.bootstrap.key_file import Held, KeyFile, settle
 from postamt_sync.bootstrap.key_intent import PendingKey
 from postamt_sync.bootstrap.key_place import KeyPlace
-from postamt_sync.bootstrap.stack import mapped
+from postamt_sync.bootstrap.tags import mapped
 from postamt_sync.errors import MisconfiguredError, PostamtError
 
 MISSING = ("NoSuchEntity",)

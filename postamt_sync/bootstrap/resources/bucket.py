@@ -9,9 +9,11 @@ from typing import Any
 from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.bucket_name import new_bucket
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.policies import bucket_statements
-from postamt_sync.bootstrap.stack import TAG, Stack, is_ours, listed, mapped, new_bucket
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import TAG, is_ours, listed, mapped
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup

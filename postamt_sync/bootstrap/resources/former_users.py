@@ -17,7 +17,8 @@ from postamt_sync.bootstrap.change import Change, Note, PlanItem, call
 from postamt_sync.bootstrap.key_rotation import GRACE
 from postamt_sync.bootstrap.resources.access_key import Key, last_used, now_at_aws
 from postamt_sync.bootstrap.resources.user import FORMER, MISSING, removal
-from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import is_ours, listed, mapped
 from postamt_sync.config.command import USUAL_LINE, CommandLine
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.policy_document import Statement, same, statements
-from postamt_sync.bootstrap.stack import Stack, is_ours, stranger
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import is_ours, stranger
 
 MISSING = ("ResourceNotFoundException",)
 BUSY = ("ResourceConflictException", "TooManyRequestsException")

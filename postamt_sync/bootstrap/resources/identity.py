@@ -8,7 +8,8 @@ from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
-from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import is_ours, listed, mapped
 
 MISSING = ("NotFoundException",)
 FEEDBACK_TYPES = ("Bounce", "Complaint")

@@ -9,7 +9,8 @@ from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.policies import queue_statement
-from postamt_sync.bootstrap.stack import Stack, is_ours, stranger
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import is_ours, stranger
 
 DAYS_14 = str(14 * 86_400)
 """The longest that SQS keeps a message."""

@@ -10,7 +10,8 @@ from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.policies import index_policy, index_trust
-from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 
 MISSING = ("NoSuchEntity",)
 

@@ -9,7 +9,8 @@ from typing import Any
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.policy_document import same
-from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 
 MISSING = ("ResourceNotFoundException", "TableNotFoundException")
 BUSY = ("ContinuousBackupsUnavailableException", "ResourceInUseException", "LimitExceededException")

@@ -13,7 +13,8 @@ from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.policies import topic_statements
-from postamt_sync.bootstrap.stack import Stack, is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 
 SIGNATURE_VERSION = "2"
 """SHA-256; SNS's default is still SHA-1."""
