@@ -26,6 +26,7 @@ from postamt_sync.events import printable
 from postamt_sync.mail.routing import Addressee
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import DynamoEntryTable
+from postamt_sync.webmail.keys import FixedKeys
 from postamt_sync.webmail.local_server import (
     LocalServer,
     listen_on_loopback,
@@ -134,7 +135,8 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         mailer=SesMailer(new_client(session, "sesv2", region, _SENDING), region),
         kept=S3SentStore(s3, settings.bucket.name),
         handed=handed_routes(settings),
-        keys=(secrets.token_bytes(32),),  # a restart signs everybody out
+        keys=FixedKeys(secrets.token_bytes(32)),  # a restart signs everybody out
+        device_keys=FixedKeys(secrets.token_bytes(32)),
         host="localhost",
         origins=loopback_origins(listening.getsockname()[1]),
         clock=time.time,

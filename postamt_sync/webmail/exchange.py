@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import parse_qsl
 
 JSON = "application/json"
 NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -23,6 +23,10 @@ ALWAYS = {
     "X-Content-Type-Options": "nosniff",
 }
 """Headers of each answer, unless it has its own of that name."""
+
+LONGEST_QUERY = 16 << 10
+"""Characters that are looked at."""
+_MOST_FIELDS = 100
 
 LONGEST_JSON = 64 << 10
 """Bytes of a request's JSON, except where an address takes more."""
@@ -44,16 +48,9 @@ class WebRequest:
 
     def cookie(self, name: str) -> str:
         """Return the cookie's value, "" if there is none, or more than one of that name."""
-        said = self.headers.get("cookie", "")
-        found = [
-            p.partition("=")[2] for p in said.split(";") if p.partition("=")[0].strip() == name
-        ]
-        if len(found) != 1:
-            return ""
-        try:
-            return next((m.value for m in SimpleCookie(f"{name}={found[0]}").values()), "")
-        except CookieError:
-            return ""
+        pairs = (pair.partition("=") for pair in self.headers.get("cookie", "").split(";"))
+        found = [value.strip() for key, _, value in pairs if key.strip() == name]
+        return found[0] if len(found) == 1 else ""
 
     def fields(self, longest: int = LONGEST_JSON) -> dict[str, Any]:
         """Return the members of the body, a JSON object; raises RefusedRequestError."""
@@ -75,15 +72,19 @@ class WebRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebAnswer:
-    """What the browser gets; `headers` are its own, ALWAYS comes to them."""
+    """What the browser gets; `headers` are its own, ALWAYS comes to them.
+
+    `cookies` are values of Set-Cookie, which alone of all headers may come several times.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Return every header that the front sends."""
+        """Return every header that the front sends, but for the cookies."""
         return ALWAYS | dict(self.headers)
 
 
@@ -113,10 +114,28 @@ class RefusedRequestError(Exception):
         return WebAnswer(self.status, json.dumps(said).encode(), headers)
 
 
-def told(fields: Mapping[str, Any], status: int = HTTPStatus.OK, **headers: str) -> WebAnswer:
-    """Return an answer in JSON; in the names of `headers` an underscore stands for a dash."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return WebAnswer(status, json.dumps(fields).encode(), {"Content-Type": JSON, **named})
+def told(
+    fields: Mapping[str, Any], status: int = HTTPStatus.OK, cookies: tuple[str, ...] = ()
+) -> WebAnswer:
+    """Return an answer in JSON."""
+    return WebAnswer(status, json.dumps(fields).encode(), {"Content-Type": JSON}, cookies)
+
+
+def query_fields(query: str) -> dict[str, str]:
+    """Return the fields of a query as it stood in the address, each decoded once.
+
+    Of several of one name the first counts; of a query with more than any of ours, none does.
+    """
+    try:
+        pairs = parse_qsl(
+            query[:LONGEST_QUERY],
+            keep_blank_values=True,
+            errors="replace",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except ValueError:
+        return {}
+    return dict(reversed(pairs))
 
 
 def text_field(fields: Mapping[str, Any], name: str, longest: int = 1_000) -> str:

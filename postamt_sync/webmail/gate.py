@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from http import HTTPStatus
 
 from postamt_sync.webmail.exchange import (
@@ -12,13 +13,17 @@ from postamt_sync.webmail.exchange import (
     text_field,
     told,
 )
+from postamt_sync.webmail.known_devices import COOKIE as DEVICE_COOKIE
+from postamt_sync.webmail.known_devices import KnownDevice, KnownDevices
+from postamt_sync.webmail.peer import peer_network
 from postamt_sync.webmail.sessions import COOKIE, WebSession, WebSessions, cookie
-from postamt_sync.webmail.slow_down import SlowDown
+from postamt_sync.webmail.slow_down import SlowDown, device_source
 from postamt_sync.webmail.users import WebmailUsers
 
 BY_ITSELF = "postamt-by-itself"
 """The header of what the page asks without a person; it keeps no session up."""
-READING = frozenset({"GET", "HEAD"})
+_NOT_OURS = frozenset({"same-site", "cross-site"})
+"""What a browser says of a page of others that asks (W3C, Fetch Metadata)."""
 
 
 class Gate:
@@ -28,6 +33,7 @@ class Gate:
         self,
         sessions: WebSessions,
         users: WebmailUsers,
+        devices: KnownDevices,
         slow_down: SlowDown,
         origins: Collection[str],
         clock: Callable[[], float],
@@ -37,16 +43,20 @@ class Gate:
         """
         self._sessions = sessions
         self._users = users
+        self._devices = devices
         self._slow_down = slow_down
         self._origins = frozenset(origins)
         self._clock = clock
 
     def check_origin(self, request: WebRequest) -> None:
-        """Refuse whatever may change something and does not come from our own page."""
-        if request.method in READING:
-            return
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        if request.headers.get("origin", "") not in self._origins or site != "same-origin":
+        """Refuse what a page of others causes, and without our page's name whatever is no GET.
+
+        Of a GET the browser alone can tell. An address that a person typed counts as ours.
+        """
+        ours = request.headers.get("sec-fetch-site", "").strip().lower() not in _NOT_OURS
+        if request.method != "GET":
+            ours = ours and request.headers.get("origin", "") in self._origins
+        if not ours:
             raise RefusedRequestError(HTTPStatus.FORBIDDEN, "That did not come from this page.")
 
     def session(self, request: WebRequest) -> WebSession:
@@ -55,9 +65,32 @@ class Gate:
         return self._sessions.find(request.cookie(COOKIE), person=person)
 
     def sign_in(self, request: WebRequest) -> WebAnswer:
-        said = request.fields()
-        name, secret = text_field(said, "mailbox"), text_field(said, "secret", 2_000)
-        self._slow_down.admit(request.peer)
+        """Sign in on any device; tries are counted by the address."""
+        name, secret = _typed(request)
+        device = self._devices.read(request.cookie(DEVICE_COOKIE))
+        return self._signed_in(name, secret, peer_network(request.peer), device)
+
+    def sign_in_known(self, request: WebRequest) -> WebAnswer:
+        """Sign in on a device where this mailbox did so before; tries are counted by the device.
+
+        Any other is sent to the usual way, and all of them by the same words: before a secret is
+        looked at, so that this way stays free.
+        """
+        name, secret = _typed(request)
+        device = self._devices.read(request.cookie(DEVICE_COOKIE))
+        user = self._users.typed(name) if device else None
+        if device is None or user is None or not device.is_of(user):
+            raise RefusedRequestError(
+                HTTPStatus.UNAUTHORIZED,
+                "This device is not known yet. Sign in as on a new one.",
+                code="new-device",
+            )
+        return self._signed_in(name, secret, device_source(device.id), device)
+
+    def _signed_in(
+        self, name: str, secret: str, source: str, device: KnownDevice | None
+    ) -> WebAnswer:
+        self._slow_down.admit(source)
         user = self._users.signed_in(name, secret)
         if user is None:
             raise RefusedRequestError(
@@ -65,16 +98,17 @@ class Gate:
                 "That is no mailbox with this secret. Look at both again.",
                 code="wrong",
             )
-        self._slow_down.forget(request.peer)
-        return self._told(self._sessions.begin(user))
+        self._slow_down.forget(source)
+        answer = self._told(self._sessions.begin(user))
+        return replace(answer, cookies=(*answer.cookies, self._devices.cookie(user, device)))
 
     def sign_out(self, session: WebSession) -> WebAnswer:
         self._sessions.end(session)
-        return told({}, Set_Cookie=cookie(""))
+        return told({}, cookies=(cookie(""),))
 
     def sign_out_everywhere(self, session: WebSession) -> WebAnswer:
         self._sessions.end_all(session)
-        return told({}, Set_Cookie=cookie(""))
+        return told({}, cookies=(cookie(""),))
 
     def look(self, session: WebSession, addresses: Collection[str]) -> WebAnswer:
         """Say who is signed in, for how long, and as what he may write."""
@@ -89,6 +123,10 @@ class Gate:
             "idle_in": max(0, round(session.idle_at - now)),
             "ends_in": max(0, round(session.ends_at - now)),
         }
-        if session.token:
-            return told(fields, Set_Cookie=cookie(session.token))
-        return told(fields)
+        return told(fields, cookies=(cookie(session.token),) if session.token else ())
+
+
+def _typed(request: WebRequest) -> tuple[str, str]:
+    """Return the name and the secret; raises RefusedRequestError."""
+    said = request.fields()
+    return text_field(said, "mailbox"), text_field(said, "secret", 2_000)

@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from postamt_sync.webmail.exchange import ALWAYS, WebRequest
+from postamt_sync.webmail.exchange import ALWAYS, WebRequest, query_fields
 from postamt_sync.webmail.site import HEADERS, site
 from postamt_sync.webmail.webmail import Webmail
 
@@ -63,13 +63,16 @@ class LocalServer:
         asked = WebRequest(
             request.method,
             path,
-            dict(request.rel_url.query),
+            query_fields(request.rel_url.raw_query_string),
             {name.lower(): value for name, value in request.headers.items()},
             await request.read(),
             request.remote or "",
         )
         answer = await asyncio.to_thread(self._webmail.answer, asked)
-        return web.Response(status=answer.status, body=answer.body, headers=answer.all_headers)
+        said = web.Response(status=answer.status, body=answer.body, headers=answer.all_headers)
+        for each in answer.cookies:
+            said.headers.add("Set-Cookie", each)
+        return said
 
 
 def listen_on_loopback(port: int) -> socket.socket:

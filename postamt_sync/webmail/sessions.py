@@ -8,29 +8,22 @@ another 15 minutes, 12 hours at most; what the page looks up by itself does not.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
-
-import jwt
 
 from postamt_sync.webmail.exchange import RefusedRequestError
 from postamt_sync.webmail.record_table import RecordTable, Value
+from postamt_sync.webmail.tokens import SignedTokens
 from postamt_sync.webmail.users import WebmailUser, WebmailUsers
 
 HOLDER = "session"
 COOKIE = "__Host-postamt"
-ISSUER = "postamt-sync"
-ALGORITHM = "HS256"
 TOKEN_SECONDS = 3_600
 IDLE_SECONDS = 15 * 60
 LONGEST_SECONDS = 12 * 3_600
 RENEWED_AFTER = 10 * 60
 """Seconds of a token's life after which a person's request brings a new one."""
-LONGEST_TOKEN = 2_000
-SHORTEST_KEY = 32
-"""Bytes (RFC 7518 section 3.2)."""
 _ID_BYTES = 24
 
 
@@ -51,23 +44,19 @@ class WebSession:
 
 
 class WebSessions:
-    """The sessions of one webmail, `audience`, that is: its host."""
+    """The sessions of one webmail."""
 
     def __init__(
         self,
         table: RecordTable,
         users: WebmailUsers,
-        keys: Sequence[bytes],
-        audience: str,
+        tokens: SignedTokens,
         clock: Callable[[], float],
     ) -> None:
-        """`keys`: the first signs, all verify. Raises ValueError for none or a short one."""
-        if not keys or any(len(key) < SHORTEST_KEY for key in keys):
-            raise ValueError("keys of at least 32 bytes are needed")
+        """`tokens` last for TOKEN_SECONDS."""
         self._table = table
         self._users = users
-        self._keys = tuple(keys)
-        self._audience = audience
+        self._tokens = tokens
         self._clock = clock
 
     def begin(self, user: WebmailUser) -> WebSession:
@@ -88,7 +77,7 @@ class WebSessions:
             user.sees_all,
             now + IDLE_SECONDS,
             now + LONGEST_SECONDS,
-            self._token(session, user.mailbox, now),
+            self._token(session, user.mailbox),
         )
 
     def find(self, token: str, *, person: bool) -> WebSession:
@@ -97,7 +86,9 @@ class WebSessions:
         Raises RefusedRequestError if it does not last, for whatever reason: they look all the same.
         """
         now = self._clock()
-        claims = self._claims(token, now)
+        claims = self._tokens.read(token, "jti", "sub")
+        if claims is None:
+            raise signed_out()
         session, mailbox = claims["jti"], claims["sub"]
         kept = self._table.get(HOLDER, session)
         user = self._users.find(mailbox)
@@ -116,7 +107,7 @@ class WebSessions:
                 raise signed_out()
             seen = news["seen"]
             if now - claims["iat"] >= RENEWED_AFTER:
-                renewed = self._token(session, mailbox, now)
+                renewed = self._token(session, mailbox)
         idle_at = min(seen + IDLE_SECONDS, ends_at)
         return WebSession(session, mailbox, user.sees_all, idle_at, ends_at, renewed)
 
@@ -129,46 +120,8 @@ class WebSessions:
         self._users.end_sessions(session.mailbox)
         self._table.delete(HOLDER, session.id)
 
-    def _token(self, session: str, mailbox: str, now: float) -> str:
-        claims = {
-            "iss": ISSUER,
-            "aud": self._audience,
-            "sub": mailbox,
-            "jti": session,
-            "iat": int(now),
-            "exp": int(now) + TOKEN_SECONDS,
-        }
-        return jwt.encode(claims, self._keys[0], ALGORITHM)
-
-    def _claims(self, token: str, now: float) -> dict[str, Any]:
-        if token and len(token) <= LONGEST_TOKEN:
-            for key in self._keys:
-                claims = self._read(token, key)
-                if claims is not None and claims["iat"] - 60 <= now < claims["exp"]:
-                    return claims
-        raise signed_out()
-
-    def _read(self, token: str, key: bytes) -> dict[str, Any] | None:
-        """Return the claims if they are ours; times are left to our own clock."""
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                [ALGORITHM],
-                audience=self._audience,
-                issuer=ISSUER,
-                options={
-                    "require": ["iss", "aud", "exp", "iat", "sub", "jti"],
-                    "verify_exp": False,
-                    "verify_iat": False,
-                    "verify_nbf": False,
-                },
-            )
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            return None
-        times = all(isinstance(claims[name], int) for name in ("iat", "exp"))
-        names = all(isinstance(claims[name], str) for name in ("sub", "jti"))
-        return claims if times and names else None
+    def _token(self, session: str, mailbox: str) -> str:
+        return self._tokens.make(sub=mailbox, jti=session)
 
 
 def signed_out() -> RefusedRequestError:

@@ -1,8 +1,9 @@
-"""Wrong sign-ins get slower per address, and nobody is ever locked out.
+"""Wrong sign-ins get slower per address, or per known device, and nobody is ever locked out.
 
 The first few are free. Each further one has to wait longer for the next, up to a minute; what is
 tried meanwhile is not looked at and does not count, so that a person's own turn always comes. A
-mailbox's name plays no part: a stranger who tries it slows down himself alone.
+mailbox's name plays no part: a stranger who tries it slows down himself alone. A device that signed
+in before has a count of its own, whoever shares its address.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from postamt_sync.webmail.exchange import RefusedRequestError
-from postamt_sync.webmail.peer import peer_network
 from postamt_sync.webmail.record_table import RecordTable
 
 HOLDER = "tries"
@@ -24,21 +24,23 @@ _RACES = 4
 
 
 class SlowDown:
-    """Counts the tries of an address, across all processes that share the table."""
+    """Counts the tries of each source, across all processes that share the table.
+
+    A source is `peer_network` of an address, or `device_source` of a device.
+    """
 
     def __init__(self, table: RecordTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
-    def admit(self, peer: str) -> None:
+    def admit(self, source: str) -> None:
         """Count a try that is about to be made; raises RefusedRequestError if it comes too early.
 
         It counts before it is known to be wrong: many at once must not pass as the first.
         """
-        network = peer_network(peer)
         for _ in range(_RACES):
             now = self._clock()
-            kept = self._table.get(HOLDER, network)
+            kept = self._table.get(HOLDER, source)
             count = int(kept["count"]) if kept and int(kept["expires"]) > now else 0
             wait = int(kept["until"]) / 1_000 - now if kept and count else 0.0
             if wait > 0:
@@ -49,13 +51,18 @@ class SlowDown:
                 "expires": round(now) + FORGOTTEN_AFTER,
             }
             expect = {"count": kept["count"], "until": kept["until"]} if kept else None
-            if self._table.put(HOLDER, network, fields, expect=expect):
+            if self._table.put(HOLDER, source, fields, expect=expect):
                 return
         raise _too_early(1)
 
-    def forget(self, peer: str) -> None:
+    def forget(self, source: str) -> None:
         """Begin anew: the right secret came from there."""
-        self._table.delete(HOLDER, peer_network(peer))
+        self._table.delete(HOLDER, source)
+
+
+def device_source(device: str) -> str:
+    """Return what the tries of a device are counted under; no address looks like it."""
+    return f"device#{device}"
 
 
 def _pause(count: int) -> float:

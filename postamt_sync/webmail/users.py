@@ -65,9 +65,13 @@ class WebmailUsers:
         fields = self._table.get(HOLDER, mailbox)
         return None if fields is None else _user(mailbox, fields)
 
+    def typed(self, mailbox: str) -> WebmailUser | None:
+        """Return the user whom a person means who typed this name; None if there is none."""
+        return self.find(unicodedata.normalize("NFC", mailbox.strip()))
+
     def signed_in(self, mailbox: str, secret: str) -> WebmailUser | None:
         """Return the user whose name and secret these are, else None, after the same time."""
-        user = self.find(unicodedata.normalize("NFC", mailbox.strip()))
+        user = self.typed(mailbox)
         fits = (user.secret if user else self._nobody).fits(secret)
         return user if user is not None and fits else None
 

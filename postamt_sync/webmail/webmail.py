@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +15,8 @@ from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebReq
 from postamt_sync.webmail.gate import Gate
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntryTable
+from postamt_sync.webmail.keys import Keys
+from postamt_sync.webmail.known_devices import KNOWN_SECONDS, KnownDevices
 from postamt_sync.webmail.listing_pages import ListingPages
 from postamt_sync.webmail.mail_list import MailList, read_mail_address
 from postamt_sync.webmail.mail_store import MailGoneError, MailStore
@@ -27,8 +29,9 @@ from postamt_sync.webmail.seen_mails import SeenMails
 from postamt_sync.webmail.sending import Sending
 from postamt_sync.webmail.sent_list import PREFIX, SentList
 from postamt_sync.webmail.sent_store import SentStore
-from postamt_sync.webmail.sessions import WebSession, WebSessions, cookie
+from postamt_sync.webmail.sessions import TOKEN_SECONDS, WebSession, WebSessions, cookie
 from postamt_sync.webmail.slow_down import SlowDown
+from postamt_sync.webmail.tokens import SignedTokens
 from postamt_sync.webmail.unindexed import MailPlaces, Unindexed
 from postamt_sync.webmail.users import WebmailUsers
 from postamt_sync.webmail.writing_pages import WritingPages
@@ -47,8 +50,8 @@ _OF_A_DRAFT = re.compile(r"/api/drafts/([a-z0-9-]{20,64})", re.ASCII)
 class WebmailPorts:
     """All that the webmail knows of the world.
 
-    `keys` sign sessions, of at least 32 bytes; the first signs, all verify. `host` names the
-    webmail, `origins` are what a browser calls it. `clock` is in seconds since 1970.
+    `keys` sign sessions, `device_keys` the cookies of devices. `host` names the webmail, `origins`
+    are what a browser calls it. `clock` is in seconds since 1970.
     `kept` is where mail that is written here is kept.
     """
 
@@ -56,7 +59,8 @@ class WebmailPorts:
     index: EntryTable
     store: MailStore
     handed: HandedRoutes
-    keys: Sequence[bytes]
+    keys: Keys
+    device_keys: Keys
     host: str
     origins: Collection[str]
     clock: Callable[[], float]
@@ -73,10 +77,15 @@ class Webmail:
 
     def __init__(self, ports: WebmailPorts) -> None:
         users = WebmailUsers(ports.table, ports.clock, ports.hash_cost)
-        sessions = WebSessions(ports.table, users, ports.keys, ports.host, ports.clock)
+        clock = ports.clock
+        tokens = SignedTokens(ports.keys, ports.host, TOKEN_SECONDS, clock)
+        sessions = WebSessions(ports.table, users, tokens, clock)
+        devices = KnownDevices(
+            SignedTokens(ports.device_keys, f"{ports.host}/device", KNOWN_SECONDS, clock)
+        )
         slow_down = SlowDown(ports.table, ports.clock)
         self._say = ports.say
-        self._gate = Gate(sessions, users, slow_down, ports.origins, ports.clock)
+        self._gate = Gate(sessions, users, devices, slow_down, ports.origins, ports.clock)
         self._seen = SeenMails(ports.table)
         placing = Placing(ports.handed, ports.store)
         unindexed = Unindexed(ports.store, ports.index, ports.places, ports.clock)
@@ -118,13 +127,14 @@ class Webmail:
         match request.method, request.path:
             case "POST", "/api/sign-in":
                 return self._gate.sign_in(request)
+            case "POST", "/api/sign-in/known":
+                return self._gate.sign_in_known(request)
             case _, path if not path.startswith("/api/"):
                 raise _nothing_there()
         session = self._gate.session(request)
         answer = self._signed_in(session, request)
-        if session.token and "Set-Cookie" not in answer.headers:
-            headers = {**answer.headers, "Set-Cookie": cookie(session.token)}
-            return WebAnswer(answer.status, answer.body, headers)
+        if session.token and not answer.cookies:
+            return replace(answer, cookies=(cookie(session.token),))
         return answer
 
     def _signed_in(self, session: WebSession, request: WebRequest) -> WebAnswer:

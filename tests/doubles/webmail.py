@@ -21,6 +21,8 @@ from postamt_sync.mail.routing import Addressee
 from postamt_sync.webmail.exchange import JSON, WebAnswer, WebRequest
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntriesPage
+from postamt_sync.webmail.keys import FixedKeys
+from postamt_sync.webmail.known_devices import COOKIE as DEVICE_COOKIE
 from postamt_sync.webmail.mail_list import mail_address
 from postamt_sync.webmail.mail_store import MailGoneError, StoredObject
 from postamt_sync.webmail.record_table import Fields, FieldsPage
@@ -31,6 +33,7 @@ from postamt_sync.webmail.webmail import Webmail, WebmailPorts
 
 ORIGIN = "https://webmail.example.com"
 KEY = b"k" * 32
+DEVICE_KEY = b"d" * 32
 START = 1_795_800_000.0
 """2026-11-27, in the evening."""
 SECRET = "correct horse battery staple"
@@ -241,7 +244,8 @@ class WebmailScene:
             index=self.index,
             store=self.store,
             handed=handed,
-            keys=(KEY,),
+            keys=FixedKeys(KEY),
+            device_keys=FixedKeys(DEVICE_KEY),
             host="webmail.example.com",
             origins=origins,
             clock=self.clock,
@@ -294,12 +298,13 @@ class WebmailScene:
 
 
 class WebBrowser:
-    """Keeps the cookie, and says where it comes from."""
+    """Keeps the cookies, and says where it comes from."""
 
     def __init__(self, webmail: Webmail, peer: str = PEER) -> None:
         self.webmail = webmail
         self._peer = peer
         self.token = ""
+        self.device = ""
 
     def get(self, address: str, **headers: str) -> WebAnswer:
         path, _, query = address.partition("?")
@@ -319,6 +324,9 @@ class WebBrowser:
     def sign_in(self, mailbox: str, secret: str = SECRET) -> WebAnswer:
         return self.post("/api/sign-in", {"mailbox": mailbox, "secret": secret})
 
+    def sign_in_known(self, mailbox: str, secret: str = SECRET, **headers: str) -> WebAnswer:
+        return self.post("/api/sign-in/known", {"mailbox": mailbox, "secret": secret}, **headers)
+
     def send(
         self,
         method: str,
@@ -328,10 +336,14 @@ class WebBrowser:
         headers: Mapping[str, str],
     ) -> WebAnswer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.token:
-            named.setdefault("cookie", f"{COOKIE}={self.token}")
+        kept = {COOKIE: self.token, DEVICE_COOKIE: self.device}
+        if sent := "; ".join(f"{key}={value}" for key, value in kept.items() if value):
+            named.setdefault("cookie", sent)
         answer = self.webmail.answer(WebRequest(method, path, query, named, body, self._peer))
-        for name, value in answer.headers.items():
-            if name.lower() == "set-cookie":
-                self.token = next(m.value for m in SimpleCookie(value).values())
+        for each in answer.cookies:
+            name, value = next((m.key, m.value) for m in SimpleCookie(each).values())
+            if name == COOKIE:
+                self.token = value
+            elif name == DEVICE_COOKIE:
+                self.device = value
         return answer

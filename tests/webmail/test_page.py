@@ -86,6 +86,15 @@ class TestInABrowser:
         )
         signed_in(browser, url)
 
+    def test_a_device_that_signed_in_before_is_crowded_out_by_nobody(
+        self, browser: Browser, url: str, scene: WebmailScene
+    ) -> None:
+        signed_in(browser, url)
+        tries = {"count": 50, "until": round(scene.now + 60) * 1_000, "expires": 9_999_999_999}
+        scene.table.put("tries", "127.0.0.1", tries)
+        signed_in(browser, url)
+        scene.table.delete("tries", "127.0.0.1")
+
     def test_another_mailbox_sees_nothing_of_it(self, browser: Browser, url: str) -> None:
         signed_in(browser, url)
         open_first(browser)

@@ -100,12 +100,19 @@ def asked(url: str, path: str, host: str = "", **headers: str) -> tuple[int, byt
 
 def test_it_answers_by_a_loopback_address_alone(url: str) -> None:
     port = urlsplit(url).port
-    for host in ("evil.example", f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "x"):
+    for host in (
+        *("evil.example", f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "x"),
+        *(f"evil.example:{port}@localhost:{port}", f"localhost:{port}.evil.example"),
+        *("localhost", "localhost:80", f"localhost.:{port}", f"localhost:0{port}"),
+        *(f"127.0.0.2:{port}", f"127.1:{port}", f"0.0.0.0:{port}", f"[::]:{port}"),
+        *(f"localhost:{port}, evil.example", f"localhost:{port} evil.example"),
+    ):
         for path in ("/", "/api/session"):
             status, body, _ = asked(url, path, host)
             assert status == 421
             assert b"<" not in body
-    assert asked(url, "/", f"localhost:{port}")[0] == 200
+    for host in (f"localhost:{port}", f"LocalHost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
+        assert asked(url, "/", host)[0] == 200
 
 
 def test_each_file_has_its_headers(url: str) -> None:

@@ -11,6 +11,8 @@ import jwt
 import pytest
 
 from postamt_sync.errors import UsageError
+from postamt_sync.webmail.keys import FixedKeys
+from postamt_sync.webmail.known_devices import COOKIE as DEVICE_COOKIE
 from postamt_sync.webmail.secret import SecretHash, chosen, make_secret
 from postamt_sync.webmail.sessions import COOKIE
 from postamt_sync.webmail.slow_down import FREE, LONGEST_PAUSE
@@ -39,10 +41,14 @@ def test_the_right_secret_opens_a_session(scene: WebmailScene) -> None:
     assert answer.status == 200
     assert said(answer)["mailbox"] == "anna"
     assert (said(answer)["idle_in"], said(answer)["ends_in"]) == (900, 43_200)
-    cookie = answer.headers["Set-Cookie"]
+    cookie, device = answer.cookies
     assert cookie.startswith(f"{COOKIE}=")
     assert cookie.split("; ")[1:] == [
         *("Path=/", "Max-Age=3600", "HttpOnly", "Secure", "SameSite=Strict")
+    ]
+    assert device.startswith(f"{DEVICE_COOKIE}=")
+    assert device.split("; ")[1:] == [
+        *("Path=/", "Max-Age=15552000", "HttpOnly", "Secure", "SameSite=Strict")
     ]
     assert browser.look("/api/session")["mailbox"] == "anna"
 
@@ -69,7 +75,7 @@ def test_what_is_wrong_looks_all_the_same(scene: WebmailScene, mailbox: str, sec
     answer = browser.sign_in(mailbox, secret)
     assert answer.status == 401
     assert said(answer)["code"] == "wrong"
-    assert "Set-Cookie" not in answer.headers
+    assert answer.cookies == ()
     assert browser.get("/api/session").status == 401
 
 
@@ -283,13 +289,13 @@ def test_what_is_no_cookie_of_ours_opens_nothing(scene: WebmailScene, cookie: st
 def test_an_older_key_still_verifies(scene: WebmailScene) -> None:
     old = scene.browser("anna").token
     browser = scene.browser()
-    browser.webmail = Webmail(replace(scene.ports, keys=(b"n" * 32, KEY)))
+    browser.webmail = Webmail(replace(scene.ports, keys=FixedKeys(b"n" * 32, KEY)))
     browser.token = old
     assert browser.get("/api/session").status == 200
-    browser.webmail = Webmail(replace(scene.ports, keys=(b"n" * 32,)))
+    browser.webmail = Webmail(replace(scene.ports, keys=FixedKeys(b"n" * 32)))
     assert browser.get("/api/session").status == 401
     with pytest.raises(ValueError, match="32 bytes"):
-        Webmail(replace(scene.ports, keys=(b"short",)))
+        FixedKeys(b"short")
 
 
 class TestSlowDown:
