@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from postamt_sync.app.sync import SyncResult
+from postamt_sync.cli.find import as_json as find_as_json
 from postamt_sync.cli.findings import report as report_findings
 from postamt_sync.cli.sync import as_json as sync_as_json
 from postamt_sync.cli.verify import as_json as verify_as_json
@@ -27,11 +28,15 @@ from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.incidents import Cause
 from postamt_sync.ledger.rows import DueState, EnvelopeState
 from postamt_sync.ledger.sync_runs import SyncTotals
-from postamt_sync.mail.arrival import Evidence, Source
+from postamt_sync.ledger.tracks import read_word
+from postamt_sync.mail.arrival import Envelope, Evidence, Source
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
+from postamt_sync.status.bucket_search import BucketFindings, BucketObject
+from postamt_sync.status.find import Find
 from postamt_sync.status.metrics import render
 from postamt_sync.status.report import Runtime, StatusReport, as_json, read_report
 from tests.status.seeded import a_good_month, everything_wrong
+from tests.status.test_header_memory import HEAD, lying
 from tests.support.household import configure
 
 STATUS = """
@@ -70,6 +75,21 @@ waiting
 
 FINDINGS = "findings[].outcome findings[].remedy findings[].subject findings[].words"
 """Of `doctor` and `bootstrap verify`."""
+
+FIND = """
+looked[].mails looked[].problem looked[].where
+mails[].bucket.key mails[].bucket.problem mails[].bucket.size mails[].bucket.storage_class
+mails[].bucket.stored
+mails[].copies[].delivered mails[].copies[].mailbox mails[].copies[].problem mails[].copies[].state
+mails[].evidence
+mails[].files[].flags[] mails[].files[].folder mails[].files[].mailbox mails[].files[].path
+mails[].from mails[].key mails[].mail mails[].message_id mails[].problem mails[].received
+mails[].recipients[] mails[].size mails[].source mails[].state
+mails[].stations[].at mails[].stations[].station mails[].stations[].text
+mails[].subject mails[].to
+more
+words[]
+"""
 
 METRICS = """
 postamt_sync_alerts cause
@@ -139,6 +159,20 @@ def status(tmp_path: Path) -> Iterator[StatusReport]:
 
 def test_keys_of_status(status: StatusReport) -> None:
     assert not missing(STATUS, set(keys(as_json(status))))
+
+
+def test_keys_of_find(status: StatusReport, tmp_path: Path) -> None:
+    settings = load(configure(tmp_path), {})
+    ledger = Ledger.open(settings.state_dir)
+    lying(settings.mailboxes[0].maildir, "incoming/1.0", HEAD)
+    work = Find(settings, ledger, None, [read_word("incoming/1.0")], None, 1)
+    work.at_home()
+    (mail,) = work.end().mails
+    work.in_bucket(BucketFindings({mail.mail: BucketObject("incoming/1.0")}))
+    work.in_index({"incoming/1.0": Envelope(("anna@example.com",))}, 1)
+    assert mail.files
+    assert not missing(FIND, set(keys(find_as_json(work.end(), ["x"]))))
+    ledger.close()
 
 
 def test_keys_of_verify() -> None:

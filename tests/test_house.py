@@ -30,7 +30,7 @@ ROOMS = {
     "index": {"aws", "config", "ledger", "mail"},
     "intake": {"aws", "bucket", "config", "http", "ledger", "mail"},
     "delivery": {"bucket", "config", "ledger", "mail"},
-    "status": {"config", "http", "ledger"},
+    "status": {"bucket", "config", "delivery", "http", "index", "ledger", "mail"},
     "host": {"aws", "config", "ledger"},
     "bootstrap": {"aws", "config", "mail", "webmail"},
     "webmail": {"index", "mail"},

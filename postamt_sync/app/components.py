@@ -35,6 +35,7 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import LiveDestinations
+from postamt_sync.delivery.fetcher import Heard, nobody_listens
 from postamt_sync.delivery.pending_mail import StepObserver, no_observer
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.events import Events
@@ -53,6 +54,7 @@ from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.rebuild import LedgerRebuild
 from postamt_sync.recovery.restore import Restore, RestoreProgress
+from postamt_sync.status.header_memory import HeaderMemory
 from postamt_sync.status.report import ReportCache, Runtime, read_report_apart
 from postamt_sync.status.server import StatusServer
 
@@ -74,10 +76,17 @@ def make_courier(
     bucket: Bucket,
     events: Events,
     observer: StepObserver = no_observer,
+    heard: Heard = nobody_listens,
 ) -> Courier:
     """Return who delivers what is due, to the configured mailboxes."""
     destinations = LiveDestinations(LiveSettings(settings), ledger.work)
-    return Courier(ledger, bucket, destinations.current, events, observer=observer)
+    return Courier(ledger, bucket, destinations.current, events, observer=observer, heard=heard)
+
+
+def make_header_memory(settings: Settings, ledger: Ledger) -> HeaderMemory:
+    """Return who remembers what people know the mail of a single pass by."""
+    live = LiveSettings(settings)
+    return HeaderMemory(live, ledger.headers, LiveDestinations(live, ledger.work).current)
 
 
 def make_lookups(
@@ -155,8 +164,14 @@ class Components:
         self.live = LiveSettings(settings)
         self.bucket = open_bucket(settings, self._session)
         self.destinations = LiveDestinations(self.live, ledger.work)
+        self.headers = HeaderMemory(self.live, ledger.headers, self.destinations.current)
         self.courier = Courier(
-            ledger, self.bucket, self.destinations.current, events, observer=observer
+            ledger,
+            self.bucket,
+            self.destinations.current,
+            events,
+            observer=observer,
+            heard=self.headers.heard,
         )
         self.lookups = make_lookups(
             self.live, ledger, open_index(settings, self._session), events, self.courier.wake
@@ -195,6 +210,7 @@ class Components:
             Service("copy", backup.run),
             Service("file watch", watcher.run),
             Service("alerts", self.alerts.run),
+            Service("headers", self.headers.run, self.headers.write),
         ]
         if self.certificates is not None:
             services.append(Service("certificates", close=self.certificates.close))
@@ -242,6 +258,7 @@ class Components:
             poll_soon=self._look_now.set,
             health=self._health,
             tally=self._webhook_tally,
+            on_receipt=self.headers.told,
         )
 
     def _served(self) -> Served | None:
@@ -262,7 +279,12 @@ class Components:
             self._inbox,
             self._ledger.overview,
             self._events,
-            QueueHooks(self._look_now.set, self.alerts.soon, self._webhook_tally.last_trouble),
+            QueueHooks(
+                self._look_now.set,
+                self.alerts.soon,
+                self._webhook_tally.last_trouble,
+                self.headers.told,
+            ),
         )
 
     def _status_server(self) -> StatusServer | None:

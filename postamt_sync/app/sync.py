@@ -12,7 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
 from postamt_sync.alerts.monitor import tell_absent
-from postamt_sync.app.components import make_courier, make_lookups, make_scanner
+from postamt_sync.app.components import (
+    make_courier,
+    make_header_memory,
+    make_lookups,
+    make_scanner,
+)
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.destinations import configured_destinations
@@ -151,16 +156,22 @@ class SyncRun:
         self._sync_progress.listing = False
 
     async def _deliver(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
-        courier = make_courier(self.settings, ledger, self.bucket, self.events, self.observer)
+        headers = make_header_memory(self.settings, ledger)
+        courier = make_courier(
+            self.settings, ledger, self.bucket, self.events, self.observer, headers.heard
+        )
         self._progress = courier.progress
         await asyncio.to_thread(ledger.work.make_all_due)
         if envelopes is not None:
             await envelopes.restart()
             await envelopes.ask()
+        writing = asyncio.create_task(headers.run())
         try:
             await courier.run(until_idle=True)
         finally:
+            writing.cancel()
             self._note_progress()
+        await headers.write()
 
     async def _rehearse(self, ledger: Ledger, totals: SyncTotals) -> None:
         if await asyncio.to_thread(lambda: ledger.rebuild.pending):

@@ -35,6 +35,7 @@ VERBS = (
     Verb("run", "postamt_sync.cli.run:run", "Run the daemon."),
     Verb("sync", "postamt_sync.cli.sync:sync", "Go through the bucket once, and exit."),
     Verb("status", "postamt_sync.cli.status:status", "Show how things stand."),
+    Verb("find", "postamt_sync.cli.find:find", "Say where a mail is, and how it came there."),
     Verb("doctor", "postamt_sync.cli.doctor:doctor", "Check every link of the chain."),
     Verb("quarantine", "postamt_sync.cli.quarantine:app", "Undeliverable mail: list, show, retry."),
     Verb("redeliver", "postamt_sync.cli.redeliver:redeliver", "Deliver a mail once more."),

@@ -137,6 +137,7 @@ class DeliverySettings(Section):
     virus_folder: Folder = Field(default="Quarantine", examples=["Quarantine"])
     dmarc_folder: Folder = Field(default="Junk", examples=["Junk"])
     delivered_to_header: bool = Field(default=False, examples=[True])
+    remember_headers: bool = Field(default=True, examples=[False])
     lmtp: LmtpServer = Field(default="/run/dovecot/lmtp", examples=["/run/dovecot/lmtp"])
 
 

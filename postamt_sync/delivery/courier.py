@@ -15,7 +15,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.destinations import Destinations
-from postamt_sync.delivery.fetcher import Fetcher
+from postamt_sync.delivery.fetcher import Fetcher, Heard, nobody_listens
 from postamt_sync.delivery.job import Ended, MailJob, internal_error
 from postamt_sync.delivery.outcomes import Outcomes, Progress
 from postamt_sync.delivery.pending_mail import (
@@ -58,6 +58,7 @@ class Courier:
         *,
         observer: StepObserver = no_observer,
         clock: Callable[[], float] = time.monotonic,
+        heard: Heard = nobody_listens,
     ) -> None:
         """`destinations` gives those in force; mails on their way end under the old ones."""
         self._observer = observer
@@ -74,7 +75,7 @@ class Courier:
         self._job = MailJob(
             bucket,
             self._work,
-            Fetcher(self._writers, clock, self._observe),
+            Fetcher(self._writers, clock, self._observe, heard),
             self._publisher,
             self._outcomes,
             self._breaker,

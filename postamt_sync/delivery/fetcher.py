@@ -46,6 +46,14 @@ _DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
 _T = TypeVar("_T")
 
 
+Heard = Callable[[str, float, bytes], None]
+"""Is given mail id, S3's time (since 1970) and the beginning of each mail that is fetched."""
+
+
+def nobody_listens(mail: str, stored_at: float, head: bytes) -> None:
+    """For those who want to deliver only."""
+
+
 class AllFailedError(PostamtError):
     """No mailbox could take its copy; `mailboxes` says why, each."""
 
@@ -80,12 +88,17 @@ class Fetcher:
     """Turns an object that is being read into a mail that can be published."""
 
     def __init__(
-        self, threads: Executor, clock: Callable[[], float], observer: StepObserver
+        self,
+        threads: Executor,
+        clock: Callable[[], float],
+        observer: StepObserver,
+        heard: Heard = nobody_listens,
     ) -> None:
         """`clock` is monotonic."""
         self._threads = threads
         self._clock = clock
         self._observer = observer
+        self._heard = heard
 
     async def collect(
         self,
@@ -113,6 +126,7 @@ class Fetcher:
             return NoMail()
         async with aclosing(fetched.chunks()) as chunks:
             head = await _read_head(chunks)
+            self._heard(task.mail, fetched.last_modified, head)
             mail = self._route(task, destinations, fetched, head, unpublished)
             if mail is None:
                 return NoEnvelope(destinations.grace_left(fetched.last_modified))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -66,6 +66,13 @@ class Subscriber(Protocol):
         """A true message says that a subscription ended: maybe ours, and maybe long ago."""
 
 
+OnReceipt = Callable[[str, Mapping[str, object]], None]
+
+
+def nobody_listens(mail: str, receipt: Mapping[str, object]) -> None:
+    """For those who want to hear of mail only."""
+
+
 class NotificationOutcome(enum.StrEnum):
     """What became of a true message. It is settled in each case: never deliver it again."""
 
@@ -115,6 +122,8 @@ class Notifications:
     events: Events
     kept: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_IDS))
     """Ids of messages that were kept: a true one stays true, and anybody may send it again."""
+    on_receipt: OnReceipt = nobody_listens
+    """Is given mail id and message of each receipt for our mail, once that is recorded."""
 
     async def take(
         self, message: SnsMessage, source: Source, peer: str = ""
@@ -156,6 +165,9 @@ class Notifications:
             return NotificationOutcome.FEEDBACK
         ours = [arrival for arrival in notification.arrivals if self.place.holds(arrival)]
         new = await self.inbox.record(ours) if ours else 0
+        if notification.kind is NotificationKind.RECEIPT:
+            for arrival, receipt in zip(ours, notification.origins, strict=False):
+                self.on_receipt(arrival.mail_id, receipt)
         if len(ours) < len(notification.arrivals):
             return await self._keep(message, source, "an object outside our bucket or prefix")
         return NotificationOutcome.STORED if new else NotificationOutcome.KNOWN

@@ -19,7 +19,13 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.intake.notifications import ArrivalSink as NotificationSink
-from postamt_sync.intake.notifications import CertificateSource, Notifications, our_topic
+from postamt_sync.intake.notifications import (
+    CertificateSource,
+    Notifications,
+    OnReceipt,
+    nobody_listens,
+    our_topic,
+)
 from postamt_sync.intake.queue import QueueConsumer
 from postamt_sync.intake.sns_certificates import certificates
 from postamt_sync.intake.sns_message import SnsMessage
@@ -84,6 +90,7 @@ class QueueHooks:
     poll_soon: Callable[[], None] = _nobody_waits
     tell_soon: Callable[[], None] = _nobody_waits
     why_refused: Callable[[], str] = str
+    on_receipt: OnReceipt = nobody_listens
 
 
 class Queues:
@@ -112,6 +119,7 @@ class Queues:
             NullSubscriber(settings.topic_arn, events),
             hooks.poll_soon,
             events,
+            on_receipt=hooks.on_receipt,
         )
         self._inbox = inbox
         self._client = client

@@ -19,6 +19,8 @@ from postamt_sync.intake.notifications import (
     ArrivalSink,
     CertificateSource,
     Notifications,
+    OnReceipt,
+    nobody_listens,
     our_topic,
 )
 from postamt_sync.intake.subscription import Subscription, queue_arn
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 class WebhookServer:
     """Takes notifications in at the public address of one configuration."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another part of the daemon
         self,
         live: LiveSettings,
         client: SNSClient,
@@ -42,6 +44,7 @@ class WebhookServer:
         poll_soon: Callable[[], None],
         health: Callable[[], str],
         tally: WebhookTally,
+        on_receipt: OnReceipt = nobody_listens,
     ) -> None:
         """The settings must have a webhook."""
         settings = live.current
@@ -65,6 +68,7 @@ class WebhookServer:
             self.subscription,
             poll_soon,
             events,
+            on_receipt=on_receipt,
         )
         self.webhook = Webhook(notifications, events, path=webhook.path, health=health, tally=tally)
         self._listener = Listener(self.webhook, self.webhook.refused, events, proxies=self._proxies)

@@ -19,10 +19,12 @@ from postamt_sync.ledger.lock import check_access
 from postamt_sync.ledger.open_file import OpenFile
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.rebuild import Rebuild
+from postamt_sync.ledger.remembered_headers import RememberedHeaders
 from postamt_sync.ledger.repair import Repair
 from postamt_sync.ledger.restores import Restores
 from postamt_sync.ledger.store import FILE_NAME, Store
 from postamt_sync.ledger.sync_runs import SyncRuns
+from postamt_sync.ledger.tracks import Tracks
 from postamt_sync.ledger.work import Work
 
 
@@ -43,6 +45,8 @@ class Ledger:
         self.history = History(store)
         self.envelope_lookups = EnvelopeLookups(store)
         self.incidents = Incidents(store)
+        self.headers = RememberedHeaders(store)
+        self.tracks = Tracks(store)
 
     @classmethod
     def open(cls, state_dir: Path, held: Sequence[OpenFile] = ()) -> Ledger:

@@ -230,6 +230,18 @@ MIGRATIONS = (
     -- the root's generation since which it holds the copy, 0: since before there were any
     ALTER TABLE deliveries ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE headers (                         -- what people know a mail by
+        mail       TEXT PRIMARY KEY,
+        stored_at  REAL NOT NULL,                  -- seconds since 1970, S3's clock
+        message_id TEXT NOT NULL,
+        sender     TEXT NOT NULL,                  -- From, decoded
+        recipients TEXT NOT NULL,                  -- To, decoded
+        subject    TEXT NOT NULL,
+        folded     TEXT NOT NULL                   -- what is searched, '' where all is ASCII
+    ) WITHOUT ROWID;
+    CREATE INDEX headers_latest ON headers (stored_at);
+    """,
 )
 
 

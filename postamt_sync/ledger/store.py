@@ -181,6 +181,15 @@ class Store:
             if file.is_at(file.path):
                 file.path.unlink(missing_ok=True)
 
+    def empty_log(self) -> None:
+        """Write the log into the file and cut it: what was erased is in neither of them then.
+
+        Where a reader holds the log up, it is done by a later checkpoint.
+        """
+        with self._lock, self._explained():
+            self.check()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
     @contextmanager
     def writing_from(self, other: Path) -> Iterator[sqlite3.Connection]:
         """One transaction in which the tables of another ledger can be read, as `other.<table>`."""

@@ -35,6 +35,7 @@ addresses = ["example.com"]
 VERBS = [
     ["status"],
     ["status", "--json"],
+    ["find", "tea"],
     ["quarantine", "list"],
     ["quarantine", "show", "in/a"],
     ["quarantine", "retry", "--all"],

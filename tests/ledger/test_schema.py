@@ -27,6 +27,7 @@ RELEASED = (
     "01cd85ab86842d87fb37d71f4408186417d53ba854c3430b82fab4baf7877f64",
     "815250a2df93bd3654203077e193476cc88aff5c08c55d6726a722a71f99ca08",
     "5bd069cae6d5b9e2b3894889dea89f61c6c6030564bf2cb5b31c891966c094c8",
+    "3a61712c2d25519dca34ba488029443286a1af18702a6f0adba8b4ad04b0c878",
 )
 """SHA-256 of each migration that was landed. Appending is fine, changing is not: ledgers out there
 have run them as they were."""

@@ -1,0 +1,146 @@
+"""Looking for mail in the bucket: what became of known objects, and what never came home.
+
+The listing names the objects; of those that the ledger does not know the beginning is read, the
+newest first, which costs one GET each and not the mail. Nothing is written anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from postamt_sync.bucket import Bucket, ObjectArchivedError, ObjectGoneError
+from postamt_sync.errors import PostamtError
+from postamt_sync.ledger.remembered_headers import MailHeader
+from postamt_sync.ledger.tracks import Word
+from postamt_sync.mail.arrival import is_no_mail, mail_id
+from postamt_sync.mail.headers import header_block
+from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head
+from postamt_sync.status.maildir_search import fits
+
+MOST = 1_000
+"""Objects whose beginning is read at most, the newest."""
+AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class BucketObject:
+    """One object as the bucket has it now; None where it was not said.
+
+    `problem` is why it cannot be read, "" where it can.
+    """
+
+    key: str
+    size: int | None = None
+    stored_at: float | None = None
+    storage_class: str = ""
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class BucketFindings:
+    """`objects` by mail id are those that were asked for, `unknown` those that match besides."""
+
+    objects: dict[str, BucketObject] = field(default_factory=dict)
+    unknown: list[tuple[MailHeader, BucketObject]] = field(default_factory=list)
+    looked_at: int = 0
+    unread: int = 0
+    """Objects that nobody here knows and that were left unread because there are too many."""
+
+
+class BucketSearch:
+    """Looks into one bucket, which has been entered. `known` tells which mail ids the ledger has.
+
+    `prefix` is where mail lies for good, `recent_prefix` what is listed in its place if there is
+    one: the mail of the last two weeks.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        prefix: str,
+        recent_prefix: str,
+        known: Callable[[Iterable[str]], set[str]],
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._recent_prefix = recent_prefix
+        self._known = known
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def search(
+        self, words: Sequence[Word], asked: Iterable[tuple[str, str]], since: float | None = None
+    ) -> BucketFindings:
+        """Look for mail with these words, and for the objects of `asked` (mail id, key).
+
+        Without `since` only what is recent is listed, where that is kept apart. Raises
+        PostamtError where the bucket cannot be listed.
+        """
+        findings = BucketFindings()
+        wanted = dict(asked)
+        looks = await asyncio.gather(*(self._look(key) for key in wanted.values()))
+        findings.objects = dict(zip(wanted, looks, strict=True))
+        unknown = await self._unknown(findings, since)
+        unknown.sort(key=lambda each: each.stored_at or 0.0, reverse=True)
+        findings.unread = max(0, len(unknown) - MOST)
+        heads = await asyncio.gather(*(self._header(each) for each in unknown[:MOST]))
+        findings.unknown = [
+            (header, each)
+            for header, each in zip(heads, unknown, strict=False)
+            if fits(words, header, each.key, header.mail)
+        ]
+        return findings
+
+    async def _unknown(self, findings: BucketFindings, since: float | None) -> list[BucketObject]:
+        listed = self._recent_prefix if self._recent_prefix and since is None else self._prefix
+        unknown = []
+        async for page in self._bucket.pages(listed):
+            objects = [
+                BucketObject(
+                    self._prefix + entry.key.removeprefix(listed),
+                    entry.size,
+                    entry.modified_at,
+                    entry.storage_class,
+                )
+                for entry in page
+                if not is_no_mail(entry.key, entry.size)
+            ]
+            findings.looked_at += len(objects)
+            ids = {mail_id(self._bucket.name, each.key): each for each in objects}
+            known = await asyncio.to_thread(self._known, ids)
+            unknown += [
+                each
+                for mail, each in ids.items()
+                if mail not in known and (since is None or (each.stored_at or 0.0) >= since)
+            ]
+        return unknown
+
+    async def _look(self, key: str) -> BucketObject:
+        try:
+            async with self._places, self._bucket.fetch(key) as fetched:
+                return BucketObject(key, fetched.size, fetched.last_modified, fetched.storage_class)
+        except ObjectArchivedError as error:
+            return BucketObject(key, storage_class=error.storage_class, problem=error.problem)
+        except ObjectGoneError as error:
+            return BucketObject(key, problem=error.problem)
+        except PostamtError as error:
+            return BucketObject(key, problem=str(error))
+
+    async def _header(self, found: BucketObject) -> MailHeader:
+        """Return the header of an object; one without text where it cannot be read."""
+        mail, head = mail_id(self._bucket.name, found.key), b""
+        try:
+            async with (
+                self._places,
+                self._bucket.fetch(found.key) as fetched,
+                aclosing(fetched.chunks()) as chunks,
+            ):
+                async for chunk in chunks:
+                    head += chunk
+                    if len(head) >= LONGEST_HEAD or header_block(head) is not None:
+                        break
+        except PostamtError:
+            head = b""
+        return header_of_head(mail, found.stored_at or 0.0, head)

@@ -1,0 +1,178 @@
+"""`find`: which mails have these words, and where each of them is.
+
+Ledger, Maildirs and, if asked, bucket and index are looked into, and what one of them knows of a
+mail is put beside what the others know. One that cannot be looked into is told, and takes nothing
+from the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from postamt_sync.config import Settings
+from postamt_sync.errors import PostamtError
+from postamt_sync.ledger import CourierLock, Ledger
+from postamt_sync.ledger.remembered_headers import MailHeader
+from postamt_sync.ledger.tracks import Track, Word
+from postamt_sync.mail.arrival import Envelope
+from postamt_sync.plural import count
+from postamt_sync.status.bucket_search import BucketFindings, BucketObject
+from postamt_sync.status.maildir_search import MaildirFindings, MaildirSearch, MailFile, by_mail
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMail:
+    """One mail, as all that was asked know it; None: that one does not know it, or was not asked.
+
+    `envelope` is what the index says, where the ledger has none.
+    """
+
+    mail: str
+    stored_at: float
+    track: Track | None = None
+    header: MailHeader | None = None
+    files: tuple[MailFile, ...] = ()
+    object: BucketObject | None = None
+    envelope: Envelope | None = None
+    unread: tuple[str, ...] = ()
+    """Mailboxes with a copy whose Maildir could not be looked into."""
+
+    @property
+    def key(self) -> str:
+        """The key of its object, "" where only a file tells of the mail."""
+        if self.track is not None:
+            return self.track.key
+        return self.object.key if self.object is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where was looked, at how many mails, and why it could not be, "" if it could."""
+
+    where: str
+    mails: int = 0
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class FindResult:
+    """The newest first; `more` tells that there are others, which were left out."""
+
+    mails: list[FoundMail] = field(default_factory=list)
+    looked: list[Looked] = field(default_factory=list)
+    more: bool = False
+    holder: str = ""
+    """Who delivers now, "" if nobody does."""
+
+
+class Find:
+    """One search, in steps. `ledger` is None where it cannot be opened, for which `problem` is."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger | None,
+        problem: PostamtError | None,
+        words: Sequence[Word],
+        since: float | None,
+        most: int,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._words = words
+        self._since = since
+        self._most = most
+        self._mails: dict[str, FoundMail] = {}
+        self.result = FindResult(holder=CourierLock.holder(settings.state_dir) or "")
+        if problem is not None:
+            self.result.looked.append(Looked("ledger", problem=str(problem)))
+
+    def at_home(self) -> None:
+        """Look into ledger and Maildirs. Blocking. What fails is in the result."""
+        if self._ledger is not None:
+            tracks = self._ledger.tracks
+            for track in tracks.search(self._words, self._since, self._most + 1):
+                self._mails[track.mail] = FoundMail(
+                    track.mail, track.stored_at, track, track.header
+                )
+            self.result.looked.append(Looked("ledger", tracks.count()))
+        search = MaildirSearch({*self._mails}, self._words, self._remembered, self._since)
+        self._take_in(search.through(self._roots()))
+
+    def asked_of_bucket(self) -> list[tuple[str, str]]:
+        """Return mail id and key of what was found at home and is to be looked for there."""
+        return [(f.mail, f.key) for f in self._newest() if f.key]
+
+    def in_bucket(self, findings: BucketFindings) -> None:
+        """Take in what the bucket has."""
+        for mail, seen in findings.objects.items():
+            self._mails[mail] = replace(self._mails[mail], object=seen)
+        for header, seen in findings.unknown:
+            before = self._mails.get(header.mail, FoundMail(header.mail, header.stored_at))
+            self._mails[header.mail] = replace(before, header=before.header or header, object=seen)
+        left = f"{count(findings.unread, 'older one')} not read" if findings.unread else ""
+        self.result.looked.append(Looked("bucket", findings.looked_at, left))
+
+    def not_in(self, where: str, error: PostamtError) -> None:
+        """Note that bucket or index could not be looked into."""
+        self.result.looked.append(Looked(where, problem=str(error)))
+
+    def without_envelope(self) -> list[str]:
+        """Return the keys for which the index may know who they are for."""
+        return [f.key for f in self._newest() if f.key and not (f.track and f.track.recipients)]
+
+    def in_index(self, envelopes: Mapping[str, Envelope], asked: int) -> None:
+        """Take in what the index says of some keys."""
+        for mail, found in self._mails.items():
+            if found.key in envelopes:
+                self._mails[mail] = replace(found, envelope=envelopes[found.key])
+        self.result.looked.append(Looked("index", asked))
+
+    def end(self) -> FindResult:
+        """Return the result."""
+        newest = self._newest()
+        self.result.mails = newest
+        self.result.more = len(self._mails) > len(newest)
+        return self.result
+
+    def _newest(self) -> list[FoundMail]:
+        newest = sorted(self._mails.values(), key=lambda f: (-f.stored_at, f.mail))
+        return newest[: self._most]
+
+    def _remembered(self, mails: Collection[str]) -> set[str]:
+        return self._ledger.headers.among(mails) if self._ledger is not None else set()
+
+    def _roots(self) -> Iterable[tuple[str, Path]]:
+        for mailbox in self._settings.mailboxes:
+            if mailbox.delivery != "lmtp":
+                yield mailbox.name, mailbox.maildir
+        spools = self._settings.state_dir / "lmtp"
+        for found in self._mails.values():  # roots that an earlier configuration named
+            for copy in found.track.copies if found.track else ():
+                root = Path(copy.delivery.maildir)
+                if copy.delivery.maildir and root.parent != spools:
+                    yield copy.delivery.mailbox, root
+
+    def _take_in(self, findings: MaildirFindings) -> None:
+        told = self._ledger.tracks.of([h.mail for h, _ in findings.unknown]) if self._ledger else {}
+        for header, file in findings.unknown:
+            track = told.get(header.mail)
+            before = self._mails.get(file.mail, FoundMail(file.mail, file.stored_at, track))
+            self._mails[file.mail] = replace(
+                before,
+                stored_at=track.stored_at if track else file.stored_at,
+                header=before.header or header,
+            )
+        files = by_mail([*findings.files, *(file for _, file in findings.unknown)])
+        for mail, found in self._mails.items():
+            mailboxes = {c.delivery.mailbox for c in found.track.copies} if found.track else set()
+            self._mails[mail] = replace(
+                found,
+                files=tuple(dict.fromkeys(files.get(mail, ()))),
+                unread=tuple(sorted(mailboxes & findings.problems.keys())),
+            )
+        self.result.looked.append(Looked("Maildirs", findings.looked_at))
+        for mailbox, error in findings.problems.items():
+            self.result.looked.append(Looked(f"Maildir of {mailbox}", problem=str(error)))

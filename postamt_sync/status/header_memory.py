@@ -1,0 +1,201 @@
+"""Remembers what people know their mail by, beside the work and never in its way.
+
+What is at hand while a mail comes in (a receipt, the header block) is put aside and written some
+seconds later, many at once. What was missed, because too much came or the process ended, is read
+off the Maildirs, the newest mail first, with as much rest as work. Whoever delivers waits for none
+of it, and tells of a ledger or a disk that fails.
+
+    remember_headers = true     filled, and completed from the Maildirs at the start and once a day
+    remember_headers = false    erased, and nothing is put aside
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from postamt_sync.config import LiveSettings
+from postamt_sync.delivery.destinations import Destinations
+from postamt_sync.delivery.disk import open_mail
+from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.lmtp import Spool
+from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.maildir_scan import our_names
+from postamt_sync.errors import PostamtError
+from postamt_sync.ledger.remembered_headers import MailHeader, RememberedHeaders
+from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head, header_of_receipt
+from postamt_sync.threads import in_own_thread
+
+MOST_ASIDE = 500
+"""Mails whose header is put aside at once; what comes on top is read off its file later."""
+WRITE_EVERY = 2.0
+FIRST_LOOK_AFTER = 30.0
+"""Seconds after the start, which has more urgent things to do."""
+LOOK_EVERY = 86_400.0
+NAMES = 1_000
+"""Names of files that are compared with the ledger at once."""
+FILES = 50
+"""Files that are read at once."""
+MOST = 20_000
+"""Files of a Maildir that one look takes up, the newest; another look takes the next."""
+
+_T = TypeVar("_T")
+_Found = tuple[float, str, Path]
+"""When S3 stored a mail, its id, and its file."""
+
+
+class HeaderMemory:
+    """Fills and erases what the ledger remembers. `heard` and `told` are for any thread."""
+
+    def __init__(
+        self,
+        live: LiveSettings,
+        headers: RememberedHeaders,
+        destinations: Callable[[], Destinations],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._live = live
+        self._headers = headers
+        self._destinations = destinations
+        self._clock = clock
+        self._sleep = sleep
+        self._aside: deque[Callable[[], MailHeader]] = deque(maxlen=MOST_ASIDE)
+        self._next_look = clock() + FIRST_LOOK_AFTER
+        self._erased = False
+
+    @property
+    def is_wanted(self) -> bool:
+        return self._live.current.delivery.remember_headers
+
+    def heard(self, mail: str, stored_at: float, head: bytes) -> None:
+        """Put aside the beginning of a mail that is being fetched; `stored_at` since 1970."""
+        if self.is_wanted:
+            self._put_aside(partial(header_of_head, mail, stored_at, head[:LONGEST_HEAD]))
+
+    def told(self, mail: str, receipt: Mapping[str, object]) -> None:
+        """Put aside what the receipt of a mail says of its header."""
+        said = receipt.get("mail")
+        if self.is_wanted and isinstance(said, dict):
+            self._put_aside(partial(header_of_receipt, mail, _moment(said), said))
+
+    def _put_aside(self, header: Callable[[], MailHeader]) -> None:
+        if len(self._aside) == MOST_ASIDE:
+            # Soon, but not while more comes than can be written anyway.
+            self._next_look = self._clock() + FIRST_LOOK_AFTER
+        self._aside.append(header)
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            await self._sleep(WRITE_EVERY)
+            try:
+                await self.write()
+                if self.is_wanted and self._clock() >= self._next_look:
+                    self._next_look = self._clock() + LOOK_EVERY
+                    await self.complete()
+            except PostamtError:  # the courier needs the same ledger, and tells of it
+                self._next_look = min(self._next_look, self._clock() + FIRST_LOOK_AFTER)
+
+    async def write(self) -> None:
+        """Write what was put aside, or erase all where nothing is to be remembered.
+
+        Raises PostamtError as the ledger does; what was put aside is lost then, for now.
+        """
+        if not self.is_wanted:
+            self._aside.clear()
+            if not self._erased:
+                await asyncio.to_thread(self._headers.erase)
+                self._erased, self._next_look = True, self._clock()
+            return
+        self._erased = False
+        aside = [self._aside.popleft() for _ in range(len(self._aside))]
+        if aside:
+            await asyncio.to_thread(self._put, aside)
+
+    def _put(self, aside: Sequence[Callable[[], MailHeader]]) -> int:
+        return self._headers.put([header() for header in aside])
+
+    async def complete(self) -> None:
+        """Read off the Maildirs what the ledger lacks; one that cannot be read is left out.
+
+        Raises PostamtError as the ledger does.
+        """
+        mailboxes = self._destinations().mailboxes
+        for name in mailboxes.names:
+            maildir = mailboxes.find(name)
+            if isinstance(maildir, Spool):  # Dovecot names its files
+                continue
+            while await self._complete(maildir):
+                pass
+
+    async def _complete(self, maildir: Maildir) -> bool:
+        """Take up the newest files of a Maildir; tell whether another look will find more."""
+        newest = await self._lacking(maildir)
+        added = 0
+        for start in range(0, len(newest), FILES):
+            if not self.is_wanted:
+                return False
+            begun = time.monotonic()
+            some = newest[start : start + FILES]
+            heads = await _asked(partial(maildir.call, _read_heads, some))
+            added += await asyncio.to_thread(self._put, heads or ())
+            await self._sleep(time.monotonic() - begun)
+        return added > 0 and len(newest) == MOST
+
+    async def _lacking(self, maildir: Maildir) -> list[_Found]:
+        """Return the newest mails in a Maildir whose header is not remembered, newest first."""
+        newest: list[_Found] = []
+        batches = maildir.batches(_names(maildir.root), NAMES)
+        while batch := await _asked(partial(next, batches, None)):
+            begun = time.monotonic()
+            lacking = await asyncio.to_thread(self._headers.lacking, {mail for _, mail, _ in batch})
+            newest = heapq.nlargest(
+                MOST, [*newest, *(each for each in batch if each[1] in lacking)]
+            )
+            await self._sleep(time.monotonic() - begun)
+        return newest
+
+
+def _moment(said: Mapping[str, object]) -> float:
+    """Return when SES received a mail, or now where its receipt does not say so."""
+    try:
+        return datetime.fromisoformat(str(said.get("timestamp"))).timestamp()
+    except (ValueError, OverflowError):
+        return time.time()
+
+
+def _names(root: Path) -> Iterator[_Found]:
+    for _, entry, ours in our_names(root):
+        name = parse_name(ours)
+        if name is not None and not name.is_letter:
+            yield name.stored_at, name.mail_id, Path(entry.path)
+
+
+def _read_heads(found: Iterable[_Found]) -> list[Callable[[], MailHeader]]:
+    """Return what is to be remembered; files that were moved a moment ago are passed over."""
+    heads: list[Callable[[], MailHeader]] = []
+    for stored_at, mail, path in found:
+        try:
+            with open_mail(path) as file:
+                head = file.read(LONGEST_HEAD)
+        except OSError:
+            continue
+        heads.append(partial(header_of_head, mail, stored_at, head))
+    return heads
+
+
+async def _asked(call: Callable[[], _T]) -> _T | None:
+    """Return what a disk says, None where it does not; no thread of it is waited for at the end."""
+    try:
+        return await in_own_thread(call)
+    except (OSError, PostamtError):  # it hangs, or is not mounted: another look will do
+        return None

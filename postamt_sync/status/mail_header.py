@@ -1,0 +1,42 @@
+"""A mail's header as it is remembered and searched: decoded, on one line each, cut.
+
+Pure. What cannot be decoded becomes some text; nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from postamt_sync.index.summary import Summary, readable, summary_of_head, summary_of_receipt
+from postamt_sync.ledger.remembered_headers import MailHeader
+from postamt_sync.mail.headers import whole_header
+
+LONGEST_HEAD = 32_768
+"""Bytes of a mail that are looked at: signatures of those who passed it on stand first."""
+LONGEST = 300
+"""Characters kept of each field."""
+
+_MESSAGE_ID = re.compile(rb"(?:\A|\n)message-id[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
+
+
+def header_of_head(mail: str, stored_at: float, head: bytes) -> MailHeader:
+    """Return the header of a mail that begins with `head`."""
+    head = head[:LONGEST_HEAD]
+    found = _MESSAGE_ID.search(whole_header(head))
+    message_id = readable(found[1], LONGEST) if found else ""
+    return _header(mail, stored_at, message_id, summary_of_head(head))
+
+
+def header_of_receipt(mail: str, stored_at: float, told: Mapping[str, object]) -> MailHeader:
+    """Return the header in the member `mail` of a SES receipt."""
+    common = told.get("commonHeaders")
+    said = common.get("messageId") if isinstance(common, dict) else None
+    message_id = readable(said.encode("utf-8", "replace"), LONGEST) if isinstance(said, str) else ""
+    return _header(mail, stored_at, message_id, summary_of_receipt(told))
+
+
+def _header(mail: str, stored_at: float, message_id: str, summary: Summary) -> MailHeader:
+    said = (summary.from_, summary.to, summary.subject)
+    sender, recipients, subject = ((text or "")[:LONGEST] for text in said)
+    return MailHeader(mail, stored_at, message_id, sender, recipients, subject)
