@@ -18,7 +18,10 @@ _UNIX = 3
 _READABLE_BY_ALL = 0o100644 << 16
 
 _PACKAGES = ("postamt_sync", "postamt_sync/index")
-_INDEX = ("entry.py", "function.py", "item.py", "summary.py")
+_INDEX = (
+    *("entry.py", "entry_update.py", "function.py", "item.py", "list_facts.py", "lists.py"),
+    *("notice_values.py", "summary.py"),
+)
 
 
 def index_zip() -> bytes:

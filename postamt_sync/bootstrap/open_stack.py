@@ -14,6 +14,9 @@ from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.config import Settings
+from postamt_sync.config.folder import is_inbox
+from postamt_sync.mail.handed_routes import HandedRoutes
+from postamt_sync.mail.routing import Addressee
 
 
 def queue_urls_to_be(stack: Stack, aws: AwsClient) -> dict[str, str]:
@@ -60,6 +63,7 @@ def stack_of(settings: Settings, account: str) -> Stack:
         public_url=settings.webhook.public_url if settings.webhook else "",
         smtp_senders=_senders(settings) if wanted.smtp_per_mailbox else (),
         subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
+        handed=handed_routes(settings),
         webmail=webmail_of(settings, account) if settings.webmail.enabled else None,
     )
 
@@ -72,6 +76,16 @@ def webmail_of(settings: Settings, account: str) -> WebmailStack:
         region=settings.aws.region,
         host=settings.webmail.host,
         mail_bucket=settings.bucket.name,
+    )
+
+
+def handed_routes(settings: Settings) -> HandedRoutes:
+    """Return who gets what, as the daemon has it."""
+    delivery = settings.delivery
+    folders = (delivery.junk_folder, delivery.virus_folder, delivery.dmarc_folder)
+    return HandedRoutes(
+        tuple(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes),
+        *("" if is_inbox(folder) else folder for folder in folders),
     )
 
 

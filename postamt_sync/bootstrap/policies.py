@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from postamt_sync.bootstrap.policy_document import Document, Statement, document
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.mail.handed_routes import ROUTES_KEY
 
 
 def bucket_statements(stack: Stack) -> list[Statement]:
@@ -186,8 +187,10 @@ def index_trust() -> Document:
 
 
 def index_policy(stack: Stack) -> Document:
-    """The index function: read a mail's headers, write its row, log, and tell of failures."""
+    """The index function: read a mail's headers, write its item and its lines in the lists, log,
+    and tell of failures."""
     return document(
+        *(_lists(stack) if stack.handed else ()),
         {
             "Sid": "WriteIndex",
             "Effect": "Allow",
@@ -221,6 +224,26 @@ def index_policy(stack: Stack) -> Document:
             "Resource": stack.queue_arn(stack.index_dead_letter_queue),
         },
     )
+
+
+def _lists(stack: Stack) -> list[Statement]:
+    """Who gets what may be read, lines may be written; a transaction asks for nothing more."""
+    routes = ROUTES_KEY["list"]["S"]
+    return [
+        {
+            "Sid": "ReadRoutes",
+            "Effect": "Allow",
+            "Action": "dynamodb:GetItem",
+            "Resource": stack.lists_arn,
+            "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [routes]}},
+        },
+        {
+            "Sid": "WriteLists",
+            "Effect": "Allow",
+            "Action": ["dynamodb:DeleteItem", "dynamodb:PutItem"],
+            "Resource": stack.lists_arn,
+        },
+    ]
 
 
 def _webhook(stack: Stack) -> list[Statement]:

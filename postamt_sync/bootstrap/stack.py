@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from postamt_sync.aws.regions import partition_of
 from postamt_sync.bootstrap.tags import TAG
+from postamt_sync.mail.handed_routes import HandedRoutes
 
 if TYPE_CHECKING:
     from postamt_sync.bootstrap.webmail_stack import WebmailStack
@@ -60,6 +61,8 @@ class Stack:
     """The mailboxes, where each has a user of its own for sending; empty: all share one."""
     webmail: WebmailStack | None = None
     """The emergency webmail, where it is wanted."""
+    handed: HandedRoutes | None = None
+    """Who gets what, for those who have no configuration; None: it is handed to nobody."""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -113,6 +116,15 @@ class Stack:
     @property
     def table_arn(self) -> str:
         return self._arn("dynamodb", f"table/{self.table}")
+
+    @property
+    def lists(self) -> str:
+        """The table of the mailboxes' lists of mail, and of the routes by which they are made."""
+        return f"{self.table}-lists"
+
+    @property
+    def lists_arn(self) -> str:
+        return self._arn("dynamodb", f"table/{self.lists}")
 
     @property
     def function(self) -> str:

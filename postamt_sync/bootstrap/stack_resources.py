@@ -30,13 +30,14 @@ from postamt_sync.bootstrap.resources.queue import QueueResource
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.role import RoleResource
 from postamt_sync.bootstrap.resources.ses_region import SesRegion
-from postamt_sync.bootstrap.resources.table import TableResource
+from postamt_sync.bootstrap.resources.table import LISTS, TableResource
 from postamt_sync.bootstrap.resources.topic import (
     SubscriptionResource,
     TopicResource,
     WebhookSubscriptionResource,
 )
 from postamt_sync.bootstrap.resources.user import UserResource
+from postamt_sync.bootstrap.resources.webmail_routes import WebmailRoutesResource
 from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
@@ -136,9 +137,12 @@ def resources(
         QueueResource(stack, aws, index_dead, from_topic=False),
         SubscriptionResource(stack, aws, "sqs", stack.queue_arn(arrivals)),
         TableResource(stack, aws, delete_mail),
+        *([TableResource(stack, aws, delete_mail, LISTS)] if stack.handed else []),
         RoleResource(stack, aws),
         LogGroupResource(stack, aws),
         FunctionResource(stack, aws, index_zip()),
+        # Only once the function knows what to do with them.
+        *([WebmailRoutesResource(stack, aws, line)] if stack.handed else []),
         SubscriptionResource(stack, aws, "lambda", stack.function_arn),
         BucketEventsResource(stack, aws),
         *(IdentityResource(stack, aws, domain) for domain in stack.domains),

@@ -17,14 +17,13 @@ from botocore.config import Config
 
 from postamt_sync.aws.clients import ONCE, dynamodb_client, new_client, new_session, s3_client
 from postamt_sync.aws.errors import aws_call
+from postamt_sync.bootstrap.open_stack import handed_routes
 from postamt_sync.cli import webmail_user
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.cli.webmail_table import anyone, nobody, table_name
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError
 from postamt_sync.events import printable
-from postamt_sync.mail.routing import Addressee
-from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import DynamoEntryTable
 from postamt_sync.webmail.keys import FixedKeys
 from postamt_sync.webmail.local_server import (
@@ -143,19 +142,6 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         places=MailPlaces(settings.bucket.prefix, settings.bucket.recent_prefix),
         say=_say,
     )
-
-
-def handed_routes(settings: Settings) -> HandedRoutes:
-    """Return who gets what, as the daemon has it."""
-    delivery = settings.delivery
-    return HandedRoutes(
-        tuple(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes),
-        *map(_folder, (delivery.junk_folder, delivery.virus_folder, delivery.dmarc_folder)),
-    )
-
-
-def _folder(option: str) -> str:
-    return "" if option.upper() == "INBOX" else option
 
 
 def _say(level: str, event: str, fields: Mapping[str, object]) -> None:

@@ -13,17 +13,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from postamt_sync.index.item import Item, recipients, text, verdicts
+from postamt_sync.index.list_facts import ListFacts, facts_of_receipt
+from postamt_sync.index.notice_values import beginning, iso, moment, sequencer
 from postamt_sync.index.summary import NAMES, Summary, summary_of_receipt
 from postamt_sync.mail.arrival import Arrival, Verdicts
-from postamt_sync.mail.headers import SesHeaders
+from postamt_sync.mail.headers import SesHeaders, ses_headers
 from postamt_sync.mail.notification import Notification, NotificationKind
-
-LONGEST_SEQUENCER = 64
-"""Hex digits of a sequencer; S3's have 16 to 18."""
+from postamt_sync.mail.routing import merge_verdicts
 
 
 class Basis(enum.StrEnum):
@@ -72,6 +71,30 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list needs of the mail besides its summary."""
+
+    basis: Basis
+    facts: ListFacts
+
+    @property
+    def weight(self) -> tuple[object, ...]:
+        return _RANK[self.basis], repr(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFor:
+    """Whom SES's own Received names; "": nobody, though somebody looked."""
+
+    basis: Basis
+    recipient: str
+
+    @property
+    def weight(self) -> tuple[object, ...]:
+        return _RANK[self.basis], self.recipient
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """The object. `sequencer` orders the events of one key (S3 user guide, "Event message
     structure"): hexadecimal, "" where S3 sent none.
@@ -99,6 +122,8 @@ class IndexEntry:
     acceptance: Acceptance | None = None
     header: Header | None = None
     stored: Stored | None = None
+    listed: Listed | None = None
+    received_for: ReceivedFor | None = None
 
 
 class _Weighed(Protocol):
@@ -111,14 +136,24 @@ _Fact = TypeVar("_Fact", bound=_Weighed)
 
 def merge(one: IndexEntry, other: IndexEntry) -> IndexEntry:
     """Put together what two entries of the same mail know."""
+    header = _better(one.header, other.header)
     return IndexEntry(
         one.message_id,
         one.key,
         one.recipients | other.recipients,
         _better(one.acceptance, other.acceptance),
-        _better(one.header, other.header),
+        header,
         _better(one.stored, other.stored),
+        _better(one.listed, other.listed),
+        _counting(_better(one.received_for, other.received_for), header),
     )
+
+
+def _counting(found: ReceivedFor | None, header: Header | None) -> ReceivedFor | None:
+    """Return whom Received names; of a mail with a whole receipt nobody need read the object, so
+    what the object says must not count there."""
+    whole = header is not None and header.basis is Basis.RECEIPT
+    return None if found and whole and found.basis is Basis.OBJECT else found
 
 
 def entries(notification: Notification, prefix: str) -> tuple[IndexEntry, ...]:
@@ -134,13 +169,20 @@ def entries(notification: Notification, prefix: str) -> tuple[IndexEntry, ...]:
     )
 
 
-def with_header(entry: IndexEntry, summary: Summary, ses: SesHeaders | None) -> IndexEntry:
+def with_header(
+    entry: IndexEntry, summary: Summary, ses: SesHeaders | None, facts: ListFacts | None = None
+) -> IndexEntry:
     """Add to the entry of an event what the object itself shows.
 
     `ses` is what SES wrote on top of it; None if it was not SES that stored it.
     """
     header = Header(Basis.OBJECT, summary)
-    received_at = _iso(ses.received_at) if ses and ses.received_at is not None else ""
+    entry = replace(
+        entry,
+        listed=Listed(Basis.OBJECT, facts) if facts else None,
+        received_for=ReceivedFor(Basis.OBJECT, (ses and ses.recipient) or ""),
+    )
+    received_at = iso(ses.received_at) if ses and ses.received_at is not None else ""
     if ses is None or not received_at:
         return replace(entry, header=header)
     acceptance = Acceptance(Basis.OBJECT, received_at, verdicts=ses.verdicts)
@@ -163,6 +205,14 @@ def to_item(entry: IndexEntry) -> Item:
     if (stored := entry.stored) is not None:
         texts["sequencer"] = stored.sequencer
         texts["etag"] = stored.etag
+    if (listed := entry.listed) is not None:
+        texts["facts_of"] = listed.basis
+        texts["own_id"] = listed.facts.own_id or None
+        texts["references"] = " ".join(listed.facts.references) or None
+        texts["attachment"] = "yes" if listed.facts.attachment else None
+    if entry.received_for is not None:
+        texts["received_for_of"] = entry.received_for.basis
+        texts["received_for"] = entry.received_for.recipient
     item: Item = {name: {"S": text} for name, text in texts.items() if text is not None}
     if stored is not None and stored.size is not None:
         item["size"] = {"N": str(stored.size)}
@@ -190,22 +240,47 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry:
         size = int(item["size"]["N"]) if "size" in item else None
         stored = Stored(text(item, "etag"), size, item["sequencer"]["S"])
     return IndexEntry(
-        item["message_id"]["S"], item["key"]["S"], recipients(item), acceptance, header, stored
+        *(item["message_id"]["S"], item["key"]["S"], recipients(item)),
+        acceptance,
+        header,
+        stored,
+        _listed(item),
+        _received_for(item),
     )
+
+
+def _listed(item: Mapping[str, Mapping[str, Any]]) -> Listed | None:
+    basis = text(item, "facts_of")
+    if basis is None:
+        return None
+    references = tuple((text(item, "references") or "").split())
+    facts = ListFacts(text(item, "own_id") or "", references, "attachment" in item)
+    return Listed(Basis(basis), facts)
+
+
+def _received_for(item: Mapping[str, Mapping[str, Any]]) -> ReceivedFor | None:
+    basis = text(item, "received_for_of")
+    return None if basis is None else ReceivedFor(Basis(basis), text(item, "received_for") or "")
 
 
 def _of_receipt(arrival: Arrival, body: Mapping[str, Any], name: str) -> IndexEntry:
     envelope = arrival.envelope
     assert envelope is not None
     mail = body["mail"]
-    received_at = _moment(mail.get("timestamp")) or _moment(body["receipt"].get("timestamp"))
+    received_at = moment(mail.get("timestamp")) or moment(body["receipt"].get("timestamp"))
     basis = Basis.CUT_RECEIPT if mail.get("headersTruncated") else Basis.RECEIPT
+    facts = facts_of_receipt(mail)
+    ses = ses_headers(beginning(mail), arrival.key)
+    verdicts = merge_verdicts(envelope.verdicts, ses.verdicts if ses else None)
     return IndexEntry(
         name,
         arrival.key,
         frozenset(filter(None, envelope.recipients)),
-        Acceptance(Basis.RECEIPT, received_at, envelope.sender, envelope.verdicts),
+        Acceptance(Basis.RECEIPT, received_at, envelope.sender, verdicts),
         Header(basis, summary_of_receipt(mail)),
+        None,
+        Listed(basis, facts) if facts else None,
+        ReceivedFor(Basis.RECEIPT, ses.recipient or "") if ses else None,
     )
 
 
@@ -213,8 +288,8 @@ def _of_event(arrival: Arrival, record: Mapping[str, Any], name: str) -> IndexEn
     return IndexEntry(
         name,
         arrival.key,
-        acceptance=Acceptance(Basis.EVENT, _moment(record.get("eventTime"))),
-        stored=Stored(arrival.etag, arrival.size, _sequencer(record["s3"]["object"])),
+        acceptance=Acceptance(Basis.EVENT, moment(record.get("eventTime"))),
+        stored=Stored(arrival.etag, arrival.size, sequencer(record["s3"]["object"])),
     )
 
 
@@ -222,32 +297,6 @@ def _better(one: _Fact | None, other: _Fact | None) -> _Fact | None:
     if one is None or other is None:
         return one or other
     return max(one, other, key=lambda fact: fact.weight)
-
-
-def _sequencer(stored: Mapping[str, Any]) -> str:
-    sequencer = stored.get("sequencer")
-    if not isinstance(sequencer, str) or len(sequencer) > LONGEST_SEQUENCER:
-        return ""
-    digits = sequencer.lower()
-    return digits if set(digits) <= set("0123456789abcdef") else ""
-
-
-def _moment(text: object) -> str:
-    """Return a notification's time in our form; "" if it is none: then it sorts as unknown."""
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return "" if moment is None or moment.tzinfo is None else _iso(moment.timestamp())
-    except (ValueError, OverflowError):
-        return ""
-
-
-def _iso(seconds: float) -> str:
-    """Return what sorts by time as text; "" beyond the years that four digits can name."""
-    try:
-        moment = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError):
-        return ""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _digest(item: Item) -> str:

@@ -14,12 +14,12 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.index.entry import (
     Basis,
@@ -30,7 +30,10 @@ from postamt_sync.index.entry import (
     to_item,
     with_header,
 )
-from postamt_sync.index.item import Item
+from postamt_sync.index.entry_update import entry_update, race_lost
+from postamt_sync.index.item import Item, text
+from postamt_sync.index.list_facts import facts_of_head
+from postamt_sync.index.lists import HandedVersion, Lists
 from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.headers import header_block, ses_headers
@@ -62,7 +65,9 @@ _CANNOT_BE_READ = frozenset({"NoSuchKey", "InvalidObjectState", "InvalidRange"})
 """Of an object that is gone, in an archive class, or empty: it is indexed without its header."""
 
 _CHANGED = 412
-_RACE_LOST = "ConditionalCheckFailedException"
+
+WantsHeader = Callable[[Mapping[str, Any], IndexEntry | None, IndexEntry], bool]
+"""Whether the object is to be read, by the item and its entry that are there, and the news."""
 
 Say = Callable[[str, str, Mapping[str, object]], None]
 """Level, event and fields of one line of the log; never an address or anything of the content."""
@@ -79,13 +84,16 @@ class Indexer:
         dynamodb: DynamoDBClient,
         s3: S3Client,
         say: Say,
+        lists: str = "",
     ) -> None:
+        """`lists` is the table of the mailboxes' lists; "" where none are kept."""
         self._table = table
         self._bucket = bucket
         self._prefix = prefix
         self._dynamodb = dynamodb
         self._s3 = s3
         self._say = say
+        self._lists = Lists(dynamodb, table, lists) if lists else None
 
     def take(self, message: str) -> None:
         """Index the mails of one notification; durable on return.
@@ -109,7 +117,7 @@ class Indexer:
                 self._say("warning", "not of our bucket and prefix", known)
                 continue
             try:
-                written = self._upsert(entry)
+                written = self._upsert(entry, _wants_header)
             except Exception as error:  # noqa: BLE001  one mail must not hold back the others
                 failures.append(error)
                 self._say("error", "not indexed", {**known, "reason": type(error).__name__})
@@ -126,51 +134,77 @@ class Indexer:
             and 1 <= len(entry.message_id.encode()) <= LONGEST_ID
         )
 
-    def _upsert(self, news: IndexEntry) -> bool:
-        """Merge `news` into the table; tell whether that changed anything."""
-        looked = False
+    def fill(self, news: IndexEntry) -> bool:
+        """Merge what a listing knows of an object, and list the mail by the routes of now.
+
+        Its header is read where no version of us that knows of lists has seen it. Returns whether
+        that changed anything; raises as `take` does.
+        """
+        return self._upsert(news, _wants_facts)
+
+    def _upsert(self, news: IndexEntry, wants: WantsHeader) -> bool:
+        """Merge `news` into the table; tell whether that changed anything.
+
+        With lists it is looked once more after each write: whoever hands over other routes
+        meanwhile leaves no mail behind that is listed by the former ones.
+        """
+        looked = changed = False
         for _ in range(WRITERS_AT_ONCE):
-            item = self._dynamodb.get_item(
+            handed = self._handed()
+            item: Mapping[str, Any] = self._dynamodb.get_item(
                 TableName=self._table,
                 Key={"message_id": {"S": news.message_id}},
                 ConsistentRead=True,
-            ).get("Item")
+            ).get("Item", {})
             known = from_item(item) if item else None
-            if not looked and _wants_header(known, news):
+            if not looked and wants(item, known, news):
                 looked = True
                 news = self._look(news)
             merged = merge(known, news) if known else news
-            if merged == known:
-                return False
-            if self._write(to_item(merged), to_item(known) if known else {}):
-                return True
+            if merged == known and (handed is None or text(item, "listed") == handed.version):
+                return changed
+            if self._write(merged, item, known, handed):
+                changed = True
+                if self._lists is None:
+                    return True
         raise TimeoutError("Too many others write this entry at the same time.")
 
-    def _write(self, item: Item, over: Item) -> bool:
-        """Write an item unless somebody else has written since `over`, {} if none, was read.
-
-        Attributes that are not the index's stay as they are.
-        """
-        names = sorted((item.keys() | over.keys()) - {"message_id"})
-        sets = [f"#{n} = :{n}" for n, name in enumerate(names) if name in item]
-        removes = [f"#{n}" for n, name in enumerate(names) if name not in item]
-        values = {f":{n}": item[name] for n, name in enumerate(names) if name in item}
-        if over:
-            values[":read"] = over["digest"]
+    def _handed(self) -> HandedVersion | None:
+        """Return the routes; None where no lists are kept. Where they cannot be read, the envelope
+        is kept all the same."""
+        if self._lists is None:
+            return None
         try:
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key={"message_id": item["message_id"]},
-                UpdateExpression=f"SET {', '.join(sets)}"
-                + (f" REMOVE {', '.join(removes)}" if removes else ""),
-                ConditionExpression="digest = :read"
-                if over
-                else "attribute_not_exists(message_id)",
-                ExpressionAttributeNames={f"#{n}": name for n, name in enumerate(names)},
-                ExpressionAttributeValues=values,
-            )
+            return self._lists.handed()
+        except (ClientError, BotoCoreError) as error:
+            self._say("warning", "routes not read", {"reason": _reason(error)})
+            return None
+
+    def _write(
+        self,
+        entry: IndexEntry,
+        over: Mapping[str, Any],
+        known: IndexEntry | None,
+        handed: HandedVersion | None,
+    ) -> bool:
+        """Write an entry unless somebody else has written since `over`, {} if none, was read."""
+        item = to_item(entry)
+        without = to_item(known).keys() - item.keys() if known else frozenset[str]()
+        if self._lists is None or handed is None:
+            return self._write_alone(item, over, {*without, "listed"})
+        try:
+            return self._lists.write(entry, over, without, handed)
+        except (ClientError, BotoCoreError) as error:
+            self._say("error", "not listed", {"reason": _reason(error)})
+            self._write_alone(item, over, {*without, "listed"})
+            raise
+
+    def _write_alone(self, item: Item, over: Mapping[str, Any], without: Collection[str]) -> bool:
+        """Write the item of an entry without its lines, which are complete no more."""
+        try:
+            self._dynamodb.update_item(**entry_update(self._table, item, over, without))
         except ClientError as error:
-            if error.response["Error"]["Code"] == _RACE_LOST:
+            if race_lost(error):
                 return False
             raise
         return True
@@ -180,7 +214,8 @@ class Indexer:
         head = self._read_head(entry)
         if head is None:
             return entry
-        return with_header(entry, summary_of_head(head), ses_headers(head, entry.key))
+        ses = ses_headers(head, entry.key)
+        return with_header(entry, summary_of_head(head), ses, facts_of_head(head))
 
     def _read_head(self, entry: IndexEntry) -> bytes | None:
         """Read until the header block is complete, each byte once; None if it cannot be read."""
@@ -210,7 +245,7 @@ class Indexer:
             raise
 
 
-def _wants_header(known: IndexEntry | None, news: IndexEntry) -> bool:
+def _wants_header(_item: Mapping[str, Any], known: IndexEntry | None, news: IndexEntry) -> bool:
     """Whether the object is to be read: its event has come, no receipt yet, nor was it read."""
     if news.stored is None:
         return False
@@ -219,6 +254,17 @@ def _wants_header(known: IndexEntry | None, news: IndexEntry) -> bool:
     if known.header.basis is Basis.OBJECT:
         return known.stored is None or known.stored.etag != news.stored.etag
     return known.header.basis is not Basis.RECEIPT
+
+
+def _wants_facts(item: Mapping[str, Any], known: IndexEntry | None, _news: IndexEntry) -> bool:
+    """Whether the object is to be read: no version of us that knows of lists has done so."""
+    return known is None or known.header is None or "lines" not in item
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "unknown"))[:LONGEST_VALUE]
+    return type(error).__name__
 
 
 def handle(event: object, _context: object) -> None:
@@ -259,6 +305,7 @@ def _indexer() -> Indexer:
         boto3.client("dynamodb", config=config),
         boto3.client("s3", config=config),
         _say,
+        os.environ.get("LISTS", ""),
     )
 
 

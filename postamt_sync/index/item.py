@@ -15,8 +15,20 @@ Attributes that are not known are absent. All are strings (S) unless said otherw
     header_of     where the following come from: receipt, object or cut-receipt
     from, to, cc, subject, date      the sender's words, decoded, on one line each, cut
     etag, size (N), sequencer        of the object, from S3's events
+    facts_of      where the following come from: receipt, object or cut-receipt
+    own_id        the Message-ID, without angle brackets
+    references    ids of the mails that this one answers, oldest first, a blank between two
+    attachment    yes; absent where the header tells of none
+    received_for  whom SES's own Received names, "" for nobody; absent where nobody looked
+    received_for_of                  where that comes from: receipt or object
     digest        stands for all of the above: who has read an item writes it only if the digest is
                   still the same, so that no two writers undo each other's work
+    listed        the version of the routes by which the mail's lines in the lists were written
+                  last; absent where they are not complete
+    lines         the keys of these lines, as `index/lists.py` joins them (SS)
+
+The two last ones are no part of an entry. In the lists' table, each line is the item of the entry
+under the keys `list` and `line`.
 """
 
 from __future__ import annotations

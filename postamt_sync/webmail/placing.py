@@ -8,7 +8,6 @@ from threading import Lock
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.headers import ses_headers
-from postamt_sync.mail.routing import decide
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.mail_store import MailGoneError, MailStore
 from postamt_sync.webmail.sessions import WebSession
@@ -38,15 +37,11 @@ class Placing:
 
         To and Cc are the sender's words and count for nothing.
         """
-        received = None if entry.recipients else self._recipient(entry)
-        decision = decide(
-            self._handed.routes,
-            receipt=sorted(entry.recipients),
-            received=received,
-            header_addresses=(),
-            grace_over=False,
-        )
-        return decision.mailboxes if decision else ()
+        if entry.recipients or entry.received_for is not None:
+            received = entry.received_for.recipient if entry.received_for else None
+        else:
+            received = self._recipient(entry)
+        return self._handed.mailboxes(sorted(entry.recipients), received or None)
 
     def is_junk(self, entry: IndexEntry) -> bool:
         accepted = entry.acceptance

@@ -202,8 +202,12 @@ def test_the_zip_holds_the_pure_mail_package_and_the_handler() -> None:
         "postamt_sync/__init__.py",
         "postamt_sync/index/__init__.py",
         "postamt_sync/index/entry.py",
+        "postamt_sync/index/entry_update.py",
         "postamt_sync/index/function.py",
         "postamt_sync/index/item.py",
+        "postamt_sync/index/list_facts.py",
+        "postamt_sync/index/lists.py",
+        "postamt_sync/index/notice_values.py",
         "postamt_sync/index/summary.py",
     ]
     mail = Path(postamt_sync.__file__).parent / "mail"

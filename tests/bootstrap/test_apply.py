@@ -9,6 +9,8 @@ import pytest
 
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.mail.handed_routes import HandedRoutes
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import Account, KilledError, changes, conflicts, stack
 
 STACKS: dict[str, Stack] = {
@@ -24,6 +26,9 @@ STACKS: dict[str, Stack] = {
     "bucket of another name": stack(bucket="mail-of-ours"),
     "a user for each mailbox": stack(
         smtp_senders=(SmtpSender("anna", ("example.com",)), SmtpSender("b", ("b@example.com",)))
+    ),
+    "routes handed over": stack(
+        handed=HandedRoutes((Addressee("anna", ("example.com",), default=True),))
     ),
     "region without SMTP": stack(region="eu-south-1"),
     "the oldest region": stack(region="us-east-1"),

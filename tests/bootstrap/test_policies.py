@@ -20,6 +20,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from postamt_sync.bootstrap.policies import index_policy, smtp_policy, sync_policy
+from postamt_sync.mail.handed_routes import HandedRoutes
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT, Account, stack
 from tests.doubles.moto import Moto, moto
 from tests.support.aws_session import aws_session
@@ -334,6 +336,21 @@ def test_the_index_function_does_its_work_and_nothing_else(enforced: Enforced) -
     asked = {**REFUSED, **others}
     allowed = [what for what, ask in asked.items() if enforced.ask(enforced.function, ask) == ""]
     assert allowed == []
+
+
+def test_the_index_function_writes_lines_reads_the_routes_and_touches_no_other_table() -> None:
+    everyone = HandedRoutes((Addressee("ann", (ANN,), default=True),))
+    found = index_policy(replace(STACK, handed=everyone))["Statement"]
+    rights = {s["Sid"]: s for s in found if "dynamodb:" in str(s["Action"])}
+    assert {sid: (s["Action"], s["Resource"]) for sid, s in rights.items()} == {
+        "ReadRoutes": ("dynamodb:GetItem", STACK.lists_arn),
+        "WriteLists": (["dynamodb:DeleteItem", "dynamodb:PutItem"], STACK.lists_arn),
+        "WriteIndex": (["dynamodb:GetItem", "dynamodb:UpdateItem"], STACK.table_arn),
+    }
+    only_if = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["#routes"]}}
+    assert rights["ReadRoutes"]["Condition"] == only_if
+    without = {s["Sid"] for s in index_policy(STACK)["Statement"]}
+    assert without == {s["Sid"] for s in found} - {"ReadRoutes", "WriteLists"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ from postamt_sync.bootstrap.policy_document import (
 )
 from postamt_sync.bootstrap.sender_policy import sender_policy
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.mail.handed_routes import HandedRoutes
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT, stack
 from tests.doubles.empty_account import everything
 from tests.doubles.empty_account import policies as written_policies
@@ -150,6 +152,7 @@ STACKS = {
     "with notices of bounces": stack(bounce_notices=True),
     "with archives": stack(restore=True),
     "a sender a mailbox": _owned(STACK),
+    "routes handed over": stack(handed=HandedRoutes((Addressee("a", ("a.example",), True),))),
 }
 
 

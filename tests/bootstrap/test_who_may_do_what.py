@@ -16,10 +16,12 @@ import pytest
 
 from postamt_sync.bootstrap.policy_document import Document, Statement
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.mail.handed_routes import HandedRoutes
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT, stack
 from tests.doubles.empty_account import everything, policies
 
-STACK = stack()
+STACK = stack(handed=HandedRoutes((Addressee("ann", ("example.com",), default=True),)))
 TEXT = (Path(__file__).parents[2] / ".github/SECURITY.md").read_text()
 
 Row = tuple[str, str, str, str]

@@ -134,6 +134,16 @@ class Moto:
             ],
         )
 
+    def make_lists(self, name: str) -> None:
+        """Make a table of lists as bootstrap does."""
+        keys = (("list", "HASH"), ("line", "RANGE"))
+        self.client("dynamodb").create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n, _ in keys],
+            KeySchema=[{"AttributeName": n, "KeyType": kind} for n, kind in keys],
+        )
+
     def make_bucket(self, name: str) -> None:
         self.client("s3").create_bucket(
             Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}

@@ -62,6 +62,8 @@ class Counted:
 class Scene:
     """An indexer with a table and a bucket of its own."""
 
+    lists = ""
+
     def __init__(self, cloud: Moto) -> None:
         self.table = f"index-{uuid.uuid4().hex}"
         self.bucket = f"mail-{uuid.uuid4().hex}"
@@ -80,6 +82,7 @@ class Scene:
             self.dynamodb,  # type: ignore[arg-type]
             self.s3,  # type: ignore[arg-type]
             lambda *line: self.said.append(line),
+            self.lists,
         )
 
     def put(self, body: bytes, name: str = MESSAGE_ID, **more: Any) -> str:

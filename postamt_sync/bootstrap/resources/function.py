@@ -119,6 +119,7 @@ class FunctionResource:
                     "TABLE": stack.table,
                     "BUCKET": stack.bucket,
                     "PREFIX": stack.prefix,
+                    **({"LISTS": stack.lists} if stack.handed else {}),
                 }
             },
             "DeadLetterConfig": {"TargetArn": stack.queue_arn(stack.index_dead_letter_queue)},
