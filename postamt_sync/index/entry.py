@@ -71,7 +71,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class KnownFacts:
     """What a list needs of the mail besides its summary."""
 
     basis: Basis
@@ -122,7 +122,7 @@ class IndexEntry:
     acceptance: Acceptance | None = None
     header: Header | None = None
     stored: Stored | None = None
-    listed: Listed | None = None
+    listed: KnownFacts | None = None
     received_for: ReceivedFor | None = None
 
 
@@ -179,7 +179,7 @@ def with_header(
     header = Header(Basis.OBJECT, summary)
     entry = replace(
         entry,
-        listed=Listed(Basis.OBJECT, facts) if facts else None,
+        listed=KnownFacts(Basis.OBJECT, facts) if facts else None,
         received_for=ReceivedFor(Basis.OBJECT, (ses and ses.recipient) or ""),
     )
     received_at = iso(ses.received_at) if ses and ses.received_at is not None else ""
@@ -249,13 +249,13 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry:
     )
 
 
-def _listed(item: Mapping[str, Mapping[str, Any]]) -> Listed | None:
+def _listed(item: Mapping[str, Mapping[str, Any]]) -> KnownFacts | None:
     basis = text(item, "facts_of")
     if basis is None:
         return None
     references = tuple((text(item, "references") or "").split())
     facts = ListFacts(text(item, "own_id") or "", references, "attachment" in item)
-    return Listed(Basis(basis), facts)
+    return KnownFacts(Basis(basis), facts)
 
 
 def _received_for(item: Mapping[str, Mapping[str, Any]]) -> ReceivedFor | None:
@@ -279,7 +279,7 @@ def _of_receipt(arrival: Arrival, body: Mapping[str, Any], name: str) -> IndexEn
         Acceptance(Basis.RECEIPT, received_at, envelope.sender, verdicts),
         Header(basis, summary_of_receipt(mail)),
         None,
-        Listed(basis, facts) if facts else None,
+        KnownFacts(basis, facts) if facts else None,
         ReceivedFor(Basis.RECEIPT, ses.recipient or "") if ses else None,
     )
 
