@@ -28,6 +28,11 @@ from postamt_sync.log_line import without_markup
 
 _ACTION = re.compile(r"perform: ([a-z0-9-]+:[A-Za-z]+)")
 _PREFIX = {"sesv2": "ses"}
+_HOME = {"acm": "us-east-1"}
+"""Services that are asked in one region whatever the stack's: CloudFront takes certificates of that
+one alone."""
+_API_GATEWAY = {"Get": "GET", "Create": "POST", "Update": "PATCH", "Delete": "DELETE"}
+"""API Gateway's permissions are the verbs of HTTP."""
 _S3_ACTIONS = {
     # S3's permissions are not named after its operations (Service Authorization Reference).
     "HeadBucket": "ListBucket",
@@ -41,6 +46,10 @@ _S3_ACTIONS = {
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
     "DeleteObjects": "DeleteObject",
     "ListObjectVersions": "ListBucketVersions",
+    "ListObjectsV2": "ListBucket",
+    "HeadObject": "GetObject",
+    "GetBucketCors": "GetBucketCORS",
+    "PutBucketCors": "PutBucketCORS",
 }
 
 
@@ -68,6 +77,10 @@ def _action(service: str, operation: str, said: str) -> str:
         return named[1]
     if service == "s3":
         operation = _S3_ACTIONS.get(operation, operation)
+    if service == "apigatewayv2":
+        verb = next((v for word, v in _API_GATEWAY.items() if operation.startswith(word)), "POST")
+        return f"apigateway:{verb}"
+    operation = operation.removesuffix("WithTags")
     return f"{_PREFIX.get(service, service)}:{operation}"
 
 
@@ -142,7 +155,10 @@ class AwsClient:
         missing: tuple[str, ...] = (),
         **parameters: Any,
     ) -> list[Any]:
-        """Ask page by page and return all `members`; none where AWS says one of `missing`."""
+        """Ask page by page and return all `members`; none where AWS says one of `missing`.
+
+        A dot leads into a member: `DistributionList.Items`.
+        """
         return list(self._each(service, operation, members, missing, parameters))
 
     def write(self, wanted: Call) -> None:
@@ -184,7 +200,7 @@ class AwsClient:
         complete = self._complete(service, operation, parameters)
         try:
             for page in pages.paginate(**complete):
-                yield from page.get(members) or ()
+                yield from _member(page, members) or ()
         except ClientError as error:
             if not _says(error, missing):
                 raise refusal(service, error) from error
@@ -223,6 +239,10 @@ class AwsClient:
             return {"ExpectedBucketOwner": self.account, **parameters}
         return dict(parameters)
 
+    def pause(self, seconds: float) -> None:
+        """Wait for what AWS takes its time for."""
+        self._sleep(seconds)
+
     def client(self, service: str, *, once: bool = False) -> Any:
         """Return the boto3 client, for what this class does not do itself; with `once`, the one
         that repeats nothing."""
@@ -233,7 +253,8 @@ class AwsClient:
 
     def _made(self, service: str, *, once: bool) -> Any:
         config = self._config.merge(ONCE) if once else self._config
-        made = new_client(self._session, service, self.region, config, self._endpoint(service))
+        region = _HOME.get(service, self.region)
+        made = new_client(self._session, service, region, config, self._endpoint(service))
         if service in _SES and not _is_emulator(made.meta.endpoint_url):
             made.meta.events.register(f"before-send.{service}", self._pace)
         return made
@@ -245,6 +266,13 @@ class AwsClient:
             if pause > 0:
                 self._sleep(pause)
             self._ses_next = self._clock() + SES_SECONDS
+
+
+def _member(page: Mapping[str, Any], path: str) -> Any:
+    found: Any = page
+    for name in path.split("."):
+        found = found.get(name) or {}
+    return found
 
 
 def _passes(error: BaseException, wanted: Call) -> bool:

@@ -74,6 +74,8 @@ class NoteKind(enum.Enum):
     OTHER = enum.auto()
     SANDBOX = enum.auto()
     """SES lets the account send to verified recipients only."""
+    CERTIFICATE = enum.auto()
+    """The certificate waits for its record in the DNS, and the webmail for the certificate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from postamt_sync.bootstrap.resources.webmail_routes import WebmailRoutesResourc
 from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.webmail_resources import webmail_resources
 from postamt_sync.config.command import USUAL_LINE, CommandLine
 
 
@@ -156,4 +157,6 @@ def resources(
     made.append(former_users(stack, aws, kept, line))
     if stack.public_url:
         made.append(WebhookSubscriptionResource(stack, aws))
+    if stack.webmail is not None:
+        made += webmail_resources(stack.webmail, aws)
     return made

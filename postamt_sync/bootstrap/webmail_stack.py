@@ -97,10 +97,15 @@ class WebmailStack:
         Nobody else can take its name, or, where accounts have no namespace of their own, nobody can
         guess it who does not know the mail bucket's.
         """
-        if self.region in WITHOUT_OWN_NAMESPACE:
+        if not self.own_namespace:
             drawn = hashlib.sha256(f"{self.account} {self.mail_bucket}".encode()).hexdigest()
             return f"{self._name}-{drawn[:16]}"
         return usual_bucket(_short(self._name, 63 - len(self._place)), self.account, self.region)
+
+    @property
+    def own_namespace(self) -> bool:
+        """Whether the site bucket's name can be taken by this account alone."""
+        return self.region not in WITHOUT_OWN_NAMESPACE
 
     @property
     def site_bucket_arn(self) -> str:

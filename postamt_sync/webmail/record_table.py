@@ -20,7 +20,10 @@ Value = str | int
 Fields = Mapping[str, Value]
 
 _RACE_LOST = "ConditionalCheckFailedException"
-_KEYS = ("holder", "name")
+KEYS = ("holder", "name")
+"""Partition key and sort key."""
+ENDS_AT = "expires"
+"""The attribute of the time to live, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class DynamoRecordTable:
     def put(
         self, holder: str, name: str, fields: Fields, *, expect: Fields | bool | None = True
     ) -> bool:
-        if not fields.keys().isdisjoint(_KEYS):
+        if not fields.keys().isdisjoint(KEYS):
             raise ValueError("a field has the name of a key")
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -158,7 +161,7 @@ def make_record_table(client: DynamoDBClient, table: str, stack: str) -> bool:
         return False
     client.create_table(
         TableName=table,
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in _KEYS],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in KEYS],
         KeySchema=[
             {"AttributeName": "holder", "KeyType": "HASH"},
             {"AttributeName": "name", "KeyType": "RANGE"},
@@ -168,7 +171,7 @@ def make_record_table(client: DynamoDBClient, table: str, stack: str) -> bool:
     )
     client.get_waiter("table_exists").wait(TableName=table)
     client.update_time_to_live(
-        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": ENDS_AT}
     )
     return True
 
@@ -185,7 +188,7 @@ def _fields(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Value]:
     return {
         key: value["S"] if "S" in value else int(value["N"])
         for key, value in item.items()
-        if key not in _KEYS and ("S" in value or "N" in value)
+        if key not in KEYS and ("S" in value or "N" in value)
     }
 
 

@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; frame-src 'self'; manifest-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""For these files alone: the frame of a mail has a policy of its own."""
+
+def policy(*elsewhere: str) -> str:
+    """Return the policy of these files alone: the frame of a mail has one of its own.
+
+    `elsewhere` are the origins that large attachments are sent to.
+    """
+    sent_to = " ".join(("'self'", *elsewhere))
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"connect-src {sent_to}; frame-src 'self'; manifest-src 'self'; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
 
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": policy(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",

@@ -29,8 +29,8 @@ from postamt_sync.demo.emulator import extend_moto
 
 COPY, SERVING = b"copy", b"serving"
 SERVICES = (
-    *("cloudwatch", "dynamodb", "iam", "lambda", "logs", "route53"),
-    *("s3", "ses", "sesv2", "sns", "sqs", "sts"),
+    *("acm", "apigatewayv2", "cloudfront", "cloudwatch", "dynamodb", "iam", "lambda", "logs"),
+    *("route53", "s3", "ses", "sesv2", "sns", "sqs", "ssm", "sts"),
 )
 
 

@@ -6,10 +6,18 @@ server, parsers and serializers do the rest.
 
 from __future__ import annotations
 
-from postamt_sync.demo.gaps import attributes, identities, permissions, rules
+from postamt_sync.demo.gaps import (
+    attributes,
+    certificates,
+    edge,
+    http_apis,
+    identities,
+    permissions,
+    rules,
+)
 
 
 def install() -> None:
     """Extend moto; call it once, before the server starts."""
-    for gap in (attributes, identities, permissions, rules):
+    for gap in (attributes, certificates, edge, http_apis, identities, permissions, rules):
         gap.install()

@@ -44,6 +44,11 @@ def install() -> None:
         url_paths[f"{{0}}/v2/email/{path}$"] = SESV2Response.dispatch
 
 
+def is_verified(name: str) -> bool:
+    """Tell whether a name counts as proven from the start."""
+    return name == VERIFIED or name.endswith(f".{VERIFIED}")
+
+
 def _get_notification_attributes(
     backend: SESBackend, identities: list[str]
 ) -> dict[str, dict[str, Any]]:
@@ -126,7 +131,7 @@ def _put_account_details(response: SESV2Response) -> str:
 
 def _shown(identity: Any, name: str, region: str) -> dict[str, Any]:
     extras = _extras(identity)
-    verified = name == VERIFIED or name.endswith(f".{VERIFIED}")
+    verified = is_verified(name)
     tokens = [hashlib.sha256(f"{region} {name} {n}".encode()).hexdigest()[:32] for n in range(3)]
     shown: dict[str, Any] = {
         "IdentityType": "DOMAIN" if "@" not in name else "EMAIL_ADDRESS",

@@ -1,0 +1,230 @@
+"""The HTTP API before the webmail's function: its routes, what each takes in a second, who it may
+call.
+
+It is throttled by its stage, which holds for everybody; a usage plan would hold for API keys alone.
+Two routes lead to signing in, each with a bucket of its own: a flood of strangers at the first does
+not shut out a device that signed in before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, PlanItem
+from postamt_sync.bootstrap.overlay import holds
+from postamt_sync.bootstrap.policy_document import Statement, same, statements
+from postamt_sync.bootstrap.tags import is_ours
+from postamt_sync.bootstrap.webmail_stack import (
+    KNOWN_SIGN_IN_ROUTE,
+    SIGN_IN_ROUTE,
+    WebmailStack,
+)
+from postamt_sync.errors import TryLaterError
+
+STAGE = "$default"
+ROUTES = (SIGN_IN_ROUTE, KNOWN_SIGN_IN_ROUTE, "$default")
+SID = "PostamtWebmailInvoke"
+
+SIGN_IN_RATE: dict[str, Any] = {"ThrottlingRateLimit": 5.0, "ThrottlingBurstLimit": 10}
+RATE: dict[str, Any] = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
+"""Requests in a second, and how many at once."""
+STAGED: dict[str, Any] = {
+    "AutoDeploy": True,
+    "DefaultRouteSettings": RATE,
+    "RouteSettings": {SIGN_IN_ROUTE: SIGN_IN_RATE, KNOWN_SIGN_IN_ROUTE: SIGN_IN_RATE},
+}
+LONGEST_MS = 30_000
+"""What an HTTP API waits for an answer at most."""
+
+SOON = ("NotFoundException", "ConflictException", "TooManyRequestsException")
+"""What API Gateway says of what it is still making."""
+NO_FUNCTION = ("ResourceNotFoundException",)
+BUSY = ("ResourceConflictException", "TooManyRequestsException", *NO_FUNCTION)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpApiResource:
+    """Ours by name and tag: of one name there may be any number, and AWS draws the id."""
+
+    stack: WebmailStack
+    aws: AwsClient
+
+    @property
+    def title(self) -> str:
+        return f"HTTP API {self.stack.api}"
+
+    def plan(self) -> Iterator[PlanItem]:
+        api, *more = self.ids() or [""]
+        if not api:
+            yield Change("create", [self._create()])
+        for one in more:
+            yield Change(f"{one}, one too many: delete", [self._delete(one)])
+        integration = self._integration(api) if api else None
+        if integration is None:
+            yield Change("calls the function: create", [self._integrate()])
+        elif not holds(integration, self._wanted):
+            told = {"IntegrationId": integration["IntegrationId"], **self._wanted}
+            yield Change(
+                "calls the function: was changed, put right",
+                [self._call("update_integration", **told)],
+            )
+        yield from self._routes(api, integration)
+        yield from self._stage(api)
+        if not api or not any(map(self._is_ours, self._permissions())):
+            yield Change("may call the function, and nobody else may: permit", self._permit())
+
+    def destroy(self) -> Iterator[PlanItem]:
+        for api in self.ids():
+            yield Change("delete", [self._delete(api)])
+
+    def ids(self) -> list[str]:
+        """Return the ids of all that are ours: one, or none; two where an answer was lost."""
+        every = self.aws.pages("apigatewayv2", "get_apis", "Items")
+        return sorted(
+            str(api["ApiId"])
+            for api in every
+            if api.get("Name") == self.stack.api and is_ours(api.get("Tags", {}), self.stack)
+        )
+
+    def id(self) -> str:
+        """Return the id; raises TryLaterError while there is none."""
+        if found := self.ids():
+            return found[0]
+        raise TryLaterError(
+            f"The HTTP API {self.stack.api} cannot be seen yet.",
+            "Run it again in a minute; it goes on where it was.",
+        )
+
+    def host(self) -> str:
+        """Return the name by which CloudFront reaches it; raises TryLaterError as `id` does."""
+        return f"{self.id()}.execute-api.{self.stack.region}.amazonaws.com"
+
+    def _create(self) -> Call:
+        parameters = {
+            "Name": self.stack.api,
+            "Description": "postamt-sync: the webmail, reached through CloudFront",
+            "ProtocolType": "HTTP",
+            "Tags": self.stack.tags,
+        }
+        return Call("apigatewayv2", "create_api", parameters, once=True)
+
+    @property
+    def _wanted(self) -> dict[str, Any]:
+        return {
+            "IntegrationType": "AWS_PROXY",
+            "IntegrationUri": self.stack.function_arn,
+            "PayloadFormatVersion": "2.0",
+            "TimeoutInMillis": LONGEST_MS,
+        }
+
+    def _integration(self, api: str) -> dict[str, Any] | None:
+        found = self.aws.pages("apigatewayv2", "get_integrations", "Items", ApiId=api)
+        return min(found, key=lambda one: str(one["IntegrationId"]), default=None)
+
+    def _integrate(self) -> Call:
+        return self._call("create_integration", **self._wanted)
+
+    def _routes(self, api: str, integration: dict[str, Any] | None) -> Iterator[PlanItem]:
+        found = self.aws.pages("apigatewayv2", "get_routes", "Items", ApiId=api) if api else []
+        there = {route["RouteKey"]: route for route in found}
+        target = f"integrations/{integration['IntegrationId']}" if integration else ""
+        for key in ROUTES:
+            if key not in there:
+                yield Change(f"route {key}: create", [self._target("create_route", RouteKey=key)])
+            elif not target or there[key].get("Target") != target:
+                named = {"RouteId": there[key]["RouteId"]}
+                yield Change(
+                    f"route {key}: was changed, put right", [self._target("update_route", **named)]
+                )
+        for key in sorted(there.keys() - set(ROUTES)):
+            gone = self._call("delete_route", RouteId=there[key]["RouteId"])
+            yield Change("a route that is not ours: delete", [gone])
+
+    def _stage(self, api: str) -> Iterator[PlanItem]:
+        stage = None
+        if api:
+            stage = self.aws.read(
+                "apigatewayv2",
+                "get_stage",
+                missing=("NotFoundException",),
+                ApiId=api,
+                StageName=STAGE,
+            )
+        rates = "5 sign-ins a second, 5 of known devices, 50 requests else"
+        staged = {"StageName": STAGE, **STAGED}
+        if stage is None:
+            yield Change(f"stage: create, {rates}", [self._call("create_stage", **staged)])
+        elif not holds(stage, STAGED):
+            yield Change(
+                f"stage: was changed, put right: {rates}", [self._call("update_stage", **staged)]
+            )
+
+    def _permissions(self) -> list[Statement]:
+        answer = self.aws.read(
+            "lambda", "get_policy", missing=NO_FUNCTION, FunctionName=self.stack.function
+        )
+        return statements(json.loads(answer["Policy"])) if answer else []
+
+    def _is_ours(self, statement: Statement) -> bool:
+        """Tell whether it lets this API call, and no other one."""
+        sources = {
+            key.lower(): value
+            for keys in statement.get("Condition", {}).values()
+            for key, value in keys.items()
+        }
+        return (
+            statement.get("Sid") == SID
+            and same(statement.get("Principal"), {"Service": "apigateway.amazonaws.com"})
+            and same(sources.get("aws:sourcearn"), self._source())
+        )
+
+    def _source(self) -> str:
+        stack = self.stack
+        place = f"{stack.region}:{stack.account}:{self.id()}"
+        return f"arn:{stack.partition}:execute-api:{place}/*/*"
+
+    def _permit(self) -> list[Call]:
+        stale = [one for one in self._permissions() if one.get("Sid") == SID]
+        named = {"FunctionName": self.stack.function, "StatementId": SID}
+        permit = Call(
+            "lambda",
+            "add_permission",
+            {
+                **named,
+                "Action": "lambda:InvokeFunction",
+                "Principal": "apigateway.amazonaws.com",
+            },
+            retry_on=BUSY,
+            late=lambda: {"SourceArn": self._source()},
+        )
+        remove = Call("lambda", "remove_permission", named, retry_on=BUSY)
+        return [remove, permit] if stale else [permit]
+
+    def _target(self, operation: str, **parameters: Any) -> Call:
+        def late() -> Mapping[str, Any]:
+            api = self.id()
+            integration = self._integration(api)
+            if integration is None:
+                raise TryLaterError(
+                    f"The HTTP API {api} does not show yet whom it calls.",
+                    "Run it again in a minute; it goes on where it was.",
+                )
+            return {"ApiId": api, "Target": f"integrations/{integration['IntegrationId']}"}
+
+        return Call("apigatewayv2", operation, parameters, retry_on=SOON, late=late)
+
+    def _call(self, operation: str, **parameters: Any) -> Call:
+        return Call(
+            "apigatewayv2",
+            operation,
+            parameters,
+            retry_on=SOON,
+            late=lambda: {"ApiId": self.id()},
+        )
+
+    def _delete(self, api: str) -> Call:
+        return Call("apigatewayv2", "delete_api", {"ApiId": api}, retry_on=("ConflictException",))

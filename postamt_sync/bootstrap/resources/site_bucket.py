@@ -1,0 +1,166 @@
+"""The private bucket of the page, and of the day's place: no versions, no mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
+from postamt_sync.bootstrap.overlay import holds
+from postamt_sync.bootstrap.resources.bucket import BLOCKED, ENCRYPTED, SOON, EveryVersion
+from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
+from postamt_sync.errors import MisconfiguredError
+
+OWNED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+"""No ACLs: whoever writes, the bucket's owner has it."""
+
+LIFECYCLE = {
+    "Rules": [
+        {
+            "ID": "postamt-webmail-day",
+            "Status": "Enabled",
+            "Filter": {"Prefix": DAY_PREFIX},
+            "Expiration": {"Days": 1},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        }
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteBucketResource:
+    """Bucket, tags, public access, encryption, ownership, how its day's place empties, and that our
+    page alone may write there by a browser. Everything in it can be made again, or is a day old."""
+
+    stack: WebmailStack
+    aws: AwsClient
+
+    @property
+    def title(self) -> str:
+        return f"bucket {self.stack.site_bucket}"
+
+    def plan(self) -> Iterator[PlanItem]:
+        name = self.stack.site_bucket
+        try:
+            head = self.aws.read("s3", "head_bucket", missing=("404",), Bucket=name)
+        except MisconfiguredError as error:
+            yield Conflict(
+                "it belongs to another account, or we may not see it.",
+                f"Choose another stack.name. ({error.problem})",
+            )
+            return
+        if head is None:
+            # Tagged in the next call: whose it is says its name, which is nobody else's.
+            yield Change("create, with its tag", [self._create(), self._tag({})])
+        else:
+            tags = self._tags()
+            # Stopped between the two calls above it is bare, and holds nothing.
+            conflict = stranger(tags, self.stack) if tags or not self._is_empty() else None
+            if conflict is not None:
+                yield conflict
+                return
+            if not is_ours(tags, self.stack):
+                yield Change("tag", [self._tag(tags)])
+        yield from self._settings(exists=head is not None)
+
+    def destroy(self) -> Iterator[PlanItem]:
+        name = self.stack.site_bucket
+        if self.aws.read("s3", "head_bucket", missing=("404",), Bucket=name) is None:
+            return
+        tags = self._tags()
+        if is_ours(tags, self.stack) or (not tags and self._is_empty()):
+            yield Change(
+                "delete the page and what lies there for a day", EveryVersion(self.aws, name)
+            )
+            yield Change("delete", [call("s3", "delete_bucket", Bucket=name)])
+        else:
+            yield Note("kept: this stack did not make it")
+
+    def _create(self) -> Call:
+        stack = self.stack
+        parameters: dict[str, Any] = {
+            "Bucket": stack.site_bucket,
+            "ObjectOwnership": "BucketOwnerEnforced",
+        }
+        if stack.own_namespace:
+            parameters["BucketNamespace"] = "account-regional"
+        if stack.region != "us-east-1":
+            parameters["CreateBucketConfiguration"] = {"LocationConstraint": stack.region}
+        return Call("s3", "create_bucket", parameters, retry_on=("OperationAborted",))
+
+    def _settings(self, *, exists: bool) -> Iterator[PlanItem]:
+        blocked = self._get(
+            "get_public_access_block", "NoSuchPublicAccessBlockConfiguration", exists=exists
+        ).get("PublicAccessBlockConfiguration")
+        if blocked != BLOCKED:
+            yield Change(
+                "public access: block",
+                [self._put("put_public_access_block", PublicAccessBlockConfiguration=BLOCKED)],
+            )
+        encryption = self._get(
+            "get_bucket_encryption",
+            "ServerSideEncryptionConfigurationNotFoundError",
+            exists=exists,
+        ).get("ServerSideEncryptionConfiguration")
+        if not holds(encryption, ENCRYPTED):
+            yield Change(
+                "encryption: by S3's own keys",
+                [self._put("put_bucket_encryption", ServerSideEncryptionConfiguration=ENCRYPTED)],
+            )
+        owned = self._get(
+            "get_bucket_ownership_controls", "OwnershipControlsNotFoundError", exists=exists
+        ).get("OwnershipControls")
+        if not holds(owned, OWNED):
+            yield Change(
+                "ownership: the bucket's, without ACLs",
+                [self._put("put_bucket_ownership_controls", OwnershipControls=OWNED)],
+            )
+        lifecycle = self._get(
+            "get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", exists=exists
+        )
+        if not holds(lifecycle.get("Rules"), LIFECYCLE["Rules"]):
+            yield Change(
+                f"{DAY_PREFIX} empties after a day",
+                [self._put("put_bucket_lifecycle_configuration", LifecycleConfiguration=LIFECYCLE)],
+            )
+        cors = self._get("get_bucket_cors", "NoSuchCORSConfiguration", exists=exists)
+        if not holds(cors.get("CORSRules"), self._cors["CORSRules"]):
+            yield Change(
+                f"a browser may write there from {self.stack.origin} alone",
+                [self._put("put_bucket_cors", CORSConfiguration=self._cors)],
+            )
+
+    @property
+    def _cors(self) -> dict[str, Any]:
+        rule = {
+            "AllowedMethods": ["POST"],
+            "AllowedOrigins": [self.stack.origin],
+            "AllowedHeaders": ["content-type"],
+            "MaxAgeSeconds": 600,
+        }
+        return {"CORSRules": [rule]}
+
+    def _is_empty(self) -> bool:
+        page = self.aws.read("s3", "list_object_versions", Bucket=self.stack.site_bucket, MaxKeys=1)
+        return not (page or {}).get("Versions") and not (page or {}).get("DeleteMarkers")
+
+    def _tags(self) -> dict[str, str]:
+        return mapped(self._get("get_bucket_tagging", "NoSuchTagSet").get("TagSet", []))
+
+    def _tag(self, tags: Mapping[str, str]) -> Call:
+        wanted = listed({**tags, **self.stack.tags})
+        return self._put("put_bucket_tagging", Tagging={"TagSet": wanted})
+
+    def _get(self, operation: str, *missing: str, exists: bool = True) -> dict[str, Any]:
+        if not exists:
+            return {}
+        name = self.stack.site_bucket
+        return self.aws.read("s3", operation, missing=missing, Bucket=name) or {}
+
+    def _put(self, operation: str, **parameters: Any) -> Call:
+        return Call(
+            "s3", operation, {"Bucket": self.stack.site_bucket, **parameters}, retry_on=SOON
+        )

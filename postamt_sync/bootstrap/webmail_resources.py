@@ -1,0 +1,88 @@
+"""Everything that the webmail consists of, in the order in which it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.plan import Resource
+from postamt_sync.bootstrap.resources.certificate import CertificateResource
+from postamt_sync.bootstrap.resources.distribution import DistributionResource
+from postamt_sync.bootstrap.resources.edge_policy import (
+    origin_access,
+    origin_request,
+    page_headers,
+)
+from postamt_sync.bootstrap.resources.http_api import HttpApiResource
+from postamt_sync.bootstrap.resources.secret_parameter import SecretParameterResource
+from postamt_sync.bootstrap.resources.site_bucket import SiteBucketResource
+from postamt_sync.bootstrap.resources.site_files import SiteFilesResource
+from postamt_sync.bootstrap.resources.site_policy import SitePolicyResource
+from postamt_sync.bootstrap.resources.webmail_table import WebmailTableResource
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
+
+
+@dataclass(frozen=True, slots=True)
+class WebmailParts:
+    """Those that others than the plan ask for."""
+
+    certificate: CertificateResource
+    api: HttpApiResource
+    session_keys: SecretParameterResource
+    device_keys: SecretParameterResource
+    origin_secret: SecretParameterResource
+    distribution: DistributionResource
+
+
+def parts(stack: WebmailStack, aws: AwsClient) -> WebmailParts:
+    """Name them; nothing is read or written."""
+
+    def parameter(name: str, what: str) -> SecretParameterResource:
+        return SecretParameterResource(stack, aws, name, what)
+
+    certificate = CertificateResource(stack, aws)
+    api = HttpApiResource(stack, aws)
+    secret = parameter(stack.origin_secret, "the secret between CloudFront and the function")
+    distribution = DistributionResource(
+        stack,
+        aws,
+        certificate,
+        api,
+        secret,
+        origin_access(stack, aws),
+        origin_request(stack, aws),
+        page_headers(stack, aws),
+    )
+    return WebmailParts(
+        certificate,
+        api,
+        parameter(stack.session_keys, "the keys of sessions"),
+        parameter(stack.device_keys, "the keys of known devices"),
+        secret,
+        distribution,
+    )
+
+
+def webmail_resources(stack: WebmailStack, aws: AwsClient) -> list[Resource]:
+    """Return all resources; each finds those that it needs before it in the list.
+
+    The table is made first, so it goes last: while it is there, there is something to take away.
+    The certificate is asked for early, for it takes its time.
+    """
+    made = parts(stack, aws)
+    edge = made.distribution
+    return [
+        WebmailTableResource(stack, aws),
+        made.certificate,
+        SiteBucketResource(stack, aws),
+        SiteFilesResource(stack, aws),
+        made.session_keys,
+        made.device_keys,
+        made.origin_secret,
+        made.api,
+        edge.access,
+        edge.handed_on,
+        edge.headers,
+        edge,
+        SitePolicyResource(stack, aws, edge),
+    ]

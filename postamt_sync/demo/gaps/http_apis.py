@@ -1,0 +1,59 @@
+"""API Gateway's stages, which the emulator does not change, and the package that it wants for what
+nobody asks of it here."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from moto.apigatewayv2.responses import ApiGatewayV2Response
+
+_VALIDATOR = "openapi_spec_validator"
+
+
+def install() -> None:
+    """Let stages be changed, and APIs be made without a validator of OpenAPI's documents."""
+    _do_without_validator()
+    from moto.apigatewayv2.responses import ApiGatewayV2Response  # noqa: PLC0415  needs the above
+
+    ApiGatewayV2Response.update_stage = _update_stage
+
+
+def _do_without_validator() -> None:
+    """Stand in for a package that checks documents which an API may be imported from."""
+    if importlib.util.find_spec(_VALIDATOR) is not None:
+        return
+    package, inner, errors = (
+        ModuleType(name)
+        for name in (_VALIDATOR, f"{_VALIDATOR}.validation", f"{_VALIDATOR}.validation.exceptions")
+    )
+    package.__path__ = inner.__path__ = []
+    package.__spec__ = importlib.util.spec_from_loader(_VALIDATOR, None)
+    package.validate = _refuse  # type: ignore[attr-defined]
+    errors.OpenAPIValidationError = ValueError  # type: ignore[attr-defined]
+    for module in (package, inner, errors):
+        sys.modules[module.__name__] = module
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise NotImplementedError("this emulator imports no OpenAPI documents")
+
+
+def _update_stage(response: ApiGatewayV2Response) -> tuple[int, dict[str, str], str]:
+    api = response.path.split("/")[-3]
+    name = unquote(response.path.split("/")[-1])
+    stage = response.apigatewayv2_backend.get_stage(api, name)
+    asked = json.loads(response.body)
+    for member, attribute in (
+        ("defaultRouteSettings", "default_route_settings"),
+        ("routeSettings", "route_settings"),
+        ("autoDeploy", "auto_deploy"),
+    ):
+        if member in asked:
+            setattr(stage, attribute, asked[member])
+    return 200, {}, json.dumps(stage.to_json())
