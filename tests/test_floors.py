@@ -41,7 +41,7 @@ REASONS = {
 
 
 def floor(requirement: Requirement) -> Version:
-    (lowest,) = (s.version for s in requirement.specifier if s.operator == ">=")
+    (lowest,) = (s.version for s in requirement.specifier if s.operator in {">=", "=="})
     return Version(lowest)
 
 

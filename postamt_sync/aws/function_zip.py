@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -35,6 +35,11 @@ def pack(package: Traversable) -> bytes:
     contents |= dict(_modules(package / "mail", "postamt_sync/mail"))
     for name in _INDEX:  # what else is in the room needs more than a function has
         contents[f"postamt_sync/index/{name}"] = (package / "index" / name).read_bytes()
+    return archived(contents)
+
+
+def archived(contents: Mapping[str, bytes]) -> bytes:
+    """Return a zip of these files by their names in it."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for name, content in sorted(contents.items()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import random
 import shutil
@@ -11,50 +10,19 @@ import subprocess
 import sys
 import uuid
 import zipfile
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import postamt_sync
 from postamt_sync.aws.function_zip import index_zip, pack
+from tests.aws.lambda_runtime import BESIDE, RUNTIME, Function, lay_beside, of_runtime
 from tests.doubles.moto import Moto
 from tests.doubles.notices import MESSAGE_ID, PREFIX, event, from_sns, receipt, stored
 
 pytestmark = pytest.mark.slow
 
 HANDLER = "postamt_sync.index.function.handle"
-RUNTIME = "python3.13"
-BESIDE = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
-"""What Lambda's runtime has: boto3 and what it needs."""
-
-# As Lambda's runtime does it: the zip first, the runtime's packages last, the handler by its name.
-RUNNER = """
-import importlib, json, sys
-code, beside, handler = sys.argv[1:]
-sys.path = [code, *sys.path, beside]
-module, _, name = handler.rpartition(".")
-handle = getattr(importlib.import_module(module), name)
-for line in sys.stdin:
-    handle(json.loads(line), None)
-foreign = {
-    name.partition(".")[0] for name, module in sys.modules.items()
-    if getattr(module, "__file__", None) and not module.__file__.startswith(sys.base_prefix)
-}
-print(json.dumps([sys.version_info[:2], sorted(foreign - {"__main__"})]), file=sys.stderr)
-"""
-
-ENVIRONMENT = {**os.environ, "PYENV_VERSION": RUNTIME.removeprefix("python")}
-"""Where several versions are kept by pyenv, its shim wants to be told which."""
-
-
-def of_runtime() -> str | None:
-    found = shutil.which(RUNTIME)
-    if found is None:
-        return None
-    works = subprocess.run([found, "-V"], capture_output=True, env=ENVIRONMENT, check=False)
-    return found if works.returncode == 0 else None
 
 
 @pytest.fixture(params=[RUNTIME, "ours"])
@@ -69,52 +37,15 @@ def python(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def beside(tmp_path: Path) -> Path:
-    """A folder with boto3 and what it needs, all of it pure Python, and nothing else."""
-    folder = tmp_path / "runtime"
-    folder.mkdir()
-    for name in BESIDE:
-        spec = find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        origin = Path(spec.origin)
-        source = origin.parent if origin.name == "__init__.py" else origin
-        (folder / source.name).symlink_to(source)
-    return folder
-
-
-@dataclass
-class Function:
-    """The index Lambda as it would run: `run` returns its log, its version and its packages."""
-
-    python: str
-    code: Path
-    beside: Path
-    environment: dict[str, str]
-
-    def run(self, *messages: str) -> tuple[list[dict[str, str]], list[int], list[str]]:
-        ended = subprocess.run(
-            # -I and -S: no environment, no site packages, no current directory.
-            [self.python, "-ISc", RUNNER, str(self.code), str(self.beside), HANDLER],
-            input="".join(json.dumps(from_sns(message)) + "\n" for message in messages),
-            capture_output=True,
-            text=True,
-            check=True,
-            env=ENVIRONMENT | self.environment,
-        )
-        version, packages = json.loads(ended.stderr)
-        return [json.loads(line) for line in ended.stdout.splitlines()], version, packages
-
-
-@pytest.fixture
-def function(cloud: Moto, python: str, beside: Path, tmp_path: Path) -> Function:
+def function(cloud: Moto, python: str, tmp_path: Path) -> Function:
     code = tmp_path / "index.zip"
     code.write_bytes(index_zip())
     name = f"postamt-{uuid.uuid4().hex}"
     cloud.make_table(name)
     cloud.make_bucket(name)
     own = {"TABLE": name, "BUCKET": name, "PREFIX": PREFIX}
-    return Function(python, code, beside, cloud.environment | own)
+    beside = lay_beside(tmp_path / "runtime")
+    return Function(python, code, beside, HANDLER, cloud.environment | own)
 
 
 def test_the_zip_indexes_in_the_runtime_s_python_with_only_boto3_beside_it(
@@ -123,26 +54,27 @@ def test_the_zip_indexes_in_the_runtime_s_python_with_only_boto3_beside_it(
     bucket = function.environment["BUCKET"]
     body = stored()
     etag = cloud.client("s3").put_object(Bucket=bucket, Key=PREFIX + MESSAGE_ID, Body=body)["ETag"]
-    said, version, packages = function.run(
-        event(etag=etag.strip('"'), size=len(body), bucket=bucket), receipt(bucket=bucket)
+    ran = function.run(
+        from_sns(event(etag=etag.strip('"'), size=len(body), bucket=bucket)),
+        from_sns(receipt(bucket=bucket)),
     )
-    assert [line["event"] for line in said] == ["indexed", "indexed"]
+    assert [line["event"] for line in ran.log] == ["indexed", "indexed"]
     item = cloud.client("dynamodb").get_item(
         TableName=bucket, Key={"message_id": {"S": MESSAGE_ID}}
     )["Item"]
     assert item["subject"] == {"S": "Guten Tag, Köln"}
     assert item["recipients"] == {"SS": ["anna@home.example", "bruno@home.example"]}
     assert item["size"] == {"N": str(len(body))}
-    assert set(packages) <= {"postamt_sync", *BESIDE}
+    assert set(ran.packages) <= {"postamt_sync", *BESIDE}
     if function.python != sys.executable:
-        assert version == [3, 13]
+        assert ran.version == [3, 13]
 
 
 def test_a_notice_that_fails_ends_the_invocation_with_an_error(function: Function) -> None:
     bucket = function.environment["BUCKET"]
     function.environment["TABLE"] = "nobodys"
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        function.run(receipt(bucket=bucket))
+        function.run(from_sns(receipt(bucket=bucket)))
     assert "ResourceNotFoundException" in failed.value.stderr
 
 

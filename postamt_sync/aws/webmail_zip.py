@@ -1,0 +1,141 @@
+"""The zip of the webmail's function: the same bytes wherever and whenever it is built.
+
+In it is what `webmail/lambda_front.py` imports, and nothing of the house beside it; and the
+packages that Lambda's runtime lacks, taken from what is installed, each in the one version that was
+tried.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+import hashlib
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
+from importlib.resources.abc import Traversable
+
+from postamt_sync.aws.function_zip import archived
+from postamt_sync.errors import MisconfiguredError
+
+HANDLER = "postamt_sync.webmail.lambda_front.handle"
+_OURS = "postamt_sync"
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedPackage:
+    """A package of pure Python by its name at the index, and the folder that is imported."""
+
+    name: str
+    version: str
+    folder: str
+
+
+PINNED = (
+    PinnedPackage("justhtml", "3.16.0", "justhtml"),
+    PinnedPackage("PyJWT", "2.15.1", "jwt"),
+)
+"""What the function ships. pyproject.toml names the same versions."""
+
+_COMPILED = (".so", ".pyd", ".dylib", ".dll")
+
+Find = Callable[[str], Distribution]
+
+
+@functools.cache
+def webmail_zip() -> bytes:
+    """Return the zip, some 1.2 MB.
+
+    Raises MisconfiguredError where another version of a package is installed than is pinned.
+    """
+    return pack_webmail(resources.files(_OURS), distribution)
+
+
+def pack_webmail(package: Traversable, find: Find) -> bytes:
+    """Return the zip from the sources of `package`, that is `postamt_sync`, and what `find` has."""
+    contents = _imported(package, HANDLER.rpartition(".")[0])
+    for pinned in PINNED:
+        contents |= _installed(pinned, find)
+    return archived(contents)
+
+
+def _imported(package: Traversable, first: str) -> dict[str, bytes]:
+    """Return the modules of ours that a module needs, with itself; packages' own files are empty,
+    for the version of postamt-sync stands there."""
+    found: dict[str, bytes] = {}
+    wanted = [first]
+    while wanted:
+        parts = wanted.pop().split(".")
+        name = "/".join(parts) + ".py"
+        place = package.joinpath(*parts[1:-1], f"{parts[-1]}.py")
+        if name in found or not place.is_file():
+            continue  # it may be a package, or a name within a module
+        for length in range(1, len(parts)):
+            found["/".join([*parts[:length], "__init__.py"])] = b""
+        found[name] = place.read_bytes()
+        wanted += _names(ast.parse(found[name]))
+    return found
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """Yield whatever may be a module of ours; what is imported for types alone is left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            yield from _names(node)
+            continue
+        yield from (name for name in names if name.startswith(f"{_OURS}."))
+
+
+def _installed(pinned: PinnedPackage, find: Find) -> dict[str, bytes]:
+    """Return a package's modules, and its licence, which goes with every copy."""
+    try:
+        found = find(pinned.name)
+    except PackageNotFoundError:
+        raise _refused(pinned, "is not installed") from None
+    if found.version != pinned.version:
+        raise _refused(pinned, f"is installed in version {found.version}")
+    files = found.files or []
+    if any(file.suffix in _COMPILED for file in files):
+        source = f"--force-reinstall --no-binary {pinned.name}"
+        raise _refused(pinned, "is installed in a compiled form", source)
+    contents = {str(file): _read(pinned, file) for file in files if _is_shipped(file, pinned)}
+    if f"{pinned.folder}/__init__.py" not in contents:
+        raise _refused(pinned, "is not installed whole", "--force-reinstall")
+    return contents
+
+
+def _is_shipped(file: PackagePath, pinned: PinnedPackage) -> bool:
+    if file.suffix == ".py":
+        return file.parts[0] == pinned.folder
+    return file.parts[0].endswith(".dist-info") and file.name.startswith("LICENSE")
+
+
+def _read(pinned: PinnedPackage, file: PackagePath) -> bytes:
+    """Return a file as it was installed; raises MisconfiguredError if it is another now."""
+    try:
+        content = file.read_binary()
+    except OSError:
+        raise _refused(pinned, "is not installed whole", "--force-reinstall") from None
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    if file.hash is None or (file.hash.mode, file.hash.value) != ("sha256", digest):
+        raise _refused(pinned, f"was changed ({file.name})", "--force-reinstall")
+    return content
+
+
+def _refused(pinned: PinnedPackage, problem: str, how: str = "") -> MisconfiguredError:
+    wanted = f"{pinned.name}=={pinned.version}"
+    command = f"{shlex.quote(sys.executable)} -m pip install {how}".rstrip()
+    return MisconfiguredError(
+        f"The webmail's function ships {wanted}, and {pinned.name} {problem}.",
+        f"Install the one that was tried, with: {command} {wanted}",
+    )

@@ -1,0 +1,58 @@
+"""What the webmail's function is told when it is made: its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+_MAY_BE_EMPTY = frozenset({"prefix", "recent_prefix"})
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """Names at AWS, and the page's own; of secrets the parameters that they are in.
+
+    `table` is the webmail's own, `lists` that of the mailboxes' lists of mail. `day_bucket` and
+    `day_prefix` are the day's place.
+    """
+
+    host: str
+    table: str
+    index: str
+    lists: str
+    bucket: str
+    prefix: str
+    recent_prefix: str
+    day_bucket: str
+    day_prefix: str
+    session_keys: str
+    device_keys: str
+    origin_secret: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return it as the variables that `read` takes."""
+        return {name.upper(): value for name, value in asdict(self).items()}
+
+    @property
+    def origin(self) -> str:
+        """What a browser calls the page."""
+        return f"https://{self.host}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (self.session_keys, self.device_keys, self.origin_secret)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings of an environment; raises ValueError, which names what is missing."""
+        names = [field.name for field in fields(cls)]
+        missing = [
+            name.upper()
+            for name in names
+            if name.upper() not in environ or not (environ[name.upper()] or name in _MAY_BE_EMPTY)
+        ]
+        if missing:
+            raise ValueError(f"the environment lacks {', '.join(missing)}")
+        return cls(**{name: environ[name.upper()] for name in names})
