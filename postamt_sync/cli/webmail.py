@@ -26,6 +26,7 @@ from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.webmail.index_table import DynamoEntryTable
 from postamt_sync.webmail.keys import FixedKeys
+from postamt_sync.webmail.line_table import DynamoLineTable
 from postamt_sync.webmail.local_server import (
     LocalServer,
     listen_on_loopback,
@@ -130,6 +131,7 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
     return listening, WebmailPorts(
         table=table,
         index=index,
+        lines=DynamoLineTable(client, f"{settings.index.table}-lists"),
         store=S3MailStore(s3, settings.bucket.name),
         mailer=SesMailer(new_client(session, "sesv2", region, _SENDING), region),
         kept=S3SentStore(s3, settings.bucket.name),

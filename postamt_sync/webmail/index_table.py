@@ -37,8 +37,9 @@ class EntryTable(Protocol):
     def entry(self, message_id: str) -> IndexEntry | None:
         """Return one entry, None if there is none."""
 
-    def known(self, message_ids: Sequence[str]) -> set[str]:
-        """Return those of which there is an entry."""
+    def known(self, message_ids: Sequence[str], listed: str = "") -> set[str]:
+        """Return those of which there is an entry; with `listed` only those that have all their
+        lines by this version of the routes."""
 
 
 class DynamoEntryTable:
@@ -66,7 +67,7 @@ class DynamoEntryTable:
                 "message_id": {"S": message_id},
             }
         answer = self._client.query(**request)
-        found = tuple(e for e in map(_entry, answer["Items"]) if e is not None)
+        found = tuple(e for e in map(read_entry, answer["Items"]) if e is not None)
         return EntriesPage(found, ended="LastEvaluatedKey" not in answer)
 
     def entry(self, message_id: str) -> IndexEntry | None:
@@ -74,19 +75,23 @@ class DynamoEntryTable:
             TableName=self._table, Key={"message_id": {"S": message_id}}, ConsistentRead=True
         )
         item = answer.get("Item")
-        return None if item is None else _entry(item)
+        return None if item is None else read_entry(item)
 
-    def known(self, message_ids: Sequence[str]) -> set[str]:
+    def known(self, message_ids: Sequence[str], listed: str = "") -> set[str]:
         found: set[str] = set()
         # Longer keys than the table's cannot have been indexed.
         names = [n for n in dict.fromkeys(message_ids) if 1 <= len(n.encode()) <= _LONGEST_KEY]
         for at in range(0, len(names), _AT_ONCE):
             wanted: list[Any] = [{"message_id": {"S": name}} for name in names[at : at + _AT_ONCE]]
             for _ in range(_ROUNDS):
-                request: Any = {"Keys": wanted, "ProjectionExpression": "message_id"}
+                request: Any = {"Keys": wanted, "ProjectionExpression": "message_id, listed"}
                 answer: Any = self._client.batch_get_item(RequestItems={self._table: request})
                 said = answer["Responses"].get(self._table, [])
-                found |= {item["message_id"]["S"] for item in said}
+                found |= {
+                    item["message_id"]["S"]
+                    for item in said
+                    if not listed or item.get("listed", {}).get("S") == listed
+                }
                 wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
                 if not wanted:
                     break
@@ -95,7 +100,7 @@ class DynamoEntryTable:
         return found
 
 
-def _entry(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry | None:
+def read_entry(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry | None:
     """Return the entry of an item; None where it is none of ours: a later version's, say."""
     try:
         return from_item(item)

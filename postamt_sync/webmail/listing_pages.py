@@ -7,7 +7,8 @@ from typing import Any
 
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest, told
-from postamt_sync.webmail.mail_list import MailList, mail_address, read_search
+from postamt_sync.webmail.mail_list import MailList, mail_address
+from postamt_sync.webmail.mail_search import read_search
 from postamt_sync.webmail.seen_mails import SeenMails
 from postamt_sync.webmail.sent_list import SentList
 from postamt_sync.webmail.sessions import WebSession

@@ -1,25 +1,32 @@
 """A mailbox's mails, newest first by the time they were received, and searched by words and time.
 
-A page is found by walking through the index from where the last one ended. One request looks at a
-bounded number of mails and then says what it has: a page may be short, or empty, and still not be
-the last one. Only a page without a cursor is.
+A page is read from the mailbox's own list, from where the last one ended. Where not all mail has
+its lines there (before the first `reindex`, say, or after other routes were handed over), the index
+is walked through instead, which shows the same and looks at everybody's mail for it. One request
+looks at a bounded number of mails and then says what it has: a page may be short, or empty, and
+still not be the last one. Only a page without a cursor is.
+
+A cursor names a moment and a mail, and no mailbox: the list is that of the session in any case.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import heapq
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from postamt_sync.index.entry import IndexEntry
-from postamt_sync.mail.routing import caseless
+from postamt_sync.index.lists import INBOX, JUNK, NOBODY, line_name, list_name
 from postamt_sync.webmail.exchange import RefusedRequestError
 from postamt_sync.webmail.index_table import EntryTable
+from postamt_sync.webmail.line_table import LAST, LineTable
+from postamt_sync.webmail.mail_search import Search
 from postamt_sync.webmail.placing import Placing
 from postamt_sync.webmail.sessions import WebSession
 from postamt_sync.webmail.unindexed import Unindexed
@@ -33,33 +40,8 @@ LOOKED_FOR = 1.5
 ASKED_AT_ONCE = 200
 FIRST_MONTH = "2011-01"
 """SES is no older."""
-LONGEST_QUERY = 200
-MOST_WORDS = 10
 _MONTH = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
 _MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What is looked for: all of `words`, within [since, until) in the form of the index."""
-
-    words: tuple[str, ...] = ()
-    since: str = ""
-    until: str = ""
-
-    def lasts(self, moment: str) -> bool:
-        """Tell whether a moment is within the days."""
-        return moment >= self.since and (not self.until or moment < self.until)
-
-    def fits(self, entry: IndexEntry) -> bool:
-        if not self.words:
-            return True
-        summary = entry.header.summary if entry.header else None
-        accepted = entry.acceptance
-        envelope = (*sorted(entry.recipients), (accepted.sender if accepted else None))
-        said = (summary.from_, summary.to, summary.cc, summary.subject) if summary else ()
-        text = caseless("\n".join(part for part in (*said, *envelope) if part))
-        return all(word in text for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +74,9 @@ class MailList:
         unindexed: Unindexed,
         placing: Placing,
         clock: Callable[[], float],
+        lines: LineTable | None = None,
     ) -> None:
+        self._lines = lines
         self._index = index
         self._unindexed = unindexed
         self._placing = placing
@@ -102,27 +86,82 @@ class MailList:
         self, session: WebSession, *, junk: bool, search: Search, cursor: str = "", most: int = PAGE
     ) -> ListPage:
         """Return the next mails of the session's Inbox or Junk; raises RefusedRequestError."""
-        page = self._indexed(session, junk=junk, search=search, cursor=cursor, most=most)
+        version = self._lines.version_for(self._placing.routes) if self._lines else ""
         newest = _read_cursor(cursor) if cursor else None
+        if newest and not newest.month and not version:
+            return ListPage((), "")  # the index lists no mail of which no time is known
+        find = self._listed if version else self._indexed
+        page = find(session, newest, junk=junk, search=search, most=most)
         oldest = _read_cursor(page.cursor) if page.cursor else None
         others = [
             entry
-            for entry in self._unindexed.entries()
+            for entry in self._unindexed.entries(version)
             if (newest is None or _moment(entry) < newest.moment)
             and (oldest is None or _moment(entry) >= oldest.moment)
             and search.lasts(_moment(entry))
             and self._belongs(session, entry, junk=junk, search=search)
         ]
+        others = self._unindexed.still(others, version)
         if not others:
             return page
         # Of one that was indexed meanwhile, what the index says.
         together = {entry.message_id: entry for entry in (*others, *page.entries)}
         return ListPage(tuple(sorted(together.values(), key=_moment, reverse=True)), page.cursor)
 
-    def _indexed(
-        self, session: WebSession, *, junk: bool, search: Search, cursor: str, most: int
+    def _listed(
+        self,
+        session: WebSession,
+        place: _ListPlace | None,
+        *,
+        junk: bool,
+        search: Search,
+        most: int,
     ) -> ListPage:
-        place = _read_cursor(cursor) if cursor else _ListPlace(self._first_month(search))
+        before = _line_before(place) if place else LAST
+        kind = JUNK if junk else INBOX
+        mailboxes = (session.mailbox, *((NOBODY,) if session.sees_all else ()))
+        asked = ASKED_AT_ONCE if search.words else most
+        walks = [
+            self._walk(list_name(mailbox, kind), asked, min(before, search.until or LAST), search)
+            for mailbox in mailboxes
+        ]
+        began = self._clock()
+        found: list[IndexEntry] = []
+        every = heapq.merge(*walks, key=lambda each: each[0], reverse=True)
+        for looked, (_, entry) in enumerate(every, start=1):
+            if self._belongs(session, entry, junk=junk, search=search):
+                found.append(entry)
+            if (
+                len(found) == most
+                or looked >= LOOKED_AT
+                or (looked % most == 0 and self._clock() - began > LOOKED_FOR)
+            ):
+                moment = _moment(entry)
+                place = _ListPlace(moment[: len("2026-11")], (moment, entry.message_id))
+                return ListPage(tuple(found), _cursor(place))
+        return ListPage(tuple(found), "")
+
+    def _walk(
+        self, name: str, most: int, before: str, search: Search
+    ) -> Iterator[tuple[str, IndexEntry]]:
+        """Yield the lines of a list, newest first."""
+        assert self._lines is not None
+        while True:
+            page = self._lines.page(name, most, before=before, since=search.since)
+            yield from page.found
+            if not (before := page.after):
+                return
+
+    def _indexed(
+        self,
+        session: WebSession,
+        place: _ListPlace | None,
+        *,
+        junk: bool,
+        search: Search,
+        most: int,
+    ) -> ListPage:
+        place = place or _ListPlace(self._first_month(search))
         began = self._clock()
         found: list[IndexEntry] = []
         looked = 0
@@ -153,10 +192,17 @@ class MailList:
         self, session: WebSession, entry: IndexEntry, *, junk: bool, search: Search
     ) -> bool:
         return (
-            self._placing.is_junk(entry) is junk
-            and search.fits(entry)
+            self._fits(session, entry, search)
+            and self._placing.is_junk(entry) is junk
             and self._placing.sees(session, entry)
         )
+
+    def _fits(self, session: WebSession, entry: IndexEntry, search: Search) -> bool:
+        if not search.words:
+            return True
+        # That others got it too, without being named in it, is nobody's business.
+        addressed = self._placing.routes.routes.addressed(entry.recipients, session.mailbox)
+        return search.fits(entry, addressed)
 
     def find(self, session: WebSession, message_id: str) -> IndexEntry:
         """Return one mail of the session's; raises RefusedRequestError where there is none.
@@ -173,30 +219,6 @@ class MailList:
             return search.until[:7]
         # A day ahead: our clock and SES's need not agree about the end of a month.
         return datetime.fromtimestamp(self._clock() + 86_400, UTC).strftime("%Y-%m")
-
-
-def read_search(words: str, since: str, until: str) -> Search:
-    """Return the search that a person typed; days as 2026-11-30, both included.
-
-    Raises RefusedRequestError.
-    """
-    if len(words) > LONGEST_QUERY:
-        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is too much to search for.")
-    each = tuple(dict.fromkeys(caseless(words).split()))[:MOST_WORDS]
-    return Search(each, _day(since, 0), _day(until, 1))
-
-
-def _day(text: str, later: int) -> str:
-    if not text:
-        return ""
-    try:
-        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-        moment = datetime.fromtimestamp(day.timestamp() + later * 86_400, UTC)
-    except (ValueError, OverflowError):
-        moment = None
-    if moment is None or not 2000 <= moment.year <= 2099:
-        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no day, as 2026-11-30 is.")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def mail_address(message_id: str) -> str:
@@ -220,6 +242,11 @@ def _moment(entry: IndexEntry) -> str:
     return entry.acceptance.received_at if entry.acceptance else ""
 
 
+def _line_before(place: _ListPlace) -> str:
+    """Return the line from which on all mail was listed already."""
+    return line_name(*place.after) if place.after else f"{place.month}-32"
+
+
 def _month_before(month: str) -> str:
     year, number = int(month[:4]), int(month[5:])
     return f"{year - 1}-12" if number == 1 else f"{year}-{number - 1:02}"
@@ -239,6 +266,8 @@ def _read_cursor(text: str) -> _ListPlace:
     match said:
         case [str(month)] if _MONTH.fullmatch(month):
             return _ListPlace(month)
+        case ["", "", str(name)] if 1 <= len(name.encode("utf-8", "replace")) <= 1_024:
+            return _ListPlace("", ("", name))  # among those of which no time is known
         case [str(month), str(moment), str(name)] if (
             _MONTH.fullmatch(month)
             and _MOMENT.fullmatch(moment)

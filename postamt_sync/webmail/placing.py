@@ -27,6 +27,10 @@ class Placing:
         self._received: OrderedDict[tuple[str, str | None], str | None] = OrderedDict()
         self._lock = Lock()
 
+    @property
+    def routes(self) -> HandedRoutes:
+        return self._handed
+
     def sees(self, session: WebSession, entry: IndexEntry) -> bool:
         """Tell whether this mail is one of the session's mailbox."""
         mailboxes = self.mailboxes(entry)

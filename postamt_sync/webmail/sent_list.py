@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from postamt_sync.index.entry import Acceptance, Basis, Header, IndexEntry, Stored
 from postamt_sync.index.summary import Summary
-from postamt_sync.webmail.mail_list import PAGE, ListPage, Search, mail_address, read_mail_address
+from postamt_sync.webmail.mail_list import PAGE, ListPage, mail_address, read_mail_address
+from postamt_sync.webmail.mail_search import Search
 from postamt_sync.webmail.record_table import Fields, RecordTable
 from postamt_sync.webmail.sending import sent_holder
 

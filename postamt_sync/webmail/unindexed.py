@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.index.entry import IndexEntry, Stored, with_header
+from postamt_sync.index.list_facts import facts_of_head
 from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import is_no_mail
 from postamt_sync.mail.headers import ses_headers
@@ -49,18 +50,24 @@ class Unindexed:
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at: float | None = None
+        self._version = ""
         self._found: tuple[IndexEntry, ...] = ()
         self._read: OrderedDict[tuple[str, str], IndexEntry] = OrderedDict()
 
-    def entries(self) -> tuple[IndexEntry, ...]:
-        """Return them, newest first, as of a minute ago at most."""
+    def entries(self, listed: str = "") -> tuple[IndexEntry, ...]:
+        """Return them, newest first, as of a minute ago at most.
+
+        `listed`: the version of the routes by which mail is listed; what the index knows and the
+        lists do not is among them then.
+        """
         with self._lock:
             now = self._clock()
-            if self._looked_at is None or not 0 <= now - self._looked_at < LOOK_EVERY:
-                self._looked_at = now
+            looked = self._looked_at is not None and 0 <= now - self._looked_at < LOOK_EVERY
+            if not looked or listed != self._version:
+                self._looked_at, self._version = now, listed
                 # Where it cannot be listed, what the index knows is shown all the same.
                 with contextlib.suppress(ClientError, BotoCoreError):
-                    self._found = self._look() if self._places.recent else ()
+                    self._found = self._look(listed) if self._places.recent else ()
             return self._found
 
     def entry(self, message_id: str) -> IndexEntry | None:
@@ -70,7 +77,7 @@ class Unindexed:
         except MailGoneError:
             return None
 
-    def _look(self) -> tuple[IndexEntry, ...]:
+    def _look(self, version: str) -> tuple[IndexEntry, ...]:
         prefix = self._places.recent
         listed = [
             each
@@ -79,16 +86,31 @@ class Unindexed:
         ]
         listed.sort(key=lambda each: each.last_modified, reverse=True)
         names = [each.key.removeprefix(prefix) for each in listed]
-        known = self._index.known(names)
+        known = self._known(names, version)
         unknown = [e for e, name in zip(listed, names, strict=True) if name not in known][:MOST]
-        return tuple(sorted(self._opened(unknown), key=_moment, reverse=True))
+        found = self._opened(unknown, ask_index=bool(version))
+        return tuple(sorted(found, key=_moment, reverse=True))
 
-    def _opened(self, objects: Sequence[StoredObject]) -> Iterator[IndexEntry]:
+    def _known(self, names: Sequence[str], version: str) -> set[str]:
+        return self._index.known(names, version) if version else self._index.known(names)
+
+    def _opened(self, objects: Sequence[StoredObject], *, ask_index: bool) -> Iterator[IndexEntry]:
         for each in objects:
+            name = each.key.removeprefix(self._places.recent)
+            if ask_index and (indexed := self._index.entry(name)):
+                yield indexed
+                continue
             try:
-                yield self._entry(each.key.removeprefix(self._places.recent), each.etag, each.size)
+                yield self._entry(name, each.etag, each.size)
             except MailGoneError:
                 continue
+
+    def still(self, entries: Sequence[IndexEntry], listed: str = "") -> list[IndexEntry]:
+        """Return those that are still to be found here alone, as of now."""
+        if not entries:
+            return []
+        known = self._known([entry.message_id for entry in entries], listed)
+        return [entry for entry in entries if entry.message_id not in known]
 
     def _entry(self, name: str, etag: str, size: int | None) -> IndexEntry:
         if etag and (name, etag) in self._read:
@@ -96,7 +118,8 @@ class Unindexed:
         key = f"{self._places.prefix}{name}"
         head = self._store.head(key, SES_LINES)
         bare = IndexEntry(name, key, stored=Stored(None, size))
-        entry = with_header(bare, summary_of_head(head), ses_headers(head, key))
+        facts = facts_of_head(head)
+        entry = with_header(bare, summary_of_head(head), ses_headers(head, key), facts)
         if etag:
             self._read[name, etag] = entry
             while len(self._read) > REMEMBERED:

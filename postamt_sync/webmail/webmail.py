@@ -17,6 +17,7 @@ from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntryTable
 from postamt_sync.webmail.keys import Keys
 from postamt_sync.webmail.known_devices import KNOWN_SECONDS, KnownDevices
+from postamt_sync.webmail.line_table import LineTable
 from postamt_sync.webmail.listing_pages import ListingPages
 from postamt_sync.webmail.mail_list import MailList, read_mail_address
 from postamt_sync.webmail.mail_store import MailGoneError, MailStore
@@ -52,7 +53,7 @@ class WebmailPorts:
 
     `keys` sign sessions, `device_keys` the cookies of devices. `host` names the webmail, `origins`
     are what a browser calls it. `clock` is in seconds since 1970.
-    `kept` is where mail that is written here is kept.
+    `kept` is where mail that is written here is kept. Without `lines` the index lists mail.
     """
 
     table: RecordTable
@@ -70,6 +71,7 @@ class WebmailPorts:
     kept: SentStore
     day: DayPlace | None = None
     hash_cost: int = COST
+    lines: LineTable | None = None
 
 
 class Webmail:
@@ -89,7 +91,7 @@ class Webmail:
         self._seen = SeenMails(ports.table)
         placing = Placing(ports.handed, ports.store)
         unindexed = Unindexed(ports.store, ports.index, ports.places, ports.clock)
-        self._mails = MailList(ports.index, unindexed, placing, ports.clock)
+        self._mails = MailList(ports.index, unindexed, placing, ports.clock, ports.lines)
         self._sent = SentList(ports.table)
         self._listing = ListingPages(self._mails, self._sent, self._seen)
         self._reading = ReadingPages(ports.store, ports.day)

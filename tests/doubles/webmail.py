@@ -13,16 +13,22 @@ from postamt_sync.index.entry import (
     Basis,
     Header,
     IndexEntry,
+    KnownFacts,
+    ReceivedFor,
     Stored,
 )
+from postamt_sync.index.list_facts import facts_of_head
+from postamt_sync.index.lists import IDS, id_prefix, lines_of, list_name
 from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.mail.headers import ses_headers
 from postamt_sync.mail.routing import Addressee
 from postamt_sync.webmail.exchange import JSON, WebAnswer, WebRequest
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntriesPage
 from postamt_sync.webmail.keys import FixedKeys
 from postamt_sync.webmail.known_devices import COOKIE as DEVICE_COOKIE
+from postamt_sync.webmail.line_table import LAST, LinesPage
 from postamt_sync.webmail.mail_list import mail_address
 from postamt_sync.webmail.mail_store import MailGoneError, StoredObject
 from postamt_sync.webmail.record_table import Fields, FieldsPage
@@ -113,12 +119,17 @@ class MemoryIndex:
 
     def __init__(self) -> None:
         self.entries: dict[str, IndexEntry] = {}
+        self.lines: MemoryLines | None = None
+        self.unlisted: set[str] = set()
+        """Mails that the lists do not have, though the index knows them."""
         self.asked = 0
         self._sorted: dict[str, list[tuple[str, str]]] | None = None
 
     def put(self, entry: IndexEntry) -> None:
         self.entries[entry.message_id] = entry
         self._sorted = None
+        if self.lines is not None and entry.message_id not in self.unlisted:
+            self.lines.put(entry)
 
     def month(self, month: str, most: int, after: tuple[str, str] | None = None) -> EntriesPage:
         self.asked += 1
@@ -136,12 +147,57 @@ class MemoryIndex:
         entries = tuple(self.entries[name] for _, name in reversed(some))
         return EntriesPage(entries, ended=end - most <= 0)
 
-    def known(self, message_ids: Sequence[str]) -> set[str]:
-        return {name for name in message_ids if name in self.entries}
+    def known(self, message_ids: Sequence[str], listed: str = "") -> set[str]:
+        known = self.entries.keys() - (self.unlisted if listed else set())
+        return {name for name in message_ids if name in known}
 
     def entry(self, message_id: str) -> IndexEntry | None:
         self.asked += 1
         return self.entries.get(message_id)
+
+
+class MemoryLines:
+    """A LineTable of what is put into an index; `version` is "" while not all mail is in it."""
+
+    def __init__(self, index: MemoryIndex, routes: HandedRoutes) -> None:
+        self.version = "v1"
+        self.asked = 0
+        self.looked_at = 0
+        self._index = index
+        self.routes = routes
+        self.kept: dict[str, dict[str, str]] = {}
+        self._of: dict[str, list[tuple[str, str]]] = {}
+        self._sorted: dict[str, list[str]] = {}
+
+    def put(self, entry: IndexEntry) -> None:
+        for name, line in self._of.pop(entry.message_id, []):
+            del self.kept[name][line]
+        item = {"message_id": {"S": entry.message_id}}
+        for joined in lines_of(entry, item, self.routes):
+            name, _, line = joined.partition("\n")
+            self.kept.setdefault(name, {})[line] = entry.message_id
+            self._of.setdefault(entry.message_id, []).append((name, line))
+        self._sorted.clear()
+
+    def version_for(self, routes: HandedRoutes) -> str:
+        return self.version if routes == self.routes else ""
+
+    def page(self, name: str, most: int, *, before: str = LAST, since: str = "") -> LinesPage:
+        self.asked += 1
+        if name not in self._sorted:
+            self._sorted[name] = sorted(self.kept.get(name, {}))
+        lines = self._sorted[name]
+        end, first = (bisect.bisect_left(lines, bound) for bound in (before, since))
+        some = lines[max(first, end - most) : end][::-1]
+        self.looked_at += len(some)
+        entries = self._index.entries
+        found = tuple((line, entries[self.kept[name][line]]) for line in some)
+        return LinesPage(found, some[-1] if some and end - most > first else "")
+
+    def linked(self, mailbox: str, own_ids: Sequence[str]) -> set[str]:
+        prefixes = tuple(map(id_prefix, own_ids))
+        kept = self.kept.get(list_name(mailbox, IDS), {})
+        return {found for line, found in kept.items() if line.startswith(prefixes)}
 
 
 class MemoryStore:
@@ -230,10 +286,13 @@ class WebmailScene:
         day: MemoryDay | None = None,
         handed: HandedRoutes = HANDED,
         origins: Sequence[str] = (ORIGIN,),
+        lists: bool = False,
     ) -> None:
         self.now = START
         self.table = MemoryTable()
         self.index = MemoryIndex()
+        self.lines = MemoryLines(self.index, handed) if lists else None
+        self.index.lines = self.lines
         self.store = MemoryStore()
         self.mailer = MemoryMailer()
         self.kept = MemoryKept(self.store)
@@ -255,6 +314,7 @@ class WebmailScene:
             kept=self.kept,
             day=day,
             hash_cost=CHEAP,
+            lines=self.lines,
         )
         self.webmail = Webmail(self.ports)
 
@@ -274,8 +334,14 @@ class WebmailScene:
         received_at: str = "2026-11-27T10:00:00.000Z",
         verdicts: Verdicts | None = None,
     ) -> str:
-        """Store and index a mail; return its id in addresses."""
+        """Store and index a mail; return its id in addresses.
+
+        Without recipients no receipt has come. A function that keeps lists has then noted whom
+        SES's own Received names; an older one has not.
+        """
         key = f"incoming/{name}"
+        ses = ses_headers(raw, key)
+        named = ReceivedFor(Basis.OBJECT, (ses and ses.recipient) or "")
         self.store.objects[key] = raw
         self.index.put(
             IndexEntry(
@@ -285,6 +351,8 @@ class WebmailScene:
                 Acceptance(Basis.RECEIPT, received_at, "a@b.example", verdicts or Verdicts()),
                 Header(Basis.RECEIPT, summary_of_head(raw)),
                 Stored("etag", len(raw), "01"),
+                KnownFacts(Basis.RECEIPT, facts) if (facts := facts_of_head(raw)) else None,
+                None if to or self.lines is None else named,
             )
         )
         return mail_address(name)

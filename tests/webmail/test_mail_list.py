@@ -17,9 +17,10 @@ from tests.doubles.notices import stored
 from tests.doubles.webmail import WebBrowser, WebmailScene
 
 
-@pytest.fixture
-def scene() -> WebmailScene:
-    scene = WebmailScene()
+@pytest.fixture(params=["index", "lists"])
+def scene(request: pytest.FixtureRequest) -> WebmailScene:
+    """What the mailbox's own list shows, and what a walk through the index does, is the same."""
+    scene = WebmailScene(lists=request.param == "lists")
     scene.let_in("anna", "bruno")
     return scene
 
@@ -83,7 +84,10 @@ def test_without_a_receipt_the_received_of_ses_counts_and_never_to(scene: Webmai
     assert len(subjects(scene.browser("admin"))) == 2
 
 
-def test_what_was_read_once_of_a_mail_is_remembered(scene: WebmailScene) -> None:
+def test_what_was_read_once_of_a_mail_is_remembered() -> None:
+    """Of one that an older index function wrote."""
+    scene = WebmailScene()
+    scene.let_in("anna")
     scene.arrive("m1", raw("one"), to=())
     browser = scene.browser("anna")
     for _ in range(3):
@@ -156,7 +160,9 @@ def test_new_mail_between_two_pages_moves_nothing(scene: WebmailScene) -> None:
     assert len(together) == len(set(together)) == PAGE + 10
 
 
-def test_one_request_looks_at_so_many_and_says_what_it_has(scene: WebmailScene) -> None:
+def test_one_request_looks_at_so_many_and_says_what_it_has() -> None:
+    scene = WebmailScene()
+    scene.let_in("bruno")
     for number in range(LOOKED_AT + 500):
         scene.arrive(f"m{number:05}", raw("x"), to=("anna@example.com",))
     scene.arrive("first", raw("of bruno"), to=("bruno@example.com",),
@@ -300,11 +306,13 @@ def test_a_late_receipt_opens_a_mail_to_who_else_it_names(scene: WebmailScene) -
 def test_an_index_that_refuses_is_said_and_logged(scene: WebmailScene) -> None:
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    def refuse(*_: Any) -> Any:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise ClientError({"Error": {"Code": "ThrottlingException"}}, "Query")
 
     browser = scene.browser("anna")
     scene.index.month = refuse  # type: ignore[method-assign]
+    if scene.lines is not None:
+        scene.lines.page = refuse  # type: ignore[method-assign]
     assert browser.get("/api/mails").status == 503
     assert scene.said[-1][2] == {"reason": "ThrottlingException"}
 
@@ -315,6 +323,101 @@ def test_an_entry_that_nothing_but_an_event_told_of_is_listed(scene: WebmailScen
     scene.index.entries["bare"] = entry
     browser = scene.browser("admin")
     assert browser.get("/api/mails/YmFyZQ").status == 410
+
+
+class TestLists:
+    """What only a mailbox's own list has."""
+
+    @pytest.fixture
+    def lists(self) -> WebmailScene:
+        scene = WebmailScene(lists=True)
+        scene.let_in("anna", "bruno")
+        scene.let_in("admin", sees_all=True)
+        return scene
+
+    def test_mail_of_others_is_not_even_looked_at(self, lists: WebmailScene) -> None:
+        for number in range(300):
+            lists.arrive(f"m{number:05}", raw("x"))
+        lists.arrive("first", raw("of bruno"), to=("bruno@example.com",),
+                     received_at="2026-11-01T10:00:00.000Z")  # fmt: skip
+        assert subjects(lists.browser("bruno")) == ["of bruno"]
+        assert lists.lines is not None
+        assert (lists.lines.looked_at, lists.index.asked) == (1, 0)
+        subjects(lists.browser("bruno"), "q=bruno")
+        assert lists.lines.looked_at == 2
+        assert lists.store.read_keys == []
+
+    def test_a_line_that_says_another_mailbox_is_not_shown(self, lists: WebmailScene) -> None:
+        """As one would that was written by former routes, in an account that somebody broke."""
+        lists.arrive("m", raw("secret"), to=("bruno@example.com",))
+        assert lists.lines is not None
+        lists.lines.kept["anna#inbox"] = {"2026-11-27T10:00:00.000Z#m": "m"}
+        assert subjects(lists.browser("anna")) == []
+
+    def test_where_lists_are_not_complete_the_index_shows_all_and_nothing_twice(
+        self, lists: WebmailScene
+    ) -> None:
+        for number in range(PAGE + 20):
+            lists.arrive(f"m{number:03}", raw(f"m{number:03}"))
+        expected = [f"m{number:03}" for number in reversed(range(PAGE + 20))]
+        assert lists.lines is not None
+        browser = lists.browser("anna")
+        assert subjects(browser) == expected
+        for before, after in (("v1", ""), ("", "v1")):  # also in the middle of a list
+            lists.lines.version = before
+            first = browser.look("/api/mails")
+            lists.lines.version = after
+            second = browser.look(f"/api/mails?cursor={first['cursor']}")
+            assert [m["subject"] for m in (*first["mails"], *second["mails"])] == expected
+
+    def test_other_routes_than_those_handed_over_are_not_taken_for_them(
+        self, lists: WebmailScene
+    ) -> None:
+        lists.arrive("m", raw("m"), to=("bruno@example.com",))
+        assert lists.lines is not None
+        lists.lines.routes = HandedRoutes((Addressee("x", ("x.example",), default=True),))
+        assert subjects(lists.browser("bruno")) == ["m"]
+        assert lists.index.asked > 0
+
+    def test_what_the_index_knows_and_the_lists_do_not_is_found_and_once(
+        self, lists: WebmailScene
+    ) -> None:
+        lists.index.unlisted.add("m1")
+        for name in ("m0", "m1", "m2"):
+            lists.store.objects[f"recent/{name}"] = raw(name)
+            lists.arrive(name, raw(name))
+        browser = lists.browser("anna")
+        assert sorted(subjects(browser)) == ["m0", "m1", "m2"]
+        lists.index.unlisted.clear()
+        lists.arrive("m1", raw("m1"))
+        assert sorted(subjects(browser)) == ["m0", "m1", "m2"]
+
+    def test_mail_of_which_no_time_is_known_comes_last_and_is_paged_too(
+        self, lists: WebmailScene
+    ) -> None:
+        for number in range(PAGE + 5):
+            lists.arrive(f"m{number:03}", raw(f"m{number:03}"), received_at="")
+        lists.arrive("new", raw("new"))
+        found = subjects(lists.browser("anna"))
+        assert found[0] == "new"
+        assert len(found) == len(set(found)) == PAGE + 6
+
+    def test_all_sees_its_own_mail_and_nobody_s_in_one_order(self) -> None:
+        lists = WebmailScene(lists=True)
+        lists.let_in("bruno", sees_all=True)
+        for number in range(PAGE * 3):
+            lists.arrive(f"m{number:03}", raw(f"m{number:03}"),
+                         to=() if number % 3 else ("bruno@example.com",),
+                         received_at=f"2026-11-{1 + number // 10:02}T10:00:00.000Z")  # fmt: skip
+        found = subjects(lists.browser("bruno"))
+        assert found == sorted(found, reverse=True)
+        assert len(found) == PAGE * 3
+
+    def test_a_search_does_not_tell_who_else_got_a_mail(self, lists: WebmailScene) -> None:
+        both = ("bruno@example.com", "anna@example.com")
+        lists.arrive("m", raw("m"), to=both)
+        assert subjects(lists.browser("bruno"), "q=anna@example.com") == []
+        assert subjects(lists.browser("bruno"), "q=bruno@example.com") == ["m"]
 
 
 class TestHandedRoutes:
