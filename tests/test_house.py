@@ -41,6 +41,7 @@ ROOMS = {
     "doctor": {
         *("alerts", "aws", "bootstrap", "config", "delivery", "host", "ledger", "status"),
     },
+    "setup": {"aws", "bootstrap", "config", "host", "ledger"},
     "demo": {"bootstrap", "index", "mail"},
     "app": {
         *("alerts", "aws", "bucket", "config", "delivery", "index", "intake", "ledger", "mail"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +40,8 @@ class Home:
     state_dir: str = "/var/lib/postamt-sync"
     listen: Sequence[str] = ()
     proxied: bool = False
+    served: Mapping[str, Any] = field(default_factory=dict)
+    """The table [home]: what Dovecot and mail clients are told."""
 
 
 def configuration(stack: Stack, home: Home, queue_urls: Mapping[str, str]) -> str:
@@ -53,6 +55,8 @@ def configuration(stack: Stack, home: Home, queue_urls: Mapping[str, str]) -> st
         "[stack]",
         *_options({"name": stack.name, "domains": list(stack.domains)}),
     ]
+    if home.served:
+        lines += ["", "[home]", *_options(home.served)]
     for number, name in enumerate(home.mailboxes):
         maildir = PurePosixPath(home.maildirs) / stack.domains[0] / name / "Maildir"
         addresses = [f"{name}@{domain}" for domain in stack.domains]

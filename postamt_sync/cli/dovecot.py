@@ -186,8 +186,7 @@ def dovecot(
     settings = load(config)
     wanted = settings.home.submission if submission is None else submission
     place = directory.absolute()
-    service = service_of(settings, submission=wanted)
-    service = replace(service, sendmail=_sendmail(settings, place) if service.lmtp else "")
+    service = described(settings, place, submission=wanted)
     language = version or installed_version()
     if language is None:
         raise UsageError(
@@ -199,7 +198,7 @@ def dovecot(
         for path, text in files.items():
             print(f"# ===== {path}\n{text}")
         return ExitCode.OK
-    _write(files, place, force=force)
+    write_files(files, place, force=force)
     _say_what_is_next(settings, service, place)
     return ExitCode.OK
 
@@ -218,6 +217,12 @@ def _sendmail(settings: Settings, directory: Path) -> str:
     return f"{program} dovecot sendmail --config {source} --directory {directory}"
 
 
+def described(settings: Settings, directory: Path, *, submission: bool) -> DovecotService:
+    """Return all that Dovecot has to know, with the command by which Sieve sends."""
+    service = service_of(settings, submission=submission)
+    return replace(service, sendmail=_sendmail(settings, directory) if service.lmtp else "")
+
+
 def rendered(service: DovecotService, version: Version, directory: Path) -> dict[Path, str]:
     """Return the files that follow from the configuration, each with its text."""
     conf = configuration(service, version, directory)
@@ -227,7 +232,8 @@ def rendered(service: DovecotService, version: Version, directory: Path) -> dict
     }
 
 
-def _write(files: dict[Path, str], directory: Path, *, force: bool) -> None:
+def write_files(files: dict[Path, str], directory: Path, *, force: bool) -> None:
+    """Write what differs; raises UsageError where somebody else's file would be replaced."""
     with managed_files.alone(directory):
         before = {path: managed_files.read(path) for path in files}
         foreign = [path for path, text in before.items() if text and managed_files.edited(text)]

@@ -74,7 +74,7 @@ def install(
       sudo postamt-sync service install
     """
     if not dry_run:
-        _require_root()
+        require_root()
     settings = _settings(config, dry_run=dry_run)
     steps = _service(settings, user).install(start=start, running=_is_running())
     _carry_out(steps, dry_run=dry_run)
@@ -99,7 +99,7 @@ def uninstall(
       sudo postamt-sync service uninstall
     """
     if not dry_run:
-        _require_root()
+        require_root()
     steps = removal()
     _carry_out(steps, dry_run=dry_run)
     if not steps:
@@ -190,7 +190,8 @@ def _carry_out(steps: Sequence[InstallStep], *, dry_run: bool) -> None:
             step.do()
 
 
-def _require_root() -> None:
+def require_root() -> None:
+    """Raise PostamtError unless root runs this, on a machine of systemd."""
     if os.geteuid() != 0:
         raise UsageError("Only root may do this.", "Put sudo before it, or look with --dry-run.")
     if not Path("/run/systemd/system").is_dir():

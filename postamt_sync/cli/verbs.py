@@ -32,6 +32,8 @@ class Verb:
 
 VERBS = (
     # One line a verb, in the order of the help.
+    Verb("setup", "postamt_sync.cli.setup:setup", "From nothing to mail: one conversation."),
+    Verb("join", "postamt_sync.cli.join:join", "Make this machine the box that setup prepared."),
     Verb("run", "postamt_sync.cli.run:run", "Run the daemon."),
     Verb("sync", "postamt_sync.cli.sync:sync", "Go through the bucket once, and exit."),
     Verb("status", "postamt_sync.cli.status:status", "Show how things stand."),

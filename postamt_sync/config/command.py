@@ -50,6 +50,9 @@ VERBS = WITH_OUT | {
 }
 """All verbs that take --config; the command line itself has them too."""
 
+BARE = {"bootstrap init", "join", "setup"}
+"""Verbs that take none."""
+
 _NAMED = re.compile(r"\bpostamt-sync((?: [a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-]))+)(?!, process \d)")
 """Not a running process, which is called by its verb."""
 _BEFORE = re.compile(r"(?:sudo )?(?:[A-Z][A-Z_]*=\S+ )*$")
@@ -132,7 +135,7 @@ def _named(text: str) -> Iterator[tuple[int, int, str]]:
         words = found[1].split()
         for number in range(min(LONGEST_VERB, len(words)), 0, -1):
             verb = " ".join(words[:number])
-            if verb in VERBS or verb == "bootstrap init":
+            if verb in VERBS or verb in BARE:
                 if verb in VERBS:
                     yield found.start(1), found.start(1) + len(verb) + 1, verb
                 break
@@ -143,7 +146,7 @@ def _commands(text: str) -> Iterator[tuple[int, int]]:
     for found in _NAMED.finditer(text):
         words = found[1].split()
         known = (" ".join(words[:n]) for n in range(min(LONGEST_VERB, len(words)), 0, -1))
-        verb = next((one for one in known if one in VERBS or one == "bootstrap init"), "")
+        verb = next((one for one in known if one in VERBS or one in BARE), "")
         end = found.start(1) + (len(verb) + 1 if verb else 0)
         rest = words[len(verb.split()) :]
         if len(rest) == 1 and found.end() == len(text.rstrip(".")):

@@ -16,7 +16,7 @@ from postamt_sync.errors import ExitCode
 from tests.doubles.verbs import LONG_URL
 from tests.doubles.verbs import VERBS as DOUBLES
 
-WITHOUT_CONFIGURATION = {"demo", "help"}
+WITHOUT_CONFIGURATION = {"join", "setup", "demo", "help"}
 ROOT = Path(__file__).parents[2]
 
 

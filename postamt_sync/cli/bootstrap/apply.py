@@ -64,7 +64,7 @@ def apply(
     found = account.plan(position)
     show(found, console)
     if found.changes or found.conflicts:
-        _make(account, found, console, yes=yes)
+        make(account, found, console, yes=yes)
     else:
         console.print("\nNothing to do.")
         remember(account, console)
@@ -76,7 +76,11 @@ def apply(
     return ExitCode.OK
 
 
-def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
+def make(
+    account: Opened, found: Plan, console: Console, *, yes: bool, passwords: bool = True
+) -> None:
+    """Ask unless it was asked, then carry the plan out, a line for each change; with `passwords`
+    what is new for mail clients is shown."""
     changes = len(found.changes)
     if not found.conflicts:
         console.print()
@@ -95,7 +99,7 @@ def _make(account: Opened, found: Plan, console: Console, *, yes: bool) -> None:
     finally:
         remember(account, console)
     for one in account.keys.sending:
-        if one.file.key_id() not in {*before, ""}:
+        if passwords and one.file.key_id() not in {*before, ""}:
             show_password(one, console)
 
 

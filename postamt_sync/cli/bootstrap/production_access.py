@@ -6,10 +6,11 @@ import enum
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.change import call
-from postamt_sync.cli.bootstrap.stack import Yes, agreed, opened
+from postamt_sync.cli.bootstrap.stack import Opened, Yes, agreed, opened
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, MisconfiguredError
@@ -21,6 +22,8 @@ USE_CASE = (
     "the person who wrote, at the MAIL FROM domain and by SES's feedback; we then stop writing to "
     "that address. Mail is signed with Easy DKIM, and SPF and DMARC are published."
 )
+
+ASKED = "Asked. The answer comes by mail to the account's address."
 
 
 class Language(enum.StrEnum):
@@ -56,14 +59,28 @@ def production_access(
     console = open_console()
     account = opened(config, None)
     account.introduce(console)
+    if standing := may_send(account):
+        console.print(standing)
+        return ExitCode.OK
+    page, text = request_of(account, website)
+    show_request(console, page, text)
+    agreed("Is this true of you, and shall AWS be asked?", yes=yes)
+    file_request(account, page, text, language)
+    console.print(ASKED)
+    return ExitCode.OK
+
+
+def may_send(account: Opened) -> str:
+    """Say why there is nothing to ask for; empty where there is."""
     standing = account.aws.read("sesv2", "get_account") or {}
     if standing.get("ProductionAccessEnabled"):
-        console.print("You may send to everyone already.")
-        return ExitCode.OK
+        return "You may send to everyone already."
     status = standing.get("Details", {}).get("ReviewDetails", {}).get("Status")
-    if status == "PENDING":
-        console.print("The request is with AWS; the answer comes by mail.")
-        return ExitCode.OK
+    return "The request is with AWS; the answer comes by mail." if status == "PENDING" else ""
+
+
+def request_of(account: Opened, website: str) -> tuple[str, str]:
+    """Return the page and the text of the request."""
     domains = account.stack.domains
     if not domains:
         raise MisconfiguredError(
@@ -73,11 +90,18 @@ def production_access(
     text = USE_CASE.format(
         people="one person" if people == 1 else f"{people} people", domains=", ".join(domains)
     )
-    page = website or f"https://{domains[0]}"
+    return website or f"https://{domains[0]}", text
+
+
+def show_request(console: Console, page: str, text: str) -> None:
+    """Print what AWS would be told."""
     for name, value in (("Website", page), ("Use", text)):
         console.print(Text(name, style="bold"))
         paragraph(console, value, "    ")
-    agreed("Is this true of you, and shall AWS be asked?", yes=yes)
+
+
+def file_request(account: Opened, page: str, text: str, language: Language) -> None:
+    """Ask AWS."""
     account.aws.write(
         call(
             "sesv2",
@@ -89,5 +113,3 @@ def production_access(
             ProductionAccessEnabled=True,
         )
     )
-    console.print("Asked. The answer comes by mail to the account's address.")
-    return ExitCode.OK

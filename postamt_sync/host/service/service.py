@@ -206,7 +206,9 @@ def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
         etc / "sysusers.d/postamt-sync.conf",
         etc / "tmpfiles.d/postamt-sync.conf",
         etc / "postamt-sync/certificate-renewed",
+        etc / "postamt-sync/imap-certificate-renewed",
         etc / "letsencrypt/renewal-hooks/deploy/postamt-sync",
+        etc / "letsencrypt/renewal-hooks/deploy/postamt-sync-imap",
     )
     found = [step for place in places if (step := to_remove(SealedFile.of(place, "")))]
     stop: list[InstallStep] = [

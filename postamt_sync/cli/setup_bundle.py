@@ -1,0 +1,89 @@
+"""What `setup` hands to the box: one file and its passphrase, or the same without a file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from postamt_sync.bootstrap.key_file import SYNC_CREDENTIALS, smtp_credentials
+from postamt_sync.bootstrap.resources.access_key import AccessKeyResource
+from postamt_sync.cli.bootstrap.stack import Opened
+from postamt_sync.cli.console import paragraph
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import printable
+from postamt_sync.setup.answers import CONFIGURATION, AnswerFile, Answers
+from postamt_sync.setup.bundle import Bundle, is_bundle
+from postamt_sync.setup.first_mail import new_key, put_first_mail
+from postamt_sync.setup.passphrase import new_passphrase
+
+USUAL = Path("postamt-sync.bundle")
+
+
+def contents(account: Opened, file: AnswerFile, answers: Answers, first_key: str) -> Bundle:
+    """Gather what the box needs; raises MisconfiguredError where a key's file is not here."""
+    kept = account.keys
+    files = {
+        CONFIGURATION: (file.directory / CONFIGURATION).read_text(encoding="utf-8"),
+        SYNC_CREDENTIALS: _secret(account, kept.sync),
+    }
+    for one in kept.sending:
+        files[smtp_credentials(one.mailbox)] = _secret(account, one.key)
+    return Bundle(files, first_key, bool(answers.dovecot))
+
+
+def _secret(account: Opened, key: AccessKeyResource) -> str:
+    found = key.where(key.keys())
+    if found is None:
+        who = "sync" if key is account.keys.sync or key.user.endswith("-sync") else "smtp"
+        raise MisconfiguredError(
+            f"The key of {key.user} is not on this machine, and AWS tells it only once.",
+            "Run setup where it was made, or make another key (what uses the old one stops): "
+            f"postamt-sync bootstrap credentials replace {who}",
+        )
+    return found[1].read_text(encoding="utf-8")
+
+
+def first_mail_of(account: Opened, file: AnswerFile, answers: Answers) -> Answers:
+    """Put the mail into the bucket that the box will show, unless it waits there already."""
+    if answers.first_key is None:
+        answers = replace(answers, first_key=new_key(account.stack))
+        file.write(answers)  # first: killed after it, the same mail is put again
+    assert answers.first_key
+    assert answers.people
+    assert answers.domains
+    address = f"{answers.people[0]}@{answers.domains[0]}"
+    put_first_mail(account.stack, account.aws, answers.first_key, address)
+    return answers
+
+
+def hand_over(
+    bundle: Bundle,
+    path: Path,
+    file: AnswerFile,
+    answers: Answers,
+    console: Console,
+    *,
+    anew: bool,
+) -> None:
+    """Write the bundle, unless the same is there, and say what to do with it."""
+    console.print(Text("\nThe box at home", style="bold"))
+    passphrase = ""
+    if anew or answers.bundle_digest != bundle.digest or not is_bundle(path):
+        passphrase = new_passphrase()
+        bundle.write(path, passphrase)
+    name = printable(os.fspath(path), 4096)
+    paragraph(console, f"Copy {name} to it, as with: scp {name} BOX:", "  ")
+    paragraph(console, "Install postamt-sync there, then type:", "  ")
+    console.print(Text(f"    sudo postamt-sync join {path.name}", style="bold"), soft_wrap=True)
+    if passphrase:
+        paragraph(console, "It asks for this passphrase, which is shown this once:", "  ")
+        console.print(Text(f"    {passphrase}", style="bold"), soft_wrap=True)
+        paragraph(console, "Once it has joined, delete the file here too.", "  ")
+        file.write(replace(answers, bundle_digest=bundle.digest))  # now that it was shown
+    else:
+        again = "Lost? A new one: postamt-sync setup --new-bundle"
+        paragraph(console, f"Its passphrase was shown when it was made. {again}", "  ")

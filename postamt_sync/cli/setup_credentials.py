@@ -1,0 +1,77 @@
+"""An administrator's AWS credentials: found, or how to get them said, and waited for."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from postamt_sync.aws.clients import A_PERSON_ANSWERS, new_session
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.cli.console import paragraph
+from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtError
+
+CLOUDSHELL = "https://console.aws.amazon.com/cloudshell"
+EXPORT = "aws configure export-credentials --format env"
+_LINE = re.compile(r"\s*(?:export\s+)?(AWS_[A-Z_]+)=[\"']?([\x21\x23-\x26\x28-\x7e]+)[\"']?\s*")
+_NEEDED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def how_to_get_them() -> str:
+    """Say in a hint how to come by credentials."""
+    return (
+        f"Open {CLOUDSHELL} as an administrator, type there: {EXPORT} and put the lines that it "
+        "prints into this shell. Then type again: postamt-sync setup"
+    )
+
+
+def administrator(console: Console, region: str, *, ask: bool) -> AwsClient:
+    """Return the account that the credentials open; where there are none, say how to get them and
+    wait for them. Raises PostamtError where nobody can be asked, or AWS cannot."""
+    while True:
+        try:
+            aws = AwsClient(new_session(region, program_seconds=A_PERSON_ANSWERS), region)
+            _ = aws.account
+        except (CredentialsError, MisconfiguredError) as error:
+            if not ask:
+                raise CredentialsError(error.problem, how_to_get_them()) from error
+            _explain(console, error)
+            _pasted(console)
+        else:
+            return aws
+
+
+def _explain(console: Console, error: PostamtError) -> None:
+    console.print()
+    console.print(Text("Credentials of an administrator of your AWS account", style="bold"))
+    paragraph(console, error.problem, "  ", "yellow")
+    paragraph(console, "Sign in to AWS in a browser as an administrator, and open:", "  ")
+    console.print(Text(f"    {CLOUDSHELL}", style="bold"), soft_wrap=True)
+    paragraph(console, "Type there, and paste here the lines that it prints:", "  ")
+    console.print(Text(f"    {EXPORT}", style="bold"), soft_wrap=True)
+    paragraph(
+        console,
+        "They are kept nowhere, and end by themselves. Enter looks again, if you have made them "
+        "elsewhere; Ctrl-C stops, your answers are kept.",
+        "  ",
+    )
+
+
+def _pasted(console: Console) -> None:
+    """Take lines until the credentials are whole, or one is empty; they stay in this process."""
+    found: dict[str, str] = {}
+    while not all(name in found for name in _NEEDED):
+        line: str = typer.prompt("  Paste", default="", show_default=False)
+        if not line.strip():
+            break
+        pairs = _LINE.findall(line)
+        if not pairs:
+            paragraph(console, "As in: export AWS_ACCESS_KEY_ID=…", "  ", "yellow")
+        found.update(pairs)
+    if all(name in found for name in _NEEDED[:2]):
+        os.environ.pop("AWS_SESSION_TOKEN", None)
+        os.environ.pop("AWS_PROFILE", None)
+        os.environ.update({name: found[name] for name in _NEEDED if name in found})

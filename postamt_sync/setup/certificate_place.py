@@ -1,0 +1,8 @@
+"""Where the certificate of the IMAP server lies that join found or made."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+IMAP_CHAIN = PurePosixPath("/etc/postamt-sync/imap/fullchain.pem")
+IMAP_KEY = PurePosixPath("/etc/postamt-sync/imap/privkey.pem")

@@ -1,0 +1,105 @@
+"""Certificates on the box: found where certbot keeps them, or made here, so that all can start."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from postamt_sync import atomic_file
+from postamt_sync.errors import MisconfiguredError
+from postamt_sync.host.service.certificate import Pair
+from postamt_sync.host.service.sealed_files import SealedFile, unwritable
+from postamt_sync.host.service.steps import to_write
+
+DAYS = 3650
+"""For one that nobody renews; clients keep it as it is."""
+HOOK = """\
+#!/bin/sh
+# Takes a renewed certificate of {host} to where Dovecot reads it. certbot's deploy hook; any other
+# client runs it as: imap-certificate-renewed FULLCHAIN PRIVKEY
+set -eu
+umask 077
+chain=${{1:-${{RENEWED_LINEAGE:-}}/fullchain.pem}}
+key=${{2:-${{RENEWED_LINEAGE:-}}/privkey.pem}}
+if [ -n "${{RENEWED_DOMAINS:-}}" ]; then
+    case " $RENEWED_DOMAINS " in *" "{host}" "*) ;; *) exit 0 ;; esac
+fi
+cp -- "$key" {key}.new
+cp -- "$chain" {chain}.new
+mv -f -- {key}.new {key}
+mv -f -- {chain}.new {chain}
+systemctl reload-or-restart dovecot
+"""
+
+
+def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> str:
+    """See that there is a certificate at a place: the one that is there, certbot's, or a new one
+    that this machine signs itself. Returns in words which; durable on return."""
+    if target.chain.exists() and target.key.exists():
+        return "is there"
+    lineage = etc / "letsencrypt/live" / host
+    issued = Pair(lineage / "fullchain.pem", lineage / "privkey.pem")
+    try:
+        target.chain.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if issued.chain.exists():
+            issued.copy_to(target, group)
+            return "is certbot's"
+        chain, key = self_signed(host)
+        atomic_file.write(target.key, key, atomic_file.PRIVATE)
+        atomic_file.write(target.chain, chain, atomic_file.PUBLIC)
+    except OSError as error:
+        raise unwritable(target.chain, error) from error
+    return "was made here, so clients ask about it once"
+
+
+def self_signed(host: str) -> tuple[bytes, bytes]:
+    """Return a certificate for a name and its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
+    now = dt.datetime.now(dt.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=DAYS))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return built.public_bytes(serialization.Encoding.PEM), secret
+
+
+def put_hooks(target: Pair, host: str, etc: Path = Path("/etc")) -> None:
+    """Put in place what takes a renewed certificate over, for certbot and for any other client."""
+    chain, key = (shlex.quote(str(path)) for path in (target.chain, target.key))
+    text = HOOK.format(host=host, chain=chain, key=key)
+    for path in (
+        etc / "postamt-sync/imap-certificate-renewed",
+        etc / "letsencrypt/renewal-hooks/deploy/postamt-sync-imap",
+    ):
+        to_write(SealedFile.of(path, text, 0o755)).do()
+
+
+def refuse_missing(pair: Pair) -> None:
+    """Raise MisconfiguredError where a certificate that was named is not here."""
+    for path in (pair.chain, pair.key):
+        if not path.exists():
+            raise MisconfiguredError(
+                f"There is no {path} on this machine.",
+                "Put it there and join again; or have one made: postamt-sync setup "
+                "--certificate none --new-bundle",
+            )

@@ -1,0 +1,88 @@
+"""Dovecot's packages on the box: installed by apt where there is apt, else the command is said."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.events import printable
+
+SECONDS = 1800
+"""A Raspberry Pi with a slow card takes its time."""
+_LOCKED = re.compile(r"could not get lock|is another process using it", re.IGNORECASE)
+
+
+def wanted_packages(*, submission: bool) -> tuple[str, ...]:
+    return ("dovecot-imapd", *(("dovecot-submissiond",) if submission else ()))
+
+
+def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what dpkg does not have installed; without dpkg, all if there is no Dovecot."""
+    if shutil.which("dpkg-query") is None:
+        return () if shutil.which("dovecot", path=_SBIN) else packages
+    return tuple(name for name in packages if not _is_installed(name))
+
+
+_SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+
+
+def install_packages(packages: tuple[str, ...]) -> None:
+    """Install them. Raises MisconfiguredError with the command where there is no apt, or it fails;
+    TryLaterError where another apt is at work."""
+    command = ["apt-get", "install", "--yes", *packages]
+    if shutil.which("apt-get") is None:
+        raise MisconfiguredError(
+            f"Dovecot is not installed, and there is no apt-get for {' and '.join(packages)}.",
+            "Install Dovecot's imapd (and submissiond) as this system does, then join again.",
+        )
+    done = _run(command)
+    if done.returncode and "Unable to locate" in done.stderr:
+        _run(["apt-get", "--quiet", "update"])
+        done = _run(command)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+        said = printable((lines or ["it said nothing"])[0], 200)
+        kind = TryLaterError if _LOCKED.search(done.stderr) else MisconfiguredError
+        raise kind(
+            f"Dovecot could not be installed: {said}",
+            f"Type: sudo {' '.join(command)} and then join again.",
+        )
+
+
+def is_stock(path: Path) -> bool:
+    """Tell whether a file of /etc/dovecot is as Debian's package brought it."""
+    done = _run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "dovecot-core"])
+    sums = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2)
+    try:
+        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError:
+        return False
+    return sums.get(str(path)) == digest
+
+
+def _is_installed(name: str) -> bool:
+    done = _run(["dpkg-query", "--show", "--showformat=${db:Status-Status}", name])
+    return done.returncode == 0 and done.stdout.strip() == "installed"
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    try:
+        return subprocess.run(  # noqa: S603 - fixed words
+            command,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", "")
+    except subprocess.TimeoutExpired as error:
+        raise TryLaterError(f"{' '.join(command)} did not end.", "Look at it by hand.") from error

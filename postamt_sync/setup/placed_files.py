@@ -1,0 +1,67 @@
+"""The bundle's files at their places on the box: configuration, and keys that only root reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from postamt_sync import atomic_file
+from postamt_sync.errors import MisconfiguredError, UsageError
+from postamt_sync.host.service.program import EXAMPLE, shipped
+from postamt_sync.setup.bundle import Bundle
+
+ETC = Path("/etc/postamt-sync")
+CONFIGURATION = "config.toml"
+_LARGEST = 1 << 20
+
+
+def place(bundle: Bundle, etc: Path = ETC, *, force: bool = False) -> list[Path]:
+    """Write what differs and return it; durable on return.
+
+    Another configuration than the bundle's is replaced with `force` alone, and kept aside even
+    then. Raises UsageError where it would be, MisconfiguredError where nothing can be written.
+    """
+    config = etc / CONFIGURATION
+    there = _read(config)
+    foreign = there not in {None, "", bundle.files[CONFIGURATION], shipped(EXAMPLE)}
+    if foreign and not force:
+        raise UsageError(
+            f"{config} is another configuration than the bundle's.",
+            "Replace it with --force; it is kept aside.",
+        )
+    try:
+        etc.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if foreign:
+            _keep_aside(config)
+        # Keys first: with the configuration there, the daemon may start.
+        names = sorted(bundle.files, key=lambda name: name == CONFIGURATION)
+        written = []
+        for name in names:
+            if _read(etc / name) != bundle.files[name]:
+                mode = atomic_file.PUBLIC if name == CONFIGURATION else atomic_file.PRIVATE
+                atomic_file.write(etc / name, bundle.files[name], mode)
+                written.append(etc / name)
+    except OSError as error:
+        raise MisconfiguredError(
+            f"{etc} cannot be written: {error.strerror}.", "Run it as root (sudo)."
+        ) from error
+    return written
+
+
+def _keep_aside(path: Path) -> None:
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.before-{number}")):
+        number += 1
+    os.link(path, aside, follow_symlinks=False)
+
+
+def _read(path: Path) -> str | None:
+    """Return a file's text; None where there is none, "" for what is no file of ours."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(_LARGEST).decode(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
