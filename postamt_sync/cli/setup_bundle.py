@@ -77,7 +77,7 @@ def hand_over(
         bundle.write(path, passphrase)
     name = printable(os.fspath(path), 4096)
     paragraph(console, f"Copy {name} to it, as with: scp {name} BOX:", "  ")
-    paragraph(console, "Install postamt-sync there, then type:", "  ")
+    paragraph(console, "With the program installed there too, type:", "  ")
     console.print(Text(f"    sudo postamt-sync join {path.name}", style="bold"), soft_wrap=True)
     if passphrase:
         paragraph(console, "It asks for this passphrase, which is shown this once:", "  ")
