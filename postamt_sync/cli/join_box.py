@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +14,7 @@ from postamt_sync.bootstrap.key_file import is_smtp_credentials
 from postamt_sync.cli.console import paragraph
 from postamt_sync.cli.dovecot import described, rendered, write_files
 from postamt_sync.cli.dovecot_relay import relay
-from postamt_sync.cli.service import install
+from postamt_sync.cli.service import install_steps
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.dovecot import managed_files
@@ -26,7 +28,7 @@ from postamt_sync.host.dovecot.passwd_files import (
     with_password,
 )
 from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
-from postamt_sync.host.service.steps import Run
+from postamt_sync.host.service.steps import UP_TO_DATE, Leave, Run
 from postamt_sync.setup.arrival_watch import ArrivalWatch, reads_it
 from postamt_sync.setup.bundle import Bundle
 from postamt_sync.setup.certificate_place import IMAP_CHAIN
@@ -54,8 +56,14 @@ def install_all(
         _packages(settings, console)
     _certificates(settings, console, dovecot=bundle.dovecot)
     _head(console, "Service")
-    install(config=ETC / CONFIGURATION)
+    with redirect_stdout(io.StringIO()):
+        steps = install_steps(settings)
+    for step in steps:
+        step.do()
+        if isinstance(step, Leave) and step.why != UP_TO_DATE:
+            paragraph(console, str(step), "     ", "yellow")
     Run(["systemctl", "restart", "postamt-sync.service"]).do()
+    _well(console, "the daemon runs, and at every start of this machine")
     passwords = _dovecot(settings, bundle, console) if bundle.dovecot else {}
     return settings, passwords
 
@@ -139,11 +147,16 @@ def _dovecot(settings: Settings, bundle: Bundle, console: Console) -> dict[str, 
         )
     described_service = described(settings, DOVECOT, submission=settings.home.submission)
     files = rendered(described_service, version, DOVECOT)
-    write_files(files, DOVECOT, force=is_stock(DOVECOT / "dovecot.conf"))
-    senders = [name for name in bundle.files if is_smtp_credentials(Path(name))]
-    if senders and smtp_server(settings.aws.region) is not None:
-        source = ETC if settings.stack.smtp_per_mailbox else ETC / senders[0]
-        relay(credentials=source, mailbox="", directory=DOVECOT, config=ETC / CONFIGURATION)
+    stock = is_stock(DOVECOT / "dovecot.conf")
+    with redirect_stdout(io.StringIO()) as told:  # what those verbs name as next is done here
+        write_files(files, DOVECOT, force=stock)
+        senders = [name for name in bundle.files if is_smtp_credentials(Path(name))]
+        if senders and smtp_server(settings.aws.region) is not None:
+            source = ETC if settings.stack.smtp_per_mailbox else ETC / senders[0]
+            relay(credentials=source, mailbox="", directory=DOVECOT, config=ETC / CONFIGURATION)
+    for line in told.getvalue().splitlines():
+        if "was kept as" in line:
+            _well(console, line)
     passwords = {
         mailbox.name: password
         for mailbox in settings.mailboxes

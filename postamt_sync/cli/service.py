@@ -76,7 +76,7 @@ def install(
     if not dry_run:
         require_root()
     settings = _settings(config, dry_run=dry_run)
-    steps = _service(settings, user).install(start=start, running=_is_running())
+    steps = install_steps(settings, user, start=start)
     _carry_out(steps, dry_run=dry_run)
     if not dry_run:
         print(f"All well. See how it is doing: systemctl status postamt-sync, {typed('status')}")
@@ -150,6 +150,11 @@ def certificate(
     pair.copy_to(target, mail_user(settings, "", ask_dovecot).group)
     print(f"Copied to {target.chain} and {target.key}.")
     return ExitCode.OK
+
+
+def install_steps(settings: Settings, user: str = "", *, start: bool = True) -> list[InstallStep]:
+    """Return what puts the service of this configuration in place."""
+    return _service(settings, user).install(start=start, running=_is_running())
 
 
 def _service(settings: Settings, wanted: str) -> SystemdService:

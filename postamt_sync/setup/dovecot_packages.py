@@ -14,6 +14,8 @@ from postamt_sync.events import printable
 
 SECONDS = 1800
 """A Raspberry Pi with a slow card takes its time."""
+UCF = Path("/var/lib/ucf/hashfile")
+"""The digests of the files that packages leave to ucf(1), as they brought them."""
 _LOCKED = re.compile(r"could not get lock|is another process using it", re.IGNORECASE)
 
 
@@ -55,14 +57,16 @@ def install_packages(packages: tuple[str, ...]) -> None:
 
 
 def is_stock(path: Path) -> bool:
-    """Tell whether a file of /etc/dovecot is as Debian's package brought it."""
+    """Tell whether a file of /etc/dovecot is as Debian's package brought it, which leaves that to
+    dpkg or to ucf."""
     done = _run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "dovecot-core"])
-    sums = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2)
     try:
         digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        by_ucf = UCF.read_text(encoding="utf-8", errors="replace") if UCF.exists() else ""
     except OSError:
         return False
-    return sums.get(str(path)) == digest
+    pairs = [line.split()[:2] for line in (done.stdout + "\n" + by_ucf).splitlines()]
+    return [str(path), digest] in pairs or [digest, str(path)] in pairs
 
 
 def _is_installed(name: str) -> bool:

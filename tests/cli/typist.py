@@ -57,9 +57,9 @@ class Typist:
         self.said = ""
         self.asked = 0
 
-    def sees(self, pattern: str) -> str:
+    def sees(self, pattern: str, patience: float = PATIENCE) -> str:
         """Wait for a text, and return everything since the last one."""
-        self._child.expect(pattern)
+        self._child.expect(pattern, timeout=patience)
         before: str = self._child.before + self._child.after
         self.said += before
         return before
@@ -67,9 +67,12 @@ class Typist:
     def answers(self, question: str, answer: str) -> str:
         """Wait for a question and type; returns what was shown since the last."""
         shown = self.sees(question)
+        self.types(answer)
+        return shown
+
+    def types(self, answer: str) -> None:
         self.asked += 1
         self._child.sendline(answer)
-        return shown
 
     def presses(self, control: str) -> None:
         self._child.sendcontrol(control)

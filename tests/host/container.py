@@ -39,6 +39,11 @@ class Container:
         self.root = root
         self._init = init
 
+    @property
+    def init(self) -> int:
+        """Its first process, as this machine numbers it."""
+        return self._init
+
     def do(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command inside, as root."""
         done = subprocess.run(

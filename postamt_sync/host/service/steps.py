@@ -19,6 +19,7 @@ from postamt_sync.host import directories
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.host.service.sealed_files import FileState, SealedFile, unwritable
 
+UP_TO_DATE = "up to date"
 COMMAND_SECONDS = 960
 """More than the unit's TimeoutStartSec."""
 
@@ -145,7 +146,7 @@ def to_write(file: SealedFile) -> InstallStep:
     """Return what putting this file in place amounts to here and now."""
     match file.state():
         case FileState.SAME:
-            return Leave(file.path, "up to date")
+            return Leave(file.path, UP_TO_DATE)
         case FileState.EDITED:
             return Leave(
                 file.path, "was edited; move it away and install again to get the shipped one"
