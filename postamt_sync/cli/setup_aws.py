@@ -61,30 +61,31 @@ def write_configuration(file: AnswerFile, answers: Answers, aws: AwsClient, name
     Raises MisconfiguredError where these credentials open another account than the conversation
     began with.
     """
-    assert answers.domains
-    assert answers.people
-    assert answers.region
+    domains, people, region = answers.domains, answers.people, answers.region
+    assert domains
+    assert people
+    assert region
     if answers.account is not None and answers.account != aws.account:
         raise MisconfiguredError(
             f"These credentials are of the account {aws.account}; setup began in "
             f"{answers.account}.",
             "Use those of that account, or begin anew with: postamt-sync setup --again",
         )
-    purpose = f"{name} {aws.account} {answers.region}"
+    purpose = f"{name} {aws.account} {region}"
     bucket = answers.bucket
     if bucket is None or answers.bucket_of != purpose:
-        bucket = new_bucket(name, aws.account, answers.region)
+        bucket = new_bucket(name, aws.account, region)
     answers = replace(answers, account=aws.account, bucket=bucket, bucket_of=purpose)
     file.write(answers)
     stack = Stack(
         name=name,
         account=aws.account,
-        region=answers.region,
+        region=region,
         bucket=bucket,
-        domains=answers.domains,
+        domains=domains,
         public_url=answers.public_url or "",
     )
-    home = Home(answers.people, served=_served(answers))
+    home = Home(people, served=_served(answers))
     path = file.directory / CONFIGURATION
     keep(path, configuration(stack, home, queue_urls_to_be(stack, aws)))
     load(path, environ={})
