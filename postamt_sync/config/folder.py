@@ -10,6 +10,8 @@ import base64
 from collections.abc import Iterator
 
 INBOX = "INBOX"
+SENT = "Sent"
+"""Where mail lies that its owner has sent, at home and in the Dovecot files that we write."""
 LONGEST_NAME = 80
 """Characters."""
 LONGEST_DIRECTORY = 200

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postamt_sync.config import LiveSettings, Mailbox, Settings
-from postamt_sync.config.folder import is_inbox
+from postamt_sync.config.folder import SENT, is_inbox
 from postamt_sync.config.listen import parse_listen
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.lmtp import Lmtp
 from postamt_sync.delivery.mailboxes import Handover, Mailboxes
+from postamt_sync.errors import UndeliverableError
+from postamt_sync.events import printable
 from postamt_sync.ledger.work import Work
 from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.routing import Addressee, Routes, folder_for
+from postamt_sync.mail.sent_mail import is_sent, read_sent_key
 
 _LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)
 
@@ -40,12 +43,37 @@ class Destinations:
     """Whether a copy begins with the field Delivered-To."""
     has_index: bool = False
     """Whether an index may know the envelopes that no receipt has told."""
+    prefix: str = "incoming/"
+    """Where in the bucket lies what comes."""
 
     def folder(self, verdicts: Verdicts) -> str:
         """Return where a mail with these verdicts goes; "" is the INBOX."""
         return folder_for(
             verdicts, junk=self.junk_folder, virus=self.virus_folder, dmarc=self.dmarc_folder
         )
+
+    def sender(self, key: str) -> str | None:
+        """Return the mailbox that sent this mail in the webmail; None: it is one that came.
+
+        Raises UndeliverableError where the key names no mailbox of ours.
+        """
+        if not is_sent(key, self.prefix):
+            return None
+        sent = read_sent_key(key)
+        if sent is None:
+            raise UndeliverableError(
+                "It lies where the webmail keeps what was sent, and its key is none of the "
+                "webmail's.",
+                f"See who put {printable(key)} into the bucket; nothing of it is delivered.",
+            )
+        if sent.mailbox not in self.mailboxes:
+            raise UndeliverableError(
+                f"It was sent in the webmail by {printable(sent.mailbox, 80)}, and no mailbox of "
+                "this name is configured.",
+                "If it is to come home, name the mailbox under [[mailboxes]], then: "
+                "postamt-sync quarantine retry --all",
+            )
+        return sent.mailbox
 
     def grace_left(self, last_modified: float) -> float:
         """Return the seconds for which the envelope of a mail that S3 stored then may still come.
@@ -74,7 +102,7 @@ def configured_destinations(
     return Destinations(
         routes=Routes(addressees),
         mailboxes=Mailboxes(
-            roots, work, disk or Disk(), {junk, virus, dmarc}, _handover(settings, kept)
+            roots, work, disk or Disk(), {junk, virus, dmarc, SENT}, _handover(settings, kept)
         ),
         junk_folder=junk,
         virus_folder=virus,
@@ -83,6 +111,7 @@ def configured_destinations(
         dmarc_folder=dmarc,
         tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
         delivered_to=delivery.delivered_to_header,
+        prefix=settings.bucket.prefix,
     )
 
 

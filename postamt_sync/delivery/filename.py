@@ -27,6 +27,8 @@ _NAME = re.compile(
 
 _LETTERS = "0.M000000K"
 
+_INFO = ":2,"
+
 _EDITION = re.compile(r"R\d+(?=\.postamt\Z)", re.ASCII)
 
 
@@ -73,12 +75,19 @@ def first_stem(stem: str) -> str:
     return _EDITION.sub("", stem)
 
 
-def final_name(stem: str, size: int, vsize: int) -> str:
-    """Return the name in `new/`; sizes are bytes of the very file that is renamed.
+def final_name(stem: str, size: int, vsize: int, flags: str = "") -> str:
+    """Return the name in `new/`, or with flags in `cur/`; sizes are bytes of the very file that is
+    renamed.
 
     A wrong value is served for ever by Dovecot, so they are counted while writing, never guessed.
     """
-    return f"{stem},S={size},W={vsize}"
+    info = f"{_INFO}{flags}" if flags else ""
+    return f"{stem},S={size},W={vsize}{info}"
+
+
+def part_of(name: str) -> str:
+    """Return in which part of its folder a file of this name belongs: only `cur/` knows flags."""
+    return "cur" if _INFO in name else "new"
 
 
 def mail_and_stem(name: str) -> tuple[str, str] | None:

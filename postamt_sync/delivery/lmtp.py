@@ -110,6 +110,7 @@ class Lmtp:
 class Spool(Maildir):
     """Copies that wait to be handed over, in `tmp/` of a directory of their own."""
 
+    hands_over = True
     swept_after = math.inf
 
     def __init__(self, root: Path, disk: Disk, lmtp: Lmtp, recipient: str) -> None:
@@ -141,7 +142,7 @@ class Spool(Maildir):
         except OSError as error:
             raise disk_trouble(error, draft) from error
 
-    def sync_published(self, folder: str) -> None:  # noqa: ARG002 - Maildir's
+    def sync_published(self, folder: str, part: str = "new") -> None:  # noqa: ARG002 - Maildir's
         """Return once the removal is durable."""
         self.sync_tmp()
 

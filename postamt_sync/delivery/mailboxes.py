@@ -23,6 +23,7 @@ from postamt_sync.delivery.mailbox_threads import PATIENCE, MailboxThreads
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import found_copies
 from postamt_sync.delivery.marker import MailboxVanishedError, Marker, new_marker, unlike
+from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger.maildir_roots import MaildirRoot
 from postamt_sync.ledger.work import Work
 
@@ -65,7 +66,13 @@ class Mailboxes:
             else Maildir(root, disk)
             for name, root in roots
         }
-        for name, maildir in self._maildirs.items():
+        self._beside = {
+            name: Maildir(root, disk)
+            for name, root in roots
+            if handover and name in handover.recipients
+        }
+        """The Maildirs of mailboxes whose mail another server gets: we write what they sent."""
+        for name, maildir in (*self._maildirs.items(), *self._beside.items()):
             maildir.mailbox = name
             if not isinstance(maildir, Spool):  # that is beside the ledger
                 maildir.threads = MailboxThreads(name, patience=patience)
@@ -80,21 +87,31 @@ class Mailboxes:
     def names(self) -> tuple[str, ...]:
         return tuple(self._maildirs)
 
-    def find(self, name: str) -> Maildir:
-        """Return the Maildir as it is, which may not be there; touches no disk."""
-        return self._maildirs[name]
+    def find(self, name: str, *, by_us: bool = False) -> Maildir:
+        """Return the Maildir as it is, which may not be there; touches no disk.
 
-    def open(self, name: str) -> Maildir:
+        With `by_us` the one that we write into, also where another server gets the mail.
+        """
+        return (self._beside.get(name) if by_us else None) or self._maildirs[name]
+
+    def open(self, name: str, *, by_us: bool = False) -> Maildir:
         """Return the Maildir; that it has vanished shows when it is used, or here.
 
-        A root that the ledger does not know yet is created with its parents and remembered. One
+        A root that the ledger does not know yet is created with its parents and remembered; where
+        another server writes the mailbox's files that is for it to do, and it is waited for. One
         that has lost files is made up for; one that is another directory is vanished.
         """
-        maildir = self._maildirs[name]
+        maildir = self.find(name, by_us=by_us)
         if isinstance(maildir, Spool):
             self._make_once(maildir, name)
             return maildir
-        maildir.call(self._compare_alone, maildir, name)
+        try:
+            maildir.call(self._compare_alone, maildir, name)
+        except MailboxVanishedError as error:
+            if name not in self._beside:
+                raise
+            # What comes for the mailbox goes another way, and is not to be held back.
+            raise TryLaterError(error.problem, error.hint) from error
         return maildir
 
     def _compare_alone(self, maildir: Maildir, name: str) -> None:
@@ -115,9 +132,9 @@ class Mailboxes:
         if handover is not None and place.parent == handover.spools:
             return self._spool(handover, place.name)
         known = self._roots.find(place)
-        for name, maildir in self._maildirs.items():
-            if known is not None and maildir.root == place:
-                return self.open(name)
+        for name in self._maildirs:
+            if known is not None and self.find(name, by_us=True).root == place:
+                return self.open(name, by_us=True)
         maildir = self._elsewhere_at(place)
         if known is not None and known.marker:
             maildir.marker = Marker(known.marker, known.generation)
@@ -125,8 +142,8 @@ class Mailboxes:
 
     def find_at(self, root: Path) -> Maildir:
         """Return the Maildir with this root, configured or not, as `find` does."""
-        here = (maildir for maildir in self._maildirs.values() if maildir.root == root)
-        return next(here, None) or self._elsewhere_at(root)
+        here = (self.find(name, by_us=True) for name in self._maildirs)
+        return next((m for m in here if m.root == root), None) or self._elsewhere_at(root)
 
     def _elsewhere_at(self, root: Path) -> Maildir:
         maildir = self._elsewhere.setdefault(str(root), Maildir(root, self._disk))
@@ -155,7 +172,7 @@ class Mailboxes:
 
         Mail that waits for it is due at once. Raises TryLaterError if it is not there in full.
         """
-        maildir = self._maildirs[name]
+        maildir = self.find(name, by_us=True)
         maildir.check()
         with self._roots.alone_with(maildir.root):
             known = self._roots.find(maildir.root)
@@ -183,7 +200,10 @@ class Mailboxes:
         """Compare the root's marker with the ledger, and make up for what differs."""
         known = self._roots.find(maildir.root)
         if known is None:
-            maildir.create()
+            if name in self._beside:
+                _must_be_made(maildir)
+            else:
+                maildir.create()
             known = MaildirRoot("", 0)
         else:
             maildir.check()
@@ -244,3 +264,19 @@ class Mailboxes:
     def _spool(self, handover: Handover, name: str) -> Spool:
         recipient = handover.recipients.get(name, name)
         return Spool(handover.spools / name, self._disk, handover.lmtp, recipient)
+
+
+def _must_be_made(maildir: Maildir) -> None:
+    """Wait for a Maildir that Dovecot makes: in one of ours, elsewhere, nobody would see the mail.
+
+    Raises TryLaterError.
+    """
+    try:
+        maildir.check()
+    except MailboxVanishedError:
+        raise TryLaterError(
+            f"The mailbox {maildir.mailbox} gets its mail over LMTP, and {maildir.root} is no "
+            "Maildir, into which what was sent in the webmail is to be written.",
+            "Sign in to the mailbox once, so that Dovecot makes it; or let its maildir in the "
+            "configuration be where Dovecot keeps the mail. What was sent waits meanwhile.",
+        ) from None

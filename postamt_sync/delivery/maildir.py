@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble
 from postamt_sync.delivery.draft import Draft
-from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.filename import parse_name, part_of
 from postamt_sync.delivery.folder import folder_name
 from postamt_sync.delivery.mailbox_threads import MailboxThreads
 from postamt_sync.delivery.maildir_scan import existing_folder, our_names
@@ -43,6 +43,8 @@ class Maildir:
     where the disk is unmounted meanwhile nothing is written under its mount point.
     """
 
+    hands_over = False
+    """Whether another server writes the mailbox's files, which may be slow."""
     swept_after = 24 * 3600.0
     """Seconds after which a missing draft proves nothing: Dovecot sweeps `tmp/` after 36 hours."""
 
@@ -208,6 +210,8 @@ class Maildir:
                     subscribe(name, self.root, self._disk, at)
                     self._disk.make_directory(path, at)
                     self._make_parts(path, at)
+                elif not (path / "cur").is_dir():
+                    self._make_parts(path, at)
                 elif name in self._durable:
                     return
                 else:
@@ -221,7 +225,7 @@ class Maildir:
     def has_folder(self, folder: str) -> bool:
         """Tell whether a folder ("" is INBOX) is there."""
         try:
-            return self._new(folder).is_dir()
+            return self._part(folder, "new").is_dir()
         except OSError as error:
             raise disk_trouble(error, self.root) from error
 
@@ -238,20 +242,23 @@ class Maildir:
             raise disk_trouble(error, self.root) from error
 
     def publish(self, stem: str, folder: str, name: str) -> None:
-        """Rename `tmp/<stem>` into the folder's `new/`; durable after `sync_published`."""
-        target = self._new(folder)
+        """Rename `tmp/<stem>` into the part of the folder that its name belongs in.
+
+        Durable after `sync_published` of that part.
+        """
+        target = self._part(folder, part_of(name))
         with self._held() as at:
             try:
                 self._disk.rename(self.root / "tmp" / stem, target / name, at)
             except OSError as error:
                 raise disk_trouble(error, target) from error
 
-    def sync_published(self, folder: str) -> None:
-        """Return once renames from `tmp/` into the folder are durable on both sides.
+    def sync_published(self, folder: str, part: str = "new") -> None:
+        """Return once renames from `tmp/` into this part of the folder are durable on both sides.
 
         A folder that has been deleted meanwhile took the mail with it, as its owner wished.
         """
-        target = self._new(folder)
+        target = self._part(folder, part)
         with self._held() as at:
             try:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -297,8 +304,8 @@ class Maildir:
                 raise unlike(self.root, self.mailbox, found)
             yield at
 
-    def _new(self, folder: str) -> Path:
-        return (self.root / f".{folder_name(folder)}" if folder else self.root) / "new"
+    def _part(self, folder: str, part: str) -> Path:
+        return (self.root / f".{folder_name(folder)}" if folder else self.root) / part
 
     def _sync(self, directory: Path, at: HeldDirectory) -> None:
         try:

@@ -67,6 +67,8 @@ class MailboxTarget:
     """Foreign text: the folder that a tag asks for, used if there is one of that name."""
     extra_headers: bytes = b""
     """What its copy begins with."""
+    by_us: bool = False
+    """Whether we write its file also where another server gets what comes for the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class RoutedMail:
     addressees: tuple[MailboxTarget, ...]
     folder: str = ""
     """Where its verdicts put it, whatever the tag; "" is the INBOX."""
+    flags: str = ""
+    """What the mail bears from the start, as Maildir's letters; then it belongs in `cur/`."""
     absent: tuple[str, ...] = ()
     """Mailboxes that are not to be given it: it is older than what they had at a loss."""
     unpublished: Mapping[str, PostamtError] = field(default_factory=dict)
@@ -105,7 +109,8 @@ class FetchedMail:
     @property
     def handed_over(self) -> bool:
         """Whether another server has a part in this, which may be slow."""
-        return self.mail.mailboxes.hands_over(a.mailbox for a in self.mail.addressees)
+        mailboxes = self.mail.mailboxes
+        return mailboxes.hands_over(a.mailbox for a in self.mail.addressees if not a.by_us)
 
     def gave_up(self, error: PostamtError) -> PublishedMail:
         """Return how it ended if nothing of it could be written."""
@@ -140,7 +145,7 @@ class WrittenMail:
     @property
     def handed_over(self) -> bool:
         """Whether another server has a part in this, which may be slow."""
-        return self.mail.mailboxes.hands_over(copy.mailbox for copy in self.copies)
+        return any(copy.maildir.hands_over for copy in self.copies)
 
     def without(self, failed: Mapping[str, PostamtError]) -> WrittenMail:
         """Return it with these mailboxes' copies given up for now; their files are not touched."""
@@ -205,7 +210,7 @@ class DraftWriter:
         addressees = {addressee.mailbox: addressee for addressee in mail.addressees}
         with observed(self._observer, DeliveryStep.WRITE):
             for name in mail.mailboxes.quick_first(tuple(addressees)):
-                maildir = mail.mailboxes.find(name)
+                maildir = mail.mailboxes.find(name, by_us=addressees[name].by_us)
                 try:
                     copy = maildir.call(self._begin, addressees[name], first, release=_forget)
                     self._copies.append(copy)
@@ -244,7 +249,7 @@ class DraftWriter:
 
     def _begin(self, addressee: MailboxTarget, first: bytes) -> _OpenCopy:
         mail = self._mail
-        maildir = mail.mailboxes.open(addressee.mailbox)
+        maildir = mail.mailboxes.open(addressee.mailbox, by_us=addressee.by_us)
         maildir.open_folder(mail.folder)
         folder = mail.folder or maildir.existing_folder(addressee.tag_folder)
         # Looked at before the draft is made: should another directory take this one's place, then
@@ -266,7 +271,7 @@ class DraftWriter:
             state=DeliveryState.PREPARED,
             maildir=str(copy.maildir.root),
             folder=copy.folder,
-            name=final_name(written.stem, written.size, written.vsize),
+            name=final_name(written.stem, written.size, written.vsize, self._mail.flags),
             sha256=sha256,
             tmp_inode=copy.tmp_inode,
             edition=self._mail.task.edition,

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 
-from postamt_sync.delivery.filename import parse_name
+from postamt_sync.delivery.filename import parse_name, part_of
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.pending_mail import (
@@ -170,7 +170,7 @@ class Publisher:
                 self._work.start_anew(task, copy)
                 return False
         with self._step(DeliveryStep.SYNC_FOLDERS):
-            maildir.sync_published(folder)
+            maildir.sync_published(folder, part_of(copy.name))
         return True
 
     def _step(self, step: DeliveryStep) -> AbstractContextManager[None]:
@@ -185,12 +185,14 @@ def _proves(copy: Delivery, maildir: Maildir) -> bool:
 
 def _synced(mails: Sequence[WrittenMail], *, tmp_only: bool) -> list[WrittenMail]:
     """Sync each directory once; where that fails, give up the copies that lie in it."""
-    outcome: dict[tuple[str, str], PostamtError | None] = {}
+    outcome: dict[tuple[str, str, str], PostamtError | None] = {}
     synced = []
     for mail in mails:
         failed: dict[str, PostamtError] = {}
         for copy in mail.copies:
-            place = (copy.delivery.maildir, "" if tmp_only else copy.delivery.folder)
+            delivery = copy.delivery
+            where = ("", "tmp") if tmp_only else (delivery.folder, part_of(delivery.name))
+            place = (delivery.maildir, *where)
             if place not in outcome:
                 outcome[place] = _sync(copy, tmp_only=tmp_only)
             if (error := outcome[place]) is not None:
@@ -206,7 +208,8 @@ def _sync(copy: WrittenCopy, *, tmp_only: bool) -> PostamtError | None:
         if tmp_only:
             copy.maildir.call(copy.maildir.sync_tmp)
         else:
-            copy.maildir.call(copy.maildir.sync_published, copy.delivery.folder)
+            where = copy.delivery.folder, part_of(copy.delivery.name)
+            copy.maildir.call(copy.maildir.sync_published, *where)
     except PostamtError as error:
         return error
     return None

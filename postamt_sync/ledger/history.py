@@ -84,10 +84,10 @@ def remember(db: sqlite3.Connection, mail: str, copies: int, now: float) -> None
         "SELECT date(last_modified, 'unixepoch', 'localtime'), last_modified,"
         " edition = 0 AND last_modified >= (SELECT at FROM began),"
         " (SELECT count(*) FROM deliveries d WHERE d.mail = o.mail AND d.state = 'delivered')"
-        " FROM objects o WHERE mail = ?",
+        " FROM objects o WHERE mail = ? AND evidence IS NOT 'sent'",
         (mail,),
     ).fetchone()
-    if row is None or row[0] is None:  # an alert is no mail that came
+    if row is None or row[0] is None:  # neither an alert nor what was sent is mail that came
         return
     day, stored, timed, ever = row
     if ever == copies:

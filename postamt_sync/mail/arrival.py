@@ -26,6 +26,8 @@ class Evidence(enum.StrEnum):
     """Our own addresses in To and Cc; only when no envelope could be had."""
     DEFAULT = "default"
     """Nothing named a mailbox of ours."""
+    SENT = "sent"
+    """It did not come: its key names the mailbox that sent it in the webmail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Source(enum.StrEnum):
     POLL = "poll"
     RECONCILE = "reconcile"
     SYNC = "sync"
+    SENT = "sent"
+    """The poll's look at what was sent in the webmail."""
     RETRY = "retry"
     INDEX = "index"
     """Tells of the envelope only: no mail is ever found through it."""

@@ -110,7 +110,7 @@ def test_inbox_is_a_word_for_the_inbox_and_a_dot_stands_between_levels(
         "",
         "Lists/Forged",
     )
-    assert destinations.mailboxes.folders == {"", "Lists/Forged"}
+    assert destinations.mailboxes.folders == {"", "Lists/Forged", "Sent"}
 
 
 def test_tags_mean_folders_where_a_mailbox_says_so(tmp_path: Path, ledger: Ledger) -> None:

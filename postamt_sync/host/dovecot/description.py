@@ -17,7 +17,7 @@ from pathlib import Path
 
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.config import Mailbox, Settings
-from postamt_sync.config.folder import is_inbox
+from postamt_sync.config.folder import SENT, is_inbox
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.host.logins import domains_by_mailbox, logins_of
@@ -127,7 +127,7 @@ def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
     uses: dict[str, list[str]] = {}
     for name, use in (
         ("Drafts", r"\Drafts"),
-        ("Sent", r"\Sent"),
+        (SENT, r"\Sent"),
         (_folder(delivery.junk_folder) or "Junk", r"\Junk"),
         ("Trash", r"\Trash"),
         ("Archive", r"\Archive"),
