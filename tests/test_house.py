@@ -24,7 +24,7 @@ ROOMS = {
     "mail": set(),
     "aws": set(),
     "bucket": {"aws"},
-    "config": set(),
+    "config": {"mail"},
     "http": {"config"},
     "ledger": {"mail"},
     "index": {"aws", "config", "ledger", "mail"},

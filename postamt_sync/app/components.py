@@ -121,7 +121,10 @@ def make_rebuild(
 
     async def take_in_listing(ledger: Ledger) -> int:
         scanner = make_scanner(settings, ledger, bucket, events)
-        return (await scanner.everything(Source.RECONCILE)).listed
+        listed = (await scanner.everything(Source.RECONCILE)).listed
+        if settings.webmail.enabled:
+            listed += (await scanner.sent(Source.RECONCILE)).listed
+        return listed
 
     return LedgerRebuild(settings, bucket, take_in_listing, events, anew=anew)
 

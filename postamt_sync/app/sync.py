@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
 from postamt_sync.alerts.monitor import tell_absent
@@ -18,7 +18,7 @@ from postamt_sync.app.components import (
     make_lookups,
     make_scanner,
 )
-from postamt_sync.bucket import Bucket
+from postamt_sync.bucket import Bucket, Listed
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.outcomes import Progress
@@ -140,7 +140,7 @@ class SyncRun:
 
     async def _list(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
         scanner = self._scanner(ledger, envelopes)
-        async for page in self.bucket.pages(self.settings.bucket.prefix):
+        async for page in self._pages():
             arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
             old = [a for a in arrivals if self._is_to_be_adopted(a)]
             if old:
@@ -178,7 +178,7 @@ class SyncRun:
             await self._rehearse_rebuild(ledger, totals)
             return
         scanner = self._scanner(ledger)
-        async for page in self.bucket.pages(self.settings.bucket.prefix):
+        async for page in self._pages():
             arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
             news = set(await scanner.news(arrivals))
             open_keys = [a.key for i, a in enumerate(arrivals) if i not in news]
@@ -207,11 +207,17 @@ class SyncRun:
         """Take everything in: it is a ledger in memory that forgets it."""
         await self._list(ledger, None)
         routes = configured_destinations(self.settings, ledger.work).routes
-        await RecoveryDecisions(ledger, routes).decide_by_reading(self.bucket, ledger)
+        decisions = RecoveryDecisions(ledger, routes, prefix=self.settings.bucket.prefix)
+        await decisions.decide_by_reading(self.bucket, ledger)
         rest = await asyncio.to_thread(ledger.sync_runs.totals, self._sync_progress.listed)
         rest.waiting, rest.failed = rest.waiting + rest.failed, 0
         for count in fields(SyncTotals):
             setattr(totals, count.name, getattr(rest, count.name))
+
+    async def _pages(self) -> AsyncIterator[list[Listed]]:
+        for prefix in self.settings.mail_prefixes:
+            async for page in self.bucket.pages(prefix):
+                yield page
 
     def _scanner(self, ledger: Ledger, envelopes: IndexLookups | None = None) -> Scanner:
         return make_scanner(self.settings, ledger, self.bucket, self.events, envelopes)

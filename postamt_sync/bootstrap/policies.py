@@ -9,6 +9,7 @@ from __future__ import annotations
 from postamt_sync.bootstrap.policy_document import Document, Statement, document
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.mail.handed_routes import ROUTES_KEY
+from postamt_sync.mail.sent_mail import SENT_PREFIX
 
 
 def bucket_statements(stack: Stack) -> list[Statement]:
@@ -97,7 +98,9 @@ def queue_statement(stack: Stack, queue: str) -> Statement:
 
 def sync_policy(stack: Stack) -> Document:
     """The box at home: it reads, and can neither put nor delete anything in the bucket, ever."""
-    listed = sorted(p for p in {stack.prefix, stack.recent_prefix} if p)
+    sent = {SENT_PREFIX} if stack.webmail is not None else set()
+    listed = sorted(p for p in {stack.prefix, stack.recent_prefix, *sent} if p)
+    read = [f"{stack.bucket_arn}/{prefix}*" for prefix in sorted({stack.prefix, *sent})]
     listing: Statement = {
         "Sid": "ListMail",
         "Effect": "Allow",
@@ -116,7 +119,7 @@ def sync_policy(stack: Stack) -> Document:
             "Sid": "ReadMail",
             "Effect": "Allow",
             "Action": ["s3:GetObject", *(["s3:RestoreObject"] if stack.restore else [])],
-            "Resource": f"{stack.bucket_arn}/{stack.prefix}*",
+            "Resource": read if len(read) > 1 else read[0],
         },
         {
             "Sid": "ConsumeQueues",

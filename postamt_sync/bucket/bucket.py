@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -70,21 +70,31 @@ class Bucket:
     ) -> None:
         await self._http.close()
 
-    async def pages(self, prefix: str) -> AsyncIterator[list[Listed]]:
+    async def pages(
+        self, prefix: str, skip: Callable[[str], str] = lambda _: ""
+    ) -> AsyncIterator[list[Listed]]:
         """Yield what is listed under `prefix`, at most 1,000 objects at once, in key order.
 
         The order is that of the keys' UTF-8 bytes, over all pages. A page is yielded only whole
-        and may be empty; what a failure leaves out is known by the error.
+        and may be empty; what a failure leaves out is known by the error. `skip` is asked behind
+        the last key of a page that is not the last one, and returns a later key behind which to go
+        on, or "".
         """
         after = token = ""
+        start: dict[str, str] = {}
         while True:
             page = Page(prefix, after)
-            objects = await self._page(page, prefix, token)
+            objects = await self._page(page, prefix, start)
             self.unreadable += page.unreadable
             yield objects
             after, token = page.last_key, page.token
             if not token:
                 return
+            later = skip(after)
+            if later.encode() > after.encode():
+                after, start = later, {"start-after": later}
+            else:
+                start = {"continuation-token": token}
 
     async def _is_gone(self, key: str) -> bool:
         """Tell whether a listing that we may make has no such key.
@@ -95,21 +105,20 @@ class Bucket:
         """
         page = Page(key, "")
         try:
-            objects = await self._page(page, key, "")
+            objects = await self._page(page, key, {})
         except PostamtError:
             return False
         return not any(listed.key == key for listed in objects)
 
-    async def _page(self, page: Page, prefix: str, token: str) -> list[Listed]:
+    async def _page(self, page: Page, prefix: str, start: Mapping[str, str]) -> list[Listed]:
         query = {
             "list-type": "2",
             "prefix": prefix,
             # XML cannot hold every character that a key can.
             "encoding-type": "url",
             "max-keys": str(PAGE_KEYS),
+            **start,
         }
-        if token:
-            query["continuation-token"] = token
         wanted = {"x-amz-optional-object-attributes": "RestoreStatus"}
         try:
             async with asyncio.timeout(self._longest_page):

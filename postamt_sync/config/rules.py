@@ -22,7 +22,12 @@ from postamt_sync.config.settings import (
     WebhookSettings,
 )
 from postamt_sync.config.values import comparable
-from postamt_sync.config.webmail_rules import host_among_domains, host_apart, host_given
+from postamt_sync.config.webmail_rules import (
+    host_among_domains,
+    host_apart,
+    host_given,
+    prefixes_beside_sent,
+)
 from postamt_sync.threads import ask_disk
 
 
@@ -277,6 +282,7 @@ RULES = (
     host_given,
     host_among_domains,
     host_apart,
+    prefixes_beside_sent,
 )
 
 

@@ -43,6 +43,7 @@ from postamt_sync.config.values import (
     UrlOrEmpty,
     UrlPath,
 )
+from postamt_sync.mail.sent_mail import SENT_PREFIX
 
 ENVIRONMENT_PREFIX = "POSTAMT_SYNC_"
 ENVIRONMENT_DELIMITER = "__"
@@ -279,6 +280,11 @@ class Settings(BaseSettings):
     def default_mailbox(self) -> Mailbox:
         """Who gets what matches no address."""
         return next(mailbox for mailbox in self.mailboxes if mailbox.default)
+
+    @property
+    def mail_prefixes(self) -> tuple[str, ...]:
+        """Where in the bucket lies what belongs home: what came, and what the webmail has sent."""
+        return (self.bucket.prefix, *((SENT_PREFIX,) if self.webmail.enabled else ()))
 
     @property
     def topic_arn(self) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from postamt_sync.config.findings import ConfigFinding
 from postamt_sync.config.settings import Settings
+from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
 
 _HOST = ("webmail", "host")
 
@@ -52,6 +53,25 @@ def host_apart(settings: Settings) -> Iterator[ConfigFinding]:
                 _example(settings),
             )
             return
+
+
+def prefixes_beside_sent(settings: Settings) -> Iterator[ConfigFinding]:
+    """What was sent lies in places of its own, which tell it from what came."""
+    if not settings.webmail.enabled:
+        return
+    for option in ("prefix", "recent_prefix"):
+        prefix: str = getattr(settings.bucket, option)
+        if option == "recent_prefix" and not prefix:
+            continue
+        for taken in (SENT_PREFIX, OUTBOX_PREFIX):
+            if prefix.startswith(taken) or taken.startswith(prefix):
+                yield ConfigFinding(
+                    ("bucket", option),
+                    f'must lie beside "{taken}", where the webmail keeps what it sends, not inside '
+                    "it or around it.",
+                    'prefix = "incoming/", recent_prefix = "recent/"',
+                )
+                break
 
 
 def _taken(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -117,7 +117,8 @@ def _metrics(account: AwsAccount) -> Iterator[PermissionCheck]:
 def _bucket(settings: Settings, account: AwsAccount) -> Iterator[PermissionCheck]:
     bucket = settings.bucket
     whom = f"Check bucket.name and aws.region; they say {bucket.name}, {settings.aws.region}."
-    for prefix in dict.fromkeys(filter(None, (bucket.prefix, bucket.recent_prefix))):
+    listed = filter(None, (*settings.mail_prefixes, bucket.recent_prefix))
+    for prefix in dict.fromkeys(listed):
         yield PermissionCheck(
             f"permission bucket {prefix}",
             "s3:ListBucket",

@@ -22,6 +22,7 @@ from postamt_sync.intake.sns_message import ForgedError, MessageType, SnsMessage
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback
 from postamt_sync.mail.notification import NotificationKind, read_notification
+from postamt_sync.mail.sent_mail import is_sent
 
 WITH_SHA1 = "The message is signed with SHA-1 (SignatureVersion 1)."
 SHA1_REMEDY = (
@@ -98,16 +99,24 @@ class OurTopic:
     prefix: str
     accept_sha1: bool = False
     """Whether messages of SignatureVersion 1 are believed, whose SHA-1 can be forged."""
+    takes_sent: bool = False
+    """Whether what was sent in the webmail is ours too."""
 
     def holds(self, arrival: Arrival) -> bool:
-        return arrival.bucket == self.bucket and arrival.key.startswith(self.prefix)
+        if arrival.bucket != self.bucket:
+            return False
+        sent = self.takes_sent and arrival.envelope is None and is_sent(arrival.key, self.prefix)
+        return sent or arrival.key.startswith(self.prefix)
 
 
 def our_topic(settings: Settings) -> OurTopic:
     """Return what a configuration names."""
     webhook, bucket = settings.webhook, settings.bucket
     sha1 = webhook is not None and webhook.accept_sha1
-    return OurTopic(settings.topic_arn, bucket.name, bucket.prefix, accept_sha1=sha1)
+    sent = settings.webmail.enabled
+    return OurTopic(
+        settings.topic_arn, bucket.name, bucket.prefix, accept_sha1=sha1, takes_sent=sent
+    )
 
 
 @dataclass(frozen=True, slots=True)

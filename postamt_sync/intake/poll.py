@@ -8,6 +8,7 @@ looked through at start and then once a day.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ from postamt_sync.intake.scanner import Scanner, ScanResult
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.arrival import Source
+from postamt_sync.mail.sent_mail import month_before
 from postamt_sync.unexpected import as_trouble
 
 GLANCE_EVERY = 15.0
@@ -94,11 +96,12 @@ class Poll:
         self._events = events
         self._notes = {
             source: SourceNotes(ledger.overview, events, source)
-            for source in (Source.POLL, Source.RECONCILE)
+            for source in (Source.POLL, Source.SENT, Source.RECONCILE)
         }
         self._hooks = hooks
         self._clocks = clocks or PollClocks()
         self._asked = asked or asyncio.Event()
+        self._sent_is_noted = True  # perhaps by an earlier process
 
     def soon(self) -> None:
         """Poll at once, or once more if a poll is under way."""
@@ -115,7 +118,9 @@ class Poll:
             good = await self._look(Source.POLL, self._scanner.recent, pause_if_bad)
             now = self._clocks.monotonic()
             every = self._live.current.poll.reconcile_interval
-            if good and (reconciled_at is None or now - reconciled_at >= every):
+            whole = good and (reconciled_at is None or now - reconciled_at >= every)
+            await self._look_at_sent(pause_if_bad, whole=whole)
+            if whole:
                 good = await self._look(Source.RECONCILE, self._reconcile, pause_if_bad)
                 if good:
                     reconciled_at = now
@@ -141,6 +146,25 @@ class Poll:
             await self._notes[source].bad(trouble)
             return False
         return True
+
+    async def _look_at_sent(self, pause_if_bad: float, *, whole: bool) -> None:
+        """Look at what the webmail has sent, the whole of it or the last two months.
+
+        What fails here is tried again with the next poll, and holds up nothing that came.
+        """
+        if not self._live.current.webmail.enabled:
+            if self._sent_is_noted:
+                self._sent_is_noted = not await self._notes[Source.SENT].forget()
+            return
+        self._sent_is_noted = True
+        since = month_before(f"{dt.datetime.now(dt.UTC):%Y-%m}")
+
+        async def look() -> ScanResult:
+            if whole:
+                return await self._scanner.sent(Source.RECONCILE)
+            return await self._scanner.sent(Source.SENT, since)
+
+        await self._look(Source.SENT, look, pause_if_bad)
 
     async def _reconcile(self) -> ScanResult:
         looked = await self._scanner.everything(Source.RECONCILE)

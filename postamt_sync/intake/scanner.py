@@ -14,6 +14,7 @@ from postamt_sync.bucket import Bucket, Listed
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.sent_mail import SENT_PREFIX, is_sent, read_sent_key, sent_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,30 @@ class Scanner:
             listed += len(page)
         return ScanResult(listed, new)
 
+    async def sent(self, source: Source, since: str = "") -> ScanResult:
+        """List what was sent in the webmail.
+
+        With `since`, a month as 2026-10, what is older costs no request of its own: of a mailbox
+        that has filled a page with it the listing goes on at that month.
+        """
+
+        def skip(last_key: str) -> str:
+            last = read_sent_key(last_key)
+            return sent_key(last.mailbox, since, "") if last and last.month < since else ""
+
+        listed = new = 0
+        async for page in self._bucket.pages(SENT_PREFIX, skip):
+            new += await self.take_in([self.arrival(entry, source) for entry in page])
+            listed += len(page)
+        return ScanResult(listed, new)
+
     async def take_in(self, arrivals: Sequence[Arrival]) -> int:
         """Record what is news of a listed page, in key order; return how many were unknown."""
         found = [arrivals[i] for i in await self.news(arrivals)]
         if not found:
             return 0
-        found = await self._complete(found)
+        if not is_sent(found[0].key, self._prefix):  # that has no envelope
+            found = await self._complete(found)
         return self._tell(found, await asyncio.to_thread(self._arrivals.record, found))
 
     async def news(self, arrivals: Sequence[Arrival]) -> list[int]:
@@ -106,7 +125,7 @@ class Scanner:
         return await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, page)
 
     def arrival(self, entry: Listed, source: Source) -> Arrival:
-        """Return a listed object of the main prefix as an arrival."""
+        """Return a listed object, which is no twin, as an arrival."""
         return Arrival(
             self._bucket.name,
             entry.key,

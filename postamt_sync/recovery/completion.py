@@ -91,7 +91,11 @@ def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt |
     destinations = configured_destinations(settings, ledger.work)
     find_at = destinations.mailboxes.find_at
     RecoveryDecisions(
-        ledger, destinations.routes, has_index=destinations.has_index, find_at=find_at
+        ledger,
+        destinations.routes,
+        prefix=destinations.prefix,
+        has_index=destinations.has_index,
+        find_at=find_at,
     ).decide()
     _compare_contents(ledger, find_at)
     ended = ledger.rebuild.end()

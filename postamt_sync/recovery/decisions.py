@@ -32,6 +32,7 @@ from postamt_sync.ledger.rows import is_older
 from postamt_sync.mail.arrival import etag_hash
 from postamt_sync.mail.headers import addresses, header_block, ses_headers
 from postamt_sync.mail.routing import Routes, decide
+from postamt_sync.mail.sent_mail import is_sent, read_sent_key
 
 BATCH = 1000
 AT_ONCE = 16
@@ -53,10 +54,15 @@ class RecoveryDecisions:
         ledger: Ledger,
         routes: Routes,
         *,
+        prefix: str,
         has_index: bool = False,
         find_at: _FindAt = lambda root: Maildir(root, Disk()),
     ) -> None:
-        """`find_at` gives the Maildir with a root; one that hangs counts as unreadable."""
+        """`prefix` is where in the bucket lies what comes; what was sent lies elsewhere.
+
+        `find_at` gives the Maildir with a root; one that hangs counts as unreadable.
+        """
+        self._prefix = prefix
         self._find_at = find_at
         self._rebuild: Rebuild = ledger.rebuild
         self._routes = routes
@@ -89,7 +95,8 @@ class RecoveryDecisions:
         after = ""
         while page := await asyncio.to_thread(self._rebuild.undecided, after, AT_ONCE):
             after = page[-1].mail
-            await asyncio.gather(*(self._read_object(bucket, ledger, task) for task in page))
+            came = [task for task in page if not is_sent(task.key, self._prefix)]
+            await asyncio.gather(*(self._read_object(bucket, ledger, task) for task in came))
 
     async def _read_object(self, bucket: Bucket, ledger: Ledger, task: Task) -> None:
         head = b""
@@ -113,6 +120,10 @@ class RecoveryDecisions:
         found = _found(task)
         if found and not _is_of_this_content(task):
             return None  # its bytes must be compared
+        if is_sent(task.key, self._prefix):
+            sent = read_sent_key(task.key)
+            has_it = sent is not None and sent.mailbox in found
+            return Settled(task, ObjectState.DELIVERED) if has_it else None
         if task.recipients:
             return self._settled_by(task, self._routes.mailboxes(task.recipients))
         lacking = [name for name in self._routes.names if name not in found]
@@ -179,8 +190,10 @@ class RecoveryDecisions:
         self, mailbox: str, copy: NamedCopy, read: Callable[[NamedCopy], bytes | None]
     ) -> bool:
         """Tell whether a mailbox's copy is its own. A receipt may name others alone, so a copy that
-        SES's own Received says is for this mailbox is its own too.
+        SES's own Received says is for this mailbox is its own too. What it has sent never came.
         """
+        if is_sent(copy.task.key, self._prefix):
+            return False
         recipients = copy.task.recipients
         if recipients and mailbox in self._routes.mailboxes(recipients):
             return True

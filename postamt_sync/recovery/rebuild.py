@@ -81,7 +81,10 @@ class LedgerRebuild:
                     result.listed = await self._take_in_listing(ledger)
                     await asyncio.to_thread(end_rebuild, self._settings, ledger, self._events)
                     routes = configured_destinations(self._settings, ledger.work).routes
-                    await RecoveryDecisions(ledger, routes).decide_by_reading(self._bucket, ledger)
+                    decisions = RecoveryDecisions(
+                        ledger, routes, prefix=self._settings.bucket.prefix
+                    )
+                    await decisions.decide_by_reading(self._bucket, ledger)
                 states = await asyncio.to_thread(ledger.overview.states)
                 result.unmatched = await asyncio.to_thread(ledger.rebuild.unmatched)
         result.delivered = states[ObjectState.DELIVERED]

@@ -12,6 +12,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from postamt_sync.bucket import Bucket, Listed
@@ -22,6 +23,7 @@ from postamt_sync.index.client import Index
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.inventory import KnownCopy, KnownObject
 from postamt_sync.mail.arrival import ARCHIVE_CLASSES, Envelope, etag_hash, is_no_mail, mail_id
+from postamt_sync.mail.sent_mail import is_sent
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.maildir_files import MaildirFile, MaildirFiles, stems
 
@@ -35,7 +37,6 @@ _AT_HOME_NOT = {
     ObjectState.ABSENT: DifferenceKind.ABSENT,
     ObjectState.QUARANTINED: DifferenceKind.QUARANTINED,
 }
-
 
 _SETTLED = {ObjectState.DELIVERED, ObjectState.ABSENT}
 
@@ -56,8 +57,14 @@ class Comparison:
         """With `content` every file is read and its SHA-256 compared with the ledger's."""
         self.counted = Compared()
         self._prefix = settings.bucket.prefix
-        # What was handed to Dovecot over LMTP bears names of Dovecot's own.
-        self._roots = {m.name: m.maildir for m in settings.mailboxes if m.delivery == "maildir"}
+        self._prefixes = settings.mail_prefixes
+        # What was handed to Dovecot over LMTP bears names of Dovecot's own; what was sent, ours.
+        self._by_lmtp = {m.name for m in settings.mailboxes if m.delivery == "lmtp"}
+        self._roots = {
+            m.name: m.maildir
+            for m in settings.mailboxes
+            if m.delivery == "maildir" or settings.webmail.enabled
+        }
         self._routes = configured_destinations(settings, ledger.work).routes
         self._ledger = ledger
         self._bucket = bucket
@@ -75,28 +82,33 @@ class Comparison:
         on_disk = MaildirFiles()
         try:
             found = await asyncio.to_thread(self._fill, on_disk)
-            prefix, after = only or self._prefix, only[:-1]
-            async for page in self._bucket.pages(prefix):
-                wanted = [e for e in page if not only or e.key == only]
-                if not wanted:
-                    continue
-                envelopes = await self._envelopes(wanted)
-                differ, more = await asyncio.to_thread(
-                    self._page, on_disk, after, wanted, envelopes
-                )
-                found += differ
-                if only:
-                    break
-                found += await asyncio.to_thread(self._unlisted, on_disk, more)
-                after = wanted[-1].key
+            for prefix in [only] if only else self._prefixes:
+                found += await self._listed(on_disk, prefix, only)
             if not only:
-                rest = self._ledger.inventory.between
-                known = await asyncio.to_thread(rest, self._bucket.name, after, None)
-                found += await asyncio.to_thread(self._unlisted, on_disk, known)
                 found += await asyncio.to_thread(self._strays, on_disk)
             return await asyncio.to_thread(self._look_again, found)
         finally:
             on_disk.close()
+
+    async def _listed(self, on_disk: MaildirFiles, prefix: str, only: str) -> list[Difference]:
+        found: list[Difference] = []
+        after = only[:-1] or prefix
+        async for page in self._bucket.pages(prefix):
+            wanted = [e for e in page if not only or e.key == only]
+            if not wanted:
+                continue
+            envelopes = await self._envelopes(wanted)
+            differ, more = await asyncio.to_thread(self._page, on_disk, after, wanted, envelopes)
+            found += differ
+            if only:
+                return found
+            found += await asyncio.to_thread(self._unlisted, on_disk, prefix, more)
+            after = wanted[-1].key
+        if not only:
+            rest = self._ledger.inventory.between
+            known = await asyncio.to_thread(rest, self._bucket.name, after, None)
+            found += await asyncio.to_thread(self._unlisted, on_disk, prefix, known)
+        return found
 
     def _fill(self, on_disk: MaildirFiles) -> list[Difference]:
         away = []
@@ -110,7 +122,9 @@ class Comparison:
         return away
 
     async def _envelopes(self, page: Sequence[Listed]) -> Mapping[str, Envelope] | None:
-        return None if self._index is None else await self._index.envelopes([e.key for e in page])
+        if self._index is None or is_sent(page[0].key, self._prefix):
+            return None
+        return await self._index.envelopes([e.key for e in page])
 
     def _page(
         self,
@@ -120,11 +134,8 @@ class Comparison:
         envelopes: Mapping[str, Envelope] | None,
     ) -> tuple[list[Difference], list[KnownObject]]:
         """Return how a page differs, and what the ledger knows in its span beyond it."""
-        known = {
-            o.key: o
-            for o in self._ledger.inventory.between(self._bucket.name, after, page[-1].key)
-            if o.key.startswith(self._prefix)
-        }
+        between = self._ledger.inventory.between(self._bucket.name, after, page[-1].key)
+        known = {o.key: o for o in between}
         ids = {entry.key: mail_id(self._bucket.name, entry.key) for entry in page}
         files = on_disk.of(list(ids.values()))
         found: list[Difference] = []
@@ -164,9 +175,8 @@ class Comparison:
             return
         self.counted.adopted += row.state is ObjectState.ADOPTED
         if kind := _AT_HOME_NOT.get(row.state):
-            if (
-                kind is not DifferenceKind.ABSENT or not row.absent
-            ):  # else it is said for each mailbox
+            # An absence is said for each mailbox where these are known.
+            if kind is not DifferenceKind.ABSENT or not row.absent:
                 yield _about(kind, entry, row.mail, row.problem or "")
         elif row.state is ObjectState.GONE:
             yield _about(DifferenceKind.UNKNOWN, entry, row.mail, "the ledger takes it for deleted")
@@ -189,8 +199,9 @@ class Comparison:
     def _copies(
         self, entry: Listed, row: KnownObject, files: Sequence[MaildirFile]
     ) -> Iterator[Difference]:
+        ours = self._here if is_sent(entry.key, self._prefix) else self._here - self._by_lmtp
         for copy in row.copies:
-            if copy.mailbox not in self._here:
+            if copy.mailbox not in ours:
                 continue
             mine = [f for f in files if (f.mailbox, f.stem) == (copy.mailbox, copy.stem)]
             if not mine:
@@ -234,8 +245,10 @@ class Comparison:
                         DifferenceKind.UNDELIVERED, entry, row.mail, "the index says so", mailbox
                     )
 
-    def _unlisted(self, on_disk: MaildirFiles, known: Sequence[KnownObject]) -> list[Difference]:
-        mine = [o for o in known if o.key.startswith(self._prefix)]
+    def _unlisted(
+        self, on_disk: MaildirFiles, prefix: str, known: Sequence[KnownObject]
+    ) -> list[Difference]:
+        mine = [o for o in known if o.key.startswith(prefix)]
         on_disk.of([o.mail for o in mine])
         silent = {ObjectState.GONE, ObjectState.SKIPPED, ObjectState.ADOPTED}
         return [
@@ -253,7 +266,7 @@ class Comparison:
             found += [
                 Difference(DifferenceKind.STRAY, "", f.mail, f.mailbox, f.path)
                 for f in batch
-                if f.mail not in known
+                if f.mail not in known and f.mailbox not in self._by_lmtp
             ]
         return found
 
@@ -287,10 +300,7 @@ def _about(
 def _without_stem(difference: Difference) -> Difference:
     if difference.kind is not DifferenceKind.MISSING:
         return difference
-    d = difference
-    return Difference(
-        d.kind, d.key, d.mail, d.mailbox, "", d.detail, d.size, d.storage_class, d.locked
-    )
+    return replace(difference, path="")
 
 
 def _content_damage(path: Path, lead: int, algorithm: str, digest: str) -> str:

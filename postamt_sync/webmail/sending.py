@@ -25,11 +25,12 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from postamt_sync.mail.sent_mail import sent_key
 from postamt_sync.webmail.mail_store import MailStore
 from postamt_sync.webmail.mailer import Mailer, PerhapsSentError, SurelyNotSentError
 from postamt_sync.webmail.outgoing import Outgoing, with_message_id
 from postamt_sync.webmail.record_table import Fields, RecordTable, Value
-from postamt_sync.webmail.sent_store import SentStore, outbox_key, sent_key
+from postamt_sync.webmail.sent_store import SentStore, outbox_key
 
 KEPT_SECONDS = 90 * 86_400
 """How long a draft's record tells that it was sent."""

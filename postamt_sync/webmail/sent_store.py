@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from postamt_sync.mail.sent_mail import OUTBOX_PREFIX
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
@@ -42,9 +44,5 @@ class S3SentStore:
 
 
 def outbox_key(mailbox: str, draft: str) -> str:
-    return f"outbox/{quote(mailbox, safe='')}/{draft}"
-
-
-def sent_key(mailbox: str, month: str, draft: str) -> str:
-    """Return where a sent mail is kept; `month` as 2026-11."""
-    return f"sent/{quote(mailbox, safe='')}/{month}/{draft}"
+    """Return where a mail lies before it is sent."""
+    return f"{OUTBOX_PREFIX}{quote(mailbox, safe='')}/{draft}"

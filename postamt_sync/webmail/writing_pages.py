@@ -11,6 +11,7 @@ from typing import Any
 
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.routing import canonical_form
+from postamt_sync.mail.sent_mail import DRAFT_ID
 from postamt_sync.webmail.exchange import (
     RefusedRequestError,
     WebAnswer,
@@ -37,7 +38,6 @@ from postamt_sync.webmail.typed_addresses import (
 LONGEST_REQUEST = 58 << 20
 """Bytes: a message of 40 MB with its attachments in base64 once more."""
 MOST_FILES = 100
-_DRAFT = re.compile(r"[a-z0-9-]{20,64}", re.ASCII)
 _TYPE = re.compile(r"[a-z]{1,40}/[a-z0-9.+-]{1,80}", re.ASCII)
 
 Found = Callable[[WebSession, str], IndexEntry]
@@ -163,7 +163,7 @@ def _harmless_type(kind: str) -> str:
 
 
 def _draft(text: str) -> str:
-    if not _DRAFT.fullmatch(text):
+    if not DRAFT_ID.fullmatch(text):
         raise _wrong("draft is not right.")
     return text
 

@@ -24,6 +24,7 @@ from postamt_sync.bootstrap.policy_document import (
 )
 from postamt_sync.bootstrap.sender_policy import sender_policy
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT, stack
@@ -51,6 +52,16 @@ def test_the_box_lists_its_two_prefixes_only() -> None:
     prefixes = ["incoming/", "incoming/*", "recent/", "recent/*"]
     assert the(SYNC, "ListMail")["Condition"] == {"StringLike": {"s3:prefix": prefixes}}
     assert the(SYNC, "ReadMail")["Resource"] == f"{STACK.bucket_arn}/incoming/*"
+
+
+def test_with_a_webmail_the_box_reads_what_was_sent_too_and_not_what_is_to_be_sent() -> None:
+    webmail = WebmailStack("postamt", ACCOUNT, "eu-west-1", "webmail.example.com", STACK.bucket)
+    policy = policies.sync_policy(replace(STACK, webmail=webmail))
+    prefixes = the(policy, "ListMail")["Condition"]["StringLike"]["s3:prefix"]
+    assert prefixes == ["incoming/", "incoming/*", "recent/", "recent/*", "sent/", "sent/*"]
+    read = [f"{STACK.bucket_arn}/incoming/*", f"{STACK.bucket_arn}/sent/*"]
+    assert the(policy, "ReadMail")["Resource"] == read
+    assert "outbox" not in text(policy)
 
 
 def test_the_box_subscribes_its_own_webhook_only() -> None:

@@ -85,3 +85,20 @@ def test_domains_are_needed_too(tmp_path: Path) -> None:
     bare = TEXT.replace('domains = ["example.com", "example.org"]', "")
     said = refused(tmp_path, 'enabled = true\nhost = "webmail.example.com"\n', bare)
     assert "stack.domains" in said
+
+
+BUCKET = '[bucket]\nname = "mail"\n'
+
+
+@pytest.mark.parametrize("prefix", ["sent/", "outbox/", "sent/anna/", ""])
+@pytest.mark.parametrize("option", ["prefix", "recent_prefix"])
+def test_what_comes_lies_beside_what_is_sent(tmp_path: Path, option: str, prefix: str) -> None:
+    said = f'{option} = "{prefix}"\n'
+    text = TEXT.replace(BUCKET, BUCKET + said)
+    assert said in text
+    (tmp_path / "config.toml").write_text(text)
+    load(tmp_path / "config.toml", {})  # without a webmail
+    if option == "recent_prefix" and not prefix:
+        return
+    said = refused(tmp_path, 'enabled = true\nhost = "webmail.example.com"\n', text)
+    assert f"bucket.{option}: must lie beside" in said

@@ -288,7 +288,8 @@ class S3Double:
 
     def listing(self, asked: Mapping[str, str]) -> Reply:
         prefix = asked.get("prefix", "")
-        after = base64.urlsafe_b64decode(asked.get("continuation-token", "")).decode()
+        token = base64.urlsafe_b64decode(asked.get("continuation-token", "")).decode()
+        after = token or asked.get("start-after", "")
         size = min(int(asked.get("max-keys", 1000)), self.page_size)
         # Code points sort as their UTF-8 bytes do.
         keys = sorted(k for k in self.objects if k.startswith(prefix) and k > after)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from postamt_sync.demo.samples import Sample, samples
 from postamt_sync.demo.ses import header_block
+from postamt_sync.mail.sent_mail import sent_key
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import ANNA, BRUNO
 
@@ -38,6 +39,13 @@ def letter_to_both(name: str) -> Letter:
     """One mail for two mailboxes: without SES's header, To decides."""
     body = f"From: c@sender.example\r\nTo: {ANNA}, {BRUNO}\r\nSubject: {name}\r\n\r\nTea?\r\n"
     return Letter(f"incoming/{name}", body.encode(), ("anna", "bruno"))
+
+
+def sent_letter(name: str, text: str = "Thursday.") -> Letter:
+    """What Bruno sent to Anna in the webmail, which only he gets here."""
+    message = f"From: {BRUNO}\r\nTo: {ANNA}\r\nSubject: {name}\r\n\r\n{text}\r\n"
+    key = sent_key("bruno", "2026-11", f"{name:-<20}")
+    return Letter(key, message.encode(), ("bruno/Sent",))
 
 
 def sample_letters() -> Iterator[tuple[Sample, Letter]]:

@@ -18,7 +18,14 @@ from postamt_sync.delivery.fetcher import SMALL
 from postamt_sync.delivery.pending_mail import DeliveryStep
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import BRUNO, Home
-from tests.end_to_end.letters import Letter, letter, letter_to_both, put, sample_letters
+from tests.end_to_end.letters import (
+    Letter,
+    letter,
+    letter_to_both,
+    put,
+    sample_letters,
+    sent_letter,
+)
 from tests.faults.forked import fork, fork_to_be_killed
 
 VERBS = ("sync", "run")
@@ -33,6 +40,14 @@ OF_A_GROUP = (
 )
 IN_A_GROUP = dict.fromkeys(OF_A_GROUP, 2) | {DeliveryStep.WRITE: 8, DeliveryStep.SYNC_FILE: 4}
 """Which time a step is met while several mails are on their way together."""
+
+WEBMAIL = """
+[stack]
+domains = ["example.com"]
+[webmail]
+enabled = true
+host = "webmail.example.com"
+"""
 
 PREPARED = {(DeliveryStep.PREPARE, "after"), (DeliveryStep.SETTLE, "before")} | {
     (step, side)
@@ -135,6 +150,33 @@ def test_killed_with_one_mail_for_two_mailboxes(
     a_client_reads(home)
     finish(home, verb, [both])
     all_is_well(home, [both])
+
+
+@pytest.mark.parametrize(
+    ("step", "side"),
+    [(DeliveryStep.PUBLISH, "before"), *((step, "after") for step in OF_A_GROUP)],
+)
+def test_killed_with_what_the_webmail_has_sent(
+    home: Home, s3: S3Double, step: DeliveryStep, side: str
+) -> None:
+    home.configure(WEBMAIL)
+    letters = [sent_letter("small"), sent_letter("large", "Tea. " * 40_000)]
+    put(s3, *letters)
+    kill_at(home, "sync", step, side, 1, 1)
+    nothing_half_done_shows(home, letters)
+    finish(home, "sync", letters)
+    all_is_well(home, letters)
+    assert {path.parent.name for _, path in home.mails()} == {"cur"}
+    assert all(path.name.endswith(":2,S") for _, path in home.mails())
+
+
+def test_the_daemon_brings_home_what_the_webmail_has_sent(home: Home, s3: S3Double) -> None:
+    home.configure(WEBMAIL)
+    letters = [letter("came"), sent_letter("sent")]
+    put(s3, *letters)
+    kill_at(home, "run", DeliveryStep.PUBLISH, "after")
+    finish(home, "run", letters)
+    all_is_well(home, letters)
 
 
 @pytest.mark.parametrize("nth", [1, 2])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from postamt_sync.aws.errors import TokenError
@@ -10,6 +12,7 @@ from postamt_sync.events import Events
 from postamt_sync.intake.notifications import NotificationOutcome, Notifications, OurTopic
 from postamt_sync.intake.sns_message import ForgedError, read_message
 from postamt_sync.mail.arrival import Source
+from postamt_sync.mail.sent_mail import sent_key
 from tests.doubles.inbox import MemoryInbox, MemoryLog, MemorySubscriber, OneKey
 from tests.doubles.sns import (
     AWS_URL,
@@ -200,3 +203,35 @@ async def test_an_unsubscription_is_for_the_subscriber_and_not_followed(desk):
     assert await desk.take(Signer().unsubscription()) is NotificationOutcome.UNSUBSCRIBED
     assert desk.subscriber.ended == 1
     assert desk.subscriber.tokens == []
+
+
+# What was sent in the webmail
+
+SENT = sent_key("anna", "2026-11", "0" * 20)
+
+
+async def test_what_was_sent_is_ours_where_there_is_a_webmail(desk):
+    desk.notifications = replace(
+        desk.notifications, place=OurTopic(TOPIC, BUCKET, PREFIX, takes_sent=True)
+    )
+    assert await desk.notify(s3_event(SENT)) is NotificationOutcome.STORED
+    assert await desk.notify(s3_event("sent/J%25C3%25B6rg/x")) is NotificationOutcome.STORED
+    assert [arrival.key for arrival in desk.inbox.arrivals] == [SENT, "sent/J%C3%B6rg/x"]
+    for foreign in ("outbox/anna/1", "Sent/anna/1", "elsewhere/sent/1"):
+        assert await desk.notify(s3_event(foreign)) is NotificationOutcome.NOT_UNDERSTOOD
+    other = s3_event(SENT, bucket="other-bucket")
+    assert await desk.notify(other) is NotificationOutcome.NOT_UNDERSTOOD
+    assert len(desk.inbox.arrivals) == 2
+
+
+async def test_no_receipt_is_for_what_was_sent(desk):
+    desk.notifications = replace(
+        desk.notifications, place=OurTopic(TOPIC, BUCKET, PREFIX, takes_sent=True)
+    )
+    assert await desk.notify(receipt(SENT)) is NotificationOutcome.NOT_UNDERSTOOD
+    assert desk.inbox.arrivals == []
+
+
+async def test_without_a_webmail_it_is_foreign(desk):
+    assert await desk.notify(s3_event(SENT)) is NotificationOutcome.NOT_UNDERSTOOD
+    assert desk.inbox.arrivals == []

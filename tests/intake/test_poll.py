@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Looks:
     time: Time
     recents: list[float] = field(default_factory=list)
     everythings: list[float] = field(default_factory=list)
+    sents: list[tuple[Source, str]] = field(default_factory=list)
     trouble: Callable[[str, int], PostamtError | None] = lambda _source, _count: None
 
     async def recent(self) -> ScanResult:
@@ -73,6 +75,10 @@ class Looks:
         assert source is Source.RECONCILE
         self.everythings.append(self.time.now)
         return self._answer("reconcile", len(self.everythings))
+
+    async def sent(self, source: Source, since: str = "") -> ScanResult:
+        self.sents.append((source, since))
+        return self._answer("sent", len(self.sents))
 
     def _answer(self, source: str, count: int) -> ScanResult:
         if error := self.trouble(source, count):
@@ -367,3 +373,50 @@ async def test_a_full_listing_is_told_and_a_failed_one_is_not(home: Home, ledger
     )
     await home.run(600)
     assert told == [home.looks.everythings[2]]
+
+
+# What was sent in the webmail
+
+
+def webmail(home: Home, *, enabled: bool) -> None:
+    more = {"webmail": {"enabled": enabled, "host": "webmail.example.com"}}
+    home.live.replace(live_settings(**more).current, may_remove=True)
+
+
+async def test_without_a_webmail_nothing_is_looked_for(home: Home, ledger: Ledger) -> None:
+    await home.run(3600)
+    assert home.looks.sents == []
+    assert "sent" not in {s.source for s in ledger.overview.sources()}
+
+
+async def test_what_was_sent_is_looked_for_at_each_poll_and_wholly_with_the_reconcile(
+    home: Home, ledger: Ledger
+) -> None:
+    webmail(home, enabled=True)
+    await home.run(1000)
+    first, *others = home.looks.sents
+    assert first == (Source.RECONCILE, "")
+    assert len(others) == len(home.looks.recents) - 1
+    months = {since for source, since in others if source is Source.SENT}
+    assert len(months) == 1
+    assert re.fullmatch(r"\d{4}-\d{2}", months.pop())
+    assert "sent" in {s.source for s in ledger.overview.sources()}
+
+
+async def test_what_fails_there_holds_up_nothing_that_came(home: Home, ledger: Ledger) -> None:
+    webmail(home, enabled=True)
+    home.looks.trouble = lambda source, _: TryLaterError("No.") if source == "sent" else None
+    await home.run(1000)
+    assert len(home.looks.recents) in range(3, 6)
+    assert len(home.looks.everythings) == 1
+    assert len(home.successes) == len(home.looks.recents)
+    (sent,) = (s for s in ledger.overview.sources() if s.source == "sent")
+    assert sent.problem
+
+
+async def test_once_the_webmail_is_gone_it_is_noted_no_more(home: Home, ledger: Ledger) -> None:
+    webmail(home, enabled=True)
+    await home.run(400)
+    webmail(home, enabled=False)
+    await home.run(400)
+    assert "sent" not in {s.source for s in ledger.overview.sources()}

@@ -15,7 +15,8 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.scanner import Scanner, ScanResult
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.mail.arrival import Source
+from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.sent_mail import sent_key
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.ledger import copy, deliver, due, event, row, state, take
 from tests.doubles.s3 import S3Double
@@ -187,6 +188,63 @@ async def test_without_a_recent_prefix_everything_is_listed(
     scanner = Scanner(bucket, ledger, Events(MemoryLog()), IN, "")
     assert await scanner.recent() == ScanResult(1, 1)
     assert row(tmp_path, "incoming/a")["source"] == "poll"
+
+
+# What was sent in the webmail
+
+
+def sent(s3: S3Double, mailbox: str, month: str, *names: str) -> list[str]:
+    keys = [sent_key(mailbox, month, f"{name:-<20}") for name in names]
+    for key in keys:
+        s3.put(key, b"mail", last_modified=5000)
+    return keys
+
+
+async def test_what_was_sent_is_found_with_one_request(
+    s3: S3Double, scanner: Scanner, ledger: Ledger, tmp_path: Path
+) -> None:
+    keys = [
+        *sent(s3, "anna", "2026-10", "a"),
+        *sent(s3, "anna", "2026-11", "b"),
+        *sent(s3, "bruno", "2026-11", "c"),
+    ]
+    assert await scanner.sent(Source.SENT, "2026-10") == ScanResult(3, 3)
+    assert len(s3.targets) == 1
+    assert due(ledger) == keys
+    assert row(tmp_path, keys[0])["source"] == "sent"
+    assert await scanner.sent(Source.SENT, "2026-10") == ScanResult(3, 0)
+
+
+async def test_old_months_cost_no_request_each(s3: S3Double, scanner: Scanner) -> None:
+    s3.page_size = 2
+    for mailbox in ("anna", "bruno"):
+        for month in ("2026-01", "2026-02", "2026-03", "2026-04"):
+            sent(s3, mailbox, month, "a", "b", "c")
+        sent(s3, mailbox, "2026-10", "d")
+        sent(s3, mailbox, "2026-11", "e")
+    result = await scanner.sent(Source.SENT, "2026-10")
+    assert result == ScanResult(8, 8)
+    assert len(s3.targets) == 4
+    assert await scanner.sent(Source.RECONCILE) == ScanResult(28, 20)
+
+
+async def test_junk_among_it_ends_no_listing(s3: S3Double, scanner: Scanner) -> None:
+    s3.page_size = 1
+    for key in ("sent/", "sent/junk", "sent/anna/1999-01/x", "sent/~"):
+        s3.put(key, b"junk")
+    sent(s3, "anna", "2026-11", "a")
+    assert (await scanner.sent(Source.SENT, "2026-10")).listed == 5
+
+
+async def test_no_index_is_asked_for_the_envelope_of_what_was_sent(
+    s3: S3Double, bucket: Bucket, ledger: Ledger
+) -> None:
+    async def complete(_: object) -> list[Arrival]:
+        raise AssertionError
+
+    sent(s3, "anna", "2026-11", "a")
+    scanner = Scanner(bucket, ledger, Events(MemoryLog()), IN, RECENT, complete)
+    assert await scanner.sent(Source.SENT, "2026-10") == ScanResult(1, 1)
 
 
 # Volume

@@ -55,7 +55,7 @@ def begin(ledger: Ledger, *found_copies: FoundCopy) -> int:
 
 
 def end(ledger: Ledger) -> Rebuilt | None:
-    RecoveryDecisions(ledger, ROUTES).decide()
+    RecoveryDecisions(ledger, ROUTES, prefix="incoming/").decide()
     return ledger.rebuild.end()
 
 
@@ -137,7 +137,7 @@ def test_another_content_is_compared_by_its_hash(ledger: Ledger) -> None:
     begin(ledger, trace(), trace(NEW))
     ledger.arrivals.record([listed(etag="e2"), listed(NEW)])
     assert due(ledger) == []
-    RecoveryDecisions(ledger, ROUTES).decide()
+    RecoveryDecisions(ledger, ROUTES, prefix="incoming/").decide()
     (unhashed,) = ledger.rebuild.unhashed()
     ledger.rebuild.note_hash(unhashed, "c1")
     assert end(ledger) == Rebuilt(absent=0, waiting=1)  # it is at home, if an older one
