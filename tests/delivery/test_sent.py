@@ -1,9 +1,8 @@
-"""What was sent in the webmail comes home: to the mailbox that its key names, into Sent, as seen."""
+"""What was sent in the webmail comes home: to whom its key names, into Sent, as seen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -47,12 +46,16 @@ async def stopped(home: Home, step: DeliveryStep, *, done: bool) -> None:
         if (at, is_done) == (step, done):
             raise PowerCut
 
-    with ThreadPoolExecutor(1) as threads, pytest.raises(PowerCut):
-        fetcher = Fetcher(threads, time.monotonic, observer)
-        async with home.bucket.fetch(KEY) as fetched:
-            mail = await fetcher.collect(home.task(KEY), home.destinations, fetched, {})
+    async def deliver() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            fetcher = Fetcher(threads, time.monotonic, observer)
+            async with home.bucket.fetch(KEY) as fetched:
+                mail = await fetcher.collect(home.task(KEY), home.destinations, fetched, {})
         assert isinstance(mail, FetchedMail | WrittenMail)
         Publisher(home.ledger.work, home.events, observer).publish([mail])
+
+    with pytest.raises(PowerCut):
+        await deliver()
     home.reopen()
 
 
@@ -230,7 +233,7 @@ class RefusingLmtp(Lmtp):
 
 
 @pytest.fixture
-def by_lmtp(home: Home) -> Iterator[Home]:
+def by_lmtp(home: Home) -> Home:
     """Bruno's mail goes to Dovecot over LMTP."""
     reopen = home.reopen
 
@@ -244,7 +247,7 @@ def by_lmtp(home: Home) -> Iterator[Home]:
 
     home.reopen = again  # type: ignore[method-assign]
     home.reopen()
-    yield home
+    return home
 
 
 def make_maildir(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""What was sent in the webmail, through every loss: once in Sent, and in the way of no other mail."""
+"""What was sent in the webmail, through every loss: once in Sent, in the way of no other mail."""
 
 from __future__ import annotations
 

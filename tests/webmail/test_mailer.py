@@ -15,10 +15,10 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
+from postamt_sync.mail.sent_mail import sent_key
 from postamt_sync.webmail.day_place import S3DayPlace
 from postamt_sync.webmail.mail_store import MailGoneError, S3MailStore
 from postamt_sync.webmail.mailer import PerhapsSentError, SesMailer, SurelyNotSentError
-from postamt_sync.mail.sent_mail import sent_key
 from postamt_sync.webmail.sent_store import S3SentStore, outbox_key
 from tests.doubles.moto import Moto
 from tests.support.aws_session import aws_session
