@@ -9,9 +9,9 @@ waiting for the answer, as SNS does, hears nothing of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -55,10 +55,16 @@ class InvocationTrouble:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """Waits for the answer; nothing is changed but for a line in the function's log."""
+    """Waits for the answer; nothing is changed but for a line in the function's log.
+
+    `function` is the index's where it is not named. `amiss` says what is wrong with an answer.
+    """
 
     stack: Stack
     aws: AwsClient
+    function: str = ""
+    event: Mapping[str, Any] = field(default_factory=lambda: TRIAL)
+    amiss: Callable[[bytes], str] = lambda _: ""
 
     def trouble(self) -> InvocationTrouble | None:
         """Return what is wrong, None where the function ran.
@@ -70,9 +76,9 @@ class Invocation:
             "lambda",
             "invoke",
             {
-                "FunctionName": self.stack.function,
+                "FunctionName": self.function or self.stack.function,
                 "InvocationType": "RequestResponse",
-                "Payload": json.dumps(TRIAL).encode(),
+                "Payload": json.dumps(self.event).encode(),
             },
             retry_on=BUSY,
             on_response=answers.append,
@@ -89,9 +95,10 @@ class Invocation:
         (answer,) = answers
         with closing(answer["Payload"]) as payload:
             said = payload.read(_LONGEST_ANSWER)
-        if not answer.get("FunctionError"):
-            return None
-        return InvocationTrouble(f"It failed: {_failure(said)}.", settings=False)
+        if answer.get("FunctionError"):
+            return InvocationTrouble(f"It failed: {_failure(said)}.", settings=False)
+        amiss = self.amiss(said)
+        return InvocationTrouble(amiss, settings=False) if amiss else None
 
 
 def _refused(cause: BaseException | None) -> InvocationTrouble | None:

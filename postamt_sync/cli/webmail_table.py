@@ -7,10 +7,13 @@ from typing import Any
 
 from postamt_sync.aws.clients import dynamodb_client, new_session
 from postamt_sync.aws.errors import aws_call
+from postamt_sync.bootstrap.open_stack import open_stack, webmail_of
+from postamt_sync.bootstrap.plan import carry_out, plan
+from postamt_sync.bootstrap.resources.webmail_table import WebmailTableResource
 from postamt_sync.config import Settings
 from postamt_sync.config.command import typed
 from postamt_sync.errors import UsageError
-from postamt_sync.webmail.record_table import DynamoRecordTable, make_record_table
+from postamt_sync.webmail.record_table import DynamoRecordTable
 from postamt_sync.webmail.users import WebmailUsers
 
 
@@ -23,12 +26,20 @@ def opened_users(settings: Settings, *, make: bool = False) -> WebmailUsers:
     client = dynamodb_client(new_session(settings.aws.region), settings.aws.region)
     name = table_name(settings)
     with aws_call("open the webmail's table", name=name):
-        if make:
-            if make_record_table(client, name, settings.stack.name):
-                print(f"The table {name} is made.")
-        elif not _is_there(client, name):
-            raise nobody(settings)
+        if not _is_there(client, name):
+            if not make:
+                raise nobody(settings)
+            _make(settings)
+            client.get_waiter("table_exists").wait(TableName=name)
+            print(f"The table {name} is made.")
     return users_of(client, settings)
+
+
+def _make(settings: Settings) -> None:
+    """Make the table as bootstrap makes it, for a webmail that is served at home alone."""
+    stack, aws = open_stack(settings)
+    table = WebmailTableResource(webmail_of(settings, stack.account), aws)
+    carry_out(plan([table]), aws, lambda *_: None)
 
 
 def users_of(client: Any, settings: Settings) -> WebmailUsers:

@@ -26,6 +26,7 @@ from postamt_sync.doctor.maildirs import doveadm_user, mailboxes
 from postamt_sync.doctor.permissions import permissions
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck, SendingCheck, SmtpUser
 from postamt_sync.doctor.webhook import CertificateCheck, SubscriptionCheck, WebhookCheck
+from postamt_sync.doctor.webmail import webmail_checks
 from postamt_sync.host.service.certificate import webhook_host, webhook_pair
 from postamt_sync.host.service.service import systemctl
 
@@ -73,6 +74,7 @@ def checks(
         ),
         *map(AdministratorsCheck, _at_aws(account)),
         *([AdministratorsCheck(InvocationCheck(account))] if settings.index.table else []),
+        *(map(AdministratorsCheck, webmail_checks(account)) if settings.webmail.enabled else ()),
         *permissions(settings, account),
         *_push(settings, account),
         LedgerCheck(settings.state_dir),

@@ -11,6 +11,7 @@ from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.record import Record
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
+from postamt_sync.bootstrap.dns.webmail_records import webmail_records
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import Finding, Severity
@@ -44,8 +45,23 @@ class DnsCheck:
         except PostamtError:
             stack, known = self.stack, {}
             yield self._without_dkim("only SES knows their names, and it cannot be asked")
-        wanted = records(stack, known, self.servers)
+        wanted = list(records(stack, known, self.servers))
+        yield from self._of_webmail(wanted)
         yield from record_findings(wanted, self.resolver(), f"{self.subject} ")
+
+    def _of_webmail(self, wanted: list[Record]) -> Iterator[Finding]:
+        """Add the webmail's records, whose names only AWS knows."""
+        if self.stack.webmail is None:
+            return
+        try:
+            wanted += webmail_records(*self.account.open())
+        except PostamtError as error:
+            yield Finding(
+                f"{self.subject} webmail",
+                Severity.WARNING,
+                f"The webmail's records were not looked up: {error.problem}",
+                "Run it with an administrator's credentials to check them too.",
+            )
 
     def _without_dkim(self, why: str) -> Finding:
         return Finding(

@@ -23,15 +23,22 @@ class InvocationCheck:
 
     def look(self) -> Iterable[Finding]:
         stack, aws = self.account.open()
-        trouble = Invocation(stack, aws).trouble()
-        if trouble is None:
-            yield Finding(self.subject, Severity.OK, "The index function was invoked, and ran.")
-            return
-        remedy = self.mend
-        if trouble.grant:
-            delete = f"aws lambda delete-function --function-name {stack.function}"
-            remedy = f"{remedy.rstrip('.')}; if it stays, first: {delete} --region {stack.region}"
-        elif not trouble.settings:
-            remedy = f"See its log: aws logs tail {stack.log_group} --region {stack.region}"
-        words = f"{stack.function}: {trouble.words}"
-        yield Finding(self.subject, Severity.FAILURE, words, remedy, STACK, follows=True)
+        trial = Invocation(stack, aws)
+        yield invocation_finding(self.subject, trial, stack.function, stack.log_group, self.mend)
+
+
+def invocation_finding(
+    subject: str, trial: Invocation, function: str, log_group: str, mend: str
+) -> Finding:
+    """Invoke a function and say how that went."""
+    trouble = trial.trouble()
+    if trouble is None:
+        return Finding(subject, Severity.OK, f"The {subject} was invoked, and ran.")
+    region, remedy = trial.stack.region, mend
+    if trouble.grant:
+        delete = f"aws lambda delete-function --function-name {function}"
+        remedy = f"{remedy.rstrip('.')}; if it stays, first: {delete} --region {region}"
+    elif not trouble.settings:
+        remedy = f"See its log: aws logs tail {log_group} --region {region}"
+    words = f"{function}: {trouble.words}"
+    return Finding(subject, Severity.FAILURE, words, remedy, STACK, follows=True)

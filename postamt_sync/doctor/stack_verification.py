@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Change
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
+from postamt_sync.bootstrap.dns.webmail_records import webmail_records
 from postamt_sync.bootstrap.plan import Resource, plan
 from postamt_sync.bootstrap.resources.topic import WebhookSubscriptionResource
 from postamt_sync.bootstrap.smoke_test import WITHIN, SmokeTest
@@ -19,6 +20,13 @@ from postamt_sync.doctor.check import MISSING, STACK, Check, Finding, Severity, 
 from postamt_sync.doctor.dns import record_findings
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
+from postamt_sync.doctor.webmail import (
+    Ask,
+    WebmailCertificateCheck,
+    WebmailFunctionCheck,
+    ask,
+    webmail_checks,
+)
 
 if TYPE_CHECKING:
     import dns.asyncresolver
@@ -39,11 +47,19 @@ class Verification:
     smoke_test: SmokeTest | None = None
     apply: str = "postamt-sync bootstrap apply"
     """The command that mends what differs from the plan."""
+    ask: Ask = ask
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was found, as it is found."""
         for check in self._checks():
             yield from findings_of(check)
+
+    def _of_webmail(self, account: AwsAccount, mend: str) -> Iterator[Check]:
+        """Without a resolver nothing is asked for by name."""
+        if self.resolver is not None:
+            yield from webmail_checks(account, self.ask, mend)
+        else:
+            yield from (WebmailCertificateCheck(account), WebmailFunctionCheck(account, mend))
 
     def _checks(self) -> Iterator[Check]:
         account = AwsAccount(lambda: (self.stack, self.aws))
@@ -58,6 +74,8 @@ class Verification:
         if self.stack.public_url:
             yield ConfirmedCheck(account)
         yield InvocationCheck(account, mend)
+        if self.stack.webmail is not None:
+            yield from self._of_webmail(account, mend)
         if self.smoke_test is not None:
             yield SmokeTestCheck(self.smoke_test)
 
@@ -107,9 +125,8 @@ class RecordsCheck:
 
     def look(self) -> Iterable[Finding]:
         stack, aws = self.account.open()
-        yield from record_findings(
-            records(stack, identities(stack, aws), self.servers), self.resolver
-        )
+        wanted = records(stack, identities(stack, aws), self.servers)
+        yield from record_findings([*wanted, *webmail_records(stack, aws)], self.resolver)
 
 
 @dataclass(frozen=True, slots=True)

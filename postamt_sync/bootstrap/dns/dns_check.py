@@ -19,6 +19,12 @@ from postamt_sync.bootstrap.dns.record import Purpose, Record, said
 from postamt_sync.events import printable
 
 _SES_REGION = re.compile(r"(?:inbound|feedback)-smtp\.([a-z0-9-]+)\.amazon(?:aws|ses)\.com\.")
+_ELSEWHERE = {
+    Purpose.DKIM: "where SES has no key",
+    Purpose.CERTIFICATE: "which proves nothing to ACM",
+    Purpose.WEBMAIL: "where the webmail is not",
+}
+"""What is wrong with a CNAME that leads somewhere else."""
 _AT_MOST = 5
 """How many foreign values are shown."""
 
@@ -61,7 +67,7 @@ def check_record(record: Record, found: Iterable[dns.rdata.Rdata]) -> DnsFinding
     match record.purpose:
         case Purpose.RECEIVE | Purpose.MAIL_FROM:
             return _judge_mx(record, [v for v in values if isinstance(v, MX)])
-        case Purpose.DKIM:
+        case Purpose.DKIM | Purpose.CERTIFICATE | Purpose.WEBMAIL:
             return _judge_cname(record, [v for v in values if isinstance(v, CNAME)])
         case Purpose.SPF | Purpose.MAIL_FROM_SPF:
             return _judge_spf(record, [said(v) for v in values])
@@ -98,6 +104,12 @@ def behind_alias(record: Record, alias: str, found: Iterable[dns.rdata.Rdata]) -
     problem = f"{leads}: no {record.type} record can stand beside it."
     seen = shown([f"CNAME {alias}."])
     return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _instead(record))
+
+
+def by_addresses(record: Record) -> DnsFinding:
+    """The name has the addresses of what it is to lead to: an alias of the DNS host."""
+    seen = (f"the addresses of {record.data.rstrip('.')}",)
+    return DnsFinding(record, DnsVerdict.SEEN, seen)
 
 
 def beside(record: Record, kind: str, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:
@@ -146,7 +158,7 @@ def _judge_cname(record: Record, found: Sequence[CNAME]) -> DnsFinding:
         return DnsFinding(record, DnsVerdict.SEEN, seen)
     if _is_doubled(record, ours.target.to_text(), found[0].target.to_text()):
         return _doubled_value(record, seen)
-    problem = f"{_there(record)} leads to {seen[0].rstrip('.')}, where SES has no key."
+    problem = f"{_there(record)} leads to {seen[0].rstrip('.')}, {_ELSEWHERE[record.purpose]}."
     return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _replace(record))
 
 

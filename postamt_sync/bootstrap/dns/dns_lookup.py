@@ -16,6 +16,7 @@ from postamt_sync.bootstrap.dns.dns_check import (
     DnsVerdict,
     behind_alias,
     beside,
+    by_addresses,
     check_record,
     from_wildcard,
 )
@@ -144,8 +145,23 @@ async def _answer(record: Record, questions: Questions) -> DnsAnswer:
         return DnsAnswer(alias=min(aliases.rdatas).to_text().rstrip("."))
 
 
+async def _is_aliased(record: Record, questions: Questions) -> bool:
+    """Tell whether the name has an address of what it is to lead to, as an alias gives it.
+
+    One is enough: what leads there may be answered with other addresses each time.
+    """
+    target = record.data.rstrip(".")
+    for kind in ("A", "AAAA"):
+        ours = await _or_nothing(questions, record.name, kind)
+        if set(ours.rdatas) & set((await _or_nothing(questions, target, kind)).rdatas):
+            return not await questions.from_wildcard(record.name, kind, ours)
+    return False
+
+
 async def _beside(record: Record, questions: Questions) -> DnsFinding | None:
-    """Look for what keeps a CNAME from standing at its name."""
+    """Look for what stands in a CNAME's place, or keeps it from standing there."""
+    if record.purpose is Purpose.WEBMAIL and await _is_aliased(record, questions):
+        return by_addresses(record)
     for kind in _NEVER_BESIDE_CNAME:
         answer = await _or_nothing(questions, record.name, kind)
         if answer.rdatas and not await questions.from_wildcard(record.name, kind, answer):

@@ -42,6 +42,8 @@ class Purpose(enum.StrEnum):
     SPF = "spf"
     IMAP = "imap"
     SUBMISSION = "submission"
+    CERTIFICATE = "certificate"
+    WEBMAIL = "webmail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Record:
 
     `name` has no dot at its end. `value` is the text of a TXT record as it is meant, and for the
     other types the presentation form with absolute names (RFC 1035, section 5.1). Without an
-    `optional` one, mail still comes and goes.
+    `optional` one, mail still comes and goes, and the webmail is reached.
     """
 
     domain: str

@@ -22,6 +22,13 @@ from dns.rdtypes.IN.SRV import SRV
 from postamt_sync.aws.error_codes import code_of, message_of
 from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
 from postamt_sync.bootstrap.change import call
+from postamt_sync.bootstrap.dns.alias import (
+    KINDS,
+    AliasChange,
+    is_ours_to_change,
+    is_the_same,
+    leads_to,
+)
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, check_record, shown
 from postamt_sync.bootstrap.dns.hosted_zone import Contents, HostedZone, rdatas, values
 from postamt_sync.bootstrap.dns.record import Purpose, Record
@@ -94,7 +101,7 @@ class ZonePlan:
     """
 
     zone: HostedZone
-    changes: tuple[ZoneChange, ...]
+    changes: tuple[ZoneChange | AliasChange, ...]
     obstacles: tuple[Obstacle, ...]
     there: tuple[DnsFinding, ...]
     name_servers: tuple[str, ...]
@@ -102,10 +109,10 @@ class ZonePlan:
 
 def plan_zone(contents: Contents, records: Collection[Record]) -> ZonePlan:
     """Compare a zone with the records that are to be in it."""
-    compared = [_compare(record, contents) for record in records]
+    compared = [one for record in records for one in _compared(record, contents)]
     return ZonePlan(
         contents.zone,
-        tuple(c for c in compared if isinstance(c, ZoneChange)),
+        tuple(c for c in compared if isinstance(c, ZoneChange | AliasChange)),
         tuple(c for c in compared if isinstance(c, Obstacle)),
         tuple(c for c in compared if isinstance(c, DnsFinding)),
         contents.name_servers,
@@ -142,6 +149,45 @@ def apply(aws: AwsClient, plan: ZonePlan) -> None:
                 "with: postamt-sync bootstrap dns --route53",
             ) from error
         raise
+
+
+def _compared(
+    record: Record, contents: Contents
+) -> Iterator[ZoneChange | AliasChange | Obstacle | DnsFinding]:
+    if record.purpose is Purpose.WEBMAIL:
+        yield from _aliases(record, contents)
+    else:
+        yield _compare(record, contents)
+
+
+def _aliases(record: Record, contents: Contents) -> Iterator[AliasChange | Obstacle | DnsFinding]:
+    """Lead a name to CloudFront by both kinds of addresses."""
+    name = dns.name.from_text(record.name)
+    cname = contents.of(name, "CNAME")
+    if contents.delegated(name) or (cname and not is_the_same(cname[0], record)):
+        # Said as of any CNAME.
+        found = _compare(record, contents)
+        if not isinstance(found, ZoneChange):
+            yield found
+        return
+    if cname:
+        yield DnsFinding(record, DnsVerdict.WILL_DO)
+        return
+    for kind in KINDS:
+        there = contents.of(name, kind)
+        if not there:
+            yield AliasChange(record, kind)
+        elif is_the_same(there[0], record):
+            yield DnsFinding(record, DnsVerdict.SEEN)
+        elif is_ours_to_change(there[0]):
+            yield AliasChange(record, kind, there[0])
+        else:
+            said = ", ".join(shown([leads_to(there[0])]))
+            yield Obstacle(
+                record,
+                f"{record.name} has a record of type {kind} already: {said}.",
+                f"Take it away if nothing needs it. What is needed: an alias of {record.data}",
+            )
 
 
 def _compare(record: Record, contents: Contents) -> ZoneChange | Obstacle | DnsFinding:
@@ -194,8 +240,8 @@ def _instead(record: Record, before: RecordSet) -> ZoneChange | Obstacle | DnsFi
 def _is_ours(record: Record, found: Sequence[dns.rdata.Rdata]) -> bool:
     """Whether everything that is there was made for this: by us, for another region or host."""
     match record.purpose:
-        case Purpose.DKIM:
-            return True  # nobody else has a use for SES's token
+        case Purpose.DKIM | Purpose.CERTIFICATE:
+            return True  # nobody else has a use for the token of SES or ACM
         case Purpose.MAIL_FROM:
             return all(isinstance(v, MX) and _FEEDBACK.match(v.exchange.to_text()) for v in found)
         case Purpose.IMAP | Purpose.SUBMISSION:

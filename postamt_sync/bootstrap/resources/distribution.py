@@ -83,6 +83,15 @@ class DistributionResource:
         elif found.status != DEPLOYED:
             yield Note("CloudFront is still at bringing it everywhere: some minutes")
 
+    def renew(self) -> Iterator[PlanItem]:
+        """Yield what makes it send the newest secret."""
+        found = self.find()
+        if found is not None:
+            yield Change(
+                "sends the new secret (CloudFront takes some minutes to have it everywhere)",
+                [self._update(found, self._config(found.id))],
+            )
+
     def destroy(self) -> Iterator[PlanItem]:
         found = self.find()
         if found is not None:

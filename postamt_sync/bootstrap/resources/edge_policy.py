@@ -180,7 +180,7 @@ def page_headers(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
     secure = {
         "ContentSecurityPolicy": {
             "Override": True,
-            "ContentSecurityPolicy": policy(*bucket_origins(stack)),
+            "ContentSecurityPolicy": page_csp(stack),
         },
         "ContentTypeOptions": {"Override": True},
         "FrameOptions": {"Override": True, "FrameOption": HEADERS["X-Frame-Options"]},
@@ -207,10 +207,10 @@ def page_headers(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
     )
 
 
-def bucket_origins(stack: WebmailStack) -> tuple[str, ...]:
-    """Return where the page sends large attachments: by either of the bucket's names."""
+def page_csp(stack: WebmailStack) -> str:
+    """Return the page's policy, which lets it send large attachments to the site bucket, by either
+    of the bucket's names."""
     bucket = stack.site_bucket
-    return (
-        f"https://{bucket}.s3.{stack.region}.amazonaws.com",
-        f"https://{bucket}.s3.amazonaws.com",
+    return policy(
+        f"https://{bucket}.s3.{stack.region}.amazonaws.com", f"https://{bucket}.s3.amazonaws.com"
     )

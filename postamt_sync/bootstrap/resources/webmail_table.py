@@ -74,6 +74,9 @@ class WebmailTableResource:
             calls.insert(0, Call("dynamodb", "update_table", off, retry_on=BUSY))
         yield Change("delete: nobody can sign in any more", calls)
 
+    def is_there(self) -> bool:
+        return self._describe() is not None
+
     def _describe(self) -> dict[str, Any] | None:
         answer = self.aws.read(
             "dynamodb", "describe_table", missing=MISSING, TableName=self.stack.table

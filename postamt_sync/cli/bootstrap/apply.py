@@ -13,6 +13,7 @@ from rich.text import Text
 from postamt_sync.bootstrap.change import NoteKind
 from postamt_sync.bootstrap.configuration import aws_part, is_part_of
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
+from postamt_sync.bootstrap.dns.webmail_records import webmail_records
 from postamt_sync.bootstrap.key_file import replace_file
 from postamt_sync.bootstrap.open_stack import queue_urls
 from postamt_sync.bootstrap.plan import Plan, carry_out
@@ -144,6 +145,16 @@ def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
     asked = f"{fragment} says" if fragment else "is shown above"
     yield (f"See that the configuration says what {asked}, and start the daemon: postamt-sync run")
+    if any(note.kind is NoteKind.CERTIFICATE for _, note in found.notes):
+        yield (
+            "The webmail waits for its certificate, and the certificate for its record in the DNS, "
+            "which is among those below. Once it is there: postamt-sync bootstrap apply"
+        )
+    elif account.stack.webmail is not None:
+        yield (
+            f"The webmail is at {account.stack.webmail.origin}/ once the DNS leads there. Let "
+            "somebody in: postamt-sync webmail user add NAME"
+        )
     yield (
         "Put these records into the DNS (as a file: postamt-sync bootstrap dns --format zone; "
         "into Route 53: --route53), then see whether all works: postamt-sync bootstrap verify"
@@ -155,4 +166,5 @@ def _show_records(account: Opened, console: Console) -> None:
     home = account.settings.home
     servers = Servers(home.imap_host, relay=home.submission)
     console.print()
-    show_records(records(account.stack, known_domains, servers), None, console)
+    wanted = records(account.stack, known_domains, servers)
+    show_records([*wanted, *webmail_records(account.stack, account.aws)], None, console)

@@ -28,6 +28,7 @@ from postamt_sync.cli.bootstrap.stack import (
     show_password,
 )
 from postamt_sync.cli.bootstrap.stack import show as show_plan
+from postamt_sync.cli.bootstrap.webmail_keys import rotate_webmail
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
@@ -42,6 +43,14 @@ class Whose(enum.StrEnum):
 
     SYNC = "sync"
     SMTP = "smtp"
+
+
+class Rotated(enum.StrEnum):
+    """Whose key can be rotated."""
+
+    SYNC = "sync"
+    SMTP = "smtp"
+    WEBMAIL = "webmail"
 
 
 WhoseKey = Annotated[Whose, typer.Argument(help="Whose key.")]
@@ -130,7 +139,7 @@ def _show_key(key: AccessKeyResource, label: str) -> Path | None:
 
 @app.command()
 def rotate(
-    whose: WhoseKey,
+    whose: Annotated[Rotated, typer.Argument(help="Whose key.")],
     finish: Annotated[
         bool, typer.Option("--finish", help="Delete the old key before its grace is over.")
     ] = False,
@@ -146,14 +155,27 @@ def rotate(
     takes the old one away, when it has not been used for a week; --finish does so
     at once, and asks if the old one is still in use. Nothing stops working.
 
+    Of the webmail, the keys of sessions and known devices and the secret between
+    CloudFront and the function get a new one in front; that in force until now
+    stays valid until the next time.
+
     \b
     Examples:
       postamt-sync bootstrap credentials rotate sync
+      postamt-sync bootstrap credentials rotate webmail
       postamt-sync bootstrap credentials rotate sync --finish
       postamt-sync bootstrap credentials rotate smtp --mailbox anna
     """
     account = opened(config, out)
-    key = _key_of(account, whose, mailbox)
+    if whose is Rotated.WEBMAIL:
+        if finish or mailbox:
+            raise UsageError(
+                "The webmail's keys are rotated in one step, and are no mailbox's.",
+                "Leave out --finish and --mailbox.",
+            )
+        rotate_webmail(account, open_console(), yes=yes)
+        return ExitCode.OK
+    key = _key_of(account, Whose(whose.value), mailbox)
     rotation = Rotation(key, account.aws, lambda question: agreed(question, yes=yes))
     print(complete(rotation.step(finish=finish)))
     remember(account, open_console())

@@ -9,7 +9,10 @@ import typer
 from rich.text import Text
 
 from postamt_sync.bootstrap.dns.records import INBOUND
-from postamt_sync.bootstrap.plan import carry_out, plan_removal
+from postamt_sync.bootstrap.open_stack import webmail_of
+from postamt_sync.bootstrap.plan import Resource, carry_out, plan_removal
+from postamt_sync.bootstrap.resources.webmail_table import WebmailTableResource
+from postamt_sync.bootstrap.webmail_resources import webmail_resources
 from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, key_files, opened, show
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
@@ -27,9 +30,14 @@ DeleteMail = Annotated[
     ),
 ]
 
+Webmail = Annotated[
+    bool, typer.Option("--webmail", help="Remove the webmail alone; everything else stays.")
+]
+
 
 def destroy(
     delete_mail: DeleteMail = "",
+    webmail: Webmail = False,
     yes: Yes = False,
     out: Out = None,
     config: ConfigPath = None,
@@ -39,11 +47,14 @@ def destroy(
 
     Other people's rule sets, rules and statements stay as they are, and so do
     domains that SES knew before. The bucket with all mail and the table of the
-    index are kept unless --delete-mail repeats the bucket's name.
+    index are kept unless --delete-mail repeats the bucket's name. CloudFront takes
+    up to a quarter of an hour to switch the webmail's distribution off, which is
+    waited for; stopped meanwhile, the same command goes on.
 
     \b
     Examples:
       postamt-sync bootstrap destroy
+      postamt-sync bootstrap destroy --webmail
       postamt-sync bootstrap destroy --delete-mail mail-123456789012-eu-west-1-an
     """
     console = open_console()
@@ -54,11 +65,16 @@ def destroy(
             f"The bucket is {bucket}, not {printable(delete_mail, 80)}: nothing was deleted.",
             "Repeat the bucket's name after --delete-mail if its mail is to go.",
         )
+    if delete_mail and webmail:
+        raise UsageError(
+            "--webmail touches no mail, so --delete-mail does not go with it.",
+            "Leave one of them out.",
+        )
     account.introduce(console)
-    found = plan_removal(account.resources(delete_mail=delete_mail))
+    found = plan_removal(_removed(account, delete_mail, webmail_alone=webmail))
     show(found, console, "-")
-    files = sorted(key_files(account))
-    if staying := list(_stays(account, files)):
+    files = [] if webmail else sorted(key_files(account))
+    if staying := list(_stays_of_webmail(account) if webmail else _stays(account, files)):
         console.print(Text("\nWhat stays, for you to remove", style="bold"))
         for message in staying:
             paragraph(console, message, "    ")
@@ -86,9 +102,34 @@ def destroy(
     return ExitCode.OK
 
 
+def _removed(account: Opened, delete_mail: str, *, webmail_alone: bool) -> list[Resource]:
+    """Return what is to go. A webmail that was switched off in the configuration goes too."""
+    aws = account.aws
+    webmail = webmail_of(account.settings, account.stack.account)
+    if webmail_alone:
+        return webmail_resources(webmail, aws)
+    every = account.resources(delete_mail=delete_mail)
+    if account.stack.webmail is None and WebmailTableResource(webmail, aws).is_there():
+        return [*every, *webmail_resources(webmail, aws)]
+    return every
+
+
+def _stays_of_webmail(account: Opened) -> Iterator[str]:
+    host = account.settings.webmail.host
+    if host:
+        yield (
+            f"The DNS records of {host}, and the one that proves it to ACM: they lead nowhere from "
+            "then on."
+        )
+    if account.settings.webmail.enabled:
+        yield "enabled = true in [webmail]: the next apply would build it again."
+
+
 def _stays(account: Opened, files: Sequence[str]) -> Iterator[str]:
     """Say what is not at AWS, or not ours to take away, and what it does from then on."""
     stack = account.stack
+    if stack.webmail is not None:
+        yield from _stays_of_webmail(account)
     if stack.domains:
         server = INBOUND.format(region=stack.region)
         yield (

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, from_wildcard, missing
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
-from postamt_sync.bootstrap.dns.record import Record, zone_file
+from postamt_sync.bootstrap.dns.record import Purpose, Record, zone_file
 from postamt_sync.bootstrap.dns.records import (
     DomainAtSes,
     Servers,
@@ -24,6 +24,7 @@ from postamt_sync.bootstrap.dns.records import (
     is_host_name,
     records,
 )
+from postamt_sync.bootstrap.dns.webmail_records import webmail_records
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
@@ -106,11 +107,16 @@ def dns(
     servers = Servers(_imap_host(settings, imap_host), relay=settings.home.submission)
     asked = None if offline else resolver_at(resolver)
     stack, aws = open_stack(settings)
+    of_webmail = webmail_records(stack, aws)
     if domain:
         stack = replace(stack, domains=(_one_of(stack.domains, domain),))
     known_domains = identities(stack, aws)
-    wanted = records(stack, known_domains, servers)
+    wanted = (
+        *records(stack, known_domains, servers),
+        *(record for record in of_webmail if record.domain in stack.domains),
+    )
     _warn_of_dkim(stack, known_domains)
+    _warn_of_webmail(stack, of_webmail)
     if route53:
         return apply_to_route53(aws, stack.domains, wanted, asked, yes=yes)
     dns_findings = asyncio.run(look_up(wanted, asked)) if asked else None
@@ -120,7 +126,7 @@ def dns(
         case DnsFormat.JSON:
             print(jsonlib.dumps(as_json(wanted, dns_findings), indent=2))
         case DnsFormat.ZONE:
-            print(zone_file(wanted, in_the_way(dns_findings or ())), end="")
+            print(zone_file(wanted, not_for_a_zone(wanted, dns_findings or ())), end="")
     if unanswered := [s for s in dns_findings or () if s.verdict is DnsVerdict.UNKNOWN]:
         _say(f"{unanswered[0].problem} {unanswered[0].remedy}")
     return ExitCode.OK
@@ -155,6 +161,26 @@ def in_the_way(dns_findings: Sequence[DnsFinding]) -> dict[Record, str]:
         for s in dns_findings
         if s.verdict in {DnsVerdict.DIFFERENT, DnsVerdict.WILL_DO}
     }
+
+
+def not_for_a_zone(
+    wanted: Sequence[Record], dns_findings: Sequence[DnsFinding]
+) -> dict[Record, str]:
+    """Return what a zone file must not have: what is in the way, and a CNAME at a domain itself."""
+    at_the_domain = {r: r.note for r in wanted if r.type == "CNAME" and r.name == r.domain}
+    return {**at_the_domain, **in_the_way(dns_findings)}
+
+
+def _warn_of_webmail(stack: Stack, of_webmail: Sequence[Record]) -> None:
+    """Say what is still to come: a record that leads to what does not exist yet."""
+    there = {record.purpose for record in of_webmail}
+    if stack.webmail is None or Purpose.WEBMAIL in there:
+        return
+    first = "" if Purpose.CERTIFICATE in there else "There is no certificate asked for yet. "
+    _say(
+        f"{first}The record that leads to {stack.webmail.host} is missing here: its distribution "
+        "is made once the certificate is there. Run then: postamt-sync bootstrap apply"
+    )
 
 
 def _warn_of_dkim(stack: Stack, known_domains: Mapping[str, DomainAtSes]) -> None:

@@ -1,0 +1,48 @@
+"""New keys for the webmail: in front of those in force, which stay valid until the next time."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from postamt_sync.bootstrap.plan import Plan, PlanEntry, carry_out
+from postamt_sync.bootstrap.resources.distribution import DEPLOYED
+from postamt_sync.bootstrap.webmail_resources import parts
+from postamt_sync.cli.bootstrap.stack import Opened, agreed, show
+from postamt_sync.cli.console import paragraph
+from postamt_sync.errors import TryLaterError, UsageError
+
+KEPT = (
+    "Nobody is cut off: the keys in force until now stay valid until they are rotated again. Who "
+    "signed in before two rotations signs in anew."
+)
+
+
+def rotate_webmail(account: Opened, console: Console, *, yes: bool) -> None:
+    """Put new keys in front: of sessions, of known devices, of CloudFront's secret.
+
+    Raises TryLaterError while CloudFront still brings the last secret everywhere: some of its
+    places send the one before it, which would be valid no more.
+    """
+    webmail = account.stack.webmail
+    if webmail is None:
+        raise UsageError(
+            "The configuration wants no webmail.",
+            "Set enabled = true in [webmail], and its host.",
+        )
+    made = parts(webmail, account.aws)
+    found = made.distribution.find()
+    if found is not None and found.status != DEPLOYED:
+        raise TryLaterError(
+            "CloudFront is still at bringing its last change everywhere.",
+            "Wait some minutes, and rotate then: a secret that is on its way must stay valid.",
+        )
+    rotated = (made.session_keys, made.device_keys, made.origin_secret)
+    entries = [PlanEntry(one.title, tuple(one.rotate())) for one in rotated]
+    entries.append(PlanEntry(made.distribution.title, tuple(made.distribution.renew())))
+    wanted = Plan(tuple(entries))
+    account.introduce(console)
+    show(wanted, console)
+    console.print()
+    paragraph(console, KEPT)
+    agreed("Rotate the webmail's keys?", yes=yes)
+    carry_out(wanted, account.aws, lambda title, message: paragraph(console, f"{title}: {message}"))

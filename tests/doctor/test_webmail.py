@@ -1,0 +1,199 @@
+"""The webmail as a browser and a stranger see it; CloudFront itself is stood in for."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from postamt_sync.bootstrap.resources.edge_policy import page_csp
+from postamt_sync.doctor.account import AwsAccount
+from postamt_sync.doctor.check import Finding, Severity, findings_of
+from postamt_sync.doctor.webmail import (
+    Answered,
+    WebmailApiCheck,
+    WebmailCertificateCheck,
+    WebmailPageCheck,
+    amiss,
+)
+from postamt_sync.webmail.site import HEADERS, site
+from tests.doubles.account import Account, stack
+from tests.doubles.webmail_account import WEBMAIL, apply, function, have
+
+HOST = WEBMAIL.host
+GOOD = {
+    **{name.lower(): value for name, value in HEADERS.items()},
+    "content-security-policy": page_csp(WEBMAIL),
+    "strict-transport-security": "max-age=63072000",
+}
+PAGE = Answered(200, GOOD, site()["/"].content)
+
+Ask = Callable[[str, str], Answered]
+
+
+def opened(account: Account, webmail: object = WEBMAIL) -> AwsAccount:
+    wanted = stack(webmail=webmail)
+    return AwsAccount(lambda: (wanted, account.aws()))
+
+
+def by(page: Answered = PAGE, through: int = 401, past: int = 403) -> Ask:
+    def ask(host: str, path: str) -> Answered:
+        if host != HOST:
+            return Answered(past, {}, b"")
+        return page if path == "/" else Answered(through, {}, b"")
+
+    return ask
+
+
+def failing(error: Exception) -> Ask:
+    def ask(host: str, path: str) -> Answered:
+        raise error
+
+    return ask
+
+
+def page(account: AwsAccount, ask: Ask) -> Finding:
+    (found,) = findings_of(WebmailPageCheck(account, ask))
+    return found
+
+
+@pytest.fixture
+def nobody() -> AwsAccount:
+    """An account that nothing is asked of."""
+    return AwsAccount(lambda: (stack(webmail=WEBMAIL), None))  # type: ignore[arg-type,return-value]
+
+
+def test_the_page_with_its_headers_is_well(nobody: AwsAccount) -> None:
+    assert page(nobody, by()).outcome is Severity.OK
+
+
+@pytest.mark.parametrize("name", [*GOOD])
+def test_each_header_that_is_missing_is_named(nobody: AwsAccount, name: str) -> None:
+    bare = {k: v for k, v in GOOD.items() if k != name}
+    found = page(nobody, by(replace(PAGE, headers=bare)))
+    assert found.outcome is Severity.FAILURE
+    assert name in found.words.lower()
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (Answered(403, {}, b""), "status 403"),
+        (Answered(502, {}, b""), "status 502"),
+        (Answered(200, GOOD, b"<h1>Parked</h1>"), "another page"),
+    ],
+)
+def test_another_answer_is_told(nobody: AwsAccount, answered: Answered, said: str) -> None:
+    found = page(nobody, by(answered))
+    assert said in found.words
+    assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (socket.gaierror(8, "nodename"), "does not resolve"),
+        (ConnectionRefusedError(111, "Connection refused"), "cannot be reached from here"),
+        (TimeoutError(), "cannot be reached from here: TimeoutError"),
+        (http.client.BadStatusLine("\x1b[31m"), "cannot be reached"),
+        (ssl.SSLCertVerificationError("x"), "is not trusted"),
+    ],
+)
+def test_where_it_cannot_be_asked_the_cause_is_told(
+    nobody: AwsAccount, error: Exception, said: str
+) -> None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        error.verify_message = "self-signed certificate"
+    found = page(nobody, failing(error))
+    assert said in found.words
+    assert found.words.isprintable()
+    assert found.remedy
+
+
+@pytest.fixture
+def made(account: Account) -> Account:
+    function(account)
+    have(account)
+    return account
+
+
+def api(account: Account, ask: Ask) -> list[Finding]:
+    return list(findings_of(WebmailApiCheck(opened(account), ask)))
+
+
+def test_the_api_answers_through_cloudfront_alone(made: Account) -> None:
+    asked: list[str] = []
+
+    def ask(host: str, path: str) -> Answered:
+        asked.append(f"{host}{path}")
+        return by()(host, path)
+
+    (found,) = api(made, ask)
+    assert found.outcome is Severity.OK
+    direct, through = asked
+    assert direct.endswith(".execute-api.eu-west-1.amazonaws.com/api/session")
+    assert through == f"{HOST}/api/session"
+    (open_,) = api(made, by(past=401))
+    assert "past CloudFront with status 401" in open_.words
+    (shut,) = api(made, by(through=403))
+    assert "status 403, not as to a stranger" in shut.words
+    both = api(made, by(through=503, past=200))
+    assert [f.outcome for f in both] == [Severity.FAILURE] * 2
+
+
+def certificate(account: Account, webmail: object = WEBMAIL) -> list[Finding]:
+    return list(findings_of(WebmailCertificateCheck(opened(account, webmail))))
+
+
+def test_the_certificate_is_given_missing_or_waits(made: Account) -> None:
+    assert [f.outcome for f in certificate(made)] == [Severity.OK]
+    elsewhere = replace(WEBMAIL, host="webmail.example.com", name="other")
+    (missing,) = certificate(made, elsewhere)
+    assert "There is no certificate of webmail.example.com" in missing.words
+    account = made
+    aws = account.aws()
+    aws.client("acm").request_certificate(
+        DomainName=elsewhere.host,
+        ValidationMethod="DNS",
+        Tags=[
+            {"Key": "postamt:stack", "Value": "other"},
+            {"Key": "postamt:region", "Value": elsewhere.region},
+        ],
+    )
+    (waiting,) = certificate(made, elsewhere)
+    assert "_d930b28be6c5927595552b219965053e.webmail.example.com CNAME" in waiting.words
+    assert "dns --route53" in waiting.remedy
+
+
+def test_what_cloudfront_is_still_at_is_a_warning(made: Account) -> None:
+    made.client("cloudfront")
+    edge = made.client("cloudfront")
+    (one,) = edge.list_distributions()["DistributionList"]["Items"]
+    told = edge.get_distribution_config(Id=one["Id"])
+    config = {**told["DistributionConfig"], "PriceClass": "PriceClass_All"}
+    edge.update_distribution(Id=one["Id"], IfMatch=told["ETag"], DistributionConfig=config)
+    assert [f.outcome for f in certificate(made)] == [Severity.OK, Severity.WARNING]
+    apply(made)
+
+
+@pytest.mark.parametrize(
+    ("said", "well"),
+    [
+        (json.dumps({"statusCode": 403}), True),
+        (json.dumps({"statusCode": 503}), False),
+        (json.dumps({"statusCode": "\x1b"}), False),
+        ("null", False),
+        ("[]", False),
+        ("", False),
+        ("[" * 100_000, False),
+    ],
+)
+def test_the_function_has_to_refuse_what_came_past_cloudfront(said: str, well: bool) -> None:
+    words = amiss(said.encode())
+    assert (words == "") is well
+    assert words == "" or words.isprintable()
