@@ -40,6 +40,7 @@ ROOMS = {
     },
     "doctor": {
         *("alerts", "aws", "bootstrap", "config", "delivery", "host", "ledger", "status"),
+        "webmail",
     },
     "setup": {"aws", "bootstrap", "config", "host", "ledger"},
     "demo": {"bootstrap", "index", "mail"},
