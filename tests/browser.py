@@ -51,11 +51,11 @@ class Browser:
     def __init__(self, driver: Chrome) -> None:
         self._driver = driver
 
-    def resize(self, width: int, *, dark: bool = False) -> None:
+    def resize(self, width: int, *, dark: bool = False, height: int = 800) -> None:
         """Be a screen of so many CSS pixels, whose owner likes it dark or light."""
         self._driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500},
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})

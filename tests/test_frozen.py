@@ -35,6 +35,7 @@ from postamt_sync.status.bucket_search import BucketFindings, BucketObject
 from postamt_sync.status.find import Find
 from postamt_sync.status.metrics import render
 from postamt_sync.status.report import Runtime, StatusReport, as_json, read_report
+from tests.status.pictures import name_all
 from tests.status.seeded import a_good_month, everything_wrong
 from tests.status.test_header_memory import HEAD, lying
 from tests.support.household import configure
@@ -51,10 +52,16 @@ mailboxes[].problem mailboxes[].waiting
 mails.absent mails.adopted mails.archived mails.delivered mails.gone mails.quarantined
 mails.skipped mails.waiting
 not_understood.count not_understood.last_reason
-quarantine[].key quarantine[].mail quarantine[].problem quarantine[].since
+disks[].free disks[].holds[] disks[].path disks[].size
+latest[].from latest[].mail latest[].received latest[].state latest[].subject
+latest[].took
+ledger_copies[].directory ledger_copies[].made
+next_poll
+quarantine[].from quarantine[].key quarantine[].mail quarantine[].problem quarantine[].since
+quarantine[].subject
 sources[].detail sources[].last_ok sources[].last_problem_at sources[].name sources[].problem
 waiting[].attempts waiting[].awaits_envelope waiting[].key waiting[].mail
-waiting[].next_attempt_in waiting[].problem waiting[].since
+waiting[].from waiting[].next_attempt_in waiting[].problem waiting[].since waiting[].subject
 """
 
 VERIFY = """
@@ -152,6 +159,7 @@ def status(tmp_path: Path) -> Iterator[StatusReport]:
     ledger = Ledger.open(settings.state_dir)
     a_good_month(ledger, settings.state_dir)
     everything_wrong(ledger)
+    name_all(ledger)
     report = read_report(settings, ledger)
     yield dataclasses.replace(report, absences=[Absence("anna", 1, 0.0, 0.0)])
     ledger.close()

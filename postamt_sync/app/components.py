@@ -295,7 +295,13 @@ class Components:
         if not settings.admin.listen:
             return None
         reports = ReportCache(partial(read_report_apart, settings))
-        return StatusServer(settings.admin.listen, reports, self.runtime, self._events)
+        return StatusServer(
+            settings.admin.listen,
+            reports,
+            self.runtime,
+            self._events,
+            lambda: self.live.current,
+        )
 
     def runtime(self) -> Runtime:
         """Return what only the running daemon knows."""

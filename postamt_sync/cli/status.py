@@ -25,6 +25,7 @@ from postamt_sync.status.durations import ago, in_words, span
 from postamt_sync.status.report import StatusReport, as_json, read_report
 
 LONGEST_KEY = 60
+LONGEST_TEXT = 100
 FEW = 5
 """Lines of a list that a screen has room for."""
 
@@ -97,6 +98,7 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
         ("Absent since the ledger was rebuilt", _absences(report)),
         ("Alerts", _alerts(report)),
         ("Sources", _sources(report)),
+        ("Latest mail", _latest(report, most)),
         ("Waiting", _waiting(report, most)),
         ("Quarantine", _quarantine(report, most)),
         ("Not understood", _notifications(report)),
@@ -164,6 +166,24 @@ def _sources(report: StatusReport) -> Iterator[str]:
             yield f"{source.source}: well {_ago(source.ok_at)}; {source.detail}"
 
 
+def _latest(report: StatusReport, most: int | None) -> Iterator[str]:
+    for mail in report.latest[:most]:
+        header = mail.header
+        to = f" to {', '.join(map(printable, mail.mailboxes))}" if mail.mailboxes else ""
+        state = "" if mail.state is ObjectState.DELIVERED else f", {mail.state}"
+        subject = printable(header.subject, LONGEST_TEXT) or "(no subject)"
+        sender = printable(header.sender, LONGEST_TEXT)
+        yield f"{subject} | {sender} | {_ago(header.stored_at)}{to}{state}"
+
+
+def _named(report: StatusReport, mail: str) -> Iterator[str]:
+    """Yield what people know a mail by, if that is remembered."""
+    header = report.headers.get(mail)
+    if header is not None and (header.subject or header.sender):
+        subject = printable(header.subject, LONGEST_TEXT) or "(no subject)"
+        yield f"  {subject} | {printable(header.sender, LONGEST_TEXT)}"
+
+
 def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
     shown = report.waiting[:most]
     for waiting in shown:
@@ -174,12 +194,15 @@ def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
         key, since = printable(waiting.key, LONGEST_KEY), f"since {_ago(waiting.first_seen)}"
         if most is None:
             yield _whole(key)
+            yield from _named(report, waiting.mail)
             yield f"  {since}, {when}: {why}"
         else:  # a screen has few lines
             yield f"{key} {since}, {when}: {why}"
     more = report.states[ObjectState.WAITING] - len(shown)
     if more > 0:
         yield f"and {more} more"
+    if shown and most is None:
+        yield f"All that is known of one of them: {report.line.typed(f'find {shown[0].mail}')}"
 
 
 def _quarantine(report: StatusReport, most: int | None) -> Iterator[str | Text]:
@@ -188,12 +211,15 @@ def _quarantine(report: StatusReport, most: int | None) -> Iterator[str | Text]:
         key = printable(known.key, LONGEST_KEY)
         if most is None:
             yield _whole(key)
+            yield from _named(report, known.mail)
             yield f"  {known.problem}"
         else:
             yield f"{key}: {known.problem}"
     more = report.states[ObjectState.QUARANTINED] - len(shown)
     if more > 0:
         yield f"and {more} more: {report.line.typed('quarantine list')}"
+    if shown and most is None:
+        yield f"All that is known of one of them: {report.line.typed(f'find {shown[0].mail}')}"
     if shown:
         yield "Once the cause is fixed:"
         yield _whole(report.line.typed("quarantine retry --all"))

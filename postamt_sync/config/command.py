@@ -58,6 +58,8 @@ _NAMED = re.compile(r"\bpostamt-sync((?: [a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-]))
 _BEFORE = re.compile(r"(?:sudo )?(?:[A-Z][A-Z_]*=\S+ )*$")
 _OPTION = re.compile(r" --[a-z][a-z-]*")
 _VALUE = re.compile(r" (?!--)(?:'[^']*'|[^\s'(]+)+")
+_OPERAND = re.compile(r" (?:sync|smtp)(?![\w-])(?! --)")
+"""Whose key it is, which stands behind the options that were put in."""
 _WITH_VALUE = {
     *("--config", "--delete-mail", "--format", "--only", "--out", "--output", "--position"),
     "--since",
@@ -117,7 +119,7 @@ def complete(text: str, whole: Callable[[str], str]) -> str:
 def fill(text: str, width: int, first: str = "", other: str = "") -> str:
     """Wrap a text at `width` columns, but leave each command, and each word, in one piece."""
     whole = list(text)
-    for start, end in _commands(text):
+    for start, end in commands_in(text):
         whole[start:end] = [_SPACE if c == " " else c for c in whole[start:end]]
     return textwrap.fill(
         "".join(whole),
@@ -141,7 +143,7 @@ def _named(text: str) -> Iterator[tuple[int, int, str]]:
                 break
 
 
-def _commands(text: str) -> Iterator[tuple[int, int]]:
+def commands_in(text: str) -> Iterator[tuple[int, int]]:
     """Yield from where to where commands go: what stands before them, and their options."""
     for found in _NAMED.finditer(text):
         words = found[1].split()
@@ -155,6 +157,8 @@ def _commands(text: str) -> Iterator[tuple[int, int]]:
             end = option.end()
             if option[0].strip() in _WITH_VALUE and (value := _VALUE.match(text, end)):
                 end = value.end()
+        if operand := _OPERAND.match(text, end):
+            end = operand.end()
         before = _BEFORE.search(text[: found.start()])
         yield (before.start() if before else found.start()), end
 

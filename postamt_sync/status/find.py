@@ -89,8 +89,11 @@ class Find:
         if problem is not None:
             self.result.looked.append(Looked("ledger", problem=str(problem)))
 
-    def at_home(self) -> None:
-        """Look into ledger and Maildirs. Blocking. What fails is in the result."""
+    def at_home(self, *, read_files: bool = True) -> None:
+        """Look into ledger and Maildirs. Blocking. What fails is in the result.
+
+        Without `read_files` no file is opened: what only its header tells of is not found.
+        """
         if self._ledger is not None:
             tracks = self._ledger.tracks
             for track in tracks.search(self._words, self._since, self._most + 1):
@@ -98,8 +101,9 @@ class Find:
                     track.mail, track.stored_at, track, track.header
                 )
             self.result.looked.append(Looked("ledger", tracks.count()))
-        search = MaildirSearch({*self._mails}, self._words, self._remembered, self._since)
-        self._take_in(search.through(self._roots()))
+        known = self._remembered if read_files else set
+        search = MaildirSearch({*self._mails}, self._words, known, self._since)
+        self._take_in(search.through(self._roots(all_of_them=read_files)))
 
     def asked_of_bucket(self) -> list[tuple[str, str]]:
         """Return mail id and key of what was found at home and is to be looked for there."""
@@ -144,9 +148,10 @@ class Find:
     def _remembered(self, mails: Collection[str]) -> set[str]:
         return self._ledger.headers.among(mails) if self._ledger is not None else set()
 
-    def _roots(self) -> Iterable[tuple[str, Path]]:
+    def _roots(self, *, all_of_them: bool) -> Iterable[tuple[str, Path]]:
+        """Yield the Maildirs, or only those that were given a copy of what was found."""
         for mailbox in self._settings.mailboxes:
-            if mailbox.delivery != "lmtp":
+            if all_of_them and mailbox.delivery != "lmtp":
                 yield mailbox.name, mailbox.maildir
         spools = self._settings.state_dir / "lmtp"
         for found in self._mails.values():  # roots that an earlier configuration named

@@ -22,10 +22,11 @@ _MESSAGE_ID = re.compile(rb"(?:\A|\n)message-id[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)
 
 def header_of_head(mail: str, stored_at: float, head: bytes) -> MailHeader:
     """Return the header of a mail that begins with `head`."""
-    head = head[:LONGEST_HEAD]
-    found = _MESSAGE_ID.search(whole_header(head))
+    block = whole_header(head[:LONGEST_HEAD])
+    found = _MESSAGE_ID.search(block)
     message_id = readable(found[1], LONGEST) if found else ""
-    return _header(mail, stored_at, message_id, summary_of_head(head))
+    # The body, in which other charsets may stand, would cost more than all the rest.
+    return _header(mail, stored_at, message_id, summary_of_head(block + b"\n"))
 
 
 def header_of_receipt(mail: str, stored_at: float, told: Mapping[str, object]) -> MailHeader:

@@ -12,31 +12,38 @@ import datetime as dt
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from postamt_sync import __version__
+from postamt_sync.config.command import commands_in
 from postamt_sync.events import printable
 from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.history import Latencies
-from postamt_sync.plural import count
+from postamt_sync.ledger.incidents import Incident
+from postamt_sync.ledger.overview import Waiting
 from postamt_sync.status.durations import ago, bound, in_words, span
 from postamt_sync.status.report import Runtime, StatusReport
+from postamt_sync.status.stations import size_in_words
+from postamt_sync.status.troubles import Troubles
 
 REFRESH = 60
 """Seconds after which the browser loads the page again."""
 LONGEST_KEY = 90
+LONGEST_TEXT = 4_000
+PACES = (2.0, 10.0, 60.0, 900.0, math.inf)
+"""Seconds; some of the bounds in which latencies are counted."""
 WAITING_SHOWN = 10
 ALERTS_SHOWN = 5
 CONTENT_TYPE = "text/html; charset=utf-8"
 
-_STYLE = (files(__package__) / "page.css").read_text()
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+STYLE = (files(__package__) / "page.css").read_text()
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:;"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -46,30 +53,42 @@ POLICY = (
 def render(report: StatusReport, runtime: Runtime) -> bytes:
     """Return the document; blocking, for a thread."""
     now = time.time()
-    return _TEMPLATE.render(
-        report=report,
-        version=__version__,
-        refresh=REFRESH,
-        style=Markup(_STYLE),  # noqa: S704 - our own file
-        now=dt.datetime.fromtimestamp(now).astimezone(),
-        ago=lambda moment: _moment(moment, now),
-        problems=list(_problems(report, runtime)),
-        lasting=any(alert.lasting for alert in report.alerts),
-        alerts=sorted(report.alerts, key=lambda alert: (not alert.lasting, -alert.at))[
-            :ALERTS_SHOWN
-        ],
-        waiting_count=report.states[ObjectState.WAITING],
-        quarantine_count=report.states[ObjectState.QUARANTINED],
-        today=list(report.days.values())[-1],
-        days=_bars(report.days),
-        in_all=sum(report.days.values()),
-        most=max(report.days.values()),
-        waiting=report.waiting[:WAITING_SHOWN],
-        classes=list(_classes(report.latencies)),
-        pace=in_words(report.latencies),
-        due=lambda waiting: _due(report.next_attempt_in(waiting)),
-        short=lambda key: printable(key, LONGEST_KEY),
-    ).encode()
+    troubles = Troubles(report, runtime)
+    shown_alerts = list(_alerts(report))[:ALERTS_SHOWN]
+    return (
+        TEMPLATES.get_template("page.html")
+        .render(
+            report=report,
+            runtime=runtime,
+            version=__version__,
+            refresh=REFRESH,
+            style=Markup(STYLE),  # noqa: S704 - our own file
+            now=dt.datetime.fromtimestamp(now).astimezone(),
+            ago=lambda moment: _moment(moment, now),
+            span=span,
+            troubles=list(troubles),
+            told=troubles.tell,
+            lasting=any(alert.lasting for alert in report.alerts),
+            alerts=shown_alerts,
+            alerts_left=len(report.alerts) - sum(times for _, times in shown_alerts),
+            waiting_count=report.states[ObjectState.WAITING],
+            quarantine_count=report.states[ObjectState.QUARANTINED],
+            today=list(report.days.values())[-1],
+            days=_bars(report.days),
+            in_all=sum(report.days.values()),
+            most=max(report.days.values()),
+            waiting=list(_grouped(report.waiting[:WAITING_SHOWN])),
+            waiting_shown=min(len(report.waiting), WAITING_SHOWN),
+            paces=list(_paces(report.latencies)),
+            classes=list(_classes(report.latencies)),
+            pace=in_words(report.latencies),
+            due=lambda waiting: _due(report.next_attempt_in(waiting)),
+            size=size_in_words,
+            until=lambda moment: span(moment - now) if moment - now >= 1 else "now",
+            short=lambda key: printable(key, LONGEST_KEY),
+        )
+        .encode()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,17 @@ class Bar:
     at: float
     width: float
     height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A part of the one bar of latencies; place and width in hundredths, `kind` is its colour."""
+
+    label: str
+    copies: int
+    at: float
+    width: float
+    kind: str
 
 
 def _bars(days: dict[dt.date, int]) -> list[Bar]:
@@ -104,20 +134,45 @@ def _classes(latencies: Latencies) -> Iterator[Bar]:
         yield Bar(label, copies, 0, round(100 * copies / most, 2), 100)
 
 
-def _problems(report: StatusReport, runtime: Runtime) -> Iterator[str]:
-    """Name everything that wants somebody's attention, the gravest first."""
-    if runtime.trouble:
-        yield f"The bucket cannot be read: {report.line.complete(runtime.trouble)}"
-    for source in report.sources:
-        if source.problem:
-            yield f"{source.source}: {source.problem}"
-    for health in report.mailboxes:
-        if health.problem:
-            yield f"Mailbox {health.mailbox}: {health.problem}"
-    if quarantined := report.states[ObjectState.QUARANTINED]:
-        yield f"{count(quarantined, 'mail')} quarantined."
-    if runtime.heartbeat_failing:
-        yield "The heartbeat does not arrive where poll.heartbeat_url leads."
+def _paces(latencies: Latencies) -> Iterator[Pace]:
+    """Yield the parts of one bar: how many copies took at most so long."""
+    total, at, lower = latencies.total, 0.0, 0.0
+    for number, upper in enumerate(PACES):
+        copies = sum(n for within, n in latencies.copies.items() if lower < within <= upper)
+        lower = upper
+        if not copies:
+            continue
+        width = 100 * copies / total
+        label = f"up to {bound(upper)}" if math.isfinite(upper) else "longer"
+        yield Pace(label, copies, round(at, 2), round(width, 2), f"pace{number}")
+        at += width
+
+
+def _alerts(report: StatusReport) -> Iterator[tuple[Incident, int]]:
+    """Yield each alert with how often it says the same; first what lasts, then the newest."""
+    same: dict[tuple[str, str], list[Incident]] = {}
+    for alert in sorted(report.alerts, key=lambda alert: (not alert.lasting, -alert.at)):
+        same.setdefault((alert.cause, alert.detail), []).append(alert)
+    yield from ((alerts[0], len(alerts)) for alerts in same.values())
+
+
+def _grouped(waiting: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:
+    """Yield what waits by what it waits for: a cause is told once."""
+    groups: dict[str, list[Waiting]] = {}
+    for mail in waiting:
+        groups.setdefault(mail.problem or "", []).append(mail)
+    yield from groups.items()
+
+
+def whole(text: str) -> Markup:
+    """Return a text that is to be read to its end, with its commands to be copied as they stand."""
+    safe = printable(text, LONGEST_TEXT)
+    parts, done = [], 0
+    for start, end in commands_in(safe):
+        end = start + len(safe[start:end].rstrip(".,;:"))  # noqa: PLW2901 - of the sentence
+        parts += [escape(safe[done:start]), Markup("<code>{}</code>").format(safe[start:end])]
+        done = end
+    return Markup("").join([*parts, escape(safe[done:])])
 
 
 def _moment(moment: float | None, now: float) -> Markup:
@@ -137,10 +192,13 @@ def _finalized(value: Any) -> Any:
     return printable(value) if type(value) is str else value
 
 
-_TEMPLATE = jinja2.Environment(
+TEMPLATES = jinja2.Environment(
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     finalize=_finalized,
     trim_blocks=True,
     lstrip_blocks=True,
-).from_string((files(__package__) / "page.html").read_text())
+    loader=jinja2.FunctionLoader(lambda name: (files(__package__) / name).read_text()),
+)
+TEMPLATES.filters["whole"] = whole
+TEMPLATES.filters["plain"] = lambda text: escape(printable(text, LONGEST_TEXT))

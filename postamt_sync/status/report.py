@@ -1,4 +1,4 @@
-"""How things stand: what `status` and the status page show, gathered from the ledger alone.
+"""How things stand: what `status` and the status page show, from the ledger and around it.
 
 The keys of `as_json` are an interface: they are added to, never renamed. Times are ISO 8601 in UTC,
 durations are seconds, counts are mails.
@@ -13,6 +13,13 @@ durations are seconds, counts are mails.
     waiting      at most 20: mail, key, since, attempts, next_attempt_in (null: at the next start),
                  awaits_envelope, problem
     quarantine   mail, key, since, problem
+    latest       the last to come, newest first: mail, from, subject, received, state, mailboxes,
+                 took (seconds from S3 to the Maildir, null: not timed). Empty where
+                 remember_headers is off
+                 (waiting and quarantine have from and subject too, null: not known)
+    disks        what each holds (ledger, copies, mailboxes), path, free, size (null: no answer)
+    ledger_copies    directory, made (null: none yet)
+    next_poll    when the bucket is listed next, null: nobody does, or none succeeded yet
     absent       what was found to be absent and nobody has looked at, which verify and restore do
                  by listing it: mailbox (null: not known whose), mails, first, last (stored by S3)
     alerts       what a person is told of, or was within a day: cause (an option of [alerts]),
@@ -40,9 +47,13 @@ from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.history import Latencies
 from postamt_sync.ledger.incidents import Incident, wanted_causes
 from postamt_sync.ledger.overview import KeptNotification, MailboxHealth, SourceHealth, Waiting
+from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.repair import ObjectDetails
+from postamt_sync.status.latest_mails import LatestMail, latest_mails
+from postamt_sync.status.surroundings import Surroundings, read_surroundings
 
 SHOWN = 20
+LATEST = 8
 DAYS = 30
 
 
@@ -71,6 +82,10 @@ class StatusReport:
     days: dict[dt.date, int]
     latencies: Latencies
     latencies_ever: Latencies
+    latest: list[LatestMail]
+    headers: Mapping[str, MailHeader]
+    """By mail id, of what waits and what is quarantined, as far as they are remembered."""
+    around: Surroundings
     now: float
     line: CommandLine = USUAL_LINE
     """For the commands that are named to whoever reads this."""
@@ -99,19 +114,19 @@ def read_report(
     line = CommandLine(settings.source)
     today = dt.datetime.now().astimezone().date()
     first = today - dt.timedelta(days=DAYS - 1)
+    holder = CourierLock.holder(settings.state_dir) or ""
+    waiting, quarantined = overview.waiting(SHOWN), ledger.repair.quarantined(quarantine)
+    sources = overview.sources()
     return StatusReport(
-        holder=CourierLock.holder(settings.state_dir) or "",
+        holder=holder,
         states=overview.states(),
         mailboxes=[
             replace(known, problem=_completed(known.problem, line))
             for known in overview.mailboxes(mailbox.name for mailbox in settings.mailboxes)
         ],
-        sources=[replace(s, problem=_completed(s.problem, line)) for s in overview.sources()],
-        waiting=[replace(w, problem=_completed(w.problem, line)) for w in overview.waiting(SHOWN)],
-        quarantine=[
-            replace(q, problem=_completed(q.problem, line))
-            for q in ledger.repair.quarantined(quarantine)
-        ],
+        sources=[replace(s, problem=_completed(s.problem, line)) for s in sources],
+        waiting=[replace(w, problem=_completed(w.problem, line)) for w in waiting],
+        quarantine=[replace(q, problem=_completed(q.problem, line)) for q in quarantined],
         notifications=overview.notifications(),
         alerts=[
             replace(a, detail=line.complete(a.detail))
@@ -122,6 +137,9 @@ def read_report(
         days=history.days(first, today),
         latencies=history.latencies(first),
         latencies_ever=history.latencies(),
+        latest=latest_mails(ledger, LATEST),
+        headers=ledger.headers.of([*(w.mail for w in waiting), *(q.mail for q in quarantined)]),
+        around=read_surroundings(settings, sources, running=bool(holder)),
         now=clock(),
         line=line,
     )
@@ -167,13 +185,41 @@ def as_json(report: StatusReport) -> dict[str, Any]:
                 "next_attempt_in": report.next_attempt_in(w),
                 "awaits_envelope": w.awaits_envelope,
                 "problem": w.problem,
+                **_header(report, w.mail),
             }
             for w in report.waiting
         ],
         "quarantine": [
-            {"mail": q.mail, "key": q.key, "since": _time(q.first_seen), "problem": q.problem}
+            {
+                "mail": q.mail,
+                "key": q.key,
+                "since": _time(q.first_seen),
+                "problem": q.problem,
+                **_header(report, q.mail),
+            }
             for q in report.quarantine
         ],
+        "latest": [
+            {
+                "mail": each.header.mail,
+                "from": each.header.sender,
+                "subject": each.header.subject,
+                "received": _time(each.header.stored_at),
+                "state": each.state,
+                "mailboxes": list(each.mailboxes),
+                "took": each.took,
+            }
+            for each in report.latest
+        ],
+        "disks": [
+            {"holds": list(disk.holds), "path": disk.path, "free": disk.free, "size": disk.size}
+            for disk in report.around.disks
+        ],
+        "ledger_copies": [
+            {"directory": copy.directory, "made": _time(copy.made_at)}
+            for copy in report.around.copies
+        ],
+        "next_poll": _time(report.around.next_poll),
         "absent": [
             {
                 "mailbox": a.mailbox or None,
@@ -213,6 +259,14 @@ def _time(moment: float | None) -> str | None:
     if moment is None:
         return None
     return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")
+
+
+def _header(report: StatusReport, mail: str) -> dict[str, str | None]:
+    header = report.headers.get(mail)
+    return {
+        "from": header.sender if header else None,
+        "subject": header.subject if header else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)

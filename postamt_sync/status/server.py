@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from postamt_sync.config import Settings
 from postamt_sync.config.listen import UNIX, is_loopback, parse_listen, unix_path
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -34,6 +36,10 @@ VIEWS = {"/": "postamt_sync.status.page", "/metrics": "postamt_sync.status.metri
 
 It has `render(report, runtime) -> bytes`, `CONTENT_TYPE` and, for a page, `POLICY`.
 """
+MAIL_VIEW = "postamt_sync.status.mail_page"
+MAIL = re.compile(r"/mail/[0-9a-f]{24}", re.ASCII)
+"""The page of one mail, by its id."""
+NO_SUCH_MAIL = b"The ledger knows no mail with this id.\n"
 AGAIN = 60
 """Seconds after which a browser asks again where we could not answer."""
 METHODS = ("GET", "HEAD")
@@ -60,16 +66,24 @@ class StatusServer:
     """Shows how things stand to whoever asks on this machine."""
 
     def __init__(
-        self, listen: str, reports: ReportCache, runtime: Callable[[], Runtime], events: Events
+        self,
+        listen: str,
+        reports: ReportCache,
+        runtime: Callable[[], Runtime],
+        events: Events,
+        settings: Callable[[], Settings] | None = None,
     ) -> None:
         """`listen` is a loopback address with its port, or `unix:` and a path.
 
-        `runtime` is called in the event loop.
+        `runtime` and `settings` are called in the event loop; without the latter no single mails
+        are shown.
         """
         self._listen = listen
         self._reports = reports
         self._runtime = runtime
         self._events = events
+        self._settings = settings
+        self._one_mail_at_a_time = asyncio.Lock()
         self._listener = Listener(self._answer, lambda *_: None, events, LIMITS)
 
     def open(self) -> None:
@@ -95,7 +109,11 @@ class StatusServer:
         await self._listener.close(0)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = refusal(request) or await self._view(VIEWS[request.path])
+        answer = refusal(request)
+        if answer is None and request.path in VIEWS:
+            answer = await self._view(VIEWS[request.path])
+        elif answer is None:
+            answer = await self._mail(request.path.rpartition("/")[2])
         headers = {
             **HEADERS,
             "Content-Security-Policy": answer.policy,
@@ -109,6 +127,25 @@ class StatusServer:
         if answer.status is not HTTPStatus.OK:
             response.force_close()
         return response
+
+    async def _mail(self, mail: str) -> _Answer:
+        """Answer with the page of one mail, whose id it is. Each look goes through the Maildirs."""
+        if self._settings is None:
+            return _Answer(HTTPStatus.NOT_FOUND, NO_SUCH_MAIL)
+        settings = self._settings()
+
+        def render() -> _Answer:
+            page, view = (importlib.import_module(name) for name in (VIEWS["/"], MAIL_VIEW))
+            shown = view.render_mail(settings, mail)
+            if shown is None:
+                return _Answer(HTTPStatus.NOT_FOUND, NO_SUCH_MAIL)
+            return _Answer(HTTPStatus.OK, shown, page.CONTENT_TYPE, page.POLICY)
+
+        async with self._one_mail_at_a_time:
+            try:
+                return await asyncio.to_thread(render)
+            except PostamtError as error:
+                return _Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode())
 
     async def _view(self, module: str) -> _Answer:
         try:
@@ -143,7 +180,7 @@ def refusal(request: web.BaseRequest) -> _Answer | None:
         )
     if _is_foreign(request.headers):
         return _Answer(HTTPStatus.FORBIDDEN, b"Another site may not ask for this.\n")
-    if request.path not in VIEWS:
+    if request.path not in VIEWS and not MAIL.fullmatch(request.path):
         return _Answer(HTTPStatus.NOT_FOUND, b"There are / and /metrics.\n")
     if request.method not in METHODS:
         return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"This can only be read.\n")

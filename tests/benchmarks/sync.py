@@ -30,6 +30,8 @@ state_dir = "{root}/state"
 region = "eu-west-1"
 [bucket]
 name = "mail"
+[delivery]
+remember_headers = {remember}
 [[mailboxes]]
 name = "anna"
 maildir = "{root}/anna"
@@ -38,18 +40,23 @@ addresses = ["example.com"]
 
 
 def commands(endpoint: str, program: str, root: Path) -> dict[str, list[str]]:
-    config = root / "config.toml"
-    config.write_text(CONFIGURATION.format(root=root))
     remote = f":s3,provider=Rclone,endpoint='{endpoint}',access_key_id={KEY}"
     remote += f",secret_access_key={SECRET}:mail/incoming"
-    ours = [sys.executable, "-m", "postamt_sync", "sync", "--json", "--config", str(config)]
     peers = {
-        "postamt-sync sync": ours,
+        "postamt-sync sync": ours(root / "with", remember="true"),
+        "... remembering nothing": ours(root / "without", remember="false"),
         "rclone copy, 32 at once": [program, "copy", "--transfers=32", remote, str(root / "r")],
     }
     if aws := shutil.which("aws"):
         peers["aws s3 sync"] = [aws, "s3", "sync", "--quiet", "s3://mail/incoming", str(root / "a")]
     return peers
+
+
+def ours(root: Path, remember: str) -> list[str]:
+    root.mkdir()
+    config = root / "config.toml"
+    config.write_text(CONFIGURATION.format(root=root, remember=remember))
+    return [sys.executable, "-m", "postamt_sync", "sync", "--json", "--config", str(config)]
 
 
 def run(command: list[str], endpoint: str) -> tuple[float, float]:

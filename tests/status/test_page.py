@@ -187,7 +187,7 @@ def test_whatever_strangers_write_stays_text(settings: Settings, ledger: Ledger,
     ledger.arrivals.keep_notification(Source.WEBHOOK, text, text)
     ledger.arrivals.record([listing(key=f"incoming/{text}")])
     bring_to(ledger, ObjectState.QUARANTINED, f"q/{text}")
-    shown = page(settings, Runtime(trouble=text))
+    shown = page(settings, Runtime(trouble=f"Denied: {text}"))
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     assert shown.text.count(safe) >= 5
     assert not {tag for tag, _ in shown.elements} & {"script", "img", "iframe", "b"}

@@ -18,9 +18,11 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
+from postamt_sync.mail.arrival import mail_id
 from postamt_sync.status.report import ReportCache, Runtime, StatusReport, read_report_apart
 from postamt_sync.status.server import StatusServer
 from tests.doubles.inbox import MemoryLog
+from tests.doubles.ledger import listing
 from tests.status.seeded import a_good_month, everything_wrong
 
 
@@ -81,6 +83,27 @@ async def test_the_page_and_the_metrics(shown: Shown) -> None:
     status, text, headers = await shown.ask("/metrics")
     assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert "postamt_sync_settled_mails_total 7.0" in text
+
+
+async def test_a_mail_has_a_page_of_its_own(settings: Settings, ledger: Ledger) -> None:
+    log = MemoryLog()
+    shown = Shown("", log, lambda: read_report_apart(settings))
+    ledger.arrivals.record([listing(key="incoming/a")])
+    reports = ReportCache(shown.looked)
+    admin = StatusServer("127.0.0.1:0", reports, Runtime, Events(log), lambda: settings)
+    admin.open()
+    shown.url = log.said[0][2]["url"]
+    status, text, headers = await shown.ask(f"/mail/{mail_id('mail', 'incoming/a')}")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "style-src 'sha256-" in headers["Content-Security-Policy"]
+    assert "by SES as incoming/a" in text
+    for path in ("0" * 24, "0" * 23, f"{'0' * 24}/", "..%2f..%2f", "A" * 24):
+        assert (await shown.ask(f"/mail/{path}"))[0] == 404
+    await admin.close()
+
+
+async def test_without_settings_no_single_mail_is_shown(shown: Shown) -> None:
+    assert (await shown.ask(f"/mail/{'0' * 24}"))[0] == 404
 
 
 async def test_head_has_the_headers_alone(shown: Shown) -> None:

@@ -1,0 +1,71 @@
+"""What wants somebody's attention: each cause once, with all who suffer from it.
+
+A full disk stops a mailbox, makes mail wait and raises an alert; a bucket that refuses us fails
+every source. Told apart they would be a wall of the same sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postamt_sync.ledger import ObjectState
+from postamt_sync.plural import count
+from postamt_sync.status.report import Runtime, StatusReport
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One cause: what is wrong and what to do, and the others that suffer from the same."""
+
+    text: str
+    also: tuple[str, ...] = ()
+
+
+class Troubles:
+    """The causes, the gravest first; then whoever else names one need not say it again."""
+
+    def __init__(self, report: StatusReport, runtime: Runtime) -> None:
+        found: dict[str, Trouble] = {}
+        for who, lead, text in _all(report, runtime):
+            cause = cause_of(text)
+            before = found.get(cause)
+            if before is None:
+                found[cause] = Trouble(f"{lead}{text}")
+            elif who and who not in before.also:
+                found[cause] = Trouble(before.text, (*before.also, who))
+        self._found = found
+
+    def __iter__(self) -> Iterator[Trouble]:
+        return iter(self._found.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def tell(self, problem: str | None) -> bool:
+        """Tell whether this problem is told here."""
+        return problem is not None and cause_of(problem) in self._found
+
+
+def cause_of(text: str) -> str:
+    """Return what is wrong, without what to do: by it two problems are the same."""
+    return _SENTENCE.split(text.strip(), maxsplit=1)[0].rstrip(".").casefold()
+
+
+def _all(report: StatusReport, runtime: Runtime) -> Iterator[tuple[str, str, str]]:
+    """Yield who suffers, how a sentence about it begins, and the problem."""
+    if runtime.trouble:
+        yield "bucket", "The bucket cannot be read: ", report.line.complete(runtime.trouble)
+    for source in report.sources:
+        if source.problem:
+            yield source.source, f"{source.source}: ", source.problem
+    for health in report.mailboxes:
+        if health.problem:
+            yield f"mailbox {health.mailbox}", f"Mailbox {health.mailbox}: ", health.problem
+    if quarantined := report.states[ObjectState.QUARANTINED]:
+        yield "", "", f"{count(quarantined, 'mail')} quarantined."
+    if runtime.heartbeat_failing:
+        yield "", "", "The heartbeat does not arrive where poll.heartbeat_url leads."
