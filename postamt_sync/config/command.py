@@ -27,7 +27,8 @@ WITH_OUT = {
 """The verbs that take --out, besides --config."""
 
 VERBS = WITH_OUT | {
-    *("bootstrap cost", "bootstrap dns", "bootstrap production-access", "check", "client"),
+    *("bootstrap cost", "bootstrap dns", "bootstrap production-access", "bootstrap reindex"),
+    *("check", "client"),
     *(
         "doctor",
         "dovecot",

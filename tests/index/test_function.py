@@ -48,10 +48,10 @@ class Counted:
     before: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
-        def call(**parameters: Any) -> Any:
+        def call(*named: str, **parameters: Any) -> Any:
             self.calls.append((name, parameters))
             self.before.get(name, lambda: None)()
-            return getattr(self.client, name)(**parameters)
+            return getattr(self.client, name)(*named, **parameters)
 
         return call
 

@@ -18,6 +18,11 @@ class BootstrapVerbs(VerbGroup):
         Verb("plan", f"{_HERE}.plan:plan", "Say what apply would do."),
         Verb("apply", f"{_HERE}.apply:apply", "Build the AWS side, or bring it up to date."),
         Verb("verify", f"{_HERE}.verify:verify", "Check that all is there, and that it works."),
+        Verb(
+            "reindex",
+            f"{_HERE}.reindex:reindex",
+            "List mail that is there already, for the webmail.",
+        ),
         Verb("dns", f"{_HERE}.dns:dns", "The DNS records: show, export, apply to Route 53."),
         Verb("cost", f"{_HERE}.cost:cost", "Say what AWS will charge in a month."),
         Verb(
