@@ -38,6 +38,7 @@ from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.headers import header_block, ses_headers
 from postamt_sync.mail.notification import NotificationKind, read_notification
+from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -128,9 +129,11 @@ class Indexer:
             raise failures[0]
 
     def _is_ours(self, arrival: Arrival, entry: IndexEntry) -> bool:
-        return (
+        """Tell received mail of our bucket from all else; what the webmail sends is none."""
+        return bool(
             arrival.bucket == self._bucket
             and arrival.key.startswith(self._prefix)
+            and (self._prefix or not arrival.key.startswith((SENT_PREFIX, OUTBOX_PREFIX)))
             and 1 <= len(entry.message_id.encode()) <= LONGEST_ID
         )
 

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from postamt_sync.index.entry import Acceptance, Basis, IndexEntry, Stored, from_item
+from postamt_sync.index.function import Indexer
 from postamt_sync.index.lists import (
     LONGEST_LINE,
     MOST_AT_ONCE,
@@ -234,6 +235,17 @@ def test_a_mail_for_more_mailboxes_than_a_transaction_takes_is_listed_in_all(
     scene.take(told)
     assert list(scene.lines()) == ["anna#inbox"]
     scene.check()
+
+
+@pytest.mark.parametrize("key", ["sent/anna/2026-11/x", "outbox/anna/x"])
+def test_where_all_the_bucket_is_mail_what_the_webmail_sends_is_none(
+    scene: ListScene, key: str
+) -> None:
+    whole = Indexer(scene.table, scene.bucket, "", scene.dynamodb, scene.s3,  # type: ignore[arg-type]
+                    lambda *line: scene.said.append(line), scene.lists)  # fmt: skip
+    whole.take(event(key, bucket=scene.bucket))
+    assert scene.dynamodb.calls == []
+    assert scene.said[-1][1] == "not of our bucket and prefix"
 
 
 def test_a_name_fits_into_a_key_whatever_the_id_is() -> None:
