@@ -9,26 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import Fetcher, Heard, nobody_listens
 from postamt_sync.delivery.job import Ended, MailJob, internal_error
+from postamt_sync.delivery.mailbox_threads import LATE
 from postamt_sync.delivery.outcomes import Outcomes, Progress
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
     FetchedMail,
+    PublishedMail,
     StepObserver,
     WrittenMail,
     no_observer,
 )
-from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.places import Places
+from postamt_sync.delivery.publisher import Publisher, Rest
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
+from postamt_sync.threads import in_own_thread
 
 AT_ONCE = 32
 """Mails being fetched and written at the same time."""
@@ -37,7 +42,7 @@ ON_THE_WAY = 128
 FAILURES = 3
 """Failed fetches in a row after which the bucket is taken for broken, not single objects."""
 GROUP = 64
-WRITERS = 8
+SYNCERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what has become due, or what another process has made due."""
 
@@ -66,25 +71,27 @@ class Courier:
         self._work = ledger.work
         self._events = events
         self._clock = clock
-        self._writers = ThreadPoolExecutor(WRITERS, "writer")
-        self._publisher_pool = ThreadPoolExecutor(1, "publisher")
-        self._lmtp_pool = ThreadPoolExecutor(1, "lmtp")
-        self._publisher = Publisher(self._work, events, self._observe, self._writers)
+        self._places = Places(AT_ONCE, ON_THE_WAY)
+        self._syncers = ThreadPoolExecutor(SYNCERS, "syncer")
+        self._pools = ThreadPoolExecutor(1, "publisher"), ThreadPoolExecutor(1, "lmtp")
+        self._publisher = Publisher(self._work, events, self._observe, self._syncers)
         self._outcomes = Outcomes(self._work, events, clock)
         self._breaker = CircuitBreaker(clock, failures=FAILURES)
         self._job = MailJob(
             bucket,
             self._work,
-            Fetcher(self._writers, clock, self._observe, heard),
+            Fetcher(self._places, clock, self._observe, heard),
             self._publisher,
             self._outcomes,
             self._breaker,
             events,
-            self._writers,
+            self._places,
         )
-        self._fetching = asyncio.Semaphore(AT_ONCE)
         self._busy: set[str] = set()
         self._fetches: set[asyncio.Task[None]] = set()
+        self._rests: set[asyncio.Task[None]] = set()
+        """What is left to be done where a disk was late."""
+        self._looking: asyncio.Task[None] | None = None
         self._to_publish: _Queue = asyncio.Queue(ON_THE_WAY)
         self._to_hand_over: _Queue = asyncio.Queue(ON_THE_WAY)
         self._vanished: set[str] = set()
@@ -127,10 +134,9 @@ class Courier:
         When cancelled, fetches are given up and what is written is still published: nothing is
         half done. With `until_idle` raises what keeps the bucket from being read.
         """
-        publishing = asyncio.create_task(
-            self._publish(self._to_publish, self._publisher_pool, GROUP)
-        )
-        handing = asyncio.create_task(self._publish(self._to_hand_over, self._lmtp_pool, 1))
+        publisher, lmtp = self._pools
+        publishing = asyncio.create_task(self._publish(self._to_publish, publisher, GROUP))
+        handing = asyncio.create_task(self._publish(self._to_hand_over, lmtp, 1))
         try:
             await self._take(until_idle=until_idle)
         finally:
@@ -140,8 +146,16 @@ class Courier:
             await self._to_publish.put(None)
             await self._to_hand_over.put(None)
             ended = await asyncio.gather(publishing, handing, return_exceptions=True)
-            # Whatever has happened, no thread of this run goes on beside the next one.
-            for pool in (self._writers, self._publisher_pool, self._lmtp_pool):
+            # Whatever has happened, no thread of this run goes on beside the next one, but for
+            # those that wait for a disk: they take no further step.
+            if self._rests:
+                await asyncio.wait(self._rests, timeout=LATE)
+            self._publisher.close()
+            left = [*self._rests, *([self._looking] if self._looking else [])]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            for pool in (self._syncers, *self._pools):
                 pool.shutdown()
             for trouble in ended:
                 if isinstance(trouble, BaseException):
@@ -159,7 +173,7 @@ class Courier:
             if until_idle and quiet and not tasks and self.trouble is None:
                 return
             if not tasks:
-                await self._look_after_mailboxes()
+                self._look_soon()
                 await self._sleep()
 
     async def _due(self) -> list[Task]:
@@ -180,11 +194,16 @@ class Courier:
         except TimeoutError:
             return
 
+    def _look_soon(self) -> None:
+        """Look for vanished mailboxes, unless that is being done: a disk may not answer."""
+        if self._vanished and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look_after_mailboxes())
+
     async def _look_after_mailboxes(self) -> None:
         """Make the mail of a vanished mailbox due at once when its disk is back."""
         for name in list(self._vanished):
             try:
-                await asyncio.to_thread(self._destinations().mailboxes.ready, name)
+                await in_own_thread(partial(self._destinations().mailboxes.ready, name))
                 await asyncio.to_thread(self._work.retry_mailbox_now, name)
             except (PostamtError, KeyError):
                 continue
@@ -212,7 +231,7 @@ class Courier:
     async def _carry(self, task: Task) -> None:
         queued = False
         try:
-            async with self._fetching:
+            async with self._places:
                 result = await self._job.take(
                     task, self._destinations(), check_mailboxes=bool(self._vanished)
                 )
@@ -238,14 +257,31 @@ class Courier:
                 taken.append(queue.get_nowait())
             ended = None in taken
             mails = [mail for mail in taken if mail is not None]
+            rests: list[Rest] = []
             try:
-                published = await loop.run_in_executor(thread, self._publisher.publish, mails)
+                publish = partial(self._publisher.publish, mails, rests.append)
+                published = await loop.run_in_executor(thread, publish)
             except Exception as error:  # noqa: BLE001  a bug here must not leave mail on the way
                 trouble = internal_error(error, self._events)
                 published = [mail.gave_up(trouble) for mail in mails]
-            for mail in published:
-                try:
-                    self._vanished |= await self._outcomes.published(mail)
-                except PostamtError as error:
-                    self._breaker.open(error)
+            await self._told(published)
+            for rest in rests:
+                task = asyncio.create_task(self._end_late(rest, thread))
+                self._rests.add(task)
+                task.add_done_callback(self._rests.discard)
+
+    async def _end_late(self, rest: Rest, thread: Executor) -> None:
+        try:
+            published = await in_own_thread(rest)
+        except RuntimeError:  # no thread is left for it
+            published = await asyncio.get_running_loop().run_in_executor(thread, rest)
+        await self._told(published)
+
+    async def _told(self, published: Sequence[PublishedMail]) -> None:
+        for mail in published:
+            try:
+                self._vanished |= await self._outcomes.published(mail)
+            except PostamtError as error:
+                self._breaker.open(error)
+            if not mail.late:
                 self._done(mail.mail.task)

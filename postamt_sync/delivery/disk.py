@@ -38,6 +38,18 @@ _REMEDIES = {
     errno.EISDIR: ("A directory is in the way", "Move it away."),
     errno.ELOOP: ("A symbolic link is in the way", "Move it away, or put the file itself there."),
     errno.ENXIO: ("Something that is no regular file is in the way", "Look with ls -l; move it."),
+    errno.EMFILE: (
+        "This process has as many files open as it may",
+        "Raise LimitNOFILE= of the service (systemctl edit postamt-sync), or ulimit -n.",
+    ),
+    errno.ENFILE: (
+        "The machine has as many files open as it can",
+        "End what holds them (lsof), or raise fs.file-max (sysctl).",
+    ),
+    errno.ENOLCK: (
+        "The file system has no locks",
+        "Put it on a local disk, or run the lock service of its server (NFS: rpc.statd).",
+    ),
     errno.EFBIG: ("A file is far larger than one of its kind", "Look what it is; move it away."),
 }
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.addressing import concerned, has_copy, route
+from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.filename import make_stem
+from postamt_sync.delivery.mailbox_threads import HangingDiskError
 from postamt_sync.delivery.pending_mail import (
     DraftWriter,
     FetchedMail,
@@ -25,6 +25,7 @@ from postamt_sync.delivery.pending_mail import (
     StepObserver,
     WrittenMail,
 )
+from postamt_sync.delivery.places import LeftBehindError, Places
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.headers import header_block
@@ -36,8 +37,6 @@ SMALL = 64 << 10
 """A mail of at most so many bytes is handed to the publisher whole, which writes many at once."""
 
 _DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
-
-_T = TypeVar("_T")
 
 
 Heard = Callable[[str, float, bytes], None]
@@ -83,13 +82,13 @@ class Fetcher:
 
     def __init__(
         self,
-        threads: Executor,
+        places: Places,
         clock: Callable[[], float],
         observer: StepObserver,
         heard: Heard = nobody_listens,
     ) -> None:
         """`clock` is monotonic."""
-        self._threads = threads
+        self._blocking = places.blocking
         self._clock = clock
         self._observer = observer
         self._heard = heard
@@ -124,6 +123,7 @@ class Fetcher:
             mail = route(task, destinations, fetched, head, unpublished, self._clock)
             if mail is None:
                 return NoEnvelope(destinations.grace_left(fetched.last_modified))
+            mail = _without_late(mail)
             if not mail.addressees:
                 return _nobody_left(mail, mail.owed)
             if fetched.size <= SMALL:
@@ -134,29 +134,35 @@ class Fetcher:
     async def _write(
         self, mail: RoutedMail, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]
     ) -> WrittenMail | KnownContent:
-        drafts = DraftWriter(mail, self._observer)
+        # Alone it has nobody to wait for it, and a disk that is merely slow must come to an end.
+        several = len(mail.addressees) > 1
+        drafts = DraftWriter(mail, self._observer, Asking(hurried=several, leaves=True))
         try:
-            await self._in_thread(drafts.open, head)
+            await self._blocking(drafts.open, head)
             async for chunk in chunks:
-                await self._in_thread(drafts.write, [chunk])
+                await self._blocking(drafts.write, [chunk])
                 if not drafts.has_copies:
                     return _nobody_left(mail, drafts.failed)
             sha256 = fetched.sha256
             known = {a.mailbox for a in _having(mail, sha256)}
-            written = await self._in_thread(drafts.finish, sha256, known)
+            written = await self._blocking(drafts.finish, sha256, known)
+        except LeftBehindError:
+            raise  # the next attempt writes over what is left
         except BaseException:
-            await asyncio.shield(self._in_thread(drafts.discard))
+            await asyncio.shield(self._blocking(drafts.discard))
             raise
         return written if written.copies else _nobody_left(mail, written.failed)
 
-    async def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
-        """Run a blocking call; also when cancelled wait for it: two threads never share a file."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+
+def _without_late(mail: RoutedMail) -> RoutedMail:
+    """Begin nothing for a mailbox whose disk has not answered yet."""
+    late: dict[str, PostamtError] = {}
+    for addressee in mail.addressees:
+        why = mail.mailboxes.late(addressee.mailbox, by_us=addressee.by_us)
+        if why is not None:
+            late[addressee.mailbox] = HangingDiskError(why.problem, why.hint)
+    left = tuple(a for a in mail.addressees if a.mailbox not in late)
+    return replace(mail, addressees=left, owed={**mail.owed, **late}) if late else mail
 
 
 def known_without_fetching(task: Task, destinations: Destinations) -> KnownContent | None:

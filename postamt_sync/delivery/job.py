@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from postamt_sync.backoff import CircuitBreaker
@@ -30,6 +29,7 @@ from postamt_sync.delivery.fetcher import (
 )
 from postamt_sync.delivery.outcomes import Outcomes
 from postamt_sync.delivery.pending_mail import FetchedMail, WrittenMail
+from postamt_sync.delivery.places import LeftBehindError, Places
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.errors import PostamtError, UndeliverableError
 from postamt_sync.events import Events
@@ -60,7 +60,7 @@ class MailJob:
         outcomes: Outcomes,
         breaker: CircuitBreaker,
         events: Events,
-        threads: Executor,
+        places: Places,
     ) -> None:
         self._bucket = bucket
         self._work = work
@@ -69,7 +69,7 @@ class MailJob:
         self._outcomes = outcomes
         self._breaker = breaker
         self._events = events
-        self._threads = threads
+        self._blocking = places.blocking
 
     async def take(
         self, task: Task, destinations: Destinations, *, check_mailboxes: bool = False
@@ -97,6 +97,8 @@ class MailJob:
         except PostamtError as error:
             await self._outcomes.postponed(task, error)
             self._breaker.failed(error)
+        except LeftBehindError:
+            raise
         except Exception as error:  # noqa: BLE001  one mail's bug must not end the others' delivery
             await self._outcomes.postponed(task, internal_error(error, self._events))
         return Ended()
@@ -109,9 +111,7 @@ class MailJob:
             return None
         unpublished: dict[str, PostamtError] = {}
         if any(copy.state is DeliveryState.PREPARED for copy in task.deliveries):
-            unpublished = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._publisher.resume, task, destinations.mailboxes
-            )
+            unpublished = await self._blocking(self._publisher.resume, task, destinations.mailboxes)
             if not unpublished:
                 return None  # done, or due at once for whatever is missing still
             task = await asyncio.to_thread(self._work.again, task)
@@ -120,8 +120,7 @@ class MailJob:
         if (known := known_without_fetching(task, destinations)) is not None:
             await self._outcomes.known(task, known)
             return None
-        if check_mailboxes:
-            await self._check_mailboxes(task, destinations)
+        await self._check_mailboxes(task, destinations, ask_disks=check_mailboxes)
         try:
             return await self._fetch(task, destinations, unpublished)
         except (ObjectGoneError, ObjectArchivedError, UndeliverableError):
@@ -157,13 +156,19 @@ class MailJob:
             await self._outcomes.known(task, result)
         return None
 
-    async def _check_mailboxes(self, task: Task, destinations: Destinations) -> None:
+    async def _check_mailboxes(
+        self, task: Task, destinations: Destinations, *, ask_disks: bool
+    ) -> None:
         """Skip the fetch where the envelope is known and no mailbox can take its copy."""
         failed: dict[str, PostamtError] = {}
+        mailboxes = destinations.mailboxes
         names = destinations.routes.mailboxes(task.recipients)
         for name in names:
             try:
-                await asyncio.to_thread(destinations.mailboxes.ready, name)
+                if (late := mailboxes.late(name)) is not None:
+                    raise late
+                if ask_disks:
+                    await self._blocking(mailboxes.ready, name)
             except PostamtError as error:
                 failed[name] = error
         if failed and len(failed) == len(names):

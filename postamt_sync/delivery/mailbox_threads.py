@@ -2,7 +2,9 @@
 
 A file system over a network may never answer, and no thread that asked it can be woken. So whatever
 touches a Maildir is done in threads of its mailbox, and whoever asks for it waits for as long as
-they get on. Once they do not, all further calls fail at once, until the disk answers again.
+they get on. Once they do not, all further calls fail at once, until the disk answers again. Whoever
+has others to serve waits for a moment only (`Asking`), and leaves the rest of the waiting to a
+thread that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ MOST = 8
 """Threads of a mailbox: so many files are synced side by side, which a journal rewards."""
 PATIENCE = 20.0
 """Seconds without any call coming to its end after which a disk is taken for hanging."""
+LATE = 1.0
+"""Seconds without any call coming to its end after which nobody who serves others waits."""
 LOOK_EVERY = 1.0
 IDLE = 60.0
 """Seconds after which a thread with nothing to do ends."""
@@ -36,18 +40,28 @@ class HangingDiskError(TryLaterError):
     """A disk does not answer."""
 
 
+class LateError(HangingDiskError):
+    """A disk has not answered yet. What was asked of it goes on, and may be waited for."""
+
+
 @dataclass(slots=True)
-class _Call:
+class DiskCall:
+    """Something that is asked of a disk."""
+
     owner: MailboxThreads
     function: Callable[..., Any]
     args: tuple[Any, ...]
     release: Callable[[Any], object] | None = None
     given_up: bool = False
-    """Nobody waits for it any more."""
+    """Nobody waits for it any more: the disk hangs until it has come to its end."""
+    left: bool = False
+    """Nobody waits for it any more: the disk is late until it has come to its end."""
+    began: float | None = None
+    """When a thread took it up, on the clock of its owner."""
     future: Future[Any] = field(default_factory=Future)
 
 
-_Calls: TypeAlias = "queue.SimpleQueue[_Call | None]"
+_Calls: TypeAlias = "queue.SimpleQueue[DiskCall | None]"
 """None ends the thread that takes it."""
 
 
@@ -63,22 +77,32 @@ class MailboxThreads:
         name: str,
         *,
         patience: float = PATIENCE,
+        most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`name` is told where they hang, `patience` in seconds on `clock`, which is monotonic."""
         self._name = name
+        self._most = most
         self._patience = patience
+        self._late = min(LATE, patience)
         self._clock = clock
         self._calls: _Calls = queue.SimpleQueue()
-        weakref.finalize(self, _dismiss, self._calls)
+        weakref.finalize(self, _dismiss, self._calls, most)
         self._lock = threading.Lock()
         self._here = threading.local()
         self._threads = 0
         self._open = 0
         """Calls that were asked for and have not come to their end."""
         self._given_up = 0
-        """Those of them for which nobody waits."""
+        """Those of them for which nobody waits, so that the disk hangs."""
+        self._left = 0
+        """Those of them for which nobody waits, so that the disk is late."""
         self._progress = clock()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the thread that asks is one of these."""
+        return getattr(self._here, "inside", False)
 
     @property
     def busy(self) -> int:
@@ -95,6 +119,14 @@ class MailboxThreads:
             late = self._open > 0 and self._clock() - self._progress > self._patience
             return late or self._given_up > 0
 
+    def late(self) -> LateError | None:
+        """Say so if nothing has come to its end for a while, or if the disk hangs."""
+        with self._lock:
+            waited = self._clock() - self._progress if self._open else 0.0
+            if waited <= self._late and not self._given_up and not self._left:
+                return None
+        return LateError(*self._sentences)
+
     def call(
         self,
         function: Callable[..., _T],
@@ -105,26 +137,59 @@ class MailboxThreads:
 
         What was given up may still be done later, whole. Then `release` is called with its result.
         """
-        if getattr(self._here, "inside", False):
+        if self.is_here:
             return function(*args)
+        result: _T = self.wait(self.begin(function, *args, release=release))
+        return result
+
+    def begin(
+        self,
+        function: Callable[..., _T],
+        *args: Any,
+        release: Callable[[_T], object] | None = None,
+    ) -> DiskCall:
+        """Have something done, of which the caller waits for the end; HangingDiskError."""
         if self.hang():
-            raise self._trouble()
-        call = _Call(self, function, args, release)
+            raise HangingDiskError(*self._sentences)
+        call = DiskCall(self, function, args, release)
         self._begin(call)
+        return call
+
+    def wait(self, call: DiskCall, *, hurried: bool = False) -> Any:
+        """Return what it returns, or raise what it raises; HangingDiskError once it is given up.
+
+        `hurried`: LateError as soon as the disk is late, and the call may be waited for again.
+        """
         while True:
             try:
-                result: _T = call.future.result(min(LOOK_EVERY, self._patience))
+                return call.future.result(min(LOOK_EVERY, self._late))
             except NotYetError:
                 if call.future.done():  # the function's own
                     raise
-            else:
-                return result
+            if hurried and (self.late() or self._is_late(call)):
+                raise LateError(*self._sentences)
             if self.hang() and self._give_up(call):
-                raise self._trouble()
+                raise HangingDiskError(*self._sentences)
 
-    def later(self, function: Callable[..., Any], *args: Any) -> None:
-        """Have something done when the disk answers; nobody waits for it or is told of its end."""
-        self._begin(_Call(self, function, args, given_up=True))
+    def leave(self, call: DiskCall) -> None:
+        """Wait no more for a call, which does no harm to others; its `release` is called."""
+        with self._lock:
+            if call.future.cancel():
+                self._open -= 1
+                return
+            if not call.future.done():
+                call.left = True
+                self._left += 1
+                return
+        if call.release is not None and call.future.exception() is None:
+            self.later(call.release, call.future.result(), hang=False)
+
+    def later(self, function: Callable[..., Any], *args: Any, hang: bool = True) -> None:
+        """Have something done when the disk answers; nobody waits for it or is told of its end.
+
+        Until then the disk counts as one that hangs, or else as late.
+        """
+        self._begin(DiskCall(self, function, args, given_up=hang, left=not hang))
 
     def call_or_later(self, function: Callable[..., Any], *args: Any) -> None:
         """Have something done now, or where the disk hangs when it answers."""
@@ -133,19 +198,35 @@ class MailboxThreads:
         except HangingDiskError:
             self.later(function, *args)
 
-    def _begin(self, call: _Call) -> None:
+    def _begin(self, call: DiskCall) -> None:
         with self._lock:
+            if self._threads < min(self._most, self._open + 1):
+                self._start_thread()
             if self._open == 0:
                 self._progress = self._clock()
             self._open += 1
             self._given_up += call.given_up
-            if self._threads < min(MOST, self._open):
-                parts = (weakref.ref(self), self._calls, self._here)
-                threading.Thread(target=_work, args=parts, name=self._name, daemon=True).start()
-                self._threads += 1
+            self._left += call.left
         self._calls.put(call)
 
-    def _give_up(self, call: _Call) -> bool:
+    def _start_thread(self) -> None:
+        parts = (weakref.ref(self), self._calls, self._here)
+        try:
+            threading.Thread(target=_work, args=parts, name=self._name, daemon=True).start()
+        except RuntimeError:  # as many tasks as this process may have
+            if self._threads:
+                return
+            raise TryLaterError(
+                f"There is no thread left for the disk of {printable(self._name)}.",
+                "Raise TasksMax= of the service (systemctl edit postamt-sync); the mail waits.",
+            ) from None
+        self._threads += 1
+
+    def _is_late(self, call: DiskCall) -> bool:
+        """Tell whether this one takes too long, while others get on."""
+        return call.began is not None and self._clock() - call.began > self._late
+
+    def _give_up(self, call: DiskCall) -> bool:
         """Wait no longer for a call; False: it has just come to its end."""
         with self._lock:
             if call.future.done():
@@ -165,17 +246,18 @@ class MailboxThreads:
             self._threads -= 1
             return True
 
-    def do(self, call: _Call) -> None:
+    def do(self, call: DiskCall) -> None:
         """Carry one call out, in a thread of this mailbox."""
         if not call.future.set_running_or_notify_cancel():
             return
+        call.began = self._clock()
         result, raised = None, None
         try:
             result = call.function(*call.args)
         except BaseException as error:  # noqa: BLE001  raised where the result is waited for
             raised = error
         with self._lock:
-            if not call.given_up:
+            if not call.given_up and not call.left:
                 self._open -= 1
                 self._progress = self._clock()
                 if raised is None:
@@ -188,11 +270,13 @@ class MailboxThreads:
                 call.release(result)
         with self._lock:
             self._open -= 1
-            self._given_up -= 1
+            self._given_up -= call.given_up
+            self._left -= call.left
             self._progress = self._clock()
 
-    def _trouble(self) -> HangingDiskError:
-        return HangingDiskError(
+    @property
+    def _sentences(self) -> tuple[str, str]:
+        return (
             f"The disk of {printable(self._name)} does not answer.",
             "Look at its mount (findmnt, dmesg; for NFS, its server); the mail waits.",
         )
@@ -216,6 +300,6 @@ def _work(owner: weakref.ref[MailboxThreads], calls: _Calls, here: threading.loc
         del call
 
 
-def _dismiss(calls: _Calls) -> None:
-    for _ in range(MOST):
+def _dismiss(calls: _Calls, threads: int) -> None:
+    for _ in range(threads):
         calls.put(None)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from postamt_sync.delivery.disk import Disk, disk_trouble
 from postamt_sync.delivery.lmtp import Lmtp, Spool
-from postamt_sync.delivery.mailbox_threads import PATIENCE, MailboxThreads
+from postamt_sync.delivery.mailbox_threads import PATIENCE, LateError, MailboxThreads
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import found_copies
 from postamt_sync.delivery.marker import MailboxVanishedError, Marker, new_marker, unlike
@@ -125,6 +125,19 @@ class Mailboxes:
         maildir = self.open(name)
         maildir.call(maildir.check)
         return maildir
+
+    def late(self, name: str, *, by_us: bool = False) -> LateError | None:
+        """Say so if the disk of a mailbox, where there is one of this name, is late; asks none."""
+        if name not in self._maildirs:
+            return None
+        threads = self.find(name, by_us=by_us).threads
+        return threads.late() if threads else None
+
+    def must_not_be_late(self, root: str) -> None:
+        """Raise LateError if the disk of the Maildir with this root is late; asks none."""
+        maildir = self.find_at(Path(root))
+        if maildir.threads and (late := maildir.threads.late()) is not None:
+            raise late
 
     def at(self, root: str) -> Maildir:
         """Return the Maildir in which an earlier attempt prepared a copy, configured or not."""

@@ -45,16 +45,23 @@ class Outcomes:
         self._clock = clock
 
     async def published(self, published: PublishedMail) -> frozenset[str]:
-        """The publisher has done what it could for this mail; return which mailboxes vanished."""
+        """The publisher has done what it could for this mail; return which mailboxes vanished.
+
+        Where some disk was late it is not the end of the mail yet, and the rest is told later.
+        """
         mail = published.mail
         task = mail.task
         folder = published.delivered[0].folder if published.delivered else ""
         delivered = [copy.mailbox for copy in published.delivered]
-        self._events.routed(task.mail, [*delivered, *published.failed], mail.evidence, folder)
-        if mail.absent:
-            self._events.absent(task.mail, mail.absent)
+        if not published.is_rest:
+            named = [*delivered, *published.failed, *published.late]
+            self._events.routed(task.mail, named, mail.evidence, folder)
+            if mail.absent:
+                self._events.absent(task.mail, mail.absent)
         for mailbox in delivered:
             self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
+        if published.late:
+            return frozenset()
         if failed := {**mail.unpublished, **published.failed}:
             return await self.postponed(task, next(iter(failed.values())), failed)
         self._count(task, mail.size)

@@ -12,16 +12,18 @@ small ones, many at once, and makes the last. Both write with a `DraftWriter`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
-from postamt_sync.delivery.draft import Draft
-from postamt_sync.delivery.filename import final_name
+from postamt_sync.delivery.asking import Asking
+from postamt_sync.delivery.mailbox_threads import LateError
 from postamt_sync.delivery.mailboxes import Mailboxes
-from postamt_sync.delivery.maildir import Maildir
+from postamt_sync.delivery.open_copy import Content, OpenCopy, WrittenCopy
 from postamt_sync.errors import PostamtError
-from postamt_sync.ledger import Delivery, DeliveryState, Task
+from postamt_sync.ledger import Delivery, Task
 from postamt_sync.mail.arrival import Evidence
 
 
@@ -93,7 +95,8 @@ class RoutedMail:
     unpublished: Mapping[str, PostamtError] = field(default_factory=dict)
     """Mailboxes in which an earlier copy is prepared and could not be published yet."""
     owed: Mapping[str, PostamtError] = field(default_factory=dict)
-    """Of these, the ones whose earlier copy is of another content: this one comes after it."""
+    """Mailboxes that are to have a copy and can be given none now: an earlier one, of another
+    content, comes first, or their disk does not answer."""
     ask_at: float | None = None
     """When to ask the index for the envelope, on the monotonic clock; None: no need."""
 
@@ -119,22 +122,6 @@ class FetchedMail:
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenCopy:
-    """A synced file in `tmp/`, and its row in the ledger as it is going to be prepared."""
-
-    maildir: Maildir
-    delivery: Delivery
-
-    @property
-    def mailbox(self) -> str:
-        return self.delivery.mailbox
-
-    def discard(self) -> None:
-        """Remove the file, as far as the disk lets us; blocking."""
-        self.maildir.clean_up(self.maildir.discard, self.delivery.stem)
-
-
-@dataclass(frozen=True, slots=True)
 class WrittenMail:
     """A mail with its synced copies, and the mailboxes that could not take theirs."""
 
@@ -156,12 +143,13 @@ class WrittenMail:
 
     def gave_up(self, error: PostamtError) -> PublishedMail:
         """Return how it ended if no copy is known to be delivered; the files stay."""
-        left = self.without({copy.mailbox: error for copy in self.copies})
-        return PublishedMail(left.mail, (), left.failed)
+        return self.without({copy.mailbox: error for copy in self.copies}).published()
 
     def published(self) -> PublishedMail:
         """Return how it ended if every copy that is left is delivered."""
-        return PublishedMail(self.mail, tuple(c.delivery for c in self.copies), self.failed)
+        late = tuple(name for name, why in self.failed.items() if isinstance(why, LateError))
+        failed = {name: why for name, why in self.failed.items() if name not in late}
+        return PublishedMail(self.mail, tuple(c.delivery for c in self.copies), failed, late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,27 +159,26 @@ class PublishedMail:
     mail: RoutedMail
     delivered: tuple[Delivery, ...]
     failed: Mapping[str, PostamtError]
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenCopy:
-    mailbox: str
-    maildir: Maildir
-    folder: str
-    tmp_inode: int
-    draft: Draft
+    late: tuple[str, ...] = ()
+    """Mailboxes whose copies are still under way: this is not its end."""
+    is_rest: bool = False
+    """Whether the others' copies were told of before."""
 
 
 class DraftWriter:
     """The drafts of one mail. Blocking, one thread at a time; a mailbox that fails stops no other.
 
     `open` it, `write` what comes, then `finish` it, or `discard` it whenever that is not to be.
+    Mailboxes whose disk is late may be gone on with one by one, each in a thread of its own.
     """
 
-    def __init__(self, mail: RoutedMail, observer: StepObserver) -> None:
+    def __init__(
+        self, mail: RoutedMail, observer: StepObserver, asking: Asking | None = None
+    ) -> None:
         self._mail = mail
         self._observer = observer
-        self._copies: list[_OpenCopy] = []
+        self._asking = asking or Asking()
+        self._copies: dict[str, OpenCopy] = {}
         self._failed: dict[str, PostamtError] = dict(mail.owed)
 
     @property
@@ -206,23 +193,20 @@ class DraftWriter:
 
     def open(self, first: bytes) -> None:
         """Start a copy for every addressee with the first bytes of the mail."""
-        mail = self._mail
-        addressees = {addressee.mailbox: addressee for addressee in mail.addressees}
+        names = tuple(addressee.mailbox for addressee in self._mail.addressees)
         with observed(self._observer, DeliveryStep.WRITE):
-            for name in mail.mailboxes.quick_first(tuple(addressees)):
-                maildir = mail.mailboxes.find(name, by_us=addressees[name].by_us)
+            for name in self._mail.mailboxes.quick_first(names):
                 try:
-                    copy = maildir.call(self._begin, addressees[name], first, release=_forget)
-                    self._copies.append(copy)
+                    self._open(name, first, self._asking)
                 except PostamtError as error:
                     self._failed[name] = error
 
     def write(self, chunks: Sequence[bytes]) -> None:
         """Append chunks to every copy; those that fail are discarded."""
         with observed(self._observer, DeliveryStep.WRITE):
-            for copy in list(self._copies):
+            for copy in list(self._copies.values()):
                 try:
-                    copy.maildir.call(_write_all, copy.draft, chunks)
+                    self._asking.ask(copy.maildir, DeliveryStep.WRITE, copy.write, chunks)
                 except PostamtError as error:
                     self._drop(copy, error)
 
@@ -231,64 +215,85 @@ class DraftWriter:
 
         `known` are mailboxes that turned out to have this content: their copies are discarded.
         """
-        for copy in [copy for copy in self._copies if copy.mailbox in known]:
+        for copy in [copy for copy in self._copies.values() if copy.mailbox in known]:
             self._drop(copy)
         written = []
         with observed(self._observer, DeliveryStep.SYNC_FILE):
-            for copy in list(self._copies):
+            for copy in list(self._copies.values()):
                 try:
-                    written.append(copy.maildir.call(self._finish, copy, sha256))
+                    written.append(self._finish(copy, sha256, self._asking))
+                except LateError as error:
+                    self._failed[copy.mailbox] = error
                 except PostamtError as error:
                     self._drop(copy, error)
         return WrittenMail(self._mail, tuple(written), self.failed)
 
+    def go_on(self, mailbox: str, body: bytes, sha256: str) -> Callable[[], WrittenMail]:
+        """Go on with the copy of a mailbox that was late, as far as `finish` does, without others.
+
+        Its bytes are being synced on return; call what is returned to wait for that.
+        """
+        asking = self._asking.patient()
+        try:
+            with observed(self._observer, DeliveryStep.WRITE):
+                copy = self._copies.get(mailbox) or self._open(mailbox, body, asking)
+            asking.start(copy.maildir, self._key(DeliveryStep.SYNC_FILE), *self._end(copy, sha256))
+        except PostamtError as error:
+            failed = WrittenMail(self._mail, (), {mailbox: error})
+            return lambda: failed
+        return partial(self._wait_for, copy, sha256, asking)
+
     def discard(self) -> None:
         """Close and remove every draft, finished or not."""
-        for copy in list(self._copies):
+        for copy in list(self._copies.values()):
             self._drop(copy)
 
-    def _begin(self, addressee: MailboxTarget, first: bytes) -> _OpenCopy:
-        mail = self._mail
-        maildir = mail.mailboxes.open(addressee.mailbox, by_us=addressee.by_us)
-        maildir.open_folder(mail.folder)
-        folder = mail.folder or maildir.existing_folder(addressee.tag_folder)
-        # Looked at before the draft is made: should another directory take this one's place, then
-        # that the draft is not in it must not be taken for a rename.
-        inode = maildir.tmp_inode()
-        draft = maildir.begin(mail.stem)
-        try:
-            _write_all(draft, [b for b in (addressee.extra_headers, first) if b])
-        except PostamtError:
-            draft.discard()
-            raise
-        return _OpenCopy(addressee.mailbox, maildir, folder, inode, draft)
-
-    def _finish(self, copy: _OpenCopy, sha256: str) -> WrittenCopy:
-        written = copy.draft.finish(self._mail.received_at)
-        delivery = Delivery(
-            mailbox=copy.mailbox,
-            stem=written.stem,
-            state=DeliveryState.PREPARED,
-            maildir=str(copy.maildir.root),
-            folder=copy.folder,
-            name=final_name(written.stem, written.size, written.vsize, self._mail.flags),
-            sha256=sha256,
-            tmp_inode=copy.tmp_inode,
-            edition=self._mail.task.edition,
+    def _open(self, name: str, first: bytes, asking: Asking) -> OpenCopy:
+        addressee = next(a for a in self._mail.addressees if a.mailbox == name)
+        maildir = self._mail.mailboxes.find(name, by_us=addressee.by_us)
+        key = self._key(DeliveryStep.WRITE)
+        copy = asking.ask(
+            maildir,
+            key,
+            OpenCopy.begin,
+            self._mail.mailboxes,
+            name,
+            self._mail.stem,
+            self._mail.folder,
+            addressee.tag_folder,
+            [chunk for chunk in (addressee.extra_headers, first) if chunk],
+            addressee.by_us,
+            release=OpenCopy.discard,
         )
-        return WrittenCopy(copy.maildir, delivery)
+        self._copies[name] = copy
+        return copy
 
-    def _drop(self, copy: _OpenCopy, error: PostamtError | None = None) -> None:
-        copy.maildir.clean_up(copy.draft.discard)
-        self._copies.remove(copy)
+    def _finish(self, copy: OpenCopy, sha256: str, asking: Asking) -> WrittenCopy:
+        key = self._key(DeliveryStep.SYNC_FILE)
+        return asking.ask(copy.maildir, key, *self._end(copy, sha256))
+
+    def _end(self, copy: OpenCopy, sha256: str) -> tuple[Callable[..., WrittenCopy], Any]:
+        return copy.finish, Content(
+            sha256, self._mail.received_at, self._mail.flags, self._mail.task.edition
+        )
+
+    def _wait_for(self, copy: OpenCopy, sha256: str, asking: Asking) -> WrittenMail:
+        try:
+            with observed(self._observer, DeliveryStep.SYNC_FILE):
+                return WrittenMail(self._mail, (self._finish(copy, sha256, asking),), {})
+        except PostamtError as error:
+            self._drop(copy)
+            return WrittenMail(self._mail, (), {copy.mailbox: error})
+
+    def _key(self, step: DeliveryStep) -> Hashable:
+        return step, self._mail.stem
+
+    def _drop(self, copy: OpenCopy, error: PostamtError | None = None) -> None:
+        threads = copy.maildir.threads
+        if threads is not None and not threads.hang() and threads.late():
+            threads.later(copy.discard, hang=False)
+        else:
+            copy.maildir.clean_up(copy.discard)
+        del self._copies[copy.mailbox]
         if error is not None:
             self._failed[copy.mailbox] = error
-
-
-def _write_all(draft: Draft, chunks: Sequence[bytes]) -> None:
-    for chunk in chunks:
-        draft.write(chunk)
-
-
-def _forget(copy: _OpenCopy) -> None:
-    copy.draft.discard()

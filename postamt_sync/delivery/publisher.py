@@ -13,29 +13,42 @@ mailbox that fails holds up no other.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from functools import partial
 
+from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.filename import parse_name, part_of
+from postamt_sync.delivery.group import Group, renamed, synced
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
-    DraftWriter,
     FetchedMail,
     PublishedMail,
     StepObserver,
-    WrittenCopy,
     WrittenMail,
     no_observer,
     observed,
 )
-from postamt_sync.errors import PostamtError
+from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Delivery, DeliveryState, Prepared, Task
 from postamt_sync.ledger.work import Work
+from postamt_sync.unexpected import as_trouble
+
+Rest = Callable[[], list[PublishedMail]]
+"""What is left to be done for a mailbox whose disk is late. Blocking; returns the mails concerned,
+those that are at their end and those that wait for yet another one."""
+
+_UNTIL_RENAMED = {DeliveryStep.SYNC_TMP, DeliveryStep.PUBLISH}
+
+
+class _ClosedError(TryLaterError):
+    """Whoever delivered has ended meanwhile."""
 
 
 class Publisher:
@@ -53,50 +66,120 @@ class Publisher:
         self._events = events
         self._observer = observer
         self._threads = threads
+        self._closed = threading.Event()
 
-    def publish(self, mails: Sequence[FetchedMail | WrittenMail]) -> list[PublishedMail]:
+    def publish(
+        self,
+        mails: Sequence[FetchedMail | WrittenMail],
+        later: Callable[[Rest], object] | None = None,
+    ) -> list[PublishedMail]:
         """Take mails to their end and return how each ended, in the same order.
 
         Large mails come with step 1 done. That of small ones is done here, not while each is
         fetched: one thread makes the files of a whole group, and a group's files are synced side by
         side. Errors of ledger and disk are in what is returned.
+
+        With `later` no disk that is late is waited for. It is told what is left to be done for each
+        of these mailboxes, each to be done in a thread that has nothing else to do.
         """
-        written = self._write_small(mails)
-        with self._step(DeliveryStep.SYNC_TMP):
-            written = _synced(written, tmp_only=True)
-        try:
-            with self._step(DeliveryStep.PREPARE):
-                self._work.prepare([_prepared(mail) for mail in written])
-        except PostamtError as error:
-            # A commit that failed may still have become durable: the drafts must stay.
-            return [mail.gave_up(error) for mail in written]
-        with self._step(DeliveryStep.PUBLISH):
-            written = _renamed(written)
-        with self._step(DeliveryStep.SYNC_FOLDERS):
-            written = _synced(written, tmp_only=False)
+        group = Group(mails, self._observer, Asking(hurried=later is not None))
+        written = group.write(self._threads.map if self._threads else map)
+        ended = group.end(self._go_on(group, written, group.asking))
+        if later is not None:
+            for name in group.late:
+                later(partial(self._end_late, group, name))
+        return ended
+
+    def close(self) -> None:
+        """Begin no further step for a disk that was late: another may deliver from now on."""
+        self._closed.set()
+
+    def _go_on(
+        self,
+        group: Group,
+        written: Sequence[WrittenMail],
+        asking: Asking,
+        begin: DeliveryStep = DeliveryStep.SYNC_TMP,
+        *,
+        alone: bool = False,
+    ) -> list[PublishedMail]:
+        """Go on from a step; `alone`: with what is left of mails for one mailbox."""
+        mails = list(written)
+        if begin is DeliveryStep.SYNC_TMP:
+            with self._step(DeliveryStep.SYNC_TMP):
+                mails = group.leave(begin, mails, synced(mails, asking, tmp_only=True))
+            self._must_be_open(alone)
+            try:
+                with self._step(DeliveryStep.PREPARE):
+                    concerned = [m for m in mails if not alone or m.copies or m.failed]
+                    self._work.prepare([_prepared(mail, alone=alone) for mail in concerned])
+            except PostamtError as error:
+                # A commit that failed may still have become durable: the drafts must stay.
+                return [mail.gave_up(error) for mail in mails]
+        if begin in _UNTIL_RENAMED:
+            with self._step(DeliveryStep.PUBLISH):
+                mails = group.leave(DeliveryStep.PUBLISH, mails, renamed(mails, asking))
+        self._must_be_open(alone)
+        if begin is not DeliveryStep.MARK:
+            with self._step(DeliveryStep.SYNC_FOLDERS):
+                left = synced(mails, asking, tmp_only=False)
+                mails = group.leave(DeliveryStep.SYNC_FOLDERS, mails, left)
         with self._step(DeliveryStep.MARK):
-            written, generations = self._marked(written)
+            marked, generations = self._marked(mails, asking)
+            mails = group.leave(DeliveryStep.MARK, mails, marked)
+        self._must_be_open(alone)
         try:
             with self._step(DeliveryStep.SETTLE):
                 self._work.settle(
-                    [(mail.mail.task, [copy.delivery for copy in mail.copies]) for mail in written],
+                    [
+                        (mail.mail.task, [copy.delivery for copy in mail.copies])
+                        for mail in mails
+                        if mail.copies or not alone
+                    ],
                     generations,
                 )
         except PostamtError as error:
-            return [mail.gave_up(error) for mail in written]
-        return [mail.published() for mail in written]
+            return [mail.gave_up(error) for mail in mails]
+        return [mail.published() for mail in mails]
 
-    def _write_small(self, mails: Sequence[FetchedMail | WrittenMail]) -> list[WrittenMail]:
-        small = [mail for mail in mails if isinstance(mail, FetchedMail)]
-        drafts = [DraftWriter(mail.mail, self._observer) for mail in small]
-        for mail, copies in zip(small, drafts, strict=True):
-            copies.open(mail.body)
-        side_by_side = self._threads.map if self._threads else map
-        digests = [mail.sha256 for mail in small]
-        finished = iter(list(side_by_side(DraftWriter.finish, drafts, digests)))
-        return [next(finished) if isinstance(mail, FetchedMail) else mail for mail in mails]
+    def _end_late(self, group: Group, name: str) -> list[PublishedMail]:
+        """Bring a mailbox's copies to their end whose disk was late, each from where it stood.
 
-    def _marked(self, mails: Sequence[WrittenMail]) -> tuple[list[WrittenMail], dict[str, int]]:
+        Returns how the mails concerned ended; those that wait for yet another disk are not at
+        their end.
+        """
+        numbers = {late.number for late in group.late[name]}
+        parts: dict[int, tuple[PublishedMail, ...]] = dict.fromkeys(numbers, ())
+        asking = group.asking.patient()
+
+        def go_on(mails: Sequence[WrittenMail], begin: DeliveryStep) -> None:
+            for number, part in enumerate(self._go_on(group, mails, asking, begin, alone=True)):
+                if number in numbers:
+                    parts[number] = (*parts[number], part)
+
+        try:
+            for step, copies in group.shares(name):
+                go_on(group.rest(copies), step)
+            if late := group.write_late(name):
+                nothing = group.rest({})
+                go_on([late.get(n, mail) for n, mail in enumerate(nothing)], DeliveryStep.SYNC_TMP)
+        except Exception as error:  # noqa: BLE001  nobody else's mail waits behind a bug
+            trouble = as_trouble(error)
+            if not isinstance(error, _ClosedError):
+                self._events.internal_error(error)
+            for number, done in parts.items():
+                if not done:
+                    lost = group.mails[number].mail
+                    parts[number] = (PublishedMail(lost, (), {name: trouble}),)
+        return group.end_share(name, parts)
+
+    def _must_be_open(self, alone: bool) -> None:
+        if alone and self._closed.is_set():
+            raise _ClosedError("This delivery has ended.", "The mail is delivered by the next one.")
+
+    def _marked(
+        self, mails: Sequence[WrittenMail], asking: Asking
+    ) -> tuple[list[WrittenMail], dict[str, int]]:
         """Mark each root once; where that fails, give up its copies for now."""
         generations: dict[str, int] = {}
         failed: dict[str, PostamtError] = {}
@@ -104,7 +187,7 @@ class Publisher:
             c.delivery.maildir: c.maildir for m in mails for c in m.copies
         }.items():
             try:
-                generations |= self._mark(maildir)
+                generations |= asking.ask(maildir, DeliveryStep.MARK, self._mark_alone, maildir)
             except PostamtError as error:
                 failed[root] = error
         left = [
@@ -119,9 +202,6 @@ class Publisher:
         ]
         return left, generations
 
-    def _mark(self, maildir: Maildir) -> dict[str, int]:
-        return maildir.call(self._mark_alone, maildir)
-
     def _mark_alone(self, maildir: Maildir) -> dict[str, int]:
         with self._work.roots.alone_with(maildir.root):
             marker = maildir.mark()
@@ -134,10 +214,11 @@ class Publisher:
             if copy.state is not DeliveryState.PREPARED:
                 continue
             try:
+                mailboxes.must_not_be_late(copy.maildir)
                 maildir = mailboxes.at(copy.maildir)
                 if maildir.call(self._republish, maildir, task, copy, mailboxes):
                     with self._step(DeliveryStep.MARK):
-                        generations = self._mark(maildir)
+                        generations = maildir.call(self._mark_alone, maildir)
                     with self._step(DeliveryStep.SETTLE):
                         self._work.settle([(task, [copy])], generations)
                     self._events.delivered_already(task.mail, copy.mailbox)
@@ -183,75 +264,7 @@ def _proves(copy: Delivery, maildir: Maildir) -> bool:
     return 0 <= age < maildir.swept_after and copy.tmp_inode == maildir.tmp_inode()
 
 
-def _synced(mails: Sequence[WrittenMail], *, tmp_only: bool) -> list[WrittenMail]:
-    """Sync each directory once; where that fails, give up the copies that lie in it."""
-    outcome: dict[tuple[str, str, str], PostamtError | None] = {}
-    synced = []
-    for mail in mails:
-        failed: dict[str, PostamtError] = {}
-        for copy in mail.copies:
-            delivery = copy.delivery
-            where = ("", "tmp") if tmp_only else (delivery.folder, part_of(delivery.name))
-            place = (delivery.maildir, *where)
-            if place not in outcome:
-                outcome[place] = _sync(copy, tmp_only=tmp_only)
-            if (error := outcome[place]) is not None:
-                if tmp_only:
-                    copy.discard()
-                failed[copy.mailbox] = error
-        synced.append(mail.without(failed))
-    return synced
-
-
-def _sync(copy: WrittenCopy, *, tmp_only: bool) -> PostamtError | None:
-    try:
-        if tmp_only:
-            copy.maildir.call(copy.maildir.sync_tmp)
-        else:
-            where = copy.delivery.folder, part_of(copy.delivery.name)
-            copy.maildir.call(copy.maildir.sync_published, *where)
-    except PostamtError as error:
-        return error
-    return None
-
-
-def _renamed(mails: Sequence[WrittenMail]) -> list[WrittenMail]:
-    """Publish every copy, a mailbox's all together; give up, for now, those that cannot be."""
-    copies: dict[str, list[WrittenCopy]] = {}
-    for mail in mails:
-        for copy in mail.copies:
-            copies.setdefault(copy.delivery.maildir, []).append(copy)
-    failed: dict[tuple[str, str], PostamtError] = {}
-    for root, those in copies.items():
-        try:
-            why = those[0].maildir.call(_publish_all, those)
-        except PostamtError as error:
-            why = {copy.delivery.stem: error for copy in those}
-        failed |= {(root, stem): error for stem, error in why.items()}
-    return [
-        mail.without(
-            {
-                copy.mailbox: failed[place]
-                for copy in mail.copies
-                if (place := (copy.delivery.maildir, copy.delivery.stem)) in failed
-            }
-        )
-        for mail in mails
-    ]
-
-
-def _publish_all(copies: Sequence[WrittenCopy]) -> dict[str, PostamtError]:
-    failed: dict[str, PostamtError] = {}
-    for copy in copies:
-        delivery = copy.delivery
-        try:
-            copy.maildir.publish(delivery.stem, delivery.folder, delivery.name)
-        except PostamtError as error:
-            failed[delivery.stem] = error
-    return failed
-
-
-def _prepared(written: WrittenMail) -> Prepared:
+def _prepared(written: WrittenMail, *, alone: bool) -> Prepared:
     mail = written.mail
     return Prepared(
         task=mail.task,
@@ -266,4 +279,5 @@ def _prepared(written: WrittenMail) -> Prepared:
         ),
         ask_at=mail.ask_at,
         absent=mail.absent,
+        alone=alone,
     )

@@ -148,7 +148,8 @@ class Prepared:
 
     `failed` names the mailboxes whose copy could not be written, with the reason, `absent` those
     that are not to be given one. `ask_at` is when the index is to be asked for the envelope, on the
-    monotonic clock; None: not at all.
+    monotonic clock; None: not at all. `alone`: other copies of the mail are under way by
+    themselves, whose rows stay as they are.
     """
 
     task: Task
@@ -160,6 +161,7 @@ class Prepared:
     failed: tuple[tuple[Delivery, str], ...] = ()
     ask_at: float | None = None
     absent: tuple[str, ...] = ()
+    alone: bool = False
 
 
 _GIVEN_OR_OWED = {DeliveryState.WAITING, DeliveryState.PREPARED, DeliveryState.DELIVERED}

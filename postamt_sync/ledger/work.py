@@ -99,8 +99,14 @@ class Work:
                     ),
                 )
                 # Copies of an older content that never came to be published have lost their source.
-                db.execute(
-                    "DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'", (mail.task.mail,)
+                concerned: list[str | None] = [None]
+                if mail.alone:
+                    rows = [*mail.copies, *(copy for copy, _ in mail.failed)]
+                    concerned = [copy.mailbox for copy in rows]
+                db.executemany(
+                    "DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'"
+                    " AND (mailbox = ? OR ? IS NULL)",
+                    [(mail.task.mail, name, name) for name in concerned],
                 )
                 for copy in mail.copies:
                     put_copy(db, mail.task.mail, copy, DeliveryState.PREPARED, now)

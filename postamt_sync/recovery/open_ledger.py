@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.config import Settings
+from postamt_sync.delivery.disk import disk_trouble
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
@@ -38,7 +39,8 @@ def open_for_delivery(
     """
     make_state_dir(settings.state_dir)
     with CourierLock(settings.state_dir, what) as lock:
-        ledger, found = _open(settings, lock, events)
+        with _explained(settings.state_dir):
+            ledger, found = _open(settings, lock, events)
         try:
             ledger.store.sign()
             _note(ledger, found, lost)
@@ -68,6 +70,15 @@ def _open(
     return Ledger.open(settings.state_dir, [lock.file]), found
 
 
+@contextlib.contextmanager
+def _explained(state_dir: Path) -> Iterator[None]:
+    """Say what the system refused beside the ledger; all of it is temporary."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_trouble(error, state_dir) from error
+
+
 def _note(ledger: Ledger, found: ReplacedLedger | None, lost: str) -> None:
     """Let `status` tell what happened to the ledger, for a day at least."""
     if lost:
@@ -92,12 +103,13 @@ def save_if_lost(ledger: Ledger, events: Events) -> bool:
     if store.saved or not store.is_lost:
         return False
     reason = "somebody else wrote to it"
-    try:
-        events.ledger_saved(str(save(store)))
-    except LedgerDamagedError as error:
-        reason = str(error)
-    if store.is_overwritten:
-        events.ledger_set_aside(str(set_aside(store.path.parent)), reason)
+    with _explained(store.path.parent):
+        try:
+            events.ledger_saved(str(save(store)))
+        except LedgerDamagedError as error:
+            reason = str(error)
+        if store.is_overwritten:
+            events.ledger_set_aside(str(set_aside(store.path.parent)), reason)
     store.saved = True
     return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.lmtp import Lmtp
 from postamt_sync.delivery.mailboxes import Handover, Mailboxes
 from postamt_sync.delivery.pending_mail import DeliveryStep, FetchedMail, WrittenMail
+from postamt_sync.delivery.places import Places
 from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.mail.arrival import Arrival, Envelope, Source
 from postamt_sync.mail.sent_mail import sent_key
@@ -47,10 +47,9 @@ async def stopped(home: Home, step: DeliveryStep, *, done: bool) -> None:
             raise PowerCut
 
     async def deliver() -> None:
-        with ThreadPoolExecutor(1) as threads:
-            fetcher = Fetcher(threads, time.monotonic, observer)
-            async with home.bucket.fetch(KEY) as fetched:
-                mail = await fetcher.collect(home.task(KEY), home.destinations, fetched, {})
+        fetcher = Fetcher(Places(1, 1), time.monotonic, observer)
+        async with home.bucket.fetch(KEY) as fetched:
+            mail = await fetcher.collect(home.task(KEY), home.destinations, fetched, {})
         assert isinstance(mail, FetchedMail | WrittenMail)
         Publisher(home.ledger.work, home.events, observer).publish([mail])
 

@@ -12,7 +12,7 @@ import logging
 import sys
 import time
 
-from tests.faults.campaign.campaign import Plan, at_hand, run_in
+from tests.faults.campaign.campaign import Outcome, Plan, at_hand, run_in
 from tests.faults.campaign.faults import FAULTS
 
 
@@ -32,16 +32,18 @@ def main() -> int:
     possible = [name for name, fault in FAULTS.items() if fault.needs <= there]
     faults = asked.faults.split(",") if asked.faults else possible
     end = time.monotonic() + asked.minutes * 60
-    seed, bad = asked.seed, 0
+    seed = asked.seed
+    total: Outcome | None = None
     while True:
         plan = Plan(seed, asked.rounds, faults, asked.rate, asked.disk)
         print(plan.command(), flush=True)
         outcome = asyncio.run(run_in(asked.keep, plan))
         print(outcome, *outcome.wrong, sep="\n", flush=True)
-        bad += bool(outcome.wrong)
-        seed += 1
+        total = outcome if total is None else total + outcome
         if time.monotonic() >= end:
-            return 1 if bad else 0
+            print(f"seeds {asked.seed} to {seed}: {total}")
+            return 1 if total.wrong else 0
+        seed += 1
 
 
 if __name__ == "__main__":

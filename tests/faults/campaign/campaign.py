@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -60,14 +61,30 @@ class Outcome:
     sent: int
     deleted: int
     acts: int
-    answers: dict[str, int]
+    answers: Counter[str]
     grown: int
+    kills: int
+    cuts: int
 
     def __str__(self) -> str:
         return (
             f"{self.sent} mails sent, {self.acts} acts of clients, {self.deleted} deleted, "
-            f"answers {self.answers}, memory grown by {self.grown >> 20} MB: "
+            f"{self.kills} kills, {self.cuts} disks lost their power, "
+            f"answers {dict(self.answers)}, memory grown by {self.grown >> 20} MB: "
             + ("nothing wrong" if not self.wrong else f"{len(self.wrong)} WRONG")
+        )
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """Return both as one: what was counted summed up, and the largest growth."""
+        return Outcome(
+            self.wrong + other.wrong,
+            self.sent + other.sent,
+            self.deleted + other.deleted,
+            self.acts + other.acts,
+            self.answers + other.answers,
+            max(self.grown, other.grown),
+            self.kills + other.kills,
+            self.cuts + other.cuts,
         )
 
 
@@ -124,8 +141,16 @@ def _strike(world: World, plan: Plan) -> Outcome:
     if grown > GROWTH:
         wrong.append(f"the daemon grew from {first >> 20} to {last >> 20} MB")
     deleted, acts = (len(world.reader.deleted), world.reader.acts) if world.reader else (0, 0)
-    answers = dict(world.sender.answers)
-    return Outcome(wrong, len(world.sender.sent), deleted, acts, answers, grown)
+    return Outcome(
+        wrong,
+        len(world.sender.sent),
+        deleted,
+        acts,
+        Counter(world.sender.answers),
+        grown,
+        world.kills,
+        world.cuts,
+    )
 
 
 def twice_for_good(world: World) -> dict[tuple[str, bytes], int]:

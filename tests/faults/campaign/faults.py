@@ -123,9 +123,10 @@ def short_files(world: World) -> Iterator[None]:
 @contextmanager
 def ledger_lost(world: World) -> Iterator[None]:
     """The state directory is emptied while nothing runs."""
-    world.kill()
-    _empty(world)
-    world.start()
+    if _takes_files(world, "state"):
+        world.kill()
+        _empty(world)
+        world.start()
     yield
 
 
@@ -134,15 +135,18 @@ def ledger_older(world: World) -> Iterator[None]:
     """A ledger of a few seconds ago, its log included, takes the place of the present one."""
     copy = world.home.root / "copy of the state"
     shutil.rmtree(copy, ignore_errors=True)
-    world.kill()
-    shutil.copytree(world.home.state, copy, ignore=shutil.ignore_patterns("lost+found"))
-    world.start()
+    whole = _takes_files(world, "state")
+    if whole:
+        world.kill()
+        shutil.copytree(world.home.state, copy, ignore=shutil.ignore_patterns("lost+found"))
+        world.start()
     yield
-    world.kill()
-    _empty(world)
-    shutil.copytree(copy, world.home.state, dirs_exist_ok=True)
-    os.sync()
-    world.start()
+    if whole and _takes_files(world, "state"):
+        world.kill()
+        _empty(world)
+        shutil.copytree(copy, world.home.state, dirs_exist_ok=True)
+        os.sync()
+        world.start()
 
 
 @contextmanager
@@ -150,10 +154,14 @@ def maildirs_older(world: World) -> Iterator[None]:
     """All Maildirs are restored from a copy of a few seconds ago: what came since comes again."""
     copies = world.home.root / "copy of the mail"
     shutil.rmtree(copies, ignore_errors=True)
-    with _all_to_ourselves(world):
-        for name, root in world.home.maildirs.items():
-            shutil.copytree(root, copies / name)
+    whole = _takes_files(world, "mail")
+    if whole:
+        with _all_to_ourselves(world):
+            for name, root in world.home.maildirs.items():
+                shutil.copytree(root, copies / name)
     yield
+    if not whole or not _takes_files(world, "mail"):
+        return
     with _all_to_ourselves(world):
         for name, root in world.home.maildirs.items():
             shutil.rmtree(root)
@@ -168,6 +176,7 @@ def power_cut(world: World) -> Iterator[None]:
     images = list(world.images.values())
     world.chance.shuffle(images)
     for image in images:
+        world.cuts += 1
         image.lose_power()
         world.live(world.chance.choice([0, 0, 0.05]))
     _reboot(world)
@@ -178,6 +187,7 @@ def power_cut(world: World) -> Iterator[None]:
 def one_disk_dies(world: World) -> Iterator[None]:
     """The disk of the Maildirs fails every access; `status` says so; the box starts again."""
     image = world.images["mail"]
+    world.cuts += 1
     image.lose_power()
     yield
     if image.is_dead:  # another fault may have had the box started again
@@ -188,6 +198,7 @@ def one_disk_dies(world: World) -> Iterator[None]:
 @contextmanager
 def ledger_disk_dies(world: World) -> Iterator[None]:
     """The same of the disk of the ledger: nothing is taken any more, and nothing falls over."""
+    world.cuts += 1
     world.images["state"].lose_power()
     yield
     _reboot(world)
@@ -307,6 +318,12 @@ def _all_to_ourselves(world: World) -> Iterator[None]:
     with world.reader.idle if world.reader is not None else nullcontext():
         yield
     world.start()
+
+
+def _takes_files(world: World, disk: str) -> bool:
+    """Whether a person could restore to it, whatever other fault is open just now."""
+    image = world.images.get(disk)
+    return image is None or image.takes_files
 
 
 def _give(root: Path, model: Path) -> None:

@@ -30,24 +30,21 @@ class Image:
     def __init__(self, file: Path, place: Path) -> None:
         self.place = place
         self._file = file
+        self.is_dead = False
+        """Whether its power is lost; what is in a cache can be read all the same."""
 
     def lose_power(self) -> None:
         """From here on every access fails, and what was not synced is lost."""
+        self.is_dead = True
         fd = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NOTHING_WRITTEN))
         finally:
             os.close(fd)
 
-    @property
-    def is_dead(self) -> bool:
-        try:
-            return not list(self.place.iterdir())
-        except OSError:
-            return True
-
     def mount(self) -> None:
         subprocess.run(["mount", "-o", "loop", self._file, self.place], check=True)
+        self.is_dead = False
 
     def unmount(self) -> None:
         """Wait for those who still have files of it open: mounted twice, it would be ruined."""
@@ -82,6 +79,11 @@ class Image:
         except OSError:
             return False
         return disk.f_bavail < 4 or disk.f_favail == 0
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether many files can be written to it just now."""
+        return not (self.is_dead or self.is_full or os.statvfs(self.place).f_flag & os.ST_RDONLY)
 
     def make_room(self) -> None:
         with suppress(OSError):  # on a disk that died meanwhile

@@ -24,7 +24,7 @@ GROWTH = 60 << 20
 def judge(world: World, within: float = RECOVERY) -> list[str]:
     """Wait for what is still to come, then return every broken promise."""
     wanted = _wanted(world)
-    world.until(lambda: set(_lost(world, wanted)) <= _absent(world), within)
+    world.until(lambda: set(_lost(world, wanted)) <= _absent(world) and _is_settled(world), within)
     world.stop()
     wrong = list(world.wrong)
     if _lost(world, wanted) and world.forgotten:
@@ -56,6 +56,15 @@ def memory(pid: int) -> int:
     except FileNotFoundError:  # it ended a moment ago, which somebody else judges
         return 0
     return next((int(x.split()[1]) * 1024 for x in lines if x.startswith("VmRSS:")), 0)
+
+
+def _is_settled(world: World) -> bool:
+    """Whether the ledger waits for nothing."""
+    if world.daemon is None:
+        return True
+    with closing(sqlite3.connect(world.home.state / "ledger.sqlite3")) as db:
+        (waiting,) = db.execute("SELECT count(*) FROM objects WHERE state = 'waiting'").fetchone()
+    return not waiting
 
 
 def _absent(world: World) -> set[tuple[str, bytes]]:

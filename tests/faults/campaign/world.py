@@ -34,7 +34,8 @@ ENDED_BY_US = -signal.SIGKILL
 @dataclass
 class World:
     """`wrong` is what the judge has to be told; `forgotten` says that a ledger was lost, `striking`
-    that a fault is open."""
+    that a fault is open. `kills` and `cuts` count daemons killed and disks that lost their power.
+    """
 
     home: Reachable
     s3: S3Double
@@ -46,6 +47,8 @@ class World:
     wrong: list[str] = field(default_factory=list)
     forgotten: bool = False
     striking: bool = False
+    kills: int = 0
+    cuts: int = 0
 
     def start(self) -> None:
         """Start the daemon, unless it runs."""
@@ -62,6 +65,7 @@ class World:
         """End the daemon as a loss of power does, if it runs."""
         daemon, self.daemon = self.daemon, None
         if daemon is not None:
+            self.kills += 1
             with suppress(ProcessLookupError):
                 # A tracer that is killed would let go of the daemon; one whose child is follows it.
                 for pid in _children(daemon.pid) or [daemon.pid]:

@@ -1,0 +1,204 @@
+"""A group of mails on its way through the protocol, and what of it waits for a late disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from postamt_sync.delivery.asking import Asking
+from postamt_sync.delivery.filename import part_of
+from postamt_sync.delivery.mailbox_threads import LateError
+from postamt_sync.delivery.open_copy import WrittenCopy
+from postamt_sync.delivery.pending_mail import (
+    DeliveryStep,
+    DraftWriter,
+    FetchedMail,
+    PublishedMail,
+    StepObserver,
+    WrittenMail,
+)
+from postamt_sync.errors import PostamtError
+
+
+@dataclass(frozen=True, slots=True)
+class LateCopy:
+    """A copy whose disk had not answered in `step`; None: it is not written to its end yet."""
+
+    number: int
+    step: DeliveryStep
+    copy: WrittenCopy | None = None
+
+
+class Group:
+    """Mails that share their syncs and commits, by their number.
+
+    Whoever goes on with a mailbox that was late does so in a thread of its own.
+    """
+
+    def __init__(
+        self, mails: Sequence[FetchedMail | WrittenMail], observer: StepObserver, asking: Asking
+    ) -> None:
+        self.mails = mails
+        self.asking = asking
+        self.small = {n: mail for n, mail in enumerate(mails) if isinstance(mail, FetchedMail)}
+        self.drafts = {
+            n: DraftWriter(mail.mail, observer, asking) for n, mail in self.small.items()
+        }
+        self.late: dict[str, list[LateCopy]] = {}
+        """By mailbox."""
+        self._lock = threading.Lock()
+        self._ended: list[PublishedMail] = []
+
+    def write(self, side_by_side: Callable[..., object]) -> list[WrittenMail]:
+        """Write the small mails, whose files `side_by_side`, a `map`, syncs."""
+        for number, drafts in self.drafts.items():
+            drafts.open(self.small[number].body)
+        digests = [mail.sha256 for mail in self.small.values()]
+        done = list(side_by_side(DraftWriter.finish, self.drafts.values(), digests))  # type: ignore[call-overload]
+        finished: Mapping[int, WrittenMail] = dict(zip(self.drafts, done, strict=True))
+        written = [
+            finished[number] if isinstance(mail, FetchedMail) else mail
+            for number, mail in enumerate(self.mails)
+        ]
+        for number, mail in finished.items():
+            for name, why in mail.failed.items():
+                if isinstance(why, LateError):
+                    self.late.setdefault(name, []).append(LateCopy(number, DeliveryStep.WRITE))
+        return written
+
+    def leave(
+        self, step: DeliveryStep, before: Sequence[WrittenMail], after: Sequence[WrittenMail]
+    ) -> list[WrittenMail]:
+        """Remember which copies were late in a step, and return what is left."""
+        for number, (all_copies, left) in enumerate(zip(before, after, strict=True)):
+            for copy in all_copies.copies:
+                if isinstance(left.failed.get(copy.mailbox), LateError):
+                    late = LateCopy(number, step, copy)
+                    self.late.setdefault(copy.mailbox, []).append(late)
+        return list(after)
+
+    def shares(self, name: str) -> list[tuple[DeliveryStep, dict[int, WrittenCopy]]]:
+        """Return the written copies of a mailbox that was late, by the step to go on with."""
+        steps = sorted({late.step for late in self.late[name]}, key=[*DeliveryStep].index)
+        return [
+            (
+                step,
+                {
+                    late.number: late.copy
+                    for late in self.late[name]
+                    if late.step is step and late.copy
+                },
+            )
+            for step in reversed(steps)
+            if step is not DeliveryStep.WRITE
+        ]
+
+    def write_late(self, name: str) -> dict[int, WrittenMail]:
+        """Bring the copies of a mailbox that was late as far as `write` does."""
+        numbers = [late.number for late in self.late[name] if late.step is DeliveryStep.WRITE]
+        ends = [
+            self.drafts[n].go_on(name, self.small[n].body, self.small[n].sha256) for n in numbers
+        ]
+        return {number: end() for number, end in zip(numbers, ends, strict=True)}
+
+    def rest(self, copies: Mapping[int, WrittenCopy]) -> list[WrittenMail]:
+        """Return the mails with these copies alone."""
+        return [
+            WrittenMail(mail.mail, (copies[number],) if number in copies else (), {})
+            for number, mail in enumerate(self.mails)
+        ]
+
+    def end(self, ended: Sequence[PublishedMail]) -> list[PublishedMail]:
+        """Take down how the mails ended whose disks were in time."""
+        self._ended = list(ended)
+        return self._ended[:]
+
+    def end_share(
+        self, name: str, parts: Mapping[int, tuple[PublishedMail, ...]]
+    ) -> list[PublishedMail]:
+        """Return how the mails of a mailbox that was late ended, or what is left of them."""
+        told = []
+        with self._lock:
+            for number, mine in parts.items():
+                one = self._ended[number]
+                failed: dict[str, PostamtError] = dict(one.failed)
+                for part in mine:
+                    failed |= part.failed
+                late = tuple(other for other in one.late if other != name)
+                self._ended[number] = replace(one, failed=failed, late=late)
+                delivered = tuple(copy for part in mine for copy in part.delivered)
+                told.append(
+                    PublishedMail(one.mail, delivered, {} if late else failed, late, is_rest=True)
+                )
+        return told
+
+
+def synced(mails: Sequence[WrittenMail], asking: Asking, *, tmp_only: bool) -> list[WrittenMail]:
+    """Sync each directory once; where that fails, give up the copies that lie in it."""
+    outcome: dict[tuple[str, str, str], PostamtError | None] = {}
+    left = []
+    for mail in mails:
+        failed: dict[str, PostamtError] = {}
+        for copy in mail.copies:
+            delivery = copy.delivery
+            where = ("", "tmp") if tmp_only else (delivery.folder, part_of(delivery.name))
+            place = (delivery.maildir, *where)
+            if place not in outcome:
+                outcome[place] = _sync(copy, asking, tmp_only=tmp_only)
+            if (error := outcome[place]) is not None:
+                if tmp_only and not isinstance(error, LateError):
+                    copy.discard()
+                failed[copy.mailbox] = error
+        left.append(mail.without(failed))
+    return left
+
+
+def _sync(copy: WrittenCopy, asking: Asking, *, tmp_only: bool) -> PostamtError | None:
+    maildir, delivery = copy.maildir, copy.delivery
+    try:
+        if tmp_only:
+            asking.ask(maildir, DeliveryStep.SYNC_TMP, maildir.sync_tmp)
+        else:
+            where = delivery.folder, part_of(delivery.name)
+            key = (DeliveryStep.SYNC_FOLDERS, where)
+            asking.ask(maildir, key, maildir.sync_published, *where)
+    except PostamtError as error:
+        return error
+    return None
+
+
+def renamed(mails: Sequence[WrittenMail], asking: Asking) -> list[WrittenMail]:
+    """Publish every copy, a mailbox's all together; give up, for now, those that cannot be."""
+    copies: dict[str, list[WrittenCopy]] = {}
+    for mail in mails:
+        for copy in mail.copies:
+            copies.setdefault(copy.delivery.maildir, []).append(copy)
+    failed: dict[tuple[str, str], PostamtError] = {}
+    for root, those in copies.items():
+        try:
+            why = asking.ask(those[0].maildir, DeliveryStep.PUBLISH, _publish_all, those)
+        except PostamtError as error:
+            why = {copy.delivery.stem: error for copy in those}
+        failed |= {(root, stem): error for stem, error in why.items()}
+    return [
+        mail.without(
+            {
+                copy.mailbox: failed[place]
+                for copy in mail.copies
+                if (place := (copy.delivery.maildir, copy.delivery.stem)) in failed
+            }
+        )
+        for mail in mails
+    ]
+
+
+def _publish_all(copies: Sequence[WrittenCopy]) -> dict[str, PostamtError]:
+    failed: dict[str, PostamtError] = {}
+    for copy in copies:
+        delivery = copy.delivery
+        try:
+            copy.maildir.publish(delivery.stem, delivery.folder, delivery.name)
+        except PostamtError as error:
+            failed[delivery.stem] = error
+    return failed
