@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from postamt_sync.aws.error_codes import code_of, message_of
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call
-from postamt_sync.bootstrap.resources.function import BUSY, MISSING
+from postamt_sync.bootstrap.resources.lambda_function import BUSY, MISSING
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable

@@ -76,6 +76,9 @@ def webmail_of(settings: Settings, account: str) -> WebmailStack:
         region=settings.aws.region,
         host=settings.webmail.host,
         mail_bucket=settings.bucket.name,
+        domains=settings.stack.domains,
+        prefix=settings.bucket.prefix,
+        recent_prefix=settings.bucket.recent_prefix,
     )
 
 

@@ -177,8 +177,8 @@ def smtp_policy(stack: Stack) -> Document:
     )
 
 
-def index_trust() -> Document:
-    """Lambda may act as the index function's role."""
+def function_trust() -> Document:
+    """Lambda may act as the role of a function."""
     return document(
         {
             "Sid": "Lambda",

@@ -17,15 +17,16 @@ from postamt_sync.bootstrap.key_file import (
 )
 from postamt_sync.bootstrap.key_place import NO_HINTS, KeyHints, KeyPlace
 from postamt_sync.bootstrap.plan import Resource
-from postamt_sync.bootstrap.policies import smtp_policy, sync_policy
+from postamt_sync.bootstrap.policies import index_policy, smtp_policy, sync_policy
 from postamt_sync.bootstrap.policy_document import Document
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource
 from postamt_sync.bootstrap.resources.bucket import BucketResource
 from postamt_sync.bootstrap.resources.bucket_events import BucketEventsResource
 from postamt_sync.bootstrap.resources.former_users import FormerUsersResource
-from postamt_sync.bootstrap.resources.function import FunctionResource, LogGroupResource
+from postamt_sync.bootstrap.resources.function import FunctionResource
 from postamt_sync.bootstrap.resources.identity import IdentityResource
 from postamt_sync.bootstrap.resources.lifecycle import LifecycleResource
+from postamt_sync.bootstrap.resources.log_group import LogGroupResource
 from postamt_sync.bootstrap.resources.queue import QueueResource
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.role import RoleResource
@@ -139,7 +140,9 @@ def resources(
         SubscriptionResource(stack, aws, "sqs", stack.queue_arn(arrivals)),
         TableResource(stack, aws, delete_mail),
         *([TableResource(stack, aws, delete_mail, LISTS)] if stack.handed else []),
-        RoleResource(stack, aws),
+        RoleResource(
+            stack, aws, "postamt-sync: the function that indexes mail", index_policy(stack)
+        ),
         LogGroupResource(stack, aws),
         FunctionResource(stack, aws, index_zip()),
         # Only once the function knows what to do with them.

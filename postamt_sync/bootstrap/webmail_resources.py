@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from postamt_sync.aws.webmail_zip import webmail_zip
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.resources.certificate import CertificateResource
@@ -14,11 +15,15 @@ from postamt_sync.bootstrap.resources.edge_policy import (
     page_headers,
 )
 from postamt_sync.bootstrap.resources.http_api import HttpApiResource
+from postamt_sync.bootstrap.resources.log_group import LogGroupResource
+from postamt_sync.bootstrap.resources.role import RoleResource
 from postamt_sync.bootstrap.resources.secret_parameter import SecretParameterResource
 from postamt_sync.bootstrap.resources.site_bucket import SiteBucketResource
 from postamt_sync.bootstrap.resources.site_files import SiteFilesResource
 from postamt_sync.bootstrap.resources.site_policy import SitePolicyResource
+from postamt_sync.bootstrap.resources.webmail_function import WebmailFunctionResource
 from postamt_sync.bootstrap.resources.webmail_table import WebmailTableResource
+from postamt_sync.bootstrap.webmail_policies import webmail_policy
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 
 
@@ -79,6 +84,9 @@ def webmail_resources(stack: WebmailStack, aws: AwsClient) -> list[Resource]:
         made.session_keys,
         made.device_keys,
         made.origin_secret,
+        RoleResource(stack, aws, "postamt-sync: the webmail's function", webmail_policy(stack)),
+        LogGroupResource(stack, aws),
+        WebmailFunctionResource(stack, aws, made.api, webmail_zip),
         made.api,
         edge.access,
         edge.handed_on,

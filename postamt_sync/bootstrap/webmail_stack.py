@@ -31,7 +31,8 @@ KNOWN_SIGN_IN_ROUTE = "POST /api/sign-in/known"
 class WebmailStack:
     """The webmail of one stack. `host` is its name in the DNS, a lower-case A-label.
 
-    `mail_bucket` is the stack's bucket with all mail.
+    `mail_bucket` is the stack's bucket with all mail, with received mail below the two prefixes;
+    `domains` are those that it may send as.
     """
 
     name: str
@@ -39,6 +40,9 @@ class WebmailStack:
     region: str
     host: str
     mail_bucket: str
+    domains: tuple[str, ...] = ()
+    prefix: str = "incoming/"
+    recent_prefix: str = "recent/"
 
     @property
     def tags(self) -> dict[str, str]:
@@ -61,6 +65,35 @@ class WebmailStack:
     @property
     def table_arn(self) -> str:
         return self._arn("dynamodb", f"table/{self.table}")
+
+    @property
+    def mail_bucket_arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.mail_bucket}"
+
+    @property
+    def index(self) -> str:
+        """The stack's index, a table."""
+        return self.name
+
+    @property
+    def index_arn(self) -> str:
+        return self._arn("dynamodb", f"table/{self.index}")
+
+    @property
+    def lists(self) -> str:
+        """The table of the mailboxes' lists of mail, and of the routes that were handed over."""
+        return f"{self.name}-lists"
+
+    @property
+    def lists_arn(self) -> str:
+        return self._arn("dynamodb", f"table/{self.lists}")
+
+    def identity_arn(self, identity: str) -> str:
+        """Return the ARN of a domain or an address that SES knows; "*": of each."""
+        return self._arn("ses", f"identity/{identity}")
+
+    def configuration_set_arn(self, name: str) -> str:
+        return self._arn("ses", f"configuration-set/{name}")
 
     @property
     def function(self) -> str:

@@ -82,9 +82,13 @@ def web_request(event: object, headers: Mapping[str, str]) -> WebRequest:
 
 
 def accepts_gzip(headers: Mapping[str, str]) -> bool:
-    """Tell whether who asks takes an answer that is compressed."""
-    names = (each.partition(";")[0] for each in headers.get("accept-encoding", "").split(","))
-    return "gzip" in (name.strip().lower() for name in names)
+    """Tell whether who asks takes an answer that is compressed: all do who say nothing of it (RFC
+    9110 section 12.5.3). CloudFront passes the header on only where it is told to."""
+    said = headers.get("accept-encoding")
+    if said is None:
+        return True
+    names = (each.partition(";")[0] for each in said.split(","))
+    return not {"gzip", "*"}.isdisjoint(name.strip().lower() for name in names)
 
 
 def event_answer(answer: WebAnswer, *, gzipped: bool = False) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.webmail.day_place import S3DayPlace
 from postamt_sync.webmail.function_settings import FunctionSettings
 from postamt_sync.webmail.index_table import DynamoEntryTable
+from postamt_sync.webmail.line_table import DynamoLineTable
 from postamt_sync.webmail.mail_store import S3MailStore
 from postamt_sync.webmail.mailer import SesMailer
 from postamt_sync.webmail.parameter_keys import ParameterKeyRing, ParameterKeys
@@ -52,6 +53,7 @@ class FunctionPorts:
         self._keys = ParameterKeys(_lazy("ssm", _USUAL), settings.parameters, time.monotonic)
         self._table = DynamoRecordTable(dynamodb, settings.table)
         self._index = DynamoEntryTable(dynamodb, settings.index)
+        self._lines = DynamoLineTable(dynamodb, settings.lists)
         self._routes = RoutesItem(dynamodb, settings.lists, time.monotonic)
         self.store = S3MailStore(s3, settings.bucket)
         self._kept = S3SentStore(s3, settings.bucket)
@@ -88,6 +90,7 @@ class FunctionPorts:
             mailer=self._mailer,
             kept=self._kept,
             day=self.day,
+            lines=self._lines,
         )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from postamt_sync.mail.handed_routes import ROUTES_KEY, HandedRoutes
+from postamt_sync.index.lists import HandedVersion, read_handed
+from postamt_sync.mail.handed_routes import HandedRoutes
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
 
 KEPT_SECONDS = 60
 """How long routes are taken for those of now."""
@@ -22,12 +26,11 @@ class NoRoutesError(BotoCoreError):
 class RoutesItem:
     """Reads the routes now and then; the same object is returned as long as they are the same."""
 
-    def __init__(self, client: Any, table: str, clock: Callable[[], float]) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, clock: Callable[[], float]) -> None:
         self._client = client
         self._table = table
         self._clock = clock
-        self._text = ""
-        self._handed: HandedRoutes | None = None
+        self._handed: HandedVersion | None = None
         self._asked_at = 0.0
 
     def handed(self) -> HandedRoutes:
@@ -42,17 +45,13 @@ class RoutesItem:
                 return self._read()
             except (BotoCoreError, ClientError):
                 pass
-        return self._handed
+        return self._handed.routes
 
     def _read(self) -> HandedRoutes:
         self._asked_at = self._clock()
-        answer = self._client.get_item(TableName=self._table, Key=ROUTES_KEY)
-        text = str(answer.get("Item", {}).get("routes", {}).get("S", ""))
-        if self._handed is None or text != self._text:
-            try:
-                handed = HandedRoutes.from_json(text)
-                handed.routes  # noqa: B018  which are no routes as long as this raises
-            except ValueError:
-                raise NoRoutesError(table=self._table) from None
-            self._text, self._handed = text, handed
-        return self._handed
+        found = read_handed(self._client, self._table)
+        if found is None:
+            raise NoRoutesError(table=self._table)
+        if self._handed is None or found.version != self._handed.version:
+            self._handed = found
+        return self._handed.routes

@@ -14,7 +14,7 @@ from postamt_sync.webmail.key_ring import KeyRing
 from postamt_sync.webmail.site import HEADERS, site
 from tests.doubles.account import ACCOUNT, Account, KilledError, changes, conflicts
 from tests.doubles.moto import REGION
-from tests.doubles.webmail_account import WEBMAIL, apply, function, have, planned
+from tests.doubles.webmail_account import WEBMAIL, apply, have, planned
 
 ELSEWHERE = replace(WEBMAIL, host="webmail.example.com")
 """A name that the DNS has no record of."""
@@ -24,7 +24,6 @@ SITE = WEBMAIL.site_bucket
 
 @pytest.fixture
 def made(account: Account) -> Account:
-    function(account)
     have(account)
     return account
 
@@ -42,7 +41,6 @@ def test_once_made_there_is_nothing_left_to_do(made: Account) -> None:
 
 
 def test_it_waits_for_the_certificate_and_says_which_record_it_takes(account: Account) -> None:
-    function(account)
     apply(account, ELSEWHERE)
     waiting = planned(account, ELSEWHERE)
     assert changes(waiting) == []
@@ -55,7 +53,6 @@ def test_it_waits_for_the_certificate_and_says_which_record_it_takes(account: Ac
 
 
 def test_with_the_record_in_the_dns_the_next_run_goes_on(account: Account) -> None:
-    function(account)
     apply(account, ELSEWHERE)
     prove(account)
     apply(account, ELSEWHERE)
@@ -89,7 +86,6 @@ def acm_in_virginia(account: Account) -> Any:
 @pytest.mark.slow
 def test_killed_after_each_call_it_is_completed_by_the_next_runs(account: Account) -> None:
     """Each run does one thing and is killed; so each beginning that there is is gone on from."""
-    function(account)
     for _ in range(80):
         account.kill_after = len(account.writes) + 1
         try:
@@ -177,7 +173,6 @@ def test_what_a_front_reads_of_a_request_is_handed_on(made: Account) -> None:
 
 
 def test_the_secret_is_the_parameter_s_and_stands_in_no_plan(account: Account) -> None:
-    function(account)
     texts = [str(planned(account)), str(planned(account).as_json())]
     apply(account)
     apply(account)

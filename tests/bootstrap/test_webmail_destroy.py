@@ -9,12 +9,11 @@ import pytest
 from postamt_sync.bootstrap.resources.distribution import LOOK_SECONDS, PATIENCE_SECONDS
 from postamt_sync.errors import TryLaterError
 from tests.doubles.account import Account, KilledError, changes
-from tests.doubles.webmail_account import MAIL, WEBMAIL, destroy, function, have, planned
+from tests.doubles.webmail_account import MAIL, WEBMAIL, destroy, have, planned
 
 
 @pytest.fixture
 def made(account: Account) -> Account:
-    function(account)
     have(account)
     return account
 
@@ -25,6 +24,9 @@ def left(account: Account) -> list[str]:
         "tables": account.client("dynamodb").list_tables()["TableNames"],
         "buckets": [b["Name"] for b in account.client("s3").list_buckets()["Buckets"]],
         "apis": account.client("apigatewayv2").get_apis()["Items"],
+        "functions": account.client("lambda").list_functions()["Functions"],
+        "roles": account.client("iam").list_roles()["Roles"],
+        "log groups": account.client("logs").describe_log_groups()["logGroups"],
         "parameters": account.client("ssm").describe_parameters()["Parameters"],
         "certificates": account.aws().client("acm").list_certificates()["CertificateSummaryList"],
     }

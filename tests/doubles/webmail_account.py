@@ -41,16 +41,3 @@ def have(account: Account) -> None:
         planned(account)
         _KEPT[id(account.emulator)] = account.emulator.keep()
     account.writes.clear()
-
-
-def function(account: Account) -> None:
-    """Make a function of the webmail's name, such as it is."""
-    trust = '{"Version":"2012-10-17","Statement":[]}'
-    role = account.client("iam").create_role(RoleName="x", AssumeRolePolicyDocument=trust)["Role"]
-    account.client("lambda").create_function(
-        FunctionName=WEBMAIL.function,
-        Role=role["Arn"],
-        Runtime="python3.13",
-        Handler="x.y",
-        Code={"ZipFile": b"PK\x05\x06" + b"\0" * 18},
-    )

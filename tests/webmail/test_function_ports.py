@@ -79,14 +79,17 @@ class Table:
         self.text: str | None = HANDED.to_json()
         self.asked = 0
         self.fails: Exception | None = None
-        self.routes = RoutesItem(self, "postamt-lists", lambda: self.now)
+        self.routes = RoutesItem(self, "postamt-lists", lambda: self.now)  # type: ignore[arg-type]
 
     def get_item(self, **request: Any) -> Any:
         self.asked += 1
         assert request["TableName"] == "postamt-lists"
         if self.fails:
             raise self.fails
-        return {} if self.text is None else {"Item": {"routes": {"S": self.text}}}
+        if self.text is None:
+            return {}
+        version = str(hash(self.text))
+        return {"Item": {"version": {"S": version}, "routes": {"S": self.text}}}
 
 
 def test_routes_are_read_now_and_then() -> None:

@@ -191,7 +191,7 @@ def test_a_page_is_compressed_for_those_who_take_it_alone(front: Front) -> None:
     mail = front.scene.arrive("long", raw)
     for accepted, encoding in (
         *(("gzip, br", "gzip"), ("br;q=1.0, GZIP;q=0.5", "gzip")),
-        *((None, None), ("br", None), ("notgzip", None)),
+        *((None, "gzip"), ("*", "gzip"), ("", None), ("br", None), ("notgzip", None)),
     ):
         answer = front.ask(
             f"/api/mails/{mail}", cookies=cookies, headers={"accept-encoding": accepted}

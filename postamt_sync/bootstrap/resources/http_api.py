@@ -187,22 +187,34 @@ class HttpApiResource:
         place = f"{stack.region}:{stack.account}:{self.id()}"
         return f"arn:{stack.partition}:execute-api:{place}/*/*"
 
+    def permit_anew(self) -> list[Call]:
+        """Return what lets it call a function that is made anew, and so has forgotten it.
+
+        Nothing where there is no API yet, or no function: `plan` sees that, and permits it.
+        """
+        return [self._permission()] if self._permissions() and self.ids() else []
+
     def _permit(self) -> list[Call]:
         stale = [one for one in self._permissions() if one.get("Sid") == SID]
-        named = {"FunctionName": self.stack.function, "StatementId": SID}
-        permit = Call(
+        remove = Call("lambda", "remove_permission", self._statement, retry_on=BUSY)
+        return [remove, self._permission()] if stale else [self._permission()]
+
+    def _permission(self) -> Call:
+        return Call(
             "lambda",
             "add_permission",
             {
-                **named,
+                **self._statement,
                 "Action": "lambda:InvokeFunction",
                 "Principal": "apigateway.amazonaws.com",
             },
             retry_on=BUSY,
             late=lambda: {"SourceArn": self._source()},
         )
-        remove = Call("lambda", "remove_permission", named, retry_on=BUSY)
-        return [remove, permit] if stale else [permit]
+
+    @property
+    def _statement(self) -> dict[str, str]:
+        return {"FunctionName": self.stack.function, "StatementId": SID}
 
     def _target(self, operation: str, **parameters: Any) -> Call:
         def late() -> Mapping[str, Any]:

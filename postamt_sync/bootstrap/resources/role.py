@@ -1,4 +1,4 @@
-"""The role that the index function acts as."""
+"""The role that a function acts as."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
-from postamt_sync.bootstrap.policies import index_policy, index_trust
-from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.policies import function_trust
+from postamt_sync.bootstrap.policy_document import Document
+from postamt_sync.bootstrap.resources.lambda_function import Acting
 from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 
 MISSING = ("NoSuchEntity",)
@@ -18,10 +19,12 @@ MISSING = ("NoSuchEntity",)
 
 @dataclass(frozen=True, slots=True)
 class RoleResource:
-    """Role, who may take it, what it may do."""
+    """Role, who may take it, what it may do: `policy`. `description` is what AWS shows of it."""
 
-    stack: Stack
+    stack: Acting
     aws: AwsClient
+    description: str
+    policy: Document
 
     @property
     def title(self) -> str:
@@ -34,8 +37,8 @@ class RoleResource:
                 "iam",
                 "create_role",
                 RoleName=self.stack.role,
-                AssumeRolePolicyDocument=policy_document.text(index_trust()),
-                Description="postamt-sync: the function that indexes mail",
+                AssumeRolePolicyDocument=policy_document.text(function_trust()),
+                Description=self.description,
                 Tags=listed(self.stack.tags),
             )
             yield Change("create", [made, self._put_policy()])
@@ -44,8 +47,8 @@ class RoleResource:
         if conflict is not None:
             yield conflict
             return
-        if not policy_document.same(role["AssumeRolePolicyDocument"], index_trust()):
-            trust = policy_document.text(index_trust())
+        if not policy_document.same(role["AssumeRolePolicyDocument"], function_trust()):
+            trust = policy_document.text(function_trust())
             mend = call(
                 "iam",
                 "update_assume_role_policy",
@@ -62,7 +65,7 @@ class RoleResource:
         )
         if held is None:
             yield Change("policy: create", [self._put_policy()])
-        elif not policy_document.same(held["PolicyDocument"], index_policy(self.stack)):
+        elif not policy_document.same(held["PolicyDocument"], self.policy):
             yield Change("policy: was changed, put right", [self._put_policy()])
 
     def destroy(self) -> Iterator[PlanItem]:
@@ -88,7 +91,7 @@ class RoleResource:
             {
                 "RoleName": self.stack.role,
                 "PolicyName": self.stack.role,
-                "PolicyDocument": policy_document.text(index_policy(self.stack)),
+                "PolicyDocument": policy_document.text(self.policy),
             },
             retry_on=MISSING,
         )

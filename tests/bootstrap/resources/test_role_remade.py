@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from postamt_sync.bootstrap.resources.function import ROLE_TAG
+from postamt_sync.bootstrap.resources.lambda_function import ROLE_TAG
 from tests.doubles.account import Account, KilledError, changes, stack
 
 STACK = stack()

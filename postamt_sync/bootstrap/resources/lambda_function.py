@@ -1,0 +1,191 @@
+"""A Lambda function, whoever calls it: code, settings, and the role that it was made with."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
+from postamt_sync.bootstrap.policy_document import same
+from postamt_sync.bootstrap.tags import is_ours, stranger
+
+MISSING = ("ResourceNotFoundException",)
+BUSY = ("ResourceConflictException", "TooManyRequestsException")
+"""What Lambda says while it still works on the last change."""
+
+NO_ROLE = ("NoSuchEntity",)
+
+ROLE_TAG = "postamt:role"
+"""The tag of the function that says which role it was made with: the id that IAM gave it.
+
+Lambda encrypts the function's environment, and lets the role decrypt it by a grant of KMS that is
+for this id alone. A role that is deleted and made again has the same ARN and another id: every
+invocation fails then, and only a function that is made again gets another grant.
+"""
+
+RUNTIME = "python3.13"
+ARCHITECTURE = "arm64"
+"""A fifth cheaper than x86, and the code is Python alone."""
+
+NAMES = {
+    "Runtime": "runtime",
+    "Handler": "handler",
+    "Role": "role",
+    "Timeout": "time limit, in seconds",
+    "MemorySize": "memory, in MB",
+    "Environment": "environment",
+    "DeadLetterConfig": "dead letters",
+}
+
+
+class Acting(Protocol):
+    """A stack with a function in it, and the role that this acts as."""
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Whose it is."""
+
+    @property
+    def function(self) -> str:
+        """The function's name."""
+
+    @property
+    def function_arn(self) -> str:
+        """The function's ARN."""
+
+    @property
+    def role(self) -> str:
+        """The role's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFunction:
+    """`code` is the zip; unchanged code is not uploaded again. `settings` have the names of NAMES.
+
+    `permit` returns what lets others call it, for a function that is made.
+    """
+
+    stack: Acting
+    aws: AwsClient
+    description: str
+    settings: Mapping[str, Any]
+    code: bytes = field(repr=False)
+    permit: Callable[[], Sequence[Call]]
+
+    def plan(self) -> Generator[PlanItem, None, bool]:
+        """Yield what differs; return whether it is there, ours, and stays."""
+        found = self._get()
+        if found is None:
+            yield Change("create", [self._create(), *self.permit()])
+            return False
+        conflict = stranger(found.get("Tags", {}), self.stack)
+        if conflict is not None:
+            yield conflict
+            return False
+        actual = found["Configuration"]
+        role = self._role()
+        noted = found.get("Tags", {}).get(ROLE_TAG, "")
+        if role is None or _was_made_with_another(role, noted, actual.get("LastModified", "")):
+            yield Change(
+                "its role was made anew and cannot read its settings: make it anew too",
+                self._remake(),
+            )
+            return False
+        if not noted:
+            yield Change("note which role it was made with", [self._note(role)])
+        if actual.get("CodeSha256") != _sha256(self.code):
+            update = self.patient("update_function_code", ZipFile=self.code)
+            yield Change("code: was changed, upload", [update])
+        different = {
+            name: value
+            for name, value in self.settings.items()
+            if not same(actual.get(name), value)
+        }
+        if different:
+            message = ", ".join(NAMES[name] for name in different)
+            update = self.patient("update_function_configuration", **different)
+            yield Change(f"settings ({message}): was changed, put right", [update])
+        return True
+
+    def destroy(self) -> Iterator[PlanItem]:
+        found = self._get()
+        if found is None:
+            return
+        if is_ours(found.get("Tags", {}), self.stack):
+            yield Change(
+                "delete", [call("lambda", "delete_function", FunctionName=self.stack.function)]
+            )
+        else:
+            yield Note("kept: this stack did not make it")
+
+    def patient(self, operation: str, **parameters: Any) -> Call:
+        """Return a write that waits until Lambda is done with the last one."""
+        named = {"FunctionName": self.stack.function, **parameters}
+        return Call("lambda", operation, named, retry_on=BUSY)
+
+    def _get(self) -> dict[str, Any] | None:
+        name = self.stack.function
+        return self.aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
+
+    def _role(self) -> dict[str, Any] | None:
+        answer = self.aws.read("iam", "get_role", missing=NO_ROLE, RoleName=self.stack.role)
+        return None if answer is None else answer["Role"]
+
+    def _tags(self) -> dict[str, Any]:
+        """Return the tags; without the role's id while IAM has not heard of it everywhere."""
+        role = self._role()
+        return {"Tags": {**self.stack.tags, **({ROLE_TAG: role["RoleId"]} if role else {})}}
+
+    def _note(self, role: dict[str, Any]) -> Call:
+        noted = {ROLE_TAG: role["RoleId"]}
+        return call("lambda", "tag_resource", Resource=self.stack.function_arn, Tags=noted)
+
+    def _remake(self) -> list[Call]:
+        delete = call("lambda", "delete_function", FunctionName=self.stack.function)
+        create = self._create()
+        # Lambda may still be at the deletion.
+        patient = replace(create, retry_on=(*create.retry_on, *BUSY))
+        return [delete, patient, *self.permit()]
+
+    def _create(self) -> Call:
+        return Call(
+            "lambda",
+            "create_function",
+            {
+                "FunctionName": self.stack.function,
+                "Description": self.description,
+                "Architectures": [ARCHITECTURE],
+                "Code": {"ZipFile": self.code},
+                "Tags": self.stack.tags,
+                **self.settings,
+            },
+            # Lambda cannot take a role that IAM made a moment ago.
+            retry_on=("InvalidParameterValueException",),
+            late=self._tags,
+        )
+
+
+def _was_made_with_another(role: Mapping[str, Any], noted: str, last_modified: str) -> bool:
+    """Tell whether a function has another role's grant; one without a note by the time alone."""
+    if noted:
+        return bool(noted != role["RoleId"])
+    try:
+        modified = dt.datetime.fromisoformat(last_modified)
+    except ValueError:
+        return False
+    if modified.tzinfo is None:
+        modified = modified.replace(tzinfo=dt.UTC)
+    return bool(role["CreateDate"] > modified)
+
+
+def _sha256(code: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(code).digest()).decode()

@@ -1,0 +1,115 @@
+"""What the webmail may do: as its function at AWS, and as `webmail serve` on somebody's machine."""
+
+from __future__ import annotations
+
+from postamt_sync.bootstrap.policy_document import Document, Statement, document
+from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
+from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
+
+
+def webmail_policy(stack: WebmailStack) -> Document:
+    """The function: read mail and lists, keep what is written, send as the stack's domains.
+
+    It reads its three parameters and no others. That SSM decrypts them takes no right of its own:
+    the key that it does so with lets everybody of the account who may read the parameter.
+    """
+    return document(
+        *_mail(stack),
+        _day_place(stack),
+        _parameters(stack, "ReadKeys", stack.parameters),
+        {
+            "Sid": "Log",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{stack.log_group_arn}:*",
+        },
+    )
+
+
+def serve_policy(stack: WebmailStack) -> Document:
+    """`webmail serve`: the same, without what only the page at AWS needs."""
+    keys = (stack.session_keys, stack.device_keys)
+    return document(*_mail(stack), _parameters(stack, "ReadKeys", keys))
+
+
+def _mail(stack: WebmailStack) -> list[Statement]:
+    bucket = stack.mail_bucket_arn
+    received = [prefix for prefix in (stack.prefix, stack.recent_prefix) if prefix]
+    listed = [*received, SENT_PREFIX]
+    read = [*received, SENT_PREFIX, OUTBOX_PREFIX] if stack.prefix else [""]
+    listing: Statement = {
+        "Sid": "ListMail",
+        "Effect": "Allow",
+        "Action": "s3:ListBucket",
+        "Resource": bucket,
+    }
+    if stack.prefix:
+        listing["Condition"] = {
+            "StringLike": {"s3:prefix": [p for prefix in listed for p in (prefix, f"{prefix}*")]}
+        }
+    return [
+        listing,
+        {
+            "Sid": "ReadMail",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": [f"{bucket}/{prefix}*" for prefix in read],
+        },
+        {
+            "Sid": "KeepWritten",
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": [f"{bucket}/{prefix}*" for prefix in (SENT_PREFIX, OUTBOX_PREFIX)],
+        },
+        {
+            "Sid": "ReadIndex",
+            "Effect": "Allow",
+            "Action": ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
+            "Resource": [
+                stack.index_arn,
+                f"{stack.index_arn}/index/by_received",
+                stack.lists_arn,
+            ],
+        },
+        {
+            "Sid": "KeepRecords",
+            "Effect": "Allow",
+            "Action": [
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ],
+            "Resource": stack.table_arn,
+        },
+        {
+            # Of what SES asks this right of besides the sender's domain: see `smtp_policy`.
+            "Sid": "SendMail",
+            "Effect": "Allow",
+            "Action": ["ses:SendEmail", "ses:SendRawEmail"],
+            "Resource": [stack.identity_arn("*"), stack.configuration_set_arn("*")],
+            "Condition": {
+                "StringLike": {"ses:FromAddress": [f"*@{domain}" for domain in stack.domains]}
+            },
+        },
+    ]
+
+
+def _day_place(stack: WebmailStack) -> Statement:
+    """Whoever is given an address of an object there has what the function may do with it."""
+    return {
+        "Sid": "DayPlace",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": f"{stack.site_bucket_arn}/{DAY_PREFIX}*",
+    }
+
+
+def _parameters(stack: WebmailStack, sid: str, names: tuple[str, ...]) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": "ssm:GetParameters",
+        "Resource": [stack.parameter_arn(name) for name in names],
+    }
