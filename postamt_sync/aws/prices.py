@@ -59,3 +59,13 @@ DYNAMODB_GB = Price(0.25, free=25, verified=False)
 DYNAMODB_BACKUP_GB = Price(0.20, verified=False)
 CLOUDWATCH_METRIC = Price(0.01, THOUSAND, verified=False)
 CLOUDWATCH_LOGS_GB = Price(0.50, free=5, verified=False)
+HTTP_API_REQUEST = Price(1.00, MILLION)
+CLOUDFRONT_REQUEST = Price(1.00, MILLION, free=10 * MILLION, verified=False)
+CLOUDFRONT_GB = Price(0.085, free=1024, verified=False)
+KMS_REQUEST = Price(0.03, 10_000, free=20_000, verified=False)
+SSM_PARAMETER = Price(0.0, verified=False)
+"""Standard parameters, asked for at the standard rate."""
+ACM_CERTIFICATE = Price(0.0, verified=False)
+"""A public one that does not leave AWS."""
+ALIAS_QUERY = Price(0.0, MILLION, verified=False)
+"""Of an alias that leads to CloudFront."""

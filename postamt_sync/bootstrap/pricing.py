@@ -15,6 +15,7 @@ from postamt_sync.bootstrap.resources.lifecycle import (
     INFREQUENT_AFTER_DAYS,
     RECENT_DAYS,
 )
+from postamt_sync.bootstrap.webmail_pricing import webmail_items
 
 DAYS = 365.25 / 12
 """Of a month."""
@@ -48,6 +49,8 @@ class Usage:
     poll_seconds: float = 300
     webhook: bool = True
     recent: bool = True
+    webmail_hours: float | None = None
+    """Hours of a month in which somebody reads in the webmail; None where there is none."""
 
     @property
     def mails(self) -> float:
@@ -115,6 +118,7 @@ def bill(usage: Usage) -> Bill:
         *_announcing(usage),
         *_index(usage),
         *_watching(usage),
+        *_webmail(usage),
     )
     return Bill(items, (_listing(usage, recent=False),) if usage.recent else ())
 
@@ -197,6 +201,9 @@ def _index(usage: Usage) -> Iterator[BillItem]:
     writes = runs * 2 * INDEX_KB
     note = f"Assumed: {INDEX_KB} KB for a mail, kept twice."
     yield BillItem("DynamoDB", "writes", writes, "WRU", prices.DYNAMODB_WRITE, note)
+    listed = runs * INDEX_KB
+    note = f"Assumed: {INDEX_KB} KB for a mail in the list of its mailbox."
+    yield BillItem("DynamoDB", "writes, lists", listed, "WRU", prices.DYNAMODB_WRITE, note)
     yield BillItem("DynamoDB", "reads", runs, "RRU", prices.DYNAMODB_READ)
     kept = usage.mails_per_day * usage.archive_days * 2 * INDEX_KB / 1024**2
     yield BillItem("DynamoDB", "storage", kept, "GB", prices.DYNAMODB_GB)
@@ -209,6 +216,13 @@ def _watching(usage: Usage) -> Iterator[BillItem]:
     logged = usage.mails * NOTIFICATIONS * LOG_KB / 1024**2
     yield BillItem("CloudWatch", "logs", logged, "GB", prices.CLOUDWATCH_LOGS_GB)
     yield BillItem("S3", "traffic home", usage.gigabytes, "GB", prices.EGRESS_GB)
+
+
+def _webmail(usage: Usage) -> Iterator[BillItem]:
+    if usage.webmail_hours is None:
+        return
+    for one in webmail_items(usage.webmail_hours, usage.sent_per_day * DAYS):
+        yield BillItem(one.service, one.what, one.quantity, one.unit, one.price, one.note)
 
 
 def _as_json(item: BillItem) -> dict[str, Any]:

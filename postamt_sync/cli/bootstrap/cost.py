@@ -21,6 +21,8 @@ _NOT_COUNTED = (
     "import of an archive."
 )
 _UNVERIFIED = "~ This price, or what is free of it, was not seen in AWS's own price list."
+_READING = 10.0
+"""Hours in the webmail, where nobody says how many."""
 _LARGEST_MAIL_KB = 40 * 1024
 
 
@@ -51,6 +53,17 @@ def cost(
         float,
         typer.Option("--sent-per-day", metavar="N", min=0, max=1e7, help="Mails that go out."),
     ] = 0,
+    webmail_hours: Annotated[
+        float | None,
+        typer.Option(
+            "--webmail-hours",
+            metavar="N",
+            min=0,
+            max=744,
+            help="Hours of a month that somebody reads in the webmail.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -59,7 +72,9 @@ def cost(
 
     Asks nobody, and needs no configuration: it counts with a webhook and a poll of
     the recent mail every five minutes. With --config it takes these from there.
-    "spared" is what a poll would cost that lists the whole archive each time.
+    The webmail is counted where --webmail-hours is given, or [webmail] is enabled,
+    then with 10 hours of reading. "spared" is what a poll would cost that lists the
+    whole archive each time.
 
     \b
     Examples:
@@ -67,7 +82,7 @@ def cost(
       postamt-sync bootstrap cost --mails-per-day 300 --mail-kb 200 --years 10
       postamt-sync bootstrap cost --mails-per-day 100 --json | jq .usd
     """
-    usage = Usage(mails_per_day, mail_kb, years, sent_per_day)
+    usage = Usage(mails_per_day, mail_kb, years, sent_per_day, webmail_hours=webmail_hours)
     if config is not None:
         settings = load(config)
         usage = Usage(
@@ -75,6 +90,9 @@ def cost(
             poll_seconds=settings.poll.interval,
             webhook=settings.webhook is not None,
             recent=bool(settings.bucket.recent_prefix),
+            webmail_hours=_READING
+            if webmail_hours is None and settings.webmail.enabled
+            else webmail_hours,
         )
     expected = bill(usage)
     if json:
