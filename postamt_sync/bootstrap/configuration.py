@@ -1,4 +1,4 @@
-"""The daemon's configuration that goes with a stack: a whole file, its AWS part, what differs."""
+"""The daemon's configuration that goes with a stack: a whole file, and what differs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from postamt_sync.events import printable
 HTTPS_PORT = 8443
 """Where the webhook listens unless its URL names another port: below 1024 only root may."""
 
-FRAGMENT_HEAD = (
-    "# What the stack at AWS asks of the configuration. Made by: postamt-sync bootstrap apply"
-)
-"""The first line of `aws_part`."""
+CONFIGURATION = "configuration"
+"""How the title begins under which differences from the stack are told."""
 
 PROXIED_PORT = 8080
 CERTIFICATE = "/etc/postamt-sync/tls/fullchain.pem"
@@ -67,17 +65,6 @@ def configuration(stack: Stack, home: Home, queue_urls: Mapping[str, str]) -> st
     return "\n".join(lines) + "\n"
 
 
-def aws_part(stack: Stack, queue_urls: Mapping[str, str]) -> str:
-    """Return the tables that follow from the stack, to be put into a configuration."""
-    return "\n".join([FRAGMENT_HEAD, *_aws(stack, queue_urls, None)]) + "\n"
-
-
-def is_part_of(stack: Stack, text: str) -> bool:
-    """Tell whether a text is such a part, and of this stack."""
-    name = f"name = {toml_value(stack.bucket)}"
-    return text.startswith(FRAGMENT_HEAD) and name in text.splitlines()
-
-
 def wanted(stack: Stack, queue_urls: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return, table by table, the options that follow from the stack."""
     tables: dict[str, dict[str, Any]] = {
@@ -100,11 +87,11 @@ def wanted(stack: Stack, queue_urls: Mapping[str, str]) -> dict[str, dict[str, A
     return tables
 
 
-def _aws(stack: Stack, queue_urls: Mapping[str, str], home: Home | None) -> Iterator[str]:
+def _aws(stack: Stack, queue_urls: Mapping[str, str], home: Home) -> Iterator[str]:
     for table, options in wanted(stack, queue_urls).items():
         yield ""
         yield f"[{table}]"
-        if table == "webhook" and home is not None:
+        if table == "webhook":
             yield from _webhook(stack.public_url, home)
         yield from _options(options)
 
@@ -140,7 +127,7 @@ class ConfigDrift:
 
     @property
     def title(self) -> str:
-        return f"configuration {printable(self.settings.source, 100)}"
+        return f"{CONFIGURATION} {printable(self.settings.source, 100)}"
 
     def plan(self) -> Iterator[PlanItem]:
         for table, options in wanted(self.stack, self.queue_urls).items():

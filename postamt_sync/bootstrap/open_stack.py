@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from botocore.config import Config
 
+from postamt_sync import atomic_file
 from postamt_sync.aws.clients import A_PERSON_ANSWERS, BUILDING, new_session
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.resources.queue import MISSING
@@ -94,6 +96,29 @@ def handed_routes(settings: Settings) -> HandedRoutes:
 
 def _senders(settings: Settings) -> tuple[SmtpSender, ...]:
     return tuple(SmtpSender(m.name, m.addresses, m.default) for m in settings.mailboxes)
+
+
+def remembered_out(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the directory that was last given with --out for this stack, while it is there."""
+    try:
+        path = Path(_out_file(stack, environ).read_text(encoding="utf-8").removesuffix("\n"))
+    except (OSError, ValueError):
+        return None
+    return path if path.is_absolute() and path.is_dir() else None
+
+
+def remember_out(stack: Stack, out: Path, environ: Mapping[str, str] = os.environ) -> None:
+    """Note the directory for the next run, for this user alone. Where that cannot be written the
+    next run asks for --out again."""
+    path = _out_file(stack, environ)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic_file.write(path, f"{out}\n")
+
+
+def _out_file(stack: Stack, environ: Mapping[str, str]) -> Path:
+    usual = key_directory(stack, environ)
+    return usual.with_name(f"{usual.name}.out")
 
 
 def key_directory(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path:

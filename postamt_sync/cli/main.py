@@ -61,9 +61,9 @@ def postamt_sync(
 
     \b
     Examples:
-      postamt-sync demo    watch it at work: no AWS account, no configuration
-      postamt-sync check   is the configuration right?
-      postamt-sync run     deliver mail until it is stopped
+      postamt-sync demo     watch it at work: no AWS account, no configuration
+      postamt-sync setup    from nothing to your own mail
+      postamt-sync status   what came, what waits, and why
     """
     if context.invoked_subcommand is None:
         print(context.get_help())

@@ -55,9 +55,7 @@ def watch(
                     _open(console, record)
             return not needed
         pause = SHORTEST if there else min(LONGEST, pause * 1.5)
-        words = (
-            f"Waiting for {count(len(needed), 'record')}. Ctrl-C stops; setup goes on from here."
-        )
+        words = f"Waiting for {count(len(needed), 'record')}. Ctrl-C stops."
         with console.status(words) if console.is_terminal else nullcontext():
             sleep(pause)
 

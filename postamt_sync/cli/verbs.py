@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import typer
@@ -18,6 +18,7 @@ import typer.main
 from postamt_sync.cli.typed_text import take_utf8, takes_utf8
 
 PROGRAM = "postamt-sync"
+_HERE = "postamt_sync.cli"
 SUMMARY = "bring mail home: from AWS SES and S3 into Maildirs, each mail once, whatever happens"
 
 
@@ -28,31 +29,45 @@ class Verb:
     name: str
     target: str
     summary: str
+    heading: str = "Commands"
+
+
+def _under(heading: str, *verbs: Verb) -> tuple[Verb, ...]:
+    return tuple(replace(verb, heading=heading) for verb in verbs)
 
 
 VERBS = (
     # One line a verb, in the order of the help.
-    Verb("setup", "postamt_sync.cli.setup:setup", "From nothing to mail: one conversation."),
-    Verb("join", "postamt_sync.cli.join:join", "Make this machine the box that setup prepared."),
-    Verb("run", "postamt_sync.cli.run:run", "Run the daemon."),
-    Verb("sync", "postamt_sync.cli.sync:sync", "Go through the bucket once, and exit."),
-    Verb("status", "postamt_sync.cli.status:status", "Show how things stand."),
-    Verb("find", "postamt_sync.cli.find:find", "Say where a mail is, and how it came there."),
-    Verb("doctor", "postamt_sync.cli.doctor:doctor", "Check every link of the chain."),
-    Verb("quarantine", "postamt_sync.cli.quarantine:app", "Undeliverable mail: list, show, retry."),
-    Verb("redeliver", "postamt_sync.cli.redeliver:redeliver", "Deliver a mail once more."),
-    Verb("mailbox", "postamt_sync.cli.mailbox:app", "A vanished mailbox: accept another Maildir."),
-    Verb("verify", "postamt_sync.cli.verify:verify", "Compare bucket, ledger and Maildirs."),
-    Verb("restore", "postamt_sync.cli.restore:restore", "Bring back mail that is only in S3."),
-    Verb("rebuild", "postamt_sync.cli.rebuild:rebuild", "Make a lost or damaged ledger anew."),
-    Verb("bootstrap", "postamt_sync.cli.bootstrap:app", "Build the AWS side."),
-    Verb("dovecot", "postamt_sync.cli.dovecot:app", "Dovecot's configuration and its logins."),
-    Verb("client", "postamt_sync.cli.client:client", "What to type into a mail client."),
-    Verb("webmail", "postamt_sync.cli.webmail:app", "Mail in a browser, from AWS alone."),
-    Verb("demo", "postamt_sync.cli.demo:demo", "Watch mail travel, all on this machine."),
-    Verb("service", "postamt_sync.cli.service:app", "The systemd service: install, uninstall."),
-    Verb("check", "postamt_sync.cli.check:check", "Validate the configuration and show it."),
-    Verb("help", "postamt_sync.cli.help:help_", "What a verb does; the man page."),
+    *_under(
+        "Set up",
+        Verb("setup", f"{_HERE}.setup:setup", "From nothing to mail: one conversation."),
+        Verb("join", f"{_HERE}.join:join", "Make this machine the box that setup prepared."),
+        Verb("demo", f"{_HERE}.demo:demo", "Watch mail travel, all on this machine."),
+        Verb("bootstrap", f"{_HERE}.bootstrap:app", "Build the AWS side, step by step."),
+        Verb("service", f"{_HERE}.service:app", "The systemd service: install, uninstall."),
+        Verb("dovecot", f"{_HERE}.dovecot:app", "Dovecot's configuration and its logins."),
+        Verb("client", f"{_HERE}.client:client", "What to type into a mail client."),
+        Verb("check", f"{_HERE}.check:check", "Validate the configuration and show it."),
+    ),
+    *_under(
+        "Every day",
+        Verb("run", f"{_HERE}.run:run", "Run the daemon."),
+        Verb("sync", f"{_HERE}.sync:sync", "Go through the bucket once, and exit."),
+        Verb("status", f"{_HERE}.status:status", "Show how things stand."),
+        Verb("find", f"{_HERE}.find:find", "Say where a mail is, and how it came there."),
+        Verb("webmail", f"{_HERE}.webmail:app", "Mail in a browser, from AWS alone."),
+        Verb("help", f"{_HERE}.help:help_", "What a verb does; the man page."),
+    ),
+    *_under(
+        "When something is wrong",
+        Verb("doctor", f"{_HERE}.doctor:doctor", "Check every link of the chain."),
+        Verb("quarantine", f"{_HERE}.quarantine:app", "Undeliverable mail: list, show, retry."),
+        Verb("redeliver", f"{_HERE}.redeliver:redeliver", "Deliver a mail once more."),
+        Verb("restore", f"{_HERE}.restore:restore", "Bring back mail that is only in S3."),
+        Verb("verify", f"{_HERE}.verify:verify", "Compare bucket, ledger and Maildirs."),
+        Verb("rebuild", f"{_HERE}.rebuild:rebuild", "Make a lost or damaged ledger anew."),
+        Verb("mailbox", f"{_HERE}.mailbox:app", "A vanished mailbox: accept another Maildir."),
+    ),
 )
 
 
@@ -86,6 +101,9 @@ class VerbGroup(typer.core.TyperGroup):
         return None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """Write the list from the summaries: the modules stay unimported."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb.name, verb.summary) for verb in self.verbs])
+        """Write the lists from the summaries, grouped by task: the modules stay unimported."""
+        longest = max(len(verb.name) for verb in self.verbs)
+        for heading in dict.fromkeys(verb.heading for verb in self.verbs):
+            with formatter.section(heading):
+                below = [verb for verb in self.verbs if verb.heading == heading]
+                formatter.write_dl([(v.name.ljust(longest), v.summary) for v in below])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.bootstrap.configuration import ConfigDrift, Home, aws_part, configuration
+from postamt_sync.bootstrap.configuration import ConfigDrift, Home, configuration
 from postamt_sync.bootstrap.open_stack import stack_of
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings, load
@@ -71,11 +71,3 @@ def test_what_differs_from_the_stack_is_told(tmp_path: Path) -> None:
     settings = loaded(tmp_path, text)
     (note,) = ConfigDrift(wanted, settings, urls(wanted)).plan()
     assert note.message == 'bucket.recent_prefix is "new/"; the stack\'s is "recent/"'  # type: ignore[union-attr] # a note
-
-
-def test_the_part_of_aws_holds_no_secret_and_fits_the_rest(tmp_path: Path) -> None:
-    wanted = stack(public_url="")
-    people = '\n[[mailboxes]]\nname = "ann"\nmaildir = "/m/ann"\ndefault = true\n'
-    mine = '\n[stack]\ndomains = ["example.com"]\n'
-    text = 'state_dir = "/var/lib/postamt-sync"\n' + aws_part(wanted, urls(wanted)) + mine + people
-    assert stack_of(loaded(tmp_path, text), ACCOUNT) == wanted

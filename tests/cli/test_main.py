@@ -66,7 +66,7 @@ def test_help_fits_80_columns_and_has_examples(
 def test_every_verb_takes_config_and_debug(capsys: pytest.CaptureFixture[str], verb: Verb) -> None:
     run([verb.name, "--help"])
     out = capsys.readouterr().out
-    if "Commands:" not in out:
+    if not hasattr(command_of(verb), "commands"):
         assert "--debug" in out
         assert "--config PATH" in out or verb.name in WITHOUT_CONFIGURATION
 
@@ -81,7 +81,7 @@ def test_help_lists_every_verb_without_importing_it(capsys: pytest.CaptureFixtur
 
 def test_no_verb_shows_the_help_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == ExitCode.USAGE
-    assert "Commands:" in capsys.readouterr().out
+    assert "Set up:" in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,7 +137,7 @@ def test_stopped_and_killed_anywhere_it_goes_on_where_it_was(
     for question in ("Dovecot", "Name", "Path, or none"):
         second.answers(f"{question}.*:", "")
     second.answers("Make all this.*:", "y")
-    second.sees("9/2[0-9] ")
+    second.sees(r" 9/\d+ ")
     second.kills()
 
     third = sits_down()

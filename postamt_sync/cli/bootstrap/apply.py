@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.change import NoteKind
-from postamt_sync.bootstrap.configuration import aws_part, is_part_of
+from postamt_sync.bootstrap.configuration import CONFIGURATION
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.dns.webmail_records import webmail_records
-from postamt_sync.bootstrap.key_file import replace_file
-from postamt_sync.bootstrap.open_stack import queue_urls
 from postamt_sync.bootstrap.plan import Plan, carry_out
 from postamt_sync.cli.bootstrap.dns import show as show_records
 from postamt_sync.cli.bootstrap.stack import (
@@ -35,8 +31,6 @@ from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
 
-FRAGMENT = "config.toml"
-
 
 def apply(
     yes: Yes = False,
@@ -48,10 +42,9 @@ def apply(
     """Build the AWS side, or bring it up to date: the plan, shown first.
 
     Stopped anywhere and run again, it goes on where it was; run once more, it
-    writes nothing. The keys of the two users, which AWS tells only once, and the
-    part of the configuration that follows from the stack go into --out. A user
-    who has a key keeps it, wherever its file is; only credentials replace and
-    rotate make another.
+    writes nothing. The keys of the two users, which AWS tells only once, go into
+    --out, which is remembered. A user who has a key keeps it, wherever its file is;
+    only credentials replace and rotate make another.
 
     \b
     Examples:
@@ -69,9 +62,8 @@ def apply(
     else:
         console.print("\nNothing to do.")
         remember(account, console)
-    fragment = _write_fragment(account, console)
     console.print(Text("\nWhat is left for you", style="bold"))
-    for number, message in enumerate(_left(account, found, fragment), start=1):
+    for number, message in enumerate(_left(account, found), start=1):
         paragraph(console, f"{number}. {message}", "  ")
     _show_records(account, console)
     return ExitCode.OK
@@ -104,31 +96,7 @@ def make(
             show_password(one, console)
 
 
-def _write_fragment(account: Opened, console: Console) -> Path | None:
-    """Put the stack's part of a configuration beside the keys and return where it is; None where
-    something else lies there, which stays: a person's own configuration has the same name."""
-    text = aws_part(account.stack, queue_urls(account.stack, account.aws))
-    path = account.directory / FRAGMENT
-    held = _read(path)
-    if os.path.lexists(path) and not is_part_of(account.stack, held or ""):
-        message = f"{path} is something else, and stays. What the stack asks of a configuration:"
-        console.print()
-        paragraph(console, message)
-        console.print(Text(f"\n{text}"), soft_wrap=True)
-        return None
-    if held != text:
-        replace_file(path, text)
-    return path
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
+def _left(account: Opened, found: Plan) -> Iterator[str]:
     kept = account.keys
     yield (
         f"Put {located(kept.sync)} onto the box at home as the AWS credentials of the user that "
@@ -143,8 +111,9 @@ def _left(account: Opened, found: Plan, fragment: Path | None) -> Iterator[str]:
         yield f"Dovecot on the box at home takes what it sends with by: {relay}"
     if any(note.kind is NoteKind.SANDBOX for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
-    asked = f"{fragment} says" if fragment else "is shown above"
-    yield (f"See that the configuration says what {asked}, and start the daemon: postamt-sync run")
+    if any(title.startswith(CONFIGURATION) for title, _ in found.notes):
+        yield "Correct in the configuration what the plan says of it above."
+    yield "Start the daemon on the box at home: sudo postamt-sync service install"
     if any(note.kind is NoteKind.CERTIFICATE for _, note in found.notes):
         yield (
             "The webmail waits for its certificate, and the certificate for its record in the DNS, "

@@ -14,7 +14,13 @@ from rich.text import Text
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.configuration import ConfigDrift
 from postamt_sync.bootstrap.key_place import KeyHints
-from postamt_sync.bootstrap.open_stack import key_directory, open_stack, queue_urls
+from postamt_sync.bootstrap.open_stack import (
+    key_directory,
+    open_stack,
+    queue_urls,
+    remember_out,
+    remembered_out,
+)
 from postamt_sync.bootstrap.plan import Plan, Resource, plan
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
 from postamt_sync.bootstrap.resources.former_users import FormerUsersResource
@@ -38,7 +44,7 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        help="Where credentials are kept; else ~/.config/postamt-sync/STACK-ACCOUNT-REGION.",
+        help="Where credentials are kept; else where they were, or below ~/.config/postamt-sync.",
         show_default=False,
     ),
 ]
@@ -107,7 +113,8 @@ def opened(config: Path | None, out: Path | None) -> Opened:
     """Read the configuration and ask AWS whose credentials these are."""
     settings = load(config)
     stack, aws = open_stack(settings)
-    directory = key_directory(stack) if out is None else out.absolute()
+    remembered = remembered_out(stack) or key_directory(stack)
+    directory = remembered if out is None else out.absolute()
     hints = KeyHints(Path(settings.source).absolute())
     return Opened(settings, stack, aws, directory, hints, CommandLine(settings.source, out))
 
@@ -150,7 +157,9 @@ def is_terminal() -> bool:
 
 
 def remember(account: Opened, console: Console) -> None:
-    """Note beside the configuration which keys lie in the files of this run."""
+    """Note beside the configuration which keys lie in the files of this run, and --out itself."""
+    if account.line.out is not None:
+        remember_out(account.stack, account.directory)
     kept = account.keys
     files: dict[str, Path] = {}
     for key in kept.every:

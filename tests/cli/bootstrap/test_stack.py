@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_apply_ends_with_what_is_left_and_shows_no_secret(
         secret = (keys / name).read_text().strip().rpartition(" = ")[2]
         assert len(secret) > 20
         assert secret not in told
-    assert '[queue]\nurl = "http' in (keys / "config.toml").read_text()
+    assert sorted(path.name for path in keys.iterdir()) == ["credentials", "smtp-credentials"]
 
 
 def test_the_configuration_is_held_against_the_stack(
@@ -203,3 +204,19 @@ def test_destroy_says_what_goes_and_what_stays(
     assert "MX of example.com" in rest
     for file in keys:
         assert file in rest
+
+
+def test_where_keys_went_is_where_the_next_run_looks(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "elsewhere"
+    out.mkdir()
+    line = ["bootstrap", "apply", "--yes", "--config", str(config)]
+    assert run([*line, "--out", str(out)]) == ExitCode.OK
+    assert (out / "credentials").exists()
+    capsys.readouterr()
+    assert run(["bootstrap", "credentials", "show", "--config", str(config)]) == ExitCode.OK
+    assert run(line) == ExitCode.OK
+    assert "Nothing to do." in capsys.readouterr().out
+    usual = Path(os.environ["XDG_CONFIG_HOME"], "postamt-sync")
+    assert [path.suffix for path in usual.iterdir()] == [".out"]
