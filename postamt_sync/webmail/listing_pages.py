@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import Any
 
 from postamt_sync.index.entry import IndexEntry
+from postamt_sync.webmail.conversations import Conversations, links
 from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest, told
 from postamt_sync.webmail.mail_list import MailList, mail_address
 from postamt_sync.webmail.mail_search import read_search
 from postamt_sync.webmail.seen_mails import SeenMails
-from postamt_sync.webmail.sent_list import SentList
+from postamt_sync.webmail.sent_list import PREFIX, SentList
 from postamt_sync.webmail.sessions import WebSession
 from postamt_sync.webmail.verdict_words import BAD, verdict_words
 
@@ -20,7 +21,10 @@ FOLDERS = ("inbox", "junk", "sent")
 class ListingPages:
     """Answers what is asked about more than one mail."""
 
-    def __init__(self, mails: MailList, sent: SentList, seen: SeenMails) -> None:
+    def __init__(
+        self, mails: MailList, sent: SentList, seen: SeenMails, conversations: Conversations
+    ) -> None:
+        self._conversations = conversations
         self._mails = mails
         self._sent = sent
         self._seen = seen
@@ -40,6 +44,21 @@ class ListingPages:
             seen = self._seen.among(session.mailbox, found.entries)
         mails = [described(entry, seen=entry.message_id in seen) for entry in found.entries]
         return told({"mails": mails, "cursor": found.cursor})
+
+    def conversation(self, session: WebSession, entry: IndexEntry) -> WebAnswer:
+        """Tell all mails of the conversation of one, oldest first."""
+        found = self._conversations.of(session, entry)
+        seen = self._seen.among(session.mailbox, found[::-1])
+        return told(
+            {
+                "mails": [
+                    described(
+                        each, seen=each.message_id in seen or each.message_id.startswith(PREFIX)
+                    )
+                    for each in found
+                ]
+            }
+        )
 
     def mark(self, session: WebSession, request: WebRequest, message_id: str) -> WebAnswer:
         seen = request.fields().get("seen")
@@ -61,6 +80,9 @@ def described(entry: IndexEntry, *, seen: bool) -> dict[str, Any]:
         "subject": (summary and summary.subject) or "",
         "received": accepted.received_at if accepted else "",
         "size": entry.stored.size if entry.stored else None,
+        "attachment": entry.listed is not None and entry.listed.facts.attachment,
+        "links": links(entry),
+        "sent": entry.message_id.startswith(PREFIX),
         "warning": next((word["text"] for word in words if word["weight"] == BAD), ""),
         "seen": seen,
     }

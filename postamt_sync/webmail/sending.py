@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from postamt_sync.index.list_facts import ListFacts, facts_of_head
 from postamt_sync.mail.sent_mail import sent_key
 from postamt_sync.webmail.mail_store import MailStore
 from postamt_sync.webmail.mailer import Mailer, PerhapsSentError, SurelyNotSentError
@@ -131,6 +132,7 @@ class Sending:
             "to": str(record["to"]),
             "subject": str(record["subject"]),
             "size": len(kept),
+            **_facts(kept),
         }
         try:
             self._kept.put_once(key, kept)
@@ -144,6 +146,14 @@ class Sending:
         news: dict[str, Value] = {"state": DraftState.REFUSED, "reason": reason}
         self._table.update(holder, draft, news, expect={"state": DraftState.SENDING})
         return SendResult(DraftState.REFUSED, reason)
+
+
+def _facts(raw: bytes) -> Fields:
+    """Return what a line of Sent says besides what a person reads: what belongs together by it."""
+    facts = facts_of_head(raw) or ListFacts()
+    said = {"own_id": facts.own_id, "references": " ".join(facts.references)}
+    said["attachment"] = "yes" if facts.attachment else ""
+    return {name: value for name, value in said.items() if value}
 
 
 def sent_holder(mailbox: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from postamt_sync.index.entry import Acceptance, Basis, Header, IndexEntry, Stored
+from postamt_sync.index.entry import Acceptance, Basis, Header, IndexEntry, KnownFacts, Stored
+from postamt_sync.index.list_facts import ListFacts
 from postamt_sync.index.summary import Summary
 from postamt_sync.webmail.mail_list import PAGE, ListPage, mail_address, read_mail_address
 from postamt_sync.webmail.mail_search import Search
@@ -40,6 +41,11 @@ class SentList:
                 return ListPage(tuple(found), "")
         return ListPage(tuple(found), mail_address(after))
 
+    def recent(self, mailbox: str) -> list[IndexEntry]:
+        """Return the last ones, newest first."""
+        page = self._table.names(sent_holder(mailbox), most=_ASKED_AT_ONCE, newest_first=True)
+        return [_entry(name, fields) for name, fields in page.found]
+
     def find(self, mailbox: str, message_id: str) -> IndexEntry | None:
         """Return one of them, None if there is no such."""
         name = message_id.removeprefix(PREFIX)
@@ -56,4 +62,13 @@ def _entry(name: str, fields: Fields) -> IndexEntry:
         acceptance=Acceptance(Basis.OBJECT, moment),
         header=Header(Basis.OBJECT, summary),
         stored=Stored(None, int(fields["size"])),
+        listed=KnownFacts(Basis.OBJECT, _facts(fields)),
+    )
+
+
+def _facts(fields: Fields) -> ListFacts:
+    return ListFacts(
+        str(fields.get("own_id", "")),
+        tuple(str(fields.get("references", "")).split()),
+        attachment="attachment" in fields,
     )

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.index.entry import IndexEntry
+from postamt_sync.webmail.conversations import Conversations
 from postamt_sync.webmail.day_place import DayPlace
 from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest
 from postamt_sync.webmail.gate import Gate
@@ -41,7 +42,7 @@ Say = Callable[[str, str, Mapping[str, object]], None]
 """Level, event and fields of one line of the log; never an address or anything of a mail."""
 
 _OF_A_MAIL = re.compile(
-    r"/api/mails/([A-Za-z0-9_-]{1,1400})(?:/(html|source|seen|parts/([\d.:]{0,200})))?"
+    r"/api/mails/([A-Za-z0-9_-]{1,1400})(?:/(html|source|seen|conversation|parts/([\d.:]{0,200})))?"
 )
 
 _OF_A_DRAFT = re.compile(r"/api/drafts/([a-z0-9-]{20,64})", re.ASCII)
@@ -93,7 +94,8 @@ class Webmail:
         unindexed = Unindexed(ports.store, ports.index, ports.places, ports.clock)
         self._mails = MailList(ports.index, unindexed, placing, ports.clock, ports.lines)
         self._sent = SentList(ports.table)
-        self._listing = ListingPages(self._mails, self._sent, self._seen)
+        conversations = Conversations(ports.index, ports.lines, placing, self._mails, self._sent)
+        self._listing = ListingPages(self._mails, self._sent, self._seen, conversations)
         self._reading = ReadingPages(ports.store, ports.day)
         sending = Sending(ports.table, ports.kept, ports.store, ports.mailer, ports.clock)
         self._writing = WritingPages(sending, ports.handed, ports.store, self._find)
@@ -179,6 +181,8 @@ class Webmail:
                 return self._reading.mail(entry, request, seen=seen)
             case "html":
                 return self._reading.html(entry, request)
+            case "conversation":
+                return self._listing.conversation(session, entry)
             case "source":
                 return self._reading.source(entry, request)
             case _ if found[3] is not None:
