@@ -35,6 +35,7 @@ TYPES = {
     "app.js": "text/javascript; charset=utf-8",
     "api.js": "text/javascript; charset=utf-8",
     "compose.js": "text/javascript; charset=utf-8",
+    "conversations.js": "text/javascript; charset=utf-8",
     "dom.js": "text/javascript; charset=utf-8",
     "reading.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",

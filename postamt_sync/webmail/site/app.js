@@ -2,13 +2,14 @@
 
 import { draftAtHand, draftsKept, newDraft, showComposer } from "./compose.js";
 import { Refused, ask, look, onSignedOut, session, signIn, signOut } from "./api.js";
+import { Rows } from "./conversations.js";
 import { $, bytes, day, make, notice } from "./dom.js";
-import { forgetMail, showMail, write } from "./reading.js";
+import { forgetMail, onRead, showMail, write } from "./reading.js";
 
 const LOOK_EVERY = 60 * 1000;
 const TOLD_EVERY = 60 * 1000;
 const WARN_BEFORE = 60 * 1000;
-const list = { folder: "inbox", query: "", cursor: "", mails: [], number: 0, shown: false };
+const list = { folder: "inbox", query: "", cursor: "", rows: new Rows($("mails"), line), number: 0, shown: false };
 
 // Where we are: #/inbox, #/inbox/ID, with ?q=… behind it for a search.
 function place() {
@@ -21,15 +22,32 @@ function address(id) {
   return `#/${list.folder}${id ? `/${id}` : ""}${list.query ? `?${list.query}` : ""}`;
 }
 
-function line(mail) {
-  const link = make("a", { href: address(mail.id), "data-id": mail.id, class: mail.seen ? "" : "unread" },
-    make("span", {}, list.folder === "sent" ? `To ${mail.to}` : sender(mail.from) || "(nobody)"),
+// One mail, or a conversation: what the newest of it says, and how many there are.
+function line(mails) {
+  const [mail] = mails;
+  const unread = mails.some((each) => !each.seen);
+  const link = make("a", { href: address(mail.id), "data-id": mail.id, class: unread ? "unread" : "" },
+    make("span", {}, mail.sent ? `To ${mail.to}` : sender(mail.from) || "(nobody)",
+      mails.length > 1 ? make("span", { class: "soft", title: `${mails.length} mails` }, ` (${mails.length})`) : null),
     make("time", { datetime: mail.received }, day(mail.received)),
     make("span", { class: "subject" }, mail.subject || "(no subject)"),
-    make("span", { class: "soft" }, bytes(mail.size)));
-  if (!mail.seen) link.prepend(make("span", { class: "skip" }, "Unread"));
+    make("span", { class: "soft" },
+      mails.some((each) => each.attachment) ? clip() : null,
+      bytes(mail.size)));
+  if (unread) link.prepend(make("span", { class: "skip" }, "Unread"));
   if (mail.warning) link.append(make("span", { class: "bad" }, mail.warning));
-  return make("li", {}, link);
+  if (mails.some((each) => each.id === place().id)) link.setAttribute("aria-current", "true");
+  return link;
+}
+
+function clip() {
+  const space = "http://www.w3.org/2000/svg";
+  const [mark, path] = ["svg", "path"].map((tag) => document.createElementNS(space, tag));
+  for (const [name, value] of Object.entries({ role: "img", "aria-label": "Attachment", viewBox: "0 0 16 16", class: "clip" }))
+    mark.setAttribute(name, value);
+  path.setAttribute("d", "M12 4v7a4 4 0 0 1-8 0V4a2.5 2.5 0 0 1 5 0v7a1 1 0 0 1-2 0V5");
+  mark.append(path);
+  return mark;
 }
 
 const sender = (text) => text.replace(/\s*<[^<>]*>\s*$/, "").replace(/^"(.*)"$/, "$1") || text;
@@ -38,8 +56,7 @@ async function showList(fresh = true) {
   const mine = fresh ? (list.number += 1) : list.number;
   if (fresh) {
     list.cursor = "";
-    list.mails = [];
-    $("mails").replaceChildren();
+    list.rows.clear();
     $("more").hidden = true;
   }
   $("list-state").textContent = "Looking …";
@@ -51,7 +68,7 @@ async function showList(fresh = true) {
       if (list.cursor) asked.set("cursor", list.cursor);
       const page = await ask(`/api/mails?${asked}`);
       if (mine !== list.number) return;
-      add(page.mails);
+      list.rows.put(page.mails);
       list.cursor = page.cursor;
       found += page.mails.length;
     } while (list.cursor && found < 25);
@@ -60,14 +77,9 @@ async function showList(fresh = true) {
     return;
   }
   const none = list.query ? "Nothing was found." : "There is no mail here.";
-  $("list-state").textContent = list.mails.length ? "" : none;
+  $("list-state").textContent = list.rows.mails.size ? "" : none;
   $("more").hidden = !list.cursor;
   markOpen();
-}
-
-function add(mails) {
-  list.mails.push(...mails);
-  $("mails").append(...mails.map(line));
 }
 
 // A look by itself: what is new comes on top, and nothing moves.
@@ -79,22 +91,19 @@ async function lookAgain() {
   try {
     const page = await ask(`/api/mails?${asked}`, { byItself: true });
     if (mine !== list.number) return;
-    const known = new Set(list.mails.map((mail) => mail.id));
-    const fresh = page.mails.filter((mail) => !known.has(mail.id));
-    if (!fresh.length) return;
-    list.mails.unshift(...fresh);
-    $("mails").prepend(...fresh.map(line));
+    const fresh = list.rows.put(page.mails, true);
+    if (!fresh) return;
     $("list-state").textContent = "";
-    notice(fresh.length === 1 ? "A new mail is here." : `${fresh.length} new mails are here.`);
+    notice(fresh === 1 ? "A new mail is here." : `${fresh} new mails are here.`);
   } catch (error) {
     if (error instanceof Refused && error.status === 0) notice(error.message, true);
   }
 }
 
 function markOpen() {
-  const { id } = place();
+  const here = list.rows.node(place().id);
   for (const link of $("mails").querySelectorAll("a"))
-    if (link.dataset.id === id) link.setAttribute("aria-current", "true");
+    if (link.parentNode === here) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   for (const link of document.querySelectorAll("nav a"))
     if (link.getAttribute("href") === `#/${list.folder}`) link.setAttribute("aria-current", "page");
@@ -141,17 +150,15 @@ function writeOn(draft) {
 }
 
 async function seen(id) {
-  const mail = list.mails.find((each) => each.id === id);
+  const mail = list.rows.mails.get(id);
   if (mail && mail.seen) return;
   try {
     await ask(`/api/mails/${id}/seen`, { method: "POST", fields: { seen: true }, byItself: true });
   } catch { return; }
-  if (mail) mail.seen = true;
-  const link = $("mails").querySelector(`a[data-id="${CSS.escape(id)}"]`);
-  if (!link) return;
-  link.classList.remove("unread");
-  link.querySelector(".skip")?.remove();
+  list.rows.seen(id);
 }
+
+onRead(seen);
 
 // Keys
 
@@ -166,6 +173,12 @@ function step(by) {
   if (links.indexOf(next) === links.length - 1 && !$("more").hidden) showList(false);
 }
 
+// To the next mail of the conversation that is open.
+function turn(by) {
+  const all = [...$("mail").querySelectorAll("summary")];
+  all[Math.min(all.length - 1, Math.max(0, all.indexOf(document.activeElement) + by))]?.focus();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("page").hidden) return;
   const { target } = event;
@@ -176,6 +189,8 @@ document.addEventListener("keydown", (event) => {
   const calls = {
     j: () => step(1),
     k: () => step(-1),
+    n: () => turn(1),
+    p: () => turn(-1),
     u: () => { location.hash = address(""); $("main").focus(); },
     Escape: () => { location.hash = address(""); $("main").focus(); },
     c: compose,
@@ -206,11 +221,10 @@ function close() {
   forgetMail();
   list.number += 1;  // what is still under way was asked for another session
   list.shown = false;
-  list.mails = [];
+  list.rows.clear();
   $("idle").hidden = true;
   $("page").hidden = true;
   $("sign-in").hidden = false;
-  $("mails").replaceChildren();
   $("mail").replaceChildren();
   session.idleAt = 0;
   const { mailbox, secret } = $("sign-in").elements;

@@ -2,10 +2,14 @@
 
 import { ask } from "./api.js";
 import { answer, forward, showComposer } from "./compose.js";
-import { $, bytes, make } from "./dom.js";
+import { $, bytes, day, make } from "./dom.js";
 
 let showing = 0;
 let shown = null;
+let read = () => {};
+
+// Whom to tell that a mail of a conversation was opened.
+export function onRead(call) { read = call; }
 
 const person = ({ name, address }) => (name ? `${name} <${address}>` : address);
 const people = (all) => all.map(person).join(", ");
@@ -51,11 +55,50 @@ export async function showMail(id, back, part = "") {
       make("a", { class: "button", href: `${base}/source`, target: "_blank", rel: "noopener" }, "Source"),
       make("a", { class: "button", href: `${base}/source?download=1` }, "Keep")),
     make("h1", {}, mail.subject || "(no subject)"),
-    head(mail),
+    ...content(mail, id, back, part));
+  pane.focus();
+  if (!part) await showOthers(id, back, mine);
+}
+
+function content(mail, id, back, part) {
+  const base = `/api/mails/${id}`;
+  return [head(mail),
     ...mail.verdicts.map(({ weight, text }) => make("p", { class: weight }, text)),
     files(mail, id, base, back),
-    ...body(mail, base, part));
-  pane.focus();
+    ...body(mail, base, part)];
+}
+
+// The other mails of the conversation, below the one that was opened; those not yet read are open.
+async function showOthers(id, back, mine) {
+  let mails;
+  try {
+    ({ mails } = await ask(`/api/mails/${id}/conversation`, { byItself: true }));
+  } catch { return; }
+  if (mine !== showing || mails.length < 2) return;
+  const others = mails.filter((mail) => mail.id !== id).map((mail) => other(mail, back));
+  $("mail").append(make("section", { "aria-label": "Conversation" },
+    make("h2", {}, `${mails.length} mails in this conversation`), ...others));
+}
+
+function other(mail, back) {
+  const shown = make("div", {});
+  const node = make("details", { open: !mail.seen },
+    make("summary", { class: mail.seen ? "" : "unread" },
+      `${mail.sent ? `To ${mail.to}` : mail.from} · ${day(mail.received)} · ${mail.subject || "(no subject)"}`),
+    shown);
+  const fill = async () => {
+    if (!node.open || shown.childNodes.length) return;
+    shown.append(make("p", { class: "soft" }, "Looking …"));
+    try {
+      const whole = await ask(`/api/mails/${mail.id}`);
+      shown.replaceChildren(make("a", { class: "button", href: `${back.split("?")[0]}/${mail.id}` }, "Open alone"),
+        ...content(whole, mail.id, back, ""));
+      if (!mail.sent) read(mail.id);
+    } catch (error) { shown.replaceChildren(make("p", { class: "problem" }, error.message)); }
+  };
+  node.addEventListener("toggle", fill);
+  fill();
+  return node;
 }
 
 const goBack = (back) => make("a", { class: "button back", href: back }, "Back");
