@@ -24,10 +24,11 @@ from postamt_sync.bootstrap.policy_document import (
 )
 from postamt_sync.bootstrap.sender_policy import sender_policy
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.webmail_policies import serve_policy, webmail_policy
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
-from tests.doubles.account import ACCOUNT, stack
+from tests.doubles.account import ACCOUNT, stack, with_webmail
 from tests.doubles.empty_account import everything
 from tests.doubles.empty_account import policies as written_policies
 
@@ -146,12 +147,20 @@ def _owned(of: Stack) -> Stack:
     return replace(of, smtp_senders=(ANNA, WHOLE))
 
 
+def _webmail(of: Stack) -> WebmailStack:
+    found = with_webmail(of).webmail
+    assert found is not None
+    return found
+
+
 POLICIES: dict[str, Callable[[Stack], Document]] = {
     "sync": policies.sync_policy,
     "smtp": policies.smtp_policy,
     "smtp of a mailbox": lambda s: sender_policy(_owned(s), ANNA),
     "smtp of a whole domain": lambda s: sender_policy(_owned(s), WHOLE),
     "index": policies.index_policy,
+    "webmail": lambda s: webmail_policy(_webmail(s)),
+    "webmail serve": lambda s: serve_policy(_webmail(s)),
     "bucket": lambda s: document(*policies.bucket_statements(s)),
     "topic": lambda s: document(*policies.topic_statements(s)),
     "queue": lambda s: document(policies.queue_statement(s, s.queue)),
@@ -163,6 +172,8 @@ STACKS = {
     "with notices of bounces": stack(bounce_notices=True),
     "with archives": stack(restore=True),
     "a sender a mailbox": _owned(STACK),
+    "with a webmail": with_webmail(STACK),
+    "with a webmail and the whole bucket": with_webmail(stack(prefix="", recent_prefix="")),
     "routes handed over": stack(handed=HandedRoutes((Addressee("a", ("a.example",), True),))),
 }
 

@@ -17,11 +17,13 @@ import pytest
 
 from postamt_sync.bootstrap.policy_document import Document
 from postamt_sync.bootstrap.stack import SmtpSender
-from tests.doubles.account import ACCOUNT, stack
+from tests.doubles.account import ACCOUNT, stack, with_webmail
 from tests.doubles.empty_account import everything, policies
 from tests.doubles.iam import Context, allows
 
-STACK = stack(smtp_senders=(SmtpSender("ann", ("ann@example.com",)),))
+STACK = with_webmail(stack(smtp_senders=(SmtpSender("ann", ("ann@example.com",)),)))
+WEBMAIL = STACK.webmail
+assert WEBMAIL is not None
 OTHER = "210987654321"
 RULE = STACK.rule_arn("any-set")
 TOPIC = STACK.topic_arn
@@ -76,6 +78,20 @@ RESOURCES = (
     STACK.identity_arn("example.com"),
     STACK.configuration_set_arn("main"),
     RULE,
+    f"{BUCKET}/sent/ann/2026-11/one",
+    f"{BUCKET}/outbox/ann/one",
+    WEBMAIL.table_arn,
+    f"{WEBMAIL.table_arn}-other",
+    WEBMAIL.lists_arn,
+    f"{WEBMAIL.lists_arn}/index/other",
+    *(WEBMAIL.parameter_arn(name) for name in WEBMAIL.parameters),
+    WEBMAIL.parameter_arn("/postamt/other"),
+    WEBMAIL.site_bucket_arn,
+    f"{WEBMAIL.site_bucket_arn}/site/index.html",
+    f"{WEBMAIL.site_bucket_arn}/day/one",
+    WEBMAIL.function_arn,
+    WEBMAIL.role_arn,
+    f"{WEBMAIL.log_group_arn}:log-stream:one",
     f"arn:aws:sqs:eu-central-1:{ACCOUNT}:postamt",
     f"arn:aws:sqs:eu-west-1:{OTHER}:postamt",
 )
@@ -90,10 +106,16 @@ CONTEXT: Context = {
 WHATEVER = set(RESOURCES)
 """Where the service knows no resources for an action."""
 
+READ_TABLES = {
+    STACK.table_arn,
+    f"{STACK.table_arn}/index/by_received",
+    WEBMAIL.lists_arn,
+}
+
 MAY: dict[str, dict[str, set[str]]] = {
     STACK.sync_user: {
         "s3:ListBucket": {BUCKET},
-        "s3:GetObject": {f"{BUCKET}/incoming/one"},
+        "s3:GetObject": {f"{BUCKET}/incoming/one", f"{BUCKET}/sent/ann/2026-11/one"},
         **{
             f"sqs:{deed}": set(QUEUES)
             for deed in (
@@ -119,6 +141,31 @@ MAY: dict[str, dict[str, set[str]]] = {
         "logs:CreateLogStream": {f"{STACK.log_group_arn}:log-stream:one"},
         "logs:PutLogEvents": {f"{STACK.log_group_arn}:log-stream:one"},
         "sqs:SendMessage": {INDEX_DEAD},
+    },
+    WEBMAIL.role: {
+        "s3:ListBucket": {BUCKET},
+        "s3:GetObject": {
+            *(f"{BUCKET}/{key}/one" for key in ("incoming", "recent", "outbox/ann")),
+            f"{BUCKET}/sent/ann/2026-11/one",
+            f"{WEBMAIL.site_bucket_arn}/day/one",
+        },
+        "s3:PutObject": {
+            f"{BUCKET}/sent/ann/2026-11/one",
+            f"{BUCKET}/outbox/ann/one",
+            f"{WEBMAIL.site_bucket_arn}/day/one",
+        },
+        "dynamodb:BatchGetItem": READ_TABLES,
+        "dynamodb:GetItem": {*READ_TABLES, WEBMAIL.table_arn},
+        "dynamodb:Query": {*READ_TABLES, WEBMAIL.table_arn},
+        **{f"dynamodb:{deed}Item": {WEBMAIL.table_arn} for deed in ("Delete", "Put", "Update")},
+        "ses:SendEmail": {STACK.identity_arn("example.com"), STACK.configuration_set_arn("main")},
+        "ses:SendRawEmail": {
+            STACK.identity_arn("example.com"),
+            STACK.configuration_set_arn("main"),
+        },
+        "ssm:GetParameters": {WEBMAIL.parameter_arn(name) for name in WEBMAIL.parameters},
+        "logs:CreateLogStream": {f"{WEBMAIL.log_group_arn}:log-stream:one"},
+        "logs:PutLogEvents": {f"{WEBMAIL.log_group_arn}:log-stream:one"},
     },
     STACK.smtp_user_of("ann"): {
         "ses:SendRawEmail": {
@@ -176,6 +223,16 @@ def _may(policy: Document, action: str) -> Iterator[str]:
             "sns:SetSubscriptionAttributes",
             "*",
             {"aws:RequestedRegion": "eu-central-1"},
+        ),
+        *(
+            (WEBMAIL.role, "s3:ListBucket", BUCKET, {"s3:prefix": prefix})
+            for prefix in ("", "elsewhere/", "incoming", "outbox/", "sent")
+        ),
+        (WEBMAIL.role, "s3:ListBucket", BUCKET, {}),
+        *(
+            (WEBMAIL.role, f"ses:{deed}", STACK.identity_arn("example.com"), more)
+            for deed in ("SendEmail", "SendRawEmail")
+            for more in ({}, {"ses:FromAddress": "ann@example.net"})
         ),
         *(
             (STACK.smtp_user_of("ann"), "ses:SendRawEmail", STACK.identity_arn("example.com"), more)

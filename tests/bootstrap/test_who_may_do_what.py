@@ -18,10 +18,11 @@ from postamt_sync.bootstrap.policy_document import Document, Statement
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
-from tests.doubles.account import ACCOUNT, stack
+from tests.doubles.account import ACCOUNT, stack, with_webmail
 from tests.doubles.empty_account import everything, policies
 
 STACK = stack(handed=HandedRoutes((Addressee("ann", ("example.com",), default=True),)))
+WHOLE = with_webmail(STACK)
 TEXT = (Path(__file__).parents[2] / ".github/SECURITY.md").read_text()
 
 Row = tuple[str, str, str, str]
@@ -37,11 +38,15 @@ def rows(of: Stack) -> list[Row]:
                 "Effect": "Allow",
                 "Principal": {"Service": parameters["Principal"]},
                 "Action": parameters["Action"],
-                "Resource": of.function_arn,
+                "Resource": _function_arn(of, parameters["FunctionName"]),
                 "Condition": {"ArnLike": {"aws:SourceArn": parameters["SourceArn"]}},
             }
             found.append(_row(of, "", statement))
     return sorted(set(found))
+
+
+def _function_arn(of: Stack, name: str) -> str:
+    return of.function_arn.replace(of.function, name)
 
 
 def _rows(of: Stack, owner: str, policy: Document) -> Iterator[Row]:
@@ -85,7 +90,8 @@ def _short(of: Stack, text: str) -> str:
     text = re.sub(
         rf"^arn:{of.partition}:([a-z0-9]+):(?:{of.region})?:(?:{ACCOUNT})?:", r"\1:", text
     )
-    return re.sub(r"-verify-[0-9a-f]{8}$", "-verify-*", text).replace(of.bucket, "BUCKET")
+    text = re.sub(r"-verify-[0-9a-f]{8}$", "-verify-*", text).replace(of.bucket, "BUCKET")
+    return text.replace(of.webmail.site_bucket, "SITE") if of.webmail else text
 
 
 def _list(value: Any) -> list[str]:
@@ -107,7 +113,7 @@ def told(of: Stack) -> list[str]:
 
 
 def test_the_table_is_what_the_documents_say() -> None:
-    wanted = "\n".join(told(STACK))
+    wanted = "\n".join(told(WHOLE))
     assert "\n".join(documented()) == wanted, f"the table is to be:\n{wanted}"
 
 
@@ -210,13 +216,28 @@ def _told(of: Stack) -> set[str]:
     return {re.sub(r"(StringNotLike) .*", r"\1 ...", " | ".join(row)) for row in rows(of)}
 
 
-@pytest.mark.parametrize("options", [options for options, *_ in CHANGED.values()])
+def test_a_webmail_lets_the_box_read_what_was_sent_and_nobody_else_do_more() -> None:
+    before, after = _told(STACK), _told(WHOLE)
+    assert {line.partition(" | ")[0] for line in before - after} == {"postamt-sync"}
+    more = {line for line in after - before if not re.search("webmail|s3:SITE", line)}
+    assert more == {
+        "postamt-sync | s3:GetObject | s3:BUCKET/incoming/*, s3:BUCKET/sent/* | ",
+        (
+            "postamt-sync | s3:ListBucket | s3:BUCKET | s3:prefix StringLike incoming/, "
+            "incoming/*, recent/, recent/*, sent/, sent/*"
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "options", [*(options for options, *_ in CHANGED.values()), {"webmail": WHOLE.webmail}]
+)
 def test_no_right_is_a_pattern_and_none_is_unbound(options: Mapping[str, Any]) -> None:
     for who, deeds, places, only_if in rows(replace(STACK, **options)):
         if deeds.startswith("never "):
             continue
         assert "*" not in deeds
-        if who in {"ses", "s3", "sns"}:
-            assert "aws:SourceArn" in only_if, "a service does it for others too"
+        if who in {"ses", "s3", "sns", "apigateway", "cloudfront"}:
+            assert "aws:sourcearn" in only_if.lower(), "a service does it for others too"
         # These two services know no resources for it.
         assert places != "*" or re.match("cloudwatch:|sns:(Get|Set)Sub", deeds)

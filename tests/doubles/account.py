@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from postamt_sync.bootstrap.plan import Plan, carry_out, plan, plan_removal
 from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.stack_resources import resources
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from tests.doubles.moto import REGION, Moto, MotoProcess
 from tests.support.aws_session import aws_session, core_session, hold_to_models
 
@@ -170,6 +172,13 @@ def stack(name: str = "postamt", domains: Sequence[str] = ("example.com",), **mo
     bucket = more.pop("bucket", usual_bucket(name, ACCOUNT, region))
     more.setdefault("public_url", "https://home.example.com/sns")
     return Stack(name, ACCOUNT, region, bucket, tuple(domains), **more)
+
+
+def with_webmail(mail: Stack, host: str = "webmail.example.com") -> Stack:
+    """Return a stack with a webmail beside it, as the configuration names it."""
+    named = (mail.name, mail.account, mail.region, host, mail.bucket)
+    webmail = WebmailStack(*named, mail.domains, mail.prefix, mail.recent_prefix)
+    return replace(mail, webmail=webmail)
 
 
 def changes(found: Plan) -> list[str]:

@@ -14,16 +14,41 @@ from postamt_sync.bootstrap.policy_document import Document
 from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.stack_resources import resources
+from postamt_sync.bootstrap.tags import listed
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
+from postamt_sync.errors import TryLaterError
 from tests.doubles.account import ACCOUNT
 from tests.support.aws_session import aws_session
 
+DISTRIBUTION = f"arn:aws:cloudfront::{ACCOUNT}:distribution/E1"
+
+_NONE_OF_THEM = {
+    f"list_{noun}": {f"{member}List": {}}
+    for noun, member in (
+        ("origin_access_controls", "OriginAccessControl"),
+        ("origin_request_policies", "OriginRequestPolicy"),
+        ("response_headers_policies", "ResponseHeadersPolicy"),
+    )
+}
+
 
 class EmptyAccount(AwsClient):
-    """Has nothing, notes every call, and takes none to anybody."""
+    """Has nothing, notes every call, and takes none to anybody.
 
-    def __init__(self, region: str) -> None:
+    Of a webmail it has what AWS draws the ids of, which policies name: API and distribution.
+    """
+
+    def __init__(self, region: str, webmail: WebmailStack | None = None) -> None:
         super().__init__(aws_session(region=region), region)
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self._read: dict[str, dict[str, Any]] = dict(_NONE_OF_THEM)
+        self._paged: dict[str, list[dict[str, Any]]] = {}
+        if webmail is not None:
+            api = {"ApiId": "api1", "Name": webmail.api, "Tags": webmail.tags}
+            edge = {"Id": "E1", "ARN": DISTRIBUTION, "Comment": webmail.distribution}
+            drawn = {"DomainName": "d1.cloudfront.net", "Status": "Deployed", "Enabled": True}
+            self._read["list_tags_for_resource"] = {"Tags": {"Items": listed(webmail.tags)}}
+            self._paged = {"get_apis": [api], "list_distributions": [{**edge, **drawn}]}
 
     @property
     def account(self) -> str:
@@ -33,7 +58,7 @@ class EmptyAccount(AwsClient):
         self, service: str, operation: str, /, *, missing: tuple[str, ...] = (), **parameters: Any
     ) -> dict[str, Any] | None:
         self.calls.append((service, operation, parameters))
-        return {} if not missing else None
+        return self._read.get(operation, {} if not missing else None)
 
     def pages(
         self,
@@ -46,10 +71,13 @@ class EmptyAccount(AwsClient):
         **parameters: Any,
     ) -> list[Any]:
         self.calls.append((service, operation, parameters))
-        return []
+        return self._paged.get(operation, [])
 
     def write(self, wanted: Call) -> None:
-        late = wanted.late() if wanted.late is not None else {}
+        try:
+            late = wanted.late() if wanted.late is not None else {}
+        except TryLaterError:  # it follows from what nobody has made here
+            late = {}
         self.calls.append((wanted.service, wanted.operation, {**wanted.parameters, **late}))
         if wanted.on_response is not None:
             arn = "arn:aws:sns:eu-west-1:123456789012:t:0"
@@ -58,7 +86,7 @@ class EmptyAccount(AwsClient):
 
 def everything(stack: Stack) -> EmptyAccount:
     """Return an account that was asked for everything of a stack, and for a trial of it."""
-    aws = EmptyAccount(stack.region)
+    aws = EmptyAccount(stack.region, stack.webmail)
     for _, change in plan(resources(stack, aws, Path("/nowhere"))).changes:
         for one in change.calls:
             aws.write(one)
