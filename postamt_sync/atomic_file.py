@@ -13,14 +13,18 @@ file at once must keep each other out; without that one of them fails.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PRIVATE = 0o600
 """For what only its owner may read."""
 PUBLIC = 0o644
+
+_NOT_KNOWN_HERE = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY}
 
 Owner = tuple[int, int]
 """User and group id; -1 leaves one as it is."""
@@ -71,9 +75,49 @@ def sync(path: Path) -> None:
     """Sync a file or a directory."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        sync_handle(handle)
     finally:
         os.close(handle)
+
+
+def sync_handle(handle: int) -> None:
+    """Sync a file or a directory by its descriptor.
+
+    Where a file system over a network, or in user space, cannot sync a directory, all of it is
+    synced, which takes the names along.
+    """
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_KNOWN_HERE or not stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number)) from error
+
+
+@contextlib.contextmanager
+def not_known_here() -> Iterator[None]:
+    """Pass over what a file system refuses that has no modes, owners or times of its own.
+
+    So do vfat, exFAT, and many that a server or a program in user space keeps.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_KNOWN_HERE:
+            raise
+
+
+def _set_mode(handle: int, mode: int) -> None:
+    """Set a file's mode; one that cannot be set must not let in more than was asked for."""
+    try:
+        os.fchmod(handle, mode)  # the umask has no say
+    except OSError as error:
+        open_for = stat.S_IMODE(os.fstat(handle).st_mode)
+        if error.errno not in _NOT_KNOWN_HERE or open_for & ~mode:
+            raise
 
 
 def _expect(draft: Path, inode: int) -> None:
@@ -88,7 +132,7 @@ def _fill(draft: Path, data: bytes, mode: int, owner: Owner, finish: Callable[[i
         handle = file.fileno()
         if owner != (-1, -1):
             os.fchown(handle, *owner)
-        os.fchmod(handle, mode)  # the umask has no say
+        _set_mode(handle, mode)
         file.write(data)
         file.flush()
         finish(handle)

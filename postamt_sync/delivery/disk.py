@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from postamt_sync.atomic_file import not_known_here, sync_handle
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
@@ -160,7 +161,8 @@ class Disk:
         name, directory = _named(path, at)
         fd = os.open(name, flags, 0o600, dir_fd=directory)
         try:
-            os.fchmod(fd, 0o600)  # whatever the umask takes away, Dovecot needs
+            with not_known_here():
+                os.fchmod(fd, 0o600)  # whatever the umask takes away, Dovecot needs
         except BaseException:
             os.close(fd)
             raise
@@ -174,7 +176,8 @@ class Disk:
 
     def set_times(self, fd: int, mtime: float) -> None:
         """Set the modification time, which IMAP shows as INTERNALDATE, in seconds since 1970."""
-        os.utime(fd, ns=(round(mtime * 1e9), round(mtime * 1e9)))
+        with not_known_here():
+            os.utime(fd, ns=(round(mtime * 1e9), round(mtime * 1e9)))
 
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
@@ -191,7 +194,7 @@ class Disk:
         name, directory = _named(path, at)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
         try:
-            os.fsync(fd)
+            sync_handle(fd)
         finally:
             os.close(fd)
 
@@ -215,7 +218,8 @@ class Disk:
             if not stat.S_ISDIR(os.stat(name, dir_fd=directory).st_mode):
                 raise
         else:
-            os.chmod(name, 0o700, dir_fd=directory)  # whatever the umask took away
+            with not_known_here():
+                os.chmod(name, 0o700, dir_fd=directory)  # whatever the umask took away
 
     def append_line(self, path: Path, line: str, at: HeldDirectory | None = None) -> None:
         """Append one line to a small text file, mode 0600, durably.

@@ -20,6 +20,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync.atomic_file import not_known_here
 from postamt_sync.delivery.disk import Disk, HeldDirectory, read_small
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
@@ -81,7 +82,8 @@ def write_marker(disk: Disk, root: HeldDirectory, marker: Marker) -> None:
     try:
         if os.geteuid() == 0:  # a person accepts a mailbox that belongs to another user
             owner = os.fstat(root.fd)
-            os.fchown(fd, owner.st_uid, owner.st_gid)
+            with not_known_here():
+                os.fchown(fd, owner.st_uid, owner.st_gid)
         disk.write(fd, f"{text}\n".encode())
         disk.sync(fd)
     finally:

@@ -61,7 +61,15 @@ class CourierLock:
                 f"The lock {self._path} cannot be opened ({error.strerror}).",
                 "It must be a plain file that belongs to this user (ls -l); remove any other.",
             ) from error
-        if not _locked(fd):
+        try:
+            is_ours = _locked(fd)
+        except OSError as error:
+            os.close(fd)
+            raise TryLaterError(
+                f"The lock {self._path} cannot be taken ({error.strerror}).",
+                "Its file system has no locks: let state_dir be on a local disk.",
+            ) from error
+        if not is_ours:
             os.close(fd)
             holder = self.holder(self._path.parent) or "another process"
             raise TryLaterError(
@@ -103,6 +111,8 @@ class CourierLock:
                 if said := printable(os.pread(fd, 200, 0).decode(errors="replace")):
                     return said
             return "another process"
+        except OSError:  # no locks here: then nobody can hold it
+            return None
         finally:
             os.close(fd)
         return None

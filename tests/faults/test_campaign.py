@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.campaign.campaign import Plan, at_hand, run
 from tests.faults.campaign.faults import FAKETIME, FAULTS
+from tests.faults.campaign.odd_disk import COMPILER
 
 RESTORED = "Maildirs older"
 FAILING_CALLS = [name for name, fault in FAULTS.items() if "strace" in fault.needs]
@@ -37,6 +38,12 @@ async def test_system_calls_that_fail(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler: sudo apt install gcc")
+async def test_file_systems_of_another_kind(tmp_path: Path) -> None:
+    await carried_out(Plan(9, 3, ["short writes", "neither links nor modes", "killed"]), tmp_path)
+
+
+@pytest.mark.timeout(400)
 @pytest.mark.skipif(FAKETIME is None, reason="no libfaketime: sudo apt install libfaketime")
 async def test_a_clock_that_jumps(tmp_path: Path) -> None:
     await carried_out(Plan(8, 2, ["clock jumps"]), tmp_path)
@@ -47,7 +54,7 @@ async def test_a_clock_that_jumps(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("disks")
 @pytest.mark.parametrize("own", [["mail"], ["mail", "state"]], ids=["one disk", "two disks"])
 async def test_disks_that_fail(tmp_path: Path, own: list[str]) -> None:
-    there = at_hand(own) - {"strace", "faketime"}
+    there = at_hand(own) - {"strace", "faketime", "compiler"}
     faults = [name for name, fault in FAULTS.items() if fault.needs and fault.needs <= there]
     await carried_out(Plan(4, 6, [*faults, "killed"], disks=own), tmp_path)
 

@@ -26,6 +26,9 @@ SECRET = 0o640
 ROOTS_ONLY = atomic_file.PRIVATE
 READERS = "dovecot"
 
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+"""What a file system without hard links says."""
+
 _SEAL = re.compile(r"# Written by postamt-sync, do not edit: ([0-9a-f]{64})\n")
 
 
@@ -80,9 +83,27 @@ def keep_aside(path: Path) -> Path:
         for number in range(1, 1000):
             aside = path.with_name(f"{path.name}.before-{number}")
             with contextlib.suppress(FileExistsError):
-                os.link(place / path.name, place / aside.name, follow_symlinks=False)
+                _give_another_name(place / path.name, place / aside.name)
                 return aside
     raise UsageError(f"There are too many old copies of {path}.", "Delete some of them.")
+
+
+def _give_another_name(old: Path, new: Path) -> None:
+    """Let a file have a second name that is free; FileExistsError if it is not.
+
+    Where there are no hard links it is a copy, for its owner alone.
+    """
+    try:
+        os.link(old, new, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        content = old.read_bytes()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(new, flags, atomic_file.PRIVATE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -100,6 +121,10 @@ def alone(directory: Path) -> Iterator[None]:
             raise TryLaterError(
                 f"Another run is changing the lists in {directory}.", "Try again."
             ) from None
+        except OSError as error:
+            if error.errno not in {*_NO_LINKS, errno.ENOLCK}:
+                raise
+            # There are no locks here: two at once are two people at once.
         yield
     finally:
         os.close(handle)

@@ -21,6 +21,7 @@ from tests.end_to_end.webhooks import WEBHOOK, reachable
 from tests.faults.campaign.faults import FAKETIME, FAULTS
 from tests.faults.campaign.image import mounted
 from tests.faults.campaign.judge import GROWTH, judge, memory, twice
+from tests.faults.campaign.odd_disk import COMPILER
 from tests.faults.campaign.reader import ImapReader, MaildirReader
 from tests.faults.campaign.sender import Sender
 from tests.faults.campaign.world import World
@@ -94,6 +95,7 @@ def at_hand(disks: Sequence[str]) -> frozenset[str]:
     there |= {"a disk"} if disks else set()
     there |= {"strace"} if shutil.which("strace") else set()
     there |= {"faketime"} if FAKETIME else set()
+    there |= {"compiler"} if COMPILER else set()
     return frozenset(there)
 
 

@@ -13,11 +13,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from errno import EOPNOTSUPP
 from pathlib import Path
 
 from tests.doubles.odd_aws import LOGIN_PAGE
 from tests.doubles.s3_faults import Fault as S3Fault
 from tests.doubles.s3_faults import corrupt, cut, declare, refuse, reset, send, stall
+from tests.faults.campaign.odd_disk import built, environment
 from tests.faults.campaign.world import World
 
 S3_FAULTS: tuple[S3Fault, ...] = (
@@ -258,6 +260,22 @@ def failing(call: str, how: str) -> Callable[[World], AbstractContextManager[Non
     return fault
 
 
+def odd_disk(ways: str, error: int = 0) -> Callable[[World], AbstractContextManager[None]]:
+    """A fault in which the file systems are of another kind, see odd_disk.c."""
+
+    @contextmanager
+    def fault(world: World) -> Iterator[None]:
+        root = world.home.root
+        variables = environment(built(root), root, ways, error)
+        world.start_under(["env", *(f"{name}={value}" for name, value in variables.items())])
+        world.live(4)
+        yield
+        world.kill()
+        world.start()
+
+    return fault
+
+
 @dataclass(frozen=True)
 class Fault:
     """`needs`: what must be at hand, of "a disk", "mail disk", "state disk", and of programs."""
@@ -266,8 +284,9 @@ class Fault:
     needs: frozenset[str] = frozenset()
 
 
-A_DISK, MAIL_DISK, STATE_DISK, STRACE, A_CLOCK = (
-    frozenset({need}) for need in ("a disk", "mail disk", "state disk", "strace", "faketime")
+A_DISK, MAIL_DISK, STATE_DISK, STRACE, A_CLOCK, A_COMPILER = (
+    frozenset({need})
+    for need in ("a disk", "mail disk", "state disk", "strace", "faketime", "compiler")
 )
 FAULTS = {
     "killed": Fault(killed),
@@ -291,6 +310,8 @@ FAULTS = {
     "fsync is slow": Fault(failing("fsync,fdatasync", "delay_enter=300000"), STRACE),
     "rename fails": Fault(failing("rename,renameat,renameat2", "error=EIO"), STRACE),
     "reads are interrupted": Fault(failing("pread64", "error=EINTR"), STRACE),
+    "short writes": Fault(odd_disk("short,broken"), A_COMPILER),
+    "neither links nor modes": Fault(odd_disk("nolink,nomode,nodirsync", EOPNOTSUPP), A_COMPILER),
     "writes find no room": Fault(failing("pwrite64", "error=ENOSPC"), STRACE),
 }
 
