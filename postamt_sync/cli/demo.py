@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import signal
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import typer
 
@@ -49,21 +51,69 @@ def demo(
       postamt-sync demo --once --keep ./demo
     """
     need_emulator()
+    with Interruption() as interruption:
+        return _play(interruption, keep, once=once, webmail=webmail)
+
+
+def _play(interruption: Interruption, keep: Path | None, *, once: bool, webmail: bool) -> ExitCode:
     # Imported late: they need what the extra `demo` installs, and say so above if it is missing.
     from postamt_sync.demo.display import Display  # noqa: PLC0415
-    from postamt_sync.demo.tour import play  # noqa: PLC0415
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 must not end the tour
     display = Display(sys.stdout, unread=lambda: has_failed(sys.stdout))
+    with display.busy("Unpacking"):
+        from postamt_sync.demo.tour import play  # noqa: PLC0415
+
     with ExitStack() as stack:
         if keep is None:
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="postamt-demo-"))
             root = Path(directory)
         else:
             root = _empty(keep)
-        well = asyncio.run(play(root, display, once=once, webmail=webmail))
+        try:
+            well = asyncio.run(interruption.until(play(root, display, once=once, webmail=webmail)))
+        finally:
+            interruption.ignore()
     return ExitCode.OK if well else ExitCode.UNDELIVERED
+
+
+class Interruption:
+    """Ctrl-C while this is entered: once is enough, and what was begun is cleared away whole.
+
+    Python's own would end the process in the middle of that when it is pressed again.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._cancel: Callable[[], object] = lambda: None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _heard(self, *_: object) -> None:
+        if not self._asked:
+            self._asked = True
+            self._cancel()
+
+    def ignore(self) -> None:
+        """Let the directory be cleared away whole; a loop that has ended forgets its handlers."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def until(self, work: Coroutine[Any, Any, bool]) -> bool:
+        """Do the work; raises KeyboardInterrupt once it has been cleared away."""
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self._asked:
+            task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
 
 def _empty(directory: Path) -> Path:

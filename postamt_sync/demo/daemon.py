@@ -64,10 +64,15 @@ class DaemonProcess:
         )
         self._reader = asyncio.create_task(self._read())
         ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait(
-            {ready, self._reader}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
-        )
-        ready.cancel()
+        try:
+            await asyncio.wait(
+                {ready, self._reader}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
+            )
+        except BaseException:  # Ctrl-C while it starts must not leave it behind
+            await self.__aexit__()
+            raise
+        finally:
+            ready.cancel()
         if not self._ready.is_set():
             await self.__aexit__()
             raise TryLaterError(

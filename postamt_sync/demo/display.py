@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from postamt_sync.demo.household import CopyLocation, Household
+if TYPE_CHECKING:  # a terminal should see something before all of AWS is imported
+    from postamt_sync.demo.household import CopyLocation, Household
 
 WIDTH = 80
 STEPS = ("announced", "fetched", "delivered")
@@ -33,8 +35,19 @@ class Display:
         """Print a paragraph, wrapped."""
         self._console.print(f"  {escape(text)}", soft_wrap=False, width=WIDTH)
 
-    def fact(self, name: str, text: str) -> None:
-        self._console.print(f"  [cyan]{escape(name):<{TO}}[/] {escape(text)}")
+    def fact(self, name: str, text: str, *, done: bool = False) -> None:
+        """Print what something is; `done` ticks it off."""
+        tick = "  [green]✓[/]" if done else ""
+        self._console.print(f"  [cyan]{escape(name):<{TO}}[/] {escape(text)}{tick}")
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something is under way; nothing of that stays."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with self._console.status(f"{escape(what)} …", spinner_style="cyan"):
+            yield
 
     def good(self, text: str) -> None:
         self._console.print(f"  [green]✓[/] {escape(text)}")

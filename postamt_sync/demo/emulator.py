@@ -52,6 +52,9 @@ class Emulator:
             line = await asyncio.wait_for(self._process.stdout.readline(), START_WITHIN)
         except TimeoutError:
             line = b""
+        except BaseException:
+            await self.__aexit__()
+            raise
         if not line:
             await self.__aexit__()
             raise TryLaterError(

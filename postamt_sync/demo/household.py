@@ -16,15 +16,15 @@ POLL_SECONDS = 10
 
 JUNK = "Junk"
 
-BESIDE_THE_STACK = f"""
+BESIDE_THE_STACK = """
 [poll]
-interval = {POLL_SECONDS}
+interval = {poll}
 
 [delivery]
-junk_folder = "{JUNK}"
+junk_folder = "{junk}"
 
 [admin]
-listen = ""
+listen = "{admin}"
 """
 """What the demo wants otherwise than `bootstrap init` writes it."""
 
@@ -51,12 +51,18 @@ class Household:
         self.addresses = {"anna": ANNA, "bruno": BRUNO}
         self.maildirs = {n: self.mail / DOMAIN / n / "Maildir" for n in self.addresses}
 
-    def configure(self, stack: Stack, queue_urls: Mapping[str, str], port: int) -> None:
-        """Write the daemon's configuration, as init does; `port` is where its webhook listens."""
+    def configure(
+        self, stack: Stack, queue_urls: Mapping[str, str], port: int, admin: str = ""
+    ) -> None:
+        """Write the daemon's configuration, as init does.
+
+        `port` is where its webhook listens, `admin` where it shows how things stand, "" nowhere.
+        """
         state = self.root / "state"
         state.mkdir(exist_ok=True)
         home = Home(list(self.addresses), str(self.mail), str(state), listen=[f"127.0.0.1:{port}"])
-        text = configuration(stack, home, queue_urls) + BESIDE_THE_STACK
+        text = configuration(stack, home, queue_urls)
+        text += BESIDE_THE_STACK.format(poll=POLL_SECONDS, junk=JUNK, admin=admin)
         self.config.write_text(text, encoding="utf-8")
 
     def expected(self, sample: Sample) -> list[CopyLocation]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import imaplib
 import os
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -27,11 +28,24 @@ from postamt_sync.mail.arrival import mail_id
 ARRIVE_WITHIN = 60.0
 """Seconds that a mail may take, however slow the machine."""
 
+SAID_WITHIN = 5.0
+"""Seconds from a file in its Maildir to the daemon's word for it."""
+
 LOOK_AGAIN = 0.01
 """Seconds between two looks."""
 
 SNS_SPEED = 10.0
 """SNS tries again after 2 s instead of 20: nobody wants to watch a pause."""
+
+
+class Step(enum.Enum):
+    """A part that comes up, in this order."""
+
+    AWS = "An emulated AWS starts: S3, SES, SNS, SQS, DynamoDB, IAM"
+    STACK = "bootstrap apply builds the stack in it"
+    DAEMON = "The daemon starts, and SNS confirms its webhook"
+    IMAP = "Dovecot starts"
+    WEBMAIL = "The webmail starts"
 
 
 class MailReader:
@@ -87,6 +101,10 @@ class DemoSystem:
         self._with_webmail = with_webmail
         self.household = Household(root)
         self.port = free_port()
+        self.page = f"127.0.0.1:{free_port()}"
+        """Where the daemon's status page is."""
+        self.coming_up: Callable[[Step], AbstractContextManager[None]] = lambda _: nullcontext()
+        """Is entered while a part comes up, and left once it is there."""
         self.cloud = Cloud(SNS_SPEED, f"http://127.0.0.1:{self.port}/sns")
         self.sent: list[Sent] = []
         self.imap: PrivateDovecot | None = None
@@ -101,14 +119,19 @@ class DemoSystem:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.cloud)
-            await self.cloud.create()
-            self.household.configure(self.cloud.stack, self.cloud.queue_urls, self.port)
-            await self.start_daemon()
-            stack.push_async_callback(self._stop_daemon)
-            self._serve_imap(stack)
+            with self.coming_up(Step.AWS):
+                await stack.enter_async_context(self.cloud)
+            with self.coming_up(Step.STACK):
+                await self.cloud.create()
+            self.household.configure(self.cloud.stack, self.cloud.queue_urls, self.port, self.page)
+            with self.coming_up(Step.DAEMON):
+                await self.start_daemon()
+                stack.push_async_callback(self._stop_daemon)
+            with self.coming_up(Step.IMAP):
+                self._serve_imap(stack)
             if self._with_webmail:
-                self.webmail = await stack.enter_async_context(self._made_webmail())
+                with self.coming_up(Step.WEBMAIL):
+                    self.webmail = await stack.enter_async_context(self._made_webmail())
             self._stack = stack.pop_all()
         return self
 
@@ -194,6 +217,9 @@ class DemoSystem:
             return None
         places = self.household.expected(sent.sample)
         mailboxes = [self.household.maildirs[place.mailbox] for place in places]
+        # The daemon calls it delivered once its own note is durable; a client may see it before.
+        journey = self.journey(sent)
+        await self.until(lambda: len(journey.mailboxes) >= len(places), within=SAID_WITHIN)
         # Dovecot would make a missing Maildir itself, before the daemon does.
         if not await self.until(lambda: all(maildir.is_dir() for maildir in mailboxes)):
             return None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from postamt_sync.demo.daemon import COMMAND
 from postamt_sync.demo.display import STEPS, Display
 from postamt_sync.demo.household import POLL_SECONDS
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample, plain, samples
-from postamt_sync.demo.system import DemoSystem, Sent
+from postamt_sync.demo.system import DemoSystem, Sent, Step
 from postamt_sync.plural import count
 
 
@@ -35,9 +36,12 @@ async def play(
         loop.add_signal_handler(number, signal.raise_signal, signal.SIGINT)
     begin = time.monotonic()
     show.heading("A mail system of its own, on this machine alone")
-    async with DemoSystem(root, command, with_webmail=webmail) as system:
-        tour = Tour(system, show)
-        tour.introduce(time.monotonic() - begin)
+    system = DemoSystem(root, command, with_webmail=webmail)
+    tour = Tour(system, show)
+    tour.announce()
+    system.coming_up = tour.coming_up
+    async with system:
+        show.fact("ready after", f"{time.monotonic() - begin:.1f} s")
         well = await tour.go()
         if not once:
             tour.invite()
@@ -54,17 +58,30 @@ class Tour:
         self._system = system
         self._show = show
 
-    def introduce(self, seconds: float) -> None:
-        """Say what is up, and how long that took."""
-        system, fact = self._system, self._show.fact
-        fact("directory", str(system.household.root))
-        fact("S3", f"{system.cloud.url}  emulated")
-        fact("stack", f"built by bootstrap apply, {count(system.cloud.changes, 'change')}")
-        fact("SNS", f"{system.cloud.sns.url}  signs and retries as AWS does")
-        fact("daemon", f"process {system.daemon.pid}, its webhook confirmed")
-        self._show_login()
-        self._show_webmail()
-        fact("ready after", f"{seconds:.1f} s")
+    def announce(self) -> None:
+        """Say what is known before anything is up: where to look, and where the files are."""
+        self._show.fact("status page", f"http://{self._system.page}/  in some seconds")
+        self._show.fact("directory", str(self._system.household.root))
+
+    @contextmanager
+    def coming_up(self, step: Step) -> Iterator[None]:
+        """Show that a part comes up, then tick it off."""
+        with self._show.busy(step.value):
+            yield
+        system, fact = self._system, partial(self._show.fact, done=True)
+        match step:
+            case Step.AWS:
+                fact("S3", f"{system.cloud.url}  emulated")
+                fact("SNS", f"{system.cloud.sns.url}  signs and retries as AWS does")
+            case Step.STACK:
+                made = count(system.cloud.changes, "change")
+                fact("stack", f"built by bootstrap apply, {made}")
+            case Step.DAEMON:
+                fact("daemon", f"process {system.daemon.pid}, its webhook confirmed")
+            case Step.IMAP:
+                self._show_login(done=system.imap is not None)
+            case Step.WEBMAIL:
+                self._show_webmail()
 
     async def go(self) -> bool:
         """Go through all acts; returns the verdict."""
@@ -98,6 +115,10 @@ class Tour:
     def invite(self) -> None:
         """Say what a person can do now."""
         self._show.heading("It stays up until Ctrl-C")
+        self._show.say("How things stand, and the way of each mail:")
+        self._show.fact("status page", f"http://{self._system.page}/")
+        config = self._system.household.config
+        self._show.fact("in words", f"postamt-sync find tea --config {config}")
         if self._system.imap is not None:
             self._show.say("Look at the mail with any mail client (loopback, no encryption):")
             self._show_login()
@@ -156,13 +177,14 @@ class Tour:
         sent = await sending
         over_imap = asyncio.create_task(system.seen_over_imap(sent))
         places = system.household.expected(sent.sample)
-        if not await system.arrived(sent):
+        journey, seen = system.journey(sent), None
+        try:
+            with self._show.busy(f"{sent.sample.title} is on its way"):
+                if await system.arrived(sent):
+                    await system.until(lambda: len(journey.mailboxes) >= len(places), within=1.0)
+                    seen = await over_imap
+        finally:
             over_imap.cancel()
-        journey = system.journey(sent)
-        await system.until(lambda: len(journey.mailboxes) >= len(places), within=1.0)
-        seen: float | None = None
-        with contextlib.suppress(asyncio.CancelledError):
-            seen = await over_imap
         times = (*(journey.steps.get(step) for step in STEPS), seen)
         self._show.mail(
             sent.sample.title, places, [None if at is None else at - sent.at for at in times]
@@ -187,14 +209,14 @@ class Tour:
             names = " or ".join(webmail.mailboxes)
             self._show.fact("", f"sign in as {names}, secret {webmail.secret}")
 
-    def _show_login(self) -> None:
+    def _show_login(self, *, done: bool = False) -> None:
         system = self._system
         if system.imap is None:
             self._show.fact("IMAP", system.imap_trouble)
             return
         logins = " or ".join(system.household.maildirs)
         where = f"{system.imap.host} port {system.imap.port}"
-        self._show.fact("IMAP", f"{where}, login {logins}, password {system.password}")
+        self._show.fact("IMAP", f"{where}, login {logins}, password {system.password}", done=done)
 
 
 async def _signalled() -> None:

@@ -51,6 +51,9 @@ class DemoWebmail:
                 line = (await self._process.stdout.readline()).decode(errors="replace").strip()
         except TimeoutError:
             line = "nothing"
+        except BaseException:
+            await self.__aexit__()
+            raise
         if not line.startswith(SAID):
             await self.__aexit__()
             raise TryLaterError("The webmail does not start.", f"It says: {line}")
