@@ -8,11 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
+import typer.main
 
-from postamt_sync.cli.verbs import VERBS
+from postamt_sync.bootstrap.pricing import Usage, bill
+from postamt_sync.cli.topics import topics
+from postamt_sync.cli.verbs import VERBS, command_of
+from tests.support.documentation import TOPICS, documentation
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -28,6 +34,37 @@ def tracked_files() -> list[str]:
         check=True,
     )
     return listed.stdout.splitlines()
+
+
+def command_lines(text: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the words and the long options of each command of ours in code."""
+    code = re.findall(r"`([^`\n]+)`", text)
+    for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        code += block.splitlines()
+    code += re.findall(r"^    (.*postamt-sync .*)$", text, re.MULTILINE)
+    for line in code:
+        for said in re.findall(r"(?:^|[ /(])postamt-sync ([a-z][^|#<>]*)", line):
+            words = said.split()
+            verbs = list(takewhile(lambda w: re.fullmatch(r"[a-z]+(?:-[a-z]+)*", w), words))
+            yield verbs, [w.partition("=")[0] for w in words if w.startswith("--")]
+
+
+def options_of(words: list[str]) -> set[str] | None:
+    """Return the options of the verb that these words begin with, None if it is none."""
+    verb = next((verb for verb in VERBS if verb.name == words[0]), None)
+    if verb is None:
+        return None
+    command = command_of(verb)
+    for word in words[1:]:
+        below = (
+            getattr(command, "commands", {}).get(word)
+            if not hasattr(command, "verbs")
+            else (command.get_command(typer.Context(command), word))
+        )
+        if below is None:
+            break
+        command = below
+    return {name for each in command.params for name in each.opts} | {"--help"}
 
 
 @pytest.fixture
@@ -98,10 +135,51 @@ def test_both_come_before_anything_else_to_type() -> None:
     assert len(TESTS.splitlines()) == 1
 
 
-def test_every_command_that_it_names_exists() -> None:
-    named = set(re.findall(r"postamt-sync ([a-z]+)", README))
+def test_every_command_that_it_or_a_topic_names_exists() -> None:
+    named = set(re.findall(r"postamt-sync ([a-z]+)", documentation()))
     assert named - {"is"} <= {verb.name for verb in VERBS}
     assert {"run", "sync", "status", "check"} <= named
+
+
+def test_every_command_line_is_one_that_can_be_typed() -> None:
+    """Verb by verb, and option by option: help would not show what is not there."""
+    for command, options in command_lines(documentation()):
+        known = options_of(command)
+        assert known is not None, command
+        assert set(options) <= known, (command, options)
+
+
+def test_every_topic_that_is_named_exists_and_every_one_is_listed() -> None:
+    text = documentation()
+    named = set(re.findall(r"postamt-sync help ([a-z]+(?:-[a-z]+)*)", text))
+    assert named <= {*topics(), *(verb.name for verb in VERBS)}
+    listed = dict(
+        re.findall(
+            r"^\| `([a-z-]+)` \| \[(.*)\]\(postamt_sync/topics/\1\.md\) \|$", README, re.MULTILINE
+        )
+    )
+    assert listed == topics()
+
+
+def test_no_topic_is_called_like_a_verb() -> None:
+    assert not set(topics()) & {verb.name for verb in VERBS}
+
+
+def test_every_link_leads_somewhere() -> None:
+    for path in (REPOSITORY / "README.md", *TOPICS):
+        for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            if "://" not in link:
+                assert (path.parent / link).exists(), (path, link)
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) < 250
+
+
+def test_what_it_says_of_the_price_is_what_the_bill_says() -> None:
+    told = re.search(r"about ([\d.]+) USD a month for (\d+) mails a day", README)
+    assert told
+    assert f"{bill(Usage(float(told[2]))).usd:.2f}" == told[1]
 
 
 def test_every_file_that_it_names_exists() -> None:

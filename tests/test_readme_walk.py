@@ -14,6 +14,7 @@ import pytest
 from postamt_sync.cli.bootstrap import BootstrapVerbs
 from postamt_sync.config import load
 from tests.doubles.moto import Moto, moto
+from tests.support.documentation import documentation
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)\n```$", README, re.MULTILINE | re.DOTALL)
@@ -80,6 +81,6 @@ def test_the_walk_leads_from_an_empty_account_to_a_stack(cloud: Moto, tmp_path: 
 
 
 def test_every_verb_of_the_aws_side_that_it_names_exists() -> None:
-    named = set(re.findall(r"(?:postamt-sync |`)bootstrap ([a-z-]+)", README))
+    named = set(re.findall(r"(?:postamt-sync |`)bootstrap ([a-z-]+)", documentation()))
     assert named <= {verb.name for verb in BootstrapVerbs.verbs}
     assert {"init", "plan", "apply", "verify", "dns", "credentials", "destroy"} <= named

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from postamt_sync import __version__
+from postamt_sync.cli import topics
 from postamt_sync.cli.main import run
 from postamt_sync.cli.options import Debug
 from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS, Verb, command_of
@@ -96,20 +97,32 @@ def _quoted(text: str) -> str:
 
 def help_(
     verb: Annotated[
-        list[str] | None, typer.Argument(metavar="VERB", help="As in: bootstrap apply.")
+        list[str] | None,
+        typer.Argument(metavar="VERB|TOPIC", help="As in: bootstrap apply; or sieve; or topics."),
     ] = None,
     man: Annotated[bool, typer.Option("--man", help="Print the man page of all verbs.")] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Show what a verb does, as --help after it would; or the man page of all.
+    """Show what a verb does, as --help after it would; or a topic; or the man page.
+
+    Topics explain at length; `help topics` lists them.
 
     \b
     Examples:
       postamt-sync help sync
       postamt-sync help bootstrap apply
+      postamt-sync help topics
+      postamt-sync help sieve
       postamt-sync help --man | man -l -
     """
     if man:
         print(man_page(PROGRAM, SUMMARY, VERBS), end="")
         return ExitCode.OK
-    return ExitCode(run([*(verb or ()), "--help"]))
+    match verb:
+        case ["topics"]:
+            topics.show_list()
+        case [name] if name in topics.topics():
+            topics.show(name)
+        case _:
+            return ExitCode(run([*(verb or ()), "--help"]))
+    return ExitCode.OK

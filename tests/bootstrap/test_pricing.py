@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from postamt_sync.aws import prices
 from postamt_sync.aws.prices import Price
 from postamt_sync.bootstrap.pricing import DAYS, Bill, BillItem, Usage, bill
+from tests.support.documentation import documentation
 
 HUNDRED = Usage(mails_per_day=100)
 
@@ -156,7 +156,7 @@ def test_json_is_the_same_bill() -> None:
 
 
 def test_what_the_readme_says_of_polls_is_what_the_bill_says() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = documentation()
     told = re.search(
         r"cost (\d+) cents at (\d+) mails a day,\s+however much is archived; without it, "
         r"([\d.]+) dollars at ([\d,]+) mails and ([\d.]+) at a million",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from tests.doubles.account import stack
 from tests.doubles.iam import allows
+from tests.support.documentation import documentation
 
 SEND = "ses:SendRawEmail"
 
@@ -160,7 +160,7 @@ def test_users_are_named_after_mailboxes_within_iams_limit() -> None:
 
 
 def test_the_readme_shows_the_statement_as_it_is() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = documentation()
     (shown,) = (b for b in re.findall(r"```json\n(.*?)```", readme, re.DOTALL) if "ses:" in b)
     alone = household(one("anna", "anna@example.com"))
     statement, _ = sender_policy(alone, alone.smtp_senders[0])["Statement"]

@@ -23,8 +23,9 @@ from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import stall
 from tests.end_to_end.home import COMMAND, REPOSITORY, Home, wait_until
 from tests.end_to_end.letters import letter, put
+from tests.support.documentation import documentation
 
-README = (REPOSITORY / "README.md").read_text()
+README = documentation()
 AT_ONCE = 4
 CONTAINED = """
 [ "${inside:-}" ] || inside=1 exec unshare --mount bash -euc "$BASH_EXECUTION_STRING" "$0" "$@"

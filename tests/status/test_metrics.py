@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,8 +13,8 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.status.metrics import render
 from postamt_sync.status.report import Runtime, read_report_apart
 from tests.status.seeded import LATENCIES, a_good_month, deliver, everything_wrong
+from tests.support.documentation import documentation
 
-README = Path(__file__).parents[2] / "README.md"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -127,6 +126,6 @@ def test_what_the_readme_names_is_there(settings: Settings, ledger: Ledger) -> N
     a_good_month(ledger, settings.state_dir)
     text = render(read_report_apart(settings), Runtime()).decode()
     there = {family.name for family in text_string_to_metric_families(text)}
-    named = set(re.findall(r"postamt_sync_[a-z_]*[a-z]", README.read_text()))
+    named = set(re.findall(r"postamt_sync_[a-z_]*[a-z]", documentation()))
     assert len(named) > 4
     assert named <= there
