@@ -23,7 +23,7 @@ from postamt_sync.doctor.webmail import (
 )
 from postamt_sync.webmail.site import HEADERS, site
 from tests.doubles.account import Account, stack
-from tests.doubles.webmail_account import WEBMAIL, apply, function, have
+from tests.doubles.webmail_account import WEBMAIL, apply, have
 
 HOST = WEBMAIL.host
 GOOD = {
@@ -117,7 +117,6 @@ def test_where_it_cannot_be_asked_the_cause_is_told(
 
 @pytest.fixture
 def made(account: Account) -> Account:
-    function(account)
     have(account)
     return account
 
