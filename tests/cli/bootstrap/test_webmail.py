@@ -1,4 +1,4 @@
-"""The documented walk from `[webmail]` in the configuration to the working page, typed word for word.
+"""The documented walk from `[webmail]` to the working page, typed word for word.
 
 CloudFront itself is stood in for: the page is read where it reads it, and the function is called
 as it calls, with the secret that it was given.
