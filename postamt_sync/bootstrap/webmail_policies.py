@@ -14,7 +14,7 @@ def webmail_policy(stack: WebmailStack) -> Document:
     the key that it does so with lets everybody of the account who may read the parameter.
     """
     return document(
-        *_mail(stack),
+        *_mail(stack, stack.index),
         _day_place(stack),
         _parameters(stack, "ReadKeys", stack.parameters),
         {
@@ -26,13 +26,14 @@ def webmail_policy(stack: WebmailStack) -> Document:
     )
 
 
-def serve_policy(stack: WebmailStack) -> Document:
-    """`webmail serve`: the same, without what only the page at AWS needs."""
+def serve_policy(stack: WebmailStack, index: str) -> Document:
+    """`webmail serve`: the same, without what only the page at AWS needs. `index` is the table that
+    the configuration names."""
     keys = (stack.session_keys, stack.device_keys)
-    return document(*_mail(stack), _parameters(stack, "ReadKeys", keys))
+    return document(*_mail(stack, index), _parameters(stack, "ReadKeys", keys))
 
 
-def _mail(stack: WebmailStack) -> list[Statement]:
+def _mail(stack: WebmailStack, index: str) -> list[Statement]:
     bucket = stack.mail_bucket_arn
     received = [prefix for prefix in (stack.prefix, stack.recent_prefix) if prefix]
     listed = [*received, SENT_PREFIX]
@@ -66,9 +67,9 @@ def _mail(stack: WebmailStack) -> list[Statement]:
             "Effect": "Allow",
             "Action": ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
             "Resource": [
-                stack.index_arn,
-                f"{stack.index_arn}/index/by_received",
-                stack.lists_arn,
+                stack.arn_of_table(index),
+                f"{stack.arn_of_table(index)}/index/by_received",
+                stack.arn_of_table(f"{index}-lists"),
             ],
         },
         {

@@ -64,7 +64,7 @@ class WebmailStack:
 
     @property
     def table_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.table}")
+        return self.arn_of_table(self.table)
 
     @property
     def mail_bucket_arn(self) -> str:
@@ -77,7 +77,7 @@ class WebmailStack:
 
     @property
     def index_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.index}")
+        return self.arn_of_table(self.index)
 
     @property
     def lists(self) -> str:
@@ -86,7 +86,10 @@ class WebmailStack:
 
     @property
     def lists_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.lists}")
+        return self.arn_of_table(self.lists)
+
+    def arn_of_table(self, name: str) -> str:
+        return self._arn("dynamodb", f"table/{name}")
 
     def identity_arn(self, identity: str) -> str:
         """Return the ARN of a domain or an address that SES knows; "*": of each."""

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
+import boto3
 import typer
 from botocore.config import Config
 
-from postamt_sync.aws.clients import ONCE, dynamodb_client, new_client, new_session, s3_client
-from postamt_sync.aws.errors import aws_call
-from postamt_sync.bootstrap.open_stack import handed_routes
+from postamt_sync.aws.clients import (
+    LOOKING,
+    ONCE,
+    dynamodb_client,
+    new_client,
+    new_session,
+    s3_client,
+)
+from postamt_sync.aws.errors import ForbiddenError, aws_call
+from postamt_sync.bootstrap.open_stack import handed_routes, open_stack, webmail_of
+from postamt_sync.bootstrap.webmail_policies import serve_policy
 from postamt_sync.cli import webmail_user
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.cli.webmail_table import anyone, nobody, table_name
 from postamt_sync.config import Settings, load
-from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError
+from postamt_sync.config.command import typed
+from postamt_sync.errors import ExitCode, MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.webmail.index_table import DynamoEntryTable
-from postamt_sync.webmail.keys import FixedKeys
+from postamt_sync.webmail.keys import FixedKeys, Keys
 from postamt_sync.webmail.line_table import DynamoLineTable
 from postamt_sync.webmail.local_server import (
     LocalServer,
@@ -34,6 +45,7 @@ from postamt_sync.webmail.local_server import (
 )
 from postamt_sync.webmail.mail_store import S3MailStore
 from postamt_sync.webmail.mailer import SesMailer
+from postamt_sync.webmail.parameter_keys import NoKeysError, ParameterKeys
 from postamt_sync.webmail.record_table import DynamoRecordTable
 from postamt_sync.webmail.sent_store import S3SentStore
 from postamt_sync.webmail.unindexed import MailPlaces
@@ -68,6 +80,10 @@ def serve(
             "--port", metavar="PORT", min=0, max=65_535, help="On 127.0.0.1; 0: a free one."
         ),
     ] = 9126,
+    policy: Annotated[
+        bool,
+        typer.Option("--policy", help="Print the IAM policy that its credentials need, and end."),
+    ] = False,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
@@ -75,13 +91,14 @@ def serve(
 
     It reads bucket and index at AWS and needs nothing else: neither the daemon nor
     a Maildir. Only this machine can reach it; each mailbox signs in with its own
-    secret and sees the mail that the daemon would deliver to it. Run it with an
-    administrator's credentials.
+    secret and sees the mail that the daemon would deliver to it. Its AWS credentials
+    need not be an administrator's: --policy prints what is enough.
 
     \b
     Examples:
       postamt-sync webmail serve
       postamt-sync webmail serve --port 8080
+      postamt-sync webmail serve --policy > policy.json
     """
     settings = load(config)
     if not settings.index.table:
@@ -89,6 +106,9 @@ def serve(
             "The webmail lists mail by the index, and index.table is empty.",
             f'Write the table of the stack there, as in: table = "{settings.stack.name}"',
         )
+    if policy:
+        _print_policy(settings)
+        return ExitCode.OK
     listening, ports = _ports(settings, port)
     server = LocalServer(listening, Webmail(ports))
     try:
@@ -114,13 +134,14 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
     session = new_session(region)
     client, s3 = dynamodb_client(session, region), s3_client(session, region)
     table = DynamoRecordTable(client, table_name(settings))
-    with aws_call("read who may sign in", name=table_name(settings)):
+    with _rights(settings), aws_call("read who may sign in", name=table_name(settings)):
         somebody = anyone(client, settings)
     if not somebody:
         raise nobody(settings)
     index = DynamoEntryTable(client, settings.index.table)
-    with aws_call("read the index", name=settings.index.table):
+    with _rights(settings), aws_call("read the index", name=settings.index.table):
         index.known(["is the table there?"])
+    keys, device_keys = _keys(settings, session)
     try:
         listening = listen_on_loopback(port)
     except OSError as error:
@@ -136,14 +157,53 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         mailer=SesMailer(new_client(session, "sesv2", region, _SENDING), region),
         kept=S3SentStore(s3, settings.bucket.name),
         handed=handed_routes(settings),
-        keys=FixedKeys(secrets.token_bytes(32)),  # a restart signs everybody out
-        device_keys=FixedKeys(secrets.token_bytes(32)),
+        keys=keys,
+        device_keys=device_keys,
         host="localhost",
         origins=loopback_origins(listening.getsockname()[1]),
         clock=time.time,
         places=MailPlaces(settings.bucket.prefix, settings.bucket.recent_prefix),
         say=_say,
     )
+
+
+def _keys(settings: Settings, session: boto3.Session) -> tuple[Keys, Keys]:
+    """Return the keys of sessions and devices: those at AWS where the webmail is there too.
+
+    In an emergency any will do: a restart signs everybody out then.
+    """
+    if settings.webmail.enabled:
+        stack = webmail_of(settings, account="")  # of which these names say nothing
+        names = (stack.session_keys, stack.device_keys)
+        client = new_client(session, "ssm", settings.aws.region, LOOKING)
+        kept = ParameterKeys(client, names, time.monotonic)
+        try:
+            with aws_call("read the keys of sessions"), contextlib.suppress(NoKeysError):
+                kept.ring(stack.session_keys)
+                return kept.of(stack.session_keys), kept.of(stack.device_keys)
+        except PostamtError as error:
+            told = f"{error.problem} Others are taken, until the next start."
+            print(told, file=sys.stderr, flush=True)
+    return FixedKeys(secrets.token_bytes(32)), FixedKeys(secrets.token_bytes(32))
+
+
+@contextlib.contextmanager
+def _rights(settings: Settings) -> Iterator[None]:
+    """Say of what is not allowed where it is written what has to be."""
+    try:
+        yield
+    except ForbiddenError as error:
+        command = typed("webmail serve --policy", settings.source)
+        raise ForbiddenError(
+            error.problem,
+            f"They need no more than the policy that this prints for an administrator: {command}",
+        ) from error
+
+
+def _print_policy(settings: Settings) -> None:
+    stack, _ = open_stack(settings)
+    webmail = webmail_of(settings, stack.account)
+    print(json.dumps(serve_policy(webmail, settings.index.table), indent=2))
 
 
 def _say(level: str, event: str, fields: Mapping[str, object]) -> None:

@@ -16,6 +16,7 @@ LONGEST_MAIL = 60 << 20
 PRESIGNED_SECONDS = 120
 _GONE = frozenset({"NoSuchKey", "404"})
 _NOT_NOW = frozenset({"InvalidObjectState"})
+_FORBIDDEN = frozenset({"AccessDenied", "403"})
 _EMPTY = "InvalidRange"
 
 
@@ -99,6 +100,16 @@ class S3MailStore:
             code = error.response["Error"]["Code"]
             if code == _EMPTY:
                 return b""
-            if code in _GONE or code in _NOT_NOW:
-                raise MailGoneError(archived=code in _NOT_NOW) from error
+            if code in _GONE or (code in _FORBIDDEN and self._is_gone(key)):
+                raise MailGoneError from error
+            if code in _NOT_NOW:
+                raise MailGoneError(archived=True) from error
             raise
+
+    def _is_gone(self, key: str) -> bool:
+        """Tell whether a listing knows nothing of what is forbidden: who may list below a prefix
+        alone is told so of what is gone, as a GET names no prefix."""
+        try:
+            return all(each.key != key for each in self.listed(key))
+        except ClientError:
+            return False

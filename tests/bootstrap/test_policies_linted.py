@@ -160,7 +160,7 @@ POLICIES: dict[str, Callable[[Stack], Document]] = {
     "smtp of a whole domain": lambda s: sender_policy(_owned(s), WHOLE),
     "index": policies.index_policy,
     "webmail": lambda s: webmail_policy(_webmail(s)),
-    "webmail serve": lambda s: serve_policy(_webmail(s)),
+    "webmail serve": lambda s: serve_policy(_webmail(s), "index"),
     "bucket": lambda s: document(*policies.bucket_statements(s)),
     "topic": lambda s: document(*policies.topic_statements(s)),
     "queue": lambda s: document(policies.queue_statement(s, s.queue)),

@@ -1,0 +1,61 @@
+"""The stored mail as S3 tells of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from postamt_sync.webmail.mail_store import MailGoneError, S3MailStore
+
+
+def said(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}}, "GetObject")
+
+
+class Forbidding:
+    """S3, which forbids to read whatever it is asked for, and lists `keys` or refuses that too."""
+
+    def __init__(self, code: str, keys: list[str] | None) -> None:
+        self.code = code
+        self.keys = keys
+
+    def get_object(self, **_: Any) -> Any:
+        raise said(self.code)
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str) -> Any:  # noqa: N803
+        if self.keys is None:
+            raise said("AccessDenied")
+        for key in self.keys:
+            if key.startswith(Prefix):
+                moment = type("Moment", (), {"timestamp": lambda _: 0.0})()
+                each = {"Key": key, "ETag": '"x"', "Size": 1, "LastModified": moment}
+                yield {"Contents": [each]}
+        yield {}
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "404", "AccessDenied", "403"])
+def test_what_is_gone_is_gone_though_s3_calls_it_forbidden(code: str) -> None:
+    """As it does to whoever may list below a prefix alone."""
+    store = S3MailStore(Forbidding(code, ["incoming/other", "incoming/one-more"]), "b")  # type: ignore[arg-type]
+    with pytest.raises(MailGoneError) as gone:
+        store.read("incoming/one")
+    assert not gone.value.archived
+
+
+@pytest.mark.parametrize("keys", [["incoming/one"], None])
+def test_what_is_there_and_forbidden_is_told_as_that(keys: list[str] | None) -> None:
+    store = S3MailStore(Forbidding("AccessDenied", keys), "b")  # type: ignore[arg-type]
+    with pytest.raises(ClientError):
+        store.read("incoming/one")
+
+
+def test_what_lies_in_an_archive_is_told() -> None:
+    store = S3MailStore(Forbidding("InvalidObjectState", []), "b")  # type: ignore[arg-type]
+    with pytest.raises(MailGoneError) as gone:
+        store.head("incoming/one", 10)
+    assert gone.value.archived
