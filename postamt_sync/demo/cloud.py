@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import aiohttp
 import boto3
 import botocore.config
 import botocore.session
@@ -48,6 +51,14 @@ CREDENTIALS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class SentBySes:
+    """A mail that SES was given to send, and for whom."""
+
+    recipients: tuple[str, ...]
+    raw: str
 
 
 class Cloud:
@@ -130,6 +141,28 @@ class Cloud:
             "AWS_ENDPOINT_URL_SNS": self.sns.url,
             "NO_PROXY": loopback,
             "no_proxy": loopback,
+        }
+
+    async def sent_by_ses(self) -> list[SentBySes]:
+        """Return what SES was given to send, as the emulator remembers it."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.url}/moto-api/data.json") as answer,
+        ):
+            known = json.loads(await answer.read())
+        return [
+            SentBySes(tuple(mail["destinations"]), mail["raw_data"])
+            for mail in known["ses"].get("RawMessage", [])
+        ]
+
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """Return what lies in the bucket below a prefix, by key; blocking."""
+        listed = self.s3_client.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return {
+            item["Key"]: self.s3_client.get_object(Bucket=self.bucket, Key=item["Key"])[
+                "Body"
+            ].read()
+            for item in listed.get("Contents", [])
         }
 
     def _create(self) -> None:

@@ -28,6 +28,12 @@ listen = "{admin}"
 """
 """What the demo wants otherwise than `bootstrap init` writes it."""
 
+WITH_WEBMAIL = f"""
+[webmail]
+enabled = true
+host = "webmail.{DOMAIN}"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class CopyLocation:
@@ -52,7 +58,13 @@ class Household:
         self.maildirs = {n: self.mail / DOMAIN / n / "Maildir" for n in self.addresses}
 
     def configure(
-        self, stack: Stack, queue_urls: Mapping[str, str], port: int, admin: str = ""
+        self,
+        stack: Stack,
+        queue_urls: Mapping[str, str],
+        port: int,
+        admin: str = "",
+        *,
+        webmail: bool = False,
     ) -> None:
         """Write the daemon's configuration, as init does.
 
@@ -63,6 +75,7 @@ class Household:
         home = Home(list(self.addresses), str(self.mail), str(state), listen=[f"127.0.0.1:{port}"])
         text = configuration(stack, home, queue_urls)
         text += BESIDE_THE_STACK.format(poll=POLL_SECONDS, junk=JUNK, admin=admin)
+        text += WITH_WEBMAIL if webmail else ""
         self.config.write_text(text, encoding="utf-8")
 
     def expected(self, sample: Sample) -> list[CopyLocation]:

@@ -123,7 +123,13 @@ class DemoSystem:
                 await stack.enter_async_context(self.cloud)
             with self.coming_up(Step.STACK):
                 await self.cloud.create()
-            self.household.configure(self.cloud.stack, self.cloud.queue_urls, self.port, self.page)
+            self.household.configure(
+                self.cloud.stack,
+                self.cloud.queue_urls,
+                self.port,
+                self.page,
+                webmail=self._with_webmail,
+            )
             with self.coming_up(Step.DAEMON):
                 await self.start_daemon()
                 stack.push_async_callback(self._stop_daemon)

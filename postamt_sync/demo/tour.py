@@ -13,6 +13,7 @@ from pathlib import Path
 from postamt_sync.demo.daemon import COMMAND
 from postamt_sync.demo.display import STEPS, Display
 from postamt_sync.demo.household import POLL_SECONDS
+from postamt_sync.demo.reply import Reply
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample, plain, samples
 from postamt_sync.demo.system import DemoSystem, Sent, Step
 from postamt_sync.plural import count
@@ -89,7 +90,7 @@ class Tour:
         await self._lose_a_notification()
         await self._crash()
         well = self.judge()
-        return await self._look_into_webmail() and well
+        return await self._look_into_webmail() and await self._answer_in_webmail() and well
 
     def judge(self) -> bool:
         """Compare every mail with every file, show the tree, and say how it ended."""
@@ -201,6 +202,19 @@ class Tour:
             return False
         self._show.good("Each mailbox sees its own mail, and none of the other's.")
         return True
+
+    async def _answer_in_webmail(self) -> bool:
+        """Answer the first mail in the webmail and follow it home; true where there is none."""
+        system, show = self._system, self._show
+        if system.webmail is None:
+            return True
+        show.heading("Anna answers in the webmail, and the answer comes home to Sent")
+        well = False
+        async for station in Reply(system, system.webmail, system.sent[0]).travel():
+            well = station.found
+            say = show.good if well else show.bad
+            say(f"{station.name:<14} {station.detail}")
+        return well
 
     def _show_webmail(self) -> None:
         webmail = self._system.webmail

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +18,37 @@ from postamt_sync.errors import TryLaterError
 
 READY_WITHIN = 60.0
 SAID = "The webmail is at "
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What a browser that is signed in asks, as the page does. Raises aiohttp.ClientError."""
+
+    session: aiohttp.ClientSession
+    headers: Mapping[str, str]
+
+    async def get(self, path: str, **asked: str) -> dict[str, Any]:
+        async with self.session.get(path, params=asked, headers=self.headers) as answer:
+            answer.raise_for_status()
+            said: dict[str, Any] = await answer.json()
+            return said
+
+    async def post(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        async with self.session.post(path, json=fields, headers=self.headers) as answer:
+            answer.raise_for_status()
+            said: dict[str, Any] = await answer.json()
+            return said
+
+    async def mails(self, folder: str) -> AsyncIterator[dict[str, Any]]:
+        """Yield what the list of a folder shows, the newest first."""
+        cursor = ""
+        while True:
+            page = await self.get("/api/mails", folder=folder, cursor=cursor)
+            for mail in page["mails"]:
+                yield mail
+            cursor = page["cursor"]
+            if not cursor:
+                return
 
 
 class DemoWebmail:
@@ -73,28 +106,22 @@ class DemoWebmail:
 
     async def subjects(self, mailbox: str, folder: str = "inbox") -> list[str]:
         """Sign in as one mailbox, and return what its list shows, the newest first."""
+        async with self.signed_in(mailbox) as browser:
+            return [str(mail["subject"]) async for mail in browser.mails(folder)]
+
+    @asynccontextmanager
+    async def signed_in(self, mailbox: str) -> AsyncIterator[Browser]:
+        """Sign in as one mailbox, for as long as the context is open."""
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(
             URL(self.url), headers={"Origin": self.url.rstrip("/")}, cookie_jar=jar
-        ) as browser:
+        ) as session:
             signing = {"mailbox": mailbox, "secret": self.secret}
-            async with browser.post("/api/sign-in", json=signing) as answer:
+            async with session.post("/api/sign-in", json=signing) as answer:
                 answer.raise_for_status()
                 # A browser takes loopback for safe enough for a Secure cookie; aiohttp does not.
                 cookie = answer.headers["Set-Cookie"].partition(";")[0]
-            found: list[str] = []
-            cursor = ""
-            while True:
-                asked = {"folder": folder, "cursor": cursor}
-                async with browser.get(
-                    "/api/mails", params=asked, headers={"Cookie": cookie}
-                ) as answer:
-                    answer.raise_for_status()
-                    page: dict[str, Any] = await answer.json()
-                found += [str(mail["subject"]) for mail in page["mails"]]
-                cursor = page["cursor"]
-                if not cursor:
-                    return found
+            yield Browser(session, {"Cookie": cookie})
 
     async def _start(self, *words: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

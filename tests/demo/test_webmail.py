@@ -13,6 +13,15 @@ from postamt_sync.demo.samples import samples
 from postamt_sync.demo.system import DemoSystem
 from tests.cli.test_demo import start
 
+STATIONS = (
+    "webmail reads",
+    "SES takes",
+    "bucket keeps",
+    "webmail lists",
+    "home has",
+    "IMAP shows",
+)
+
 
 @pytest.mark.timeout(300)
 async def test_the_tour_ends_in_the_webmail(tmp_path: Path) -> None:
@@ -24,6 +33,8 @@ async def test_the_tour_ends_in_the_webmail(tmp_path: Path) -> None:
     assert re.search(r"^  webmail +http://127\.0\.0\.1:\d+/$", said, re.MULTILINE)
     assert re.search(r"sign in as anna or bruno, secret \w{20,}$", said, re.MULTILINE)
     assert "✓ Each mailbox sees its own mail" in said
+    for station in STATIONS:
+        assert re.search(rf"^  ✓ {station} +\S", said, re.MULTILINE), said
     assert all(len(line) <= 80 for line in said.splitlines() if str(tmp_path) not in line)
 
 
