@@ -71,6 +71,10 @@ class Browser:
         """Press keys, wherever the focus is."""
         ActionChains(self._driver).send_keys(*keys).perform()
 
+    def choose(self, selector: str, path: Path) -> None:
+        """Let a person choose a file in a form."""
+        self._driver.find_element(By.CSS_SELECTOR, selector).send_keys(str(path))
+
     def until(self, script: str, *arguments: object) -> Any:
         """Wait until this JavaScript is true, and return what it is."""
         return WebDriverWait(self._driver, 30, 0.05).until(lambda _: self.run(script, *arguments))

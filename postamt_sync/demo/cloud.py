@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -40,6 +41,9 @@ NAME = "postamt-demo"
 DOMAIN = "example.com"
 PREFIX = "incoming/"
 RECENT_PREFIX = "recent/"
+
+OUTGOING = "/moto-api/ses/outgoing.json"
+"""Where the emulator shows what SES was given to send (`gaps/outgoing.py`)."""
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIADEMODEMODEMODEMO",
@@ -147,12 +151,13 @@ class Cloud:
         """Return what SES was given to send, as the emulator remembers it."""
         async with (
             aiohttp.ClientSession() as session,
-            session.get(f"{self.url}/moto-api/data.json") as answer,
+            session.get(f"{self.url}{OUTGOING}") as answer,
         ):
-            known = json.loads(await answer.read())
+            answer.raise_for_status()
+            taken = json.loads(await answer.read())
         return [
-            SentBySes(tuple(mail["destinations"]), mail["raw_data"])
-            for mail in known["ses"].get("RawMessage", [])
+            SentBySes(tuple({parseaddr(each)[1] for each in mail["recipients"]}), mail["raw"])
+            for mail in taken
         ]
 
     def objects(self, prefix: str) -> dict[str, bytes]:

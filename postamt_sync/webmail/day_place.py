@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 PRESIGNED_SECONDS = 120
+UPLOAD_SECONDS = 900
+"""Within which an upload has to begin; S3 looks at it once."""
 OCTETS = "application/octet-stream"
+UPLOADS = "up/"
+"""Where browsers leave files, each mailbox in a place of its own."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
+_NOT_THERE = frozenset({"NoSuchKey", "404", "AccessDenied", "403"})
+"""Of a missing object S3 says that it is forbidden to who may not list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A form that a browser may send, to `url` with `fields` and the file behind them, once the
+    file is as long as was said. `name` is what it is asked for by, by its own mailbox alone.
+    """
+
+    url: str
+    fields: Mapping[str, str]
+    name: str
 
 
 class DayPlace(Protocol):
@@ -24,6 +48,15 @@ class DayPlace(Protocol):
         """Return an address that whoever has it can read for two minutes, as a download.
 
         `shown_as` is an image's type, for one that is to be shown. `name` is harmless already.
+        """
+
+    def upload(self, mailbox: str, size: int) -> Upload:
+        """Return a form by which the mailbox may leave a file of at most so many bytes."""
+
+    def uploaded(self, mailbox: str, name: str, most: int) -> bytes | None:
+        """Return what the mailbox left under this name, foreign text; None: nothing whole.
+
+        Of more than `most` bytes one more than that comes.
         """
 
 
@@ -52,6 +85,37 @@ class S3DayPlace:
         return self._address(
             key, {"ResponseContentType": OCTETS, "ResponseContentDisposition": how}
         )
+
+    def upload(self, mailbox: str, size: int) -> Upload:
+        name = secrets.token_urlsafe(24)
+        form = self._client.generate_presigned_post(
+            Bucket=self._bucket,
+            Key=self._upload_key(mailbox, name),
+            Fields={"Content-Type": OCTETS},
+            Conditions=[{"Content-Type": OCTETS}, ["content-length-range", 0, size]],
+            ExpiresIn=UPLOAD_SECONDS,
+        )
+        return Upload(form["url"], form["fields"], name)
+
+    def uploaded(self, mailbox: str, name: str, most: int) -> bytes | None:
+        if not _NAME.fullmatch(name):
+            return None
+        try:
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=self._upload_key(mailbox, name), Range=f"bytes=0-{most}"
+            )
+            with answer["Body"] as body:
+                return body.read()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "InvalidRange":
+                return b""
+            if code in _NOT_THERE:
+                return None
+            raise
+
+    def _upload_key(self, mailbox: str, name: str) -> str:
+        return f"{self._prefix}{UPLOADS}{quote(mailbox, safe='')}/{name}"
 
     def _address(self, key: str, more: dict[str, str]) -> str:
         parameters = {"Bucket": self._bucket, "Key": key, **more}

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from postamt_sync.webmail.exchange import ALWAYS, WebRequest, query_fields
-from postamt_sync.webmail.site import HEADERS, site
+from postamt_sync.webmail.site import HEADERS, policy, site
 from postamt_sync.webmail.webmail import Webmail
 
 LARGEST_REQUEST = 60 << 20
@@ -29,7 +29,10 @@ def loopback_origins(port: int) -> tuple[str, ...]:
 class LocalServer:
     """Serves page and API of a webmail on one listening socket."""
 
-    def __init__(self, listening: socket.socket, webmail: Webmail) -> None:
+    def __init__(self, listening: socket.socket, webmail: Webmail, day_origin: str = "") -> None:
+        """`day_origin` is where the page leaves large attachments, if anywhere."""
+        elsewhere = [day_origin] if day_origin else []
+        self._headers = {**HEADERS, "Content-Security-Policy": policy(*elsewhere)}
         self._listening = listening
         port = listening.getsockname()[1]
         self._hosts = {origin.removeprefix("http://") for origin in loopback_origins(port)}
@@ -58,7 +61,7 @@ class LocalServer:
             )
         path = request.rel_url.raw_path
         if request.method in {"GET", "HEAD"} and (file := site().get(path)) is not None:
-            headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Type": file.type}
+            headers = {**self._headers, "Cache-Control": "no-cache", "Content-Type": file.type}
             return web.Response(body=file.content, headers=headers)
         asked = WebRequest(
             request.method,

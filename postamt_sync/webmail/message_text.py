@@ -48,6 +48,12 @@ def address_line(name: str, addresses: Sequence[TypedAddress]) -> bytes:
     return field_line(name, ",\r\n ".join(map(_mailbox, addresses)))
 
 
+def encoded_length(size: int) -> int:
+    """Return the bytes of a file of this size as it stands in a message: base64, in lines."""
+    characters = -(-size // 3) * 4
+    return characters + 2 * -(-characters // _LINE)
+
+
 def body(text: str, files: Sequence[OutgoingFile]) -> bytes:
     """Return what follows the fields: Content-Type, an empty line, and all parts."""
     words = _text_part(text)

@@ -22,14 +22,16 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.index.list_facts import ListFacts, facts_of_head
 from postamt_sync.mail.sent_mail import sent_key
+from postamt_sync.webmail.exchange import RefusedRequestError
 from postamt_sync.webmail.mail_store import MailStore
 from postamt_sync.webmail.mailer import Mailer, PerhapsSentError, SurelyNotSentError
-from postamt_sync.webmail.outgoing import Outgoing, with_message_id
+from postamt_sync.webmail.outgoing import LARGEST_MESSAGE, Outgoing, with_message_id
 from postamt_sync.webmail.record_table import Fields, RecordTable, Value
 from postamt_sync.webmail.sent_store import SentStore, outbox_key
 
@@ -72,9 +74,17 @@ class Sending:
         self._clock = clock
 
     def send(self, mailbox: str, draft: str, outgoing: Outgoing) -> SendResult:
-        """Send a draft unless that was tried before; raises what table or store raise."""
+        """Send a draft unless that was tried before; raises what table or store raise.
+
+        Raises RefusedRequestError for a message that is too large, of which nothing is noted.
+        """
         now = self._clock()
         raw = outgoing.message(f"<{draft}@webmail.postamt>", now)
+        if len(raw) > LARGEST_MESSAGE:
+            raise RefusedRequestError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "The mail is too large: SES takes 40 MB, with all attachments encoded.",
+            )
         record: dict[str, Value] = {
             "state": DraftState.SENDING,
             "at": _iso(now),

@@ -98,7 +98,7 @@ class Webmail:
         self._listing = ListingPages(self._mails, self._sent, self._seen, conversations)
         self._reading = ReadingPages(ports.store, ports.day)
         sending = Sending(ports.table, ports.kept, ports.store, ports.mailer, ports.clock)
-        self._writing = WritingPages(sending, ports.handed, ports.store, self._find)
+        self._writing = WritingPages(sending, ports.handed, ports.store, self._find, ports.day)
 
     def answer(self, request: WebRequest) -> WebAnswer:
         """Return the answer to any request; never raises."""
@@ -153,6 +153,7 @@ class Webmail:
             ("POST", "/api/sign-out"): lambda: self._gate.sign_out(session),
             ("POST", "/api/sign-out-everywhere"): lambda: self._gate.sign_out_everywhere(session),
             ("GET", "/api/mails"): lambda: self._listing.page(session, request),
+            ("POST", "/api/uploads"): lambda: self._writing.upload(session, request),
             ("POST", "/api/send"): lambda: self._writing.send(session, request),
         }
         return pages.get((request.method, request.path), _nowhere)()

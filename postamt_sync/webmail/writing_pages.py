@@ -12,6 +12,7 @@ from typing import Any
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.routing import canonical_form
 from postamt_sync.mail.sent_mail import DRAFT_ID
+from postamt_sync.webmail.day_place import DayPlace
 from postamt_sync.webmail.exchange import (
     RefusedRequestError,
     WebAnswer,
@@ -22,7 +23,7 @@ from postamt_sync.webmail.exchange import (
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.mail_content import LONGEST_TEXT, MailContent, open_mail
 from postamt_sync.webmail.mail_store import MailStore
-from postamt_sync.webmail.message_text import OutgoingFile
+from postamt_sync.webmail.message_text import OutgoingFile, encoded_length
 from postamt_sync.webmail.mime import find, harmless_name
 from postamt_sync.webmail.outgoing import LARGEST_MESSAGE, Outgoing
 from postamt_sync.webmail.reading_pages import threading
@@ -38,6 +39,8 @@ from postamt_sync.webmail.typed_addresses import (
 LONGEST_REQUEST = 58 << 20
 """Bytes: a message of 40 MB with its attachments in base64 once more."""
 MOST_FILES = 100
+LARGEST_FILE = LARGEST_MESSAGE * 3 // 4
+"""Bytes of all attachments before they are encoded; what is still too much then shows later."""
 _TYPE = re.compile(r"[a-z]{1,40}/[a-z0-9.+-]{1,80}", re.ASCII)
 
 Found = Callable[[WebSession, str], IndexEntry]
@@ -48,8 +51,15 @@ class WritingPages:
     """Sends as what a mailbox may be called, and nothing else."""
 
     def __init__(
-        self, sending: Sending, handed: HandedRoutes, store: MailStore, mail: Found
+        self,
+        sending: Sending,
+        handed: HandedRoutes,
+        store: MailStore,
+        mail: Found,
+        day: DayPlace | None = None,
     ) -> None:
+        """`day` is where the page leaves large attachments; without one all come with the mail."""
+        self._day = day
         self._sending = sending
         self._handed = handed
         self._store = store
@@ -64,6 +74,20 @@ class WritingPages:
         draft = _draft(text_field(said, "draft"))
         outgoing = self._outgoing(session, said)
         return _answer(self._sending.send(session.mailbox, draft, outgoing))
+
+    def upload(self, session: WebSession, request: WebRequest) -> WebAnswer:
+        """Return the form by which a large attachment may be left in the day's place."""
+        if self._day is None:
+            raise RefusedRequestError(
+                HTTPStatus.NOT_FOUND, "Attachments come with the mail here.", code="no-uploads"
+            )
+        size = request.fields().get("size")
+        if not isinstance(size, int) or isinstance(size, bool) or not size >= 0:
+            raise _wrong("size is not right.")
+        if size > LARGEST_FILE:
+            raise _too_large()
+        form = self._day.upload(session.mailbox, size)
+        return told({"url": form.url, "fields": dict(form.fields), "upload": form.name})
 
     def look(self, session: WebSession, draft: str) -> WebAnswer:
         """Say what became of a draft."""
@@ -90,13 +114,10 @@ class WritingPages:
             one_line(text_field(said, "subject", 2_000), 500),
             text_field(said, "text", LONGEST_TEXT),
             references,
-            (*self._forwarded(session, said), *_files(said)),
+            (*self._forwarded(session, said), *self._files(session, said)),
         )
-        if sum(len(each.content) for each in outgoing.files) * 4 // 3 > LARGEST_MESSAGE:
-            raise RefusedRequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "The attachments are too large: SES takes 40 MB, and they grow by a third.",
-            )
+        if sum(encoded_length(len(each.content)) for each in outgoing.files) > LARGEST_MESSAGE:
+            raise _too_large()
         return outgoing
 
     def _sender(self, session: WebSession, address: str, name: str) -> TypedAddress:
@@ -115,6 +136,40 @@ class WritingPages:
         content = open_mail(self._store.read(self._mail(session, address).key))
         assert content is not None
         return content
+
+    def _files(self, session: WebSession, said: Mapping[str, Any]) -> list[OutgoingFile]:
+        files = said.get("files", [])
+        if not isinstance(files, list) or len(files) > MOST_FILES:
+            raise _wrong("The attachments are not right.")
+        found: list[OutgoingFile] = []
+        left = LARGEST_FILE
+        for each in files:
+            match each:
+                case {"name": str(name), "type": str(kind), "content": str(content)}:
+                    try:
+                        raw = base64.b64decode(content, validate=True)
+                    except (binascii.Error, ValueError):
+                        raise _wrong("An attachment did not come whole.") from None
+                case {"name": str(name), "type": str(kind), "upload": str(upload)}:
+                    raw = self._uploaded(session, upload, left)
+                case _:
+                    raise _wrong("The attachments are not right.")
+            if (left := left - len(raw)) < 0:
+                raise _too_large()
+            clean = harmless_name(one_line(name, 300)) or "attachment"
+            found.append(OutgoingFile(clean, _harmless_type(kind), raw))
+        return found
+
+    def _uploaded(self, session: WebSession, upload: str, most: int) -> bytes:
+        """Return what this mailbox, and no other, has left in the day's place."""
+        raw = self._day.uploaded(session.mailbox, upload, most) if self._day else None
+        if raw is None:
+            raise _wrong(
+                "An attachment is not there, or no longer: what is uploaded is kept for a day. "
+                "Attach it again.",
+                "upload",
+            )
+        return raw
 
     def _forwarded(self, session: WebSession, said: Mapping[str, Any]) -> list[OutgoingFile]:
         """Return attachments of a mail that the session may read."""
@@ -137,25 +192,6 @@ def _part(raw: bytes, path: str) -> OutgoingFile:
     if found is None or part is None:
         raise _wrong("An attachment that is forwarded is not there.")
     return OutgoingFile(found.name, _harmless_type(part.type), part.content)
-
-
-def _files(said: Mapping[str, Any]) -> list[OutgoingFile]:
-    files = said.get("files", [])
-    if not isinstance(files, list) or len(files) > MOST_FILES:
-        raise _wrong("The attachments are not right.")
-    found: list[OutgoingFile] = []
-    for each in files:
-        match each:
-            case {"name": str(name), "type": str(kind), "content": str(content)}:
-                try:
-                    raw = base64.b64decode(content, validate=True)
-                except (binascii.Error, ValueError):
-                    raise _wrong("An attachment did not come whole.") from None
-                clean = harmless_name(one_line(name, 300)) or "attachment"
-                found.append(OutgoingFile(clean, _harmless_type(kind), raw))
-            case _:
-                raise _wrong("The attachments are not right.")
-    return found
 
 
 def _harmless_type(kind: str) -> str:
@@ -184,6 +220,13 @@ def _told(result: SendResult) -> dict[str, str]:
             return {"state": "perhaps"}
         case DraftState.REFUSED:
             return {"state": "refused", "problem": result.reason}
+
+
+def _too_large() -> RefusedRequestError:
+    return RefusedRequestError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "The attachments are too large: SES takes 40 MB, and they grow by a third.",
+    )
 
 
 def _wrong(problem: str, code: str = "") -> RefusedRequestError:

@@ -23,6 +23,7 @@ from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.headers import ses_headers
 from postamt_sync.mail.routing import Addressee
+from postamt_sync.webmail.day_place import DayPlace, Upload
 from postamt_sync.webmail.exchange import JSON, WebAnswer, WebRequest
 from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntriesPage
@@ -276,6 +277,15 @@ class MemoryDay:
         self.kept[address] = content
         return address
 
+    def upload(self, mailbox: str, size: int) -> Upload:
+        name = f"{len(self.kept):032}"
+        self.kept[f"{mailbox}/{name}"] = b""
+        return Upload(self.origin, {"key": f"{mailbox}/{name}", "most": str(size)}, name)
+
+    def uploaded(self, mailbox: str, name: str, most: int) -> bytes | None:
+        found = self.kept.get(f"{mailbox}/{name}")
+        return None if found is None else found[: most + 1]
+
 
 class WebmailScene:
     """A webmail with the mailboxes anna (default) and bruno, who both sign in with SECRET."""
@@ -283,7 +293,7 @@ class WebmailScene:
     def __init__(
         self,
         *,
-        day: MemoryDay | None = None,
+        day: DayPlace | None = None,
         handed: HandedRoutes = HANDED,
         origins: Sequence[str] = (ORIGIN,),
         lists: bool = False,

@@ -9,17 +9,18 @@ from collections.abc import Iterator
 
 from selenium.webdriver.common.keys import Keys
 
+from postamt_sync.webmail.day_place import S3DayPlace
 from postamt_sync.webmail.local_server import LocalServer, listen_on_loopback, loopback_origins
 from tests.browser import DESKTOP, Browser
 from tests.doubles.webmail import SECRET, WebmailScene
 
 
 @contextlib.contextmanager
-def served_scene() -> Iterator[tuple[WebmailScene, str]]:
+def served_scene(day: S3DayPlace | None = None) -> Iterator[tuple[WebmailScene, str]]:
     """Serve a webmail in memory, and yield it with its address."""
     listening = listen_on_loopback(0)
-    scene = WebmailScene(origins=loopback_origins(listening.getsockname()[1]))
-    server = LocalServer(listening, scene.webmail)
+    scene = WebmailScene(day=day, origins=loopback_origins(listening.getsockname()[1]))
+    server = LocalServer(listening, scene.webmail, day.origin if day else "")
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     task = loop.create_task(server.run(ready.set))

@@ -12,12 +12,15 @@ from postamt_sync.demo.gaps import (
     edge,
     http_apis,
     identities,
+    outgoing,
     permissions,
     rules,
 )
 
+_GAPS = (attributes, certificates, edge, http_apis, identities, outgoing, permissions, rules)
+
 
 def install() -> None:
     """Extend moto; call it once, before the server starts."""
-    for gap in (attributes, certificates, edge, http_apis, identities, permissions, rules):
+    for gap in _GAPS:
         gap.install()

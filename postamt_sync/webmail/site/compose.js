@@ -5,6 +5,7 @@ import { $, bytes, make, notice } from "./dom.js";
 
 const FIELDS = ["from", "name", "to", "cc", "bcc", "subject", "text"];
 const LARGEST = 29e6;  // bytes of attachments: SES takes 40 MB, and they grow by a third
+const WITH_THE_MAIL = 2.5e6;  // bytes of them that go with the mail itself; more goes beforehand
 
 const place = (id) => `draft:${session.mailbox}:${id}`;
 const WRITING = "writing";  // which draft this window is at
@@ -86,6 +87,43 @@ const encoded = (file) => new Promise((resolve, reject) => {
   reader.readAsDataURL(file);
 });
 
+// Leave a file where the mail finds it when it is sent; what is left lasts for a day.
+async function uploaded(file, said) {
+  const { url, fields, upload } = await ask("/api/uploads", { method: "POST", fields: { size: file.size } });
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append("file", new Blob([file]));
+  const problem = await new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.upload.onprogress = ({ loaded, total }) => {
+      said(`Uploading ${file.name}: ${Math.min(100, Math.floor((100 * loaded) / total))} %`);
+    };
+    request.onload = () => resolve(request.status < 300 ? "" : `${file.name} was not taken (${request.status}). Try again.`);
+    request.onerror = () => resolve(`${file.name} could not be uploaded. Try again.`);
+    request.open("POST", url);
+    request.send(form);
+  });
+  if (problem) throw new Error(problem);
+  return { name: file.name, type: file.type || "application/octet-stream", upload };
+}
+
+const left = new WeakMap();  // files that were uploaded already
+
+async function allOf(files, said) {
+  if (files.reduce((sum, file) => sum + file.size, 0) <= WITH_THE_MAIL) return Promise.all(files.map(encoded));
+  const found = [];
+  try {
+    for (const file of files) {
+      if (!left.has(file)) left.set(file, await uploaded(file, said));
+      found.push(left.get(file));
+    }
+  } catch (error) {
+    if (error.code === "no-uploads") return Promise.all(files.map(encoded));
+    throw error;
+  }
+  return found;
+}
+
 export function showComposer(draft, done) {
   const files = [];
   const field = (name, label, more = {}) => make("label", {}, `${label} `,
@@ -143,8 +181,11 @@ export function showComposer(draft, done) {
     said.textContent = "Sending …";
     try {
       const { names, at, ...fields } = draft;
-      became(await ask("/api/send", { method: "POST", fields: { ...fields, files: await Promise.all(files.map(encoded)) } }));
+      const attached = await allOf(files, (words) => { said.textContent = words; });
+      said.textContent = "Sending …";
+      became(await ask("/api/send", { method: "POST", fields: { ...fields, files: attached } }));
     } catch (error) {
+      if (error.code === "upload") files.forEach((file) => left.delete(file));
       await failed(error);
     }
     send.disabled = false;
