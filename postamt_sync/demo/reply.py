@@ -27,7 +27,7 @@ TEXT = "Dear Clara,\n\nThursday it is. I bring the scones.\n\nAnna\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class ReplyStation:
     """One place that the answer was looked for: `found` says whether it was there."""
 
     name: str
@@ -46,7 +46,7 @@ class Reply:
         self._subject, self._original = str(head["Subject"]), str(head["Message-ID"])
         self._kept = b""
 
-    async def travel(self) -> AsyncIterator[Station]:
+    async def travel(self) -> AsyncIterator[ReplyStation]:
         """Send it and yield each station of its way; the first that is not found is the last."""
         stations = (
             ("webmail reads", self._read_and_sent),
@@ -61,7 +61,7 @@ class Reply:
                 found, detail = await look()
             except (aiohttp.ClientError, imaplib.IMAP4.error, OSError, LookupError) as error:
                 found, detail = False, f"{type(error).__name__}: {error}"
-            yield Station(name, found, detail)
+            yield ReplyStation(name, found, detail)
             if not found:
                 return
 
