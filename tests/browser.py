@@ -93,6 +93,10 @@ class Browser:
             self._driver.switch_to.default_content()
 
     @property
+    def address(self) -> str:
+        return str(self._driver.current_url)
+
+    @property
     def title(self) -> str:
         return str(self._driver.title)
 
