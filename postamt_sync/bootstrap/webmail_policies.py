@@ -65,12 +65,20 @@ def _mail(stack: WebmailStack, index: str) -> list[Statement]:
         {
             "Sid": "ReadIndex",
             "Effect": "Allow",
-            "Action": ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
-            "Resource": [
-                stack.arn_of_table(index),
-                f"{stack.arn_of_table(index)}/index/by_received",
-                stack.arn_of_table(f"{index}-lists"),
-            ],
+            "Action": ["dynamodb:BatchGetItem", "dynamodb:GetItem"],
+            "Resource": stack.arn_of_table(index),
+        },
+        {
+            "Sid": "ReadIndexByTime",
+            "Effect": "Allow",
+            "Action": "dynamodb:Query",
+            "Resource": f"{stack.arn_of_table(index)}/index/by_received",
+        },
+        {
+            "Sid": "ReadLists",
+            "Effect": "Allow",
+            "Action": ["dynamodb:GetItem", "dynamodb:Query"],
+            "Resource": stack.arn_of_table(f"{index}-lists"),
         },
         {
             "Sid": "KeepRecords",

@@ -106,12 +106,6 @@ CONTEXT: Context = {
 WHATEVER = set(RESOURCES)
 """Where the service knows no resources for an action."""
 
-READ_TABLES = {
-    STACK.table_arn,
-    f"{STACK.table_arn}/index/by_received",
-    WEBMAIL.lists_arn,
-}
-
 MAY: dict[str, dict[str, set[str]]] = {
     STACK.sync_user: {
         "s3:ListBucket": {BUCKET},
@@ -154,9 +148,13 @@ MAY: dict[str, dict[str, set[str]]] = {
             f"{BUCKET}/outbox/ann/one",
             f"{WEBMAIL.site_bucket_arn}/day/one",
         },
-        "dynamodb:BatchGetItem": READ_TABLES,
-        "dynamodb:GetItem": {*READ_TABLES, WEBMAIL.table_arn},
-        "dynamodb:Query": {*READ_TABLES, WEBMAIL.table_arn},
+        "dynamodb:BatchGetItem": {STACK.table_arn},
+        "dynamodb:GetItem": {STACK.table_arn, WEBMAIL.lists_arn, WEBMAIL.table_arn},
+        "dynamodb:Query": {
+            f"{STACK.table_arn}/index/by_received",
+            WEBMAIL.lists_arn,
+            WEBMAIL.table_arn,
+        },
         **{f"dynamodb:{deed}Item": {WEBMAIL.table_arn} for deed in ("Delete", "Put", "Update")},
         "ses:SendEmail": {STACK.identity_arn("example.com"), STACK.configuration_set_arn("main")},
         "ses:SendRawEmail": {
