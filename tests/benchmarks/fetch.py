@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import hashlib
 import itertools
@@ -49,13 +50,33 @@ def sizes(count: int) -> Iterator[int]:
         yield min(int(dice.lognormvariate(9.6, 1.73)), 5_000_000)
 
 
+def stored_mail(number: int, size: int) -> bytes:
+    """Return a mail of about `size` bytes, with the headers that SES and servers before it write."""
+    dice = random.Random(number)
+    name = f"{number:06}"
+    head = (
+        f"Return-Path: <list+{name}@sender.example>\r\n"
+        f"Received: from mx{number % 9}.sender.example (mx.sender.example [192.0.2.7])\r\n"
+        f" by inbound-smtp.{REGION}.amazonaws.com with SMTP id {name}\r\n"
+        " for anna@example.com;\r\n Sat, 28 Nov 2026 10:00:00 +0000 (UTC)\r\n"
+        "X-SES-Spam-Verdict: PASS\r\nX-SES-Virus-Verdict: PASS\r\n"
+        "DKIM-Signature: v=1; a=rsa-sha256; d=sender.example; s=k1;\r\n"
+        f" b={base64.b64encode(dice.randbytes(256)).decode()}\r\n"
+        f"Message-ID: <{name}@sender.example>\r\nDate: Sat, 28 Nov 2026 09:59:58 +0000\r\n"
+        f"From: Sender {number % 50} <s{number % 50}@sender.example>\r\nTo: anna@example.com\r\n"
+        f"Subject: Mail number {number}\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    ).encode()
+    return head + base64.encodebytes(dice.randbytes(size * 3 // 4)).replace(b"\n", b"\r\n")
+
+
 @contextlib.contextmanager
 def rclone(program: str, mails: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "mail" / "incoming"
         folder.mkdir(parents=True)
         for n, size in enumerate(sizes(mails)):
-            (folder / f"{n:06}").write_bytes(random.Random(n).randbytes(size))
+            (folder / f"{n:06}").write_bytes(stored_mail(n, size))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -92,7 +113,7 @@ def serve(mails: int) -> None:
         s3.access_key, s3.secret_key = KEY, SECRET
         async with s3:
             for n, size in enumerate(sizes(mails)):
-                s3.put(f"incoming/{n:06}", random.Random(n).randbytes(size))
+                s3.put(f"incoming/{n:06}", stored_mail(n, size))
             print(s3.endpoint, flush=True)
             await asyncio.Event().wait()
 
