@@ -37,11 +37,12 @@ def route(
     # With an index the grace is over when it has been asked, or could not be for too long.
     grace_left = destinations.grace_left(fetched.last_modified)
     grace_over = task.grace_started or (grace_left == 0 and not destinations.has_index)
+    envelope = bool(task.recipients or (ses and ses.recipient))
     decision = decide(
         destinations.routes,
         receipt=task.recipients,
         received=ses.recipient if ses else None,
-        header_addresses=addresses(head) if grace_over and not task.recipients else (),
+        header_addresses=addresses(head) if grace_over and not envelope else (),
         grace_over=grace_over,
     )
     if decision is None:

@@ -40,7 +40,7 @@ _RANK = {name: rank for rank, name in enumerate(_SES_ORDER)}
 # No expression here can match the same text in two ways, so none can backtrack more than once over
 # what it read.
 _CRS = re.compile(rb"\r+\n?")
-_EMPTY_LINES = (b"\n\n", b"\n\r\n")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
 _TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
 _QUOTE = re.compile(r'(?<!\\)"')
@@ -111,8 +111,8 @@ def header_block(head: bytes) -> bytes | None:
     """
     if head.startswith((b"\n", b"\r\n")):
         return b""
-    ends = [at for at in map(head.find, _EMPTY_LINES) if at >= 0]
-    return head[: min(ends) + 1] if ends else None
+    found = _EMPTY_LINE.search(head)  # stops at the first; a body may be long
+    return head[: found.start() + 1] if found else None
 
 
 def whole_header(head: bytes) -> bytes:
