@@ -8,6 +8,7 @@ the bucket itself cannot be reached, the courier pauses instead of failing mail 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -37,11 +38,13 @@ from postamt_sync.threads import in_own_thread
 
 AT_ONCE = 32
 """Mails being fetched and written at the same time."""
-ON_THE_WAY = 128
+ON_THE_WAY = 256
 """Mails taken from the ledger and not finished yet; the most that memory has to hold."""
 FAILURES = 3
 """Failed fetches in a row after which the bucket is taken for broken, not single objects."""
-GROUP = 64
+GROUP = 128
+GATHERING = 0.2
+"""Seconds that a group of mails waits for more while many are being fetched."""
 SYNCERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what has become due, or what another process has made due."""
@@ -77,10 +80,11 @@ class Courier:
         self._publisher = Publisher(self._work, events, self._observe, self._syncers)
         self._outcomes = Outcomes(self._work, events, clock)
         self._breaker = CircuitBreaker(clock, failures=FAILURES)
+        self._fetcher = Fetcher(self._places, clock, self._observe, heard)
         self._job = MailJob(
             bucket,
             self._work,
-            Fetcher(self._places, clock, self._observe, heard),
+            self._fetcher,
             self._publisher,
             self._outcomes,
             self._breaker,
@@ -224,6 +228,7 @@ class Courier:
 
     def _done(self, task: Task) -> None:
         self._moved = self._clock()
+        self._fetcher.let_go(task)
         self._busy.discard(task.mail)
         if len(self._busy) <= ON_THE_WAY - AT_ONCE:
             self._awake.set()
@@ -248,13 +253,22 @@ class Courier:
             if not queued:
                 self._done(task)
 
+    async def _gather(self, queue: _Queue, most: int) -> list[FetchedMail | WrittenMail | None]:
+        """Take what is ready, at least one; wait for more only while many are on their way."""
+        taken = [await queue.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHERING):
+                while len(taken) < most and taken[-1] is not None:
+                    if queue.empty() and len(self._busy) - len(taken) < 2 * AT_ONCE:
+                        break
+                    taken.append(await queue.get())
+        return taken
+
     async def _publish(self, queue: _Queue, thread: Executor, group: int) -> None:
         loop = asyncio.get_running_loop()
         ended = False
         while not ended:
-            taken = [await queue.get()]
-            while len(taken) < group and not queue.empty():
-                taken.append(queue.get_nowait())
+            taken = await self._gather(queue, group)
             ended = None in taken
             mails = [mail for mail in taken if mail is not None]
             rests: list[Rest] = []

@@ -17,6 +17,12 @@ from io import BufferedReader
 from pathlib import Path
 
 from postamt_sync.atomic_file import not_known_here, sync_handle
+from postamt_sync.delivery.filesystem_sync import (
+    MANY,
+    FilesystemWatch,
+    OpenDirectory,
+    can_sync_whole,
+)
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
@@ -185,6 +191,16 @@ class Disk:
     def sync(self, fd: int) -> None:
         """Return once the file's bytes and times are durable. Never call twice after a failure."""
         os.fsync(fd)
+
+    def watch_filesystem(self, path: Path, files: int) -> FilesystemWatch | None:
+        """Begin to watch the file system of a directory in which so many files will be written.
+
+        None: there it is better to sync each of them, now or in any case.
+        """
+        if files < MANY:
+            return None
+        watch = OpenDirectory(path)
+        return watch if can_sync_whole(watch.fd) else None
 
     def close(self, fd: int) -> None:
         os.close(fd)

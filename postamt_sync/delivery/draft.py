@@ -60,8 +60,10 @@ class Draft:
         if chunk:
             self._after_cr = chunk.endswith(b"\r")
 
-    def finish(self, received_at: float) -> Written:
+    def finish(self, received_at: float, *, sync: bool = True) -> Written:
         """Set the time, sync and close. On return the bytes are durable, the entry is not.
+
+        Without `sync` neither is: the file system is to be synced as a whole afterwards.
 
         Raises TryLaterError; the file must then be discarded and fetched anew, because a second
         sync may claim what the first could not do.
@@ -69,7 +71,8 @@ class Draft:
         try:
             with self._lock:
                 self._disk.set_times(self._fd, received_at)
-                self._disk.sync(self._fd)
+                if sync:
+                    self._disk.sync(self._fd)
                 on_disk = self._disk.size(self._fd)
                 self._close()
         except OSError as error:

@@ -33,8 +33,10 @@ from postamt_sync.mail.headers import header_block
 LONGEST_HEAD = 1 << 20
 """Bytes of a header block that are looked at; what lies beyond is delivered all the same."""
 
-SMALL = 64 << 10
+SMALL = 1 << 20
 """A mail of at most so many bytes is handed to the publisher whole, which writes many at once."""
+IN_MEMORY = 16 << 20
+"""Bytes of all mails that are held whole; what comes beyond is written while it comes."""
 
 _DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
 
@@ -92,6 +94,19 @@ class Fetcher:
         self._clock = clock
         self._observer = observer
         self._heard = heard
+        self._held: dict[str, int] = {}
+        """Bytes by mail id."""
+
+    def let_go(self, task: Task) -> None:
+        """Hold a mail no longer: it has come to its end."""
+        self._held.pop(task.mail, None)
+
+    def _hold(self, task: Task, size: int) -> bool:
+        """Tell whether a mail is to be held whole; if so, it counts from now on."""
+        if size > SMALL or sum(self._held.values()) + size > IN_MEMORY:
+            return False
+        self._held[task.mail] = size
+        return True
 
     async def collect(
         self,
@@ -102,9 +117,9 @@ class Fetcher:
     ) -> FetchedMail | WrittenMail | KnownContent | NoEnvelope | NoMail:
         """Read the object to its end and return the mail, or what else it is.
 
-        A mail of up to SMALL bytes comes as a whole; a larger one is written while it comes, and
-        its drafts' bytes are synced. The mailboxes in `unpublished` have an earlier copy to finish
-        first and are left out.
+        A mail of up to SMALL bytes comes as a whole and counts as held until `let_go`; a larger one
+        is written while it comes, and its drafts' bytes are synced. The mailboxes in `unpublished`
+        have an earlier copy to finish first and are left out.
 
         Raises AllFailedError, UndeliverableError, or whatever reading the object raises; no draft
         is left then. Cancelling is safe at any time.
@@ -126,7 +141,7 @@ class Fetcher:
             mail = _without_late(mail)
             if not mail.addressees:
                 return _nobody_left(mail, mail.owed)
-            if fetched.size <= SMALL:
+            if self._hold(task, fetched.size):
                 body = b"".join([head, *[chunk async for chunk in chunks]])
                 return _whole(mail, body, fetched.sha256)
             return await self._write(mail, head, fetched, chunks)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from postamt_sync.delivery.asking import Asking
+from postamt_sync.delivery.disk import disk_trouble
 from postamt_sync.delivery.filename import part_of
+from postamt_sync.delivery.filesystem_sync import FilesystemWatch
 from postamt_sync.delivery.mailbox_threads import LateError
+from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.open_copy import WrittenCopy
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
@@ -42,8 +48,11 @@ class Group:
         self.mails = mails
         self.asking = asking
         self.small = {n: mail for n, mail in enumerate(mails) if isinstance(mail, FetchedMail)}
+        self.watches: dict[Path, FilesystemWatch] = {}
+        """By root; there many files are written, and made durable by one sync of all of it."""
         self.drafts = {
-            n: DraftWriter(mail.mail, observer, asking) for n, mail in self.small.items()
+            n: DraftWriter(mail.mail, observer, asking, self.watches)
+            for n, mail in self.small.items()
         }
         self.late: dict[str, list[LateCopy]] = {}
         """By mailbox."""
@@ -52,6 +61,7 @@ class Group:
 
     def write(self, side_by_side: Callable[..., object]) -> list[WrittenMail]:
         """Write the small mails, whose files `side_by_side`, a `map`, syncs."""
+        self._watch()
         for number, drafts in self.drafts.items():
             drafts.open(self.small[number].body)
         digests = [mail.sha256 for mail in self.small.values()]
@@ -66,6 +76,22 @@ class Group:
                 if isinstance(why, LateError):
                     self.late.setdefault(name, []).append(LateCopy(number, DeliveryStep.WRITE))
         return written
+
+    def _watch(self) -> None:
+        """Watch the file systems in which many files are to be written, from before the first."""
+        maildirs = [
+            mail.mail.mailboxes.find(addressee.mailbox, by_us=addressee.by_us)
+            for mail in self.small.values()
+            for addressee in mail.mail.addressees
+        ]
+        counts = Counter(maildir.root for maildir in maildirs)
+        for maildir in {maildir.root: maildir for maildir in maildirs}.values():
+            if counts[maildir.root] > 1 and not maildir.hands_over:
+                with contextlib.suppress(PostamtError):  # what is wrong shows when it is written
+                    files = counts[maildir.root]
+                    watch = self.asking.ask(maildir, "watch", maildir.watch, files)
+                    if watch is not None:
+                        self.watches[maildir.root] = watch
 
     def leave(
         self, step: DeliveryStep, before: Sequence[WrittenMail], after: Sequence[WrittenMail]
@@ -134,18 +160,28 @@ class Group:
         return told
 
 
-def synced(mails: Sequence[WrittenMail], asking: Asking, *, tmp_only: bool) -> list[WrittenMail]:
-    """Sync each directory once; where that fails, give up the copies that lie in it."""
+def synced(
+    mails: Sequence[WrittenMail],
+    asking: Asking,
+    watches: Mapping[Path, FilesystemWatch],
+    *,
+    tmp_only: bool,
+) -> list[WrittenMail]:
+    """Sync each directory once, or the whole file system where it is watched.
+
+    Where that fails, give up the copies that lie in it.
+    """
     outcome: dict[tuple[str, str, str], PostamtError | None] = {}
     left = []
     for mail in mails:
         failed: dict[str, PostamtError] = {}
         for copy in mail.copies:
             delivery = copy.delivery
+            watch = watches.get(copy.maildir.root)
             where = ("", "tmp") if tmp_only else (delivery.folder, part_of(delivery.name))
-            place = (delivery.maildir, *where)
+            place = (delivery.maildir, *(("", "") if watch else where))
             if place not in outcome:
-                outcome[place] = _sync(copy, asking, tmp_only=tmp_only)
+                outcome[place] = _sync(copy, asking, watch, tmp_only=tmp_only)
             if (error := outcome[place]) is not None:
                 if tmp_only and not isinstance(error, LateError):
                     copy.discard()
@@ -154,10 +190,15 @@ def synced(mails: Sequence[WrittenMail], asking: Asking, *, tmp_only: bool) -> l
     return left
 
 
-def _sync(copy: WrittenCopy, asking: Asking, *, tmp_only: bool) -> PostamtError | None:
+def _sync(
+    copy: WrittenCopy, asking: Asking, watch: FilesystemWatch | None, *, tmp_only: bool
+) -> PostamtError | None:
     maildir, delivery = copy.maildir, copy.delivery
     try:
-        if tmp_only:
+        if watch is not None:
+            step = DeliveryStep.SYNC_TMP if tmp_only else DeliveryStep.SYNC_FOLDERS
+            asking.ask(maildir, (step, "whole"), _sync_whole, maildir, watch)
+        elif tmp_only:
             asking.ask(maildir, DeliveryStep.SYNC_TMP, maildir.sync_tmp)
         else:
             where = delivery.folder, part_of(delivery.name)
@@ -166,6 +207,13 @@ def _sync(copy: WrittenCopy, asking: Asking, *, tmp_only: bool) -> PostamtError 
     except PostamtError as error:
         return error
     return None
+
+
+def _sync_whole(maildir: Maildir, watch: FilesystemWatch) -> None:
+    try:
+        watch.sync()
+    except OSError as error:
+        raise disk_trouble(error, maildir.root) from error
 
 
 def renamed(mails: Sequence[WrittenMail], asking: Asking) -> list[WrittenMail]:
@@ -194,11 +242,14 @@ def renamed(mails: Sequence[WrittenMail], asking: Asking) -> list[WrittenMail]:
 
 
 def _publish_all(copies: Sequence[WrittenCopy]) -> dict[str, PostamtError]:
+    """Publish copies of one Maildir; return those that failed. Raises PostamtError for all."""
     failed: dict[str, PostamtError] = {}
-    for copy in copies:
-        delivery = copy.delivery
-        try:
-            copy.maildir.publish(delivery.stem, delivery.folder, delivery.name)
-        except PostamtError as error:
-            failed[delivery.stem] = error
+    maildir = copies[0].maildir
+    with maildir.held() as at:
+        for copy in copies:
+            delivery = copy.delivery
+            try:
+                maildir.publish(delivery.stem, delivery.folder, delivery.name, at)
+            except PostamtError as error:
+                failed[delivery.stem] = error
     return failed

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.config.folder import is_nameable
-from postamt_sync.delivery.disk import Disk, disk_trouble
+from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.marker import Marker
 from postamt_sync.errors import TryLaterError
@@ -133,7 +133,13 @@ class Spool(Maildir):
         """Sieve does with a tag what its owner wants."""
         return ""
 
-    def publish(self, stem: str, folder: str, name: str) -> None:  # noqa: ARG002 - Maildir's
+    def publish(
+        self,
+        stem: str,
+        folder: str,
+        name: str,  # noqa: ARG002 - Maildir's
+        at: HeldDirectory | None = None,  # noqa: ARG002 - Maildir's
+    ) -> None:
         """Hand the copy over and remove it; that is durable after `sync_published`."""
         draft = self.root / "tmp" / stem
         self._lmtp.deliver(draft, self._recipient, folder)

@@ -17,8 +17,10 @@ from typing import TypeVar
 from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble
 from postamt_sync.delivery.draft import Draft
 from postamt_sync.delivery.filename import parse_name, part_of
+from postamt_sync.delivery.filesystem_sync import FilesystemWatch
 from postamt_sync.delivery.folder import folder_name
 from postamt_sync.delivery.mailbox_threads import MailboxThreads
+from postamt_sync.delivery.maildir_parts import PARTS, make_parts, make_root
 from postamt_sync.delivery.maildir_scan import existing_folder, our_names
 from postamt_sync.delivery.marker import (
     MARKER,
@@ -32,8 +34,6 @@ from postamt_sync.delivery.subscriptions import subscribe
 from postamt_sync.errors import TryLaterError
 
 _T = TypeVar("_T")
-
-_PARTS = ("tmp", "new", "cur")
 
 
 class Maildir:
@@ -90,22 +90,13 @@ class Maildir:
         disk, and creating it would hide the mail under the mount point.
         """
         try:
-            line = [self.root, *self.root.parents]
-            there = next(path for path in line if path.is_dir())
-            # We may have made it just before a crash; where we may not read we have made nothing.
-            with contextlib.suppress(PermissionError):
-                self._disk.sync_directory(there.parent)
-            for path in reversed(line[: line.index(there)]):
-                self._disk.make_directory(path)
-                self._disk.sync_directory(path.parent)
-            with self._disk.held(self.root) as at:
-                self._make_parts(self.root, at)
+            make_root(self._disk, self.root)
         except OSError as error:
             raise disk_trouble(error, self.root) from error
 
     def check(self) -> None:
         """Raise MailboxVanishedError if the root is not there in full."""
-        for path in (self.root, *(self.root / part for part in _PARTS)):
+        for path in (self.root, *(self.root / part for part in PARTS)):
             try:
                 there = path.is_dir()
             except OSError as error:
@@ -142,7 +133,7 @@ class Maildir:
         """
         if self.marker is None:
             return None
-        with self._held() as at:
+        with self.held() as at:
             try:
                 found = read_marker(at) or self.marker
                 newest = max(found.generation, self.marker.generation)
@@ -155,7 +146,7 @@ class Maildir:
     def begin(self, stem: str) -> Draft:
         """Start a copy; raises MailboxVanishedError where that is why it cannot be."""
         try:
-            with self._held() as at:
+            with self.held() as at:
                 return Draft(self._disk, self.root / "tmp" / stem, at)
         except MailboxVanishedError:
             raise
@@ -165,7 +156,7 @@ class Maildir:
 
     def draft_size(self, stem: str) -> int | None:
         """Return the bytes of `tmp/<stem>`, None if it is not there: then it was published."""
-        with self._held() as at:
+        with self.held() as at:
             try:
                 return os.stat(Path("tmp", stem), dir_fd=at.fd, follow_symlinks=False).st_size
             except FileNotFoundError:
@@ -192,7 +183,7 @@ class Maildir:
 
     def sync_tmp(self) -> None:
         """Return once the drafts' directory entries are durable."""
-        with self._held() as at:
+        with self.held() as at:
             self._sync(self.root / "tmp", at)
 
     def open_folder(self, folder: str) -> None:
@@ -202,16 +193,16 @@ class Maildir:
         self.check()
         name = folder_name(folder)
         path = self.root / f".{name}"
-        with self._held() as at:
+        with self.held() as at:
             try:
                 if not (path / "new").is_dir():
                     # First subscribed, then made: a crash in between subscribes it on the next
                     # attempt, and one that is there is never subscribed against its owner's wish.
                     subscribe(name, self.root, self._disk, at)
                     self._disk.make_directory(path, at)
-                    self._make_parts(path, at)
+                    make_parts(self._disk, path, at)
                 elif not (path / "cur").is_dir():
-                    self._make_parts(path, at)
+                    make_parts(self._disk, path, at)
                 elif name in self._durable:
                     return
                 else:
@@ -241,17 +232,24 @@ class Maildir:
             self.check()
             raise disk_trouble(error, self.root) from error
 
-    def publish(self, stem: str, folder: str, name: str) -> None:
+    def publish(self, stem: str, folder: str, name: str, at: HeldDirectory | None = None) -> None:
         """Rename `tmp/<stem>` into the part of the folder that its name belongs in.
 
-        Durable after `sync_published` of that part.
+        Durable after `sync_published` of that part. `at` is what `held` gave for several in a row.
         """
         target = self._part(folder, part_of(name))
-        with self._held() as at:
+        with self.held(at) as root:
             try:
-                self._disk.rename(self.root / "tmp" / stem, target / name, at)
+                self._disk.rename(self.root / "tmp" / stem, target / name, root)
             except OSError as error:
                 raise disk_trouble(error, target) from error
+
+    def watch(self, files: int) -> FilesystemWatch | None:
+        """Begin to watch the root's file system; None: so many files are better synced each."""
+        try:
+            return self._disk.watch_filesystem(self.root, files)
+        except OSError as error:
+            raise disk_trouble(error, self.root) from error
 
     def sync_published(self, folder: str, part: str = "new") -> None:
         """Return once renames from `tmp/` into this part of the folder are durable on both sides.
@@ -259,7 +257,7 @@ class Maildir:
         A folder that has been deleted meanwhile took the mail with it, as its owner wished.
         """
         target = self._part(folder, part)
-        with self._held() as at:
+        with self.held() as at:
             try:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     self._disk.sync_directory(target, at)
@@ -290,8 +288,11 @@ class Maildir:
             raise disk_trouble(error, self.root) from error
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[HeldDirectory]:
-        """Hold the root, which bears our marker if it is known by one."""
+    def held(self, at: HeldDirectory | None = None) -> Iterator[HeldDirectory]:
+        """Hold the root, which bears our marker if it is known by one; `at`: it is held already."""
+        if at is not None:
+            yield at
+            return
         with contextlib.ExitStack() as stack:
             try:
                 at = stack.enter_context(self._disk.held(self.root))
@@ -312,8 +313,3 @@ class Maildir:
             self._disk.sync_directory(directory, at)
         except OSError as error:
             raise disk_trouble(error, directory) from error
-
-    def _make_parts(self, directory: Path, at: HeldDirectory) -> None:
-        for part in _PARTS:
-            self._disk.make_directory(directory / part, at)
-        self._disk.sync_directory(directory, at)

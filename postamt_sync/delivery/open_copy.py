@@ -15,7 +15,7 @@ from postamt_sync.ledger import Delivery, DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class WrittenCopy:
-    """A synced file in `tmp/`, and its row in the ledger as it is going to be prepared."""
+    """A complete file in `tmp/`, and its row in the ledger as it is going to be prepared."""
 
     maildir: Maildir
     delivery: Delivery
@@ -86,9 +86,12 @@ class OpenCopy:
         for chunk in chunks:
             self.draft.write(chunk)
 
-    def finish(self, content: Content) -> WrittenCopy:
-        """Sync the file's bytes and close it; raises TryLaterError, then it must be discarded."""
-        written = self.draft.finish(content.received_at)
+    def finish(self, content: Content, sync: bool = True) -> WrittenCopy:
+        """Sync the file's bytes and close it; raises TryLaterError, then it must be discarded.
+
+        Without `sync` they are not durable until the file system is synced as a whole.
+        """
+        written = self.draft.finish(content.received_at, sync=sync)
         delivery = Delivery(
             mailbox=self.mailbox,
             stem=written.stem,

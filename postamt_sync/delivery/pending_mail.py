@@ -12,10 +12,11 @@ small ones, many at once, and makes the last. Both write with a `DraftWriter`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from postamt_sync.delivery.asking import Asking
@@ -173,9 +174,15 @@ class DraftWriter:
     """
 
     def __init__(
-        self, mail: RoutedMail, observer: StepObserver, asking: Asking | None = None
+        self,
+        mail: RoutedMail,
+        observer: StepObserver,
+        asking: Asking | None = None,
+        watched: Container[Path] = (),
     ) -> None:
+        """`watched` are roots whose file system is going to be synced as a whole."""
         self._mail = mail
+        self._watched = watched
         self._observer = observer
         self._asking = asking or Asking()
         self._copies: dict[str, OpenCopy] = {}
@@ -211,7 +218,9 @@ class DraftWriter:
                     self._drop(copy, error)
 
     def finish(self, sha256: str, known: Collection[str] = ()) -> WrittenMail:
-        """Sync every copy's bytes; those that fail are discarded. Directories are not synced.
+        """Sync every copy's bytes, unless its file system is watched; discard those that fail.
+
+        Directories are not synced.
 
         `known` are mailboxes that turned out to have this content: their copies are discarded.
         """
@@ -272,10 +281,9 @@ class DraftWriter:
         key = self._key(DeliveryStep.SYNC_FILE)
         return asking.ask(copy.maildir, key, *self._end(copy, sha256))
 
-    def _end(self, copy: OpenCopy, sha256: str) -> tuple[Callable[..., WrittenCopy], Any]:
-        return copy.finish, Content(
-            sha256, self._mail.received_at, self._mail.flags, self._mail.task.edition
-        )
+    def _end(self, copy: OpenCopy, sha256: str) -> tuple[Callable[..., WrittenCopy], Any, bool]:
+        content = Content(sha256, self._mail.received_at, self._mail.flags, self._mail.task.edition)
+        return copy.finish, content, copy.maildir.root not in self._watched
 
     def _wait_for(self, copy: OpenCopy, sha256: str, asking: Asking) -> WrittenMail:
         try:

@@ -107,7 +107,9 @@ class Publisher:
         mails = list(written)
         if begin is DeliveryStep.SYNC_TMP:
             with self._step(DeliveryStep.SYNC_TMP):
-                mails = group.leave(begin, mails, synced(mails, asking, tmp_only=True))
+                mails = group.leave(
+                    begin, mails, synced(mails, asking, group.watches, tmp_only=True)
+                )
             self._must_be_open(alone)
             try:
                 with self._step(DeliveryStep.PREPARE):
@@ -122,7 +124,7 @@ class Publisher:
         self._must_be_open(alone)
         if begin is not DeliveryStep.MARK:
             with self._step(DeliveryStep.SYNC_FOLDERS):
-                left = synced(mails, asking, tmp_only=False)
+                left = synced(mails, asking, group.watches, tmp_only=False)
                 mails = group.leave(DeliveryStep.SYNC_FOLDERS, mails, left)
         with self._step(DeliveryStep.MARK):
             marked, generations = self._marked(mails, asking)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.delivery.fetcher import SMALL as LARGEST_SMALL
 from tests.delivery.home import Home
 from tests.doubles.disk import FaultyDisk
 
 pytestmark = pytest.mark.slow
 
 SMALL = b"Subject: x\r\n\r\nmail\r\n"
-LARGE = SMALL + b"x" * 200_000
+LARGE = SMALL + b"x" * LARGEST_SMALL
 NEVER = 3600.0
 CALLS = ["create", "write", "sync", "sync_directory", "rename"]
 

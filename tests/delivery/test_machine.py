@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from postamt_sync.delivery.fetcher import SMALL
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.mail.arrival import Arrival, Source, Verdicts, mail_id
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.slow
 PEOPLE = ("anna", "bruno", "carla")
 KEYS = tuple(f"incoming/{name}" for name in "abcd")
 # One of them is streamed, the others are written in one go.
-CONTENTS = (b"S: 1\r\n\r\none", b"S: 2\n\ntwo", b"", b"S: 3\r\n\r\n" + b"x" * 300_000)
+CONTENTS = (b"S: 1\r\n\r\none", b"S: 2\n\ntwo", b"", b"S: 3\r\n\r\n" + b"x" * SMALL)
 
 keys = st.sampled_from(KEYS)
 contents = st.sampled_from(CONTENTS)
@@ -48,7 +49,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.base = Path(tempfile.mkdtemp(prefix="machine"))
         self.disk = VolatileDisk()
         self.home = Home(self.base, PEOPLE, self.disk)
-        self.home.bucket.chunk = 100_000
+        self.home.bucket.chunk = 400_000
         self.named: dict[str, set[str]] = {key: set() for key in KEYS}
         """Whom receipts have named."""
         self.editions: Counter[str] = Counter()
@@ -60,8 +61,12 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.home.close()
         shutil.rmtree(self.base)
 
-    @initialize(first=st.lists(st.tuples(contents, people), min_size=2, max_size=4))
-    def begin(self, first: list[tuple[bytes, list[str]]]) -> None:
+    @initialize(
+        first=st.lists(st.tuples(contents, people), min_size=2, max_size=4),
+        whole_from=st.sampled_from([None, 2]),
+    )
+    def begin(self, first: list[tuple[bytes, list[str]]], whole_from: int | None) -> None:
+        self.disk.whole_from = whole_from
         for key, (body, who) in zip(KEYS, first, strict=False):
             self.store(key, body)
             self.receipt(key, who, None)

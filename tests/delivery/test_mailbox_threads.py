@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.delivery.fetcher import SMALL
 from postamt_sync.delivery.mailbox_threads import MOST, HangingDiskError, MailboxThreads
 from tests.delivery.home import Home
 from tests.doubles.disk import FaultyDisk
@@ -107,7 +108,7 @@ def hanging(tmp_path: Path) -> Iterator[Home]:
     home.close()
 
 
-@pytest.mark.parametrize("size", [len(BODY), 200_000], ids=["small", "large"])
+@pytest.mark.parametrize("size", [len(BODY), SMALL + 1], ids=["small", "large"])
 @pytest.mark.parametrize("call", ["create", "write", "sync", "sync_directory", "rename"])
 async def test_a_disk_that_hangs_holds_up_nobody_else(
     hanging: Home, gate: threading.Event, call: str, size: int

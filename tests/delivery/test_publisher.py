@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postamt_sync.delivery.filename import make_stem
+from postamt_sync.delivery.filesystem_sync import MANY
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
     DraftWriter,
@@ -108,7 +109,8 @@ def shape(home: Home, calls: list[Call]) -> list[str]:
     mail = home.base / "mail"
     named = []
     for call in calls:
-        path = call.path if call.name == "sync_directory" else call.path.parent
+        directory = call.name in {"sync_directory", "sync_whole", "watch"}
+        path = call.path if directory else call.path.parent
         named.append(call.name if call.name in COMMITS else f"{call.name} {path.relative_to(mail)}")
     return named
 
@@ -185,6 +187,110 @@ class TestOrder:
         assert names[:12] == [*["create", "write"] * 2, *one * 2]
         assert names.count("prepare") == names.count("settle") == 1
         assert names.count("sync_directory") == 3 + 1, "the last is the marker's"
+
+
+class TestManyAtOnce:
+    """A file system that can be synced as a whole is, once for all files and once for all names."""
+
+    @pytest.fixture(autouse=True)
+    def _whole(self, disk: FaultyDisk) -> None:
+        disk.whole_from = MANY
+
+    @pytest.fixture
+    def many(self, home: Home, disk: FaultyDisk) -> list[FetchedMail | WrittenMail]:
+        mails: list[FetchedMail | WrittenMail] = [small(home, f"k{i}", "anna") for i in range(MANY)]
+        mails.append(small(home, "both", "anna", "bruno"))
+        disk.calls.clear()
+        return mails
+
+    def test_the_order(
+        self,
+        home: Home,
+        group: Publisher,
+        disk: FaultyDisk,
+        many: list[FetchedMail | WrittenMail],
+    ) -> None:
+        published = group.publish(many)
+        assert all(len(one.delivered) == 1 for one in published[:-1])
+        calls = shape(home, disk.calls)
+        anna = [call for call in calls if "anna" in call or call in COMMITS]
+        count = MANY + 1
+        assert anna == [
+            "watch anna",
+            *["create anna/tmp", "write anna/tmp"] * count,
+            *["set_times anna/tmp", "size anna/tmp", "close anna/tmp"] * count,
+            "sync_whole anna",
+            "prepare",
+            *["rename anna/tmp"] * count,
+            "sync_whole anna",
+            *MARKED,
+            "sync_directory anna",
+            "settle",
+        ]
+        bruno = [call for call in calls if "bruno" in call]
+        assert bruno.count("sync bruno/tmp") == 1, "one alone is synced by itself"
+        assert "sync_directory bruno/tmp" in bruno[: bruno.index("rename bruno/tmp")]
+        assert "sync_whole bruno" not in bruno
+        assert len(home.mails("anna")) == count
+
+    def test_one_less_is_synced_file_by_file(
+        self, home: Home, group: Publisher, disk: FaultyDisk
+    ) -> None:
+        group.publish([small(home, f"k{i}", "anna") for i in range(MANY - 1)])
+        assert "sync_whole" not in disk.names()
+        assert disk.names().count("sync") == MANY - 1 + 1, "the last is the marker's"
+
+    @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+    def test_where_the_sync_fails_all_are_discarded_and_fetched_anew(
+        self,
+        home: Home,
+        group: Publisher,
+        disk: FaultyDisk,
+        many: list[FetchedMail | WrittenMail],
+        error: int,
+    ) -> None:
+        disk.break_("sync_whole", error, below=home.root("anna"))
+        published = group.publish(many)
+        assert all(list(one.failed) == ["anna"] for one in published)
+        assert [copy.mailbox for copy in published[-1].delivered] == ["bruno"]
+        assert home.drafts("anna") == home.mails("anna") == []
+        assert disk.open_files == []
+        assert disk.names().count("sync_whole") == 1, "a second one would not be told of it"
+        assert "rename" not in {
+            call.split()[0] for call in shape(home, disk.calls) if "anna" in call
+        }
+        assert home.deliveries("k0") == {"anna": "waiting"}
+
+    def test_where_the_second_sync_fails_they_are_finished_later_and_once(
+        self, home: Home, group: Publisher, disk: FaultyDisk, many: list[FetchedMail | WrittenMail]
+    ) -> None:
+        disk.break_("sync_whole", errno.EIO, below=home.root("anna"), times=1)
+        disk.faults[0].times, first = 0, disk.faults[0]
+        disk.break_("rename", 0, times=1, first=lambda: setattr(first, "times", 1))
+        published = group.publish(many)
+        assert all(list(one.failed) == ["anna"] for one in published)
+        assert home.deliveries("k0") == {"anna": "prepared"}
+        for one in published:
+            key = one.mail.task.key
+            assert group.resume(home.task(key), home.mailboxes) == {}
+            assert home.state(key) == "delivered"
+        assert len(home.mails("anna")) == len(many)
+
+    @pytest.mark.parametrize("call", ["set_times", "close", "size"])
+    def test_one_file_that_fails_leaves_nothing_open(
+        self,
+        home: Home,
+        group: Publisher,
+        disk: FaultyDisk,
+        many: list[FetchedMail | WrittenMail],
+        call: str,
+    ) -> None:
+        disk.break_(call, errno.EIO, below=home.root("anna") / "tmp", times=1)
+        published = group.publish(many)
+        failed = [one for one in published if one.failed]
+        assert len(failed) == 1
+        assert disk.open_files == []
+        assert len(home.mails("anna")) == len(many) - len(failed)
 
 
 def test_each_mailbox_has_a_file_of_its_own(home: Home, group: Publisher) -> None:

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from postamt_sync.delivery.fetcher import SMALL as LARGEST_SMALL
 from tests.delivery.home import Home
 
 SMALL = b"Subject: x\r\n\r\nmail\r\n"
-LARGE = SMALL + b"x" * 200_000
+LARGE = SMALL + b"x" * LARGEST_SMALL
 
 
 def bug() -> None:

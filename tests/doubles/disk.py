@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.delivery.disk import Disk, HeldDirectory
+from postamt_sync.delivery.filesystem_sync import FilesystemWatch
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,24 @@ class Call:
     path: Path
 
 
+@dataclass
+class RecordedWatch:
+    """A watch on the file system of such a disk."""
+
+    disk: RecordingDisk
+    path: Path
+
+    def sync(self) -> None:
+        self.disk.sync_whole(self.path)
+
+
 class RecordingDisk(Disk):
-    """The real disk; `calls` has every call in order, a file's by the path it was created at."""
+    """The real disk; `calls` has every call in order, a file's by the path it was created at.
+
+    Its file system can be synced as a whole for so many files as `whole_from` says, if it does.
+    """
+
+    whole_from: int | None = None
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -50,6 +67,16 @@ class RecordingDisk(Disk):
     def sync(self, fd: int) -> None:
         self._note("sync", self._paths[fd])
         super().sync(fd)
+
+    def watch_filesystem(self, path: Path, files: int) -> FilesystemWatch | None:
+        if self.whole_from is None or files < self.whole_from:
+            return None
+        self._note("watch", path)
+        return RecordedWatch(self, path)
+
+    def sync_whole(self, path: Path) -> None:
+        """The real one would wait for whatever else the machine writes."""
+        self._note("sync_whole", path)
 
     def close(self, fd: int) -> None:
         path = self._paths.pop(fd)
@@ -174,6 +201,10 @@ class VolatileDisk(FaultyDisk):
         super().sync(fd)
         self._dirty.discard(self._paths[fd])
 
+    def sync_whole(self, path: Path) -> None:
+        super().sync_whole(path)
+        self.forget()
+
     def sync_directory(self, path: Path, at: HeldDirectory | None = None) -> None:
         super().sync_directory(path, at)
         self._created = [p for p in self._created if p.parent != path]
@@ -202,7 +233,7 @@ class VolatileDisk(FaultyDisk):
     def next_boot(self) -> VolatileDisk:
         """Return the same disk for the next process; what is left of this one stays `off`."""
         disk = VolatileDisk()
-        disk.faults = self.faults
+        disk.faults, disk.whole_from = self.faults, self.whole_from
         disk._dirty, disk._created, disk._renamed = self._dirty, self._created, self._renamed
         return disk
 

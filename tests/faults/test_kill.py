@@ -68,7 +68,7 @@ RESUMED = (
 def burst() -> list[Letter]:
     """Mail for one and for two mailboxes, spam, 8 bits, a large one for each mailbox."""
     varied = [stored for sample, stored in sample_letters() if not sample.title.startswith("A pla")]
-    return [*varied, letter_to_both("both"), letter("long", BRUNO, "Tea. " * 40_000)]
+    return [*varied, letter_to_both("both"), letter("long", BRUNO, "Tea. " * 250_000)]
 
 
 def kill_at(
@@ -160,7 +160,7 @@ def test_killed_with_what_the_webmail_has_sent(
     home: Home, s3: S3Double, step: DeliveryStep, side: str
 ) -> None:
     home.configure(WEBMAIL)
-    letters = [sent_letter("small"), sent_letter("large", "Tea. " * 40_000)]
+    letters = [sent_letter("small"), sent_letter("large", "Tea. " * 250_000)]
     put(s3, *letters)
     kill_at(home, "sync", step, side, 1, 1)
     nothing_half_done_shows(home, letters)

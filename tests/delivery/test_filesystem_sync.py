@@ -1,0 +1,67 @@
+"""The system call itself, on the machine that the tests run on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from postamt_sync.delivery.disk import Disk
+from postamt_sync.delivery.filesystem_sync import (
+    KINDS,
+    MANY,
+    OpenDirectory,
+    can_sync_whole,
+    sync_whole,
+)
+
+
+def opened(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def test_a_directory_names_its_file_system(tmp_path: Path) -> None:
+    fd = opened(tmp_path)
+    try:
+        (tmp_path / "a").write_bytes(b"x")
+        sync_whole(fd)
+    finally:
+        os.close(fd)
+
+
+def test_a_descriptor_that_is_none_is_told() -> None:
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        sync_whole(-1)
+
+
+@pytest.mark.parametrize("place", ["/proc", "/dev"])
+def test_what_is_no_disk_is_never_synced_as_a_whole(place: str) -> None:
+    fd = opened(Path(place))
+    try:
+        assert not can_sync_whole(fd)
+    finally:
+        os.close(fd)
+
+
+def test_a_few_files_are_synced_each(tmp_path: Path) -> None:
+    assert Disk().watch_filesystem(tmp_path, MANY - 1) is None
+
+
+def test_a_watch_lets_go_when_nobody_knows_it(tmp_path: Path) -> None:
+    watch = OpenDirectory(tmp_path)
+    watch.sync()
+    fd = watch.fd
+    del watch
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        os.fstat(fd)
+
+
+def test_of_no_directory_there_is_no_watch(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Disk().watch_filesystem(tmp_path / "missing", MANY)
+
+
+def test_no_file_system_of_a_network_or_of_a_program_is_trusted() -> None:
+    assert not KINDS & {"nfs", "nfs4", "cifs", "fuse", "fuseblk", "fuse.sshfs", "9p", "overlay"}
