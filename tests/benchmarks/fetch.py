@@ -51,7 +51,7 @@ def sizes(count: int) -> Iterator[int]:
 
 
 def stored_mail(number: int, size: int) -> bytes:
-    """Return a mail of about `size` bytes, with the headers that SES and servers before it write."""
+    """Return a mail of about `size` bytes, with the headers that SES and others write."""
     dice = random.Random(number)
     name = f"{number:06}"
     head = (
