@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -27,6 +28,7 @@ from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.demo.emulator import Emulator
 from postamt_sync.demo.sns import SmallSns
 from postamt_sync.index.function import Indexer
+from postamt_sync.mail.handed_routes import HandedRoutes
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -72,7 +74,10 @@ class Cloud:
     tries.
     """
 
-    def __init__(self, speed: float = 1.0, public_url: str = "") -> None:
+    def __init__(
+        self, speed: float = 1.0, public_url: str = "", handed: HandedRoutes | None = None
+    ) -> None:
+        """`handed`: who gets what, for the webmail's lists."""
         self.stack = Stack(
             name=NAME,
             account=ACCOUNT,
@@ -82,6 +87,7 @@ class Cloud:
             prefix=PREFIX,
             recent_prefix=RECENT_PREFIX,
             public_url=public_url,
+            handed=handed,
         )
         self.bucket = self.stack.bucket
         self.topic_arn = self.stack.topic_arn
@@ -175,14 +181,27 @@ class Cloud:
         wanted = plan(resources(self.stack, aws, self._keys))
         carry_out(wanted, aws, lambda *_: None)
         self.changes = len(wanted.changes)
-        self.sns.functions.append(self._indexer().take)
+        self.sns.functions.append(self._function())
+
+    def _function(self) -> Callable[[str], None]:
+        """Return what does the stack's function's work, one notification at a time: the emulator's
+        transactions are none for whoever reads or writes meanwhile."""
+        indexer, one_at_a_time = self._indexer(), threading.Lock()
+
+        def take(message: str) -> None:
+            with one_at_a_time:
+                indexer.take(message)
+
+        return take
 
     def _indexer(self) -> Indexer:
         """Return what the stack's function runs, which the emulator does not."""
         dynamodb = self._client("dynamodb", self.url)
         stack = self.stack
         return Indexer(
-            stack.table, stack.bucket, stack.prefix, dynamodb, self.s3_client, lambda *_: None
+            *(stack.table, stack.bucket, stack.prefix, dynamodb, self.s3_client),
+            say=lambda *_: None,
+            lists=stack.lists if stack.handed else "",
         )
 
     def _endpoint(self, service: str) -> str:

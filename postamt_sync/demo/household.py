@@ -10,6 +10,8 @@ from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.demo.cloud import DOMAIN
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample
+from postamt_sync.mail.handed_routes import HandedRoutes
+from postamt_sync.mail.routing import Addressee
 
 POLL_SECONDS = 10
 """The shortest pause between two looks that the configuration allows."""
@@ -56,6 +58,15 @@ class Household:
         self.mail = root / "mail"
         self.addresses = {"anna": ANNA, "bruno": BRUNO}
         self.maildirs = {n: self.mail / DOMAIN / n / "Maildir" for n in self.addresses}
+
+    @property
+    def handed(self) -> HandedRoutes:
+        """Who gets what, as the configuration says it."""
+        first = next(iter(self.addresses))
+        return HandedRoutes(
+            tuple(Addressee(name, (a,), name == first) for name, a in self.addresses.items()),
+            junk_folder=JUNK,
+        )
 
     def configure(
         self,

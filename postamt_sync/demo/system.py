@@ -105,7 +105,8 @@ class DemoSystem:
         """Where the daemon's status page is."""
         self.coming_up: Callable[[Step], AbstractContextManager[None]] = lambda _: nullcontext()
         """Is entered while a part comes up, and left once it is there."""
-        self.cloud = Cloud(SNS_SPEED, f"http://127.0.0.1:{self.port}/sns")
+        url = f"http://127.0.0.1:{self.port}/sns"
+        self.cloud = Cloud(SNS_SPEED, url, self.household.handed)
         self.sent: list[Sent] = []
         self.imap: PrivateDovecot | None = None
         self.imap_trouble = ""

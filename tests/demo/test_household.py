@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.bootstrap.open_stack import handed_routes
 from postamt_sync.config import load
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.household import CopyLocation, Household
@@ -19,6 +20,7 @@ def test_the_configuration_is_valid(tmp_path: Path, name: str) -> None:
     settings = load(household.config, {})
     assert [m.maildir for m in settings.mailboxes] == list(household.maildirs.values())
     assert settings.poll.interval == 10
+    assert handed_routes(settings) == household.handed
 
 
 def test_each_sample_has_its_places(tmp_path: Path) -> None:
