@@ -13,8 +13,11 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from postamt_sync.bootstrap.open_stack import handed_routes
 from postamt_sync.cli.main import run
+from postamt_sync.config import load
 from postamt_sync.index.function import Indexer
+from postamt_sync.mail.handed_routes import ROUTES_KEY
 from tests.doubles.moto import Moto
 from tests.doubles.notices import event, receipt
 from tests.support.household import configuration, configure
@@ -41,6 +44,12 @@ class WebmailStack:
         cloud.make_table(self.table)
         more = MORE.format(table=self.table, stack=self.name)
         self.config = configure(root, configuration(root, more, bucket=self.bucket))
+        self.lists = f"{self.table}-lists"
+        cloud.make_lists(self.lists)
+        routes = handed_routes(load(self.config, {})).to_json()
+        said = {"version": "v", "filled": "v", "routes": routes}
+        item = {**ROUTES_KEY, **{key: {"S": value} for key, value in said.items()}}
+        cloud.client("dynamodb").put_item(TableName=self.lists, Item=item)
         self._indexer = Indexer(
             self.table,
             self.bucket,
@@ -48,6 +57,7 @@ class WebmailStack:
             cloud.client("dynamodb"),
             cloud.client("s3"),
             lambda *_: None,
+            self.lists,
         )
 
     @property
