@@ -96,9 +96,9 @@ class WebmailCertificateCheck:
             )
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
         else:
-            said = printable(found.status, 40)
-            words = f"The certificate of {webmail.host} cannot be used: ACM says {said}."
-            yield Finding(self.subject, Severity.FAILURE, words, APPLY)
+            words = f"The certificate of {webmail.host} cannot be used: ACM says {found.trouble}."
+            remedy = f"CAA records of the domain must let Amazon in, if there are any. {APPLY}"
+            yield Finding(self.subject, Severity.FAILURE, words, remedy)
         distribution = made.distribution.find()
         if distribution is not None and distribution.status != DEPLOYED:
             yield Finding(

@@ -151,31 +151,6 @@ class DynamoRecordTable:
         return True
 
 
-def make_record_table(client: DynamoDBClient, table: str, stack: str) -> bool:
-    """Make the table unless it is there, and tell whether it was made; ready on return."""
-    try:
-        client.describe_table(TableName=table)
-    except client.exceptions.ResourceNotFoundException:
-        pass
-    else:
-        return False
-    client.create_table(
-        TableName=table,
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in KEYS],
-        KeySchema=[
-            {"AttributeName": "holder", "KeyType": "HASH"},
-            {"AttributeName": "name", "KeyType": "RANGE"},
-        ],
-        BillingMode="PAY_PER_REQUEST",
-        Tags=[{"Key": "postamt:stack", "Value": stack}],
-    )
-    client.get_waiter("table_exists").wait(TableName=table)
-    client.update_time_to_live(
-        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": ENDS_AT}
-    )
-    return True
-
-
 def _key(holder: str, name: str) -> dict[str, Any]:
     return {"holder": {"S": holder}, "name": {"S": name}}
 

@@ -28,7 +28,7 @@ from postamt_sync.aws.webmail_zip import HANDLER, PINNED, pack_webmail, webmail_
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.webmail.function_settings import FunctionSettings
 from postamt_sync.webmail.key_ring import SECRET_HEADER, KeyRing
-from postamt_sync.webmail.record_table import DynamoRecordTable, make_record_table
+from postamt_sync.webmail.record_table import DynamoRecordTable
 from postamt_sync.webmail.users import WebmailUsers
 from tests.aws.lambda_runtime import BESIDE, RUNTIME, Function, lay_beside, of_runtime
 from tests.doubles.moto import Moto
@@ -69,7 +69,7 @@ class Webmail:
         dynamodb = cloud.client("dynamodb")
         cloud.make_table(name)
         cloud.make_bucket(name)
-        make_record_table(dynamodb, self.settings.table, name)
+        cloud.make_records(self.settings.table)
         dynamodb.create_table(
             TableName=self.settings.lists,
             AttributeDefinitions=[

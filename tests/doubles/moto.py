@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from postamt_sync.bootstrap.resources.webmail_table import KEY
+from postamt_sync.webmail.record_table import KEYS
 from tests.support.aws_session import REGION, aws_session
 
 COPY, SERVING = b"copy", b"serving"
@@ -142,6 +144,15 @@ class Moto:
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n, _ in keys],
             KeySchema=[{"AttributeName": n, "KeyType": kind} for n, kind in keys],
+        )
+
+    def make_records(self, name: str) -> None:
+        """Make a table of the webmail's records as bootstrap does."""
+        self.client("dynamodb").create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in KEYS],
+            KeySchema=KEY,
         )
 
     def make_bucket(self, name: str) -> None:

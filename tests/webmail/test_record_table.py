@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from postamt_sync.webmail.record_table import DynamoRecordTable, RecordTable, make_record_table
+from postamt_sync.webmail.record_table import DynamoRecordTable, RecordTable
 from tests.doubles.moto import Moto
 from tests.doubles.webmail import MemoryTable
 
@@ -18,10 +18,8 @@ def table(request: pytest.FixtureRequest) -> RecordTable:
         return MemoryTable()
     cloud = cast("Moto", request.getfixturevalue("emulator"))
     name = f"webmail-{uuid.uuid4().hex}"
-    client = cloud.client("dynamodb")
-    assert make_record_table(client, name, "postamt")
-    assert not make_record_table(client, name, "postamt")
-    return DynamoRecordTable(client, name)
+    cloud.make_records(name)
+    return DynamoRecordTable(cloud.client("dynamodb"), name)
 
 
 def test_a_record_is_kept_as_it_is(table: RecordTable) -> None:

@@ -28,13 +28,19 @@ WAITS = (
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """One of ours. `record` is the name and the value of the CNAME that proves the name, as soon
-    as ACM says it."""
+    as ACM says it; `reason` is why it was not given."""
 
     arn: str
     host: str
     status: str
     record: tuple[str, str] | None
     in_use: bool
+    reason: str = ""
+
+    @property
+    def trouble(self) -> str:
+        """What ACM says of one that cannot be used, safe to show."""
+        return printable(f"{self.status} {self.reason}".strip(), 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class CertificateResource:
             yield Note(f"{_record(found)} {WAITS}", NoteKind.CERTIFICATE)
         elif found.status != ISSUED:
             anew = [] if found.in_use else [self._delete(found)]
-            message = f"ACM says {printable(found.status, 40)}: ask for it anew"
+            message = f"ACM says {found.trouble}: ask for it anew"
             yield Change(message, [*anew, self._request()])
             yield Note(WAITS, NoteKind.CERTIFICATE)
         else:
@@ -108,7 +114,12 @@ class CertificateResource:
         proof = next(filter(None, proofs), None)
         record = None if proof is None else (_bare(proof["Name"]), _bare(proof["Value"]))
         return Certificate(
-            arn, told["DomainName"], told["Status"], record, bool(told.get("InUseBy"))
+            arn,
+            told["DomainName"],
+            told["Status"],
+            record,
+            bool(told.get("InUseBy")),
+            str(told.get("FailureReason", "")),
         )
 
     def _request(self) -> Call:

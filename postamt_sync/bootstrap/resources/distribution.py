@@ -169,6 +169,9 @@ class DistributionResource:
         answer = self.aws.read("cloudfront", "get_distribution_config", Id=found)
         assert answer is not None
         config = overlaid(answer["DistributionConfig"], wanted)
+        for outdated in ("Certificate", "CertificateSource"):
+            # Said beside their successors, they would contradict a new certificate.
+            config.get("ViewerCertificate", {}).pop(outdated, None)
         return {"IfMatch": answer["ETag"], "DistributionConfig": config}
 
     def _wanted(self) -> dict[str, Any]:
