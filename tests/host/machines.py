@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.host.dovecot.description import Version
-from tests.host.debian import alone, cache, is_old, mirror, run, unused, use
+from tests.host.debian import mirror, run
+from tests.host.kept import kept_directory
 
 PACKAGES = "dovecot-imapd,dovecot-lmtpd,dovecot-submissiond,dovecot-sieve"
 LAYERED = """\
@@ -91,36 +92,29 @@ def trixie() -> Machine:
         pytest.skip("Dovecot 2.4 runs in a root of its own, which needs root's rights")
     if shutil.which("mmdebstrap") is None:
         pytest.skip("Dovecot 2.4 needs a root made by: sudo apt install mmdebstrap")
-    root, wrong = _make_trixie()
+    root, wrong = _trixie_root()
     if wrong:
         pytest.skip(f"the root for Dovecot 2.4 could not be made: {wrong}")
     return Machine(root)
 
 
 @functools.cache
-def _make_trixie() -> tuple[Path, str]:
+def _trixie_root() -> tuple[Path, str]:
     """Return the root, made unless it is there and fresh, and what went wrong."""
-    name = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
-    root = cache() / f"dovecot-trixie-{name}"
-    with alone("dovecot-trixie"):
-        if root.is_dir() and (not is_old(root) or not unused(root.name)):
-            use(root.name)
-            return root, ""
-        for old in cache().glob("dovecot-trixie-*"):
-            if is_old(old) and unused(old.name):
-                shutil.rmtree(old)
-        draft = root.with_name(f"{root.name}.draft")
-        if draft.exists():  # whoever made it was interrupted: the lock is ours
-            shutil.rmtree(draft)
-        command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=essential"]
-        made = run(*command, f"--include={PACKAGES}", "trixie", str(draft), *mirror(), check=False)
-        if made.returncode:
-            return root, (made.stderr.strip().splitlines() or ["mmdebstrap said nothing"])[-1]
-        (draft / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        draft.touch()
-        draft.rename(root)
-        use(root.name)
-        return root, ""
+    version = hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]
+    try:
+        return kept_directory("dovecot-trixie", version, _make_trixie), ""
+    except ChildProcessError as error:
+        return Path(), str(error)
+
+
+def _make_trixie(root: Path) -> None:
+    command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=essential"]
+    made = run(*command, f"--include={PACKAGES}", "trixie", str(root), *mirror(), check=False)
+    if made.returncode:
+        said = made.stderr.strip().splitlines() or ["mmdebstrap said nothing"]
+        raise ChildProcessError(said[-1])
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
 
 
 MACHINES = {"installed": installed, "debian-13": trixie}
