@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests.doubles.account import Account
 from tests.doubles.moto import Moto, moto
@@ -37,6 +38,15 @@ LONGEST = {
 
 class ByContainer(LoadScopeScheduling):
     """Gives every test to the next free process, but all that share a container to one."""
+
+    def mark_test_complete(
+        self, node: WorkerController, item_index: int, duration: float = 0
+    ) -> None:
+        """Forget what is done; else all that a process was ever given is counted at every test."""
+        super().mark_test_complete(node, item_index, duration)
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        if all(self.assigned_work[node][scope].values()):
+            del self.assigned_work[node][scope]
 
     def _split_scope(self, nodeid: str) -> str:
         if ONE_BOOT not in nodeid:
