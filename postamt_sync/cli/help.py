@@ -12,6 +12,8 @@ import typer
 
 from postamt_sync import __version__
 from postamt_sync.cli import topics
+from postamt_sync.cli.completion import Shell
+from postamt_sync.cli.completion import completion as script
 from postamt_sync.cli.main import run
 from postamt_sync.cli.options import Debug
 from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS, Verb, command_of
@@ -101,9 +103,14 @@ def help_(
         typer.Argument(metavar="VERB|TOPIC", help="As in: bootstrap apply; or sieve; or topics."),
     ] = None,
     man: Annotated[bool, typer.Option("--man", help="Print the man page of all verbs.")] = False,
+    completion: Annotated[
+        Shell | None,
+        typer.Option("--completion", help="Print what a shell completes.", show_default=False),
+    ] = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Show what a verb does, as --help after it would; or a topic; or the man page.
+    """Show what a verb does, as --help after it would; or a topic; or the man page;
+    or what bash, zsh or fish complete.
 
     Topics explain at length; `help topics` lists them.
 
@@ -114,9 +121,13 @@ def help_(
       postamt-sync help topics
       postamt-sync help sieve
       postamt-sync help --man | man -l -
+      . <(postamt-sync help --completion bash)
     """
     if man:
         print(man_page(PROGRAM, SUMMARY, VERBS), end="")
+        return ExitCode.OK
+    if completion is not None:
+        print(script(completion, PROGRAM, VERBS), end="")
         return ExitCode.OK
     match verb:
         case ["topics"]:

@@ -38,6 +38,15 @@ def check_access(path: Path) -> None:
         )
 
 
+DAEMON = "postamt-sync run"
+_WAIT = "Wait until it has ended, or stop it; two at once would deliver twice."
+_INSTEAD = (
+    "The daemon does this by itself: it looks at every poll for what is new, and goes through the "
+    "whole bucket when it starts. To have that now: sudo systemctl restart postamt-sync. How far "
+    "it is: postamt-sync status"
+)
+
+
 class CourierLock:
     """Holds `<state_dir>/courier.lock` while entered. The file says who holds it."""
 
@@ -74,7 +83,7 @@ class CourierLock:
             holder = self.holder(self._path.parent) or "another process"
             raise TryLaterError(
                 f"Mail in {self._path.parent} is being delivered already, by {holder}.",
-                "Wait until it has ended, or stop it; two at once would deliver twice.",
+                _INSTEAD if self._what == "sync" and holder.startswith(DAEMON) else _WAIT,
             )
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         try:

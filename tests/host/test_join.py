@@ -19,7 +19,7 @@ from tests.host.box import LOCAL, UNIT, readme_install
 from tests.host.container import Container, booted
 from tests.host.debian import INSIDE, PYTHONS, needs_debian, put_checkout, unpack
 
-pytestmark = [*needs_debian, pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.timeout(1500), *needs_debian, pytest.mark.slow]
 
 BUNDLE = "postamt-sync.bundle"
 PATIENCE = 900
@@ -117,7 +117,8 @@ def test_a_fresh_box_joins_and_its_mail_is_read(
     assert not target.exists()
     assert max(map(len, joined.written)) <= joined.columns
 
-    logins = dict(re.findall(r"login +(\S+)\s+password +(\S+)", joined.said))
+    shown = "\n".join(joined.written)
+    logins = dict(re.findall(r"login +(\S+)\s+password +(\S+)", shown))
     assert set(logins) == {"ann@example.org", "ben@example.org"}
     subjects = read_over_imap("ann@example.org", logins["ann@example.org"])
     assert subjects == [b"Subject: Your first mail"]

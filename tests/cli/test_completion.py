@@ -1,0 +1,71 @@
+"""What shells complete, asked of bash itself; zsh and fish where they are installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from postamt_sync.cli.completion import Shell, completion
+from postamt_sync.cli.main import run
+from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb
+from postamt_sync.errors import ExitCode
+from tests.doubles import verbs as doubles
+
+ASK = """\
+. "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _postamt_sync; echo "${COMPREPLY[*]}"
+"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bash") / "postamt-sync"
+    path.write_text(completion(Shell.BASH, PROGRAM, VERBS))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("set", "setup"),
+        ("bootstrap a", "apply"),
+        ("bootstrap apply --o", "--out"),
+        ("bootstrap apply --config /x --yes --p", "--position"),
+        ("bootstrap --debug pl", "plan"),
+        ("dovecot user pas", "passwd"),
+        ("status --js", "--json"),
+        ("nonsense zz", ""),
+    ],
+)
+def test_bash_completes_verbs_and_options(script: Path, typed: str, completed: str) -> None:
+    words = [PROGRAM, *typed.split()]
+    done = subprocess.run(
+        ["bash", "-uc", ASK, "bash", str(script), *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == completed
+
+
+@pytest.mark.parametrize("shell", Shell)
+def test_what_is_shown_of_a_verb_is_one_word_of_the_shell(shell: Shell, tmp_path: Path) -> None:
+    """Quotes, dollars and colons of a summary end nothing."""
+    odd = (Verb("odd", f"{doubles.__name__}:well", 'It\'s $(touch x): `a` "b"; end.'),)
+    path = tmp_path / "script"
+    path.write_text(completion(shell, PROGRAM, odd))
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    subprocess.run([shell, "-n", str(path)], check=True)
+    subprocess.run([shell, str(path)], check=False, capture_output=True, cwd=tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["script"]
+
+
+def test_the_verb_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "--completion", "fish"]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert all(f" -f -a {verb.name} " in out for verb in VERBS)
+    assert run(["help", "--completion", "tcsh"]) == ExitCode.USAGE
