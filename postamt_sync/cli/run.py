@@ -6,6 +6,7 @@ import asyncio
 import os
 
 from postamt_sync.app.daemon import Daemon
+from postamt_sync.app.memory import give_back_large_blocks
 from postamt_sync.aws.clients import new_session, refuse_bad_settings
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug
@@ -31,6 +32,7 @@ def run(config: ConfigPath = None, debug: Debug = False) -> ExitCode:
     refuse_root(settings, "run")
     _refuse_bad_endpoints(settings.aws.region)
     events = configure_logging(level="debug" if debug else "info", words=complete)
+    give_back_large_blocks()
     asyncio.run(_until_stopped(Daemon(settings, lambda: load(config), events)))
     return ExitCode.OK
 

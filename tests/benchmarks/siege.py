@@ -87,6 +87,12 @@ def resident(pid: int) -> int:
     return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
 
+def most(pid: int) -> int:
+    """Return the most resident memory that a process ever had, in MB; compare MemoryMax=."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
 def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
@@ -105,10 +111,12 @@ async def main(names: list[str]) -> None:
                     how, waited = await answers(home, "127.0.0.2", s3, name)
                     during, files = resident(daemon.pid), descriptors(daemon.pid)
                     counts = await asyncio.to_thread(stranger.lift)
+                    peak = most(daemon.pid)
                 print(
                     f"{name}: {dict(how)}, median {waited[len(waited) // 2]:.3f} s, "
                     f"slowest {waited[-1]:.3f} s; "
-                    f"memory {before} -> {during} MB, {files} descriptors; besieger {counts}",
+                    f"memory {before} -> {during} MB, at most {peak}, {files} descriptors; "
+                    f"besieger {counts}",
                     flush=True,
                 )
                 await asyncio.to_thread(daemon.kill)

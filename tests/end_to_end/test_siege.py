@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import socket
 import time
@@ -20,8 +21,9 @@ from tests.doubles.besieger import besieged
 from tests.doubles.reverse_proxy import reverse_proxy
 from tests.doubles.s3 import S3Double
 from tests.doubles.sns import certificate_pem, key_pem, private_key
-from tests.end_to_end.home import PATIENCE, Running
+from tests.end_to_end.home import PATIENCE, REPOSITORY, Running
 from tests.end_to_end.test_daemon import ACTIVATED, COMMAND
+from tests.end_to_end.test_flood import most_memory
 from tests.end_to_end.webhooks import Reachable, reachable
 
 ANOTHER = "127.0.0.2"
@@ -69,6 +71,7 @@ async def true_notifications(
         (2000, ("body",), ("127.0.0.1",), 100),
         (2000, ("pipelined", "old"), ("127.0.0.1",), 100),
         (300, ("fat",), FIFTY, 20),
+        (400, ("fat",), ("127.0.0.1",), 20),
         (2000, MIXED, FIFTY, 100),
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, tuple) else str(value),
@@ -79,6 +82,9 @@ async def test_besieged(
     daemon = await started(home)
     async with besieged(("127.0.0.1", home.port), count, kinds, peers, rate):
         await true_notifications(home, f"http://127.0.0.1:{home.port}/sns")
+    taken = most_memory(daemon)
+    print(f"{taken >> 20} MB at most")
+    assert 2 * taken <= allowed_memory(), "the unit leaves room for what nobody thought of"
     assert daemon.events("cannot accept connections") == []
     assert daemon.events("cannot answer a request") == []
     assert await asyncio.to_thread(daemon.stop) == 0
@@ -157,6 +163,14 @@ async def test_without_file_descriptors(home: Reachable) -> None:
         await true_notifications(home, f"http://127.0.0.1:{home.port}/sns")
     assert len(daemon.events("cannot accept connections")) == 1
     assert await asyncio.to_thread(daemon.stop) == 0
+
+
+def allowed_memory() -> int:
+    """Return what the unit allows, in bytes."""
+    unit = (REPOSITORY / "systemd" / "postamt-sync.service").read_text()
+    found = re.search(r"^MemoryMax=([0-9]+)M$", unit, re.MULTILINE)
+    assert found
+    return int(found[1]) << 20
 
 
 def _cpu_seconds(pid: int) -> float:
