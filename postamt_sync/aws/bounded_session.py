@@ -139,8 +139,8 @@ def read(raw: Any, clock: Callable[[], float] = time.monotonic) -> bytes:
 def refuse_another_shape(operation_model: Any, response_dict: Any, **_: Any) -> None:
     """Raise ResponseParserError where an answer is none to this operation.
 
-    In a service that speaks JSON botocore takes a page of a proxy for an answer that says nothing:
-    for a queue without messages.
+    In a service that speaks JSON botocore takes a page of a proxy for an answer that says nothing,
+    and so an empty object where a list should be: for a queue without messages.
     """
     output = operation_model.output_shape
     protocol = operation_model.service_model.resolved_protocol
@@ -154,8 +154,27 @@ def refuse_another_shape(operation_model: Any, response_dict: Any, **_: Any) -> 
         said = json.loads(response_dict["body"])
     except (ValueError, RecursionError):
         said = None
-    if not isinstance(said, dict) or (said and not said.keys() & output.members.keys()):
+    if (
+        not isinstance(said, dict)
+        or (said and not said.keys() & output.members.keys())
+        or not all(_fits(said.get(name), member) for name, member in output.members.items())
+    ):
         raise ResponseParserError("the answer is of another shape than AWS's")
+
+
+_TYPES: dict[str, type] = {"list": list, "map": dict, "structure": dict, "string": str}
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Tell whether a member is of its type, as are those of a list; null is none at all."""
+    if value is None:
+        return True
+    if not isinstance(value, _TYPES.get(shape.type_name, object)):
+        return False
+    if not isinstance(value, list):
+        return True
+    inner = _TYPES.get(shape.member.type_name, object)
+    return all(isinstance(item, inner) for item in value)
 
 
 class BoundedProgram:

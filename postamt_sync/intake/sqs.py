@@ -72,7 +72,7 @@ class Sqs:
                 MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
                 MessageAttributeNames=["ErrorCode", "ErrorMessage"],
             )
-            return [_message(message) for message in answer.get("Messages", [])]
+            return _messages(answer)
 
         return await self._call("receive from the queue", receive, wait)
 
@@ -118,27 +118,64 @@ def _done(answer: Any, asked: int) -> int:
 
     SQS names each, as done or as failed.
     """
-    done, failed = len(answer.get("Successful", [])), len(answer.get("Failed", []))
+    done, failed = len(_list(answer, "Successful")), len(_list(answer, "Failed"))
     if done + failed != asked:
         raise ResponseParserError(f"{asked} were asked for, the answer tells of {done + failed}")
     return done
 
 
+def _list(answer: Any, name: str) -> list[Any]:
+    """Return a list of the answer, which SQS leaves out where it is empty."""
+    found = answer.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise ResponseParserError(f"{name} is no list")
+    return found
+
+
+def _messages(answer: Any) -> list[QueueMessage]:
+    """Return the messages of an answer; ResponseParserError where they are none of SQS's.
+
+    Without body and receipt handle nothing could be taken in or deleted, and it would come again
+    without an end.
+    """
+    found = _list(answer, "Messages")
+    if len(found) > MOST_AT_ONCE:
+        raise ResponseParserError(f"{len(found)} messages came, of {MOST_AT_ONCE} asked for")
+    for message in found:
+        if not isinstance(message, dict) or not all(
+            isinstance(message.get(name), str) for name in ("Body", "ReceiptHandle")
+        ):
+            raise ResponseParserError("a message without its body or receipt handle")
+        for name in ("Attributes", "MessageAttributes"):
+            if not isinstance(message.get(name) or {}, dict):
+                raise ResponseParserError(f"{name} of a message is no table")
+    return [_message(message) for message in found]
+
+
 def _message(received: MessageTypeDef) -> QueueMessage:
-    attributes = received.get("Attributes", {})
-    said = received.get("MessageAttributes", {})
+    attributes = received.get("Attributes") or {}
+    said = received.get("MessageAttributes") or {}
     error = [
-        said[name].get("StringValue", "") for name in ("ErrorCode", "ErrorMessage") if name in said
+        value
+        for name in ("ErrorCode", "ErrorMessage")
+        if isinstance(table := said.get(name), dict)
+        and isinstance(value := table.get("StringValue"), str)
     ]
     return QueueMessage(
         # JSON can carry half a surrogate pair, which neither a signature nor a ledger can.
-        body=received.get("Body", "").encode("utf-8", "replace").decode(),
-        handle=received.get("ReceiptHandle", ""),
+        body=received["Body"].encode("utf-8", "replace").decode(),
+        handle=received["ReceiptHandle"],
         sent_at=_number(attributes.get("SentTimestamp")) / 1000,
         received=max(1, _number(attributes.get("ApproximateReceiveCount"))),
         error=" ".join(error).encode("utf-8", "replace").decode(),
     )
 
 
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else 0
+def _number(text: object) -> int:
+    return (
+        int(text)
+        if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 16
+        else 0
+    )

@@ -15,7 +15,7 @@ from postamt_sync.events import Events
 from postamt_sync.intake.sqs import QueueMessage, Sqs
 from postamt_sync.intake.subscription import Subscription, SubscriptionState
 from tests.doubles.inbox import MemoryLog
-from tests.doubles.odd_aws import SHAPES, SUBSCRIPTION, OddAws, odd_aws
+from tests.doubles.odd_aws import JSON, SHAPES, SUBSCRIPTION, OddAws, Shape, odd_aws
 
 REGION = "eu-west-1"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:postamt"
@@ -109,3 +109,41 @@ async def test_an_odd_answer_is_trouble_for_now(aws: OddAws, name: str, call: st
     await act(session, aws)
     assert aws.asked[call]
     return None
+
+
+MESSAGES = [
+    b'{"Messages": {}}',
+    b'{"Messages": ""}',
+    b'{"Messages": 0}',
+    b'{"Messages": false}',
+    b'{"Messages": [null]}',
+    b'{"Messages": ["x"]}',
+    b'{"Messages": [{}]}',
+    b'{"Messages": [{"ReceiptHandle": "h"}]}',
+    b'{"Messages": [{"Body": "x"}]}',
+    b'{"Messages": [{"Body": null, "ReceiptHandle": "h"}]}',
+    b'{"Messages": [{"Body": 5, "ReceiptHandle": "h"}]}',
+    b'{"Messages": [{"Body": "x", "ReceiptHandle": 7}]}',
+    b'{"Messages": [{"Body": "x", "ReceiptHandle": "h", "Attributes": [1]}]}',
+    b'{"Messages": [{"Body": "x", "ReceiptHandle": "h"}, null]}',
+    b'{"Messages": [' + b", ".join([b'{"Body": "x", "ReceiptHandle": "h"}'] * 11) + b"]}",
+    b'{"messages": []}',
+    b'{"Messages": []} and more',
+    b"[]",
+    b"",
+]
+
+
+@pytest.mark.parametrize("said", MESSAGES)
+async def test_a_queue_that_answers_in_another_shape_is_trouble(aws: OddAws, said: bytes) -> None:
+    """It would be asked again and again, or what it holds never deleted."""
+    aws.shapes = {"sqs": Shape(body=said, headers=JSON)}
+    with pytest.raises(PostamtError) as told:
+        await queue(new_session(REGION), aws).receive(1, 60)
+    assert told.value.temporary
+
+
+@pytest.mark.parametrize("said", [b"{}", b'{"Messages": []}', b'{"Messages": null}'])
+async def test_a_queue_says_in_three_ways_that_it_is_empty(aws: OddAws, said: bytes) -> None:
+    aws.shapes = {"sqs": Shape(body=said, headers=JSON)}
+    assert await queue(new_session(REGION), aws).receive(1, 60) == []
