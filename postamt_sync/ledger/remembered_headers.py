@@ -81,11 +81,10 @@ class RememberedHeaders:
                 ).fetchone()
             }
 
-    def among(self, mails: Iterable[str]) -> set[str]:
-        """Return those of these mails whose header is remembered."""
+    def mails(self) -> set[str]:
+        """Return the ids of all mails whose header is remembered: some 90 bytes each."""
         with self._store.reading() as db:
-            query = "SELECT 1 FROM headers WHERE mail = ?"
-            return {mail for mail in mails if db.execute(query, (mail,)).fetchone()}
+            return {mail for (mail,) in db.execute("SELECT mail FROM headers")}
 
     def of(self, mails: Iterable[str]) -> dict[str, MailHeader]:
         """Return by mail id those that are remembered."""

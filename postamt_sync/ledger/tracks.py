@@ -44,6 +44,11 @@ class Word:
     span: tuple[float, float] | None = None
     clock: str = ""
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it can mean nothing but text."""
+        return self.span is None and not self.clock
+
     def fits(self, text: str, stored_at: float) -> bool:
         """Tell whether a mail with this folded text, that S3 stored then, has it."""
         if self.text and self.text in text:

@@ -7,7 +7,7 @@ from the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -67,6 +67,13 @@ class FindResult:
     """Who delivers now, "" if nobody does."""
 
 
+class _All(Container[str]):
+    """Holds whatever is asked for."""
+
+    def __contains__(self, mail: object) -> bool:
+        return True
+
+
 class Find:
     """One search, in steps. `ledger` is None where it cannot be opened, for which `problem` is."""
 
@@ -101,7 +108,9 @@ class Find:
                     track.mail, track.stored_at, track, track.header
                 )
             self.result.looked.append(Looked("ledger", tracks.count()))
-        known = self._remembered if read_files else set
+        known: Container[str] = _All()
+        if read_files:
+            known = self._ledger.headers.mails() if self._ledger is not None else ()
         search = MaildirSearch({*self._mails}, self._words, known, self._since)
         self._take_in(search.through(self._roots(all_of_them=read_files)))
 
@@ -144,9 +153,6 @@ class Find:
     def _newest(self) -> list[FoundMail]:
         newest = sorted(self._mails.values(), key=lambda f: (-f.stored_at, f.mail))
         return newest[: self._most]
-
-    def _remembered(self, mails: Collection[str]) -> set[str]:
-        return self._ledger.headers.among(mails) if self._ledger is not None else set()
 
     def _roots(self, *, all_of_them: bool) -> Iterable[tuple[str, Path]]:
         """Yield the Maildirs, or only those that were given a copy of what was found."""

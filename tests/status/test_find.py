@@ -170,7 +170,7 @@ def test_a_disk_that_hangs_keeps_nothing_else_from_being_found(
         return usual(root)
 
     monkeypatch.setattr(maildir_search, "our_names", names)
-    search = maildir_search.MaildirSearch((), [read_word("tea")], lambda _: set(), patience=0.1)
+    search = maildir_search.MaildirSearch((), [read_word("tea")], (), patience=0.1)
     findings = search.through([(m.name, m.maildir) for m in settings.mailboxes[:2]])
     forever.set()
     assert findings.problems.keys() == {bad.name}

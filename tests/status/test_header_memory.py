@@ -118,7 +118,7 @@ def test_no_more_is_put_aside_than_memory_allows(
     for mail in mails:
         memory.heard(mail, 1.0, HEAD)
     asyncio.run(memory.write())
-    assert len(ledger.headers.among(mails)) == header_memory.MOST_ASIDE
+    assert len(ledger.headers.mails()) == header_memory.MOST_ASIDE
 
 
 def test_the_maildirs_tell_of_what_was_missed(
@@ -130,7 +130,7 @@ def test_the_maildirs_tell_of_what_was_missed(
         folder = root / ".Lists" if n % 2 else root
         lying(folder, f"in/{n}", HEAD.replace(b"Tea", b"Tea %d" % n), 100.0 + n)
     asyncio.run(memory.complete())
-    assert ledger.headers.among(mails) == set(mails)
+    assert ledger.headers.mails() == set(mails)
     assert ledger.headers.latest(1)[0].subject == "Tea 119"
 
 
@@ -143,7 +143,7 @@ def test_more_than_one_look_takes_up_is_taken_up_by_the_next(
         lying(settings.mailboxes[0].maildir, f"in/{n}", HEAD, 100.0 + n)
     lying(settings.mailboxes[0].maildir, "in/foreign", HEAD, 999.0)
     asyncio.run(memory.complete())
-    assert ledger.headers.among(mails) == set(mails)
+    assert ledger.headers.mails() == set(mails)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
@@ -210,7 +210,7 @@ def test_switched_off_and_on_again_it_is_completed_at_once(
 
     async def sleep(seconds: float) -> None:
         if seconds == header_memory.WRITE_EVERY:
-            ends.append(ledger.headers.among([mail]))
+            ends.append(ledger.headers.mails())
             switched(live, settings, on=next(rounds))
 
     memory = HeaderMemory(live, ledger.headers, lambda: destinations, clock=float, sleep=sleep)
