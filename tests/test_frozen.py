@@ -23,13 +23,28 @@ from postamt_sync.cli.verify import as_json as verify_as_json
 from postamt_sync.config import load
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import TryLaterError
+from postamt_sync.index.entry import (
+    Acceptance,
+    Basis,
+    Header,
+    IndexEntry,
+    KnownFacts,
+    ReceivedFor,
+    Stored,
+    to_item,
+)
+from postamt_sync.index.list_facts import ListFacts
+from postamt_sync.index.lists import lines_of
+from postamt_sync.index.summary import Summary
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
 from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.incidents import Cause
 from postamt_sync.ledger.rows import DueState, EnvelopeState
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.ledger.tracks import read_word
-from postamt_sync.mail.arrival import Envelope, Evidence, Source
+from postamt_sync.mail.arrival import Envelope, Evidence, Source, Verdicts
+from postamt_sync.mail.handed_routes import ROUTES_KEY, HandedRoutes
+from postamt_sync.mail.routing import Addressee
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.status.bucket_search import BucketFindings, BucketObject
 from postamt_sync.status.find import Find
@@ -135,6 +150,17 @@ STORED_WORDS = {
 """In the ledger, in JSON and in labels."""
 
 
+INDEX_ITEM = """
+accepted_by attachment cc date digest dkim dmarc dmarc_policy etag facts_of from header_of key
+message_id month own_id received_at received_for received_for_of recipients references sender
+sequencer size spam spf subject to virus
+"""
+"""Attributes of an item of the index, and of a line of the lists."""
+
+LISTS = "anna#ids anna#inbox"
+"""Names of a mailbox's lists; `junk` is held by `tests/index/test_lists.py`."""
+
+
 def keys(value: Any, path: str = "") -> Iterator[str]:
     """Yield where values lie in an object."""
     match value:
@@ -216,3 +242,26 @@ def test_names_and_labels_of_metrics(status: StatusReport) -> None:
 @pytest.mark.parametrize("words", STORED_WORDS)
 def test_stored_words(words: Any) -> None:
     assert not missing(STORED_WORDS[words], {str(word).replace(" ", "_") for word in words})
+
+
+def test_names_in_the_index_and_the_lists() -> None:
+    entry = IndexEntry(
+        "m",
+        "incoming/m",
+        frozenset({"anna@example.com"}),
+        Acceptance(Basis.RECEIPT, "2026-11-27T10:00:00.000Z", "a@b", Verdicts(*["PASS"] * 6)),
+        Header(Basis.RECEIPT, Summary("f", "t", "c", "s", "d")),
+        Stored("e", 1, "0a"),
+        KnownFacts(Basis.RECEIPT, ListFacts("o@x", ("r@x",), attachment=True)),
+        ReceivedFor(Basis.RECEIPT, "anna@example.com"),
+    )
+    item = to_item(entry)
+    assert not missing(INDEX_ITEM, set(item))
+    routes = HandedRoutes((Addressee("anna", ("anna@example.com",), default=True),))
+    lines = [joined.partition("\n") for joined in lines_of(entry, item, routes)]
+    assert {name for name, _, _ in lines} == set(LISTS.split())
+    assert {line for name, _, line in lines if name == "anna#inbox"} == {
+        "2026-11-27T10:00:00.000Z#m"
+    }
+    assert ROUTES_KEY == {"list": {"S": "#routes"}, "line": {"S": "#"}}
+    assert not missing("form mailboxes folders", set(json.loads(routes.to_json())))
