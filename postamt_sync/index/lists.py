@@ -126,10 +126,11 @@ def read_handed(client: DynamoDBClient, table: str) -> HandedVersion | None:
         if not version or not said:
             return None
         routes = HandedRoutes.from_json(said)
-        assert routes.routes.default
-        return HandedVersion(version, routes, text(item, "filled") == version)
+        default = routes.routes.default
     except (KeyError, ValueError, TypeError, RecursionError):
         return None
+    filled = text(item, "filled") == version
+    return HandedVersion(version, routes, filled) if default else None
 
 
 class Lists:

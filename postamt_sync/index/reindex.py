@@ -158,8 +158,9 @@ class Reindex:
             self._dynamodb.update_item(
                 TableName=self._lists,
                 Key=ROUTES_KEY,
-                UpdateExpression="SET filled = :version",
-                ConditionExpression="version = :version",
+                UpdateExpression="SET #filled = :version",
+                ConditionExpression="#version = :version",
+                ExpressionAttributeNames={"#filled": "filled", "#version": "version"},
                 ExpressionAttributeValues={":version": {"S": version}},
             )
         except ClientError as error:

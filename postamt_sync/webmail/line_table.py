@@ -61,7 +61,7 @@ class DynamoLineTable:
         return handed.version
 
     def page(self, name: str, most: int, *, before: str = LAST, since: str = "") -> LinesPage:
-        answer = self._query(name, since, before, most)
+        answer = self._query(name, since, before, most + 1)  # the one before is among them
         found = tuple(
             (item["line"]["S"], entry)
             for item in answer["Items"]
@@ -79,8 +79,10 @@ class DynamoLineTable:
         return found
 
     def _query(self, name: str, first: str, last: str, most: int) -> Any:
-        # A key may not be empty; every line sorts behind a blank.
-        between = {":list": {"S": name}, ":first": {"S": first or " "}, ":last": {"S": last}}
+        first = first or " "  # a key may not be empty; every line sorts behind a blank
+        if first > last:  # which DynamoDB takes for a mistake
+            return {"Items": []}
+        between = {":list": {"S": name}, ":first": {"S": first}, ":last": {"S": last}}
         return self._client.query(
             TableName=self._table,
             KeyConditionExpression="#list = :list AND #line BETWEEN :first AND :last",

@@ -39,15 +39,18 @@ def test_lines_are_read_newest_first_from_one_to_another(emulator: Moto) -> None
         indexer.take(told.replace('"quarantine"', '"none"'))
     line = "2026-11-0{0}T10:00:00.000Z#m{1}"
 
-    first = table.page("bruno#inbox", 2)
+    first = table.page("bruno#inbox", 1)
     assert [entry.message_id for _, entry in first.found] == ["m4", "m3"]
     assert first.after == first.found[-1][0] == line.format(4, 3)
+    one = table.page("bruno#inbox", 1, before=first.after)
+    assert [entry.message_id for _, entry in one.found] == ["m2"]
     rest = table.page("bruno#inbox", 10, before=first.after)
     assert [entry.message_id for _, entry in rest.found] == ["m2", "m1", "m0"]
     assert rest.after == ""
     since = table.page("bruno#inbox", 10, since="2026-11-03", before="2026-11-05")
     assert [entry.message_id for _, entry in since.found] == ["m3", "m2"]
     assert table.page("anna#inbox", 10).found == ()
+    assert table.page("bruno#inbox", 10, since="2026-11-05", before="2026-11-03").found == ()
     assert table.linked("bruno", ["m2@x"]) == {"m2"}
     assert table.linked("bruno", ["nobody@x", "root@x"]) == {f"m{n}" for n in range(5)}
     assert table.linked("anna", ["root@x"]) == set()
