@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 BYTES = 32
@@ -22,7 +22,7 @@ SECRET_HEADER = "x-postamt-origin"  # noqa: S105  the header's name
 class KeyRing:
     """The newest key first: it signs, each of them verifies."""
 
-    keys: tuple[bytes, ...]
+    keys: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
     def new(cls) -> Self:

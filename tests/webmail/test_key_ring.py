@@ -34,3 +34,10 @@ def test_a_header_can_bear_each_word() -> None:
 def test_what_is_no_key_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ValueError, match=r"^these are no keys$"):
         KeyRing.from_text(text)
+
+
+def test_it_shows_no_key_to_whoever_prints_it() -> None:
+    ring = KeyRing.new()
+    for shown in (repr(ring), str(ring), f"{[ring]}"):
+        assert ring.words[0] not in shown
+        assert repr(ring.keys[0]) not in shown

@@ -337,6 +337,15 @@ def test_a_cookie_that_comes_twice_is_none(front: Front) -> None:
     assert front.ask(cookies=[], headers={"cookie": session})["statusCode"] == 401
 
 
+def test_an_origin_that_comes_twice_is_none(front: Front) -> None:
+    assert front.sign_in(headers={"Origin": ORIGIN})["statusCode"] == 403
+    assert front.sign_in(headers={"origin": None, "ORIGIN": ORIGIN})["statusCode"] == 200
+    for origin in (None, "null", f"{ORIGIN},{ORIGIN}", f"https://{ORIGIN[8:].upper()}"):
+        assert front.sign_in(headers={"origin": origin})["statusCode"] == 403
+    # The name that it is asked by says nothing: CloudFront asks by the API's own.
+    assert front.sign_in(headers={"host": "evil.example"})["statusCode"] == 200
+
+
 JUNK: tuple[Any, ...] = (
     *(None, True, 7, -1.5, "", "x", "\ud800", "\0", [], ["x"], [None], [[]], {}, {"x": 1}),
     *({"http": 7}, {"http": {"method": []}}, "Ä" * 3_000, "/", "/%", {"": ""}, 10**40, b"x"),

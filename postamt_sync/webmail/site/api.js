@@ -2,7 +2,8 @@
 
 export class Refused extends Error {
   constructor(status, said) {
-    super(said.problem || "That did not work. Try again.");
+    const busy = status === 429 && "Too many ask at once. Try again in some seconds.";
+    super(said.problem || busy || "That did not work. Try again.");
     this.status = status;
     this.code = said.code || "";
     this.wait = said.wait || 0;
