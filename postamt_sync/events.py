@@ -37,10 +37,13 @@ class Events(Failures):
     def envelope_awaited(self, mail: str, seconds: float) -> None:
         self._log.info("waiting for the envelope", mail=mail, seconds=round(seconds))
 
-    def delivered(self, mail: str, mailbox: str, seconds: float | None) -> None:
-        """`seconds` from the time SES received the mail until it was durable in the Maildir."""
+    def delivered(
+        self, mail: str, mailbox: str, seconds: float | None, size: int | None = None
+    ) -> None:
+        """`seconds` from the time SES received the mail until it was durable in the Maildir. The
+        size in octets is for eyes alone."""
         latency = None if seconds is None else round(seconds, 3)
-        self._log.info("delivered", mail=mail, mailbox=mailbox, latency=latency)
+        self._log.info("delivered", mail=mail, mailbox=mailbox, latency=latency, _size=size)
 
     def delivered_already(self, mail: str, mailbox: str) -> None:
         self._log.info("delivered before the last stop", mail=mail, mailbox=mailbox)

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import structlog
 
 from postamt_sync.events import Events, printable
+from postamt_sync.terminal_lines import FOR_EYES, TerminalLines
 from postamt_sync.throttle import Throttle
 
 LIBRARIES = ("aiohttp", "asyncio", "boto3", "botocore", "urllib3", "watchdog")
@@ -57,9 +58,10 @@ def configure_logging(
     """
     lines = Lines(sys.stderr if stream is None else stream)
     as_json = not lines.is_terminal if json is None else json
+    renderer = _Renderer(as_json, lines, every_step=level == "debug")
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         lines,
-        processors=[*_COMMON, _worded(words), _Renderer(as_json, lines)],
+        processors=[*_COMMON, _worded(words), renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
         cache_logger_on_first_use=False,
@@ -125,21 +127,25 @@ def _worded(words: Callable[[str], str]) -> structlog.typing.Processor:
 class _Renderer:
     """Makes the line, time first."""
 
-    def __init__(self, as_json: bool, lines: Lines) -> None:
+    def __init__(self, as_json: bool, lines: Lines, *, every_step: bool) -> None:
         self._journal = lines.is_journal
         colors = lines.is_terminal and not os.environ.get("NO_COLOR")
         self._render: structlog.typing.Processor = (
             structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
             if as_json
-            else structlog.dev.ConsoleRenderer(
-                colors=colors, timestamp_key="time", sort_keys=False, pad_event_to=24
-            )
+            else TerminalLines(colors=colors, every_step=every_step)
         )
+        self._as_json = as_json
 
     def __call__(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
         level = event["level"]
+        if self._as_json:
+            for field in [field for field in event if field.startswith(FOR_EYES)]:
+                del event[field]
         first = {key: event.pop(key) for key in ("time", "level", "event")}
         line = str(self._render(logger, name, {**first, **event}))
+        if not line:
+            raise structlog.DropEvent
         return f"<{_JOURNAL_PRIORITY[level]}>{line}" if self._journal else line
 
 

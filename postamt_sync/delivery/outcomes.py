@@ -59,7 +59,8 @@ class Outcomes:
             if mail.absent:
                 self._events.absent(task.mail, mail.absent)
         for mailbox in delivered:
-            self._events.delivered(task.mail, mailbox, max(0.0, time.time() - mail.received_at))
+            seconds = max(0.0, time.time() - mail.received_at)
+            self._events.delivered(task.mail, mailbox, seconds, mail.size)
         if published.late:
             return frozenset()
         if failed := {**mail.unpublished, **published.failed}:
