@@ -5,6 +5,7 @@ The page (man(7)) is made from the command line itself, so it cannot say anythin
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -17,9 +18,12 @@ from postamt_sync.cli.completion import completion as script
 from postamt_sync.cli.main import run
 from postamt_sync.cli.options import Debug
 from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS, Verb, command_of
-from postamt_sync.errors import ExitCode
+from postamt_sync.errors import ExitCode, UsageError
+from postamt_sync.events import printable
 
 SECTION = 1
+SURELY = 0.75
+"""How like a topic a name must be, as difflib has it."""
 EXIT_CODES = {
     ExitCode.OK: "All is well.",
     ExitCode.UNDELIVERED: "Some mail could not be delivered.",
@@ -97,6 +101,14 @@ def _quoted(text: str) -> str:
     return '"' + _text(text).replace('"', "''") + '"'
 
 
+def _nearest_topic(name: str) -> str:
+    """Return the topic that a name was surely meant for, "" where it is a verb or none."""
+    if any(verb.name == name for verb in VERBS):
+        return ""
+    near = difflib.get_close_matches(name.lower(), topics.topics(), n=1, cutoff=SURELY)
+    return near[0] if near else ""
+
+
 def help_(
     verb: Annotated[
         list[str] | None,
@@ -134,6 +146,11 @@ def help_(
             topics.show_list()
         case [name] if name in topics.topics():
             topics.show(name)
+        case [name] if near := _nearest_topic(name):
+            raise UsageError(
+                f"There is no command and no topic {printable(name)!r}.",
+                f"Did you mean: {PROGRAM} help {near}? All topics: {PROGRAM} help topics",
+            )
         case _:
             return ExitCode(run([*(verb or ()), "--help"]))
     return ExitCode.OK

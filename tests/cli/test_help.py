@@ -9,6 +9,7 @@ import pytest
 
 from postamt_sync.cli.help import EXIT_CODES, man_page
 from postamt_sync.cli.main import run
+from postamt_sync.cli.topics import text_of, topics
 from postamt_sync.cli.verbs import VERBS, Verb
 from postamt_sync.errors import ExitCode
 
@@ -82,3 +83,51 @@ def test_nothing_in_the_help_becomes_a_command_of_roff() -> None:
     page = man_page("p", "does it", [Verb("odd", f"{__name__}:odd", "Do it.")])
     assert "\n\\&.so /etc/passwd\n" in page
     assert "\n\\&'tis a backslash: \\e\\en, and a\\-hyphen.\n" in page
+
+
+@pytest.mark.parametrize("name", sorted(topics()))
+def test_a_topic_is_the_text_that_the_web_shows(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["help", name]) == ExitCode.OK
+    assert capsys.readouterr().out == text_of(name)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", ["repair", "sending", "kubernetes"])
+def test_a_topic_fits_the_terminal(
+    name: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run(["help", name]) == ExitCode.OK
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= columns
+    assert topics()[name].split()[0] in shown
+    assert "`" not in shown
+
+
+def test_topics_are_listed_with_their_titles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "topics"]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert all(
+        re.search(rf"^  {name} +{re.escape(t)}$", out, re.MULTILINE) for name, t in topics().items()
+    )
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [["sieve", "more"], ["../verbs"], ["what"]])
+def test_what_is_no_topic_is_no_file_either(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["help", *words]) == ExitCode.USAGE
+    err = capsys.readouterr().err
+    assert "No such command" in err or "There is no command" in err
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("monitor", "monitoring"), ("Folder", "folders")])
+def test_a_topic_that_was_nearly_typed_is_named(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["help", typed]) == ExitCode.USAGE
+    assert f"postamt-sync help {meant}?" in capsys.readouterr().err
