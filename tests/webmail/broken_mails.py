@@ -3,7 +3,7 @@
     python -m tests.webmail.broken_mails 10000 [FIRST]
 
 reads and answers so many of them, from seed FIRST on, and says how that went: any answer of 500 is
-told with its seed and ends it with 1. The suite reads some hundreds.
+told with its seed and ends it with 1. The suite reads some dozens.
 """
 
 from __future__ import annotations

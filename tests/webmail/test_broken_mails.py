@@ -16,15 +16,15 @@ PEAK = 60 << 20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 120, 20))
+@pytest.mark.parametrize("first", range(0, 40, 5))
 def test_no_mail_is_too_broken_to_be_read_and_answered(first: int) -> None:
     reader = Reader()
-    assert [wrong for seed in range(first, first + 20) for wrong in reader.read(seed)] == []
+    assert [wrong for seed in range(first, first + 5) for wrong in reader.read(seed)] == []
     assert set(reader.statuses) <= {200, 404}
 
 
 def test_memory_has_its_bounds() -> None:
-    largest = max(range(300), key=lambda seed: len(broken_mail(seed)))
+    largest = max(range(100), key=lambda seed: len(broken_mail(seed)))
     reader = Reader()
     tracemalloc.start()
     try:
