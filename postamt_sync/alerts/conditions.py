@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from postamt_sync import small_file
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.errors import PostamtError
@@ -88,7 +89,7 @@ def expiry(certificate: Path, *, now: float, chain: bytes | None = None) -> Expi
     """
     try:
         if chain is None:
-            chain = certificate.read_bytes() if certificate.is_file() else b""  # a FIFO would wait
+            chain = small_file.read(certificate)
         leaf = x509.load_pem_x509_certificates(chain)[0]
     except (OSError, ValueError, IndexError):
         return None

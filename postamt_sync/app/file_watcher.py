@@ -17,6 +17,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from postamt_sync import small_file
 from postamt_sync.events import Events
 
 SETTLE = 0.3
@@ -126,8 +127,6 @@ def _fingerprints(paths: Iterable[Path]) -> dict[Path, str]:
 
 def _fingerprint(path: Path) -> str:
     try:
-        # Reading a pipe would wait for ever for somebody who writes.
-        known = path.is_file() or not path.exists()
-        return hashlib.sha256(path.read_bytes()).hexdigest() if known else "no file"
+        return hashlib.sha256(small_file.read(path)).hexdigest()
     except OSError as error:
         return str(error.errno)

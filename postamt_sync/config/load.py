@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from postamt_sync import small_file
 from postamt_sync.config.environment import FILE_VARIABLE, Environment
 from postamt_sync.config.examine import examine, options
 from postamt_sync.config.findings import ConfigFindings, Location
@@ -62,7 +63,7 @@ def _searched(path: Path | None, variables: Mapping[str, str]) -> str:
 def _read(file: Path, source: str, searched: str) -> tuple[dict[str, Any], Problem | None]:
     example = f"postamt-sync bootstrap init --output {shlex.quote(source)}"
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = small_file.read(file, pipes=True).decode("utf-8-sig")
     except FileNotFoundError:
         return {}, Problem(source, f"there is no such file. {searched}", example)
     except PermissionError:

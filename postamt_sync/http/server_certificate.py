@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from postamt_sync import small_file
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.http.sockets import tls_context
 
@@ -40,6 +41,6 @@ class ServerCertificate:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return small_file.read(path)
     except OSError:
         return b""  # whoever loads it says why

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
+from postamt_sync import small_file
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 
 _Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
@@ -86,7 +87,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     for path in (certificate, key):
         try:
-            path.open("rb").close()
+            small_file.read(path)
         except OSError as error:
             raise MisconfiguredError(
                 f"The TLS file {path} cannot be read: {os.strerror(error.errno or 0)}.",
