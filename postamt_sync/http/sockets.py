@@ -12,6 +12,9 @@ from pathlib import Path
 from postamt_sync import small_file
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_FOR_NOW = {socket.EAI_AGAIN, socket.EAI_MEMORY, socket.EAI_SYSTEM}
+
 _Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
@@ -45,7 +48,10 @@ def bind_unix(path: Path, option: str) -> socket.socket:
 
     Raises TryLaterError where another program serves it, MisconfiguredError where it cannot be.
     """
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _unusable(error, str(path), 0, option) from error
     try:
         if path.is_socket():
             _refuse_if_served(path, option)
@@ -81,7 +87,8 @@ def _refuse_if_served(path: Path, option: str) -> None:
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Read a certificate chain and its key, both PEM; TLS 1.2 or later.
 
-    Raises MisconfiguredError if they cannot be read or do not belong together.
+    Raises MisconfiguredError if they cannot be read or do not belong together, TryLaterError where
+    only the system is short of something.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -89,6 +96,8 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
         try:
             small_file.read(path)
         except OSError as error:
+            if error.errno in _SHORTAGES:
+                raise _short_of(error, f"read {path}") from error
             raise MisconfiguredError(
                 f"The TLS file {path} cannot be read: {os.strerror(error.errno or 0)}.",
                 "Mend webhook.tls_certificate and webhook.tls_key, or the rights of the files.",
@@ -108,11 +117,32 @@ def _resolve(host: str, port: int, option: str) -> list[tuple[int, _Address]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
+        if (lacking := _lacking(error)) is not None:
+            raise _short_of(lacking, f"look {host} up") from error
         raise MisconfiguredError(
             f"The host {host} of {option} is not known on this machine.",
             f"Use an address of this machine{_everywhere(option)}.",
         ) from error
     return [(family, address) for family, _, _, _, address in found]
+
+
+def _lacking(error: OSError) -> OSError | None:
+    """Return what this process is short of for now, None if that is not why a host is not found.
+
+    Who looks a name up without a descriptor says that there is no such name.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as shortage:
+        return shortage
+    return error if error.errno in _FOR_NOW else None
+
+
+def _short_of(error: OSError, what: str) -> TryLaterError:
+    return TryLaterError(
+        f"The system has nothing left to {what} with ({error.strerror}).",
+        "Raise LimitNOFILE= of the service (systemctl edit postamt-sync), or end what uses it up.",
+    )
 
 
 def _bind(family: int, address: _Address) -> socket.socket:
@@ -130,6 +160,8 @@ def _bind(family: int, address: _Address) -> socket.socket:
 
 
 def _unusable(error: OSError, host: str, port: int, option: str) -> PostamtError:
+    if error.errno in _SHORTAGES:
+        return _short_of(error, f"listen on {host}")
     if error.errno == errno.EADDRINUSE:
         return TryLaterError(
             f"Another program listens on {host}:{port} already.",
