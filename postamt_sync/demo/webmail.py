@@ -78,19 +78,19 @@ class DemoWebmail:
             if adding.returncode:
                 raise TryLaterError("The webmail cannot be used.", out.decode(errors="replace"))
         self._process = await self._start("serve", "--port", "0")
-        assert self._process.stdout is not None
+        said: list[str] = []
         try:
             async with asyncio.timeout(READY_WITHIN):
-                line = (await self._process.stdout.readline()).decode(errors="replace").strip()
+                self.url = await self._ready(self._process, said)
         except TimeoutError:
-            line = "nothing"
+            pass
         except BaseException:
             await self.__aexit__()
             raise
-        if not line.startswith(SAID):
+        if not self.url:
             await self.__aexit__()
-            raise TryLaterError("The webmail does not start.", f"It says: {line}")
-        self.url = line.removeprefix(SAID)
+            what = " ".join(said) or "nothing"
+            raise TryLaterError("The webmail does not start.", f"It says: {what}")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -103,6 +103,16 @@ class DemoWebmail:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    async def _ready(self, process: asyncio.subprocess.Process, said: list[str]) -> str:
+        """Return where it serves, "" if it ends before; what it says until then is added."""
+        assert process.stdout is not None
+        async for raw in process.stdout:
+            line = raw.decode(errors="replace").strip()
+            if line.startswith(SAID):  # a warning may come before it
+                return line.removeprefix(SAID)
+            said.append(line)
+        return ""
 
     async def subjects(self, mailbox: str, folder: str = "inbox") -> list[str]:
         """Sign in as one mailbox, and return what its list shows, the newest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,8 @@ import pytest
 
 from postamt_sync.demo.samples import samples
 from postamt_sync.demo.system import DemoSystem
+from postamt_sync.demo.webmail import SAID, DemoWebmail
+from postamt_sync.errors import TryLaterError
 from tests.cli.test_demo import start
 
 STATIONS = (
@@ -56,3 +59,24 @@ async def test_who_is_not_let_in_sees_nothing_and_what_is_missing_is_noticed(
     await asyncio.sleep(0)
     with pytest.raises(aiohttp.ClientError):
         await webmail.subjects("anna")
+
+
+def stand_in(script: str) -> DemoWebmail:
+    """Return the webmail of a household without mailboxes, which is this script of Python."""
+    return DemoWebmail(Path("config.toml"), {}, (), (sys.executable, "-c", script))
+
+
+async def test_a_warning_before_it_is_ready_is_none_of_its_end() -> None:
+    says = f"print('AWS is slow.', {SAID + 'http://here/'!r}, sep='\\n', flush=True)"
+    async with stand_in(f"{says}; input()") as webmail:
+        assert webmail.url == "http://here/"
+
+
+@pytest.mark.parametrize(
+    ("prints", "told"), [("", "nothing"), ("print('No.\\nNever.')", "No. Never.")]
+)
+async def test_one_that_ends_instead_tells_all_that_it_said(prints: str, told: str) -> None:
+    with pytest.raises(TryLaterError) as caught:
+        async with stand_in(prints):
+            pass
+    assert caught.value.hint == f"It says: {told}"
