@@ -18,6 +18,7 @@ from postamt_sync.cli.verbs import VERBS
 from postamt_sync.errors import ExitCode
 from tests.cli.test_main import command_lines
 from tests.doubles.verbs import VERBS as DOUBLES
+from tests.support.household import configuration, configure
 
 ROOT = Path(__file__).parents[2]
 FULL = Path("/dev/full")
@@ -54,13 +55,10 @@ def read_only() -> AbstractContextManager[int]:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "config.toml"
-    path.write_text(
-        f'state_dir = "{tmp_path}/state"\n[aws]\nregion = "eu-west-1"\n[bucket]\nname = "mails"\n'
-        '[home]\nimap_host = "mail.example.org"\n'
-        f'tls_certificate = "{path}"\ntls_key = "{path}"\n'
-        f'[[mailboxes]]\nname = "anna"\nmaildir = "{tmp_path}/anna"\naddresses = ["example.org"]\n'
+    home = (
+        f'[home]\nimap_host = "mail.example.org"\ntls_certificate = "{path}"\ntls_key = "{path}"\n'
     )
-    return path
+    return configure(tmp_path, configuration(tmp_path, home))
 
 
 SPEAKING = [

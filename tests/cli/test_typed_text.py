@@ -14,17 +14,13 @@ from postamt_sync.cli.typed_text import utf8
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.ledger import Ledger
 from tests.doubles.ledger import event
+from tests.support.household import configure
 
 ROOT = Path(__file__).parents[2]
 
 
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "config.toml"
-    path.write_text(
-        f'state_dir = "{tmp_path}/state"\n[aws]\nregion = "eu-west-1"\n[bucket]\nname = "mails"\n'
-        f'[[mailboxes]]\nname = "anna"\nmaildir = "{tmp_path}/anna"\naddresses = ["example.org"]\n'
-    )
-    return path
+    return configure(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["incoming/é", "Müller", "日本", "a" * 500, ""])

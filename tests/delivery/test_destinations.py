@@ -10,26 +10,13 @@ import pytest
 from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.ledger import Ledger
+from tests.support import household
 
-TEXT = """
-state_dir = "{root}/state"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail-bucket"
+DELIVERY = """
 [delivery]
 envelope_grace = 77
 junk_folder = "Spam"
 virus_folder = "Virus"
-[[mailboxes]]
-name = "anna"
-maildir = "{root}/anna"
-addresses = ["anna@example.com", "example.com"]
-default = true
-[[mailboxes]]
-name = "bert"
-maildir = "{root}/bert"
-addresses = ["bert@example.com"]
 """
 QUEUE = """
 [queue]
@@ -45,19 +32,21 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
-def settings(tmp_path: Path, more: str = "") -> Settings:
-    path = tmp_path / "config.toml"
-    path.write_text(TEXT.format(root=tmp_path) + more)
-    return load(path, {})
+def settings(tmp_path: Path, more: str = "", brunos: str = "") -> Settings:
+    text = household.configuration(tmp_path, DELIVERY + more)
+    return load(household.configure(tmp_path, text + brunos), {})
 
 
 def test_mail_finds_its_mailbox_and_its_folder(tmp_path: Path, ledger: Ledger) -> None:
     destinations = configured_destinations(settings(tmp_path), ledger.work)
-    assert destinations.routes.mailboxes(["bert@example.com"]) == ("bert",)
-    assert destinations.routes.mailboxes(["x@example.com", "bert@example.com"]) == ("anna", "bert")
+    assert destinations.routes.mailboxes(["bruno@example.com"]) == ("bruno",)
+    assert destinations.routes.mailboxes(["x@example.com", "bruno@example.com"]) == (
+        "anna",
+        "bruno",
+    )
     assert destinations.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
     assert (destinations.junk_folder, destinations.virus_folder) == ("Spam", "Virus")
-    assert destinations.mailboxes.names == ("anna", "bert")
+    assert destinations.mailboxes.names == ("anna", "bruno")
 
 
 def test_without_a_source_of_envelopes_nobody_waits_for_one(tmp_path: Path, ledger: Ledger) -> None:
@@ -73,9 +62,9 @@ def test_it_knows_whether_there_is_an_index(tmp_path: Path, ledger: Ledger) -> N
 
 def test_no_disk_is_touched_before_a_mailbox_is_needed(tmp_path: Path, ledger: Ledger) -> None:
     destinations = configured_destinations(settings(tmp_path), ledger.work)
-    assert not (tmp_path / "bert").exists()
-    destinations.mailboxes.ready("bert")
-    assert (tmp_path / "bert" / "new").is_dir()
+    assert not (tmp_path / "bruno").exists()
+    destinations.mailboxes.ready("bruno")
+    assert (tmp_path / "bruno" / "new").is_dir()
     assert not (tmp_path / "anna").exists()
 
 
@@ -83,13 +72,13 @@ def test_a_mailbox_that_is_kept_still_gets_its_mail(tmp_path: Path, ledger: Ledg
     former = Mailbox(
         name="carl",
         maildir=tmp_path / "carl",
-        addresses=("carl@example.com", "bert@example.com"),
+        addresses=("carl@example.com", "bruno@example.com"),
         default=True,
     )
     destinations = configured_destinations(settings(tmp_path), ledger.work, kept=[former])
     assert destinations.routes.mailboxes(["carl@example.com"]) == ("carl",)
-    assert destinations.routes.mailboxes(["bert@example.com"]) == (
-        "bert",
+    assert destinations.routes.mailboxes(["bruno@example.com"]) == (
+        "bruno",
     )  # what is configured wins
     assert destinations.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
     assert destinations.mailboxes.ready("carl").root == tmp_path / "carl"
@@ -114,6 +103,8 @@ def test_inbox_is_a_word_for_the_inbox_and_a_dot_stands_between_levels(
 
 
 def test_tags_mean_folders_where_a_mailbox_says_so(tmp_path: Path, ledger: Ledger) -> None:
-    destinations = configured_destinations(settings(tmp_path, "tag_folders = true\n"), ledger.work)
-    assert destinations.tagged == {"bert"}
+    destinations = configured_destinations(
+        settings(tmp_path, brunos="tag_folders = true\n"), ledger.work
+    )
+    assert destinations.tagged == {"bruno"}
     assert not destinations.delivered_to

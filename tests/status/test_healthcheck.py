@@ -13,6 +13,7 @@ import pytest
 
 from postamt_sync.ledger import CourierLock
 from postamt_sync.status.healthcheck import trouble
+from tests.support.household import configuration, configure
 
 
 class Page(BaseHTTPRequestHandler):
@@ -40,18 +41,14 @@ def page() -> Iterator[str]:
 
 
 def environ(tmp_path: Path, listen: str) -> dict[str, str]:
-    file = tmp_path / "config.toml"
-    file.write_text(
-        f'state_dir = "{tmp_path}"\n[aws]\nregion = "eu-west-1"\n[bucket]\nname = "mail-bucket"\n'
-        f'[admin]\nlisten = "{listen}"\n[[mailboxes]]\nname = "anna"\nmaildir = "{tmp_path}/m"\n'
-        'addresses = ["example.com"]\n'
-    )
+    file = configure(tmp_path, configuration(tmp_path, f'[admin]\nlisten = "{listen}"\n'))
     return {"POSTAMT_SYNC_CONFIG": str(file)}
 
 
 @pytest.fixture
 def at_work(tmp_path: Path) -> Iterator[None]:
-    with CourierLock(tmp_path, "run"):
+    (tmp_path / "state").mkdir()
+    with CourierLock(tmp_path / "state", "run"):
         yield
 
 
