@@ -36,7 +36,8 @@ _TRIES = 3
 def join(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The file that setup made.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Replace another configuration; it is kept aside.")
+        bool,
+        typer.Option("--force", help="Replace what others wrote; it is kept aside."),
     ] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:

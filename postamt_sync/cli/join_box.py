@@ -64,7 +64,7 @@ def install_all(
             paragraph(console, str(step), "     ", "yellow")
     Run(["systemctl", "restart", "postamt-sync.service"]).do()
     _well(console, "the daemon runs, and at every start of this machine")
-    passwords = _dovecot(settings, bundle, console) if bundle.dovecot else {}
+    passwords = _dovecot(settings, bundle, console, force=force) if bundle.dovecot else {}
     return settings, passwords
 
 
@@ -138,7 +138,9 @@ def _certificates(settings: Settings, console: Console, *, dovecot: bool) -> Non
     put_hooks(pair, home.imap_host)
 
 
-def _dovecot(settings: Settings, bundle: Bundle, console: Console) -> dict[str, str]:
+def _dovecot(
+    settings: Settings, bundle: Bundle, console: Console, *, force: bool
+) -> dict[str, str]:
     _head(console, "IMAP")
     version = installed_version()
     if version is None:
@@ -149,7 +151,7 @@ def _dovecot(settings: Settings, bundle: Bundle, console: Console) -> dict[str, 
     files = rendered(described_service, version, DOVECOT)
     stock = is_stock(DOVECOT / "dovecot.conf")
     with redirect_stdout(io.StringIO()) as told:  # what those verbs name as next is done here
-        write_files(files, DOVECOT, force=stock)
+        write_files(files, DOVECOT, force=force or stock)
         senders = [name for name in bundle.files if is_smtp_credentials(Path(name))]
         if senders and smtp_server(settings.aws.region) is not None:
             source = ETC if settings.stack.smtp_per_mailbox else ETC / senders[0]

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from postamt_sync import atomic_file
+from postamt_sync.cli.help import man_page
 from postamt_sync.cli.in_force import complete, typed
 from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS
 from postamt_sync.config import Settings, load
 from postamt_sync.config.environment import FILE_VARIABLE
 from postamt_sync.config.load import DEFAULT_PATH
@@ -22,6 +24,8 @@ from postamt_sync.host.service.service import SERVICE, SystemdService, removal, 
 from postamt_sync.host.service.steps import InstallStep
 from postamt_sync.host.service.units import Machine
 from postamt_sync.host.service.user import ask_dovecot, mail_user
+
+MANUALS = Path("/usr/share/man/man1")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -161,7 +165,13 @@ def _service(settings: Settings, wanted: str) -> SystemdService:
     user = mail_user(settings, wanted, ask_dovecot)
     machine = Machine(Program.running(), user.name, user.group, _systemd_version())
     print(f"user    {user.name}: {user.why}")
-    return SystemdService(settings, machine)
+    return SystemdService(settings, machine, manual=_manual())
+
+
+def _manual() -> str:
+    """Return the man page, unless the system's package manager has put it there."""
+    packaged = any(MANUALS.glob("postamt-sync.1*"))
+    return "" if packaged else man_page(PROGRAM, SUMMARY, VERBS)
 
 
 def _load(config: Path | None) -> Settings:

@@ -149,21 +149,28 @@ def setup(
             answers = flagged(field, flag, text, answers)
     console = open_console()
     wishes = Wishes(name, yes, production_access, bundle.absolute(), new_bundle)
+    if yes and round_trip is None:
+        round_trip = False
     try:
         answers = _answered(console, file, answers, before, yes=yes)
         account = _made(console, file, answers, wishes)
         return _see_it_work(
-            account, console, resolver, wait=wait and is_terminal(), trip=round_trip
+            account,
+            console,
+            resolver,
+            wait=wait and is_terminal(),
+            trip=round_trip,
         )
-    except (KeyboardInterrupt, typer.Abort):
-        console.print()
-        paragraph(console, "Your answers are kept. Go on at any time with: postamt-sync setup")
+    except (KeyboardInterrupt, typer.Abort, PostamtError):
+        if file.path.exists() and is_terminal():
+            console.print()
+            paragraph(console, "Your answers are kept. Go on at any time with: postamt-sync setup")
         raise
 
 
 def _made(console: Console, file: AnswerFile, answers: Answers, wishes: Wishes) -> Opened:
     """Make the AWS side, and hand over to the box."""
-    aws = administrator(console, answers.region or "", ask=is_terminal())
+    aws = administrator(console, answers.region or "", ask=is_terminal() and not wishes.yes)
     while True:
         answers = write_configuration(file, answers, aws, wishes.name)
         in_force.remember(["setup", "--config", str(file.directory / CONFIGURATION)])

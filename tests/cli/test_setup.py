@@ -230,8 +230,13 @@ def test_a_wrong_flag_is_told_with_what_would_be_right(
 
 @pytest.mark.slow
 def test_every_answer_can_be_a_flag(
-    alone: Path, names: ThreadedNameServer, capsys: pytest.CaptureFixture[str]
+    alone: Path,
+    account: Account,
+    names: ThreadedNameServer,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    route53 = account.emulator.client("route53")
+    zone = route53.create_hosted_zone(Name="example.org", CallerReference="1")["HostedZone"]["Id"]
     line = [
         *("setup", *ALL, "--region", "eu-west-1", "--public-url", "home.example.org"),
         *("--elsewhere", "--other-server", "--name", "letters", "--bundle", "b", "--yes"),
@@ -240,6 +245,8 @@ def test_every_answer_can_be_a_flag(
     assert run(line) == ExitCode.OK
     said = capsys.readouterr().out
     assert "..   MX    example.org" in said
+    made = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert {"MX", "CNAME", "TXT"} <= {record["Type"] for record in made}
     settings = load(alone / KEPT / "config.toml", {})
     assert settings.stack.name == "letters"
     assert settings.webhook is not None

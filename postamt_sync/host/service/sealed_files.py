@@ -14,7 +14,7 @@ from pathlib import Path
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError
 
-_SEAL = "# Written by postamt-sync service install; an edited file is left alone. "
+_SEAL = "Written by postamt-sync service install; an edited file is left alone. "
 
 
 class FileState(enum.Enum):
@@ -35,9 +35,11 @@ class SealedFile:
     mode: int = atomic_file.PUBLIC
 
     @classmethod
-    def of(cls, path: Path, text: str, mode: int = atomic_file.PUBLIC) -> SealedFile:
-        """Seal `text`, which ends with a line end."""
-        return cls(path, text + _seal(text), mode)
+    def of(
+        cls, path: Path, text: str, mode: int = atomic_file.PUBLIC, comment: str = "#"
+    ) -> SealedFile:
+        """Seal `text`, which ends with a line end, by a line that begins as a comment does."""
+        return cls(path, text + _seal(text, comment), mode)
 
     def state(self) -> FileState:
         """Look at what is there. Raises MisconfiguredError if that cannot be read."""
@@ -68,13 +70,15 @@ def unwritable(path: Path, error: OSError) -> MisconfiguredError:
     )
 
 
-def _seal(text: str) -> str:
-    return f"{_SEAL}sha256:{hashlib.sha256(text.encode()).hexdigest()}\n"
+def _seal(text: str, comment: str) -> str:
+    return f"{comment} {_SEAL}sha256:{hashlib.sha256(text.encode()).hexdigest()}\n"
 
 
 def _is_sealed(text: str) -> bool:
     at = text.rfind(_SEAL)
-    return at >= 0 and text[at:] == _seal(text[:at])
+    begin = text.rfind("\n", 0, at) + 1
+    comment = text[begin:at].rstrip(" ")
+    return at >= 0 and text[begin:] == _seal(text[:begin], comment)
 
 
 def _read(path: Path) -> str | None:

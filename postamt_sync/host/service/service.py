@@ -49,11 +49,13 @@ SHIPPED_COMMAND = "/usr/local/bin/postamt-sync"
 
 @dataclass(frozen=True, slots=True)
 class SystemdService:
-    """What belongs to the service on this machine. `etc` is /etc, elsewhere in tests."""
+    """What belongs to the service on this machine. `etc` is /etc, elsewhere in tests; `manual` is
+    the man page, empty where another has put it."""
 
     settings: Settings
     machine: Machine
     etc: Path = field(default=Path("/etc"))
+    manual: str = field(default="", repr=False)
 
     def install(self, *, start: bool, running: bool) -> list[InstallStep]:
         """Return the steps that put the service in place and start it; none if all is well.
@@ -121,6 +123,8 @@ class SystemdService:
         yield SealedFile.of(dropins / EXAMPLE, shipped(EXAMPLE))
         if self._has_socket:
             yield from self._socket_files
+        if self.manual:
+            yield SealedFile.of(manual_place(self.etc), self.manual, comment='.\\"')
         yield self._sysusers
         yield self._tmpfiles
         if webhook_pair(self.settings) is not None:
@@ -191,6 +195,11 @@ class SystemdService:
                 )
 
 
+def manual_place(etc: Path) -> Path:
+    """Return where man(1) finds what an administrator has installed."""
+    return etc.parent / "usr/local/share/man/man1/postamt-sync.1"
+
+
 def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
     """Return the steps that remove what `install` put there and nobody edited.
 
@@ -209,6 +218,7 @@ def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
         etc / "postamt-sync/imap-certificate-renewed",
         etc / "letsencrypt/renewal-hooks/deploy/postamt-sync",
         etc / "letsencrypt/renewal-hooks/deploy/postamt-sync-imap",
+        manual_place(etc),
     )
     found = [step for place in places if (step := to_remove(SealedFile.of(place, "")))]
     stop: list[InstallStep] = [

@@ -53,3 +53,14 @@ def test_where_it_cannot_be_written_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MisconfiguredError, match="cannot be written"):
         SealedFile.of(tmp_path / "file/unit", "").write()
+
+
+def test_a_seal_is_a_comment_of_the_files_own_kind(tmp_path: Path) -> None:
+    page = SealedFile.of(tmp_path / "page.1", ".TH X 1\n", comment='.\\"')
+    page.write()
+    last = page.path.read_text().splitlines()[-1]
+    assert last.startswith('.\\" Written by postamt-sync')
+    assert page.state() is FileState.SAME
+    assert SealedFile.of(page.path, ".TH Y 1\n", comment='.\\"').state() is FileState.OLD
+    page.path.write_text(page.path.read_text().replace("X", "Z"))
+    assert page.state() is FileState.EDITED
