@@ -76,6 +76,7 @@ def measure(scene: WebmailScene) -> None:
         ("the same, of 1 % of the mail", pages(bruno)),
         ("a search", pages(anna, "q=number 77")),
         ("a mail", lambda _: anna.look(address)),
+        ("its conversation", lambda _: anna.look(f"{address}/conversation")),
         ("its HTML", lambda _: anna.get(f"{address}/html")),
     ):
         print(f"  {what:32} {percentile_95(call):8.1f} ms (95 %)")
