@@ -262,6 +262,17 @@ def test_a_cursor_of_another_shows_nothing_of_his(scene: WebmailScene) -> None:
     assert scene.browser("bruno").look(f"/api/mails?cursor={cursor}")["mails"] == []
 
 
+def test_the_page_s_own_looks_at_the_list_keep_no_session_up(scene: WebmailScene) -> None:
+    address = scene.arrive("m", raw("m"))
+    browser = scene.browser("anna")
+    for _ in range(14):
+        scene.now += 60
+        for path in ("/api/mails", f"/api/mails/{address}/conversation"):
+            assert browser.get(path, postamt_by_itself="1").status == 200
+    scene.now += 60
+    assert browser.get("/api/mails").status == 401
+
+
 def test_what_was_opened_is_marked_for_this_mailbox_alone(scene: WebmailScene) -> None:
     both = ("anna@example.com", "bruno@example.com")
     names = [scene.arrive(f"m{n}", raw(str(n)), to=both) for n in range(3)]
