@@ -8,12 +8,16 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from postamt_sync.bootstrap.resources.edge_policy import page_csp
+from postamt_sync.config import load
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import Finding, Severity, findings_of
+from postamt_sync.doctor.checks import checks
 from postamt_sync.doctor.webmail import (
     Answered,
     WebmailApiCheck,
@@ -196,3 +200,22 @@ def test_the_function_has_to_refuse_what_came_past_cloudfront(said: str, well: b
     words = amiss(said.encode())
     assert (words == "") is well
     assert words == "" or words.isprintable()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_it_is_looked_at_where_it_is_wanted(tmp_path: Path, *, enabled: bool) -> None:
+    (tmp_path / "config.toml").write_text(
+        '[aws]\nregion = "eu-west-1"\n[bucket]\nname = "mail"\n'
+        '[stack]\ndomains = ["example.com"]\n'
+        f'[webmail]\nenabled = {str(enabled).lower()}\nhost = "webmail.example.com"\n'
+        '[[mailboxes]]\nname = "anna"\nmaildir = "/var/mail/anna"\ndefault = true\n'
+    )
+
+    def nobody() -> Any:
+        raise AssertionError("asked while the checks are only named")
+
+    named = {c.subject for c in checks(load(tmp_path / "config.toml", {}), nobody, nobody)}
+    of_webmail = {
+        *("webmail certificate", "webmail page", "webmail API", "webmail function"),
+    }
+    assert named & of_webmail == (of_webmail if enabled else set())
