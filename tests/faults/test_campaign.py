@@ -26,6 +26,12 @@ async def test_a_world_that_misbehaves(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.timeout(400)
+async def test_a_house_that_has_been_in_use_for_years(tmp_path: Path) -> None:
+    """By hand: `--rows 1000000 --names 100000`."""
+    await carried_out(Plan(10, 3, ["killed", "ledger older"], rows=20_000, names=2_000), tmp_path)
+
+
+@pytest.mark.timeout(400)
 async def test_maildirs_that_are_restored(tmp_path: Path) -> None:
     """On their own: with a ledger that is lost meanwhile, a person brings back what they lack."""
     await carried_out(Plan(7, 4, [RESTORED, "killed", "suspended"]), tmp_path)

@@ -23,6 +23,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0.0, help="go on with the next seeds")
     parser.add_argument("--rate", type=float, default=10.0, help="mails a second (10)")
     parser.add_argument("--disk", action="append", default=[], choices=["mail", "state"])
+    parser.add_argument("--rows", type=int, default=0, help="rows that the ledger begins with (0)")
+    parser.add_argument("--names", type=int, default=0, help="of which so many lie in a Maildir")
     parser.add_argument("--keep", metavar="DIR", help="an empty directory that is left as it is")
     parser.add_argument("--faults", default="", help="by name, with commas; all that can be had")
     asked = parser.parse_args()
@@ -35,7 +37,7 @@ def main() -> int:
     seed = asked.seed
     total: Outcome | None = None
     while True:
-        plan = Plan(seed, asked.rounds, faults, asked.rate, asked.disk)
+        plan = Plan(seed, asked.rounds, faults, asked.rate, asked.disk, asked.rows, asked.names)
         print(plan.command(), flush=True)
         outcome = asyncio.run(run_in(asked.keep, plan))
         print(outcome, *outcome.wrong, sep="\n", flush=True)

@@ -19,6 +19,7 @@ from tests.doubles.sns import TOPIC
 from tests.dovecot import serving
 from tests.end_to_end.webhooks import WEBHOOK, reachable
 from tests.faults.campaign.faults import FAKETIME, FAULTS
+from tests.faults.campaign.grown import grow
 from tests.faults.campaign.image import mounted
 from tests.faults.campaign.judge import GROWTH, judge, memory, twice
 from tests.faults.campaign.odd_disk import COMPILER
@@ -45,14 +46,19 @@ class Plan:
     faults: Sequence[str]
     rate: float = 10.0
     disks: Sequence[str] = ()
+    rows: int = 0
+    """That the ledger has from the beginning."""
+    names: int = 0
+    """That lie in a Maildir from the beginning."""
 
     def command(self) -> str:
         """What replays it."""
         faults = ",".join(self.faults)
         disks = "".join(f" --disk {disk}" for disk in self.disks)
+        grown = f" --rows {self.rows} --names {self.names}" if self.rows else ""
         return (
             f"python -m tests.faults.campaign --seed {self.seed} --rounds {self.rounds} "
-            f'--rate {self.rate:g}{disks} --faults "{faults}"'
+            f'--rate {self.rate:g}{disks}{grown} --faults "{faults}"'
         )
 
 
@@ -108,6 +114,8 @@ async def run(plan: Plan, root: Path) -> Outcome:
         }
         async with reachable(root, s3.environment()) as home:
             home.configure(WEBHOOK.format(port=home.port, scheme="http", topic=TOPIC) + POLL)
+            if plan.rows:
+                await asyncio.to_thread(grow, home, plan.rows, plan.names)
             chance = random.Random(plan.seed)
             sender = Sender(home, s3, random.Random(plan.seed), plan.rate)
             world = World(home, s3, chance, sender, images)
