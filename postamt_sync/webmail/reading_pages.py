@@ -29,7 +29,8 @@ LARGEST_DIRECT = 4 << 20
 SHOWN_SOURCE = 1 << 20
 """Bytes of a source that are shown; all of it can be downloaded."""
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
-_MESSAGE_ID = re.compile(r"<[^<>\s\x00-\x1f]{1,900}>")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
+"""As it can stand in a field of ours; one that a sender wrote otherwise is answered by no field."""
 MOST_REFERENCES = 50
 
 

@@ -414,3 +414,29 @@ def test_nothing_is_sent_without_a_session_or_from_elsewhere(scene: WebmailScene
     assert browser.post("/api/send", MAIL, origin="https://evil.example").status == 403
     assert ORIGIN != "https://evil.example"
     assert scene.mailer.asked == 0
+
+
+ODD_IDS = {
+    "<ü@x.example>": (),
+    "=?utf-8?q?=3C=C3=BC=40x=3E?=": (),
+    "=?utf-8?q?=3Ca=40x=3E=0D=0ABcc:_e=40x?=": ("<a@x>",),
+    "<a\x7f@x>": (),
+    "<a\x85b@x>": (),
+    "<a b@x>": (),
+    "<a@x": (),
+    "<one@x> <two@x>": ("<one@x>",),
+    f"<{'a' * 901}@x>": (),
+}
+
+
+@pytest.mark.parametrize("message_id", ODD_IDS)
+def test_whatever_a_mail_calls_itself_it_is_answered(
+    scene: WebmailScene, browser: WebBrowser, message_id: str
+) -> None:
+    head = f"From: a@b.example\r\nMessage-ID: {message_id}\r\nReferences: {message_id}\r\n"
+    answered = scene.arrive("odd", f"{head}Subject: x\r\n\r\nhi\r\n".encode())
+    assert send(browser, answers=answered)[0] == 200
+    mail = sent(scene)
+    own = ODD_IDS[message_id]
+    assert (mail["In-Reply-To"],) == (own or (None,))
+    assert mail["Bcc"] is None
