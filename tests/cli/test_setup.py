@@ -20,6 +20,7 @@ from tests.doubles.account import Account
 from tests.doubles.dns_thread import ThreadedNameServer, name_server
 from tests.doubles.moto import Moto, moto
 
+pytestmark = pytest.mark.timeout(400)
 PASSPHRASE = re.compile(r"^\s+((?:[a-z2-9]{5}-){5}[a-z2-9]{4})\s*$", re.MULTILINE)
 KEPT = Path(".config/postamt-sync/setup")
 ALL = ("--domain", "example.org", "--person", "Ann", "--person", "ben@example.org")
