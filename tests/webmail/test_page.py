@@ -277,6 +277,7 @@ class TestWriting:
         assert recipients == (("bo@x.example",) if key == "f" else (*to, *cc))
         assert (b"In-Reply-To: <one@b.example>" in raw) is (key != "f")
         assert (b"AAECAw==" in raw) is (key == "f")
+        assert (b"logo.png" in raw) is (key == "f")
 
     def test_what_is_typed_survives_sign_out_and_reload(
         self, browser: Browser, url: str, scene: WebmailScene

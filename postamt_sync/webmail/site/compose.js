@@ -68,7 +68,7 @@ export function answer(mail, all) {
 
 export function forward(mail) {
   const head = [["From", plain(mail.from)], ["To", plain(mail.to)], ["Date", mail.date], ["Subject", mail.subject]];
-  const parts = mail.attachments.filter((each) => !(each.inline && mail.html));
+  const parts = mail.attachments;  // with its images: only the text goes on, so nothing shows them in it
   return newDraft({
     subject: again("Fwd", mail.subject),
     text: `\n\n-------- Forwarded --------\n${head.map(([name, value]) => `${name}: ${value}`).join("\n")}\n\n${mail.text}\n`,
