@@ -14,6 +14,8 @@ COMPLETES = """\
 . /usr/share/bash-completion/completions/postamt-sync
 COMP_WORDS=(postamt-sync boot) COMP_CWORD=1; _postamt_sync; echo "${COMPREPLY[*]}"
 """
+ENTER = 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"'
+"""systemd-tmpfiles makes nothing without /proc."""
 KEPT = {
     "/etc/postamt-sync/credentials": "a key",
     "/etc/postamt-sync/config.toml": "options",
@@ -30,7 +32,8 @@ def test_it_installs_and_a_purge_leaves_what_is_a_persons_own(suite: str, tmp_pa
 
     def do(*command: str) -> str:
         words = [f"{name}={value}" for name, value in INSIDE.items()]
-        return run("chroot", str(root), "env", "-i", *words, *command).stdout.strip()
+        inside = ("unshare", "--mount", "sh", "-euc", ENTER, str(root))
+        return run(*inside, "env", "-i", *words, *command).stdout.strip()
 
     package = do("/srv/postamt-sync/packaging/debian/build", "/srv").splitlines()[-1]
     do("dpkg", "--install", package)
