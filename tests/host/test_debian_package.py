@@ -35,7 +35,7 @@ def test_it_installs_and_a_purge_leaves_what_is_a_persons_own(suite: str, tmp_pa
         inside = ("unshare", "--mount", "sh", "-euc", ENTER, str(root))
         return run(*inside, "env", "-i", *words, *command).stdout.strip()
 
-    package = do("/srv/postamt-sync/packaging/debian/build", "/srv").splitlines()[-1]
+    package = do("/srv/postamt-sync/.ci/debian/build", "/srv").splitlines()[-1]
     do("dpkg", "--install", package)
     assert do("postamt-sync", "--version").startswith("postamt-sync ")
     assert do("bash", "-euc", COMPLETES) == "bootstrap"
