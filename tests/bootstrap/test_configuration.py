@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,10 @@ def loaded(tmp_path: Path, text: str) -> Settings:
 def test_it_loads_and_asks_for_the_same_stack(tmp_path: Path, name: str) -> None:
     wanted, home = HOMES[name]
     settings = loaded(tmp_path, configuration(wanted, home, urls(wanted)))
-    assert stack_of(settings, ACCOUNT) == wanted
+    found = stack_of(settings, ACCOUNT)
+    assert replace(found, handed=None) == wanted
+    assert found.handed is not None
+    assert [a.name for a in found.handed.addressees] == list(home.mailboxes)
     assert [mailbox.name for mailbox in settings.mailboxes] == list(home.mailboxes)
     assert [mailbox.default for mailbox in settings.mailboxes].index(True) == 0
     assert list(ConfigDrift(wanted, settings, urls(wanted)).plan()) == []

@@ -32,8 +32,9 @@ def type_(config: Path, *message: str) -> int:
 
 
 def test_plan_tells_by_its_exit_code_what_is_to_be_done(
-    config: Path, capsys: pytest.CaptureFixture[str]
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", str(WIDTH))  # nothing is wrapped that nobody looks at
     assert type_(config, "plan") == ExitCode.CHANGES
     out = capsys.readouterr().out
     assert f"+ bucket {BUCKET}\n    create, in the account's own namespace\n" in out
