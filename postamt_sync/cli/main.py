@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -72,7 +73,10 @@ def postamt_sync(
 
 def main() -> None:
     """Run as a process."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # A Ctrl-C while Python ends would make this look like a crash.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:

@@ -48,7 +48,8 @@ class Typist:
             "bash",
             ["-c", command],
             cwd=directory,
-            env=environment,
+            # The terminal says how wide it is, not what the tests run in.
+            env={k: v for k, v in environment.items() if k not in {"COLUMNS", "LINES"}},
             dimensions=(200, columns),
             timeout=PATIENCE,
             encoding="utf-8",
