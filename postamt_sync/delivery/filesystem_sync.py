@@ -13,6 +13,7 @@ import errno
 import functools
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -36,21 +37,30 @@ class FilesystemWatch(Protocol):
     def sync(self) -> None:
         """Return once all that was written there is durable.
 
-        Raises OSError, also where anything could not be written since the watch began.
+        Raises OSError, also where anything could not be written since the watch began; and again
+        each time after that, for the system says so only once.
         """
 
 
 class OpenDirectory:
     """Watches a file system by a descriptor of a directory in it."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises OSError."""
+    def __init__(self, path: Path, sync: Callable[[int], None] | None = None) -> None:
+        """Raises OSError. `sync` is `sync_whole`."""
+        self._sync = sync or sync_whole
+        self._failed: OSError | None = None
         self.fd = -1
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def sync(self) -> None:
         """See `FilesystemWatch`."""
-        sync_whole(self.fd)
+        if self._failed is not None:
+            raise OSError(*self._failed.args)
+        try:
+            self._sync(self.fd)
+        except OSError as error:
+            self._failed = error
+            raise
 
     def __del__(self) -> None:
         # Whoever waits for a disk that is late may be the last to know of it.

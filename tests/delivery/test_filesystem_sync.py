@@ -58,6 +58,23 @@ def test_a_watch_lets_go_when_nobody_knows_it(tmp_path: Path) -> None:
         os.fstat(fd)
 
 
+def test_what_failed_once_stays_failed(tmp_path: Path) -> None:
+    """The system tells a descriptor once; files written before that may be asked about later."""
+    calls: list[int] = []
+
+    def fail_once(fd: int) -> None:
+        calls.append(fd)
+        if len(calls) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    watch = OpenDirectory(tmp_path, fail_once)
+    for _ in range(3):
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)) as raised:
+            watch.sync()
+        assert raised.value.errno == errno.EIO
+    assert calls == [watch.fd]
+
+
 def test_of_no_directory_there_is_no_watch(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Disk().watch_filesystem(tmp_path / "missing", MANY)

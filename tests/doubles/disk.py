@@ -25,9 +25,16 @@ class RecordedWatch:
 
     disk: RecordingDisk
     path: Path
+    failed: OSError | None = None
 
     def sync(self) -> None:
-        self.disk.sync_whole(self.path)
+        if self.failed is not None:
+            raise self.failed
+        try:
+            self.disk.sync_whole(self.path)
+        except OSError as error:
+            self.failed = error
+            raise
 
 
 class RecordingDisk(Disk):
