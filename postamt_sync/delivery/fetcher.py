@@ -15,10 +15,10 @@ from postamt_sync.bucket import Fetched
 from postamt_sync.delivery.addressing import concerned, has_copy, route
 from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.destinations import Destinations
+from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.delivery.mailbox_threads import HangingDiskError
 from postamt_sync.delivery.pending_mail import (
-    DraftWriter,
     FetchedMail,
     MailboxTarget,
     RoutedMail,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.disk import disk_trouble
+from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import part_of
 from postamt_sync.delivery.filesystem_sync import FilesystemWatch
 from postamt_sync.delivery.mailbox_threads import LateError
@@ -18,7 +19,6 @@ from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.open_copy import WrittenCopy
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
-    DraftWriter,
     FetchedMail,
     PublishedMail,
     StepObserver,

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import make_stem
 from postamt_sync.delivery.filesystem_sync import MANY
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
-    DraftWriter,
     FetchedMail,
     MailboxTarget,
     RoutedMail,

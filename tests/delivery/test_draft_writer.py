@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.delivery.pending_mail import (
-    DraftWriter,
     FetchedMail,
     MailboxTarget,
     WrittenMail,
