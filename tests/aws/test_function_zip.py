@@ -16,24 +16,13 @@ import pytest
 
 import postamt_sync
 from postamt_sync.aws.function_zip import index_zip, pack
-from tests.aws.lambda_runtime import BESIDE, RUNTIME, Function, lay_beside, of_runtime
+from tests.aws.lambda_runtime import BESIDE, Function, lay_beside
 from tests.doubles.moto import Moto
 from tests.doubles.notices import MESSAGE_ID, PREFIX, event, from_sns, receipt, stored
 
 pytestmark = pytest.mark.slow
 
 HANDLER = "postamt_sync.index.function.handle"
-
-
-@pytest.fixture(params=[RUNTIME, "ours"])
-def python(request: pytest.FixtureRequest) -> str:
-    """The Python of Lambda's runtime; and ours, which is there in any case."""
-    if request.param == "ours":
-        return sys.executable
-    found = of_runtime()
-    if found is None:
-        pytest.skip(f"there is no {RUNTIME} here, the Python that Lambda runs the zip in")
-    return found
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from postamt_sync.webmail.function_settings import FunctionSettings
 from postamt_sync.webmail.key_ring import SECRET_HEADER, KeyRing
 from postamt_sync.webmail.record_table import DynamoRecordTable
 from postamt_sync.webmail.users import WebmailUsers
-from tests.aws.lambda_runtime import BESIDE, RUNTIME, Function, lay_beside, of_runtime
+from tests.aws.lambda_runtime import BESIDE, Function, lay_beside
 from tests.doubles.moto import Moto
 from tests.doubles.webmail import HANDED, SECRET
 
@@ -114,17 +114,6 @@ class Webmail:
         ours = {"origin": f"https://{HOST}", "content-type": "application/json", **headers}
         body = {"mailbox": "anna", "secret": SECRET}
         return self.event("POST", "/api/sign-in", body, **ours)
-
-
-@pytest.fixture(params=[RUNTIME, "ours"])
-def python(request: pytest.FixtureRequest) -> str:
-    """The Python of Lambda's runtime; and ours, which is there in any case."""
-    if request.param == "ours":
-        return sys.executable
-    found = of_runtime()
-    if found is None:
-        pytest.skip(f"there is no {RUNTIME} here, the Python that Lambda runs the zip in")
-    return found
 
 
 @pytest.mark.slow

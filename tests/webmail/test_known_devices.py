@@ -22,13 +22,6 @@ OTHER_SECRET = "another secret of some length"
 
 
 @pytest.fixture
-def scene() -> WebmailScene:
-    scene = WebmailScene()
-    scene.let_in("anna", "bruno")
-    return scene
-
-
-@pytest.fixture
 def known(scene: WebmailScene) -> WebBrowser:
     """A browser that anna signed in with, and out again."""
     browser = scene.browser("anna")

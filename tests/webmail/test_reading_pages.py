@@ -75,21 +75,9 @@ inner bytes
 
 
 @pytest.fixture
-def scene() -> WebmailScene:
-    scene = WebmailScene()
-    scene.let_in("anna", "bruno")
-    return scene
-
-
-@pytest.fixture
 def address(scene: WebmailScene) -> str:
     name = scene.arrive("m", NEWSLETTER, verdicts=Verdicts(spam="PASS", dmarc="PASS"))
     return f"/api/mails/{name}"
-
-
-@pytest.fixture
-def browser(scene: WebmailScene) -> WebBrowser:
-    return scene.browser("anna")
 
 
 def test_a_mail_is_told_whole(browser: WebBrowser, address: str) -> None:

@@ -32,18 +32,6 @@ MAIL = {
 AWS_IS_AWAY = ClientError({"Error": {"Code": "InternalError"}}, "PutObject")
 
 
-@pytest.fixture
-def scene() -> WebmailScene:
-    scene = WebmailScene()
-    scene.let_in("anna", "bruno")
-    return scene
-
-
-@pytest.fixture
-def browser(scene: WebmailScene) -> WebBrowser:
-    return scene.browser("anna")
-
-
 def send(browser: WebBrowser, **changes: Any) -> tuple[int, Any]:
     answer = browser.post("/api/send", {**MAIL, **changes})
     return answer.status, json.loads(answer.body)

@@ -24,13 +24,6 @@ MINUTES = 60 * SECONDS
 HOURS = 60 * MINUTES
 
 
-@pytest.fixture
-def scene() -> WebmailScene:
-    scene = WebmailScene()
-    scene.let_in("anna", "bruno")
-    return scene
-
-
 def said(answer: Any) -> Any:
     return json.loads(answer.body)
 
