@@ -7,8 +7,8 @@ from threading import Lock
 
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.headers import ses_headers
-from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.mail_store import MailGoneError, MailStore
 from postamt_sync.webmail.sessions import WebSession
 

@@ -10,11 +10,11 @@ from http import HTTPStatus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.index.entry import IndexEntry
+from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.webmail.conversations import Conversations
 from postamt_sync.webmail.day_place import DayPlace
 from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest
 from postamt_sync.webmail.gate import Gate
-from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntryTable
 from postamt_sync.webmail.keys import Keys
 from postamt_sync.webmail.known_devices import KNOWN_SECONDS, KnownDevices

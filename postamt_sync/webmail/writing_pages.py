@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from postamt_sync.index.entry import IndexEntry
+from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import canonical_form
 from postamt_sync.mail.sent_mail import DRAFT_ID
 from postamt_sync.webmail.day_place import DayPlace
@@ -20,7 +21,6 @@ from postamt_sync.webmail.exchange import (
     text_field,
     told,
 )
-from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.mail_content import LONGEST_TEXT, MailContent, open_mail
 from postamt_sync.webmail.mail_store import MailStore
 from postamt_sync.webmail.message_text import OutgoingFile, encoded_length

@@ -21,11 +21,11 @@ from postamt_sync.index.list_facts import facts_of_head
 from postamt_sync.index.lists import IDS, id_prefix, lines_of, list_name
 from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.headers import ses_headers
 from postamt_sync.mail.routing import Addressee
 from postamt_sync.webmail.day_place import DayPlace, Upload
 from postamt_sync.webmail.exchange import JSON, WebAnswer, WebRequest
-from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.index_table import EntriesPage
 from postamt_sync.webmail.keys import FixedKeys
 from postamt_sync.webmail.known_devices import COOKIE as DEVICE_COOKIE

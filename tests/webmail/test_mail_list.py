@@ -10,8 +10,8 @@ import pytest
 
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
-from postamt_sync.webmail.handed_routes import HandedRoutes
 from postamt_sync.webmail.mail_list import LOOKED_AT, PAGE
 from tests.doubles.notices import stored
 from tests.doubles.webmail import WebBrowser, WebmailScene
