@@ -31,8 +31,8 @@ from postamt_sync.index.entry import (
     KnownFacts,
     ReceivedFor,
     Stored,
-    to_item,
 )
+from postamt_sync.index.entry_item import to_item
 from postamt_sync.index.list_facts import ListFacts
 from postamt_sync.index.lists import lines_of
 from postamt_sync.index.summary import Summary

@@ -19,8 +19,8 @@ _READABLE_BY_ALL = 0o100644 << 16
 
 _PACKAGES = ("postamt_sync", "postamt_sync/index")
 _INDEX = (
-    *("entry.py", "entry_update.py", "function.py", "item.py", "list_facts.py", "lists.py"),
-    *("notice_values.py", "summary.py"),
+    *("entry.py", "entry_item.py", "entry_update.py", "function.py", "item.py", "list_facts.py"),
+    *("lists.py", "notice_values.py", "summary.py"),
 )
 
 

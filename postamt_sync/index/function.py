@@ -21,15 +21,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from postamt_sync.index.entry import (
-    Basis,
-    IndexEntry,
-    entries,
-    from_item,
-    merge,
-    to_item,
-    with_header,
-)
+from postamt_sync.index.entry import Basis, IndexEntry, entries, merge, with_header
+from postamt_sync.index.entry_item import from_item, to_item
 from postamt_sync.index.entry_update import entry_update, race_lost
 from postamt_sync.index.item import Item, text
 from postamt_sync.index.list_facts import facts_of_head

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.index.entry import IndexEntry, to_item
+from postamt_sync.index.entry import IndexEntry
+from postamt_sync.index.entry_item import to_item
 from postamt_sync.index.entry_update import entry_update, race_lost
 from postamt_sync.index.item import Item, text
 from postamt_sync.mail.arrival import Verdicts

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from postamt_sync.index.entry import IndexEntry, from_item
+from postamt_sync.index.entry import IndexEntry
+from postamt_sync.index.entry_item import from_item
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -123,6 +123,7 @@ def test_the_zip_holds_the_pure_mail_package_and_the_handler() -> None:
         "postamt_sync/__init__.py",
         "postamt_sync/index/__init__.py",
         "postamt_sync/index/entry.py",
+        "postamt_sync/index/entry_item.py",
         "postamt_sync/index/entry_update.py",
         "postamt_sync/index/function.py",
         "postamt_sync/index/item.py",

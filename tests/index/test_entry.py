@@ -17,11 +17,10 @@ from postamt_sync.index.entry import (
     IndexEntry,
     Stored,
     entries,
-    from_item,
     merge,
-    to_item,
     with_header,
 )
+from postamt_sync.index.entry_item import from_item, to_item
 from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, envelope
 from postamt_sync.index.summary import Summary, summary_of_head
 from postamt_sync.mail.arrival import Envelope, Source, Verdicts

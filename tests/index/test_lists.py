@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from postamt_sync.index.entry import Acceptance, Basis, IndexEntry, Stored, from_item
+from postamt_sync.index.entry import Acceptance, Basis, IndexEntry, Stored
+from postamt_sync.index.entry_item import from_item
 from postamt_sync.index.function import Indexer
 from postamt_sync.index.lists import (
     LONGEST_LINE,
