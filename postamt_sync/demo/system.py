@@ -17,7 +17,8 @@ from typing import Self
 
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.daemon import COMMAND, DaemonProcess, Journey, Journeys
-from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot, free_port
+from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot
+from postamt_sync.demo.held_port import hold_port
 from postamt_sync.demo.household import JUNK, CopyLocation, Household
 from postamt_sync.demo.samples import Sample
 from postamt_sync.demo.ses import Received, Ses
@@ -100,8 +101,10 @@ class DemoSystem:
         self.webmail: DemoWebmail | None = None
         self._with_webmail = with_webmail
         self.household = Household(root)
-        self.port = free_port()
-        self.page = f"127.0.0.1:{free_port()}"
+        # Until the end, for the daemon may be killed and started again.
+        self._held = [hold_port(), hold_port()]
+        self.port, page = (held.getsockname()[1] for held in self._held)
+        self.page = f"127.0.0.1:{page}"
         """Where the daemon's status page is."""
         self.coming_up: Callable[[Step], AbstractContextManager[None]] = lambda _: nullcontext()
         """Is entered while a part comes up, and left once it is there."""
@@ -120,6 +123,8 @@ class DemoSystem:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            for held in self._held:
+                stack.enter_context(held)
             with self.coming_up(Step.AWS):
                 await stack.enter_async_context(self.cloud)
             with self.coming_up(Step.STACK):
