@@ -115,7 +115,7 @@ class Stack:
 
     @property
     def table_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.table}")
+        return self.arn_of_table(self.table)
 
     @property
     def lists(self) -> str:
@@ -124,7 +124,10 @@ class Stack:
 
     @property
     def lists_arn(self) -> str:
-        return self._arn("dynamodb", f"table/{self.lists}")
+        return self.arn_of_table(self.lists)
+
+    def arn_of_table(self, name: str) -> str:
+        return self._arn("dynamodb", f"table/{name}")
 
     @property
     def function(self) -> str:

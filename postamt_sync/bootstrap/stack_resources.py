@@ -31,7 +31,7 @@ from postamt_sync.bootstrap.resources.queue import QueueResource
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.role import RoleResource
 from postamt_sync.bootstrap.resources.ses_region import SesRegion
-from postamt_sync.bootstrap.resources.table import LISTS, TableResource
+from postamt_sync.bootstrap.resources.table import index_table, lists_table
 from postamt_sync.bootstrap.resources.topic import (
     SubscriptionResource,
     TopicResource,
@@ -138,8 +138,8 @@ def resources(
         QueueResource(stack, aws, dead),
         QueueResource(stack, aws, index_dead, from_topic=False),
         SubscriptionResource(stack, aws, "sqs", stack.queue_arn(arrivals)),
-        TableResource(stack, aws, delete_mail),
-        *([TableResource(stack, aws, delete_mail, LISTS)] if stack.handed else []),
+        index_table(stack, aws, delete_mail),
+        *([lists_table(stack, aws)] if stack.handed else []),
         RoleResource(
             stack, aws, "postamt-sync: the function that indexes mail", index_policy(stack)
         ),

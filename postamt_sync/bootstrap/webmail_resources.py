@@ -21,8 +21,8 @@ from postamt_sync.bootstrap.resources.secret_parameter import SecretParameterRes
 from postamt_sync.bootstrap.resources.site_bucket import SiteBucketResource
 from postamt_sync.bootstrap.resources.site_files import SiteFilesResource
 from postamt_sync.bootstrap.resources.site_policy import SitePolicyResource
+from postamt_sync.bootstrap.resources.table import records_table
 from postamt_sync.bootstrap.resources.webmail_function import WebmailFunctionResource
-from postamt_sync.bootstrap.resources.webmail_table import WebmailTableResource
 from postamt_sync.bootstrap.webmail_policies import webmail_policy
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 
@@ -77,7 +77,7 @@ def webmail_resources(stack: WebmailStack, aws: AwsClient) -> list[Resource]:
     made = parts(stack, aws)
     edge = made.distribution
     return [
-        WebmailTableResource(stack, aws),
+        records_table(stack, aws),
         made.certificate,
         SiteBucketResource(stack, aws),
         SiteFilesResource(stack, aws),

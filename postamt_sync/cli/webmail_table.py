@@ -9,7 +9,7 @@ from postamt_sync.aws.clients import dynamodb_client, new_session
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.bootstrap.open_stack import open_stack, webmail_of
 from postamt_sync.bootstrap.plan import carry_out, plan
-from postamt_sync.bootstrap.resources.webmail_table import WebmailTableResource
+from postamt_sync.bootstrap.resources.table import records_table
 from postamt_sync.config import Settings
 from postamt_sync.config.command import typed
 from postamt_sync.errors import UsageError
@@ -38,7 +38,7 @@ def opened_users(settings: Settings, *, make: bool = False) -> WebmailUsers:
 def _make(settings: Settings) -> None:
     """Make the table as bootstrap makes it, for a webmail that is served at home alone."""
     stack, aws = open_stack(settings)
-    table = WebmailTableResource(webmail_of(settings, stack.account), aws)
+    table = records_table(webmail_of(settings, stack.account), aws)
     carry_out(plan([table]), aws, lambda *_: None)
 
 

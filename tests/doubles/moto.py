@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from postamt_sync.bootstrap.resources.webmail_table import KEY
-from postamt_sync.webmail.record_table import KEYS
+from postamt_sync.bootstrap.resources.table import RECORDS
 from tests.support.aws_session import REGION, aws_session
 
 COPY, SERVING = b"copy", b"serving"
@@ -151,8 +150,8 @@ class Moto:
         self.client("dynamodb").create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in KEYS],
-            KeySchema=KEY,
+            AttributeDefinitions=RECORDS.attributes,
+            KeySchema=RECORDS.schema,
         )
 
     def make_bucket(self, name: str) -> None:

@@ -1,20 +1,23 @@
-"""The DynamoDB tables of mail: the index, one item a mail, and the lists of the mailboxes."""
+"""The DynamoDB tables: the index, one item a mail, the mailboxes' lists, the webmail's records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.tags import Named, is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
+from postamt_sync.webmail.record_table import ENDS_AT, KEYS
 
 MISSING = ("ResourceNotFoundException", "TableNotFoundException")
 BUSY = ("ContinuousBackupsUnavailableException", "ResourceInUseException", "LimitExceededException")
 """What DynamoDB says of a table that it is still making or changing."""
+ENDING = frozenset({"ENABLED", "ENABLING"})
 
 BY_RECEIVED: dict[str, Any] = {
     "IndexName": "by_received",
@@ -31,12 +34,15 @@ class TableKind:
     """What tables of one kind are like. All attributes of keys are strings.
 
     `kept`: it holds what nothing else could tell again, so it can be recovered to any point in
-    time, is protected, and is destroyed only with the mail.
+    time, and is protected. `ends_at`: the attribute that says when an item ends by itself. `loss`:
+    what ends with the table.
     """
 
     key: tuple[str, ...]
-    indexes: tuple[dict[str, Any], ...]
-    kept: bool
+    indexes: tuple[dict[str, Any], ...] = ()
+    kept: bool = False
+    ends_at: str = ""
+    loss: str = ""
 
     @property
     def schema(self) -> list[dict[str, str]]:
@@ -53,45 +59,71 @@ class TableKind:
 
 
 INDEX = TableKind(("message_id",), (BY_RECEIVED,), kept=True)
-LISTS = TableKind(("list", "line"), (), kept=False)
+LISTS = TableKind(("list", "line"))
 """`bootstrap reindex` fills it from the index and the bucket."""
+RECORDS = TableKind(KEYS, ends_at=ENDS_AT, loss="nobody can sign in any more")
+
+
+class TableOwner(Named, Protocol):
+    """A stack, or a part of it, that has tables."""
+
+    @property
+    def tags(self) -> dict[str, str]: ...
+
+    def arn_of_table(self, name: str) -> str: ...
+
+
+def index_table(stack: Stack, aws: AwsClient, delete_mail: str = "") -> TableResource:
+    """Return the index: destroyed with the mail alone, which `delete_mail` names the bucket of."""
+    also = f"kept, as the mail is; --delete-mail {stack.bucket} deletes it too"
+    stays = "" if delete_mail == stack.bucket else also
+    return TableResource(stack, aws, stack.table, INDEX, stays)
+
+
+def lists_table(stack: Stack, aws: AwsClient) -> TableResource:
+    return TableResource(stack, aws, stack.lists, LISTS)
+
+
+def records_table(stack: WebmailStack, aws: AwsClient) -> TableResource:
+    """Return the webmail's own table: who may sign in, sessions, marks and drafts."""
+    return TableResource(stack, aws, stack.table, RECORDS)
 
 
 @dataclass(frozen=True, slots=True)
 class TableResource:
-    """On demand; the index, unless another `kind` is named."""
+    """On demand. `stays` is said where it is not to be destroyed."""
 
-    stack: Stack
+    stack: TableOwner
     aws: AwsClient
-    delete_mail: str = ""
-    kind: TableKind = INDEX
+    name: str
+    kind: TableKind
+    stays: str = ""
 
     @property
     def title(self) -> str:
-        return f"table {self._name}"
-
-    @property
-    def _name(self) -> str:
-        return self.stack.table if self.kind is INDEX else self.stack.lists
-
-    @property
-    def _arn(self) -> str:
-        return self.stack.table_arn if self.kind is INDEX else self.stack.lists_arn
+        return f"table {self.name}"
 
     def plan(self) -> Iterator[PlanItem]:
         table = self._describe()
         if table is None:
             yield Change("create", [self._create()])
-            if self.kind.kept:
-                yield Change("point-in-time recovery: off → on", [self._recoverable()])
-            return
-        if table.get("TableStatus") == "DELETING":
+        elif table.get("TableStatus") == "DELETING":
             yield Conflict("it is being deleted.", "Wait a minute, and run it again.")
             return
-        conflict = stranger(self._tags(), self.stack) or _other_key(table, self.kind)
-        if conflict is not None:
-            yield conflict
-            return
+        else:
+            conflict = stranger(self._tags(), self.stack) or _other_key(table, self.kind)
+            if conflict is not None:
+                yield conflict
+                return
+            yield from self._mended(table)
+        there = table is not None
+        if self.kind.kept and not (there and self._is_recoverable()):
+            yield Change("point-in-time recovery: off → on", [self._recoverable()])
+        if self.kind.ends_at and not (there and self._ends()):
+            yield Change("records end by themselves: off → on", [self._ending()])
+
+    def _mended(self, table: dict[str, Any]) -> Iterator[PlanItem]:
+        """Yield what `create` would have set, and is otherwise."""
         mode = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
         if mode != "PAY_PER_REQUEST":
             yield Change(
@@ -105,16 +137,10 @@ class TableResource:
                     GlobalSecondaryIndexUpdates=[{"Create": index}],
                 )
                 yield Change(f"index {index['IndexName']}: create", [made])
-        if self.kind.kept:
-            yield from self._kept(table)
-
-    def _kept(self, table: dict[str, Any]) -> Iterator[PlanItem]:
-        if not table.get("DeletionProtectionEnabled"):
+        if self.kind.kept and not table.get("DeletionProtectionEnabled"):
             yield Change(
                 "deletion protection: off → on", [self._update(DeletionProtectionEnabled=True)]
             )
-        if not self._is_recoverable():
-            yield Change("point-in-time recovery: off → on", [self._recoverable()])
 
     def destroy(self) -> Iterator[PlanItem]:
         table = self._describe()
@@ -122,21 +148,23 @@ class TableResource:
             return
         if not is_ours(self._tags(), self.stack):
             yield Note("kept: this stack did not make it")
-        elif not self.kind.kept or self.delete_mail == self.stack.bucket:
-            parameters = {"TableName": self._name}
-            calls = [Call("dynamodb", "delete_table", parameters, retry_on=BUSY)]
+        elif self.stays:
+            yield Note(self.stays)
+        else:
+            calls = [Call("dynamodb", "delete_table", {"TableName": self.name}, retry_on=BUSY)]
             if table.get("DeletionProtectionEnabled"):
                 calls.insert(0, self._update(DeletionProtectionEnabled=False))
-            yield Change("delete", calls)
-        else:
-            yield Note(f"kept, as the mail is; --delete-mail {self.stack.bucket} deletes it too")
+            yield Change(f"delete: {self.kind.loss}" if self.kind.loss else "delete", calls)
+
+    def is_there(self) -> bool:
+        return self._describe() is not None
 
     def _describe(self) -> dict[str, Any] | None:
-        answer = self.aws.read("dynamodb", "describe_table", missing=MISSING, TableName=self._name)
+        answer = self.aws.read("dynamodb", "describe_table", missing=MISSING, TableName=self.name)
         return None if answer is None else answer["Table"]
 
     def _tags(self) -> dict[str, str]:
-        arn = self._arn
+        arn = self.stack.arn_of_table(self.name)
         answer = self.aws.read(
             "dynamodb", "list_tags_of_resource", missing=MISSING, ResourceArn=arn
         )
@@ -147,18 +175,26 @@ class TableResource:
             "dynamodb",
             "describe_continuous_backups",
             missing=MISSING,  # which DynamoDB says of a table that it is still making
-            TableName=self._name,
+            TableName=self.name,
         )
         backups = (answer or {}).get("ContinuousBackupsDescription", {})
         recovery = backups.get("PointInTimeRecoveryDescription", {})
         return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+    def _ends(self) -> bool:
+        answer = self.aws.read(
+            "dynamodb", "describe_time_to_live", missing=MISSING, TableName=self.name
+        )
+        told = (answer or {}).get("TimeToLiveDescription", {})
+        on = told.get("TimeToLiveStatus") in ENDING
+        return bool(on and told.get("AttributeName") == self.kind.ends_at)
 
     def _create(self) -> Call:
         indexes = {"GlobalSecondaryIndexes": list(self.kind.indexes)} if self.kind.indexes else {}
         return call(
             "dynamodb",
             "create_table",
-            TableName=self._name,
+            TableName=self.name,
             AttributeDefinitions=self.kind.attributes,
             KeySchema=self.kind.schema,
             **indexes,
@@ -169,13 +205,18 @@ class TableResource:
 
     def _recoverable(self) -> Call:
         parameters = {
-            "TableName": self._name,
+            "TableName": self.name,
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         }
         return Call("dynamodb", "update_continuous_backups", parameters, retry_on=(*BUSY, *MISSING))
 
+    def _ending(self) -> Call:
+        ends = {"Enabled": True, "AttributeName": self.kind.ends_at}
+        parameters = {"TableName": self.name, "TimeToLiveSpecification": ends}
+        return Call("dynamodb", "update_time_to_live", parameters, retry_on=(*BUSY, *MISSING))
+
     def _update(self, **parameters: Any) -> Call:
-        named = {"TableName": self._name, **parameters}
+        named = {"TableName": self.name, **parameters}
         return Call("dynamodb", "update_table", named, retry_on=BUSY)
 
 

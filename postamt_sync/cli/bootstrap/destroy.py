@@ -11,7 +11,7 @@ from rich.text import Text
 from postamt_sync.bootstrap.dns.records import INBOUND
 from postamt_sync.bootstrap.open_stack import webmail_of
 from postamt_sync.bootstrap.plan import Resource, carry_out, plan_removal
-from postamt_sync.bootstrap.resources.webmail_table import WebmailTableResource
+from postamt_sync.bootstrap.resources.table import records_table
 from postamt_sync.bootstrap.webmail_resources import webmail_resources
 from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, key_files, opened, show
 from postamt_sync.cli.console import open_console, paragraph
@@ -109,7 +109,7 @@ def _removed(account: Opened, delete_mail: str, *, webmail_alone: bool) -> list[
     if webmail_alone:
         return webmail_resources(webmail, aws)
     every = account.resources(delete_mail=delete_mail)
-    if account.stack.webmail is None and WebmailTableResource(webmail, aws).is_there():
+    if account.stack.webmail is None and records_table(webmail, aws).is_there():
         return [*every, *webmail_resources(webmail, aws)]
     return every
 
