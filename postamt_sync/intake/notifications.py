@@ -175,8 +175,9 @@ class Notifications:
         ours = [arrival for arrival in notification.arrivals if self.place.holds(arrival)]
         new = await self.inbox.record(ours) if ours else 0
         if notification.kind is NotificationKind.RECEIPT:
-            for arrival, receipt in zip(ours, notification.origins, strict=False):
-                self.on_receipt(arrival.mail_id, receipt)
+            for arrival, receipt in zip(notification.arrivals, notification.origins, strict=False):
+                if self.place.holds(arrival):
+                    self.on_receipt(arrival.mail_id, receipt)
         if len(ours) < len(notification.arrivals):
             return await self._keep(message, source, "an object outside our bucket or prefix")
         return NotificationOutcome.STORED if new else NotificationOutcome.KNOWN
