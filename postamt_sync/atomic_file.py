@@ -91,10 +91,18 @@ def sync_handle(handle: int) -> None:
     except OSError as error:
         if error.errno not in _NOT_KNOWN_HERE or not stat.S_ISDIR(os.fstat(handle).st_mode):
             raise
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.syncfs(handle) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number)) from error
+        sync_filesystem(handle)
+
+
+def sync_filesystem(handle: int) -> None:
+    """Return once all that was written to the file system of an open file is durable (syncfs(2)).
+
+    Raises OSError; from Linux 5.8 on also where anything could not be written since this file was
+    opened. Raises AttributeError where the C library lacks it.
+    """
+    if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 @contextlib.contextmanager

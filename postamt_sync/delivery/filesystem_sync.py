@@ -7,8 +7,6 @@ what could not be written since that was opened; before, such an error would be 
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import errno
 import functools
 import os
@@ -16,6 +14,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+from postamt_sync.atomic_file import sync_filesystem
 
 SINCE = (5, 8)
 KINDS = frozenset({"ext3", "ext4", "f2fs", "xfs"})
@@ -46,8 +46,8 @@ class OpenDirectory:
     """Watches a file system by a descriptor of a directory in it."""
 
     def __init__(self, path: Path, sync: Callable[[int], None] | None = None) -> None:
-        """Raises OSError. `sync` is `sync_whole`."""
-        self._sync = sync or sync_whole
+        """Raises OSError. `sync` is `sync_filesystem`."""
+        self._sync = sync or sync_filesystem
         self._failed: OSError | None = None
         self.fd = -1
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -73,16 +73,6 @@ def can_sync_whole(fd: int) -> bool:
     return _kernel_can() and _kind(fd) in KINDS and _dirty() <= MOST_DIRTY
 
 
-def sync_whole(fd: int) -> None:
-    """Return once all that was written to the file system of an open file is durable.
-
-    Raises OSError, also where anything could not be written since this file was opened.
-    """
-    if _syncfs(fd) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
 @functools.cache
 def _kernel_can() -> bool:
     version = re.match(r"(\d+)\.(\d+)", os.uname().release)
@@ -90,15 +80,14 @@ def _kernel_can() -> bool:
         return False
     if (int(version[1]), int(version[2])) < SINCE:
         return False
-    with contextlib.suppress(AttributeError):  # a C library without it
+    try:
+        sync_filesystem(-1)
+    except OSError as error:
         # A filter of system calls would say something else of a descriptor that is none.
-        return _syncfs(-1) != 0 and ctypes.get_errno() == errno.EBADF
+        return error.errno == errno.EBADF
+    except AttributeError:  # a C library without it
+        pass
     return False
-
-
-def _syncfs(fd: int) -> int:
-    result: int = ctypes.CDLL(None, use_errno=True).syncfs(fd)
-    return result
 
 
 def _kind(fd: int) -> str:

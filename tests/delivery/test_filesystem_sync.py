@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from postamt_sync.atomic_file import sync_filesystem
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filesystem_sync import (
     KINDS,
     MANY,
     OpenDirectory,
     can_sync_whole,
-    sync_whole,
 )
 
 
@@ -26,14 +26,14 @@ def test_a_directory_names_its_file_system(tmp_path: Path) -> None:
     fd = opened(tmp_path)
     try:
         (tmp_path / "a").write_bytes(b"x")
-        sync_whole(fd)
+        sync_filesystem(fd)
     finally:
         os.close(fd)
 
 
 def test_a_descriptor_that_is_none_is_told() -> None:
     with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-        sync_whole(-1)
+        sync_filesystem(-1)
 
 
 @pytest.mark.parametrize("place", ["/proc", "/dev"])
