@@ -15,7 +15,6 @@ from pathlib import Path
 
 from cryptography import x509
 
-from postamt_sync import small_file
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.errors import PostamtError
@@ -24,6 +23,7 @@ from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.overview import SourceHealth
 from postamt_sync.mail.arrival import Source
+from postamt_sync.regular_file import read_small
 from postamt_sync.threads import ask_disk
 
 SILENCE_SECONDS = 3600.0
@@ -89,7 +89,7 @@ def expiry(certificate: Path, *, now: float, chain: bytes | None = None) -> Expi
     """
     try:
         if chain is None:
-            chain = small_file.read(certificate)
+            chain = read_small(certificate, links=True)
         leaf = x509.load_pem_x509_certificates(chain)[0]
     except (OSError, ValueError, IndexError):
         return None

@@ -17,8 +17,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from postamt_sync import small_file
 from postamt_sync.events import Events
+from postamt_sync.regular_file import read_small
 
 SETTLE = 0.3
 """Seconds of quiet after a change: a certificate and its key are replaced one after the other."""
@@ -127,6 +127,6 @@ def _fingerprints(paths: Iterable[Path]) -> dict[Path, str]:
 
 def _fingerprint(path: Path) -> str:
     try:
-        return hashlib.sha256(small_file.read(path)).hexdigest()
+        return hashlib.sha256(read_small(path, links=True)).hexdigest()
     except OSError as error:
         return str(error.errno)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from postamt_sync import small_file
 from postamt_sync.config.environment import FILE_VARIABLE, Environment
 from postamt_sync.config.examine import examine, options
 from postamt_sync.config.findings import ConfigFindings, Location
@@ -18,6 +17,7 @@ from postamt_sync.config.rules import apply_rules
 from postamt_sync.config.settings import Settings
 from postamt_sync.errors import ConfigurationError, Problem
 from postamt_sync.events import printable
+from postamt_sync.regular_file import read_small
 
 DEFAULT_PATH = Path("/etc/postamt-sync/config.toml")
 
@@ -63,7 +63,7 @@ def _searched(path: Path | None, variables: Mapping[str, str]) -> str:
 def _read(file: Path, source: str, searched: str) -> tuple[dict[str, Any], Problem | None]:
     example = f"postamt-sync bootstrap init --output {shlex.quote(source)}"
     try:
-        text = small_file.read(file, pipes=True).decode("utf-8-sig")
+        text = read_small(file, links=True, pipes=True).decode("utf-8-sig")
     except FileNotFoundError:
         return {}, Problem(source, f"there is no such file. {searched}", example)
     except PermissionError:

@@ -25,6 +25,7 @@ from postamt_sync.delivery.filesystem_sync import (
 )
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.regular_file import open_regular, refusal
 
 _REMEDIES = {
     errno.ENOSPC: ("The disk is full", "Make room; the mail waits."),
@@ -63,8 +64,6 @@ _REMEDIES = {
 LARGEST_MAIL = 1 << 30
 """Bytes; SES takes mails of 40 MB."""
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
 
 def disk_trouble(error: OSError, path: Path) -> TryLaterError:
     """Say what the system refused and what to do; every disk error is temporary."""
@@ -90,34 +89,6 @@ def is_read_only(root: Path) -> bool:
     return False
 
 
-def open_regular(path: Path | str, at: int | None = None) -> int:
-    """Open a regular file for reading and return its descriptor; raises OSError.
-
-    Whoever may write into a Maildir may put a FIFO, a device or a link there, at which others would
-    wait for ever or read what is not theirs: links are not followed, nothing is waited for, and
-    what is no regular file is refused (ENXIO, EISDIR, ELOOP). `at` is the directory of a relative
-    path.
-    """
-    fd = os.open(path, _READ, dir_fd=at)
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode):
-        return fd
-    os.close(fd)
-    raise _refusal(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO, path)
-
-
-def read_small(path: Path | str, longest: int, at: int | None = None) -> bytes:
-    """Return what a regular file holds, as `open_regular` opens it; raises OSError.
-
-    One of more than `longest` bytes is refused (EFBIG): half a file may say the contrary.
-    """
-    with os.fdopen(open_regular(path, at), "rb") as file:
-        data = file.read(longest + 1)
-    if len(data) > longest:
-        raise _refusal(errno.EFBIG, path)
-    return data
-
-
 def open_mail(path: Path) -> BufferedReader:
     """Open a file that should be a mail, as `open_regular` does; raises OSError.
 
@@ -127,11 +98,7 @@ def open_mail(path: Path) -> BufferedReader:
     if os.fstat(file.fileno()).st_size <= LARGEST_MAIL:
         return file
     file.close()
-    raise _refusal(errno.EFBIG, path)
-
-
-def _refusal(number: int, path: Path | str) -> OSError:
-    return OSError(number, os.strerror(number), str(path))
+    raise refusal(errno.EFBIG, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +214,7 @@ class Disk:
         fd = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=directory)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise _refusal(errno.ENXIO, path)
+                raise refusal(errno.ENXIO, path)
             self.write(fd, f"{line}\n".encode())
             os.fsync(fd)
         finally:

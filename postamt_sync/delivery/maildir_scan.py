@@ -8,11 +8,11 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from postamt_sync.config.folder import is_nameable
-from postamt_sync.delivery.disk import open_regular
 from postamt_sync.delivery.filename import SUFFIX, mail_and_stem, parse_name
 from postamt_sync.delivery.folder import folder_of
 from postamt_sync.ledger.found_copies import FoundCopy
 from postamt_sync.mail.routing import caseless
+from postamt_sync.regular_file import open_regular
 
 LONGEST_LINE = 1 << 16
 """Characters of a line of `dovecot-uidlist`: a number, some fields, and a file's name."""

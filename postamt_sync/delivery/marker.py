@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.atomic_file import not_known_here
-from postamt_sync.delivery.disk import Disk, HeldDirectory, read_small
+from postamt_sync.delivery.disk import Disk, HeldDirectory
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.regular_file import read_small
 
 MARKER = "postamt-sync.marker"
 """Its name. No folder is called so: folders begin with a dot."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from postamt_sync.delivery.disk import Disk, HeldDirectory, read_small
+from postamt_sync.delivery.disk import Disk, HeldDirectory
+from postamt_sync.regular_file import read_small
 
 FILE_NAME = "subscriptions"
 LONGEST = 4 << 20

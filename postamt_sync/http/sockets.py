@@ -9,8 +9,8 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from postamt_sync import small_file
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.regular_file import read_small
 
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _FOR_NOW = {socket.EAI_AGAIN, socket.EAI_MEMORY, socket.EAI_SYSTEM}
@@ -94,7 +94,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     for path in (certificate, key):
         try:
-            small_file.read(path)
+            read_small(path, links=True)
         except OSError as error:
             if error.errno in _SHORTAGES:
                 raise _short_of(error, f"read {path}") from error

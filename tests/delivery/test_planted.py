@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.delivery.disk import open_mail, read_small
+from postamt_sync.delivery.disk import open_mail
 from postamt_sync.delivery.maildir_scan import our_names
 from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.regular_file import read_small
 from tests.delivery.home import Home
 
 BODY = b"Subject: x\r\n\r\nmail\r\n"

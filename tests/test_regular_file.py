@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync import small_file
 from postamt_sync.alerts.conditions import expiry
 from postamt_sync.app.file_watcher import _fingerprint
 from postamt_sync.config import load
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.http.sockets import tls_context
+from postamt_sync.regular_file import read_small
 
 
 def _socket(path: Path) -> None:
@@ -51,7 +51,7 @@ def planted(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_is_refused(planted: Path) -> None:
     with pytest.raises(OSError, match="f"):
-        small_file.read(planted)
+        read_small(planted, links=True)
 
 
 def test_as_a_certificate_or_a_key_it_is_named(planted: Path, tmp_path: Path) -> None:
@@ -77,10 +77,10 @@ def test_it_has_a_fingerprint_by_which_a_change_shows(planted: Path) -> None:
 def test_a_file_is_read_through_links(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     (tmp_path / "link").symlink_to("file")
-    assert small_file.read(tmp_path / "link") == b"content"
-    assert small_file.read(tmp_path / "link", 7) == b"content"
+    assert read_small(tmp_path / "link", links=True) == b"content"
+    assert read_small(tmp_path / "link", 7, links=True) == b"content"
     with pytest.raises(OSError, match="too large"):
-        small_file.read(tmp_path / "link", 6)
+        read_small(tmp_path / "link", 6, links=True)
 
 
 def test_a_configuration_may_come_from_another_program(tmp_path: Path) -> None:
@@ -90,5 +90,5 @@ def test_a_configuration_may_come_from_another_program(tmp_path: Path) -> None:
     slow = f"import time; f = open({str(pipe)!r}, 'w'); time.sleep(0.2); f.write('x = 1')"
     with subprocess.Popen([sys.executable, "-c", slow]):
         descriptor = os.open(pipe, os.O_RDONLY)  # as the shell: both ends are open by then
-        assert small_file.read(Path(f"/proc/self/fd/{descriptor}"), pipes=True) == b"x = 1"
+        assert read_small(Path(f"/proc/self/fd/{descriptor}"), links=True, pipes=True) == b"x = 1"
         os.close(descriptor)
