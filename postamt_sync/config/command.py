@@ -59,11 +59,14 @@ _NAMED = re.compile(r"\bpostamt-sync((?: [a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-]))
 _BEFORE = re.compile(r"(?:sudo )?(?:[A-Z][A-Z_]*=\S+ )*$")
 _OPTION = re.compile(r" --[a-z][a-z-]*")
 _VALUE = re.compile(r" (?!--)(?:'[^']*'|[^\s'(]+)+")
-_OPERAND = re.compile(r" (?:sync|smtp)(?![\w-])(?! --)")
-"""Whose key it is, which stands behind the options that were put in."""
+_OPERAND = re.compile(
+    r" (?:(?:sync|smtp)(?![\w-])"  # whose key it is
+    r"|(?!--)(?:'[^']*'|[^\s'(]+?)(?= --(?:config|mailbox|out) |\.*$))"
+)
+"""What is told by its name; anything else where options of ours, or nothing, follow it."""
 _WITH_VALUE = {
-    *("--config", "--delete-mail", "--format", "--only", "--out", "--output", "--position"),
-    "--since",
+    *("--config", "--delete-mail", "--format", "--mailbox", "--only", "--out", "--output"),
+    *("--position", "--since"),
 }
 _SPACE = "\x00"
 """Stands for a blank at which no line may end."""
@@ -151,15 +154,10 @@ def commands_in(text: str) -> Iterator[tuple[int, int]]:
         known = (" ".join(words[:n]) for n in range(min(LONGEST_VERB, len(words)), 0, -1))
         verb = next((one for one in known if one in VERBS or one in BARE), "")
         end = found.start(1) + (len(verb) + 1 if verb else 0)
-        rest = words[len(verb.split()) :]
-        if len(rest) == 1 and found.end() == len(text.rstrip(".")):
-            end = found.end()  # a name to end with, as in `mailbox accept thomas`
-        while option := _OPTION.match(text, end):
-            end = option.end()
-            if option[0].strip() in _WITH_VALUE and (value := _VALUE.match(text, end)):
+        while part := _OPTION.match(text, end) or _OPERAND.match(text, end):
+            end = part.end()
+            if part[0].strip() in _WITH_VALUE and (value := _VALUE.match(text, end)):
                 end = value.end()
-        if operand := _OPERAND.match(text, end):
-            end = operand.end()
         before = _BEFORE.search(text[: found.start()])
         yield (before.start() if before else found.start()), end
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.config.command import CommandLine, typed
+from postamt_sync.config.command import CommandLine, commands_in, fill, typed
 from postamt_sync.config.load import DEFAULT_PATH
 
 
@@ -22,3 +22,33 @@ def test_a_path_is_one_word_of_the_shell_whoever_says_it(tmp_path: Path, name: s
     words = shlex.split(CommandLine(str(path), tmp_path).typed("bootstrap apply"))
     places = ("--config", str(path), "--out", str(tmp_path))
     assert words == ["postamt-sync", "bootstrap", "apply", *places]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *("bootstrap credentials replace smtp", "bootstrap credentials replace sync"),
+        *("bootstrap credentials rotate smtp --mailbox anna", "dovecot user passwd anna"),
+        *("mailbox accept thomas", "quarantine retry 0a1b2c", "quarantine retry incoming/a.b"),
+        *("redeliver 'incoming/a b'", "restore --only absent", "status", "webmail user rotate x"),
+    ],
+)
+@pytest.mark.parametrize("source", ["", "/home/x/configurations/of mine/config.toml"])
+def test_a_command_stays_in_one_piece_with_all_that_belongs_to_it(verb: str, source: str) -> None:
+    """Options that are in force stand before or after what it is about."""
+    line = CommandLine(source)
+    for command in (line.typed(verb), line.complete(f"postamt-sync {verb}")):
+        for text in (f"If it is lost: {command}", f"Then type as root: sudo {command}."):
+            ((start, end),) = commands_in(text)
+            assert text[start:end].removeprefix("sudo ").rstrip(".") == command
+            for width in range(20, 100, 7):
+                assert any(command in line for line in fill(text, width).splitlines())
+
+
+@pytest.mark.parametrize(
+    "after", [" and then wait.", ", which tells.", " fetches it", " (or more)"]
+)
+def test_what_only_follows_a_command_is_no_part_of_it(after: str) -> None:
+    command = CommandLine("/c.toml").typed("sync")
+    ((start, end),) = commands_in(f"So: {command}{after}")
+    assert f"So: {command}"[start:end] == command
