@@ -28,21 +28,20 @@ def contents(account: Opened, file: AnswerFile, answers: Answers, first_key: str
     kept = account.keys
     files = {
         CONFIGURATION: (file.directory / CONFIGURATION).read_text(encoding="utf-8"),
-        SYNC_CREDENTIALS: _secret(account, kept.sync),
+        SYNC_CREDENTIALS: _secret(kept.sync),
     }
     for one in kept.sending:
-        files[smtp_credentials(one.mailbox)] = _secret(account, one.key)
+        files[smtp_credentials(one.mailbox)] = _secret(one.key)
     return Bundle(files, first_key, bool(answers.dovecot))
 
 
-def _secret(account: Opened, key: AccessKeyResource) -> str:
+def _secret(key: AccessKeyResource) -> str:
     found = key.where(key.keys())
     if found is None:
-        who = "sync" if key is account.keys.sync or key.user.endswith("-sync") else "smtp"
         raise MisconfiguredError(
             f"The key of {key.user} is not on this machine, and AWS tells it only once.",
             "Run setup where it was made, or make another key (what uses the old one stops): "
-            f"postamt-sync bootstrap credentials replace {who}",
+            f"{key.place.replace}",
         )
     return found[1].read_text(encoding="utf-8")
 
