@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from postamt_sync.cli.bootstrap.stack import is_terminal
 from postamt_sync.cli.console import open_console, paragraph
@@ -19,6 +21,7 @@ from postamt_sync.cli.options import Debug
 from postamt_sync.cli.service import require_root
 from postamt_sync.cli.typed_text import utf8
 from postamt_sync.errors import ExitCode, TryLaterError, UsageError
+from postamt_sync.events import printable
 from postamt_sync.host.service.program import Program
 from postamt_sync.setup.bundle import (
     MAKE_ANOTHER,
@@ -80,7 +83,8 @@ def join_here(bundle: Bundle, path: Path, console: Console) -> None:
     passphrase = new_passphrase()
     bundle.write(path, passphrase)
     command = ["sudo", str(Program.running().command), "join", str(path)]
-    paragraph(console, f"The rest needs root: {' '.join(command)}")
+    paragraph(console, "The rest needs root:")
+    console.print(Text(f"  {printable(shlex.join(command), 4096)}"), soft_wrap=True)
     try:
         done = subprocess.run(  # noqa: S603 - our own command
             command, input=f"{passphrase}\n", text=True, check=False
@@ -90,7 +94,9 @@ def join_here(bundle: Bundle, path: Path, console: Console) -> None:
             "There is no sudo on this machine.", "Type as root: postamt-sync setup"
         ) from None
     if done.returncode:
-        raise TryLaterError("The box is not ready yet; see above.", "Mend that: postamt-sync setup")
+        raise TryLaterError(
+            "The box is not ready yet; see above.", "Mend that, then go on with: postamt-sync setup"
+        )
 
 
 def _opened(data: bytes) -> Bundle:

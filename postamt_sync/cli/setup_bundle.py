@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,10 +75,11 @@ def hand_over(
     if anew or answers.bundle_digest != bundle.digest or not is_bundle(path):
         passphrase = new_passphrase()
         bundle.write(path, passphrase)
-    name = printable(os.fspath(path), 4096)
-    paragraph(console, f"Copy {name} to it, as with: scp {name} BOX:", "  ")
+    whole, name = (shlex.quote(printable(each, 4096)) for each in (os.fspath(path), path.name))
+    paragraph(console, "Copy the file to it, as with:", "  ")
+    console.print(Text(f"    scp {whole} BOX:", style="bold"), soft_wrap=True)
     paragraph(console, "With the program installed there too, type:", "  ")
-    console.print(Text(f"    sudo postamt-sync join {path.name}", style="bold"), soft_wrap=True)
+    console.print(Text(f"    sudo postamt-sync join {name}", style="bold"), soft_wrap=True)
     if passphrase:
         paragraph(console, "It asks for this passphrase, which is shown this once:", "  ")
         console.print(Text(f"    {passphrase}", style="bold"), soft_wrap=True)

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
 import struct
 from dataclasses import dataclass, field
@@ -159,7 +160,7 @@ def remove_bundle(path: Path, data: bytes) -> None:
     except OSError as error:
         raise MisconfiguredError(
             f"The bundle could not be deleted: {error.strerror}.",
-            f"It holds keys: rm {printable(str(path), 4096)}",
+            f"It holds keys: rm {shlex.quote(printable(str(path), 4096))}",
         ) from error
 
 
