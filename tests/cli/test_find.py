@@ -23,18 +23,6 @@ from tests.support.household import configuration, configure
 HOSTILE = "\x1b[2J\x1b]0;taken\x07 \u202egnp.exe \r\n[bold red]x[/] \x9b31m"
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return configure(tmp_path)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(tmp_path / "state")
-    yield ledger
-    ledger.close()
-
-
 def known(ledger: Ledger, key: str, subject: str, at: float | None = None) -> None:
     at = time.time() if at is None else at
     envelope = Envelope(("anna@example.com",))

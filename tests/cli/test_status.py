@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,6 @@ from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, Ob
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.mail.arrival import Arrival, Evidence, Source
 from postamt_sync.status import report
-from tests.support.household import configure
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return configure(tmp_path)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(tmp_path / "state")
-    yield ledger
-    ledger.close()
 
 
 def announce(ledger: Ledger, *keys: str) -> None:

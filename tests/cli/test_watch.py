@@ -24,7 +24,6 @@ from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import Ledger, ObjectState
 from tests.cli.test_status import announce, in_every_state
 from tests.doubles.ledger import bring_to
-from tests.support.household import configure
 
 PATIENCE = 60
 LINES, COLUMNS = 30, 80
@@ -89,18 +88,6 @@ class Terminal:
             self._process.kill()
         self._process.wait()
         os.close(self._ours)
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return configure(tmp_path)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(tmp_path / "state")
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
