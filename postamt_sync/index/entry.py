@@ -122,6 +122,11 @@ class IndexEntry:
     listed: KnownFacts | None = None
     received_for: ReceivedFor | None = None
 
+    @property
+    def received_at(self) -> str:
+        """When SES received the mail, as far as is known, else ""."""
+        return self.acceptance.received_at if self.acceptance else ""
+
 
 class _Weighed(Protocol):
     @property

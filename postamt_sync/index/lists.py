@@ -81,7 +81,7 @@ def lines_of(entry: IndexEntry, item: Item, routes: HandedRoutes) -> dict[str, I
     accepted = entry.acceptance
     verdicts = accepted.verdicts if accepted else Verdicts()
     kind = JUNK if routes.is_junk(verdicts) else INBOX
-    line = line_name(accepted.received_at if accepted else "", entry.message_id)
+    line = line_name(entry.received_at, entry.message_id)
     found: dict[str, Item] = {}
     for mailbox in mailboxes_of(entry, routes):
         _add(found, list_name(mailbox, kind), line, item)

@@ -110,4 +110,4 @@ def _ids(entry: IndexEntry) -> list[str]:
 
 
 def _moment(entry: IndexEntry) -> tuple[str, str]:
-    return entry.acceptance.received_at if entry.acceptance else "", entry.message_id
+    return entry.received_at, entry.message_id

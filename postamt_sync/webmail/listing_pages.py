@@ -78,7 +78,7 @@ def described(entry: IndexEntry, *, seen: bool) -> dict[str, Any]:
         "from": (summary and summary.from_) or (accepted and accepted.sender) or "",
         "to": (summary and summary.to) or "",
         "subject": (summary and summary.subject) or "",
-        "received": accepted.received_at if accepted else "",
+        "received": entry.received_at,
         "size": entry.stored.size if entry.stored else None,
         "attachment": entry.listed is not None and entry.listed.facts.attachment,
         "links": links(entry),

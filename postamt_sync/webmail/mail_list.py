@@ -96,9 +96,9 @@ class MailList:
         others = [
             entry
             for entry in self._unindexed.entries(version)
-            if (newest is None or _moment(entry) < newest.moment)
-            and (oldest is None or _moment(entry) >= oldest.moment)
-            and search.lasts(_moment(entry))
+            if (newest is None or entry.received_at < newest.moment)
+            and (oldest is None or entry.received_at >= oldest.moment)
+            and search.lasts(entry.received_at)
             and self._belongs(session, entry, junk=junk, search=search)
         ]
         others = self._unindexed.still(others, version)
@@ -106,7 +106,10 @@ class MailList:
             return page
         # Of one that was indexed meanwhile, what the index says.
         together = {entry.message_id: entry for entry in (*others, *page.entries)}
-        return ListPage(tuple(sorted(together.values(), key=_moment, reverse=True)), page.cursor)
+        return ListPage(
+            tuple(sorted(together.values(), key=lambda each: each.received_at, reverse=True)),
+            page.cursor,
+        )
 
     def _listed(
         self,
@@ -136,7 +139,7 @@ class MailList:
                 or looked >= LOOKED_AT
                 or (looked % most == 0 and self._clock() - began > LOOKED_FOR)
             ):
-                moment = _moment(entry)
+                moment = entry.received_at
                 place = _ListPlace(moment[: len("2026-11")], (moment, entry.message_id))
                 return ListPage(tuple(found), _cursor(place))
         return ListPage(tuple(found), "")
@@ -169,7 +172,7 @@ class MailList:
             asked = min(ASKED_AT_ONCE, max(2 * most, most - len(found)))
             answer = self._index.month(place.month, asked, place.after)
             for entry in answer.entries:
-                moment = _moment(entry)
+                moment = entry.received_at
                 looked += 1
                 place = _ListPlace(place.month, (moment, entry.message_id))
                 if search.since and moment < search.since:
@@ -236,10 +239,6 @@ def read_mail_address(text: str) -> str:
     if not message_id or len(message_id) > 1_024:
         raise RefusedRequestError(HTTPStatus.NOT_FOUND, "There is no such mail here.")
     return message_id
-
-
-def _moment(entry: IndexEntry) -> str:
-    return entry.acceptance.received_at if entry.acceptance else ""
 
 
 def _line_before(place: _ListPlace) -> str:

@@ -42,5 +42,4 @@ def _holder(mailbox: str) -> str:
 
 
 def _name(entry: IndexEntry) -> str:
-    moment = entry.acceptance.received_at if entry.acceptance else ""
-    return f"{moment}#{entry.message_id}"[:900]
+    return f"{entry.received_at}#{entry.message_id}"[:900]

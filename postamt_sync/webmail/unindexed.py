@@ -89,7 +89,7 @@ class Unindexed:
         known = self._known(names, version)
         unknown = [e for e, name in zip(listed, names, strict=True) if name not in known][:MOST]
         found = self._opened(unknown, ask_index=bool(version))
-        return tuple(sorted(found, key=_moment, reverse=True))
+        return tuple(sorted(found, key=lambda each: each.received_at, reverse=True))
 
     def _known(self, names: Sequence[str], version: str) -> set[str]:
         return self._index.known(names, version) if version else self._index.known(names)
@@ -125,7 +125,3 @@ class Unindexed:
             while len(self._read) > REMEMBERED:
                 self._read.popitem(last=False)
         return entry
-
-
-def _moment(entry: IndexEntry) -> str:
-    return entry.acceptance.received_at if entry.acceptance else ""
