@@ -21,12 +21,12 @@ import enum
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.index.list_facts import ListFacts, facts_of_head
+from postamt_sync.index.notice_values import iso
 from postamt_sync.mail.sent_mail import sent_key
 from postamt_sync.webmail.exchange import RefusedRequestError
 from postamt_sync.webmail.mail_store import MailStore
@@ -87,7 +87,7 @@ class Sending:
             )
         record: dict[str, Value] = {
             "state": DraftState.SENDING,
-            "at": _iso(now),
+            "at": iso(now),
             "subject": outgoing.subject[:300],
             "sender": outgoing.sender.address,
             "to": ", ".join(a.address for a in (*outgoing.to, *outgoing.cc))[:1_000],
@@ -173,8 +173,3 @@ def sent_holder(mailbox: str) -> str:
 
 def _drafts(mailbox: str) -> str:
     return f"draft#{mailbox}"
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
