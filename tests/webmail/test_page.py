@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -315,6 +317,35 @@ class TestWriting:
         browser.run("document.getElementById('compose').requestSubmit()")
         browser.until("return document.body.innerText.includes('It is sent.')")
         assert scene.mailer.asked == before + 2
+
+    @pytest.mark.parametrize(
+        ("meanwhile", "told"),
+        [
+            ({"state": "sending"}, "Perhaps it is sent"),
+            ({"state": "accepted", "message_id": "0102-given"}, "It is sent."),
+            ({"state": "refused", "reason": "SES does not take it."}, "SES does not take it."),
+        ],
+    )
+    def test_what_was_perhaps_sent_can_be_looked_at_again(
+        self, browser: Browser, scene: WebmailScene, meanwhile: dict[str, Any], told: str
+    ) -> None:
+        scene.mailer.fails = [PerhapsSentError()]
+        before = scene.mailer.asked
+        browser.type("c")
+        browser.until("return document.activeElement.name === 'to'")
+        browser.type("bo@x.example")
+        browser.run("document.getElementById('compose').requestSubmit()")
+        browser.until("return document.querySelector('.perhaps')")
+        href = browser.run("return document.querySelector('.perhaps a').getAttribute('href')")
+        assert re.fullmatch(r"#/inbox\?since=20\d\d-\d\d-\d\d", href)
+        draft = browser.run(KEPT)[0]["draft"]
+        scene.table.update("draft#anna", draft, meanwhile, expect={})
+        browser.run("document.querySelector('#compose .problem').textContent = ''")
+        browser.run("document.querySelector('.perhaps button').click()")
+        browser.until(f"return document.body.innerText.includes({json.dumps(told)})")
+        assert scene.mailer.asked == before + 1
+        gone = told == "It is sent."
+        assert not gone or browser.run("return !document.getElementById('compose')")
 
     def test_a_refusal_is_told_and_keeps_the_text(
         self, browser: Browser, scene: WebmailScene

@@ -191,23 +191,41 @@ export function showComposer(draft, done) {
     send.disabled = false;
   }
 
-  function became({ state }) {
+  function became({ state, problem }) {
+    if (state === "refused") {
+      said.textContent = problem;
+      form.querySelector(".perhaps")?.remove();
+      return;
+    }
     if (state === "sent") {
       forget(draft);
       notice("It is sent.");
       leave();
       return;
     }
-    said.textContent = "Perhaps it is sent: the answer was lost. It is not sent again by itself. "
-      + "Whoever it is for may tell you; if it did not arrive, send it as a new mail.";
-    if (!form.querySelector(".anew")) said.after(make("button", { class: "anew", type: "button", onclick: (event) => {
-      forget(draft);
-      draft.draft = crypto.randomUUID();
-      sessionStorage.setItem(WRITING, draft.draft);
-      event.target.remove();
-      said.textContent = "This is a new mail now.";
-      keep(draft);
-    } }, "Make it a new mail"));
+    said.textContent = "Perhaps it is sent: the answer was lost. It is not sent again by itself. Look again in a "
+      + "minute; an answer or a returned mail shows it too. If it did not arrive, send it as a new mail.";
+    if (form.querySelector(".perhaps")) return;
+    const since = new Date().toISOString().slice(0, 10);
+    said.after(make("div", { class: "bar perhaps" },
+      make("button", { type: "button", onclick: lookAgain }, "Look again"),
+      make("a", { class: "button", href: `#/inbox?since=${since}`, target: "_blank", rel: "noopener" }, "What came since"),
+      make("button", { class: "anew", type: "button", onclick: anew }, "Make it a new mail")));
+  }
+
+  // A request that was cut off may have gone on to its end meanwhile.
+  async function lookAgain() {
+    said.textContent = "Looking …";
+    try { became(await ask(`/api/drafts/${draft.draft}`)); } catch (error) { said.textContent = error.message; }
+  }
+
+  function anew() {
+    forget(draft);
+    draft.draft = crypto.randomUUID();
+    sessionStorage.setItem(WRITING, draft.draft);
+    form.querySelector(".perhaps").remove();
+    said.textContent = "This is a new mail now.";
+    keep(draft);
   }
 
   async function failed(error) {
