@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from postamt_sync.aws import prices
 from postamt_sync.aws.clients import LONG_POLL_SECONDS
-from postamt_sync.aws.prices import Price
+from postamt_sync.bootstrap.bill import Bill, BillItem
 from postamt_sync.bootstrap.resources.lifecycle import (
     ARCHIVE_AFTER_DAYS,
     INFREQUENT_AFTER_DAYS,
@@ -70,42 +69,6 @@ class Usage:
     def polls(self) -> float:
         """Looks at the bucket in a month."""
         return DAYS * 86400 / self.poll_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class BillItem:
-    """One line of the bill: `quantity` units in a month, and what it costs after what is free."""
-
-    service: str
-    what: str
-    quantity: float
-    unit: str
-    price: Price
-    note: str = ""
-
-    @property
-    def usd(self) -> float:
-        return self.price.of(self.quantity)
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """The items of a month, and what was not built: `spared` is not part of the sum."""
-
-    items: tuple[BillItem, ...]
-    spared: tuple[BillItem, ...] = field(default=())
-
-    @property
-    def usd(self) -> float:
-        return sum(item.usd for item in self.items)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values: items, spared (each with what it would cost), usd."""
-        return {
-            "usd": round(self.usd, 6),
-            "items": [_as_json(item) for item in self.items],
-            "spared": [_as_json(item) for item in self.spared],
-        }
 
 
 def bill(usage: Usage) -> Bill:
@@ -219,22 +182,5 @@ def _watching(usage: Usage) -> Iterator[BillItem]:
 
 
 def _webmail(usage: Usage) -> Iterator[BillItem]:
-    if usage.webmail_hours is None:
-        return
-    for one in webmail_items(usage.webmail_hours, usage.sent_per_day * DAYS):
-        yield BillItem(one.service, one.what, one.quantity, one.unit, one.price, one.note)
-
-
-def _as_json(item: BillItem) -> dict[str, Any]:
-    return {
-        "service": item.service,
-        "what": item.what,
-        "quantity": round(item.quantity, 6),
-        "unit": item.unit,
-        "free": item.price.free,
-        "price": item.price.usd,
-        "per": item.price.per,
-        "verified": item.price.verified,
-        "usd": round(item.usd, 6),
-        "note": item.note,
-    }
+    if usage.webmail_hours is not None:
+        yield from webmail_items(usage.webmail_hours, usage.sent_per_day * DAYS)

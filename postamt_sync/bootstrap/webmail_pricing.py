@@ -6,10 +6,10 @@ The stack's own items use up what AWS gives for free each month: nothing of it i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from postamt_sync.aws import prices
-from postamt_sync.aws.prices import Price
+from postamt_sync.bootstrap.bill import BillItem
 
 REQUESTS_AN_HOUR = 200
 """Assumed, of somebody who reads: a look a minute by itself, the rest by hand."""
@@ -26,49 +26,37 @@ KEY_READS_AN_HOUR = 36
 ANSWER_KB = 40
 
 
-@dataclass(frozen=True, slots=True)
-class WebmailItem:
-    """One line: `quantity` units in a month."""
-
-    service: str
-    what: str
-    quantity: float
-    unit: str
-    price: Price
-    note: str = ""
-
-
-def webmail_items(hours: float, mails_sent: float = 0) -> Iterator[WebmailItem]:
+def webmail_items(hours: float, mails_sent: float = 0) -> Iterator[BillItem]:
     """Yield the items of a month in which somebody reads for so many hours."""
     requests = hours * REQUESTS_AN_HOUR
     files = hours * OPENED_AN_HOUR * FILES
-    yield WebmailItem(
+    yield BillItem(
         *("CloudFront", "requests", requests + files, "requests", prices.CLOUDFRONT_REQUEST),
         f"Assumed: {hours:g} hours of reading in a month, {REQUESTS_AN_HOUR} requests in each.",
     )
     data = (requests + files) * ANSWER_KB / 1024**2
-    yield WebmailItem("CloudFront", "data", data, "GB", prices.CLOUDFRONT_GB)
-    yield WebmailItem("API Gateway", "HTTP API", requests, "requests", prices.HTTP_API_REQUEST)
+    yield BillItem("CloudFront", "data", data, "GB", prices.CLOUDFRONT_GB)
+    yield BillItem("API Gateway", "HTTP API", requests, "requests", prices.HTTP_API_REQUEST)
     runs = replace(prices.LAMBDA_REQUEST, free=0)
-    yield WebmailItem("Lambda", "webmail, runs", requests, "runs", runs)
+    yield BillItem("Lambda", "webmail, runs", requests, "runs", runs)
     seconds = requests * REQUEST_SECONDS * FUNCTION_GB
     time = replace(prices.LAMBDA_GB_SECOND, free=0)
     note = f"Assumed: {REQUEST_SECONDS:g} s with {FUNCTION_GB:g} GB for a request."
-    yield WebmailItem("Lambda", "webmail, time", seconds, "GB-s", time, note)
+    yield BillItem("Lambda", "webmail, time", seconds, "GB-s", time, note)
     reads = requests * READS
-    yield WebmailItem("DynamoDB", "webmail, reads", reads, "RRU", prices.DYNAMODB_READ)
+    yield BillItem("DynamoDB", "webmail, reads", reads, "RRU", prices.DYNAMODB_READ)
     # The session of each request, and what a sent mail goes through.
     writes = requests + 4 * mails_sent
-    yield WebmailItem("DynamoDB", "webmail, writes", writes, "WRU", prices.DYNAMODB_WRITE)
+    yield BillItem("DynamoDB", "webmail, writes", writes, "WRU", prices.DYNAMODB_WRITE)
     puts = requests / 4 + 3 * mails_sent
-    yield WebmailItem("S3", "webmail, PUT and LIST", puts, "requests", prices.S3_PUT)
+    yield BillItem("S3", "webmail, PUT and LIST", puts, "requests", prices.S3_PUT)
     gets = requests + files
-    yield WebmailItem("S3", "webmail, GET", gets, "requests", prices.S3_GET)
-    yield WebmailItem("SSM", "keys", 3, "parameters", prices.SSM_PARAMETER)
+    yield BillItem("S3", "webmail, GET", gets, "requests", prices.S3_GET)
+    yield BillItem("SSM", "keys", 3, "parameters", prices.SSM_PARAMETER)
     opened = hours * KEY_READS_AN_HOUR
-    yield WebmailItem("KMS", "keys opened", opened, "requests", prices.KMS_REQUEST)
-    yield WebmailItem("ACM", "certificate", 1, "certificates", prices.ACM_CERTIFICATE)
-    yield WebmailItem("Route 53", "alias", requests, "queries", prices.ALIAS_QUERY)
+    yield BillItem("KMS", "keys opened", opened, "requests", prices.KMS_REQUEST)
+    yield BillItem("ACM", "certificate", 1, "certificates", prices.ACM_CERTIFICATE)
+    yield BillItem("Route 53", "alias", requests, "queries", prices.ALIAS_QUERY)
     logged = requests * LOG_KB / 1024**2
     logs = replace(prices.CLOUDWATCH_LOGS_GB, free=0)
-    yield WebmailItem("CloudWatch", "webmail, logs", logged, "GB", logs)
+    yield BillItem("CloudWatch", "webmail, logs", logged, "GB", logs)

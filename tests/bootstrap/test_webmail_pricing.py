@@ -29,7 +29,7 @@ def test_it_is_under_ten_cents_a_month(hours: float) -> None:
 
 
 def test_while_nobody_reads_nothing_of_it_costs() -> None:
-    assert sum(i.price.of(i.quantity) for i in webmail_items(0)) == 0
+    assert sum(i.usd for i in webmail_items(0)) == 0
 
 
 def test_each_service_is_named_item_by_item() -> None:

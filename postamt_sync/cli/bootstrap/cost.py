@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from postamt_sync.bootstrap.pricing import Bill, BillItem, Usage, bill
+from postamt_sync.bootstrap.bill import Bill, BillItem
+from postamt_sync.bootstrap.pricing import Usage, bill
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.config import load

@@ -1,0 +1,59 @@
+"""The bill of a month, line by line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from postamt_sync.aws.prices import Price
+
+
+@dataclass(frozen=True, slots=True)
+class BillItem:
+    """One line of the bill: `quantity` units in a month, and what it costs after what is free."""
+
+    service: str
+    what: str
+    quantity: float
+    unit: str
+    price: Price
+    note: str = ""
+
+    @property
+    def usd(self) -> float:
+        return self.price.of(self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The items of a month, and what was not built: `spared` is not part of the sum."""
+
+    items: tuple[BillItem, ...]
+    spared: tuple[BillItem, ...] = field(default=())
+
+    @property
+    def usd(self) -> float:
+        return sum(item.usd for item in self.items)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values: items, spared (each with what it would cost), usd."""
+        return {
+            "usd": round(self.usd, 6),
+            "items": [_as_json(item) for item in self.items],
+            "spared": [_as_json(item) for item in self.spared],
+        }
+
+
+def _as_json(item: BillItem) -> dict[str, Any]:
+    return {
+        "service": item.service,
+        "what": item.what,
+        "quantity": round(item.quantity, 6),
+        "unit": item.unit,
+        "free": item.price.free,
+        "price": item.price.usd,
+        "per": item.price.per,
+        "verified": item.price.verified,
+        "usd": round(item.usd, 6),
+        "note": item.note,
+    }
