@@ -1,4 +1,4 @@
-"""A trial: the index function is invoked as SNS would, with a notification that is no mail.
+"""A trial: a function is invoked; the index's as SNS would, with a notification that is no mail.
 
 It shows what no setting tells: that Lambda can start the function at all. Its environment is
 encrypted with a key that its role may use by a grant, and a role that was deleted and made again
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -20,7 +20,6 @@ from postamt_sync.aws.error_codes import code_of, message_of
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.resources.lambda_function import BUSY, MISSING
-from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup
@@ -53,16 +52,30 @@ class InvocationTrouble:
     grant: bool = False
 
 
+class Running(Protocol):
+    """A stack with a function in it, and where this logs."""
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def function(self) -> str:
+        """The function's name."""
+
+    @property
+    def log_group(self) -> str:
+        """The name that Lambda writes to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """Waits for the answer; nothing is changed but for a line in the function's log.
 
-    `function` is the index's where it is not named. `amiss` says what is wrong with an answer.
+    `event` is the index's where it is not given. `amiss` says what is wrong with an answer.
     """
 
-    stack: Stack
+    stack: Running
     aws: AwsClient
-    function: str = ""
     event: Mapping[str, Any] = field(default_factory=lambda: TRIAL)
     amiss: Callable[[bytes], str] = lambda _: ""
 
@@ -76,7 +89,7 @@ class Invocation:
             "lambda",
             "invoke",
             {
-                "FunctionName": self.function or self.stack.function,
+                "FunctionName": self.stack.function,
                 "InvocationType": "RequestResponse",
                 "Payload": json.dumps(self.event).encode(),
             },

@@ -23,8 +23,8 @@ from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
 from postamt_sync.doctor.webmail import (
     Ask,
     WebmailCertificateCheck,
-    WebmailFunctionCheck,
     ask,
+    function_check,
     webmail_checks,
 )
 
@@ -59,7 +59,7 @@ class Verification:
         if self.resolver is not None:
             yield from webmail_checks(account, self.ask, mend)
         else:
-            yield from (WebmailCertificateCheck(account), WebmailFunctionCheck(account, mend))
+            yield from (WebmailCertificateCheck(account), function_check(account, mend))
 
     def _checks(self) -> Iterator[Check]:
         account = AwsAccount(lambda: (self.stack, self.aws))

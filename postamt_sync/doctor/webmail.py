@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.invocation import Invocation
 from postamt_sync.bootstrap.resources.certificate import ISSUED, PENDING
 from postamt_sync.bootstrap.resources.distribution import DEPLOYED
 from postamt_sync.bootstrap.resources.edge_policy import page_csp
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_resources import WebmailParts, parts
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.doctor.account import APPLY, AwsAccount
 from postamt_sync.doctor.check import STACK, Check, Finding, Severity
-from postamt_sync.doctor.invocation import invocation_finding
+from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup
@@ -196,24 +198,13 @@ class WebmailApiCheck:
             yield Finding(self.subject, Severity.OK, words)
 
 
-@dataclass(frozen=True, slots=True)
-class WebmailFunctionCheck:
-    """Does the function run when it is invoked?"""
+def function_check(account: AwsAccount, mend: str = APPLY) -> InvocationCheck:
+    """Return the look at whether the function runs when it is invoked."""
 
-    account: AwsAccount
-    mend: str = APPLY
+    def trial(stack: Stack, aws: AwsClient) -> Invocation:
+        return Invocation(_wanted(stack), aws, TRIAL, amiss)
 
-    @property
-    def subject(self) -> str:
-        return "webmail function"
-
-    def look(self) -> Iterable[Finding]:
-        stack, aws = self.account.open()
-        webmail, _ = _opened(self.account)
-        trial = Invocation(stack, aws, webmail.function, TRIAL, amiss)
-        yield invocation_finding(
-            self.subject, trial, webmail.function, webmail.log_group, self.mend
-        )
+    return InvocationCheck(account, mend, "webmail function", trial)
 
 
 def amiss(said: bytes) -> str:
@@ -234,17 +225,22 @@ def webmail_checks(account: AwsAccount, asking: Ask = ask, mend: str = APPLY) ->
         WebmailCertificateCheck(account),
         WebmailPageCheck(account, asking),
         WebmailApiCheck(account, asking),
-        WebmailFunctionCheck(account, mend),
+        function_check(account, mend),
     ]
 
 
 def _opened(account: AwsAccount) -> tuple[WebmailStack, WebmailParts]:
     stack, aws = account.open()
+    webmail = _wanted(stack)
+    return webmail, parts(webmail, aws)
+
+
+def _wanted(stack: Stack) -> WebmailStack:
     if stack.webmail is None:
         raise MisconfiguredError(
             "The configuration wants no webmail.", "Set enabled = true in [webmail], and its host."
         )
-    return stack.webmail, parts(stack.webmail, aws)
+    return stack.webmail
 
 
 def _unreachable(subject: str, host: str, error: Exception) -> Finding:
