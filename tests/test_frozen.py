@@ -16,8 +16,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from postamt_sync.app.sync import SyncResult
-from postamt_sync.cli.find import as_json as find_as_json
 from postamt_sync.cli.findings import report as report_findings
+from postamt_sync.cli.found_mails import as_json as find_as_json
 from postamt_sync.cli.sync import as_json as sync_as_json
 from postamt_sync.cli.verify import as_json as verify_as_json
 from postamt_sync.config import load

@@ -1,67 +1,29 @@
-"""`postamt-sync find WORDS`: where a mail is, and every station of its way.
-
-The keys of --json are documented here and stay as they are; times are ISO 8601 in UTC or null.
-
-    words        what was asked for
-    looked       where: ledger, Maildirs, Maildir of NAME, bucket, index;
-                 mails: how many were looked at there; problem: why not, or null
-    more         true: there are older ones, which --most would show
-    mails        the newest first, each:
-      mail       the mail id, as in file names and log lines
-      key        of its object; null where only a file tells of the mail
-      from, to, subject, message_id    of its header, decoded; null where nobody knows it
-      received   when S3 stored it
-      size       bytes, or null
-      state      as in `status --json`; null where the ledger does not know the mail
-      problem    why it waits or is quarantined, or null
-      source     what announced it, or null
-      evidence   what decided who gets it, or null
-      recipients the envelope's, as far as it is known
-      copies     of the ledger: mailbox, state, delivered, problem
-      files      as they lie there now: mailbox, folder ("" is the INBOX), path, and
-                 flags, words; null: in new/
-      bucket     with --cloud: key, size, stored, storage_class, problem; else null
-      stations   at, station, text: what is shown to people
-"""
+"""`postamt-sync find WORDS`: where a mail is, and every station of its way."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json as jsonlib
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from postamt_sync.app.components import open_bucket
 from postamt_sync.cli.console import is_terminal, open_console
-from postamt_sync.cli.in_force import complete
+from postamt_sync.cli.found_mails import as_json, show
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.sync import read_since
 from postamt_sync.config import Settings, load
-from postamt_sync.config.command import fill
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
-from postamt_sync.events import printable
 from postamt_sync.index.client import open_index
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.tracks import Word, read_word
-from postamt_sync.plural import count
 from postamt_sync.status.bucket_search import BucketSearch
-from postamt_sync.status.find import Find, FindResult, FoundMail
-from postamt_sync.status.stations import Station, stations
+from postamt_sync.status.find import Find, FindResult
 
 MOST = 5
-LONGEST_TEXT = 500
-NAME = 11
-"""Columns of a station's name, with the blank after it."""
-MOMENT = 19
-NARROW = 70
-"""Columns below which what happened stands under its moment."""
 
 Words = Annotated[
     list[str],
@@ -120,7 +82,7 @@ def find(
     if json:
         print(jsonlib.dumps(as_json(result, words), indent=2))
     else:
-        _show(result, console, since=bool(since), cloud=cloud)
+        show(result, console, since=bool(since), cloud=cloud)
     return ExitCode.OK
 
 
@@ -171,136 +133,3 @@ async def _in_cloud(
             work.in_index(await index.envelopes(keys), len(keys))
     except PostamtError as error:
         work.not_in("index", error)
-
-
-def _show(result: FindResult, console: Console, *, since: bool, cloud: bool) -> None:
-    for found in result.mails:
-        _show_mail(found, console, running=bool(result.holder))
-        console.print()
-    if not result.mails:
-        looked = [
-            f"{each.where} ({count(each.mails, 'mail')})"
-            for each in result.looked
-            if not each.problem
-        ]
-        _line(console, f"No mail has that. Looked in: {', '.join(looked) or 'nothing'}.")
-        tries = ["fewer or shorter words"]
-        tries += ["a longer time after --since"] if since else []
-        tries += [] if cloud else ["--cloud, for mail that has not come home"]
-        _line(console, f"Try: {'; '.join(tries)}.")
-    if result.more:
-        _line(console, "There are older ones: narrow it down, or see more of them with --most 50.")
-    for each in result.looked:
-        if each.problem:
-            _line(console, f"Not all was looked at. {each.where}: {each.problem}", style="yellow")
-
-
-def _show_mail(found: FoundMail, console: Console, *, running: bool) -> None:
-    header = found.header
-    title = (header.subject if header else "") or "(no subject)"
-    if header is None:
-        title = found.key or f"mail {found.mail}"
-    _line(console, _safe(title), style="bold")
-    for name, value in (
-        ("From", header.sender if header else ""),
-        ("To", header.recipients if header else ""),
-        ("Id", header.message_id if header else ""),
-    ):
-        if value:
-            _line(console, _safe(value), f"  {name:<5}", "       ")
-    for station in stations(found, time.monotonic(), running=running):
-        _show_station(station, console)
-
-
-def _show_station(station: Station, console: Console) -> None:
-    moment = "" if station.at is None else _local(station.at)
-    lead = f"  {moment:<{MOMENT}}  {station.name:<{NAME}}"
-    rest = " " * len(lead)
-    if console.width < NARROW:
-        rest = "    "
-    _line(console, _safe(complete(station.text)), lead, rest)
-    if station.path:  # to be copied as it stands
-        console.print(Text(f"{rest}{_safe(station.path)}"), soft_wrap=True)
-
-
-def _line(console: Console, text: str, first: str = "", other: str = "", style: str = "") -> None:
-    console.print(Text(fill(text, console.width, first, other), style=style), soft_wrap=True)
-
-
-def _safe(text: str) -> str:
-    return printable(text, LONGEST_TEXT)
-
-
-def _local(moment: float) -> str:
-    return dt.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def as_json(result: FindResult, words: Sequence[str]) -> dict[str, Any]:
-    """Return the documented object."""
-    running = bool(result.holder)
-    return {
-        "words": list(words),
-        "looked": [
-            {"where": each.where, "mails": each.mails, "problem": each.problem or None}
-            for each in result.looked
-        ],
-        "more": result.more,
-        "mails": [_mail_as_json(found, running=running) for found in result.mails],
-    }
-
-
-def _mail_as_json(found: FoundMail, *, running: bool) -> dict[str, Any]:
-    track, header, seen = found.track, found.header, found.object
-    told = track.recipients if track else ()
-    return {
-        "mail": found.mail,
-        "key": found.key or None,
-        "from": header.sender if header else None,
-        "to": header.recipients if header else None,
-        "subject": header.subject if header else None,
-        "message_id": header.message_id if header else None,
-        "received": _utc(found.stored_at),
-        "size": track.size if track else seen.size if seen else None,
-        "state": track.state if track else None,
-        "problem": track.problem if track else None,
-        "source": track.source if track else None,
-        "evidence": track.evidence if track else None,
-        "recipients": list(told or (found.envelope.recipients if found.envelope else ())),
-        "copies": [
-            {
-                "mailbox": copy.delivery.mailbox,
-                "state": copy.delivery.state,
-                "delivered": _utc(copy.delivered_at),
-                "problem": copy.problem,
-            }
-            for copy in (track.copies if track else ())
-        ],
-        "files": [
-            {
-                "mailbox": file.mailbox,
-                "folder": file.folder,
-                "path": file.path,
-                "flags": None if file.flags is None else list(file.flags),
-            }
-            for file in found.files
-        ],
-        "bucket": None
-        if seen is None
-        else {
-            "key": seen.key,
-            "size": seen.size,
-            "stored": _utc(seen.stored_at),
-            "storage_class": seen.storage_class or None,
-            "problem": seen.problem or None,
-        },
-        "stations": [
-            {"at": _utc(each.at), "station": each.name, "text": complete(each.text)}
-            for each in stations(found, time.monotonic(), running=running)
-        ],
-    }
-
-
-def _utc(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")
