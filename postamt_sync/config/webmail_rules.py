@@ -1,4 +1,4 @@
-"""Rules for the webmail's name in the DNS."""
+"""Rules for the webmail: its name in the DNS, and room in the bucket for what it sends."""
 
 from __future__ import annotations
 

@@ -60,3 +60,24 @@ def report(read: Read) -> Report:
         return []
 
     return report
+
+
+ANNA = {
+    "name": '"anna"',
+    "maildir": '"/mail/anna"',
+    "addresses": '["a@example.com"]',
+    "default": "true",
+}
+BEN = {"name": '"ben"', "maildir": '"/mail/ben"', "addresses": '["b@example.com"]'}
+
+
+def mailboxes(*entries: dict[str, str]) -> str:
+    return MINIMAL + "".join(
+        "[[mailboxes]]\n" + "".join(f"{name} = {value}\n" for name, value in entry.items())
+        for entry in entries
+    )
+
+
+def only(report: Report, text: str) -> tuple[str, str]:
+    (problem,) = report(text)
+    return problem.key, problem.wrong
