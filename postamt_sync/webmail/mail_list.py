@@ -65,6 +65,16 @@ class _ListPlace:
         return self.after[0] if self.after else f"{self.month}-32"
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who asks for what; `most` mails are a page."""
+
+    session: WebSession
+    junk: bool
+    search: Search
+    most: int
+
+
 class MailList:
     """Lists what a session may see."""
 
@@ -90,8 +100,8 @@ class MailList:
         newest = _read_cursor(cursor) if cursor else None
         if newest and not newest.month and not version:
             return ListPage((), "")  # the index lists no mail of which no time is known
-        find = self._listed if version else self._indexed
-        page = find(session, newest, junk=junk, search=search, most=most)
+        asked = _Asked(session, junk, search, most)
+        page = (self._listed if version else self._indexed)(asked, newest)
         oldest = _read_cursor(page.cursor) if page.cursor else None
         others = [
             entry
@@ -99,7 +109,7 @@ class MailList:
             if (newest is None or entry.received_at < newest.moment)
             and (oldest is None or entry.received_at >= oldest.moment)
             and search.lasts(entry.received_at)
-            and self._belongs(session, entry, junk=junk, search=search)
+            and self._belongs(asked, entry)
         ]
         others = self._unindexed.still(others, version)
         if not others:
@@ -111,28 +121,21 @@ class MailList:
             page.cursor,
         )
 
-    def _listed(
-        self,
-        session: WebSession,
-        place: _ListPlace | None,
-        *,
-        junk: bool,
-        search: Search,
-        most: int,
-    ) -> ListPage:
+    def _listed(self, asked: _Asked, place: _ListPlace | None) -> ListPage:
+        session, search, most = asked.session, asked.search, asked.most
         before = _line_before(place) if place else LAST
-        kind = JUNK if junk else INBOX
+        kind = JUNK if asked.junk else INBOX
         mailboxes = (session.mailbox, *((NOBODY,) if session.sees_all else ()))
-        asked = ASKED_AT_ONCE if search.words else most
+        at_once = ASKED_AT_ONCE if search.words else most
         walks = [
-            self._walk(list_name(mailbox, kind), asked, min(before, search.until or LAST), search)
+            self._walk(list_name(mailbox, kind), at_once, min(before, search.until or LAST), search)
             for mailbox in mailboxes
         ]
         began = self._clock()
         found: list[IndexEntry] = []
         every = heapq.merge(*walks, key=lambda each: each[0], reverse=True)
         for looked, (_, entry) in enumerate(every, start=1):
-            if self._belongs(session, entry, junk=junk, search=search):
+            if self._belongs(asked, entry):
                 found.append(entry)
             if (
                 len(found) == most
@@ -155,22 +158,14 @@ class MailList:
             if not (before := page.after):
                 return
 
-    def _indexed(
-        self,
-        session: WebSession,
-        place: _ListPlace | None,
-        *,
-        junk: bool,
-        search: Search,
-        most: int,
-    ) -> ListPage:
+    def _indexed(self, asked: _Asked, place: _ListPlace | None) -> ListPage:
+        search, most = asked.search, asked.most
         place = place or _ListPlace(self._first_month(search))
         began = self._clock()
         found: list[IndexEntry] = []
         looked = 0
         while True:
-            asked = min(ASKED_AT_ONCE, max(2 * most, most - len(found)))
-            answer = self._index.month(place.month, asked, place.after)
+            answer = self._index.month(place.month, min(ASKED_AT_ONCE, 2 * most), place.after)
             for entry in answer.entries:
                 moment = entry.received_at
                 looked += 1
@@ -179,7 +174,7 @@ class MailList:
                     return ListPage(tuple(found), "")
                 if search.until and moment >= search.until:
                     continue
-                if self._belongs(session, entry, junk=junk, search=search):
+                if self._belongs(asked, entry):
                     found.append(entry)
                     if len(found) == most:
                         return ListPage(tuple(found), _cursor(place))
@@ -191,13 +186,11 @@ class MailList:
             if looked >= LOOKED_AT or self._clock() - began > LOOKED_FOR:
                 return ListPage(tuple(found), _cursor(place))
 
-    def _belongs(
-        self, session: WebSession, entry: IndexEntry, *, junk: bool, search: Search
-    ) -> bool:
+    def _belongs(self, asked: _Asked, entry: IndexEntry) -> bool:
         return (
-            self._fits(session, entry, search)
-            and self._placing.is_junk(entry) is junk
-            and self._placing.sees(session, entry)
+            self._fits(asked.session, entry, asked.search)
+            and self._placing.is_junk(entry) is asked.junk
+            and self._placing.sees(asked.session, entry)
         )
 
     def _fits(self, session: WebSession, entry: IndexEntry, search: Search) -> bool:
