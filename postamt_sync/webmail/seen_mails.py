@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from postamt_sync.index.entry import IndexEntry
+from postamt_sync.index.lists import line_name
 from postamt_sync.webmail.record_table import RecordTable
 
 _PAGE = 1_000
@@ -42,4 +43,4 @@ def _holder(mailbox: str) -> str:
 
 
 def _name(entry: IndexEntry) -> str:
-    return f"{entry.received_at}#{entry.message_id}"[:900]
+    return line_name(entry.received_at, entry.message_id)

@@ -289,6 +289,17 @@ def test_what_was_opened_is_marked_for_this_mailbox_alone(scene: WebmailScene) -
     assert anna.post(f"/api/mails/{names[1]}/seen", {"seen": "yes"}).status == 400
 
 
+@pytest.mark.parametrize("begins", ["a" * 1_000, "é" * 500])
+def test_mails_of_the_longest_names_are_marked_each(scene: WebmailScene, begins: str) -> None:
+    names = [scene.arrive(f"{begins}{n}", raw(str(n))) for n in range(2)]
+    anna = scene.browser("anna")
+    assert anna.post(f"/api/mails/{names[1]}/seen", {"seen": True}).status == 200
+    seen = {m["subject"]: m["seen"] for m in anna.look("/api/mails")["mails"]}
+    assert seen == {"0": False, "1": True}
+    (mark,) = [name for holder, name in scene.table.kept if holder == "seen#anna"]
+    assert len(mark.encode()) <= 1_024  # a sort key
+
+
 OF_A_MAIL = ("", "/html", "/html?images=1", "/source", "/source?download=1", "/parts/", "/parts/2")
 
 
