@@ -16,7 +16,15 @@ SECONDS = 1800
 """A Raspberry Pi with a slow card takes its time."""
 UCF = Path("/var/lib/ucf/hashfile")
 """The digests of the files that packages leave to ucf(1), as they brought them."""
-_LOCKED = re.compile(r"could not get lock|is another process using it", re.IGNORECASE)
+_OLD_LISTS = re.compile(
+    r"unable to locate|no installation candidate|failed to fetch", re.IGNORECASE
+)
+"""What apt says where its lists are none, or of packages that have been replaced since."""
+_PASSES = re.compile(
+    r"could not get lock|is another process using it|failed to fetch|temporary failure",
+    re.IGNORECASE,
+)
+_SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 
 def wanted_packages(*, submission: bool) -> tuple[str, ...]:
@@ -30,12 +38,9 @@ def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in packages if not _is_installed(name))
 
 
-_SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-
-
 def install_packages(packages: tuple[str, ...]) -> None:
     """Install them. Raises MisconfiguredError with the command where there is no apt, or it fails;
-    TryLaterError where another apt is at work."""
+    TryLaterError where another apt is at work, or the packages cannot be fetched now."""
     command = ["apt-get", "install", "--yes", *packages]
     if shutil.which("apt-get") is None:
         raise MisconfiguredError(
@@ -43,13 +48,13 @@ def install_packages(packages: tuple[str, ...]) -> None:
             "Install Dovecot's imapd (and submissiond) as this system does, then join again.",
         )
     done = _run(command)
-    if done.returncode and "Unable to locate" in done.stderr:
+    if done.returncode and _OLD_LISTS.search(done.stderr):
         _run(["apt-get", "--quiet", "update"])
         done = _run(command)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("E:")]
         said = printable((lines or ["it said nothing"])[0], 200)
-        kind = TryLaterError if _LOCKED.search(done.stderr) else MisconfiguredError
+        kind = TryLaterError if _PASSES.search(done.stderr) else MisconfiguredError
         raise kind(
             f"Dovecot could not be installed: {said}",
             f"Type: sudo {' '.join(command)} and then join again.",

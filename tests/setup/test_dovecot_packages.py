@@ -1,0 +1,64 @@
+"""What apt answers, by an apt-get of our own in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.setup.dovecot_packages import install_packages
+
+APT = """\
+#!/bin/sh
+echo "$*" >>{place}/asked
+case "$*" in
+*update*) {update} ;;
+*) [ -e {place}/updated ] || {{ echo '{says}' >&2; exit 100; }} ;;
+esac
+"""
+
+
+def apt(place: Path, monkeypatch: pytest.MonkeyPatch, says: str, *, mends: bool) -> Path:
+    """Put one in place that refuses with these words, until `update` has mended it if it does."""
+    update = f"touch {place}/updated" if mends else "exit 100"
+    program = place / "apt-get"
+    program.write_text(APT.format(place=place, says=says, update=update))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
+    return place / "asked"
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "E: Unable to locate package dovecot-imapd",
+        "E: Package dovecot-imapd has no installation candidate",
+        "E: Failed to fetch http://mirror/dovecot-imapd_1_arm64.deb  404  Not Found",
+    ],
+)
+def test_old_lists_are_made_new_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    asked = apt(tmp_path, monkeypatch, says, mends=True)
+    install_packages(("dovecot-imapd",))
+    install = "install --yes dovecot-imapd"
+    assert asked.read_text().splitlines() == [install, "--quiet update", install]
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend", TryLaterError),
+        ("E: Failed to fetch http://mirror/x  Temporary failure resolving mirror", TryLaterError),
+        ("E: Unable to locate package dovecot-imapd", MisconfiguredError),
+        ("E: dpkg was interrupted", MisconfiguredError),
+    ],
+)
+def test_what_passes_is_told_from_what_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, kind: type[Exception]
+) -> None:
+    apt(tmp_path, monkeypatch, says, mends=False)
+    with pytest.raises(kind, match=says[:14]) as refused:
+        install_packages(("dovecot-imapd",))
+    assert type(refused.value) is kind
