@@ -82,7 +82,7 @@ def find(
     if json:
         print(jsonlib.dumps(as_json(result, words), indent=2))
     else:
-        show(result, console, since=bool(since), cloud=cloud)
+        show(result, console, since=bool(since), cloud=cloud, most=most)
     return ExitCode.OK
 
 

@@ -49,7 +49,7 @@ NARROW = 70
 """Columns below which what happened stands under its moment."""
 
 
-def show(result: FindResult, console: Console, *, since: bool, cloud: bool) -> None:
+def show(result: FindResult, console: Console, *, since: bool, cloud: bool, most: int) -> None:
     """Print for people what was found, or where was looked and what to try."""
     for found in result.mails:
         _show_mail(found, console, running=bool(result.holder))
@@ -66,7 +66,8 @@ def show(result: FindResult, console: Console, *, since: bool, cloud: bool) -> N
         tries += [] if cloud else ["--cloud, for mail that has not come home"]
         _line(console, f"Try: {'; '.join(tries)}.")
     if result.more:
-        _line(console, "There are older ones: narrow it down, or see more of them with --most 50.")
+        more = f"see more of them with --most {10 * most}"
+        _line(console, f"There are older ones: narrow it down, or {more}.")
     for each in result.looked:
         if each.problem:
             _line(console, f"Not all was looked at. {each.where}: {each.problem}", style="yellow")

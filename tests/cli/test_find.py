@@ -120,6 +120,7 @@ def test_no_more_than_asked_are_shown_and_the_rest_is_told(
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("Tea")] == ["Tea 3", "Tea 2"]
     assert "There are older ones" in out
+    assert "--most 20" in out
     result = found(config, capsys, "tea", "--since", "1970-01-01T00:01:42Z", "--most", "9")
     assert len(result["mails"]) == 2  # type: ignore[arg-type]
 
