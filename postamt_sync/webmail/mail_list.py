@@ -41,7 +41,7 @@ ASKED_AT_ONCE = 200
 FIRST_MONTH = "2011-01"
 """SES is no older."""
 _MONTH = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
-_MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +262,7 @@ def _read_cursor(text: str) -> _ListPlace:
             return _ListPlace("", ("", name))  # among those of which no time is known
         case [str(month), str(moment), str(name)] if (
             _MONTH.fullmatch(month)
-            and _MOMENT.fullmatch(moment)
+            and MOMENT.fullmatch(moment)
             and moment.startswith(month)
             and 1 <= len(name.encode("utf-8", "replace")) <= 1_024
         ):

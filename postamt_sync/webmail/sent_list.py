@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from postamt_sync.index.entry import Acceptance, Basis, Header, IndexEntry, KnownFacts, Stored
 from postamt_sync.index.list_facts import ListFacts
 from postamt_sync.index.summary import Summary
-from postamt_sync.webmail.mail_list import PAGE, ListPage, mail_address, read_mail_address
+from postamt_sync.mail.sent_mail import DRAFT_ID
+from postamt_sync.webmail.exchange import RefusedRequestError
+from postamt_sync.webmail.mail_list import MOMENT, PAGE, ListPage, mail_address, read_mail_address
 from postamt_sync.webmail.mail_search import Search
 from postamt_sync.webmail.record_table import Fields, RecordTable
 from postamt_sync.webmail.sending import sent_holder
@@ -25,6 +29,8 @@ class SentList:
     def page(self, mailbox: str, search: Search, cursor: str = "") -> ListPage:
         """Return the next mails, newest first; raises RefusedRequestError for a wrong cursor."""
         after = read_mail_address(cursor) if cursor else ""
+        if after and not _is_name(after):
+            raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "The list cannot go on from there.")
         found: list[IndexEntry] = []
         for _ in range(_MOST_PAGES):
             page = self._table.names(
@@ -49,8 +55,16 @@ class SentList:
     def find(self, mailbox: str, message_id: str) -> IndexEntry | None:
         """Return one of them, None if there is no such."""
         name = message_id.removeprefix(PREFIX)
+        if not _is_name(name):
+            return None
         fields = self._table.get(sent_holder(mailbox), name)
         return None if fields is None else _entry(name, fields)
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether a line can have this name, which comes from outside."""
+    moment, _, draft = name.partition("#")
+    return bool(MOMENT.fullmatch(moment) and DRAFT_ID.fullmatch(draft))
 
 
 def _entry(name: str, fields: Fields) -> IndexEntry:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from http.cookies import SimpleCookie
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from postamt_sync.index.entry import (
     Acceptance,
     Basis,
@@ -63,6 +65,8 @@ class MemoryTable:
         self.writes = 0
 
     def get(self, holder: str, name: str) -> Fields | None:
+        if not 1 <= len(name.encode()) <= 1_024:
+            raise ClientError({"Error": {"Code": "ValidationException"}}, "GetItem")
         found = self.kept.get((holder, name))
         return dict(found) if found is not None else None
 

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from postamt_sync.webmail.exchange import RefusedRequestError
+from postamt_sync.webmail.mail_list import mail_address
 from postamt_sync.webmail.mailer import PerhapsSentError, SurelyNotSentError
 from postamt_sync.webmail.typed_addresses import typed_addresses
 from tests.doubles.webmail import ORIGIN, WebBrowser, WebmailScene
@@ -428,3 +429,12 @@ def test_whatever_a_mail_calls_itself_it_is_answered(
     own = ODD_IDS[message_id]
     assert (mail["In-Reply-To"],) == (own or (None,))
     assert mail["Bcc"] is None
+
+
+@pytest.mark.parametrize("name", ["", "#", "x", "é" * 505 + "x", "2026-11-27T10:00:00.000Z#"])
+def test_what_no_line_of_sent_is_called_is_not_there(browser: WebBrowser, name: str) -> None:
+    send(browser)
+    assert browser.get(f"/api/mails/{mail_address('sent:' + name)}").status == 404
+    if name:
+        asked = f"/api/mails?folder=sent&cursor={mail_address(name)}"
+        assert browser.get(asked).status == 400
