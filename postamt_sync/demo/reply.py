@@ -9,15 +9,15 @@ import asyncio
 import email
 import imaplib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
+from postamt_sync.demo.dovecot import PrivateDovecot
 from postamt_sync.demo.samples import ANNA
-from postamt_sync.demo.system import ARRIVE_WITHIN, DemoSystem, Sent
+from postamt_sync.demo.system import DemoSystem, MailReader, Sent
 from postamt_sync.demo.webmail import Browser, DemoWebmail
 from postamt_sync.mail.sent_mail import read_sent_key
 
@@ -124,19 +124,9 @@ class Reply:
         imap = self._system.imap
         if imap is None:
             return True, f"not looked at: IMAP {self._system.imap_trouble}"
-        look: Callable[[], Any] = self._flags
-        flags = await asyncio.to_thread(look)
-        return flags == [True], "seen" if flags == [True] else f"{len(flags)} mails in Sent"
+        marks = await asyncio.to_thread(self._read_marks, imap)
+        return marks == [True], "seen" if marks == [True] else f"{len(marks)} mails in Sent"
 
-    def _flags(self) -> list[bool]:
-        """Return of each mail in Sent whether it is seen."""
-        imap = self._system.imap
-        assert imap is not None
-        client = imaplib.IMAP4(imap.host, imap.port, timeout=ARRIVE_WITHIN)
-        client.login(MAILBOX, self._system.password)
-        try:
-            client.select("Sent", readonly=True)
-            _, found = client.fetch("1:*", "(FLAGS)")
-            return [b"\\Seen" in each for each in found if isinstance(each, bytes)]
-        finally:
-            client.logout()
+    def _read_marks(self, imap: PrivateDovecot) -> list[bool]:
+        with MailReader(imap, MAILBOX, self._system.password) as reader:
+            return reader.read_marks("Sent")

@@ -59,11 +59,21 @@ class MailReader:
 
     def __enter__(self) -> Self:
         self._client = imaplib.IMAP4(self._imap.host, self._imap.port, timeout=30)
-        self._client.login(self._login, self._password)
+        try:
+            self._client.login(self._login, self._password)
+        except BaseException:
+            self._client.shutdown()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.logout()
+
+    def read_marks(self, folder: str) -> list[bool]:
+        """Return of each mail in a folder, by its place there, whether it is marked as read."""
+        self._client.select(folder, readonly=True)
+        _, found = self._client.fetch("1:*", "(FLAGS)")
+        return [b"\\Seen" in each for each in found if isinstance(each, bytes)]
 
     def seen(self, message_id: str, place: CopyLocation, within: float) -> float | None:
         """Return when (seconds since 1970) a mail shows that SES took under this id."""
