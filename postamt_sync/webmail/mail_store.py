@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LONGEST_MAIL = 60 << 20
 """Bytes; SES takes in 40 MB."""
 PRESIGNED_SECONDS = 120
-_GONE = frozenset({"NoSuchKey", "404"})
+_GONE = frozenset({"NoSuchKey", "404", "KeyTooLongError"})
 _NOT_NOW = frozenset({"InvalidObjectState"})
 _FORBIDDEN = frozenset({"AccessDenied", "403"})
 _EMPTY = "InvalidRange"

@@ -47,6 +47,13 @@ def test_what_is_gone_is_gone_though_s3_calls_it_forbidden(code: str) -> None:
     assert not gone.value.archived
 
 
+def test_what_no_key_can_be_is_not_there() -> None:
+    """An id comes from outside, and may be longer than a key of S3."""
+    store = S3MailStore(Forbidding("KeyTooLongError", []), "b")  # type: ignore[arg-type]
+    with pytest.raises(MailGoneError):
+        store.head("incoming/" + "x" * 1_024, 10)
+
+
 @pytest.mark.parametrize("keys", [["incoming/one"], None])
 def test_what_is_there_and_forbidden_is_told_as_that(keys: list[str] | None) -> None:
     store = S3MailStore(Forbidding("AccessDenied", keys), "b")  # type: ignore[arg-type]
