@@ -40,7 +40,7 @@ class SignedTokens:
         return jwt.encode(whole, self._keys.current()[0], ALGORITHM)
 
     def read(self, token: str, *names: str) -> Claims | None:
-        """Return the claims of a token of ours that lasts, among them text of these names.
+        """Return the claims of a token of ours that lasts, among them text (never "") of these names.
 
         None, whatever is wrong with it. `iat` and `exp` are whole seconds since 1970.
         """
@@ -52,7 +52,7 @@ class SignedTokens:
         if claims is None:
             return None
         times = all(type(claims.get(name)) is int for name in ("iat", "exp"))
-        words = all(isinstance(claims.get(name), str) for name in names)
+        words = all(isinstance(claims.get(name), str) and claims[name] for name in names)
         if not times or not words:
             return None
         begins, ends = claims["iat"], claims["exp"]
