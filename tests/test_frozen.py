@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ from postamt_sync.ledger.tracks import read_word
 from postamt_sync.mail.arrival import Envelope, Evidence, Source, Verdicts
 from postamt_sync.mail.handed_routes import ROUTES_KEY, HandedRoutes
 from postamt_sync.mail.routing import Addressee
+from postamt_sync.mail.seal_table import (
+    PROVED_AT,
+    SETTLED_BEFORE,
+    STATE,
+    WATERMARK,
+    WRITTEN_AT,
+    proof_id,
+    seal_table_name,
+    written_time,
+)
+from postamt_sync.mail.sealed_name import FINGERPRINTS, SEALED_TAG, SHA256, VERSION, SealedName
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.status.bucket_search import BucketFindings, BucketObject
 from postamt_sync.status.find import Find
@@ -157,6 +169,16 @@ sequencer size spam spf subject to virus
 """
 """Attributes of an item of the index, and of a line of the lists."""
 
+SEALED_KEYS = {
+    ("4k1s0v", 1_795_877_087, "d41d8cd98f00b204e9800998ecf8427e", 0): (
+        "sealed/4k1s0v/20261128T144447Z.d41d8cd98f00b204e9800998ecf8427e.0.pgp"
+    ),
+    ("a/b c%20ü.pgp", 0, "0-17", 41_943_040): (
+        "sealed/a/b c%20ü.pgp/19700101T000000Z.0-17.41943040.pgp"
+    ),
+}
+"""Of a mail's id, LastModified, ETag and size: where its sealed object lies, for good."""
+
 LISTS = "anna#ids anna#inbox"
 """Names of a mailbox's lists; `junk` is held by `tests/index/test_lists.py`."""
 
@@ -265,3 +287,22 @@ def test_names_in_the_index_and_the_lists() -> None:
     }
     assert ROUTES_KEY == {"list": {"S": "#routes"}, "line": {"S": "#"}}
     assert not missing("form mailboxes folders", set(json.loads(routes.to_json())))
+
+
+@pytest.mark.parametrize("mail", SEALED_KEYS)
+def test_keys_of_sealed_mail(mail: tuple[str, int, str, int]) -> None:
+    own_id, time, etag, size = mail
+    name = SealedName(own_id, datetime.fromtimestamp(time, UTC), etag, size)
+    assert name.key("sealed/") == SEALED_KEYS[mail]
+
+
+def test_names_at_aws_of_what_is_sealed() -> None:
+    assert SEALED_TAG == ("postamt-seal", "sealed")
+    assert (SHA256, VERSION, FINGERPRINTS) == ("sha256", "version", "fingerprints")
+    assert seal_table_name("postamt") == "postamt-seal"
+    assert (WATERMARK, SETTLED_BEFORE, WRITTEN_AT) == ("watermark", "settled_before", "written_at")
+    assert (STATE, PROVED_AT) == ("state", "proved_at")
+    assert proof_id(["AB" * 20]) == (
+        "proof#9075068f680e2528afc7b2015b51d7c5597c00cd9826319328432689e7bd54b3"
+    )
+    assert written_time(datetime.fromtimestamp(0, UTC)) == "1970-01-01T00:00:00Z"

@@ -23,6 +23,7 @@ from postamt_sync.config.mailbox_rules import (
     one_default,
     state_outside_maildirs,
 )
+from postamt_sync.config.seal_rules import keys_apart, prefix_to_seal, sealed_beside
 from postamt_sync.config.settings import HomeSettings, Settings, WebhookSettings
 from postamt_sync.config.webmail_rules import (
     host_among_domains,
@@ -164,4 +165,7 @@ RULES = (
     host_among_domains,
     host_apart,
     prefixes_beside_sent,
+    keys_apart,
+    prefix_to_seal,
+    sealed_beside,
 )

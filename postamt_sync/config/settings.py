@@ -24,6 +24,7 @@ from postamt_sync.config.values import (
     Domain,
     Folder,
     HostOrEmpty,
+    KeyFile,
     Label,
     LmtpServer,
     LoopbackOrEmpty,
@@ -43,6 +44,7 @@ from postamt_sync.config.values import (
     UrlOrEmpty,
     UrlPath,
 )
+from postamt_sync.mail.seal_table import seal_table_name
 from postamt_sync.mail.sent_mail import SENT_PREFIX
 
 ENVIRONMENT_PREFIX = "POSTAMT_SYNC_"
@@ -54,6 +56,7 @@ Listen = Annotated[
     BeforeValidator(one_or_many),
     NoDecode,
 ]
+KeyFiles = Annotated[tuple[KeyFile, ...], BeforeValidator(one_or_many), NoDecode]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(one_or_many), NoDecode]
 
 
@@ -70,11 +73,16 @@ class AwsSettings(Section):
 
 
 class BucketSettings(Section):
-    """Where SES puts mail. `recent_prefix` is what the poll lists; empty, it lists `prefix`."""
+    """Where SES puts mail. `recent_prefix` is what the poll lists; empty, it lists `prefix`.
+
+    `sealed_prefix` is where the mail of `prefix` lies once it is sealed; empty means nowhere.
+    """
 
     name: BucketName = Field(examples=["postamt-123456789012-eu-west-1-an"])
     prefix: Prefix = Field(default="incoming/", examples=["incoming/"])
     recent_prefix: Prefix = Field(default="", examples=["recent/"])
+    sealed_prefix: Prefix = Field(default="sealed/", examples=["sealed/"])
+    kms: bool = Field(default=False, examples=[True])
 
 
 class WebhookSettings(Section):
@@ -207,6 +215,24 @@ class WebmailSettings(Section):
     host: HostOrEmpty = Field(default="", examples=["webmail.example.com"])
 
 
+class SealSettings(Section):
+    """Encryption at rest with the owner's OpenPGP keys, which `bootstrap` builds; no key, none.
+
+    `keys` are certificates without secrets, as `Settings.seal_keys` finds them. `after` and `undo`
+    are days.
+    """
+
+    keys: KeyFiles = Field(default=(), examples=[["owner.asc", "backup.asc"]])
+    after: int = Field(default=14, ge=1, le=3_650, examples=[14])
+    undo: int = Field(default=14, ge=1, le=365, examples=[14])
+    index: Literal["strip", "keep"] = Field(default="strip", examples=["strip"])
+
+    @property
+    def enabled(self) -> bool:
+        """Whether mail is to be sealed from now on; what was sealed before stays so."""
+        return bool(self.keys)
+
+
 class Mailbox(Section):
     """One person's Maildir, and the recipient conditions (RFC 5321 addresses) that lead to it.
 
@@ -250,6 +276,7 @@ class Settings(BaseSettings):
     stack: StackSettings = StackSettings()
     home: HomeSettings = HomeSettings()
     webmail: WebmailSettings = WebmailSettings()
+    seal: SealSettings = SealSettings()
     mailboxes: tuple[Mailbox, ...]
 
     _source: str = PrivateAttr(default="")
@@ -285,6 +312,17 @@ class Settings(BaseSettings):
     def mail_prefixes(self) -> tuple[str, ...]:
         """Where in the bucket lies what belongs home: what came, and what the webmail has sent."""
         return (self.bucket.prefix, *((SENT_PREFIX,) if self.webmail.enabled else ()))
+
+    @property
+    def seal_keys(self) -> tuple[Path, ...]:
+        """The files of `seal.keys`; a relative one lies beside the configuration."""
+        beside = Path(self._source).parent
+        return tuple(beside / Path(key).expanduser() for key in self.seal.keys)
+
+    @property
+    def seal_table(self) -> str:
+        """The DynamoDB table for what box and cloud tell each other of sealing; "" without it."""
+        return seal_table_name(self.stack.name) if self.seal.enabled else ""
 
     @property
     def topic_arn(self) -> str:

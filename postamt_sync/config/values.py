@@ -139,6 +139,14 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _key_file(text: str) -> str:
+    if text.lstrip().startswith("-----BEGIN"):
+        raise ValueError("must be the path of a file, not the key itself.")
+    if not text or "\0" in text:
+        raise ValueError("must be the path of a file.")
+    return text
+
+
 def split_url(text: str, *, query: bool = False) -> SplitResult:
     """Split an http or https URL; raises ValueError with a sentence that starts with "must"."""
     try:
@@ -218,6 +226,7 @@ def _lmtp_server(text: str) -> str:
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 OptionalPath = Annotated[AbsolutePath | None, BeforeValidator(_empty_is_none)]
+KeyFile = Annotated[str, AfterValidator(_key_file)]
 Address = Annotated[str, AfterValidator(normalised_address)]
 Domain = Annotated[str, AfterValidator(normalised_domain)]
 HostOrEmpty = Annotated[str, AfterValidator(_host_or_empty)]
