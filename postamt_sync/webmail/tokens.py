@@ -40,7 +40,7 @@ class SignedTokens:
         return jwt.encode(whole, self._keys.current()[0], ALGORITHM)
 
     def read(self, token: str, *names: str) -> Claims | None:
-        """Return the claims of a token of ours that lasts, among them text (never "") of these names.
+        """Return the claims of a token of ours that lasts, among them text (never "") of `names`.
 
         None, whatever is wrong with it. `iat` and `exp` are whole seconds since 1970.
         """
