@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from postamt_sync.config.findings import ConfigFinding, ConfigFindings, Location
-from postamt_sync.config.settings import Section, Settings
+from postamt_sync.config.section import Section
+from postamt_sync.config.settings import Settings
 from postamt_sync.config.toml import toml_value
 
 _CREDENTIAL = re.compile(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import BeforeValidator, Field, PrivateAttr
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -17,6 +17,8 @@ from pydantic_settings import (
 )
 
 from postamt_sync.config.listen import ListenAddress, one_or_many, parse_listen
+from postamt_sync.config.seal_settings import SealSettings
+from postamt_sync.config.section import Section
 from postamt_sync.config.values import (
     AbsolutePath,
     Address,
@@ -24,7 +26,6 @@ from postamt_sync.config.values import (
     Domain,
     Folder,
     HostOrEmpty,
-    KeyFile,
     Label,
     LmtpServer,
     LoopbackOrEmpty,
@@ -56,14 +57,7 @@ Listen = Annotated[
     BeforeValidator(one_or_many),
     NoDecode,
 ]
-KeyFiles = Annotated[tuple[KeyFile, ...], BeforeValidator(one_or_many), NoDecode]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(one_or_many), NoDecode]
-
-
-class Section(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class AwsSettings(Section):
@@ -213,24 +207,6 @@ class WebmailSettings(Section):
 
     enabled: bool = Field(default=False, examples=[True])
     host: HostOrEmpty = Field(default="", examples=["webmail.example.com"])
-
-
-class SealSettings(Section):
-    """Encryption at rest with the owner's OpenPGP keys, which `bootstrap` builds; no key, none.
-
-    `keys` are certificates without secrets, as `Settings.seal_keys` finds them. `after` and `undo`
-    are days.
-    """
-
-    keys: KeyFiles = Field(default=(), examples=[["owner.asc", "backup.asc"]])
-    after: int = Field(default=14, ge=1, le=3_650, examples=[14])
-    undo: int = Field(default=14, ge=1, le=365, examples=[14])
-    index: Literal["strip", "keep"] = Field(default="strip", examples=["strip"])
-
-    @property
-    def enabled(self) -> bool:
-        """Whether mail is to be sealed from now on; what was sealed before stays so."""
-        return bool(self.keys)
 
 
 class Mailbox(Section):
