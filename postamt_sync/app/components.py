@@ -13,13 +13,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-import boto3
-
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.alerts.monitor import AlertMonitor, Served
 from postamt_sync.alerts.ses_metrics import SesMetrics
 from postamt_sync.app.file_watcher import FileWatcher
+from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.supervisor import Service, nothing
@@ -63,11 +62,6 @@ if TYPE_CHECKING:
 
 ANSWER_GRACE = 2.0
 """Seconds that running answers have at a stop."""
-
-
-def open_bucket(settings: Settings, session: boto3.Session | None = None) -> Bucket:
-    """Return the configured bucket, which is still to be entered."""
-    return Bucket(settings.bucket.name, settings.aws.region, session=session)
 
 
 def make_courier(
@@ -165,7 +159,7 @@ class Components:
         self._look_now = asyncio.Event()
         self._webhook_tally = WebhookTally()
         self.live = LiveSettings(settings)
-        self.bucket = open_bucket(settings, self._session)
+        self.bucket = open_bucket(settings, self._session, self.live)
         self.destinations = LiveDestinations(self.live, ledger.work)
         self.headers = HeaderMemory(self.live, ledger.headers, self.destinations.current)
         self.courier = Courier(

@@ -42,12 +42,18 @@ TELL_EVERY = 0.2
 
 @dataclass(slots=True)
 class SyncProgress:
-    """How far a pass has come, for whoever watches: mails to be done, done, and their bytes."""
+    """How far a pass has come, for whoever watches: mails to be done, done, and their bytes.
+
+    `received` is what has come over the line, listings and mail that is not done yet included, and
+    `limit` how many bytes of that a second may (0: as many as can).
+    """
 
     listed: int = 0
     todo: int = 0
     done: int = 0
     bytes: int = 0
+    received: int = 0
+    limit: int = 0
     listing: bool = True
 
 
@@ -58,6 +64,8 @@ class SyncResult:
     totals: SyncTotals
     bytes: int = 0
     seconds: float = 0.0
+    limit: int = 0
+    """Bytes that may come in a second, as the configuration had it at the end; 0 is no limit."""
     dry_run: bool = False
     error: PostamtError | None = None
 
@@ -136,6 +144,7 @@ class SyncRun:
             result.totals = await asyncio.to_thread(ledger.sync_runs.totals, listed)
         result.bytes = self._sync_progress.bytes
         result.seconds = time.monotonic() - started
+        result.limit = self.bucket.bandwidth.limit
         return result
 
     async def _list(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
@@ -229,6 +238,8 @@ class SyncRun:
         return since is not None and stored_at is not None and stored_at < since
 
     def _note_progress(self) -> None:
+        self._sync_progress.received = self.bucket.bandwidth.received
+        self._sync_progress.limit = self.bucket.bandwidth.limit
         if self._progress is not None:
             self._sync_progress.done = self._progress.mails
             self._sync_progress.bytes = self._progress.bytes

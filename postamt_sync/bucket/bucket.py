@@ -12,6 +12,7 @@ from typing import Self
 import aiohttp
 import boto3
 
+from postamt_sync.bucket.bandwidth import Bandwidth, Transfer
 from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
 from postamt_sync.bucket.http_client import BROKEN, S3HttpClient
@@ -45,6 +46,7 @@ class Bucket:
         region: str,
         *,
         session: boto3.Session | None = None,
+        bandwidth: Bandwidth | None = None,
         connections: int = 32,
         stalled_after: float = 30.0,
         longest_page: float = 120.0,
@@ -53,6 +55,7 @@ class Bucket:
         self.name = name
         self.unreadable = 0
         """Listed keys that were left out because they are no UTF-8; S3 itself has none."""
+        self.bandwidth = bandwidth or Bandwidth()
         self._http = S3HttpClient(name, region, S3Access(name, region, session))
         self._connections = connections
         self._stalled_after = stalled_after
@@ -82,19 +85,24 @@ class Bucket:
         """
         after = token = ""
         start: dict[str, str] = {}
-        while True:
-            page = Page(prefix, after)
-            objects = await self._page(page, prefix, start)
-            self.unreadable += page.unreadable
-            yield objects
-            after, token = page.last_key, page.token
-            if not token:
-                return
-            later = skip(after)
-            if later.encode() > after.encode():
-                after, start = later, {"start-after": later}
-            else:
-                start = {"continuation-token": token}
+        transfer = self.bandwidth.transfer()
+        try:
+            while True:
+                await transfer.begin()
+                page = Page(prefix, after)
+                objects = await self._page(page, prefix, start, transfer)
+                self.unreadable += page.unreadable
+                yield objects
+                after, token = page.last_key, page.token
+                if not token:
+                    return
+                later = skip(after)
+                if later.encode() > after.encode():
+                    after, start = later, {"start-after": later}
+                else:
+                    start = {"continuation-token": token}
+        finally:
+            transfer.end()
 
     async def _is_gone(self, key: str) -> bool:
         """Tell whether a listing that we may make has no such key.
@@ -103,14 +111,18 @@ class Bucket:
         Reference, "GetObject"). A listing is as new as the last write (S3 User Guide, "Amazon S3
         data consistency model"), and the key itself comes first below its own name.
         """
-        page = Page(key, "")
+        page, transfer = Page(key, ""), self.bandwidth.transfer()
         try:
-            objects = await self._page(page, key, {})
+            objects = await self._page(page, key, {}, transfer)
         except PostamtError:
             return False
+        finally:
+            transfer.end()
         return not any(listed.key == key for listed in objects)
 
-    async def _page(self, page: Page, prefix: str, start: Mapping[str, str]) -> list[Listed]:
+    async def _page(
+        self, page: Page, prefix: str, start: Mapping[str, str], transfer: Transfer
+    ) -> list[Listed]:
         query = {
             "list-type": "2",
             "prefix": prefix,
@@ -123,7 +135,7 @@ class Bucket:
         try:
             async with asyncio.timeout(self._longest_page):
                 response = await self._http.get(None, query, wanted)
-                await _feed(page, response)
+                await _feed(page, response, transfer)
         except TimeoutError as error:
             raise MalformedListingError("a page of it does not end") from error
         if page.error_document is not None:
@@ -148,6 +160,22 @@ class Bucket:
             if not _ETAG.fullmatch(etag):
                 raise ObjectChangedError(key)
             condition["if-match"] = f'"{etag}"'
+        transfer = self.bandwidth.transfer()
+        try:
+            await transfer.begin()
+            async with self._answer(key, condition) as response:
+                fetched = Fetched(response, transfer)
+                # Not every server that speaks S3 minds If-Match.
+                if etag is not None and fetched.etag != etag:
+                    raise ObjectChangedError(key)
+                yield fetched
+        finally:
+            transfer.end()
+
+    @asynccontextmanager
+    async def _answer(
+        self, key: str, condition: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             response = await self._http.get(key, {}, condition)
         except AccessDeniedError as error:
@@ -155,18 +183,15 @@ class Bucket:
                 raise ObjectGoneError(key) from error
             raise
         try:
-            fetched = Fetched(response)
-            # Not every server that speaks S3 minds If-Match.
-            if etag is not None and fetched.etag != etag:
-                raise ObjectChangedError(key)
-            yield fetched
+            yield response
         finally:
             response.close()
 
 
-async def _feed(page: Page, response: aiohttp.ClientResponse) -> None:
+async def _feed(page: Page, response: aiohttp.ClientResponse, transfer: Transfer) -> None:
     try:
         async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            transfer.came_already(len(chunk))
             page.feed(chunk)
     except BROKEN as error:
         raise MalformedListingError("it is cut off") from error

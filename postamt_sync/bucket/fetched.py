@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from postamt_sync.bucket.bandwidth import Transfer
 from postamt_sync.bucket.http_client import BROKEN, unreachable
 from postamt_sync.errors import TryLaterError
 
@@ -37,7 +38,8 @@ class Fetched:
     is foreign text.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, transfer: Transfer | None = None) -> None:
+        """Its bytes pass through `transfer`."""
         headers = response.headers
         try:
             self.etag = headers["ETag"].strip('"')
@@ -52,6 +54,7 @@ class Fetched:
             if name.lower().startswith(_META)
         }
         self._response = response
+        self._transfer = transfer
         self._sha256 = hashlib.sha256()
         self._whole = False
         # Under KMS and with a customer's key an ETag only looks like a MD5.
@@ -85,6 +88,8 @@ class Fetched:
                 self._sha256.update(chunk)
                 if md5 is not None:
                     md5.update(chunk)
+                if self._transfer is not None:
+                    await self._transfer.came(len(chunk))
                 yield chunk
         except aiohttp.ClientPayloadError as error:
             raise DamagedError(f"{came} of {self.size} bytes came") from error

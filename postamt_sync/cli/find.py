@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from postamt_sync.app.components import open_bucket
+from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.cli.console import is_terminal, open_console
 from postamt_sync.cli.found_mails import as_json, show
 from postamt_sync.cli.options import ConfigPath, Debug, Json

@@ -14,12 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
-from postamt_sync.app.components import open_bucket
+from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
+from postamt_sync.config.byte_rate import shown_rate
 from postamt_sync.errors import ExitCode, OtherUserError, PostamtError, TryLaterError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.host.service.user import refuse_root
@@ -178,7 +179,12 @@ def as_text(result: SyncResult) -> str:
     said = f"{totals.listed} listed" + (": " + ", ".join(parts) if parts else "") + "."
     if result.dry_run:
         return f"{said}\nNothing was done; waiting mail would be fetched now."
-    lines = [f"{said} {_size(result.bytes)} in {timedelta(seconds=round(result.seconds))}."]
+    speed = ""
+    if result.bytes and result.seconds:
+        limited = f", limited to {shown_rate(result.limit)}" if result.limit else ""
+        speed = f" {shown_rate(result.bytes / result.seconds)} on average{limited}."
+    took = timedelta(seconds=round(result.seconds))
+    lines = [f"{said} {_size(result.bytes)} in {took}.{speed}"]
     if totals.failed or totals.quarantined:
         lines.append(complete("Why some mail could not be delivered: postamt-sync status"))
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.bucket import Bucket
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
@@ -73,7 +74,7 @@ def verify(
     ledger = Ledger.open_existing(settings.state_dir)
     console = open_console(errors=True)
     try:
-        bucket = Bucket(settings.bucket.name, settings.aws.region)
+        bucket = open_bucket(settings)
         with console.status("comparing") as status:
 
             def watch(so_far: Compared) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postamt_sync.config.settings import Mailbox, Settings, WebhookSettings
+from postamt_sync.config.settings import BucketSettings, Mailbox, Settings, WebhookSettings
 
 FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin")
 """Sections that a running daemon cannot change; a restart can."""
+LIVE_IN_BUCKET = ("limit",)
 LIVE_IN_WEBHOOK = ("tls_certificate", "tls_key", "trusted_proxies")
-"""What it can change of the section that it cannot change otherwise."""
+"""What it can change of the sections that it cannot change otherwise."""
 
 
 class LiveSettings:
@@ -54,7 +55,7 @@ class LiveSettings:
     def waiting_for_restart(self, settings: Settings) -> Sequence[str]:
         """Name the sections in which these differ, where it takes a restart, from the last ones."""
         old = self._configured
-        fixed = [name for name in FIXED if getattr(old, name) != getattr(settings, name)]
+        fixed = [name for name in FIXED if _fixed(old, name) != _fixed(settings, name)]
         return [*fixed, *(["webhook"] if _listening(old) != _listening(settings) else [])]
 
     def envelope_grace(self) -> float:
@@ -62,7 +63,9 @@ class LiveSettings:
         return self.current.effective_envelope_grace
 
     def _with_fixed(self, settings: Settings) -> Settings:
-        return settings.model_copy(update={name: getattr(self._at_start, name) for name in FIXED})
+        fixed = {name: getattr(self._at_start, name) for name in FIXED}
+        fixed["bucket"] = _limited(self._at_start.bucket, settings.bucket)
+        return settings.model_copy(update=fixed)
 
 
 def _with_live(
@@ -71,6 +74,15 @@ def _with_live(
     if current is None or settings is None:
         return current
     return current.model_copy(update={name: getattr(settings, name) for name in LIVE_IN_WEBHOOK})
+
+
+def _limited(current: BucketSettings, settings: BucketSettings) -> BucketSettings:
+    return current.model_copy(update={name: getattr(settings, name) for name in LIVE_IN_BUCKET})
+
+
+def _fixed(settings: Settings, name: str) -> object:
+    value = getattr(settings, name)
+    return value.model_dump(exclude=set(LIVE_IN_BUCKET)) if name == "bucket" else value
 
 
 def _listening(settings: Settings) -> object:

@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from postamt_sync.config.byte_rate import ByteRate
 from postamt_sync.config.listen import ListenAddress, one_or_many, parse_listen
 from postamt_sync.config.seal_settings import SealSettings
 from postamt_sync.config.section import Section
@@ -70,6 +71,7 @@ class BucketSettings(Section):
     """Where SES puts mail. `recent_prefix` is what the poll lists; empty, it lists `prefix`.
 
     `sealed_prefix` is where the mail of `prefix` lies once it is sealed; empty means nowhere.
+    `limit` is in bytes a second; 0 is none.
     """
 
     name: BucketName = Field(examples=["postamt-123456789012-eu-west-1-an"])
@@ -77,6 +79,7 @@ class BucketSettings(Section):
     recent_prefix: Prefix = Field(default="", examples=["recent/"])
     sealed_prefix: Prefix = Field(default="sealed/", examples=["sealed/"])
     kms: bool = Field(default=False, examples=[True])
+    limit: ByteRate = Field(default=0, examples=["2M"])
 
 
 class WebhookSettings(Section):

@@ -80,6 +80,8 @@ class Courier:
         self._publisher = Publisher(self._work, events, self._observe, self._syncers)
         self._outcomes = Outcomes(self._work, events, clock)
         self._breaker = CircuitBreaker(clock, failures=FAILURES)
+        self._bandwidth = bucket.bandwidth
+        self._received = 0
         self._fetcher = Fetcher(self._places, clock, self._observe, heard)
         self._job = MailJob(
             bucket,
@@ -117,8 +119,11 @@ class Courier:
         """For how many seconds none of the mails on their way has got any further; 0: none is.
 
         One mailbox that hangs holds up no other and is given up in time, so all of them stand still
-        only where something is wrong with this process.
+        only where something is wrong with this process. Bytes that come are a step too: over a slow
+        line a large mail takes its time.
         """
+        if self._received != (received := self._bandwidth.received):
+            self._received, self._moved = received, self._clock()
         return self._clock() - self._moved if self._busy else 0.0
 
     def wake(self) -> None:

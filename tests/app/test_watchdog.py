@@ -96,6 +96,24 @@ async def test_mail_that_stands_still_is_no_life_until_it_moves(home: Home, tmp_
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_bytes_that_come_slowly_are_a_life(home: Home) -> None:
+    """A large mail over a slow line, or one that a limit holds back, may take an hour."""
+    home.bucket, clock = SlowBucket(), Clock()
+    home.bucket.put("a", b"S: a\r\n\r\na")
+    home.announce("a", "anna")
+    courier = home.courier(clock=clock)
+    running = asyncio.create_task(courier.run())
+    await home.bucket.asked.wait()
+    for _ in range(5):
+        clock.now += STILL_FOR - 1
+        home.bucket.bandwidth.received += 1
+        assert courier.still_for < STILL_FOR
+    clock.now += STILL_FOR + 1
+    assert courier.still_for > STILL_FOR
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_nothing_to_do_is_no_standstill(home: Home, tmp_path: Path) -> None:
     clock = Clock()
     courier = home.courier(clock=clock)

@@ -101,6 +101,9 @@ def test_the_words_name_what_there_is() -> None:
         SyncResult(SyncTotals(listed=3, delivered=2, failed=1), bytes=2_500_000, seconds=61)
     )
     assert "3 listed: 2 delivered, 1 failed. 2.5 MB in 0:01:01." in text
+    assert "41 kB/s on average.\n" in text
+    limited = SyncResult(SyncTotals(listed=1, delivered=1), 2_500_000, 2, limit=2_000_000)
+    assert as_text(limited).endswith("1.25 MB/s on average, limited to 2 MB/s.")
     assert "postamt-sync status" in text
     assert "Nothing was done" in as_text(SyncResult(SyncTotals(listed=1, waiting=1), dry_run=True))
 

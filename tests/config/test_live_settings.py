@@ -106,3 +106,15 @@ def test_a_mailbox_that_is_no_longer_named_is_kept_until_somebody_removes_it() -
 def test_the_place_of_the_file_is_still_known() -> None:
     live = live_settings()
     assert live.current.source == live.for_next_start.source == ""
+
+
+def test_the_bandwidth_changes_by_a_reload_and_nothing_else_of_the_bucket_does() -> None:
+    live = live_settings(bucket={"name": "mail-of-ours", "limit": "2M"})
+    new = configured(bucket={"name": "mail-of-ours", "limit": "500k"})
+    assert live.waiting_for_restart(new) == []
+    live.replace(new, may_remove=False)
+    assert live.current.bucket.limit == live.for_next_start.bucket.limit == 500_000
+    other = configured(bucket={"name": "another-bucket", "limit": ""})
+    assert live.waiting_for_restart(other) == ["bucket"]
+    live.replace(other, may_remove=False)
+    assert (live.current.bucket.name, live.current.bucket.limit) == ("mail-of-ours", 0)

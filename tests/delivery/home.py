@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from postamt_sync.bucket import ObjectChangedError, ObjectGoneError
+from postamt_sync.bucket.bandwidth import Bandwidth
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.disk import Disk
@@ -69,6 +70,7 @@ class MemoryBucket:
     objects: dict[str, Object] = field(default_factory=dict)
     gets: int = 0
     chunk: int = 1000
+    bandwidth: Bandwidth = field(default_factory=Bandwidth)
     name: str = BUCKET
 
     def put(self, key: str, body: bytes, last_modified: float = LONG_AGO) -> Object:
