@@ -34,6 +34,7 @@ ROOMS = {
     "host": {"aws", "config", "ledger"},
     "bootstrap": {"aws", "config", "mail", "webmail"},
     "webmail": {"index", "mail"},
+    "seal": {"mail"},
     "alerts": {"aws", "config", "delivery", "ledger", "mail"},
     "recovery": {
         *("aws", "bucket", "config", "delivery", "index", "ledger", "mail"),
@@ -51,7 +52,7 @@ ROOMS = {
 }
 """Which other rooms each one may import; the map of it is in postamt_sync/README.md."""
 
-CONTROL_PLANE = ("typer", "tenacity", "dns", "rich.progress", "rich.table")
+CONTROL_PLANE = ("typer", "tenacity", "dns", "rich.progress", "rich.table", "pysequoia")
 DEMO_AND_TESTS = ("moto", "flask", "werkzeug", "pytest")
 
 

@@ -56,6 +56,7 @@ VERBS = (
         Verb("status", f"{_HERE}.status:status", "Show how things stand."),
         Verb("find", f"{_HERE}.find:find", "Say where a mail is, and how it came there."),
         Verb("webmail", f"{_HERE}.webmail:app", "Mail in a browser, from AWS alone."),
+        Verb("seal", f"{_HERE}.seal:app", "Mail at AWS encrypted with your own keys."),
         Verb("help", f"{_HERE}.help:help_", "What a verb does; the man page."),
     ),
     *_under(

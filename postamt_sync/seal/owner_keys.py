@@ -1,0 +1,249 @@
+"""The owner's OpenPGP certificates: read, named, and refused where they seal nothing.
+
+pysequoia encrypts for a key whose certificate has expired or was revoked: that is looked at here.
+What a certificate says of itself is taken as it is: it is the owner's own file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from postamt_sync.log_line import printable
+from postamt_sync.mail.seal_table import proof_id
+from postamt_sync.seal.packets import key_id, recipients_of
+
+try:
+    import pysequoia
+    from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
+except ImportError:  # of the extra `seal`; who asks for a key is told so
+    pysequoia = None  # type: ignore[assignment]
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a file; certificates with many signatures of others are large."""
+
+SOON = timedelta(days=30)
+"""How long before its end a key is warned of."""
+
+_SECRET = re.compile(rb"-----BEGIN PGP (PRIVATE|SECRET) KEY BLOCK")
+
+
+class KeyRefusedError(Exception):
+    """A file cannot be sealed with: `problem` says why in a sentence, `hint` what to do."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionKey:
+    """A key (mostly a subkey) that mail is encrypted for; `expires` is None for never."""
+
+    fingerprint: str
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerKey:
+    """A certificate that can be encrypted for. `name` is its user id, made printable; `expires` is
+    the first of its own end and its last encryption key's."""
+
+    fingerprint: str
+    name: str
+    encryption: tuple[EncryptionKey, ...]
+    expires: datetime | None
+    certificate: bytes = field(repr=False)
+    cert: Any = field(repr=False, compare=False)
+
+    def ends_soon(self, now: datetime) -> bool:
+        """Tell whether the person had better make it last longer."""
+        return self.expires is not None and self.expires - now < SOON
+
+
+def read_owner_key(data: bytes, now: datetime | None = None) -> OwnerKey:
+    """Read a certificate, armoured or binary; raises KeyRefusedError for whatever else it is."""
+    if pysequoia is None:
+        raise KeyRefusedError(
+            "pysequoia, which encrypts, is not installed.",
+            "Install it with: pip install 'postamt-sync[seal]'",
+        )
+    time = now or datetime.now(UTC)
+    packets = _packets(data)
+    cert = _only_certificate(data)
+    fingerprint = cert.fingerprint.upper()
+    keys = list(_encryption_keys(packets, cert))
+    usable = _usable(cert, keys, time)
+    ends = [key.expires for key in usable]
+    last = None if None in ends else max(end for end in ends if end is not None)
+    expires = min((end for end in (cert.expiration, last) if end is not None), default=None)
+    name = printable(str(cert.user_ids[0]), 200) if cert.user_ids else ""
+    _try(cert, usable)
+    return OwnerKey(fingerprint, name, usable, expires, bytes(cert), cert)
+
+
+def encryption_fingerprints(keys: Iterable[OwnerKey]) -> tuple[str, ...]:
+    """Return what mail is encrypted for, in an order of its own; a proof is for just these."""
+    return tuple(sorted({key.fingerprint for owner in keys for key in owner.encryption}))
+
+
+def proof_of(keys: Iterable[OwnerKey]) -> str:
+    """Return the id of the proof that these can be opened."""
+    return proof_id(encryption_fingerprints(keys))
+
+
+def encrypt_file(plain: str, sealed: str, keys: Sequence[OwnerKey]) -> None:
+    """Write a file that each of the keys opens; takes some 26 MB, however large the file is.
+
+    Raises KeyRefusedError where the library refuses a key or leaves one out.
+    """
+    try:
+        pysequoia.encrypt_file(plain, sealed, recipients=[key.cert for key in keys], armor=False)
+    except RuntimeError as error:
+        raise _refused_by_library(error) from None
+
+
+def canary(text: str, key: OwnerKey) -> str:
+    """Return a text that is encrypted for one certificate, armoured."""
+    try:
+        message: bytes = pysequoia.encrypt(text.encode(), recipients=[key.cert], armor=True)
+    except RuntimeError as error:
+        raise _refused_by_library(error) from None
+    return message.decode()
+
+
+def _packets(data: bytes) -> list[Packet]:
+    if len(data) > LARGEST_FILE:
+        raise KeyRefusedError(
+            "It is larger than 1 MiB.", "Export the key alone: gpg --export-options export-minimal"
+        )
+    try:
+        packets = list(PacketPile.from_bytes(data))
+    except RuntimeError:
+        packets = []
+    secret = any(packet.tag in (Tag.SecretKey, Tag.SecretSubkey) for packet in packets)
+    if secret or _SECRET.search(data):
+        raise KeyRefusedError(
+            "It holds a secret key, which must lie neither on this machine nor at AWS.",
+            "Delete it here, and write the public one in its place: gpg --export --armor KEY",
+        )
+    return packets
+
+
+def _only_certificate(data: bytes) -> Any:
+    try:
+        certs = pysequoia.Cert.split_bytes(data)
+    except RuntimeError:
+        certs = []
+    if not certs:
+        raise KeyRefusedError(
+            "It is no OpenPGP certificate (public key).",
+            "Write one with: gpg --export --armor KEY, or sq cert export --cert KEY",
+        )
+    if len(certs) > 1 or data.count(b"-----BEGIN PGP PUBLIC KEY BLOCK") > 1:
+        raise KeyRefusedError(
+            f"It holds {max(len(certs), 2)} keys or more.", "Give each a file, and name each file."
+        )
+    return certs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A key of a certificate with the newest of its owner's words about it."""
+
+    fingerprint: str
+    primary: bool
+    expires: datetime | None
+    revoked: bool
+    encrypts: bool
+
+
+def _encryption_keys(packets: Sequence[Packet], cert: Any) -> Iterator[_Bound]:
+    """Yield those that say they encrypt, alive or not."""
+    block: list[Packet] = []
+    for packet in [*packets, None]:
+        if packet is None or packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
+            if block and (bound := _bound(block, cert.fingerprint)).encrypts:
+                yield bound
+            block = []
+        if packet is not None:
+            block.append(packet)
+
+
+def _bound(block: Sequence[Packet], owner: str) -> _Bound:
+    key, signatures = block[0], [p for p in block[1:] if p.tag == Tag.Signature]
+    own = [s for s in signatures if _is_of(s, owner)]
+    revoked = any(
+        s.signature_type in (SignatureType.SubkeyRevocation, SignatureType.KeyRevocation)
+        for s in own
+    )
+    binding = (
+        *(SignatureType.SubkeyBinding, SignatureType.DirectKey),
+        *(SignatureType.PositiveCertification, SignatureType.GenericCertification),
+        *(SignatureType.CasualCertification, SignatureType.PersonaCertification),
+    )
+    said = [s for s in own if s.signature_type in binding and s.key_flags is not None]
+    if not said:
+        return _Bound(key.fingerprint or "", key.tag == Tag.PublicKey, None, revoked, False)
+    newest = max(said, key=lambda s: s.signature_created or datetime.min.replace(tzinfo=UTC))
+    flags = newest.key_flags
+    encrypts = flags is not None and (flags.transport_encryption or flags.storage_encryption)
+    period, created = newest.key_validity_period, key.key_created
+    expires = created + period if period and created else None
+    return _Bound(
+        (key.fingerprint or "").upper(), key.tag == Tag.PublicKey, expires, revoked, encrypts
+    )
+
+
+def _is_of(signature: Packet, owner: str) -> bool:
+    issuer = (signature.issuer_fingerprint or "").lower()
+    return issuer == owner.lower() or (
+        not issuer and key_id(owner) == (signature.issuer_key_id or "").upper()
+    )
+
+
+def _usable(cert: Any, keys: Sequence[_Bound], now: datetime) -> tuple[EncryptionKey, ...]:
+    if cert.is_revoked:
+        raise KeyRefusedError("It was revoked.", "Export the one that took its place.")
+    if cert.expiration is not None and cert.expiration <= now:
+        raise KeyRefusedError(
+            f"It expired on {cert.expiration:%Y-%m-%d}.",
+            "Make it last longer (gpg --quick-set-expire) and export it anew, or name another.",
+        )
+    if not keys:
+        raise KeyRefusedError(
+            "It can sign, but nothing can be encrypted for it.",
+            "Give it a subkey for encryption: gpg --quick-add-key FINGERPRINT cv25519 encr",
+        )
+    alive = [k for k in keys if not k.revoked and (k.expires is None or k.expires > now)]
+    if not alive:
+        why = "was revoked" if all(key.revoked for key in keys) else "expired"
+        raise KeyRefusedError(
+            f"Its subkey for encryption {why}.",
+            "Make it last longer (gpg --quick-set-expire FINGERPRINT 2y '*') or add another, and "
+            "export the key anew.",
+        )
+    return tuple(EncryptionKey(key.fingerprint, key.expires) for key in alive)
+
+
+def _try(cert: Any, usable: Sequence[EncryptionKey]) -> None:
+    """Encrypt a word, and see that it is for just those keys that were found to be usable."""
+    try:
+        message = pysequoia.encrypt(b"postamt-sync", recipients=[cert], armor=False)
+    except RuntimeError as error:
+        raise _refused_by_library(error) from None
+    if recipients_of(message) != {key_id(key.fingerprint) for key in usable}:
+        raise KeyRefusedError(
+            "What is encrypted for it is for other keys than those that it names.",
+            "Leave one subkey for encryption in it, and export it anew.",
+        )
+
+
+def _refused_by_library(error: RuntimeError) -> KeyRefusedError:
+    """Of what the library says the first line alone; what follows is its stack."""
+    first = printable(next(iter(str(error).splitlines()), "of no reason"), 200)
+    return KeyRefusedError(f"It cannot be encrypted for: {first}.", "Export it anew, or another.")

@@ -1,0 +1,118 @@
+"""The items of the table `<stack>-seal`, read and written; `mail/seal_table.py` describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from postamt_sync.mail.seal_table import (
+    KEY,
+    PROVED_AT,
+    SETTLED_BEFORE,
+    STATE,
+    WATERMARK,
+    WRITTEN_AT,
+    proof_id,
+    read_time,
+    written_time,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+_NUMBERS = ("sealed", "sealed_total", "backlog", "skipped", "without_twin")
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """All mail of before `settled_before` is settled at home, as the box said at `written_at`."""
+
+    settled_before: datetime
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SealState:
+    """What the function's last run found. `refused` is why it sealed nothing, "" if all is well.
+
+    `backlog` counts versions that were due and stay plain, `skipped` what of them cannot be sealed,
+    `without_twin` what was tagged to expire and was not sealed.
+    """
+
+    ran_at: datetime
+    sealed: int = 0
+    sealed_total: int = 0
+    backlog: int = 0
+    skipped: int = 0
+    without_twin: int = 0
+    refused: str = ""
+
+
+class SealRecords:
+    """The table of one stack; each call is one request, consistent, and raises as boto3 does."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def watermark(self) -> Watermark | None:
+        """Return what the box said last; None if it never did, or nobody can read it."""
+        item = self._get(WATERMARK)
+        before = read_time(_text(item, SETTLED_BEFORE))
+        written = read_time(_text(item, WRITTEN_AT))
+        return Watermark(before, written) if before and written else None
+
+    def is_proved(self, fingerprints: Iterable[str]) -> bool:
+        """Tell whether a person has opened what is encrypted for this set of keys."""
+        return bool(_text(self._get(proof_id(fingerprints)), PROVED_AT))
+
+    def prove(self, fingerprints: Iterable[str], now: datetime) -> None:
+        """Keep that a person did, for good."""
+        named = sorted(set(fingerprints))
+        self._dynamodb.put_item(
+            TableName=self._table,
+            Item={
+                KEY: {"S": proof_id(named)},
+                PROVED_AT: {"S": written_time(now)},
+                "fingerprints": {"S": " ".join(named)},
+            },
+        )
+
+    def state(self) -> SealState | None:
+        """Return the function's last run; None if it never ran."""
+        item = self._get(STATE)
+        ran_at = read_time(_text(item, "ran_at"))
+        if ran_at is None:
+            return None
+        numbers = {name: int(item.get(name, {}).get("N", "0")) for name in _NUMBERS}
+        return SealState(ran_at, **numbers, refused=_text(item, "refused"))
+
+    def write_state(self, state: SealState) -> None:
+        """Keep a run's end, over the one before; `sealed_total` is counted up here."""
+        values = {f":{name}": {"N": str(getattr(state, name))} for name in _NUMBERS}
+        del values[":sealed_total"]
+        values |= {":ran_at": {"S": written_time(state.ran_at)}, ":refused": {"S": state.refused}}
+        sets = ", ".join(f"#{value[1:]} = {value}" for value in values)
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key={KEY: {"S": STATE}},
+            UpdateExpression=f"SET {sets} ADD #sealed_total :sealed",
+            ExpressionAttributeNames={
+                "#sealed_total": "sealed_total",
+                **{f"#{value[1:]}": value[1:] for value in values},
+            },
+            ExpressionAttributeValues=values,
+        )
+
+    def _get(self, key: str) -> Mapping[str, Any]:
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key={KEY: {"S": key}}, ConsistentRead=True
+        )
+        item: Mapping[str, Any] = answer.get("Item", {})
+        return item
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    return str(item.get(name, {}).get("S", ""))
