@@ -22,8 +22,8 @@ GROUND = {
 
 ROOMS = {
     "mail": set(),
-    "aws": set(),
-    "bucket": {"aws"},
+    "aws": {"mail"},
+    "bucket": {"aws", "mail"},
     "config": {"mail"},
     "http": {"config"},
     "ledger": {"mail"},
@@ -33,7 +33,7 @@ ROOMS = {
     "status": {"bucket", "config", "delivery", "http", "index", "ledger", "mail"},
     "host": {"aws", "config", "ledger"},
     "bootstrap": {"aws", "config", "mail", "webmail"},
-    "webmail": {"index", "mail"},
+    "webmail": {"aws", "index", "mail"},
     "seal": {"mail"},
     "alerts": {"aws", "config", "delivery", "ledger", "mail"},
     "recovery": {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from postamt_sync import __version__
-from postamt_sync.app.components import Components
+from postamt_sync.app.daemon_components import Components
 from postamt_sync.app.ledger_guard import opened, until_lost
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd

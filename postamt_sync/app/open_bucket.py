@@ -1,10 +1,13 @@
-"""The configured bucket: where it is, and how much of the line it may take."""
+"""The configured bucket: where it is, how much of the line it may take, and what opens its mail."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import boto3
 
-from postamt_sync.bucket import Bucket
+from postamt_sync.aws.clients import kms_client, lazy_session, new_session
+from postamt_sync.bucket import Bucket, DataKeys
 from postamt_sync.bucket.bandwidth import Bandwidth
 from postamt_sync.config import LiveSettings, Settings
 
@@ -14,9 +17,15 @@ def open_bucket(
 ) -> Bucket:
     """Return the configured bucket, which is still to be entered; `live` may change its limit."""
     in_force = live or LiveSettings(settings)
+    region = settings.aws.region
+    keys = None
+    if settings.bucket.kms:
+        asking = session or lazy_session(partial(new_session, region))
+        keys = DataKeys(kms_client(asking, region))
     return Bucket(
         settings.bucket.name,
-        settings.aws.region,
+        region,
         session=session,
         bandwidth=Bandwidth(lambda: in_force.current.bucket.limit),
+        data_keys=keys,
     )

@@ -100,6 +100,11 @@ def cloudwatch_client(session: boto3.Session, region: str) -> CloudWatchClient:
     return client
 
 
+def kms_client(session: boto3.Session, region: str) -> Any:
+    """For the keys of mail that SES encrypted, one question a mail."""
+    return new_client(session, "kms", region, _THRICE)
+
+
 def s3_client(session: boto3.Session, region: str) -> S3Client:
     """For what is rare at S3; GET and LIST, which come in bulk, have their own way (`bucket`)."""
     client: S3Client = new_client(session, "s3", region, _RESTORES)

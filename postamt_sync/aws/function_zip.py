@@ -17,10 +17,11 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _READABLE_BY_ALL = 0o100644 << 16
 
-_PACKAGES = ("postamt_sync", "postamt_sync/index")
+_PACKAGES = ("postamt_sync", "postamt_sync/aws", "postamt_sync/index")
+_AWS = ("aes_gcm.py", "data_keys.py")
 _INDEX = (
     *("entry.py", "entry_item.py", "entry_update.py", "function.py", "item.py", "list_facts.py"),
-    *("lists.py", "notice_values.py", "summary.py"),
+    *("lists.py", "notice_values.py", "stored_head.py", "summary.py"),
 )
 
 
@@ -33,8 +34,9 @@ def pack(package: Traversable) -> bytes:
     """Return the zip of the index Lambda in the sources of `package`, that is `postamt_sync`."""
     contents = {f"{name}/__init__.py": b"" for name in _PACKAGES}
     contents |= dict(_modules(package / "mail", "postamt_sync/mail"))
-    for name in _INDEX:  # what else is in the room needs more than a function has
-        contents[f"postamt_sync/index/{name}"] = (package / "index" / name).read_bytes()
+    for room, names in (("aws", _AWS), ("index", _INDEX)):
+        for name in names:  # what else is in the room needs more than a function has
+            contents[f"postamt_sync/{room}/{name}"] = (package / room / name).read_bytes()
     return archived(contents)
 
 

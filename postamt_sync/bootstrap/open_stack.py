@@ -62,6 +62,7 @@ def stack_of(settings: Settings, account: str) -> Stack:
         bounce_notices=wanted.bounce_notices,
         dmarc_policy=wanted.dmarc_policy,
         restore=wanted.restore,
+        kms=settings.bucket.kms,
         public_url=settings.webhook.public_url if settings.webhook else "",
         smtp_senders=_senders(settings) if wanted.smtp_per_mailbox else (),
         subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
@@ -81,6 +82,7 @@ def webmail_of(settings: Settings, account: str) -> WebmailStack:
         domains=settings.stack.domains,
         prefix=settings.bucket.prefix,
         recent_prefix=settings.bucket.recent_prefix,
+        kms=settings.bucket.kms,
     )
 
 

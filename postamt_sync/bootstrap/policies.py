@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from postamt_sync.bootstrap.policy_document import Document, Statement, document
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.mail.handed_routes import ROUTES_KEY
 from postamt_sync.mail.sent_mail import SENT_PREFIX
 
@@ -149,6 +150,8 @@ def sync_policy(stack: Stack) -> Document:
             "Resource": "*",
         },
     ]
+    if stack.kms:
+        statements.append(open_mail(stack))
     if stack.public_url:
         statements += _webhook(stack)
     return document(*statements)
@@ -194,6 +197,7 @@ def index_policy(stack: Stack) -> Document:
     and tell of failures."""
     return document(
         *(_lists(stack) if stack.handed else ()),
+        *((open_mail(stack),) if stack.kms else ()),
         {
             "Sid": "WriteIndex",
             "Effect": "Allow",
@@ -227,6 +231,25 @@ def index_policy(stack: Stack) -> Document:
             "Resource": stack.queue_arn(stack.index_dead_letter_queue),
         },
     )
+
+
+def open_mail(stack: Stack | WebmailStack) -> Statement:
+    """Whoever reads mail may open what SES encrypted, in this account's name, and nothing else.
+
+    Which key that is stands in the receipt rule of whoever made it, and a key may be changed while
+    mail under the former one stays. SES names the account in the encryption context of each mail
+    (SES Developer Guide, "Deliver to S3 bucket action"). The keys are used directly, not by way of
+    SES or S3, so kms:ViaService would never hold. The key's own policy has to allow it too.
+    """
+    return {
+        "Sid": "OpenMail",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": f"arn:{stack.partition}:kms:{stack.region}:{stack.account}:key/*",
+        "Condition": {
+            "StringEquals": {"kms:EncryptionContext:aws:ses:source-account": stack.account}
+        },
+    }
 
 
 def _lists(stack: Stack) -> list[Statement]:

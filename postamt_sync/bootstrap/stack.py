@@ -55,6 +55,8 @@ class Stack:
     public_url: str = ""
     restore: bool = False
     """Whether the box at home may order mail out of an archive class."""
+    kms: bool = False
+    """Whether mail that SES encrypted with a KMS key is opened: by box, index and webmail."""
     subdomains: tuple[str, ...] = ()
     """Domains of which every subdomain gets mail too."""
     smtp_senders: tuple[SmtpSender, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from postamt_sync.bootstrap.policies import open_mail
 from postamt_sync.bootstrap.policy_document import Document, Statement, document
 from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
 from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
@@ -50,6 +51,7 @@ def _mail(stack: WebmailStack, index: str) -> list[Statement]:
         }
     return [
         listing,
+        *([open_mail(stack)] if stack.kms else []),
         {
             "Sid": "ReadMail",
             "Effect": "Allow",

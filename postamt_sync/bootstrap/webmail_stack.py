@@ -43,6 +43,8 @@ class WebmailStack:
     domains: tuple[str, ...] = ()
     prefix: str = "incoming/"
     recent_prefix: str = "recent/"
+    kms: bool = False
+    """Whether mail that SES encrypted with a KMS key is opened."""
 
     @property
     def tags(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ certificates still come from boto3's own chain.
 """
 
 from postamt_sync.bucket.bucket import Bucket
+from postamt_sync.bucket.data_keys import DataKeys, UnopenedError
 from postamt_sync.bucket.fetched import DamagedError, Fetched
 from postamt_sync.bucket.listing import Listed
 from postamt_sync.bucket.responses import (
@@ -19,9 +20,11 @@ __all__ = [
     "AccessDeniedError",
     "Bucket",
     "DamagedError",
+    "DataKeys",
     "Fetched",
     "Listed",
     "ObjectArchivedError",
     "ObjectChangedError",
     "ObjectGoneError",
+    "UnopenedError",
 ]

@@ -13,6 +13,7 @@ import aiohttp
 import boto3
 
 from postamt_sync.bucket.bandwidth import Bandwidth, Transfer
+from postamt_sync.bucket.data_keys import DataKeys
 from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
 from postamt_sync.bucket.http_client import BROKEN, S3HttpClient
@@ -50,8 +51,12 @@ class Bucket:
         connections: int = 32,
         stalled_after: float = 30.0,
         longest_page: float = 120.0,
+        data_keys: DataKeys | None = None,
     ) -> None:
-        """In seconds: how long a peer may be silent, and what a page of a listing may take."""
+        """In seconds: how long a peer may be silent, and what a page of a listing may take.
+
+        `data_keys` opens what SES encrypted with a KMS key; without one that cannot be read.
+        """
         self.name = name
         self.unreadable = 0
         """Listed keys that were left out because they are no UTF-8; S3 itself has none."""
@@ -60,6 +65,7 @@ class Bucket:
         self._connections = connections
         self._stalled_after = stalled_after
         self._longest_page = longest_page
+        self._key_of = data_keys.key_of if data_keys is not None else None
 
     async def __aenter__(self) -> Self:
         self._http.open(self._connections, self._stalled_after)
@@ -164,7 +170,7 @@ class Bucket:
         try:
             await transfer.begin()
             async with self._answer(key, condition) as response:
-                fetched = Fetched(response, transfer)
+                fetched = Fetched(response, transfer, self._key_of)
                 # Not every server that speaks S3 minds If-Match.
                 if etag is not None and fetched.etag != etag:
                     raise ObjectChangedError(key)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from postamt_sync.aws.aes_gcm import GcmDecryption, NotAuthenticError
 from postamt_sync.bucket.bandwidth import Transfer
+from postamt_sync.bucket.data_keys import never_opened, no_kms, unknown_encryption
 from postamt_sync.bucket.http_client import BROKEN, unreachable
 from postamt_sync.errors import TryLaterError
+from postamt_sync.mail.client_encryption import (
+    ClientEncryption,
+    UnknownEncryptionError,
+    client_encryption,
+    is_client_encrypted,
+)
+
+KeyOf = Callable[[ClientEncryption], Awaitable[bytes]]
+"""Returns the key of an encrypted mail, or raises PostamtError."""
 
 CHUNK_BYTES = 256 << 10
 """Bytes at once: hashing them holds the event loop for about a millisecond, on a Pi for four."""
@@ -33,13 +44,19 @@ class DamagedError(TryLaterError):
 class Fetched:
     """One answer to a GET. Its bytes come from `chunks()`, once.
 
-    `etag` is without quotes, `size` in bytes, `last_modified` in seconds since 1970. `metadata`
-    has the names of x-amz-meta-* in lower case and without that prefix; like the storage class it
-    is foreign text.
+    `etag` is without quotes, `size` in bytes as S3 has them, `last_modified` in seconds since 1970.
+    `metadata` has the names of x-amz-meta-* in lower case and without that prefix; like the storage
+    class it is foreign text.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, transfer: Transfer | None = None) -> None:
-        """Its bytes pass through `transfer`."""
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        transfer: Transfer | None = None,
+        key_of: KeyOf | None = None,
+    ) -> None:
+        """Its bytes pass through `transfer`. `key_of` opens what SES encrypted; without one that is
+        refused."""
         headers = response.headers
         try:
             self.etag = headers["ETag"].strip('"')
@@ -55,6 +72,7 @@ class Fetched:
         }
         self._response = response
         self._transfer = transfer
+        self._key_of = key_of
         self._sha256 = hashlib.sha256()
         self._whole = False
         # Under KMS and with a customer's key an ETag only looks like a MD5.
@@ -65,32 +83,37 @@ class Fetched:
     @property
     def client_encrypted(self) -> bool:
         """Whether the sender of the object encrypted it (SES with a KMS key in its S3 action)."""
-        return "x-amz-key-v2" in self.metadata or "x-amz-key" in self.metadata
+        return is_client_encrypted(self.metadata)
 
     @property
     def sha256(self) -> str:
-        """Hex; there only once `chunks()` has come to its end."""
+        """Of the mail, in hex; there only once `chunks()` has come to its end."""
         if not self._whole:
             raise RuntimeError("the object has not been read to its end")
         return self._sha256.hexdigest()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes, at most 256 KiB at once and as few as the network brings.
+        """Yield the mail's bytes, at most 256 KiB at once and as few as the network brings.
 
-        Raises TryLaterError where they stall, are cut off, or are not those of the ETag: whatever
-        was written of them is then to be thrown away.
+        What SES encrypted comes in plain text, which is proven only at the end. Raises
+        TryLaterError where the bytes stall, are cut off, are not those of the ETag or cannot be
+        opened now, UndeliverableError where nobody can ever open them: whatever was written of them
+        is then to be thrown away.
         """
+        opened = await self._decryption()
         md5 = hashlib.md5(usedforsecurity=False) if self._etag_is_md5 else None
         came = 0
         try:
             async for chunk in self._response.content.iter_chunked(CHUNK_BYTES):
                 came += len(chunk)
-                self._sha256.update(chunk)
                 if md5 is not None:
                     md5.update(chunk)
                 if self._transfer is not None:
                     await self._transfer.came(len(chunk))
-                yield chunk
+                plain = opened.feed(chunk) if opened is not None else chunk
+                if plain:
+                    self._sha256.update(plain)
+                    yield plain
         except aiohttp.ClientPayloadError as error:
             raise DamagedError(f"{came} of {self.size} bytes came") from error
         except BROKEN as error:
@@ -99,4 +122,29 @@ class Fetched:
             raise DamagedError(f"{came} of {self.size} bytes came")
         if md5 is not None and md5.hexdigest() != self.etag.lower():
             raise DamagedError("its MD5 is not its ETag")
+        if opened is not None and (rest := self._proven(opened)):
+            self._sha256.update(rest)
+            yield rest
         self._whole = True
+
+    async def _decryption(self) -> GcmDecryption | None:
+        try:
+            encryption = client_encryption(self.metadata, self.size)
+        except UnknownEncryptionError as error:
+            raise unknown_encryption(str(error)) from error
+        if encryption is None:
+            return None
+        if self._key_of is None:
+            raise no_kms()
+        return GcmDecryption(await self._key_of(encryption), encryption.iv)
+
+    def _proven(self, opened: GcmDecryption) -> bytes:
+        """Return what is left of the mail. Where the ETag has proven that the bytes are those that
+        were stored, one that cannot be opened now never can."""
+        try:
+            return opened.finish()
+        except NotAuthenticError as error:
+            if self._etag_is_md5:
+                reason = "its bytes were changed, or its data key is another's"
+                raise never_opened(reason) from error
+            raise DamagedError("what SES proves it with does not fit its bytes") from error

@@ -21,6 +21,7 @@ from postamt_sync.aws.clients import (
     LOOKING,
     ONCE,
     dynamodb_client,
+    kms_client,
     new_client,
     new_session,
     s3_client,
@@ -133,6 +134,7 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
     region = settings.aws.region
     session = new_session(region)
     client, s3 = dynamodb_client(session, region), s3_client(session, region)
+    kms = kms_client(session, region) if settings.bucket.kms else None
     table = DynamoRecordTable(client, table_name(settings))
     with _rights(settings), aws_call("read who may sign in", name=table_name(settings)):
         somebody = anyone(client, settings)
@@ -153,7 +155,7 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         table=table,
         index=index,
         lines=DynamoLineTable(client, f"{settings.index.table}-lists"),
-        store=S3MailStore(s3, settings.bucket.name),
+        store=S3MailStore(s3, settings.bucket.name, kms),
         mailer=SesMailer(new_client(session, "sesv2", region, _SENDING), region),
         kept=S3SentStore(s3, settings.bucket.name),
         handed=handed_routes(settings),

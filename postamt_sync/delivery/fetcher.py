@@ -26,7 +26,7 @@ from postamt_sync.delivery.pending_mail import (
     WrittenMail,
 )
 from postamt_sync.delivery.places import LeftBehindError, Places
-from postamt_sync.errors import PostamtError, UndeliverableError
+from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.headers import header_block
 
@@ -124,27 +124,27 @@ class Fetcher:
         Raises AllFailedError, UndeliverableError, or whatever reading the object raises; no draft
         is left then. Cancelling is safe at any time.
         """
-        if fetched.client_encrypted:
-            raise UndeliverableError(
-                "The object is encrypted on SES's side with a KMS key (x-amz-key-v2).",
-                "Take the KMS key out of the S3 action of the receipt rule; "
-                "the bucket's own encryption (SSE) is fine.",
-            )
         if task.key.endswith("/") and fetched.size == 0:
             return NoMail()
         async with aclosing(fetched.chunks()) as chunks:
             head = await _read_head(chunks)
-            self._heard(task.mail, fetched.last_modified, head)
+            if not fetched.client_encrypted:
+                self._heard(task.mail, fetched.last_modified, head)
             mail = route(task, destinations, fetched, head, unpublished, self._clock)
             if mail is None:
                 return NoEnvelope(destinations.grace_left(fetched.last_modified))
             mail = _without_late(mail)
             if not mail.addressees:
                 return _nobody_left(mail, mail.owed)
+            result: FetchedMail | WrittenMail | KnownContent
             if self._hold(task, fetched.size):
                 body = b"".join([head, *[chunk async for chunk in chunks]])
-                return _whole(mail, body, fetched.sha256)
-            return await self._write(mail, head, fetched, chunks)
+                result = _whole(mail, body, fetched.sha256)
+            else:
+                result = await self._write(mail, head, fetched, chunks)
+            if fetched.client_encrypted:  # now that its end has proven it
+                self._heard(task.mail, fetched.last_modified, head)
+            return result
 
     async def _write(
         self, mail: RoutedMail, head: bytes, fetched: Fetched, chunks: AsyncIterator[bytes]

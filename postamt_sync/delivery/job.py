@@ -17,6 +17,7 @@ from postamt_sync.bucket import (
     ObjectArchivedError,
     ObjectChangedError,
     ObjectGoneError,
+    UnopenedError,
 )
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import (
@@ -92,7 +93,7 @@ class MailJob:
             await self._outcomes.archived(task, error.storage_class)
         except ObjectChangedError:
             await self._outcomes.changed(task)
-        except (AccessDeniedError, DamagedError) as error:  # of this object alone
+        except (AccessDeniedError, DamagedError, UnopenedError) as error:  # of this object alone
             await self._outcomes.postponed(task, error)
         except PostamtError as error:
             await self._outcomes.postponed(task, error)

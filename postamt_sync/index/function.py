@@ -5,7 +5,8 @@ written only if that made a difference, under the condition that nobody else has
 What fails at AWS is raised: Lambda tries twice more and then puts it into the dead-letter queue.
 What cannot be used would fail again, so it is logged and no more.
 
-Runs with nothing but boto3 beside it; imports only the standard library and `postamt_sync.mail`.
+Runs with nothing but boto3 beside it; imports only the standard library, `postamt_sync.mail` and
+what opens mail that SES encrypted.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from postamt_sync.index.entry_update import entry_update, race_lost
 from postamt_sync.index.item import Item, text
 from postamt_sync.index.list_facts import facts_of_head
 from postamt_sync.index.lists import HandedVersion, Lists
+from postamt_sync.index.stored_head import FIRST_READ, LONGEST_HEAD, StoredHead
 from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Arrival, Source
-from postamt_sync.mail.headers import header_block, ses_headers
+from postamt_sync.mail.headers import ses_headers
 from postamt_sync.mail.notification import NotificationKind, read_notification
 from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
 
@@ -37,11 +39,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_s3 import S3Client
 
-FIRST_READ = 16 << 10
-"""Bytes of a mail that are read first; SES's own header lines alone take 2 to 4 KB."""
-
-LONGEST_HEAD = 1 << 20
-"""Bytes that are read in search of the end of the header."""
+__all__ = ["FIRST_READ", "LONGEST_HEAD", "LONGEST_ID", "WRITERS_AT_ONCE", "Indexer", "handle"]
 
 LONGEST_VALUE = 300
 """Characters of a foreign value that a log line shows."""
@@ -54,11 +52,6 @@ WRITERS_AT_ONCE = 10
 
 LONGEST_ID = 2_048
 """Bytes of a partition key (DynamoDB developer guide, "Constraints")."""
-
-_CANNOT_BE_READ = frozenset({"NoSuchKey", "InvalidObjectState", "InvalidRange"})
-"""Of an object that is gone, in an archive class, or empty: it is indexed without its header."""
-
-_CHANGED = 412
 
 WantsHeader = Callable[[Mapping[str, Any], IndexEntry | None, IndexEntry], bool]
 """Whether the object is to be read, by the item and its entry that are there, and the news."""
@@ -79,14 +72,16 @@ class Indexer:
         s3: S3Client,
         say: Say,
         lists: str = "",
+        kms: Any = None,
     ) -> None:
-        """`lists` is the table of the mailboxes' lists; "" where none are kept."""
+        """`lists` is the table of the mailboxes' lists, "" where none are kept; `kms` a client that
+        opens what SES encrypted, None where that is not to be opened."""
         self._table = table
         self._bucket = bucket
         self._prefix = prefix
         self._dynamodb = dynamodb
-        self._s3 = s3
         self._say = say
+        self._heads = StoredHead(s3, bucket, kms, lambda *told: say("warning", *told))
         self._lists = Lists(dynamodb, table, lists) if lists else None
 
     def take(self, message: str) -> None:
@@ -207,38 +202,12 @@ class Indexer:
 
     def _look(self, entry: IndexEntry) -> IndexEntry:
         """Add what the object's own header says, if it can be read."""
-        head = self._read_head(entry)
+        assert entry.stored is not None
+        head = self._heads.read(entry.key, entry.stored.etag or "")
         if head is None:
             return entry
         ses = ses_headers(head, entry.key)
         return with_header(entry, summary_of_head(head), ses, facts_of_head(head))
-
-    def _read_head(self, entry: IndexEntry) -> bytes | None:
-        """Read until the header block is complete, each byte once; None if it cannot be read."""
-        assert entry.stored is not None
-        only_if = {"IfMatch": f'"{entry.stored.etag}"'} if entry.stored.etag else {}
-        head = b""
-        until = FIRST_READ
-        try:
-            while True:
-                answer = self._s3.get_object(
-                    Bucket=self._bucket,
-                    Key=entry.key,
-                    Range=f"bytes={len(head)}-{until - 1}",
-                    **only_if,  # type: ignore[arg-type]
-                )
-                head += answer["Body"].read()
-                size = int(answer["ContentRange"].rpartition("/")[2])
-                ended = len(head) >= min(size, LONGEST_HEAD)
-                if ended or header_block(head) is not None:
-                    return head
-                until *= 4
-        except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            # Another object lies there by now, and has a notification of its own.
-            if status == _CHANGED or error.response["Error"]["Code"] in _CANNOT_BE_READ:
-                return None
-            raise
 
 
 def _wants_header(_item: Mapping[str, Any], known: IndexEntry | None, news: IndexEntry) -> bool:
@@ -302,6 +271,7 @@ def _indexer() -> Indexer:
         boto3.client("s3", config=config),
         _say,
         os.environ.get("LISTS", ""),
+        boto3.client("kms", config=config) if os.environ.get("KMS") else None,
     )
 
 

@@ -82,7 +82,9 @@ class Reindex:
         bucket: str,
         prefix: str,
         passed_over: Collection[str] = (),
+        kms: Any = None,
     ) -> None:
+        """`kms` is a client that opens what SES encrypted; None where that is not to be opened."""
         self._dynamodb = dynamodb
         self._s3 = s3
         self._index = index
@@ -90,7 +92,7 @@ class Reindex:
         self._bucket = bucket
         self._prefix = prefix
         self._passed_over = tuple(passed_over)
-        self._indexer = Indexer(index, bucket, prefix, dynamodb, s3, lambda *_: None, lists)
+        self._indexer = Indexer(index, bucket, prefix, dynamodb, s3, lambda *_: None, lists, kms)
 
     def handed(self) -> HandedVersion | None:
         """Return the routes that were handed over; raises PostamtError."""

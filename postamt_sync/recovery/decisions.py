@@ -33,6 +33,7 @@ from postamt_sync.mail.arrival import etag_hash
 from postamt_sync.mail.headers import addresses, header_block, ses_headers
 from postamt_sync.mail.routing import Routes, decide
 from postamt_sync.mail.sent_mail import is_sent, read_sent_key
+from postamt_sync.recovery.stored_bytes import lead_of
 
 BATCH = 1000
 AT_ONCE = 16
@@ -106,11 +107,13 @@ class RecoveryDecisions:
                 aclosing(fetched.chunks()) as chunks,
             ):
                 async for chunk in chunks:
-                    head += chunk
-                    if len(head) >= LONGEST_HEAD or header_block(head) is not None:
+                    head += chunk if len(head) < LONGEST_HEAD else b""
+                    # What was encrypted is proven only at its end.
+                    enough = len(head) >= LONGEST_HEAD or header_block(head) is not None
+                    if enough and not fetched.client_encrypted:
                         break
                 stored_at = fetched.last_modified
-                named = () if fetched.client_encrypted else self._named_in(head, task.key)
+                named = self._named_in(head, task.key)
             if named and all(task.is_absent_for(name, stored_at) for name in named):
                 known = (task, fetched.etag, fetched.size, stored_at, named)
                 await asyncio.to_thread(ledger.work.settle_known, *known)
@@ -277,10 +280,10 @@ def _head(maildir: Maildir, path: Path, size: int | None) -> bytes | None:
 
 def _begins(path: Path, size: int | None) -> bytes | None:
     with open_mail(path) as stream:
-        lead = os.fstat(stream.fileno()).st_size - (size or 0)
-        if size is None or lead < 0:
+        lead = None if size is None else lead_of(stream, os.fstat(stream.fileno()).st_size, size)
+        if lead is None:
             return None
-        stream.seek(lead)  # behind the fields that we put on top
+        stream.seek(lead)
         head = b""
         while len(head) < LONGEST_HEAD and (chunk := stream.read(1 << 14)):
             head += chunk

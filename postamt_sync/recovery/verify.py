@@ -8,7 +8,6 @@ at the end, and what is new is left the time that it needs.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,14 +17,15 @@ from pathlib import Path
 from postamt_sync.bucket import Bucket, Listed
 from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
-from postamt_sync.delivery.disk import open_mail
 from postamt_sync.index.client import Index
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.inventory import KnownCopy, KnownObject
 from postamt_sync.mail.arrival import ARCHIVE_CLASSES, Envelope, etag_hash, is_no_mail, mail_id
+from postamt_sync.mail.client_encryption import TAG_BYTES
 from postamt_sync.mail.sent_mail import is_sent
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.maildir_files import MaildirFile, MaildirFiles, stems
+from postamt_sync.recovery.stored_bytes import content_damage
 
 UNDER_WAY = 900.0
 """Seconds that a mail may be on its way before that is a difference."""
@@ -70,6 +70,8 @@ class Comparison:
         self._bucket = bucket
         self._index = index
         self._content = content
+        self._lacking = TAG_BYTES if settings.bucket.kms else 0
+        """Bytes that a mail may have less than its object."""
         self._watch = watch
         self._here: set[str] = set()
         """Mailboxes whose Maildir could be read."""
@@ -219,14 +221,14 @@ class Comparison:
         if file.size != file.named:
             return f"{file.size} bytes where its name says {file.named}"
         same = file.etag_hash == etag_hash(entry.etag)
-        if same and file.size < entry.size:
+        if same and file.size < entry.size - self._lacking:
             return f"{file.size} bytes where the object has {entry.size}"
         if self._content and same:
-            path, lead = Path(file.path), file.size - entry.size
+            path = Path(file.path)
             if copy.sha256:
-                return _content_damage(path, lead, "sha256", copy.sha256)
+                return content_damage(path, file.size, entry.size, "sha256", copy.sha256)
             if _MD5.fullmatch(entry.etag):  # a rebuilt ledger knows no more
-                return _content_damage(path, lead, "md5", entry.etag.lower())
+                return content_damage(path, file.size, entry.size, "md5", entry.etag.lower())
         return ""
 
     def _indexed(
@@ -301,19 +303,3 @@ def _without_stem(difference: Difference) -> Difference:
     if difference.kind is not DifferenceKind.MISSING:
         return difference
     return replace(difference, path="")
-
-
-def _content_damage(path: Path, lead: int, algorithm: str, digest: str) -> str:
-    """Compare a file, less the fields that we put on top of it, with what the object hashes to."""
-    try:
-        with open_mail(path) as stream:
-            stream.seek(lead)
-            same = hashlib.file_digest(stream, algorithm).hexdigest() == digest
-    except FileNotFoundError:  # moved a moment ago
-        return ""
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    if same:
-        return ""
-    doubt = "; under KMS its ETag proves nothing" if algorithm == "md5" else ""
-    return f"other bytes than were delivered, by its {algorithm.upper()}{doubt}"

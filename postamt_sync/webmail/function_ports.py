@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.webmail.day_place import S3DayPlace
-from postamt_sync.webmail.function_settings import FunctionSettings
+from postamt_sync.webmail.function_settings import ON, FunctionSettings
 from postamt_sync.webmail.index_table import DynamoEntryTable
 from postamt_sync.webmail.line_table import DynamoLineTable
 from postamt_sync.webmail.mail_store import S3MailStore
@@ -55,7 +55,8 @@ class FunctionPorts:
         self._index = DynamoEntryTable(dynamodb, settings.index)
         self._lines = DynamoLineTable(dynamodb, settings.lists)
         self._routes = RoutesItem(dynamodb, settings.lists, time.monotonic)
-        self.store = S3MailStore(s3, settings.bucket)
+        kms = _lazy("kms", _USUAL) if settings.kms == ON else None
+        self.store = S3MailStore(s3, settings.bucket, kms)
         self._kept = S3SentStore(s3, settings.bucket)
         self.day = S3DayPlace(s3, settings.day_bucket, settings.day_prefix)
         self._mailer = SesMailer(_lazy("sesv2", _SENDING), region)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 _MAY_BE_EMPTY = frozenset({"prefix", "recent_prefix"})
+ON, OFF = "on", "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class FunctionSettings:
     """Names at AWS, and the page's own; of secrets the parameters that they are in.
 
     `table` is the webmail's own, `lists` that of the mailboxes' lists of mail. `day_bucket` and
-    `day_prefix` are the day's place.
+    `day_prefix` are the day's place. `kms` is ON where mail that SES encrypted is opened.
     """
 
     host: str
@@ -29,6 +30,7 @@ class FunctionSettings:
     session_keys: str
     device_keys: str
     origin_secret: str
+    kms: str = OFF
 
     @property
     def environment(self) -> dict[str, str]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from postamt_sync.aws.aes_gcm import NoCipherError
+from postamt_sync.aws.data_keys import NeverOpenedError, data_key, plain_text
+from postamt_sync.mail.client_encryption import (
+    ClientEncryption,
+    UnknownEncryptionError,
+    client_encryption,
+    is_client_encrypted,
+)
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -26,6 +36,25 @@ class MailGoneError(Exception):
     def __init__(self, *, archived: bool = False) -> None:
         super().__init__("archived" if archived else "gone")
         self.archived = archived
+
+    @property
+    def problem(self) -> str:
+        """Say it to whoever wanted to read it."""
+        if self.archived:
+            return "This mail lies in the archive and cannot be read at once."
+        return "This mail is no longer there."
+
+
+class MailClosedError(MailGoneError):
+    """The object is there and its mail cannot be read here; `problem` says why."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self._problem = problem
+
+    @property
+    def problem(self) -> str:
+        return self._problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +77,10 @@ class MailStore(Protocol):
         """Return all of it, LONGEST_MAIL at most."""
 
     def presigned(self, key: str, filename: str) -> str:
-        """Return an address under which it can be downloaded for a short time; asks nobody."""
+        """Return an address under which it can be downloaded for a short time; asks nobody.
+
+        "" where what is stored may be encrypted, and so no use to anybody.
+        """
 
     def listed(self, prefix: str) -> Iterable[StoredObject]:
         """Return every object below a prefix, in no order."""
@@ -57,9 +89,11 @@ class MailStore(Protocol):
 class S3MailStore:
     """One bucket, of one account."""
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
+    def __init__(self, client: S3Client, bucket: str, kms: Any = None) -> None:
+        """`kms` is a client that opens what SES encrypted, None where that is not to be opened."""
         self._client = client
         self._bucket = bucket
+        self._kms = kms
 
     def head(self, key: str, most: int) -> bytes:
         return self._get(key, most)
@@ -68,6 +102,8 @@ class S3MailStore:
         return self._get(key, LONGEST_MAIL)
 
     def presigned(self, key: str, filename: str) -> str:
+        if self._kms is not None:
+            return ""
         parameters = {
             "Bucket": self._bucket,
             "Key": key,
@@ -94,8 +130,13 @@ class S3MailStore:
             answer = self._client.get_object(
                 Bucket=self._bucket, Key=key, Range=f"bytes=0-{most - 1}"
             )
-            with answer["Body"] as body:
-                return body.read()
+            with closing(answer["Body"]) as body:
+                metadata = answer.get("Metadata", {})
+                if not is_client_encrypted(metadata):
+                    return body.read()
+                size = int(answer["ContentRange"].rpartition("/")[2])
+                whole: Any = body if size <= most else None
+                return self._opened(key, answer["ETag"], metadata, size, whole)[:most]
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == _EMPTY:
@@ -105,6 +146,33 @@ class S3MailStore:
             if code in _NOT_NOW:
                 raise MailGoneError(archived=True) from error
             raise
+
+    def _opened(
+        self, key: str, etag: str, metadata: Mapping[str, str], size: int, body: Any
+    ) -> bytes:
+        """Return a mail that SES encrypted; `body` is all of the object, None if it is to be read.
+
+        Only its end proves how it begins.
+        """
+        try:
+            encryption = client_encryption(metadata, size)
+            if encryption is None or self._kms is None or size > LONGEST_MAIL:
+                raise MailClosedError("This mail is encrypted by SES, and not to be opened here.")
+            opened_by = self._data_key(encryption)
+            if body is None:
+                body = self._client.get_object(Bucket=self._bucket, Key=key, IfMatch=etag)["Body"]
+            with closing(body):
+                return b"".join(plain_text(body.iter_chunks(1 << 20), encryption, opened_by))
+        except (UnknownEncryptionError, NeverOpenedError, NoCipherError) as error:
+            raise MailClosedError(f"This mail cannot be opened: {error}.") from error
+
+    def _data_key(self, encryption: ClientEncryption) -> bytes:
+        try:
+            return data_key(self._kms, encryption)
+        except (ClientError, BotoCoreError) as error:
+            raise MailClosedError(
+                "This mail is encrypted by SES, and its KMS key cannot be used now."
+            ) from error
 
     def _is_gone(self, key: str) -> bool:
         """Tell whether a listing knows nothing of what is forbidden: who may list below a prefix

@@ -9,7 +9,7 @@ from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.headers import ses_headers
-from postamt_sync.webmail.mail_store import MailGoneError, MailStore
+from postamt_sync.webmail.mail_store import MailClosedError, MailGoneError, MailStore
 from postamt_sync.webmail.sessions import WebSession
 
 SES_LINES = 16 << 10
@@ -59,6 +59,8 @@ class Placing:
                 return self._received[which]
         try:
             ses = ses_headers(self._store.head(entry.key, SES_LINES), entry.key)
+        except MailClosedError:
+            return None  # it may be opened the next time
         except MailGoneError:
             ses = None
         recipient = ses.recipient if ses else None

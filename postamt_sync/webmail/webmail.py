@@ -107,12 +107,7 @@ class Webmail:
         except RefusedRequestError as refused:
             return refused.answer
         except MailGoneError as gone:
-            problem = (
-                "This mail lies in the archive and cannot be read at once."
-                if gone.archived
-                else "This mail is no longer there."
-            )
-            return RefusedRequestError(HTTPStatus.GONE, problem).answer
+            return RefusedRequestError(HTTPStatus.GONE, gone.problem).answer
         except (ClientError, BotoCoreError) as error:
             self._say("error", "webmail: AWS refused", {"reason": _reason(error)})
             return RefusedRequestError(

@@ -17,6 +17,7 @@ import pytest
 import postamt_sync
 from postamt_sync.aws.function_zip import index_zip, pack
 from tests.aws.lambda_runtime import BESIDE, Function, lay_beside
+from tests.doubles.kms import EmulatedKms, EncryptingSes
 from tests.doubles.moto import Moto
 from tests.doubles.notices import MESSAGE_ID, PREFIX, event, from_sns, receipt, stored
 
@@ -57,6 +58,21 @@ def test_the_zip_indexes_in_the_runtime_s_python_with_only_boto3_beside_it(
     assert set(ran.packages) <= {"postamt_sync", *BESIDE}
     if function.python != sys.executable:
         assert ran.version == [3, 13]
+
+
+def test_it_reads_what_ses_encrypted_with_no_more_than_python_has(
+    cloud: Moto, function: Function
+) -> None:
+    bucket = function.environment["BUCKET"]
+    function.environment["KMS"] = "on"
+    body, metadata = EncryptingSes(EmulatedKms(cloud.client("kms"))).encrypted(stored())
+    put = {"Bucket": bucket, "Key": PREFIX + MESSAGE_ID, "Body": body, "Metadata": metadata}
+    etag = cloud.client("s3").put_object(**put)["ETag"]
+    function.run(from_sns(event(etag=etag.strip('"'), size=len(body), bucket=bucket)))
+    item = cloud.client("dynamodb").get_item(
+        TableName=bucket, Key={"message_id": {"S": MESSAGE_ID}}
+    )["Item"]
+    assert item["subject"] == {"S": "Guten Tag, Köln"}
 
 
 def test_a_notice_that_fails_ends_the_invocation_with_an_error(function: Function) -> None:
@@ -121,6 +137,9 @@ def test_the_zip_holds_the_pure_mail_package_and_the_handler() -> None:
     assert names == sorted(names)
     assert others == [
         "postamt_sync/__init__.py",
+        "postamt_sync/aws/__init__.py",
+        "postamt_sync/aws/aes_gcm.py",
+        "postamt_sync/aws/data_keys.py",
         "postamt_sync/index/__init__.py",
         "postamt_sync/index/entry.py",
         "postamt_sync/index/entry_item.py",
@@ -130,6 +149,7 @@ def test_the_zip_holds_the_pure_mail_package_and_the_handler() -> None:
         "postamt_sync/index/list_facts.py",
         "postamt_sync/index/lists.py",
         "postamt_sync/index/notice_values.py",
+        "postamt_sync/index/stored_head.py",
         "postamt_sync/index/summary.py",
     ]
     mail = Path(postamt_sync.__file__).parent / "mail"

@@ -192,6 +192,32 @@ def _with_resource(policy: Document) -> Document:
     return {**policy, "Statement": [{"Resource": STACK.role_arn, **s} for s in policy["Statement"]]}
 
 
+def test_mail_that_ses_encrypted_is_opened_in_this_account_s_name_only() -> None:
+    """By kms = true alone, and directly: kms:ViaService would never hold."""
+    on = replace(STACK, kms=True)
+    web = WebmailStack(STACK.name, ACCOUNT, STACK.region, "m.example.com", STACK.bucket)
+    off = [policies.sync_policy(STACK), policies.index_policy(STACK), webmail_policy(web)]
+    assert not any("kms:" in text(each) for each in off)
+    for each in (
+        policies.sync_policy(on),
+        policies.index_policy(on),
+        webmail_policy(replace(web, kms=True)),
+        serve_policy(replace(web, kms=True), "index"),
+    ):
+        (found,) = [s for s in each["Statement"] if "kms:" in str(s)]
+        assert found == {
+            "Sid": "OpenMail",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": f"arn:aws:kms:{STACK.region}:{ACCOUNT}:key/*",
+            "Condition": {
+                "StringEquals": {"kms:EncryptionContext:aws:ses:source-account": ACCOUNT}
+            },
+        }
+        assert findings(each) == []
+    assert policies.smtp_policy(on) == policies.smtp_policy(STACK)
+
+
 def test_the_linter_would_find_what_is_wrong() -> None:
     statement = {"Sid": "Bad", "Effect": "Allow", "Action": "s3:ReadMail", "Resource": "*"}
     assert findings(document(statement))

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from postamt_sync.webmail.mail_store import MailGoneError, S3MailStore
+from postamt_sync.webmail.mail_store import MailClosedError, MailGoneError, S3MailStore
+from tests.doubles.kms import EncryptingSes
+from tests.index.test_stored_head import OneObject
 
 
 def said(code: str) -> ClientError:
@@ -66,3 +68,40 @@ def test_what_lies_in_an_archive_is_told() -> None:
     with pytest.raises(MailGoneError) as gone:
         store.head("incoming/one", 10)
     assert gone.value.archived
+
+
+class TestEncryptedBySes:
+    MAIL = b"Subject: x\r\n\r\n" + b"mail" * 50_000
+
+    def store(self, ses: EncryptingSes, *, kms: bool = True, **change: str) -> S3MailStore:
+        body, metadata = ses.encrypted(self.MAIL)
+        s3: Any = OneObject(body, {**metadata, **change})
+        return S3MailStore(s3, "b", ses.kms if kms else None)
+
+    def test_is_read_in_plain_text(self) -> None:
+        store = self.store(EncryptingSes())
+        assert store.read("k") == self.MAIL
+        assert store.head("k", 20) == self.MAIL[:20]
+
+    def test_is_not_to_be_downloaded_as_it_is_stored(self) -> None:
+        assert self.store(EncryptingSes()).presigned("k", "mail.eml") == ""
+
+    @pytest.mark.parametrize("refusal", ["AccessDeniedException", "ThrottlingException"])
+    def test_whose_key_is_refused_is_told_so(self, refusal: str) -> None:
+        ses = EncryptingSes()
+        ses.kms.refuses = [refusal]
+        store = self.store(ses)
+        with pytest.raises(MailClosedError) as told:
+            store.read("k")
+        assert "KMS key" in told.value.problem
+        assert store.read("k") == self.MAIL
+
+    def test_otherwise_than_ses_does_is_named(self) -> None:
+        with pytest.raises(MailClosedError) as told:
+            self.store(EncryptingSes(), **{"x-amz-cek-alg": "AES/CBC"}).head("k", 10)
+        assert "AES/CBC" in told.value.problem
+
+    def test_and_not_to_be_opened_is_told_so(self) -> None:
+        with pytest.raises(MailClosedError, match="gone") as told:
+            self.store(EncryptingSes(), kms=False).read("k")
+        assert "encrypted by SES" in told.value.problem

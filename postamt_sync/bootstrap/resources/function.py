@@ -61,6 +61,7 @@ class FunctionResource:
                     "BUCKET": stack.bucket,
                     "PREFIX": stack.prefix,
                     **({"LISTS": stack.lists} if stack.handed else {}),
+                    **({"KMS": "on"} if stack.kms else {}),
                 }
             },
             "DeadLetterConfig": {"TargetArn": stack.queue_arn(stack.index_dead_letter_queue)},

@@ -91,9 +91,10 @@ class ReceiptRuleResource:
         if ours is None:
             yield from self._join(rule_set, rules)
             return
-        if not same(_plain(ours), _plain(self._rule)):
-            put = call("ses", "update_receipt_rule", RuleSetName=rule_set, Rule=self._rule)
-            yield Change(_differences(ours, self._rule), [self._patient(put)])
+        wanted = _with_keys_of(ours, self._rule) if self.stack.kms else self._rule
+        if not same(_plain(ours), _plain(wanted)):
+            put = call("ses", "update_receipt_rule", RuleSetName=rule_set, Rule=wanted)
+            yield Change(_differences(ours, wanted), [self._patient(put)])
         yield from self._position(rule_set, rules)
 
     def _take_out(self, rule_set: str, rules: list[Rule]) -> Iterator[PlanItem]:
@@ -194,6 +195,17 @@ class ReceiptRuleResource:
 
     def _patient(self, plain: Call) -> Call:
         return Call(plain.service, plain.operation, plain.parameters, retry_on=NOT_YET)
+
+
+def _with_keys_of(actual: Mapping[str, Any], wanted: Rule) -> Rule:
+    """Return the rule with the KMS keys that somebody gave it: those are not ours to choose."""
+    given = [action.get("S3Action", {}) for action in actual.get("Actions", [])]
+    keys = {a.get("ObjectKeyPrefix", ""): a["KmsKeyArn"] for a in given if a.get("KmsKeyArn")}
+    actions = []
+    for one in wanted["Actions"]:
+        key = keys.get(one["S3Action"]["ObjectKeyPrefix"])
+        actions.append({"S3Action": {**one["S3Action"], **({"KmsKeyArn": key} if key else {})}})
+    return {**wanted, "Actions": actions}
 
 
 def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:

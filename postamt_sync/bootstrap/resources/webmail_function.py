@@ -12,7 +12,7 @@ from postamt_sync.bootstrap.change import PlanItem
 from postamt_sync.bootstrap.resources.http_api import LONGEST_MS, HttpApiResource
 from postamt_sync.bootstrap.resources.lambda_function import RUNTIME, LambdaFunction
 from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
-from postamt_sync.webmail.function_settings import FunctionSettings
+from postamt_sync.webmail.function_settings import OFF, ON, FunctionSettings
 
 MEMORY_MB = 1_024
 """A mail of 40 MB takes 220 MB to read; and processors come with memory."""
@@ -74,4 +74,5 @@ def function_settings(stack: WebmailStack) -> FunctionSettings:
         session_keys=stack.session_keys,
         device_keys=stack.device_keys,
         origin_secret=stack.origin_secret,
+        kms=ON if stack.kms else OFF,
     )

@@ -80,6 +80,7 @@ def _work(account: Opened) -> Reindex:
         bucket=stack.bucket,
         prefix=stack.prefix,
         passed_over=() if stack.prefix else _no_mail(stack.recent_prefix),
+        kms=aws.client("kms") if stack.kms else None,
     )
 
 

@@ -155,3 +155,29 @@ def test_a_full_rule_set_is_a_conflict(account: Account) -> None:
     assert "has 200 rules, the most SES allows" in told
     account.client("ses").delete_receipt_rule(RuleSetName=THEIRS, RuleName="rule-0")
     assert conflicts(account.plan(stack())) == []
+
+
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0f6b1c9e-0000-4000-8000-000000000000"
+
+
+def with_key(account: Account) -> None:
+    """Let somebody have SES encrypt what comes."""
+    ses = account.client("ses")
+    found = ses.describe_active_receipt_rule_set()
+    (ours,) = found["Rules"]
+    ours["Actions"][0]["S3Action"]["KmsKeyArn"] = KEY
+    ses.update_receipt_rule(RuleSetName=found["Metadata"]["Name"], Rule=ours)
+
+
+def keys(account: Account) -> list[str]:
+    (ours,) = account.client("ses").describe_active_receipt_rule_set()["Rules"]
+    return [action["S3Action"].get("KmsKeyArn", "") for action in ours["Actions"]]
+
+
+@pytest.mark.parametrize("kms", [True, False])
+def test_a_kms_key_stays_where_its_mail_is_opened(account: Account, *, kms: bool) -> None:
+    account.apply(stack(kms=kms))
+    with_key(account)
+    assert bool(changes(account.plan(stack(kms=kms)))) is not kms
+    account.apply(stack(kms=kms, tls_policy="optional"))
+    assert keys(account) == [KEY if kms else "", ""]
