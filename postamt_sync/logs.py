@@ -65,7 +65,7 @@ def configure_logging(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
         cache_logger_on_first_use=False,
-    )
+    ).bind()  # the lazy one would be made anew for each line, also for those that nobody wants
     _adopt_libraries(logger, tracebacks=level == "debug")
     return Events(logger)
 

@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-import aiohttp
 import boto3
 
 from postamt_sync.bucket.bandwidth import Bandwidth, Transfer
 from postamt_sync.bucket.data_keys import DataKeys
 from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
-from postamt_sync.bucket.http_client import BROKEN, S3HttpClient
+from postamt_sync.bucket.http_client import BROKEN, Incoming, S3HttpClient
 from postamt_sync.bucket.listing import PAGE_KEYS, Listed, MalformedListingError, Page
 from postamt_sync.bucket.responses import (
     AccessDeniedError,
@@ -169,32 +168,28 @@ class Bucket:
         transfer = self.bandwidth.transfer()
         try:
             await transfer.begin()
-            async with self._answer(key, condition) as response:
+            response = await self._answer(key, condition)
+            try:
                 fetched = Fetched(response, transfer, self._key_of)
                 # Not every server that speaks S3 minds If-Match.
                 if etag is not None and fetched.etag != etag:
                     raise ObjectChangedError(key)
                 yield fetched
+            finally:
+                response.close()
         finally:
             transfer.end()
 
-    @asynccontextmanager
-    async def _answer(
-        self, key: str, condition: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, key: str, condition: Mapping[str, str]) -> Incoming:
         try:
-            response = await self._http.get(key, {}, condition)
+            return await self._http.get(key, {}, condition)
         except AccessDeniedError as error:
             if await self._is_gone(key):
                 raise ObjectGoneError(key) from error
             raise
-        try:
-            yield response
-        finally:
-            response.close()
 
 
-async def _feed(page: Page, response: aiohttp.ClientResponse, transfer: Transfer) -> None:
+async def _feed(page: Page, response: Incoming, transfer: Transfer) -> None:
     try:
         async for chunk in response.content.iter_chunked(CHUNK_BYTES):
             transfer.came_already(len(chunk))

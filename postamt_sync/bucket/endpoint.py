@@ -63,6 +63,12 @@ class Endpoint:
     tls: ssl.SSLContext | None
     proxy: URL | None
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where to connect to: name or number of the host, and port."""
+        url = urlsplit(f"{self.scheme}://{self.host}")
+        return url.hostname or "", url.port or {"http": 80, "https": 443}[self.scheme]
+
 
 class S3Access:
     """Asks boto3 for the endpoint once, and for the credentials whenever they are due."""

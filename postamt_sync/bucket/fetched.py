@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -12,7 +13,7 @@ import aiohttp
 from postamt_sync.aws.aes_gcm import GcmDecryption, NotAuthenticError
 from postamt_sync.bucket.bandwidth import Transfer
 from postamt_sync.bucket.data_keys import never_opened, no_kms, unknown_encryption
-from postamt_sync.bucket.http_client import BROKEN, unreachable
+from postamt_sync.bucket.http_client import BROKEN, Incoming, unreachable
 from postamt_sync.errors import TryLaterError
 from postamt_sync.mail.client_encryption import (
     ClientEncryption,
@@ -28,6 +29,10 @@ CHUNK_BYTES = 256 << 10
 """Bytes at once: hashing them holds the event loop for about a millisecond, on a Pi for four."""
 
 _META = "x-amz-meta-"
+_DATE = re.compile(
+    r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 
 
@@ -51,7 +56,7 @@ class Fetched:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: Incoming,
         transfer: Transfer | None = None,
         key_of: KeyOf | None = None,
     ) -> None:
@@ -61,14 +66,14 @@ class Fetched:
         try:
             self.etag = headers["ETag"].strip('"')
             self.size = int(headers["Content-Length"])
-            self.last_modified = parsedate_to_datetime(headers["Last-Modified"]).timestamp()
+            self.last_modified = _moment(headers["Last-Modified"])
         except (KeyError, ValueError, OverflowError) as error:
             raise DamagedError("the answer lacks what S3 says of each object") from error
         self.storage_class = headers.get("x-amz-storage-class", "STANDARD")
         self.metadata: Mapping[str, str] = {
             name.lower().removeprefix(_META): value
             for name, value in headers.items()
-            if name.lower().startswith(_META)
+            if name[: len(_META)].lower() == _META
         }
         self._response = response
         self._transfer = transfer
@@ -100,7 +105,7 @@ class Fetched:
         opened now, UndeliverableError where nobody can ever open them: whatever was written of them
         is then to be thrown away.
         """
-        opened = await self._decryption()
+        opened = await self._decryption() if self.metadata else None
         md5 = hashlib.md5(usedforsecurity=False) if self._etag_is_md5 else None
         came = 0
         try:
@@ -115,9 +120,10 @@ class Fetched:
                     self._sha256.update(plain)
                     yield plain
         except aiohttp.ClientPayloadError as error:
+            came = self._response.content.total_bytes
             raise DamagedError(f"{came} of {self.size} bytes came") from error
         except BROKEN as error:
-            raise unreachable(self._response.url.host or "S3", error) from error
+            raise unreachable(self._response.host or "S3", error) from error
         if came != self.size:
             raise DamagedError(f"{came} of {self.size} bytes came")
         if md5 is not None and md5.hexdigest() != self.etag.lower():
@@ -148,3 +154,22 @@ class Fetched:
                 reason = "its bytes were changed, or its data key is another's"
                 raise never_opened(reason) from error
             raise DamagedError("what SES proves it with does not fit its bytes") from error
+
+
+def _moment(date: str) -> float:
+    """Return the seconds since 1970; ValueError or OverflowError where it is no date of HTTP."""
+    match = _DATE.fullmatch(date)
+    if match is None or match[2] not in _MONTHS:  # an obsolete form of it (RFC 9110 section 5.6.7)
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    day, month, year, hour, minute, second = match.groups()
+    exact = datetime(
+        int(year),
+        _MONTHS.index(month) + 1,
+        int(day),
+        int(hour),
+        int(minute),
+        int(second),
+        tzinfo=UTC,
+    )
+    return exact.timestamp()

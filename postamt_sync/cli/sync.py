@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from postamt_sync.app.memory import leave_what_stays_alone
 from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.cli.in_force import complete
@@ -86,6 +87,7 @@ def sync(
                 index=index,
                 drain=lambda ledger: drain_once(settings, ledger, events),
             )
+            leave_what_stays_alone()
             result = asyncio.run(_until_told_to_stop(work))
     except BaseException as error:
         if json:  # exactly one object, whatever happens; the frame says the same in words

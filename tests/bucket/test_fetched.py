@@ -26,13 +26,19 @@ class Content:
 class Response:
     """An answer whose Content-Length nobody has compared with its body."""
 
-    def __init__(self, size: str, *chunks: bytes, etag: str = '"abc-2"') -> None:
+    def __init__(
+        self,
+        size: str,
+        *chunks: bytes,
+        etag: str = '"abc-2"',
+        date: str = "Sat, 21 Nov 2026 18:49:35 GMT",
+    ) -> None:
         self.content = Content(list(chunks))
         self.headers = CIMultiDict(
             {
                 "ETag": etag,
                 "Content-Length": size,
-                "Last-Modified": "Sat, 21 Nov 2026 18:49:35 GMT",
+                "Last-Modified": date,
             }
         )
 
@@ -67,6 +73,37 @@ def test_a_length_that_is_none_is_damaged(size: str) -> None:
 async def test_upper_case_does_not_make_another_md5() -> None:
     it = fetched("4", b"mail", etag=f'"{hashlib.md5(b"mail").hexdigest().upper()}"')
     assert [chunk async for chunk in it.chunks()] == [b"mail"]
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sat, 21 Nov 2026 18:49:35 GMT",
+        "Saturday, 21-Nov-26 18:49:35 GMT",
+        "Sat Nov 21 18:49:35 2026",
+        "21 Nov 2026 18:49:35 +0000",
+    ],
+)
+def test_every_date_of_http_is_understood(date: str) -> None:
+    response: Any = Response("4", date=date)
+    assert Fetched(response).last_modified == 1795286975.0
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "Sat, 31 Feb 2026 18:49:35 GMT",
+        "Sat, 21 Nov 2026 25:49:35 GMT",
+        "Sat, 21 Nov 2026 18:61:35 GMT",
+        "Sat, 21 Xxx 2026 18:49:35 GMT",
+        "Sat, 21 Nov 0000 18:49:35 GMT",
+    ],
+)
+def test_a_date_that_is_none_is_damaged(date: str) -> None:
+    response: Any = Response("4", date=date)
+    with pytest.raises(TryLaterError, match="lacks"):
+        Fetched(response)
 
 
 async def test_a_hash_is_not_given_out_halfway() -> None:
