@@ -15,11 +15,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from postamt_sync.delivery.disk_call import DiskCall
+from postamt_sync.delivery.root_callers import RootCallers, callers_of
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
@@ -33,6 +34,8 @@ LOOK_EVERY = 1.0
 IDLE = 60.0
 """Seconds after which a thread with nothing to do ends."""
 
+_ENDED = ("This delivery has ended.", "The mail is delivered by the next one.")
+
 _T = TypeVar("_T")
 
 
@@ -44,21 +47,8 @@ class LateError(HangingDiskError):
     """A disk has not answered yet. What was asked of it goes on, and may be waited for."""
 
 
-@dataclass(slots=True)
-class DiskCall:
-    """Something that is asked of a disk."""
-
-    owner: MailboxThreads
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    release: Callable[[Any], object] | None = None
-    given_up: bool = False
-    """Nobody waits for it any more: the disk hangs until it has come to its end."""
-    left: bool = False
-    """Nobody waits for it any more: the disk is late until it has come to its end."""
-    began: float | None = None
-    """When a thread took it up, on the clock of its owner."""
-    future: Future[Any] = field(default_factory=Future)
+class EndedError(HangingDiskError):
+    """The ledger for which a disk is asked is closed."""
 
 
 _Calls: TypeAlias = "queue.SimpleQueue[DiskCall | None]"
@@ -79,8 +69,13 @@ class MailboxThreads:
         patience: float = PATIENCE,
         most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
+        root: Path | None = None,
+        over: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`name` is told where they hang, `patience` in seconds on `clock`, which is monotonic."""
+        """`name` is told where they hang, `patience` in seconds on `clock`, which is monotonic.
+
+        `root` is the Maildir that they ask. Once `over` says so, nothing more is begun in it.
+        """
         self._name = name
         self._most = most
         self._patience = patience
@@ -98,6 +93,9 @@ class MailboxThreads:
         self._left = 0
         """Those of them for which nobody waits, so that the disk is late."""
         self._progress = clock()
+        self._over = over
+        self._callers = callers_of(root) if root is not None else RootCallers()
+        self._callers.join(self)
 
     @property
     def is_here(self) -> bool:
@@ -113,8 +111,16 @@ class MailboxThreads:
     def hang(self) -> bool:
         """Tell whether nothing has come to its end for too long, or what was given up has not.
 
-        So nothing new is begun before the last effect of what was given up.
+        So nothing new is begun before the last effect of what was given up, also by those who asked
+        the same Maildir before.
         """
+        return self._hang() or self._callers.hold_up(self)
+
+    def holds_up(self) -> bool:
+        """Tell whether others have to wait with this Maildir until what is under way has ended."""
+        return self._hang() or (self.busy > 0 and self._over())
+
+    def _hang(self) -> bool:
         with self._lock:
             late = self._open > 0 and self._clock() - self._progress > self._patience
             return late or self._given_up > 0
@@ -123,8 +129,9 @@ class MailboxThreads:
         """Say so if nothing has come to its end for a while, or if the disk hangs."""
         with self._lock:
             waited = self._clock() - self._progress if self._open else 0.0
-            if waited <= self._late and not self._given_up and not self._left:
-                return None
+            is_late = waited > self._late or self._given_up or self._left
+        if not is_late and not self._callers.hold_up(self):
+            return None
         return LateError(*self._sentences)
 
     def call(
@@ -149,6 +156,8 @@ class MailboxThreads:
         release: Callable[[_T], object] | None = None,
     ) -> DiskCall:
         """Have something done, of which the caller waits for the end; HangingDiskError."""
+        if self._over():
+            raise EndedError(*_ENDED)
         if self.hang():
             raise HangingDiskError(*self._sentences)
         call = DiskCall(self, function, args, release)
@@ -189,7 +198,8 @@ class MailboxThreads:
 
         Until then the disk counts as one that hangs, or else as late.
         """
-        self._begin(DiskCall(self, function, args, given_up=hang, left=not hang))
+        if not self._over():
+            self._begin(DiskCall(self, function, args, given_up=hang, left=not hang))
 
     def call_or_later(self, function: Callable[..., Any], *args: Any) -> None:
         """Have something done now, or where the disk hangs when it answers."""
@@ -253,7 +263,7 @@ class MailboxThreads:
         call.began = self._clock()
         result, raised = None, None
         try:
-            result = call.function(*call.args)
+            result = self._carry_out(call)
         except BaseException as error:  # noqa: BLE001  raised where the result is waited for
             raised = error
         with self._lock:
@@ -273,6 +283,11 @@ class MailboxThreads:
             self._given_up -= call.given_up
             self._left -= call.left
             self._progress = self._clock()
+
+    def _carry_out(self, call: DiskCall) -> Any:
+        if not self._over():
+            return call.function(*call.args)
+        raise EndedError(*_ENDED)
 
     @property
     def _sentences(self) -> tuple[str, str]:

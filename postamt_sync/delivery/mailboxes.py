@@ -75,7 +75,7 @@ class Mailboxes:
         for name, maildir in (*self._maildirs.items(), *self._beside.items()):
             maildir.mailbox = name
             if not isinstance(maildir, Spool):  # that is beside the ledger
-                maildir.threads = MailboxThreads(name, patience=patience)
+                maildir.threads = self._threads(name, maildir.root, patience)
         self._elsewhere: dict[str, Maildir] = {}
         """Roots that earlier configurations named, and in which copies were prepared."""
         self._known: set[str] = set()
@@ -161,8 +161,12 @@ class Mailboxes:
     def _elsewhere_at(self, root: Path) -> Maildir:
         maildir = self._elsewhere.setdefault(str(root), Maildir(root, self._disk))
         if maildir.threads is None:
-            maildir.threads = MailboxThreads(str(root))
+            maildir.threads = self._threads(str(root), root)
         return maildir
+
+    def _threads(self, name: str, root: Path, patience: float = PATIENCE) -> MailboxThreads:
+        over = self._work.is_closed
+        return MailboxThreads(name, patience=patience, root=root, over=over)
 
     def vanished(self, name: str) -> MailboxVanishedError | None:
         """Say so if a root that was there once is another directory now; makes nothing.

@@ -55,6 +55,7 @@ class Store:
         self._damage: LedgerDamagedError | None = None
         self.saved = False
         """Whether what is open was saved elsewhere: from then on nothing is written to it."""
+        self.is_closed = False
         with self._explained():
             _make_private(path)
             self._connection = sqlite3.connect(
@@ -209,6 +210,7 @@ class Store:
         SQLite shares the index of a lost log with all that this process opens at the same path.
         """
         with self._lock:
+            self.is_closed = True
             # Looked for here, since to keep account of all would cost every statement.
             for holder in gc.get_referrers(self._connection):
                 if isinstance(holder, sqlite3.Cursor):

@@ -42,6 +42,10 @@ class Work:
         self._store = store
         self.roots = MaildirRoots(store)
 
+    def is_closed(self) -> bool:
+        """Tell whether the ledger was closed: from then on another one may be delivered for."""
+        return self._store.is_closed
+
     def make_all_due(self) -> int:
         """Forget every pause and return how many objects wait; the monotonic clock began anew."""
         with self._store.writing() as db:

@@ -1,0 +1,51 @@
+"""Who asks one and the same Maildir in this process: what is under way outlives who asked for it.
+
+A reload makes the mailboxes anew, and so does a ledger that was lost and opened again, while a call
+may still hang in the system. When the disk answers, the call is carried out all the same: it
+replaces a draft of that name, renames it, or removes it. Whose draft that is by then it cannot
+tell, so nobody begins anything in that Maildir before.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+
+class Caller(Protocol):
+    """Whoever asks the disk of a Maildir."""
+
+    def holds_up(self) -> bool: ...
+
+
+class RootCallers:
+    """Those who ask one Maildir, for as long as anybody knows them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callers: weakref.WeakSet[Caller] = weakref.WeakSet()
+
+    def join(self, caller: Caller) -> None:
+        with self._lock:
+            self._callers.add(caller)
+
+    def hold_up(self, caller: Caller) -> bool:
+        """Tell whether another one of them has something under way that is to be waited for."""
+        with self._lock:
+            others = [other for other in self._callers if other is not caller]
+        return any(other.holds_up() for other in others)
+
+
+_lock = threading.Lock()
+_by_root: weakref.WeakValueDictionary[Path, RootCallers] = weakref.WeakValueDictionary()
+
+
+def callers_of(root: Path) -> RootCallers:
+    """Return those who ask the Maildir at this root, whatever configuration or ledger they know."""
+    with _lock:
+        callers = _by_root.get(root)
+        if callers is None:
+            callers = _by_root[root] = RootCallers()
+        return callers
