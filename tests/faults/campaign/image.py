@@ -10,11 +10,13 @@ import fcntl
 import itertools
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, EIO, ENOSPC
 from pathlib import Path
 
 SHUTDOWN = 0x8004587D
@@ -22,6 +24,8 @@ SHUTDOWN = 0x8004587D
 NOTHING_WRITTEN = 2
 """Not even the journal: what a loss of power leaves."""
 LET_GO_WITHIN = 20.0
+GUARD = 'tail --pid="$0" -f /dev/null; exec umount --lazy "$1"'
+"""Takes the disk away after a process that was killed, which cannot do it itself."""
 
 
 class Image:
@@ -43,8 +47,38 @@ class Image:
             os.close(fd)
 
     def mount(self) -> None:
-        subprocess.run(["mount", "-o", "loop", self._file, self.place], check=True)
+        """Start it up again. What was on the disk is there, whoever else has it mounted.
+
+        A container that was started meanwhile has mounts of its own, copies of all of ours. While
+        it runs the system knows the dead file system still, and would only mount that again.
+        """
+        self._mount()
+        if not self._answers():
+            self.unmount()
+            copy = self._file.with_suffix(f".{time.monotonic_ns()}.ext4")
+            subprocess.run(["cp", "--sparse=always", self._file, copy], check=True)
+            self._file.unlink()
+            self._file = copy
+            self._mount()
         self.is_dead = False
+
+    def remove(self) -> None:
+        self._file.unlink()
+
+    def _mount(self) -> None:
+        subprocess.run(["mount", "-o", "loop", self._file, self.place], check=True)
+
+    def _answers(self) -> bool:
+        trial = self.place / "trial"
+        try:
+            trial.touch()
+            trial.unlink()
+        except OSError as error:
+            if error.errno == EIO:
+                return False
+            if error.errno not in {ENOSPC, EDQUOT}:
+                raise
+        return True
 
     def unmount(self) -> None:
         """Wait for those who still have files of it open: mounted twice, it would be ruined."""
@@ -113,8 +147,17 @@ def mounted(file: Path, place: Path, megabytes: int) -> Iterator[Image]:
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", file], check=True)
     image = Image(file, place)
     image.mount()
+    guard = subprocess.Popen(
+        ["sh", "-c", GUARD, str(os.getpid()), place],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         yield image
     finally:
         image.unmount()
-        file.unlink()
+        os.killpg(guard.pid, signal.SIGKILL)
+        guard.wait()
+        image.remove()
