@@ -11,6 +11,8 @@ import os
 import stat
 from pathlib import Path
 
+NO_FILES = frozenset({errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.EFBIG})
+"""How it is said that something else lies there than a file of the kind that was looked for."""
 LARGEST = 4 << 20
 """Bytes; no configuration, key or certificate chain has as many."""
 

@@ -1,22 +1,38 @@
+# ruff: noqa: SLF001  (what is asked is the reading alone)
 """What lies where a small file should be is read or refused, and never waited for."""
 
 from __future__ import annotations
 
+import grp
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from postamt_sync.alerts.conditions import expiry
 from postamt_sync.app.file_watcher import _fingerprint
+from postamt_sync.bootstrap.key_file import small_text
+from postamt_sync.cli.service import _is_example
 from postamt_sync.config import load
-from postamt_sync.errors import MisconfiguredError
+from postamt_sync.doctor.webhook import _readable
+from postamt_sync.errors import MisconfiguredError, PostamtError
+from postamt_sync.events import Events
+from postamt_sync.host.dovecot.sendmail import read_accounts
+from postamt_sync.host.service.certificate import Pair
+from postamt_sync.host.service.sealed_files import SealedFile
+from postamt_sync.host.smtp_credentials import read_credentials
 from postamt_sync.http.sockets import tls_context
+from postamt_sync.intake.certificate_store import CertificateStore
+from postamt_sync.intake.sns_certificates import Certificates
 from postamt_sync.regular_file import read_small
+from postamt_sync.setup.answers import AnswerFile
+from tests.doubles.inbox import MemoryLog
+from tests.doubles.sns import TOPIC
 
 
 def _socket(path: Path) -> None:
@@ -66,6 +82,41 @@ def test_as_a_certificate_or_a_key_it_is_named(planted: Path, tmp_path: Path) ->
 def test_as_the_configuration_it_is_named(planted: Path) -> None:
     with pytest.raises(MisconfiguredError):
         load(planted, {})
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "SMTP credentials": read_credentials,
+    "what Sieve sends with": read_accounts,
+    "a renewed certificate": lambda path: Pair(path, path).check(),
+    "a renewed certificate, copied": lambda path: Pair(path, path).copy_to(
+        Pair(path.with_name("chain"), path.with_name("key")), grp.getgrgid(os.getgid()).gr_name
+    ),
+    "a unit": lambda path: SealedFile(path, "").state(),
+    "the key of the webhook": _readable,
+    "remembered certificates of SNS": lambda path: CertificateStore(
+        path.parent, Events(MemoryLog())
+    ).read(),
+    "whom SNS's certificates are fetched from": lambda path: Certificates(
+        TOPIC, ca_bundle=str(path)
+    )._trust(),
+    "the answers of setup": lambda path: AnswerFile(path.parent).read(),
+    "a key of bootstrap": small_text,
+    "the example": lambda path: _is_example(path, "example"),
+}
+NAMES = {
+    "remembered certificates of SNS": "sns-certificates.json",
+    "the answers of setup": "answers.json",
+}
+
+
+@pytest.mark.parametrize("kind", PLANTS)
+@pytest.mark.parametrize("reader", READERS)
+def test_whoever_reads_it_says_so_or_does_without(tmp_path: Path, reader: str, kind: str) -> None:
+    path = tmp_path / NAMES.get(reader, "f")
+    PLANTS[kind](path)
+    with suppress(PostamtError, OSError, ValueError):
+        READERS[reader](path)
+    assert {one.name for one in tmp_path.iterdir()} <= {path.name}
 
 
 def test_it_has_a_fingerprint_by_which_a_change_shows(planted: Path) -> None:

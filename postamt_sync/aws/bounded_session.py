@@ -35,6 +35,8 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import ReadTimeoutError as SlowError
 
+from postamt_sync.aws.bounded_files import bound_files, look_at_certificates, look_at_settings
+
 LARGEST_ANSWER = 32 << 20
 """Bytes; DynamoDB's answers, the largest that we ask for, have 16 MB and are longer as JSON."""
 LONGEST_ANSWER = 30.0
@@ -65,12 +67,19 @@ class BoundedSession(botocore.session.Session):
         if not unsigned and not self._asks.now:
             # Whoever has them may be slow, and nobody else's client is to wait for it.
             self.get_credentials()
+        look_at_certificates(self)
         with self._making:  # clients serve all threads, the making of one does not
             client: Any = super().create_client(service_name, *args, **options)
         endpoint = client._endpoint
         endpoint.http_session = BoundedHttp(endpoint.http_session)
         client.meta.events.register("before-parse", refuse_another_shape)
         return client
+
+    @property
+    def full_config(self) -> Any:
+        if self._config is None:  # type: ignore[attr-defined]
+            look_at_settings(self)
+        return super().full_config
 
     def get_credentials(self) -> Any:
         with self._making:
@@ -252,6 +261,7 @@ def _bound(providers: Iterable[CredentialProvider], seconds: float) -> None:
     """Bound what these ask: botocore lets nobody pass its parts in."""
     for each in providers:
         provider: Any = each
+        bound_files(each)
         match each:
             case ProcessProvider():
                 provider._popen = lambda command, **_: BoundedProgram(command, seconds)

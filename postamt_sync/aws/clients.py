@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
+from postamt_sync.aws.bounded_files import look_at_certificates
 from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
 from postamt_sync.aws.configured_endpoint import bad_endpoint, is_endpoint, refuse_bad_endpoints
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, note_endpoint
@@ -157,7 +158,8 @@ def _made(session: boto3.Session, service: str, options: dict[str, Any]) -> Any:
 def ca_bundle(session: boto3.Session) -> str:
     """Return the file of those whom boto3 trusts: AWS_CA_BUNDLE, the profile's, else its own."""
     with _settings_explained():
-        own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 (no public name)
+        look_at_certificates(session._session)  # noqa: SLF001 (no public name)
+        own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001
         return str(own or get_cert_path(True))
 
 

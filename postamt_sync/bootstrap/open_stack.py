@@ -12,6 +12,7 @@ from botocore.config import Config
 from postamt_sync import atomic_file
 from postamt_sync.aws.clients import A_PERSON_ANSWERS, BUILDING, new_session
 from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.key_file import small_text
 from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
@@ -103,7 +104,7 @@ def _senders(settings: Settings) -> tuple[SmtpSender, ...]:
 def remembered_out(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the directory that was last given with --out for this stack, while it is there."""
     try:
-        path = Path(_out_file(stack, environ).read_text(encoding="utf-8").removesuffix("\n"))
+        path = Path(small_text(_out_file(stack, environ)).removesuffix("\n"))
     except (OSError, ValueError):
         return None
     return path if path.is_absolute() and path.is_dir() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from postamt_sync.host.service.service import SERVICE, SystemdService, removal, 
 from postamt_sync.host.service.steps import InstallStep
 from postamt_sync.host.service.units import Machine
 from postamt_sync.host.service.user import ask_dovecot, mail_user
+from postamt_sync.regular_file import read_small
 
 MANUALS = Path("/usr/share/man/man1")
 
@@ -180,6 +182,12 @@ def _load(config: Path | None) -> Settings:
     return load(config, {FILE_VARIABLE: place} if place else {})
 
 
+def _is_example(path: Path, example: str) -> bool:
+    with contextlib.suppress(OSError):  # which is said when it is loaded
+        return read_small(path, links=True) == example.encode()
+    return False
+
+
 def _settings(config: Path | None, *, dry_run: bool) -> Settings:
     """Load the configuration; where there is none yet, begin with the example."""
     path = config or Path(os.environ.get(FILE_VARIABLE) or DEFAULT_PATH)
@@ -193,7 +201,7 @@ def _settings(config: Path | None, *, dry_run: bool) -> Settings:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         atomic_file.write(path, example, atomic_file.PUBLIC)
         raise MisconfiguredError(f"There was no {path}; the example is there now.", hint)
-    if path.read_bytes() == example.encode():
+    if _is_example(path, example):
         raise MisconfiguredError(f"{path} is still the example.", hint)
     return _load(config)
 

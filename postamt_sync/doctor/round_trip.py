@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Mailbox, Settings
+from postamt_sync.delivery.disk import open_mail
 from postamt_sync.delivery.maildir_scan import mail_directories
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.doctor.sending import Sender
@@ -22,6 +23,7 @@ from postamt_sync.errors import PostamtError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.host.mail_client import address_of
 from postamt_sync.ledger import Ledger
+from postamt_sync.regular_file import NO_FILES
 
 WITHIN = 300.0
 """Seconds for the whole way; a poll alone may be as long in coming."""
@@ -157,11 +159,16 @@ class RoundTrip:
 
     def _delivered(self, before: set[Path]) -> Path | None:
         for path in set(self._files()) - before:
-            # A client may move or expunge it in this very moment.
-            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-                if self.token.encode() in file.read(HEAD_BYTES):
-                    return path
-                before.add(path)
+            try:
+                with open_mail(path) as file:
+                    if self.token.encode() in file.read(HEAD_BYTES):
+                        return path
+            except FileNotFoundError:  # a client may move or expunge it in this very moment
+                continue
+            except OSError as error:
+                if error.errno not in NO_FILES:
+                    raise
+            before.add(path)
         return None
 
     def _well(self, hop: str, began: float, what: str) -> Finding:

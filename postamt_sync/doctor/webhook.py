@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+import os
 import socket
 import ssl
 import time
@@ -24,6 +25,7 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.log_line import without_markup
+from postamt_sync.regular_file import open_regular
 
 CONNECT_SECONDS = 8.0
 FULL_CHAIN = (
@@ -204,7 +206,7 @@ class CertificateCheck:
 
 def _readable(path: Path) -> bool:
     try:
-        path.open("rb").close()
+        os.close(open_regular(path, links=True))
     except PermissionError:
         return False
     except OSError as error:

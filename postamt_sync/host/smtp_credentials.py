@@ -10,6 +10,7 @@ from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.regular_file import read_small
 
 SECTION = "smtp"
 
@@ -34,8 +35,7 @@ def read_credentials(path: Path, known: Sequence[Path] = ()) -> SmtpCredentials:
     perhaps = f" Bootstrap has written: {', '.join(others)}." if others else ""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        with path.open(encoding="utf-8") as file:
-            parser.read_file(file)
+        parser.read_string(read_small(path, links=True, pipes=True).decode())
     except OSError as error:
         raise MisconfiguredError(
             f"{path} cannot be read: {error.strerror}.",

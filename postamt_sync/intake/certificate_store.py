@@ -13,6 +13,7 @@ from pathlib import Path
 from postamt_sync import atomic_file
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events, printable
+from postamt_sync.regular_file import read_small
 
 FILE_NAME = "sns-certificates.json"
 LARGEST_FILE = 1 << 20
@@ -29,9 +30,7 @@ class CertificateStore:
     def read(self) -> dict[str, str]:
         """Return them, the oldest first; none where the file is not there or is no good."""
         try:
-            if not self._path.is_file() or self._path.stat().st_size > LARGEST_FILE:
-                return {}
-            kept = json.loads(self._path.read_bytes())
+            kept = json.loads(read_small(self._path, LARGEST_FILE))
         except (OSError, ValueError, RecursionError):
             return {}  # they are downloaded again
         if not isinstance(kept, dict):

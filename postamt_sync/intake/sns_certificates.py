@@ -30,6 +30,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.intake.certificate_store import CertificateStore
 from postamt_sync.intake.sns_message import ForgedError
 from postamt_sync.log_line import without_markup
+from postamt_sync.regular_file import read_small
 from postamt_sync.throttle import Allowance
 
 CERTIFICATE_PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
@@ -260,6 +261,8 @@ class Certificates:
             return True
         directory = Path(self._ca_bundle).is_dir()
         try:
+            if not directory:  # OpenSSL would wait for a pipe
+                read_small(self._ca_bundle, links=True)
             return ssl.create_default_context(
                 cafile=None if directory else self._ca_bundle,
                 capath=self._ca_bundle if directory else None,

@@ -12,6 +12,7 @@ from typing import Any, Self
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.regular_file import read_small
 
 FILE = "answers.json"
 CONFIGURATION = "config.toml"
@@ -68,8 +69,7 @@ class AnswerFile:
     def read(self) -> Answers:
         """Return what was kept; what is no answer of ours is left out, and asked again."""
         try:
-            with self.path.open("rb") as file:
-                kept = json.loads(file.read(_LARGEST))
+            kept = json.loads(read_small(self.path, _LARGEST))
         except FileNotFoundError:
             return Answers()
         except (OSError, ValueError, RecursionError) as error:

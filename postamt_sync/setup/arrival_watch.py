@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import TypeVar
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.errors import PostamtError, TryLaterError, UsageError
 from postamt_sync.ledger import Ledger
+from postamt_sync.regular_file import open_regular
 
 WITHIN = 180.0
 PAUSE = 0.3
@@ -68,7 +70,7 @@ class ArrivalWatch:
         for part in ("new", "cur"):
             with contextlib.suppress(OSError):
                 for path in (maildir / part).iterdir():
-                    with contextlib.suppress(OSError), path.open("rb") as file:
+                    with contextlib.suppress(OSError), os.fdopen(open_regular(path), "rb") as file:
                         if message_id in file.read(4096):
                             return path
         return None

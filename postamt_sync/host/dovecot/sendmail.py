@@ -21,6 +21,7 @@ from postamt_sync.events import printable
 from postamt_sync.host.dovecot.passwd_files import sender_fields
 from postamt_sync.host.smtp_credentials import SmtpCredentials
 from postamt_sync.log_line import without_markup
+from postamt_sync.regular_file import read_small
 
 SECONDS = 30.0
 RELAY = "Give Dovecot the credentials: sudo postamt-sync dovecot relay FILE"
@@ -83,8 +84,7 @@ def read_accounts(path: Path) -> SendmailAccounts:
     """Read the file; raises MisconfiguredError, which never shows what is in it."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        with path.open(encoding="utf-8") as file:
-            parser.read_file(file)
+        parser.read_string(read_small(path, links=True).decode())
         sections = {name: parser[name] for name in parser.sections()}
         found = {
             name: SmtpCredentials(section["username"], section["password"])

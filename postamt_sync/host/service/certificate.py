@@ -11,6 +11,7 @@ import contextlib
 import grp
 import os
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -21,9 +22,10 @@ from cryptography.x509.oid import NameOID
 
 from postamt_sync import atomic_file
 from postamt_sync.config import Settings
-from postamt_sync.errors import MisconfiguredError
-from postamt_sync.host.directories import held
+from postamt_sync.errors import MisconfiguredError, PostamtError
+from postamt_sync.host.directories import held, may_be_a_link
 from postamt_sync.host.service.sealed_files import unwritable
+from postamt_sync.regular_file import read_small
 
 MODE = 0o640
 """Root's, readable by the service's group."""
@@ -38,19 +40,7 @@ class Pair:
 
     def check(self) -> None:
         """Raise MisconfiguredError if they cannot be read or do not belong together."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            context.load_cert_chain(self.chain, self.key, password="")
-        except ssl.SSLError as error:
-            raise MisconfiguredError(
-                f"{self.chain} and {self.key} are no certificate chain with its key.",
-                "Both must be PEM, the key without a password and the one of this certificate.",
-            ) from error
-        except OSError as error:
-            raise MisconfiguredError(
-                f"{self.chain} or {self.key} cannot be read ({error.strerror}).",
-                "Run it as root (sudo), with the paths of the renewed files.",
-            ) from error
+        self._checked()
 
     def names(self) -> set[str]:
         """Return the host names that the certificate is for, in lower case."""
@@ -78,8 +68,33 @@ class Pair:
         """Return names and addresses, for people."""
         return [*sorted(self.names()), *sorted(map(str, self.addresses()))]
 
+    def _checked(self, *, links: bool = True) -> tuple[bytes, bytes]:
+        """Return what the files hold, chain and key, read once: their owner may change them.
+
+        Without `links` over none that others than root have made.
+        """
+        try:
+            chain, key = (_read(path, links=links) for path in (self.chain, self.key))
+        except PostamtError:
+            raise
+        except OSError as error:
+            raise MisconfiguredError(
+                f"{self.chain} or {self.key} cannot be read ({error.strerror}).",
+                "Run it as root (sudo), with the paths of the renewed files.",
+            ) from error
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            with _in_memory(chain) as first, _in_memory(key) as second:
+                context.load_cert_chain(first, second, password="")
+        except (ssl.SSLError, ValueError) as error:
+            raise MisconfiguredError(
+                f"{self.chain} and {self.key} are no certificate chain with its key.",
+                "Both must be PEM, the key without a password and the one of this certificate.",
+            ) from error
+        return chain, key
+
     def _leaf(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificates(self.chain.read_bytes())[0]
+        return x509.load_pem_x509_certificates(_read(self.chain, links=True))[0]
 
     def _alternative_names(self) -> x509.SubjectAlternativeName | None:
         with contextlib.suppress(x509.ExtensionNotFound):
@@ -92,11 +107,10 @@ class Pair:
 
         Raises MisconfiguredError and leaves the old pair if this one is broken.
         """
-        self.check()
-        for source, path in ((self.key, target.key), (self.chain, target.chain)):
+        chain, key = self._checked(links=False)
+        for content, path in ((key, target.key), (chain, target.chain)):
             try:
                 owner = (os.geteuid(), grp.getgrnam(group).gr_gid)
-                content = source.read_bytes()
                 with held(path.parent) as place:
                     atomic_file.write(place / path.name, content, MODE, owner=owner)
             except KeyError:
@@ -105,6 +119,22 @@ class Pair:
                 ) from None
             except OSError as error:
                 raise unwritable(path, error) from error
+
+
+def _read(path: Path, *, links: bool) -> bytes:
+    if links:
+        return read_small(path, links=True)
+    with held(path.parent) as place:
+        return read_small(place / path.name, links=may_be_a_link(place))
+
+
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """Yield the name of a file that no disk ever has."""
+    with os.fdopen(os.memfd_create("pem"), "wb") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def webhook_pair(settings: Settings) -> Pair | None:

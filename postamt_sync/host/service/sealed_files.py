@@ -13,6 +13,7 @@ from pathlib import Path
 
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError
+from postamt_sync.regular_file import NO_FILES, read_small
 
 _SEAL = "Written by postamt-sync service install; an edited file is left alone. "
 
@@ -86,10 +87,12 @@ def _read(path: Path) -> str | None:
     if path.is_symlink():
         return ""
     try:
-        return path.read_text(errors="replace")
+        return read_small(path).decode(errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno in NO_FILES:
+            return ""
         raise MisconfiguredError(
             f"{path} cannot be read ({error.strerror}).", "Run it as root (sudo)."
         ) from error
