@@ -19,6 +19,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.config.environment import FILE_VARIABLE
 from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
+from postamt_sync.host.directories import held, make_open
 from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
 from postamt_sync.host.service.program import EXAMPLE, Program, shipped
 from postamt_sync.host.service.service import SERVICE, SystemdService, removal, systemctl
@@ -198,8 +199,9 @@ def _settings(config: Path | None, *, dry_run: bool) -> Settings:
             raise MisconfiguredError(
                 f"There is no {path} yet.", "Without --dry-run the example is put there."
             )
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        atomic_file.write(path, example, atomic_file.PUBLIC)
+        make_open(path.parent)
+        with held(path.parent) as place:
+            atomic_file.write(place / path.name, example, atomic_file.PUBLIC)
         raise MisconfiguredError(f"There was no {path}; the example is there now.", hint)
     if _is_example(path, example):
         raise MisconfiguredError(f"{path} is still the example.", hint)

@@ -83,6 +83,22 @@ def owner_of(directory: Path) -> int | None:
         os.close(handle)
 
 
+def make_open(path: Path) -> None:
+    """Make a directory and its missing parents, this user's, which everybody may look into.
+
+    Raises PlantedLinkError, OSError.
+    """
+    if os.geteuid() != ROOT:
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return
+    handle, missing = _walk(path)
+    os.close(handle)
+    make(path, pwd.getpwuid(ROOT).pw_name)
+    for made in (path, *path.parents)[: len(missing)]:
+        with held(made) as place:
+            place.chmod(0o755)
+
+
 def make(path: Path, user: str) -> None:
     """Make a directory and its missing parents for a user; one that is there stays as it is.
 

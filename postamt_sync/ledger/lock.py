@@ -13,6 +13,7 @@ from typing import Self
 
 from postamt_sync.errors import OtherUserError, TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.ledger.as_owner import as_owner_of
 from postamt_sync.ledger.open_file import OpenFile
 
 
@@ -64,7 +65,8 @@ class CourierLock:
         check_access(self._path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fd = os.open(self._path, flags, 0o600)
+            with as_owner_of(self._path.parent):
+                fd = os.open(self._path, flags, 0o600)
         except OSError as error:
             raise TryLaterError(
                 f"The lock {self._path} cannot be opened ({error.strerror}).",

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
+from postamt_sync.ledger.as_owner import as_owner_of
 from postamt_sync.ledger.open_file import OpenDatabase, OpenFile
 from postamt_sync.ledger.schema import migrate
 
@@ -56,7 +57,7 @@ class Store:
         self.saved = False
         """Whether what is open was saved elsewhere: from then on nothing is written to it."""
         self.is_closed = False
-        with self._explained():
+        with self._explained(), as_owner_of(path.parent):
             _make_private(path)
             self._connection = sqlite3.connect(
                 path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False

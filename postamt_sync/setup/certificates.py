@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError
+from postamt_sync.host.directories import held, make_open
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.host.service.sealed_files import SealedFile, unwritable
 from postamt_sync.host.service.steps import to_write
@@ -46,13 +47,18 @@ def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> str
     lineage = etc / "letsencrypt/live" / host
     issued = Pair(lineage / "fullchain.pem", lineage / "privkey.pem")
     try:
-        target.chain.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for directory in {target.chain.parent, target.key.parent}:
+            make_open(directory)
         if issued.chain.exists():
             issued.copy_to(target, group)
             return "is certbot's"
         chain, key = self_signed(host)
-        atomic_file.write(target.key, key, atomic_file.PRIVATE)
-        atomic_file.write(target.chain, chain, atomic_file.PUBLIC)
+        for path, text, mode in (
+            (target.key, key, atomic_file.PRIVATE),
+            (target.chain, chain, atomic_file.PUBLIC),
+        ):
+            with held(path.parent) as place:
+                atomic_file.write(place / path.name, text, mode)
     except OSError as error:
         raise unwritable(target.chain, error) from error
     return "was made here, so clients ask about it once"

@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from postamt_sync import atomic_file
+from postamt_sync.cli.service import _settings
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.host.directories import PlantedLinkError, held, make, owner_of
+from postamt_sync.host.directories import PlantedLinkError, held, make, make_open, owner_of
 from postamt_sync.host.dovecot import managed_files
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.host.service.steps import Make
+from postamt_sync.setup.certificates import settle
 from tests.doubles.sns import certificate_pem, key_pem, private_key
 
 pytestmark = [
@@ -141,6 +143,50 @@ def test_a_certificate_never_lands_where_a_link_leads(
             except MisconfiguredError:
                 continue
     assert list(treasure.iterdir()) == []
+
+
+def test_a_renewed_certificate_is_not_read_where_a_link_leads(
+    home: Path, treasure: Path, tmp_path: Path
+) -> None:
+    """Root's own key would come where the service can read it."""
+    certificate(treasure)
+    (home / "lineage").symlink_to(treasure)
+    for name in ("chain.pem", "key.pem"):
+        (home / name).symlink_to(treasure / name)
+    target = Pair(tmp_path / "tls-chain.pem", tmp_path / "tls-key.pem")
+    for source in (home, home / "lineage"):
+        with pytest.raises(MisconfiguredError):
+            Pair(source / "chain.pem", source / "key.pem").copy_to(target, "nogroup")
+    assert not target.key.exists()
+
+
+def test_a_certificate_of_our_own_never_lands_where_a_link_leads(
+    home: Path, treasure: Path
+) -> None:
+    target = Pair(home / "tls/deep/chain.pem", home / "tls/deep/key.pem")
+    (treasure / "deep").mkdir()
+    with thief_at(home / "tls", treasure):
+        for _ in range(3):
+            with contextlib.suppress(MisconfiguredError):
+                settle(target, "mail.example.com", "nogroup", home / "etc")
+    assert list((treasure / "deep").iterdir()) == []
+
+
+def test_the_example_never_lands_where_a_link_leads(home: Path, treasure: Path) -> None:
+    (home / "etc").symlink_to(treasure)
+    for below in ("config.toml", "deep/config.toml"):
+        with pytest.raises(MisconfiguredError, match="leads over a link"):
+            _settings(home / "etc" / below, dry_run=False)
+    assert list(treasure.iterdir()) == []
+
+
+def test_a_directory_for_all_is_made_with_its_parents() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/lib", prefix="postamt-test-") as place:
+        make_open(Path(place) / "a/b")
+        make_open(Path(place) / "a/b")
+        for below in ("a", "a/b"):
+            found = (Path(place) / below).stat()
+            assert (found.st_uid, found.st_mode & 0o777) == (0, 0o755)
 
 
 def test_dovecots_files_are_neither_read_nor_written_through_a_link(

@@ -65,21 +65,21 @@ def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> Ma
 
 
 def refuse_root(settings: Settings, verb: str) -> None:
-    """Raise MisconfiguredError for root where the Maildirs are, or will lie below, another user's.
+    """Raise MisconfiguredError for root where the Maildirs are, or will lie below, another user's,
+    or the state directory is.
 
-    What root delivered there its owner could not touch. `verb` is what was typed, for the command
-    that does it right.
+    What root delivered or wrote there its owner could not touch. `verb` is what was typed, for the
+    command that does it right.
     """
     if os.geteuid() != ROOT:
         return
-    for mailbox in settings.mailboxes:
-        owner = ROOT
-        if mailbox.delivery == "maildir":  # one whose disk hangs is refused nothing
-            owner = ask_disk(partial(_whose, mailbox.maildir), ROOT)
+    maildirs = [m.maildir for m in settings.mailboxes if m.delivery == "maildir"]
+    for path in (*maildirs, settings.state_dir):
+        owner = ask_disk(partial(_whose, path), ROOT)  # where a disk hangs nothing is refused
         if owner != ROOT:
             name = _known(owner)
             raise MisconfiguredError(
-                f"{mailbox.maildir} belongs to {name}, and root must not deliver there.",
+                f"{path} belongs to {name}, and root must not deliver there.",
                 f"Run it as that user: sudo -u {shlex.quote(name)} {typed(verb, settings.source)}",
             )
 
