@@ -96,8 +96,11 @@ class World:
         """Wait until `status` says one of the words; held against the daemon if it never does."""
         end = time.monotonic() + TOLD_WITHIN
         said = ""
+        if "state" in self.images and self.images["state"].is_dead:
+            words += ("disk I/O error", "Input/output error")  # nothing else can be known then
         while time.monotonic() < end:
-            said = self.home.do("status", "--json").stdout
+            done = self.home.do("status", "--json")
+            said = done.stdout + done.stderr
             if any(word in said for word in words):
                 return
             self.live(0.5)
