@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from postamt_sync.delivery.mailbox_threads import MailboxThreads
+
+class Owner(Protocol):
+    """Whose threads carry it out."""
+
+    def do(self, call: DiskCall) -> None: ...
 
 
 @dataclass(slots=True)
 class DiskCall:
     """Something that is asked of a disk."""
 
-    owner: MailboxThreads
+    owner: Owner
     function: Callable[..., Any]
     args: tuple[Any, ...]
     release: Callable[[Any], object] | None = None
