@@ -37,6 +37,7 @@ TYPES = {
     "compose.js": "text/javascript; charset=utf-8",
     "conversations.js": "text/javascript; charset=utf-8",
     "dom.js": "text/javascript; charset=utf-8",
+    "drafts.js": "text/javascript; charset=utf-8",
     "reading.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",

@@ -42,17 +42,46 @@ def served_scene(day: S3DayPlace | None = None) -> Iterator[tuple[WebmailScene, 
         listening.close()
 
 
-def signed_in(browser: Browser, url: str, mailbox: str = "anna") -> None:
+def sign_in_page(browser: Browser, url: str) -> None:
+    """Be somebody who has nothing in this browser, with the focus in the first field."""
     browser.resize(DESKTOP)
     browser.open("about:blank")
     browser.open(url)
-    browser.until("return !document.getElementById('sign-in').hidden "
-                  "|| !document.getElementById('page').hidden")  # fmt: skip
+    there(browser)
+    browser.run(FORGET)
     if browser.run("return document.getElementById('sign-in').hidden"):
         browser.run("document.getElementById('sign-out').click()")
         browser.until("return !document.getElementById('sign-in').hidden")
-    browser.run("document.querySelector('[name=mailbox]').value = ''")
-    browser.run("document.querySelector('[name=mailbox]').focus()")
+    browser.run(
+        "const { mailbox, secret } = document.getElementById('sign-in').elements;"
+        "mailbox.value = secret.value = ''; mailbox.focus()"
+    )
+
+
+def there(browser: Browser) -> None:
+    """Wait until the page knows whether somebody is signed in."""
+    browser.until("return !document.getElementById('sign-in').hidden "
+                  "|| !document.getElementById('page').hidden")  # fmt: skip
+
+
+FORGET = """
+localStorage.clear();
+sessionStorage.clear();
+return new Promise((resolve) => {
+  const asked = indexedDB.open("drafts", 1);
+  asked.onupgradeneeded = () => asked.result.createObjectStore("files");
+  asked.onsuccess = () => {
+    const work = asked.result.transaction("files", "readwrite");
+    work.objectStore("files").clear();
+    work.oncomplete = () => { asked.result.close(); resolve(); };
+  };
+});
+"""
+
+
+def signed_in(browser: Browser, url: str, mailbox: str = "anna") -> None:
+    """Be somebody who signs in and has begun no mail, whoever had this browser before."""
+    sign_in_page(browser, url)
     browser.type(mailbox, Keys.TAB, SECRET, Keys.ENTER)
     browser.until("return !document.getElementById('page').hidden")
     browser.until("return document.getElementById('list-state').textContent !== 'Looking …'")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser import browsing, needs_browser
+from tests.browser import Browser, needs_browser
 from tests.doubles.moto import Moto
 from tests.webmail.page import open_first, signed_in
 from tests.webmail.stack import SECRET, WebmailStack
@@ -132,11 +132,10 @@ def test_each_file_has_its_headers(url: str) -> None:
 
 @needs_browser[0]
 @needs_browser[1]
-def test_a_mail_of_the_stack_is_read_in_a_browser(url: str) -> None:
-    with browsing() as browser:
-        signed_in(browser, url)
-        open_first(browser)
-        with browser.within("iframe"):
-            browser.until("return document.body.innerText.includes('Grüße, rich')")
-        signed_in(browser, url, "bruno")
-        assert "There is no mail here." in browser.text
+def test_a_mail_of_the_stack_is_read_in_a_browser(chromium: Browser, url: str) -> None:
+    signed_in(chromium, url)
+    open_first(chromium)
+    with chromium.within("iframe"):
+        chromium.until("return document.body.innerText.includes('Grüße, rich')")
+    signed_in(chromium, url, "bruno")
+    assert "There is no mail here." in chromium.text

@@ -19,7 +19,7 @@ from postamt_sync.webmail.day_place import S3DayPlace
 from postamt_sync.webmail.message_text import encoded_length
 from postamt_sync.webmail.outgoing import LARGEST_MESSAGE
 from postamt_sync.webmail.writing_pages import LARGEST_FILE
-from tests.browser import browsing, needs_browser
+from tests.browser import Browser, needs_browser
 from tests.doubles.moto import Moto
 from tests.doubles.webmail import MemoryDay, WebBrowser, WebmailScene
 from tests.webmail.page import served_scene, signed_in
@@ -201,25 +201,28 @@ class TestInABrowser:
     pytestmark = needs_browser
 
     def test_a_file_goes_out_to_the_byte(
-        self, with_s3: tuple[WebmailScene, str], tmp_path: Path, megabytes: int
+        self,
+        chromium: Browser,
+        with_s3: tuple[WebmailScene, str],
+        tmp_path: Path,
+        megabytes: int,
     ) -> None:
-        scene, url = with_s3
+        browser, (scene, url) = chromium, with_s3
         content = random.Random(megabytes).randbytes(megabytes * 1_000_000)
         path = tmp_path / "Pläne 1.bin"
         path.write_bytes(content)
         scene.mailer.sent.clear()
-        with browsing() as browser:
-            signed_in(browser, url)
-            browser.type("c")
-            browser.until("return document.getElementById('compose')")
-            browser.run(NOTE_WORDS)
-            browser.choose("#compose input[type=file]", path)
-            browser.run(
-                "document.querySelector('#compose [name=to]').value = 'clara@sender.example';"
-                "document.querySelector('#compose [type=submit]').click()"
-            )
-            browser.until("return !document.getElementById('compose')")
-            words = browser.run("return window.words")
+        signed_in(browser, url)
+        browser.type("c")
+        browser.until("return document.getElementById('compose')")
+        browser.run(NOTE_WORDS)
+        browser.choose("#compose input[type=file]", path)
+        browser.run(
+            "document.querySelector('#compose [name=to]').value = 'clara@sender.example';"
+            "document.querySelector('#compose [type=submit]').click()"
+        )
+        browser.until("return !document.getElementById('compose')")
+        words = browser.run("return window.words")
         [(_, _, raw)] = scene.mailer.sent
         assert attached(raw) == [("Pläne 1.bin", content)]
         uploading = [each for each in words if each.startswith("Uploading Pläne 1.bin: ")]

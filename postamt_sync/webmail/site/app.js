@@ -1,9 +1,10 @@
 // The page: signs in, lists, searches, reads.
 
-import { draftAtHand, draftsKept, newDraft, showComposer } from "./compose.js";
 import { Refused, ask, look, onSignedOut, session, signIn, signOut } from "./api.js";
+import { showComposer } from "./compose.js";
 import { Rows } from "./conversations.js";
 import { $, bytes, day, make, notice } from "./dom.js";
+import { draftAtHand, draftsKept, forgetOthers, newDraft } from "./drafts.js";
 import { forgetMail, onRead, showMail, write } from "./reading.js";
 
 const LOOK_EVERY = 60 * 1000;
@@ -215,6 +216,7 @@ function open() {
   arrive();
   const begun = draftAtHand();
   if (begun) writeOn(begun);
+  forgetOthers();
 }
 
 function close() {
@@ -232,7 +234,8 @@ function close() {
 }
 
 onSignedOut(() => {
-  if (!$("page").hidden) notice("You were signed out.");
+  if ($("page").hidden) return;
+  notice("You were signed out.");
   close();
 });
 
@@ -256,6 +259,7 @@ async function leave(everywhere) {
   try { await signOut(everywhere); } catch (error) {
     if (error.status !== 401) { notice(error.message); return; }
   }
+  if (draftsKept().length) notice("What you began to write is kept in this browser.");
   close();
 }
 

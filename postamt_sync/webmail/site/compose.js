@@ -1,44 +1,12 @@
-// Writing: what is typed is kept in this browser until it is sent or thrown away.
+// Writing: new mails, answers, forwards, and what became of them.
 
 import { ask, session } from "./api.js";
 import { $, bytes, make, notice } from "./dom.js";
+import { atHand, filesOf, forget, keep, keepFiles, newDraft } from "./drafts.js";
 
 const FIELDS = ["from", "name", "to", "cc", "bcc", "subject", "text"];
 const LARGEST = 29e6;  // bytes of attachments: SES takes 40 MB, and they grow by a third
 const WITH_THE_MAIL = 2.5e6;  // bytes of them that go with the mail itself; more goes beforehand
-
-const place = (id) => `draft:${session.mailbox}:${id}`;
-const WRITING = "writing";  // which draft this window is at
-
-// All that was begun, the latest first.
-export function draftsKept() {
-  const found = [];
-  try {
-    for (let at = 0; at < localStorage.length; at += 1) {
-      const name = localStorage.key(at);
-      if (name.startsWith(place(""))) found.push(JSON.parse(localStorage.getItem(name)));
-    }
-  } catch { /* what cannot be read is none */ }
-  return found.sort((one, other) => other.at - one.at);
-}
-
-export function draftAtHand() {
-  const id = sessionStorage.getItem(WRITING);
-  return draftsKept().find(({ draft }) => draft === id);
-}
-
-function keep(draft) {
-  try { localStorage.setItem(place(draft.draft), JSON.stringify({ ...draft, at: Date.now() })); } catch {
-    notice("This browser cannot keep what you type.");
-  }
-}
-
-function forget(draft) {
-  try { localStorage.removeItem(place(draft.draft)); } catch { /* there is none then */ }
-}
-
-export const newDraft = (given = {}) =>
-  ({ draft: crypto.randomUUID(), from: session.addresses[0] || "", ...given });
 
 const plain = (all) => all.map(({ name, address }) =>
   (name ? `"${name.replace(/["\\]/g, "")}" <${address}>` : address)).join(", ");
@@ -125,15 +93,18 @@ async function allOf(files, said) {
 }
 
 export function showComposer(draft, done) {
-  const files = [];
+  const chosen = [];  // each with its `file`
+  let over = false;  // sent or thrown away
+  const add = (files) => chosen.push(...files.map((file) => ({ file })));
+  let ready = filesOf(draft).then((kept) => { add(kept); showFiles(); });
   const field = (name, label, more = {}) => make("label", {}, `${label} `,
     make("input", { name, value: draft[name] || "", autocomplete: "off", ...more }));
   const said = make("p", { class: "problem", role: "alert" });
   const list = make("ul", { class: "files", "aria-label": "Attachments" });
   const picker = make("input", { type: "file", multiple: true, "aria-label": "Attach files", onchange: () => {
-    files.push(...picker.files);
+    const files = [...picker.files];
     picker.value = "";
-    showFiles();
+    change(() => add(files));
   } });
   const text = make("textarea", { name: "text", rows: 16, "aria-label": "Text" });
   text.value = draft.text || "";
@@ -151,38 +122,72 @@ export function showComposer(draft, done) {
   function showFiles() {
     list.replaceChildren(
       ...(draft.names || []).map((name) => make("li", {}, name)),
-      ...files.map((file, at) => make("li", {}, `${file.name} `, make("span", { class: "soft" }, bytes(file.size)), " ",
-        make("button", { type: "button", onclick: () => { files.splice(at, 1); showFiles(); } }, "Remove"))));
+      ...chosen.map((each) => make("li", {}, `${each.file.name} `, make("span", { class: "soft" }, bytes(each.file.size)), " ",
+        make("button", { type: "button", onclick: () => remove(each) }, "Remove"))));
+  }
+
+  function remove(one) {
+    picker.focus();
+    change(() => chosen.splice(0, Infinity, ...chosen.filter((each) => each !== one)));
+  }
+
+  // One change after the other: each is kept, and seen at once.
+  function change(call) {
+    ready = ready.then(async () => {
+      if (over) return;
+      call();
+      showFiles();
+      read();
+      const kept = await keepFiles(draft, chosen.map(({ file }) => file));
+      kept.forEach((file, at) => { if (!left.has(chosen[at].file)) chosen[at].file = file; });
+    });
   }
 
   function read() {
+    if (over) return;
     for (const name of FIELDS) draft[name] = form.elements[name].value;
     keep(draft);
   }
 
-  function discard() {
+  function end() {
+    over = true;
     forget(draft);
+    ready.then(() => forget(draft));  // what was on its way there
+  }
+
+  function discard() {
+    end();
     leave();
   }
 
   function leave() {
-    sessionStorage.removeItem(WRITING);
+    atHand(null);
     done();
   }
 
   async function submit(event) {
     event.preventDefault();
+    if (send.disabled) return;
     read();
+    send.disabled = true;
+    await ready;
+    const files = chosen.map(({ file }) => file);
     if (files.reduce((sum, file) => sum + file.size, 0) > LARGEST) {
       said.textContent = "The attachments are too large: SES takes 40 MB, and they grow by a third.";
+      send.disabled = false;
       return;
     }
-    send.disabled = true;
     said.textContent = "Sending …";
     try {
-      const { names, at, ...fields } = draft;
+      const { names, at, tried, mailbox, ...fields } = draft;
       const attached = await allOf(files, (words) => { said.textContent = words; });
+      if (!form.isConnected) {  // somebody went away from it, or was signed out
+        notice("It was not sent: you left it before its attachments were ready. It is kept.");
+        return;
+      }
       said.textContent = "Sending …";
+      draft.tried = true;
+      keep(draft);
       became(await ask("/api/send", { method: "POST", fields: { ...fields, files: attached } }));
     } catch (error) {
       if (error.code === "upload") files.forEach((file) => left.delete(file));
@@ -198,9 +203,9 @@ export function showComposer(draft, done) {
       return;
     }
     if (state === "sent") {
-      forget(draft);
+      end();
       notice("It is sent.");
-      leave();
+      if (form.isConnected) leave();
       return;
     }
     said.textContent = "Perhaps it is sent: the answer was lost. It is not sent again by itself. Look again in a "
@@ -220,25 +225,32 @@ export function showComposer(draft, done) {
   }
 
   function anew() {
-    forget(draft);
-    draft.draft = crypto.randomUUID();
-    sessionStorage.setItem(WRITING, draft.draft);
+    const before = { ...draft };
+    Object.assign(draft, { draft: crypto.randomUUID(), tried: false });
+    atHand(draft);
     form.querySelector(".perhaps").remove();
     said.textContent = "This is a new mail now.";
-    keep(draft);
+    change(() => {});
+    ready.then(() => forget(before));
   }
 
   async function failed(error) {
     said.textContent = error.message;
     if (error.status !== 0 && error.status < 500) return;
-    try {  // what became of it, since the answer was lost
-      const found = await ask(`/api/drafts/${draft.draft}`);
-      if (found.state === "sent" || found.state === "perhaps") became(found);
-    } catch { /* the words above stay */ }
+    await ended();
   }
 
-  sessionStorage.setItem(WRITING, draft.draft);
+  // What became of it, where the answer was lost or the page was left meanwhile.
+  async function ended() {
+    try {
+      const found = await ask(`/api/drafts/${draft.draft}`);
+      if (found.state !== "unsent") became(found);
+    } catch { /* what is said already stays */ }
+  }
+
+  atHand(draft);
   showFiles();
+  if (draft.tried) ended();
   $("mail").replaceChildren(form);
   document.title = "New mail";
   (draft.to ? text : form.elements.to).focus();

@@ -30,6 +30,8 @@ export class Rows {
     const known = [...new Set(mail.links.map((link) => this.rowOf.get(link)).filter(Boolean))]
       .sort((a, b) => (a.mails[0].received < b.mails[0].received ? 1 : -1));
     const row = known.shift() || { mails: [], node: make("li") };
+    const nodes = [row, ...known].map((each) => each.node);
+    const focused = nodes.some((node) => node.contains(document.activeElement));
     for (const other of known) {  // this one shows that they belong together
       row.mails.push(...other.mails);
       other.node.remove();
@@ -40,13 +42,12 @@ export class Rows {
     if (fresh) this.list.prepend(row.node);
     else if (!row.node.isConnected) this.list.append(row.node);
     for (const each of row.mails) each.row = row;
-    this.draw(row);
+    this.draw(row, focused);
   }
 
-  draw(row) {
-    const focused = row.node.contains(document.activeElement);
+  draw(row, focused = row.node.contains(document.activeElement)) {
     row.node.replaceChildren(this.line(row.mails));
-    if (focused) row.node.firstChild.focus();
+    if (focused) row.node.firstChild.focus({ preventScroll: true });
   }
 
   seen(id) {

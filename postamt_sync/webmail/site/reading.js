@@ -56,7 +56,7 @@ export async function showMail(id, back, part = "") {
       make("a", { class: "button", href: `${base}/source?download=1` }, "Keep")),
     make("h1", {}, mail.subject || "(no subject)"),
     ...content(mail, id, back, part));
-  pane.focus();
+  if (!$("page").querySelector("input:focus, textarea:focus, select:focus")) pane.focus();  // who types goes on
   if (!part) await showOthers(id, back, mine);
 }
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser import Browser, browsing, needs_browser
+from tests.browser import Browser, needs_browser
 from tests.doubles.webmail import WebmailScene
 from tests.webmail.page import served_scene, signed_in
 
 pytestmark = [pytest.mark.slow, *needs_browser]
 
 ROWS = "return [...document.querySelectorAll('#mails a')].map((a) => a.innerText)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 def arrive(scene: WebmailScene, name: str, minute: int, *, more: str = "") -> None:
@@ -59,13 +52,15 @@ def test_a_conversation_is_one_row_and_is_opened_as_a_whole(
         browser.type(Keys.ENTER)
         browser.until("return document.querySelector('#mail details').open")
 
-        # What comes meanwhile joins its row, on top, when the page looks again.
+        # What comes meanwhile joins its row, on top, when the page looks again; who is on it stays.
+        browser.run("document.querySelector('#mails a').focus()")
         arrive(scene, "third", 4, more="In-Reply-To: <second@x>\r\n")
         browser.run("window.dispatchEvent(new Event('online'))")
         browser.until("return document.querySelector('#mails a').innerText.includes('third')")
         (row, _) = browser.run(ROWS)
         assert "(3)" in row
         assert "Unread" in row
+        assert browser.run("return document.querySelector('#mails a:focus').innerText") == row
 
 
 def test_an_older_mail_from_a_later_page_joins_the_row_that_is_there(browser: Browser) -> None:

@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 
 from postamt_sync.webmail.mailer import PerhapsSentError, SurelyNotSentError
 from postamt_sync.webmail.site import site
-from tests.browser import DESKTOP, PHONE, Browser, browsing, needs_browser
+from tests.browser import DESKTOP, PHONE, Browser, needs_browser
 from tests.doubles.webmail import SECRET, WebmailScene
 from tests.support.http_server import served
 from tests.webmail.hostile import ALL, hostile
@@ -42,12 +42,6 @@ def scene(local: tuple[WebmailScene, str]) -> WebmailScene:
 @pytest.fixture
 def url(local: tuple[WebmailScene, str]) -> str:
     return local[1]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 class TestInABrowser:
@@ -134,6 +128,7 @@ class TestInABrowser:
         signed_in(browser, url)
         open_first(browser)
         browser.resize(width, dark=dark)
+        browser.until("return innerWidth === arguments[0]", width)
         wide = "return document.documentElement.scrollWidth"
         assert browser.run(wide) <= width
         assert browser.run("return getComputedStyle(document.querySelector('#mail')).display") != (
@@ -231,8 +226,6 @@ class TestWriting:
     def at_the_list(self, browser: Browser, url: str, scene: WebmailScene) -> None:
         scene.mailer.sent.clear()
         scene.mailer.fails.clear()
-        browser.open(url)
-        browser.run("localStorage.clear(); sessionStorage.clear()")
         signed_in(browser, url)
 
     def test_a_mail_is_written_and_sent_by_keyboard(
