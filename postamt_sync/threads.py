@@ -17,6 +17,31 @@ def ask_disk(call: Callable[[], _T], otherwise: _T, seconds: float = 2.0) -> _T:
 
     A file system over a network may never answer; the thread that asked it is left behind.
     """
+    answer = _begun(call, "question to a disk")
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        if answer.done():  # the call's own
+            raise
+        return otherwise
+
+
+def call_within(seconds: float, call: Callable[[], _T]) -> _T:
+    """Return what a call returns. Blocking; TimeoutError when its time is up, and it goes on alone.
+
+    A library's own limit starts anew with each byte of an answer that never ends.
+    """
+    answer = _begun(call, "call with a limit")
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        if answer.done():  # the call's own
+            raise
+        raise TimeoutError(f"there was no whole answer within {seconds:g} s") from None
+
+
+def _begun(call: Callable[[], _T], name: str) -> Future[_T]:
+    """Begin a call in a thread that nobody waits for."""
     answer: Future[_T] = Future()
 
     def work() -> None:
@@ -25,13 +50,8 @@ def ask_disk(call: Callable[[], _T], otherwise: _T, seconds: float = 2.0) -> _T:
         except Exception as error:  # noqa: BLE001  raised where the result is waited for
             answer.set_exception(error)
 
-    threading.Thread(target=work, name="question to a disk", daemon=True).start()
-    try:
-        return answer.result(seconds)
-    except TimeoutError:
-        if answer.done():  # the call's own
-            raise
-        return otherwise
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return answer
 
 
 async def in_own_thread(call: Callable[[], _T], seconds: float | None = None) -> _T:

@@ -10,6 +10,7 @@ from postamt_sync.aws.errors import aws_call
 from postamt_sync.bootstrap.open_stack import open_stack, webmail_of
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.resources.table import records_table
+from postamt_sync.bootstrap.webmail_stack import webmail_name
 from postamt_sync.config import Settings
 from postamt_sync.config.command import typed
 from postamt_sync.errors import UsageError
@@ -19,7 +20,7 @@ from postamt_sync.webmail.users import WebmailUsers
 
 def table_name(settings: Settings) -> str:
     """Return the name of the webmail's own table."""
-    return f"{settings.stack.name}-webmail"
+    return webmail_name(settings.stack.name)
 
 
 def opened_users(settings: Settings, *, make: bool = False) -> WebmailUsers:

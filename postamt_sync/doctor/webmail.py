@@ -17,16 +17,19 @@ from postamt_sync.bootstrap.resources.distribution import DEPLOYED
 from postamt_sync.bootstrap.resources.edge_policy import page_csp
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_resources import WebmailParts, parts
-from postamt_sync.bootstrap.webmail_stack import WebmailStack
+from postamt_sync.bootstrap.webmail_stack import WebmailStack, wanted_webmail
 from postamt_sync.doctor.account import APPLY, AwsAccount
 from postamt_sync.doctor.check import STACK, Check, Finding, Severity
 from postamt_sync.doctor.invocation import InvocationCheck
-from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup
+from postamt_sync.threads import call_within
 from postamt_sync.webmail.site import HEADERS, site
 
 SECONDS = 8.0
+"""For one step of an exchange."""
+ALTOGETHER = 20.0
+"""Seconds for a whole exchange: a server may also send byte after byte."""
 DNS = "See what the DNS lacks: postamt-sync bootstrap dns"
 CSP = "Content-Security-Policy"
 HSTS = "Strict-Transport-Security"
@@ -56,11 +59,16 @@ Ask = Callable[[str, str], Answered]
 """GET a path of a host over TLS; raises OSError or http.client.HTTPException."""
 
 
-def ask(host: str, path: str) -> Answered:
+def ask(
+    host: str, path: str, *, tls: ssl.SSLContext | None = None, seconds: float = ALTOGETHER
+) -> Answered:
     """Ask as a browser would, which believes public authorities alone."""
-    connection = http.client.HTTPSConnection(
-        host, timeout=SECONDS, context=ssl.create_default_context()
-    )
+    tls = tls or ssl.create_default_context()
+    return call_within(seconds, lambda: _exchange(host, path, tls))
+
+
+def _exchange(host: str, path: str, tls: ssl.SSLContext) -> Answered:
+    connection = http.client.HTTPSConnection(host, timeout=SECONDS, context=tls)
     try:
         connection.request("GET", path, headers={"Accept": "*/*"})
         answer = connection.getresponse()
@@ -202,7 +210,7 @@ def function_check(account: AwsAccount, mend: str = APPLY) -> InvocationCheck:
     """Return the look at whether the function runs when it is invoked."""
 
     def trial(stack: Stack, aws: AwsClient) -> Invocation:
-        return Invocation(_wanted(stack), aws, TRIAL, amiss)
+        return Invocation(wanted_webmail(stack), aws, TRIAL, amiss)
 
     return InvocationCheck(account, mend, "webmail function", trial)
 
@@ -231,16 +239,8 @@ def webmail_checks(account: AwsAccount, asking: Ask = ask, mend: str = APPLY) ->
 
 def _opened(account: AwsAccount) -> tuple[WebmailStack, WebmailParts]:
     stack, aws = account.open()
-    webmail = _wanted(stack)
+    webmail = wanted_webmail(stack)
     return webmail, parts(webmail, aws)
-
-
-def _wanted(stack: Stack) -> WebmailStack:
-    if stack.webmail is None:
-        raise MisconfiguredError(
-            "The configuration wants no webmail.", "Set enabled = true in [webmail], and its host."
-        )
-    return stack.webmail
 
 
 def _unreachable(subject: str, host: str, error: Exception) -> Finding:

@@ -25,6 +25,8 @@ MOST = 200
 """Mails of one conversation."""
 MOST_IDS = 100
 """Ids that are followed."""
+MOST_LOOKUPS = 300
+"""Queries and reads of one answer: some seconds at most. What is found by then is told."""
 MOST_LINKS = 6
 """Ids that the page is told of a mail."""
 LAST_PAGES = 4
@@ -68,12 +70,13 @@ class Conversations:
             lines, others = None, [*self._recent(session), *self._sent.recent(session.mailbox)]
         followed: set[str] = set()
         todo = _ids(entry)
+        lookups = iter(range(MOST_LOOKUPS))
         while todo and len(followed) < MOST_IDS and len(found) < MOST:
             own_id = todo.pop(0)
             if own_id in followed:
                 continue
             followed.add(own_id)
-            linked = self._linked(session, lines, own_id, found) if lines else iter(())
+            linked = self._linked(session, lines, own_id, found, lookups) if lines else iter(())
             for each in (*linked, *(other for other in others if own_id in _ids(other))):
                 if each.message_id not in found and len(found) < MOST:
                     found[each.message_id] = each
@@ -81,12 +84,21 @@ class Conversations:
         return sorted(found.values(), key=_moment)
 
     def _linked(
-        self, session: WebSession, lines: LineTable, own_id: str, found: Collection[str]
+        self,
+        session: WebSession,
+        lines: LineTable,
+        own_id: str,
+        found: Collection[str],
+        lookups: Iterator[int],
     ) -> Iterator[IndexEntry]:
-        """Yield the mails that an id leads to, except those that were found already."""
+        """Yield the mails that an id leads to, except those that were found already.
+
+        Each item of `lookups` is one that may still be made.
+        """
         mailboxes = (session.mailbox, *((NOBODY,) if session.sees_all else ()))
-        for mailbox in mailboxes:
-            for message_id in sorted(lines.linked(mailbox, [own_id]) - set(found)):
+        for mailbox, _ in zip(mailboxes, lookups, strict=False):
+            names = sorted(lines.linked(mailbox, [own_id]) - set(found))
+            for message_id, _ in zip(names, lookups, strict=False):
                 entry = self._index.entry(message_id)
                 if entry is not None and self._placing.sees(session, entry):
                     yield entry

@@ -18,11 +18,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.index.lists import INBOX, JUNK, NOBODY, line_name, list_name
+from postamt_sync.index.notice_values import iso
 from postamt_sync.webmail.exchange import RefusedRequestError
 from postamt_sync.webmail.index_table import EntryTable
 from postamt_sync.webmail.line_table import LAST, LineTable
@@ -194,11 +194,9 @@ class MailList:
         )
 
     def _fits(self, session: WebSession, entry: IndexEntry, search: Search) -> bool:
-        if not search.words:
-            return True
         # That others got it too, without being named in it, is nobody's business.
-        addressed = self._placing.routes.routes.addressed(entry.recipients, session.mailbox)
-        return search.fits(entry, addressed)
+        routes = self._placing.routes.routes
+        return search.fits(entry, lambda: routes.addressed(entry.recipients, session.mailbox))
 
     def find(self, session: WebSession, message_id: str) -> IndexEntry:
         """Return one mail of the session's; raises RefusedRequestError where there is none.
@@ -214,7 +212,7 @@ class MailList:
         if search.until:
             return search.until[:7]
         # A day ahead: our clock and SES's need not agree about the end of a month.
-        return datetime.fromtimestamp(self._clock() + 86_400, UTC).strftime("%Y-%m")
+        return iso(self._clock() + 86_400)[: len("2026-11")]
 
 
 def mail_address(message_id: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from postamt_sync.index.entry import IndexEntry
+from postamt_sync.index.notice_values import iso
 from postamt_sync.mail.routing import caseless
 from postamt_sync.webmail.exchange import RefusedRequestError
 
@@ -27,17 +28,31 @@ class Search:
         """Tell whether a moment is within the days."""
         return moment >= self.since and (not self.until or moment < self.until)
 
-    def fits(self, entry: IndexEntry, recipients: Iterable[str] = ()) -> bool:
-        """Tell whether all words are in what a mail says, or in the addresses that it came for."""
+    def fits(self, entry: IndexEntry, addressed: Callable[[], Iterable[str]] = lambda: ()) -> bool:
+        """Tell whether all words are in what a mail says, or in the addresses that it came for.
+
+        `addressed` names those that the searcher may know of; it is asked only where it decides.
+        """
         if not self.words:
             return True
-        summary = entry.header.summary if entry.header else None
-        accepted = entry.acceptance
-        envelope = (*recipients, (accepted.sender if accepted else None))
-        said = (summary.from_, summary.to, summary.cc, summary.subject) if summary else ()
-        text = "\n".join(part for part in (*said, *envelope) if part)
-        text = text.lower() if text.isascii() else caseless(text)
-        return all(word in text for word in self.words)
+        left = _without(self.words, _said(entry))
+        if not left or _without(left, entry.recipients):
+            return not left
+        return not _without(left, addressed())
+
+
+def _said(entry: IndexEntry) -> Iterator[str]:
+    summary = entry.header.summary if entry.header else None
+    texts = (summary.from_, summary.to, summary.cc, summary.subject) if summary else ()
+    sender = entry.acceptance.sender if entry.acceptance else None
+    return filter(None, (*texts, sender))
+
+
+def _without(words: Sequence[str], texts: Iterable[str]) -> list[str]:
+    """Return the words that are in none of the texts; no word has a line end in it."""
+    text = "\n".join(texts)
+    text = text.lower() if text.isascii() else caseless(text)
+    return [word for word in words if word not in text]
 
 
 def read_search(words: str, since: str, until: str) -> Search:
@@ -61,4 +76,4 @@ def _day(text: str, later: int) -> str:
         moment = None
     if moment is None or not 2000 <= moment.year <= 2099:
         raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no day, as 2026-11-30 is.")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return iso(moment.timestamp())

@@ -2,7 +2,8 @@
 
     .venv/bin/python -m tests.benchmarks.webmail [mails]
 
-The ports are in memory, so it is our own work that is timed. Of three mailboxes one gets 98 % of
+The ports are in memory, so it is our own work that is timed: milliseconds of CPU, which a busy
+machine does not change, and of the clock. Of three mailboxes one gets 98 % of
 the mail, one 1 %, and one none. It is listed by walking through the index, and by the mailbox's
 own list.
 """
@@ -17,14 +18,16 @@ from tests.doubles.webmail import WebBrowser, WebmailScene
 from tests.webmail.test_reading_pages import NEWSLETTER
 
 
-def percentile_95(call: Callable[[int], object], times: int = 100) -> float:
-    """Return in milliseconds what 95 % of the calls stay below."""
-    took = []
+def percentiles_95(call: Callable[[int], object], times: int = 100) -> tuple[float, float]:
+    """Return what 95 % of the calls stay below, in milliseconds of CPU and of the clock."""
+    cpu, clock = [], []
     for number in range(times):
-        began = time.perf_counter()
+        began = time.process_time(), time.perf_counter()
         call(number)
-        took.append(time.perf_counter() - began)
-    return sorted(took)[times * 95 // 100] * 1_000
+        cpu.append(time.process_time() - began[0])
+        clock.append(time.perf_counter() - began[1])
+    most, longest = (sorted(took)[times * 95 // 100] * 1_000 for took in (cpu, clock))
+    return most, longest
 
 
 def pages(browser: WebBrowser, query: str = "") -> Callable[[int], object]:
@@ -79,7 +82,8 @@ def measure(scene: WebmailScene) -> None:
         ("its conversation", lambda _: anna.look(f"{address}/conversation")),
         ("its HTML", lambda _: anna.get(f"{address}/html")),
     ):
-        print(f"  {what:32} {percentile_95(call):8.1f} ms (95 %)")
+        cpu, clock = percentiles_95(call)
+        print(f"  {what:32} {cpu:8.1f} ms of CPU {clock:8.1f} ms (95 %)")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +27,12 @@ from postamt_sync.doctor.webmail import (
     WebmailCertificateCheck,
     WebmailPageCheck,
     amiss,
+    ask,
 )
 from postamt_sync.webmail.site import HEADERS, site
 from tests.doubles.account import Account, stack
+from tests.doubles.proxy import authority_and_leaf
+from tests.doubles.sns import key_pem, private_key
 from tests.doubles.webmail_account import WEBMAIL, apply, have
 
 HOST = WEBMAIL.host
@@ -123,6 +129,30 @@ def test_where_it_cannot_be_asked_the_cause_is_told(
 def made(account: Account) -> Account:
     have(account)
     return account
+
+
+@pytest.mark.parametrize("drip", ["", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_without_an_end_is_waited_for_a_while(tmp_path: Path, drip: str) -> None:
+    """Byte after byte, so that no single one is waited for."""
+    authority, leaf = authority_and_leaf("localhost")
+    (tmp_path / "pair.pem").write_bytes(leaf + key_pem(private_key(9)))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "pair.pem")
+
+    def serve(server: socket.socket) -> None:
+        with contextlib.suppress(OSError), tls.wrap_socket(server.accept()[0], True) as peer:
+            peer.sendall(drip.encode())
+            while drip:
+                peer.sendall(b"x")
+                time.sleep(0.01)
+            peer.recv(1 << 16)
+            peer.recv(1)
+
+    trusted = ssl.create_default_context(cadata=authority.decode())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        with pytest.raises(TimeoutError, match="no whole answer within"):
+            ask(f"localhost:{server.getsockname()[1]}", "/", tls=trusted, seconds=0.5)
 
 
 def api(account: Account, ask: Ask) -> list[Finding]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.webmail.conversations import MOST, MOST_LINKS
+from postamt_sync.webmail.conversations import MOST, MOST_LINKS, MOST_LOOKUPS
 from tests.doubles.webmail import WebBrowser, WebmailScene
 from tests.webmail.test_sending import MAIL
 
@@ -112,6 +112,22 @@ def test_a_conversation_has_an_end(scene: WebmailScene) -> None:
     names = [arrive(scene, f"m{n}", f"<{n}@x>", "<root@x>") for n in range(MOST + 50)]
     found = conversation(scene.browser("anna"), names[0])
     assert 0 < len(found) <= MOST
+
+
+def test_a_conversation_is_looked_for_in_bounded_time() -> None:
+    """Also where all that is found is not to be shown: each id leads to mails that are gone."""
+    scene = WebmailScene(lists=True)
+    scene.let_in("anna")
+    for number in range(20):
+        for other in range(40):
+            arrive(scene, f"m{number}.{other}", f"<{number}.{other}@x>", f"<{number}@x>")
+    first = arrive(scene, "first", "<f@x>", " ".join(f"<{n}@x>" for n in range(20)))
+    for name in [name for name in scene.index.entries if name != "first"]:
+        del scene.index.entries[name]
+    browser = scene.browser("anna")
+    scene.index.asked = 0
+    assert conversation(browser, first) == ["first"]
+    assert scene.index.asked <= MOST_LOOKUPS
 
 
 def test_mails_of_one_conversation_share_what_the_list_says_of_them(scene: WebmailScene) -> None:

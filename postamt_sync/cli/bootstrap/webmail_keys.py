@@ -7,9 +7,10 @@ from rich.console import Console
 from postamt_sync.bootstrap.plan import Plan, PlanEntry, carry_out
 from postamt_sync.bootstrap.resources.distribution import DEPLOYED
 from postamt_sync.bootstrap.webmail_resources import parts
+from postamt_sync.bootstrap.webmail_stack import wanted_webmail
 from postamt_sync.cli.bootstrap.stack import Opened, agreed, show
 from postamt_sync.cli.console import paragraph
-from postamt_sync.errors import TryLaterError, UsageError
+from postamt_sync.errors import TryLaterError
 
 KEPT = (
     "Nobody is cut off: the keys in force until now stay valid until they are rotated again. Who "
@@ -23,13 +24,7 @@ def rotate_webmail(account: Opened, console: Console, *, yes: bool) -> None:
     Raises TryLaterError while CloudFront still brings the last secret everywhere: some of its
     places send the one before it, which would be valid no more.
     """
-    webmail = account.stack.webmail
-    if webmail is None:
-        raise UsageError(
-            "The configuration wants no webmail.",
-            "Set enabled = true in [webmail], and its host.",
-        )
-    made = parts(webmail, account.aws)
+    made = parts(wanted_webmail(account.stack), account.aws)
     found = made.distribution.find()
     if found is not None and found.status != DEPLOYED:
         raise TryLaterError(
