@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from postamt_sync.aws.regions import partition_of
 from postamt_sync.bootstrap.tags import TAG
+from postamt_sync.errors import UsageError
 from postamt_sync.mail.handed_routes import HandedRoutes
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ class Stack:
     """The emergency webmail, where it is wanted."""
     handed: HandedRoutes | None = None
     """Who gets what, for those who have no configuration; None: it is handed to nobody."""
+
+    def wanted_webmail(self) -> WebmailStack:
+        """Return the webmail; raises UsageError where the configuration wants none."""
+        if self.webmail is None:
+            raise UsageError(
+                "The configuration wants no webmail.",
+                "Set enabled = true in [webmail], and its host.",
+            )
+        return self.webmail
 
     @property
     def tags(self) -> dict[str, str]:

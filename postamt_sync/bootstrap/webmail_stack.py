@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE, partition_of
 from postamt_sync.bootstrap.bucket_name import usual_bucket
-from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.tags import TAG
-from postamt_sync.errors import UsageError
 from postamt_sync.webmail.key_ring import SECRET_HEADER
 
 CERTIFICATE_REGION = "us-east-1"
@@ -208,15 +206,6 @@ class WebmailStack:
 def webmail_name(stack: str) -> str:
     """Return what most parts of the webmail of a stack are called, its own table too."""
     return f"{stack}-webmail"
-
-
-def wanted_webmail(stack: Stack) -> WebmailStack:
-    """Return the webmail that the configuration wants; raises UsageError where it wants none."""
-    if stack.webmail is None:
-        raise UsageError(
-            "The configuration wants no webmail.", "Set enabled = true in [webmail], and its host."
-        )
-    return stack.webmail
 
 
 def _short(name: str, longest: int) -> str:

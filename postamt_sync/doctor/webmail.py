@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.resources.distribution import DEPLOYED
 from postamt_sync.bootstrap.resources.edge_policy import page_csp
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_resources import WebmailParts, parts
-from postamt_sync.bootstrap.webmail_stack import WebmailStack, wanted_webmail
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.doctor.account import APPLY, AwsAccount
 from postamt_sync.doctor.check import STACK, Check, Finding, Severity
 from postamt_sync.doctor.invocation import InvocationCheck
@@ -210,7 +210,7 @@ def function_check(account: AwsAccount, mend: str = APPLY) -> InvocationCheck:
     """Return the look at whether the function runs when it is invoked."""
 
     def trial(stack: Stack, aws: AwsClient) -> Invocation:
-        return Invocation(wanted_webmail(stack), aws, TRIAL, amiss)
+        return Invocation(stack.wanted_webmail(), aws, TRIAL, amiss)
 
     return InvocationCheck(account, mend, "webmail function", trial)
 
@@ -239,7 +239,7 @@ def webmail_checks(account: AwsAccount, asking: Ask = ask, mend: str = APPLY) ->
 
 def _opened(account: AwsAccount) -> tuple[WebmailStack, WebmailParts]:
     stack, aws = account.open()
-    webmail = wanted_webmail(stack)
+    webmail = stack.wanted_webmail()
     return webmail, parts(webmail, aws)
 
 

@@ -2,8 +2,9 @@
 
     python -m tests.webmail.broken_mails 10000 [FIRST]
 
-reads and answers so many of them, from seed FIRST on, and says how that went: any answer of 500 is
-told with its seed and ends it with 1. The suite reads some dozens.
+reads and answers so many of them, from seed FIRST on, and says how that went: whatever is wrong is
+told with its seed, and ends it with 1. Wrong is an answer of 500, one that took five seconds of
+work, one without a bound, and a process that has grown. The suite reads some dozens.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ _HOSTILE = tuple(map(str, ALL.values()))
 
 LARGEST_ANSWER = 8_000_000
 """Bytes: text and HTML are cut long before; attachments here are smaller."""
+
+SLOWEST = 5.0
+"""Seconds of work for one answer."""
+MOST_MEMORY = 256
+"""Megabytes of this process, whatever it has read: the function at AWS has 1,024."""
+TOLD_EVERY = 250
 
 _CHARSETS = (
     "utf-8",
@@ -251,6 +258,7 @@ class Reader:
         self.slowest = (0.0, 0)
         """Seconds of work for one answer, and of which seed."""
         self._seed = 0
+        self._body = b""
 
     def read(self, seed: int) -> list[str]:
         """Read the mail of this seed in every way; return what went wrong."""
@@ -266,7 +274,8 @@ class Reader:
     def _all(self, address: str) -> list[str]:
         at = f"/api/mails/{address}"
         wrong = self._look("/api/mails") + self._look(at)
-        attachments = json.loads(self.browser.get(at).body).get("attachments", [])
+        told = json.loads(self._body) if self._body.startswith(b"{") else {}
+        attachments = told.get("attachments", [])
         ways = [f"{at}/html", f"{at}/html?images=1", f"{at}/source"]
         for each in attachments[:4]:
             ways += [f"{at}/parts/{each['part']}", f"{at}?part={each['part']}:"]
@@ -277,8 +286,12 @@ class Reader:
     def _look(self, way: str) -> list[str]:
         begun = time.process_time()
         answer = self.browser.get(way)
-        self.slowest = max(self.slowest, (time.process_time() - begun, self._seed))
+        took = time.process_time() - begun
+        self.slowest = max(self.slowest, (took, self._seed))
         self.statuses[answer.status] += 1
+        self._body = answer.body
+        if took >= SLOWEST:
+            return [f"{way}: {took:.1f} s"]
         if answer.status >= 500:
             return [f"{way}: {answer.status}"]
         if len(answer.body) > LARGEST_ANSWER:
@@ -315,16 +328,21 @@ def main(count: int, first: int = 0) -> int:
     """Read so many; return how a shell is told."""
     reader = Reader()
     wrong: list[str] = []
-    for seed in range(first, first + count):
-        wrong += reader.read(seed)
-    for each in wrong[:50]:
-        print(each)
-    seconds, seed = reader.slowest
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{count} mails, {len(wrong)} wrong; answers {dict(sorted(reader.statuses.items()))}; "
-        f"slowest {seconds:.2f} s for one of seed {seed}; {peak:.0f} MB"
-    )
+    for number in range(1, count + 1):
+        for each in reader.read(first + number - 1):
+            wrong.append(each)
+            print(each)
+        if number % TOLD_EVERY == 0 or number == count:
+            seconds, seed = reader.slowest
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            statuses = {int(status): n for status, n in sorted(reader.statuses.items())}
+            print(
+                f"{number} mails from {first} on, {len(wrong)} wrong; answers {statuses}; "
+                f"slowest {seconds:.2f} s for one of seed {seed}; {peak:.0f} MB",
+                flush=True,
+            )
+            if peak > MOST_MEMORY:
+                wrong.append("memory")
     return 1 if wrong else 0
 
 

@@ -1,6 +1,6 @@
 """Whatever a mail is like, it is shown and answered: no 500, nothing without bounds.
 
-All of them: python -m tests.webmail.broken_mails 10000
+All ten thousand: python -m tests.webmail.broken_mails 10000
 """
 
 from __future__ import annotations

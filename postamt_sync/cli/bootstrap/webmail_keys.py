@@ -7,7 +7,6 @@ from rich.console import Console
 from postamt_sync.bootstrap.plan import Plan, PlanEntry, carry_out
 from postamt_sync.bootstrap.resources.distribution import DEPLOYED
 from postamt_sync.bootstrap.webmail_resources import parts
-from postamt_sync.bootstrap.webmail_stack import wanted_webmail
 from postamt_sync.cli.bootstrap.stack import Opened, agreed, show
 from postamt_sync.cli.console import paragraph
 from postamt_sync.errors import TryLaterError
@@ -24,7 +23,7 @@ def rotate_webmail(account: Opened, console: Console, *, yes: bool) -> None:
     Raises TryLaterError while CloudFront still brings the last secret everywhere: some of its
     places send the one before it, which would be valid no more.
     """
-    made = parts(wanted_webmail(account.stack), account.aws)
+    made = parts(account.stack.wanted_webmail(), account.aws)
     found = made.distribution.find()
     if found is not None and found.status != DEPLOYED:
         raise TryLaterError(

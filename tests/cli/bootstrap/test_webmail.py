@@ -9,13 +9,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.main import run
+from postamt_sync.config import load
+from postamt_sync.doctor.account import AwsAccount
+from postamt_sync.doctor.check import Severity, findings_of
+from postamt_sync.doctor.invocation import InvocationCheck
+from postamt_sync.doctor.webmail import TRIAL, Answered, webmail_checks
 from postamt_sync.errors import ExitCode
 from postamt_sync.webmail import lambda_front
 from postamt_sync.webmail.site import site
@@ -98,6 +105,43 @@ class Edge:
         body: bytes = self.account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         return body
 
+    def headers(self) -> dict[str, str]:
+        """Return what it adds to the page."""
+        edge = self.account.client("cloudfront")
+        named = self.config["DefaultCacheBehavior"]["ResponseHeadersPolicyId"]
+        policy = edge.get_response_headers_policy(Id=named)["ResponseHeadersPolicy"]
+        config = policy["ResponseHeadersPolicyConfig"]
+        secure = config["SecurityHeadersConfig"]
+        own = {each["Header"]: each["Value"] for each in config["CustomHeadersConfig"]["Items"]}
+        headers = {
+            "Content-Security-Policy": secure["ContentSecurityPolicy"]["ContentSecurityPolicy"],
+            "Referrer-Policy": secure["ReferrerPolicy"]["ReferrerPolicy"],
+            "X-Content-Type-Options": "nosniff" if "ContentTypeOptions" in secure else "",
+            "X-Frame-Options": secure["FrameOptions"]["FrameOption"],
+            "Strict-Transport-Security": "max-age="
+            f"{secure['StrictTransportSecurity']['AccessControlMaxAgeSec']}",
+            **own,
+        }
+        return {name.lower(): value for name, value in headers.items()}
+
+    def ask(self, host: str, path: str) -> Answered:
+        """Ask as anybody may, who has signed in nowhere."""
+        (alias,) = self.config["Aliases"]["Items"]
+        if host == alias and not path.startswith("/api/"):
+            return Answered(200, self.headers(), self.page(path.lstrip("/")))
+        cookies, self.cookies = self.cookies, []
+        answer = self.api("GET", path, secret=host == alias)
+        self.cookies = cookies
+        return Answered(answer["statusCode"], {}, b"")
+
+    def answer_when_invoked(self) -> None:
+        """Let the emulator, which runs no functions, answer as ours does when `verify` calls it."""
+        answers = ["null", json.dumps(lambda_front.handle(TRIAL))]
+        said = json.dumps({"results": answers, "region": "eu-west-1"}).encode()
+        address = f"{self.account.emulator.url}/moto-api/static/lambda-simple/response"
+        with urllib.request.urlopen(address, said, timeout=30) as answer:
+            assert answer.status < 300
+
     def api(
         self, method: str, path: str, said: Mapping[str, str] | None = None, *, secret: bool = True
     ) -> dict[str, Any]:
@@ -139,6 +183,7 @@ def test_the_walk_leads_from_the_configuration_to_the_working_page(
     assert household.type("postamt-sync bootstrap plan").endswith("Nothing to do.\n")
 
     edge = Edge(household, monkeypatch)
+    verify_finds_it_well(household, edge)
     assert edge.page("") == site()["/"].content
     assert edge.api("GET", "/api/session", secret=False)["statusCode"] == 403
     assert edge.api("GET", "/api/session")["statusCode"] == 401
@@ -169,6 +214,28 @@ def test_the_walk_leads_from_the_configuration_to_the_working_page(
         "postamt-lists",
     ]
     assert MAIL not in told
+
+
+def verify_finds_it_well(household: Household, edge: Edge) -> None:
+    """Type the walk's `verify`: all is well but SES, which proves no domain in the emulator, and
+    what it asks by name; that is asked of our stand-in for CloudFront.
+    """
+    edge.answer_when_invoked()
+    (line,) = [line for line in WALK.splitlines() if " verify" in line]
+    said = household.type(line, "--offline", "--json", code=ExitCode.FINDINGS)
+    found = json.loads(said[said.index("{") :])["findings"]
+    well = {each["subject"] for each in found if each["outcome"] == "ok"}
+    assert {each["subject"] for each in found} - well == {"identity example.com"}, found
+    assert {"plan", "webmail certificate", "webmail function", "index function"} <= well
+
+    opened = open_stack(load(household.config, {}))
+    looked = [
+        each.outcome
+        for check in webmail_checks(AwsAccount(lambda: opened), edge.ask)
+        if not isinstance(check, InvocationCheck)
+        for each in findings_of(check)
+    ]
+    assert looked == [Severity.OK] * 3
 
 
 def test_while_the_certificate_waits_plan_and_dns_tell_its_record(household: Household) -> None:
