@@ -16,6 +16,7 @@ from functools import partial
 from postamt_sync import __version__
 from postamt_sync.app.daemon_components import Components
 from postamt_sync.app.ledger_guard import opened, until_lost
+from postamt_sync.app.ledger_watch import LedgerWatch
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.supervisor import Service, Supervisor
@@ -68,6 +69,10 @@ class Daemon:
 
     async def _run(self, ledger: Ledger, started: float) -> str:
         """Run until a stop, or until the ledger is lost and saved; then say what happened to it."""
+        with LedgerWatch(self._settings.state_dir, self._events) as watch:
+            return await self._run_watched(ledger, started, watch)
+
+    async def _run_watched(self, ledger: Ledger, started: float, watch: LedgerWatch) -> str:
         waiting = await asyncio.to_thread(ledger.work.make_all_due)
         parts = Components(
             self._settings,
@@ -77,6 +82,7 @@ class Daemon:
             self._systemd,
             self._environ,
             self._observer,
+            watch,
         )
         services = [*parts.services()]
         services.insert(0, Service("reload", partial(self._on_hangup, parts.reload)))
@@ -93,14 +99,17 @@ class Daemon:
                 mailboxes, seconds = len(self._settings.mailboxes), time.monotonic() - started
                 self._events.started(__version__, mailboxes, waiting, seconds)
                 self._systemd.ready(f"{waiting} mails waiting")
-                lost = await supervisor.unless_failed(self._until_stop_or_loss(ledger), "ledger")
+                lost = await supervisor.unless_failed(
+                    self._until_stop_or_loss(ledger, watch), "ledger"
+                )
                 if self._stop.is_set():
                     self._systemd.stopping()
         self._settings = parts.live.for_next_start
         return lost
 
-    async def _until_stop_or_loss(self, ledger: Ledger) -> str:
-        losing = asyncio.create_task(until_lost(ledger, self._events))
+    async def _until_stop_or_loss(self, ledger: Ledger, watch: LedgerWatch) -> str:
+        guard = until_lost(ledger, self._events, touched=watch.touched)
+        losing = asyncio.create_task(guard)
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([losing, stopping], return_when=asyncio.FIRST_COMPLETED)

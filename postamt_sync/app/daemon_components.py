@@ -19,6 +19,7 @@ from postamt_sync.app.components import (
     make_scanner,
 )
 from postamt_sync.app.file_watcher import FileWatcher
+from postamt_sync.app.ledger_watch import LedgerWatch
 from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
@@ -67,6 +68,7 @@ class Components:
         systemd: Systemd,
         environ: Mapping[str, str],
         observer: StepObserver,
+        watch: LedgerWatch,
     ) -> None:
         """`load` reads the configuration anew and raises ConfigurationError."""
         self._settings, self._ledger, self._events = settings, ledger, events
@@ -84,10 +86,15 @@ class Components:
             events,
             observer=observer,
             heard=self.headers.heard,
+            looks_every=lambda: watch.looks_every,
         )
         self.lookups = make_lookups(
             self.live, ledger, open_index(settings, self._session), events, self.courier.wake
         )
+        watch.on_commit(self.courier.wake)
+        if self.lookups is not None:
+            watch.on_commit(self.lookups.look)
+            self.lookups.looks_every = lambda: watch.looks_every
         self._inbox = ArrivalQueue(ledger, events, self.courier.wake)
         self.heartbeat = Heartbeat(self.live, events)
         self.certificates = certificates(settings, environ, events)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from postamt_sync.app.sd_notify import Systemd
@@ -21,7 +21,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.recovery.open_ledger import open_for_delivery, save_if_lost
 
 LOOK_EVERY = 0.5
-"""Seconds between checks of an idle ledger; every transaction checks by itself."""
+"""Seconds between checks of a ledger that is lost, or of whose files nobody tells us."""
 MAY_RETURN_WITHIN = 10.0
 """Seconds that a state directory has to be moved back, while nothing in it is lost."""
 LONGEST_PAUSE = 60.0
@@ -29,15 +29,25 @@ LONGEST_PAUSE = 60.0
 _T = TypeVar("_T")
 
 
-async def until_lost(ledger: Ledger, events: Events, within: float = MAY_RETURN_WITHIN) -> str:
+async def _now_and_then() -> None:
+    await asyncio.sleep(LOOK_EVERY)
+
+
+async def until_lost(
+    ledger: Ledger,
+    events: Events,
+    within: float = MAY_RETURN_WITHIN,
+    touched: Callable[[], Awaitable[None]] = _now_and_then,
+) -> str:
     """Return once the ledger was lost and what was open is saved: it is to be opened anew.
 
-    Says what has happened to it.
+    Says what has happened to it. `touched` waits until that may be (`LedgerWatch`). It need not
+    hurry: every transaction looks for itself, so nothing is confirmed that a lost file has alone.
     """
     failures = 0
     while True:
         if not (problem := await asyncio.to_thread(ledger.store.problem)):
-            await asyncio.sleep(LOOK_EVERY)
+            await touched()
             continue
         if not failures:
             events.ledger_lost(problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.delivery.courier import Courier
@@ -16,9 +17,7 @@ from postamt_sync.mail.arrival import Source
 from postamt_sync.plural import count
 
 WRITE_EVERY = 30.0
-"""Seconds; an idle daemon writes nothing at all."""
-LOOK_EVERY = 2.0
-"""Seconds between checks of the subscription's state; a change is written at once."""
+"""Seconds; a change of the subscription is written at once, and an idle daemon writes nothing."""
 STILL_FOR = 600.0
 """Seconds without progress of any mail on its way after which systemd starts us anew. A read that
 gets nothing, and a disk that does not answer, are given up within half a minute each."""
@@ -65,18 +64,16 @@ class Watchdog:
 
     async def _write_now_and_then(self) -> None:
         while True:
+            if self._webhook_server is None:
+                await self._write()
+                await asyncio.sleep(WRITE_EVERY)
+                continue
+            changed = self._webhook_server.subscription.status_changed
+            changed.clear()
             await self._write()
-            status = self._subscription()
-            for _ in range(round(WRITE_EVERY / LOOK_EVERY)):
-                await asyncio.sleep(LOOK_EVERY)
-                if self._subscription() != status:
-                    break
-
-    def _subscription(self) -> tuple[str, str] | None:
-        if self._webhook_server is None:
-            return None
-        status = self._webhook_server.subscription.status
-        return status.state, status.reason
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_EVERY):
+                    await changed.wait()
 
     async def close(self) -> None:
         """Write what happened since the last time."""

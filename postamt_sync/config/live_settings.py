@@ -1,4 +1,4 @@
-"""The settings of a running daemon: whoever needs one reads it here each time, nobody is told.
+"""The settings of a running daemon: whoever needs one reads it here each time.
 
 A reload replaces them as a whole. What was fixed when the process started (addresses, names of
 things at AWS, directories in use) stays as it was, so all that is read here belongs together.
@@ -6,7 +6,7 @@ things at AWS, directories in use) stays as it was, so all that is read here bel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from postamt_sync.config.settings import BucketSettings, Mailbox, Settings, WebhookSettings
 
@@ -23,6 +23,11 @@ class LiveSettings:
     def __init__(self, settings: Settings) -> None:
         self._at_start = self._configured = self._current = settings
         self._kept: tuple[Mailbox, ...] = ()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Call this after each change, where it is made: for those who sleep until then."""
+        self._listeners.append(tell)
 
     @property
     def current(self) -> Settings:
@@ -51,6 +56,8 @@ class LiveSettings:
         )
         self._kept = () if may_remove else tuple({m.name: m for m in gone}.values())
         self._configured, self._current = settings, current
+        for tell in self._listeners:
+            tell()
 
     def waiting_for_restart(self, settings: Settings) -> Sequence[str]:
         """Name the sections in which these differ, where it takes a restart, from the last ones."""

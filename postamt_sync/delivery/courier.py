@@ -47,7 +47,8 @@ GATHERING = 0.2
 """Seconds that a group of mails waits for more while many are being fetched."""
 SYNCERS = 8
 LOOK_EVERY = 2.0
-"""Seconds between looks for what has become due, or what another process has made due."""
+"""Seconds between looks for what another process has made due, where nobody tells us of that; and
+for a vanished mailbox."""
 
 
 _Queue = asyncio.Queue[FetchedMail | WrittenMail | None]
@@ -67,13 +68,19 @@ class Courier:
         observer: StepObserver = no_observer,
         clock: Callable[[], float] = time.monotonic,
         heard: Heard = nobody_listens,
+        looks_every: Callable[[], float] = lambda: LOOK_EVERY,
     ) -> None:
-        """`destinations` gives those in force; mails on their way end under the old ones."""
+        """`destinations` gives those in force; mails on their way end under the old ones.
+
+        `looks_every` may return more than LOOK_EVERY where `wake` is called after each commit of
+        anybody's.
+        """
         self._observer = observer
         self._destinations = destinations
         self._work = ledger.work
         self._events = events
         self._clock = clock
+        self._looks_every = looks_every
         self._places = Places(AT_ONCE, ON_THE_WAY)
         self._syncers = ThreadPoolExecutor(SYNCERS, "syncer")
         self._pools = ThreadPoolExecutor(1, "publisher"), ThreadPoolExecutor(1, "lmtp")
@@ -176,32 +183,42 @@ class Courier:
             if until_idle and self.trouble is not None:
                 raise self.trouble
             quiet = not self._busy  # else what ends while we look may be due again
-            tasks = await self._due()
+            tasks, moment = await self._due()
             for task in tasks:
                 self._start(task)
             if until_idle and quiet and not tasks and self.trouble is None:
                 return
             if not tasks:
                 self._look_soon()
-                await self._sleep()
+                await self._sleep(moment)
 
-    async def _due(self) -> list[Task]:
+    async def _due(self) -> tuple[list[Task], float | None]:
+        """Return what is due, or nothing and the moment from which on something will be."""
         now = self._clock()
         room = ON_THE_WAY - len(self._busy)
-        if room < AT_ONCE or self._breaker.is_open:
-            return []
+        if self._breaker.is_open:
+            return [], self._breaker.retry_at
+        if room < AT_ONCE:
+            return [], None  # who ends wakes us
+
+        def look(busy: frozenset[str]) -> tuple[list[Task], float | None]:
+            tasks = self._work.due(now, room, busy)
+            return tasks, None if tasks else self._work.next_due(now)
+
         try:
-            return await asyncio.to_thread(self._work.due, now, room, self._busy)
+            return await asyncio.to_thread(look, frozenset(self._busy))
         except PostamtError as error:
             self._breaker.open(error)
-            return []
+            return [], self._breaker.retry_at
 
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_EVERY):
+    async def _sleep(self, moment: float | None) -> None:
+        """Sleep until somebody wakes us, or until this moment, but never for long."""
+        seconds = LOOK_EVERY if self._vanished else self._looks_every()
+        if moment is not None:
+            seconds = min(seconds, max(0.0, moment - self._clock()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._awake.wait()
-        except TimeoutError:
-            return
 
     def _look_soon(self) -> None:
         """Look for vanished mailboxes, unless that is being done: a disk may not answer."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,7 +28,7 @@ from postamt_sync.mail.arrival import Arrival, Envelope, Source, is_no_mail
 from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 5.0
-"""Seconds between looks for questions whose moment has come."""
+"""Seconds between looks for new questions, where nobody tells us of them."""
 MOST = 1_000
 """Questions that are asked in one go; the most that memory has to hold."""
 
@@ -64,6 +65,9 @@ class IndexLookups:
         self._clock = clock
         self._wall = wall
         self._sleep = sleep
+        self.looks_every: Callable[[], float] = lambda: LOOK_EVERY
+        """May return more where `look` is called after each commit of anybody's."""
+        self._stirred = asyncio.Event()
         self._breaker = CircuitBreaker(clock)
         self._notes = SourceNotes(
             ledger.overview, events, Source.INDEX, every=NOTED_EVERY, clock=clock
@@ -88,14 +92,30 @@ class IndexLookups:
         """Ask what becomes due, until cancelled."""
         restarted = False
         while True:
+            self._stirred.clear()
             try:
                 if not restarted:
                     await self.restart()
                     restarted = True
                 await self.ask()
+                moment = await asyncio.to_thread(self._envelope_lookups.next_moment)
             except PostamtError as error:  # the ledger's; the index's own are noted already
                 self._events.envelopes_not_asked(str(error))
-            await self._sleep(LOOK_EVERY)
+                await self._sleep(LOOK_EVERY)
+            else:
+                await self._rest(moment)
+
+    def look(self) -> None:
+        """Look now whether a question is due: there may be new ones."""
+        self._stirred.set()
+
+    async def _rest(self, moment: float | None) -> None:
+        seconds = self.looks_every()
+        if moment is not None:
+            seconds = min(seconds, max(0.0, moment - self._clock()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
 
     async def restart(self) -> None:
         """Take up the questions of an earlier process; raises PostamtError as the ledger does."""

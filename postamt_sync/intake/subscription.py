@@ -89,6 +89,8 @@ class Subscription:
         self._status = SubscriptionStatus(
             SubscriptionState.PENDING, "not asked for yet", "", time.time()
         )
+        self.status_changed = asyncio.Event()
+        """Set when `status` says something new; whoever waits for it clears it."""
         self._changed = asyncio.Event()
         self._doubts = 0
         """How often SNS is still to be asked whether the subscription is there."""
@@ -203,6 +205,8 @@ class Subscription:
             task.exception()  # Retrieved here too: nobody may be waiting any more.
 
     def _stand(self, state: SubscriptionState, reason: str, arn: str = "") -> None:
+        if (state, reason) != (self._status.state, self._status.reason):
+            self.status_changed.set()
         self._status = SubscriptionStatus(state, reason, arn or self._status.arn, time.time())
 
     async def _wait(self, seconds: float) -> None:

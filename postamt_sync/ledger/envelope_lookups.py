@@ -60,6 +60,12 @@ class EnvelopeLookups:
             )
             return [EnvelopeLookup(*row) for row in rows]
 
+    def next_moment(self) -> float | None:
+        """Return when the next question is due, on the monotonic clock; None: there is none."""
+        with self._store.reading() as db:
+            (moment,) = db.execute("SELECT min(at) FROM questions").fetchone()
+        return None if moment is None else float(moment)
+
     def count(self) -> int:
         """Return how many there are, due or not."""
         with self._store.reading() as db:

@@ -75,6 +75,16 @@ class Work:
                 ).fetchall()
             return [read_task(db, row) for row in rows if row["mail"] not in busy][:limit]
 
+    def next_due(self, now: float) -> float | None:
+        """Return when the next object will be due that is not yet, on the monotonic clock."""
+        with self._store.reading() as db:
+            (moment,) = db.execute(
+                "SELECT min(next_attempt) FROM objects INDEXED BY objects_due"
+                " WHERE state = 'waiting' AND due = ? AND next_attempt > ?",
+                (DueState.LATER, now),
+            ).fetchone()
+        return None if moment is None else float(moment)
+
     def again(self, task: Task) -> Task:
         """Return the same object as the ledger knows it now."""
         with self._store.reading() as db:

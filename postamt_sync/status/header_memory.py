@@ -16,6 +16,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,9 @@ class HeaderMemory:
         self._aside: deque[Callable[[], MailHeader]] = deque(maxlen=MOST_ASIDE)
         self._next_look = clock() + FIRST_LOOK_AFTER
         self._erased = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stirred = asyncio.Event()
+        live.on_change(self._stir)
 
     @property
     def is_wanted(self) -> bool:
@@ -92,9 +96,16 @@ class HeaderMemory:
             # Soon, but not while more comes than can be written anyway.
             self._next_look = self._clock() + FIRST_LOOK_AFTER
         self._aside.append(header)
+        self._stir()
+
+    def _stir(self) -> None:
+        """See that there is a round soon; while one is to come, that costs nothing."""
+        if self._loop is not None and not self._stirred.is_set():
+            self._loop.call_soon_threadsafe(self._stirred.set)
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Go on until cancelled: a round where something was put aside, or a look is due."""
+        self._loop = asyncio.get_running_loop()
         while True:
             await self._sleep(WRITE_EVERY)
             try:
@@ -104,6 +115,14 @@ class HeaderMemory:
                     await self.complete()
             except PostamtError:  # the courier needs the same ledger, and tells of it
                 self._next_look = min(self._next_look, self._clock() + FIRST_LOOK_AFTER)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        seconds = None if self._erased else max(0.0, self._next_look - self._clock())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
+        self._stirred.clear()
 
     async def write(self) -> None:
         """Write what was put aside, or erase all where nothing is to be remembered.

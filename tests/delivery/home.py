@@ -12,7 +12,7 @@ from typing import Any
 
 from postamt_sync.bucket import ObjectChangedError, ObjectGoneError
 from postamt_sync.bucket.bandwidth import Bandwidth
-from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.courier import LOOK_EVERY, Courier
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.mailboxes import Mailboxes
@@ -159,7 +159,10 @@ class Home:
         return self.ledger.repair.find(key).problem or ""
 
     def courier(
-        self, observer: StepObserver = no_observer, clock: Callable[[], float] = time.monotonic
+        self,
+        observer: StepObserver = no_observer,
+        clock: Callable[[], float] = time.monotonic,
+        looks_every: float = LOOK_EVERY,
     ) -> Courier:
         return Courier(
             self.ledger,
@@ -168,6 +171,7 @@ class Home:
             self.events,
             observer=observer,
             clock=clock,
+            looks_every=lambda: looks_every,
         )
 
     async def deliver(self, observer: StepObserver = no_observer) -> None:

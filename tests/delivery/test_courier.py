@@ -531,3 +531,23 @@ class TestProgress:
         await later.run(until_idle=True)
         assert len(home.mails("bruno")) == 1
         assert (later.progress.settled, later.progress.mails) == (0, 1)
+
+
+async def test_what_is_to_be_tried_later_is_tried_when_its_moment_comes(
+    home: Home, s3: S3Double
+) -> None:
+    """Without a look in between: where commits are told of, nobody looks at the clock for it."""
+    courier = home.courier(looks_every=1e6)
+    for number, pause in enumerate((0.05, 0.2, 1e5)):
+        s3.put(f"incoming/{number}", BODY)
+        home.announce(f"incoming/{number}", "anna")
+        with home.ledger.store.writing() as db:
+            db.execute(
+                "UPDATE objects SET due = 'later', next_attempt = ? WHERE key = ?",
+                (time.monotonic() + pause, f"incoming/{number}"),
+            )
+    running = asyncio.create_task(courier.run())
+    await until(lambda: len(home.mails("anna")) == 2)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(home.mails("anna")) == 2
