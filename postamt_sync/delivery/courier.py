@@ -72,8 +72,7 @@ class Courier:
     ) -> None:
         """`destinations` gives those in force; mails on their way end under the old ones.
 
-        `looks_every` may return more than LOOK_EVERY where `wake` is called after each commit of
-        anybody's.
+        `looks_every` may return more than LOOK_EVERY where each commit is followed by `wake`.
         """
         self._observer = observer
         self._destinations = destinations
@@ -200,13 +199,8 @@ class Courier:
             return [], self._breaker.retry_at
         if room < AT_ONCE:
             return [], None  # who ends wakes us
-
-        def look(busy: frozenset[str]) -> tuple[list[Task], float | None]:
-            tasks = self._work.due(now, room, busy)
-            return tasks, None if tasks else self._work.next_due(now)
-
         try:
-            return await asyncio.to_thread(look, frozenset(self._busy))
+            return await asyncio.to_thread(self._work.due_or_next, now, room, self._busy)
         except PostamtError as error:
             self._breaker.open(error)
             return [], self._breaker.retry_at

@@ -75,6 +75,13 @@ class Work:
                 ).fetchall()
             return [read_task(db, row) for row in rows if row["mail"] not in busy][:limit]
 
+    def due_or_next(
+        self, now: float, limit: int, busy: Iterable[str]
+    ) -> tuple[list[Task], float | None]:
+        """Return what `due` returns; where that is nothing, also when something will be due."""
+        tasks = self.due(now, limit, busy)
+        return tasks, None if tasks else self.next_due(now)
+
     def next_due(self, now: float) -> float | None:
         """Return when the next object will be due that is not yet, on the monotonic clock."""
         with self._store.reading() as db:
