@@ -1,8 +1,8 @@
 """One method per domain event: the only place that logs mail.
 
 Every step of a mail's life carries the same `mail` id. The mail's content never appears; addresses
-appear at debug level only. Text that comes from outside (keys, reasons) is made printable and
-short here, so that no caller can forget it.
+appear at debug level only, and on a terminal where somebody asked for them. Text that comes from
+outside (keys, reasons) is made printable and short here, so that no caller can forget it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 from postamt_sync.failures import Failures
 from postamt_sync.log_line import LONGEST_VALUE, Log, printable
+
+LONGEST_ADDRESS = 80
+"""Characters of one that a line shows."""
 
 __all__ = ["LONGEST_VALUE", "Events", "Log", "printable"]
 
@@ -38,12 +41,19 @@ class Events(Failures):
         self._log.info("waiting for the envelope", mail=mail, seconds=round(seconds))
 
     def delivered(
-        self, mail: str, mailbox: str, seconds: float | None, size: int | None = None
+        self,
+        mail: str,
+        mailbox: str,
+        seconds: float | None,
+        size: int | None = None,
+        sender: str = "",
     ) -> None:
         """`seconds` from the time SES received the mail until it was durable in the Maildir. The
-        size in octets is for eyes alone."""
+        size in octets and the sender's address, given where somebody wants to see it, are for eyes
+        alone: no JSON line has them."""
         latency = None if seconds is None else round(seconds, 3)
-        self._log.info("delivered", mail=mail, mailbox=mailbox, latency=latency, _size=size)
+        who = {"_sender": printable(sender, LONGEST_ADDRESS)} if sender else {}
+        self._log.info("delivered", mail=mail, mailbox=mailbox, latency=latency, _size=size, **who)
 
     def delivered_already(self, mail: str, mailbox: str) -> None:
         self._log.info("delivered before the last stop", mail=mail, mailbox=mailbox)

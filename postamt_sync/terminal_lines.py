@@ -60,7 +60,8 @@ class TerminalLines:
     def _delivered(self, fields: dict[str, Any]) -> str:
         size, latency = fields.get("_size"), fields.get("latency")
         source = self._sources.get(str(fields.get("mail")), "")
-        parts = [f"mail for {fields.get('mailbox')}"]
+        sender = f" from {fields['_sender']}" if fields.get("_sender") else ""
+        parts = [f"mail{sender} for {fields.get('mailbox')}"]
         if size is not None:
             parts.append(_octets(int(size)))
         if latency is not None:

@@ -43,6 +43,28 @@ def test_a_mail_is_one_line() -> None:
     )
 
 
+def test_whom_it_is_from_is_shown_where_that_is_wanted_and_in_no_json() -> None:
+    stream, events = told()
+    events.announced("abc", "incoming/k", "queue")
+    events.delivered("abc", "ann", 2.0, 500, "bob@example.org")
+    said = " ".join(stream.getvalue().split())
+    assert "mail from bob@example.org for ann, 500 B, 2.0 s after SES had it, by queue" in said
+    json_lines = io.StringIO()
+    configure_logging(stream=json_lines).delivered("abc", "ann", 2.0, 500, "bob@example.org")
+    assert "bob" not in json_lines.getvalue()
+
+
+@pytest.mark.parametrize(
+    "sender", ["\x1b[2Jb@x.org", "b\n12:00:00  mail for ann@x.org", "\u202eb@x"]
+)
+def test_whom_it_claims_to_be_from_breaks_no_line(sender: str) -> None:
+    stream, events = told()
+    events.delivered("abc", "ann", 2.0, 500, sender)
+    events.delivered("abc", "ann", 2.0, 500, "x" * 5_000 + "@example.org")
+    assert len(stream.getvalue().splitlines()) <= 5
+    assert stream.getvalue().replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize(
     ("seconds", "size", "said"),
     [

@@ -144,6 +144,7 @@ class DeliverySettings(Section):
     dmarc_folder: Folder = Field(default="Junk", examples=["Junk"])
     delivered_to_header: bool = Field(default=False, examples=[True])
     remember_headers: bool = Field(default=True, examples=[False])
+    log_addresses: bool = Field(default=False, examples=[True])
     lmtp: LmtpServer = Field(default="/run/dovecot/lmtp", examples=["/run/dovecot/lmtp"])
 
 

@@ -13,7 +13,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Task
 from postamt_sync.mail.arrival import Evidence
 from postamt_sync.mail.delivered_to import delivered_to
-from postamt_sync.mail.headers import addresses, ses_headers
+from postamt_sync.mail.headers import addresses, author, ses_headers
 from postamt_sync.mail.routing import Decision, decide, folder_of_tag, merge_verdicts
 from postamt_sync.mail.sent_mail import FLAGS
 
@@ -71,6 +71,7 @@ def route(
         owed={
             m: unpublished[m] for m in due if m in unpublished and not _is_prepared(task, m, stem)
         },
+        sender=author(head) if destinations.log_addresses else "",
         ask_at=clock() + grace_left if ask_index else None,
     )
 

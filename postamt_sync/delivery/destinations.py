@@ -41,6 +41,8 @@ class Destinations:
     """Mailboxes in which a tag means a folder."""
     delivered_to: bool = False
     """Whether a copy begins with the field Delivered-To."""
+    log_addresses: bool = False
+    """Whether a terminal is shown whom a mail is from."""
     has_index: bool = False
     """Whether an index may know the envelopes that no receipt has told."""
     prefix: str = "incoming/"
@@ -111,6 +113,7 @@ def configured_destinations(
         dmarc_folder=dmarc,
         tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
         delivered_to=delivery.delivered_to_header,
+        log_addresses=delivery.log_addresses,
         prefix=settings.bucket.prefix,
     )
 

@@ -60,7 +60,7 @@ class Outcomes:
                 self._events.absent(task.mail, mail.absent)
         for mailbox in delivered:
             seconds = max(0.0, time.time() - mail.received_at)
-            self._events.delivered(task.mail, mailbox, seconds, mail.size)
+            self._events.delivered(task.mail, mailbox, seconds, mail.size, mail.sender)
         if published.late:
             return frozenset()
         if failed := {**mail.unpublished, **published.failed}:

@@ -94,6 +94,8 @@ class RoutedMail:
     owed: Mapping[str, PostamtError] = field(default_factory=dict)
     """Mailboxes that are to have a copy and can be given none now: an earlier one, of another
     content, comes first, or their disk does not answer."""
+    sender: str = ""
+    """Whom it claims to be from, an address; "" where that is in no log."""
     ask_at: float | None = None
     """When to ask the index for the envelope, on the monotonic clock; None: no need."""
 

@@ -43,6 +43,7 @@ _CRS = re.compile(rb"\r+\n?")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
 _TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
+_FROM = re.compile(rb"(?:\A|\n)from[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
 _QUOTE = re.compile(r'(?<!\\)"')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PUNCTUATION = re.compile(r'["()\\]')
@@ -156,9 +157,18 @@ def addresses(head: bytes) -> tuple[str, ...]:
     from the first LONGEST_LISTS bytes; what cannot be read is passed over, and takes nothing of
     another field with it.
     """
+    return _addresses_in(head, _TO_OR_CC)
+
+
+def author(head: bytes) -> str:
+    """Return the first address in From, which the sender claims to be; "" where there is none."""
+    return next(iter(_addresses_in(head, _FROM)), "")
+
+
+def _addresses_in(head: bytes, fields: re.Pattern[bytes]) -> tuple[str, ...]:
     found: list[str] = []
     left = LONGEST_LISTS
-    for field in _TO_OR_CC.finditer(whole_header(head)):
+    for field in fields.finditer(whole_header(head)):
         value = field[1]
         if left <= 0 or len(found) >= MOST_ADDRESSES:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import time
 from collections.abc import AsyncIterator, Callable
@@ -551,3 +552,15 @@ async def test_what_is_to_be_tried_later_is_tried_when_its_moment_comes(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert len(home.mails("anna")) == 2
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_whom_a_mail_is_from_is_told_to_eyes_alone_and_only_if_wanted(
+    home: Home, s3: S3Double, wanted: bool
+) -> None:
+    home.destinations = dataclasses.replace(home.destinations, log_addresses=wanted)
+    s3.put("incoming/a", b"From: Bob <bob@example.org>\r\n\r\nmail\r\n")
+    home.announce("incoming/a", "anna")
+    await home.deliver()
+    [told] = [fields for _, event, fields in home.log.said if event == "delivered"]
+    assert told.get("_sender") == ("bob@example.org" if wanted else None)

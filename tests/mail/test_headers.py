@@ -12,6 +12,7 @@ from postamt_sync.mail.headers import (
     MOST_ADDRESSES,
     SesHeaders,
     addresses,
+    author,
     header_block,
     ses_headers,
 )
@@ -524,3 +525,20 @@ def test_any_bytes_are_read(head: bytes) -> None:
 def test_no_order_of_lines_below_makes_a_forged_verdict_count(lines: list[str]) -> None:
     genuine = (RETURN_PATH, received(), SPF, AUTHENTICATION, SEALS)
     assert read(*genuine, *lines).verdicts == Verdicts(spf="PASS", dkim="PASS", dmarc="PASS")
+
+
+@pytest.mark.parametrize(
+    ("head", "who"),
+    [
+        (b"From: Bob <bob@example.org>\r\nTo: ann@example.com\r\n\r\n", "bob@example.org"),
+        (b"from:\r\n =?utf-8?q?B=C3=B6b?=\r\n <bob@example.org>\r\n\r\n", "bob@example.org"),
+        (b"From: a@x.org, b@x.org\r\n\r\n", "a@x.org"),
+        (b"To: ann@example.com\r\n\r\nFrom: in@the.body\r\n", ""),
+        (b"From: nobody\r\n\r\n", ""),
+        (b"X-From: a@x.org\r\n\r\n", ""),
+        (b"From bob@example.org Sat Nov 28\nFrom: c@x.org\n\n", "c@x.org"),
+        (b"", ""),
+    ],
+)
+def test_the_author_is_the_first_address_in_from(head: bytes, who: str) -> None:
+    assert author(head) == who
