@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from postamt_sync.cli.in_force import complete, typed
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Settings, load
 from postamt_sync.config.needed_files import lacking_files
 from postamt_sync.config.toml import toml_value
@@ -60,15 +60,14 @@ def _check_as_json(config: Path | None) -> ExitCode:
         settings = load(config)
     except ConfigurationError as error:
         problems = [{"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems]
-        _print_json({"error": error.problem, "problems": problems})
+        print_json({"error": error.problem, "problems": problems}, ensure_ascii=False)
         return error.exit_code
     lacking = [{"key": p.key, "wrong": p.wrong} for p in lacking_files(settings)]
-    _print_json({"source": settings.source, "settings": effective(settings), "lacking": lacking})
+    print_json(
+        {"source": settings.source, "settings": effective(settings), "lacking": lacking},
+        ensure_ascii=False,
+    )
     return ExitCode.FINDINGS if lacking else ExitCode.OK
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(jsonlib.dumps(value, indent=2, ensure_ascii=False))
 
 
 def effective(settings: Settings) -> dict[str, Any]:

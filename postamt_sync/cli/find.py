@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json as jsonlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Annotated
@@ -14,6 +13,7 @@ from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.cli.console import is_terminal, open_console
 from postamt_sync.cli.found_mails import as_json, show
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.cli.sync import read_since
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
@@ -80,7 +80,7 @@ def find(
         with open_console(errors=True).status("Looking …"):
             result = _search(settings, wanted, moment, most, cloud=cloud)
     if json:
-        print(jsonlib.dumps(as_json(result, words), indent=2))
+        print_json(as_json(result, words))
     else:
         show(result, console, since=bool(since), cloud=cloud, most=most)
     return ExitCode.OK

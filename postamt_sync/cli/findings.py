@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.in_force import complete
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.doctor.causes import causes
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import ExitCode
@@ -33,7 +33,7 @@ def report(findings: Iterable[Finding], *, json: bool, quiet: bool = False) -> E
     """Print the findings, or all as one object; FINDINGS if any is a failure."""
     found = list(findings)
     if json:
-        print(jsonlib.dumps({"findings": as_json(found)}, indent=2))
+        print_json({"findings": as_json(found)})
     else:
         _show(found, open_console(), quiet=quiet)
     failed = any(finding.outcome is Severity.FAILURE for finding in found)

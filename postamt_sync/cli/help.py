@@ -6,6 +6,7 @@ The page (man(7)) is made from the command line itself, so it cannot say anythin
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -109,6 +110,15 @@ def _nearest_topic(name: str) -> str:
     return near[0] if near else ""
 
 
+def _show_schema(verb: str) -> None:
+    # Imported late: it knows every room.
+    from postamt_sync.cli.json_schemas import SCHEMAS, schema_of  # noqa: PLC0415
+
+    if verb not in SCHEMAS:
+        raise UsageError(f"{printable(verb)!r} prints no JSON.", f"These do: {', '.join(SCHEMAS)}.")
+    print(json.dumps(schema_of(verb), indent=2))
+
+
 def help_(
     verb: Annotated[
         list[str] | None,
@@ -132,6 +142,7 @@ def help_(
       postamt-sync help bootstrap apply
       postamt-sync help topics
       postamt-sync help sieve
+      postamt-sync help json status
       postamt-sync help --man | man -l -
       . <(postamt-sync help --completion bash)
     """
@@ -144,6 +155,8 @@ def help_(
     match verb:
         case ["topics"]:
             topics.show_list()
+        case ["json", *words] if words:
+            _show_schema(" ".join(words))
         case [name] if name in topics.topics():
             topics.show(name)
         case [name] if near := _nearest_topic(name):

@@ -6,7 +6,6 @@ Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCo
 from __future__ import annotations
 
 import errno
-import json
 import shlex
 import signal
 import sys
@@ -18,7 +17,7 @@ import typer
 import typer.main
 
 from postamt_sync import __version__
-from postamt_sync.cli import in_force, streams
+from postamt_sync.cli import in_force, printed_json, streams
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup
 from postamt_sync.errors import (
@@ -86,6 +85,7 @@ def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
     written stops no work; the code tells of it.
     """
     streams.keep()
+    printed_json.begin()
     in_force.remember(argv)
     return _judged(_run(argv, verbs), argv)
 
@@ -112,6 +112,8 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
     try:
         return _invoke(argv, verbs)
     except (KeyboardInterrupt, typer.Abort):
+        if "--json" in argv:
+            printed_json.print_error("Stopped before the end.", "")
         _say("Stopped.")
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence
@@ -119,6 +121,8 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
             traceback.print_exc()
         if isinstance(error, PermissionError) and error.filename:
             error = OtherUserError.of(error)
+        if "--json" in argv and isinstance(error, PostamtError):
+            printed_json.print_failure(error, _hint(error, argv))
         return _explain(error, argv)
 
 
@@ -155,19 +159,29 @@ def _explain(error: Exception, argv: Sequence[str]) -> int:
             asked = context.command_path if context else PROGRAM
             wrong = printable(error.format_message())
             hint = f"See what there is with: {asked} --help"
-            if "--json" in argv:  # the verb, which would print it, has not begun
-                print(json.dumps({"error": wrong, "hint": hint}))
-            _say(f"Error: {wrong}")
-            _say(f"Hint: {hint}")
-            return ExitCode.USAGE
+            return _tell(wrong, hint, argv, ExitCode.USAGE)
         case OSError() if error.errno in FULL_DISK:
-            _say(f"Error: A disk is full: {_describe(error)}.")
-            _say("Hint: Make room where the ledger, the Maildirs or the output lie (df -h).")
-            return ExitCode.TRY_LATER
+            return _tell(
+                f"A disk is full: {_describe(error)}.",
+                "Make room where the ledger, the Maildirs or the output lie (df -h).",
+                argv,
+                ExitCode.TRY_LATER,
+            )
         case _:
-            _say(f"Error: Unexpected error: {_describe(error)}.")
-            _say("Hint: Run it again with --debug to see where, and report what it shows.")
-            return ExitCode.INTERNAL
+            return _tell(
+                f"Unexpected error: {_describe(error)}.",
+                "Run it again with --debug to see where, and report what it shows.",
+                argv,
+                ExitCode.INTERNAL,
+            )
+
+
+def _tell(problem: str, hint: str, argv: Sequence[str], code: ExitCode) -> int:
+    if "--json" in argv:
+        printed_json.print_error(problem, hint)
+    _say(f"Error: {problem}")
+    _say(f"Hint: {hint}")
+    return code
 
 
 def _hint(error: PostamtError, argv: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.open_ledger import Key, by_whom, opened
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger.repair import ObjectDetails
@@ -49,7 +49,7 @@ def list_(config: ConfigPath = None, json: Json = False, debug: Debug = False) -
     with opened(config) as (ledger, _):
         known = ledger.repair.quarantined()
     if json:
-        print(jsonlib.dumps([as_json(k) for k in known], indent=2))
+        print_json([as_json(k) for k in known])
     elif not known:
         print("Nothing is quarantined.")
     for k in [] if json else known:
@@ -70,7 +70,7 @@ def show(key: Key, config: ConfigPath = None, json: Json = False, debug: Debug =
         known = ledger.repair.find(key)
     fields = as_json(known)
     if json:
-        print(jsonlib.dumps(fields, indent=2))
+        print_json(fields)
         return ExitCode.OK
     for name, value in fields.items():
         shown = ", ".join(value) if isinstance(value, list) else value

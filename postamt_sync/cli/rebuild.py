@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json as jsonlib
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from postamt_sync.app.components import make_rebuild
 from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.host.service.user import refuse_root
@@ -52,7 +52,10 @@ def rebuild(
     events = configure_logging(level="debug" if debug else "error", words=complete)
     work = make_rebuild(settings, open_bucket(settings), events, anew=anew)
     result = asyncio.run(work.run())
-    print(jsonlib.dumps(result.as_json()) if json else as_text(result))
+    if json:
+        print_json(result.as_json(), indent=None)
+    else:
+        print(as_text(result))
     return ExitCode.OK
 
 

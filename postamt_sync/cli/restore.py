@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import json as jsonlib
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from postamt_sync.aws.clients import new_session, s3_client
 from postamt_sync.bucket import Bucket
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, TryLaterError, UsageError
 from postamt_sync.events import Events, printable
@@ -146,7 +146,7 @@ class _Verb:
             await asyncio.to_thread(self._ledger.absences.looked_at, absent)
             if dry_run or not (news or open_orders):
                 if json:
-                    print(jsonlib.dumps(as_json(news, *how), indent=2))
+                    print_json(as_json(news, *how))
                 return ExitCode.OK
             if news and not yes:
                 _ask()
@@ -159,7 +159,10 @@ class _Verb:
                     settings, self._ledger, bucket, _client(settings), self._events, watch
                 )
                 progress = await work.run(news, *how)
-        print(jsonlib.dumps(as_json(news, *how) | asdict(progress)) if json else _ended(progress))
+        if json:
+            print_json(as_json(news, *how) | asdict(progress), indent=None)
+        else:
+            print(_ended(progress))
         return ExitCode.UNDELIVERED if progress.delivered < progress.wanted else ExitCode.OK
 
     async def _missing(self, bucket: Bucket, keys: Sequence[str]) -> list[Difference]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
@@ -73,7 +73,7 @@ def status(
     finally:
         ledger.close()
     if json:
-        print(jsonlib.dumps(as_json(report), indent=2))
+        print_json(as_json(report))
     else:
         console.print(picture(report), crop=False)
     return ExitCode.OK

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json as jsonlib
 import re
 import signal
 import sys
@@ -19,6 +18,7 @@ from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
 from postamt_sync.config.byte_rate import shown_rate
@@ -89,11 +89,14 @@ def sync(
             )
             leave_what_stays_alone()
             result = asyncio.run(_until_told_to_stop(work))
-    except BaseException as error:
-        if json:  # exactly one object, whatever happens; the frame says the same in words
-            print(jsonlib.dumps(_cut_short(error)))
+    except KeyboardInterrupt as error:
+        if json:  # the next pass goes on, which the frame does not know
+            print_json(_cut_short(error), indent=None)
         raise
-    print(jsonlib.dumps(as_json(result)) if json else as_text(result))
+    if json:
+        print_json(as_json(result), indent=None)
+    else:
+        print(as_text(result))
     if result.error is not None and not json:
         raise result.error  # the frame says it, on standard error
     return exit_code(result)

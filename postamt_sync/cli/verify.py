@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json as jsonlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.bucket import Bucket
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
@@ -86,7 +86,7 @@ def verify(
             found = asyncio.run(_compare(bucket, comparison))
         shown = [d for d in found if d.kind not in left_out]
         if json:
-            print(jsonlib.dumps(as_json(comparison.counted, shown), indent=2))
+            print_json(as_json(comparison.counted, shown))
         else:
             print(as_text(comparison.counted, shown))
         ledger.absences.looked_at({d.mail for d in shown if d.kind is DifferenceKind.ABSENT})

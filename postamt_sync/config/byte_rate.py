@@ -14,11 +14,11 @@ _BITS = re.compile(
     r"([0-9]{1,13}(?:\.[0-9]{1,9})?)\s*([kKmMgG]?)(?:b|bits?|bit/s|bps|b/s)", re.ASCII
 )
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
-_FORMS = 'must be bytes a second, as in "500k", "2M" or "1G"; "" is no limit.'
+_FORMS = 'must be bytes a second, as in "500k", "2M" or "1G"; 0 is no limit.'
 
 
 def bytes_a_second(value: Any) -> int:
-    """Return what "2M" means, 2,000,000; 0 for "", which is no limit. 2Mi is 2,097,152.
+    """Return what "2M" means, 2,000,000. 0 and "" are no limit, which is 0. 2Mi is 2,097,152.
 
     Raises ValueError with a sentence that starts with "must".
     """
@@ -35,7 +35,7 @@ def bytes_a_second(value: Any) -> int:
         raise ValueError(_FORMS)
     rate: int = round(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()])
     if rate and not LOWEST <= rate <= HIGHEST:
-        raise ValueError('must be at least "1k" and at most "1000G"; "" is no limit.')
+        raise ValueError('must be at least "1k" and at most "1000G"; 0 is no limit.')
     return rate
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.ledger import Ledger
+from tests.doubles.account import Account
 from tests.support.household import configure
 
 
@@ -19,3 +20,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger.open(tmp_path / "state")
     yield ledger
     ledger.close()
+
+
+@pytest.fixture
+def aws(account: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """Return an empty account, which the commands take for AWS."""
+    for name, value in account.emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(account.keys.parent / "own"))
+    monkeypatch.delenv("POSTAMT_SYNC_CONFIG", raising=False)
+    return account

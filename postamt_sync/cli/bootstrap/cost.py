@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from postamt_sync.bootstrap.bill import Bill, BillItem
 from postamt_sync.bootstrap.pricing import Usage, bill
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 
@@ -97,7 +97,7 @@ def cost(
         )
     expected = bill(usage)
     if json:
-        print(jsonlib.dumps(expected.as_json(), indent=2))
+        print_json(expected.as_json())
     else:
         show(expected, open_console())
     return ExitCode.OK

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-
 from rich.text import Text
 
 from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened, show
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
 
@@ -33,7 +32,7 @@ def plan(
     account = opened(config, out)
     found = account.plan(position)
     if json:
-        print(jsonlib.dumps(found.as_json(), indent=2))
+        print_json(found.as_json())
     else:
         console = open_console()
         account.introduce(console)

@@ -1,0 +1,92 @@
+"""What the verbs print that build the AWS side: bootstrap plan and cost."""
+
+from __future__ import annotations
+
+from postamt_sync.cli.json_schemas.kinds import (
+    Schema,
+    many,
+    number,
+    table,
+    text,
+    yes_no,
+)
+
+_RESOURCE = text("which resource")
+
+PLAN = table(
+    "what apply would do",
+    {
+        "changes": many(
+            "what is to be done, in this order",
+            table(
+                "a change",
+                {
+                    "resource": _RESOURCE,
+                    "change": text("what, for eyes"),
+                    "calls": many(
+                        "the API calls, where they are known beforehand", text("its name")
+                    ),
+                },
+            ),
+        ),
+        "conflicts": many(
+            "what somebody must decide first",
+            table(
+                "a conflict",
+                {"resource": _RESOURCE, "conflict": text("what"), "remedy": text("what to do")},
+            ),
+        ),
+        "notes": many(
+            "what is good to know",
+            table("a note", {"resource": _RESOURCE, "note": text("what")}),
+        ),
+    },
+)
+
+
+def _item(means: str) -> Schema:
+    return table(
+        means,
+        {
+            "service": text("of AWS"),
+            "what": text("what is paid for"),
+            "quantity": number("in a month"),
+            "unit": text("of what"),
+            "free": number("how much of it is free"),
+            "price": number("US dollars"),
+            "per": number("for how many units"),
+            "verified": yes_no("whether the price was looked up, not estimated"),
+            "usd": number("US dollars in a month"),
+            "note": text('more, or ""'),
+        },
+    )
+
+
+COST = table(
+    "what AWS charges in a month, in us-east-1, without tax",
+    {
+        "usd": number("US dollars in all"),
+        "items": many("what it is made of", _item("an item")),
+        "spared": many("what it does not cost as it is set up", _item("an item")),
+    },
+)
+
+ERROR = table(
+    "why there is no answer",
+    {
+        "error": text("what is wrong"),
+        "hint": text('what to do, or ""'),
+        "problems": many(
+            "each problem of the configuration",
+            table(
+                "a problem",
+                {
+                    "key": text("the option"),
+                    "wrong": text("what is wrong"),
+                    "example": text("a line that would be right"),
+                },
+            ),
+        ),
+    },
+    now_and_then=("problems", "hint"),
+)

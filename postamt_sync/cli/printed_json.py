@@ -1,0 +1,42 @@
+"""What `--json` prints: one value, whatever happens. Its keys are described in `json_schemas`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from postamt_sync.cli.in_force import complete
+from postamt_sync.errors import ConfigurationError, PostamtError
+
+_answered = False
+
+
+def begin() -> None:
+    """Forget what an earlier command line in this process has printed."""
+    global _answered  # noqa: PLW0603 - like the stream that it is about, one a process
+    _answered = False
+
+
+def print_json(value: Any, *, indent: int | None = 2, ensure_ascii: bool = True) -> None:
+    """Print the answer of a verb."""
+    global _answered  # noqa: PLW0603
+    _answered = True
+    print(json.dumps(value, indent=indent, ensure_ascii=ensure_ascii))
+
+
+def print_error(problem: str, hint: str, **more: Any) -> None:
+    """Print why there is no answer, unless there was one already."""
+    if not _answered:
+        print_json({"error": problem, "hint": hint, **more}, indent=None)
+        sys.stdout.flush()
+
+
+def print_failure(error: PostamtError, hint: str) -> None:
+    """Print what went wrong, with all problems of a configuration."""
+    more: dict[str, Any] = {}
+    if isinstance(error, ConfigurationError):
+        more["problems"] = [
+            {"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems
+        ]
+    print_error(complete(error.problem), complete(hint), **more)
