@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import typer
 from postamt_sync.aws.clients import dynamodb_client, new_session
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Settings, load
 from postamt_sync.config.command import typed
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
@@ -73,7 +73,7 @@ def check(
     now = datetime.now(UTC)
     found = read_key_files(settings.seal_keys, now)
     if json:
-        print(json_.dumps({"keys": [_as_json(each) for each in found]}))
+        print_json({"keys": [_as_json(each) for each in found]}, indent=None)
     else:
         for each in found:
             _show(each, now)

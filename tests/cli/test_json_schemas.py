@@ -132,6 +132,9 @@ def test_what_the_ledger_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (first, *_) = said(capsys, "quarantine list", config=config)
     said(capsys, "quarantine show", first["mail"], config=config)
     said(capsys, "check", config=config)
+    (tmp_path / "key.asc").write_text("none")
+    config.write_text(config.read_text() + '[seal]\nkeys = ["key.asc"]\n')
+    assert said(capsys, "seal check", config=config)["keys"][0]["refused"]
 
 
 @pytest.mark.slow

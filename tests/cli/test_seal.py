@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import jsonschema
 import pytest
 from moto import mock_aws
 
+from postamt_sync.cli.json_schemas import SCHEMAS
 from postamt_sync.cli.main import run
 from postamt_sync.seal.owner_keys import encryption_fingerprints, read_owner_key
 from postamt_sync.seal.records import SealRecords
@@ -96,6 +98,7 @@ def test_check_names_keys_subkeys_and_ends(typed: Typed, gpg: Gpg) -> None:
         gpg.fingerprint("owner"),
         gpg.fingerprint("backup"),
     ]
+    jsonschema.validate(json.loads(out), SCHEMAS["seal check"])
 
 
 def test_check_refuses_a_secret_key_and_names_the_file(typed: Typed, gpg: Gpg) -> None:

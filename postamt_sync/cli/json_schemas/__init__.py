@@ -19,7 +19,7 @@ from postamt_sync.cli.json_schemas.repairing import (
     RESTORE,
     VERIFY,
 )
-from postamt_sync.cli.json_schemas.setting_up import COST, ERROR, PLAN
+from postamt_sync.cli.json_schemas.setting_up import COST, ERROR, PLAN, SEAL_KEYS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Schema] = {
@@ -36,6 +36,7 @@ SCHEMAS: dict[str, Schema] = {
     "bootstrap plan": PLAN,
     "bootstrap verify": FINDINGS,
     "bootstrap cost": COST,
+    "seal check": SEAL_KEYS,
 }
 """By verb."""
 

@@ -1,10 +1,12 @@
-"""What the verbs print that build the AWS side: bootstrap plan and cost."""
+"""What the verbs print that set things up: bootstrap plan and cost, seal check; and errors."""
 
 from __future__ import annotations
 
 from postamt_sync.cli.json_schemas.kinds import (
     Schema,
     many,
+    maybe,
+    moment,
     number,
     table,
     text,
@@ -68,6 +70,37 @@ COST = table(
         "usd": number("US dollars in all"),
         "items": many("what it is made of", _item("an item")),
         "spared": many("what it does not cost as it is set up", _item("an item")),
+    },
+)
+
+SEAL_KEYS = table(
+    "the owner's keys, for which mail at AWS is encrypted",
+    {
+        "keys": many(
+            "each key",
+            table(
+                "a key; one that was refused has refused and hint and nothing more",
+                {
+                    "file": text("where it stands"),
+                    "name": text("whose it says that it is"),
+                    "fingerprint": text("of its primary key"),
+                    "encryption": many(
+                        "what of it mail is encrypted for",
+                        table(
+                            "a key or subkey",
+                            {
+                                "fingerprint": text("its own"),
+                                "expires": maybe(moment("until when"), "without an end"),
+                            },
+                        ),
+                    ),
+                    "expires": maybe(moment("until when"), "without an end"),
+                    "refused": text("why nothing is encrypted for it"),
+                    "hint": text("what to do"),
+                },
+                now_and_then=("name", "fingerprint", "encryption", "expires", "refused", "hint"),
+            ),
+        )
     },
 )
 
