@@ -164,7 +164,7 @@ STORED_WORDS = {
 
 INDEX_ITEM = """
 accepted_by attachment cc date digest dkim dmarc dmarc_policy etag facts_of from header_of key
-message_id month own_id received_at received_for received_for_of recipients references sender
+message_id month own_id received_at received_for received_for_of recipients references sealed sender
 sequencer size spam spf subject to virus
 """
 """Attributes of an item of the index, and of a line of the lists."""
@@ -276,6 +276,7 @@ def test_names_in_the_index_and_the_lists() -> None:
         Stored("e", 1, "0a"),
         KnownFacts(Basis.RECEIPT, ListFacts("o@x", ("r@x",), attachment=True)),
         ReceivedFor(Basis.RECEIPT, "anna@example.com"),
+        sealed=True,
     )
     item = to_item(entry)
     assert not missing(INDEX_ITEM, set(item))

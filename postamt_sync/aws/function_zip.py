@@ -20,8 +20,8 @@ _READABLE_BY_ALL = 0o100644 << 16
 _PACKAGES = ("postamt_sync", "postamt_sync/aws", "postamt_sync/index")
 _AWS = ("aes_gcm.py", "data_keys.py")
 _INDEX = (
-    *("entry.py", "entry_item.py", "entry_update.py", "function.py", "item.py", "list_facts.py"),
-    *("lists.py", "notice_values.py", "stored_head.py", "summary.py"),
+    *("entry.py", "entry_item.py", "entry_update.py", "function.py", "invocation_event.py"),
+    *("item.py", "list_facts.py", "lists.py", "notice_values.py", "stored_head.py", "summary.py"),
 )
 
 

@@ -52,7 +52,7 @@ class Acceptance:
 
     @property
     def weight(self) -> tuple[object, ...]:
-        return _RANK[self.basis], self.received_at, repr(self)
+        return _RANK[self.basis], self.received_at, repr(self.verdicts), repr(self.sender)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class KnownFacts:
 
     @property
     def weight(self) -> tuple[object, ...]:
-        return _RANK[self.basis], repr(self)
+        return _RANK[self.basis], self.facts.attachment, repr(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,8 @@ class Stored:
 class IndexEntry:
     """All that is known of one mail; `message_id` is its key below the prefix.
 
-    `recipients` are those of all receipts together: two rules may name different ones.
+    `recipients` are those of all receipts together: two rules may name different ones. Once a mail
+    is `sealed`, nothing that others wrote of it is in its entry, whatever comes later.
     """
 
     message_id: str
@@ -121,6 +122,7 @@ class IndexEntry:
     stored: Stored | None = None
     listed: KnownFacts | None = None
     received_for: ReceivedFor | None = None
+    sealed: bool = False
 
     @property
     def received_at(self) -> str:
@@ -139,7 +141,7 @@ _Fact = TypeVar("_Fact", bound=_Weighed)
 def merge(one: IndexEntry, other: IndexEntry) -> IndexEntry:
     """Put together what two entries of the same mail know."""
     header = _better(one.header, other.header)
-    return IndexEntry(
+    merged = IndexEntry(
         one.message_id,
         one.key,
         one.recipients | other.recipients,
@@ -148,6 +150,24 @@ def merge(one: IndexEntry, other: IndexEntry) -> IndexEntry:
         _better(one.stored, other.stored),
         _better(one.listed, other.listed),
         _counting(_better(one.received_for, other.received_for), header),
+        one.sealed or other.sealed,
+    )
+    return _stripped(merged) if merged.sealed else merged
+
+
+def _stripped(entry: IndexEntry) -> IndexEntry:
+    """Take out subject, sender and addresses of others; whom SES took it for are ours, and stay.
+
+    A Message-ID names its sender's machine, and what a mail answers tells of others too.
+    """
+    accepted, header, listed = entry.acceptance, entry.header, entry.listed
+    return replace(
+        entry,
+        acceptance=replace(accepted, sender=None) if accepted else None,
+        header=replace(header, summary=Summary()) if header else None,
+        listed=replace(listed, facts=ListFacts(attachment=listed.facts.attachment))
+        if listed
+        else None,
     )
 
 

@@ -44,6 +44,7 @@ def to_item(entry: IndexEntry) -> Item:
         texts["own_id"] = listed.facts.own_id or None
         texts["references"] = " ".join(listed.facts.references) or None
         texts["attachment"] = "yes" if listed.facts.attachment else None
+    texts["sealed"] = "yes" if entry.sealed else None
     if entry.received_for is not None:
         texts["received_for_of"] = entry.received_for.basis
         texts["received_for"] = entry.received_for.recipient
@@ -80,6 +81,7 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry:
         stored,
         _listed(item),
         _received_for(item),
+        "sealed" in item,
     )
 
 

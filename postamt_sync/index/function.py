@@ -15,7 +15,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from postamt_sync.index.entry import Basis, IndexEntry, entries, merge, with_header
 from postamt_sync.index.entry_item import from_item, to_item
 from postamt_sync.index.entry_update import entry_update, race_lost
+from postamt_sync.index.invocation_event import messages_of, sealed_keys_of
 from postamt_sync.index.item import Item, text
 from postamt_sync.index.list_facts import facts_of_head
 from postamt_sync.index.lists import HandedVersion, Lists
@@ -133,6 +134,12 @@ class Indexer:
         """
         return self._upsert(news, _wants_facts)
 
+    def seal(self, key: str) -> None:
+        """Note for good that a mail is sealed: its entry and lines lose what others wrote of it."""
+        entry = IndexEntry(key.removeprefix(self._prefix), key, sealed=True)
+        if self._is_ours(Arrival(self._bucket, key, Source.INDEX), entry):
+            self._upsert(entry, lambda *_: False)
+
     def _upsert(self, news: IndexEntry, wants: WantsHeader) -> bool:
         """Merge `news` into the table; tell whether that changed anything.
 
@@ -212,7 +219,7 @@ class Indexer:
 
 def _wants_header(_item: Mapping[str, Any], known: IndexEntry | None, news: IndexEntry) -> bool:
     """Whether the object is to be read: its event has come, no receipt yet, nor was it read."""
-    if news.stored is None:
+    if news.stored is None or (known is not None and known.sealed):
         return False
     if known is None or known.header is None:
         return True
@@ -223,7 +230,7 @@ def _wants_header(_item: Mapping[str, Any], known: IndexEntry | None, news: Inde
 
 def _wants_facts(item: Mapping[str, Any], known: IndexEntry | None, _news: IndexEntry) -> bool:
     """Whether the object is to be read: no version of us that knows of lists has done so."""
-    return known is None or known.header is None or "lines" not in item
+    return known is None or not (known.sealed or (known.header and "lines" in item))
 
 
 def _reason(error: Exception) -> str:
@@ -233,24 +240,14 @@ def _reason(error: Exception) -> str:
 
 
 def handle(event: object, _context: object) -> None:
-    """Take what SNS hands to Lambda (Lambda developer guide, "Amazon SNS")."""
-    for message in _messages(event):
+    """Take what SNS hands to Lambda, or keys that the sealing function has sealed."""
+    for key in sealed_keys_of(event):
+        _indexer().seal(key)
+    for message in messages_of(event):
         if message is None:
             _say("warning", "not understood", {"reason": "no notification of a topic"})
         else:
             _indexer().take(message)
-
-
-def _messages(event: object) -> Iterator[str | None]:
-    """Yield the messages, None for what is none: anybody may invoke a function by hand."""
-    records = event.get("Records") if isinstance(event, Mapping) else None
-    if not isinstance(records, list):
-        yield None
-        return
-    for record in records:
-        sns = record.get("Sns") if isinstance(record, Mapping) else None
-        message = sns.get("Message") if isinstance(sns, Mapping) else None
-        yield message if isinstance(message, str) else None
 
 
 @functools.cache

@@ -21,6 +21,8 @@ Attributes that are not known are absent. All are strings (S) unless said otherw
     attachment    yes; absent where the header tells of none
     received_for  whom SES's own Received names, "" for nobody; absent where nobody looked
     received_for_of                  where that comes from: receipt or object
+    sealed        yes, once the mail is sealed: then the words of others (sender, from, to, cc,
+                  subject, date, own_id, references) are absent for good
     digest        stands for all of the above: who has read an item writes it only if the digest is
                   still the same, so that no two writers undo each other's work
     listed        the version of the routes by which the mail's lines in the lists were written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from postamt_sync.index.entry import (
     Basis,
     Header,
     IndexEntry,
+    KnownFacts,
     Stored,
     entries,
     merge,
@@ -22,6 +24,7 @@ from postamt_sync.index.entry import (
 )
 from postamt_sync.index.entry_item import from_item, to_item
 from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, envelope
+from postamt_sync.index.list_facts import ListFacts
 from postamt_sync.index.summary import Summary, summary_of_head
 from postamt_sync.mail.arrival import Envelope, Source, Verdicts
 from postamt_sync.mail.headers import SesHeaders, ses_headers
@@ -37,7 +40,12 @@ headers = st.builds(Header, st.sampled_from(Basis), st.builds(Summary, words, wo
 objects = st.builds(
     Stored, words, st.none() | st.integers(0, 9), st.sampled_from(["", "0f", "1", "01", "ff"])
 )
-any_entry = st.builds(
+facts = st.builds(
+    KnownFacts,
+    st.sampled_from(Basis),
+    st.builds(ListFacts, st.sampled_from(["", "a@b"]), st.just(()), st.booleans()),
+)
+plain_entry = st.builds(
     IndexEntry,
     st.just("id"),
     st.just("incoming/id"),
@@ -45,7 +53,9 @@ any_entry = st.builds(
     st.none() | acceptances,
     st.none() | headers,
     st.none() | objects,
+    st.none() | facts,
 )
+any_entry = plain_entry | plain_entry.map(lambda entry: merge(entry, replace(entry, sealed=True)))
 
 
 def entry_of(message: str) -> IndexEntry:
@@ -82,6 +92,24 @@ def test_an_item_brings_back_its_entry(entry: IndexEntry) -> None:
 @given(any_entry, any_entry)
 def test_the_digest_tells_items_apart(a: IndexEntry, b: IndexEntry) -> None:
     assert (to_item(a)["digest"] == to_item(b)["digest"]) == (a == b)
+
+
+@given(plain_entry, st.permutations([0, 1, 2]))
+def test_of_a_sealed_mail_nothing_that_others_wrote_stays_or_comes_back(
+    told: IndexEntry, order: list[int]
+) -> None:
+    sealed = IndexEntry("id", "incoming/id", sealed=True)
+    late = replace(entry_of(receipt()), message_id="id", key="incoming/id")
+    first, second, third = ([told, sealed, late][each] for each in order)
+    merged = merge(merge(first, second), third)
+    assert merged.sealed
+    assert merged.recipients >= late.recipients, "ours, which envelopes need"
+    item = to_item(merged)
+    assert item["sealed"] == {"S": "yes"}
+    assert not item.keys() & {
+        *("from", "to", "cc", "subject", "date", "sender", "own_id", "references")
+    }
+    assert from_item(item) == merged
 
 
 def test_what_a_receipt_tells() -> None:

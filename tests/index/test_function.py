@@ -471,3 +471,47 @@ def test_lambda_s_own_entrance(
     line = json.loads(capsys.readouterr().out)
     assert line["event"] == "indexed"
     assert len(line["mail"]) == 24
+
+
+@pytest.mark.slow
+def test_a_sealed_mail_loses_what_others_wrote_and_no_late_receipt_brings_it_back(
+    scene: Scene,
+) -> None:
+    arrived = scene.put(stored())
+    before = scene.take(scene.receipt(), arrived)
+    scene.indexer.seal(KEY)
+    once = scene.item()
+    of_others = {"sender", "from", "to", "cc", "subject", "date"}
+    assert before.keys() - once.keys() == of_others
+    assert once["sealed"] == "yes"
+    assert once["recipients"] == before["recipients"]
+    for late in (scene.receipt(), arrived, scene.receipt(cut=True)):
+        item = scene.take(late)
+        assert not item.keys() & of_others
+    assert item["digest"] == once["digest"]
+    scene.indexer.seal(KEY)
+    assert scene.item() == item
+    assert scene.s3.names() == [], "the object of a sealed mail is not read for its words"
+
+
+@pytest.mark.slow
+def test_a_mail_that_was_sealed_before_it_was_known_stays_without_words(scene: Scene) -> None:
+    arrived = scene.put(stored())
+    scene.indexer.seal(KEY)
+    item = scene.take(arrived, scene.receipt())
+    assert item["recipients"] == ["anna@home.example", "bruno@home.example"]
+    assert item["received_at"] == AT
+    assert "subject" not in item
+    assert scene.s3.names() == []
+
+
+def test_what_is_not_ours_is_not_noted_as_sealed(scene: Scene) -> None:
+    for key in ("recent/x", "incoming/", PREFIX + "x" * 3_000):
+        scene.indexer.seal(key)
+    assert "update_item" not in scene.dynamodb.names()
+
+
+def test_keys_that_were_sealed_are_no_notification(capsys: pytest.CaptureFixture[str]) -> None:
+    for event_ in ({"sealed": []}, {"sealed": None}, {"sealed": [1, None]}):
+        function.handle(event_, None)
+    assert capsys.readouterr().out == ""

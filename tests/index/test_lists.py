@@ -120,6 +120,14 @@ def test_a_mail_of_which_no_envelope_is_known_is_nobody_s_until_it_is(scene: Lis
     assert list(scene.lines()) == ["bruno#inbox"]
 
 
+def test_the_lines_of_a_sealed_mail_say_no_more_than_its_entry(scene: ListScene) -> None:
+    scene.take(scene.put(stored(headers=ANSWER)), scene.receipt(headers=ANSWER))
+    scene.indexer.seal(f"{PREFIX}{MESSAGE_ID}")
+    assert scene.lines() == {f"{name}#inbox": [f"{AT}#{MESSAGE_ID}"] for name in ("anna", "bruno")}
+    assert not {"subject", "from", "sender", "own_id"} & scene.entry().keys()
+    scene.check()
+
+
 def test_a_verdict_that_comes_later_moves_it_to_junk(scene: ListScene) -> None:
     spam = json.loads(scene.receipt(recipients=("bruno@home.example",)))
     spam["receipt"]["spamVerdict"] = {"status": "FAIL"}
