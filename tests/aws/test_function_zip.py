@@ -145,6 +145,7 @@ def test_the_zip_holds_the_pure_mail_package_and_the_handler() -> None:
         "postamt_sync/index/entry_item.py",
         "postamt_sync/index/entry_update.py",
         "postamt_sync/index/function.py",
+        "postamt_sync/index/invocation_event.py",
         "postamt_sync/index/item.py",
         "postamt_sync/index/list_facts.py",
         "postamt_sync/index/lists.py",
