@@ -34,7 +34,7 @@ ROOMS = {
     "host": {"aws", "config", "ledger"},
     "bootstrap": {"aws", "config", "mail", "webmail"},
     "webmail": {"aws", "index", "mail"},
-    "seal": {"mail"},
+    "seal": {"index", "mail"},
     "alerts": {"aws", "config", "delivery", "ledger", "mail"},
     "recovery": {
         *("aws", "bucket", "config", "delivery", "index", "ledger", "mail"),

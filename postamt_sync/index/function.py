@@ -25,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from postamt_sync.index.entry import Basis, IndexEntry, entries, merge, with_header
 from postamt_sync.index.entry_item import from_item, to_item
 from postamt_sync.index.entry_update import entry_update, race_lost
-from postamt_sync.index.invocation_event import messages_of, sealed_keys_of
+from postamt_sync.index.invocation_event import SEALED_KEYS, messages_of, sealed_keys_of
 from postamt_sync.index.item import Item, text
 from postamt_sync.index.list_facts import facts_of_head
 from postamt_sync.index.lists import HandedVersion, Lists
@@ -239,15 +239,18 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def handle(event: object, _context: object) -> None:
-    """Take what SNS hands to Lambda, or keys that the sealing function has sealed."""
-    for key in sealed_keys_of(event):
+def handle(event: object, _context: object) -> dict[str, int]:
+    """Take what SNS hands to Lambda, or keys that the sealing function has sealed; returns how many
+    these were."""
+    sealed = sealed_keys_of(event)
+    for key in sealed:
         _indexer().seal(key)
     for message in messages_of(event):
         if message is None:
             _say("warning", "not understood", {"reason": "no notification of a topic"})
         else:
             _indexer().take(message)
+    return {SEALED_KEYS: len(sealed)}
 
 
 @functools.cache

@@ -8,9 +8,11 @@ Each is one item with the key `id` (S). Times are ISO 8601 in UTC, whole seconds
     proof#<set>       written by `seal prove`: `proved_at`, `fingerprints` (separated by blanks). A
                       set of keys without it seals nothing
     state             written by the function: `ran_at`, `sealed` (N, in that run), `sealed_total`
-                      (N), `backlog` (N, versions that were due and are not sealed), `refused` (why
-                      nothing was sealed, absent if all is well), `skipped` (N, what cannot be
-                      sealed), `without_twin` (N, tagged and not sealed: alarm)
+                      (N), `backlog` (N, versions that were due and are not known to be sealed),
+                      `skipped` (N, what cannot be sealed), `failed` (N, what will be tried again),
+                      `without_twin` (N, tagged and not sealed: alarm), `refused` (why nothing was
+                      sealed: no-watermark, stale-watermark, key, unproved; "" if all is well),
+                      `reason` (the last failure in words), `cursor` (where the next run begins)
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ from postamt_sync.mail.seal_table import (
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-_NUMBERS = ("sealed", "sealed_total", "backlog", "skipped", "without_twin")
+_NUMBERS = ("sealed", "sealed_total", "backlog", "skipped", "failed", "without_twin")
+_TEXTS = ("refused", "reason", "cursor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class SealState:
     """What the function's last run found. `refused` is why it sealed nothing, "" if all is well.
 
     `backlog` counts versions that were due and stay plain, `skipped` what of them cannot be sealed,
-    `without_twin` what was tagged to expire and was not sealed.
+    `failed` what an error kept from it (`reason` is the last one), `without_twin` what was tagged
+    to expire and was not sealed. `cursor` is the key that the next run begins behind.
     """
 
     ran_at: datetime
@@ -46,8 +48,11 @@ class SealState:
     sealed_total: int = 0
     backlog: int = 0
     skipped: int = 0
+    failed: int = 0
     without_twin: int = 0
     refused: str = ""
+    reason: str = ""
+    cursor: str = ""
 
 
 class SealRecords:
@@ -87,13 +92,15 @@ class SealRecords:
         if ran_at is None:
             return None
         numbers = {name: int(item.get(name, {}).get("N", "0")) for name in _NUMBERS}
-        return SealState(ran_at, **numbers, refused=_text(item, "refused"))
+        texts = {name: _text(item, name) for name in _TEXTS}
+        return SealState(ran_at=ran_at, **numbers, **texts)  # type: ignore[arg-type]
 
     def write_state(self, state: SealState) -> None:
         """Keep a run's end, over the one before; `sealed_total` is counted up here."""
         values = {f":{name}": {"N": str(getattr(state, name))} for name in _NUMBERS}
         del values[":sealed_total"]
-        values |= {":ran_at": {"S": written_time(state.ran_at)}, ":refused": {"S": state.refused}}
+        values |= {f":{name}": {"S": getattr(state, name)} for name in _TEXTS}
+        values[":ran_at"] = {"S": written_time(state.ran_at)}
         sets = ", ".join(f"#{value[1:]} = {value}" for value in values)
         self._dynamodb.update_item(
             TableName=self._table,

@@ -87,7 +87,8 @@ def test_the_zip_is_the_same_each_time_and_from_a_copy_of_another_age_order_and_
     tmp_path: Path,
 ) -> None:
     source = Path(postamt_sync.__file__).parent
-    files = [*source.glob("mail/*"), *source.glob("index/*.py"), source / "__init__.py"]
+    files = [f for room in ("mail", "aws", "index") for f in source.glob(f"{room}/*")]
+    files.append(source / "__init__.py")
     random.shuffle(files)
     for file in (file for file in files if file.is_file()):
         copy = tmp_path / "postamt_sync" / file.relative_to(source)

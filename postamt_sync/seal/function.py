@@ -1,0 +1,133 @@
+"""The sealing Lambda: once a day, as `seal/sealing.py` says.
+
+What it seals with is in its zip: the certificates lie in `owner_keys`. It has no right to delete
+anything, and needs none. What fails is told by the item `state` and tried again by the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+
+from postamt_sync.index.invocation_event import SEALED_KEYS
+from postamt_sync.seal.one_seal import Sealer
+from postamt_sync.seal.owner_keys import KeyRefusedError, OwnerKey, read_owner_key
+from postamt_sync.seal.records import SealRecords, SealState
+from postamt_sync.seal.sealer_bucket import SealerBucket
+from postamt_sync.seal.sealing import Refusal, SealingRun, refused_run
+
+OWNER_KEYS = "owner_keys"
+"""Where in the zip the certificates lie, each in a file of its own."""
+
+WORK = Path("/tmp/postamt-seal")  # noqa: S108 - Lambda's own, of one process
+"""Where a mail lies while it is sealed. A run that was killed may have left some there."""
+
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"total_max_attempts": 4, "mode": "standard"},
+    max_pool_connections=8,
+)
+
+
+class Context(Protocol):
+    """What Lambda tells of an invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return what is left until it is ended."""
+
+
+def handle(_event: object, context: Context) -> dict[str, Any]:
+    """Run once (Lambda developer guide, "Handler"); returns how it went."""
+    state = seal_all(
+        os.environ,
+        Path(__file__).parents[2] / OWNER_KEYS,
+        WORK,
+        _client,
+        lambda: context.get_remaining_time_in_millis() / 1_000,
+    )
+    return {"sealed": state.sealed, "backlog": state.backlog, "refused": state.refused}
+
+
+def seal_all(
+    environ: Mapping[str, str],
+    keys_in: Path,
+    work: Path,
+    client: Callable[[str], Any],
+    remaining: Callable[[], float],
+) -> SealState:
+    """Seal what may be sealed; `client` makes one of boto3's, `remaining` tells seconds."""
+    records = SealRecords(client("dynamodb"), environ["TABLE"])
+    now = datetime.now(UTC)
+    try:
+        keys = owner_keys(keys_in, now)
+    except KeyRefusedError as error:
+        return refused_run(records, now, Refusal.KEY, error.problem, _say)
+    bucket = SealerBucket(client("s3"), environ["BUCKET"])
+    sealer = Sealer(
+        bucket,
+        environ["PREFIX"],
+        environ["SEALED_PREFIX"],
+        keys,
+        records.is_proved,
+        forgetting(client("lambda"), environ.get("INDEX_FUNCTION", "")),
+        cleared(work),
+    )
+    return SealingRun(
+        bucket,
+        sealer,
+        records,
+        timedelta(days=int(environ["AFTER_DAYS"])),
+        lambda: datetime.now(UTC),
+        remaining,
+        _say,
+    ).run()
+
+
+def owner_keys(directory: Path, now: datetime) -> Sequence[OwnerKey]:
+    """Return the keys; raises KeyRefusedError where there is none, or one of them has ended."""
+    files = sorted(directory.glob("*.pgp"))
+    if not files:
+        raise KeyRefusedError("There is no key in the function.", "Run: bootstrap apply")
+    return [read_owner_key(file.read_bytes(), now) for file in files]
+
+
+def forgetting(client: Any, function: str) -> Callable[[str], None]:
+    """Return what has the index function forget a mail's words; "" where it is to keep them."""
+
+    def forget(key: str) -> None:
+        if not function:
+            return
+        payload = json.dumps({SEALED_KEYS: [key]}).encode()
+        answer = client.invoke(FunctionName=function, Payload=payload)
+        said = answer["Payload"].read()
+        if "FunctionError" in answer or json.loads(said) != {SEALED_KEYS: 1}:
+            raise OSError("The index function did not take it.")
+
+    return forget
+
+
+def cleared(directory: Path) -> Path:
+    """Return a directory in which nothing lies."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700, parents=True)
+    return directory
+
+
+def _client(service: str) -> Any:
+    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+
+
+def _say(level: str, event: str, fields: Mapping[str, object]) -> None:
+    """Write one line of JSON, which CloudWatch Logs can search by field."""
+    sys.stdout.write(json.dumps({"level": level, "event": event, **fields}) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,184 @@
+"""The bucket as the sealing function sees it: every version of the plain mail, and the sealed.
+
+It reads, puts where nothing is, and tags; there is no call in here that deletes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from postamt_sync.mail.sealed_name import SEALED_TAG
+from postamt_sync.seal.packets import HEAD
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+CHUNK = 1 << 18
+KMS_ENVELOPE = "x-amz-key-v2"
+"""In the metadata of what SES encrypted before it stored it."""
+_IS_THERE = 412
+_MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlainVersion:
+    """One version of a plain object, as a listing tells it; `etag` is without quotes.
+
+    `newest`: no later content lies under its key, a delete marker aside. `current`: not even that.
+    """
+
+    key: str
+    version: str
+    last_modified: datetime
+    etag: str
+    size: int
+    newest: bool = True
+    current: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlain:
+    """What came of reading a plain version. `md5` is in hex; `etag_is_md5`: S3 computed the ETag
+    of just these bytes. `enveloped`: it is not the mail, but what SES encrypted of it."""
+
+    size: int
+    sha256: str
+    md5: str
+    etag_is_md5: bool
+    enveloped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSeal:
+    """A sealed object as S3 gives it back, read to its end."""
+
+    size: int
+    sha256: str
+    head: bytes
+    metadata: Mapping[str, str]
+
+
+class SealerBucket:
+    """One bucket. Every method raises as boto3 does."""
+
+    def __init__(self, s3: S3Client, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def versions(self, prefix: str, after: str = "") -> Iterator[PlainVersion]:
+        """Yield every version below a prefix, by key, the newest first; `after` is a key to go on
+        behind."""
+        key, version, before = after, "", ""
+        while True:
+            page = self._s3.list_object_versions(
+                Bucket=self._bucket,
+                Prefix=prefix,
+                **({"KeyMarker": key} if key else {}),  # type: ignore[arg-type]
+                **({"VersionIdMarker": version} if version else {}),  # type: ignore[arg-type]
+            )
+            for found in page.get("Versions", []):
+                yield PlainVersion(
+                    found["Key"],
+                    found["VersionId"],
+                    found["LastModified"],
+                    found["ETag"].strip('"'),
+                    found["Size"],
+                    newest=found["Key"] != before,
+                    current=found["IsLatest"],
+                )
+                before = found["Key"]
+            if not page.get("IsTruncated"):
+                return
+            key, version = page["NextKeyMarker"], page.get("NextVersionIdMarker", "")
+
+    def tags(self, version: PlainVersion) -> dict[str, str]:
+        """Return what a version is tagged with."""
+        answer = self._s3.get_object_tagging(
+            Bucket=self._bucket, Key=version.key, VersionId=version.version
+        )
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def tag(self, version: PlainVersion) -> None:
+        """Let a version expire. Replaces its tags: only for one that has none."""
+        key, value = SEALED_TAG
+        self._s3.put_object_tagging(
+            Bucket=self._bucket,
+            Key=version.key,
+            VersionId=version.version,
+            Tagging={"TagSet": [{"Key": key, "Value": value}]},
+        )
+
+    def read(self, version: PlainVersion, path: str) -> ReadPlain:
+        """Write a version's bytes to a file, a piece at a time."""
+        answer = self._s3.get_object(
+            Bucket=self._bucket, Key=version.key, VersionId=version.version
+        )
+        sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+        with open(path, "wb") as file:  # noqa: PTH123 - a name in /tmp
+            for chunk in answer["Body"].iter_chunks(CHUNK):
+                file.write(chunk)
+                sha256.update(chunk)
+                md5.update(chunk)
+                size += len(chunk)
+        bare = answer.get("ServerSideEncryption", "AES256") == "AES256"
+        metadata = {name.lower() for name in answer.get("Metadata", {})}
+        return ReadPlain(
+            size,
+            sha256.hexdigest(),
+            md5.hexdigest(),
+            bare and "-" not in version.etag,
+            KMS_ENVELOPE in metadata,
+        )
+
+    def put(self, key: str, path: str, sha256: str, metadata: Mapping[str, str]) -> bool:
+        """Store a file where nothing is; False where something lies already. `sha256` is the
+        file's, in hex: S3 refuses other bytes."""
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123
+                self._s3.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=file,
+                    IfNoneMatch="*",
+                    ChecksumSHA256=checksum,
+                    ContentType="application/pgp-encrypted",
+                    Metadata=dict(metadata),
+                )
+        except ClientError as error:
+            if _status(error) == _IS_THERE:
+                return False
+            raise
+        return True
+
+    def has(self, key: str) -> bool:
+        """Tell whether an object lies there."""
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return False
+            raise
+        return True
+
+    def read_back(self, key: str) -> StoredSeal:
+        """Read a sealed object to its end, and keep no more than its beginning."""
+        answer: Any = self._s3.get_object(Bucket=self._bucket, Key=key)
+        sha256, size, head = hashlib.sha256(), 0, b""
+        for chunk in answer["Body"].iter_chunks(CHUNK):
+            sha256.update(chunk)
+            size += len(chunk)
+            if len(head) < HEAD:
+                head = (head + chunk)[:HEAD]
+        return StoredSeal(size, sha256.hexdigest(), head, answer.get("Metadata", {}))
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])

@@ -1,0 +1,217 @@
+"""The sealing function against an emulated account."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from postamt_sync.mail.seal_table import written_time
+from postamt_sync.mail.sealed_name import parse
+from postamt_sync.seal.function import cleared, forgetting, owner_keys, seal_all
+from postamt_sync.seal.one_seal import Outcome, Sealed, Sealer
+from postamt_sync.seal.owner_keys import KeyRefusedError, encryption_fingerprints
+from postamt_sync.seal.records import SealRecords, SealState
+from postamt_sync.seal.sealer_bucket import SealerBucket
+from tests.seal.conftest import Household
+
+BUCKET, TABLE = "mail-of-ours", "postamt-seal"
+ENVIRON = {
+    "BUCKET": BUCKET,
+    "PREFIX": "incoming/",
+    "SEALED_PREFIX": "sealed/",
+    "TABLE": TABLE,
+    "AFTER_DAYS": "0",
+    "INDEX_FUNCTION": "postamt-index",
+}
+
+
+class IndexFunction:
+    """Lambda, which has one function."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.error = ""
+        self.says: Any = {"sealed": 1}
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        assert FunctionName == "postamt-index"
+        self.events.append(json.loads(Payload))
+        failed = {"FunctionError": self.error} if self.error else {}
+        return {"Payload": io.BytesIO(json.dumps(self.says).encode()), **failed}
+
+
+@dataclass
+class Account:
+    s3: Any
+    dynamodb: Any
+    index: IndexFunction
+    keys: Path
+    work: Path
+
+    def client(self, service: str) -> Any:
+        return {"s3": self.s3, "dynamodb": self.dynamodb, "lambda": self.index}[service]
+
+    @property
+    def records(self) -> SealRecords:
+        return SealRecords(self.dynamodb, TABLE)
+
+    def run(self) -> SealState:
+        return seal_all(ENVIRON, self.keys, self.work, self.client, lambda: 900.0)
+
+    def settle(self) -> None:
+        soon = datetime.now(UTC) + timedelta(minutes=10)
+        values = {":a": {"S": written_time(soon)}}
+        self.dynamodb.update_item(
+            TableName=TABLE,
+            Key={"id": {"S": "watermark"}},
+            UpdateExpression="SET settled_before = :a, written_at = :a",
+            ExpressionAttributeValues=values,
+        )
+
+    def sealed(self) -> dict[str, Any]:
+        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="sealed/").get("Contents", [])
+        return {each["Key"]: self.s3.get_object(Bucket=BUCKET, Key=each["Key"]) for each in found}
+
+    def tags(self, key: str, version: str) -> Any:
+        answer = self.s3.get_object_tagging(Bucket=BUCKET, Key=key, VersionId=version)
+        return answer["TagSet"]
+
+
+@pytest.fixture
+def account(household: Household, tmp_path: Path, monkeypatch: Any) -> Iterator[Account]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    keys = tmp_path / "owner_keys"
+    keys.mkdir()
+    for number, key in enumerate(household.keys):
+        (keys / f"{number}.pgp").write_bytes(key.certificate)
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+        dynamodb.create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield Account(s3, dynamodb, IndexFunction(), keys, tmp_path / "work")
+
+
+def test_from_the_bucket_to_the_sealed_object_and_the_tag(
+    account: Account, household: Household
+) -> None:
+    bodies = {"incoming/a": b"first", "incoming/Grüße b%2F": b"\r\nsecond\xff", "recent/a": b"no"}
+    stored = {
+        key: account.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"]
+        for key, body in bodies.items()
+    }
+    assert account.run().refused == "no-watermark"
+    account.settle()
+    assert account.run().refused == "unproved"
+    assert account.sealed() == {}
+    account.records.prove(encryption_fingerprints(household.keys), datetime.now(UTC))
+    assert account.run().sealed == 2
+    found = {}
+    for key, sealed in account.sealed().items():
+        name = parse(key, "sealed/")
+        assert name is not None
+        plain = f"incoming/{name.id}"
+        found[plain] = household.opened(sealed["Body"].read(), 1)
+        assert name.size == len(bodies[plain])
+        assert name.etag == hashlib.md5(bodies[plain]).hexdigest()
+        assert sealed["Metadata"]["sha256"] == hashlib.sha256(bodies[plain]).hexdigest()
+        assert sealed["Metadata"]["version"] == stored[plain]
+        assert account.tags(plain, stored[plain]) == [{"Key": "postamt-seal", "Value": "sealed"}]
+    assert found == {key: body for key, body in bodies.items() if key.startswith("incoming/")}
+    assert account.tags("recent/a", stored["recent/a"]) == []
+    assert sorted(event["sealed"][0] for event in account.index.events) == sorted(found)
+    state = account.records.state()
+    assert state is not None
+    assert (state.sealed, state.sealed_total, state.backlog, state.refused) == (2, 2, 0, "")
+    assert account.run().sealed == 0
+    again = account.records.state()
+    assert again is not None
+    assert (again.sealed, again.sealed_total) == (0, 2)
+
+
+def test_where_the_index_does_not_forget_nothing_may_expire(
+    account: Account, household: Household
+) -> None:
+    version = account.s3.put_object(Bucket=BUCKET, Key="incoming/a", Body=b"x")["VersionId"]
+    account.settle()
+    account.records.prove(encryption_fingerprints(household.keys), datetime.now(UTC))
+    for error, says in (("Unhandled", {"sealed": 1}), ("", None), ("", {"sealed": 0})):
+        account.index.error, account.index.says = error, says
+        state = account.run()
+        assert (state.sealed, state.failed, state.backlog) == (0, 1, 1)
+        assert account.tags("incoming/a", version) == []
+    account.index.error, account.index.says = "", {"sealed": 1}
+    assert account.run().sealed == 1
+
+
+def test_a_key_that_cannot_be_used_is_told(account: Account) -> None:
+    account.settle()
+    (account.keys / "9.pgp").write_bytes(b"no key")
+    state = account.run()
+    assert state.refused == "key"
+    assert "no OpenPGP certificate" in state.reason
+    kept = account.records.state()
+    assert kept is not None
+    assert (kept.refused, kept.reason) == (state.refused, state.reason)
+
+
+def test_without_any_key_nothing_begins(tmp_path: Path) -> None:
+    with pytest.raises(KeyRefusedError):
+        owner_keys(tmp_path, datetime.now(UTC))
+
+
+def test_versions_are_listed_over_pages_and_a_null_version_is_one(
+    account: Account, household: Household, tmp_path: Path
+) -> None:
+    account.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+    account.s3.put_object(Bucket=BUCKET, Key="incoming/null", Body=b"null")
+    bucket = SealerBucket(account.s3, BUCKET)
+    sealer = Sealer(
+        *(bucket, "incoming/", "sealed/", household.keys),
+        lambda _: True,
+        lambda _: None,
+        cleared(tmp_path / "work"),
+    )
+    (version,) = bucket.versions("incoming/")
+    assert version.version == "null"
+    assert sealer.seal(version) == Sealed(Outcome.SEALED)
+    assert account.tags("incoming/null", "null")
+    account.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for number in range(3):
+        for name in ("x", "y"):
+            account.s3.put_object(Bucket=BUCKET, Key=f"incoming/{name}", Body=f"{number}".encode())
+    account.s3.delete_object(Bucket=BUCKET, Key="incoming/y")
+    listed = list(bucket.versions("incoming/", "incoming/null"))
+    assert [v.key for v in listed] == ["incoming/x"] * 3 + ["incoming/y"] * 3
+    assert [v.newest for v in listed] == [True, False, False] * 2
+    assert [v.current for v in listed] == [True] + [False] * 5
+
+
+def test_what_a_killed_run_left_lying_is_cleared(tmp_path: Path) -> None:
+    left = tmp_path / "work" / "tmp1"
+    left.mkdir(parents=True)
+    (left / "plain").write_bytes(b"mail")
+    assert not any(cleared(tmp_path / "work").iterdir())
+
+
+def test_where_the_index_is_to_keep_its_words_nobody_is_asked() -> None:
+    index = IndexFunction()
+    forgetting(index, "")("incoming/a")
+    assert index.events == []

@@ -1,0 +1,243 @@
+"""A run over the bucket: never ahead of the box, in the time there is, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from postamt_sync.seal.one_seal import Outcome, Sealer
+from postamt_sync.seal.records import SealState, Watermark
+from postamt_sync.seal.sealing import ENOUGH_FAILURES, RESERVE, Refusal, SealingRun
+from tests.doubles.versioned_bucket import VersionedBucket
+from tests.seal.conftest import Household, MemoryRecords
+
+NOW = datetime(2026, 11, 28, 3, 0, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+AFTER = 14
+
+
+@dataclass
+class Scene:
+    household: Household
+    directory: Path
+    bucket: VersionedBucket = field(default_factory=lambda: VersionedBucket(NOW))
+    records: MemoryRecords = field(default_factory=MemoryRecords)
+    said: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
+    seconds: float = 900.0
+    each: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.records.prove(self.household.keys)
+        self.records.settle(NOW - DAY, NOW)
+
+    def store(self, name: str, days: float, body: bytes | None = None) -> None:
+        """Put a mail of so many days ago."""
+        self.bucket.now = NOW - timedelta(days=days)
+        self.bucket.store(f"incoming/{name}", body or name.encode())
+        self.bucket.now = NOW
+
+    def run(self, now: datetime = NOW, workers: int = 2) -> SealState:
+        left = self.seconds
+
+        def remaining() -> float:
+            nonlocal left
+            left -= self.each
+            return left
+
+        sealer = Sealer(
+            self.bucket,
+            "incoming/",
+            "sealed/",
+            self.household.keys,
+            self.records.is_proved,
+            lambda _: None,
+            self.directory,
+        )
+        return SealingRun(
+            self.bucket,
+            sealer,
+            self.records,
+            timedelta(days=AFTER),
+            lambda: now,
+            remaining,
+            lambda *line: self.said.append(line),
+            workers,
+        ).run()
+
+    def sealed(self) -> set[str]:
+        """Return the ids of what may expire."""
+        return {
+            key.removeprefix("incoming/")
+            for key, versions in self.bucket.below("incoming/").items()
+            if any(version.tags for version in versions)
+        }
+
+
+@pytest.fixture
+def scene(household: Household, tmp_path: Path) -> Scene:
+    return Scene(household, tmp_path)
+
+
+def test_only_what_is_old_enough(scene: Scene) -> None:
+    for days in (0.1, 13.9, 14.1, 400):
+        scene.store(f"of-{days}", days)
+    state = scene.run()
+    assert scene.sealed() == {"of-14.1", "of-400"}
+    assert (state.sealed, state.backlog, state.refused) == (2, 0, "")
+    assert scene.records.kept == state
+    assert scene.run().sealed == 0
+    assert scene.records.total == 2
+
+
+def test_only_what_is_settled_at_home(scene: Scene) -> None:
+    for days in (20, 40, 60):
+        scene.store(f"of-{days}", days)
+    scene.records.settle(NOW - 50 * DAY, NOW)
+    scene.run()
+    assert scene.sealed() == {"of-60"}
+    scene.records.settle(NOW - 40 * DAY, NOW)
+    scene.run()
+    assert scene.sealed() == {"of-60"}, "before the watermark, not at it"
+
+
+@pytest.mark.parametrize(
+    ("watermark", "refused"),
+    [
+        (None, Refusal.NO_WATERMARK),
+        (Watermark(NOW - DAY, NOW - 3 * DAY - timedelta(seconds=1)), Refusal.STALE_WATERMARK),
+        (Watermark(NOW - DAY, NOW + timedelta(hours=2)), Refusal.STALE_WATERMARK),
+        (Watermark(NOW, NOW - timedelta(seconds=1)), Refusal.STALE_WATERMARK),
+        (Watermark(NOW - 4 * DAY, NOW - 3 * DAY), None),
+        (Watermark(NOW - DAY, NOW + timedelta(minutes=5)), None),
+    ],
+)
+def test_a_box_that_is_silent_or_whose_clock_is_wrong_stops_it(
+    scene: Scene, watermark: Watermark | None, refused: Refusal | None
+) -> None:
+    scene.store("old", 100)
+    scene.records.said = watermark
+    if watermark and watermark.settled_before > watermark.written_at:
+        assert refused
+    state = scene.run()
+    assert state.refused == (refused or "")
+    assert scene.sealed() == (set() if refused else {"old"})
+    assert not refused or not scene.bucket.below("sealed/")
+
+
+def test_keys_that_were_never_proved_seal_nothing(scene: Scene) -> None:
+    scene.store("old", 100)
+    scene.records.proved.clear()
+    scene.records.prove(scene.household.keys[:1])
+    assert scene.run().refused == "unproved"
+    assert not scene.bucket.below("sealed/")
+    assert scene.said[-1][0] == "warning"
+
+
+def test_noncurrent_versions_and_those_below_a_delete_marker_too(scene: Scene) -> None:
+    scene.store("twice", 100)
+    scene.store("twice", 50, b"other content")
+    scene.store("gone", 30)
+    scene.bucket.delete("incoming/gone")
+    scene.store("young", 20)
+    scene.store("young", 1, b"new content")
+    state = scene.run()
+    assert state.sealed == 4
+    assert [bool(v.tags) for v in scene.bucket.below("incoming/")["incoming/young"]] == [
+        True,
+        False,
+    ]
+
+
+def test_the_time_ends_and_the_next_run_goes_on(scene: Scene) -> None:
+    names = [f"{number:03}" for number in range(60)]
+    for name in names:
+        scene.store(name, 100)
+    scene.seconds, scene.each = RESERVE + 20.5, 1.0
+    states = []
+    for _ in range(3):
+        states.append(scene.run(workers=1))
+        for name in scene.sealed():
+            scene.bucket.delete(f"incoming/{name}")  # as the lifecycle does, the next day
+    assert [state.sealed for state in states] == [20, 20, 20]
+    assert [state.backlog for state in states] == [40, 20, 0]
+    assert scene.sealed() == set(names)
+
+
+def test_what_is_done_already_does_not_keep_the_new_from_its_turn(scene: Scene) -> None:
+    for number in range(30):
+        scene.store(f"{number:03}", 100)
+    scene.run()
+    scene.store("029z", 15)
+    scene.seconds, scene.each = RESERVE + 10.5, 1.0
+    for _ in range(4):
+        scene.run(workers=1)
+    assert "029z" in scene.sealed()
+
+
+def test_one_that_fails_holds_back_no_other(scene: Scene) -> None:
+    for name in ("a", "b", "c"):
+        scene.store(name, 100)
+
+    read = scene.bucket.read
+
+    def failing(version, path):  # type: ignore[no-untyped-def]
+        if version.key == "incoming/b":
+            raise ClientError({"Error": {"Code": "SlowDown"}}, "GetObject")
+        return read(version, path)
+
+    scene.bucket.read = failing  # type: ignore[method-assign]
+    state = scene.run()
+    assert scene.sealed() == {"a", "c"}
+    assert (state.sealed, state.failed, state.backlog, state.reason) == (2, 1, 1, "SlowDown")
+    scene.bucket.read = read  # type: ignore[method-assign]
+    assert scene.run().backlog == 0
+    assert scene.sealed() == {"a", "b", "c"}
+
+
+def test_where_everything_fails_it_gives_up(scene: Scene) -> None:
+    for number in range(ENOUGH_FAILURES + 40):
+        scene.store(f"{number:03}", 100)
+    asked: list[str] = []
+
+    def failing(name: str) -> None:
+        if name == "read":
+            asked.append(name)
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    scene.bucket.before = failing
+    state = scene.run(workers=1)
+    assert len(asked) <= ENOUGH_FAILURES + 2
+    assert state.backlog == ENOUGH_FAILURES + 40
+    assert state.reason == "AccessDenied"
+
+
+def test_tagged_without_a_twin_is_an_error_old_or_young(scene: Scene) -> None:
+    for name, days in (("old", 100), ("young", 1), ("well", 1)):
+        scene.store(name, days)
+        if name != "well":
+            scene.bucket.keys[f"incoming/{name}"][0].tags = {"postamt-seal": "sealed"}
+    state = scene.run()
+    assert state.without_twin == 2
+    assert [line[0] for line in scene.said if "twin" in line[1]] == ["error", "error"]
+    assert scene.run().without_twin == 1, "the old one is sealed, the young one may still expire"
+
+
+def test_what_cannot_be_sealed_is_told_and_is_no_backlog(scene: Scene) -> None:
+    scene.store("x" * 1_000, 100)
+    scene.store("tagged", 100)
+    scene.bucket.keys["incoming/tagged"][0].tags = {"mine": "1"}
+    state = scene.run()
+    assert (state.sealed, state.skipped, state.backlog) == (0, 2, 0)
+    assert state.reason in {Outcome.NO_NAME, Outcome.OTHER_TAGS}
+
+
+def test_the_place_itself_is_no_mail(scene: Scene) -> None:
+    scene.bucket.now = NOW - 100 * DAY
+    scene.bucket.store("incoming/", b"")
+    state = scene.run()
+    assert (state.sealed, state.skipped) == (0, 0)
