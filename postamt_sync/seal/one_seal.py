@@ -48,7 +48,7 @@ CANNOT = frozenset({Outcome.NO_NAME, Outcome.OTHER_TAGS, Outcome.ENVELOPED, Outc
 _ARCHIVED = frozenset({"InvalidObjectState"})
 
 
-class Bucket(Protocol):
+class SealableBucket(Protocol):
     """The part of `SealerBucket` that is used here."""
 
     def tags(self, version: PlainVersion, /) -> dict[str, str]: ...
@@ -76,7 +76,7 @@ class Sealed:
 class Sealer:
     """Seals for one set of keys. `directory` is where a mail lies meanwhile."""
 
-    bucket: Bucket
+    bucket: SealableBucket
     prefix: str
     sealed_prefix: str
     keys: Sequence[OwnerKey]

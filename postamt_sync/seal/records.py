@@ -27,7 +27,7 @@ _TEXTS = ("refused", "reason", "cursor")
 
 
 @dataclass(frozen=True, slots=True)
-class Watermark:
+class SettledMail:
     """All mail of before `settled_before` is settled at home, as the box said at `written_at`."""
 
     settled_before: datetime
@@ -62,12 +62,12 @@ class SealRecords:
         self._dynamodb = dynamodb
         self._table = table
 
-    def watermark(self) -> Watermark | None:
+    def watermark(self) -> SettledMail | None:
         """Return what the box said last; None if it never did, or nobody can read it."""
         item = self._get(WATERMARK)
         before = read_time(_text(item, SETTLED_BEFORE))
         written = read_time(_text(item, WRITTEN_AT))
-        return Watermark(before, written) if before and written else None
+        return SettledMail(before, written) if before and written else None
 
     def is_proved(self, fingerprints: Iterable[str]) -> bool:
         """Tell whether a person has opened what is encrypted for this set of keys."""

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.seal.one_seal import CANNOT, Outcome, Sealed, Sealer
 from postamt_sync.seal.owner_keys import KeyRefusedError, encryption_fingerprints
-from postamt_sync.seal.records import SealState, Watermark
+from postamt_sync.seal.records import SealState, SettledMail
 from postamt_sync.seal.sealer_bucket import PlainVersion
 
 STALE = timedelta(days=3)
@@ -53,7 +53,7 @@ class Refusal(enum.StrEnum):
 class Records(Protocol):
     """The part of `SealRecords` that is used here."""
 
-    def watermark(self) -> Watermark | None: ...
+    def watermark(self) -> SettledMail | None: ...
     def is_proved(self, fingerprints: Sequence[str], /) -> bool: ...
     def state(self) -> SealState | None: ...
     def write_state(self, state: SealState, /) -> None: ...
@@ -65,7 +65,7 @@ class Listing(Protocol):
     def versions(self, prefix: str, after: str = "", /) -> Iterator[PlainVersion]: ...
 
 
-def refusal(watermark: Watermark | None, now: datetime) -> Refusal | None:
+def refusal(watermark: SettledMail | None, now: datetime) -> Refusal | None:
     """Judge what the box said last; a clock that runs ahead of ours by hours is not believed."""
     if watermark is None:
         return Refusal.NO_WATERMARK

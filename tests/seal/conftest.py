@@ -9,7 +9,7 @@ import pysequoia
 import pytest
 
 from postamt_sync.seal.owner_keys import OwnerKey, encryption_fingerprints, read_owner_key
-from postamt_sync.seal.records import SealState, Watermark
+from postamt_sync.seal.records import SealState, SettledMail
 from tests.support.gpg import Gpg
 
 
@@ -48,12 +48,12 @@ class MemoryRecords:
     """The table of box and function, in memory."""
 
     def __init__(self) -> None:
-        self.said: Watermark | None = None
+        self.said: SettledMail | None = None
         self.proved: set[tuple[str, ...]] = set()
         self.kept: SealState | None = None
         self.total = 0
 
-    def watermark(self) -> Watermark | None:
+    def watermark(self) -> SettledMail | None:
         return self.said
 
     def is_proved(self, fingerprints: Iterable[str]) -> bool:
@@ -63,7 +63,7 @@ class MemoryRecords:
         self.proved.add(encryption_fingerprints(keys))
 
     def settle(self, before: datetime, now: datetime) -> None:
-        self.said = Watermark(before, now)
+        self.said = SettledMail(before, now)
 
     def state(self) -> SealState | None:
         return self.kept

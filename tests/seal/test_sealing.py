@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from postamt_sync.seal.one_seal import Outcome, Sealer
-from postamt_sync.seal.records import SealState, Watermark
+from postamt_sync.seal.records import SealState, SettledMail
 from postamt_sync.seal.sealing import ENOUGH_FAILURES, RESERVE, Refusal, SealingRun
 from tests.doubles.versioned_bucket import VersionedBucket
 from tests.seal.conftest import Household, MemoryRecords
@@ -109,15 +109,15 @@ def test_only_what_is_settled_at_home(scene: Scene) -> None:
     ("watermark", "refused"),
     [
         (None, Refusal.NO_WATERMARK),
-        (Watermark(NOW - DAY, NOW - 3 * DAY - timedelta(seconds=1)), Refusal.STALE_WATERMARK),
-        (Watermark(NOW - DAY, NOW + timedelta(hours=2)), Refusal.STALE_WATERMARK),
-        (Watermark(NOW, NOW - timedelta(seconds=1)), Refusal.STALE_WATERMARK),
-        (Watermark(NOW - 4 * DAY, NOW - 3 * DAY), None),
-        (Watermark(NOW - DAY, NOW + timedelta(minutes=5)), None),
+        (SettledMail(NOW - DAY, NOW - 3 * DAY - timedelta(seconds=1)), Refusal.STALE_WATERMARK),
+        (SettledMail(NOW - DAY, NOW + timedelta(hours=2)), Refusal.STALE_WATERMARK),
+        (SettledMail(NOW, NOW - timedelta(seconds=1)), Refusal.STALE_WATERMARK),
+        (SettledMail(NOW - 4 * DAY, NOW - 3 * DAY), None),
+        (SettledMail(NOW - DAY, NOW + timedelta(minutes=5)), None),
     ],
 )
 def test_a_box_that_is_silent_or_whose_clock_is_wrong_stops_it(
-    scene: Scene, watermark: Watermark | None, refused: Refusal | None
+    scene: Scene, watermark: SettledMail | None, refused: Refusal | None
 ) -> None:
     scene.store("old", 100)
     scene.records.said = watermark
