@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from botocore.exceptions import ClientError
 
+from postamt_sync.webmail.exchange import disposition
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
@@ -80,11 +82,8 @@ class S3DayPlace:
         )
         if shown_as:
             return self._address(key, {"ResponseContentType": shown_as})
-        plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
-        how = f'attachment; filename="{plain}"'
-        return self._address(
-            key, {"ResponseContentType": OCTETS, "ResponseContentDisposition": how}
-        )
+        how = {"ResponseContentType": OCTETS, "ResponseContentDisposition": disposition(name)}
+        return self._address(key, how)
 
     def upload(self, mailbox: str, size: int) -> Upload:
         name = secrets.token_urlsafe(24)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 JSON = "application/json"
 NOTHING_ALLOWED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -136,6 +136,12 @@ def query_fields(query: str) -> dict[str, str]:
     except ValueError:
         return {}
     return dict(reversed(pairs))
+
+
+def disposition(name: str) -> str:
+    """Return Content-Disposition for a download (RFC 6266); the name is the sender's."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def text_field(fields: Mapping[str, Any], name: str, longest: int = 1_000) -> str:

@@ -12,10 +12,10 @@ import html
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from justhtml import Edit, JustHTML, SanitizationPolicy, Sanitize, UrlPolicy, UrlRule
 
+from postamt_sync.webmail.link_target import LinkTarget
 from postamt_sync.webmail.mail_content import Shown
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
@@ -72,8 +72,19 @@ _CSS = frozenset(
         *(f"border-{side}-{what}" for side in _SIDES for what in ("color", "style", "width")),
     }
 )
-"""Properties that lay out and colour. None places anything over something else, and a value with a
-function that could load is left out in any of them."""
+"""Properties that lay out and colour. None places anything over something else."""
+_FUNCTIONS = frozenset(
+    {
+        *("rgb", "rgba", "hsl", "hsla", "hwb", "lab", "lch", "oklab", "oklch", "color"),
+        *("color-mix", "light-dark", "calc", "min", "max", "clamp", "linear-gradient"),
+        *("radial-gradient", "conic-gradient", "repeating-linear-gradient"),
+        *("repeating-radial-gradient", "repeating-conic-gradient"),
+    }
+)
+"""Of CSS, which reckon and draw. Any other might name a picture, also one that is yet to come."""
+_DECLARATION = re.compile(r"""(?:"[^"]*"|'[^']*'|[^;"'])+""")
+_QUOTED = ("font", "font-family", "list-style-type")
+"""Properties that may have text in quotes, which elsewhere can be an address."""
 _DROPPED = _names(
     "script style title template noscript noembed noframes iframe frameset frame object embed"
     " applet svg math xmp plaintext listing textarea select option button input audio video source"
@@ -98,8 +109,6 @@ _LEADS = re.compile(r"(?:https?|mailto|tel):", re.IGNORECASE)
 _IMAGE = re.compile(
     r"data:image/(?:png|jpe?g|gif|webp|bmp);base64,[A-Za-z0-9+/=\s%]*", re.IGNORECASE
 )
-_ADDRESS_LIKE = re.compile(r"(?:https?://|www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)", re.IGNORECASE)
-
 _FRAME_STYLE = (
     ":root{color-scheme:light}html{background:#fff;color:#1a1a1a}"
     "body{margin:12px;font:15px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}"
@@ -108,7 +117,11 @@ _FRAME_STYLE = (
     "a{color:#0b57d0}"
 )
 
-_LEADS_STYLE = "color: #8a3b00; font-size: .85em"
+_LEADS_STYLE = (
+    "all: initial !important; color: #8a3b00 !important; background: #fff !important;"
+    " font: 13px system-ui, sans-serif !important"
+)
+"""Whatever the sender made of what is around it: hidden, tiny, backwards."""
 
 InlineImage = Callable[[str], str]
 """Returns, for a content id, an address that the frame may load, "" for none."""
@@ -136,6 +149,7 @@ def frame_page(
         f'<!doctype html><html lang="{html.escape(lang)}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
+        '<meta http-equiv="x-dns-prefetch-control" content="off">'
         f"<title>Mail</title><style>{_FRAME_STYLE}</style></head><body>{body}</body></html>"
     )
     return page.encode("utf-8", "replace"), cleaner.left_out
@@ -172,7 +186,12 @@ class _Cleaner:
             short,
             fragment=True,
             policy=_POLICY,
-            transforms=[Sanitize(_POLICY), Edit("img", self._image), Edit("a", _link)],
+            transforms=[
+                Sanitize(_POLICY),
+                Edit("[style]", _style),
+                Edit("img", self._image),
+                Edit("a", _link),
+            ],
         )
         return document.to_html(pretty=False) + (_CUT if len(short) < len(markup) else "")
 
@@ -197,6 +216,30 @@ class _Cleaner:
             node.attrs.pop("src", None)
 
 
+def _style(node: Any) -> None:
+    """Leave of a style what can load nothing."""
+    kept = "; ".join(
+        each.strip() for each in _DECLARATION.findall(node.attrs["style"] or "") if _draws(each)
+    )
+    if kept:
+        node.attrs["style"] = kept
+    else:
+        node.attrs.pop("style")
+
+
+def _draws(declaration: str) -> bool:
+    name, _, value = declaration.lower().partition(":")
+    if ('"' in value or "'" in value) and name.strip() not in _QUOTED:
+        return False
+    called = re.findall(r"([^\s(),:/*+]*)\s*\(", value)
+    return all(name in _FUNCTIONS for name in called if name.strip("-"))
+
+
+def _words_of(node: Any) -> str:
+    """Return what is read as one word as one."""
+    return str(node.to_text(separator=" ", strip=False, separator_blocks_only=True))
+
+
 def _link(node: Any) -> None:
     """Let a link open by itself, and show where it leads if it looks like another address."""
     target = (node.attrs.get("href") or "").strip()
@@ -206,23 +249,15 @@ def _link(node: Any) -> None:
     node.attrs["target"] = "_blank"
     node.attrs["rel"] = "noopener noreferrer nofollow"
     node.attrs["title"] = target[:500]
-    try:
-        host = (urlsplit(target).hostname or "").lower()
-    except ValueError:
-        host = ""
-    shown = _ADDRESS_LIKE.search(node.to_text()[:2_000])
-    if host and shown and _site(shown[1]) != _site(host):
+    leads = LinkTarget(target)
+    if leads.host and leads.pretends_in(_words_of(node)):
         note = JustHTML(
-            f'<span style="{_LEADS_STYLE}"> [leads to {html.escape(host)}]</span>',
+            f'<span style="{_LEADS_STYLE}"> [leads to {html.escape(leads.host)}]</span>',
             fragment=True,
             sanitize=False,
         )
         for child in tuple(note.root.children or ()):
             node.append_child(child)
-
-
-def _site(host: str) -> str:
-    return ".".join(host.lower().removeprefix("www.").split(".")[-3:])
 
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")

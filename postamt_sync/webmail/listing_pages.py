@@ -16,6 +16,7 @@ from postamt_sync.webmail.sessions import WebSession
 from postamt_sync.webmail.verdict_words import BAD, verdict_words
 
 FOLDERS = ("inbox", "junk", "sent")
+_TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
 class ListingPages:
@@ -68,6 +69,11 @@ class ListingPages:
         return told({"seen": seen})
 
 
+def one_way(text: str) -> str:
+    """Return words of a header without what turns the direction of all that stands behind them."""
+    return text.translate(_TURNS)
+
+
 def described(entry: IndexEntry, *, seen: bool) -> dict[str, Any]:
     """Return what a line of the list shows of a mail."""
     summary = entry.header.summary if entry.header else None
@@ -75,9 +81,9 @@ def described(entry: IndexEntry, *, seen: bool) -> dict[str, Any]:
     words = verdict_words(accepted.verdicts) if accepted else []
     return {
         "id": mail_address(entry.message_id),
-        "from": (summary and summary.from_) or (accepted and accepted.sender) or "",
-        "to": (summary and summary.to) or "",
-        "subject": (summary and summary.subject) or "",
+        "from": one_way((summary and summary.from_) or (accepted and accepted.sender) or ""),
+        "to": one_way((summary and summary.to) or ""),
+        "subject": one_way((summary and summary.subject) or ""),
         "received": entry.received_at,
         "size": entry.stored.size if entry.stored else None,
         "attachment": entry.listed is not None and entry.listed.facts.attachment,

@@ -252,7 +252,7 @@ def _joined(sections: dict[int, tuple[bytes, bool]]) -> str:
 def harmless_name(name: str) -> str:
     """Return a file name without directories, control characters and tricks of direction."""
     flat = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name)
-    flat = flat.strip(" .")
+    flat = " ".join(flat.split()).strip(" .")  # many blanks push an extension out of sight
     if len(flat) > 120:
         stem, dot, extension = flat.rpartition(".")
         short = len(extension) <= 10

@@ -7,15 +7,20 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.webmail.charsets import decoded
 from postamt_sync.webmail.day_place import DayPlace
-from postamt_sync.webmail.exchange import RefusedRequestError, WebAnswer, WebRequest, told
+from postamt_sync.webmail.exchange import (
+    RefusedRequestError,
+    WebAnswer,
+    WebRequest,
+    disposition,
+    told,
+)
 from postamt_sync.webmail.html_mail import SANDBOX, frame_page, frame_policy, plain_text
-from postamt_sync.webmail.listing_pages import described
+from postamt_sync.webmail.listing_pages import described, one_way
 from postamt_sync.webmail.mail_content import Attached, MailAddress, MailContent, open_mail
 from postamt_sync.webmail.mail_store import MailStore
 from postamt_sync.webmail.mime import find
@@ -69,6 +74,7 @@ class ReadingPages:
             "Content-Type": HTML,
             "Content-Security-Policy": frame_policy(images=images, image_host=inline.host),
             "Postamt-Images-Left-Out": str(left_out),
+            "X-DNS-Prefetch-Control": "off",
         }
         return WebAnswer(HTTPStatus.OK, page, headers)
 
@@ -148,12 +154,6 @@ class _InlineImages:
         return self._day.keep(image, "image", part.type)
 
 
-def disposition(name: str) -> str:
-    """Return Content-Disposition for a download (RFC 6266); the name is the sender's."""
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-
-
 def _elsewhere(address: str) -> WebAnswer:
     return WebAnswer(HTTPStatus.SEE_OTHER, b"", {"Location": address})
 
@@ -172,7 +172,7 @@ def threading(content: MailContent) -> tuple[str, ...]:
 def _head(content: MailContent) -> Mapping[str, Any]:
     head = content.head
     return {
-        "subject": head.words("subject"),
+        "subject": one_way(head.words("subject")),
         "from": _people(content.addresses("from")),
         "to": _people(content.addresses("to")),
         "cc": _people(content.addresses("cc")),
@@ -183,7 +183,7 @@ def _head(content: MailContent) -> Mapping[str, Any]:
 
 
 def _people(addresses: tuple[MailAddress, ...]) -> list[dict[str, str]]:
-    return [{"name": each.name, "address": each.address} for each in addresses]
+    return [{"name": one_way(each.name), "address": each.address} for each in addresses]
 
 
 def _attachment(each: Attached) -> dict[str, Any]:

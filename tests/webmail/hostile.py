@@ -4,6 +4,8 @@ that is known. `{to}` is an address of a server that counts what comes to it.
 
 from __future__ import annotations
 
+from tests.webmail.hostile_twists import TWISTS
+
 IMAGES = {
     "img": '<img src="{to}/a.png">',
     "img over http": '<img src="http:{to}/a.png" width=1 height=1>',
@@ -167,8 +169,8 @@ ALL = {
         *(("vector", VECTORS), ("script", SCRIPTS)),
     )
     for name, html in each.items()
-}
-"""Over a hundred."""
+} | TWISTS
+"""Nearly three hundred."""
 
 
 def hostile(name: str, to: str) -> str:

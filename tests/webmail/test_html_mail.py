@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 from html.parser import HTMLParser
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postamt_sync.webmail.html_mail import frame_page, frame_policy, plain_text
-from postamt_sync.webmail.mail_content import Shown
+from postamt_sync.webmail.mail_content import Shown, open_mail
 from tests.webmail.hostile import ALL, hostile
+from tests.webmail.hostile_twists import MAILS
 
 TO = "//leak.example"
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -42,7 +44,9 @@ class Inspector(HTMLParser):
                 "ping", "poster", "data", "cite", "srcdoc", "id", "class", "name", "autofocus",
                 "tabindex", "xlink:href", "http-equiv", "usemap"}:  # fmt: skip
                 self.wrong.append(f"{tag} {name}")
-            if name == "style" and re.search(r"url|\\|image|@|expression|position|var\(", said):
+            if name == "style" and re.search(
+                r"url|\\|image|@|expression|position|var\(|cross|src|//|attr|element|paint", said
+            ):
                 self.wrong.append(f"{tag} {name}={value}")
             if name == "src":
                 self.images.append(said)
@@ -68,7 +72,21 @@ def inspected(html: str, *, images: bool = False) -> Inspector:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(ALL) >= 60
+    assert len(ALL) >= 250
+    assert len(MAILS) >= 15
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_however_a_mail_says_what_it_is_nothing_is_left(name: str) -> None:
+    content = open_mail(MAILS[name](TO))
+    assert content is not None
+    for images in (False, True):
+        page, _ = frame_page(content.rich or content.plain, lambda _: "", images=images)
+        text = page.decode()
+        inspector = Inspector()
+        inspector.feed(text[text.index("<body>") + 6 : text.rindex("</body>")])
+        assert inspector.wrong == []
+        assert all(images and s.startswith("https://leak.example/") for s in inspector.images)
 
 
 def test_the_inspector_sees_what_is_wrong_in_them() -> None:
@@ -126,12 +144,64 @@ def test_links_open_by_themselves_and_say_where_they_lead() -> None:
         ("https://www.bank.example/a", "bank.example", False),
         ("https://bank.example/a", "Click here", False),
         ("mailto:a@evil.example", "a@bank.example", False),
+        # What a browser makes of an address, and a person of a text.
+        ("https:///evil.example/", "bank.example", True),
+        ("https://EVIL.example:443/", "evil.example", False),
+        ("https://evil.example/", "evil.example www.bank.example", True),
+        ("https://evil.example/", "bank<b>.</b>example", True),
+        ("https://evil.example/", "b<i>ank.exam</i>ple", True),
+        ("https://evil.example/", "ban&shy;k.exam&#8203;ple", True),
+        ("https://evil.example/", "bank\uff0eexample", True),
+        ("https://evil.example/", "bank\u3002example", True),
+        ("https://evil.example/", "<bdo dir=rtl>elpmaxe.knab</bdo>", True),
+        ("https://evil.example/", "\u202edi lacol\u202c", True),
+        ("https://b\u0430nk.example/", "bank.example", True),
+        ("https://bank.example%2eevil.example/", "bank.example", True),
+        ("https://3232235777/", "To my account", True),
+        ("https://bank.example@evil.example/", "To my account", True),
+        ("https://xn--bnk-6cd.example/", "To my account", True),
+        ("https://m\u00fcller.example/", "m\u00fcller.example", False),
+        ("https://xn--mller-kva.example/", "m\u00fcller.example", False),
+        ("https://shop.example/", "Now at 10.50, e.g. in size 3.5", False),
+        ("tel:+49301234", "bank.example", False),
     ],
 )
 def test_a_link_that_looks_like_another_address_is_told(
     target: str, shown: str, told: bool
 ) -> None:
     assert ("[leads to " in body(f'<a href="{target}">{shown}</a>')) is told
+
+
+def test_where_a_link_leads_is_told_in_letters_that_cannot_be_mistaken() -> None:
+    told = body('<a href="https://b\u0430nk.example/" style="font-size:0">bank.example</a>')
+    assert "[leads to xn--bnk-6cd.example]" in told
+    assert 'style="all: initial !important; color: #8a3b00 !important' in told
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "background: linear-gradient(rgb(1, 2, 3), hsl(4 5% 6%))",
+        "width: calc(100% - (2px + 1em))",
+        "font-family: 'Segoe UI', \"a b\", serif; color: red",
+        "font: 9px/1 'x y'",
+        "color: red !important; margin: -1px auto",
+    ],
+)
+def test_styles_that_only_draw_are_kept(style: str) -> None:
+    assert f"{style}" in html.unescape(body(f"<p style='{html.escape(style)}'>x"))
+
+
+@pytest.mark.parametrize("function", ["cross-fade", "-webkit-cross-fade", "paint", "new-image-of"])
+def test_a_function_that_we_do_not_know_may_be_one_that_loads(function: str) -> None:
+    assert body(f"<p style=\"color:red;background:{function.upper()}('{TO}')\">x</p>") == (
+        '<p style="color: red">x</p>'
+    )
+
+
+def test_no_name_of_a_link_is_looked_up_before_it_is_followed() -> None:
+    page, _ = frame_page([Shown("x")], lambda _: "", images=False)
+    assert b'<meta http-equiv="x-dns-prefetch-control" content="off">' in page
 
 
 def test_ordinary_mail_keeps_its_look() -> None:

@@ -130,6 +130,7 @@ class TestBucket:
         address = place.keep(b"content", "Rechnung März.pdf")
         assert address.startswith(place.origin)
         assert "response-content-disposition=attachment" in address
+        assert "filename%2A%3DUTF-8%27%27Rechnung%2520M%25C3%25A4rz.pdf" in address
         shown = place.keep(b"image", "image", "image/png")
         assert "response-content-type=image%2Fpng" in shown
         listed = emulator.client("s3").list_objects_v2(Bucket=bucket, Prefix="day/")

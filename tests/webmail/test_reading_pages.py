@@ -234,6 +234,36 @@ def test_a_mail_that_is_gone_or_archived_is_said(
         assert "no longer there" in json.loads(answer.body)["problem"]
 
 
+def test_no_name_or_subject_turns_what_stands_behind_it(
+    scene: WebmailScene, browser: WebBrowser
+) -> None:
+    turned = "\u202eelpmaxe.knab@ecivres\u2066x"
+    raw = f'From: "{turned}" <x@evil.example>\r\nTo: "{turned}" <a@b.example>\r\nSubject: {turned}'
+    name = scene.arrive("m", f"{raw}\r\n\r\nhello".encode())
+    found = browser.look(f"/api/mails/{name}")
+    (line,) = browser.look("/api/mails")["mails"]
+    for said in (found["subject"], found["from"], found["to"], line["from"], line["subject"]):
+        assert "elpmaxe.knab" in str(said)
+        assert not {"\u202e", "\u2066"} & set(json.dumps(said, ensure_ascii=False))
+
+
+@pytest.mark.parametrize("kind", ["text/html", "image/svg+xml", "text/javascript", "x", "text/xml"])
+def test_an_attachment_is_never_a_page_whatever_it_says(
+    scene: WebmailScene, browser: WebBrowser, kind: str
+) -> None:
+    head = f'Content-Type: {kind}; charset=utf-7\r\nContent-Disposition: attachment; filename="a"'
+    raw = (
+        f"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n{head}\r\n\r\n<script>1</script>"
+    )
+    name = scene.arrive("m", raw.encode())
+    answer = browser.get(f"/api/mails/{name}/parts/1")
+    said = answer.all_headers
+    assert said["Content-Type"] == "application/octet-stream"
+    assert said["Content-Disposition"].startswith("attachment; ")
+    assert said["X-Content-Type-Options"] == "nosniff"
+    assert said["Content-Security-Policy"] == "sandbox; default-src 'none'"
+
+
 def test_a_key_of_any_letters_has_an_address(scene: WebmailScene, browser: WebBrowser) -> None:
     for key in ("a/b c?#%2e", "../../x", "ü漢", "x" * 700):
         name = scene.arrive(key)

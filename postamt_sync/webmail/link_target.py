@@ -1,0 +1,63 @@
+"""Where a link of a mail leads, as a browser reads it, and whether it looks like another place."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import unquote
+
+LOOKED_AT = 2_000
+"""Characters of a link's text."""
+_DOTS = str.maketrans({"\u3002": ".", "\uff61": ".", "\u2024": ".", "\u00b7": "."})
+_ADDRESS_LIKE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}")
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+class LinkTarget:
+    """A link. `host` is that of its server, in ASCII: a name that only looks like another shows by
+    that. "" for what leads to no server.
+    """
+
+    def __init__(self, target: str) -> None:
+        scheme, _, rest = re.sub(r"[\t\r\n]", "", target).partition(":")
+        authority = ""
+        if scheme.lower() in {"http", "https"}:
+            # A browser takes any number of slashes, and either kind.
+            authority = re.split(r"[/?#]", rest.replace("\\", "/").lstrip("/"), maxsplit=1)[0]
+        name = authority.rpartition("@")[2]
+        name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
+        self.host = ascii_host(unquote(name))
+        labels = self.host.rstrip(".").split(".")
+        self._is_odd = (
+            "@" in authority
+            or labels[-1].isdigit()
+            or any(each.startswith("xn--") for each in labels)
+        )
+
+    def pretends_in(self, text: str) -> bool:
+        """Tell whether a link of this text might be taken for one that leads elsewhere."""
+        shown = text[:LOOKED_AT]
+        if _OVERRIDES.search(shown):
+            return True
+        plain = "".join(c for c in unicodedata.normalize("NFKC", shown) if not _is_unseen(c))
+        named = _ADDRESS_LIKE.findall(plain.translate(_DOTS))
+        others = {_site(ascii_host(each)) for each in named}
+        own = _site(self.host)
+        return bool(others - {own}) or (self._is_odd and own not in others)
+
+
+def ascii_host(name: str) -> str:
+    """Return a host as the DNS has it; what cannot be one as it is, without what is unseen."""
+    flat = unicodedata.normalize("NFKC", name).translate(_DOTS).lower().strip(". ")
+    try:
+        return flat.encode("idna").decode()
+    except UnicodeError:
+        return "".join(c if c.isascii() and c.isprintable() else "?" for c in flat)
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in {"Cf", "Cc", "Mn"} and character not in "\n\t"
+
+
+def _site(host: str) -> str:
+    return ".".join(host.removeprefix("www.").split(".")[-3:])
