@@ -156,6 +156,8 @@ def test_the_name_of_an_event_is_fixed(method: str) -> None:
 def test_nothing_else_logs() -> None:
     """All that is said is said by Events; `logs` only passes on what libraries say."""
     for module in PACKAGE.rglob("*.py"):
+        if not any(name in module.read_text() for name in ("logging", "structlog")):
+            continue  # to read it as Python takes a hundred times as long
         names = {
             alias.name
             for node in ast.walk(ast.parse(module.read_text()))

@@ -92,8 +92,8 @@ def package_index(tmp_path: Path) -> None:
         pytest.skip("no package index can be reached")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("package_index")
 def test_the_first_command_shows_the_demo_until_it_is_stopped(checkout: Path) -> None:
     process = subprocess.Popen(

@@ -24,6 +24,7 @@ from postamt_sync.ledger import Ledger
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
 from tests.doubles.ledger import copy, due, event, take
 from tests.doubles.sns import certificate_pem, key_pem, private_key
+from tests.support.new_ledger import new_ledger
 
 HEAD = """
 state_dir = "{root}/state"
@@ -125,7 +126,7 @@ KEPT = "no longer in the configuration, kept until SIGHUP or restart"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    ledger = Ledger.open(tmp_path / "state")
+    ledger = new_ledger(tmp_path / "state")
     home = Home(tmp_path, ledger)
     home.write(HEAD, ANNA, BERT)
     yield home

@@ -14,6 +14,7 @@ from postamt_sync.app.supervisor import WELL_AFTER, EssentialServiceError, Servi
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from tests.doubles.inbox import MemoryLog
+from tests.support.new_ledger import new_ledger
 
 ERRORS: list[Exception] = [
     KeyError("SubscribeResult"),
@@ -77,7 +78,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    ledger = Ledger.open(tmp_path)
+    ledger = new_ledger(tmp_path)
     yield House(ledger)
     ledger.close()
 

@@ -8,6 +8,7 @@ import pytest
 
 from postamt_sync.errors import MisconfiguredError
 from tests.doubles.account import Account, KilledError, changes, stack
+from tests.support.campaign import spread
 
 BUCKET = stack().bucket
 
@@ -76,7 +77,7 @@ def number_of_writes() -> int:
     return 25
 
 
-@pytest.mark.parametrize("nth", range(1, number_of_writes() + 1))
+@pytest.mark.parametrize("nth", spread(range(1, number_of_writes() + 1), 5))
 def test_killed_after_any_call_the_next_run_completes_it(account: Account, nth: int) -> None:
     account.have(stack())
     account.kill_after = len(account.writes) + nth

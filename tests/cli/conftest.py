@@ -8,6 +8,7 @@ import pytest
 from postamt_sync.ledger import Ledger
 from tests.doubles.account import Account
 from tests.support.household import configure
+from tests.support.new_ledger import new_ledger
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(tmp_path / "state")
+    ledger = new_ledger(tmp_path / "state")
     yield ledger
     ledger.close()
 

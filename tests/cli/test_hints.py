@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,12 @@ def test_the_table_of_verbs_is_that_of_the_command_line(commands: dict[str, set[
     assert {path for path, options in commands.items() if "--out" in options} == WITH_OUT
 
 
-def texts() -> Iterator[tuple[str, str]]:
+@cache
+def texts() -> list[tuple[str, str]]:
+    return list(_texts())
+
+
+def _texts() -> Iterator[tuple[str, str]]:
     for module in PACKAGE.rglob("*.py"):
         tree = ast.parse(module.read_text())
         for node in ast.walk(tree):

@@ -11,6 +11,7 @@ from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.ledger import Ledger
 from tests.support import household
+from tests.support.new_ledger import new_ledger
 
 DELIVERY = """
 [delivery]
@@ -27,7 +28,7 @@ topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(tmp_path / "state")
+    ledger = new_ledger(tmp_path / "state")
     yield ledger
     ledger.close()
 

@@ -29,7 +29,7 @@ TO_ANNA = (
 
 @pytest.fixture(params=["small", "large"])
 def body(request: pytest.FixtureRequest) -> bytes:
-    return TO_ANNA if request.param == "small" else TO_ANNA + b"tea\r\n" * SMALL
+    return TO_ANNA if request.param == "small" else TO_ANNA + b"tea\r\n" * (SMALL // 5)
 
 
 def found(home: Home, key: str = KEY, **known: object) -> None:

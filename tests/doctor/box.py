@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,12 @@ from postamt_sync.cli.main import run
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.errors import ExitCode
-from postamt_sync.ledger import Ledger
 from tests.doubles.account import Account, stack
 from tests.doubles.dns import NameServer
 from tests.doubles.proxy import authority_and_leaf
 from tests.doubles.sns import key_pem, private_key
+from tests.support.new_ledger import new_ledger
+from tests.support.ports import reserved_port
 
 HOST = "localhost"
 DOMAIN = "verified.example"
@@ -96,7 +98,7 @@ async def well(
         box = Box(base, account, server, wanted, capsys)
         async with _webhook(base, box) as url:
             box.stack = wanted = stack(domains=(DOMAIN,), public_url=url)
-            await asyncio.to_thread(account.apply, wanted)
+            await asyncio.to_thread(account.have, wanted)
             await asyncio.to_thread(_fill, box)
             yield box
 
@@ -107,7 +109,7 @@ def _fill(box: Box) -> None:
         box.server.add(record.name, record.type, record.data)
     state = box.base / "state"
     state.mkdir(mode=0o700)
-    Ledger.open(state).close()
+    new_ledger(state).close()
     home = Home(["anna"], str(box.base / "mail"), str(state))
     text = configuration(box.stack, home, queue_urls(box.stack, aws))
     me = pwd.getpwuid(os.geteuid()).pw_name
@@ -131,6 +133,12 @@ def _certificates(base: Path) -> Path:
     return base / "authority.pem"
 
 
+@cache
+def _port() -> int:
+    """Return the webhook's port: the same for all boxes, so that one stack is theirs."""
+    return reserved_port()
+
+
 @asynccontextmanager
 async def _webhook(base: Path, box: Box) -> AsyncIterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -141,7 +149,7 @@ async def _webhook(base: Path, box: Box) -> AsyncIterator[str]:
 
     runner = web.ServerRunner(web.Server(answer, access_log=None))
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    site = web.TCPSite(runner, "127.0.0.1", _port(), ssl_context=context)
     await site.start()
     try:
         yield f"https://{HOST}:{runner.addresses[0][1]}/sns"

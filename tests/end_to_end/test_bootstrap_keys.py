@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +16,7 @@ import pytest
 
 from postamt_sync.aws.smtp import smtp_password
 from tests.doubles.moto import REGION, Moto, moto
+from tests.support import forked
 from tests.support.http_server import served
 
 USERS = ("postamt-sync", "postamt-smtp")
@@ -79,22 +78,19 @@ class Person:
     ) -> str:
         """Run it to its end and return what it said."""
         given = [] if config is None else ["--config", config or str(self.config)]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "postamt_sync", "bootstrap", *words, *given],
-            cwd=self.directory / cwd,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        output = self.directory / "said"
+        output.unlink(missing_ok=True)
+        typed = ["bootstrap", *words, *given]
+        place = self.directory / cwd
+        process = forked.start(typed, self.environment, place, (output, output))
         if kill:
             IamGate.answered = staticmethod(
                 lambda asked, _: b"=CreateAccessKey" in asked and process.kill()
             )
-        said, _ = process.communicate()
+        ended = process.wait(100)
         IamGate.answered = staticmethod(lambda *_: None)
-        assert process.returncode == (-signal.SIGKILL if kill else code), said
+        said = output.read_text()
+        assert ended == (-signal.SIGKILL if kill else code), said
         return said
 
     def keys(self) -> dict[str, list[tuple[str, str]]]:

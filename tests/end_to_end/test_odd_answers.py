@@ -13,6 +13,7 @@ from tests.doubles.odd_aws import SHAPES, OddAws, odd_aws
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
 from tests.end_to_end.letters import letter, put
+from tests.support.campaign import spread
 from tests.support.ports import reserved_port
 
 EVERYTHING = """
@@ -64,7 +65,7 @@ def until_well(home: Home, daemon: Running, s3: S3Double) -> None:
         time.sleep(1)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", spread(SHAPES, 4))
 def test_a_strange_answer_of_every_service_ends_nothing(
     home: Home, s3: S3Double, aws: OddAws, name: str
 ) -> None:

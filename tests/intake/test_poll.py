@@ -21,6 +21,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryLog
 from tests.support.live_settings import live_settings
+from tests.support.new_ledger import new_ledger
 
 
 class EnoughError(Exception):
@@ -127,7 +128,7 @@ def home(ledger: Ledger) -> Home:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(tmp_path)
+    ledger = new_ledger(tmp_path)
     yield ledger
     ledger.close()
 

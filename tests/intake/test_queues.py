@@ -21,6 +21,7 @@ from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
 from tests.doubles.scene import until
 from tests.doubles.sns import BUCKET, PREFIX, TOPIC, Signer, private_key, receipt
 from tests.doubles.sqs import MemorySqs, refused
+from tests.support.new_ledger import new_ledger
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/postamt"
 DEAD = f"{URL}-dead"
@@ -69,7 +70,7 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    ledger = Ledger.open(tmp_path)
+    ledger = new_ledger(tmp_path)
     yield Home(ledger)
     ledger.close()
 

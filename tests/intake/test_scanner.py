@@ -22,13 +22,14 @@ from tests.doubles.ledger import copy, deliver, due, event, row, state, take
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import refuse
 from tests.doubles.s3_keys import ODD_KEYS
+from tests.support.new_ledger import new_ledger
 
 IN, RECENT = "incoming/", "recent/"
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(tmp_path)
+    ledger = new_ledger(tmp_path)
     yield ledger
     ledger.close()
 

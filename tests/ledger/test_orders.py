@@ -26,6 +26,7 @@ from tests.doubles.ledger import (
     state,
     take,
 )
+from tests.support.new_ledger import new_ledger
 
 SAID = (
     receipt("a@example.com", spam="PASS"),
@@ -39,7 +40,7 @@ SAID = (
 def fresh() -> Iterator[tuple[Ledger, Path]]:
     """Hypothesis runs many examples in one test: a ledger for each."""
     with tempfile.TemporaryDirectory() as directory:
-        ledger = Ledger.open(Path(directory))
+        ledger = new_ledger(Path(directory))
         try:
             yield ledger, Path(directory)
         finally:

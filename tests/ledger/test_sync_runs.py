@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.sync_runs import SyncTotals
 from tests.doubles.ledger import BUCKET, bring_to, copy, deliver, event, listing, take
+from tests.support.new_ledger import new_ledger
 
 AFTER = {
     ObjectState.DELIVERED: "delivered",
@@ -120,7 +121,7 @@ def test_a_pass_leaves_nothing_to_the_next(ledger: Ledger) -> None:
 def test_the_sum_is_always_right(objects: list[tuple[ObjectState | None, str]], page: int) -> None:
     keys = [f"{number:02}" for number in range(len(objects))]
     with tempfile.TemporaryDirectory() as directory:
-        ledger = Ledger.open(Path(directory))
+        ledger = new_ledger(Path(directory))
         try:
             for key, (before, _) in zip(keys, objects, strict=True):
                 if before is not None:

@@ -12,11 +12,11 @@ import pytest
 from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.recovery.daily_backup import SOURCE, DailyBackup
 from tests.doubles.inbox import MemoryLog
 from tests.support.live_settings import live_settings
+from tests.support.new_ledger import new_ledger
 
 
 class FailingDisk(type(Path())):  # type: ignore[misc]
@@ -31,7 +31,7 @@ class FailingDisk(type(Path())):  # type: ignore[misc]
 class Home:
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.ledger = Ledger.open(root / "state")
+        self.ledger = new_ledger(root / "state")
         self.log = MemoryLog()
 
     def settings(self, second: Path) -> Settings:

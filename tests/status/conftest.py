@@ -8,6 +8,7 @@ import pytest
 from postamt_sync.config import Settings, load
 from postamt_sync.ledger import Ledger
 from tests.support.household import configure
+from tests.support.new_ledger import new_ledger
 
 
 @pytest.fixture
@@ -17,6 +18,6 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def ledger(settings: Settings) -> Iterator[Ledger]:
-    ledger = Ledger.open(settings.state_dir)
+    ledger = new_ledger(settings.state_dir)
     yield ledger
     ledger.close()
