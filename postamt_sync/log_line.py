@@ -28,6 +28,8 @@ def printable(text: str, longest: int = LONGEST_VALUE) -> str:
     Control characters, line ends and bidirectional overrides become escapes; the rest stays.
     """
     short = text if len(text) <= longest else text[: longest - 1] + "…"
+    if short.isprintable():
+        return short
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from postamt_sync.bucket import Fetched
 from postamt_sync.config.folder import SENT
 from postamt_sync.delivery.destinations import Destinations
-from postamt_sync.delivery.filename import first_stem, make_stem
+from postamt_sync.delivery.filename import first_stem, stem_of
 from postamt_sync.delivery.pending_mail import MailboxTarget, RoutedMail
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Task
@@ -47,7 +47,7 @@ def route(
     )
     if decision is None:
         return None
-    stem = make_stem(task.bucket, task.key, fetched.etag, fetched.last_modified, task.edition)
+    stem = stem_of(task.mail, fetched.etag, fetched.last_modified, task.edition)
     named = concerned(task, destinations, decision.mailboxes)
     lacking = [m for m in named if not has_copy(task, m, stem=stem)]
     absent = [m for m in lacking if task.is_absent_for(m, fetched.last_modified)]
@@ -87,7 +87,7 @@ def _sent(
 
     It is never absent: how new the mail was that came to a mailbox says nothing of what it sent.
     """
-    stem = make_stem(task.bucket, task.key, fetched.etag, fetched.last_modified, task.edition)
+    stem = stem_of(task.mail, fetched.etag, fetched.last_modified, task.edition)
     lacks = not has_copy(task, mailbox, stem=stem)
     target = MailboxTarget(mailbox, by_us=True)
     is_owed = lacks and mailbox in unpublished and not _is_prepared(task, mailbox, stem)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.mailbox_threads import LateError
@@ -32,11 +30,8 @@ class DraftWriter:
         mail: RoutedMail,
         observer: StepObserver,
         asking: Asking | None = None,
-        watched: Container[Path] = (),
     ) -> None:
-        """`watched` are roots whose file system is going to be synced as a whole."""
         self._mail = mail
-        self._watched = watched
         self._observer = observer
         self._asking = asking or Asking()
         self._copies: dict[str, OpenCopy] = {}
@@ -72,9 +67,7 @@ class DraftWriter:
                     self._drop(copy, error)
 
     def finish(self, sha256: str, known: Collection[str] = ()) -> WrittenMail:
-        """Sync every copy's bytes, unless its file system is watched; discard those that fail.
-
-        Directories are not synced.
+        """Sync every copy's bytes, not the directories; discard those that fail.
 
         `known` are mailboxes that turned out to have this content: their copies are discarded.
         """
@@ -135,9 +128,9 @@ class DraftWriter:
         key = self._key(DeliveryStep.SYNC_FILE)
         return asking.ask(copy.maildir, key, *self._end(copy, sha256))
 
-    def _end(self, copy: OpenCopy, sha256: str) -> tuple[Callable[..., WrittenCopy], Any, bool]:
+    def _end(self, copy: OpenCopy, sha256: str) -> tuple[Callable[..., WrittenCopy], Content]:
         content = Content(sha256, self._mail.received_at, self._mail.flags, self._mail.task.edition)
-        return copy.finish, content, copy.maildir.root not in self._watched
+        return copy.finish, content
 
     def _wait_for(self, copy: OpenCopy, sha256: str, asking: Asking) -> WrittenMail:
         try:

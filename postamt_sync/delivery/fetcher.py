@@ -16,7 +16,7 @@ from postamt_sync.delivery.addressing import concerned, has_copy, route
 from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.draft_writer import DraftWriter
-from postamt_sync.delivery.filename import make_stem
+from postamt_sync.delivery.filename import stem_of
 from postamt_sync.delivery.mailbox_threads import HangingDiskError
 from postamt_sync.delivery.pending_mail import (
     FetchedMail,
@@ -96,16 +96,19 @@ class Fetcher:
         self._heard = heard
         self._held: dict[str, int] = {}
         """Bytes by mail id."""
+        self._held_bytes = 0
 
     def let_go(self, task: Task) -> None:
         """Hold a mail no longer: it has come to its end."""
-        self._held.pop(task.mail, None)
+        self._held_bytes -= self._held.pop(task.mail, 0)
 
     def _hold(self, task: Task, size: int) -> bool:
         """Tell whether a mail is to be held whole; if so, it counts from now on."""
-        if size > SMALL or sum(self._held.values()) + size > IN_MEMORY:
+        self.let_go(task)
+        if size > SMALL or self._held_bytes + size > IN_MEMORY:
             return False
         self._held[task.mail] = size
+        self._held_bytes += size
         return True
 
     async def collect(
@@ -189,7 +192,7 @@ def known_without_fetching(task: Task, destinations: Destinations) -> KnownConte
         return None
     if any(copy.state not in _DONE for copy in task.deliveries):
         return None  # a copy may be owed to a mailbox that the mail itself names, not the receipt
-    stem = make_stem(task.bucket, task.key, task.etag, task.last_modified, task.edition)
+    stem = stem_of(task.mail, task.etag, task.last_modified, task.edition)
     mailboxes = concerned(task, destinations, destinations.routes.mailboxes(task.recipients))
     lacking = tuple(m for m in mailboxes if not has_copy(task, m, stem=stem))
     if all(task.is_absent_for(m, task.last_modified) for m in lacking):
@@ -199,6 +202,8 @@ def known_without_fetching(task: Task, destinations: Destinations) -> KnownConte
 
 def _whole(mail: RoutedMail, body: bytes, sha256: str) -> FetchedMail | KnownContent:
     having = _having(mail, sha256)
+    if not having:
+        return FetchedMail(mail, body, sha256)
     left = tuple(a for a in mail.addressees if a not in having)
     if not left:
         return _nobody_left(mail, mail.owed)
@@ -220,7 +225,7 @@ def _nobody_left(mail: RoutedMail, failed: Mapping[str, PostamtError]) -> KnownC
 async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:
     head = b""
     async for chunk in chunks:
-        head += chunk
+        head = head + chunk if head else chunk
         if len(head) >= LONGEST_HEAD or header_block(head) is not None:
             break
     return head

@@ -62,11 +62,15 @@ def make_stem(bucket: str, key: str, etag: str, stored_at: float, edition: int =
     `stored_at` is S3's LastModified in seconds since 1970. `edition` counts redeliveries: a name
     that Dovecot has seen is never used again.
     """
+    return stem_of(mail_id(bucket, key), etag, stored_at, edition)
+
+
+def stem_of(mail: str, etag: str, stored_at: float, edition: int = 0) -> str:
+    """Return the same for an object whose mail id is known."""
     micros = max(0, round(stored_at * 1_000_000))
     again = f"R{edition}" if edition else ""
     return (
-        f"{micros // 1_000_000}.M{micros % 1_000_000:06d}"
-        f"K{mail_id(bucket, key)}E{etag_hash(etag)}{again}.postamt"
+        f"{micros // 1_000_000}.M{micros % 1_000_000:06d}K{mail}E{etag_hash(etag)}{again}.postamt"
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.disk import disk_trouble
+from postamt_sync.delivery.draft_batch import DraftBatch, SmallDraft, Written, batches
 from postamt_sync.delivery.draft_writer import DraftWriter
 from postamt_sync.delivery.filename import part_of
 from postamt_sync.delivery.filesystem_sync import FilesystemWatch
@@ -50,32 +51,77 @@ class Group:
         self.small = {n: mail for n, mail in enumerate(mails) if isinstance(mail, FetchedMail)}
         self.watches: dict[Path, FilesystemWatch] = {}
         """By root; there many files are written, and made durable by one sync of all of it."""
-        self.drafts = {
-            n: DraftWriter(mail.mail, observer, asking, self.watches)
-            for n, mail in self.small.items()
-        }
+        self.drafts: dict[int, DraftWriter] = {}
+        """The copies of small mails that are written and synced each by itself."""
+        self.batches: list[DraftBatch] = []
+        """All other copies of them."""
+        self._observer = observer
         self.late: dict[str, list[LateCopy]] = {}
         """By mailbox."""
         self._lock = threading.Lock()
         self._ended: list[PublishedMail] = []
 
     def write(self, side_by_side: Callable[..., object]) -> list[WrittenMail]:
-        """Write the small mails, whose files `side_by_side`, a `map`, syncs."""
+        """Write the small mails; those whose files are to be synced each have `side_by_side`, a
+        `map`, sync them."""
         self._watch()
+        self._share_out()
+        copies: dict[int, list[WrittenCopy]] = {number: [] for number in self.small}
+        failed = {number: dict(mail.mail.owed) for number, mail in self.small.items()}
+        for batch in self.batches:
+            for number, one in self._write_batch(batch, self.asking).items():
+                if isinstance(one, WrittenCopy):
+                    copies[number].append(one)
+                else:
+                    failed[number][batch.mailbox] = one
         for number, drafts in self.drafts.items():
             drafts.open(self.small[number].body)
-        digests = [mail.sha256 for mail in self.small.values()]
+        digests = [self.small[number].sha256 for number in self.drafts]
         done = list(side_by_side(DraftWriter.finish, self.drafts.values(), digests))  # type: ignore[call-overload]
-        finished: Mapping[int, WrittenMail] = dict(zip(self.drafts, done, strict=True))
-        written = [
-            finished[number] if isinstance(mail, FetchedMail) else mail
+        for number, mail in zip(self.drafts, done, strict=True):
+            copies[number] += mail.copies
+            failed[number] |= mail.failed
+        for number, why in failed.items():
+            for name, error in why.items():
+                if isinstance(error, LateError):
+                    self.late.setdefault(name, []).append(LateCopy(number, DeliveryStep.WRITE))
+        return [
+            WrittenMail(mail.mail, tuple(copies[number]), failed[number])
+            if isinstance(mail, FetchedMail)
+            else mail
             for number, mail in enumerate(self.mails)
         ]
-        for number, mail in finished.items():
-            for name, why in mail.failed.items():
-                if isinstance(why, LateError):
-                    self.late.setdefault(name, []).append(LateCopy(number, DeliveryStep.WRITE))
+
+    def _share_out(self) -> None:
+        """Let copies be written many at once where all is synced at once."""
+        many: list[SmallDraft] = []
+        for number, mail in self.small.items():
+            routed, alone = mail.mail, []
+            for addressee in routed.addressees:
+                maildir = routed.mailboxes.find(addressee.mailbox, by_us=addressee.by_us)
+                if maildir.root in self.watches:
+                    many.append(SmallDraft(number, mail, addressee))
+                else:
+                    alone.append(addressee)
+            if alone:
+                mine = replace(routed, addressees=tuple(alone), owed={})
+                self.drafts[number] = DraftWriter(mine, self._observer, self.asking)
+        self.batches = list(batches(many))
+
+    def _write_batch(self, batch: DraftBatch, asking: Asking) -> dict[int, Written]:
+        self._tell(batch, DeliveryStep.WRITE, done=False)
+        try:
+            written = batch.write(asking)
+        except PostamtError as error:
+            written = dict.fromkeys(batch.numbers, error)
+        self._tell(batch, DeliveryStep.WRITE, done=True)
+        self._tell(batch, DeliveryStep.SYNC_FILE, done=False)
+        self._tell(batch, DeliveryStep.SYNC_FILE, done=True)
         return written
+
+    def _tell(self, batch: DraftBatch, step: DeliveryStep, *, done: bool) -> None:
+        for _ in batch.drafts:
+            self._observer(step, done)
 
     def _watch(self) -> None:
         """Watch the file systems in which many files are to be written, from before the first."""
@@ -123,10 +169,22 @@ class Group:
     def write_late(self, name: str) -> dict[int, WrittenMail]:
         """Bring the copies of a mailbox that was late as far as `write` does."""
         numbers = [late.number for late in self.late[name] if late.step is DeliveryStep.WRITE]
-        ends = [
-            self.drafts[n].go_on(name, self.small[n].body, self.small[n].sha256) for n in numbers
-        ]
-        return {number: end() for number, end in zip(numbers, ends, strict=True)}
+        rest: dict[int, WrittenMail] = {}
+        for batch in self.batches:
+            if batch.mailbox == name and not set(batch.numbers).isdisjoint(numbers):
+                for number, one in self._write_batch(batch, self.asking.patient()).items():
+                    mail = self.small[number].mail
+                    rest[number] = (
+                        WrittenMail(mail, (one,), {})
+                        if isinstance(one, WrittenCopy)
+                        else WrittenMail(mail, (), {name: one})
+                    )
+        ends = {
+            n: self.drafts[n].go_on(name, self.small[n].body, self.small[n].sha256)
+            for n in numbers
+            if n not in rest
+        }
+        return rest | {number: end() for number, end in ends.items()}
 
     def rest(self, copies: Mapping[int, WrittenCopy]) -> list[WrittenMail]:
         """Return the mails with these copies alone."""

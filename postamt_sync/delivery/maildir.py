@@ -143,11 +143,14 @@ class Maildir:
                 raise disk_trouble(error, self.root / MARKER) from error
         return self.marker
 
-    def begin(self, stem: str) -> Draft:
-        """Start a copy; raises MailboxVanishedError where that is why it cannot be."""
+    def begin(self, stem: str, at: HeldDirectory | None = None) -> Draft:
+        """Start a copy; raises MailboxVanishedError where that is why it cannot be.
+
+        `at` is what `held` gave for several in a row.
+        """
         try:
-            with self.held() as at:
-                return Draft(self._disk, self.root / "tmp" / stem, at)
+            with self.held(at) as root:
+                return Draft(self._disk, self.root / "tmp" / stem, root)
         except MailboxVanishedError:
             raise
         except TryLaterError:

@@ -15,7 +15,7 @@ import email.utils
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from postamt_sync.mail.arrival import Verdicts
 
@@ -256,15 +256,14 @@ def _received_at(clauses: bytes) -> float | None:
     if match is None:
         return None
     day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
-    zone = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
     try:
-        local = datetime(
+        moment = datetime(
             int(year), _MONTH[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC
         )
     except (KeyError, ValueError):
         return None
-    seconds = local.timestamp()
-    return seconds + zone.total_seconds() * (1 if sign == b"-" else -1)
+    ahead = int(zone_hours) * 3600 + int(zone_minutes) * 60
+    return moment.timestamp() + (ahead if sign == b"-" else -ahead)
 
 
 def _verdicts(own: dict[bytes, bytes]) -> Verdicts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from postamt_sync.mail.arrival import Evidence, Verdicts
 
@@ -184,9 +184,15 @@ def decide(
 
 def merge_verdicts(receipt: Verdicts | None, headers: Verdicts | None) -> Verdicts:
     """Return, verdict by verdict, the receipt's, or where it has none that of SES's own headers."""
-    best, other = receipt or Verdicts(), headers or Verdicts()
+    if receipt is None or headers is None:
+        return receipt or headers or Verdicts()
     return Verdicts(
-        **{f.name: getattr(best, f.name) or getattr(other, f.name) for f in fields(Verdicts)}
+        receipt.spam or headers.spam,
+        receipt.virus or headers.virus,
+        receipt.spf or headers.spf,
+        receipt.dkim or headers.dkim,
+        receipt.dmarc or headers.dmarc,
+        receipt.dmarc_policy or headers.dmarc_policy,
     )
 
 

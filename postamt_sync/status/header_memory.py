@@ -31,6 +31,7 @@ from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import our_names
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger.remembered_headers import MailHeader, RememberedHeaders
+from postamt_sync.mail.headers import header_block
 from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head, header_of_receipt
 from postamt_sync.threads import in_own_thread
 
@@ -83,7 +84,10 @@ class HeaderMemory:
     def heard(self, mail: str, stored_at: float, head: bytes) -> None:
         """Put aside the beginning of a mail that is being fetched; `stored_at` since 1970."""
         if self.is_wanted:
-            self._put_aside(partial(header_of_head, mail, stored_at, head[:LONGEST_HEAD]))
+            block = header_block(head)
+            # With the line that ends it, and not with all of the body that came along.
+            longest = LONGEST_HEAD if block is None else min(len(block) + 2, LONGEST_HEAD)
+            self._put_aside(partial(header_of_head, mail, stored_at, head[:longest]))
 
     def told(self, mail: str, receipt: Mapping[str, object]) -> None:
         """Put aside what the receipt of a mail says of its header."""
