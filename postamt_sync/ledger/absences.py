@@ -7,8 +7,9 @@ be delivered, so it must be said: whose it is, how much, and from when to when.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from postamt_sync.ledger.rows import DeliveryState
@@ -93,6 +94,16 @@ def forget_absence(db: sqlite3.Connection, mail: str) -> None:
     """Let a mail be delivered to whoever its envelope names, as if no ledger had been lost."""
     db.execute("UPDATE objects SET from_names = 0, unseen = 0 WHERE mail = ?", (mail,))
     db.execute("DELETE FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,))
+
+
+def find_absent(db: sqlite3.Connection, mails: Sequence[str]) -> set[str]:
+    """Return which of these mails are absent for a mailbox."""
+    rows = db.execute(
+        "SELECT DISTINCT mail FROM deliveries"
+        " WHERE state = 'absent' AND mail IN (SELECT value FROM json_each(?))",
+        (json.dumps(mails),),
+    )
+    return {mail for (mail,) in rows}
 
 
 def note_absent(db: sqlite3.Connection, mail: str, mailboxes: Collection[str]) -> None:

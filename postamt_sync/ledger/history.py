@@ -10,8 +10,11 @@ copies that a person asked for once more.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import sqlite3
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postamt_sync.ledger.store import Store
@@ -76,31 +79,37 @@ class History:
         )
 
 
-def remember(db: sqlite3.Connection, mail: str, copies: int, now: float) -> None:
-    """Count `copies` of a mail that were settled just now, in the transaction that did it."""
-    if not copies:
-        return
-    row = db.execute(
-        "SELECT date(last_modified, 'unixepoch', 'localtime'), last_modified,"
+def remember(db: sqlite3.Connection, settled: Mapping[str, int], now: float) -> None:
+    """Count how many copies of each mail were settled just now, in the transaction that did it."""
+    mails: Counter[str] = Counter()
+    latencies: dict[tuple[str, float], tuple[int, float]] = {}
+    rows = db.execute(
+        "SELECT mail, date(last_modified, 'unixepoch', 'localtime'), last_modified,"
         " edition = 0 AND last_modified >= (SELECT at FROM began),"
         " (SELECT count(*) FROM deliveries d WHERE d.mail = o.mail AND d.state = 'delivered')"
-        " FROM objects o WHERE mail = ? AND evidence IS NOT 'sent'",
-        (mail,),
-    ).fetchone()
-    if row is None or row[0] is None:  # neither an alert nor what was sent is mail that came
-        return
-    day, stored, timed, ever = row
-    if ever == copies:
-        db.execute(
-            "INSERT INTO days (day, mails) VALUES (?, 1)"
-            " ON CONFLICT (day) DO UPDATE SET mails = mails + 1",
-            (day,),
-        )
-    if timed:
-        seconds = max(0.0, now - stored)
-        db.execute(
-            "INSERT INTO latencies (day, within, copies, seconds) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (day, within) DO UPDATE"
-            " SET copies = copies + excluded.copies, seconds = seconds + excluded.seconds",
-            (day, next(b for b in BOUNDS if seconds <= b), copies, copies * seconds),
-        )
+        " FROM objects o WHERE mail IN (SELECT value FROM json_each(?))"
+        # Neither an alert nor what was sent is mail that came.
+        " AND evidence IS NOT 'sent' AND last_modified IS NOT NULL",
+        (json.dumps([mail for mail, copies in settled.items() if copies]),),
+    )
+    for mail, day, stored, timed, ever in rows:
+        if day is None:
+            continue
+        copies = settled[mail]
+        mails[day] += ever == copies
+        if timed:
+            seconds = max(0.0, now - stored)
+            key = (day, next(b for b in BOUNDS if seconds <= b))
+            before, so_far = latencies.get(key, (0, 0.0))
+            latencies[key] = before + copies, so_far + copies * seconds
+    db.executemany(
+        "INSERT INTO days (day, mails) VALUES (?, ?)"
+        " ON CONFLICT (day) DO UPDATE SET mails = mails + excluded.mails",
+        [(day, count) for day, count in mails.items() if count],
+    )
+    db.executemany(
+        "INSERT INTO latencies (day, within, copies, seconds) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (day, within) DO UPDATE"
+        " SET copies = copies + excluded.copies, seconds = seconds + excluded.seconds",
+        [(*key, *counted) for key, counted in latencies.items()],
+    )

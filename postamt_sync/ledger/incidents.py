@@ -12,8 +12,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from postamt_sync.ledger.rows import Task, read_task
+from postamt_sync.ledger.rows import Task
 from postamt_sync.ledger.store import Store
+from postamt_sync.ledger.task_rows import read_task
 from postamt_sync.mail.arrival import mail_id
 
 OWN = ":alerts"

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from postamt_sync.ledger.absences import note_absent
 from postamt_sync.ledger.envelope_lookups import put_lookup
 from postamt_sync.ledger.found_copies import FoundCopy, claim, keep, knows_all
-from postamt_sync.ledger.rows import ObjectState, Task, read_task
+from postamt_sync.ledger.rows import ObjectState, Task
 from postamt_sync.ledger.store import Store
+from postamt_sync.ledger.task_rows import read_task, read_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class Rebuild:
                 " AND state IN ('waiting', 'archived') ORDER BY mail LIMIT ?",
                 (after, limit),
             ).fetchall()
-            return [read_task(db, row) for row in rows]
+            return read_tasks(db, rows)
 
     def undecided(self, after: str, limit: int) -> list[Task]:
         """Return what waits after a rebuild, and of which nobody knows whose it is.
@@ -183,7 +184,7 @@ class Rebuild:
                 " ORDER BY mail LIMIT ?",
                 (after, limit),
             ).fetchall()
-            return [read_task(db, row) for row in rows]
+            return read_tasks(db, rows)
 
     def settle(self, settled: Iterable[Settled], *, ask: bool) -> None:
         """Close held objects, unless something was heard of them meanwhile.

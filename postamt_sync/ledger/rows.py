@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import enum
-import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from postamt_sync.mail.arrival import Evidence, Verdicts
@@ -163,6 +162,11 @@ class Prepared:
     absent: tuple[str, ...] = ()
     alone: bool = False
 
+    @property
+    def mailboxes(self) -> list[str]:
+        """Those whose rows are written, with a copy or without."""
+        return [copy.mailbox for copy in (*self.copies, *(copy for copy, _ in self.failed))]
+
 
 _GIVEN_OR_OWED = {DeliveryState.WAITING, DeliveryState.PREPARED, DeliveryState.DELIVERED}
 
@@ -176,59 +180,6 @@ def is_older(stored_at: float | None, horizon: float | None) -> bool:
     return stored_at is not None and horizon is not None and int(stored_at) < int(horizon)
 
 
-def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
-    """Return the task of one row of `objects`."""
-    recipients = db.execute(
-        "SELECT address FROM recipients WHERE mail = ? ORDER BY address", (row["mail"],)
-    )
-    deliveries = db.execute(
-        "SELECT * FROM deliveries WHERE mail = ? ORDER BY mailbox", (row["mail"],)
-    )
-    return Task(
-        mail=row["mail"],
-        bucket=row["bucket"],
-        key=row["key"],
-        revision=row["revision"],
-        routed=row["routed"],
-        etag=row["etag"],
-        size=row["size"],
-        last_modified=row["last_modified"],
-        edition=row["edition"],
-        attempts=row["attempts"],
-        grace_started=row["envelope"] != EnvelopeState.UNKNOWN,
-        settled_before=row["settled_at"] is not None,
-        recipients=tuple(address for (address,) in recipients),
-        verdicts=Verdicts(**json.loads(row["verdicts"])) if row["verdicts"] else Verdicts(),
-        deliveries=tuple(
-            Delivery(
-                mailbox=d["mailbox"],
-                stem=d["stem"],
-                state=DeliveryState(d["state"]),
-                maildir=d["maildir"],
-                folder=d["folder"],
-                name=d["name"],
-                sha256=d["sha256"],
-                prepared_at=d["prepared_at"],
-                tmp_inode=d["tmp_inode"],
-                edition=d["edition"],
-            )
-            for d in deliveries
-        ),
-        horizons=read_horizons(db) if row["from_names"] else {},
-        owed=tuple(
-            mailbox
-            for (mailbox,) in db.execute(
-                "SELECT mailbox FROM owed WHERE mail = ? ORDER BY mailbox", (row["mail"],)
-            )
-        ),
-    )
-
-
-def read_horizons(db: sqlite3.Connection) -> dict[str, float]:
-    """Return by mailbox when S3 stored the newest mail that lay there when all else was lost."""
-    return dict(db.execute("SELECT mailbox, newest FROM horizons").fetchall())
-
-
 def put_copy(
     db: sqlite3.Connection,
     mail: str,
@@ -238,24 +189,37 @@ def put_copy(
     problem: str | None = None,
 ) -> None:
     """Write a copy in this state, in the place of the row that it had."""
-    db.execute(
+    put_copies(db, [(mail, copy, problem)], state, prepared_at)
+
+
+def put_copies(
+    db: sqlite3.Connection,
+    copies: Iterable[tuple[str, Delivery, str | None]],
+    state: DeliveryState,
+    prepared_at: float | None,
+) -> None:
+    """Write copies of mails (id, copy, problem) in this state, in the place of their rows."""
+    db.executemany(
         "INSERT OR REPLACE INTO deliveries"
         " (mail, mailbox, stem, state, maildir, folder, name, sha256, tmp_inode, prepared_at,"
         " problem, edition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            mail,
-            copy.mailbox,
-            copy.stem,
-            state,
-            copy.maildir,
-            copy.folder,
-            copy.name,
-            copy.sha256,
-            copy.tmp_inode,
-            prepared_at,
-            problem,
-            copy.edition,
-        ),
+        [
+            (
+                mail,
+                copy.mailbox,
+                copy.stem,
+                state,
+                copy.maildir,
+                copy.folder,
+                copy.name,
+                copy.sha256,
+                copy.tmp_inode,
+                prepared_at,
+                problem,
+                copy.edition,
+            )
+            for mail, copy, problem in copies
+        ],
     )
 
 
@@ -271,18 +235,18 @@ def wait_for_copy(db: sqlite3.Connection, task: Task, mailbox: str, reason: str)
         put_copy(db, task.mail, copy, DeliveryState.WAITING, None, reason)
 
 
-def mind_another_etag(db: sqlite3.Connection, task: Task, etag: str) -> None:
-    """Move the revision on where an ETag other than the one just read was heard meanwhile."""
-    db.execute(
+def mind_another_etag(db: sqlite3.Connection, read: Iterable[tuple[Task, str]]) -> None:
+    """Move revisions on where an ETag other than the one just read was heard meanwhile."""
+    db.executemany(
         "UPDATE objects SET revision = revision + 1"
         " WHERE mail = ? AND revision = ? AND etag IS NOT ? AND etag != ?",
-        (task.mail, task.revision, task.etag, etag),
+        [(task.mail, task.revision, task.etag, etag) for task, etag in read],
     )
 
 
-def close_if_done(db: sqlite3.Connection, task: Task, now: float) -> None:
-    """Close an object whose deliveries fulfil its revision and of which none is left to be made."""
-    db.execute(
+def close_if_done(db: sqlite3.Connection, mails: Iterable[str], now: float) -> None:
+    """Close objects whose deliveries fulfil their revision and of which none is left to be made."""
+    db.executemany(
         "UPDATE objects SET state = CASE WHEN"
         " EXISTS (SELECT 1 FROM deliveries a WHERE a.mail = objects.mail AND a.state = 'absent')"
         " AND NOT EXISTS"
@@ -292,5 +256,5 @@ def close_if_done(db: sqlite3.Connection, task: Task, now: float) -> None:
         " WHERE mail = ? AND routed = revision AND state = 'waiting' AND NOT EXISTS"
         " (SELECT 1 FROM deliveries d WHERE d.mail = objects.mail"
         " AND d.state IN ('waiting', 'prepared'))",
-        (now, task.mail),
+        [(now, mail) for mail in mails],
     )

@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from postamt_sync.ledger.absences import note_absent
+from postamt_sync.ledger.absences import find_absent, note_absent
 from postamt_sync.ledger.envelope_lookups import put_lookup
 from postamt_sync.ledger.history import remember
 from postamt_sync.ledger.maildir_roots import MaildirRoots
@@ -26,11 +26,11 @@ from postamt_sync.ledger.rows import (
     Task,
     close_if_done,
     mind_another_etag,
-    put_copy,
-    read_task,
+    put_copies,
     wait_for_copy,
 )
 from postamt_sync.ledger.store import Store
+from postamt_sync.ledger.task_rows import read_task, read_tasks
 
 _IN_ORDER = (DueState.FIRST, DueState.LATER, DueState.BACKFILL)
 
@@ -73,7 +73,7 @@ class Work:
                     " ORDER BY next_attempt, last_modified LIMIT ?",
                     (due, now if due is DueState.LATER else 0.0, limit + len(busy) - len(rows)),
                 ).fetchall()
-            return [read_task(db, row) for row in rows if row["mail"] not in busy][:limit]
+            return read_tasks(db, [row for row in rows if row["mail"] not in busy][:limit])
 
     def due_or_next(
         self, now: float, limit: int, busy: Iterable[str]
@@ -102,13 +102,13 @@ class Work:
         """Step 2 for a group: fix names and mailboxes. On return the intent is durable."""
         now = time.time()
         with self._store.writing() as db:
-            for mail in mails:
-                mind_another_etag(db, mail.task, mail.etag)
-                db.execute(
-                    "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
-                    " size = ?, last_modified = ?, evidence = ?, routed = ?,"
-                    " envelope = CASE envelope WHEN 'unknown' THEN envelope ELSE 'in vain' END"
-                    " WHERE mail = ?",
+            mind_another_etag(db, [(mail.task, mail.etag) for mail in mails])
+            db.executemany(
+                "UPDATE objects SET etag = CASE WHEN revision = ? THEN ? ELSE etag END,"
+                " size = ?, last_modified = ?, evidence = ?, routed = ?,"
+                " envelope = CASE envelope WHEN 'unknown' THEN envelope ELSE 'in vain' END"
+                " WHERE mail = ?",
+                [
                     (
                         mail.task.revision,
                         mail.etag,
@@ -117,23 +117,28 @@ class Work:
                         mail.evidence,
                         mail.task.revision,
                         mail.task.mail,
-                    ),
-                )
-                # Copies of an older content that never came to be published have lost their source.
-                concerned: list[str | None] = [None]
-                if mail.alone:
-                    rows = [*mail.copies, *(copy for copy, _ in mail.failed)]
-                    concerned = [copy.mailbox for copy in rows]
-                db.executemany(
-                    "DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'"
-                    " AND (mailbox = ? OR ? IS NULL)",
-                    [(mail.task.mail, name, name) for name in concerned],
-                )
-                for copy in mail.copies:
-                    put_copy(db, mail.task.mail, copy, DeliveryState.PREPARED, now)
-                for copy, problem in mail.failed:
-                    put_copy(db, mail.task.mail, copy, DeliveryState.WAITING, None, problem)
-                note_absent(db, mail.task.mail, mail.absent)
+                    )
+                    for mail in mails
+                ],
+            )
+            # Copies of an older content that never came to be published have lost their source.
+            db.executemany(
+                "DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'"
+                " AND (mailbox = ? OR ? IS NULL)",
+                [
+                    (mail.task.mail, name, name)
+                    for mail in mails
+                    for name in (mail.mailboxes if mail.alone else (None,))
+                ],
+            )
+            ready = [(mail.task.mail, copy, None) for mail in mails for copy in mail.copies]
+            put_copies(db, ready, DeliveryState.PREPARED, now)
+            failed = [(mail.task.mail, *each) for mail in mails for each in mail.failed]
+            put_copies(db, failed, DeliveryState.WAITING, None)
+            with_absent = find_absent(db, [mail.task.mail for mail in mails])
+            for mail in mails:
+                if mail.absent or mail.task.mail in with_absent:
+                    note_absent(db, mail.task.mail, mail.absent)
                 if mail.ask_at is not None:
                     put_lookup(db, mail.task.mail, mail.ask_at)
 
@@ -149,8 +154,9 @@ class Work:
         now = time.time()
         generations = generations or {}
         with self._store.writing() as db:
+            settled: dict[str, int] = {}
             for task, copies in tasks:
-                settled = db.executemany(
+                done = db.executemany(
                     "UPDATE deliveries SET state = 'delivered', delivered_at = ?, problem = NULL,"
                     " generation = ?"
                     " WHERE mail = ? AND mailbox = ? AND stem = ? AND state != 'delivered'",
@@ -159,8 +165,9 @@ class Work:
                         for copy in copies
                     ],
                 )
-                remember(db, task.mail, settled.rowcount, now)
-                close_if_done(db, task, now)
+                settled[task.mail] = settled.get(task.mail, 0) + max(0, done.rowcount)
+            remember(db, settled, now)
+            close_if_done(db, settled, now)
             db.executemany(
                 "UPDATE maildirs SET generation = max(generation, ?) WHERE root = ?",
                 [(generation, root) for root, generation in generations.items()],
@@ -176,7 +183,7 @@ class Work:
     ) -> None:
         """The content is in all its mailboxes already, or `absent` for them: remember its ETag."""
         with self._store.writing() as db:
-            mind_another_etag(db, task, etag)
+            mind_another_etag(db, [(task, etag)])
             db.execute(
                 "UPDATE objects SET etag = ?, size = ?, last_modified = ?, routed = ?"
                 " WHERE mail = ? AND revision = ?",
@@ -184,7 +191,7 @@ class Work:
             )
             db.execute("DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'", (task.mail,))
             note_absent(db, task.mail, absent)
-            close_if_done(db, task, time.time())
+            close_if_done(db, [task.mail], time.time())
 
     def start_anew(self, task: Task, copy: Delivery) -> None:
         """Forget that a copy was prepared: its file is nowhere. Its mailbox waits for another."""
