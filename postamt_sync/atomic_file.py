@@ -17,8 +17,9 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 PRIVATE = 0o600
 """For what only its owner may read."""
@@ -105,17 +106,27 @@ def sync_filesystem(handle: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-@contextlib.contextmanager
-def not_known_here() -> Iterator[None]:
+def not_known_here() -> contextlib.AbstractContextManager[None]:
     """Pass over what a file system refuses that has no modes, owners or times of its own.
 
     So do vfat, exFAT, and many that a server or a program in user space keeps.
     """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NOT_KNOWN_HERE:
-            raise
+    return _PASSING_OVER
+
+
+class _PassingOver(contextlib.AbstractContextManager[None]):
+    """Made once: it stands around two calls for each mail."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        return isinstance(error, OSError) and error.errno in _NOT_KNOWN_HERE
+
+
+_PASSING_OVER = _PassingOver()
 
 
 def _set_mode(handle: int, mode: int) -> None:

@@ -55,6 +55,7 @@ class Maildir:
         self.mailbox = "NAME"  # whose it is, as a person types it
         self.threads: MailboxThreads | None = None  # None: the thread that asks does it
         self._disk = disk
+        self._tmp = root / "tmp"
         self._durable: set[str] = set()
         """Folders whose directory entries have been synced through this object."""
 
@@ -150,7 +151,7 @@ class Maildir:
         """
         try:
             with self.held(at) as root:
-                return Draft(self._disk, self.root / "tmp" / stem, root)
+                return Draft(self._disk, self._tmp / stem, root)
         except MailboxVanishedError:
             raise
         except TryLaterError:
@@ -173,21 +174,21 @@ class Maildir:
         Another directory in its place proves nothing about what lay in this one.
         """
         try:
-            return (self.root / "tmp").stat().st_ino
+            return self._tmp.stat().st_ino
         except OSError:
             return 0
 
     def discard(self, stem: str) -> None:
         """Remove `tmp/<stem>` if the disk lets us."""
         try:
-            self._disk.unlink(self.root / "tmp" / stem)
+            self._disk.unlink(self._tmp / stem)
         except OSError:
             return
 
     def sync_tmp(self) -> None:
         """Return once the drafts' directory entries are durable."""
         with self.held() as at:
-            self._sync(self.root / "tmp", at)
+            self._sync(self._tmp, at)
 
     def open_folder(self, folder: str) -> None:
         """Create a missing folder ("" is INBOX), durable on return, and subscribe it that once."""
@@ -243,7 +244,7 @@ class Maildir:
         target = self._part(folder, part_of(name))
         with self.held(at) as root:
             try:
-                self._disk.rename(self.root / "tmp" / stem, target / name, root)
+                self._disk.rename(self._tmp / stem, target / name, root)
             except OSError as error:
                 raise disk_trouble(error, target) from error
 
@@ -266,7 +267,7 @@ class Maildir:
                     self._disk.sync_directory(target, at)
             except OSError as error:
                 raise disk_trouble(error, target) from error
-            self._sync(self.root / "tmp", at)
+            self._sync(self._tmp, at)
 
     def holds(self, stem: str) -> bool:
         """Look for a mail in all folders, wherever a client moved it; slow, for the rare doubt.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.delivery.disk import Disk, disk_trouble, is_read_only
+from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble, is_read_only
 from postamt_sync.errors import TryLaterError
 
 
@@ -133,3 +133,25 @@ def test_something_in_the_way_counts_as_what_holds_it(tmp_path: Path) -> None:
 def test_a_hidden_place_counts_as_what_hides_it(tmp_path: Path) -> None:
     (tmp_path / "hidden").mkdir(mode=0)
     assert not is_read_only(tmp_path / "hidden/below")
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "below"),
+    [
+        ("/mail/anna", "/mail/anna/tmp/x", "tmp/x"),
+        ("/mail/anna", "/mail/anna", "."),
+        ("/", "/tmp/x", "tmp/x"),
+        ("anna", "anna/new", "new"),
+        ("/mail/ü é", "/mail/ü é/.Junk/new/x", ".Junk/new/x"),
+    ],
+)
+def test_what_is_below_a_held_directory_is_named_from_there(
+    root: str, path: str, below: str
+) -> None:
+    assert HeldDirectory(Path(root), 0).below(Path(path)) == below
+
+
+@pytest.mark.parametrize("path", ["/mail/annabel/new", "/mail", "/mail/bruno/x", "anna/new"])
+def test_what_is_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="not below"):
+        HeldDirectory(Path("/mail/anna"), 0).below(Path(path))
