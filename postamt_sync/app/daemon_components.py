@@ -28,7 +28,7 @@ from postamt_sync.app.watchdog import Watchdog
 from postamt_sync.aws.clients import (
     cloudwatch_client,
     lazy_session,
-    new_session,
+    lean_session,
     sns_client,
     sqs_client,
 )
@@ -72,7 +72,7 @@ class Components:
     ) -> None:
         """`load` reads the configuration anew and raises ConfigurationError."""
         self._settings, self._ledger, self._events = settings, ledger, events
-        self._session = lazy_session(partial(new_session, settings.aws.region))
+        self._session = lazy_session(partial(lean_session, settings.aws.region))
         self._look_now = asyncio.Event()
         self._webhook_tally = WebhookTally()
         self.live = LiveSettings(settings)

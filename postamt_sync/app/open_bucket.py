@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-import boto3
-
-from postamt_sync.aws.clients import kms_client, lazy_session, new_session
+from postamt_sync.aws.clients import kms_client, lazy_session, lean_session
 from postamt_sync.bucket import Bucket, DataKeys
 from postamt_sync.bucket.bandwidth import Bandwidth
 from postamt_sync.config import LiveSettings, Settings
+
+if TYPE_CHECKING:
+    import boto3
 
 
 def open_bucket(
@@ -20,7 +22,7 @@ def open_bucket(
     region = settings.aws.region
     keys = None
     if settings.bucket.kms:
-        asking = session or lazy_session(partial(new_session, region))
+        asking = session or lazy_session(partial(lean_session, region))
         keys = DataKeys(kms_client(asking, region))
     return Bucket(
         settings.bucket.name,

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
@@ -25,10 +24,12 @@ from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
 from postamt_sync.aws.configured_endpoint import bad_endpoint, is_endpoint, refuse_bad_endpoints
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, note_endpoint
 from postamt_sync.aws.errors import meaning
-from postamt_sync.aws.service_models import share_models
+from postamt_sync.aws.lean_session import LeanSession
+from postamt_sync.aws.service_models import forget_models, share_models
 from postamt_sync.errors import PostamtError
 
 if TYPE_CHECKING:
+    import boto3
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_s3 import S3Client
@@ -71,10 +72,20 @@ def new_session(region: str = "", *, program_seconds: float = LONGEST_PROGRAM) -
 
     `program_seconds` is what a credential_process may take.
     """
+    import boto3  # noqa: PLC0415 - the daemon does without
+
     with _settings_explained():
         core = BoundedSession(program_seconds)
         share_models(core)
         return boto3.Session(region_name=region or None, botocore_session=core)
+
+
+def lean_session(region: str = "") -> boto3.Session:
+    """Return a session for what runs on: it makes clients and has credentials, and no more."""
+    with _settings_explained():
+        core = BoundedSession(LONGEST_PROGRAM)
+        share_models(core)
+        return cast("boto3.Session", LeanSession(core, region))
 
 
 def sns_client(session: boto3.Session, region: str) -> SNSClient:
@@ -195,7 +206,13 @@ class _MadeAtFirstUse:
 
 class _LazySession(_MadeAtFirstUse):
     def client(self, service: str, **options: Any) -> Any:
-        return _MadeAtFirstUse(lambda: _made(self._whole(), service, options))
+        return _MadeAtFirstUse(lambda: self._client(service, options))
+
+    def _client(self, service: str, options: dict[str, Any]) -> Any:
+        try:
+            return _made(self._whole(), service, options)
+        finally:
+            forget_models()  # a client has what it needs of them, and this process makes few
 
 
 def lazy_session(make: Callable[[], boto3.Session]) -> boto3.Session:

@@ -7,9 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
-
-import boto3
+from typing import TYPE_CHECKING, Self
 
 from postamt_sync.bucket.bandwidth import Bandwidth, Transfer
 from postamt_sync.bucket.data_keys import DataKeys
@@ -24,6 +22,10 @@ from postamt_sync.bucket.responses import (
     ObjectGoneError,
 )
 from postamt_sync.errors import PostamtError
+
+if TYPE_CHECKING:
+    import boto3
+
 
 LONGEST_KEY = 1024
 """Bytes (S3 User Guide, "Naming Amazon S3 objects")."""

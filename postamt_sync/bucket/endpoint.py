@@ -10,10 +10,9 @@ import asyncio
 import re
 import ssl
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.credentials import Credentials as Chain
 from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
@@ -21,7 +20,7 @@ from botocore.utils import get_environ_proxies
 from yarl import URL
 
 from postamt_sync.aws.as_it_runs import as_it_runs
-from postamt_sync.aws.clients import ca_bundle, new_session, unsigned_client
+from postamt_sync.aws.clients import ca_bundle, lean_session, unsigned_client
 from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning, refusal
 from postamt_sync.aws.meanings import GIVE_CREDENTIALS
@@ -33,6 +32,10 @@ from postamt_sync.errors import (
 )
 from postamt_sync.events import printable
 from postamt_sync.threads import in_own_thread
+
+if TYPE_CHECKING:
+    import boto3
+
 
 LONGEST_RENEWAL = 45.0
 """Seconds in which credentials have to come; what they come from has bounds of its own."""
@@ -110,7 +113,7 @@ class S3Access:
 
     def _boto3(self) -> boto3.Session:
         if self._session is None:
-            self._session = new_session()
+            self._session = lean_session()
         return self._session
 
     def _find_endpoint(self) -> Endpoint:

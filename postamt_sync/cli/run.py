@@ -7,7 +7,7 @@ import os
 
 from postamt_sync.app.daemon import Daemon
 from postamt_sync.app.memory import give_back_large_blocks
-from postamt_sync.aws.clients import new_session, refuse_bad_settings
+from postamt_sync.aws.clients import lean_session, refuse_bad_settings
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import load
@@ -39,7 +39,7 @@ def run(config: ConfigPath = None, debug: Debug = False) -> ExitCode:
 
 def _refuse_bad_endpoints(region: str) -> None:
     try:
-        session = new_session(region)
+        session = lean_session(region)
     except PostamtError:
         return  # a file of AWS's that may be mended at any moment: the daemon tells of it
     refuse_bad_settings(session)

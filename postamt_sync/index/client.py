@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
-from postamt_sync.aws.clients import dynamodb_client, new_session
+from postamt_sync.aws.clients import dynamodb_client, lean_session
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
@@ -22,6 +20,7 @@ from postamt_sync.mail.arrival import Envelope
 from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
+    import boto3
     from types_boto3_dynamodb import DynamoDBClient
 
 MOST_AT_ONCE = 100
@@ -44,7 +43,7 @@ def open_index(settings: Settings, session: boto3.Session | None = None) -> Inde
     """
     if not settings.index.table:
         return None
-    client = dynamodb_client(session or new_session(), settings.aws.region)
+    client = dynamodb_client(session or lean_session(), settings.aws.region)
     return Index(client, settings.index.table, settings.bucket.prefix)
 
 

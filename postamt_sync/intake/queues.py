@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from postamt_sync.aws.clients import new_session, sqs_client
+from postamt_sync.aws.clients import lean_session, sqs_client
 from postamt_sync.backoff import growing_pause
 from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
@@ -211,7 +211,7 @@ async def drain_once(
     assert keys is not None, "a queue has its topic"
     queues = Queues(
         settings,
-        sqs_client(new_session(region), region),
+        sqs_client(lean_session(region), region),
         keys,
         ArrivalQueue(ledger, events, _nobody_waits),
         ledger.overview,

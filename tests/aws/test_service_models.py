@@ -8,7 +8,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from postamt_sync.aws.clients import new_session
+from postamt_sync.aws.clients import lazy_session, lean_session, new_session, sns_client
 from postamt_sync.aws.service_models import share_models
 
 
@@ -63,3 +63,48 @@ def test_a_configured_description_comes_first(configured: Path) -> None:
     (configured / "service-2.json").write_text(json.dumps(own))
     model = sharing().get_service_model("sqs")
     assert model.metadata["serviceFullName"] == "Ours"
+
+
+def test_what_was_read_is_let_go_of_once_a_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3's alone takes 4 MB, and AWS's endpoints 7."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    session = lazy_session(lambda: lean_session("eu-west-1"))
+    client = sns_client(session, "eu-west-1")
+    assert client.meta.region_name == "eu-west-1"
+    models = session._session.get_component("data_loader")  # noqa: SLF001
+    assert not models._cache  # noqa: SLF001
+    assert client.meta.service_model.operation_model("Subscribe").input_shape.members
+
+
+@pytest.mark.parametrize("service", ["s3", "sns", "sqs", "dynamodb", "cloudwatch", "kms"])
+def test_no_text_for_people_is_kept(service: str) -> None:
+    """Nor is a description changed otherwise."""
+
+    def without(found: object) -> object:
+        if isinstance(found, dict):
+            return {
+                key: "" if key == "documentation" and isinstance(value, str) else without(value)
+                for key, value in found.items()
+            }
+        return [without(each) for each in found] if isinstance(found, list) else found
+
+    usual = botocore.session.Session().get_component("data_loader")
+    ours = sharing().get_component("data_loader")
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        assert ours.load_service_model(service, kind) == without(
+            usual.load_service_model(service, kind)
+        )
+
+
+def test_a_lean_session_knows_what_boto3_s_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIALEAN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    for session in (lean_session(), new_session()):
+        client = session.client("sqs")
+        assert client.meta.endpoint_url == "https://sqs.eu-north-1.amazonaws.com"
+        found = session.get_credentials()
+        assert found is not None
+        assert found.access_key == "AKIALEAN"
+    assert lean_session("eu-south-1").client("sqs").meta.region_name == "eu-south-1"

@@ -28,7 +28,7 @@ from tests.support.household import configure
 from tests.support.ports import reserved_port
 
 MESSAGE = b"From: c@sender.example\r\nTo: anna@example.com\r\nSubject: tea\r\n\r\nThursday?\r\n"
-SETTLED = 45.0
+SETTLED = 90.0
 """Seconds after the start in which everything that happens once has happened."""
 LEAN = "webhook and poll"
 FULL = "as bootstrap configures it"
