@@ -32,7 +32,7 @@ ROOMS = {
     "delivery": {"bucket", "config", "ledger", "mail"},
     "status": {"bucket", "config", "delivery", "http", "index", "ledger", "mail"},
     "host": {"aws", "config", "ledger"},
-    "bootstrap": {"aws", "config", "mail", "webmail"},
+    "bootstrap": {"aws", "config", "mail", "seal", "webmail"},
     "webmail": {"aws", "index", "mail"},
     "seal": {"index", "mail"},
     "alerts": {"aws", "config", "delivery", "ledger", "mail"},

@@ -57,13 +57,13 @@ def webmail_zip() -> bytes:
 
 def pack_webmail(package: Traversable, find: Find) -> bytes:
     """Return the zip from the sources of `package`, that is `postamt_sync`, and what `find` has."""
-    contents = _imported(package, HANDLER.rpartition(".")[0])
+    contents = needed_modules(package, HANDLER.rpartition(".")[0])
     for pinned in PINNED:
         contents |= _installed(pinned, find)
     return archived(contents)
 
 
-def _imported(package: Traversable, first: str) -> dict[str, bytes]:
+def needed_modules(package: Traversable, first: str) -> dict[str, bytes]:
     """Return the modules of ours that a module needs, with itself; packages' own files are empty,
     for the version of postamt-sync stands there."""
     found: dict[str, bytes] = {}

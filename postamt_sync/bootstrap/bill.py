@@ -26,21 +26,24 @@ class BillItem:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The items of a month, and what was not built: `spared` is not part of the sum."""
+    """The items of a month; what was not built (`spared`) and what is charged once, when something
+    begins, are no part of the sum."""
 
     items: tuple[BillItem, ...]
     spared: tuple[BillItem, ...] = field(default=())
+    once: tuple[BillItem, ...] = field(default=())
 
     @property
     def usd(self) -> float:
         return sum(item.usd for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values: items, spared (each with what it would cost), usd."""
+        """Return plain values: items, spared (each with what it would cost), once, usd."""
         return {
             "usd": round(self.usd, 6),
             "items": [_as_json(item) for item in self.items],
             "spared": [_as_json(item) for item in self.spared],
+            "once": [_as_json(item) for item in self.once],
         }
 
 

@@ -14,6 +14,7 @@ from postamt_sync.aws.clients import A_PERSON_ANSWERS, BUILDING, new_session
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import small_text
 from postamt_sync.bootstrap.resources.queue import MISSING
+from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.config import Settings
@@ -69,6 +70,24 @@ def stack_of(settings: Settings, account: str) -> Stack:
         subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
         handed=handed_routes(settings),
         webmail=webmail_of(settings, account) if settings.webmail.enabled else None,
+        sealed_prefix=settings.bucket.sealed_prefix,
+        seal=seal_of(settings, account) if settings.seal.enabled else None,
+    )
+
+
+def seal_of(settings: Settings, account: str) -> SealStack:
+    """Name what sealing consists of, whether it is wanted now or was once."""
+    return SealStack(
+        settings.stack.name,
+        account,
+        settings.aws.region,
+        settings.bucket.name,
+        settings.bucket.prefix,
+        settings.bucket.sealed_prefix,
+        settings.seal_keys,
+        settings.seal.after,
+        settings.seal.undo,
+        strip=settings.seal.index == "strip",
     )
 
 

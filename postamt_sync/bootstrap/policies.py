@@ -7,6 +7,7 @@ role and users may do.
 from __future__ import annotations
 
 from postamt_sync.bootstrap.policy_document import Document, Statement, document
+from postamt_sync.bootstrap.seal_policies import box_statements
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.mail.handed_routes import ROUTES_KEY
@@ -100,8 +101,9 @@ def queue_statement(stack: Stack, queue: str) -> Statement:
 def sync_policy(stack: Stack) -> Document:
     """The box at home: it reads, and can neither put nor delete anything in the bucket, ever."""
     sent = {SENT_PREFIX} if stack.webmail is not None else set()
-    listed = sorted(p for p in {stack.prefix, stack.recent_prefix, *sent} if p)
-    read = [f"{stack.bucket_arn}/{prefix}*" for prefix in sorted({stack.prefix, *sent})]
+    more = sent | ({stack.sealed_prefix} if stack.sealed_prefix and stack.prefix else set())
+    listed = sorted(p for p in {stack.prefix, stack.recent_prefix, *more} if p)
+    read = [f"{stack.bucket_arn}/{prefix}*" for prefix in sorted({stack.prefix, *more})]
     listing: Statement = {
         "Sid": "ListMail",
         "Effect": "Allow",
@@ -152,6 +154,8 @@ def sync_policy(stack: Stack) -> Document:
     ]
     if stack.kms:
         statements.append(open_mail(stack))
+    if stack.seal is not None:
+        statements += box_statements(stack.seal)
     if stack.public_url:
         statements += _webhook(stack)
     return document(*statements)

@@ -14,6 +14,7 @@ from postamt_sync.bootstrap.resources.lifecycle import (
     INFREQUENT_AFTER_DAYS,
     RECENT_DAYS,
 )
+from postamt_sync.bootstrap.seal_pricing import beginning_items, seal_items
 from postamt_sync.bootstrap.webmail_pricing import webmail_items
 
 DAYS = 365.25 / 12
@@ -50,6 +51,8 @@ class Usage:
     recent: bool = True
     webmail_hours: float | None = None
     """Hours of a month in which somebody reads in the webmail; None where there is none."""
+    plain_days: float | None = None
+    """Days for which mail stays plain where it is sealed; None where it is not."""
 
     @property
     def mails(self) -> float:
@@ -64,6 +67,11 @@ class Usage:
     @property
     def archive_days(self) -> float:
         return self.years * 12 * DAYS
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether mails are large enough for lifecycle rules."""
+        return self.mail_kb >= SMALLEST_MOVED_KB
 
     @property
     def polls(self) -> float:
@@ -82,8 +90,10 @@ def bill(usage: Usage) -> Bill:
         *_index(usage),
         *_watching(usage),
         *_webmail(usage),
+        *_sealing(usage),
     )
-    return Bill(items, (_listing(usage, recent=False),) if usage.recent else ())
+    spared = (_listing(usage, recent=False),) if usage.recent else ()
+    return Bill(items, spared, tuple(_beginning_to_seal(usage)))
 
 
 def _ses(usage: Usage) -> Iterator[BillItem]:
@@ -103,9 +113,9 @@ def _s3(usage: Usage) -> Iterator[BillItem]:
     yield BillItem("S3", "PUT, by SES", usage.mails * copies, "requests", prices.S3_PUT)
     # The whole mail by the daemon, its header by the index.
     yield BillItem("S3", "GET", 2 * usage.mails, "requests", prices.S3_GET)
-    moved = usage.mail_kb >= SMALLEST_MOVED_KB
+    moved = usage.is_moved
     a_day = usage.gigabytes / DAYS
-    age = usage.archive_days
+    age = min(usage.archive_days, usage.plain_days or usage.archive_days)
     young = min(age, INFREQUENT_AFTER_DAYS) if moved else age
     recent = min(age, RECENT_DAYS) if usage.recent else 0
     yield BillItem(
@@ -184,3 +194,18 @@ def _watching(usage: Usage) -> Iterator[BillItem]:
 def _webmail(usage: Usage) -> Iterator[BillItem]:
     if usage.webmail_hours is not None:
         yield from webmail_items(usage.webmail_hours, usage.sent_per_day * DAYS)
+
+
+def _sealing(usage: Usage) -> Iterator[BillItem]:
+    if usage.plain_days is not None:
+        yield from seal_items(
+            *(usage.mails, usage.gigabytes, usage.archive_days, usage.plain_days),
+            moved=usage.is_moved,
+        )
+
+
+def _beginning_to_seal(usage: Usage) -> Iterator[BillItem]:
+    if usage.plain_days is not None:
+        yield from beginning_items(
+            usage.mails, usage.gigabytes, usage.archive_days, moved=usage.is_moved
+        )

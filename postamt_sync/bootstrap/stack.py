@@ -15,6 +15,7 @@ from postamt_sync.errors import UsageError
 from postamt_sync.mail.handed_routes import HandedRoutes
 
 if TYPE_CHECKING:
+    from postamt_sync.bootstrap.seal_stack import SealStack
     from postamt_sync.bootstrap.webmail_stack import WebmailStack
 
 RULE_SET = "postamt"
@@ -64,6 +65,10 @@ class Stack:
     """The mailboxes, where each has a user of its own for sending; empty: all share one."""
     webmail: WebmailStack | None = None
     """The emergency webmail, where it is wanted."""
+    sealed_prefix: str = ""
+    """Where mail lies that was sealed, also where nothing is any more; "": nothing ever was."""
+    seal: SealStack | None = None
+    """Encryption at rest with the owner's keys, where it is wanted."""
     handed: HandedRoutes | None = None
     """Who gets what, for those who have no configuration; None: it is handed to nobody."""
 

@@ -30,6 +30,7 @@ from postamt_sync.bootstrap.resources.log_group import LogGroupResource
 from postamt_sync.bootstrap.resources.queue import QueueResource
 from postamt_sync.bootstrap.resources.receipt_rule import ReceiptRuleResource
 from postamt_sync.bootstrap.resources.role import RoleResource
+from postamt_sync.bootstrap.resources.seal_function import Code
 from postamt_sync.bootstrap.resources.ses_region import SesRegion
 from postamt_sync.bootstrap.resources.table import index_table, lists_table
 from postamt_sync.bootstrap.resources.topic import (
@@ -40,6 +41,7 @@ from postamt_sync.bootstrap.resources.topic import (
 from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.resources.webmail_routes import WebmailRoutesResource
 from postamt_sync.bootstrap.rule_position import Position
+from postamt_sync.bootstrap.seal_resources import code_with, seal_resources
 from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_resources import webmail_resources
@@ -118,11 +120,13 @@ def resources(
     delete_mail: str = "",
     hints: KeyHints = NO_HINTS,
     line: CommandLine = USUAL_LINE,
+    seal_code: Code | None = None,
 ) -> list[Resource]:
     """Return all resources; each finds those that it needs before it in the list.
 
     `directory` is where credentials are kept, `position` where our receipt rule is to stand,
-    `delete_mail` the bucket's name where it is to be destroyed with all that is in it.
+    `delete_mail` the bucket's name where it is to be destroyed with all that is in it. `seal_code`
+    makes the zip of the sealing function, where it is not the usual one.
     """
     arrivals, dead, index_dead = (
         stack.queue,
@@ -160,6 +164,8 @@ def resources(
     made.append(former_users(stack, aws, kept, line))
     if stack.public_url:
         made.append(WebhookSubscriptionResource(stack, aws))
+    if stack.seal is not None:
+        made += seal_resources(stack.seal, aws, seal_code or code_with(), line)
     if stack.webmail is not None:
         made += webmail_resources(stack.webmail, aws)
     return made

@@ -14,8 +14,10 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.resources.bucket import SOON
+from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.events import printable
+from postamt_sync.mail.sealed_name import SEALED_TAG
 
 RECENT_DAYS = 14
 """How long the poll can see a mail; a box that is off longer has the daily full listing."""
@@ -25,6 +27,13 @@ INFREQUENT_AFTER_DAYS = 30
 ARCHIVE_AFTER_DAYS = 90
 
 SMALLEST = "TransitionDefaultMinimumObjectSize"
+
+SEALED_AWAY, MARKERS, SEALED = "postamt-sealed-away", "postamt-delete-markers", "postamt-sealed"
+SEALING = (SEALED_AWAY, MARKERS, SEALED)
+"""Rules for what was sealed: they stay where sealing is switched off, to end what it began."""
+
+SEALED_ARCHIVE_AFTER_DAYS = 1
+"""Nobody reads sealed mail but who has lost what is at home."""
 
 Rule = dict[str, Any]
 
@@ -44,11 +53,11 @@ class LifecycleResource:
     def plan(self) -> Iterator[PlanItem]:
         seen = self._read()
         there = {rule.get("ID"): rule for rule in seen.get("Rules", [])}
-        wanted = _rules(self.stack)
+        wanted = lifecycle_rules(self.stack)
         ids = {rule["ID"] for rule in wanted}
         others = [rule for rule in seen.get("Rules", []) if rule.get("ID") not in ids]
         for rule in others:
-            if _deletes(rule, self.stack.prefix):
+            if rule.get("ID") not in SEALING and _deletes(rule, self.stack.prefix):
                 yield Note(
                     f"rule {printable(str(rule.get('ID')), 80)}, which is not ours, deletes mail: "
                     f"{printable(_words(rule), 200)}"
@@ -68,7 +77,7 @@ class LifecycleResource:
     def destroy(self) -> Iterator[PlanItem]:
         if self.delete_mail == self.stack.bucket:
             return
-        ids = {rule["ID"] for rule in _rules(self.stack)}
+        ids = {rule["ID"] for rule in lifecycle_rules(self.stack)}
         if any(rule.get("ID") in ids for rule in self._read().get("Rules", [])):
             yield Note("kept with the bucket")
 
@@ -100,7 +109,8 @@ class LifecycleResource:
         )
 
 
-def _rules(stack: Stack) -> list[Rule]:
+def lifecycle_rules(stack: Stack) -> list[Rule]:
+    """Return our rules, as they are written."""
     archive: Rule = {
         "ID": "postamt-archive",
         "Status": "Enabled",
@@ -110,8 +120,9 @@ def _rules(stack: Stack) -> list[Rule]:
             {"Days": ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER_IR"},
         ],
     }
+    sealing = _sealing(stack.seal) if stack.seal is not None else []
     if not stack.recent_prefix:
-        return [archive]
+        return [archive, *sealing]
     recent: Rule = {
         "ID": "postamt-recent",
         "Status": "Enabled",
@@ -120,7 +131,37 @@ def _rules(stack: Stack) -> list[Rule]:
         "Expiration": {"Days": RECENT_DAYS},
         "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
     }
-    return [archive, recent]
+    return [archive, recent, *sealing]
+
+
+def _sealing(stack: SealStack) -> list[Rule]:
+    """What is tagged is sealed: it expires, and some days later no version of it is left.
+
+    S3 counts from the day an object was made, so what is tagged expires at the next run, whatever
+    `Days` says. A rule with a tag cannot clear delete markers away; another does.
+    """
+    key, value = SEALED_TAG
+    return [
+        {
+            "ID": SEALED_AWAY,
+            "Status": "Enabled",
+            "Filter": {"And": {"Prefix": stack.prefix, "Tags": [{"Key": key, "Value": value}]}},
+            "Expiration": {"Days": 1},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": stack.undo},
+        },
+        {
+            "ID": MARKERS,
+            "Status": "Enabled",
+            "Filter": {"Prefix": stack.prefix},
+            "Expiration": {"ExpiredObjectDeleteMarker": True},
+        },
+        {
+            "ID": SEALED,
+            "Status": "Enabled",
+            "Filter": {"Prefix": stack.sealed_prefix},
+            "Transitions": [{"Days": SEALED_ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER_IR"}],
+        },
+    ]
 
 
 def _prefix(rule: Mapping[str, Any]) -> str:
@@ -167,11 +208,16 @@ def _words(rule: Mapping[str, Any]) -> str:
         f"{move.get('StorageClass')} after {move.get('Days', '?')} days"
         for move in rule.get("Transitions", [])
     ]
-    if "Expiration" in rule:
-        deeds.append(f"expires after {rule['Expiration'].get('Days', '?')} days")
+    expiration = rule.get("Expiration", {})
+    if expiration.get("ExpiredObjectDeleteMarker"):
+        deeds.append("delete markers with nothing behind them go")
+    elif expiration:
+        deeds.append(f"expires after {expiration.get('Days', '?')} days")
     old = rule.get("NoncurrentVersionExpiration")
     if old:
         deeds.append(f"old versions after {old.get('NoncurrentDays', '?')}")
     if rule.get("Status") != "Enabled":
         deeds.append("off")
-    return f"{_prefix(rule) or 'everything'}: {', '.join(deeds) or 'nothing'}"
+    tags = [tag.get("Key") for tag in rule.get("Filter", {}).get("And", {}).get("Tags", [])]
+    place = f"{_prefix(rule) or 'everything'}{f', tagged {tags[0]}' if tags else ''}"
+    return f"{place}: {', '.join(deeds) or 'nothing'}"

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.policy_document import same
+from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.tags import Named, is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
+from postamt_sync.mail.seal_table import KEY
 from postamt_sync.webmail.record_table import ENDS_AT, KEYS
 
 MISSING = ("ResourceNotFoundException", "TableNotFoundException")
@@ -63,6 +65,8 @@ LISTS = TableKind(("list", "line"))
 """`bootstrap reindex` fills it from the index and the bucket."""
 RECORDS = TableKind(KEYS, ends_at=ENDS_AT, loss="nobody can sign in any more")
 
+SEAL = TableKind((KEY,), loss="who proved that they can open what is sealed has to do so again")
+
 
 class TableOwner(Named, Protocol):
     """A stack, or a part of it, that has tables."""
@@ -87,6 +91,11 @@ def lists_table(stack: Stack, aws: AwsClient) -> TableResource:
 def records_table(stack: WebmailStack, aws: AwsClient) -> TableResource:
     """Return the webmail's own table: who may sign in, sessions, marks and drafts."""
     return TableResource(stack, aws, stack.table, RECORDS)
+
+
+def seal_table(stack: SealStack, aws: AwsClient) -> TableResource:
+    """Return the table by which box and sealing function know of each other."""
+    return TableResource(stack, aws, stack.table, SEAL)
 
 
 @dataclass(frozen=True, slots=True)

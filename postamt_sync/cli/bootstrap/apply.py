@@ -18,6 +18,7 @@ from postamt_sync.cli.bootstrap.stack import (
     Opened,
     Out,
     PositionOption,
+    Wheel,
     Yes,
     agreed,
     located,
@@ -36,6 +37,7 @@ def apply(
     yes: Yes = False,
     position: PositionOption = "",
     out: Out = None,
+    wheel: Wheel = None,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
@@ -53,7 +55,7 @@ def apply(
       postamt-sync bootstrap apply --position first
     """
     console = open_console()
-    account = opened(config, out)
+    account = opened(config, out, wheel)
     account.introduce(console)
     found = account.plan(position)
     show(found, console)

@@ -10,10 +10,12 @@ from rich.table import Table
 
 from postamt_sync.bootstrap.bill import Bill, BillItem
 from postamt_sync.bootstrap.pricing import Usage, bill
+from postamt_sync.bootstrap.seal_stack import longest_plain
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import load
+from postamt_sync.config.seal_settings import SealSettings
 from postamt_sync.errors import ExitCode
 
 _NOT_COUNTED = (
@@ -65,6 +67,9 @@ def cost(
             show_default=False,
         ),
     ] = None,
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="With mail sealed at rest, as [seal] does.")
+    ] = False,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -74,8 +79,9 @@ def cost(
     Asks nobody, and needs no configuration: it counts with a webhook and a poll of
     the recent mail every five minutes. With --config it takes these from there.
     The webmail is counted where --webmail-hours is given, or [webmail] is enabled,
-    then with 10 hours of reading. "spared" is what a poll would cost that lists the
-    whole archive each time.
+    then with 10 hours of reading; sealing where --sealed is given or [seal] has keys.
+    "once" is what is charged when sealing begins with an archive of that age.
+    "spared" is what a poll would cost that lists the whole archive each time.
 
     \b
     Examples:
@@ -83,7 +89,11 @@ def cost(
       postamt-sync bootstrap cost --mails-per-day 300 --mail-kb 200 --years 10
       postamt-sync bootstrap cost --mails-per-day 100 --json | jq .usd
     """
-    usage = Usage(mails_per_day, mail_kb, years, sent_per_day, webmail_hours=webmail_hours)
+    usage = Usage(
+        *(mails_per_day, mail_kb, years, sent_per_day),
+        webmail_hours=webmail_hours,
+        plain_days=_plain_days(SealSettings()) if sealed else None,
+    )
     if config is not None:
         settings = load(config)
         usage = Usage(
@@ -94,6 +104,7 @@ def cost(
             webmail_hours=_READING
             if webmail_hours is None and settings.webmail.enabled
             else webmail_hours,
+            plain_days=_plain_days(settings.seal) if sealed or settings.seal.enabled else None,
         )
     expected = bill(usage)
     if json:
@@ -101,6 +112,10 @@ def cost(
     else:
         show(expected, open_console())
     return ExitCode.OK
+
+
+def _plain_days(seal: SealSettings) -> int:
+    return longest_plain(seal.after, seal.undo)
 
 
 def show(expected: Bill, console: Console) -> None:
@@ -115,9 +130,11 @@ def show(expected: Bill, console: Console) -> None:
         _add(table, item, _usd(item.usd))
     for item in expected.spared:
         _add(table, item, f"spared {_usd(item.usd)}")
+    for item in expected.once:
+        _add(table, item, f"once {_usd(item.usd)}")
     console.print(table)
     console.print()
-    for item in (*expected.items, *expected.spared):
+    for item in (*expected.items, *expected.spared, *expected.once):
         if item.note:
             paragraph(console, f"{item.service}, {item.what}: {item.note}")
     paragraph(console, _UNVERIFIED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from postamt_sync.cli.bootstrap.stack import Out, PositionOption, opened, show
+from postamt_sync.cli.bootstrap.stack import Out, PositionOption, Wheel, opened, show
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
@@ -15,6 +15,7 @@ from postamt_sync.plural import count
 def plan(
     position: PositionOption = "",
     out: Out = None,
+    wheel: Wheel = None,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -29,7 +30,7 @@ def plan(
       postamt-sync bootstrap plan
       postamt-sync bootstrap plan --json | jq -r '.changes[].change'
     """
-    account = opened(config, out)
+    account = opened(config, out, wheel)
     found = account.plan(position)
     if json:
         print_json(found.as_json())

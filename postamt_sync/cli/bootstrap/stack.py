@@ -20,11 +20,13 @@ from postamt_sync.bootstrap.open_stack import (
     queue_urls,
     remember_out,
     remembered_out,
+    seal_of,
 )
 from postamt_sync.bootstrap.plan import Plan, Resource, plan
 from postamt_sync.bootstrap.resources.access_key import AccessKeyResource, ids_of
 from postamt_sync.bootstrap.resources.former_users import FormerUsersResource
 from postamt_sync.bootstrap.rule_position import Position, read_position
+from postamt_sync.bootstrap.seal_resources import SealingOffResource, code_with
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.stack_resources import (
     SmtpKey,
@@ -57,6 +59,15 @@ PositionOption = Annotated[
         show_default=False,
     ),
 ]
+Wheel = Annotated[
+    Path | None,
+    typer.Option(
+        "--wheel",
+        metavar="FILE",
+        help="With [seal], where pip cannot get it: pysequoia for the function.",
+        show_default=False,
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -73,6 +84,7 @@ class Opened:
     directory: Path
     hints: KeyHints
     line: CommandLine
+    wheel: Path | None = None
 
     @property
     def keys(self) -> StackKeys:
@@ -95,7 +107,10 @@ class Opened:
             delete_mail=delete_mail,
             hints=self.hints,
             line=self.line,
+            seal_code=code_with(self.wheel),
         )
+        if self.stack.seal is None:
+            made.append(SealingOffResource(seal_of(self.settings, self.stack.account), self.aws))
         urls = queue_urls(self.stack, self.aws)
         return [*made, ConfigDrift(self.stack, self.settings, urls)]
 
@@ -109,14 +124,17 @@ class Opened:
         console.print(Text(line, style="bold"))
 
 
-def opened(config: Path | None, out: Path | None) -> Opened:
-    """Read the configuration and ask AWS whose credentials these are."""
+def opened(config: Path | None, out: Path | None, wheel: Path | None = None) -> Opened:
+    """Read the configuration and ask AWS whose credentials these are.
+
+    `wheel` is the file of pysequoia for the sealing function, where pip is not to get it.
+    """
     settings = load(config)
     stack, aws = open_stack(settings)
     remembered = remembered_out(stack) or key_directory(stack)
     directory = remembered if out is None else out.absolute()
     hints = KeyHints(Path(settings.source).absolute())
-    return Opened(settings, stack, aws, directory, hints, CommandLine(settings.source, out))
+    return Opened(settings, stack, aws, directory, hints, CommandLine(settings.source, out), wheel)
 
 
 def show(found: Plan, console: Console, mark: str = "+") -> None:

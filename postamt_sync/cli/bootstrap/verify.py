@@ -12,7 +12,7 @@ from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 from postamt_sync.bootstrap.dns.records import Servers
 from postamt_sync.bootstrap.smoke_test import SmokeTest
-from postamt_sync.cli.bootstrap.stack import Opened, Out, PositionOption, opened
+from postamt_sync.cli.bootstrap.stack import Opened, Out, PositionOption, Wheel, opened
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.findings import Quiet, report
 from postamt_sync.cli.options import ConfigPath, Debug, Json
@@ -41,6 +41,7 @@ def verify(
     ] = False,
     position: PositionOption = "",
     out: Out = None,
+    wheel: Wheel = None,
     quiet: Quiet = False,
     config: ConfigPath = None,
     json: Json = False,
@@ -60,7 +61,7 @@ def verify(
       postamt-sync bootstrap verify --send
       postamt-sync bootstrap verify --offline --json
     """
-    account = opened(config, out)
+    account = opened(config, out, wheel)
     home = account.settings.home
     verification = Verification(
         account.stack,

@@ -1,0 +1,61 @@
+"""Who may call a function: one service, on behalf of one thing of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postamt_sync.bootstrap.aws_client import AwsClient
+from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
+from postamt_sync.bootstrap.policy_document import Statement, same, statements
+from postamt_sync.bootstrap.resources.lambda_function import BUSY, MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class InvokePermission:
+    """The statement `sid` of a function's policy; `who` is said of it, as in "the topic"."""
+
+    aws: AwsClient
+    function: str
+    sid: str
+    service: str
+    source_arn: str
+    who: str
+
+    def plan(self) -> Iterator[PlanItem]:
+        """Yield what differs, of a function that is there."""
+        answer = self.aws.read("lambda", "get_policy", missing=MISSING, FunctionName=self.function)
+        document = json.loads(answer["Policy"]) if answer else None
+        ours = next((s for s in statements(document) if s.get("Sid") == self.sid), None)
+        if ours is None:
+            yield Change(f"{self.who} may call it: create", [self.permit()])
+        elif not self._lets_it(ours):
+            remove = call(
+                "lambda", "remove_permission", FunctionName=self.function, StatementId=self.sid
+            )
+            yield Change(f"{self.who} may call it: was changed, put right", [remove, self.permit()])
+
+    def permit(self) -> Call:
+        """Return the write that lets it, which waits until Lambda is done with the last one."""
+        parameters = {
+            "FunctionName": self.function,
+            "StatementId": self.sid,
+            "Action": "lambda:InvokeFunction",
+            "Principal": self.service,
+            "SourceArn": self.source_arn,
+        }
+        return Call("lambda", "add_permission", parameters, retry_on=BUSY)
+
+    def _lets_it(self, statement: Statement) -> bool:
+        """Tell whether it may call, and nobody else; Lambda chooses the operators."""
+        sources = {
+            key.lower(): value
+            for keys in statement.get("Condition", {}).values()
+            for key, value in keys.items()
+        }
+        return (
+            statement.get("Effect") == "Allow"
+            and same(statement.get("Principal"), {"Service": self.service})
+            and same(sources.get("aws:sourcearn"), self.source_arn)
+        )

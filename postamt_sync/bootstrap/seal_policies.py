@@ -1,0 +1,104 @@
+"""What the sealing function may do, and what the box may do for it: nothing of either deletes."""
+
+from __future__ import annotations
+
+from postamt_sync.bootstrap.policy_document import Document, Statement, document
+from postamt_sync.bootstrap.seal_stack import SealStack
+from postamt_sync.mail.seal_table import STATE, WATERMARK
+from postamt_sync.mail.sealed_name import SEALED_TAG
+
+
+def seal_policy(stack: SealStack) -> Document:
+    """Read plain mail, store it sealed, let a plain version expire by our tag and no other."""
+    plain, sealed = (f"{stack.bucket_arn}/{p}*" for p in (stack.prefix, stack.sealed_prefix))
+    tag, value = SEALED_TAG
+    forget: Statement = {
+        "Sid": "HaveTheIndexForget",
+        "Effect": "Allow",
+        "Action": "lambda:InvokeFunction",
+        "Resource": stack.index_function_arn,
+    }
+    return document(
+        {
+            "Sid": "ListVersions",
+            "Effect": "Allow",
+            "Action": "s3:ListBucketVersions",
+            "Resource": stack.bucket_arn,
+            "Condition": {"StringLike": {"s3:prefix": [stack.prefix, f"{stack.prefix}*"]}},
+        },
+        {
+            # As for the index function: without it what is not there looks forbidden.
+            "Sid": "TellGoneFromForbidden",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": stack.bucket_arn,
+        },
+        {
+            "Sid": "ReadPlain",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"],
+            "Resource": plain,
+        },
+        {
+            "Sid": "TagPlain",
+            "Effect": "Allow",
+            "Action": "s3:PutObjectVersionTagging",
+            "Resource": plain,
+            "Condition": {
+                "StringEquals": {f"s3:RequestObjectTag/{tag}": value},
+                "ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": [tag]},
+            },
+        },
+        {
+            "Sid": "StoreSealed",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": sealed,
+        },
+        {
+            "Sid": "ReadRecords",
+            "Effect": "Allow",
+            "Action": "dynamodb:GetItem",
+            "Resource": stack.table_arn,
+            "Condition": {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [WATERMARK, STATE, "proof#*"]}
+            },
+        },
+        {
+            "Sid": "WriteState",
+            "Effect": "Allow",
+            "Action": "dynamodb:UpdateItem",
+            "Resource": stack.table_arn,
+            "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [STATE]}},
+        },
+        *([forget] if stack.strip else []),
+        {
+            "Sid": "Log",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{stack.log_group_arn}:*",
+        },
+    )
+
+
+def box_statements(stack: SealStack) -> list[Statement]:
+    """The box says up to when all is settled at home, the one thing that it writes at AWS, and
+    reads how sealing goes."""
+    return [
+        {
+            "Sid": "SayWhatIsSettled",
+            "Effect": "Allow",
+            "Action": "dynamodb:UpdateItem",
+            "Resource": stack.table_arn,
+            "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [WATERMARK]}},
+        },
+        {
+            "Sid": "ReadSealing",
+            "Effect": "Allow",
+            "Action": "dynamodb:GetItem",
+            "Resource": stack.table_arn,
+            "Condition": {
+                "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [STATE, WATERMARK]}
+            },
+        },
+    ]

@@ -1,0 +1,71 @@
+"""What sealing costs in a month, item by item, and once, where there was an archive before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from postamt_sync.aws import prices
+from postamt_sync.bootstrap.bill import BillItem
+from postamt_sync.bootstrap.resources.lifecycle import ARCHIVE_AFTER_DAYS, INFREQUENT_AFTER_DAYS
+
+DAYS = 365.25 / 12
+SECONDS, FUNCTION_GB = 0.3, 0.25
+"""Assumed, for one mail."""
+LEAST_IA_DAYS, LEAST_ARCHIVE_DAYS = 30, 90
+"""Days of storage that S3 charges at least, once it was moved to IA or Glacier IR."""
+
+
+def seal_items(
+    mails: float, gigabytes: float, archive_days: float, plain_days: float, *, moved: bool
+) -> Iterator[BillItem]:
+    """Yield the items of a month with so many mails; `archive_days` is how old the oldest is.
+
+    `moved`: mails are large enough for S3 to move them to cheaper classes.
+    """
+    # Stored sealed and tagged; read, read back, and looked at each day until it has gone.
+    yield BillItem("S3", "sealing, PUT", 2 * mails, "requests", prices.S3_PUT)
+    gets = mails * (2 + 2 * plain_days)
+    yield BillItem("S3", "sealing, GET and tags", gets, "requests", prices.S3_GET)
+    sealed = gigabytes / DAYS * max(0.0, archive_days - plain_days)
+    kind = prices.S3_ARCHIVE_GB if moved else prices.S3_STANDARD_GB
+    name = "Glacier IR" if moved else "Standard"
+    yield BillItem("S3", f"sealed mail, {name}", sealed, "GB", kind)
+    if moved:
+        yield BillItem("S3", "sealed mail, move", mails, "mails", prices.S3_TO_ARCHIVE)
+    seconds = mails * SECONDS * FUNCTION_GB
+    time = replace(prices.LAMBDA_GB_SECOND, free=0)
+    note = f"Assumed: {SECONDS:g} s with {FUNCTION_GB:g} GB for a mail."
+    yield BillItem("Lambda", "sealing, time", seconds, "GB-s", time, note)
+
+
+def beginning_items(
+    mails: float, gigabytes: float, archive_days: float, *, moved: bool
+) -> Iterator[BillItem]:
+    """Yield what it costs once, to seal the archive that is there when sealing begins.
+
+    Plain copies in IA or Glacier IR have to be read, and those that were moved there lately are
+    charged for as long as S3 does at least, though they end before.
+    """
+    count = mails / DAYS * archive_days
+    yield BillItem("S3", "once: PUT", 2 * count, "requests", prices.S3_PUT)
+    if not moved:
+        return
+    a_day = gigabytes / DAYS
+    infrequent = max(0.0, min(archive_days, ARCHIVE_AFTER_DAYS) - INFREQUENT_AFTER_DAYS)
+    archived = max(0.0, archive_days - ARCHIVE_AFTER_DAYS)
+    read_ia, read_ir = prices.S3_INFREQUENT_READ_GB, prices.S3_ARCHIVE_READ_GB
+    yield BillItem("S3", "once: reading from IA", a_day * infrequent, "GB", read_ia)
+    note = "Plain copies in Glacier IR are read once, to be sealed."
+    yield BillItem("S3", "once: reading from Glacier IR", a_day * archived, "GB", read_ir, note)
+    note = "Deleted early: at least 30 days in IA and 90 in Glacier IR are charged."
+    early = _early(infrequent, LEAST_IA_DAYS) * a_day / DAYS
+    yield BillItem("S3", "once: IA, early", early, "GB-months", prices.S3_INFREQUENT_GB, note)
+    early = _early(archived, LEAST_ARCHIVE_DAYS) * a_day / DAYS
+    yield BillItem("S3", "once: Glacier IR, early", early, "GB-months", prices.S3_ARCHIVE_GB)
+
+
+def _early(days_there: float, least: float) -> float:
+    """Return, for one unit that came each day, the unit-days that are still to be paid."""
+    young = min(days_there, least)
+    return young * (least - young / 2)

@@ -1,0 +1,109 @@
+"""Sealing beside the stack: every name and ARN of it, known before anything exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from postamt_sync.aws.regions import partition_of
+from postamt_sync.bootstrap.tags import TAG
+from postamt_sync.mail.seal_table import seal_table_name
+
+RECENT_DAYS = 14
+"""How long the copy for the poll is plain, whatever is sealed."""
+LIFECYCLE_DAYS = 3
+"""What runs once a day, and rounds up, adds at most: function, expiry, end of the old version."""
+
+
+def longest_plain(after: int, undo: int) -> int:
+    """Return the days after which no plain version of a mail is there any more."""
+    return max(after, RECENT_DAYS) + undo + LIFECYCLE_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class SealStack:
+    """The sealing of one stack's mail. `key_files` are the owner's certificates; none where it was
+    switched off. `after` and `undo` are days; `strip`: the index forgets what others wrote."""
+
+    name: str
+    account: str
+    region: str
+    bucket: str
+    prefix: str = "incoming/"
+    sealed_prefix: str = "sealed/"
+    key_files: tuple[Path, ...] = ()
+    after: int = 14
+    undo: int = 14
+    strip: bool = True
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {TAG: self.name}
+
+    @property
+    def partition(self) -> str:
+        return partition_of(self.region)
+
+    @property
+    def longest_plain(self) -> int:
+        """Days after which no plain version of a mail is there any more, if the box is up."""
+        return longest_plain(self.after, self.undo)
+
+    @property
+    def bucket_arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.bucket}"
+
+    @property
+    def table(self) -> str:
+        return seal_table_name(self.name)
+
+    @property
+    def table_arn(self) -> str:
+        return self.arn_of_table(self.table)
+
+    def arn_of_table(self, name: str) -> str:
+        return self._arn("dynamodb", f"table/{name}")
+
+    @property
+    def function(self) -> str:
+        return f"{self.name}-seal"
+
+    @property
+    def function_arn(self) -> str:
+        return self._arn("lambda", f"function:{self.function}")
+
+    @property
+    def index_function(self) -> str:
+        return f"{self.name}-index"
+
+    @property
+    def index_function_arn(self) -> str:
+        return self._arn("lambda", f"function:{self.index_function}")
+
+    @property
+    def role(self) -> str:
+        return f"{self.name}-seal"
+
+    @property
+    def role_arn(self) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
+
+    @property
+    def log_group(self) -> str:
+        return f"/aws/lambda/{self.function}"
+
+    @property
+    def log_group_arn(self) -> str:
+        return self._arn("logs", f"log-group:{self.log_group}")
+
+    @property
+    def schedule(self) -> str:
+        """The rule of EventBridge that calls the function once a day."""
+        return f"{self.name}-seal"
+
+    @property
+    def schedule_arn(self) -> str:
+        return self._arn("events", f"rule/{self.schedule}")
+
+    def _arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"

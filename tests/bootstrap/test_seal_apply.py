@@ -1,0 +1,226 @@
+"""Sealing in an emulated account: built, mended, killed, switched off and taken away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pysequoia
+import pytest
+
+from postamt_sync.bootstrap.plan import Plan, carry_out, plan, plan_removal
+from postamt_sync.bootstrap.resources.lifecycle import SEALING, LifecycleResource
+from postamt_sync.bootstrap.resources.schedule import WHEN
+from postamt_sync.bootstrap.seal_resources import SealingOffResource, seal_resources
+from postamt_sync.bootstrap.seal_stack import SealStack
+from postamt_sync.seal.owner_keys import OwnerKey, encryption_fingerprints, read_owner_key
+from postamt_sync.seal.records import SealRecords
+from tests.doubles.account import ACCOUNT, Account, KilledError, changes, conflicts, stack
+from tests.doubles.moto import REGION
+
+pytestmark = pytest.mark.slow
+
+Keys = list[OwnerKey]
+
+
+def certificate(name: str, days: int = 700) -> bytes:
+    ends = int(timedelta(days=days).total_seconds())
+    secret = pysequoia.Tsk.generate(f"{name}@example.com", validity_seconds=ends)
+    return bytes(secret.extract_certificate())
+
+
+@pytest.fixture(scope="module")
+def certificates() -> dict[str, bytes]:
+    return {name: certificate(name) for name in ("owner", "backup", "third")}
+
+
+@pytest.fixture
+def wanted(tmp_path: Path, certificates: dict[str, bytes]) -> SealStack:
+    files = []
+    for name in ("owner", "backup"):
+        (tmp_path / f"{name}.asc").write_bytes(certificates[name])
+        files.append(tmp_path / f"{name}.asc")
+    return SealStack("postamt", ACCOUNT, REGION, "mail-of-ours", key_files=tuple(files))
+
+
+def code(keys: Any) -> bytes:
+    """Stand in for the zip, which 9 MB of wheel belong to: another for other keys."""
+    return " ".join(encryption_fingerprints(keys)).encode()
+
+
+def planned(account: Account, wanted: SealStack) -> Plan:
+    return plan(seal_resources(wanted, account.aws(), code))
+
+
+def apply(account: Account, wanted: SealStack) -> int:
+    before = len(account.writes)
+    carry_out(planned(account, wanted), account.aws(), lambda *_: None)
+    return len(account.writes) - before
+
+
+def notes(found: Plan) -> str:
+    return " ".join(note.message for _, note in found.notes)
+
+
+def test_it_is_built_and_a_second_run_writes_nothing(account: Account, wanted: SealStack) -> None:
+    first = planned(account, wanted)
+    assert not conflicts(first)
+    for words in ("Plain at most: 31 days", "owner@example.com", "35 days", "cannot", "Glacier IR"):
+        assert words in notes(first)
+    assert apply(account, wanted) > 5
+    again = planned(account, wanted)
+    assert changes(again) == []
+    assert "Plain at most" not in notes(again)
+    assert "seal prove" in notes(again)
+    made = account.client("lambda").get_function(FunctionName="postamt-seal")["Configuration"]
+    assert made["MemorySize"] == 256
+    assert made["Timeout"] == 900
+    assert made["Architectures"] == ["arm64"]
+    assert made["Environment"]["Variables"]["INDEX_FUNCTION"] == "postamt-index"
+    events = account.client("events")
+    assert events.describe_rule(Name="postamt-seal")["ScheduleExpression"] == WHEN
+    (target,) = events.list_targets_by_rule(Rule="postamt-seal")["Targets"]
+    assert target["Arn"] == wanted.function_arn
+    policy = json.loads(account.client("lambda").get_policy(FunctionName="postamt-seal")["Policy"])
+    (statement,) = policy["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+
+
+def test_once_proved_it_says_so_no_more_until_the_keys_change(
+    account: Account, wanted: SealStack, certificates: dict[str, bytes]
+) -> None:
+    apply(account, wanted)
+    keys = [read_owner_key(certificates[name]) for name in ("owner", "backup")]
+    records = SealRecords(account.client("dynamodb"), wanted.table)
+    records.prove(encryption_fingerprints(keys), datetime.now(UTC))
+    assert notes(planned(account, wanted)) == ""
+    wanted.key_files[1].write_bytes(certificates["third"])
+    changed = planned(account, wanted)
+    assert [message for message in changes(changed) if "code" in message]
+    assert "seal prove" in notes(changed)
+    assert apply(account, wanted) == 1
+
+
+def test_a_key_that_has_gone_bad_is_told_and_stops_nothing_else(
+    account: Account, wanted: SealStack
+) -> None:
+    wanted.key_files[0].write_bytes(b"gone")
+    ((_, conflict),) = planned(account, wanted).conflicts
+    assert "owner.asc" in conflict.message
+    wanted.key_files[0].write_bytes(certificate("owner"))
+    apply(account, wanted)
+    wanted.key_files[0].write_bytes(b"gone")
+    found = planned(account, wanted)
+    assert conflicts(found) == changes(found) == []
+    assert "mail stays plain" in notes(found)
+
+
+def test_a_key_that_ends_soon_is_told(account: Account, wanted: SealStack) -> None:
+    wanted.key_files[0].write_bytes(certificate("owner", days=20))
+    assert "nothing is sealed after that" in notes(planned(account, wanted))
+
+
+@pytest.mark.parametrize("nth", range(1, 10))
+def test_killed_after_any_call_the_next_run_completes_it(
+    account: Account, wanted: SealStack, nth: int
+) -> None:
+    account.kill_after = nth
+    with pytest.raises(KilledError):
+        apply(account, wanted)
+    account.kill_after = None
+    apply(account, wanted)
+    assert changes(planned(account, wanted)) == []
+
+
+def test_the_kills_above_reach_every_call(account: Account, wanted: SealStack) -> None:
+    assert apply(account, wanted) == 9
+
+
+def test_what_others_changed_is_put_right(account: Account, wanted: SealStack) -> None:
+    apply(account, wanted)
+    events = account.client("events")
+    events.put_rule(Name="postamt-seal", ScheduleExpression="rate(1 hour)", State="DISABLED")
+    events.remove_targets(Rule="postamt-seal", Ids=["seal"])
+    account.client("lambda").remove_permission(
+        FunctionName="postamt-seal", StatementId="PostamtSchedule"
+    )
+    assert len(changes(planned(account, wanted))) == 3
+    apply(account, wanted)
+    assert changes(planned(account, wanted)) == []
+    changed = replace(wanted, after=30, strip=False)
+    assert [m for m in changes(planned(account, changed)) if "environment" in m]
+
+
+def test_destroy_takes_it_away(account: Account, wanted: SealStack) -> None:
+    apply(account, wanted)
+    found = plan_removal(seal_resources(wanted, account.aws(), code))
+    carry_out(found, account.aws(), lambda *_: None)
+    assert not plan_removal(seal_resources(wanted, account.aws(), code)).changes
+    assert account.client("events").list_rules()["Rules"] == []
+
+
+def test_switched_off_nothing_goes_on_sealing(account: Account, wanted: SealStack) -> None:
+    off = SealingOffResource(replace(wanted, key_files=()), account.aws())
+    assert not plan([off]).changes
+    asked: list[str] = []
+    account.before = lambda operation, _: asked.append(operation)
+    plan([off])
+    assert asked == ["GetFunction"], "who never sealed need have no more rights than this"
+    account.before = lambda *_: None
+    apply(account, wanted)
+    account.kill_after = len(account.writes) + 2
+    with pytest.raises(KilledError):
+        carry_out(plan([off]), account.aws(), lambda *_: None)
+    account.kill_after = None
+    carry_out(plan([off]), account.aws(), lambda *_: None)
+    assert not plan([off]).changes
+    assert account.client("events").list_rules()["Rules"] == []
+    tables = account.client("dynamodb").list_tables()["TableNames"]
+    assert "postamt-seal" in tables, "who proved need not do so again"
+
+
+class TestLifecycle:
+    def rules(self, account: Account) -> dict[str, Any]:
+        answer = account.client("s3").get_bucket_lifecycle_configuration(Bucket=stack().bucket)
+        return {rule["ID"]: rule for rule in answer["Rules"]}
+
+    def change(self, account: Account, wanted: SealStack | None) -> Plan:
+        resource = LifecycleResource(replace(stack(), seal=wanted), account.aws())
+        found = plan([resource])
+        carry_out(found, account.aws(), lambda *_: None)
+        return found
+
+    def test_rules_for_what_is_sealed_come_and_stay(
+        self, account: Account, wanted: SealStack
+    ) -> None:
+        account.emulator.make_bucket(stack().bucket)
+        self.change(account, None)
+        assert not set(SEALING) & self.rules(account).keys()
+        found = self.change(account, wanted)
+        assert "incoming/, tagged postamt-seal" in changes(found)[0]
+        made = self.rules(account)
+        away = made["postamt-sealed-away"]
+        assert away["Filter"] == {
+            "And": {
+                "Prefix": "incoming/",
+                "Tags": [{"Key": "postamt-seal", "Value": "sealed"}],
+            }
+        }
+        assert away["NoncurrentVersionExpiration"]["NoncurrentDays"] == 14
+        assert made["postamt-delete-markers"]["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+        assert made["postamt-sealed"]["Filter"] == {"Prefix": "sealed/"}
+        assert changes(self.change(account, wanted)) == []
+        off = self.change(account, None)
+        assert changes(off) == []
+        assert notes(off) == "", "they are ours, and no rule of others that deletes mail"
+        assert set(SEALING) <= self.rules(account).keys(), "what began must end"
+        assert changes(self.change(account, replace(wanted, undo=30)))
+        assert (
+            self.rules(account)["postamt-sealed-away"]["NoncurrentVersionExpiration"][
+                "NoncurrentDays"
+            ]
+            == 30
+        )
