@@ -203,8 +203,13 @@ class Components:
                 self.alerts.soon,
                 self._webhook_tally.last_trouble,
                 self.headers.told,
+                doubt_subscription=self._doubt_subscription,
             ),
         )
+
+    def _doubt_subscription(self) -> None:
+        if self.webhook_server is not None:
+            self.webhook_server.subscription.unsubscribed()
 
     def _status_server(self) -> StatusServer | None:
         settings = self._settings

@@ -35,6 +35,7 @@ from postamt_sync.ledger.arrival_queue import ArrivalQueue, DeadLetter
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.source_notes import NOTED_EVERY, SourceNotes
 from postamt_sync.mail.arrival import Source
+from postamt_sync.throttle import Throttle
 from postamt_sync.unexpected import as_trouble
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class QueueArrivals(NotificationSink, Protocol):
         """Note deliveries that failed, each once; durable on return. Raises PostamtError."""
 
 
+def _nobody_waits() -> None:
+    """The caller polls and delivers by itself."""
+
+
 class UnaskedError(PostamtError):
     """A confirmation that nobody here waits for."""
 
@@ -59,9 +64,14 @@ class UnaskedError(PostamtError):
 class NullSubscriber:
     """Answers for a queue's subscription, which is made by whoever owns the queue, not by us."""
 
-    def __init__(self, topic_arn: str, events: Events) -> None:
+    def __init__(
+        self, topic_arn: str, events: Events, doubt: Callable[[], None] = _nobody_waits
+    ) -> None:
+        """`doubt` asks SNS whether the subscription is there that we made ourselves."""
         self._topic_arn = topic_arn
         self._events = events
+        self._doubt = doubt
+        self._throttle = Throttle()
 
     async def confirm(self, token: str) -> None:  # noqa: ARG002
         """Raise UnaskedError: SNS asks a queue only where the topic is another account's."""
@@ -71,12 +81,10 @@ class NullSubscriber:
         )
 
     def unsubscribed(self) -> None:
-        """Say it; nothing can be done about it from here."""
-        self._events.unsubscribed(self._topic_arn)
-
-
-def _nobody_waits() -> None:
-    """The caller polls and delivers by itself."""
+        """Say it, now and then; whether it was that of the webhook, SNS is asked."""
+        if self._throttle.allows("unsubscribed"):
+            self._events.unsubscribed(self._topic_arn)
+        self._doubt()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +93,14 @@ class QueueHooks:
 
     `tell_soon` is called after dead letters were drained, of which a person is to be told.
     `why_refused` returns why the webhook last could not take a delivery, "" if that is not known.
+    `doubt_subscription` is called where a message says that one was ended.
     """
 
     poll_soon: Callable[[], None] = _nobody_waits
     tell_soon: Callable[[], None] = _nobody_waits
     why_refused: Callable[[], str] = str
     on_receipt: OnReceipt = nobody_listens
+    doubt_subscription: Callable[[], None] = _nobody_waits
 
 
 class Queues:
@@ -116,7 +126,7 @@ class Queues:
             our_topic(settings),
             keys,
             inbox,
-            NullSubscriber(settings.topic_arn, events),
+            NullSubscriber(settings.topic_arn, events, hooks.doubt_subscription),
             hooks.poll_soon,
             events,
             on_receipt=hooks.on_receipt,

@@ -87,6 +87,10 @@ class Sns:
             lambda: self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"],
         )
 
+    async def leads_here(self, arn: str) -> bool:
+        """Tell whether a subscription is the one of our endpoint."""
+        return (await self.attributes(arn)).get("Endpoint", self._url) == self._url
+
     async def is_there(self, arn: str) -> bool:
         """Tell whether SNS knows a subscription."""
 

@@ -11,12 +11,13 @@ import enum
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from postamt_sync.backoff import growing_pause
-from postamt_sync.errors import TryLaterError
+from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.sns import Sns
+from postamt_sync.throttle import Allowance
 from postamt_sync.unexpected import as_trouble
 
 if TYPE_CHECKING:
@@ -29,9 +30,15 @@ REVIEW_SECONDS = 86400.0
 ANSWER_SECONDS = 8.0
 """SNS waits 15 s for our answer to its confirmation request."""
 TOKENS_REMEMBERED = 16
+ASKED_AGAIN_AFTER = 10.0
+"""Seconds after which SNS is asked once more about a token that it did not take."""
+CONFIRMATIONS_PER_MINUTE = 12.0
+"""How often SNS is asked about tokens, whoever sends confirmations again that were true once."""
 DOUBTED_TWICE_AFTER = 60.0
 """Seconds after which SNS is asked once more whether our subscription is gone: what one of its
 servers knows another may not know yet."""
+
+_T = TypeVar("_T")
 
 
 def queue_arn(url: str, topic_arn: str) -> str:
@@ -52,7 +59,7 @@ class SubscriptionState(enum.StrEnum):
     FAILED = "failed"
     """The last attempt failed; another follows."""
     UNSUBSCRIBED = "unsubscribed"
-    """Somebody ended it, as SNS itself says; only a restart subscribes again."""
+    """Somebody ended it, as SNS says; only a restart, or a person at SNS, subscribes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class Subscription:
         url: str,
         dead_letter_arn: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sns = Sns(client, topic_arn, url, dead_letter_arn)
         self._events = events
@@ -94,7 +102,11 @@ class Subscription:
         self._changed = asyncio.Event()
         self._doubts = 0
         """How often SNS is still to be asked whether the subscription is there."""
+        self._clock = clock
+        self._asking = Allowance(CONFIRMATIONS_PER_MINUTE, clock)
         self._confirmed: dict[str, None] = {}
+        self._refused: dict[str, tuple[float, PostamtError]] = {}
+        """Tokens that SNS has not taken, when, and why not."""
         self._confirming: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -102,9 +114,11 @@ class Subscription:
         return self._status
 
     async def run(self) -> None:
-        """Subscribe, and keep it so for as long as the daemon runs; ends when unsubscribed."""
+        """Subscribe, and keep it so for as long as the daemon runs, unless somebody ends it."""
         failures = 0
-        while self._status.state is not SubscriptionState.UNSUBSCRIBED:
+        while True:
+            if self._status.state is SubscriptionState.UNSUBSCRIBED:
+                await self._changed.wait()
             self._changed.clear()
             try:
                 await (self._prove() if self._doubts else self._look_after())
@@ -124,14 +138,15 @@ class Subscription:
     async def confirm(self, token: str) -> None:
         """Confirm with a token that came in a true message for our topic.
 
-        A token is confirmed once however often it comes. Raises TryLaterError if AWS does not
-        answer within some seconds (the call goes on, and the next try finds it done), TokenError
-        if the token is no longer good.
+        A token is confirmed once however often it comes, and AWS is asked about it so often only.
+        Raises TryLaterError if AWS does not answer within some seconds (the call goes on, and the
+        next try finds it done), TokenError if the token is no longer good.
         """
         if token in self._confirmed:
             return
         task = self._confirming.get(token)
         if task is None:
+            self._spare_aws(token)
             task = asyncio.create_task(self._confirm(token), name="confirm subscription")
             self._confirming[token] = task
             task.add_done_callback(lambda done: self._confirm_ended(token, done))
@@ -151,7 +166,7 @@ class Subscription:
         The message may be old and sent again by a stranger, or be of another subscription. If ours
         is gone we do not undo it while we run.
         """
-        if not self._doubts:
+        if not self._doubts and self._status.state is not SubscriptionState.UNSUBSCRIBED:
             self._doubts = 2
             self._changed.set()
 
@@ -169,6 +184,7 @@ class Subscription:
         """
         arn = self._status.arn
         if arn and not await self._sns.is_there(arn):
+            self._doubts = 0
             self._stand(SubscriptionState.UNSUBSCRIBED, "somebody unsubscribed the webhook")
             self._events.unsubscribed(self._topic_arn)
             return
@@ -190,11 +206,27 @@ class Subscription:
             self._events.subscribed(arn)
         self._stand(SubscriptionState.CONFIRMED, "", arn)
 
+    def _spare_aws(self, token: str) -> None:
+        """Raise what SNS has said of this token lately, or that it was asked too often."""
+        asked, why = self._refused.get(token, (0.0, None))
+        if why is not None and self._clock() - asked < ASKED_AGAIN_AFTER:
+            raise why
+        if not self._asking.spend():
+            raise TryLaterError(
+                "SNS was asked to confirm our subscription too often.", "It is tried again later."
+            )
+
     async def _confirm(self, token: str) -> None:
-        arn = await self._sns.confirm(token)
-        while len(self._confirmed) >= TOKENS_REMEMBERED:
-            del self._confirmed[next(iter(self._confirmed))]
-        self._confirmed[token] = None
+        try:
+            arn = await self._sns.confirm(token)
+            if arn != self._status.arn and not await self._sns.leads_here(arn):
+                arn = ""
+        except Exception as error:  # whatever answered
+            _remember(self._refused, token, (self._clock(), as_trouble(error)))
+            raise
+        _remember(self._confirmed, token, None)
+        if not arn:  # another's subscription to our topic
+            return
         self._events.subscribed(arn)
         self._stand(SubscriptionState.CONFIRMED, "", arn)
         self._changed.set()
@@ -224,3 +256,9 @@ class Subscription:
             await asyncio.wait([future, nap], return_when=asyncio.FIRST_COMPLETED)
         finally:
             nap.cancel()
+
+
+def _remember(kept: dict[str, _T], token: str, what: _T) -> None:
+    while len(kept) >= TOKENS_REMEMBERED:
+        del kept[next(iter(kept))]
+    kept[token] = what

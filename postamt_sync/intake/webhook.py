@@ -1,7 +1,9 @@
 """The webhook: what SNS posts to us, and which answer it gets.
 
 SNS tries again after a 5xx; any other status of 400 or more loses the notification for good. So 4xx
-is said only to what can never become true; whatever may be our own trouble is a 503.
+is said only to what can never become true; whatever may be our own trouble is a 503. So is a body
+that comes too slowly, since a bad line may be between SNS and us: but that is counted as the peer's
+own (408), and is no reason for dead letters.
 AWS: "Amazon SNS message delivery retries".
 """
 
@@ -37,7 +39,7 @@ class WebhookTally:
 
     taken: Counter[NotificationOutcome] = field(default_factory=Counter)
     refused: Counter[tuple[int, str]] = field(default_factory=Counter)
-    """By status and reason (408: cut off unanswered)."""
+    """By status and reason (408: too slow, and cut off or told to come again)."""
     _last_trouble: str = ""
 
     def take(self, outcome: NotificationOutcome) -> None:
@@ -65,10 +67,13 @@ class WebhookTally:
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
+    """What the peer alone brought about; `counted` is what it is, where another status is said."""
+
+    def __init__(self, status: HTTPStatus, reason: str, counted: HTTPStatus | None = None) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.counted = counted or status
 
 
 class Webhook:
@@ -107,7 +112,8 @@ class Webhook:
             peer = request_peer(request.remote or "").name
             outcome = await self._notifications.take(message, Source.WEBHOOK, peer)
         except _RefusedError as error:
-            return self._refuse(request, error.status, error.reason, by_peer=True)
+            self.refused(error.counted, error.reason, request.remote or "", by_peer=True)
+            return self._answer(request, error.status, error.reason)
         except MalformedError as error:
             return self._refuse(request, HTTPStatus.BAD_REQUEST, error.problem)
         except ForgedError as error:
@@ -129,15 +135,12 @@ class Webhook:
             self._events.notification_refused(status, f"{reason} {hint}".rstrip(), peer)
 
     def _refuse(
-        self,
-        request: web.BaseRequest,
-        status: HTTPStatus,
-        reason: str,
-        hint: str = "",
-        *,
-        by_peer: bool = False,
+        self, request: web.BaseRequest, status: HTTPStatus, reason: str, hint: str = ""
     ) -> web.Response:
-        self.refused(status, reason, request.remote or "", hint, by_peer=by_peer)
+        self.refused(status, reason, request.remote or "", hint)
+        return self._answer(request, status, reason)
+
+    def _answer(self, request: web.BaseRequest, status: HTTPStatus, reason: str) -> web.Response:
         response = _last_answer(status, reason)
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = "POST" if request.path == self._path else "GET, HEAD"
@@ -173,7 +176,9 @@ class Webhook:
                         break
         except TimeoutError:
             raise _RefusedError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "The body came too slowly."
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "The body came too slowly.",
+                counted=HTTPStatus.REQUEST_TIMEOUT,
             ) from None
         except web.RequestPayloadError:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "The body is not valid HTTP.") from None

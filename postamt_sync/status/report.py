@@ -273,8 +273,8 @@ def _header(report: StatusReport, mail: str) -> dict[str, str | None]:
 class Runtime:
     """One moment of the daemon. Counts begin with its start.
 
-    `notifications_taken` counts by outcome, `notifications_refused` by HTTP status (408: cut off
-    unanswered). `trouble` is why the bucket cannot be read, "" if it can. `heartbeat_failing` is
+    `notifications_taken` counts by outcome, `notifications_refused` by HTTP status (408: too
+    slow). `trouble` is why the bucket cannot be read, "" if it can. `heartbeat_failing` is
     None where no heartbeat is configured.
     """
 

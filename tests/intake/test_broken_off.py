@@ -136,7 +136,8 @@ async def test_a_peer_that_is_too_slow_is_no_trouble_of_ours(where: str) -> None
     async with webhook_at_home(Limits(lingering=0.05), body_seconds=0.05) as home:
         answers = await asyncio.gather(*(home.talk(OPENINGS[where]) for _ in range(PEERS)))
         assert {answer[9:12] for answer in answers} == {b"503"}
-        assert home.webhook.tally.last_trouble() == ""
+        assert home.webhook.tally.last_trouble() == "", "no reason for dead letters"
+        assert home.webhook.tally.refused_by_status() == {408: PEERS}, "and no 503 of ours"
         assert home.log.events() == ["notice refused"]
         assert home.log.events("error") == []
 

@@ -18,6 +18,7 @@ from postamt_sync.events import Events
 from postamt_sync.intake.sns import DELIVERY_POLICY
 from postamt_sync.intake.subscription import (
     ANSWER_SECONDS,
+    ASKED_AGAIN_AFTER,
     CONFIRMATION_SECONDS,
     DOUBTED_TWICE_AFTER,
     REVIEW_SECONDS,
@@ -58,9 +59,15 @@ class Clock:
 
 class Desk:
     def __init__(self, topic, clock, url=URL, **more):
-        self.topic, self.clock, self.log = topic, clock, MemoryLog()
+        self.topic, self.clock, self.log, self.now = topic, clock, MemoryLog(), 0.0
         self.subscription = Subscription(
-            topic, Events(self.log), topic_arn=TOPIC, url=url, sleep=clock.sleep, **more
+            topic,
+            Events(self.log),
+            topic_arn=TOPIC,
+            url=url,
+            sleep=clock.sleep,
+            clock=lambda: self.now,
+            **more,
         )
 
     @property
@@ -286,14 +293,18 @@ async def test_a_token_is_confirmed_once(desk):
 async def test_only_so_many_tokens_are_remembered(desk):
     for number in range(TOKENS_REMEMBERED + 1):
         await desk.subscription.confirm(str(number))
+        desk.now += 60
     await desk.subscription.confirm("0")
     assert desk.topic.count("confirm_subscription") == TOKENS_REMEMBERED + 2
 
 
 async def test_a_failed_confirmation_can_be_tried_again(desk):
     desk.topic.incidents = [EndpointConnectionError(endpoint_url="https://sns")]
-    with pytest.raises(TryLaterError, match="could not be reached"):
-        await desk.subscription.confirm("t")
+    for _ in range(5):
+        with pytest.raises(TryLaterError, match="could not be reached"):
+            await desk.subscription.confirm("t")
+    assert desk.topic.count("confirm_subscription") == 1, "it is not asked in vain at once"
+    desk.now += ASKED_AGAIN_AFTER
     await desk.subscription.confirm("t")
     assert desk.state is SubscriptionState.CONFIRMED
 
