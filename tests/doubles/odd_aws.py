@@ -6,6 +6,7 @@ each of which can be given a shape of its own.
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import struct
@@ -19,6 +20,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 LOGIN_PAGE = b"<!DOCTYPE html><html><body><p>Please log in</body></html>"
+DATA_KEY = bytes(range(32))
+METRIC = {
+    "Namespace": "AWS/SES",
+    "MetricName": "PublishFailure",
+    "Dimensions": [{"Name": "RuleName", "Value": "postamt"}],
+}
 SUBSCRIPTION = "arn:aws:sns:eu-west-1:123456789012:postamt:5be8f5b0-0000"
 
 
@@ -75,6 +82,9 @@ SHAPES = {
 }
 
 
+SERVICES = ("sns", "sqs", "dynamodb", "cloudwatch", "kms", "s3", "other")
+
+
 class OddAws:
     """`shapes` by service (sns, sqs, dynamodb, ...); a service without one answers rightly."""
 
@@ -86,7 +96,7 @@ class OddAws:
 
     def everywhere(self, shape: Shape) -> None:
         """Answer whatever anybody asks with this."""
-        self.shapes = dict.fromkeys(("sns", "sqs", "dynamodb", "cloudwatch", "other"), shape)
+        self.shapes = dict.fromkeys(SERVICES, shape)
 
     def heal(self) -> None:
         self.shapes = {}
@@ -102,7 +112,9 @@ def _right(operation: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
         "DeleteMessageBatch": {"Successful": [{"Id": "0"}], "Failed": []},
         "ChangeMessageVisibilityBatch": {"Successful": [{"Id": "0"}], "Failed": []},
         "BatchGetItem": {"Responses": {"index": []}, "UnprocessedKeys": {}},
-        "ListMetrics": {"Metrics": []},
+        "ListMetrics": {"Metrics": [METRIC]},
+        "GetMetricStatistics": {"Label": "PublishFailure", "Datapoints": []},
+        "Decrypt": {"KeyId": "key", "Plaintext": base64.b64encode(DATA_KEY).decode()},
     }
     if operation in json_answers:
         return json.dumps(json_answers[operation]).encode(), JSON
@@ -121,6 +133,9 @@ def _right(operation: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     return body.encode(), XML
 
 
+_TARGETS = {"DynamoDB": "dynamodb", "Granite": "cloudwatch", "Trent": "kms"}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     double: OddAws
@@ -129,8 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         target, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
         if target:
-            service = "dynamodb" if target.startswith("DynamoDB") else "sqs"
-            service = "cloudwatch" if "Granite" in target else service
+            service = next((name for word, name in _TARGETS.items() if word in target), "sqs")
+        elif "restore" in self.path:
+            service, operation = "s3", "RestoreObject"
         else:
             form = parse_qs(body.decode(errors="replace"))
             service, operation = "sns", form.get("Action", [""])[0]
