@@ -39,6 +39,7 @@ class KeptConnection(ResponseHandler):
         self.is_waiting = False
         """Whether it is for the peer to say something."""
         self._clock = loop.time
+        self._asked = False
         self._body: aiohttp.StreamReader | None = None
 
     async def ask(self, request: bytes) -> HttpAnswer:
@@ -47,7 +48,9 @@ class KeptConnection(ResponseHandler):
         Raises aiohttp.ClientError, TimeoutError or OSError.
         """
         self._body = None
-        self.set_response_params(read_until_eof=True, auto_decompress=False)
+        if not self._asked:
+            self.set_response_params(read_until_eof=True, auto_decompress=False)
+            self._asked = True
         self.since, self.is_waiting = self._clock(), True
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError

@@ -82,6 +82,8 @@ class S3Access:
         self._session = session
         self._endpoint: Endpoint | None = None
         self._chain: Chain | None = None
+        self._checked: tuple[ReadOnlyCredentials, SigningCredentials] | None = None
+        """What the chain gave last, and what it was found to be."""
         self._asking = asyncio.Lock()
 
     async def endpoint(self) -> Endpoint:
@@ -103,7 +105,10 @@ class S3Access:
                 if _due(self._chain):
                     return await self._renewed()
         assert self._chain is not None
-        return _checked(self._chain.get_frozen_credentials())
+        frozen = self._chain.get_frozen_credentials()
+        if self._checked is None or self._checked[0] != frozen:
+            self._checked = frozen, _checked(frozen)
+        return self._checked[1]
 
     async def _renewed(self) -> SigningCredentials:
         try:

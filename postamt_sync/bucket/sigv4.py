@@ -35,6 +35,8 @@ def canonical_path(key: str) -> str:
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
     """Encode and sort a query; the same string is signed and sent."""
+    if not parameters:
+        return ""
     pairs = sorted(
         (quote(name.encode(), safe=""), quote(value.encode(), safe=""))
         for name, value in parameters.items()
@@ -49,6 +51,7 @@ class SigV4Signer:
         self._region = region
         self._key_for = ("", "")
         self._key = b""
+        self._second, self._stamp = -1, ""
 
     def sign(
         self,
@@ -64,7 +67,7 @@ class SigV4Signer:
         `host` as the Host header names it, `path` and `query` already canonical, `now` in seconds
         since 1970. Header values are single-spaced and fit for HTTP: the caller sees to it.
         """
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        stamp = self._stamp_at(int(now))
         signed = {name.lower(): value for name, value in headers.items()}
         signed["host"] = host
         signed["x-amz-content-sha256"] = EMPTY_SHA256
@@ -72,7 +75,7 @@ class SigV4Signer:
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
         names = sorted(signed)
-        lines = "".join(f"{name}:{signed[name]}\n" for name in names)
+        lines = "".join([f"{name}:{signed[name]}\n" for name in names])
         listed = ";".join(names)
         request = f"GET\n{path}\n{query}\n{lines}\n{listed}\n{EMPTY_SHA256}"
         day = stamp[:8]
@@ -87,6 +90,12 @@ class SigV4Signer:
             f"SignedHeaders={listed}, Signature={signature}"
         )
         return signed
+
+    def _stamp_at(self, second: int) -> str:
+        if self._second != second:
+            self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            self._second = second
+        return self._stamp
 
     def _signing_key(self, secret: str, day: str) -> bytes:
         """The key depends on the day, not on the request: four of five HMACs are spared."""

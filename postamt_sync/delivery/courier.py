@@ -40,6 +40,8 @@ AT_ONCE = 32
 """Mails being fetched and written at the same time."""
 ON_THE_WAY = 256
 """Mails taken from the ledger and not finished yet; the most that memory has to hold."""
+REFILL = 64
+"""Mails that must have ended before the ledger is asked for more, which costs the same for many."""
 FAILURES = 3
 """Failed fetches in a row after which the bucket is taken for broken, not single objects."""
 GROUP = 128
@@ -197,7 +199,7 @@ class Courier:
         room = ON_THE_WAY - len(self._busy)
         if self._breaker.is_open:
             return [], self._breaker.retry_at
-        if room < AT_ONCE:
+        if room < REFILL:
             return [], None  # who ends wakes us
         try:
             return await asyncio.to_thread(self._work.due_or_next, now, room, self._busy)
@@ -246,7 +248,7 @@ class Courier:
         self._moved = self._clock()
         self._fetcher.let_go(task)
         self._busy.discard(task.mail)
-        if len(self._busy) <= ON_THE_WAY - AT_ONCE:
+        if len(self._busy) <= ON_THE_WAY - REFILL:
             self._awake.set()
 
     async def _carry(self, task: Task) -> None:

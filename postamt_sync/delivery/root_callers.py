@@ -34,6 +34,8 @@ class RootCallers:
     def hold_up(self, caller: Caller) -> bool:
         """Tell whether another one of them has something under way that is to be waited for."""
         with self._lock:
+            if len(self._callers) < 2:  # as it nearly always is, and it is asked for each mail
+                return False
             others = [other for other in self._callers if other is not caller]
         return any(other.holds_up() for other in others)
 

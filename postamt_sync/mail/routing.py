@@ -10,11 +10,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from postamt_sync.mail.arrival import Evidence, Verdicts
 
 LONGEST_ADDRESS = 1_000
 """Characters of an address that is looked up at all; RFC 5321 section 4.5.3.1 allows 320 octets."""
+
+REMEMBERED = 256
+"""Addresses whose mailbox need not be looked up again."""
 
 LONGEST_LABEL = 63
 """Characters of one part of a domain name (RFC 1035 section 2.3.4)."""
@@ -82,6 +86,8 @@ class Routes:
         self.default = defaults[0]
         self._order = tuple(dict.fromkeys(addressee.name for addressee in addressees))
         self._names: dict[tuple[str, str], str] = {}
+        # A household's mail names the same few addresses again and again.
+        self._remembered = lru_cache(REMEMBERED)(self._look_up)
         for addressee in addressees:
             for address in addressee.addresses:
                 self._names.setdefault(canonical_form(address), addressee.name)
@@ -122,6 +128,9 @@ class Routes:
         return found.mailbox if found else self.default
 
     def _find(self, recipient: str) -> Found | None:
+        return self._remembered(recipient) if len(recipient) <= LONGEST_ADDRESS else None
+
+    def _look_up(self, recipient: str) -> Found | None:
         parts = _split(recipient)
         if parts is None:
             return None

@@ -188,3 +188,22 @@ def test_line_ends_of_old_macs_where_nothing_else_ends_the_header() -> None:
     head = b"Return-Path: <>\r\nFrom: a\rSubject: s\r\rSubject: body"
     assert summary_of_head(head) == Summary(from_="a", subject="s")
     assert summary_of_head(b"Subject: a\rb\r\n\r\n").subject == "a b"
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset", "text"),
+    [
+        (b"Tea at five?", "hz-gb-2312", "Tea at five?"),
+        (b"~{<:Ky2;~}", "hz-gb-2312", "\u5df1\u6240\u4e0d"),
+        (b"\x1b$B%F%9%H\x1b(B", "iso-2022-jp", "\u30c6\u30b9\u30c8"),
+        (b"a\x00b\x7fc", "", "a b c"),
+        (b"  folded\r\n\tfield  here ", "", "folded field here"),
+        (b"a = ?b?q?c?=", "", "a = ?b?q?c?="),
+        (b"x" * 2000, "", "x" * LONGEST_FIELD),
+        (b"", "", ""),
+    ],
+)
+def test_what_looks_plain_is_read_as_such_only_where_it_is(
+    raw: bytes, charset: str, text: str
+) -> None:
+    assert readable(raw, charset=charset) == text
