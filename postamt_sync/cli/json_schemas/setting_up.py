@@ -70,6 +70,7 @@ COST = table(
         "usd": number("US dollars in all"),
         "items": many("what it is made of", _item("an item")),
         "spared": many("what it does not cost as it is set up", _item("an item")),
+        "once": many("what is charged once, when sealing begins", _item("an item")),
     },
 )
 
