@@ -40,7 +40,7 @@ TEXTS = {
         "This mail can never be delivered as it is. It is safe in S3.",
         (
             "the reason, here and with: postamt-sync quarantine list",
-            "after mending the cause: postamt-sync quarantine retry --all",
+            "once the cause is fixed: postamt-sync quarantine retry --all",
         ),
     ),
     Cause.CREDENTIALS: AlertText(

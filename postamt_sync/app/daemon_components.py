@@ -49,7 +49,8 @@ from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.status.header_memory import HeaderMemory
-from postamt_sync.status.report import ReportCache, Runtime, read_report_apart
+from postamt_sync.status.report import Runtime
+from postamt_sync.status.report_cache import ReportCache, read_report_apart
 from postamt_sync.status.server import StatusServer
 
 ANSWER_GRACE = 2.0

@@ -232,7 +232,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.UNUSABLE_CREDENTIALS: Meaning(
         CredentialsError,
         "The AWS credentials cannot be obtained: {said}.",
-        "Mend AWS_PROFILE, or log in again.",
+        "Correct AWS_PROFILE, or log in again.",
     ),
     ErrorCause.THROTTLED: Meaning(TryLaterError, "AWS throttles us at {what}.", _NO_HASTE),
     ErrorCause.BUSY: Meaning(TryLaterError, "AWS is busy at {what} ({code}).", _NO_HASTE),
@@ -285,7 +285,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.UNKNOWN: Meaning(
         TryLaterError,
         "AWS refused {what}: {code}: {said}.",
-        "What was done stays done; run it again when the cause is mended.",
+        "What was done stays done; run it again when the cause is fixed.",
     ),
 }  # fmt: skip
 

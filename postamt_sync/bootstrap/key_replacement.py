@@ -97,7 +97,9 @@ def _chosen(key: AccessKeyResource, others: list[Key], key_id: str) -> Key | Non
                 return one
         raise UsageError(
             f"{key.user} has no key {printable(key_id, 128)}.",
-            f"It has {' and '.join(one['AccessKeyId'] for one in others) or 'none'}.",
+            f"Name one that it has: {', '.join(one['AccessKeyId'] for one in others)}."
+            if others
+            else "It has none: leave --key out.",
         )
     if len(others) < MOST_KEYS:
         return others[0] if others else None

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from postamt_sync.cli.topics import topics
 from postamt_sync.cli.verbs import Verb, command_of
 
 
@@ -42,6 +43,9 @@ def following(verbs: Sequence[Verb]) -> Words:
     found: Words = {"": tuple((verb.name, verb.summary) for verb in verbs)}
     for verb in verbs:
         found |= dict(_below(verb.name, command_of(verb)))
+    if "help" in found:
+        about = tuple(topics().items())
+        found["help"] = (*found[""], *about, *found["help"])
     return found
 
 
@@ -110,14 +114,22 @@ _{_name(program)} "$@"
 
 
 def _fish(program: str, words: Words) -> str:
-    lines = [f"# fish completion for {program}"]
+    at = f"__{_name(program)}_at"
+    known = " ".join(_quoted(path) for path in words if path)
+    lines = [
+        f"# fish completion for {program}",
+        f"function {at}",
+        f"    set -l known {known}",
+        "    set -l path ''",
+        "    for word in (commandline -opc)[2..-1]",
+        '        set -l longer (string trim -- "$path $word")',
+        '        contains -- "$longer" $known; and set path $longer',
+        "    end",
+        '    test "$path" = "$argv[1]"',
+        "end",
+    ]
     for path, found in words.items():
-        names = [word for word, _ in found if not word.startswith("-")]
-        seen = " ".join(f"__fish_seen_subcommand_from {part};" for part in path.split())
-        condition = " and ".join(seen.rstrip(";").split("; ")) if seen else "__fish_use_subcommand"
-        condition = condition.replace(" and ", "; and ")
-        if path and names:
-            condition += f"; and not __fish_seen_subcommand_from {' '.join(names)}"
+        condition = f"{at} {_quoted(path)}"
         for word, text in found:
             what = f"-l {word.removeprefix('--')}" if word.startswith("--") else f"-f -a {word}"
             when = _quoted(condition)

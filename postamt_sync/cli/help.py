@@ -115,7 +115,9 @@ def _show_schema(verb: str) -> None:
     from postamt_sync.cli.json_schemas import SCHEMAS, schema_of  # noqa: PLC0415
 
     if verb not in SCHEMAS:
-        raise UsageError(f"{printable(verb)!r} prints no JSON.", f"These do: {', '.join(SCHEMAS)}.")
+        raise UsageError(
+            f"{printable(verb)!r} prints no JSON.", f"Name one that does: {', '.join(SCHEMAS)}."
+        )
     print(json.dumps(schema_of(verb), indent=2))
 
 

@@ -93,9 +93,11 @@ def join_here(bundle: Bundle, path: Path, console: Console) -> None:
         raise UsageError(
             "There is no sudo on this machine.", "Type as root: postamt-sync setup"
         ) from None
+    finally:
+        path.unlink(missing_ok=True)  # nobody knows its passphrase but the command that has ended
     if done.returncode:
         raise TryLaterError(
-            "The box is not ready yet; see above.", "Mend that, then go on with: postamt-sync setup"
+            "The box is not ready yet; see above.", "Fix that, then go on with: postamt-sync setup"
         )
 
 

@@ -45,7 +45,7 @@ User = Annotated[
 
 @app.callback(invoke_without_command=True)
 def service(context: typer.Context) -> None:
-    """Let systemd run the daemon: with few rights, watched, started again.
+    """Let systemd run the daemon: with few permissions, watched, started again.
 
     \b
     Examples:

@@ -29,7 +29,8 @@ def utf8(text: str) -> str:
     except UnicodeDecodeError:
         if any("\ud800" <= c <= "\udfff" for c in text):
             raise UsageError(
-                f"{printable(text)} is no UTF-8 text.", "Keys, addresses and names are."
+                f"{printable(text)} is no UTF-8 text.",
+                "Type UTF-8, as keys, addresses and names are.",
             ) from None
         return text
 

@@ -105,7 +105,7 @@ def _kinds(words: Sequence[str]) -> set[DifferenceKind]:
         if word not in set(DifferenceKind):
             raise UsageError(
                 f"There is no such kind of difference: {printable(word)!r}.",
-                f"The kinds are {', '.join(DifferenceKind)}.",
+                f"Name one of: {', '.join(DifferenceKind)}.",
             )
     return {DifferenceKind(word) for word in words}
 

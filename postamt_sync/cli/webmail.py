@@ -198,7 +198,7 @@ def _rights(settings: Settings) -> Iterator[None]:
         command = typed("webmail serve --policy", settings.source)
         raise ForbiddenError(
             error.problem,
-            f"They need no more than the policy that this prints for an administrator: {command}",
+            f"Let an administrator allow them what this prints, and no more: {command}",
         ) from error
 
 

@@ -46,7 +46,7 @@ VERBS = WITH_OUT | {
         "rebuild",
     ),
     *("redeliver", "restore", "run", "service certificate", "service install"),
-    *("service uninstall", "status", "sync", "verify", "webmail serve"),
+    *("seal check", "seal prove", "service uninstall", "status", "sync", "verify", "webmail serve"),
     *(f"webmail user {verb}" for verb in ("add", "list", "remove", "rotate")),
 }
 """All verbs that take --config; the command line itself has them too."""

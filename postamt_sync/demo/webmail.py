@@ -90,7 +90,7 @@ class DemoWebmail:
         if not self.url:
             await self.__aexit__()
             what = " ".join(said) or "nothing"
-            raise TryLaterError("The webmail does not start.", f"It says: {what}")
+            raise TryLaterError("The webmail does not start.", f"See what it says: {what}")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -49,7 +49,7 @@ def read_credentials(path: Path, known: Sequence[Path] = ()) -> SmtpCredentials:
     if not _USER.fullmatch(user) or not _PASSWORD.fullmatch(password):
         raise MisconfiguredError(
             f"{path} does not hold SMTP credentials of SES.",
-            "It must have a section [smtp] with username and password, as bootstrap writes it."
+            "Name one with a section [smtp], username and password, as bootstrap writes it."
             + perhaps,
         )
     return SmtpCredentials(user, password)

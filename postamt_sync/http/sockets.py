@@ -100,7 +100,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
                 raise _short_of(error, f"read {path}") from error
             raise MisconfiguredError(
                 f"The TLS file {path} cannot be read: {os.strerror(error.errno or 0)}.",
-                "Mend webhook.tls_certificate and webhook.tls_key, or the rights of the files.",
+                "Correct webhook.tls_certificate and webhook.tls_key, or the files' permissions.",
             ) from error
     try:
         # Without a password OpenSSL would ask for one on the terminal, and wait.
@@ -108,7 +108,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     except (ssl.SSLError, OSError) as error:
         raise MisconfiguredError(
             f"The TLS certificate {certificate} and the key {key} cannot be used together.",
-            "Both must be PEM, the key without a password and the one of this certificate.",
+            "Name two PEM files, the key without a password and that of this certificate.",
         ) from error
     return context
 
@@ -183,7 +183,7 @@ def _unusable(error: OSError, host: str, port: int, option: str) -> PostamtError
             f"Take the IPv6 addresses out of {option}.",
         )
     return MisconfiguredError(
-        f"We cannot listen on {host}:{port}: {error.strerror}.", f"Mend {option}."
+        f"We cannot listen on {host}:{port}: {error.strerror}.", f"Correct {option}."
     )
 
 

@@ -270,7 +270,7 @@ class Certificates:
         except OSError as error:
             raise MisconfiguredError(
                 "The certificates named by AWS_CA_BUNDLE cannot be read.",
-                f"Mend or unset it: {printable(self._ca_bundle)} ({error.strerror or error}).",
+                f"Correct or unset it: {printable(self._ca_bundle)} ({error.strerror or error}).",
             ) from error
 
 

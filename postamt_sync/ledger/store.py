@@ -261,7 +261,7 @@ def _make_private(path: Path) -> None:
     except OSError as error:
         raise TryLaterError(
             f"The ledger {path} cannot be opened ({error.strerror}).",
-            "Its directory must exist and be writable for this user (ls -ld).",
+            "Make its directory, or let this user write there (ls -ld).",
         ) from error
 
 

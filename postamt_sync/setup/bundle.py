@@ -160,7 +160,7 @@ def remove_bundle(path: Path, data: bytes) -> None:
     except OSError as error:
         raise MisconfiguredError(
             f"The bundle could not be deleted: {error.strerror}.",
-            f"It holds keys: rm {shlex.quote(printable(str(path), 4096))}",
+            f"Delete it, for it holds keys: rm {shlex.quote(printable(str(path), 4096))}",
         ) from error
 
 

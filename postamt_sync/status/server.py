@@ -28,7 +28,8 @@ from postamt_sync.events import Events
 from postamt_sync.http.connection import Limits
 from postamt_sync.http.listener import Listener
 from postamt_sync.http.sockets import bind, bind_unix
-from postamt_sync.status.report import ReportCache, Runtime
+from postamt_sync.status.report import Runtime
+from postamt_sync.status.report_cache import ReportCache
 
 LIMITS = Limits(connections=32)
 VIEWS = {"/": "postamt_sync.status.page", "/metrics": "postamt_sync.status.metrics"}

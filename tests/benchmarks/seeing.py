@@ -21,7 +21,8 @@ from pathlib import Path
 from postamt_sync.config import Settings, load
 from postamt_sync.ledger import Ledger
 from postamt_sync.status import metrics, page
-from postamt_sync.status.report import ReportCache, Runtime, read_report_apart
+from postamt_sync.status.report import Runtime
+from postamt_sync.status.report_cache import ReportCache, read_report_apart
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
 from tests.status.seeded import deliver_all

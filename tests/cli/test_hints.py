@@ -233,6 +233,47 @@ def test_alerts_name_it_and_break_no_command(cause: Any) -> None:
             assert f" --config {line.source}" in rest
 
 
+DOES = re.compile(
+    r"\b(add|allow|decrypt|answer|ask|change|check|choose|copy|correct|delete|enter|end|fix|get|give|hand|"
+    r"install|leave|let|look|make|mount|move|name|nothing|open|prove|put|raise|remove|repeat|replace|"
+    r"report|run|say|see|send|set|sign in|start|stop|take|tried|try|type|use|wait|write|"
+    r"as in|did you mean|example|it goes on|it may|it is valid|it need not|SES sends only)\b",
+    re.IGNORECASE,
+)
+
+
+OURS = {
+    *("PostamtError", "UsageError", "TryLaterError", "MisconfiguredError", "CredentialsError"),
+    *("UndeliverableError", "ForbiddenError", "UnprovedError"),
+}
+
+
+def hints() -> Iterator[tuple[str, str]]:
+    """Yield every hint that stands in our code, with its place; what is put in is left out."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=[_, hint, *_]) if name in OURS:
+                    words = [
+                        part.value
+                        for part in ast.walk(hint)
+                        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                    ]
+                    if len(words) > 1 or (words and " " in words[0]):
+                        yield f"{path.relative_to(PACKAGE)}:{node.lineno}", " ".join(words)
+
+
+def test_every_hint_says_what_to_do() -> None:
+    found = dict(hints())
+    assert len(found) > 150
+    idle = {
+        where: hint
+        for where, hint in found.items()
+        if not (DOES.search(hint) or "postamt-sync" in hint)
+    }
+    assert idle == {}
+
+
 # Width
 
 

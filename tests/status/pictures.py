@@ -15,7 +15,8 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.status.mail_page import render_mail
 from postamt_sync.status.page import render
-from postamt_sync.status.report import Runtime, read_report_apart
+from postamt_sync.status.report import Runtime
+from postamt_sync.status.report_cache import read_report_apart
 from tests.browser import browsing
 from tests.status.seeded import a_good_month, began_long_ago, deliver, everything_wrong
 from tests.support.household import configuration, configure

@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from postamt_sync.config import Settings
 from postamt_sync.ledger import Ledger
 from postamt_sync.status.metrics import render
-from postamt_sync.status.report import Runtime, read_report_apart
+from postamt_sync.status.report import Runtime
+from postamt_sync.status.report_cache import read_report_apart
 from tests.status.seeded import LATENCIES, a_good_month, deliver, everything_wrong
 from tests.support.documentation import documentation
 

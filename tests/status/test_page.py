@@ -15,7 +15,8 @@ from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.mail.arrival import Source
 from postamt_sync.status.page import ALERTS_SHOWN, POLICY, WAITING_SHOWN, render
-from postamt_sync.status.report import SHOWN, Runtime, read_report_apart
+from postamt_sync.status.report import SHOWN, Runtime
+from postamt_sync.status.report_cache import read_report_apart
 from tests.doubles.ledger import bring_to, listing, take
 from tests.status.seeded import MARKUP, a_good_month, everything_wrong
 

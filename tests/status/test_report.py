@@ -12,15 +12,8 @@ import pytest
 from postamt_sync.config import Settings
 from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.status.report import (
-    FRESH,
-    REST,
-    SHOWN,
-    ReportCache,
-    StatusReport,
-    read_report,
-    read_report_apart,
-)
+from postamt_sync.status.report import SHOWN, StatusReport, read_report
+from postamt_sync.status.report_cache import FRESH, REST, ReportCache, read_report_apart
 from tests.doubles.ledger import bring_to
 
 

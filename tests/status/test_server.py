@@ -19,7 +19,8 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import mail_id
-from postamt_sync.status.report import ReportCache, Runtime, StatusReport, read_report_apart
+from postamt_sync.status.report import Runtime, StatusReport
+from postamt_sync.status.report_cache import ReportCache, read_report_apart
 from postamt_sync.status.server import StatusServer
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.ledger import listing

@@ -23,6 +23,11 @@ from postamt_sync.config.values import normalised_domain, stack_name
 from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
 from postamt_sync.events import printable
 
+_WITHOUT_A_TERMINAL = (
+    "Nothing is asked where there is no terminal. Give all answers as options, as in: "
+    "postamt-sync bootstrap init --domain example.org --region eu-west-1 --mailbox ann --no-port"
+)
+
 NEAREST = "eu-west-1"
 
 
@@ -169,7 +174,7 @@ def _check_name(text: str) -> None:
 
 def _ask(question: str, option: str, default: str) -> str:
     if not is_terminal():
-        raise UsageError(f"{option} is missing.", "Nothing is asked where there is no terminal.")
+        raise UsageError(f"{option} is missing.", _WITHOUT_A_TERMINAL)
     answer: str = typer.prompt(question, default=default, show_default=bool(default))
     return answer.strip()
 

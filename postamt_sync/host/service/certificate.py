@@ -89,7 +89,7 @@ class Pair:
         except (ssl.SSLError, ValueError) as error:
             raise MisconfiguredError(
                 f"{self.chain} and {self.key} are no certificate chain with its key.",
-                "Both must be PEM, the key without a password and the one of this certificate.",
+                "Name two PEM files, the key without a password and that of this certificate.",
             ) from error
         return chain, key
 
