@@ -17,7 +17,7 @@ import typer
 import typer.main
 
 from postamt_sync import __version__
-from postamt_sync.cli import in_force, printed_json, streams
+from postamt_sync.cli import in_force, printed_json, setup_configuration, streams
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup
 from postamt_sync.errors import (
@@ -87,7 +87,8 @@ def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
     streams.keep()
     printed_json.begin()
     in_force.remember(argv)
-    return _judged(_run(argv, verbs), argv)
+    with setup_configuration.in_force(argv):
+        return _judged(_run(argv, verbs), argv)
 
 
 def _judged(code: int, argv: Sequence[str]) -> int:

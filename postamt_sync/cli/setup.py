@@ -256,7 +256,12 @@ def _round_trip(account: Opened, console: Console) -> ExitCode:
     paragraph(console, f"ok   A trial object was announced after {seconds:.1f} s.")
     mailbox = account.settings.default_mailbox
     travel = RoundTrip(account.settings, account.aws, mailbox, ByApi(account.aws)).findings()
-    for finding in islice(travel, _HOPS_SEEN_FROM_HERE):
+    hops = islice(travel, _HOPS_SEEN_FROM_HERE)
+    while True:
+        with console.status("The mail is under way. Ctrl-C stops."):
+            finding = next(hops, None)
+        if finding is None:
+            break
         if finding.outcome is not Severity.OK:
             raise PostamtError(finding.words, finding.remedy)
         paragraph(console, f"ok   {finding.words}")

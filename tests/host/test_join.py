@@ -129,6 +129,21 @@ def test_a_fresh_box_joins_and_its_mail_is_read(
     assert "Was it used already?" in again.said
 
 
+def test_setup_on_the_box_itself_needs_no_file(box: Container, cloud: Moto) -> None:
+    """What a bundle brought before is there: the same household, from an account that is empty."""
+    cloud.reset()
+    environment = " ".join(f"{name}={value}" for name, value in cloud.environment.items())
+    done = box.shell(
+        f"cd /root && env {environment} LANG=C.UTF-8 postamt-sync setup --here --yes --no-wait "
+        "--domain example.org --person Ann --person ben --resolver 127.0.0.1:9"
+    )
+    for said in ("the daemon knows of it", "it lies in", "has a password already", "All well"):
+        assert said in done.stdout
+    assert not list((box.root / "root").glob("*.bundle"))
+    assert "BOX:" not in done.stdout
+    assert box.said("stat", "-c", "%U %a", "/etc/postamt-sync/credentials") == "root 600"
+
+
 def test_a_second_bundle_finds_all_done(box: Container, cloud: Moto, tmp_path: Path) -> None:
     """The same household once more: nothing is overwritten, no password is made anew."""
     before = box.said("cat", "/etc/postamt-sync/config.toml")

@@ -1,0 +1,45 @@
+"""Where setup was typed, and no box is: what it keeps is in force for the AWS side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+AT_AWS = frozenset({"bootstrap", "client", "seal", "webmail"})
+"""Verbs that need no box. All others are about one, and say so where there is none."""
+
+
+@contextmanager
+def in_force(argv: Sequence[str]) -> Iterator[None]:
+    """Let a verb take what setup keeps, if nothing names another and the usual place is empty."""
+    path = _kept() if argv and argv[0] in AT_AWS and not _names_one(argv) else ""
+    if not path:
+        yield
+        return
+    from postamt_sync.config.environment import FILE_VARIABLE  # noqa: PLC0415
+
+    os.environ[FILE_VARIABLE] = path
+    try:
+        yield
+    finally:
+        os.environ.pop(FILE_VARIABLE, None)
+
+
+def _names_one(argv: Sequence[str]) -> bool:
+    from postamt_sync.config.environment import FILE_VARIABLE  # noqa: PLC0415 - --help needs none
+
+    named = any(word == "--config" or word.startswith("--config=") for word in argv)
+    return named or bool(os.environ.get(FILE_VARIABLE)) or argv[1:2] == ["init"]
+
+
+def _kept() -> str:
+    from postamt_sync.config.load import DEFAULT_PATH  # noqa: PLC0415
+    from postamt_sync.setup.answers import CONFIGURATION, setup_directory  # noqa: PLC0415
+
+    try:
+        kept = setup_directory() / CONFIGURATION
+        found = kept.is_file() and not DEFAULT_PATH.exists()
+    except (OSError, RuntimeError):  # no home, or one that is closed to us
+        return ""
+    return str(kept) if found else ""
