@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.cli.demo import Interruption
+from tests.support.campaign import spread
 
 PATIENCE = 240.0
 
@@ -92,14 +93,17 @@ def left_behind(scratch: Path) -> list[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("moment", "times", "code"),
-    [
-        ("Unpacking", 2, 130),
-        ("status page", 1, 130),
-        ("S3 ", 2, 130),
-        ("stack ", 1, 130),
-        ("milliseconds since SES", 2, 130),
-        ("It stays up until Ctrl-C", 2, 0),
-    ],
+    spread(
+        [
+            ("Unpacking", 2, 130),
+            ("status page", 1, 130),
+            ("S3 ", 2, 130),
+            ("stack ", 1, 130),
+            ("milliseconds since SES", 2, 130),
+            ("It stays up until Ctrl-C", 2, 0),
+        ],
+        5,
+    ),
 )
 def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str, times: int, code: int) -> None:
     with closing(Terminal(tmp_path)) as shown:

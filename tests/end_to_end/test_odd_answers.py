@@ -81,7 +81,9 @@ def test_a_strange_answer_of_every_service_ends_nothing(
     assert "ExceptionGroup" not in daemon.tail()
 
 
-@pytest.mark.parametrize("name", ["login page", "null", "XML without what was asked", "deep JSON"])
+@pytest.mark.parametrize(
+    "name", spread(["login page", "null", "XML without what was asked", "deep JSON"], 2)
+)
 @pytest.mark.parametrize("long_poll", ["true", "false"])
 def test_all_is_well_again_when_the_answers_are(
     home: Home, s3: S3Double, aws: OddAws, name: str, long_poll: str
@@ -143,7 +145,9 @@ def test_damaged_files_of_credentials(
     assert daemon.stop() == 0
 
 
-@pytest.mark.parametrize("name", ["login page", "null", "a list", "endless", "reset", "redirected"])
+@pytest.mark.parametrize(
+    "name", spread(["login page", "null", "a list", "endless", "reset", "redirected"], 4)
+)
 def test_a_provider_of_credentials_that_answers_anything(
     home: Home, s3: S3Double, aws: OddAws, name: str
 ) -> None:

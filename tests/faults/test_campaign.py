@@ -13,24 +13,27 @@ import pytest
 from tests.faults.campaign.campaign import Plan, at_hand, run
 from tests.faults.campaign.faults import FAKETIME, FAULTS
 from tests.faults.campaign.odd_disk import COMPILER
+from tests.support.campaign import spread
 
 RESTORED = "Maildirs older"
 FAILING_CALLS = [name for name, fault in FAULTS.items() if "strace" in fault.needs]
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", spread([1, 2], 2))
 async def test_a_world_that_misbehaves(tmp_path: Path, seed: int) -> None:
     faults = [name for name, fault in FAULTS.items() if not fault.needs and name != RESTORED]
     await carried_out(Plan(seed, 7, faults), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_a_house_that_has_been_in_use_for_years(tmp_path: Path) -> None:
     """By hand: `--rows 1000000 --names 100000`."""
     await carried_out(Plan(10, 3, ["killed", "ledger older"], rows=20_000, names=2_000), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_maildirs_that_are_restored(tmp_path: Path) -> None:
     """On their own: with a ledger that is lost meanwhile, a person brings back what they lack."""

@@ -27,6 +27,7 @@ from tests.end_to_end.letters import (
     sent_letter,
 )
 from tests.faults.forked import fork, fork_to_be_killed
+from tests.support.campaign import spread
 
 VERBS = ("sync", "run")
 SIDES = ("before", "after")
@@ -120,7 +121,7 @@ def finish(home: Home, verb: str, letters: Sequence[Letter]) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("step", DeliveryStep)
+@pytest.mark.parametrize("step", spread(DeliveryStep, 3))
 @pytest.mark.parametrize("verb", VERBS)
 def test_killed_with_a_group_on_its_way(
     home: Home, s3: S3Double, verb: str, step: DeliveryStep, side: str
@@ -138,7 +139,7 @@ def test_killed_with_a_group_on_its_way(
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("step", DeliveryStep)
+@pytest.mark.parametrize("step", spread(DeliveryStep, 3))
 @pytest.mark.parametrize("verb", VERBS)
 def test_killed_with_one_mail_for_two_mailboxes(
     home: Home, s3: S3Double, verb: str, step: DeliveryStep, side: str
@@ -181,7 +182,7 @@ def test_the_daemon_brings_home_what_the_webmail_has_sent(home: Home, s3: S3Doub
 
 @pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("step", RESUMED)
+@pytest.mark.parametrize("step", spread(RESUMED, 2))
 def test_killed_again_while_it_resumes(
     home: Home, s3: S3Double, step: DeliveryStep, side: str, nth: int
 ) -> None:

@@ -12,6 +12,7 @@ from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import ANNA, BRUNO, Home
 from tests.end_to_end.letters import Letter, letter, letter_to_both, put
 from tests.faults.forked import fork
+from tests.support.campaign import spread
 
 MAILS = 120
 KILLS = 4
@@ -30,7 +31,7 @@ def mail() -> list[Letter]:
 
 
 @pytest.mark.parametrize("verb", ["sync", "run"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", spread([1, 2], 2))
 def test_killed_again_and_again(home: Home, s3: S3Double, verb: str, seed: int) -> None:
     letters = mail()
     put(s3, *letters)

@@ -14,6 +14,7 @@ from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home
 from tests.end_to_end.letters import letter
 from tests.faults.forked import fork
+from tests.support.campaign import spread
 
 MAILS = 200
 DELETED_EVERY = 9
@@ -22,7 +23,7 @@ LONGEST_NAP = 0.2
 
 
 @pytest.mark.parametrize("with_copy", [True, False])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", spread([1, 2], 2))
 def test_killed_again_and_again(home: Home, s3: S3Double, seed: int, with_copy: bool) -> None:
     s3.page_size = 2  # so that the rebuild takes its time
     letters = [letter(f"m{number}") for number in range(MAILS)]

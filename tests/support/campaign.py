@@ -14,6 +14,10 @@ def spread(cases: Iterable[Any], every: int) -> list[Any]:
     For cases that differ in where the same thing happens, as calls after which a run is killed.
     """
     return [
-        pytest.param(case, marks=pytest.mark.long) if number % every else case
+        pytest.param(*_several(case), marks=pytest.mark.long) if number % every else case
         for number, case in enumerate(cases)
     ]
+
+
+def _several(case: Any) -> tuple[Any, ...]:
+    return case if isinstance(case, tuple) else (case,)
