@@ -156,6 +156,7 @@ def test_no_module_is_longer_than_320_lines() -> None:
     assert {name for name, count in lines.items() if count > 320} == set()
 
 
+@pytest.mark.slow
 def test_the_daemon_loads_nothing_of_the_demo_or_the_command_line() -> None:
     """Memory and start time count on a small machine."""
     listing = "import sys, postamt_sync.app.daemon; print(*sys.modules)"

@@ -8,22 +8,10 @@ import pytest
 
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
+from tests.support.household import configuration
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-MINIMAL = """
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail-bucket"
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-default = true
-[[mailboxes]]
-name = "bruno"
-maildir = "/mail/bruno"
-addresses = ["bruno@example.com"]
-"""
+MINIMAL = configuration(Path("/mail"), addresses={"anna": []})
 
 
 @pytest.fixture

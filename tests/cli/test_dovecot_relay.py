@@ -7,6 +7,7 @@ import pytest
 from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.errors import ExitCode
+from tests.support.household import configuration
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 USER, PASSWORD = "AKIAIOSFODNN7EXAMPLE", "BHousehold/house+household0123456789abcdefg="
@@ -99,24 +100,12 @@ def test_a_wrong_file_is_answered_with_the_one_that_bootstrap_wrote(
         assert f"Bootstrap has written: {tmp_path}/smtp-credentials." in err
 
 
-OWN = """\
-state_dir = "/var/lib/postamt-sync"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[stack]
-smtp_per_mailbox = {own}
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-addresses = ["anna@example.com"]
-default = true
-[[mailboxes]]
-name = "bruno.x"
-maildir = "/mail/bruno"
-addresses = ["bruno@example.com"]
-"""
+OWN = configuration(
+    Path("/srv"),
+    "[stack]\nsmtp_per_mailbox = {own}\n",
+    people=["anna", "bruno.x"],
+    addresses={"bruno.x": ["bruno@example.com"]},
+)
 
 
 class Household:

@@ -23,26 +23,15 @@ from tests.doubles.proxy import authority_and_leaf
 from tests.doubles.ses_account import SesAccount
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.doubles.sns import key_pem, private_key
+from tests.support.household import configuration
 
 PASSWORD = "B" * 44
-CONFIG = """\
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[stack]
-domains = ["example.com"]
-smtp_per_mailbox = {own}
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-addresses = ["anna@example.com"]
-default = true
-[[mailboxes]]
-name = "bruno"
-maildir = "/mail/bruno"
-addresses = ["example.com", "b@example.com"]
-"""
+CONFIG = configuration(
+    Path("/srv"),
+    '[stack]\ndomains = ["example.com"]\nsmtp_per_mailbox = {own}\n',
+    maildirs=Path("/mail"),
+    addresses={"bruno": ["example.com", "b@example.com"]},
+)
 
 
 @pytest.fixture

@@ -230,4 +230,4 @@ class Traffic(RuleBasedStateMachine):
         assert all(held[peer] <= 2 for peer in (ANNA, BERT, CARL))
 
 
-TestTraffic = Traffic.TestCase
+TestTraffic = pytest.mark.slow(Traffic.TestCase)

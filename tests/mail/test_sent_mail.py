@@ -28,6 +28,7 @@ def test_keys_are_frozen_and_can_be_read(facts: tuple[str, str, str]) -> None:
     assert read_sent_key(VECTORS[facts]) == SentMail(*facts)
 
 
+@pytest.mark.slow
 @given(
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=30),
     st.dates().map(lambda day: f"{day:%Y-%m}".zfill(7)),

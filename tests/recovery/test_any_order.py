@@ -17,25 +17,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from postamt_sync.config import Settings, load
+from postamt_sync.config import load
 from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.backup import back_up, put_back
 from postamt_sync.mail.arrival import Arrival, Envelope, Source
 from postamt_sync.recovery.completion import complete_from_maildirs, end_rebuild
 from tests.delivery.home import BUCKET, Home
 from tests.doubles.notices import stored
+from tests.support.household import configuration, configure
 
 pytestmark = pytest.mark.slow
 
 PEOPLE = ("anna", "bruno", "carla")
 SINCE = 1_700_000_000.0
-MAILBOX = """
-[[mailboxes]]
-name = "{name}"
-maildir = "{root}"
-addresses = ["{name}@home.example"]
-default = {default}
-"""
 
 
 @dataclass(frozen=True)
@@ -90,17 +84,14 @@ class World:
         self.ended = False
         self.told_at_end: set[int] = set()
         self.told: set[int] = set()
-        self.settings = self._configured()
-
-    def _configured(self) -> Settings:
-        text = f'state_dir = "{self.base}/state"\n[aws]\nregion = "eu-west-1"\n[bucket]\n'
-        text += f'name = "{BUCKET}"\n'
-        for name in PEOPLE:
-            default = "true" if name == "anna" else "false"
-            text += MAILBOX.format(name=name, root=self.home.root(name), default=default)
-        path = self.base / "config.toml"
-        path.write_text(text)
-        return load(path, {})
+        text = configuration(
+            base,
+            people=PEOPLE,
+            maildirs=base / "mail",
+            bucket=BUCKET,
+            addresses={name: [f"{name}@home.example"] for name in PEOPLE},
+        )
+        self.settings = load(configure(base, text), {})
 
     def key(self, number: int) -> str:
         return f"incoming/m{number}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from postamt_sync.config import Settings, load
@@ -20,11 +21,11 @@ MAILBOX = """
 [[mailboxes]]
 name = "{name}"
 maildir = "{maildirs}/{name}"
-addresses = ["{name}@example.com"]
+addresses = {addresses}
 default = {default}
 """
 PEOPLE = ("anna", "bruno")
-"""Who lives there usually; the first gets what is left over."""
+"""Who lives there usually."""
 
 
 def configuration(
@@ -34,10 +35,21 @@ def configuration(
     people: Sequence[str] = PEOPLE,
     maildirs: Path | None = None,
     bucket: str = "mail",
+    addresses: Mapping[str, Sequence[str]] | None = None,
+    default: str = "",
 ) -> str:
-    """Return the text: `more` are sections, and stands before the mailboxes."""
+    """Return the text: `more` are sections, and stands before the mailboxes.
+
+    `default` gets what is left over, or else the first of the people. `addresses` are of those who
+    have others than their name at example.com.
+    """
     boxes = [
-        MAILBOX.format(name=name, maildirs=maildirs or root, default=str(name == people[0]).lower())
+        MAILBOX.format(
+            name=name,
+            maildirs=maildirs or root,
+            addresses=json.dumps((addresses or {}).get(name, [f"{name}@example.com"])),
+            default=str(name == (default or people[0])).lower(),
+        )
         for name in people
     ]
     return "\n".join([HEAD.format(root=root, bucket=bucket), more, *boxes])

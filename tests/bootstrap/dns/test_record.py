@@ -47,6 +47,7 @@ def test_whatever_a_text_holds_is_read_back_from_what_is_written(text: str) -> N
     assert said(parsed("TXT", data)) == text
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8"), max_size=600))
 def test_it_travels_in_a_message(text: str) -> None:
     answer = dns.message.Message()

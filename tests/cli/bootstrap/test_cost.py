@@ -7,18 +7,9 @@ import pytest
 
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
+from tests.support.household import configuration
 
-CONFIGURATION = """
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[poll]
-interval = 3600
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-"""
+CONFIGURATION = configuration(Path("/srv"), "[poll]\ninterval = 3600\n", people=["anna"])
 
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

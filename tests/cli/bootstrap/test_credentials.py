@@ -9,31 +9,18 @@ import pytest
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from tests.doubles.account import Account
+from tests.support.household import configuration
 
 pytestmark = pytest.mark.slow
 
-CONFIG = """\
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "postamt-123456789012-eu-west-1-an"
-[stack]
-domains = ["example.com"]
-smtp_per_mailbox = {own}
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-addresses = ["anna@example.com"]
-[[mailboxes]]
-name = "rest"
-maildir = "/mail/rest"
-default = true
-addresses = []
-[[mailboxes]]
-name = "dora"
-maildir = "/mail/dora"
-addresses = ["example.com"]
-"""
+CONFIG = configuration(
+    Path("/srv"),
+    '[stack]\ndomains = ["example.com"]\nsmtp_per_mailbox = {own}\n',
+    bucket="postamt-123456789012-eu-west-1-an",
+    people=["anna", "rest", "dora"],
+    addresses={"rest": [], "dora": ["example.com"]},
+    default="rest",
+)
 
 
 class Person:

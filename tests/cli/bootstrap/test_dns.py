@@ -32,21 +32,14 @@ from postamt_sync.errors import ExitCode
 from tests.bootstrap.a_stack import wanted
 from tests.doubles.dns import Fault, NameServer
 from tests.doubles.moto import Moto
+from tests.support.household import configuration
 
-CONFIGURATION = """
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[stack]
-domains = {domains}
-[home]
-imap_host = "imap.example.com"
-submission = true
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-"""
+CONFIGURATION = configuration(
+    Path("/srv"),
+    '[stack]\ndomains = {domains}\n[home]\nimap_host = "imap.example.com"\nsubmission = true\n',
+    people=["anna"],
+    addresses={"anna": []},
+)
 
 _numbers = itertools.count()
 

@@ -27,6 +27,7 @@ from postamt_sync.host.smtp_credentials import SmtpCredentials
 from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.doubles.sns import certificate_pem, key_pem, private_key
+from tests.support.household import configuration
 
 HOUSEHOLD = SmtpCredentials("AKIAHOUSEHOLD0000000", "BHousehold/house+household0123456789abcdefg=")
 BRUNO = SmtpCredentials("AKIABRUNOBRUNO000000", "BBruno/bruno+bruno0123456789abcdefghijklmno=")
@@ -35,21 +36,7 @@ FAMILY = stack(smtp_senders=(SmtpSender("anna", ("example.com",)), OWN))
 RELAY_CONF = (
     f"submission_relay_user = {HOUSEHOLD.user}\nsubmission_relay_password = {HOUSEHOLD.password}\n"
 )
-CONFIG = """\
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-addresses = ["example.com"]
-default = true
-[[mailboxes]]
-name = "bruno"
-maildir = "/mail/bruno"
-addresses = ["bruno@example.com"]
-"""
+CONFIG = configuration(Path("/mail"), addresses={"anna": ["example.com"]})
 
 
 Send = Callable[..., tuple[int, str]]
