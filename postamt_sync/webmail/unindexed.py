@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,8 +26,8 @@ from postamt_sync.webmail.placing import SES_LINES
 LOOK_EVERY = 60.0
 """Seconds between two listings."""
 MOST = 200
-"""Mails whose beginning is read for one listing, the newest first."""
-REMEMBERED = 2_000
+"""Mails whose beginning is read for one listing, the newest first; the next listing goes on."""
+REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +87,31 @@ class Unindexed:
         listed.sort(key=lambda each: each.last_modified, reverse=True)
         names = [each.key.removeprefix(prefix) for each in listed]
         known = self._known(names, version)
-        unknown = [e for e, name in zip(listed, names, strict=True) if name not in known][:MOST]
-        found = self._opened(unknown, ask_index=bool(version))
+        unknown = [e for e, name in zip(listed, names, strict=True) if name not in known]
+        # Of mail that the lists lack, what the index knows all the same.
+        indexed = (
+            self._index.known([e.key.removeprefix(prefix) for e in unknown]) if version else ()
+        )
+        found = self._opened(unknown, indexed)
         return tuple(sorted(found, key=lambda each: each.received_at, reverse=True))
 
     def _known(self, names: Sequence[str], version: str) -> set[str]:
         return self._index.known(names, version) if version else self._index.known(names)
 
-    def _opened(self, objects: Sequence[StoredObject], *, ask_index: bool) -> Iterator[IndexEntry]:
+    def _opened(
+        self, objects: Sequence[StoredObject], indexed: Collection[str]
+    ) -> Iterator[IndexEntry]:
+        left = MOST
         for each in objects:
             name = each.key.removeprefix(self._places.recent)
-            if ask_index and (indexed := self._index.entry(name)):
-                yield indexed
+            if name not in indexed and (name, each.etag) in self._read:
+                yield self._read[name, each.etag]
+                continue
+            if not left:
+                continue
+            left -= 1
+            if name in indexed and (entry := self._index.entry(name)):
+                yield entry
                 continue
             try:
                 yield self._entry(name, each.etag, each.size)

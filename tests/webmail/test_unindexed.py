@@ -101,7 +101,10 @@ def test_a_minute_has_one_listing_and_a_mail_is_read_once(scene: WebmailScene) -
     assert scene.store.read_keys.count("incoming/m1") <= 2
 
 
-def test_there_is_a_bound_and_what_is_no_mail_is_passed_over(scene: WebmailScene) -> None:
+@pytest.mark.parametrize("lists", [False, True])
+def test_there_is_a_bound_and_what_is_no_mail_is_passed_over(lists: bool) -> None:
+    scene = WebmailScene(lists=lists)
+    scene.let_in("bruno")
     scene.store.objects["recent/"] = b""
     scene.store.objects["recent/AMAZON_SES_SETUP_NOTIFICATION"] = b"x"
     scene.store.objects["recent/gone"] = b"only here"
@@ -109,6 +112,12 @@ def test_there_is_a_bound_and_what_is_no_mail_is_passed_over(scene: WebmailScene
         store(scene, f"m{number}")
     browser = scene.browser("bruno")
     assert len(subjects(browser)) == MOST
+    scene.now += LOOK_EVERY
+    assert len(subjects(browser)) == MOST + 20, "the next listing goes on where the last one ended"
+    scene.now += LOOK_EVERY
+    read = len(scene.store.read_keys)
+    assert len(subjects(browser)) == MOST + 20
+    assert len(scene.store.read_keys) <= read + 1, "what is gone may be there again"
     assert scene.said == []
 
 
