@@ -34,7 +34,7 @@ from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.headers import ses_headers
 from postamt_sync.mail.notification import NotificationKind, read_notification
-from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
+from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX, is_sent
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -103,6 +103,9 @@ class Indexer:
             notification.arrivals, entries(notification, self._prefix), strict=True
         ):
             known = {"mail": arrival.mail_id, "key": arrival.key[:LONGEST_VALUE]}
+            if arrival.bucket == self._bucket and is_sent(arrival.key, self._prefix):
+                self._say("info", "sent by the webmail", known)
+                continue
             if not self._is_ours(arrival, entry):
                 self._say("warning", "not of our bucket and prefix", known)
                 continue

@@ -366,6 +366,13 @@ def test_what_is_not_ours_is_left_alone(scene: Scene, message: str) -> None:
     ]
 
 
+def test_what_the_webmail_sends_is_none_of_the_index_and_nothing_odd(scene: Scene) -> None:
+    key = "sent/anna/2026-11/0123456789-0123456789"
+    scene.take(event(key, bucket=scene.bucket))
+    assert scene.dynamodb.calls == scene.s3.calls == []
+    assert [(level, what) for level, what, _ in scene.said] == [("info", "sent by the webmail")]
+
+
 @pytest.mark.parametrize(
     "message",
     [

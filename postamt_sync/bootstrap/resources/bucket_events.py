@@ -1,8 +1,11 @@
-"""S3's event "object created" of our prefix to the topic, among the bucket's other events."""
+"""S3's event "object created" of our prefixes to the topic, among the bucket's other events.
+
+What the webmail sends is announced too, so that it comes home at once; the poll finds it anyway.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +14,7 @@ from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, PlanIte
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.events import printable
+from postamt_sync.mail.sent_mail import SENT_PREFIX
 
 CREATED = "s3:ObjectCreated:*"
 KINDS = (
@@ -24,7 +28,9 @@ Configuration = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BucketEventsResource:
-    """One entry, ours by its Id. S3 replaces the whole configuration at once: others are kept."""
+    """Our entries, known by their Ids. S3 replaces the whole configuration at once: others are
+    kept.
+    """
 
     stack: Stack
     aws: AwsClient
@@ -37,43 +43,72 @@ class BucketEventsResource:
     def _id(self) -> str:
         return f"postamt-{self.stack.name}"
 
+    @property
+    def _ids(self) -> tuple[str, str]:
+        return self._id, f"{self._id}-sent"
+
     def plan(self) -> Iterator[PlanItem]:
         seen = self._read()
-        entry = self._entry()
+        theirs = [
+            other
+            for kind in KINDS
+            for other in seen.get(kind, [])
+            if other.get("Id") not in self._ids
+        ]
         there = self._ours(seen)
-        if there is not None and _says_the_same(there, entry):
-            return
-        for kind in KINDS:
-            for other in seen.get(kind, []):
-                if other.get("Id") != self._id and _overlaps(other, self.stack.prefix):
+        entries = {self._id: self._entry(self._id, self.stack.prefix)}
+        if self._id not in there or not _says_the_same(there[self._id], entries[self._id]):
+            for other in theirs:
+                if _overlaps(other, self.stack.prefix):
                     yield Conflict(
                         f"the entry {printable(str(other.get('Id')), 80)} already sends the events "
                         f"of {_prefix(other) or 'everything'} elsewhere, and S3 allows one.",
                         "Take that entry away and let the topic tell its receiver too.",
                     )
                     return
-        topics = [t for t in seen.get("TopicConfigurations", []) if t.get("Id") != self._id]
-        wanted = {**seen, "TopicConfigurations": [*topics, entry]}
-        message = "put right" if there else "create"
-        shown = self.stack.prefix or "everything"
-        yield Change(
-            f"objects created in {shown} to topic {self.stack.name}: {message}",
-            [self._put(wanted, seen)],
-        )
+        # Where somebody else has those events, the poll alone brings sent mail home.
+        if self._announces_sent and not any(_overlaps(other, SENT_PREFIX) for other in theirs):
+            name = self._ids[1]
+            entries[name] = self._entry(name, SENT_PREFIX)
+        changes = list(self._changes(there, entries))
+        if changes:
+            others = [
+                t for t in seen.get("TopicConfigurations", []) if t.get("Id") not in self._ids
+            ]
+            wanted = {**seen, "TopicConfigurations": [*others, *entries.values()]}
+            yield Change("; ".join(changes), [self._put(wanted, seen)])
+
+    def _changes(
+        self, there: Mapping[str, Configuration], wanted: Mapping[str, Configuration]
+    ) -> Iterator[str]:
+        for name in self._ids:
+            old, new = there.get(name), wanted.get(name)
+            if old is not None and new is not None and _says_the_same(old, new):
+                continue
+            if verb := "put right" if old and new else "create" if new else "remove" if old else "":
+                shown = _prefix(new or old or {}) or "everything"
+                yield f"objects created in {shown} to topic {self.stack.name}: {verb}"
+
+    @property
+    def _announces_sent(self) -> bool:
+        """Whether sent mail is to be told of, and our entry for what comes does not do it."""
+        prefix = self.stack.prefix
+        overlap = SENT_PREFIX.startswith(prefix) or prefix.startswith(SENT_PREFIX)
+        return self.stack.webmail is not None and not overlap
 
     def destroy(self) -> Iterator[PlanItem]:
         seen = self._read()
-        if self._ours(seen) is None:
+        if not self._ours(seen):
             return
-        topics = [t for t in seen["TopicConfigurations"] if t.get("Id") != self._id]
+        topics = [t for t in seen["TopicConfigurations"] if t.get("Id") not in self._ids]
         wanted = {**seen, "TopicConfigurations": topics}
         yield Change(
             f"objects created to topic {self.stack.name}: remove", [self._put(wanted, seen)]
         )
 
-    def _ours(self, configuration: Configuration) -> Configuration | None:
+    def _ours(self, configuration: Configuration) -> dict[str, Configuration]:
         topics = configuration.get("TopicConfigurations", [])
-        return next((t for t in topics if t.get("Id") == self._id), None)
+        return {t["Id"]: t for t in topics if t.get("Id") in self._ids}
 
     def _read(self) -> Configuration:
         answer = self.aws.read(
@@ -88,14 +123,14 @@ class BucketEventsResource:
             kept["EventBridgeConfiguration"] = found["EventBridgeConfiguration"]
         return kept
 
-    def _entry(self) -> Configuration:
+    def _entry(self, name: str, prefix: str) -> Configuration:
         entry: Configuration = {
-            "Id": self._id,
+            "Id": name,
             "TopicArn": self.stack.topic_arn,
             "Events": [CREATED],
         }
-        if self.stack.prefix:
-            rules = [{"Name": "prefix", "Value": self.stack.prefix}]
+        if prefix:
+            rules = [{"Name": "prefix", "Value": prefix}]
             entry["Filter"] = {"Key": {"FilterRules": rules}}
         return entry
 
