@@ -62,7 +62,7 @@ class DemoWebmail:
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.url = ""
-        self.secret = secrets.token_hex(12)
+        self.secret = secrets.token_hex(16)
         self.mailboxes = tuple(mailboxes)
         self._command = command
         self._config = config

@@ -21,10 +21,16 @@ function quoted(mail) {
 
 // The draft of an answer; `all`: to everybody who got the mail, but us.
 export function answer(mail, all) {
-  const own = new Set(session.addresses.map((each) => each.toLowerCase()));
-  const others = (list) => list.filter(({ address }) => !own.has(address.toLowerCase()));
-  const to = mail.reply_to.length ? mail.reply_to : mail.from;
-  const reached = [...mail.to, ...mail.cc].map(({ address }) => address.toLowerCase());
+  const ours = mail.sent && mail.to.length;  // it goes on where that went
+  const named = new Set(session.addresses.map((each) => each.toLowerCase()));
+  const others = (list) => list.filter(({ address }) => {
+    const isNew = !named.has(address.toLowerCase());
+    named.add(address.toLowerCase());
+    return isNew;
+  });
+  const to = ours ? mail.to : mail.reply_to.length ? mail.reply_to : mail.from;
+  for (const { address } of to) named.add(address.toLowerCase());
+  const reached = (ours ? mail.from : [...mail.to, ...mail.cc]).map(({ address }) => address.toLowerCase());
   const from = session.addresses.find((each) => reached.includes(each.toLowerCase()));
   return newDraft({
     ...(from ? { from } : {}),

@@ -53,7 +53,7 @@ export async function showMail(id, back, part = "") {
         make("button", { type: "button", onclick: () => write(how) }, word)),
       part ? make("button", { onclick: () => showMail(id, back) }, "To the outer mail") : null,
       make("a", { class: "button", href: `${base}/source`, target: "_blank", rel: "noopener" }, "Source"),
-      make("a", { class: "button", href: `${base}/source?download=1` }, "Keep")),
+      make("a", { class: "button", href: `${base}/source?download=1` }, "Download")),
     make("h1", {}, mail.subject || "(no subject)"),
     ...content(mail, id, back, part));
   if (!$("page").querySelector("input:focus, textarea:focus, select:focus")) pane.focus();  // who types goes on
@@ -105,7 +105,7 @@ const goBack = (back) => make("a", { class: "button back", href: back }, "Back")
 
 function head(mail) {
   const lines = [["From", people(mail.from)], ["To", people(mail.to)], ["Cc", people(mail.cc)],
-    ["Received", mail.received ? new Date(mail.received).toLocaleString() : ""]];
+    [mail.sent ? "Sent" : "Received", mail.received ? new Date(mail.received).toLocaleString() : ""]];
   return make("dl", {}, ...lines.filter(([, text]) => text)
     .flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
 }

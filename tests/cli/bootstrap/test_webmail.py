@@ -171,6 +171,7 @@ class Edge:
         return answer
 
 
+@pytest.mark.timeout(400)
 def test_the_walk_leads_from_the_configuration_to_the_working_page(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:

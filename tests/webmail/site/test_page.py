@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import time
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -278,6 +279,32 @@ class TestWriting:
         assert (b"In-Reply-To: <one@b.example>" in raw) is (key != "f")
         assert (b"AAECAw==" in raw) is (key == "f")
         assert (b"logo.png" in raw) is (key == "f")
+
+    def test_an_answer_to_what_was_sent_goes_where_that_went_and_names_each_once(
+        self, browser: Browser
+    ) -> None:
+        fields = {
+            "draft": str(uuid.uuid4()),
+            "from": "anna@example.com",
+            "to": "Bo <bo@x.example>, c@x.example",
+            "cc": "BO@x.example, d@x.example",
+            "subject": "Sent",
+            "text": "x",
+        }
+        send = "return fetch('/api/send', {method: 'POST', body: arguments[0], headers:"
+        send += " {'Content-Type': 'application/json'}}).then((answer) => answer.status)"
+        assert browser.run(send, json.dumps(fields)) == 200
+        browser.run("location.hash = '#/sent'")
+        browser.until("return document.body.innerText.includes('To bo@x.example, c@')")
+        browser.run("document.querySelector('#mails a').click()")
+        browser.until("return document.querySelector('#mail dl')")
+        assert "Received" not in browser.run("return document.querySelector('#mail dl').innerText")
+        browser.type("a")
+        browser.until("return document.getElementById('compose')")
+        value = "return document.getElementById('compose').elements[arguments[0]].value"
+        assert browser.run(value, "to") == '"Bo" <bo@x.example>, c@x.example'
+        assert browser.run(value, "cc") == "d@x.example"
+        assert browser.run(value, "from") == "anna@example.com"
 
     def test_what_is_typed_survives_sign_out_and_reload(
         self, browser: Browser, url: str, scene: WebmailScene
