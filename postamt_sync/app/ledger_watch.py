@@ -78,7 +78,7 @@ class LedgerWatch:
 
     def __enter__(self) -> Self:
         try:
-            self._descriptor = _watching(self._directory)
+            self._descriptor = watching(self._directory)
         except OSError as error:
             reason = error.strerror or str(error)
             self._events.changes_noticed_late(str(self._directory), reason)
@@ -103,7 +103,7 @@ class LedgerWatch:
             data = os.read(self._descriptor, _READ)
         except BlockingIOError:
             return
-        for mask, name in _parsed(data):
+        for mask, name in parsed(data):
             if mask & _OVERFLOW or (name == _LOG and mask & _MODIFY):
                 self._tell_soon()
             if name == FILE_NAME or mask & ~_MODIFY:
@@ -124,8 +124,8 @@ class LedgerWatch:
             tell()
 
 
-def _watching(directory: Path) -> int:
-    """Return a descriptor that does not block; raises OSError."""
+def watching(directory: Path) -> int:
+    """Return a descriptor that tells, and does not block; raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "inotify_init1"):
         raise OSError("this system has no inotify")
@@ -144,7 +144,8 @@ def _failed() -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def _parsed(data: bytes) -> Iterator[tuple[int, str]]:
+def parsed(data: bytes) -> Iterator[tuple[int, str]]:
+    """Yield the mask of each event that was read, and the name that it is about."""
     at = 0
     while at + _HEAD.size <= len(data):
         _, mask, _, length = _HEAD.unpack_from(data, at)
