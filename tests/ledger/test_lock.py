@@ -134,3 +134,14 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     assert "remove any other" in caught.value.hint
     assert CourierLock.holder(tmp_path) is None
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize(("what", "instead"), [("sync", True), ("rebuild", False)])
+def test_beside_the_daemon_sync_says_what_to_do_instead(
+    tmp_path: Path, what: str, instead: bool
+) -> None:
+    with courier(tmp_path), pytest.raises(TryLaterError) as caught, CourierLock(tmp_path, what):
+        pass
+    assert ("The daemon does this by itself" in caught.value.hint) == instead
+    assert ("sudo systemctl restart postamt-sync" in caught.value.hint) == instead
+    assert caught.value.hint

@@ -4,13 +4,14 @@ in `test_service_under_systemd`.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.service.program import Program
-from postamt_sync.host.service.service import SystemdService
+from postamt_sync.host.service.service import SystemdService, removal
 from postamt_sync.host.service.steps import InstallStep, Run, Write
 from postamt_sync.host.service.units import Machine
 from postamt_sync.ledger import Ledger
@@ -160,3 +161,13 @@ def test_certbots_own_files_are_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(MisconfiguredError, match="renewals are copied there") as refused:
         service(tmp_path, listen=LISTEN.format(live)).install(start=True, running=False)
     assert "cannot read" in refused.value.problem
+
+
+def test_the_man_page_comes_and_goes_with_the_service(tmp_path: Path) -> None:
+    manual = tmp_path / "usr/local/share/man/man1/postamt-sync.1"
+    with_one = dataclasses.replace(service(tmp_path), manual='.TH POSTAMT-SYNC 1 "" ""\n')
+    write(with_one.install(start=True, running=False))
+    assert manual.read_text().startswith('.TH POSTAMT-SYNC 1 "" ""\n')
+    assert f"leave   {manual}: up to date" in planned(with_one, running=True)
+    assert [line for line in map(str, removal(tmp_path / "etc")) if str(manual) in line]
+    assert not [line for line in planned(service(tmp_path)) if "man1" in line], "Debian has it"
