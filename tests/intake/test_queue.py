@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,9 +14,9 @@ import pytest
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.notifications import NotificationOutcome, Notifications, OurTopic
-from postamt_sync.intake.queue import LEAST_PAUSE, QueueClocks, QueueConsumer
+from postamt_sync.intake.queue import LEAST_PAUSE, RECEIVERS, QueueClocks, QueueConsumer
 from postamt_sync.intake.queues import NullSubscriber
-from postamt_sync.intake.sqs import Sqs
+from postamt_sync.intake.sqs import MOST_AT_ONCE, QueueMessage, Sqs
 from postamt_sync.mail.arrival import Source
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
 from tests.doubles.scene import until
@@ -131,6 +134,57 @@ async def test_a_flood_does_not_keep_the_poll_waiting_for_ever(desk: Desk) -> No
     desk.send(*(told(number) for number in range(95)))
     assert await desk.queue.drain(seconds=-1) == 40, "one batch for each receiver"
     assert desk.left == 55
+
+
+class Body(str):
+    """A text of which it can be told whether anybody still has it."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Flood:
+    """A queue with so many messages, each made when it is asked for; counts who holds what."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.under_way = self.most_under_way = self.most_held = 0
+        self._bodies: list[weakref.ref[Body]] = []
+        self._told = json.dumps(told(1))
+
+    async def receive(self, wait: int, visibility: int) -> list[QueueMessage]:
+        count = min(MOST_AT_ONCE, self.left)
+        self.left -= count
+        bodies = [Body(self._told) for _ in range(count)]
+        self._bodies = [ref for ref in self._bodies if ref() is not None]
+        self._bodies += [weakref.ref(body) for body in bodies]
+        self.under_way += count
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.most_held = max(self.most_held, len(self._bodies))
+        return [QueueMessage(body, "handle") for body in bodies]
+
+    async def delete(self, messages: Sequence[QueueMessage]) -> int:
+        await asyncio.sleep(0)
+        self.under_way -= len(messages)
+        return 0
+
+    async def hide(self, seconds: Sequence[tuple[QueueMessage, int]]) -> None:
+        self.under_way -= len(seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", [None, TryLaterError("The disk is full.", "Make room.")])
+async def test_of_a_flood_no_more_is_held_than_is_under_way(
+    desk: Desk, trouble: PostamtError | None
+) -> None:
+    flood = Flood(2000)
+    desk.queue._store = flood  # noqa: SLF001  (all else stays as it is)
+    desk.inbox.trouble = trouble
+    with suppress(TryLaterError):
+        assert await desk.queue.drain() == 2000
+    assert flood.under_way == 0
+    assert flood.most_under_way <= RECEIVERS * MOST_AT_ONCE
+    # Of each receiver's batch before the last a name may be left while it waits for the next.
+    assert flood.most_held <= 2 * RECEIVERS * MOST_AT_ONCE
 
 
 async def test_it_asks_so_that_none_means_none(desk: Desk) -> None:
