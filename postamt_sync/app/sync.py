@@ -36,6 +36,7 @@ from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.decisions import RecoveryDecisions
 from postamt_sync.recovery.open_ledger import open_for_delivery, open_for_dry_run
+from postamt_sync.threads import in_own_thread
 
 TELL_EVERY = 0.2
 
@@ -112,7 +113,7 @@ class SyncRun:
         opening = open_for_delivery(self.settings, "sync", self.events)
         async with opened_off_loop(opening) as ledger:
             result = await self._pass(ledger)
-            await asyncio.to_thread(DailyBackup(self.settings, ledger, self.events).make_if_due)
+            await in_own_thread(DailyBackup(self.settings, ledger, self.events).make_if_due)
             return result
 
     async def _pass(self, ledger: Ledger) -> SyncResult:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from postamt_sync import atomic_file
@@ -18,6 +20,7 @@ from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.ledger.schema import MIGRATIONS
 from postamt_sync.ledger.store import FILE_NAME, PARTS, LedgerDamagedError
+from postamt_sync.threads import ask_disk
 
 BACKUP_NAME = "ledger-copy.sqlite3"
 INTEGRITY = "PRAGMA integrity_check(1)"
@@ -59,8 +62,10 @@ def put_back(state_dir: Path, directories: Iterable[Path]) -> Path | None:
     """Put the newest usable copy in the place of a ledger that is not there; None: there is none.
 
     Only while holding the courier's lock. Durable on return; a stop in between leaves no ledger.
+    A directory whose disk does not answer is passed over, as one that is not mounted.
     """
-    found = [(at, directory) for directory in directories if (at := backed_up_at(directory))]
+    asked = {each: ask_disk(partial(backed_up_at, each), None) for each in directories}
+    found = [(at, directory) for directory, at in asked.items() if at]
     # The log of the lost one, which SQLite would play into the copy. Set aside and not removed:
     # whoever still has that ledger open needs it, and to anybody else it tells of the loss.
     set_aside(state_dir)
@@ -121,9 +126,12 @@ def write_ledger(
 
     `source` names for a person what it is made of, `check` is the pragma that it has to pass.
     """
-    scratch = target.with_name(f"{target.name}.new")
+    # Its own name: one that hangs may come to its end when the disk answers, whoever copies then.
+    scratch = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
     try:
-        scratch.unlink(missing_ok=True)
+        for left in (f"{target.name}.new", f"{target.name}.*.new"):
+            for path in target.parent.glob(left):
+                path.unlink(missing_ok=True)
         atomic_file.make_private(scratch)
         with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as made:
             fill(made)

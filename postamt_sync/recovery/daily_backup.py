@@ -13,6 +13,7 @@ from postamt_sync.ledger.backup import back_up, backed_up_at
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.plural import count
 from postamt_sync.recovery.open_ledger import backup_directories
+from postamt_sync.threads import in_own_thread
 from postamt_sync.unexpected import as_trouble
 
 DAY = 86_400.0
@@ -45,7 +46,7 @@ class DailyBackup:
         """Go on until cancelled."""
         await asyncio.sleep(FIRST_LOOK_AFTER)
         while True:
-            await asyncio.to_thread(self.make_if_due)
+            await in_own_thread(self.make_if_due)  # no stop waits for a disk that hangs
             await asyncio.sleep(LOOK_EVERY)
 
     def make_if_due(self) -> None:

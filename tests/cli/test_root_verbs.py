@@ -108,6 +108,19 @@ def test_nothing_is_made_or_read_where_his_links_lead(
     assert of_others(state) == []
 
 
+@pytest.mark.parametrize("name", STATE_FILES)
+def test_a_second_name_of_roots_file_gives_nobody_what_is_in_it(
+    open_to_all: Path, state: Path, treasure: Path, name: str
+) -> None:
+    """As where the kernel lets users make hard links to what is not theirs."""
+    os.link(treasure / "secret", state / name)
+    for verb in (["status"], ["quarantine", "retry", "--all"], ["verify"], ["sync"]):
+        run([*verb, "--config", str(open_to_all / "config.toml")])
+        assert (treasure / "secret").read_text() == "a secret"
+        assert (treasure / "secret").stat().st_uid == 0
+    (state / name).unlink()
+
+
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_what_root_makes_in_it_is_its_owners(
     open_to_all: Path, state: Path, verb: list[str]

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.backup import BACKUP_NAME, back_up, backed_up_at, put_back, set_aside
+from postamt_sync.ledger.backup import (
+    BACKUP_NAME,
+    QUICK,
+    back_up,
+    backed_up_at,
+    put_back,
+    set_aside,
+    write_ledger,
+)
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.ledger import event, listing
 
@@ -124,3 +132,58 @@ def test_a_ledger_set_aside_keeps_its_parts(tmp_path: Path) -> None:
         assert not (tmp_path / FILE_NAME).exists()
         assert not (tmp_path / f"{FILE_NAME}-wal").exists()
         assert count(aside) == 1
+
+
+def test_one_that_hung_puts_no_half_copy_in_place(ledger: Ledger, tmp_path: Path) -> None:
+    """An earlier life may come to its end while the next one is writing."""
+    ledger.arrivals.record([listing(key=f"incoming/{n}") for n in range(100)])
+    target = tmp_path / BACKUP_NAME
+    hanging, answers, half, goes_on = (threading.Event() for _ in range(4))
+
+    def fill(theirs: sqlite3.Connection) -> None:
+        half.set()
+        goes_on.wait()
+        ledger.store.back_up(theirs)
+
+    def hang() -> None:
+        hanging.set()
+        answers.wait()
+
+    def late() -> None:
+        with suppress(TryLaterError):  # its scratch is gone
+            write_ledger(target, ledger.store.back_up, "late", QUICK, hang)
+
+    earlier = threading.Thread(target=late)
+    now = threading.Thread(target=write_ledger, args=(target, fill, "now", QUICK))
+    earlier.start()
+    hanging.wait()
+    now.start()
+    half.wait()
+    answers.set()
+    earlier.join()
+    assert not target.exists() or count(target) == 100
+    goes_on.set()
+    now.join()
+    assert count(target) == 100
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_a_copy_on_a_disk_that_does_not_answer_is_passed_over(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.arrivals.record([listing()])
+    gate = threading.Event()
+    good, state = tmp_path / "good", tmp_path / "lost"
+    good.mkdir()
+    state.mkdir()
+    back_up(tmp_path, good)
+
+    class Hanging(type(Path())):  # type: ignore[misc]
+        def __truediv__(self, _: object) -> Path:
+            gate.wait()
+            return Path(self)
+
+    try:
+        assert put_back(state, [Hanging(tmp_path / "nfs"), good]) == good / BACKUP_NAME
+    finally:
+        gate.set()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger.backup import BACKUP_NAME, back_up
+from postamt_sync.recovery import daily_backup
 from postamt_sync.recovery.daily_backup import SOURCE, DailyBackup
 from tests.doubles.inbox import MemoryLog
 from tests.support.live_settings import live_settings
@@ -106,3 +109,32 @@ def test_a_disk_that_fails_while_it_is_written_is_for_now(home: Home, number: in
         back_up(home.root / "state", directory, fail)
     assert [path.name for path in directory.iterdir()] == [BACKUP_NAME]
     assert (directory / BACKUP_NAME).stat().st_ino == before, "the copy before stays"
+
+
+def test_a_stop_waits_for_no_disk_that_hangs(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, gate = threading.Event(), threading.Event()
+
+    class HangingDisk(type(Path())):  # type: ignore[misc]
+        def is_dir(self) -> bool:
+            reached.set()
+            return not gate.wait()
+
+    monkeypatch.setattr(daily_backup, "FIRST_LOOK_AFTER", 0.0)
+    backup = DailyBackup(
+        home.settings(HangingDisk(home.root / "nfs")), home.ledger, Events(home.log)
+    )
+
+    async def life() -> None:
+        running = asyncio.create_task(backup.run())
+        await asyncio.to_thread(reached.wait)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    thread = threading.Thread(target=asyncio.run, args=(life(),), daemon=True)
+    thread.start()
+    try:
+        thread.join(20)
+        assert not thread.is_alive(), "the stop waits for the disk"
+    finally:
+        gate.set()
+        thread.join()
