@@ -17,6 +17,8 @@ ABSENT = """
 SELECT key FROM objects WHERE state = 'absent' OR mail IN
     (SELECT mail FROM deliveries WHERE state = 'absent')
 """
+ALERTS = "0.M000000K"
+"""How the file names of alerts begin, which S3 never stored."""
 GROWTH = 60 << 20
 """Bytes by which the daemon may have grown: caches fill, allocators keep."""
 
@@ -37,7 +39,7 @@ def judge(world: World, within: float = RECOVERY) -> list[str]:
     wrong += [f"twice: {_short(copy)}: {n} times" for copy, n in twice(world).items()]
     strange = {body for _, body in found} - {body for _, body in wanted}
     wrong += [f"never sent: {body[:80]!r}" for body in strange]
-    wrong += [f"a draft was left: {path.name}" for path in world.home.drafts()]
+    wrong += [f"a draft was left: {path.name}" for path in _left(world)]
     states = world.home.states()
     if set(states) - {"delivered", "absent"} or ("absent" in states and not world.forgotten):
         wrong.append(f"the ledger says: {states}")
@@ -59,6 +61,19 @@ def memory(pid: int) -> int:
     except FileNotFoundError:  # it ended a moment ago, which somebody else judges
         return 0
     return next((int(x.split()[1]) * 1024 for x in lines if x.startswith("VmRSS:")), 0)
+
+
+def _left(world: World) -> list[Path]:
+    """Return the drafts that nobody goes on with.
+
+    An alert is known to its ledger alone: what was being written of it when that was lost is left
+    for Dovecot to sweep.
+    """
+    return [
+        path
+        for path in world.home.drafts()
+        if not (world.forgotten and path.name.startswith(ALERTS))
+    ]
 
 
 def _is_settled(world: World) -> bool:
