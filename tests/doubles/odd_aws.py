@@ -86,7 +86,8 @@ SERVICES = ("sns", "sqs", "dynamodb", "cloudwatch", "kms", "s3", "other")
 
 
 class OddAws:
-    """`shapes` by service (sns, sqs, dynamodb, ...); a service without one answers rightly."""
+    """`shapes` by service (sns, sqs, dynamodb, ...), or by operation; what has none is answered
+    rightly."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -153,7 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
         if operation in ("ListMetrics", "GetMetricStatistics"):
             service = "cloudwatch"
         self.double.asked[operation] += 1
-        self._answer(self.double.shapes.get(service), operation)
+        shapes = self.double.shapes
+        self._answer(shapes.get(operation) or shapes.get(service), operation)
 
     def do_GET(self) -> None:
         self.double.asked["GET"] += 1

@@ -134,6 +134,7 @@ CALLS: dict[str, tuple[str, Callable[[boto3.Session, OddAws], Coroutine[Any, Any
     "DeleteMessageBatch": ("sqs", delete),
     "ChangeMessageVisibilityBatch": ("sqs", hide),
     "ListMetrics": ("cloudwatch", read_metrics),
+    "GetMetricStatistics": ("GetMetricStatistics", read_metrics),
     "Subscribe": ("sns", subscribe),
     "GetSubscriptionAttributes": ("sns", read_subscription),
     "whether GetSubscriptionAttributes finds it": ("sns", look_for_subscription),
@@ -148,6 +149,7 @@ SAY_NONE = {
     ("null members", "ReceiveMessage"),  # JSON's way to say it
     ("garbage in the headers", "ReceiveMessage"),  # its body is an empty object, as SQS sends it
     ("garbage in the headers", "ListMetrics"),
+    ("garbage in the headers", "GetMetricStatistics"),
     # Nothing is read of these: what was set or begun is looked at again.
     ("nothing", "RestoreObject"),
     ("XML without what was asked", "RestoreObject"),
