@@ -20,7 +20,8 @@ from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.directories import PlantedLinkError, held, make, make_open, owner_of
 from postamt_sync.host.dovecot import managed_files
 from postamt_sync.host.service.certificate import Pair
-from postamt_sync.host.service.steps import Make
+from postamt_sync.host.service.sealed_files import SealedFile
+from postamt_sync.host.service.steps import Make, Remove
 from postamt_sync.setup.certificates import settle
 from tests.doubles.sns import certificate_pem, key_pem, private_key
 
@@ -178,6 +179,21 @@ def test_the_example_never_lands_where_a_link_leads(home: Path, treasure: Path) 
         with pytest.raises(MisconfiguredError, match="leads over a link"):
             _settings(home / "etc" / below, dry_run=False)
     assert list(treasure.iterdir()) == []
+
+
+def test_a_unit_or_page_is_neither_written_nor_removed_where_a_link_leads(
+    home: Path, treasure: Path
+) -> None:
+    """As below /usr/local, which on Debian the group staff may write to."""
+    page = SealedFile.of(home / "man/page.1", "text\n")
+    (treasure / "page.1").write_text(page.text)
+    with thief_at(home / "man", treasure):
+        for _ in range(ROUNDS):
+            with contextlib.suppress(MisconfiguredError):
+                Remove(page.path).do()
+                page.write()
+    assert [path.name for path in treasure.iterdir()] == ["page.1"]
+    assert (treasure / "page.1").stat().st_nlink == 1
 
 
 def test_a_directory_for_all_is_made_with_its_parents() -> None:

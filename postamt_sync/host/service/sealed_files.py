@@ -13,6 +13,7 @@ from pathlib import Path
 
 from postamt_sync import atomic_file
 from postamt_sync.errors import MisconfiguredError
+from postamt_sync.host.directories import PlantedLinkError, held, make_open
 from postamt_sync.regular_file import NO_FILES, read_small
 
 _SEAL = "Written by postamt-sync service install; an edited file is left alone. "
@@ -57,8 +58,13 @@ class SealedFile:
         Raises MisconfiguredError.
         """
         try:
-            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            atomic_file.write(self.path, self.text, self.mode)
+            make_open(self.path.parent)
+            with held(self.path.parent) as place:
+                atomic_file.write(place / self.path.name, self.text, self.mode)
+        except PlantedLinkError as error:
+            raise MisconfiguredError(
+                f"{self.path} cannot be written. {error.problem}", error.hint
+            ) from error
         except OSError as error:
             raise unwritable(self.path, error) from error
 

@@ -71,7 +71,8 @@ class Remove:
 
     def do(self) -> None:
         try:
-            self.path.unlink(missing_ok=True)
+            with directories.held(self.path.parent) as place:
+                (place / self.path.name).unlink(missing_ok=True)
             drop_ins = self.path.parent
             if drop_ins.name.startswith("postamt-sync") and not any(drop_ins.iterdir()):
                 drop_ins.rmdir()
