@@ -22,12 +22,17 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.arrival import Source
 from postamt_sync.mail.sent_mail import month_before
+from postamt_sync.throttle import Allowance
 from postamt_sync.unexpected import as_trouble
 
 GLANCE_EVERY = 15.0
 """Seconds between readings of the clocks, so that waking from sleep is noticed."""
 SLEPT = 5.0
 """Seconds by which the boot clock must have run ahead of the monotonic one."""
+
+
+ASKED_PER_MINUTE = 12.0
+"""Polls in a minute that others may ask for: each lists, and true messages can be sent again."""
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
@@ -101,10 +106,11 @@ class Poll:
         self._hooks = hooks
         self._clocks = clocks or PollClocks()
         self._asked = asked or asyncio.Event()
+        self._asking = Allowance(ASKED_PER_MINUTE, self._clocks.monotonic)
         self._sent_is_noted = True  # perhaps by an earlier process
 
     def soon(self) -> None:
-        """Poll at once, or once more if a poll is under way."""
+        """Poll at once, or once more if a poll is under way; soon, if this is asked too often."""
         self._asked.set()
 
     async def run(self) -> None:
@@ -181,8 +187,12 @@ class Poll:
     async def _wait(self, seconds: float) -> None:
         until = self._clocks.monotonic() + seconds
         slept = self._clocks.slept()
+        asked = False
         while (left := until - self._clocks.monotonic()) > 0:
             if await self._clocks.set_within(self._asked, min(left, GLANCE_EVERY)):
+                self._asked.clear()
+                asked = True
+            if asked and self._asking.spend():
                 return
             more = self._clocks.slept() - slept
             if more > SLEPT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import pytest
 
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
-from postamt_sync.intake.poll import GLANCE_EVERY, Poll, PollClocks, PollHooks
+from postamt_sync.intake.poll import ASKED_PER_MINUTE, GLANCE_EVERY, Poll, PollClocks, PollHooks
 from postamt_sync.intake.scanner import ScanResult
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
@@ -216,6 +217,21 @@ async def test_to_ask_during_a_look_makes_another_one(home: Home) -> None:
     home.looks.trouble = ask
     await home.run(100)
     assert home.looks.recents == [1000.0, 1000.0]
+
+
+async def test_nobody_may_ask_without_an_end(home: Home) -> None:
+    """A message that nobody understands asks for a look, and anybody may send true ones again."""
+    times = Counter[float]()
+
+    def ask(now: float) -> None:
+        times[now] += 1
+        if times[now] <= 50:
+            home.poll.soon()
+
+    home.time.call = ask
+    await home.run(120)
+    asked = len(home.looks.recents) - 1
+    assert ASKED_PER_MINUTE <= asked <= 3 * ASKED_PER_MINUTE + 2
 
 
 # Sleep
