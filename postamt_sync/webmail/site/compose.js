@@ -184,6 +184,7 @@ export function showComposer(draft, done) {
       return;
     }
     said.textContent = "Sending …";
+    let away = false;  // whether it was on its way to the server
     try {
       const { names, at, tried, mailbox, ...fields } = draft;
       const attached = await allOf(files, (words) => { said.textContent = words; });
@@ -194,17 +195,18 @@ export function showComposer(draft, done) {
       said.textContent = "Sending …";
       draft.tried = true;
       keep(draft);
+      away = navigator.onLine;
       became(await ask("/api/send", { method: "POST", fields: { ...fields, files: attached } }));
     } catch (error) {
       if (error.code === "upload") files.forEach((file) => left.delete(file));
-      await failed(error);
+      await failed(error, away);
     }
     send.disabled = false;
   }
 
   function became({ state, problem }) {
-    if (state === "refused") {
-      said.textContent = problem;
+    if (state === "refused" || state === "unsent") {
+      said.textContent = problem || "It was not sent.";
       form.querySelector(".perhaps")?.remove();
       return;
     }
@@ -240,18 +242,19 @@ export function showComposer(draft, done) {
     ready.then(() => forget(before));
   }
 
-  async function failed(error) {
+  async function failed(error, away) {
     said.textContent = error.message;
     if (error.status !== 0 && error.status < 500) return;
-    await ended();
+    if (!await ended() && away) became({ state: "perhaps" });
   }
 
-  // What became of it, where the answer was lost or the page was left meanwhile.
+  // What became of it, where the answer was lost or the page was left meanwhile; false: who knows.
   async function ended() {
     try {
       const found = await ask(`/api/drafts/${draft.draft}`);
       if (found.state !== "unsent") became(found);
-    } catch { /* what is said already stays */ }
+      return true;
+    } catch (error) { return error.status === 401; }
   }
 
   atHand(draft);

@@ -232,6 +232,38 @@ def test_a_mail_whose_end_was_lost_with_the_page_says_what_became_of_it(
     assert scene.mailer.asked == before + 2
 
 
+BROKEN = """
+const real = window.fetch;
+window.back = () => { window.fetch = real; };
+window.fetch = async (address, ...more) => {
+  if (!String(address).match(/send|drafts/)) return real(address, ...more);
+  if (String(address).includes("send") && arguments[0]) await real(address, ...more);
+  throw new TypeError("the network went away");
+};
+"""
+
+
+@pytest.mark.parametrize(("reached", "told"), [(True, "It is sent."), (False, "It was not sent.")])
+def test_where_the_network_took_the_answer_the_page_says_perhaps_and_shows_how_to_see(
+    browser: Browser, url: str, scene: WebmailScene, reached: bool, told: str
+) -> None:
+    signed_in(browser, url)
+    browser.type("c")
+    browser.until("return document.activeElement.name === 'to'")
+    browser.type("clara@sender.example")
+    browser.run(BROKEN, reached)
+    send(browser)
+    browser.until("return document.body.innerText.includes('Perhaps it is sent')")
+    browser.run("document.querySelector('.perhaps button').click()")
+    browser.until("return document.body.innerText.includes('The network is away')")
+    browser.run("window.back(); document.querySelector('.perhaps button').click()")
+    browser.until(f"return document.body.innerText.includes({json.dumps(told)})")
+    assert len(scene.mailer.sent) == reached
+    if not reached:
+        send(browser)
+        assert until_sent(browser, scene) == []
+
+
 def test_files_that_cannot_be_kept_are_told_and_sent(
     browser: Browser, url: str, scene: WebmailScene, tmp_path: Path
 ) -> None:

@@ -296,7 +296,10 @@ class TestWriting:
         assert browser.run(send, json.dumps(fields)) == 200
         browser.run("location.hash = '#/sent'")
         browser.until("return document.body.innerText.includes('To bo@x.example, c@')")
-        browser.run("document.querySelector('#mails a').click()")
+        browser.run(
+            "[...document.querySelectorAll('#mails a')]"
+            ".find((each) => each.innerText.includes('c@x.example')).click()"
+        )
         browser.until("return document.querySelector('#mail dl')")
         assert "Received" not in browser.run("return document.querySelector('#mail dl').innerText")
         browser.type("a")
