@@ -83,6 +83,7 @@ _FUNCTIONS = frozenset(
 )
 """Of CSS, which reckon and draw. Any other might name a picture, also one that is yet to come."""
 _DECLARATION = re.compile(r"""(?:"[^"]*"|'[^']*'|[^;"'])+""")
+_BEFORE_A_NAME = re.compile(r"[\s(),:/*+]")
 _QUOTED = ("font", "font-family", "list-style-type")
 """Properties that may have text in quotes, which elsewhere can be an address."""
 _DROPPED = _names(
@@ -231,7 +232,7 @@ def _draws(declaration: str) -> bool:
     name, _, value = declaration.lower().partition(":")
     if ('"' in value or "'" in value) and name.strip() not in _QUOTED:
         return False
-    called = re.findall(r"([^\s(),:/*+]*)\s*\(", value)
+    called = (_BEFORE_A_NAME.split(before.rstrip())[-1] for before in value.split("(")[:-1])
     return all(name in _FUNCTIONS for name in called if name.strip("-"))
 
 

@@ -9,7 +9,12 @@ from urllib.parse import unquote
 LOOKED_AT = 2_000
 """Characters of a link's text."""
 _DOTS = str.maketrans({"\u3002": ".", "\uff61": ".", "\u2024": ".", "\u00b7": "."})
-_ADDRESS_LIKE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}")
+_BETWEEN_NAMES = re.compile(r"[^\w.-]+")
+_LAST_LABEL = re.compile(r"[^\W\d_]{2,63}")
+MOST_NAMES = 20
+"""In the text of one link."""
+LONGEST_HOST = 253
+"""Characters (RFC 1035, section 2.3.4)."""
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -40,7 +45,10 @@ class LinkTarget:
         if _OVERRIDES.search(shown):
             return True
         plain = "".join(c for c in unicodedata.normalize("NFKC", shown) if not _is_unseen(c))
-        named = _ADDRESS_LIKE.findall(plain.translate(_DOTS))
+        words = (each.strip(".") for each in _BETWEEN_NAMES.split(plain.translate(_DOTS)))
+        named = [each for each in words if _is_host_like(each)]
+        if len(named) > MOST_NAMES:
+            return True
         others = {_site(ascii_host(each)) for each in named}
         own = _site(self.host)
         return bool(others - {own}) or (self._is_odd and own not in others)
@@ -53,6 +61,11 @@ def ascii_host(name: str) -> str:
         return flat.encode("idna").decode()
     except UnicodeError:
         return "".join(c if c.isascii() and c.isprintable() else "?" for c in flat)
+
+
+def _is_host_like(word: str) -> bool:
+    before, dot, last = word.rpartition(".")
+    return bool(before and dot and len(word) <= LONGEST_HOST and _LAST_LABEL.fullmatch(last))
 
 
 def _is_unseen(character: str) -> bool:

@@ -292,6 +292,12 @@ def test_html_as_text() -> None:
         "<img src='" * 50_000,
         "<font color=red>" * 10_000 + "<p>x" * 10_000,
         "<a href='https://x.example'>" + "y.example " * 50_000,
+        "<p style='color:" + "a" * 500_000 + "'>x",
+        "<p style='color:" + "a(" * 200_000 + "'>x",
+        "<p style='" + "\"'" * 200_000 + "'>x",
+        ("<a href=https://e.example>" + "a" * 2_000 + "</a>") * 500,
+        ("<a href=https://e.example>" + "a.1" * 700 + "</a>") * 500,
+        ("<a href=https://e.example>" + "\u00fc.\u00e4\u00f6 " * 400 + "</a>") * 300,
     ],
     ids=lambda html: html[:14],
 )
