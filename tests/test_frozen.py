@@ -156,7 +156,7 @@ STORED_WORDS = {
     Evidence: "default headers receipt received",
     Cause: (
         "absent bounces certificate complaints credentials dead_letters disk lost_files mailbox "
-        "publishing quarantine silence"
+        "publishing quarantine sealing silence"
     ),
 }
 """In the ledger, in JSON and in labels."""

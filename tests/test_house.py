@@ -41,6 +41,8 @@ ROOMS = {
     },
     "doctor": {
         *("alerts", "aws", "bootstrap", "config", "delivery", "host", "ledger", "status"),
+        "mail",
+        "seal",
         "webmail",
     },
     "setup": {"aws", "bootstrap", "config", "host", "ledger"},

@@ -29,6 +29,9 @@ from postamt_sync.threads import ask_disk
 SILENCE_SECONDS = 3600.0
 LOOKS_MISSED = 3
 """Polls that have to fail before a poll that is rare by configuration counts as silent."""
+SEALING_SECONDS = 6 * 3600.0
+SEALING_SOURCE = "seal"
+"""Under which name it is noted how sealing is doing."""
 EXPIRY = dt.timedelta(days=14)
 LOW_SHARE = 0.05
 LOW_BYTES = 2 << 30
@@ -64,6 +67,19 @@ def silent(
     when = dt.datetime.fromtimestamp(last or 0, dt.UTC).astimezone()
     since = "ever" if last is None else f"since {when:%Y-%m-%d %H:%M}"
     return {"poll": f"no poll has succeeded {since}; the last problem: {problem}"}
+
+
+def unsealed(sources: Iterable[SourceHealth], *, now: float, running: float) -> Found:
+    """Say whether sealing has not gone well for six hours: a network that is away is no matter for
+    a person, a mail that may expire before it is sealed is one.
+
+    `now` is in seconds since 1970, `running` in seconds since we started.
+    """
+    seal = next((source for source in sources if source.source == SEALING_SOURCE), None)
+    if seal is None or not seal.problem:
+        return {}
+    lasts = running if seal.ok_at is None else now - seal.ok_at
+    return {SEALING_SOURCE: printable(seal.problem)} if lasts >= SEALING_SECONDS else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,9 @@ class AlertMonitor:
                 shown.path if shown else None, now=now, chain=shown.chain if shown else None
             ),
             Cause.DISK: lambda: conditions.full(places),
+            Cause.SEALING: lambda: conditions.unsealed(
+                sources, now=now, running=self._clocks.monotonic() - self._started
+            ),
             Cause.MAILBOX: lambda: conditions.vanished(destinations.mailboxes, names),
         }
         for cause, look in looks.items():

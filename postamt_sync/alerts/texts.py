@@ -138,4 +138,17 @@ TEXTS = {
         "sending for the account.",
         ("whether these people want your mail, and not to write to them unasked",),
     ),
+    Cause.SEALING: AlertText(
+        "mail at AWS is not sealed as it should be",
+        "mail at AWS is not sealed as it should be",
+        "While this lasts mail stays plain in the bucket; nothing is lost by that. Only where it "
+        "says that a plain copy may expire that is not sealed, something is to be done within the "
+        "days of `undo` in [seal]: until then it is there as a version.",
+        (
+            "the keys, whether they have ended: postamt-sync seal check",
+            "that they were proved, since they were last changed: postamt-sync seal prove",
+            "the function and its rights: postamt-sync bootstrap plan",
+            "who else tags or deletes in the bucket",
+        ),
+    ),
 }

@@ -169,6 +169,7 @@ class AlertSettings(Section):
     publishing: bool = Field(default=True, examples=[False])
     bounces: bool = Field(default=True, examples=[False])
     complaints: bool = Field(default=True, examples=[False])
+    sealing: bool = Field(default=True, examples=[False])
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from postamt_sync.doctor.dns import DnsCheck
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.maildirs import doveadm_user, mailboxes
 from postamt_sync.doctor.permissions import permissions
+from postamt_sync.doctor.sealing import SealingCheck
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck, SendingCheck, SmtpUser
 from postamt_sync.doctor.webhook import CertificateCheck, SubscriptionCheck, WebhookCheck
 from postamt_sync.doctor.webmail import webmail_checks
@@ -75,6 +76,7 @@ def checks(
         *map(AdministratorsCheck, _at_aws(account)),
         *([AdministratorsCheck(InvocationCheck(account))] if settings.index.table else []),
         *(map(AdministratorsCheck, webmail_checks(account)) if settings.webmail.enabled else ()),
+        *([SealingCheck(settings, account)] if settings.seal.enabled else []),
         *permissions(settings, account),
         *_push(settings, account),
         LedgerCheck(settings.state_dir),

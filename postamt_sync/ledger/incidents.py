@@ -45,6 +45,7 @@ class Cause(enum.StrEnum):
     PUBLISHING = "publishing"
     BOUNCES = "bounces"
     COMPLAINTS = "complaints"
+    SEALING = "sealing"
 
 
 def wanted_causes(names: Iterable[str]) -> tuple[Cause, ...]:

@@ -87,13 +87,7 @@ class SealRecords:
 
     def state(self) -> SealState | None:
         """Return the function's last run; None if it never ran."""
-        item = self._get(STATE)
-        ran_at = read_time(_text(item, "ran_at"))
-        if ran_at is None:
-            return None
-        numbers = {name: int(item.get(name, {}).get("N", "0")) for name in _NUMBERS}
-        texts = {name: _text(item, name) for name in _TEXTS}
-        return SealState(ran_at=ran_at, **numbers, **texts)  # type: ignore[arg-type]
+        return state_of(self._get(STATE))
 
     def write_state(self, state: SealState) -> None:
         """Keep a run's end, over the one before; `sealed_total` is counted up here."""
@@ -123,3 +117,13 @@ class SealRecords:
 
 def _text(item: Mapping[str, Any], name: str) -> str:
     return str(item.get(name, {}).get("S", ""))
+
+
+def state_of(item: Mapping[str, Any]) -> SealState | None:
+    """Read the function's item; None where it is not one, or not there."""
+    ran_at = read_time(_text(item, "ran_at"))
+    if ran_at is None:
+        return None
+    numbers = {name: int(item.get(name, {}).get("N", "0")) for name in _NUMBERS}
+    texts = {name: _text(item, name) for name in _TEXTS}
+    return SealState(ran_at=ran_at, **numbers, **texts)  # type: ignore[arg-type]

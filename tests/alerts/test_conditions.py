@@ -57,6 +57,26 @@ def test_silence_from_the_start() -> None:
     assert conditions.silent([], now=NOW, running=9999, interval=300)
 
 
+@pytest.mark.parametrize(
+    ("ok_at", "running", "told"),
+    [
+        (NOW - 7 * 3600, 10, True),
+        (NOW - 5 * 3600, 9 * 3600, False),
+        (None, 7 * 3600, True),
+        (None, 3600, False),
+    ],
+)
+def test_sealing_that_does_not_go_well(ok_at: float | None, running: float, told: bool) -> None:
+    sources = [source("seal", ok_at, "A key has ended."), source("poll", NOW)]
+    found = conditions.unsealed(sources, now=NOW, running=running)
+    assert found == ({"seal": "A key has ended."} if told else {})
+
+
+def test_sealing_that_goes_well_or_is_off() -> None:
+    assert conditions.unsealed([], now=NOW, running=9e9) == {}
+    assert conditions.unsealed([source("seal", NOW - 9e5)], now=NOW, running=9e9) == {}
+
+
 def certificate(path: Path, begins: dt.timedelta, ends: dt.timedelta) -> Path:
     path.write_bytes(certificate_pem(private_key(), begins=begins, ends=ends))
     return path

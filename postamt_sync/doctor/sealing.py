@@ -1,0 +1,125 @@
+"""Is mail sealed as it should be? What the function says of its last run; how long keys last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from postamt_sync.bootstrap.resources.table import MISSING
+from postamt_sync.config import Settings
+from postamt_sync.config.command import typed
+from postamt_sync.doctor.account import APPLY, AwsAccount
+from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.log_line import printable
+from postamt_sync.mail.seal_table import KEY, STATE
+from postamt_sync.plural import count
+from postamt_sync.seal.key_files import read_key_files
+from postamt_sync.seal.records import SealState, state_of
+from postamt_sync.seal.sealing import Refusal
+
+LONGEST_REST = timedelta(days=2)
+"""The function runs once a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealingCheck:
+    """`now` is in UTC."""
+
+    settings: Settings
+    account: AwsAccount
+
+    @property
+    def subject(self) -> str:
+        return "sealing"
+
+    def look(self) -> Iterable[Finding]:
+        now = datetime.now(UTC)
+        yield from self._keys(now)
+        _, aws = self.account.open()
+        answer = aws.read(
+            "dynamodb",
+            "get_item",
+            missing=MISSING,
+            TableName=self.settings.seal_table,
+            Key={KEY: {"S": STATE}},
+            ConsistentRead=True,
+        )
+        if answer is None:
+            yield self._bad(f"There is no table {self.settings.seal_table}.", APPLY)
+            return
+        yield from self._run(state_of(answer.get("Item", {})), now)
+
+    def _keys(self, now: datetime) -> Iterator[Finding]:
+        for each in read_key_files(self.settings.seal_keys, now):
+            if each.refused is not None:
+                yield self._warn(f"{each.shown}: {each.refused.problem}", each.refused.hint)
+            elif each.key is not None and each.key.ends_soon(now):
+                yield self._warn(
+                    f"The key in {each.shown} ends on {each.key.expires:%Y-%m-%d}.",
+                    "Make it last longer, export it anew, then: postamt-sync bootstrap apply",
+                )
+
+    def _run(self, state: SealState | None, now: datetime) -> Iterator[Finding]:
+        log = f"/aws/lambda/{self.settings.stack.name}-seal"
+        if state is None:
+            yield self._warn(
+                "The sealing function has not run yet.", "It does so daily, at 03:17 UTC."
+            )
+            return
+        if now - state.ran_at > LONGEST_REST:
+            ran = f"The sealing function ran last on {state.ran_at:%Y-%m-%d %H:%M} UTC."
+            yield self._bad(ran, f"See its log, {log}, and: postamt-sync bootstrap plan")
+        if state.without_twin:
+            mails = count(state.without_twin, "plain mail")
+            yield self._bad(
+                f"{mails} may expire, and is not sealed: it was tagged, or what was sealed went.",
+                f"Their keys are in the log, {log}: remove the tag postamt-seal, or bring back "
+                "what has expired, as a version.",
+            )
+        if state.refused:
+            yield self._refused(state)
+        elif state.failed:
+            failed = (
+                f"{count(state.failed, 'mail')} could not be sealed: {printable(state.reason)}."
+            )
+            yield self._warn(failed, f"It is tried again each day; see the log, {log}")
+        else:
+            yield Finding(self.subject, Severity.OK, _told(state))
+
+    def _refused(self, state: SealState) -> Finding:
+        source = self.settings.source
+        why = {
+            Refusal.NO_WATERMARK: (
+                "the box has not said yet up to when all is settled there.",
+                "It does so after its first full listing: see postamt-sync status",
+            ),
+            Refusal.STALE_WATERMARK: (
+                "the box has said nothing for three days, or its clock is wrong.",
+                "See postamt-sync status on the box.",
+            ),
+            Refusal.KEY: (
+                f"a key cannot be sealed with: {printable(state.reason)}",
+                f"See: {typed('seal check', source)}",
+            ),
+            Refusal.UNPROVED: (
+                "nobody has shown that what is sealed can be opened.",
+                f"Do so: {typed('seal prove', source)}",
+            ),
+        }
+        known = next((each for each in Refusal if each == state.refused), None)
+        reason, remedy = why[known] if known else (printable(state.refused), f"{APPLY}.")
+        return self._bad(f"Nothing is sealed: {reason}", remedy)
+
+    def _bad(self, words: str, remedy: str) -> Finding:
+        return Finding(self.subject, Severity.FAILURE, words, remedy)
+
+    def _warn(self, words: str, remedy: str) -> Finding:
+        return Finding(self.subject, Severity.WARNING, words, remedy)
+
+
+def _told(state: SealState) -> str:
+    left = f", {state.backlog} to go" if state.backlog else ""
+    cannot = f", {state.skipped} cannot be" if state.skipped else ""
+    mails = count(state.sealed_total, "mail")
+    return f"{mails} sealed{left}{cannot}; last run {state.ran_at:%Y-%m-%d %H:%M} UTC."
