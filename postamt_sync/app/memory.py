@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+from collections.abc import Iterator
 
 LARGE = 64 * 1024
 """Bytes from which on a block is the system's own, and gone when it is freed."""
 NEW_OBJECTS = 5000
 """Objects more than before at which the collector looks for rings among the new ones."""
-_M_MMAP_THRESHOLD = -3
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 """mallopt(3) of glibc; another C library passes over it."""
 
 
@@ -18,18 +19,27 @@ def give_back_large_blocks() -> None:
     """Let no large block keep the room of small ones occupied after it.
 
     glibc raises its threshold with each large block that is freed, up to 32 MB. A few hundred
-    strangers with half a body each then leave three times as much memory behind as they had.
+    strangers with half a body each then leave three times as much memory behind as they had. And
+    no thread has a heap of its own: only one of ours runs at a time.
     """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
-def leave_what_stays_alone() -> None:
-    """Let the collector pass over all that has been loaded so far: none of it ever goes away.
+@contextlib.contextmanager
+def loaded_left_alone() -> Iterator[None]:
+    """Let the collector pass over all that has been loaded before, which stays anyway.
 
-    To be called before the work begins, of which many short-lived objects are made: each thousand
-    of them would have the collector look at everything.
+    For work that makes many short-lived objects: each thousand of them would have it look at all.
     """
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

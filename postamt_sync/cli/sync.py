@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from postamt_sync.app.memory import leave_what_stays_alone
+from postamt_sync.app.memory import give_back_large_blocks, loaded_left_alone
 from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.cli.in_force import complete
@@ -87,8 +87,9 @@ def sync(
                 index=index,
                 drain=lambda ledger: drain_once(settings, ledger, events),
             )
-            leave_what_stays_alone()
-            result = asyncio.run(_until_told_to_stop(work))
+            give_back_large_blocks()
+            with loaded_left_alone():
+                result = asyncio.run(_until_told_to_stop(work))
     except KeyboardInterrupt as error:
         if json:  # the next pass goes on, which the frame does not know
             print_json(_cut_short(error), indent=None)
