@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from postamt_sync.bootstrap.policy_document import Document, Statement
+from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
@@ -22,7 +23,8 @@ from tests.doubles.account import ACCOUNT, stack, with_webmail
 from tests.doubles.empty_account import everything, policies
 
 STACK = stack(handed=HandedRoutes((Addressee("ann", ("example.com",), default=True),)))
-WHOLE = with_webmail(STACK)
+SEAL = SealStack(STACK.name, ACCOUNT, STACK.region, STACK.bucket)
+WHOLE = replace(with_webmail(STACK), sealed_prefix="sealed/", seal=SEAL)
 TEXT = (Path(__file__).parents[2] / ".github/SECURITY.md").read_text()
 
 Row = tuple[str, str, str, str]
@@ -217,7 +219,7 @@ def _told(of: Stack) -> set[str]:
 
 
 def test_a_webmail_lets_the_box_read_what_was_sent_and_nobody_else_do_more() -> None:
-    before, after = _told(STACK), _told(WHOLE)
+    before, after = _told(STACK), _told(with_webmail(STACK))
     assert {line.partition(" | ")[0] for line in before - after} == {"postamt-sync"}
     more = {line for line in after - before if not re.search("webmail|s3:SITE", line)}
     assert more == {
@@ -230,7 +232,12 @@ def test_a_webmail_lets_the_box_read_what_was_sent_and_nobody_else_do_more() -> 
 
 
 @pytest.mark.parametrize(
-    "options", [*(options for options, *_ in CHANGED.values()), {"webmail": WHOLE.webmail}]
+    "options",
+    [
+        *(options for options, *_ in CHANGED.values()),
+        {"webmail": WHOLE.webmail},
+        {"seal": SEAL, "sealed_prefix": "sealed/"},
+    ],
 )
 def test_no_right_is_a_pattern_and_none_is_unbound(options: Mapping[str, Any]) -> None:
     for who, deeds, places, only_if in rows(replace(STACK, **options)):
