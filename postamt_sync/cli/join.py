@@ -71,7 +71,7 @@ def carry_in(bundle: Bundle, console: Console, *, force: bool, used: Callable[[]
         show_logins(settings, passwords, console)
     if bundle.first_key:
         watch_first_mail(settings, bundle.first_key, passwords, console)
-    paragraph(console, "All well. Mail comes home from now on: postamt-sync status")
+    paragraph(console, "All well. Mail comes home from now on: sudo postamt-sync status")
 
 
 def join_here(bundle: Bundle, path: Path, console: Console) -> None:
