@@ -142,6 +142,50 @@ def test_prove_without_the_secret_key_proves_nothing(
     assert not records.is_proved(fingerprints(gpg, "owner", "backup"))
 
 
+class Person:
+    """Sits at a terminal, and opens what is shown with their own gpg."""
+
+    def __init__(self, gpg: Gpg, capsys: Any, slips: int) -> None:
+        self._gpg, self._capsys, self._slips = gpg, capsys, slips
+        self.shown = ""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        new = self._capsys.readouterr().out
+        self.shown += new
+        if self._slips:
+            self._slips -= 1
+            return "no idea\n"
+        message = self.shown[self.shown.rindex("-----BEGIN PGP MESSAGE") :]
+        opened = self._gpg.open(message.partition("The word in it")[0].encode()).decode()
+        return f"  {opened.strip().splitlines()[-1].upper()} \n"
+
+
+@pytest.mark.parametrize("slips", [0, 2, 3])
+def test_prove_by_typing_back_what_was_opened_elsewhere(
+    typed: Typed,
+    gpg: Gpg,
+    records: SealRecords,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    slips: int,
+) -> None:
+    (tmp_path / "empty").mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(tmp_path / "empty"))
+    monkeypatch.setattr("sys.stdin", Person(gpg, capsys, slips))
+    code, out, err = typed("prove")
+    proved = records.is_proved(fingerprints(gpg, "owner", "backup"))
+    if slips < 3:
+        assert (code, proved) == (0, True)
+        assert "can be opened" in out
+    else:
+        assert (code, proved) == (3, False)
+        assert gpg.fingerprint("owner") in err
+
+
 def test_prove_elsewhere_with_messages_and_words(
     typed: Typed, gpg: Gpg, records: SealRecords, tmp_path: Path
 ) -> None:
