@@ -26,6 +26,7 @@ STATIONS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_the_tour_ends_in_the_webmail(tmp_path: Path) -> None:
     process = await start("--once", "--webmail", "--keep", str(tmp_path / "kept"))
