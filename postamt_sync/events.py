@@ -87,6 +87,9 @@ class Events(Failures):
     def archived(self, mail: str, storage_class: str) -> None:
         self._log.info("archived", mail=mail, storage_class=printable(storage_class))
 
+    def sealed(self, mail: str) -> None:
+        self._log.info("only its sealed object is left", mail=mail)
+
     def gone(self, mail: str) -> None:
         self._log.info("gone from the bucket", mail=mail)
 

@@ -49,7 +49,7 @@ ROOMS = {
     "demo": {"bootstrap", "index", "mail"},
     "app": {
         *("alerts", "aws", "bucket", "config", "delivery", "index", "intake", "ledger", "mail"),
-        *("recovery", "status"),
+        *("recovery", "seal", "status"),
     },
 }
 """Which other rooms each one may import; the map of it is in postamt_sync/README.md."""

@@ -6,10 +6,13 @@ The daemon's are put together of these and others in `daemon_components.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from postamt_sync.bucket import Bucket
+from postamt_sync.app.open_bucket import UNSEALED
+from postamt_sync.bucket import Bucket, OpenedPlace, SealedPlace
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.destinations import LiveDestinations
@@ -21,8 +24,10 @@ from postamt_sync.index.lookups import IndexLookups
 from postamt_sync.intake.scanner import Scanner, as_found
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source
+from postamt_sync.recovery.gpg import Gpg
 from postamt_sync.recovery.rebuild import LedgerRebuild
 from postamt_sync.recovery.restore import Restore, RestoreProgress
+from postamt_sync.recovery.sealed_restore import SealedRestore
 from postamt_sync.status.header_memory import HeaderMemory
 
 if TYPE_CHECKING:
@@ -39,7 +44,16 @@ def make_courier(
 ) -> Courier:
     """Return who delivers what is due, to the configured mailboxes."""
     destinations = LiveDestinations(LiveSettings(settings), ledger.work)
-    return Courier(ledger, bucket, destinations.current, events, observer=observer, heard=heard)
+    courier = Courier(ledger, bucket, destinations.current, events, observer=observer, heard=heard)
+    courier.look_for_sealed(partial(is_sealed, settings, ledger, bucket))
+    return courier
+
+
+async def is_sealed(settings: Settings, ledger: Ledger, bucket: Bucket, key: str) -> bool:
+    """Tell whether a sealed object stands for a key; raises what listing the bucket raises."""
+    used = await asyncio.to_thread(ledger.overview.may_have_sealed)
+    place = SealedPlace(*settings.sealed_place).where(used=used)
+    return bool(await place.sealed_of(bucket, key))
 
 
 def make_header_memory(settings: Settings, ledger: Ledger) -> HeaderMemory:
@@ -70,7 +84,9 @@ def make_scanner(
 ) -> Scanner:
     """Return who compares listings with the ledger, and asks the index where there is one."""
     prefixes = settings.bucket.prefix, settings.bucket.recent_prefix
-    return Scanner(bucket, ledger, events, *prefixes, lookups.complete if lookups else as_found)
+    complete = lookups.complete if lookups else as_found
+    sealed = SealedPlace(*settings.sealed_place)
+    return Scanner(bucket, ledger, events, *prefixes, complete, sealed)
 
 
 def make_rebuild(
@@ -96,10 +112,17 @@ def make_restore(
     events: Events,
     watch: Callable[[RestoreProgress], None] = lambda _: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    environ: Mapping[str, str] = os.environ,
 ) -> Restore:
-    """Return a restore of mail that is not at home any more."""
+    """Return a restore of mail that is not at home any more; `environ` is for gpg."""
 
     async def deliver_due() -> None:
         await make_courier(settings, ledger, bucket, events).run(until_idle=True)
 
-    return Restore(settings, ledger, bucket, client, deliver_due, events, watch=watch, sleep=sleep)
+    place = OpenedPlace(settings.state_dir / UNSEALED)
+    bucket.opened = place
+    used = ledger.overview.may_have_sealed()
+    sealed_place = SealedPlace(*settings.sealed_place).where(used=used)
+    work = Restore(settings, ledger, bucket, client, deliver_due, events, watch=watch, sleep=sleep)
+    work.sealed = SealedRestore(ledger, bucket, sealed_place, place, Gpg(environ=environ), events)
+    return work

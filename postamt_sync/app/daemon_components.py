@@ -15,6 +15,7 @@ from postamt_sync.alerts.heartbeat import Heartbeat
 from postamt_sync.alerts.monitor import AlertMonitor, Served
 from postamt_sync.alerts.ses_metrics import SesMetrics
 from postamt_sync.app.components import (
+    is_sealed,
     make_lookups,
     make_scanner,
 )
@@ -25,8 +26,10 @@ from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.supervisor import Service, nothing
 from postamt_sync.app.watchdog import Watchdog
+from postamt_sync.app.watermark import WatermarkWriter, note_switched_off
 from postamt_sync.aws.clients import (
     cloudwatch_client,
+    dynamodb_client,
     lazy_session,
     lean_session,
     sns_client,
@@ -48,6 +51,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue
 from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
+from postamt_sync.seal.records import SealRecords
 from postamt_sync.status.header_memory import HeaderMemory
 from postamt_sync.status.report import Runtime
 from postamt_sync.status.report_cache import ReportCache, read_report_apart
@@ -89,6 +93,7 @@ class Components:
             heard=self.headers.heard,
             looks_every=lambda: watch.looks_every,
         )
+        self.courier.look_for_sealed(partial(is_sealed, settings, ledger, self.bucket))
         self.lookups = make_lookups(
             self.live, ledger, open_index(settings, self._session), events, self.courier.wake
         )
@@ -110,6 +115,7 @@ class Components:
             served=self._served,
         )
         self.queues = self._queues()
+        self._watermark = self._made_watermark()
         self.poll = self._poll()
         self.reload = Reload(
             self.live, load, events, ledger, self.courier, self.poll, self.webhook_server
@@ -134,6 +140,8 @@ class Components:
         ]
         if self.certificates is not None:
             services.append(Service("certificates", close=self.certificates.close))
+        if self._watermark is not None:
+            services.append(Service("seal", self._watermark.run))
         if self.lookups is not None:
             services.append(Service("index", self.lookups.run))
         if self.queues is not None:
@@ -159,9 +167,19 @@ class Components:
                 on_listed=self._end_rebuild,
                 before_look=self.queues.drain if self.queues else nothing,
                 after_success=self.heartbeat.soon,
+                on_reconciled=self._watermark.reconciled if self._watermark else lambda _: None,
             ),
             asked=self._look_now,
         )
+
+    def _made_watermark(self) -> WatermarkWriter | None:
+        settings = self._settings
+        if not settings.seal.enabled:
+            note_switched_off(self._ledger, self._events)
+            return None
+        client = dynamodb_client(self._session, settings.aws.region)
+        records = SealRecords(client, settings.seal_table)
+        return WatermarkWriter(settings, self._ledger, records, self._events)
 
     def _end_rebuild(self) -> None:
         end_rebuild(self.live.current, self._ledger, self._events)

@@ -6,12 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from postamt_sync.aws.clients import kms_client, lazy_session, lean_session
-from postamt_sync.bucket import Bucket, DataKeys
+from postamt_sync.bucket import Bucket, DataKeys, OpenedPlace
 from postamt_sync.bucket.bandwidth import Bandwidth
 from postamt_sync.config import LiveSettings, Settings
 
 if TYPE_CHECKING:
     import boto3
+
+UNSEALED = "unsealed"
+"""Where in the state directory a restore puts the mail that its owner has opened."""
 
 
 def open_bucket(
@@ -24,10 +27,12 @@ def open_bucket(
     if settings.bucket.kms:
         asking = session or lazy_session(partial(lean_session, region))
         keys = DataKeys(kms_client(asking, region))
-    return Bucket(
+    bucket = Bucket(
         settings.bucket.name,
         region,
         session=session,
         bandwidth=Bandwidth(lambda: in_force.current.bucket.limit),
         data_keys=keys,
     )
+    bucket.opened = OpenedPlace(settings.state_dir / UNSEALED)
+    return bucket

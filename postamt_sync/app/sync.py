@@ -18,7 +18,7 @@ from postamt_sync.app.components import (
     make_lookups,
     make_scanner,
 )
-from postamt_sync.bucket import Bucket, Listed
+from postamt_sync.bucket import Bucket, Listed, SealedPlace, mail_pages
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.delivery.outcomes import Progress
@@ -150,7 +150,7 @@ class SyncRun:
 
     async def _list(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
         scanner = self._scanner(ledger, envelopes)
-        async for page in self._pages():
+        async for page in self._pages(ledger):
             arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
             old = [a for a in arrivals if self._is_to_be_adopted(a)]
             if old:
@@ -188,7 +188,7 @@ class SyncRun:
             await self._rehearse_rebuild(ledger, totals)
             return
         scanner = self._scanner(ledger)
-        async for page in self._pages():
+        async for page in self._pages(ledger):
             arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
             news = set(await scanner.news(arrivals))
             open_keys = [a.key for i, a in enumerate(arrivals) if i not in news]
@@ -200,17 +200,20 @@ class SyncRun:
                     totals.skipped += 1
                 elif self._is_to_be_adopted(arrival):
                     totals.known += 1
+                elif arrival.sealed:
+                    totals.sealed += 1
                 elif arrival.archived:
                     totals.archived += 1
                 else:
                     totals.waiting += 1
-        noticed = totals.skipped + totals.known + totals.archived + totals.waiting
+        noticed = totals.skipped + totals.known + totals.archived + totals.waiting + totals.sealed
         seen_before = self._sync_progress.listed - noticed
         rest = await asyncio.to_thread(ledger.sync_runs.totals, seen_before)
         totals.listed = self._sync_progress.listed
         totals.known += rest.known
         totals.skipped += rest.skipped
         totals.archived += rest.archived
+        totals.sealed += rest.sealed
         totals.waiting += rest.waiting + rest.failed
 
     async def _rehearse_rebuild(self, ledger: Ledger, totals: SyncTotals) -> None:
@@ -224,8 +227,12 @@ class SyncRun:
         for count in fields(SyncTotals):
             setattr(totals, count.name, getattr(rest, count.name))
 
-    async def _pages(self) -> AsyncIterator[list[Listed]]:
-        for prefix in self.settings.mail_prefixes:
+    async def _pages(self, ledger: Ledger) -> AsyncIterator[list[Listed]]:
+        used = await asyncio.to_thread(ledger.overview.may_have_sealed)
+        place = SealedPlace(*self.settings.sealed_place).where(used=used)
+        async for page in mail_pages(self.bucket, place):
+            yield page
+        for prefix in self.settings.mail_prefixes[1:]:
             async for page in self.bucket.pages(prefix):
                 yield page
 

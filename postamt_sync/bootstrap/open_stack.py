@@ -103,6 +103,7 @@ def webmail_of(settings: Settings, account: str) -> WebmailStack:
         prefix=settings.bucket.prefix,
         recent_prefix=settings.bucket.recent_prefix,
         kms=settings.bucket.kms,
+        sealed_prefix=settings.bucket.sealed_prefix,
     )
 
 

@@ -37,7 +37,9 @@ def serve_policy(stack: WebmailStack, index: str) -> Document:
 def _mail(stack: WebmailStack, index: str) -> list[Statement]:
     bucket = stack.mail_bucket_arn
     received = [prefix for prefix in (stack.prefix, stack.recent_prefix) if prefix]
-    listed = [*received, SENT_PREFIX]
+    # What is sealed is looked for, to say so, and not read: nobody at AWS could open it.
+    sealed = [stack.sealed_prefix] if stack.prefix and stack.sealed_prefix else []
+    listed = [*received, SENT_PREFIX, *sealed]
     read = [*received, SENT_PREFIX, OUTBOX_PREFIX] if stack.prefix else [""]
     listing: Statement = {
         "Sid": "ListMail",

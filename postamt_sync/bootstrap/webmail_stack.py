@@ -45,6 +45,8 @@ class WebmailStack:
     recent_prefix: str = "recent/"
     kms: bool = False
     """Whether mail that SES encrypted with a KMS key is opened."""
+    sealed_prefix: str = ""
+    """Where mail lies that was sealed; "": nowhere."""
 
     @property
     def tags(self) -> dict[str, str]:

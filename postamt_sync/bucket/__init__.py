@@ -9,6 +9,8 @@ from postamt_sync.bucket.bucket import Bucket
 from postamt_sync.bucket.data_keys import DataKeys, UnopenedError
 from postamt_sync.bucket.fetched import DamagedError, Fetched
 from postamt_sync.bucket.listing import Listed
+from postamt_sync.bucket.mail_listing import SealedPlace, mail_pages, one_mail
+from postamt_sync.bucket.opened_mail import OpenedMail, OpenedPlace
 from postamt_sync.bucket.responses import (
     AccessDeniedError,
     ObjectArchivedError,
@@ -26,5 +28,10 @@ __all__ = [
     "ObjectArchivedError",
     "ObjectChangedError",
     "ObjectGoneError",
+    "OpenedMail",
+    "OpenedPlace",
+    "SealedPlace",
     "UnopenedError",
+    "mail_pages",
+    "one_mail",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +15,7 @@ from postamt_sync.bucket.endpoint import S3Access
 from postamt_sync.bucket.fetched import CHUNK_BYTES, Fetched
 from postamt_sync.bucket.http_client import BROKEN, Incoming, S3HttpClient
 from postamt_sync.bucket.listing import PAGE_KEYS, Listed, MalformedListingError, Page
+from postamt_sync.bucket.opened_mail import OpenedFile, OpenedPlace
 from postamt_sync.bucket.responses import (
     AccessDeniedError,
     Answer,
@@ -66,6 +67,8 @@ class Bucket:
         self._connections = connections
         self._stalled_after = stalled_after
         self._longest_page = longest_page
+        self.opened: OpenedPlace | None = None
+        """Where mail is taken from that is gone from the bucket and that its owner has opened."""
         self._key_of = data_keys.key_of if data_keys is not None else None
 
     async def __aenter__(self) -> Self:
@@ -168,19 +171,30 @@ class Bucket:
                 raise ObjectChangedError(key)
             condition["if-match"] = f'"{etag}"'
         transfer = self.bandwidth.transfer()
-        try:
+        async with AsyncExitStack() as stack:
+            stack.callback(transfer.end)
             await transfer.begin()
-            response = await self._answer(key, condition)
+            fetched: Fetched
             try:
+                response = await self._answer(key, condition)
+            except ObjectGoneError:
+                fetched = await self._from_owner(key, etag)
+            else:
+                stack.callback(response.close)
                 fetched = Fetched(response, transfer, self._key_of)
                 # Not every server that speaks S3 minds If-Match.
                 if etag is not None and fetched.etag != etag:
                     raise ObjectChangedError(key)
-                yield fetched
-            finally:
-                response.close()
-        finally:
-            transfer.end()
+            yield fetched
+
+    async def _from_owner(self, key: str, etag: str | None) -> Fetched:
+        """Return a mail that is gone from the bucket and that its owner has opened."""
+        if self.opened is not None:
+            with suppress(OSError):
+                found = await asyncio.to_thread(self.opened.find, self.name, key, etag)
+                if found is not None:
+                    return OpenedFile(*found)
+        raise ObjectGoneError(key)
 
     async def _answer(self, key: str, condition: Mapping[str, str]) -> Incoming:
         try:

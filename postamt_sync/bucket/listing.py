@@ -34,7 +34,8 @@ class Listed:
 
     `etag` is without quotes, `size` in bytes, `last_modified` as S3 wrote it (ISO 8601): most rows
     are known already and nobody asks for their time. `restored` tells that an archived object can
-    be read for now.
+    be read for now. `sealed_key` is not empty for an object of which only the sealed one is left:
+    where that lies. All else is the plain object's then, but for its class.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Listed:
     last_modified: str
     storage_class: str
     restored: bool
+    sealed_key: str = ""
 
     @property
     def modified_at(self) -> float:

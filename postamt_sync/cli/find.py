@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.app.open_bucket import open_bucket
+from postamt_sync.bucket import SealedPlace
 from postamt_sync.cli.console import is_terminal, open_console
 from postamt_sync.cli.found_mails import as_json, show
 from postamt_sync.cli.options import ConfigPath, Debug, Json
@@ -122,8 +123,10 @@ async def _in_cloud(
     async with AsyncExitStack() as stack:
         try:
             bucket = await stack.enter_async_context(open_bucket(settings))
+            used = ledger is None or ledger.overview.may_have_sealed()
+            sealed = SealedPlace(*settings.sealed_place).where(used=used)
             known = ledger.tracks.known if ledger is not None else lambda _: set()
-            search = BucketSearch(bucket, *prefixes, known)
+            search = BucketSearch(bucket, *prefixes, known, sealed)
             work.in_bucket(await search.search(words, work.asked_of_bucket(), since))
         except PostamtError as error:
             work.not_in("bucket", error)

@@ -113,6 +113,23 @@ def retry(
     return ExitCode.OK
 
 
+@app.command()
+def leave(key: Key, config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa: ARG001
+    """Leave a mail in the bucket: you have looked at it, and it is not to come.
+
+    It is no longer quarantined, holds back no sealing, and nothing else happens to it:
+    it stays in the bucket, and redeliver brings it after all.
+
+    \b
+    Examples:
+      postamt-sync quarantine leave 4k1s0v8q7p5n
+    """
+    with opened(config) as (ledger, _):
+        ledger.repair.leave_quarantined(key)
+    print(complete("Left in the bucket. To have it after all: postamt-sync redeliver KEY"))
+    return ExitCode.OK
+
+
 def as_json(known: ObjectDetails) -> dict[str, Any]:
     """Return one mail's facts; times are ISO 8601 in UTC."""
     fields = asdict(known) | {"key": printable(known.key, 1024)}

@@ -16,7 +16,7 @@ from rich.console import Console
 from postamt_sync.app.components import make_restore
 from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.aws.clients import new_session, s3_client
-from postamt_sync.bucket import Bucket
+from postamt_sync.bucket import Bucket, SealedPlace
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
@@ -48,6 +48,7 @@ class Only(enum.StrEnum):
     ABSENT = DifferenceKind.ABSENT.value
     ARCHIVED = DifferenceKind.ARCHIVED.value
     UNDELIVERED = DifferenceKind.UNDELIVERED.value
+    SEALED = DifferenceKind.SEALED.value
 
 
 def restore(
@@ -86,16 +87,20 @@ def restore(
     is shown here counts as looked at), archived what lies in Glacier or Deep
     Archive: S3 is asked to give that out, which takes minutes to two days.
     Undelivered, what a mailbox of the envelope was never given, comes only where
-    its key or --only asks for it. Says first what it costs. A stopped restore goes
-    on with the next one. Copies that are there stay alone; what comes back is a
-    new file. Works beside the running daemon, which then delivers. Needs
-    s3:RestoreObject for archived mail. Exits 0 if all is at home, else 1.
+    its key or --only asks for it. What lies there sealed, and was perhaps never at
+    home, your own gpg opens: it asks once for a passphrase or card, by its agent,
+    and needs the secret key or a way to it (GNUPGHOME, a forwarded agent). Says
+    first what it costs. A stopped restore goes on with the next one. Copies that
+    are there stay alone; what comes back is a new file. Works beside the running
+    daemon, which then delivers. Needs s3:RestoreObject for archived mail. Exits 0
+    if all is at home, else 1.
 
     \b
     Examples:
       postamt-sync restore --dry-run
       postamt-sync restore incoming/4k1s0v8q7p5n
       postamt-sync restore --only absent
+      postamt-sync restore --only sealed
       postamt-sync restore --only archived --tier Standard --yes
     """
     settings = load(config)
@@ -170,7 +175,8 @@ class _Verb:
         if not keys:
             found = await comparison.run()
         else:
-            known = [self._ledger.repair.find(key) for key in keys]
+            plain_key = SealedPlace(*self._settings.sealed_place).plain_key
+            known = [self._ledger.repair.find(plain_key(key)) for key in keys]
             found = [d for k in known for d in await comparison.run(k.key)]
             lacking = {d.mail for d in found if d.kind in RESTORABLE}
             for k in known:

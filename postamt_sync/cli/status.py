@@ -21,6 +21,7 @@ from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger, ObjectState
+from postamt_sync.plural import count
 from postamt_sync.status.durations import ago, in_words, span
 from postamt_sync.status.report import StatusReport, as_json, read_report
 
@@ -96,6 +97,7 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
     parts += [Text(), _mailboxes(report)]
     sections: list[tuple[str, Iterable[str | Text]]] = [
         ("Absent since the ledger was rebuilt", _absences(report)),
+        ("Sealed, and not at home", _sealed(report)),
         ("Alerts", _alerts(report)),
         ("Sources", _sources(report)),
         ("Latest mail", _latest(report, most)),
@@ -155,6 +157,12 @@ def _absences(report: StatusReport) -> Iterator[str | Text]:
         yield "Deleted by its owner, or never delivered; until verify or restore has listed it."
         yield "To bring all of it back:"
         yield _whole(report.bring_back)
+
+
+def _sealed(report: StatusReport) -> Iterator[str | Text]:
+    if number := report.states[ObjectState.SEALED]:
+        yield f"{count(number, 'mail')} that only the owner's key opens. To bring home:"
+        yield _whole(report.line.typed("restore --only sealed"))
 
 
 def _sources(report: StatusReport) -> Iterator[str]:

@@ -62,9 +62,10 @@ VERBS = (
     *_under(
         "When something is wrong",
         Verb("doctor", f"{_HERE}.doctor:doctor", "Check every link of the chain."),
-        Verb("quarantine", f"{_HERE}.quarantine:app", "Undeliverable mail: list, show, retry."),
+        Verb("quarantine", f"{_HERE}.quarantine:app", "Undeliverable mail: list, retry, leave."),
         Verb("redeliver", f"{_HERE}.redeliver:redeliver", "Deliver a mail once more."),
         Verb("restore", f"{_HERE}.restore:restore", "Bring back mail that is only in S3."),
+        Verb("unseal", f"{_HERE}.unseal:unseal", "Write one sealed mail, opened by your gpg."),
         Verb("verify", f"{_HERE}.verify:verify", "Compare bucket, ledger and Maildirs."),
         Verb("rebuild", f"{_HERE}.rebuild:rebuild", "Make a lost or damaged ledger anew."),
         Verb("mailbox", f"{_HERE}.mailbox:app", "A vanished mailbox: accept another Maildir."),

@@ -44,7 +44,7 @@ from postamt_sync.webmail.local_server import (
     listen_on_loopback,
     loopback_origins,
 )
-from postamt_sync.webmail.mail_store import S3MailStore
+from postamt_sync.webmail.mail_store import S3MailStore, SealedPrefixes
 from postamt_sync.webmail.mailer import SesMailer
 from postamt_sync.webmail.parameter_keys import NoKeysError, ParameterKeys
 from postamt_sync.webmail.record_table import DynamoRecordTable
@@ -155,7 +155,7 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         table=table,
         index=index,
         lines=DynamoLineTable(client, f"{settings.index.table}-lists"),
-        store=S3MailStore(s3, settings.bucket.name, kms),
+        store=S3MailStore(s3, settings.bucket.name, kms, _sealed(settings)),
         mailer=SesMailer(new_client(session, "sesv2", region, _SENDING), region),
         kept=S3SentStore(s3, settings.bucket.name),
         handed=handed_routes(settings),
@@ -167,6 +167,11 @@ def _ports(settings: Settings, port: int) -> tuple[socket.socket, WebmailPorts]:
         places=MailPlaces(settings.bucket.prefix, settings.bucket.recent_prefix),
         say=_say,
     )
+
+
+def _sealed(settings: Settings) -> SealedPrefixes | None:
+    prefix, sealed_prefix, _ = settings.sealed_place
+    return SealedPrefixes(prefix, sealed_prefix) if prefix and sealed_prefix else None
 
 
 def _keys(settings: Settings, session: boto3.Session) -> tuple[Keys, Keys]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from postamt_sync.config.settings import BucketSettings, Mailbox, Settings, WebhookSettings
 
-FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin")
+FIXED = ("state_dir", "backup_dir", "aws", "bucket", "queue", "index", "admin", "seal")
 """Sections that a running daemon cannot change; a restart can."""
 LIVE_IN_BUCKET = ("limit",)
 LIVE_IN_WEBHOOK = ("tls_certificate", "tls_key", "trusted_proxies")

@@ -70,8 +70,7 @@ class AwsSettings(Section):
 class BucketSettings(Section):
     """Where SES puts mail. `recent_prefix` is what the poll lists; empty, it lists `prefix`.
 
-    `sealed_prefix` is where the mail of `prefix` lies once it is sealed; empty means nowhere.
-    `limit` is in bytes a second; 0 is none.
+    `sealed_prefix` is where its mail lies once sealed, if anywhere; `limit` in bytes a second.
     """
 
     name: BucketName = Field(examples=["postamt-123456789012-eu-west-1-an"])
@@ -297,8 +296,12 @@ class Settings(BaseSettings):
     @property
     def seal_keys(self) -> tuple[Path, ...]:
         """The files of `seal.keys`; a relative one lies beside the configuration."""
-        beside = Path(self._source).parent
-        return tuple(beside / Path(key).expanduser() for key in self.seal.keys)
+        return tuple(Path(self._source).parent / Path(key).expanduser() for key in self.seal.keys)
+
+    @property
+    def sealed_place(self) -> tuple[str, str, bool]:
+        """Where mail lies, where its sealed objects do, and whether any are made."""
+        return self.bucket.prefix, self.bucket.sealed_prefix, self.seal.enabled
 
     @property
     def seal_table(self) -> str:
@@ -313,6 +316,5 @@ class Settings(BaseSettings):
     @property
     def effective_envelope_grace(self) -> float:
         """Seconds to wait for an envelope: 0 where none can come, for there is no source of any."""
-        queues = self.queue.url or self.queue.dead_letter_url
-        has_source = self.webhook is not None or queues or self.index.table
-        return self.delivery.envelope_grace if has_source else 0.0
+        sources = self.webhook, self.queue.url, self.queue.dead_letter_url, self.index.table
+        return self.delivery.envelope_grace if any(sources) else 0.0

@@ -20,7 +20,7 @@ from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import Fetcher, Heard, nobody_listens
 from postamt_sync.delivery.job import Ended, MailJob, internal_error
 from postamt_sync.delivery.mailbox_threads import LATE
-from postamt_sync.delivery.outcomes import Outcomes, Progress
+from postamt_sync.delivery.outcomes import IsSealed, Outcomes, Progress
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
     FetchedMail,
@@ -73,9 +73,7 @@ class Courier:
         looks_every: Callable[[], float] = lambda: LOOK_EVERY,
     ) -> None:
         """`destinations` gives those in force; mails on their way end under the old ones.
-
-        `looks_every` may return more than LOOK_EVERY where each commit is followed by `wake`.
-        """
+        `looks_every` may return more than LOOK_EVERY where each commit is followed by `wake`."""
         self._observer = observer
         self._destinations = destinations
         self._work = ledger.work
@@ -92,14 +90,8 @@ class Courier:
         self._received = 0
         self._fetcher = Fetcher(self._places, clock, self._observe, heard)
         self._job = MailJob(
-            bucket,
-            self._work,
-            self._fetcher,
-            self._publisher,
-            self._outcomes,
-            self._breaker,
-            events,
-            self._places,
+            *(bucket, self._work, self._fetcher, self._publisher, self._outcomes),
+            *(self._breaker, events, self._places),
         )
         self._busy: set[str] = set()
         self._fetches: set[asyncio.Task[None]] = set()
@@ -112,6 +104,10 @@ class Courier:
         """Mailboxes whose disk seems not to be mounted."""
         self._awake = asyncio.Event()
         self._moved = clock()
+
+    def look_for_sealed(self, is_sealed: IsSealed) -> None:
+        """Ask, of mail that is gone from the bucket, whether it lies there sealed."""
+        self._outcomes.is_sealed = is_sealed
 
     @property
     def progress(self) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from postamt_sync.backoff import growing_pause
@@ -19,6 +19,14 @@ from postamt_sync.ledger.envelope_lookups import PATIENCE
 from postamt_sync.ledger.work import Work
 
 REMEMBERED = 10_000
+
+IsSealed = Callable[[str], Awaitable[bool]]
+"""Tells whether a sealed object stands for a key; raises what listing the bucket raises."""
+
+
+async def nothing_is_sealed(_key: str) -> bool:
+    """For those who have no place for sealed mail."""
+    return False
 
 
 @dataclass(slots=True)
@@ -43,6 +51,7 @@ class Outcomes:
         self._work = work
         self._events = events
         self._clock = clock
+        self.is_sealed: IsSealed = nothing_is_sealed
 
     async def published(self, published: PublishedMail) -> frozenset[str]:
         """The publisher has done what it could for this mail; return which mailboxes vanished.
@@ -123,9 +132,14 @@ class Outcomes:
         self._events.quarantined(task.mail, task.key, error.problem)
 
     async def gone(self, task: Task) -> None:
-        """It is no longer in the bucket."""
-        await self._end(task, ObjectState.GONE)
-        self._events.gone(task.mail)
+        """It is no longer in the bucket, or only its owner can open what is left of it."""
+        try:
+            sealed = await self.is_sealed(task.key)
+        except PostamtError as error:
+            await self.postponed(task, error)
+            return
+        await self._end(task, ObjectState.SEALED if sealed else ObjectState.GONE)
+        (self._events.sealed if sealed else self._events.gone)(task.mail)
 
     async def archived(self, task: Task, storage_class: str) -> None:
         """It cannot be read before it is restored."""

@@ -22,6 +22,7 @@ from postamt_sync.doctor.check import (
     NotCheckedError,
     Severity,
 )
+from postamt_sync.mail.seal_table import KEY, STATE, WATERMARK
 from postamt_sync.plural import count
 from postamt_sync.status.durations import span
 
@@ -82,6 +83,8 @@ def permissions(settings: Settings, account: AwsAccount) -> Iterator[Check]:
             )
     if settings.index.table:
         yield _index(settings.index.table, account)
+    if settings.seal.enabled:
+        yield from _sealing(settings.seal_table, account)
     if settings.webhook is not None:
         # With a token that nobody was given: whoever has the right is told so of the token.
         token = {"TopicArn": settings.webhook.topic_arn, "Token": NOBODY}
@@ -117,7 +120,8 @@ def _metrics(account: AwsAccount) -> Iterator[PermissionCheck]:
 def _bucket(settings: Settings, account: AwsAccount) -> Iterator[PermissionCheck]:
     bucket = settings.bucket
     whom = f"Check bucket.name and aws.region; they say {bucket.name}, {settings.aws.region}."
-    listed = filter(None, (*settings.mail_prefixes, bucket.recent_prefix))
+    sealed = bucket.sealed_prefix if settings.seal.enabled else ""
+    listed = filter(None, (*settings.mail_prefixes, bucket.recent_prefix, sealed))
     for prefix in dict.fromkeys(listed):
         yield PermissionCheck(
             f"permission bucket {prefix}",
@@ -223,6 +227,36 @@ def _index(table: str, account: AwsAccount) -> PermissionCheck:
     remedy = "Check index.table and aws.region, or make it: postamt-sync bootstrap apply"
     return PermissionCheck(
         "permission index", "dynamodb:BatchGetItem", account, ask, remedy, "index"
+    )
+
+
+def _sealing(table: str, account: AwsAccount) -> Iterator[PermissionCheck]:
+    """What the daemon hears of sealing, and what it says, under a condition that never holds."""
+    none, remedy = ("ResourceNotFoundException",), "Make it: postamt-sync bootstrap apply"
+
+    def hear(aws: AwsClient) -> str:
+        asked = {"TableName": table, "Key": {KEY: {"S": STATE}}}
+        answer = aws.read("dynamodb", "get_item", missing=none, **asked)
+        return f"There is no table {table} in this account and region." if answer is None else ""
+
+    yield PermissionCheck(
+        "permission sealing", "dynamodb:GetItem", account, hear, remedy, "sealing"
+    )
+    asked: dict[str, Any] = {
+        "TableName": table,
+        "Key": {KEY: {"S": WATERMARK}},
+        "ConditionExpression": f"{KEY} = :nobody",
+        "ExpressionAttributeValues": {":nobody": {"S": NOBODY}},
+    }
+    yield PermissionCheck(
+        "permission sealing",
+        "dynamodb:UpdateItem",
+        account,
+        lambda aws: _ask(
+            *(aws, "dynamodb", "update_item"),
+            missing=(*none, "ConditionalCheckFailedException"),
+            **asked,
+        ),
     )
 
 

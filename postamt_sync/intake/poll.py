@@ -71,13 +71,15 @@ class PollHooks:
     `before_look` is awaited first at each poll: a mail's envelope, which queues may know, is better
     known before the mail is found. `on_listed` is called, in a thread, after every full listing;
     then, and after every other look that succeeded, `on_look` is awaited: the bucket can be read.
-    `after_success` is called after each poll that succeeded.
+    `after_success` is called after each poll that succeeded, `on_reconciled` after every full
+    listing with the moment at which that began, in seconds since 1970.
     """
 
     on_look: Callable[[], Awaitable[None]] = _nothing
     on_listed: Callable[[], object] = lambda: None
     before_look: Callable[[], Awaitable[None]] = _nothing
     after_success: Callable[[], None] = lambda: None
+    on_reconciled: Callable[[float], None] = lambda _: None
 
 
 class Poll:
@@ -173,8 +175,13 @@ class Poll:
         await self._look(Source.SENT, look, pause_if_bad)
 
     async def _reconcile(self) -> ScanResult:
+        began_at, began = time.time(), self._clocks.monotonic()
         looked = await self._scanner.everything(Source.RECONCILE)
+        # The clock may have been set meanwhile: the earlier of what it said counts.
+        took = self._clocks.monotonic() - began
+        began_at = min(began_at, time.time() - took)
         await asyncio.to_thread(self._hooks.on_listed)
+        self._hooks.on_reconciled(began_at)
         await asyncio.to_thread(self._ledger.work.retry_archived)
         return looked
 

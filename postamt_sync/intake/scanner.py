@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from postamt_sync.bucket import Bucket, Listed
+from postamt_sync.bucket import Bucket, Listed, SealedPlace, mail_pages
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Arrival, Source
@@ -47,14 +47,18 @@ class Scanner:
         prefix: str,
         recent_prefix: str,
         complete: Complete = as_found,
+        sealed: SealedPlace | None = None,
     ) -> None:
-        """`complete` adds to what was found the envelopes that are known elsewhere."""
+        """`complete` adds to what was found the envelopes that are known elsewhere. `sealed` is
+        where mail lies that nothing else is left of."""
         self._bucket = bucket
         self._arrivals = ledger.arrivals
+        self._overview = ledger.overview
         self._events = events
         self._prefix = prefix
         self._recent_prefix = recent_prefix
         self._complete = complete
+        self._sealed = sealed or SealedPlace(prefix, "")
 
     async def recent(self) -> ScanResult:
         """List the recent prefix, each object standing for its namesake under the main one.
@@ -86,9 +90,13 @@ class Scanner:
         return ScanResult(listed, new)
 
     async def everything(self, source: Source) -> ScanResult:
-        """List the whole main prefix."""
+        """List the whole main prefix, and what is only sealed of it unless this is a poll."""
         listed = new = 0
-        async for page in self._bucket.pages(self._prefix):
+        place = SealedPlace(self._prefix, "")
+        if source is not Source.POLL:
+            used = await asyncio.to_thread(self._overview.may_have_sealed)
+            place = self._sealed.where(used=used)
+        async for page in mail_pages(self._bucket, place):
             new += await self.take_in([self.arrival(entry, source) for entry in page])
             listed += len(page)
         return ScanResult(listed, new)
@@ -121,7 +129,7 @@ class Scanner:
 
     async def news(self, arrivals: Sequence[Arrival]) -> list[int]:
         """Return which of a listed page, in key order, the ledger does not know as they are."""
-        page = [(a.key, a.etag or "", a.archived) for a in arrivals]
+        page = [(a.key, a.etag or "", a.archived or a.sealed) for a in arrivals]
         return await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, page)
 
     def arrival(self, entry: Listed, source: Source) -> Arrival:
@@ -135,6 +143,7 @@ class Scanner:
             last_modified=entry.modified_at,
             storage_class=entry.storage_class,
             restored=entry.restored,
+            sealed=bool(entry.sealed_key),
         )
 
     def _tell(self, arrivals: list[Arrival], unknown: list[bool]) -> int:

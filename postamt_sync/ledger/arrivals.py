@@ -14,6 +14,7 @@ from dataclasses import asdict
 
 from postamt_sync.ledger.found_copies import claim, is_copied
 from postamt_sync.ledger.rows import DueState, EnvelopeState, ObjectState
+from postamt_sync.ledger.sealed_arrivals import is_superseded, note_sealed
 from postamt_sync.ledger.store import Store
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 
@@ -31,9 +32,13 @@ _NOT_FOR_AN_ENVELOPE = {
     ObjectState.ADOPTED,
     ObjectState.ARCHIVED,
     ObjectState.QUARANTINED,
+    ObjectState.SEALED,
     ObjectState.SKIPPED,
 }
-_ADOPTABLE = {ObjectState.ARCHIVED, ObjectState.GONE, ObjectState.WAITING}
+_ADOPTABLE = {
+    *(ObjectState.ARCHIVED, ObjectState.GONE, ObjectState.SEALED, ObjectState.WAITING),
+}
+_UNREADABLE = {ObjectState.ARCHIVED, ObjectState.SEALED}
 _NOT_FOR_A_TWIN = {ObjectState.ABSENT, ObjectState.ADOPTED, ObjectState.SKIPPED}
 
 
@@ -63,23 +68,25 @@ class Arrivals:
     def unknown(
         self, bucket: str, page: Sequence[tuple[str, str, bool]], *, twins: bool = False
     ) -> list[int]:
-        """Return the indexes of a listing page's (key, ETag, archived) that are news to the ledger.
+        """Return the indexes of a listing page's (key, ETag, closed) that are news to the ledger.
+
+        Closed is what lies in an archive, or of which only the sealed object is left.
 
         `page` is in key order (UTF-8 bytes), as S3 lists. Writes nothing. A gone object that is
-        listed again is news, unless it is only its twin that is still there; so is an archived one
+        listed again is news, unless it is only its twin that is still there; so is a closed one
         that can be read now.
         """
         if not page:
             return []
         known = self._known_twins(bucket, page) if twins else self._known(bucket, page)
         news = []
-        for index, (key, etag, archived) in enumerate(page):
+        for index, (key, etag, closed) in enumerate(page):
             row = known.get(key)
             if row is None or row[0] != etag:
                 news.append(index)
             elif not twins and row[1] != _USUAL:
                 revived = row[1] == ObjectState.GONE
-                restored = row[1] == ObjectState.ARCHIVED and not archived
+                restored = row[1] in _UNREADABLE and not closed
                 if revived or restored:
                     news.append(index)
         return news
@@ -135,6 +142,8 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
             (ObjectState.ADOPTED, arrival.etag, arrival.bucket, arrival.key),
         )
         return False
+    if arrival.sealed and is_superseded(arrival, row):
+        return False
     etag_is_news = arrival.etag is not None and arrival.etag != row["etag"]
     # Where a name alone tells of a delivery, it must be one of this content.
     unlike = (
@@ -146,7 +155,7 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
     looks_again = (
         (etag_is_news and row["etag"] is not None)
         or state is ObjectState.GONE
-        or (state is ObjectState.ARCHIVED and arrival.etag is not None and not arrival.archived)
+        or (state in _UNREADABLE and arrival.etag is not None and not arrival.archived)
     )
     db.execute(
         "UPDATE objects SET etag = coalesce(?, etag), size = coalesce(?, size),"
@@ -162,7 +171,9 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
         ),
     )
     names_more = _add_envelope(db, arrival)
-    if unlike:
+    if arrival.sealed and looks_again and not unlike:
+        note_sealed(db, arrival, state)
+    elif unlike:
         _make_due(db, arrival, DueState.HELD if _is_rebuilding(db) else DueState.FIRST)
     elif looks_again or (names_more and _minds_an_envelope(state, row)):
         _make_due(db, arrival)
@@ -193,7 +204,7 @@ def _record_twin(db: sqlite3.Connection, arrival: Arrival) -> bool:
 
 def _row(db: sqlite3.Connection, arrival: Arrival) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
-        "SELECT state, etag, recent_etag, from_names,"
+        "SELECT state, etag, recent_etag, from_names, last_modified,"
         " EXISTS (SELECT 1 FROM deliveries d WHERE d.mail = o.mail) AS begun"
         " FROM objects o WHERE bucket = ? AND key = ?",
         (arrival.bucket, arrival.key),
@@ -212,6 +223,8 @@ def _insert(
     state = ObjectState.WAITING
     if adopt:
         state = ObjectState.ADOPTED
+    elif arrival.sealed:
+        state = ObjectState.SEALED
     elif arrival.archived:
         state = ObjectState.ARCHIVED
     if is_no_mail(arrival.key, arrival.size):

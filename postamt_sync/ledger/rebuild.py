@@ -166,7 +166,7 @@ class Rebuild:
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT * FROM objects WHERE mail > ? AND due = 'held'"
-                " AND state IN ('waiting', 'archived') ORDER BY mail LIMIT ?",
+                " AND state IN ('waiting', 'archived', 'sealed') ORDER BY mail LIMIT ?",
                 (after, limit),
             ).fetchall()
             return read_tasks(db, rows)

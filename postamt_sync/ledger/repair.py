@@ -56,15 +56,7 @@ class Repair:
     def retry_quarantined(self, name: str | None = None) -> int:
         """Make one quarantined object, or with None all, due again; return how many."""
         with self._store.writing() as db:
-            mails = None
-            if name is not None:
-                row = _find(db, name)
-                if row["state"] != ObjectState.QUARANTINED:
-                    raise UsageError(
-                        f"{printable(name)} is not quarantined, it is {row['state']}.",
-                        "See what is with: postamt-sync quarantine list",
-                    )
-                mails = row["mail"]
+            mails = None if name is None else _quarantined(db, name)
             cursor = db.execute(
                 "UPDATE objects SET state = 'waiting', revision = revision + 1, attempts = 0,"
                 " due = 'first', next_attempt = 0"
@@ -72,6 +64,15 @@ class Repair:
                 (mails, mails),
             )
             return cursor.rowcount
+
+    def leave_quarantined(self, name: str) -> None:
+        """Take one quarantined object for one that is not to be delivered: somebody has decided."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET state = 'adopted', revision = revision + 1, problem = NULL"
+                " WHERE mail = ?",
+                (_quarantined(db, name),),
+            )
 
     def redeliver(self, name: str) -> ObjectDetails:
         """Deliver an object once more into all its mailboxes, under new file names.
@@ -93,6 +94,18 @@ class Repair:
             )
             forget_absence(db, row["mail"])
             return _known(db, _find(db, row["mail"]))
+
+
+def _quarantined(db: sqlite3.Connection, name: str) -> str:
+    """Return the mail id of a quarantined object; raises UsageError where it is none."""
+    row = _find(db, name)
+    if row["state"] != ObjectState.QUARANTINED:
+        raise UsageError(
+            f"{printable(name)} is not quarantined, it is {row['state']}.",
+            "See what is with: postamt-sync quarantine list",
+        )
+    mail: str = row["mail"]
+    return mail
 
 
 def _find(db: sqlite3.Connection, name: str) -> sqlite3.Row:

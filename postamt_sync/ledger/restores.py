@@ -95,6 +95,16 @@ class Restores:
         with self._store.writing() as db:
             return sum(_deliver(db, each) for each in wanted)
 
+    def waiting_of(self, mails: Iterable[str]) -> set[str]:
+        """Return those that are still to be delivered."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                "SELECT mail FROM objects WHERE state = 'waiting'"
+                " AND mail IN (SELECT value FROM json_each(?))",
+                (json.dumps(sorted(mails)),),
+            )
+            return {mail for (mail,) in rows}
+
     def still_waiting(self, mails: Iterable[str]) -> tuple[int, int]:
         """Return how many of these are still to be delivered, and how many cannot be for now."""
         waiting = failing = 0

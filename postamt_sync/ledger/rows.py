@@ -19,6 +19,8 @@ class ObjectState(enum.StrEnum):
     """In every mailbox that its envelope, as far as known, names, or absent for it."""
     ARCHIVED = "archived"
     """In Glacier or Deep Archive: not readable before it is restored."""
+    SEALED = "sealed"
+    """Only its sealed object is left, which the owner's key opens: it comes by a restore."""
     GONE = "gone"
     """Deleted from the bucket before we could read it."""
     ABSENT = "absent"

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from postamt_sync.ledger.rows import EnvelopeState, ObjectState
 from postamt_sync.ledger.store import Store
 
-_OPEN = {ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SKIPPED}
+_OPEN = {
+    *(ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SEALED, ObjectState.SKIPPED),
+}
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class SyncTotals:
     waiting: int = 0
     skipped: int = 0
     gone: int = 0
+    sealed: int = 0
 
 
 class SyncRuns:
@@ -84,21 +87,13 @@ class SyncRuns:
         for state, envelope, count in rows:
             noted += count
             match ObjectState(state):
-                case ObjectState.DELIVERED:
-                    result.delivered += count
-                case ObjectState.ARCHIVED:
-                    result.archived += count
-                case ObjectState.QUARANTINED:
-                    result.quarantined += count
-                case ObjectState.SKIPPED:
-                    result.skipped += count
-                case ObjectState.GONE:
-                    result.gone += count
                 case ObjectState.WAITING if envelope == EnvelopeState.AWAITED:
                     result.waiting += count
                 case ObjectState.WAITING:
                     result.failed += count
                 case ObjectState.ADOPTED | ObjectState.ABSENT:
                     result.known += count
+                case counted:  # by its own name
+                    setattr(result, counted, getattr(result, counted) + count)
         result.known += listed - noted
         return result

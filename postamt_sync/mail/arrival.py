@@ -97,7 +97,8 @@ class Arrival:
 
     `etag` is without quotes. `last_modified` is in seconds since 1970, `size` in bytes. None means
     that this source does not know. `key` is any text that S3 allows: it is never a path. `asked`:
-    there is no envelope to wait for, since the index was asked for it late enough.
+    there is no envelope to wait for, since the index was asked for it late enough. `sealed`: of the
+    object only the sealed one is left, which stands for it with all that it was.
     """
 
     bucket: str
@@ -110,6 +111,7 @@ class Arrival:
     restored: bool = False
     envelope: Envelope | None = None
     asked: bool = False
+    sealed: bool = False
 
     @property
     def archived(self) -> bool:

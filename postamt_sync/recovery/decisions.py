@@ -26,7 +26,7 @@ from postamt_sync.delivery.mailbox_threads import HangingDiskError
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import paths_of
 from postamt_sync.errors import PostamtError
-from postamt_sync.ledger import DeliveryState, Ledger, ObjectState, Task
+from postamt_sync.ledger import Delivery, DeliveryState, Ledger, ObjectState, Task
 from postamt_sync.ledger.rebuild import NamedCopy, Rebuild, Settled
 from postamt_sync.ledger.rows import is_older
 from postamt_sync.mail.arrival import etag_hash
@@ -246,16 +246,21 @@ def _found(task: Task) -> set[str]:
 
 
 def _is_of_this_content(task: Task) -> bool:
-    """Tell whether all copies at home are of the object as it is now, as far as an ETag can."""
-    stems = [c.stem for c in task.deliveries if c.state is DeliveryState.DELIVERED]
-    return task.etag is None or all(f"E{etag_hash(task.etag)}" in stem for stem in stems)
+    """Tell whether each mailbox with a copy has one of the object as it is now, as far as an ETag
+    can; one of what it was before may lie beside it."""
+    return _found(task) == {c.mailbox for c in _copies_of_now(task)}
+
+
+def _copies_of_now(task: Task) -> list[Delivery]:
+    copies = [c for c in task.deliveries if c.state is DeliveryState.DELIVERED]
+    return [c for c in copies if task.etag is None or f"E{etag_hash(task.etag)}" in c.stem]
 
 
 def _heads(tasks: Sequence[Task], find_at: _FindAt) -> Iterator[tuple[Task, bytes]]:
     """Yield how one file at home of each mail begins, as far as they can be read."""
     wanted: dict[str, dict[str, Task]] = {}
     for task in tasks:
-        copy = next(c for c in task.deliveries if c.state is DeliveryState.DELIVERED)
+        copy = _copies_of_now(task)[0]
         wanted.setdefault(copy.maildir, {})[copy.stem] = task
     for root, stems in wanted.items():
         maildir = find_at(Path(root))

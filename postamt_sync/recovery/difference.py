@@ -17,6 +17,8 @@ class DifferenceKind(enum.StrEnum):
     """In Glacier or Deep Archive, and never delivered."""
     ABSENT = "absent"
     """Not at home when the ledger was rebuilt: most likely deleted by its owner."""
+    SEALED = "sealed"
+    """Never delivered, and only its sealed object is left."""
     QUARANTINED = "quarantined"
     """Can never be delivered as it is."""
     MISSING = "missing"
@@ -42,6 +44,7 @@ class Difference:
     """One of them; what does not apply is empty. Key and detail are foreign text.
 
     `size` in bytes; `locked` says that the object lies in an archive and cannot be read now.
+    `sealed_key` is not empty where only the sealed object is left: where that lies.
     """
 
     kind: DifferenceKind
@@ -53,6 +56,7 @@ class Difference:
     size: int = 0
     storage_class: str = ""
     locked: bool = False
+    sealed_key: str = ""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ delivers, here or in the running daemon.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.restores import Order, Wanted
 from postamt_sync.recovery.difference import Difference, DifferenceKind
+from postamt_sync.recovery.sealed_restore import SealedMail, SealedRestore
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -38,6 +39,7 @@ RESTORABLE = (
     DifferenceKind.MISSING,
     DifferenceKind.ABSENT,
     DifferenceKind.ARCHIVED,
+    DifferenceKind.SEALED,
     DifferenceKind.UNDELIVERED,
 )
 
@@ -90,6 +92,12 @@ class Restore:
         self._watch = watch
         self._sleep = sleep
         self._due: list[str] = []
+        self.sealed: SealedRestore | None = None
+        """Opens what is sealed; without it that stays where it is."""
+        self._lost = 0
+        """Sealed mails that could not be opened."""
+        self._sealed_keys: dict[str, str] = {}
+        """Where what was ordered out of an archive lies sealed, by mail id."""
 
     async def run(self, found: Sequence[Difference], tier: str, days: int) -> RestoreProgress:
         """Bring back what `found` names, and what was ordered before; wait until it is at home.
@@ -98,12 +106,17 @@ class Restore:
         """
         restores = self._ledger.restores
         locked = {d.mail for d in found if d.locked}
+        sealed = {d.mail: d for d in found if d.sealed_key}
         wanted = wanted_mails(found)
         self.progress.wanted = len(wanted)
+        self._sealed_keys = {m: d.sealed_key for m, d in sealed.items()}
         await asyncio.to_thread(restores.order, [w for w in wanted if w.mail in locked], tier)
-        await self._make_due([w for w in wanted if w.mail not in locked])
+        ready = [w for w in wanted if w.mail not in locked]
+        await self._make_due([w for w in ready if w.mail not in sealed])
+        await self._open([(w, sealed[w.mail].key) for w in ready if w.mail in sealed])
         orders = await asyncio.to_thread(restores.orders)
         self.progress.wanted += len({o.mail for o in orders} - {w.mail for w in wanted})
+        await self._find_sealed(orders)
         await self._request(orders, days)
         await self._deliver()
         while orders := await asyncio.to_thread(restores.orders):
@@ -113,6 +126,16 @@ class Restore:
                 await self._sleep(min(LOOK_EVERY[order.tier] for order in orders))
         await self._until_at_home()
         return self.progress
+
+    async def _find_sealed(self, orders: Sequence[Order]) -> None:
+        """Find out what of an earlier run's orders is sealed."""
+        if self.sealed is None:
+            return
+        for order in orders:
+            if order.mail not in self._sealed_keys and (
+                entry := await self.sealed.find_alone(order.key)
+            ):
+                self._sealed_keys[order.mail] = entry.sealed_key
 
     async def _request(self, orders: Sequence[Order], days: int) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
@@ -128,12 +151,38 @@ class Restore:
             for order in orders:
                 tasks.create_task(ask(order))
 
+    async def _open(self, mails: Sequence[tuple[Wanted, str]]) -> None:
+        """Bring back what is sealed and can be read."""
+        if not mails or self.sealed is None:
+            return
+        found = []
+        for wanted, key in mails:
+            entry = await self.sealed.find(key)
+            if entry is None:
+                self._give_up_sealed(wanted.mail, "its sealed object is not there any more")
+            else:
+                found.append(SealedMail(wanted, entry))
+        failed = await self.sealed.run(found, self._make_due, self._these_too)
+        self._lost += failed
+        self._tell()
+
+    async def _these_too(self, mails: Collection[str]) -> None:
+        """Wait until all that is due is at home, with these mails, of which a restore that was
+        ended had made it due."""
+        self._due += mails
+        self.progress.wanted += len(mails)
+        await self._until_at_home()
+
+    def _give_up_sealed(self, mail: str, reason: str) -> None:
+        self._events.restore_failed(mail, reason)
+        self._lost += 1
+
     def _ask(self, order: Order, days: int) -> None:
         request: dict[str, Any] = {"GlacierJobParameters": {"Tier": order.tier}, "Days": days}
         try:
             self._client.restore_object(
                 Bucket=self._bucket.name,
-                Key=order.key,
+                Key=self._sealed_keys.get(order.mail, order.key),
                 RestoreRequest=request,  # type: ignore[arg-type]
             )
         except Exception as error:
@@ -152,8 +201,9 @@ class Restore:
         for order in orders:
             if unready == UNREADY:
                 return
+            key = self._sealed_keys.get(order.mail, order.key)
             try:
-                async with self._bucket.fetch(order.key):
+                async with self._bucket.fetch(key):
                     unready = 0
             except ObjectArchivedError:
                 unready += 1
@@ -163,7 +213,11 @@ class Restore:
                 await asyncio.to_thread(self._ledger.restores.give_up, order.mail)
                 self.progress.failed += 1
                 continue
-            await self._make_due([Wanted(order.mail, order.mailboxes)])
+            wanted = Wanted(order.mail, order.mailboxes)
+            if key == order.key:
+                await self._make_due([wanted])
+            else:
+                await self._open([(wanted, order.key)])
 
     async def _make_due(self, wanted: Sequence[Wanted]) -> None:
         if wanted:
@@ -190,7 +244,7 @@ class Restore:
     async def _count(self) -> int:
         waiting, failing = await asyncio.to_thread(self._ledger.restores.still_waiting, self._due)
         self.progress.delivered = len(self._due) - waiting - failing
-        self.progress.failed = max(self.progress.failed, failing)
+        self.progress.failed = max(self.progress.failed, failing + self._lost)
         self._tell()
         return waiting
 

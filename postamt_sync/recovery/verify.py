@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from postamt_sync.bucket import Bucket, Listed
+from postamt_sync.bucket import Bucket, Listed, SealedPlace, mail_pages, one_mail
 from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.index.client import Index
@@ -35,6 +35,7 @@ _MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _AT_HOME_NOT = {
     ObjectState.ARCHIVED: DifferenceKind.ARCHIVED,
     ObjectState.ABSENT: DifferenceKind.ABSENT,
+    ObjectState.SEALED: DifferenceKind.SEALED,
     ObjectState.QUARANTINED: DifferenceKind.QUARANTINED,
 }
 
@@ -58,6 +59,8 @@ class Comparison:
         self.counted = Compared()
         self._prefix = settings.bucket.prefix
         self._prefixes = settings.mail_prefixes
+        used = ledger.overview.may_have_sealed()
+        self._sealed = SealedPlace(*settings.sealed_place).where(used=used)
         # What was handed to Dovecot over LMTP bears names of Dovecot's own; what was sent, ours.
         self._by_lmtp = {m.name for m in settings.mailboxes if m.delivery == "lmtp"}
         self._roots = {
@@ -95,7 +98,7 @@ class Comparison:
     async def _listed(self, on_disk: MaildirFiles, prefix: str, only: str) -> list[Difference]:
         found: list[Difference] = []
         after = only[:-1] or prefix
-        async for page in self._bucket.pages(prefix):
+        async for page in self._pages(prefix, only):
             wanted = [e for e in page if not only or e.key == only]
             if not wanted:
                 continue
@@ -111,6 +114,12 @@ class Comparison:
             known = await asyncio.to_thread(rest, self._bucket.name, after, None)
             found += await asyncio.to_thread(self._unlisted, on_disk, prefix, known)
         return found
+
+    def _pages(self, prefix: str, only: str) -> AsyncIterator[list[Listed]]:
+        if only:
+            return one_mail(self._bucket, self._sealed, only)
+        came = prefix == self._prefix
+        return mail_pages(self._bucket, self._sealed if came else SealedPlace(prefix, ""))
 
     def _fill(self, on_disk: MaildirFiles) -> list[Difference]:
         away = []
@@ -180,6 +189,8 @@ class Comparison:
             # An absence is said for each mailbox where these are known.
             if kind is not DifferenceKind.ABSENT or not row.absent:
                 yield _about(kind, entry, row.mail, row.problem or "")
+        elif row.state is ObjectState.GONE and entry.sealed_key:
+            yield _about(DifferenceKind.SEALED, entry, row.mail, "")
         elif row.state is ObjectState.GONE:
             yield _about(DifferenceKind.UNKNOWN, entry, row.mail, "the ledger takes it for deleted")
         yield from self._unrecorded(entry, row)
@@ -296,6 +307,7 @@ def _about(
         entry.size,
         entry.storage_class,
         entry.storage_class in ARCHIVE_CLASSES and not entry.restored,
+        entry.sealed_key,
     )
 
 

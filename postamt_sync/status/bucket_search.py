@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
-from postamt_sync.bucket import Bucket, ObjectArchivedError, ObjectGoneError
+from postamt_sync.bucket import (
+    Bucket,
+    ObjectArchivedError,
+    ObjectGoneError,
+    SealedPlace,
+    mail_pages,
+)
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.tracks import Word
@@ -23,6 +29,7 @@ from postamt_sync.status.maildir_search import fits
 MOST = 1_000
 """Objects whose beginning is read at most, the newest."""
 AT_ONCE = 16
+_SEALED = "it lies there sealed, and only its owner's key opens it: postamt-sync restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,14 @@ class BucketSearch:
         prefix: str,
         recent_prefix: str,
         known: Callable[[Iterable[str]], set[str]],
+        sealed: SealedPlace | None = None,
     ) -> None:
+        """`sealed` is where mail lies of which nothing else is left."""
         self._bucket = bucket
         self._prefix = prefix
         self._recent_prefix = recent_prefix
         self._known = known
+        self._sealed = sealed or SealedPlace(prefix, "")
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def search(
@@ -96,13 +106,15 @@ class BucketSearch:
     async def _unknown(self, findings: BucketFindings, since: float | None) -> list[BucketObject]:
         listed = self._recent_prefix if self._recent_prefix and since is None else self._prefix
         unknown = []
-        async for page in self._bucket.pages(listed):
+        place = self._sealed if listed == self._prefix else SealedPlace(listed, "")
+        async for page in mail_pages(self._bucket, place):
             objects = [
                 BucketObject(
                     self._prefix + entry.key.removeprefix(listed),
                     entry.size,
                     entry.modified_at,
                     entry.storage_class,
+                    _SEALED if entry.sealed_key else "",
                 )
                 for entry in page
                 if not is_no_mail(entry.key, entry.size)
@@ -124,14 +136,23 @@ class BucketSearch:
         except ObjectArchivedError as error:
             return BucketObject(key, storage_class=error.storage_class, problem=error.problem)
         except ObjectGoneError as error:
-            return BucketObject(key, problem=error.problem)
+            return await self._look_sealed(key) or BucketObject(key, problem=error.problem)
         except PostamtError as error:
             return BucketObject(key, problem=str(error))
+
+    async def _look_sealed(self, key: str) -> BucketObject | None:
+        with suppress(PostamtError):
+            for entry in await self._sealed.sealed_of(self._bucket, key):
+                facts = entry.size, entry.modified_at, entry.storage_class
+                return BucketObject(key, *facts, problem=_SEALED)
+        return None
 
     async def _header(self, found: BucketObject) -> MailHeader:
         """Return the header of an object; one without text where it cannot be read."""
         mail, head = mail_id(self._bucket.name, found.key), b""
         try:
+            if found.problem:
+                return header_of_head(mail, found.stored_at or 0.0, head)
             async with (
                 self._places,
                 self._bucket.fetch(found.key) as fetched,

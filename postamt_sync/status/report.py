@@ -5,7 +5,7 @@ durations are seconds, counts are mails.
 
     daemon       who delivers now ("" if nobody does)
     mails        how many objects are in each state: waiting, delivered, archived, gone, absent,
-                 adopted, quarantined, skipped
+                 adopted, quarantined, skipped; sealed (in the bucket alone), where there is any
     last_mail    when the last mail was delivered, null: never
     mailboxes    name, delivered, last_delivered, waiting, problem (null: none), absent (mails that
                  were not there when the ledger was rebuilt)
@@ -145,7 +145,7 @@ def as_json(report: StatusReport) -> dict[str, Any]:
     """Return the documented object."""
     return {
         "daemon": report.holder,
-        "mails": {str(state): count for state, count in report.states.items()},
+        "mails": {str(s): n for s, n in report.states.items() if n or s is not ObjectState.SEALED},
         "last_mail": _time(report.last_mail),
         "mailboxes": [
             {

@@ -157,6 +157,9 @@ def _end(track: Track, now: float, *, running: bool) -> Iterator[Station]:
             )
         case ObjectState.ARCHIVED:
             yield Station("archived", "in S3; it comes once it was restored", track.settled_at)
+        case ObjectState.SEALED:
+            how = f"in S3; with its owner's key: postamt-sync restore {track.mail}"
+            yield Station("sealed", how, track.settled_at)
         case ObjectState.GONE:
             yield Station(
                 "gone", "it was deleted from the bucket before it was read", track.settled_at

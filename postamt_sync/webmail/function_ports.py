@@ -12,10 +12,10 @@ from botocore.config import Config
 
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.webmail.day_place import S3DayPlace
-from postamt_sync.webmail.function_settings import ON, FunctionSettings
+from postamt_sync.webmail.function_settings import OFF, ON, FunctionSettings
 from postamt_sync.webmail.index_table import DynamoEntryTable
 from postamt_sync.webmail.line_table import DynamoLineTable
-from postamt_sync.webmail.mail_store import S3MailStore
+from postamt_sync.webmail.mail_store import S3MailStore, SealedPrefixes
 from postamt_sync.webmail.mailer import SesMailer
 from postamt_sync.webmail.parameter_keys import ParameterKeyRing, ParameterKeys
 from postamt_sync.webmail.record_table import DynamoRecordTable
@@ -56,7 +56,7 @@ class FunctionPorts:
         self._lines = DynamoLineTable(dynamodb, settings.lists)
         self._routes = RoutesItem(dynamodb, settings.lists, time.monotonic)
         kms = _lazy("kms", _USUAL) if settings.kms == ON else None
-        self.store = S3MailStore(s3, settings.bucket, kms)
+        self.store = S3MailStore(s3, settings.bucket, kms, _sealed(settings))
         self._kept = S3SentStore(s3, settings.bucket)
         self.day = S3DayPlace(s3, settings.day_bucket, settings.day_prefix)
         self._mailer = SesMailer(_lazy("sesv2", _SENDING), region)
@@ -93,6 +93,12 @@ class FunctionPorts:
             day=self.day,
             lines=self._lines,
         )
+
+
+def _sealed(settings: FunctionSettings) -> SealedPrefixes | None:
+    if settings.sealed_prefix == OFF or not settings.prefix:
+        return None
+    return SealedPrefixes(settings.prefix, settings.sealed_prefix)
 
 
 class _ClientToBe:

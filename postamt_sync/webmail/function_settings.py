@@ -15,7 +15,8 @@ class FunctionSettings:
     """Names at AWS, and the page's own; of secrets the parameters that they are in.
 
     `table` is the webmail's own, `lists` that of the mailboxes' lists of mail. `day_bucket` and
-    `day_prefix` are the day's place. `kms` is ON where mail that SES encrypted is opened.
+    `day_prefix` are the day's place. `sealed_prefix` is where mail lies that was sealed, OFF for
+    nowhere. `kms` is ON where mail that SES encrypted is opened.
     """
 
     host: str
@@ -31,6 +32,7 @@ class FunctionSettings:
     device_keys: str
     origin_secret: str
     kms: str = OFF
+    sealed_prefix: str = OFF
 
     @property
     def environment(self) -> dict[str, str]:

@@ -91,4 +91,5 @@ def described(entry: IndexEntry, *, seen: bool) -> dict[str, Any]:
         "sent": entry.message_id.startswith(PREFIX),
         "warning": next((word["text"] for word in words if word["weight"] == BAD), ""),
         "seen": seen,
+        **({"sealed": True} if entry.sealed else {}),
     }

@@ -17,6 +17,7 @@ from postamt_sync.mail.client_encryption import (
     client_encryption,
     is_client_encrypted,
 )
+from postamt_sync.mail.sealed_name import parse
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 LONGEST_MAIL = 60 << 20
 """Bytes; SES takes in 40 MB."""
 PRESIGNED_SECONDS = 120
+SEALED = (
+    "This mail is sealed: only its owner's own key opens it. Where that key is, type: "
+    "postamt-sync unseal KEY"
+)
+"""KEY is put in by whoever knows how the mail is called."""
 _GONE = frozenset({"NoSuchKey", "404", "KeyTooLongError"})
 _NOT_NOW = frozenset({"InvalidObjectState"})
 _FORBIDDEN = frozenset({"AccessDenied", "403"})
@@ -86,14 +92,26 @@ class MailStore(Protocol):
         """Return every object below a prefix, in no order."""
 
 
+@dataclass(frozen=True, slots=True)
+class SealedPrefixes:
+    """Where received mail lies, and where its sealed objects do; neither is empty."""
+
+    prefix: str
+    sealed_prefix: str
+
+
 class S3MailStore:
     """One bucket, of one account."""
 
-    def __init__(self, client: S3Client, bucket: str, kms: Any = None) -> None:
-        """`kms` is a client that opens what SES encrypted, None where that is not to be opened."""
+    def __init__(
+        self, client: S3Client, bucket: str, kms: Any = None, sealed: SealedPrefixes | None = None
+    ) -> None:
+        """`kms` is a client that opens what SES encrypted, None where that is not to be opened.
+        `sealed` is where mail lies that only its owner can open, None: nowhere."""
         self._client = client
         self._bucket = bucket
         self._kms = kms
+        self._sealed = sealed
 
     def head(self, key: str, most: int) -> bytes:
         return self._get(key, most)
@@ -142,6 +160,8 @@ class S3MailStore:
             if code == _EMPTY:
                 return b""
             if code in _GONE or (code in _FORBIDDEN and self._is_gone(key)):
+                if self._is_sealed(key):
+                    raise MailClosedError(SEALED.replace("KEY", key)) from error
                 raise MailGoneError from error
             if code in _NOT_NOW:
                 raise MailGoneError(archived=True) from error
@@ -173,6 +193,19 @@ class S3MailStore:
             raise MailClosedError(
                 "This mail is encrypted by SES, and its KMS key cannot be used now."
             ) from error
+
+    def _is_sealed(self, key: str) -> bool:
+        """Tell whether a sealed object stands for a key; where it cannot be asked, none does."""
+        place = self._sealed
+        if place is None or not key.startswith(place.prefix):
+            return False
+        mail = key.removeprefix(place.prefix)
+        try:
+            under = self.listed(f"{place.sealed_prefix}{mail}/")
+            names = (parse(each.key, place.sealed_prefix) for each in under)
+            return any(name is not None and name.id == mail for name in names)
+        except ClientError:
+            return False
 
     def _is_gone(self, key: str) -> bool:
         """Tell whether a listing knows nothing of what is forbidden: who may list below a prefix

@@ -92,7 +92,9 @@ class ReadingPages:
     def source(self, entry: IndexEntry, request: WebRequest) -> WebAnswer:
         """Return the mail as it was stored: its beginning as text, or all of it to be kept."""
         if request.query.get("download") == "1":
-            if self._day is not None and (at := self._store.presigned(entry.key, "mail.eml")):
+            # What is sealed may be gone by now, which is for us to say, not for S3.
+            at = "" if entry.sealed else self._store.presigned(entry.key, "mail.eml")
+            if self._day is not None and at:
                 return _elsewhere(at)
             return self._download(self._store.read(entry.key), "mail.eml")
         shown = decoded(self._store.head(entry.key, SHOWN_SOURCE), "utf-8")

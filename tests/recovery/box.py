@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from postamt_sync.app.open_bucket import UNSEALED
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
-from postamt_sync.bucket import Bucket
+from postamt_sync.bucket import Bucket, OpenedPlace
 from postamt_sync.config import Settings, load
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
@@ -85,4 +86,7 @@ class Box:
             ledger.close()
 
     def bucket(self) -> Bucket:
-        return Bucket(self.s3.bucket, self.s3.region, session=self.s3.session())
+        """Return the bucket as every verb opens it."""
+        bucket = Bucket(self.s3.bucket, self.s3.region, session=self.s3.session())
+        bucket.opened = OpenedPlace(self.state / UNSEALED)
+        return bucket

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from postamt_sync.webmail.mail_store import MailClosedError, MailGoneError, S3MailStore
+from postamt_sync.webmail.mail_store import (
+    MailClosedError,
+    MailGoneError,
+    S3MailStore,
+    SealedPrefixes,
+)
 from tests.doubles.kms import EncryptingSes
 from tests.index.test_stored_head import OneObject
 
@@ -105,3 +110,32 @@ class TestEncryptedBySes:
         with pytest.raises(MailClosedError, match="gone") as told:
             self.store(EncryptingSes(), kms=False).read("k")
         assert "encrypted by SES" in told.value.problem
+
+
+class TestSealed:
+    """The plain object has gone, and its sealed one stands for it."""
+
+    SEALED = "sealed/one/20261128T144447Z.0123456789abcdef0123456789abcdef.9.pgp"
+
+    @pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied"])
+    def test_is_told_with_how_to_open_it(self, code: str) -> None:
+        s3: Any = Forbidding(code, ["incoming/other", self.SEALED])
+        store = S3MailStore(s3, "b", None, SealedPrefixes("incoming/", "sealed/"))
+        with pytest.raises(MailClosedError) as told:
+            store.read("incoming/one")
+        assert "postamt-sync unseal incoming/one" in told.value.problem
+
+    @pytest.mark.parametrize("key", ["incoming/on", "incoming/one/x", "sent/one"])
+    def test_is_not_told_of_another(self, key: str) -> None:
+        s3: Any = Forbidding("NoSuchKey", [self.SEALED, "sealed/on/x.pgp"])
+        store = S3MailStore(s3, "b", None, SealedPrefixes("incoming/", "sealed/"))
+        with pytest.raises(MailGoneError) as told:
+            store.read(key)
+        assert not isinstance(told.value, MailClosedError)
+
+    def test_where_it_may_not_be_looked_for_it_is_gone(self) -> None:
+        s3: Any = Forbidding("NoSuchKey", None)
+        store = S3MailStore(s3, "b", None, SealedPrefixes("incoming/", "sealed/"))
+        with pytest.raises(MailGoneError) as told:
+            store.read("incoming/one")
+        assert not isinstance(told.value, MailClosedError)

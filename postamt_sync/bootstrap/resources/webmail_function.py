@@ -75,4 +75,5 @@ def function_settings(stack: WebmailStack) -> FunctionSettings:
         device_keys=stack.device_keys,
         origin_secret=stack.origin_secret,
         kms=ON if stack.kms else OFF,
+        sealed_prefix=stack.sealed_prefix or OFF,
     )

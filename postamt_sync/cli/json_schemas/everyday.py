@@ -31,6 +31,7 @@ STATUS = table(
         "mails": table(
             "how many objects are in each state",
             {str(state): count("objects") for state in ObjectState},
+            now_and_then=("sealed",),
         ),
         "last_mail": maybe(moment("when the last mail was delivered"), "never"),
         "mailboxes": many(
@@ -291,6 +292,7 @@ SYNC = table(
         "known": count("delivered before, or taken for delivered"),
         "delivered": count("delivered by this pass"),
         "archived": count("in an archive of S3: restore"),
+        "sealed": count("only sealed, and not at home: restore"),
         "quarantined": count("can never be delivered as they are"),
         "failed": count("could not be delivered now"),
         "waiting": count("wait for their envelope, or with --dry-run: would be fetched"),

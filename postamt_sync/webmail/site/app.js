@@ -31,7 +31,7 @@ function line(mails) {
     make("span", {}, mail.sent ? `To ${mail.to}` : sender(mail.from) || "(nobody)",
       mails.length > 1 ? make("span", { class: "soft", title: `${mails.length} mails` }, ` (${mails.length})`) : null),
     make("time", { datetime: mail.received }, day(mail.received)),
-    make("span", { class: "subject" }, mail.subject || "(no subject)"),
+    make("span", { class: "subject" }, mail.subject || (mail.sealed ? "(sealed)" : "(no subject)")),
     make("span", { class: "soft" },
       mails.some((each) => each.attachment) ? clip() : null,
       bytes(mail.size)));

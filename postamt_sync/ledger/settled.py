@@ -1,0 +1,50 @@
+"""Up to when all mail that came is settled: what may be sealed away from this house."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from postamt_sync.ledger.rows import ObjectState
+from postamt_sync.ledger.store import Store
+
+LATE = 86_400.0
+"""Seconds that a mail may be older than our hearing of it, where S3's own time is not known."""
+
+_OPEN = (ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.QUARANTINED)
+"""At home in none or not all of its mailboxes, and nobody has decided that this is right.
+
+Delivered, adopted and skipped are settled; gone and sealed are plain nowhere, so nothing is taken
+away. Absent is settled once somebody has looked at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """The oldest mail that is not settled; `came_at` in seconds since 1970, at the latest."""
+
+    key: str
+    state: ObjectState
+    came_at: float
+
+
+class UnsettledMail:
+    """Asks the ledger; writes nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def oldest_unsettled(self, bucket: str, prefix: str) -> Unsettled | None:
+        """Return the oldest mail below a prefix that is not settled; None if all is.
+
+        Only after a full listing this is all mail that there is.
+        """
+        with self._store.reading() as db:
+            row = db.execute(
+                "SELECT key, state, min(coalesce(last_modified, first_seen - ?)) AS came_at"
+                " FROM objects WHERE bucket = ? AND substr(key, 1, ?) = ? AND"
+                " (state IN (SELECT value FROM json_each(?)) OR state = 'absent' AND unseen = 1)",
+                (LATE, bucket, len(prefix), prefix, json.dumps(_OPEN)),
+            ).fetchone()
+        if row is None or row["key"] is None:
+            return None
+        return Unsettled(row["key"], ObjectState(row["state"]), row["came_at"])

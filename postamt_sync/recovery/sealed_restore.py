@@ -1,0 +1,130 @@
+"""Bringing sealed mail back: opened by its owner here, delivered by whoever delivers.
+
+A batch is downloaded, opened and put where the courier, here or in the running daemon, finds it;
+then it is made due, and the next batch waits until it is at home. What is left of a batch that
+could not be delivered stays there for the next attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from postamt_sync.bucket import Bucket, Listed, OpenedMail, OpenedPlace, SealedPlace
+from postamt_sync.delivery.disk import disk_trouble
+from postamt_sync.errors import TryLaterError
+from postamt_sync.events import Events
+from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.restores import Wanted
+from postamt_sync.plural import count
+from postamt_sync.recovery.gpg import Gpg
+from postamt_sync.recovery.unsealing import Unsealing, batches
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMail:
+    """A mail that is wanted back, and its sealed object."""
+
+    wanted: Wanted
+    entry: Listed
+
+
+class SealedRestore:
+    """Opens sealed mail for a restore. `place` is where the courier's bucket looks for it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        bucket: Bucket,
+        sealed: SealedPlace,
+        place: OpenedPlace,
+        gpg: Gpg,
+        events: Events,
+    ) -> None:
+        self._ledger = ledger
+        self._bucket = bucket
+        self._sealed = sealed
+        self._place = place
+        self._unsealing = Unsealing(bucket, gpg, place.directory)
+        self._events = events
+
+    async def find(self, key: str) -> Listed | None:
+        """Return the newest sealed object of a plain key; raises what listing raises."""
+        found = await self._sealed.sealed_of(self._bucket, key)
+        return found[0] if found else None
+
+    async def find_alone(self, key: str) -> Listed | None:
+        """Return it where it is all that is left of its mail."""
+        entry = await self.find(key)
+        if entry is not None:
+            async for page in self._bucket.pages(key):
+                return None if any(each.key == key for each in page) else entry
+        return entry
+
+    async def run(
+        self,
+        mails: Sequence[SealedMail],
+        made_due: Callable[[Sequence[Wanted]], Awaitable[None]],
+        at_home: Callable[[Collection[str]], Awaitable[None]],
+    ) -> int:
+        """Bring them back, batch by batch; return how many could not be opened.
+
+        `made_due` makes mail due that is ready, `at_home` waits until what is due was delivered or
+        cannot be, also these mail ids, which are due already. Raises what concerns all: gpg, the
+        key, S3, the disk.
+        """
+        failed = 0
+        await asyncio.to_thread(self._begin)
+        if left := await asyncio.to_thread(self._place.mails):
+            await at_home(left)  # of a restore that was ended
+            await asyncio.to_thread(self._clear)
+            await asyncio.to_thread(self._refuse_more)
+        by_key = {mail.entry.sealed_key: mail for mail in mails}
+        for batch in batches([mail.entry for mail in mails]):
+            failed += await self._bring(batch, by_key, made_due, at_home)
+        return failed
+
+    async def _bring(
+        self,
+        batch: Sequence[Listed],
+        by_key: Mapping[str, SealedMail],
+        made_due: Callable[[Sequence[Wanted]], Awaitable[None]],
+        at_home: Callable[[Collection[str]], Awaitable[None]],
+    ) -> int:
+        unsealed = await self._unsealing.open(batch)
+        for key, error in unsealed.failed.items():
+            self._events.restore_failed(by_key[key].wanted.mail, str(error))
+        ready = []
+        for plain in unsealed.opened:
+            mail = by_key[plain.sealed.sealed_key]
+            entry = plain.sealed
+            opened = OpenedMail(mail.wanted.mail, int(entry.modified_at), entry.etag, plain.sha256)
+            await asyncio.to_thread(self._place.put, plain.path, opened)
+            ready.append(mail.wanted)
+        try:
+            await made_due(ready)
+            await at_home(())
+        finally:
+            await asyncio.to_thread(self._clear)
+        return len(unsealed.failed)
+
+    def _begin(self) -> None:
+        try:
+            self._place.make()
+            self._place.sweep()
+        except OSError as error:
+            raise disk_trouble(error, self._place.directory) from error
+        self._clear()
+
+    def _refuse_more(self) -> None:
+        if left := self._place.mails():
+            raise TryLaterError(
+                f"Of an earlier restore {count(len(left), 'opened mail')} cannot be delivered.",
+                "See why it waits, then restore again: postamt-sync status",
+            )
+
+    def _clear(self) -> None:
+        """Remove what is delivered by now, or is no longer to be."""
+        waiting = self._ledger.restores.waiting_of(self._place.mails())
+        self._place.forget(self._place.mails() - waiting)
