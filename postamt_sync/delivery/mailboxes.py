@@ -23,6 +23,7 @@ from postamt_sync.delivery.mailbox_threads import PATIENCE, LateError, MailboxTh
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import found_copies
 from postamt_sync.delivery.marker import MailboxVanishedError, Marker, new_marker, unlike
+from postamt_sync.delivery.root_callers import callers_of
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger.maildir_roots import MaildirRoot
 from postamt_sync.ledger.work import Work
@@ -122,6 +123,8 @@ class Mailboxes:
 
     def ready(self, name: str) -> Maildir:
         """Return the Maildir, there in full. Raises MailboxVanishedError if it is not."""
+        if (threads := self.find(name).threads) is not None:
+            callers_of(self.find(name).root).wait_a_moment(threads)
         maildir = self.open(name)
         maildir.call(maildir.check)
         return maildir

@@ -9,9 +9,13 @@ tell, so nobody begins anything in that Maildir before.
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Protocol
+
+MOMENT = 0.2
+"""Seconds."""
 
 
 class Caller(Protocol):
@@ -38,6 +42,12 @@ class RootCallers:
                 return False
             others = [other for other in self._callers if other is not caller]
         return any(other.holds_up() for other in others)
+
+    def wait_a_moment(self, caller: Caller) -> None:
+        """Wait for what the others have under way, if it is just coming to its end. Blocking."""
+        end = time.monotonic() + MOMENT
+        while self.hold_up(caller) and time.monotonic() < end:
+            time.sleep(0.005)
 
 
 _lock = threading.Lock()
