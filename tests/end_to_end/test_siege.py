@@ -25,6 +25,7 @@ from tests.end_to_end.home import PATIENCE, REPOSITORY, Running
 from tests.end_to_end.test_daemon import ACTIVATED, COMMAND
 from tests.end_to_end.test_flood import most_memory
 from tests.end_to_end.webhooks import Reachable, reachable
+from tests.support.campaign import spread
 
 ANOTHER = "127.0.0.2"
 MIXED = ("silent", "quiet", "headers", "body", "garbage")
@@ -63,17 +64,20 @@ async def true_notifications(
 
 @pytest.mark.parametrize(
     ("count", "kinds", "peers", "rate"),
-    [
-        (512, ("quiet",), ("127.0.0.1",), 7),
-        (700, ("quiet",), ("127.0.0.1",), 7),
-        (2000, ("silent",), ("127.0.0.1",), 100),
-        (2000, ("headers",), ("127.0.0.1",), 100),
-        (2000, ("body",), ("127.0.0.1",), 100),
-        (2000, ("pipelined", "old"), ("127.0.0.1",), 100),
-        (300, ("fat",), FIFTY, 20),
-        (400, ("fat",), ("127.0.0.1",), 20),
-        (2000, MIXED, FIFTY, 100),
-    ],
+    spread(
+        [
+            (512, ("quiet",), ("127.0.0.1",), 7),
+            (700, ("quiet",), ("127.0.0.1",), 7),
+            (2000, ("silent",), ("127.0.0.1",), 100),
+            (2000, ("headers",), ("127.0.0.1",), 100),
+            (2000, ("body",), ("127.0.0.1",), 100),
+            (2000, ("pipelined", "old"), ("127.0.0.1",), 100),
+            (300, ("fat",), FIFTY, 20),
+            (400, ("fat",), ("127.0.0.1",), 20),
+            (2000, MIXED, FIFTY, 100),
+        ],
+        4,
+    ),
     ids=lambda value: "-".join(value)[:40] if isinstance(value, tuple) else str(value),
 )
 async def test_besieged(

@@ -7,8 +7,16 @@ import pytest
 from tests.host.machines import MACHINES, Machine
 from tests.host.served import Served, household
 
+NEED_ROOT = MACHINES.keys() - {"installed"}
 
-@pytest.fixture(scope="module", params=MACHINES)
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.root) if name in NEED_ROOT else name
+        for name in MACHINES
+    ],
+)
 def machine(request: pytest.FixtureRequest) -> Machine:
     return MACHINES[request.param]()
 
