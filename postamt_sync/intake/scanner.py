@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from postamt_sync.bucket import Bucket, Listed, SealedPlace, mail_pages
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.arrival import ARCHIVE_CLASSES, Arrival, Source
 from postamt_sync.mail.sent_mail import SENT_PREFIX, is_sent, read_sent_key, sent_key
 
 
@@ -97,7 +97,7 @@ class Scanner:
             used = await asyncio.to_thread(self._overview.may_have_sealed)
             place = self._sealed.where(used=used)
         async for page in mail_pages(self._bucket, place):
-            new += await self.take_in([self.arrival(entry, source) for entry in page])
+            new += await self._take_in_listed(page, source)
             listed += len(page)
         return ScanResult(listed, new)
 
@@ -114,13 +114,24 @@ class Scanner:
 
         listed = new = 0
         async for page in self._bucket.pages(SENT_PREFIX, skip):
-            new += await self.take_in([self.arrival(entry, source) for entry in page])
+            new += await self._take_in_listed(page, source)
             listed += len(page)
         return ScanResult(listed, new)
 
+    async def _take_in_listed(self, page: Sequence[Listed], source: Source) -> int:
+        """As `take_in`; what is known already, which is most, is not even made an arrival."""
+        seen = [
+            (each.key, each.etag, each.storage_class in ARCHIVE_CLASSES and not each.restored)
+            for each in page
+        ]
+        news = await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, seen)
+        return await self._take_in([self.arrival(page[i], source) for i in news])
+
     async def take_in(self, arrivals: Sequence[Arrival]) -> int:
         """Record what is news of a listed page, in key order; return how many were unknown."""
-        found = [arrivals[i] for i in await self.news(arrivals)]
+        return await self._take_in([arrivals[i] for i in await self.news(arrivals)])
+
+    async def _take_in(self, found: list[Arrival]) -> int:
         if not found:
             return 0
         if not is_sent(found[0].key, self._prefix):  # that has no envelope

@@ -13,8 +13,10 @@ from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filesystem_sync import (
     KINDS,
     MANY,
+    MOST_DIRTY,
     OpenDirectory,
     can_sync_whole,
+    dirty,
 )
 
 
@@ -82,3 +84,25 @@ def test_of_no_directory_there_is_no_watch(tmp_path: Path) -> None:
 
 def test_no_file_system_of_a_network_or_of_a_program_is_trusted() -> None:
     assert not KINDS & {"nfs", "nfs4", "cifs", "fuse", "fuseblk", "fuse.sshfs", "9p", "overlay"}
+
+
+WHOLE = "MemTotal: 8 kB\nDirty:     21020 kB\nWriteback:       52 kB\nWritebackTmp: 7 kB\n"
+NODE = "Node {0} MemTotal:  8 kB\nNode {0} Dirty:  {1} kB\nNode {0} Writeback:   2 kB\n"
+
+
+def test_what_others_have_written_is_read_from_either_place(tmp_path: Path) -> None:
+    """Where a unit has ProcSubset=pid, /proc/meminfo is not there."""
+    memory, nodes = tmp_path / "meminfo", tmp_path / "node"
+    assert dirty(memory, nodes) == float("inf")
+    for number in (0, 1):
+        (nodes / f"node{number}").mkdir(parents=True)
+        (nodes / f"node{number}/meminfo").write_text(NODE.format(number, 1000))
+    assert dirty(memory, nodes) == 2004 * 1024
+    memory.write_text(WHOLE)
+    assert dirty(memory, nodes) == 21072 * 1024
+    memory.write_text("MemTotal: 8 kB\n")
+    assert dirty(memory, nodes) == 2004 * 1024
+
+
+def test_where_nobody_says_how_much_it_is_nothing_is_synced_as_a_whole(tmp_path: Path) -> None:
+    assert dirty(tmp_path / "missing", tmp_path) > MOST_DIRTY

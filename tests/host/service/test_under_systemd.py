@@ -12,6 +12,7 @@ from tests.doubles.sns import certificate_pem, key_pem, private_key
 from tests.host.box import CONFIG, CREDENTIALS, HOST, LINEAGE, MAIL, SOCKET, UNIT, Box, installed
 from tests.host.container import wait_until
 from tests.host.debian import PYTHONS, needs_debian
+from tests.host.service import syncing
 
 pytestmark = needs_debian
 
@@ -61,6 +62,30 @@ def test_mail_comes_in_as_the_mail_users(box: Box) -> None:
     path = box.until_delivered(one)
     owner = box.container.said("stat", "-c", "%U %a", f"/{path.relative_to(box.root)}")
     assert owner == "postamt-sync 600"
+
+
+ONCE = """
+[Service]
+Type=oneshot
+ExecStart=
+ExecStart=/opt/pipx/venvs/postamt-sync/bin/python /usr/share/probe.py {maildir}
+Restart=no
+WatchdogSec=0
+"""
+
+
+def test_many_mails_are_synced_with_their_file_system(box: Box) -> None:
+    """Under the very unit: its filter lets syncfs pass, and it sees what the choice goes by."""
+    box.write(Path("/usr/share/probe.py"), Path(syncing.__file__).read_text())
+    unit = box.container.said("systemctl", "cat", UNIT)
+    box.write(SYSTEM / "probe.service", unit + ONCE.format(maildir=MAIL / "anna/Maildir"))
+    box.container.do("systemctl", "daemon-reload")
+    box.container.do("systemctl", "start", "probe.service", check=False)
+    said = box.container.journal("probe.service").splitlines()
+    box.at(SYSTEM / "probe.service").unlink()
+    box.container.do("systemctl", "daemon-reload")
+    for wanted in ("kind: True", "kernel: True", "others: True", "synced: True"):
+        assert wanted in said, said
 
 
 def test_keys_are_roots_on_the_disk(box: Box) -> None:
