@@ -120,10 +120,7 @@ class Scanner:
 
     async def _take_in_listed(self, page: Sequence[Listed], source: Source) -> int:
         """As `take_in`; what is known already, which is most, is not even made an arrival."""
-        seen = [
-            (each.key, each.etag, each.storage_class in ARCHIVE_CLASSES and not each.restored)
-            for each in page
-        ]
+        seen = [(each.key, each.etag, _is_closed(each)) for each in page]
         news = await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, seen)
         return await self._take_in([self.arrival(page[i], source) for i in news])
 
@@ -162,3 +159,8 @@ class Scanner:
             if new:
                 self._events.announced(arrival.mail_id, arrival.key, arrival.source)
         return sum(unknown)
+
+
+def _is_closed(each: Listed) -> bool:
+    archived = each.storage_class in ARCHIVE_CLASSES and not each.restored
+    return archived or bool(each.sealed_key)
