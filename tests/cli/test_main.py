@@ -100,6 +100,18 @@ print("loaded", *(heavy & set(sys.modules)))
     assert python("-c", code).stdout.splitlines()[-1] == "loaded"
 
 
+def test_what_is_for_programs_loads_nothing_that_draws() -> None:
+    """Nor anything that speaks to a network: monitoring asks every minute."""
+    code = """
+import sys
+from postamt_sync.cli.main import run
+run(["status", "--json", "--config", "/nowhere"])
+heavy = {"aiohttp", "boto3", "botocore", "rich", "structlog", "cryptography"}
+print("loaded", *(heavy & set(sys.modules)))
+"""
+    assert python("-c", code).stdout.splitlines()[-1] == "loaded"
+
+
 def test_options_reach_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["well", "--config", "x.toml", "--debug"], DOUBLES) == ExitCode.OK
     assert capsys.readouterr().out == "well x.toml True\n"
