@@ -41,12 +41,14 @@ VERBS = WITH_OUT | {
         "find",
         "mailbox accept",
         "quarantine list",
+        "quarantine leave",
         "quarantine retry",
         "quarantine show",
         "rebuild",
     ),
     *("redeliver", "restore", "run", "service certificate", "service install"),
-    *("seal check", "seal prove", "service uninstall", "status", "sync", "verify", "webmail serve"),
+    *("seal check", "seal prove", "service uninstall", "status", "sync"),
+    *("unseal", "verify", "webmail serve"),
     *(f"webmail user {verb}" for verb in ("add", "list", "remove", "rotate")),
 }
 """All verbs that take --config; the command line itself has them too."""
