@@ -35,7 +35,7 @@ class Outcome(enum.StrEnum):
     ALREADY = "sealed already"
     NO_NAME = "its id is too long for the key of a sealed object"
     OTHER_TAGS = "it bears tags of somebody else, which ours would replace"
-    ENVELOPED = "SES encrypted it with a key of AWS KMS"
+    ENVELOPED = "it was encrypted before it was stored, as SES does with a key of AWS KMS"
     ARCHIVED = "it lies in an archive class, and must be restored before"
     OTHER_BYTES = "what was read is not what the listing told"
     OTHER_SEAL = "in the place of its sealed object lies another"

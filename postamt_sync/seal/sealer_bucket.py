@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from postamt_sync.mail.client_encryption import is_client_encrypted
 from postamt_sync.mail.sealed_name import SEALED_TAG
 from postamt_sync.seal.packets import HEAD
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CHUNK = 1 << 18
-KMS_ENVELOPE = "x-amz-key-v2"
-"""In the metadata of what SES encrypted before it stored it."""
 _IS_THERE = 412
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
@@ -46,7 +45,8 @@ class PlainVersion:
 @dataclass(frozen=True, slots=True)
 class ReadPlain:
     """What came of reading a plain version. `md5` is in hex; `etag_is_md5`: S3 computed the ETag
-    of just these bytes. `enveloped`: it is not the mail, but what SES encrypted of it."""
+    of just these bytes. `enveloped`: it is not the mail, but what was encrypted of it
+    before it was stored, in whatever way."""
 
     size: int
     sha256: str
@@ -128,13 +128,13 @@ class SealerBucket:
                 md5.update(chunk)
                 size += len(chunk)
         bare = answer.get("ServerSideEncryption", "AES256") == "AES256"
-        metadata = {name.lower() for name in answer.get("Metadata", {})}
+        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
         return ReadPlain(
             size,
             sha256.hexdigest(),
             md5.hexdigest(),
             bare and "-" not in version.etag,
-            KMS_ENVELOPE in metadata,
+            is_client_encrypted(metadata),
         )
 
     def put(self, key: str, path: str, sha256: str, metadata: Mapping[str, str]) -> bool:

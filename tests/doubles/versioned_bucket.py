@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from postamt_sync.mail.client_encryption import is_client_encrypted
 from postamt_sync.seal.packets import HEAD
 from postamt_sync.seal.sealer_bucket import PlainVersion, ReadPlain, StoredSeal
 
@@ -164,7 +165,7 @@ class VersionedBucket:
                 hashlib.sha256(found.body).hexdigest(),
                 hashlib.md5(found.body, usedforsecurity=False).hexdigest(),
                 True,
-                "x-amz-key-v2" in found.metadata,
+                is_client_encrypted(found.metadata),
             )
 
     def put(self, key: str, path: str, sha256: str, metadata: Mapping[str, str]) -> bool:

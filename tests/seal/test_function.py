@@ -215,3 +215,15 @@ def test_where_the_index_is_to_keep_its_words_nobody_is_asked() -> None:
     index = IndexFunction()
     forgetting(index, "")("incoming/a")
     assert index.events == []
+
+
+@pytest.mark.parametrize("name", ["x-amz-key-v2", "X-Amz-Key", "x-amz-3"])
+def test_what_any_encryption_client_stored_is_not_sealed(
+    account: Account, household: Household, name: str
+) -> None:
+    account.s3.put_object(Bucket=BUCKET, Key="incoming/a", Body=b"?", Metadata={name: "k"})
+    account.settle()
+    account.records.prove(encryption_fingerprints(household.keys), datetime.now(UTC))
+    state = account.run()
+    assert (state.sealed, state.skipped) == (0, 1)
+    assert account.sealed() == {}

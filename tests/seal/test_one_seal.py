@@ -269,8 +269,20 @@ def test_tags_of_others_are_not_replaced(scene: Scene, tags: dict[str, str]) -> 
     assert not scene.sealer.lacks_twin(scene.bucket.listed(KEY)[0])
 
 
-def test_what_ses_encrypted_is_left_to_those_who_can_read_it(scene: Scene) -> None:
-    stored = scene.bucket.store(KEY, MAIL, **{"x-amz-key-v2": "a", "x-amz-iv": "b"})
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"x-amz-key-v2": "a", "x-amz-iv": "b"},
+        {"x-amz-key": "a", "x-amz-iv": "b"},
+        {"x-amz-c": "115", "x-amz-3": "a", "x-amz-w": "12"},
+        {"x-amz-cek-alg": "AES/CBC/PKCS5Padding"},
+    ],
+)
+def test_what_was_encrypted_before_is_left_to_those_who_can_read_it(
+    scene: Scene, metadata: dict[str, str]
+) -> None:
+    """Its data key is in the metadata, which no sealed object has."""
+    stored = scene.bucket.store(KEY, MAIL, **metadata)
     assert scene.seal() == [Sealed(Outcome.ENVELOPED)]
     assert not stored.tags
 
