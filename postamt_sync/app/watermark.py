@@ -2,8 +2,8 @@
 
 What is younger, the function leaves alone. Only a full listing shows that nothing is unknown, so
 without one in this process nothing is told. The item is the one thing that a box writes in the
-cloud, and it never goes back. What the function says of itself is read along and noted for
-`status`.
+cloud. It goes back where older mail is open again: what is sealed away meanwhile could only be
+brought back by its owner. What the function says of itself is read along and noted for `status`.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class WatermarkWriter:
         now = self._clock()
         if self._told is not None:
             told, at = self._told
-            if settled_before <= told and 0 <= now - at < TOLD_EVERY:
+            if settled_before == told and 0 <= now - at < TOLD_EVERY:
                 return
         with aws_call("tell how far we are", name=self._table):
             self._records.move_watermark(

@@ -70,26 +70,15 @@ class SealRecords:
         return SettledMail(before, written) if before and written else None
 
     def move_watermark(self, settled_before: datetime, now: datetime) -> None:
-        """Keep what the box says, and that it lives; the watermark itself never goes back."""
-        mark, written = written_time(settled_before), written_time(now)
-        try:
-            self._write_watermark(
-                f"SET {SETTLED_BEFORE} = :mark, {WRITTEN_AT} = :now",
-                {":mark": {"S": mark}, ":now": {"S": written}},
-                ConditionExpression=(
-                    f"attribute_not_exists({SETTLED_BEFORE}) OR {SETTLED_BEFORE} <= :mark"
-                ),
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            self._write_watermark(f"SET {WRITTEN_AT} = :now", {":now": {"S": written}})
-
-    def _write_watermark(self, update: str, values: dict[str, Any], **condition: str) -> None:
+        """Keep what the box says, and that it lives; back too, where older mail is open again."""
         self._dynamodb.update_item(
             TableName=self._table,
             Key={KEY: {"S": WATERMARK}},
-            UpdateExpression=update,
-            ExpressionAttributeValues=values,
-            **condition,  # type: ignore[arg-type]
+            UpdateExpression=f"SET {SETTLED_BEFORE} = :mark, {WRITTEN_AT} = :now",
+            ExpressionAttributeValues={
+                ":mark": {"S": written_time(settled_before)},
+                ":now": {"S": written_time(now)},
+            },
         )
 
     def is_proved(self, fingerprints: Iterable[str]) -> bool:

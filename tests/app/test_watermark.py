@@ -135,15 +135,25 @@ async def test_what_s3_s_time_is_not_known_of_counts_as_late(scene: Scene) -> No
     assert await scene.reconcile() == NOW - 2 * DAY
 
 
-async def test_it_never_goes_back(scene: Scene) -> None:
+async def test_it_goes_back_at_once_where_older_mail_is_open_again(scene: Scene) -> None:
+    """After a redelivery, lost files, or by a box that begins anew beside an old word of another:
+    what is sealed meanwhile could not be fetched."""
     assert await scene.reconcile() == NOW - MARGIN
     scene.put("late", ObjectState.WAITING, NOW - 9 * DAY)
-    scene.now += TOLD_EVERY
+    scene.now += 60
+    await scene.mark.look()
+    assert scene.told() == NOW - 9 * DAY
+    scene.start()
+    scene.put("older", ObjectState.QUARANTINED, NOW - 99 * DAY)
+    assert await scene.reconcile() == NOW - 99 * DAY
+
+
+async def test_what_a_clock_that_ran_ahead_said_does_not_last(scene: Scene) -> None:
+    scene.now = NOW + 30 * DAY
+    await scene.reconcile()
+    scene.now = NOW
     scene.start()
     assert await scene.reconcile() == NOW - MARGIN
-    told = scene.records.watermark()
-    assert told is not None
-    assert told.written_at.timestamp() == scene.now
 
 
 async def test_it_follows_what_is_settled_later(scene: Scene) -> None:
@@ -254,12 +264,7 @@ async def test_only_the_two_items_of_its_own_are_asked_for(scene: Scene) -> None
     assert set(asked) == {"watermark", "state"}
 
 
-def test_a_refusal_of_the_condition_is_no_error(scene: Scene) -> None:
+def test_a_table_that_is_not_there_is_told(scene: Scene) -> None:
     at = datetime.fromtimestamp(NOW, UTC)
-    scene.records.move_watermark(at, at)
-    scene.records.move_watermark(at - timedelta(days=1), at + timedelta(days=1))
-    found = scene.records.watermark()
-    assert found is not None
-    assert (found.settled_before, found.written_at) == (at, at + timedelta(days=1))
     with pytest.raises(ClientError):
         SealRecords(scene.records._dynamodb, "nobodys").move_watermark(at, at)  # noqa: SLF001
