@@ -121,7 +121,8 @@ class Scanner:
     async def _take_in_listed(self, page: Sequence[Listed], source: Source) -> int:
         """As `take_in`; what is known already, which is most, is not even made an arrival."""
         seen = [(each.key, each.etag, _is_closed(each)) for each in page]
-        news = await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, seen)
+        # How old it is decides what may be sealed, and an event of S3 does not say it.
+        news = await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, seen, timed=True)
         return await self._take_in([self.arrival(page[i], source) for i in news])
 
     async def take_in(self, arrivals: Sequence[Arrival]) -> int:

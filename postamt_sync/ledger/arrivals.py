@@ -22,8 +22,8 @@ KEPT_NOTIFICATIONS = 100
 LONGEST_NOTIFICATION = 4096
 """Characters kept of a notification that nobody understood."""
 
-_Known = dict[str, tuple[str | None, str]]
-"""ETag and state by key."""
+_Known = dict[str, tuple[str | None, str, bool]]
+"""ETag, state, and whether it is known when it came, by key."""
 
 _USUAL = ObjectState.DELIVERED
 _BACKFILL = {Source.RECONCILE, Source.SYNC}
@@ -66,7 +66,12 @@ class Arrivals:
             return [_record_twin(db, arrival) for arrival in arrivals]
 
     def unknown(
-        self, bucket: str, page: Sequence[tuple[str, str, bool]], *, twins: bool = False
+        self,
+        bucket: str,
+        page: Sequence[tuple[str, str, bool]],
+        *,
+        twins: bool = False,
+        timed: bool = False,
     ) -> list[int]:
         """Return the indexes of a listing page's (key, ETag, closed) that are news to the ledger.
 
@@ -74,7 +79,7 @@ class Arrivals:
 
         `page` is in key order (UTF-8 bytes), as S3 lists. Writes nothing. A gone object that is
         listed again is news, unless it is only its twin that is still there; so is a closed one
-        that can be read now.
+        that can be read now, and with `timed` what is not at home and came we do not know when.
         """
         if not page:
             return []
@@ -85,9 +90,8 @@ class Arrivals:
             if row is None or row[0] != etag:
                 news.append(index)
             elif not twins and row[1] != _USUAL:
-                revived = row[1] == ObjectState.GONE
                 restored = row[1] in _UNREADABLE and not closed
-                if revived or restored:
+                if row[1] == ObjectState.GONE or restored or (timed and not row[2]):
                     news.append(index)
         return news
 
@@ -96,10 +100,11 @@ class Arrivals:
         with self._store.reading() as db:
             # One scan of the page's range, in which the ledger may know keys that are gone by now.
             rows = db.execute(
-                "SELECT key, etag, state FROM objects WHERE bucket = ? AND key >= ? AND key <= ?",
+                "SELECT key, etag, state, last_modified IS NOT NULL FROM objects"
+                " WHERE bucket = ? AND key >= ? AND key <= ?",
                 (bucket, page[0][0], page[-1][0]),
             )
-            return {key: (etag, state) for key, etag, state in rows if key in listed}
+            return {key: (etag, state, timed) for key, etag, state, timed in rows if key in listed}
 
     def _known_twins(self, bucket: str, page: Sequence[tuple[str, str, bool]]) -> _Known:
         known: _Known = {}
@@ -112,7 +117,7 @@ class Arrivals:
                     (bucket, key),
                 ).fetchone()
                 if row is not None:
-                    known[key] = (row[0], row[1])
+                    known[key] = (row[0], row[1], True)
         return known
 
     def keep_notification(self, source: Source, reason: str, text: str) -> None:

@@ -76,6 +76,26 @@ async def test_everything_is_taken_in_with_what_a_listing_knows(
     assert row(tmp_path, "incoming/a")["source"] == "reconcile"
 
 
+async def test_a_listing_tells_when_that_came_which_is_not_at_home_yet(
+    s3: S3Double, scanner: Scanner, ledger: Ledger, log: MemoryLog, tmp_path: Path
+) -> None:
+    """An event of S3 names no time, and may have lain in the queue for two weeks."""
+    for name in "abc":
+        put(s3, name)
+        ledger.arrivals.record([event(s3.objects[IN + name].etag, IN + name)])
+    deliver(ledger, take(ledger, IN + "a"), copy("anna"), etag=s3.objects[IN + "a"].etag)
+    with ledger.store.writing() as db:
+        db.execute("UPDATE objects SET last_modified = NULL")
+        db.execute("UPDATE objects SET state = 'quarantined' WHERE key = 'incoming/b'")
+    before = [row(tmp_path, IN + name)["state"] for name in "abc"]
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(3, 0)
+    times = [row(tmp_path, IN + name)["last_modified"] for name in "abc"]
+    assert times == [None, 5000, 5000]
+    assert [row(tmp_path, IN + name)["state"] for name in "abc"] == before
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(3, 0)
+    assert "announced" not in log.events()
+
+
 async def test_a_second_look_finds_nothing_new(
     s3: S3Double, scanner: Scanner, ledger: Ledger, log: MemoryLog
 ) -> None:
