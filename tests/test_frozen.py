@@ -47,11 +47,13 @@ from postamt_sync.mail.arrival import Envelope, Evidence, Source, Verdicts
 from postamt_sync.mail.handed_routes import ROUTES_KEY, HandedRoutes
 from postamt_sync.mail.routing import Addressee
 from postamt_sync.mail.seal_table import (
+    MAIL_PLACE,
     PROVED_AT,
     SETTLED_BEFORE,
     STATE,
     WATERMARK,
     WRITTEN_AT,
+    mail_place,
     proof_id,
     seal_table_name,
     written_time,
@@ -302,6 +304,8 @@ def test_names_at_aws_of_what_is_sealed() -> None:
     assert (SHA256, VERSION, FINGERPRINTS) == ("sha256", "version", "fingerprints")
     assert seal_table_name("postamt") == "postamt-seal"
     assert (WATERMARK, SETTLED_BEFORE, WRITTEN_AT) == ("watermark", "settled_before", "written_at")
+    assert MAIL_PLACE == "mail_place"
+    assert mail_place("mail", "incoming/") == "mail/incoming/"
     assert (STATE, PROVED_AT) == ("state", "proved_at")
     assert proof_id(["AB" * 20]) == (
         "proof#9075068f680e2528afc7b2015b51d7c5597c00cd9826319328432689e7bd54b3"

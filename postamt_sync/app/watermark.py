@@ -19,6 +19,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.settled import Unsettled, UnsettledMail
 from postamt_sync.ledger.source_notes import SourceNotes
+from postamt_sync.mail.seal_table import mail_place
 from postamt_sync.plural import count
 from postamt_sync.seal.records import SealRecords, SealState
 from postamt_sync.unexpected import as_trouble
@@ -126,6 +127,7 @@ class WatermarkWriter:
             self._records.move_watermark(
                 datetime.fromtimestamp(max(0, settled_before), UTC),
                 datetime.fromtimestamp(now, UTC),
+                mail_place(self._bucket, self._prefix),
             )
         self._told = settled_before, now
 

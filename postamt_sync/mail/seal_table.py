@@ -4,7 +4,7 @@ Each is one item with the key `id` (S). Times are ISO 8601 in UTC, whole seconds
 2026-11-28T14:44:47Z; all attributes are strings, numbers (N) where it is said.
 
     watermark         written by the box alone: `settled_before`, before which all mail that ever
-                      came is settled at home; `written_at`
+                      came is settled at home; `written_at`; `mail_place`, of which mail
     proof#<set>       written by `seal prove`: `proved_at`, `fingerprints` (separated by blanks). A
                       set of keys without it seals nothing
     state             written by the function: `ran_at`, `sealed` (N, in that run), `sealed_total`
@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 KEY = "id"
 WATERMARK = "watermark"
 SETTLED_BEFORE, WRITTEN_AT = "settled_before", "written_at"
+MAIL_PLACE = "mail_place"
 STATE = "state"
 PROVED_AT = "proved_at"
 
@@ -35,6 +36,11 @@ _FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 def seal_table_name(stack: str) -> str:
     """Return the table's name by the stack's."""
     return f"{stack}-seal"
+
+
+def mail_place(bucket: str, prefix: str) -> str:
+    """Return how a watermark names the mail that it speaks of."""
+    return f"{bucket}/{prefix}"
 
 
 def proof_id(fingerprints: Iterable[str]) -> str:

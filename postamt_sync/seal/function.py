@@ -19,6 +19,7 @@ import boto3
 from botocore.config import Config
 
 from postamt_sync.index.invocation_event import SEALED_KEYS
+from postamt_sync.mail.seal_table import mail_place
 from postamt_sync.seal.one_seal import Sealer
 from postamt_sync.seal.owner_keys import KeyRefusedError, OwnerKey, read_owner_key
 from postamt_sync.seal.records import SealRecords, SealState
@@ -90,6 +91,7 @@ def seal_all(
         lambda: datetime.now(UTC),
         remaining,
         _say,
+        place=mail_place(environ["BUCKET"], environ["PREFIX"]),
     ).run()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from postamt_sync.mail.seal_table import (
     KEY,
+    MAIL_PLACE,
     PROVED_AT,
     SETTLED_BEFORE,
     STATE,
@@ -28,10 +29,14 @@ _TEXTS = ("refused", "reason", "cursor")
 
 @dataclass(frozen=True, slots=True)
 class SettledMail:
-    """All mail of before `settled_before` is settled at home, as the box said at `written_at`."""
+    """All mail of before `settled_before` is settled at home, as the box said at `written_at`.
+
+    `place` is where that mail lies, as `mail_place` says; "" where the box did not say it.
+    """
 
     settled_before: datetime
     written_at: datetime
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +72,21 @@ class SealRecords:
         item = self._get(WATERMARK)
         before = read_time(_text(item, SETTLED_BEFORE))
         written = read_time(_text(item, WRITTEN_AT))
-        return SettledMail(before, written) if before and written else None
+        place = _text(item, MAIL_PLACE)
+        return SettledMail(before, written, place) if before and written else None
 
-    def move_watermark(self, settled_before: datetime, now: datetime) -> None:
+    def move_watermark(self, settled_before: datetime, now: datetime, place: str) -> None:
         """Keep what the box says, and that it lives; back too, where older mail is open again."""
         self._dynamodb.update_item(
             TableName=self._table,
             Key={KEY: {"S": WATERMARK}},
-            UpdateExpression=f"SET {SETTLED_BEFORE} = :mark, {WRITTEN_AT} = :now",
+            UpdateExpression=(
+                f"SET {SETTLED_BEFORE} = :mark, {WRITTEN_AT} = :now, {MAIL_PLACE} = :place"
+            ),
             ExpressionAttributeValues={
                 ":mark": {"S": written_time(settled_before)},
                 ":now": {"S": written_time(now)},
+                ":place": {"S": place},
             },
         )
 

@@ -65,9 +65,10 @@ class Listing(Protocol):
     def versions(self, prefix: str, after: str = "", /) -> Iterator[PlainVersion]: ...
 
 
-def refusal(watermark: SettledMail | None, now: datetime) -> Refusal | None:
-    """Judge what the box said last; a clock that runs ahead of ours by hours is not believed."""
-    if watermark is None:
+def refusal(watermark: SettledMail | None, now: datetime, place: str) -> Refusal | None:
+    """Judge what the box said last of the mail in a place; a clock that runs ahead of ours by hours
+    is not believed."""
+    if watermark is None or watermark.place != place:
         return Refusal.NO_WATERMARK
     said = watermark.written_at
     if now - said > STALE or said - now > _CLOCKS_DIFFER or watermark.settled_before > said:
@@ -89,7 +90,8 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class SealingRun:
-    """`after` is how old a version has to be; `remaining` tells the seconds that are left."""
+    """`after` is how old a version has to be; `remaining` tells the seconds that are left. `place`
+    is where the mail lies, as the box has to name it (`mail_place`)."""
 
     listing: Listing
     sealer: Sealer
@@ -99,13 +101,14 @@ class SealingRun:
     remaining: Callable[[], float]
     say: Say
     workers: int = 4
+    place: str = ""
     large: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> SealState:
         """Seal what may be sealed, and keep how it went; returns the same."""
         now = self.now()
         watermark = self.records.watermark()
-        refused = refusal(watermark, now)
+        refused = refusal(watermark, now, self.place)
         if refused is None and not self.records.is_proved(
             encryption_fingerprints(self.sealer.keys)
         ):

@@ -114,6 +114,14 @@ async def test_what_is_absent_and_nobody_has_looked_at_holds_it_back(scene: Scen
     assert await scene.reconcile() == NOW - 5 * DAY
 
 
+async def test_it_says_of_which_mail_it_speaks(scene: Scene) -> None:
+    """Else what it says of one prefix would be believed of the next one, until it starts anew."""
+    await scene.reconcile()
+    told = scene.records.watermark()
+    assert told is not None
+    assert told.place == f"{scene.settings.bucket.name}/incoming/"
+
+
 async def test_what_somebody_has_decided_on_holds_nothing_back(scene: Scene) -> None:
     scene.put("x", ObjectState.QUARANTINED, NOW - 5 * DAY)
     scene.ledger.repair.leave_quarantined("x")
@@ -267,4 +275,4 @@ async def test_only_the_two_items_of_its_own_are_asked_for(scene: Scene) -> None
 def test_a_table_that_is_not_there_is_told(scene: Scene) -> None:
     at = datetime.fromtimestamp(NOW, UTC)
     with pytest.raises(ClientError):
-        SealRecords(scene.records._dynamodb, "nobodys").move_watermark(at, at)  # noqa: SLF001
+        SealRecords(scene.records._dynamodb, "nobodys").move_watermark(at, at, "mail/incoming/")  # noqa: SLF001

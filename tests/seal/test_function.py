@@ -70,11 +70,11 @@ class Account:
 
     def settle(self) -> None:
         soon = datetime.now(UTC) + timedelta(minutes=10)
-        values = {":a": {"S": written_time(soon)}}
+        values = {":a": {"S": written_time(soon)}, ":b": {"S": "mail-of-ours/incoming/"}}
         self.dynamodb.update_item(
             TableName=TABLE,
             Key={"id": {"S": "watermark"}},
-            UpdateExpression="SET settled_before = :a, written_at = :a",
+            UpdateExpression="SET settled_before = :a, written_at = :a, mail_place = :b",
             ExpressionAttributeValues=values,
         )
 
@@ -227,3 +227,18 @@ def test_what_any_encryption_client_stored_is_not_sealed(
     state = account.run()
     assert (state.sealed, state.skipped) == (0, 1)
     assert account.sealed() == {}
+
+
+def test_what_the_box_says_of_other_mail_is_not_believed(
+    account: Account, household: Household
+) -> None:
+    """A prefix may be changed at AWS before the box is started anew."""
+    account.s3.put_object(Bucket=BUCKET, Key="incoming/a", Body=b"first")
+    account.records.prove(encryption_fingerprints(household.keys), datetime.now(UTC))
+    now = datetime.now(UTC) + timedelta(minutes=10)
+    for place in ("mail-of-ours/mail/", "others/incoming/", ""):
+        account.records.move_watermark(now, now, place)
+        assert account.run().refused == "no-watermark"
+    assert account.sealed() == {}
+    account.records.move_watermark(now, now, "mail-of-ours/incoming/")
+    assert account.run().sealed == 1
