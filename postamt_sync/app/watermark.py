@@ -44,6 +44,8 @@ _FOR_WANT_OF_US = {"no-watermark", "stale-watermark"}
 _REFUSED = {
     "no-watermark": "this box has not said yet up to when all is settled here.",
     "stale-watermark": "what this box said last is too old, or its clock is wrong.",
+    "other-mail": "the function's bucket or prefix are not those of this box. Start the daemon "
+    "anew if the configuration was changed, else: postamt-sync bootstrap apply",
     "key": "a key of [seal] has ended or cannot be sealed for. See: postamt-sync seal check",
     "unproved": "nobody has shown that it can be opened. Do so: postamt-sync seal prove",
 }
@@ -166,6 +168,11 @@ def _problem(state: SealState | None, now: datetime, told: datetime | None) -> s
     if state.refused and not missed_us:
         why = _REFUSED.get(state.refused, f"{printable(state.refused, 300)}.")
         return f"Nothing is sealed, and mail stays plain: {why}"
+    if state.failed and not state.sealed:
+        return (
+            f"{count(state.failed, 'mail')} could not be sealed: {printable(state.reason, 300)}. "
+            "It is tried again each day. See: postamt-sync doctor"
+        )
     if now - state.ran_at > LONGEST_REST:
         return (
             f"The sealing function has not run since {state.ran_at:%Y-%m-%d %H:%M} UTC; mail stays "

@@ -98,6 +98,10 @@ class SealingCheck:
                 "the box has said nothing for three days, or its clock is wrong.",
                 "See postamt-sync status on the box.",
             ),
+            Refusal.OTHER_MAIL: (
+                "the box speaks of another bucket or prefix than the function's.",
+                f"Start the daemon anew if the configuration was changed. {APPLY}",
+            ),
             Refusal.KEY: (
                 f"a key cannot be sealed with: {printable(state.reason)}",
                 f"See: {typed('seal check', source)}",

@@ -11,8 +11,9 @@ Each is one item with the key `id` (S). Times are ISO 8601 in UTC, whole seconds
                       (N), `backlog` (N, versions that were due and are not known to be sealed),
                       `skipped` (N, what cannot be sealed), `failed` (N, what will be tried again),
                       `without_twin` (N, tagged and not sealed: alarm), `refused` (why nothing was
-                      sealed: no-watermark, stale-watermark, key, unproved; "" if all is well),
-                      `reason` (the last failure in words), `cursor` (where the next run begins)
+                      sealed: no-watermark, stale-watermark, other-mail, key, unproved; "" if all is
+                      well), `reason` (the last failure in words), `cursor` (where the next run
+                      begins)
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ class Refusal(enum.StrEnum):
 
     NO_WATERMARK = "no-watermark"
     STALE_WATERMARK = "stale-watermark"
+    OTHER_MAIL = "other-mail"
     KEY = "key"
     UNPROVED = "unproved"
 
@@ -68,8 +69,10 @@ class Listing(Protocol):
 def refusal(watermark: SettledMail | None, now: datetime, place: str) -> Refusal | None:
     """Judge what the box said last of the mail in a place; a clock that runs ahead of ours by hours
     is not believed."""
-    if watermark is None or watermark.place != place:
+    if watermark is None:
         return Refusal.NO_WATERMARK
+    if watermark.place != place:
+        return Refusal.OTHER_MAIL
     said = watermark.written_at
     if now - said > STALE or said - now > _CLOCKS_DIFFER or watermark.settled_before > said:
         return Refusal.STALE_WATERMARK

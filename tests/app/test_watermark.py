@@ -209,6 +209,14 @@ STATES = {
         SealState(datetime.fromtimestamp(NOW, UTC) - LONGEST_REST - timedelta(hours=1)),
         "has not run since",
     ),
+    "of other mail": (
+        SealState(datetime.fromtimestamp(NOW - DAY, UTC), refused="other-mail"),
+        "bucket or prefix",
+    ),
+    "nothing but failures": (
+        SealState(datetime.fromtimestamp(NOW, UTC), failed=2, reason="AccessDenied"),
+        "2 mails could not be sealed: AccessDenied.",
+    ),
     "without twin": (
         SealState(datetime.fromtimestamp(NOW, UTC), without_twin=2),
         "2 mails will expire",

@@ -71,6 +71,7 @@ def test_where_all_is_well_it_says_how_much(settings: Settings) -> None:
         ({"refused": "unproved"}, Severity.FAILURE, "nobody has shown"),
         ({"refused": "no-watermark"}, Severity.FAILURE, "has not said yet"),
         ({"refused": "stale-watermark"}, Severity.FAILURE, "three days"),
+        ({"refused": "other-mail"}, Severity.FAILURE, "another bucket or prefix"),
         ({"refused": "key", "reason": "It expired."}, Severity.FAILURE, "It expired."),
         ({"refused": "of\x1b tomorrow"}, Severity.FAILURE, "Nothing is sealed"),
         ({"without_twin": 2}, Severity.FAILURE, "2 plain mails"),

@@ -238,7 +238,7 @@ def test_what_the_box_says_of_other_mail_is_not_believed(
     now = datetime.now(UTC) + timedelta(minutes=10)
     for place in ("mail-of-ours/mail/", "others/incoming/", ""):
         account.records.move_watermark(now, now, place)
-        assert account.run().refused == "no-watermark"
+        assert account.run().refused == "other-mail"
     assert account.sealed() == {}
     account.records.move_watermark(now, now, "mail-of-ours/incoming/")
     assert account.run().sealed == 1

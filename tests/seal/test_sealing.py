@@ -114,7 +114,7 @@ def test_only_what_is_settled_at_home(scene: Scene) -> None:
         (SettledMail(NOW, NOW - timedelta(seconds=1)), Refusal.STALE_WATERMARK),
         (SettledMail(NOW - 4 * DAY, NOW - 3 * DAY), None),
         (SettledMail(NOW - DAY, NOW + timedelta(minutes=5)), None),
-        (SettledMail(NOW - DAY, NOW, "mail/another/"), Refusal.NO_WATERMARK),
+        (SettledMail(NOW - DAY, NOW, "mail/another/"), Refusal.OTHER_MAIL),
     ],
 )
 def test_a_box_that_is_silent_or_whose_clock_is_wrong_stops_it(
