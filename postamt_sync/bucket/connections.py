@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Self
 
 import aiohttp
@@ -20,7 +22,11 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 
+from postamt_sync.threads import in_own_thread
+
 CONNECT_SECONDS = 15.0
+LOOKED_UP_FOR = 10.0
+"""How long a name that was found is not looked up before connecting."""
 IDLE_SECONDS = 10.0
 """How long an unused connection is kept: shorter than S3 keeps it."""
 
@@ -72,12 +78,11 @@ class KeptConnection(ResponseHandler):
             self.is_waiting = False
         return self.is_waiting and self._clock() - self.since > seconds
 
-    def give_up(self) -> None:
-        """Tell whoever waits that the peer says nothing any more."""
-        silent = aiohttp.SocketTimeoutError("the peer is silent")
-        self.set_exception(silent)
+    def give_up(self, why: aiohttp.ClientError) -> None:
+        """Tell whoever waits that nothing comes any more."""
+        self.set_exception(why)
         if self._body is not None and not self._body.is_eof():
-            self._body.set_exception(silent)
+            self._body.set_exception(why)
 
     def data_received(self, data: bytes) -> None:
         self.since = self._clock()
@@ -168,9 +173,17 @@ class ConnectionPool:
         most: int,
         stalled_after: float,
         kept_for: float = IDLE_SECONDS,
+        look_up: Callable[[str, int], object] = socket.getaddrinfo,
     ) -> None:
-        """In seconds: how long a peer may be silent, and an unused connection is kept."""
+        """In seconds: how long a peer may be silent, and an unused connection is kept.
+
+        `look_up` raises OSError where there is no such host; it may block.
+        """
         self.host, self._port, self._tls = host, port, tls
+        self._look_up = partial(look_up, host, port)
+        self._looking_up: asyncio.Task[object] | None = None
+        self._looked_up_at = float("-inf")
+        self._closed = False
         self._stalled_after, self._kept_for = stalled_after, kept_for
         self._places = asyncio.Semaphore(most)
         self._idle: deque[KeptConnection] = deque()
@@ -213,9 +226,14 @@ class ConnectionPool:
         self._places.release()
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections; whoever waits for one of them is told."""
+        self._closed = True
         if self._look is not None:
             self._look.cancel()
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+        for connection in self._busy:
+            connection.give_up(_closed())  # aborted alone it would tell nobody
         for connection in (*self._busy, *self._idle):
             connection.abort()
         self._busy.clear()
@@ -231,7 +249,10 @@ class ConnectionPool:
         return None
 
     async def _connected(self) -> KeptConnection:
+        if self._closed:
+            raise _closed()
         async with asyncio.timeout(CONNECT_SECONDS):
+            await self._found()
             _, connection = await self._loop.create_connection(
                 lambda: KeptConnection(self._loop),
                 self.host,
@@ -239,10 +260,37 @@ class ConnectionPool:
                 ssl=self._tls,
                 happy_eyeballs_delay=0.25,
             )
+        if self._closed:
+            connection.abort()
+            raise _closed()
         self._busy.add(connection)
         if self._look is None:
             self._look_soon()
         return connection
+
+    async def _found(self) -> None:
+        """Wait until the host has been found, all of us for one look-up in a thread of its own.
+
+        Where no name server answers, it blocks for long, and what asyncio looks up by itself would
+        take all the threads that the ledger, and with it the webhook, needs.
+        """
+        if self._loop.time() - self._looked_up_at < LOOKED_UP_FOR:
+            return
+        if self._looking_up is None or self._looking_up.done():
+            call = in_own_thread(self._look_up, CONNECT_SECONDS)
+            self._looking_up = asyncio.create_task(call, name="look up the bucket's host")
+            self._looking_up.add_done_callback(self._looked_up)
+        try:
+            await asyncio.shield(self._looking_up)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise _closed() from None
+            raise
+
+    def _looked_up(self, done: asyncio.Task[object]) -> None:
+        # Retrieved here too: nobody may be waiting any more.
+        if not done.cancelled() and done.exception() is None:
+            self._looked_up_at = self._loop.time()
 
     def _end(self, connection: KeptConnection) -> None:
         self._busy.discard(connection)
@@ -258,9 +306,13 @@ class ConnectionPool:
         now = self._loop.time()
         for connection in self._busy:
             if connection.has_been_silent(self._stalled_after):
-                connection.give_up()
+                connection.give_up(aiohttp.SocketTimeoutError("the peer is silent"))
         while self._idle and now - self._idle[0].since > self._kept_for:
             self._idle.popleft().abort()
         self._look = None
         if self._busy or self._idle:
             self._look_soon()
+
+
+def _closed() -> aiohttp.ClientConnectionError:
+    return aiohttp.ClientConnectionError("the connections are closed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -233,3 +234,72 @@ async def test_who_is_not_there_is_an_error_and_holds_no_place() -> None:
         with pytest.raises(OSError, match="Connect call failed"):
             await pool.ask(REQUEST)
     pool.close()
+
+
+@pytest.mark.parametrize("reply", [says_nothing, stops_halfway])
+async def test_whoever_waits_when_all_is_closed_is_told(reply: Reply) -> None:
+    server = Server(reply)
+    async with pool_to(server) as pool:
+
+        async def whole() -> bytes:
+            return await read(await pool.ask(REQUEST))
+
+        waiting = asyncio.create_task(whole())
+        while not server.open:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        pool.close()
+        async with asyncio.timeout(3):
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await waiting
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await pool.ask(REQUEST)
+    assert server.connections == 1
+
+
+async def test_a_name_server_that_is_silent_holds_one_thread_and_none_of_asyncios() -> None:
+    asked: list[str] = []
+    answered = threading.Event()
+
+    def look_up(host: str, _port: int) -> None:
+        asked.append(host)
+        answered.wait(10)
+
+    server = Server(OK)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    pool = ConnectionPool("localhost", port, None, 32, 5.0, look_up=look_up)
+    try:
+        waiting = [asyncio.create_task(pool.ask(REQUEST)) for _ in range(32)]
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(lambda: None)
+        waiting.pop().cancel()
+        assert asked == ["localhost"]
+        assert not any(each.done() for each in waiting)
+        answered.set()
+        assert [await read(await each) for each in waiting] == [b"mail"] * 31
+        assert asked == ["localhost"]
+    finally:
+        answered.set()
+        pool.close()
+        listening.close()
+
+
+async def test_a_host_that_is_not_found_is_looked_up_anew() -> None:
+    found: list[OSError | None] = [OSError("no such host"), None]
+
+    def look_up(_host: str, _port: int) -> None:
+        if (error := found.pop(0)) is not None:
+            raise error
+
+    server = Server(OK)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    pool = ConnectionPool("127.0.0.1", port, None, 1, 5.0, look_up=look_up)
+    try:
+        with pytest.raises(OSError, match="no such host"):
+            await pool.ask(REQUEST)
+        assert await read(await pool.ask(REQUEST)) == b"mail"
+    finally:
+        pool.close()
+        listening.close()
