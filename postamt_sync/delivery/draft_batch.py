@@ -64,12 +64,15 @@ class DraftBatch:
 
 
 def batches(drafts: Sequence[SmallDraft]) -> Iterator[DraftBatch]:
-    """Yield the drafts by mailbox, so many at once, each mailbox's in their order."""
-    by_mailbox: dict[tuple[str, bool], list[SmallDraft]] = {}
+    """Yield the drafts by mailbox, so many at once, each mailbox's in their order.
+
+    Those that a reload came between have Maildirs of the same name, but perhaps not the same.
+    """
+    by_mailbox: dict[tuple[str, bool, int], list[SmallDraft]] = {}
     for draft in drafts:
-        key = (draft.addressee.mailbox, draft.addressee.by_us)
+        key = (draft.addressee.mailbox, draft.addressee.by_us, id(draft.mail.mail.mailboxes))
         by_mailbox.setdefault(key, []).append(draft)
-    for (mailbox, _), those in by_mailbox.items():
+    for (mailbox, *_), those in by_mailbox.items():
         for start in range(0, len(those), AT_ONCE):
             yield DraftBatch(mailbox, tuple(those[start : start + AT_ONCE]))
 

@@ -12,6 +12,7 @@ import pytest
 from postamt_sync.delivery.asking import Asking
 from postamt_sync.delivery.draft_batch import AT_ONCE, SmallDraft, batches
 from postamt_sync.delivery.mailbox_threads import LateError
+from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.delivery.open_copy import WrittenCopy
 from postamt_sync.delivery.pending_mail import FetchedMail, MailboxTarget, RoutedMail
@@ -71,6 +72,21 @@ def test_each_mailbox_has_its_own_and_no_turn_is_long(home: Home) -> None:
         ("bruno", 1),
     ]
     assert sorted(n for b in made for n in b.numbers) == list(range(2 * AT_ONCE + 2))
+
+
+def test_after_a_reload_each_is_written_where_it_was_routed(home: Home) -> None:
+    before = draft(home, 1)
+    other = home.base / "moved" / "anna"
+    home.mailboxes = Mailboxes([("anna", other)], home.ledger.work, home.disk, ("Junk",))
+    home.mailboxes.ready("anna")
+    made = batches([before, draft(home, 2)])
+    written = {number: one for batch in made for number, one in batch.write(Asking()).items()}
+    assert {n: one.maildir.root for n, one in written.items() if isinstance(one, WrittenCopy)} == {
+        1: home.root("anna"),
+        2: other,
+    }
+    assert names(home) == ["stem1"]
+    assert [path.name for path in (other / "tmp").iterdir()] == ["stem2"]
 
 
 def test_what_is_written_is_as_if_it_were_alone(home: Home, disk: FaultyDisk) -> None:
