@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from postamt_sync.bucket import Bucket, Listed
+from postamt_sync.bucket import Bucket, Listed, SealedPlace
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.scanner import Scanner, ScanResult
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.sealed_name import SealedName
 from postamt_sync.mail.sent_mail import sent_key
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.ledger import copy, deliver, due, event, row, state, take
@@ -136,6 +138,42 @@ async def test_an_archived_mail_is_due_once_it_is_restored(
     s3.put("incoming/a", b"mail", storage_class="GLACIER", restored=True)
     assert await scanner.everything(Source.RECONCILE) == ScanResult(1, 0)
     assert due(ledger) == ["incoming/a"]
+
+
+async def test_what_nobody_can_read_is_looked_at_once(
+    s3: S3Double, bucket: Bucket, ledger: Ledger, log: MemoryLog
+) -> None:
+    taken_up: list[str] = []
+
+    async def complete(arrivals: Sequence[Arrival]) -> list[Arrival]:
+        taken_up.extend(arrival.key for arrival in arrivals)
+        return list(arrivals)
+
+    place = SealedPlace(IN, "sealed/", expected=True)
+    scanner = Scanner(bucket, ledger, Events(log), IN, RECENT, complete, place)
+    name = SealedName("b", datetime(2026, 1, 2, tzinfo=UTC), "e" * 32, 4)
+    s3.put("incoming/a", b"mail", storage_class="GLACIER")
+    s3.put("incoming/c", b"mail")
+    s3.put(name.key("sealed/") or "", b"sealed")
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(3, 3)
+    states = {key: state(ledger, f"incoming/{key}") for key in "abc"}
+    assert states == {
+        "a": ObjectState.ARCHIVED,
+        "b": ObjectState.SEALED,
+        "c": ObjectState.WAITING,
+    }
+    assert due(ledger) == ["incoming/c"]
+    assert taken_up == ["incoming/a", "incoming/b", "incoming/c"]
+
+    taken_up.clear()
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(3, 0)
+    assert taken_up == [], "neither is news as long as it stays as it is"
+
+    s3.put("incoming/a", b"mail", storage_class="GLACIER", restored=True)
+    s3.put("incoming/b", b"mail")
+    assert await scanner.everything(Source.RECONCILE) == ScanResult(3, 0)
+    assert taken_up == ["incoming/a", "incoming/b"]
+    assert sorted(due(ledger)) == ["incoming/a", "incoming/b", "incoming/c"]
 
 
 async def test_odd_keys_spoil_nothing(s3: S3Double, scanner: Scanner, ledger: Ledger) -> None:
