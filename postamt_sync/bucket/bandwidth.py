@@ -40,6 +40,7 @@ class Bandwidth:
         """`limit` gives the bytes a second in force now, 0 for none; it may change at any time."""
         self.received = 0
         """Bytes of bodies that came, limited or not."""
+        self._granted = 0
         self._limit = limit
         self._clock = clock
         self._sleep = sleep
@@ -55,6 +56,11 @@ class Bandwidth:
     def limit(self) -> int:
         """Bytes a second, 0 for none."""
         return self._limit()
+
+    @property
+    def progress(self) -> int:
+        """What grows as long as anything comes, or is let through that has come before."""
+        return self.received + self._granted
 
     def transfer(self) -> Transfer:
         """Return what one answer of the bucket is read through."""
@@ -89,6 +95,7 @@ class Bandwidth:
             self._now_served = starts
             transfer.share_ends = starts + size
             transfer.credit += size
+            self._granted += size
             turn.set_result(None)
             await asyncio.sleep(0)  # whoever needs more stands in line again before the next
 

@@ -249,7 +249,7 @@ class ConnectionPool:
         return None
 
     async def _connected(self) -> KeptConnection:
-        if self._closed:
+        if self._is_over():
             raise _closed()
         async with asyncio.timeout(CONNECT_SECONDS):
             await self._found()
@@ -260,19 +260,21 @@ class ConnectionPool:
                 ssl=self._tls,
                 happy_eyeballs_delay=0.25,
             )
-        if self._closed:
-            connection.abort()
-            raise _closed()
         self._busy.add(connection)
+        if self._is_over():
+            self._end(connection)
+            raise _closed()
         if self._look is None:
             self._look_soon()
         return connection
 
+    def _is_over(self) -> bool:
+        return self._closed
+
     async def _found(self) -> None:
         """Wait until the host has been found, all of us for one look-up in a thread of its own.
 
-        Where no name server answers, it blocks for long, and what asyncio looks up by itself would
-        take all the threads that the ledger, and with it the webhook, needs.
+        Where no name server answers, asyncio's own would take all threads that the ledger needs.
         """
         if self._loop.time() - self._looked_up_at < LOOKED_UP_FOR:
             return
@@ -283,13 +285,12 @@ class ConnectionPool:
         try:
             await asyncio.shield(self._looking_up)
         except asyncio.CancelledError:
-            if self._closed:
+            if self._is_over():
                 raise _closed() from None
             raise
 
     def _looked_up(self, done: asyncio.Task[object]) -> None:
-        # Retrieved here too: nobody may be waiting any more.
-        if not done.cancelled() and done.exception() is None:
+        if not done.cancelled() and done.exception() is None:  # retrieved: perhaps nobody waits
             self._looked_up_at = self._loop.time()
 
     def _end(self, connection: KeptConnection) -> None:

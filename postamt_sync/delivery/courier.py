@@ -87,7 +87,7 @@ class Courier:
         self._outcomes = Outcomes(self._work, events, clock)
         self._breaker = CircuitBreaker(clock, failures=FAILURES)
         self._bandwidth = bucket.bandwidth
-        self._received = 0
+        self._bytes = 0
         self._fetcher = Fetcher(self._places, clock, self._observe, heard)
         self._job = MailJob(
             *(bucket, self._work, self._fetcher, self._publisher, self._outcomes),
@@ -126,8 +126,8 @@ class Courier:
         only where something is wrong with this process. Bytes that come are a step too: over a slow
         line a large mail takes its time.
         """
-        if self._received != (received := self._bandwidth.received):
-            self._received, self._moved = received, self._clock()
+        if self._bytes != (count := self._bandwidth.progress):
+            self._bytes, self._moved = count, self._clock()
         return self._clock() - self._moved if self._busy else 0.0
 
     def wake(self) -> None:

@@ -60,6 +60,22 @@ async def gather(*work: Awaitable[float]) -> list[float]:
         return list(await asyncio.gather(*work))
 
 
+async def test_a_slow_line_never_looks_as_if_it_stood_still() -> None:
+    line = Line(1_000)
+    seen, moved, longest = 0, 0.0, 0.0
+
+    def look() -> None:
+        nonlocal seen, moved, longest
+        longest = max(longest, line.now - moved)
+        if line.bandwidth.progress != seen:
+            seen, moved = line.bandwidth.progress, line.now
+
+    line.later = [(float(second), look) for second in range(2000)]
+    await gather(*[line.read(256 << 10, 256 << 10) for _ in range(8)])
+    assert line.now > 2000
+    assert longest < 5, "eight chunks have come at once, and each is let through bit by bit"
+
+
 @pytest.mark.parametrize("limit", [1_000, 100_000, 2_000_000])
 async def test_it_is_exact_over_time(limit: int) -> None:
     line = Line(limit)
