@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import boto3
 
 
+CONNECTIONS = 36
+"""More than mails that the courier fetches at once: a listing waits for none of them."""
 LONGEST_KEY = 1024
 """Bytes (S3 User Guide, "Naming Amazon S3 objects")."""
 
@@ -50,7 +52,7 @@ class Bucket:
         *,
         session: boto3.Session | None = None,
         bandwidth: Bandwidth | None = None,
-        connections: int = 32,
+        connections: int = CONNECTIONS,
         stalled_after: float = 30.0,
         longest_page: float = 120.0,
         data_keys: DataKeys | None = None,
