@@ -27,8 +27,11 @@ class Server:
         self.replies = list(replies)
         self.connections = self.open = 0
         self.port = 0
+        self.serving: set[asyncio.Task[None] | None] = set()
+        """Known, for nothing else holds a task that waits for ever."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serving.add(asyncio.current_task())
         self.connections += 1
         self.open += 1
         try:
@@ -38,25 +41,37 @@ class Server:
                     writer.write(reply)
                 else:
                     await reply(writer)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
         finally:
             self.open -= 1
             writer.close()
 
+    async def end(self) -> None:
+        serving = [task for task in self.serving if task is not None]
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
 
 @asynccontextmanager
 async def pool_to(
-    server: Server, most: int = 2, stalled_after: float = 5.0, kept_for: float = 5.0
+    server: Server,
+    most: int = 2,
+    stalled_after: float = 5.0,
+    kept_for: float = 5.0,
+    look_up: Callable[[str, int], object] = lambda _host, _port: None,
 ) -> AsyncIterator[ConnectionPool]:
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
-    pool = ConnectionPool("127.0.0.1", server.port, None, most, stalled_after, kept_for)
+    place = "127.0.0.1", server.port
+    pool = ConnectionPool(*place, None, most, stalled_after, kept_for, look_up)
     try:
         yield pool
     finally:
         pool.close()
         listening.close()
+        await server.end()
 
 
 async def read(answer: HttpAnswer) -> bytes:
@@ -265,24 +280,20 @@ async def test_a_name_server_that_is_silent_holds_one_thread_and_none_of_asyncio
         asked.append(host)
         answered.wait(10)
 
-    server = Server(OK)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    pool = ConnectionPool("localhost", port, None, 32, 5.0, look_up=look_up)
-    try:
+    async with pool_to(Server(OK), most=32, look_up=look_up) as pool:
         waiting = [asyncio.create_task(pool.ask(REQUEST)) for _ in range(32)]
-        async with asyncio.timeout(5):
-            await asyncio.to_thread(lambda: None)
-        waiting.pop().cancel()
-        assert asked == ["localhost"]
-        assert not any(each.done() for each in waiting)
-        answered.set()
+        try:
+            async with asyncio.timeout(5):
+                while not asked:
+                    await asyncio.sleep(0.01)
+                await asyncio.to_thread(lambda: None)
+            waiting.pop().cancel()
+            assert asked == ["127.0.0.1"]
+            assert not any(each.done() for each in waiting)
+        finally:
+            answered.set()
         assert [await read(await each) for each in waiting] == [b"mail"] * 31
-        assert asked == ["localhost"]
-    finally:
-        answered.set()
-        pool.close()
-        listening.close()
+        assert asked == ["127.0.0.1"]
 
 
 async def test_a_host_that_is_not_found_is_looked_up_anew() -> None:
@@ -292,14 +303,7 @@ async def test_a_host_that_is_not_found_is_looked_up_anew() -> None:
         if (error := found.pop(0)) is not None:
             raise error
 
-    server = Server(OK)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    pool = ConnectionPool("127.0.0.1", port, None, 1, 5.0, look_up=look_up)
-    try:
+    async with pool_to(Server(OK), look_up=look_up) as pool:
         with pytest.raises(OSError, match="no such host"):
             await pool.ask(REQUEST)
         assert await read(await pool.ask(REQUEST)) == b"mail"
-    finally:
-        pool.close()
-        listening.close()
