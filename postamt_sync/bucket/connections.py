@@ -24,7 +24,7 @@ from multidict import CIMultiDictProxy
 
 from postamt_sync.threads import in_own_thread
 
-CONNECT_SECONDS = 15.0
+CONNECT_SECONDS, LOOK_UP_SECONDS = 15.0, 10.0
 LOOKED_UP_FOR = 10.0
 """How long a name that was found is not looked up before connecting."""
 IDLE_SECONDS = 10.0
@@ -279,11 +279,12 @@ class ConnectionPool:
         if self._loop.time() - self._looked_up_at < LOOKED_UP_FOR:
             return
         if self._looking_up is None or self._looking_up.done():
-            call = in_own_thread(self._look_up, CONNECT_SECONDS)
-            self._looking_up = asyncio.create_task(call, name="look up the bucket's host")
+            self._looking_up = asyncio.create_task(in_own_thread(self._look_up, LOOK_UP_SECONDS))
             self._looking_up.add_done_callback(self._looked_up)
         try:
             await asyncio.shield(self._looking_up)
+        except TimeoutError:
+            raise socket.gaierror(socket.EAI_AGAIN, "no name server answers") from None
         except asyncio.CancelledError:
             if self._is_over():
                 raise _closed() from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -307,3 +308,12 @@ async def test_a_host_that_is_not_found_is_looked_up_anew() -> None:
         with pytest.raises(OSError, match="no such host"):
             await pool.ask(REQUEST)
         assert await read(await pool.ask(REQUEST)) == b"mail"
+
+
+async def test_a_silent_name_server_is_no_silent_peer() -> None:
+    def look_up(_host: str, _port: int) -> None:
+        raise TimeoutError
+
+    async with pool_to(Server(OK), look_up=look_up) as pool:
+        with pytest.raises(socket.gaierror):
+            await pool.ask(REQUEST)
