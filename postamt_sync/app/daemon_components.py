@@ -140,8 +140,7 @@ class Components:
         ]
         if self.certificates is not None:
             services.append(Service("certificates", close=self.certificates.close))
-        if self._watermark is not None:
-            services.append(Service("seal", self._watermark.run))
+        services.append(Service("seal", self._watermark.run if self._watermark else self._unsealed))
         if self.lookups is not None:
             services.append(Service("index", self.lookups.run))
         if self.queues is not None:
@@ -175,11 +174,13 @@ class Components:
     def _made_watermark(self) -> WatermarkWriter | None:
         settings = self._settings
         if not settings.seal.enabled:
-            note_switched_off(self._ledger, self._events)
             return None
         client = dynamodb_client(self._session, settings.aws.region)
         records = SealRecords(client, settings.seal_table)
         return WatermarkWriter(settings, self._ledger, records, self._events)
+
+    async def _unsealed(self) -> None:
+        await asyncio.to_thread(note_switched_off, self._ledger, self._events)
 
     def _end_rebuild(self) -> None:
         end_rebuild(self.live.current, self._ledger, self._events)

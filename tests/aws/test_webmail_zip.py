@@ -179,7 +179,9 @@ def test_it_holds_what_is_imported_and_nothing_of_the_house_beside_it() -> None:
         contents = {name: archive.read(name) for name in names}
     assert names == sorted(names)
     rooms = {name.split("/")[1] for name in names if name.startswith("postamt_sync/")}
-    assert rooms == {"__init__.py", "errors.py", "log_line.py", "index", "mail", "webmail"}
+    assert rooms == {"__init__.py", "errors.py", "log_line.py", "aws", "index", "mail", "webmail"}
+    of_aws = [name for name in names if name.startswith("postamt_sync/aws/")]
+    assert [Path(name).stem for name in of_aws] == ["__init__", "aes_gcm", "data_keys"]
     for left in ("webmail/local_server", "webmail/site", "index/function", "index/client"):
         assert f"postamt_sync/{left}.py" not in names
     assert contents["postamt_sync/__init__.py"] == b""

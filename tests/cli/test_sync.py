@@ -89,6 +89,7 @@ def test_the_object_is_flat_and_says_what_cut_it_short() -> None:
         "waiting": 0,
         "skipped": 0,
         "gone": 0,
+        "sealed": 0,
         "bytes": 7,
         "seconds": 0.123,
         "error": "No network.",

@@ -105,7 +105,7 @@ def test_for_people_the_words_are_the_same(home: Home, s3: S3Double) -> None:
 def test_a_broken_configuration_is_one_object_too(home: Home) -> None:
     home.configure("[bucket]\nname = 1\n")
     code, said = home.sync()
-    assert (code, set(said)) == (78, {"error", "hint"})
+    assert (code, set(said)) == (78, {"error", "hint", "problems"})
 
 
 def test_a_bucket_that_fails_midway_keeps_what_came(home: Home, s3: S3Double) -> None:

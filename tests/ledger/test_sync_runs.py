@@ -58,6 +58,7 @@ def test_what_is_settled_before_the_pass_is_known(ledger: Ledger, before: Object
     expected = {
         ObjectState.WAITING: SyncTotals(listed=1, failed=1),
         ObjectState.ARCHIVED: SyncTotals(listed=1, archived=1),
+        ObjectState.SEALED: SyncTotals(listed=1, sealed=1),
         ObjectState.SKIPPED: SyncTotals(listed=1, skipped=1),
     }.get(before, SyncTotals(listed=1, known=1))
     assert ledger.sync_runs.totals(1) == expected

@@ -72,7 +72,7 @@ def test_a_secret_key_is_refused_in_every_form(gpg: Gpg) -> None:
 def test_a_key_that_has_expired_is_refused_though_the_library_would_take_it(gpg: Gpg) -> None:
     gpg.make("short", "future-default", "default", "seconds=1")
     data = gpg.public("short")
-    assert "expired" in refusal(data, NOW + timedelta(minutes=1))
+    assert "expired" in refusal(data, datetime.now(UTC) + timedelta(minutes=1))
     owner = read_owner_key(gpg.public("owner"))
     assert owner.expires is not None
     assert "expired" in refusal(gpg.public("owner"), owner.expires)
