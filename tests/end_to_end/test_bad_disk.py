@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,18 +189,19 @@ class TestOwners:
     pytestmark = pytest.mark.root
 
     @pytest.fixture
-    def nobodys(self, tmp_path: Path, s3: S3Double) -> Iterator[Home]:
-        """A home of the user nobody."""
+    def nobodys(self, s3: S3Double) -> Iterator[Home]:
+        """A home of the user nobody, who may not look into pytest's own directories."""
         if os.geteuid() != 0 or shutil.which("setpriv") is None:
             pytest.skip("needs root and setpriv to become somebody else")
         if subprocess.run([*NOBODY, "true"], check=False).returncode != 0:
             pytest.skip("this container does not let us become somebody else")
-        home = Home(tmp_path, s3.environment(), NOBODY)
-        (tmp_path / "mail").mkdir()
-        for path in (tmp_path, tmp_path / "mail"):
-            shutil.chown(path, "nobody")
-        yield home
-        home.close()
+        with tempfile.TemporaryDirectory() as place:
+            home = Home(Path(place), s3.environment(), NOBODY)
+            (home.root / "mail").mkdir()
+            for path in (home.root, home.root / "mail"):
+                shutil.chown(path, "nobody")
+            yield home
+            home.close()
 
     def test_a_mailbox_of_another_owner(self, nobodys: Home, s3: S3Double) -> None:
         for part in ("", "tmp", "new", "cur"):
