@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
@@ -20,10 +22,13 @@ _OLD_LISTS = re.compile(
     r"unable to locate|no installation candidate|failed to fetch", re.IGNORECASE
 )
 """What apt says where its lists are none, or of packages that have been replaced since."""
-_PASSES = re.compile(
-    r"could not get lock|is another process using it|failed to fetch|temporary failure",
-    re.IGNORECASE,
-)
+_LOCKED = re.compile(r"could not get lock|is another process using it", re.IGNORECASE)
+LOCK_PAUSE = 5.0
+LOCK_ATTEMPTS = 60
+"""Attempts, that many seconds apart, while another apt is at work: one that a join which was killed
+has left behind, or the machine's own at its first start."""
+_INTERRUPTED = re.compile(r"dpkg was interrupted", re.IGNORECASE)
+_PASSES = re.compile(rf"{_LOCKED.pattern}|failed to fetch|temporary failure", re.IGNORECASE)
 _SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 
@@ -38,9 +43,14 @@ def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in packages if not _is_installed(name))
 
 
-def install_packages(packages: tuple[str, ...]) -> None:
-    """Install them. Raises MisconfiguredError with the command where there is no apt, or it fails;
-    TryLaterError where another apt is at work, or the packages cannot be fetched now."""
+def install_packages(
+    packages: tuple[str, ...], sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Install them; what an apt that was killed has left half done is ended first.
+
+    Raises MisconfiguredError with the command where there is no apt, or it fails; TryLaterError
+    where another apt is at work for minutes, or the packages cannot be fetched now.
+    """
     command = ["apt-get", "install", "--yes", *packages]
     if shutil.which("apt-get") is None:
         raise MisconfiguredError(
@@ -48,6 +58,14 @@ def install_packages(packages: tuple[str, ...]) -> None:
             "Install Dovecot's imapd (and submissiond) as this system does, then join again.",
         )
     done = _run(command)
+    for _ in range(LOCK_ATTEMPTS):
+        if not (done.returncode and _LOCKED.search(done.stderr)):
+            break
+        sleep(LOCK_PAUSE)
+        done = _run(command)
+    if done.returncode and _INTERRUPTED.search(done.stderr):
+        _run(["dpkg", "--configure", "-a"])
+        done = _run(command)
     if done.returncode and _OLD_LISTS.search(done.stderr):
         _run(["apt-get", "--quiet", "update"])
         done = _run(command)

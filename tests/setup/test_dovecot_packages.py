@@ -60,5 +60,31 @@ def test_what_passes_is_told_from_what_does_not(
 ) -> None:
     apt(tmp_path, monkeypatch, says, mends=False)
     with pytest.raises(kind, match=says[:14]) as refused:
-        install_packages(("dovecot-imapd",))
+        install_packages(("dovecot-imapd",), sleep=lambda _: None)
     assert type(refused.value) is kind
+
+
+def test_another_apt_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that a join which was killed has left, for instance."""
+    asked = apt(tmp_path, monkeypatch, "E: Could not get lock /var/lib/dpkg/lock", mends=False)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            (tmp_path / "updated").touch()
+
+    install_packages(("dovecot-imapd",), sleep)
+    assert len(pauses) == 3
+    assert asked.read_text().splitlines() == ["install --yes dovecot-imapd"] * 4
+
+
+def test_what_a_killed_apt_left_half_done_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = apt(tmp_path, monkeypatch, "E: dpkg was interrupted", mends=False)
+    dpkg = tmp_path / "dpkg"
+    dpkg.write_text(f'#!/bin/sh\n[ "$*" = "--configure -a" ] && touch {tmp_path}/updated\n')
+    dpkg.chmod(0o755)
+    install_packages(("dovecot-imapd",))
+    assert len(asked.read_text().splitlines()) == 2
