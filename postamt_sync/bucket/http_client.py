@@ -75,6 +75,7 @@ class S3HttpClient:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
+            await asyncio.sleep(0)  # in which the loop closes the sockets of what was ended
         session, self._session = self._session, None
         if session is not None:
             await session.close()
