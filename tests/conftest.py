@@ -73,12 +73,16 @@ def pytest_collection() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Nor among what a module leaves: what it imported, and AWS's descriptions that it read."""
-    if nextitem is None or nextitem.path != item.path:
-        gc.collect()
-        gc.freeze()
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """Nor among what a module leaves: what it imported, and AWS's descriptions that it read.
+
+    What it has left open is its own error: a fixture ends before pytest asks for such warnings, and
+    whatever is told later is laid to the next module.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
