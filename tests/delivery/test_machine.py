@@ -57,9 +57,11 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.time = LONG_AGO
 
     def teardown(self) -> None:
-        self.all_is_well()
-        self.home.close()
-        shutil.rmtree(self.base)
+        try:
+            self.all_is_well()
+        finally:
+            self.home.close()
+            shutil.rmtree(self.base)
 
     @initialize(
         first=st.lists(st.tuples(contents, people), min_size=2, max_size=4),

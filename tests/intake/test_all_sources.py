@@ -71,9 +71,11 @@ class Sources(RuleBasedStateMachine):
         self.ledger_trouble = False
 
     def teardown(self) -> None:
-        self.all_is_well()
-        self.home.close()
-        shutil.rmtree(self.base)
+        try:
+            self.all_is_well()
+        finally:
+            self.home.close()
+            shutil.rmtree(self.base)
 
     @initialize(
         mails=st.lists(st.tuples(people, st.booleans()), min_size=2, max_size=3), data=st.data()
