@@ -173,16 +173,20 @@ def test_a_mailbox_with_a_user_of_its_own_sends_as_that_one_and_as_nobody_else(
 ) -> None:
     keys = tmp_path / "bruno"
     keys.write_text(f"[smtp]\nusername = {KEYS['bruno']}\npassword = {PASSWORD}\n")
+    for_all = (away.home.directory / "postamt-sync.sendmail").read_bytes()
     _have(away.home, away.ses, str(keys), "--mailbox", "bruno")
-    away.begin()
-    away.script(AWAY.format(more=""))
-    away.gets()
-    assert away.note().user == KEYS["bruno"]
-    away.begin()
-    away.script(AWAY.format(more=':from "anna@example.com"'))
-    away.gets()
-    assert "554 Access denied" in away.sends()
-    assert away.ses.taken == []
+    try:
+        away.begin()
+        away.script(AWAY.format(more=""))
+        away.gets()
+        assert away.note().user == KEYS["bruno"]
+        away.begin()
+        away.script(AWAY.format(more=':from "anna@example.com"'))
+        away.gets()
+        assert "554 Access denied" in away.sends()
+        assert away.ses.taken == []
+    finally:
+        (away.home.directory / "postamt-sync.sendmail").write_bytes(for_all)
 
 
 def test_from_where_ses_has_verified_nothing_no_note_leaves(away: Away) -> None:
