@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pysequoia
@@ -111,11 +112,10 @@ def test_nothing_is_written_of_what_is_not_what_was_sealed(
 def test_without_gpg_or_key_it_is_said(
     config: Path, s3: S3Double, sealed_key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    stranger = Gpg()
-    monkeypatch.setenv("GNUPGHOME", str(stranger.home))
-    with pytest.raises(PostamtError, match="no secret key"):
-        unseal(KEY, config)
-    stranger.close()
+    with closing(Gpg()) as stranger:
+        monkeypatch.setenv("GNUPGHOME", str(stranger.home))
+        with pytest.raises(PostamtError, match="no secret key"):
+            unseal(KEY, config)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MisconfiguredError, match="gpg is not installed"):
         unseal(KEY, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -48,7 +47,7 @@ class Owner:
         self.gpg = Gpg()
         self.log = self.gpg.home / "asked"
         # The agent derives a key from the passphrase each time; by default that takes it a while.
-        (self.gpg.home / "gpg-agent.conf").write_text("s2k-count 65536\n")
+        self.gpg.tell_agent("s2k-count 65536\n")
         words = ("future-default", "default", "2y")
         self.gpg("--passphrase=open sesame", "--quick-gen-key", "owner <owner@example.com>", *words)
         self._cert = pysequoia.Cert.from_bytes(self.gpg.public("owner"))
@@ -59,8 +58,7 @@ class Owner:
         pinentry = self.gpg.home / "pinentry"
         pinentry.write_text(PINENTRY.format(log=self.log, answer=answer))
         pinentry.chmod(0o700)
-        (self.gpg.home / "gpg-agent.conf").write_text(f"pinentry-program {pinentry}\n")
-        os.system(f"GNUPGHOME={self.gpg.home} gpgconf --kill gpg-agent")
+        self.gpg.tell_agent(f"pinentry-program {pinentry}\n")
         self.log.unlink(missing_ok=True)
 
     def asked(self) -> int:
@@ -193,12 +191,11 @@ async def test_whoever_does_not_let_gpg_is_asked_once_and_nothing_is_lost(
 
 async def test_without_the_key_it_says_which_and_where_else(box: Box, owner: Owner) -> None:
     await never_at_home(box, owner, "a")
-    stranger = Gpg()
-    try:
-        with pytest.raises(NoSecretKeyError, match="no secret key") as told:
-            await restore(box, owner, environ=stranger.environ)
-    finally:
-        stranger.close()
+    with (
+        closing(Gpg()) as stranger,
+        pytest.raises(NoSecretKeyError, match="no secret key") as told,
+    ):
+        await restore(box, owner, environ=stranger.environ)
     assert "unseal" in told.value.hint
     assert box.states() == {"sealed": 1}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,12 +45,9 @@ def sealed_by(keys: list[bytes], body: bytes, directory: Path) -> bytes:
 @pytest.mark.parametrize("opener", ["owner", "backup"])
 def test_gpg_opens_it_with_either_key(gpg: Gpg, tmp_path: Path, opener: str, mail: str) -> None:
     message = sealed_by([gpg.public("owner"), gpg.public("backup")], MAILS[mail], tmp_path)
-    other = Gpg()
-    try:
+    with closing(Gpg()) as other:
         other("--import", data=gpg.secret(opener))
         assert other.open(message) == MAILS[mail]
-    finally:
-        other.close()
 
 
 @has_sq
@@ -74,12 +72,9 @@ def test_sq_opens_it_with_either_key(gpg: Gpg, tmp_path: Path, opener: str, mail
 def test_gpg_opens_it_for_one_key_alone_and_nobody_else_does(gpg: Gpg, tmp_path: Path) -> None:
     message = sealed_by([gpg.public("owner")], MAILS["text"], tmp_path)
     assert gpg.open(message) == MAILS["text"]
-    other = Gpg()
-    try:
+    with closing(Gpg()) as other:
         other("--import", data=gpg.secret("backup"))
         assert other("--decrypt", data=message, check=False) == b""
-    finally:
-        other.close()
 
 
 LARGE = """

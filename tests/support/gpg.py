@@ -15,11 +15,17 @@ has_sq = pytest.mark.skipif(not shutil.which("sq"), reason="sq is not installed"
 
 
 class Gpg:
-    """One home; the path is short, for the agent's socket lies in it."""
+    """One home; the path is short, for the agent's socket lies in it.
+
+    Its agent ends with the program that it was started with. That one ends with us, however we end,
+    and takes the keys away.
+    """
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="gpg"))
         self.environ = {**os.environ, "GNUPGHOME": str(self.home), "LC_ALL": "C.UTF-8"}
+        agent = ["gpg-agent", "--quiet", "--daemon", "sh", "-c", 'cat; exec rm -rf "$GNUPGHOME"']
+        self._until_we_end = subprocess.Popen(agent, stdin=subprocess.PIPE, env=self.environ)
 
     def __call__(self, *words: str, data: bytes = b"", check: bool = True) -> bytes:
         done = subprocess.run(
@@ -56,7 +62,12 @@ class Gpg:
     def open(self, message: bytes) -> bytes:
         return self("--decrypt", data=message)
 
+    def tell_agent(self, options: str) -> None:
+        """Give the agent other options; it forgets passphrases. A new one would outlive us."""
+        (self.home / "gpg-agent.conf").write_text(options)
+        subprocess.run(["gpgconf", "--reload", "gpg-agent"], env=self.environ, check=True)
+
     def close(self) -> None:
         """End the agent of this home, and forget the keys."""
         subprocess.run(["gpgconf", "--kill", "all"], env=self.environ, check=False)
-        shutil.rmtree(self.home, ignore_errors=True)
+        self._until_we_end.communicate()
