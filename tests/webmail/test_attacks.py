@@ -13,7 +13,8 @@ import pytest
 
 from postamt_sync.webmail.sessions import COOKIE
 from postamt_sync.webmail.slow_down import FREE
-from tests.doubles.webmail import KEY, ORIGIN, MemoryDay, WebBrowser, WebmailScene
+from tests.doubles.webmail import KEY, ORIGIN, WebBrowser, WebmailScene
+from tests.doubles.webmail_ports import MemoryDay
 
 MINUTES = 60.0
 RAW = (

@@ -20,7 +20,7 @@ from postamt_sync.mail.notification import read_notification
 from postamt_sync.mail.routing import Addressee, decide, folder_for, merge_verdicts
 from postamt_sync.webmail.placing import Placing
 from tests.doubles.notices import HEADERS, MESSAGE_ID, PREFIX, event, receipt, stored
-from tests.doubles.webmail import MemoryStore
+from tests.doubles.webmail_ports import MemoryStore
 
 KEY = PREFIX + MESSAGE_ID
 NAMES = ("anna", "bruno", "carl")

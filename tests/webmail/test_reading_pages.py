@@ -9,7 +9,8 @@ import random
 import pytest
 
 from postamt_sync.mail.arrival import Verdicts
-from tests.doubles.webmail import MemoryDay, WebBrowser, WebmailScene
+from tests.doubles.webmail import WebBrowser, WebmailScene
+from tests.doubles.webmail_ports import MemoryDay
 from tests.webmail.test_mime import PIECES, mail
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)

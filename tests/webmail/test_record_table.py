@@ -9,7 +9,7 @@ import pytest
 
 from postamt_sync.webmail.record_table import DynamoRecordTable, RecordTable
 from tests.doubles.moto import Moto
-from tests.doubles.webmail import MemoryTable
+from tests.doubles.webmail_ports import MemoryTable
 
 
 @pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.slow)])

@@ -21,7 +21,8 @@ from postamt_sync.webmail.outgoing import LARGEST_MESSAGE
 from postamt_sync.webmail.writing_pages import LARGEST_FILE
 from tests.browser import Browser, needs_browser
 from tests.doubles.moto import Moto
-from tests.doubles.webmail import MemoryDay, WebBrowser, WebmailScene
+from tests.doubles.webmail import WebBrowser, WebmailScene
+from tests.doubles.webmail_ports import MemoryDay
 from tests.webmail.page import served_scene, signed_in
 
 BYTES = bytes(range(256)) * 40
