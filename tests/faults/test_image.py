@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.home import REPOSITORY
+from tests.end_to_end.home import REPOSITORY, wait_until
 from tests.faults.campaign.image import mounted
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("disks")]
@@ -36,7 +34,7 @@ def test_it_is_alive_again_though_a_container_has_it_mounted_too(tmp_path: Path)
         os.sync()
         container = subprocess.Popen(["unshare", "--mount", "sleep", "1000"])
         try:
-            until(lambda: Path(f"/proc/{container.pid}/ns/mnt").readlink() != HERE)
+            wait_until(lambda: Path(f"/proc/{container.pid}/ns/mnt").readlink() != HERE)
             lost.write_text("lost")
             image.lose_power()
             with pytest.raises(OSError, match="Input/output error"):
@@ -63,11 +61,4 @@ def test_a_process_that_is_killed_leaves_no_disk_behind(tmp_path: Path) -> None:
     assert (tmp_path / "disk").is_mount()
     owner.kill()
     owner.communicate()
-    until(lambda: not (tmp_path / "disk").is_mount())
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: not (tmp_path / "disk").is_mount())
