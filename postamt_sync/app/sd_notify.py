@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 
 FIRST_INHERITED = 3
+ROOM_WITHIN = 2.0
+"""Seconds in which systemd, busy with others, has to make room for a notice that it waits for."""
 
 
 class Systemd:
@@ -29,16 +31,16 @@ class Systemd:
 
     def ready(self, status: str) -> None:
         """The service is up, or has finished a reload."""
-        self._send(f"READY=1\nSTATUS={status}")
+        self._send(f"READY=1\nSTATUS={status}", ROOM_WITHIN)
 
     def status(self, status: str) -> None:
         self._send(f"STATUS={status}")
 
     def reloading(self) -> None:
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", ROOM_WITHIN)
 
     def stopping(self) -> None:
-        self._send("STOPPING=1\nSTATUS=stopping")
+        self._send("STOPPING=1\nSTATUS=stopping", ROOM_WITHIN)
 
     def alive(self) -> None:
         """Feed the watchdog."""
@@ -56,13 +58,14 @@ class Systemd:
             os.set_inheritable(fd, False)
         return [socket.socket(fileno=os.dup(fd)) for fd in fds]
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, room_within: float = 0.0) -> None:
         if not self._address:
             return
         # A leading @ means the abstract namespace, which begins with a NUL.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.settimeout(room_within)
                 sender.sendto(message.encode(), address)
         except OSError:
-            return  # Nobody listens: that must not stop the mail.
+            return  # Nobody listens, or reads: that must not stop the mail.

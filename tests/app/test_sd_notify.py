@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,21 @@ def test_a_reload_says_when_it_began(address: str) -> None:
 @pytest.mark.parametrize("address", ["", "/nowhere/at/all", "@nobody-listens-here", "x" * 200])
 def test_nobody_to_talk_to_is_no_trouble(address: str) -> None:
     Systemd({"NOTIFY_SOCKET": address} if address else {}).ready("fine")
+
+
+@pytest.mark.timeout(60)
+def test_a_manager_that_does_not_read_stops_nothing(address: str) -> None:
+    with manager(address) as received:
+        systemd = Systemd({"NOTIFY_SOCKET": address})
+        for _ in range(2000):  # more than it has room for
+            systemd.alive()
+            systemd.status("all well")
+        reading = threading.Timer(0.1, received)
+        reading.start()
+        systemd.stopping()  # for which room is waited for
+        reading.join()
+        while (said := received()) != "STOPPING=1\nSTATUS=stopping":
+            assert said in {"WATCHDOG=1", "STATUS=all well"}
 
 
 @pytest.mark.parametrize(
