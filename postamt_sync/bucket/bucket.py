@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import boto3
 
 
-CONNECTIONS = 36
+CONNECTIONS = 52
 """More than mails that the courier fetches at once: a listing waits for none of them."""
 LONGEST_KEY = 1024
 """Bytes (S3 User Guide, "Naming Amazon S3 objects")."""

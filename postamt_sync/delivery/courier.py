@@ -37,7 +37,9 @@ from postamt_sync.ledger import Ledger, Task
 from postamt_sync.threads import in_own_thread
 
 AT_ONCE = 32
-"""Mails being fetched and written at the same time."""
+"""Mails being fetched and written at the same time, but for long ones."""
+LONG_AT_ONCE = 16
+"""Mails of more than SMALL bytes that are: what they take of a slow line, short ones lack."""
 ON_THE_WAY = 256
 """Mails taken from the ledger and not finished yet; the most that memory has to hold."""
 REFILL = 64
@@ -80,7 +82,7 @@ class Courier:
         self._events = events
         self._clock = clock
         self._looks_every = looks_every
-        self._places = Places(AT_ONCE, ON_THE_WAY)
+        self._places = Places(AT_ONCE, LONG_AT_ONCE, ON_THE_WAY)
         self._syncers = ThreadPoolExecutor(SYNCERS, "syncer")
         self._pools = ThreadPoolExecutor(1, "publisher"), ThreadPoolExecutor(1, "lmtp")
         self._publisher = Publisher(self._work, events, self._observe, self._syncers)

@@ -21,6 +21,7 @@ from postamt_sync.bucket import (
 )
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import (
+    SMALL,
     AllFailedError,
     Fetcher,
     KnownContent,
@@ -70,6 +71,7 @@ class MailJob:
         self._outcomes = outcomes
         self._breaker = breaker
         self._events = events
+        self._places = places
         self._blocking = places.blocking
 
     async def take(
@@ -132,11 +134,20 @@ class MailJob:
     async def _fetch(
         self, task: Task, destinations: Destinations, unpublished: dict[str, PostamtError]
     ) -> FetchedMail | WrittenMail | None:
-        started = time.monotonic()
+        is_long, result = (task.size or 0) > SMALL, None
         try:
-            async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
-                self._breaker.succeeded()
-                result = await self._fetcher.collect(task, destinations, fetched, unpublished)
+            while result is None:
+                if is_long:
+                    await self._places.wait_for_long()
+                started = time.monotonic()
+                async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
+                    self._breaker.succeeded()
+                    is_long = fetched.size > SMALL
+                    # Else it waits without a connection, of which there are not that many.
+                    if not is_long or await self._places.take_long():
+                        result = await self._fetcher.collect(
+                            task, destinations, fetched, unpublished
+                        )
         except (ObjectGoneError, ObjectArchivedError, ObjectChangedError, AccessDeniedError):
             self._breaker.succeeded()  # the bucket answers, though not as hoped
             raise

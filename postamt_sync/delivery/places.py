@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TypeVar
 
@@ -17,18 +18,24 @@ class LeftBehindError(Exception):
     """A call whose disk is late goes on by itself: whoever waited for it has ended."""
 
 
+_held: ContextVar[asyncio.Semaphore | None] = ContextVar("held", default=None)
+"""Of which kind the place is that this task has."""
+
+
 class Places:
     """So many at once, each in its `async with`. Who waits for a disk lets another go on.
 
-    `threads` of them may wait for disks; none is waited for at the end of the process.
+    Long mails have places of their own: a slow line may take hours for them, and no short one waits
+    that long. `threads` of all may wait for disks; none is waited for at the end of the process.
     """
 
-    def __init__(self, places: int, threads: int) -> None:
+    def __init__(self, places: int, long: int, threads: int) -> None:
         self._free = asyncio.Semaphore(places)
+        self._long = asyncio.Semaphore(long)
         self._threads = MailboxThreads("writer", patience=math.inf, most=threads)
 
     async def __aenter__(self) -> None:
-        await self._free.acquire()
+        await self._take(self._free)
 
     async def __aexit__(
         self,
@@ -36,7 +43,30 @@ class Places:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._free.release()
+        self._leave()
+
+    async def take_long(self) -> bool:
+        """Change to a long mail's place if one is free; tell whether the mail has one now."""
+        if _held.get() is not self._long and self._long.locked():
+            return False
+        await self.wait_for_long()
+        return True
+
+    async def wait_for_long(self) -> None:
+        """Change to a long mail's place; others go on meanwhile in the one that it leaves."""
+        if _held.get() is not self._long:
+            self._leave()
+            await self._take(self._long)
+
+    async def _take(self, kind: asyncio.Semaphore) -> None:
+        await kind.acquire()
+        _held.set(kind)
+
+    def _leave(self) -> asyncio.Semaphore | None:
+        if (held := _held.get()) is not None:
+            held.release()
+            _held.set(None)
+        return held
 
     async def blocking(self, call: Callable[..., _T], *args: object) -> _T:
         """Run a blocking call while holding a place.
@@ -49,11 +79,12 @@ class Places:
         try:
             await asyncio.wait([future], timeout=LATE)
             if not future.done():
-                self._free.release()
+                held = self._leave()
                 try:
                     await asyncio.wait([future])
                 finally:
-                    await self._free.acquire()
+                    if held is not None:
+                        await self._take(held)
         except asyncio.CancelledError:
             await asyncio.wait([future], timeout=LATE)
             if not future.done():

@@ -14,7 +14,7 @@ from postamt_sync.bucket import (
     ObjectChangedError,
     ObjectGoneError,
 )
-from postamt_sync.delivery.courier import AT_ONCE
+from postamt_sync.delivery.courier import AT_ONCE, LONG_AT_ONCE
 from postamt_sync.errors import TryLaterError
 from tests.doubles.reading import MAIL, listed, read
 from tests.doubles.s3 import S3Double
@@ -219,12 +219,12 @@ async def test_a_page_of_a_listing_that_does_not_end_is_given_up(s3: S3Double) -
 
 
 async def test_a_listing_waits_for_no_mail(s3: S3Double) -> None:
-    """A limit may hold back as many large mails as are fetched at once, for hours."""
+    """A limit may hold back as many mails as are fetched at once, for hours."""
     async with (
         Bucket("mail", "eu-west-1", session=s3.session()) as bucket,
         AsyncExitStack() as mails,
     ):
-        for _ in range(AT_ONCE):
+        for _ in range(AT_ONCE + LONG_AT_ONCE):
             await mails.enter_async_context(bucket.fetch("in/a"))
         async with asyncio.timeout(5):
             assert await listed(bucket, "in/")

@@ -47,7 +47,7 @@ async def stopped(home: Home, step: DeliveryStep, *, done: bool) -> None:
             raise PowerCut
 
     async def deliver() -> None:
-        fetcher = Fetcher(Places(1, 1), time.monotonic, observer)
+        fetcher = Fetcher(Places(1, 1, 1), time.monotonic, observer)
         async with home.bucket.fetch(KEY) as fetched:
             mail = await fetcher.collect(home.task(KEY), home.destinations, fetched, {})
         assert isinstance(mail, FetchedMail | WrittenMail)
