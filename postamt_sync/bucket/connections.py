@@ -182,8 +182,7 @@ class ConnectionPool:
         self.host, self._port, self._tls = host, port, tls
         self._look_up = partial(look_up, host, port)
         self._looking_up: asyncio.Task[object] | None = None
-        self._looked_up_at = float("-inf")
-        self._closed = False
+        self._closed, self._looked_up_at = False, float("-inf")
         self._stalled_after, self._kept_for = stalled_after, kept_for
         self._places = asyncio.Semaphore(most)
         self._idle: deque[KeptConnection] = deque()
@@ -233,7 +232,7 @@ class ConnectionPool:
         if self._looking_up is not None:
             self._looking_up.cancel()
         for connection in self._busy:
-            connection.give_up(_closed())  # aborted alone it would tell nobody
+            connection.give_up(closed())  # aborted alone it would tell nobody
         for connection in (*self._busy, *self._idle):
             connection.abort()
         self._busy.clear()
@@ -250,7 +249,7 @@ class ConnectionPool:
 
     async def _connected(self) -> KeptConnection:
         if self._is_over():
-            raise _closed()
+            raise closed()
         async with asyncio.timeout(CONNECT_SECONDS):
             await self._found()
             _, connection = await self._loop.create_connection(
@@ -263,7 +262,7 @@ class ConnectionPool:
         self._busy.add(connection)
         if self._is_over():
             self._end(connection)
-            raise _closed()
+            raise closed()
         if self._look is None:
             self._look_soon()
         return connection
@@ -287,7 +286,7 @@ class ConnectionPool:
             raise socket.gaierror(socket.EAI_AGAIN, "no name server answers") from None
         except asyncio.CancelledError:
             if self._is_over():
-                raise _closed() from None
+                raise closed() from None
             raise
 
     def _looked_up(self, done: asyncio.Task[object]) -> None:
@@ -316,5 +315,6 @@ class ConnectionPool:
             self._look_soon()
 
 
-def _closed() -> aiohttp.ClientConnectionError:
+def closed() -> aiohttp.ClientConnectionError:
+    """Return what whoever still asks is told."""
     return aiohttp.ClientConnectionError("the connections are closed")

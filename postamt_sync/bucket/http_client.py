@@ -23,6 +23,7 @@ from postamt_sync.bucket.connections import (
     IDLE_SECONDS,
     ConnectionPool,
     HttpAnswer,
+    closed,
 )
 from postamt_sync.bucket.endpoint import Endpoint, S3Access
 from postamt_sync.bucket.responses import Answer, error_document
@@ -122,18 +123,20 @@ class S3HttpClient:
 
     def _connections(self, endpoint: Endpoint) -> ConnectionPool:
         if self._pool is None:
-            assert self._limits is not None, "the bucket is not open"
-            host, port = endpoint.address
-            self._pool = ConnectionPool(host, port, endpoint.tls, *self._limits)
+            self._pool = ConnectionPool(*endpoint.address, endpoint.tls, *self._open_limits())
         return self._pool
+
+    def _open_limits(self) -> tuple[int, float]:
+        if self._limits is None:  # closed while an attempt waited for its turn
+            raise closed()
+        return self._limits
 
     async def _ask_proxy(
         self, endpoint: Endpoint, target: str, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         """Proxies are rare and of many kinds: aiohttp's own client knows them."""
         if self._session is None:
-            assert self._limits is not None, "the bucket is not open"
-            connections, stalled_after = self._limits
+            connections, stalled_after = self._open_limits()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE_SECONDS),
                 timeout=aiohttp.ClientTimeout(

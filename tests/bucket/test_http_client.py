@@ -55,6 +55,14 @@ async def test_passing_trouble_is_tried_again_at_once(
     assert len(await listed(bucket)) == 1
 
 
+async def test_an_attempt_after_all_is_closed_is_trouble_of_the_network(s3: S3Double) -> None:
+    """It waited for its turn meanwhile."""
+    async with Bucket("mail", "eu-west-1", session=s3.session()) as bucket:
+        pass
+    with pytest.raises(TryLaterError, match="the connections are closed"):
+        await read(bucket, "in/a")
+
+
 @pytest.mark.parametrize("fault", PASSING)
 async def test_trouble_that_stays_is_left_to_the_ledger(
     s3: S3Double, bucket: Bucket, fault: Fault
