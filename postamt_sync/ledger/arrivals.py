@@ -35,10 +35,8 @@ _NOT_FOR_AN_ENVELOPE = {
     ObjectState.SEALED,
     ObjectState.SKIPPED,
 }
-_ADOPTABLE = {
-    *(ObjectState.ARCHIVED, ObjectState.GONE, ObjectState.SEALED, ObjectState.WAITING),
-}
 _UNREADABLE = {ObjectState.ARCHIVED, ObjectState.SEALED}
+_ADOPTABLE = {*_UNREADABLE, ObjectState.GONE, ObjectState.WAITING}
 _NOT_FOR_A_TWIN = {ObjectState.ABSENT, ObjectState.ADOPTED, ObjectState.SKIPPED}
 
 

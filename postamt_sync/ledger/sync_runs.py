@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from postamt_sync.ledger.rows import EnvelopeState, ObjectState
 from postamt_sync.ledger.store import Store
 
-_OPEN = {
-    *(ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SEALED, ObjectState.SKIPPED),
-}
+_OPEN = (ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SEALED, ObjectState.SKIPPED)
 
 
 @dataclass(slots=True)
