@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 
 from postamt_sync.errors import TryLaterError
+from postamt_sync.mail.arrival import ARCHIVE_CLASSES
 
 PAGE_KEYS = 1000
 PAGE_BYTES = 8 << 20
@@ -45,6 +46,11 @@ class Listed:
     storage_class: str
     restored: bool
     sealed_key: str = ""
+
+    @property
+    def archived(self) -> bool:
+        """Whether it must be restored before it can be read."""
+        return self.storage_class in ARCHIVE_CLASSES and not self.restored
 
     @property
     def modified_at(self) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from postamt_sync.bucket import Bucket, Listed, SealedPlace, mail_pages
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.mail.arrival import ARCHIVE_CLASSES, Arrival, Source
+from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.sent_mail import SENT_PREFIX, is_sent, read_sent_key, sent_key
 
 
@@ -120,7 +120,7 @@ class Scanner:
 
     async def _take_in_listed(self, page: Sequence[Listed], source: Source) -> int:
         """As `take_in`; what is known already, which is most, is not even made an arrival."""
-        seen = [(each.key, each.etag, _is_closed(each)) for each in page]
+        seen = [(each.key, each.etag, each.archived or bool(each.sealed_key)) for each in page]
         # How old it is decides what may be sealed, and an event of S3 does not say it.
         news = await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, seen, timed=True)
         return await self._take_in([self.arrival(page[i], source) for i in news])
@@ -160,8 +160,3 @@ class Scanner:
             if new:
                 self._events.announced(arrival.mail_id, arrival.key, arrival.source)
         return sum(unknown)
-
-
-def _is_closed(each: Listed) -> bool:
-    archived = each.storage_class in ARCHIVE_CLASSES and not each.restored
-    return archived or bool(each.sealed_key)

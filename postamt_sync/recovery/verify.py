@@ -20,7 +20,7 @@ from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.index.client import Index
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.inventory import KnownCopy, KnownObject
-from postamt_sync.mail.arrival import ARCHIVE_CLASSES, Envelope, etag_hash, is_no_mail, mail_id
+from postamt_sync.mail.arrival import Envelope, etag_hash, is_no_mail, mail_id
 from postamt_sync.mail.client_encryption import TAG_BYTES
 from postamt_sync.mail.sent_mail import is_sent
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
@@ -306,7 +306,7 @@ def _about(
         detail,
         entry.size,
         entry.storage_class,
-        entry.storage_class in ARCHIVE_CLASSES and not entry.restored,
+        entry.archived,
         entry.sealed_key,
     )
 
