@@ -12,32 +12,33 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
+class LateCallError(TimeoutError):
+    """The time of a call is up, and it goes on alone; its own TimeoutError is none."""
+
+
 def ask_disk(call: Callable[[], _T], otherwise: _T, seconds: float = 2.0) -> _T:
     """Return what a call says of a disk, or `otherwise` where that hangs. Blocking.
 
     A file system over a network may never answer; the thread that asked it is left behind.
     """
-    answer = _begun(call, "question to a disk")
     try:
-        return answer.result(seconds)
-    except TimeoutError:
-        if answer.done():  # the call's own
-            raise
+        return call_within(seconds, call, "question to a disk")
+    except LateCallError:
         return otherwise
 
 
-def call_within(seconds: float, call: Callable[[], _T]) -> _T:
-    """Return what a call returns. Blocking; TimeoutError when its time is up, and it goes on alone.
+def call_within(seconds: float, call: Callable[[], _T], name: str = "call with a limit") -> _T:
+    """Return what a call returns, in a thread of this name. Blocking; LateCallError if it is late.
 
     A library's own limit starts anew with each byte of an answer that never ends.
     """
-    answer = _begun(call, "call with a limit")
+    answer = _begun(call, name)
     try:
         return answer.result(seconds)
     except TimeoutError:
         if answer.done():  # the call's own
             raise
-        raise TimeoutError(f"there was no whole answer within {seconds:g} s") from None
+        raise LateCallError(f"there was no whole answer within {seconds:g} s") from None
 
 
 def _begun(call: Callable[[], _T], name: str) -> Future[_T]:
