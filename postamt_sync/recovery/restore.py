@@ -151,20 +151,23 @@ class Restore:
             for order in orders:
                 tasks.create_task(ask(order))
 
-    async def _open(self, mails: Sequence[tuple[Wanted, str]]) -> None:
-        """Bring back what is sealed and can be read."""
+    async def _open(self, mails: Sequence[tuple[Wanted, str]]) -> int:
+        """Bring back what is sealed and can be read; return how many could not be opened."""
         if not mails or self.sealed is None:
-            return
+            return 0
         found = []
         for wanted, key in mails:
             entry = await self.sealed.find(key)
             if entry is None:
-                self._give_up_sealed(wanted.mail, "its sealed object is not there any more")
+                reason = "its sealed object is not there any more"
+                self._events.restore_failed(wanted.mail, reason)
             else:
                 found.append(SealedMail(wanted, entry))
-        failed = await self.sealed.run(found, self._make_due, self._these_too)
+        failed = len(mails) - len(found)
+        failed += await self.sealed.run(found, self._make_due, self._these_too)
         self._lost += failed
         self._tell()
+        return failed
 
     async def _these_too(self, mails: Collection[str]) -> None:
         """Wait until all that is due is at home, with these mails, of which a restore that was
@@ -172,10 +175,6 @@ class Restore:
         self._due += mails
         self.progress.wanted += len(mails)
         await self._until_at_home()
-
-    def _give_up_sealed(self, mail: str, reason: str) -> None:
-        self._events.restore_failed(mail, reason)
-        self._lost += 1
 
     def _ask(self, order: Order, days: int) -> None:
         request: dict[str, Any] = {"GlacierJobParameters": {"Tier": order.tier}, "Days": days}
@@ -216,8 +215,8 @@ class Restore:
             wanted = Wanted(order.mail, order.mailboxes)
             if key == order.key:
                 await self._make_due([wanted])
-            else:
-                await self._open([(wanted, order.key)])
+            elif await self._open([(wanted, order.key)]):
+                await asyncio.to_thread(self._ledger.restores.give_up, order.mail)
 
     async def _make_due(self, wanted: Sequence[Wanted]) -> None:
         if wanted:

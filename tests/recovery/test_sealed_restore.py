@@ -310,3 +310,17 @@ async def test_out_of_an_archive(box: Box, owner: Owner) -> None:
     assert (await restore(box, owner)).delivered == 1
     assert sealed_key("incoming/a", plain) in box.s3.restores
     assert box.counts() == {"a": 1}
+
+
+@pytest.mark.slow
+async def test_what_cannot_be_opened_out_of_an_archive_is_not_waited_for(
+    box: Box, owner: Owner
+) -> None:
+    box.put("a")
+    seal(box.s3, "incoming/a", storage_class="DEEP_ARCHIVE")
+    await box.sync()
+    async with asyncio.timeout(60):
+        progress = await restore(box, owner)
+    assert (progress.delivered, progress.failed) == (0, 1)
+    assert box.states() == {"sealed": 1}
+    assert left_behind(box) == []
