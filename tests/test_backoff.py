@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from postamt_sync.backoff import FIRST_SECONDS, LONGEST_SECONDS, CircuitBreaker, growing_pause
 from postamt_sync.errors import TryLaterError
+from tests.doubles.clock import Clock
 
 LEAST = 0.0
 """What `jitter` returns at least: nothing is taken off."""
@@ -34,14 +35,6 @@ def test_never_below_ten_seconds_nor_above_the_longest(
 
 
 TROUBLE = TryLaterError("The bucket does not answer.")
-
-
-class Clock:
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture(params=[0.0, 5e6], ids=["just booted", "long up"])

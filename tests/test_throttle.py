@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 
 from postamt_sync.throttle import Throttle
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.doubles.clock import Clock
 
 
 def test_each_kind_once_in_its_time() -> None:

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.watchdog import STILL_FOR, Watchdog
 from tests.delivery.home import Home, MemoryBucket
+from tests.doubles.clock import Clock
 
 SIGN = b"WATCHDOG=1"
 
@@ -34,14 +34,6 @@ class SlowBucket(MemoryBucket):
         await self.may.wait()
         async with super().fetch(key, etag=etag) as reading:
             yield reading
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

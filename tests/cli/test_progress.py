@@ -9,17 +9,11 @@ from rich.console import Console
 
 from postamt_sync.app.sync import SyncProgress
 from postamt_sync.cli.progress import LINE_EVERY, MEASURED_OVER, PassProgress, Speed
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.doubles.clock import Clock
 
 
 def test_the_speed_is_that_of_the_last_seconds() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     speed = Speed(clock)
     speed.note(SyncProgress())
     assert (speed.mails, speed.bytes) == (0, 0)
@@ -40,7 +34,7 @@ def test_the_speed_is_that_of_the_last_seconds() -> None:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_bar_fits_and_tells_the_limit(width: int) -> None:
-    clock, shown = Clock(), io.StringIO()
+    clock, shown = Clock(0.0), io.StringIO()
     console = Console(file=shown, force_terminal=True, width=width, color_system=None)
     with PassProgress(enabled=True, console=console, clock=clock) as progress:
         progress.show(SyncProgress(listed=1000))
@@ -58,7 +52,7 @@ def test_the_bar_fits_and_tells_the_limit(width: int) -> None:
 
 
 def test_lines_for_pipes_tell_it_too(capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     progress = PassProgress(enabled=True, console=Console(file=io.StringIO()), clock=clock)
     progress.show(SyncProgress(listing=False, todo=10))
     clock.now = LINE_EVERY

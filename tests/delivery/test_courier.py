@@ -15,6 +15,7 @@ from postamt_sync.delivery.courier import Courier
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.mail.arrival import Verdicts
 from tests.delivery.home import LONG_AGO, Home
+from tests.doubles.clock import Clock
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import Fault, corrupt, cut, refuse, relabel
 from tests.doubles.s3_keys import ODD_KEYS
@@ -256,14 +257,6 @@ class TestFolders:
         home.announce("incoming/k", "anna", verdicts=Verdicts(spam="PASS"))
         await home.deliver()
         assert len(home.mails("anna", "")) == 1
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class TestEnvelope:

@@ -15,17 +15,10 @@ import pytest
 from postamt_sync.delivery.fetcher import SMALL
 from postamt_sync.delivery.mailbox_threads import MOST, HangingDiskError, MailboxThreads
 from tests.delivery.home import Home
+from tests.doubles.clock import Clock
 from tests.doubles.disk import FaultyDisk
 
 BODY = b"Subject: x\r\n\r\nmail\r\n"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

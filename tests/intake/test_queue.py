@@ -18,21 +18,13 @@ from postamt_sync.intake.queue import LEAST_PAUSE, RECEIVERS, QueueClocks, Queue
 from postamt_sync.intake.queues import NullSubscriber
 from postamt_sync.intake.sqs import MOST_AT_ONCE, QueueMessage, Sqs
 from postamt_sync.mail.arrival import Source
+from tests.doubles.clock import Clock
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
 from tests.doubles.scene import until
 from tests.doubles.sns import BUCKET, PREFIX, TOPIC, Signer, private_key, receipt, s3_event
 from tests.doubles.sqs import MemorySqs, refused
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/postamt"
-
-
-class Clock:
-    """SQS's own clock; it stands still."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Desk:

@@ -23,6 +23,7 @@ from postamt_sync.intake.sns_certificates import (
     emulator_endpoint,
 )
 from postamt_sync.intake.sns_message import ForgedError
+from tests.doubles.clock import Clock
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.proxy import proxy_to
 from tests.doubles.sns import (
@@ -36,14 +37,6 @@ from tests.doubles.sns import (
 
 DAY = dt.timedelta(days=1)
 PATH = "/SimpleNotificationService-0123456789abcdef0123456789abcde%x.pem"
-
-
-class Clock:
-    def __init__(self, now: float = 1000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
