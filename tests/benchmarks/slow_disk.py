@@ -5,7 +5,6 @@ A library that is loaded before all others (LD_PRELOAD) stands before fsync, fda
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,12 +56,12 @@ class SlowDisk:
         subprocess.run(command, input=SOURCE.encode(), check=True)
 
     def environment(self) -> dict[str, str]:
-        """Return what makes a process flush so slowly; counting begins anew."""
+        """Return the variables that make a process flush so slowly; counting begins anew."""
         self._counted.write_bytes(b"")
         variables = {"LD_PRELOAD": str(self._library), "FLUSHES": str(self._counted)}
         if self._milliseconds:
             variables["FLUSH_MILLISECONDS"] = str(self._milliseconds)
-        return {**os.environ, **variables}
+        return variables
 
     def flushes(self) -> dict[str, int]:
         """Return how often each call was made."""
