@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -69,6 +70,8 @@ def pytest_collection() -> Iterator[None]:
     """
     gc.disable()
     yield
+    # Among what is frozen Hypothesis no longer finds who holds its source of chance, and warns.
+    settings(max_examples=1, database=None)(given(st.none())(lambda _: None))()
     gc.freeze()
     gc.enable()
 
