@@ -137,9 +137,7 @@ def frame_policy(*, images: bool, image_host: str = "") -> str:
     )
 
 
-def frame_page(
-    pieces: Sequence[Shown], inline: InlineImage, *, images: bool, lang: str = ""
-) -> tuple[bytes, int]:
+def frame_page(pieces: Sequence[Shown], inline: InlineImage, *, images: bool) -> tuple[bytes, int]:
     """Return the frame's page, and how many images of others were left out of it."""
     cleaner = _Cleaner(inline, images=images)
     body = "\n".join(
@@ -147,7 +145,7 @@ def frame_page(
         for piece in pieces
     )
     page = (
-        f'<!doctype html><html lang="{html.escape(lang)}"><head><meta charset="utf-8">'
+        '<!doctype html><html lang=""><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
         '<meta http-equiv="x-dns-prefetch-control" content="off">'
