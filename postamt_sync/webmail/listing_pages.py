@@ -44,7 +44,7 @@ class ListingPages:
             found = self._mails.page(session, junk=folder == "junk", search=search, cursor=cursor)
             seen = self._seen.among(session.mailbox, found.entries)
         mails = [described(entry, seen=entry.message_id in seen) for entry in found.entries]
-        return told({"mails": mails, "cursor": found.cursor})
+        return told({"mails": mails, "cursor": found.cursor, "reached": found.reached})
 
     def conversation(self, session: WebSession, entry: IndexEntry) -> WebAnswer:
         """Tell all mails of the conversation of one, oldest first."""

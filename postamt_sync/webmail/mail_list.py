@@ -16,7 +16,7 @@ import binascii
 import heapq
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -46,10 +46,14 @@ MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Entries of one mailbox; `cursor` leads to the next page, "" at the end."""
+    """Entries of one mailbox; `cursor` leads to the next page, "" at the end.
+
+    `reached` is the month that was looked at last, "2026-11"; "" at the end.
+    """
 
     entries: tuple[IndexEntry, ...]
-    cursor: str
+    cursor: str = ""
+    reached: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class MailList:
         version = self._lines.version_for(self._placing.routes) if self._lines else ""
         newest = _read_cursor(cursor) if cursor else None
         if newest and not newest.month and not version:
-            return ListPage((), "")  # the index lists no mail of which no time is known
+            return ListPage(())  # the index lists no mail of which no time is known
         asked = _Asked(session, junk, search, most)
         page = (self._listed if version else self._indexed)(asked, newest)
         oldest = _read_cursor(page.cursor) if page.cursor else None
@@ -119,6 +123,7 @@ class MailList:
         return ListPage(
             tuple(sorted(together.values(), key=lambda each: each.received_at, reverse=True)),
             page.cursor,
+            page.reached,
         )
 
     def _listed(self, asked: _Asked, place: _ListPlace | None) -> ListPage:
@@ -144,8 +149,8 @@ class MailList:
             ):
                 moment = entry.received_at
                 place = _ListPlace(moment[: len("2026-11")], (moment, entry.message_id))
-                return ListPage(tuple(found), _cursor(place))
-        return ListPage(tuple(found), "")
+                return _page(found, place)
+        return ListPage(tuple(found))
 
     def _walk(
         self, name: str, most: int, before: str, search: Search
@@ -171,20 +176,20 @@ class MailList:
                 looked += 1
                 place = _ListPlace(place.month, (moment, entry.message_id))
                 if search.since and moment < search.since:
-                    return ListPage(tuple(found), "")
+                    return ListPage(tuple(found))
                 if search.until and moment >= search.until:
                     continue
                 if self._belongs(asked, entry):
                     found.append(entry)
                     if len(found) == most:
-                        return ListPage(tuple(found), _cursor(place))
+                        return _page(found, place)
             if answer.ended:
                 if place.month <= max(FIRST_MONTH, search.since[:7]):
-                    return ListPage(tuple(found), "")
+                    return ListPage(tuple(found))
                 place = _ListPlace(_month_before(place.month))
                 looked += 1
             if looked >= LOOKED_AT or self._clock() - began > LOOKED_FOR:
-                return ListPage(tuple(found), _cursor(place))
+                return _page(found, place)
 
     def _belongs(self, asked: _Asked, entry: IndexEntry) -> bool:
         return (
@@ -240,6 +245,11 @@ def _line_before(place: _ListPlace) -> str:
 def _month_before(month: str) -> str:
     year, number = int(month[:4]), int(month[5:])
     return f"{year - 1}-12" if number == 1 else f"{year}-{number - 1:02}"
+
+
+def _page(found: Sequence[IndexEntry], place: _ListPlace) -> ListPage:
+    """Return a page that is not the last one."""
+    return ListPage(tuple(found), _cursor(place), place.month)
 
 
 def _cursor(place: _ListPlace) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from postamt_sync.index.entry import IndexEntry
@@ -56,24 +57,28 @@ def _without(words: Sequence[str], texts: Iterable[str]) -> list[str]:
 
 
 def read_search(words: str, since: str, until: str) -> Search:
-    """Return the search that a person typed; days as 2026-11-30, both included.
+    """Return the search that a person typed; raises RefusedRequestError.
 
-    Raises RefusedRequestError.
+    `since` and `until` are days in UTC as 2026-11-30, both included, or moments as the index has
+    them, [since, until): where a person's day begins and ends is known to the page alone.
     """
     if len(words) > LONGEST_QUERY:
         raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is too much to search for.")
     each = tuple(dict.fromkeys(caseless(words).split()))[:MOST_WORDS]
-    return Search(each, _day(since, 0), _day(until, 1))
+    return Search(each, _moment(since, 0), _moment(until, 1))
 
 
-def _day(text: str, later: int) -> str:
+def _moment(text: str, later: int) -> str:
+    """Return where a day begins, so many days later; a moment is returned as it is."""
     if not text:
         return ""
-    try:
-        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-        moment = datetime.fromtimestamp(day.timestamp() + later * 86_400, UTC)
-    except (ValueError, OverflowError):
-        moment = None
+    moment: datetime | None = None
+    with contextlib.suppress(ValueError, OverflowError):
+        if "T" in text:
+            moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        else:
+            day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+            moment = day + timedelta(days=later)
     if moment is None or not 2000 <= moment.year <= 2099:
         raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no day, as 2026-11-30 is.")
     return iso(moment.timestamp())

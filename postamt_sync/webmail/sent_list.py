@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from postamt_sync.index.entry import Acceptance, Basis, Header, IndexEntry, KnownFacts, Stored
@@ -42,10 +43,10 @@ class SentList:
                 if search.lasts(name.partition("#")[0]) and search.fits(entry):
                     found.append(entry)
                     if len(found) == PAGE:
-                        return ListPage(tuple(found), mail_address(after))
+                        return _page(found, after)
             if not (after := page.after):
-                return ListPage(tuple(found), "")
-        return ListPage(tuple(found), mail_address(after))
+                return ListPage(tuple(found))
+        return _page(found, after)
 
     def recent(self, mailbox: str) -> list[IndexEntry]:
         """Return the last ones, newest first."""
@@ -59,6 +60,10 @@ class SentList:
             return None
         fields = self._table.get(sent_holder(mailbox), name)
         return None if fields is None else _entry(name, fields)
+
+
+def _page(found: Sequence[IndexEntry], after: str) -> ListPage:
+    return ListPage(tuple(found), mail_address(after), after[: len("2026-11")])
 
 
 def _is_name(name: str) -> bool:

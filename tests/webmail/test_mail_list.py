@@ -171,6 +171,7 @@ def test_one_request_looks_at_so_many_and_says_what_it_has() -> None:
     page = browser.look("/api/mails")
     assert page["mails"] == []
     assert page["cursor"]
+    assert page["reached"] == "2026-11"
     assert subjects(browser) == ["of bruno"]
 
 
@@ -199,6 +200,8 @@ class TestSearch:
             ("until=2026-03-31", ["Rechnung März"]),
             ("since=2026-04-02", ["offer"]),
             ("q=rechnung&since=2026-03-01&until=2026-03-31", ["Rechnung März"]),
+            ("since=2026-03-31T23:59:59.000Z&until=2026-04-01T00:00:00.000Z", ["Rechnung März"]),
+            ("since=2026-03-31T23:59:59.001Z&until=2026-04-30", ["Straße und Rechnung"]),
         ],
     )
     def test_words_and_days(self, scene: WebmailScene, query: str, found: list[str]) -> None:
@@ -212,6 +215,9 @@ class TestSearch:
             "until=9999-12-31",
             "until=0001-01-01",
             "until=2026-02-30",
+            "since=2026-04-01T24:00:00.000Z",
+            "since=2026-04-01T10:00:00.000",
+            "until=2100-01-01T00:00:00.000Z",
             f"q={'x' * 201}",
         ],
     )

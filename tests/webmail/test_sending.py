@@ -90,7 +90,8 @@ def test_sent_mail_is_paged_and_searched(scene: WebmailScene, browser: WebBrowse
     assert [m["subject"] for m in page["mails"]] == [f"number {n}" for n in range(59, 9, -1)]
     rest = browser.look(f"/api/mails?folder=sent&cursor={page['cursor']}")
     assert [m["subject"] for m in rest["mails"]] == [f"number {n}" for n in range(9, -1, -1)]
-    assert rest["cursor"] == ""
+    assert page["reached"] == "2026-11"
+    assert (rest["cursor"], rest["reached"]) == ("", "")
     found = browser.look("/api/mails?folder=sent&q=number 42")["mails"]
     assert [m["subject"] for m in found] == ["number 42"]
 
