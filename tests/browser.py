@@ -79,6 +79,24 @@ class Browser:
         """Wait until this JavaScript is true, and return what it is."""
         return WebDriverWait(self._driver, 30, 0.05).until(lambda _: self.run(script, *arguments))
 
+    def network(self, *, there: bool) -> None:
+        """Let the machine be on line, or off."""
+        self._driver.execute_cdp_cmd("Network.enable", {})
+        line = {"offline": not there, "latency": 0, "downloadThroughput": -1}
+        self._driver.execute_cdp_cmd(
+            "Network.emulateNetworkConditions", {**line, "uploadThroughput": -1}
+        )
+
+    def in_zone(self, name: str) -> None:
+        """Be where this time zone is; "" for that of the machine."""
+        self._driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": name})
+
+    def why_not_installed(self) -> list[Any]:
+        """Return what keeps the browser from offering to install the page as an app."""
+        said = self._driver.execute_cdp_cmd("Page.getInstallabilityErrors", {})
+        found: list[Any] = said["installabilityErrors"]
+        return found
+
     def picture(self, path: Path) -> None:
         """Keep what is seen as a PNG."""
         self._driver.save_screenshot(str(path))

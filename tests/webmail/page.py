@@ -84,7 +84,7 @@ def signed_in(browser: Browser, url: str, mailbox: str = "anna") -> None:
     sign_in_page(browser, url)
     browser.type(mailbox, Keys.TAB, SECRET, Keys.ENTER)
     browser.until("return !document.getElementById('page').hidden")
-    browser.until("return document.getElementById('list-state').textContent !== 'Looking …'")
+    browser.until("return !document.getElementById('list-state').textContent.startsWith('Looking')")
 
 
 def open_first(browser: Browser) -> None:

@@ -12,9 +12,14 @@ export class Refused extends Error {
 
 export const session = { mailbox: "", addresses: [], askedAt: 0, idleAt: 0, endsAt: 0 };
 const IDLE = 15 * 60 * 1000;
+const AWAY = "The network is away. What you see may be old.";
 let signedOut = () => {};
+let network = () => {};
 
 export function onSignedOut(call) { signedOut = call; }
+
+// Whom to tell whether the server was reached, each time that it was asked.
+export function onNetwork(call) { network = call; }
 
 // `byItself`: no person caused it, so it keeps no session up.
 export async function ask(path, { method = "GET", fields, byItself = false } = {}) {
@@ -29,8 +34,10 @@ export async function ask(path, { method = "GET", fields, byItself = false } = {
       credentials: "same-origin", cache: "no-store",
     });
   } catch {
-    throw new Refused(0, { problem: "The network is away. What you see may be old." });
+    network(false, AWAY);
+    throw new Refused(0, { problem: AWAY });
   }
+  network(true);
   let said = {};
   try { said = await answer.json(); } catch { /* an answer without words */ }
   if (!answer.ok) {

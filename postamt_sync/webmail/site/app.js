@@ -1,9 +1,9 @@
 // The page: signs in, lists, searches, reads.
 
-import { Refused, ask, look, onSignedOut, session, signIn, signOut } from "./api.js";
+import { ask, look, onNetwork, onSignedOut, session, signIn, signOut } from "./api.js";
 import { showComposer } from "./compose.js";
 import { Rows } from "./conversations.js";
-import { $, bytes, day, make, notice } from "./dom.js";
+import { $, bytes, day, make, month, notice } from "./dom.js";
 import { draftAtHand, draftsKept, forgetOthers, newDraft } from "./drafts.js";
 import { forgetMail, onRead, showMail, write } from "./reading.js";
 
@@ -53,6 +53,18 @@ function clip() {
 
 const sender = (text) => text.replace(/\s*<[^<>]*>\s*$/, "").replace(/^"(.*)"$/, "$1") || text;
 
+// What the server is asked for; where a day begins is known here alone.
+function wanted() {
+  const found = new URLSearchParams(list.query);
+  found.set("folder", list.folder);
+  for (const [name, later] of [["since", 0], ["until", 1]]) {
+    const [year, month, day] = (found.get(name) || "").split("-").map(Number);
+    const moment = new Date(year, month - 1, day + later);
+    if (!Number.isNaN(moment.getTime())) found.set(name, moment.toISOString());
+  }
+  return found;
+}
+
 async function showList(fresh = true) {
   const mine = fresh ? (list.number += 1) : list.number;
   if (fresh) {
@@ -64,14 +76,14 @@ async function showList(fresh = true) {
   let found = 0;
   try {
     do {  // a page may be empty and still not be the last
-      const asked = new URLSearchParams(list.query);
-      asked.set("folder", list.folder);
+      const asked = wanted();
       if (list.cursor) asked.set("cursor", list.cursor);
       const page = await ask(`/api/mails?${asked}`);
       if (mine !== list.number) return;
       list.rows.put(page.mails);
       list.cursor = page.cursor;
       found += page.mails.length;
+      if (page.reached) $("list-state").textContent = `Looking … as far back as ${month(page.reached)}`;
     } while (list.cursor && found < 25);
   } catch (error) {
     if (mine === list.number) $("list-state").textContent = error.message;
@@ -86,19 +98,14 @@ async function showList(fresh = true) {
 // A look by itself: what is new comes on top, and nothing moves.
 async function lookAgain() {
   if (document.hidden || $("page").hidden) return;
-  const asked = new URLSearchParams(list.query);
-  asked.set("folder", list.folder);
   const mine = list.number;
-  try {
-    const page = await ask(`/api/mails?${asked}`, { byItself: true });
-    if (mine !== list.number) return;
-    const fresh = list.rows.put(page.mails, true);
-    if (!fresh) return;
-    $("list-state").textContent = "";
-    notice(fresh === 1 ? "A new mail is here." : `${fresh} new mails are here.`);
-  } catch (error) {
-    if (error instanceof Refused && error.status === 0) notice(error.message, true);
-  }
+  let page;
+  try { page = await ask(`/api/mails?${wanted()}`, { byItself: true }); } catch { return; }
+  if (mine !== list.number) return;
+  const fresh = list.rows.put(page.mails, true);
+  if (!fresh) return;
+  $("list-state").textContent = "";
+  notice(fresh === 1 ? "A new mail is here." : `${fresh} new mails are here.`);
 }
 
 function markOpen() {
@@ -278,8 +285,20 @@ $("search").addEventListener("submit", (event) => {
 });
 
 window.addEventListener("hashchange", arrive);
-window.addEventListener("offline", () => notice("You are offline. What you see may be old.", true));
-window.addEventListener("online", () => { notice("You are online again."); lookAgain(); });
+
+let away = false;
+
+// Says that the network is away for as long as it is, whoever found that out.
+function network(there, said) {
+  if (there !== away) return;
+  away = !there;
+  notice(there ? "" : said, true);
+  if (there) notice("You are online again.");
+}
+
+onNetwork(network);
+window.addEventListener("offline", () => network(false, "You are offline. What you see may be old."));
+window.addEventListener("online", () => { network(true); lookAgain(); });
 setInterval(lookAgain, LOOK_EVERY);
 
 // Who types or points is there, though nothing is asked of the server for that.
@@ -292,10 +311,11 @@ setInterval(() => {
   if (didSomething > session.askedAt && Date.now() - session.askedAt > TOLD_EVERY) look(false).catch(() => {});
   const left = session.idleAt - Date.now();
   $("idle").hidden = left > WARN_BEFORE;
+  $("stay").hidden = session.idleAt >= session.endsAt;  // it ends in any case
   if (left <= 0) look(true).catch(() => {});
 }, 1000);
 
 look(false).then(open, (error) => {
   close();
-  if (error.status !== 401) notice(error.message, true);
+  if (error.status && error.status !== 401) notice(error.message);
 });

@@ -219,7 +219,7 @@ export function showComposer(draft, done) {
     said.textContent = "Perhaps it is sent: the answer was lost. It is not sent again by itself. Look again in a "
       + "minute; an answer or a returned mail shows it too. If it did not arrive, send it as a new mail.";
     if (form.querySelector(".perhaps")) return;
-    const since = new Date().toISOString().slice(0, 10);
+    const since = new Date().toLocaleDateString("sv");  // as 2026-11-30
     said.after(make("div", { class: "bar perhaps" },
       make("button", { type: "button", onclick: lookAgain }, "Look again"),
       make("a", { class: "button", href: `#/inbox?since=${since}`, target: "_blank", rel: "noopener" }, "What came since"),

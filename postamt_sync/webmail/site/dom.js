@@ -14,13 +14,19 @@ export function make(tag, given = {}, ...children) {
 }
 
 let hiding = 0;
+let lasting = "";
 
-// Says something that lasts a moment; for ever where `lasting`.
-export function notice(text, lasting = false) {
-  clearTimeout(hiding);
+function say(text) {
   $("notice").textContent = text;
   $("notice").hidden = !text;
-  if (text && !lasting) hiding = setTimeout(() => { $("notice").hidden = true; }, 6000);
+}
+
+// Says something for a moment; what `lasts` is said until it is "".
+export function notice(text, lasts = false) {
+  clearTimeout(hiding);
+  if (lasts) lasting = text;
+  else hiding = setTimeout(() => say(lasting), 6000);
+  say(text);
 }
 
 export function day(iso) {
@@ -32,6 +38,10 @@ export function day(iso) {
   const year = when.getFullYear() === now.getFullYear() ? undefined : "numeric";
   return when.toLocaleDateString([], { day: "numeric", month: "short", year });
 }
+
+// Of a month as 2026-11.
+export const month = (iso) =>
+  new Date(`${iso}-15T12:00`).toLocaleDateString([], { month: "long", year: "numeric" });
 
 export function bytes(count) {
   if (count === null || count === undefined) return "";

@@ -64,6 +64,7 @@ function content(mail, id, back, part) {
   const base = `/api/mails/${id}`;
   return [head(mail),
     ...mail.verdicts.map(({ weight, text }) => make("p", { class: weight }, text)),
+    ...(mail.cut ? [make("p", { class: "doubtful" }, "There is more in it than is shown here: Download has all of it.")] : []),
     files(mail, id, base, back),
     ...body(mail, base, part)];
 }

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from postamt_sync.webmail.mail_list import mail_address
 from postamt_sync.webmail.mailer import PerhapsSentError, SurelyNotSentError
+from postamt_sync.webmail.sessions import LONGEST_SECONDS
 from postamt_sync.webmail.site import site
 from tests.browser import DESKTOP, PHONE, Browser, needs_browser
 from tests.doubles.webmail import SECRET, WebmailScene
@@ -235,6 +237,22 @@ return (async () => {
 """
 
 
+def test_a_mail_that_is_too_long_to_be_shown_says_so(
+    browser: Browser, url: str, scene: WebmailScene
+) -> None:
+    name = scene.arrive("long", b"Subject: long\r\n\r\n" + b"word " * 101_000)
+    try:
+        signed_in(browser, url)
+        for shown, address in ((True, name), (False, mail_address("newsletter"))):
+            browser.run("location.hash = `#/inbox/${arguments[0]}`", address)
+            browser.until("return document.querySelector('#mail dl')")
+            assert ("Download has all of it" in browser.text) is shown
+            browser.run("document.getElementById('mail').replaceChildren()")
+    finally:
+        scene.index.entries.pop("long")
+        scene.index.put(scene.index.entries["newsletter"])
+
+
 class TestWriting:
     @pytest.fixture(autouse=True)
     def at_the_list(self, browser: Browser, url: str, scene: WebmailScene) -> None:
@@ -417,6 +435,18 @@ class TestStaying:
         browser.run("document.getElementById('stay').click()")
         browser.until("return document.getElementById('idle').hidden")
         assert not browser.run("return document.getElementById('page').hidden")
+
+    def test_before_the_twelfth_hour_ends_nobody_is_asked_to_stay(
+        self, browser: Browser, scene: WebmailScene
+    ) -> None:
+        began = round(scene.now) - LONGEST_SECONDS + 40
+        for (holder, _), fields in scene.table.kept.items():
+            if holder == "session":
+                fields["began"] = began
+        browser.run("window.ahead = 2 * 60 * 1000")
+        browser.type("/", "x")
+        browser.until("return !document.getElementById('idle').hidden")
+        browser.until("return document.getElementById('stay').hidden")
 
     def test_who_types_is_there(self, browser: Browser) -> None:
         browser.run("window.ahead = 14.2 * 60 * 1000")
