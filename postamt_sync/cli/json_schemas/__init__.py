@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from postamt_sync.cli.json_schemas.everyday import CHECK, FIND, STATUS, SYNC
+from postamt_sync.cli.json_schemas.everyday import CHECK, FIND, SYNC
 from postamt_sync.cli.json_schemas.kinds import Schema
 from postamt_sync.cli.json_schemas.repairing import (
     FINDINGS,
@@ -20,6 +20,7 @@ from postamt_sync.cli.json_schemas.repairing import (
     VERIFY,
 )
 from postamt_sync.cli.json_schemas.setting_up import COST, ERROR, PLAN, SEAL_KEYS
+from postamt_sync.cli.json_schemas.status import STATUS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Schema] = {

@@ -71,3 +71,11 @@ def anything(means: str) -> Schema:
 
 def _described(kind: Schema, means: str) -> Schema:
     return {**kind, "description": means}
+
+
+# What nearly every output says of a mail.
+MAIL = text("its id, as in log lines and file names")
+KEY = text("its S3 key")
+PROBLEM = maybe(text("why not"), "nothing is wrong")
+FROM = maybe(text("From, decoded"), "not remembered")
+SUBJECT = maybe(text("Subject, decoded"), "not remembered")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from postamt_sync.cli.json_schemas.everyday import KEY, MAIL, PROBLEM
 from postamt_sync.cli.json_schemas.kinds import (
+    KEY,
+    MAIL,
+    PROBLEM,
     count,
     many,
     maybe,
