@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from postamt_sync.cli.json_schemas.kinds import (
-    Schema,
     many,
     maybe,
     moment,
@@ -45,32 +44,29 @@ PLAN = table(
     },
 )
 
-
-def _item(means: str) -> Schema:
-    return table(
-        means,
-        {
-            "service": text("of AWS"),
-            "what": text("what is paid for"),
-            "quantity": number("in a month"),
-            "unit": text("of what"),
-            "free": number("how much of it is free"),
-            "price": number("US dollars"),
-            "per": number("for how many units"),
-            "verified": yes_no("whether the price was looked up, not estimated"),
-            "usd": number("US dollars in a month"),
-            "note": text('more, or ""'),
-        },
-    )
-
+_ITEM = table(
+    "an item",
+    {
+        "service": text("of AWS"),
+        "what": text("what is paid for"),
+        "quantity": number("in a month"),
+        "unit": text("of what"),
+        "free": number("how much of it is free"),
+        "price": number("US dollars"),
+        "per": number("for how many units"),
+        "verified": yes_no("whether the price was looked up, not estimated"),
+        "usd": number("US dollars in a month"),
+        "note": text('more, or ""'),
+    },
+)
 
 COST = table(
     "what AWS charges in a month, in us-east-1, without tax",
     {
         "usd": number("US dollars in all"),
-        "items": many("what it is made of", _item("an item")),
-        "spared": many("what it does not cost as it is set up", _item("an item")),
-        "once": many("what is charged once, when sealing begins", _item("an item")),
+        "items": many("what it is made of", _ITEM),
+        "spared": many("what it does not cost as it is set up", _ITEM),
+        "once": many("what is charged once, when sealing begins", _ITEM),
     },
 )
 
