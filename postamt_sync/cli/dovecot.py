@@ -15,6 +15,7 @@ from postamt_sync.cli.dovecot_relay import missing_senders, relay
 from postamt_sync.cli.dovecot_sendmail import sendmail
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, DovecotDirectory, known_mailbox
+from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.config import Settings, load
 from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
@@ -69,9 +70,7 @@ def users(context: typer.Context) -> None:
       sudo postamt-sync dovecot user add thomas
       sudo postamt-sync dovecot user passwd thomas --generate
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @user.command()

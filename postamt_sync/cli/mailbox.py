@@ -8,6 +8,7 @@ import typer
 
 from postamt_sync.cli.open_ledger import by_whom, opened
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.config import load
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.errors import ExitCode, UsageError
@@ -25,9 +26,7 @@ def mailbox(context: typer.Context) -> None:
     Examples:
       postamt-sync mailbox accept thomas
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @app.command()

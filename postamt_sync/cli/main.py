@@ -19,7 +19,7 @@ import typer.main
 from postamt_sync import __version__
 from postamt_sync.cli import in_force, printed_json, setup_configuration, streams
 from postamt_sync.cli.in_force import complete
-from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup
+from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup, end_without_verb
 from postamt_sync.errors import (
     ConfigurationError,
     ExitCode,
@@ -65,9 +65,7 @@ def postamt_sync(
       postamt-sync setup    from nothing to your own mail
       postamt-sync status   what came, what waits, and why
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.open_ledger import Key, by_whom, opened
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
+from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger.repair import ObjectDetails
@@ -32,9 +33,7 @@ def quarantine(context: typer.Context) -> None:
       postamt-sync quarantine show 4k1s0v8q7p5n
       postamt-sync quarantine retry --all
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @app.command("list")

@@ -14,6 +14,7 @@ from postamt_sync.aws.clients import dynamodb_client, new_session
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
+from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.config import Settings, load
 from postamt_sync.config.command import typed
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
@@ -48,9 +49,7 @@ def seal(context: typer.Context) -> None:
       postamt-sync seal check
       postamt-sync seal prove
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from postamt_sync import atomic_file
 from postamt_sync.cli.help import man_page
 from postamt_sync.cli.in_force import complete, typed
 from postamt_sync.cli.options import ConfigPath, Debug
-from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS
+from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS, end_without_verb
 from postamt_sync.config import Settings, load
 from postamt_sync.config.environment import FILE_VARIABLE
 from postamt_sync.config.load import DEFAULT_PATH
@@ -53,9 +53,7 @@ def service(context: typer.Context) -> None:
       sudo postamt-sync service install
       sudo postamt-sync service uninstall
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @app.command()

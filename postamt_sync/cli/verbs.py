@@ -16,6 +16,7 @@ import typer.core
 import typer.main
 
 from postamt_sync.cli.typed_text import take_utf8, takes_utf8
+from postamt_sync.errors import ExitCode
 
 PROGRAM = "postamt-sync"
 _HERE = "postamt_sync.cli"
@@ -82,6 +83,13 @@ def command_of(verb: Verb) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(verb.name)(takes_utf8(target))
     return typer.main.get_command(app)
+
+
+def end_without_verb(context: typer.Context) -> None:
+    """Show the help of a group, and end, where none of its verbs was typed."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
 
 
 class VerbGroup(typer.core.TyperGroup):

@@ -31,6 +31,7 @@ from postamt_sync.bootstrap.open_stack import handed_routes, open_stack, webmail
 from postamt_sync.bootstrap.webmail_policies import serve_policy
 from postamt_sync.cli import webmail_user
 from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.cli.webmail_table import anyone, nobody, table_name
 from postamt_sync.config import Settings, load
 from postamt_sync.config.command import typed
@@ -68,9 +69,7 @@ def webmail(context: typer.Context) -> None:
       postamt-sync webmail user add thomas   let a mailbox sign in
       postamt-sync webmail serve             the page, on this machine
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @app.command()

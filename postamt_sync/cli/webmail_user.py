@@ -10,6 +10,7 @@ import typer
 
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.cli.webmail_table import nobody, opened_users, table_name
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
@@ -35,9 +36,7 @@ def user(context: typer.Context) -> None:
       postamt-sync webmail user list
       postamt-sync webmail user add thomas
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @app.command()

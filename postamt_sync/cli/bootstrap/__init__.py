@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from postamt_sync.cli.verbs import Verb, VerbGroup
-from postamt_sync.errors import ExitCode
+from postamt_sync.cli.verbs import Verb, VerbGroup, end_without_verb
 
 _HERE = "postamt_sync.cli.bootstrap"
 
@@ -50,6 +49,4 @@ def bootstrap(context: typer.Context) -> None:
       postamt-sync bootstrap plan    what would be made
       postamt-sync bootstrap apply   make it
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)

@@ -32,6 +32,7 @@ from postamt_sync.cli.bootstrap.webmail_keys import rotate_webmail
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.events import printable
 
@@ -80,9 +81,7 @@ def credentials(context: typer.Context) -> None:
       postamt-sync bootstrap credentials rotate smtp
       postamt-sync bootstrap credentials replace smtp --mailbox anna
     """
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit(ExitCode.USAGE)
+    end_without_verb(context)
 
 
 @app.command()
