@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.config import Settings, load
-from postamt_sync.config.command import typed
+from postamt_sync.config.command import LONGEST_PATH, typed
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
 from postamt_sync.log_line import printable
 from postamt_sync.plural import count
@@ -190,7 +191,7 @@ def _iso(time: datetime | None) -> str | None:
 
 
 def _write(keys: Sequence[OwnerKey], directory: Path, settings: Settings) -> None:
-    shown = printable(str(directory), 200)
+    shown = printable(str(directory), LONGEST_PATH)
     try:
         written = write_canaries([make_canary(key) for key in keys], directory)
     except OSError as error:
@@ -198,8 +199,8 @@ def _write(keys: Sequence[OwnerKey], directory: Path, settings: Settings) -> Non
             f"Nothing can be written to {shown}: {error.strerror}.", "Name another directory."
         ) from None
     for path in written:
-        print(printable(str(path), 200))
-    command = typed(f"seal prove --from {shown} WORD WORD", settings.source)
+        print(printable(str(path), LONGEST_PATH))
+    command = typed(f"seal prove --from {shlex.quote(shown)} WORD WORD", settings.source)
     print(f"Open each, with gpg --decrypt FILE or sq, then: {command}")
 
 
