@@ -30,7 +30,7 @@ def sendmail(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> None:
-    """Send the mail on standard input through SES, with the credentials that
+    """Send the mail on standard input through SES. The credentials are those that
     dovecot relay has put beside Dovecot's files.
 
     Dovecot runs this when a Sieve script sends: a vacation note goes out as the

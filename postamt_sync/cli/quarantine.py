@@ -25,13 +25,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.callback(invoke_without_command=True)
 def quarantine(context: typer.Context) -> None:
-    """Look at mail that can never be delivered as it is, and try it again.
+    """Look at mail that can never be delivered as it is; try it again, or leave it.
 
     \b
     Examples:
       postamt-sync quarantine list
       postamt-sync quarantine show 4k1s0v8q7p5n
       postamt-sync quarantine retry --all
+      postamt-sync quarantine leave 4k1s0v8q7p5n
     """
     end_without_verb(context)
 
@@ -114,7 +115,7 @@ def retry(
 
 @app.command()
 def leave(key: Key, config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa: ARG001
-    """Leave a mail in the bucket: you have looked at it, and it is not to come.
+    """Leave a mail in the bucket. You have looked at it, and it is not to come.
 
     It is no longer quarantined, holds back no sealing, and nothing else happens to it:
     it stays in the bucket, and redeliver brings it after all.

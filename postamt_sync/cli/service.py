@@ -66,12 +66,12 @@ def install(
     dry_run: DryRun = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Put the units in place, make user and directories, start the daemon.
+    """Put the units in place, and start the daemon.
 
-    Run it again after every change to the mailboxes or to webhook.listen: the
-    service may write to the configured Maildirs and to nothing else. A file that
-    you edited is never overwritten; settings of your own belong into
-    /etc/systemd/system/postamt-sync.service.d/50-local.conf.
+    Makes user and directories too. Run it again after every change to the mailboxes
+    or to webhook.listen: the service may write to the configured Maildirs and to
+    nothing else. A file that you edited is never overwritten; settings of your own
+    belong into /etc/systemd/system/postamt-sync.service.d/50-local.conf.
 
     \b
     Examples:
@@ -94,7 +94,7 @@ def uninstall(
     dry_run: DryRun = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
-    """Stop the daemon and remove its units; mail, ledger and configuration stay.
+    """Stop the daemon and remove its units. Mail, ledger and configuration stay.
 
     Needs no configuration: what "install" wrote bears a seal.
 

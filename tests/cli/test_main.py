@@ -60,6 +60,7 @@ def test_help_fits_80_columns_and_has_examples(
     out = capsys.readouterr().out
     assert "\n  Examples:\n" in out
     assert max(map(len, out.splitlines())) <= WIDTH
+    assert "..." not in out.partition("\nCommands:\n")[2], "a summary is cut off"
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -92,7 +92,7 @@ def show(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Show server, ports and user name for sending, and where the files are.
+    """Show server, ports and user name for sending. Says where the files are, too.
 
     \b
     Examples:
@@ -148,7 +148,7 @@ def rotate(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Put a new key in place of an old one, in two steps, both valid for a while.
+    """Put a new key in place of an old one, in two steps. Both are valid for a while.
 
     The first makes the new key and keeps it in its file; both work. The second
     takes the old one away, when it has not been used for a week; --finish does so
@@ -194,7 +194,7 @@ def replace(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Make a new key and delete the old one at once: its file or secret is lost.
+    """Make a new key and delete the old one at once. Its file or secret is lost.
 
     Says first what stops working, and asks: the daemon at home (sync), or every
     mail client that sends (smtp), until it has the new key. Where the old one is
@@ -239,7 +239,7 @@ def retire(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Delete the users for sending that the configuration asks for no more, at once.
+    """Delete the users for sending that nothing asks for any more.
 
     After smtp_per_mailbox was changed, apply keeps the old ones until nobody has
     used them for a week. This does not wait: whatever sends with them is refused

@@ -18,6 +18,7 @@ def test_help_fits_80_columns_and_has_examples(
     out = capsys.readouterr().out
     assert f"\n  Examples:\n    postamt-sync bootstrap {verb}" in out
     assert max(map(len, out.splitlines())) <= WIDTH
+    assert "..." not in out.partition("\nCommands:\n")[2], "a summary is cut off"
     if verb not in GROUPS:
         assert "--debug" in out
         assert ("--config PATH" in out) == (verb != "init")
