@@ -12,7 +12,7 @@ from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.ledger import Ledger
-from postamt_sync.status.report import as_json, read_report
+from postamt_sync.status.report import StatusReport, as_json, read_report
 
 
 def status(
@@ -38,20 +38,22 @@ def status(
     if json and watch:
         raise UsageError("--watch and --json exclude each other.", "Leave one of them out.")
     if json:
-        _print_json(config)
-    else:
-        # What draws takes a third of the time that this verb needs.
-        from postamt_sync.cli.status_picture import show, watch_it  # noqa: PLC0415
+        print_json(as_json(_look(config)))
+        return ExitCode.OK
+    # What draws takes a third of the time that this verb needs.
+    from postamt_sync.cli.status_picture import show, watch_it  # noqa: PLC0415
 
-        (watch_it if watch else show)(config)
+    if watch:
+        watch_it(config)
+    else:
+        show(_look(config))
     return ExitCode.OK
 
 
-def _print_json(config: Path | None) -> None:
+def _look(config: Path | None) -> StatusReport:
     settings = load(config)
     ledger = Ledger.open_existing(settings.state_dir)
     try:
-        report = read_report(settings, ledger)
+        return read_report(settings, ledger)
     finally:
         ledger.close()
-    print_json(as_json(report))

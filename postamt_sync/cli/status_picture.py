@@ -26,11 +26,8 @@ LONGEST_KEY = 60
 LONGEST_TEXT = 100
 FEW = 5
 """Lines of a list that a screen has room for."""
-
-
 EVERY = 2.0
 """Seconds between two pictures at least."""
-
 REST = 20.0
 """How many times as long as it took to make, a picture stays: looking must not load the machine."""
 
@@ -41,7 +38,7 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
     `most` bounds how many lines are shown of each list; None: all of them.
     """
     last = report.last_mail
-    counts = [f"{count} {state}" for state, count in report.states.items() if count]
+    counts = [f"{number} {state}" for state, number in report.states.items() if number]
     parts: list[RenderableType] = [
         Text(f"Daemon    {report.holder or 'not running'}"),
         Text(f"Last mail {_ago(last) if last else 'none yet'}"),
@@ -101,8 +98,8 @@ def _alerts(report: StatusReport) -> Iterator[str]:
     for cause, group in groupby(report.alerts, lambda alert: alert.cause):
         alerts = list(group)
         last = alerts[-1]
-        count = f"{len(alerts)}, the last {_ago(last.at)}" if len(alerts) > 1 else _ago(last.at)
-        yield f"{cause} ({count}): {printable(last.detail)}"
+        when = f"{len(alerts)}, the last {_ago(last.at)}" if len(alerts) > 1 else _ago(last.at)
+        yield f"{cause} ({when}): {printable(last.detail)}"
 
 
 def _absences(report: StatusReport) -> Iterator[str | Text]:
@@ -205,16 +202,9 @@ def _ago(moment: float | None) -> str:
     return ago(moment, time.time())
 
 
-def show(config: Path | None) -> None:
+def show(report: StatusReport) -> None:
     """Print it once."""
-    console = open_console()
-    settings = load(config)
-    ledger = Ledger.open_existing(settings.state_dir)
-    try:
-        report = read_report(settings, ledger)
-    finally:
-        ledger.close()
-    console.print(picture(report), crop=False)
+    open_console().print(picture(report), crop=False)
 
 
 def watch_it(config: Path | None) -> None:
