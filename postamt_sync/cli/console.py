@@ -51,9 +51,14 @@ def open_console(*, errors: bool = False) -> Console:
     return Console(file=trimmed, highlight=False, width=width)
 
 
-def paragraph(console: Console, text: str, indent: str = "", style: str = "") -> None:
-    """Print a text, wrapped where there is a width; commands and words stay in one piece."""
-    whole = fill(complete(text), console.width, indent, indent)
+def paragraph(
+    console: Console, text: str, indent: str = "", style: str = "", hanging: str = ""
+) -> None:
+    """Print a text, wrapped where there is a width; commands and words stay in one piece.
+
+    `hanging` is what its other lines are indented by besides.
+    """
+    whole = fill(complete(text), console.width, indent, indent + hanging)
     console.print(Text(whole, style=style), soft_wrap=True)
 
 

@@ -28,9 +28,7 @@ from postamt_sync.cli.bootstrap.stack import (
     show_password,
 )
 from postamt_sync.cli.console import open_console, paragraph
-from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug
-from postamt_sync.config.command import fill
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
 
@@ -89,8 +87,8 @@ def make(
     def done(resource: str, message: str) -> None:
         nonlocal number
         number += 1
-        said = complete(f"{number:>3}/{changes} {resource}: {message}")
-        console.print(Text(fill(said, console.width, "", " " * 8)), soft_wrap=True)
+        said = f"{number:>3}/{changes} {resource}: {message}"
+        paragraph(console, said, hanging=" " * 8)
 
     try:
         carry_out(found, account.aws, done)
