@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.app.open_bucket import open_bucket
-from postamt_sync.bucket import Bucket, Listed, ObjectGoneError, SealedPlace
+from postamt_sync.bucket import Bucket, Listed, SealedPlace
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, MisconfiguredError, PostamtError, UsageError
@@ -92,7 +92,7 @@ async def _find(settings: Settings, bucket: Bucket, place: SealedPlace, name: st
     raise UsageError(
         f"There is no sealed object of {printable(name)}.",
         "Name its key, as postamt-sync find --cloud shows it.",
-    ) from ObjectGoneError(name)
+    )
 
 
 def _meant(settings: Settings, place: SealedPlace, name: str) -> list[str]:

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from postamt_sync import atomic_file
 from postamt_sync.config import Settings
-from postamt_sync.errors import MisconfiguredError, PostamtError
+from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.directories import held, may_be_a_link
 from postamt_sync.host.service.sealed_files import unwritable
 from postamt_sync.regular_file import read_small
@@ -75,8 +75,6 @@ class Pair:
         """
         try:
             chain, key = (_read(path, links=links) for path in (self.chain, self.key))
-        except PostamtError:
-            raise
         except OSError as error:
             raise MisconfiguredError(
                 f"{self.chain} or {self.key} cannot be read ({error.strerror}).",
