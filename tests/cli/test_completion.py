@@ -21,6 +21,21 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _postamt_sync; echo "${COMPREPLY[*]}"
 """
 
 
+TYPED = [
+    ("set", "setup"),
+    ("bootstrap a", "apply"),
+    ("bootstrap apply --o", "--out"),
+    ("bootstrap apply --config /x --yes --p", "--position"),
+    ("bootstrap --debug pl", "plan"),
+    ("dovecot user pas", "passwd"),
+    ("status --js", "--json"),
+    ("bootstrap verify --conf", "--config"),
+    ("bootstrap verify --cont", ""),  # an option of another verify
+    ("help what", "what-happens"),
+    ("nonsense zz", ""),
+]
+
+
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bash") / "postamt-sync"
@@ -28,19 +43,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("typed", "completed"),
-    [
-        ("set", "setup"),
-        ("bootstrap a", "apply"),
-        ("bootstrap apply --o", "--out"),
-        ("bootstrap apply --config /x --yes --p", "--position"),
-        ("bootstrap --debug pl", "plan"),
-        ("dovecot user pas", "passwd"),
-        ("status --js", "--json"),
-        ("nonsense zz", ""),
-    ],
-)
+@pytest.mark.parametrize(("typed", "completed"), TYPED)
 def test_bash_completes_verbs_and_options(script: Path, typed: str, completed: str) -> None:
     words = [PROGRAM, *typed.split()]
     done = subprocess.run(
@@ -70,21 +73,6 @@ def test_the_verb_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert all(f" -f -a {verb.name} " in out for verb in VERBS)
     assert run(["help", "--completion", "tcsh"]) == ExitCode.USAGE
-
-
-TYPED = [
-    ("set", "setup"),
-    ("bootstrap a", "apply"),
-    ("bootstrap apply --o", "--out"),
-    ("bootstrap apply --config /x --yes --p", "--position"),
-    ("bootstrap --debug pl", "plan"),
-    ("dovecot user pas", "passwd"),
-    ("status --js", "--json"),
-    ("bootstrap verify --conf", "--config"),
-    ("bootstrap verify --cont", ""),  # an option of another verify
-    ("help what", "what-happens"),
-    ("nonsense zz", ""),
-]
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")

@@ -14,6 +14,7 @@ from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode, PostamtError
 from postamt_sync.ledger import CourierLock, Ledger
 from tests.cli.test_other_user import CONFIG, open_to_all
+from tests.cli.test_other_user import VERBS as OF_ONE_LEDGER
 from tests.host.test_directories import THIEF, thief_at
 
 __all__ = ["open_to_all"]
@@ -23,24 +24,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose"),
 ]
 OWNER = pwd.getpwnam(THIEF)
-VERBS = [
-    ["status"],
-    ["status", "--json"],
-    ["find", "tea"],
-    ["quarantine", "list"],
-    ["quarantine", "show", "in/a"],
-    ["quarantine", "retry", "--all"],
-    ["redeliver", "in/a"],
-    ["mailbox", "accept", "anna"],
-    ["verify"],
-    ["restore", "--dry-run"],
-    ["sync"],
-    ["sync", "--dry-run"],
-    ["rebuild"],
-    ["run"],
-    ["doctor"],
-    ["check"],
-]
+VERBS = [*OF_ONE_LEDGER, ["doctor"], ["check"]]
 STATE_FILES = ["ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm", "courier.lock"]
 ROUNDS = 30
 
