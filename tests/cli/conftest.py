@@ -7,6 +7,7 @@ import pytest
 
 from postamt_sync.ledger import Ledger
 from tests.doubles.account import Account
+from tests.doubles.s3 import S3Double
 from tests.support.household import configure
 from tests.support.new_ledger import new_ledger
 
@@ -21,6 +22,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = new_ledger(tmp_path / "state")
     yield ledger
     ledger.close()
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Double]:
+    """Yield a bucket that the commands take for AWS's."""
+    with S3Double.in_thread() as double:
+        for name, value in double.environment().items():
+            monkeypatch.setenv(name, value)
+        yield double
 
 
 @pytest.fixture

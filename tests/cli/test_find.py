@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -159,14 +158,6 @@ def test_a_damaged_ledger_is_told_beside_what_was_found(
     lying(tmp_path / "anna", "incoming/a", HEAD)
     assert run(["find", "tea", "--config", str(config)]) == ExitCode.OK
     assert "is damaged" in " ".join(capsys.readouterr().out.split())
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Double]:
-    with S3Double.in_thread() as double:
-        for name, value in double.environment().items():
-            monkeypatch.setenv(name, value)
-        yield double
 
 
 def in_cloud(tmp_path: Path) -> Path:

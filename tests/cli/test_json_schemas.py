@@ -67,14 +67,6 @@ def said(capsys: pytest.CaptureFixture[str], verb: str, *more: str, config: Path
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Double]:
-    with S3Double.in_thread() as double:
-        for name, value in double.environment().items():
-            monkeypatch.setenv(name, value)
-        yield double
-
-
-@pytest.fixture
 def home(tmp_path: Path, s3: S3Double) -> Path:
     """A household without mail, whose bucket has three mails."""
     for n in range(3):

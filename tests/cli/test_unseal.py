@@ -33,15 +33,8 @@ def gpg() -> Iterator[Gpg]:
 
 
 @pytest.fixture
-def s3() -> Iterator[S3Double]:
-    with S3Double.in_thread() as double:
-        yield double
-
-
-@pytest.fixture
 def config(tmp_path: Path, s3: S3Double, gpg: Gpg, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, value in {**s3.environment(), "GNUPGHOME": str(gpg.home)}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GNUPGHOME", str(gpg.home))
     return configure(tmp_path)
 
 
