@@ -18,11 +18,11 @@ from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
-from postamt_sync.cli.printed_json import print_json
+from postamt_sync.cli.printed_json import print_error, print_json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import load
 from postamt_sync.config.byte_rate import shown_rate
-from postamt_sync.errors import ExitCode, OtherUserError, PostamtError, TryLaterError, UsageError
+from postamt_sync.errors import ExitCode, TryLaterError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.host.service.user import refuse_root
 from postamt_sync.index.client import open_index
@@ -90,9 +90,9 @@ def sync(
             give_back_large_blocks()
             with loaded_left_alone():
                 result = asyncio.run(_until_told_to_stop(work))
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt:
         if json:  # the next pass goes on, which the frame does not know
-            print_json(_cut_short(error), indent=None)
+            print_error(*STOPPED)
         raise
     if json:
         print_json(as_json(result), indent=None)
@@ -160,20 +160,9 @@ def as_json(result: SyncResult) -> dict[str, Any]:
     if result.dry_run:
         counts["dry_run"] = True
     if result.error is not None:
-        counts |= _cut_short(result.error)
+        error = result.error
+        counts |= {"error": complete(error.problem), "hint": complete(error.hint)}
     return counts
-
-
-def _cut_short(error: BaseException) -> dict[str, Any]:
-    match error:
-        case PostamtError():
-            return {"error": complete(error.problem), "hint": complete(error.hint)}
-        case PermissionError() if error.filename:
-            return _cut_short(OtherUserError.of(error))
-        case KeyboardInterrupt():
-            return dict(zip(("error", "hint"), STOPPED, strict=True))
-        case _:
-            return {"error": f"Unexpected error: {error!r}.", "hint": "Try it with --debug."}
 
 
 def as_text(result: SyncResult) -> str:
