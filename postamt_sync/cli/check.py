@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from postamt_sync.cli.in_force import complete, typed
 from postamt_sync.cli.options import ConfigPath, Debug, Json
-from postamt_sync.cli.printed_json import print_json
+from postamt_sync.cli.printed_json import print_json, problems_of
 from postamt_sync.config import Settings, load
 from postamt_sync.config.needed_files import lacking_files
 from postamt_sync.config.toml import toml_value
@@ -59,8 +59,7 @@ def _check_as_json(config: Path | None) -> ExitCode:
     try:
         settings = load(config)
     except ConfigurationError as error:
-        problems = [{"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems]
-        print_json({"error": error.problem, "problems": problems}, ensure_ascii=False)
+        print_json({"error": error.problem, "problems": problems_of(error)}, ensure_ascii=False)
         return error.exit_code
     lacking = [{"key": p.key, "wrong": p.wrong} for p in lacking_files(settings)]
     print_json(

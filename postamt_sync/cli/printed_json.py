@@ -36,7 +36,10 @@ def print_failure(error: PostamtError, hint: str) -> None:
     """Print what went wrong, with all problems of a configuration."""
     more: dict[str, Any] = {}
     if isinstance(error, ConfigurationError):
-        more["problems"] = [
-            {"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems
-        ]
+        more["problems"] = problems_of(error)
     print_error(complete(error.problem), complete(hint), **more)
+
+
+def problems_of(error: ConfigurationError) -> list[dict[str, str]]:
+    """Return each problem of a configuration."""
+    return [{"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems]
