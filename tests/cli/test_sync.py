@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 from postamt_sync.app.sync import SyncResult
 from postamt_sync.cli.main import run
 from postamt_sync.cli.sync import as_json, as_text, exit_code, read_since
+from postamt_sync.cli.topics import text_of
 from postamt_sync.errors import ExitCode, MisconfiguredError, TryLaterError, UsageError
 from postamt_sync.ledger.sync_runs import SyncTotals
 from tests.doubles.s3 import S3Double
@@ -206,3 +209,8 @@ def _read(fd: int) -> bytes:
     except OSError:  # the other side is closed
         os.close(fd)
         return b""
+
+
+def test_the_topic_names_every_count() -> None:
+    told = text_of("cron").partition("`listed` is the sum of")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == set(asdict(SyncTotals())) - {"listed"}
