@@ -154,6 +154,19 @@ def test_what_others_changed_is_put_right(account: Account, wanted: SealStack) -
     assert [m for m in changes(planned(account, changed)) if "environment" in m]
 
 
+def test_what_the_index_kept_of_sealed_mail_it_keeps_and_that_is_told(
+    account: Account, wanted: SealStack
+) -> None:
+    kept = replace(wanted, strip=False)
+    told = "keeps what it has of mail that was sealed before"
+    assert told not in notes(planned(account, wanted)), "nothing was sealed before"
+    apply(account, kept)
+    assert told not in notes(planned(account, kept))
+    assert told in notes(planned(account, wanted))
+    apply(account, wanted)
+    assert told not in notes(planned(account, wanted))
+
+
 def test_destroy_takes_it_away(account: Account, wanted: SealStack) -> None:
     apply(account, wanted)
     found = plan_removal(seal_resources(wanted, account.aws(), code))
@@ -224,3 +237,17 @@ class TestLifecycle:
             ]
             == 30
         )
+
+    def test_what_a_changed_prefix_leaves_behind_is_told(
+        self, account: Account, wanted: SealStack
+    ) -> None:
+        account.emulator.make_bucket(stack().bucket)
+        assert notes(self.change(account, wanted)) == ""
+        assert notes(self.change(account, replace(wanted, after=30, undo=30))) == ""
+        found = notes(self.change(account, replace(wanted, prefix="mail/")))
+        assert "tagged below incoming/ expires no more" in found
+        assert "sealed/" not in found
+        found = notes(self.change(account, replace(wanted, prefix="mail/", sealed_prefix="s/")))
+        assert "sealed below sealed/ stays there and is not found" in found
+        assert "expires no more" not in found
+        assert notes(self.change(account, None)) == "", "what there is stays as it is"

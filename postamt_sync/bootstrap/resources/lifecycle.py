@@ -40,7 +40,7 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LifecycleResource:
-    """Our two rules among those of others; they go with the bucket that `delete_mail` names."""
+    """Our rules among those of others; they go with the bucket that `delete_mail` names."""
 
     stack: Stack
     aws: AwsClient
@@ -62,6 +62,7 @@ class LifecycleResource:
                     f"rule {printable(str(rule.get('ID')), 80)}, which is not ours, deletes mail: "
                     f"{printable(_words(rule), 200)}"
                 )
+        yield from _left_behind(there, wanted)
         changed = [rule for rule in wanted if not _says_the_same(there.get(rule["ID"]), rule)]
         if not changed:
             return
@@ -162,6 +163,25 @@ def _sealing(stack: SealStack) -> list[Rule]:
             "Transitions": [{"Days": SEALED_ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER_IR"}],
         },
     ]
+
+
+def _left_behind(there: Mapping[Any, Rule], wanted: list[Rule]) -> Iterator[Note]:
+    """Say what is out of reach once rules for what was sealed move to another prefix."""
+    for rule in wanted:
+        former = _prefix(there.get(rule["ID"], rule))
+        if former == _prefix(rule):
+            continue
+        place = printable(former, 200)
+        if rule["ID"] == SEALED_AWAY:
+            yield Note(
+                f"what is tagged below {place} expires no more, and is plain for good: apply this "
+                "only when nothing tagged is left there."
+            )
+        elif rule["ID"] == SEALED:
+            yield Note(
+                f"what is sealed below {place} stays there and is not found: move it below "
+                f"{_prefix(rule)}."
+            )
 
 
 def _prefix(rule: Mapping[str, Any]) -> str:

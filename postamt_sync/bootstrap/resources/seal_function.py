@@ -22,6 +22,8 @@ from postamt_sync.seal.owner_keys import OwnerKey, proof_of
 SECONDS = 900
 """The longest that Lambda gives."""
 MEMORY_MB = 256
+INDEX_FUNCTION = "INDEX_FUNCTION"
+"""The variable that is set where somebody is to forget what others wrote of sealed mail."""
 
 Code = Callable[[Sequence[OwnerKey]], bytes]
 
@@ -42,15 +44,21 @@ class SealFunctionResource:
     def plan(self) -> Iterator[PlanItem]:
         now = datetime.now(UTC)
         read = read_key_files(self.stack.key_files, now)
-        there = self.is_there()
+        found = self._get()
+        there = found is not None
         refused = [each for each in read if each.refused is not None]
         for each in refused:
             yield _said(each, there=there)
         if refused:
             return
         keys = [each.key for each in read if each.key is not None]
-        if not there:
+        if found is None:
             yield from (Note(text) for text in self._words(keys))
+        elif self.stack.strip and not _strips(found):
+            yield Note(
+                "the index keeps what it has of mail that was sealed before; it forgets that of "
+                "mail that is sealed from now on."
+            )
         if (yield from self._function(self.code(keys)).plan()):
             yield from self._permission.plan()
         for key in keys:
@@ -103,15 +111,17 @@ class SealFunctionResource:
                     "SEALED_PREFIX": stack.sealed_prefix,
                     "TABLE": stack.table,
                     "AFTER_DAYS": str(stack.after),
-                    **({"INDEX_FUNCTION": stack.index_function} if stack.strip else {}),
+                    **({INDEX_FUNCTION: stack.index_function} if stack.strip else {}),
                 }
             },
         }
 
     def is_there(self) -> bool:
+        return self._get() is not None
+
+    def _get(self) -> dict[str, Any] | None:
         name = self.stack.function
-        answer = self.aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
-        return answer is not None
+        return self.aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
 
     def _is_proved(self, keys: Sequence[OwnerKey]) -> bool:
         key = {KEY: {"S": proof_of(keys)}}
@@ -146,6 +156,11 @@ class SealFunctionResource:
             "Plain copies that were moved to IA or Glacier IR end early: AWS charges at least 30 "
             "and 90 days of each, and the reading (bootstrap cost --sealed)."
         )
+
+
+def _strips(function: dict[str, Any]) -> bool:
+    """Tell whether a function that is there has the index forget."""
+    return INDEX_FUNCTION in function["Configuration"].get("Environment", {}).get("Variables", {})
 
 
 def _said(each: ReadKey, *, there: bool) -> PlanItem:
