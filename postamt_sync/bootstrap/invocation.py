@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -20,6 +20,7 @@ from postamt_sync.aws.error_codes import code_of, message_of
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.resources.lambda_function import BUSY, MISSING
+from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup
@@ -52,21 +53,6 @@ class InvocationTrouble:
     grant: bool = False
 
 
-class Running(Protocol):
-    """A stack with a function in it, and where this logs."""
-
-    @property
-    def region(self) -> str: ...
-
-    @property
-    def function(self) -> str:
-        """The function's name."""
-
-    @property
-    def log_group(self) -> str:
-        """The name that Lambda writes to."""
-
-
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """Waits for the answer; nothing is changed but for a line in the function's log.
@@ -74,7 +60,7 @@ class Invocation:
     `event` is the index's where it is not given. `amiss` says what is wrong with an answer.
     """
 
-    stack: Running
+    stack: StackPart
     aws: AwsClient
     event: Mapping[str, Any] = field(default_factory=lambda: TRIAL)
     amiss: Callable[[bytes], str] = lambda _: ""

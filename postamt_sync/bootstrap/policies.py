@@ -9,7 +9,7 @@ from __future__ import annotations
 from postamt_sync.bootstrap.policy_document import Document, Statement, document
 from postamt_sync.bootstrap.seal_policies import box_statements
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.webmail_stack import WebmailStack
+from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.mail.handed_routes import ROUTES_KEY
 from postamt_sync.mail.sent_mail import SENT_PREFIX
 
@@ -237,7 +237,7 @@ def index_policy(stack: Stack) -> Document:
     )
 
 
-def open_mail(stack: Stack | WebmailStack) -> Statement:
+def open_mail(stack: StackPart) -> Statement:
     """Whoever reads mail may open what SES encrypted, in this account's name, and nothing else.
 
     Which key that is stands in the receipt rule of whoever made it, and a key may be changed while

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.aws.regions import partition_of
-from postamt_sync.bootstrap.tags import TAG
+from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.mail.seal_table import seal_table_name
 
 RECENT_DAYS = 14
@@ -21,13 +20,10 @@ def longest_plain(after: int, undo: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class SealStack:
+class SealStack(StackPart):
     """The sealing of one stack's mail. `key_files` are the owner's certificates; none where it was
     switched off. `after` and `undo` are days; `strip`: the index forgets what others wrote."""
 
-    name: str
-    account: str
-    region: str
     bucket: str
     prefix: str = "incoming/"
     sealed_prefix: str = "sealed/"
@@ -37,64 +33,25 @@ class SealStack:
     strip: bool = True
 
     @property
-    def tags(self) -> dict[str, str]:
-        return {TAG: self.name}
-
-    @property
-    def partition(self) -> str:
-        return partition_of(self.region)
-
-    @property
     def longest_plain(self) -> int:
         """Days after which no plain version of a mail is there any more, if the box is up."""
         return longest_plain(self.after, self.undo)
 
     @property
     def bucket_arn(self) -> str:
-        return f"arn:{self.partition}:s3:::{self.bucket}"
+        return self.arn_of_bucket(self.bucket)
 
     @property
     def table(self) -> str:
         return seal_table_name(self.name)
 
     @property
-    def table_arn(self) -> str:
-        return self.arn_of_table(self.table)
-
-    def arn_of_table(self, name: str) -> str:
-        return self._arn("dynamodb", f"table/{name}")
-
-    @property
     def function(self) -> str:
         return f"{self.name}-seal"
 
     @property
-    def function_arn(self) -> str:
-        return self._arn("lambda", f"function:{self.function}")
-
-    @property
-    def index_function(self) -> str:
-        return f"{self.name}-index"
-
-    @property
     def index_function_arn(self) -> str:
-        return self._arn("lambda", f"function:{self.index_function}")
-
-    @property
-    def role(self) -> str:
-        return f"{self.name}-seal"
-
-    @property
-    def role_arn(self) -> str:
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
-
-    @property
-    def log_group(self) -> str:
-        return f"/aws/lambda/{self.function}"
-
-    @property
-    def log_group_arn(self) -> str:
-        return self._arn("logs", f"log-group:{self.log_group}")
+        return self.arn_of_function(self.index_function)
 
     @property
     def schedule(self) -> str:
@@ -104,6 +61,3 @@ class SealStack:
     @property
     def schedule_arn(self) -> str:
         return self._arn("events", f"rule/{self.schedule}")
-
-    def _arn(self, service: str, resource: str) -> str:
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"

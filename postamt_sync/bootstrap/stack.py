@@ -9,8 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from postamt_sync.aws.regions import partition_of
-from postamt_sync.bootstrap.tags import TAG
+from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.errors import UsageError
 from postamt_sync.mail.handed_routes import HandedRoutes
 
@@ -36,16 +35,13 @@ class SmtpSender:
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(StackPart):
     """One mail system in one account and region.
 
     `domains` are lower-case A-labels. `mail_from` is the label of the subdomain that bounces of
     sent mail go to. `public_url` is where the daemon's webhook is reached, "" without one.
     """
 
-    name: str
-    account: str
-    region: str
     bucket: str
     domains: tuple[str, ...]
     prefix: str = "incoming/"
@@ -82,23 +78,14 @@ class Stack:
         return self.webmail
 
     @property
-    def tags(self) -> dict[str, str]:
-        return {TAG: self.name}
-
-    @property
     def own_namespace(self) -> bool:
         """Whether the bucket's name can be taken by this account alone (S3 User Guide, "Namespaces
         for general purpose buckets")."""
         return self.bucket.endswith(f"-{self.account}-{self.region}-an")
 
     @property
-    def partition(self) -> str:
-        """The part of AWS that the region belongs to, as ARNs name it."""
-        return partition_of(self.region)
-
-    @property
     def bucket_arn(self) -> str:
-        return f"arn:{self.partition}:s3:::{self.bucket}"
+        return self.arn_of_bucket(self.bucket)
 
     @property
     def topic_arn(self) -> str:
@@ -131,49 +118,13 @@ class Stack:
         return self.name
 
     @property
-    def table_arn(self) -> str:
-        return self.arn_of_table(self.table)
-
-    @property
-    def lists(self) -> str:
-        """The table of the mailboxes' lists of mail, and of the routes by which they are made."""
-        return f"{self.table}-lists"
-
-    @property
-    def lists_arn(self) -> str:
-        return self.arn_of_table(self.lists)
-
-    def arn_of_table(self, name: str) -> str:
-        return self._arn("dynamodb", f"table/{name}")
-
-    @property
     def function(self) -> str:
-        return f"{self.name}-index"
-
-    @property
-    def function_arn(self) -> str:
-        return self._arn("lambda", f"function:{self.function}")
-
-    @property
-    def log_group(self) -> str:
-        return f"/aws/lambda/{self.function}"
-
-    @property
-    def role(self) -> str:
-        return f"{self.name}-index"
-
-    @property
-    def role_arn(self) -> str:
-        return f"{self._iam_arn}:role/{self.role}"
+        return self.index_function
 
     @property
     def root_arn(self) -> str:
         """The account itself, as a principal."""
-        return f"{self._iam_arn}:root"
-
-    @property
-    def log_group_arn(self) -> str:
-        return self._arn("logs", f"log-group:{self.log_group}")
+        return f"arn:{self.partition}:iam::{self.account}:root"
 
     @property
     def sync_user(self) -> str:
@@ -204,19 +155,5 @@ class Stack:
     def rule_arn(self, rule_set: str) -> str:
         return self._arn("ses", f"receipt-rule-set/{rule_set}:receipt-rule/{self.rule}")
 
-    def identity_arn(self, identity: str) -> str:
-        """Return the ARN of a domain or an address that SES knows; "*": of each."""
-        return self._arn("ses", f"identity/{identity}")
-
-    def configuration_set_arn(self, name: str) -> str:
-        return self._arn("ses", f"configuration-set/{name}")
-
     def mail_from_domain(self, domain: str) -> str:
         return f"{self.mail_from}.{domain}"
-
-    @property
-    def _iam_arn(self) -> str:
-        return f"arn:{self.partition}:iam::{self.account}"
-
-    def _arn(self, service: str, resource: str) -> str:
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE, partition_of
+from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
 from postamt_sync.bootstrap.bucket_name import usual_bucket
-from postamt_sync.bootstrap.tags import TAG
+from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.webmail.key_ring import SECRET_HEADER
 
 CERTIFICATE_REGION = "us-east-1"
@@ -28,16 +28,13 @@ KNOWN_SIGN_IN_ROUTE = "POST /api/sign-in/known"
 
 
 @dataclass(frozen=True, slots=True)
-class WebmailStack:
+class WebmailStack(StackPart):
     """The webmail of one stack. `host` is its name in the DNS, a lower-case A-label.
 
     `mail_bucket` is the stack's bucket with all mail, with received mail below the two prefixes;
     `domains` are those that it may send as.
     """
 
-    name: str
-    account: str
-    region: str
     host: str
     mail_bucket: str
     domains: tuple[str, ...] = ()
@@ -47,14 +44,6 @@ class WebmailStack:
     """Whether mail that SES encrypted with a KMS key is opened."""
     sealed_prefix: str = ""
     """Where mail lies that was sealed; "": nowhere."""
-
-    @property
-    def tags(self) -> dict[str, str]:
-        return {TAG: self.name}
-
-    @property
-    def partition(self) -> str:
-        return partition_of(self.region)
 
     @property
     def origin(self) -> str:
@@ -67,12 +56,8 @@ class WebmailStack:
         return self._name
 
     @property
-    def table_arn(self) -> str:
-        return self.arn_of_table(self.table)
-
-    @property
     def mail_bucket_arn(self) -> str:
-        return f"arn:{self.partition}:s3:::{self.mail_bucket}"
+        return self.arn_of_bucket(self.mail_bucket)
 
     @property
     def index(self) -> str:
@@ -84,47 +69,8 @@ class WebmailStack:
         return self.arn_of_table(self.index)
 
     @property
-    def lists(self) -> str:
-        """The table of the mailboxes' lists of mail, and of the routes that were handed over."""
-        return f"{self.name}-lists"
-
-    @property
-    def lists_arn(self) -> str:
-        return self.arn_of_table(self.lists)
-
-    def arn_of_table(self, name: str) -> str:
-        return self._arn("dynamodb", f"table/{name}")
-
-    def identity_arn(self, identity: str) -> str:
-        """Return the ARN of a domain or an address that SES knows; "*": of each."""
-        return self._arn("ses", f"identity/{identity}")
-
-    def configuration_set_arn(self, name: str) -> str:
-        return self._arn("ses", f"configuration-set/{name}")
-
-    @property
     def function(self) -> str:
         return self._name
-
-    @property
-    def function_arn(self) -> str:
-        return self._arn("lambda", f"function:{self.function}")
-
-    @property
-    def role(self) -> str:
-        return self._name
-
-    @property
-    def role_arn(self) -> str:
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
-
-    @property
-    def log_group(self) -> str:
-        return f"/aws/lambda/{self.function}"
-
-    @property
-    def log_group_arn(self) -> str:
-        return self._arn("logs", f"log-group:{self.log_group}")
 
     @property
     def site_bucket(self) -> str:
@@ -145,7 +91,7 @@ class WebmailStack:
 
     @property
     def site_bucket_arn(self) -> str:
-        return f"arn:{self.partition}:s3:::{self.site_bucket}"
+        return self.arn_of_bucket(self.site_bucket)
 
     @property
     def api(self) -> str:
@@ -200,9 +146,6 @@ class WebmailStack:
     @property
     def _place(self) -> str:
         return f"-{self.account}-{self.region}-an"
-
-    def _arn(self, service: str, resource: str) -> str:
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 def webmail_name(stack: str) -> str:

@@ -7,11 +7,12 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.policy_document import same
+from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.bootstrap.tags import is_ours, stranger
 
 MISSING = ("ResourceNotFoundException",)
@@ -30,7 +31,7 @@ invocation fails then, and only a function that is made again gets another grant
 
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
-"""A fifth cheaper than x86, and the code is Python alone."""
+"""A fifth cheaper than x86; what of the code is compiled is shipped for it."""
 
 NAMES = {
     "Runtime": "runtime",
@@ -43,30 +44,6 @@ NAMES = {
 }
 
 
-class Acting(Protocol):
-    """A stack with a function in it, and the role that this acts as."""
-
-    @property
-    def name(self) -> str:
-        """The stack's name."""
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """Whose it is."""
-
-    @property
-    def function(self) -> str:
-        """The function's name."""
-
-    @property
-    def function_arn(self) -> str:
-        """The function's ARN."""
-
-    @property
-    def role(self) -> str:
-        """The role's name."""
-
-
 @dataclass(frozen=True, slots=True)
 class LambdaFunction:
     """`code` is the zip; unchanged code is not uploaded again. `settings` have the names of NAMES.
@@ -74,7 +51,7 @@ class LambdaFunction:
     `permit` returns what lets others call it, for a function that is made.
     """
 
-    stack: Acting
+    stack: StackPart
     aws: AwsClient
     description: str
     settings: Mapping[str, Any]

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
+from postamt_sync.bootstrap.stack_part import StackPart
 
 DAYS = 30
-
-
-class Logging(Protocol):
-    """A stack with a function in it."""
-
-    @property
-    def log_group(self) -> str:
-        """The name that Lambda writes to."""
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """Whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogGroupResource:
     """Ours by its exact name, which only our function writes to."""
 
-    stack: Logging
+    stack: StackPart
     aws: AwsClient
 
     @property

@@ -11,7 +11,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
 from postamt_sync.bootstrap.policies import function_trust
 from postamt_sync.bootstrap.policy_document import Document
-from postamt_sync.bootstrap.resources.lambda_function import Acting
+from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 
 MISSING = ("NoSuchEntity",)
@@ -21,7 +21,7 @@ MISSING = ("NoSuchEntity",)
 class RoleResource:
     """Role, who may take it, what it may do: `policy`. `description` is what AWS shows of it."""
 
-    stack: Acting
+    stack: StackPart
     aws: AwsClient
     description: str
     policy: Document

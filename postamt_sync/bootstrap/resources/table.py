@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.tags import Named, is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.stack_part import StackPart
+from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.mail.seal_table import KEY
 from postamt_sync.webmail.record_table import ENDS_AT, KEYS
@@ -68,15 +69,6 @@ RECORDS = TableKind(KEYS, ends_at=ENDS_AT, loss="nobody can sign in any more")
 SEAL = TableKind((KEY,), loss="who proved that they can open what is sealed has to do so again")
 
 
-class TableOwner(Named, Protocol):
-    """A stack, or a part of it, that has tables."""
-
-    @property
-    def tags(self) -> dict[str, str]: ...
-
-    def arn_of_table(self, name: str) -> str: ...
-
-
 def index_table(stack: Stack, aws: AwsClient, delete_mail: str = "") -> TableResource:
     """Return the index: destroyed with the mail alone, which `delete_mail` names the bucket of."""
     also = f"kept, as the mail is; --delete-mail {stack.bucket} deletes it too"
@@ -102,7 +94,7 @@ def seal_table(stack: SealStack, aws: AwsClient) -> TableResource:
 class TableResource:
     """On demand. `stays` is said where it is not to be destroyed."""
 
-    stack: TableOwner
+    stack: StackPart
     aws: AwsClient
     name: str
     kind: TableKind

@@ -1,0 +1,97 @@
+"""What stack, webmail and sealing name alike: a function with its role and log, a table, ARNs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from postamt_sync.aws.regions import partition_of
+from postamt_sync.bootstrap.tags import TAG
+
+
+@dataclass(frozen=True, slots=True)
+class StackPart(ABC):
+    """A stack in an account and region, or a part of it. `name` is the stack's in either case."""
+
+    name: str
+    account: str
+    region: str
+
+    @property
+    @abstractmethod
+    def function(self) -> str:
+        """The function's name."""
+
+    @property
+    @abstractmethod
+    def table(self) -> str:
+        """The name of the part's own table."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """By which it is known whose everything is."""
+        return {TAG: self.name}
+
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region belongs to, as ARNs name it."""
+        return partition_of(self.region)
+
+    @property
+    def table_arn(self) -> str:
+        return self.arn_of_table(self.table)
+
+    @property
+    def lists(self) -> str:
+        """The table of the mailboxes' lists of mail, and of the routes by which they are made."""
+        return f"{self.name}-lists"
+
+    @property
+    def lists_arn(self) -> str:
+        return self.arn_of_table(self.lists)
+
+    @property
+    def index_function(self) -> str:
+        """The function that fills the stack's index."""
+        return f"{self.name}-index"
+
+    @property
+    def function_arn(self) -> str:
+        return self.arn_of_function(self.function)
+
+    @property
+    def role(self) -> str:
+        """The role that the function acts as."""
+        return self.function
+
+    @property
+    def role_arn(self) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
+
+    @property
+    def log_group(self) -> str:
+        """Where the function logs; Lambda chose the name."""
+        return f"/aws/lambda/{self.function}"
+
+    @property
+    def log_group_arn(self) -> str:
+        return self._arn("logs", f"log-group:{self.log_group}")
+
+    def arn_of_bucket(self, name: str) -> str:
+        return f"arn:{self.partition}:s3:::{name}"
+
+    def arn_of_table(self, name: str) -> str:
+        return self._arn("dynamodb", f"table/{name}")
+
+    def arn_of_function(self, name: str) -> str:
+        return self._arn("lambda", f"function:{name}")
+
+    def identity_arn(self, identity: str) -> str:
+        """Return the ARN of a domain or an address that SES knows; "*": of each."""
+        return self._arn("ses", f"identity/{identity}")
+
+    def configuration_set_arn(self, name: str) -> str:
+        return self._arn("ses", f"configuration-set/{name}")
+
+    def _arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
