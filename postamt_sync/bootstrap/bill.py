@@ -7,6 +7,9 @@ from typing import Any
 
 from postamt_sync.aws.prices import Price
 
+DAYS = 365.25 / 12
+"""Of a month."""
+
 
 @dataclass(frozen=True, slots=True)
 class BillItem:

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 
 from postamt_sync.aws import prices
 from postamt_sync.aws.clients import LONG_POLL_SECONDS
-from postamt_sync.bootstrap.bill import Bill, BillItem
+from postamt_sync.bootstrap.bill import DAYS, Bill, BillItem
 from postamt_sync.bootstrap.resources.lifecycle import (
     ARCHIVE_AFTER_DAYS,
     INFREQUENT_AFTER_DAYS,
-    RECENT_DAYS,
 )
 from postamt_sync.bootstrap.seal_pricing import beginning_items, seal_items
+from postamt_sync.bootstrap.stack import RECENT_DAYS
 from postamt_sync.bootstrap.webmail_pricing import webmail_items
 
-DAYS = 365.25 / 12
-"""Of a month."""
 SMALLEST_MOVED_KB = 128
 """Lifecycle rules leave smaller objects where they are (S3 User Guide, "Transitioning objects")."""
 CHUNK_KB = 256

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from postamt_sync.aws import prices
-from postamt_sync.bootstrap.bill import BillItem
+from postamt_sync.bootstrap.bill import DAYS, BillItem
 from postamt_sync.bootstrap.resources.lifecycle import ARCHIVE_AFTER_DAYS, INFREQUENT_AFTER_DAYS
 
-DAYS = 365.25 / 12
 SECONDS, FUNCTION_GB = 0.3, 0.25
 """Assumed, for one mail."""
 LEAST_IA_DAYS, LEAST_ARCHIVE_DAYS = 30, 90

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from postamt_sync.bootstrap.stack import RECENT_DAYS
 from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.mail.seal_table import seal_table_name
 
-RECENT_DAYS = 14
-"""How long the copy for the poll is plain, whatever is sealed."""
 LIFECYCLE_DAYS = 3
 """What runs once a day, and rounds up, adds at most: function, expiry, end of the old version."""
 
 
 def longest_plain(after: int, undo: int) -> int:
-    """Return the days after which no plain version of a mail is there any more."""
+    """Return the days after which no plain version of a mail is there any more; the copy for the
+    poll is plain whatever is sealed."""
     return max(after, RECENT_DAYS) + undo + LIFECYCLE_DAYS
 
 

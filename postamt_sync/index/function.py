@@ -29,7 +29,7 @@ from postamt_sync.index.invocation_event import SEALED_KEYS, messages_of, sealed
 from postamt_sync.index.item import Item, text
 from postamt_sync.index.list_facts import facts_of_head
 from postamt_sync.index.lists import HandedVersion, Lists
-from postamt_sync.index.stored_head import FIRST_READ, LONGEST_HEAD, StoredHead
+from postamt_sync.index.stored_head import StoredHead
 from postamt_sync.index.summary import summary_of_head
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.headers import ses_headers
@@ -39,8 +39,6 @@ from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX, is_sent
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_s3 import S3Client
-
-__all__ = ["FIRST_READ", "LONGEST_HEAD", "LONGEST_ID", "WRITERS_AT_ONCE", "Indexer", "handle"]
 
 LONGEST_VALUE = 300
 """Characters of a foreign value that a log line shows."""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from postamt_sync.aws import prices
 from postamt_sync.aws.prices import Price
-from postamt_sync.bootstrap.bill import Bill, BillItem
-from postamt_sync.bootstrap.pricing import DAYS, Usage, bill
+from postamt_sync.bootstrap.bill import DAYS, Bill, BillItem
+from postamt_sync.bootstrap.pricing import Usage, bill
 from tests.support.documentation import documentation
 
 HUNDRED = Usage(mails_per_day=100)

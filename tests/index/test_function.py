@@ -16,12 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postamt_sync.index import function
-from postamt_sync.index.function import (
-    FIRST_READ,
-    LONGEST_HEAD,
-    WRITERS_AT_ONCE,
-    Indexer,
-)
+from postamt_sync.index.function import WRITERS_AT_ONCE, Indexer
+from postamt_sync.index.stored_head import FIRST_READ, LONGEST_HEAD
 from tests.doubles.moto import Moto
 from tests.doubles.notices import (
     AT,

@@ -15,12 +15,9 @@ from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.resources.bucket import SOON
 from postamt_sync.bootstrap.seal_stack import SealStack
-from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack import RECENT_DAYS, Stack
 from postamt_sync.events import printable
 from postamt_sync.mail.sealed_name import SEALED_TAG
-
-RECENT_DAYS = 14
-"""How long the poll can see a mail; a box that is off longer has the daily full listing."""
 
 INFREQUENT_AFTER_DAYS = 30
 """S3 moves no object to Standard-IA earlier."""

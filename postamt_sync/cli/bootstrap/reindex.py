@@ -14,9 +14,9 @@ from postamt_sync.cli.bootstrap.stack import Opened, Yes, agreed, opened
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, MisconfiguredError
-from postamt_sync.index.function import FIRST_READ
 from postamt_sync.index.lists import HandedVersion
 from postamt_sync.index.reindex import Backlog, Reindex
+from postamt_sync.index.stored_head import FIRST_READ
 from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
 from postamt_sync.plural import count
 
