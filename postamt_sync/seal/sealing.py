@@ -34,6 +34,9 @@ LARGE = 4 << 20
 RESERVE = 90.0
 """Seconds of a run in which nothing is begun: the last mails end, and the rest is counted."""
 
+LAST_WORDS = 20.0
+"""Seconds of a run in which nothing is counted either: what it has done is to be written."""
+
 ENOUGH_FAILURES = 30
 """Failures in a row, after which something is wrong with more than a mail."""
 
@@ -155,6 +158,8 @@ class SealingRun:
                 another_key = version.key != last
                 stopped = stopped or (another_key and self._must_stop(counts))
                 if stopped:
+                    if self.remaining() < LAST_WORDS:
+                        break
                     # What is sealed already is current no more, a day or two after.
                     counts.unvisited += due and version.current
                     continue

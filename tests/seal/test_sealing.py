@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from postamt_sync.seal.one_seal import Outcome, Sealer
 from postamt_sync.seal.records import SealState, SettledMail
-from postamt_sync.seal.sealing import ENOUGH_FAILURES, RESERVE, Refusal, SealingRun
+from postamt_sync.seal.sealing import ENOUGH_FAILURES, LAST_WORDS, RESERVE, Refusal, SealingRun
 from tests.doubles.versioned_bucket import VersionedBucket
 from tests.seal.conftest import Household, MemoryRecords
 
@@ -167,6 +167,17 @@ def test_the_time_ends_and_the_next_run_goes_on(scene: Scene) -> None:
     assert [state.sealed for state in states] == [20, 20, 20]
     assert [state.backlog for state in states] == [40, 20, 0]
     assert scene.sealed() == set(names)
+
+
+def test_an_archive_too_large_to_count_leaves_time_to_say_so(scene: Scene) -> None:
+    for number in range(200):
+        scene.store(f"{number:03}", 100)
+    scene.seconds, scene.each = RESERVE + 5.5, 1.0
+    state = scene.run(workers=1)
+    assert state.sealed == 5
+    assert 0 < state.backlog <= RESERVE - LAST_WORDS, "no more was counted"
+    assert scene.records.kept == state
+    assert scene.run(workers=1).sealed == 5, "it goes on all the same"
 
 
 def test_what_is_done_already_does_not_keep_the_new_from_its_turn(scene: Scene) -> None:
