@@ -1,7 +1,8 @@
 """AES in GCM, decrypted as the bytes come; only at the end it is proven whose they are.
 
 The runtime of Lambda has no `cryptography`, but an OpenSSL, which Python's own modules use: that
-does there. This file is shipped in both functions and imports the standard library alone.
+does there. This file is shipped with the functions of index and webmail, and imports the standard
+library alone.
 """
 
 from __future__ import annotations

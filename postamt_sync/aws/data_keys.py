@@ -1,6 +1,7 @@
 """Opening what SES encrypted on its side: KMS gives the data key, which opens the object.
 
-Blocking, and shipped in both functions: it knows nothing but boto3, `aes_gcm` and `mail`.
+Blocking, and shipped with the functions of index and webmail: it knows nothing but boto3, `aes_gcm`
+and `mail`.
 """
 
 from __future__ import annotations

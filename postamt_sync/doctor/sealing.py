@@ -24,7 +24,7 @@ LONGEST_REST = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class SealingCheck:
-    """`now` is in UTC."""
+    """Of the function it asks for no more than what the daemon's own user may read."""
 
     settings: Settings
     account: AwsAccount
@@ -36,19 +36,20 @@ class SealingCheck:
     def look(self) -> Iterable[Finding]:
         now = datetime.now(UTC)
         yield from self._keys(now)
-        _, aws = self.account.open()
+        stack, aws = self.account.open()
+        assert stack.seal is not None  # else nobody looks
         answer = aws.read(
             "dynamodb",
             "get_item",
             missing=MISSING,
-            TableName=self.settings.seal_table,
+            TableName=stack.seal.table,
             Key={KEY: {"S": STATE}},
             ConsistentRead=True,
         )
         if answer is None:
-            yield self._bad(f"There is no table {self.settings.seal_table}.", APPLY)
+            yield self._bad(f"There is no table {stack.seal.table}.", APPLY)
             return
-        yield from self._run(state_of(answer.get("Item", {})), now)
+        yield from self._run(state_of(answer.get("Item", {})), now, stack.seal.log_group)
 
     def _keys(self, now: datetime) -> Iterator[Finding]:
         for each in read_key_files(self.settings.seal_keys, now):
@@ -60,8 +61,7 @@ class SealingCheck:
                     "Make it last longer, export it anew, then: postamt-sync bootstrap apply",
                 )
 
-    def _run(self, state: SealState | None, now: datetime) -> Iterator[Finding]:
-        log = f"/aws/lambda/{self.settings.stack.name}-seal"
+    def _run(self, state: SealState | None, now: datetime, log: str) -> Iterator[Finding]:
         if state is None:
             yield self._warn(
                 "The sealing function has not run yet.", "It does so daily, at 03:17 UTC."

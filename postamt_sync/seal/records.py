@@ -43,9 +43,10 @@ class SettledMail:
 class SealState:
     """What the function's last run found. `refused` is why it sealed nothing, "" if all is well.
 
-    `backlog` counts versions that were due and stay plain, `skipped` what of them cannot be sealed,
-    `failed` what an error kept from it (`reason` is the last one), `without_twin` what was tagged
-    to expire and was not sealed. `cursor` is the key that the next run begins behind.
+    `backlog` counts versions that were due and stay plain, as far as there was time, `skipped` what
+    of them cannot be sealed, `failed` what an error kept from it (`reason` is the last one),
+    `without_twin` what was tagged to expire and was not sealed. `cursor` is the key that the next
+    run begins behind.
     """
 
     ran_at: datetime
@@ -92,7 +93,7 @@ class SealRecords:
 
     def is_proved(self, fingerprints: Iterable[str]) -> bool:
         """Tell whether a person has opened what is encrypted for this set of keys."""
-        return bool(_text(self._get(proof_id(fingerprints)), PROVED_AT))
+        return is_proof(self._get(proof_id(fingerprints)))
 
     def prove(self, fingerprints: Iterable[str], now: datetime) -> None:
         """Keep that a person did, for good."""
@@ -138,6 +139,11 @@ class SealRecords:
 
 def _text(item: Mapping[str, Any], name: str) -> str:
     return str(item.get(name, {}).get("S", ""))
+
+
+def is_proof(item: Mapping[str, Any]) -> bool:
+    """Tell whether it is the item of a proof; one that is not there is not."""
+    return bool(_text(item, PROVED_AT))
 
 
 def state_of(item: Mapping[str, Any]) -> SealState | None:

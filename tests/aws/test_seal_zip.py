@@ -17,6 +17,7 @@ import pytest
 from postamt_sync.aws.seal_zip import WHEEL, kept_wheel, seal_zip
 from postamt_sync.bootstrap.resources.lambda_function import ARCHITECTURE, RUNTIME
 from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.seal.function import OWNER_KEYS
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +61,7 @@ class Pip:
 def test_it_ships_what_it_imports_the_keys_and_the_wheel() -> None:
     with zipfile.ZipFile(io.BytesIO(seal_zip({"AB": b"cert"}, wheel()))) as archive:
         names = archive.namelist()
-        assert archive.read("owner_keys/AB.pgp") == b"cert"
+        assert archive.read(f"{OWNER_KEYS}/AB.pgp") == b"cert", "where the function looks"
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert "postamt_sync/seal/function.py" in names
     assert "pysequoia/pysequoia.cpython-313-aarch64-linux-gnu.so" in names

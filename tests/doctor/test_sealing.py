@@ -10,7 +10,7 @@ from typing import Any, cast
 import pysequoia
 import pytest
 
-from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.open_stack import stack_of
 from postamt_sync.config import Settings, load
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import Severity, findings_of
@@ -18,6 +18,7 @@ from postamt_sync.doctor.sealing import SealingCheck
 from postamt_sync.mail.seal_table import written_time
 from postamt_sync.seal.records import SealState
 from tests.config.test_seal_rules import written
+from tests.doubles.account import ACCOUNT
 
 WELL = SealState(datetime.now(UTC), sealed=3, sealed_total=40)
 
@@ -53,7 +54,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def found(settings: Settings, aws: Aws) -> list[tuple[Severity, str]]:
-    account = AwsAccount(lambda: (cast("Stack", None), cast("Any", aws)))
+    account = AwsAccount(lambda: (stack_of(settings, ACCOUNT), cast("Any", aws)))
     seen = list(findings_of(SealingCheck(settings, account)))
     assert all(finding.remedy or finding.outcome is Severity.OK for finding in seen)
     return [(finding.outcome, finding.words) for finding in seen]

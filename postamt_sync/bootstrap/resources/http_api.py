@@ -16,7 +16,8 @@ from typing import Any
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, PlanItem
 from postamt_sync.bootstrap.overlay import holds
-from postamt_sync.bootstrap.policy_document import Statement, same, statements
+from postamt_sync.bootstrap.policy_document import Statement, statements
+from postamt_sync.bootstrap.resources.invoke_permission import lets
 from postamt_sync.bootstrap.tags import is_ours
 from postamt_sync.bootstrap.webmail_stack import (
     KNOWN_SIGN_IN_ROUTE,
@@ -27,7 +28,7 @@ from postamt_sync.errors import TryLaterError
 
 STAGE = "$default"
 ROUTES = (SIGN_IN_ROUTE, KNOWN_SIGN_IN_ROUTE, "$default")
-SID = "PostamtWebmailInvoke"
+SID, SERVICE = "PostamtWebmailInvoke", "apigateway.amazonaws.com"
 
 SIGN_IN_RATE: dict[str, Any] = {"ThrottlingRateLimit": 5.0, "ThrottlingBurstLimit": 10}
 RATE: dict[str, Any] = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
@@ -171,16 +172,7 @@ class HttpApiResource:
 
     def _is_ours(self, statement: Statement) -> bool:
         """Tell whether it lets this API call, and no other one."""
-        sources = {
-            key.lower(): value
-            for keys in statement.get("Condition", {}).values()
-            for key, value in keys.items()
-        }
-        return (
-            statement.get("Sid") == SID
-            and same(statement.get("Principal"), {"Service": "apigateway.amazonaws.com"})
-            and same(sources.get("aws:sourcearn"), self._source())
-        )
+        return statement.get("Sid") == SID and lets(statement, SERVICE, self._source())
 
     def _source(self) -> str:
         stack = self.stack
@@ -206,7 +198,7 @@ class HttpApiResource:
             {
                 **self._statement,
                 "Action": "lambda:InvokeFunction",
-                "Principal": "apigateway.amazonaws.com",
+                "Principal": SERVICE,
             },
             retry_on=BUSY,
             late=lambda: {"SourceArn": self._source()},

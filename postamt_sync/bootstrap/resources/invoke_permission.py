@@ -30,7 +30,7 @@ class InvokePermission:
         ours = next((s for s in statements(document) if s.get("Sid") == self.sid), None)
         if ours is None:
             yield Change(f"{self.who} may call it: create", [self.permit()])
-        elif not self._lets_it(ours):
+        elif not lets(ours, self.service, self.source_arn):
             remove = call(
                 "lambda", "remove_permission", FunctionName=self.function, StatementId=self.sid
             )
@@ -47,15 +47,17 @@ class InvokePermission:
         }
         return Call("lambda", "add_permission", parameters, retry_on=BUSY)
 
-    def _lets_it(self, statement: Statement) -> bool:
-        """Tell whether it may call, and nobody else; Lambda chooses the operators."""
-        sources = {
-            key.lower(): value
-            for keys in statement.get("Condition", {}).values()
-            for key, value in keys.items()
-        }
-        return (
-            statement.get("Effect") == "Allow"
-            and same(statement.get("Principal"), {"Service": self.service})
-            and same(sources.get("aws:sourcearn"), self.source_arn)
-        )
+
+def lets(statement: Statement, service: str, source_arn: str) -> bool:
+    """Tell whether a service may call on behalf of this, and of nothing else; Lambda chooses the
+    operators."""
+    sources = {
+        key.lower(): value
+        for keys in statement.get("Condition", {}).values()
+        for key, value in keys.items()
+    }
+    return (
+        statement.get("Effect") == "Allow"
+        and same(statement.get("Principal"), {"Service": service})
+        and same(sources.get("aws:sourcearn"), source_arn)
+    )

@@ -18,6 +18,7 @@ from postamt_sync.config.command import USUAL_LINE, CommandLine
 from postamt_sync.mail.seal_table import KEY
 from postamt_sync.seal.key_files import ReadKey, read_key_files
 from postamt_sync.seal.owner_keys import OwnerKey, proof_of
+from postamt_sync.seal.records import is_proof
 
 SECONDS = 900
 """The longest that Lambda gives."""
@@ -128,7 +129,7 @@ class SealFunctionResource:
         answer = self.aws.read(
             "dynamodb", "get_item", missing=NO_TABLE, TableName=self.stack.table, Key=key
         )
-        return bool((answer or {}).get("Item"))
+        return is_proof((answer or {}).get("Item", {}))
 
     def _words(self, keys: Sequence[OwnerKey]) -> Iterator[str]:
         """Say once, before it begins, what sealing changes and what it cannot."""
