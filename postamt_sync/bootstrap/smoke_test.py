@@ -18,7 +18,7 @@ from typing import Any
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, call
-from postamt_sync.bootstrap.policies import queue_statement
+from postamt_sync.bootstrap.resource_policies import queue_statement
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.mail.arrival import SETUP_NOTIFICATION
 

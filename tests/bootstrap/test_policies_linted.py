@@ -13,7 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from postamt_sync.bootstrap import policies
+from postamt_sync.bootstrap import policies, resource_policies
 from postamt_sync.bootstrap.policy_document import (
     Document,
     Statement,
@@ -108,7 +108,7 @@ def test_arns_name_the_partition_of_their_region(region: str) -> None:
 
 
 def test_ses_puts_by_our_rule_only_and_nobody_comes_without_tls() -> None:
-    bucket = document(*policies.bucket_statements(STACK))
+    bucket = document(*resource_policies.bucket_statements(STACK))
     put = the(bucket, "PostamtSesPut")
     assert put["Principal"] == {"Service": "ses.amazonaws.com"}
     assert put["Condition"] == FROM_OUR_RULE
@@ -119,7 +119,7 @@ def test_ses_puts_by_our_rule_only_and_nobody_comes_without_tls() -> None:
 
 
 def test_only_our_bucket_and_our_rule_are_announced() -> None:
-    topic = document(*policies.topic_statements(STACK))
+    topic = document(*resource_policies.topic_statements(STACK))
     assert the(topic, "PostamtS3Publish")["Condition"] == {
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
         "ArnLike": {"aws:SourceArn": STACK.bucket_arn},
@@ -128,13 +128,13 @@ def test_only_our_bucket_and_our_rule_are_announced() -> None:
 
 
 def test_bounces_of_our_domains_are_announced_where_wanted() -> None:
-    topic = document(*policies.topic_statements(stack(bounce_notices=True)))
+    topic = document(*resource_policies.topic_statements(stack(bounce_notices=True)))
     sources = the(topic, "PostamtSesPublish")["Condition"]["ArnLike"]["aws:SourceArn"]
     assert f"arn:aws:ses:eu-west-1:{ACCOUNT}:identity/example.com" in sources
 
 
 def test_only_our_topic_fills_the_queues() -> None:
-    statement = policies.queue_statement(STACK, STACK.queue)
+    statement = resource_policies.queue_statement(STACK, STACK.queue)
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": STACK.topic_arn}}
     assert statement["Resource"] == STACK.queue_arn("postamt")
 
@@ -161,9 +161,9 @@ POLICIES: dict[str, Callable[[Stack], Document]] = {
     "index": policies.index_policy,
     "webmail": lambda s: webmail_policy(_webmail(s)),
     "webmail serve": lambda s: serve_policy(_webmail(s), "index"),
-    "bucket": lambda s: document(*policies.bucket_statements(s)),
-    "topic": lambda s: document(*policies.topic_statements(s)),
-    "queue": lambda s: document(policies.queue_statement(s, s.queue)),
+    "bucket": lambda s: document(*resource_policies.bucket_statements(s)),
+    "topic": lambda s: document(*resource_policies.topic_statements(s)),
+    "queue": lambda s: document(resource_policies.queue_statement(s, s.queue)),
 }
 STACKS = {
     "usual": STACK,
@@ -253,7 +253,7 @@ def reordered(statement: Statement) -> Statement:
 
 
 def test_what_aws_writes_in_another_way_is_no_difference() -> None:
-    ours = [*policies.bucket_statements(STACK), *policies.topic_statements(STACK)]
+    ours = [*resource_policies.bucket_statements(STACK), *resource_policies.topic_statements(STACK)]
     there = document(*(reordered(statement) for statement in reversed(ours)))
     assert there["Statement"] != ours
     assert list(differences(there, ours)) == []
@@ -271,13 +271,13 @@ def test_what_aws_writes_in_another_way_is_no_difference() -> None:
     ],
 )
 def test_what_says_something_else_is_one(changed: Statement) -> None:
-    ours = policies.bucket_statements(STACK)
+    ours = resource_policies.bucket_statements(STACK)
     there = document({**ours[0], **changed}, ours[1])
     assert list(differences(there, ours)) == ["statement PostamtSesPut: was changed, put right"]
 
 
 def test_a_statement_that_stands_alone_is_read() -> None:
-    (ours,) = [policies.queue_statement(STACK, STACK.queue)]
+    (ours,) = [resource_policies.queue_statement(STACK, STACK.queue)]
     assert list(differences({"Version": "2012-10-17", "Statement": ours}, [ours])) == []
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
-from postamt_sync.bootstrap.policies import queue_statement
+from postamt_sync.bootstrap.resource_policies import queue_statement
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.tags import is_ours, stranger
 

@@ -12,7 +12,7 @@ from typing import Any
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
-from postamt_sync.bootstrap.policies import topic_statements
+from postamt_sync.bootstrap.resource_policies import topic_statements
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 
