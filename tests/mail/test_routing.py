@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import fields
 
 import idna
 import pytest
@@ -458,6 +459,13 @@ def test_the_receipts_verdicts_count_first() -> None:
     assert merge_verdicts(receipt, headers) == Verdicts(
         spam="PASS", virus="FAIL", spf="PASS", dkim="FAIL", dmarc_policy="reject"
     )
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Verdicts)])
+def test_each_verdict_is_the_receipts_or_else_the_headers(name: str) -> None:
+    mine, other = Verdicts(**{name: "mine"}), Verdicts(**{name: "other"})
+    assert merge_verdicts(mine, other) == mine
+    assert merge_verdicts(Verdicts(), other) == other
 
 
 @pytest.mark.parametrize("known", [Verdicts(), Verdicts(spam="FAIL", dmarc="GRAY")])

@@ -220,6 +220,29 @@ def test_what_is_stored_wrongly_lets_nothing_expire(
     assert scene.forgotten == []
 
 
+def test_what_is_stored_without_its_metadata_lets_nothing_expire(scene: Scene) -> None:
+    stored = scene.bucket.store(KEY, MAIL)
+
+    def spoil(name: str) -> None:
+        if name == "read_back":
+            (sealed,) = scene.bucket.below("sealed/").values()
+            sealed[0].metadata = {}
+
+    scene.bucket.before = spoil
+    assert scene.seal() == [Sealed(Outcome.OTHER_SEAL)]
+    assert not stored.tags
+
+
+def test_what_is_encrypted_for_another_key_than_the_one_named_is_not_stored(scene: Scene) -> None:
+    one, other = scene.household.keys
+    stored = scene.bucket.store(KEY, MAIL)
+    sealer = replace(scene.sealer, keys=[replace(one, encryption=other.encryption)])
+    (version,) = scene.bucket.listed(KEY)
+    assert sealer.seal(version) == Sealed(Outcome.OTHER_SEAL)
+    assert not stored.tags
+    assert not scene.bucket.below("sealed/")
+
+
 @pytest.mark.parametrize(
     "metadata", [{}, {"sha256": "0" * 64}, {"sha256": hashlib.sha256(MAIL).hexdigest()}]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,14 @@ from botocore.exceptions import ClientError
 
 from postamt_sync.seal.one_seal import Outcome, Sealer
 from postamt_sync.seal.records import SealState, SettledMail
-from postamt_sync.seal.sealing import ENOUGH_FAILURES, LAST_WORDS, RESERVE, Refusal, SealingRun
+from postamt_sync.seal.sealing import (
+    ENOUGH_FAILURES,
+    LARGE,
+    LAST_WORDS,
+    RESERVE,
+    Refusal,
+    SealingRun,
+)
 from tests.doubles.versioned_bucket import VersionedBucket
 from tests.seal.conftest import Household, MemoryRecords
 
@@ -30,6 +38,7 @@ class Scene:
     said: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
     seconds: float = 900.0
     each: float = 0.0
+    large: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.records.prove(self.household.keys)
@@ -67,6 +76,7 @@ class Scene:
             remaining,
             lambda *line: self.said.append(line),
             workers,
+            large=self.large,
         ).run()
 
     def sealed(self) -> set[str]:
@@ -167,6 +177,29 @@ def test_the_time_ends_and_the_next_run_goes_on(scene: Scene) -> None:
     assert [state.sealed for state in states] == [20, 20, 20]
     assert [state.backlog for state in states] == [40, 20, 0]
     assert scene.sealed() == set(names)
+
+
+def test_all_versions_of_a_key_have_their_turn_together(scene: Scene) -> None:
+    for body in (b"1", b"2", b"3"):
+        scene.store("a", 100, body)
+    scene.store("b", 100)
+    scene.seconds, scene.each = RESERVE + 1.5, 1.0
+    assert scene.run(workers=1).sealed == 3, "the next run begins behind the key"
+
+
+def test_while_a_large_mail_is_sealed_no_other_large_one_is(scene: Scene) -> None:
+    scene.store("large", 100, b"x" * LARGE)
+    scene.store("small", 100)
+    alone: dict[str, bool] = {}
+    read = scene.bucket.read
+
+    def reading(version, path):  # type: ignore[no-untyped-def]
+        alone[version.key] = scene.large.locked()
+        return read(version, path)
+
+    scene.bucket.read = reading  # type: ignore[method-assign]
+    scene.run(workers=1)
+    assert alone == {"incoming/large": True, "incoming/small": False}
 
 
 def test_an_archive_too_large_to_count_leaves_time_to_say_so(scene: Scene) -> None:
