@@ -14,7 +14,7 @@ from postamt_sync.bootstrap.resources.lifecycle import (
     INFREQUENT_AFTER_DAYS,
 )
 from postamt_sync.bootstrap.seal_pricing import beginning_items, seal_items
-from postamt_sync.bootstrap.stack import RECENT_DAYS
+from postamt_sync.bootstrap.stack_part import RECENT_DAYS
 from postamt_sync.bootstrap.webmail_pricing import webmail_items
 
 SMALLEST_MOVED_KB = 128

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.bootstrap.stack import RECENT_DAYS
-from postamt_sync.bootstrap.stack_part import StackPart
+from postamt_sync.bootstrap.stack_part import RECENT_DAYS, StackPart
 from postamt_sync.mail.seal_table import seal_table_name
 
 LIFECYCLE_DAYS = 3

@@ -21,9 +21,6 @@ RULE_SET = "postamt"
 """The rule set that is made where none is active. An account has one active rule set at a time, so
 all stacks of an account and region share it."""
 
-RECENT_DAYS = 14
-"""How long the poll can see a mail; a box that is off longer has the daily full listing."""
-
 LONGEST_USER = 64
 """Characters of an IAM user's name."""
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from postamt_sync.aws.regions import partition_of
 from postamt_sync.bootstrap.tags import TAG
 
+RECENT_DAYS = 14
+"""How long the poll can see a mail; a box that is off longer has the daily full listing."""
+
 
 @dataclass(frozen=True, slots=True)
 class StackPart(ABC):

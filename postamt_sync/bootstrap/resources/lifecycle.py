@@ -15,7 +15,8 @@ from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.resources.bucket import SOON
 from postamt_sync.bootstrap.seal_stack import SealStack
-from postamt_sync.bootstrap.stack import RECENT_DAYS, Stack
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_part import RECENT_DAYS
 from postamt_sync.events import printable
 from postamt_sync.mail.sealed_name import SEALED_TAG
 
