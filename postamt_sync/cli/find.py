@@ -25,6 +25,9 @@ from postamt_sync.status.bucket_search import BucketSearch
 from postamt_sync.status.find import Find, FindResult
 
 MOST = 5
+LARGEST = 100_000
+MOST_WORDS = 100
+"""SQLite joins 500 questions at most."""
 
 Words = Annotated[
     list[str],
@@ -39,18 +42,20 @@ Words = Annotated[
 def find(
     words: Words,
     since: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--since",
             metavar="WHEN",
             help="Only what S3 stored since then (2026-10-01, 30d, 12h).",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     cloud: Annotated[
         bool, typer.Option("--cloud", help="Look into bucket and index too, for what never came.")
     ] = False,
-    most: Annotated[int, typer.Option("--most", min=1, help="How many mails are shown.")] = MOST,
+    most: Annotated[
+        int, typer.Option("--most", min=1, max=LARGEST, help="How many mails are shown.")
+    ] = MOST,
     json: Json = False,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
@@ -68,11 +73,15 @@ def find(
       postamt-sync find anna@example.com 2026-11-27 --cloud
       postamt-sync find '<c3f1@mail.example.org>' --json | jq .mails[0].files
     """
-    wanted = [read_word(word) for word in words]
-    if not any(word.text for word in wanted):
+    wanted = [word for word in map(read_word, dict.fromkeys(words)) if word.text]
+    if not wanted:
         raise UsageError("There is nothing to look for.", "Name a sender, a subject, an address.")
-    wanted = [word for word in wanted if word.text]
-    moment = read_since(since) if since else None
+    if len(wanted) > MOST_WORDS:
+        raise UsageError(
+            f"These are {len(wanted)} words, and a mail must have all of them.",
+            f"Name the few that tell it from others, at most {MOST_WORDS}.",
+        )
+    moment = None if since is None else read_since(since)
     settings = load(config)
     console = open_console()
     if json or not (is_terminal() and is_terminal(errors=True)):
@@ -83,7 +92,7 @@ def find(
     if json:
         print_json(as_json(result, words))
     else:
-        show(result, console, since=bool(since), cloud=cloud, most=most)
+        show(result, console, since=since is not None, cloud=cloud, most=most)
     return ExitCode.OK
 
 

@@ -26,7 +26,6 @@ The keys of --json are documented here and stay as they are; times are ISO 8601 
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +38,7 @@ from postamt_sync.config.command import fill
 from postamt_sync.events import printable
 from postamt_sync.plural import count
 from postamt_sync.status.find import FindResult, FoundMail
+from postamt_sync.status.moments import local_time, utc_time
 from postamt_sync.status.stations import Station, stations
 
 LONGEST_TEXT = 500
@@ -91,7 +91,7 @@ def _show_mail(found: FoundMail, console: Console, *, running: bool) -> None:
 
 
 def _show_station(station: Station, console: Console) -> None:
-    moment = "" if station.at is None else _local(station.at)
+    moment = "" if station.at is None else local_time(station.at)
     lead = f"  {moment:<{MOMENT}}  {station.name:<{NAME}}"
     rest = " " * len(lead)
     if console.width < NARROW:
@@ -107,10 +107,6 @@ def _line(console: Console, text: str, first: str = "", other: str = "", style: 
 
 def _safe(text: str) -> str:
     return printable(text, LONGEST_TEXT)
-
-
-def _local(moment: float) -> str:
-    return dt.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def as_json(result: FindResult, words: Sequence[str]) -> dict[str, Any]:
@@ -137,7 +133,7 @@ def _mail_as_json(found: FoundMail, *, running: bool) -> dict[str, Any]:
         "to": header.recipients if header else None,
         "subject": header.subject if header else None,
         "message_id": header.message_id if header else None,
-        "received": _utc(found.stored_at),
+        "received": utc_time(found.stored_at),
         "size": track.size if track else seen.size if seen else None,
         "state": track.state if track else None,
         "problem": track.problem if track else None,
@@ -148,7 +144,7 @@ def _mail_as_json(found: FoundMail, *, running: bool) -> dict[str, Any]:
             {
                 "mailbox": copy.delivery.mailbox,
                 "state": copy.delivery.state,
-                "delivered": _utc(copy.delivered_at),
+                "delivered": utc_time(copy.delivered_at),
                 "problem": copy.problem,
             }
             for copy in (track.copies if track else ())
@@ -167,18 +163,12 @@ def _mail_as_json(found: FoundMail, *, running: bool) -> dict[str, Any]:
         else {
             "key": seen.key,
             "size": seen.size,
-            "stored": _utc(seen.stored_at),
+            "stored": utc_time(seen.stored_at),
             "storage_class": seen.storage_class or None,
             "problem": seen.problem or None,
         },
         "stations": [
-            {"at": _utc(each.at), "station": each.name, "text": complete(each.text)}
+            {"at": utc_time(each.at), "station": each.name, "text": complete(each.text)}
             for each in stations(found, time.monotonic(), running=running)
         ],
     }
-
-
-def _utc(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")

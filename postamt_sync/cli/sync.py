@@ -46,14 +46,14 @@ def sync(
         ),
     ] = False,
     since: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="DATE|DURATION",
             help="Deliver only what S3 stored since then (2026-10-01, 30d, 12h); "
             "what is older is taken for delivered.",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> ExitCode:
@@ -122,13 +122,13 @@ async def _until_told_to_stop(work: SyncRun) -> SyncResult:
         raise
 
 
-def _options(dry_run: bool, mark_delivered: bool, since: str) -> SyncOptions:
-    if mark_delivered and since:
+def _options(dry_run: bool, mark_delivered: bool, since: str | None) -> SyncOptions:
+    if mark_delivered and since is not None:
         raise UsageError(
             "--mark-delivered takes everything for delivered, --since only what is older.",
             "Choose one of them.",
         )
-    return SyncOptions(dry_run, mark_delivered, read_since(since) if since else None)
+    return SyncOptions(dry_run, mark_delivered, None if since is None else read_since(since))
 
 
 def read_since(text: str) -> float:
@@ -137,12 +137,12 @@ def read_since(text: str) -> float:
         return time.time() - timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return (moment if moment.tzinfo else moment.astimezone()).timestamp()
+    except (ValueError, OverflowError):  # the second: of a year that no clock has
         raise UsageError(
             f"--since {printable(text)} is neither a date nor a duration.",
             "Write a date (2026-10-01, 2026-10-01T12:00+02:00) or a duration (30d, 12h, 2w).",
         ) from None
-    return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
 def exit_code(result: SyncResult) -> ExitCode:

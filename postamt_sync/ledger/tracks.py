@@ -55,8 +55,15 @@ class Word:
             return True
         if self.span is not None:
             return self.span[0] <= stored_at < self.span[1]
-        local = datetime.fromtimestamp(stored_at).astimezone()
-        return bool(self.clock) and f"{local:%H:%M}" == self.clock
+        return bool(self.clock) and _clock_at(stored_at) == self.clock
+
+
+def _clock_at(moment: float) -> str:
+    """Return hour and minute here, "" for a moment that no calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(moment).astimezone():%H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def read_word(typed: str) -> Word:

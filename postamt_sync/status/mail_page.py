@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 
 from markupsafe import Markup
@@ -12,6 +11,7 @@ from postamt_sync.config.command import CommandLine
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.tracks import read_word
 from postamt_sync.status.find import Find
+from postamt_sync.status.moments import local_time
 from postamt_sync.status.page import STYLE, TEMPLATES
 from postamt_sync.status.stations import stations
 
@@ -41,11 +41,7 @@ def render_mail(settings: Settings, mail: str) -> bytes | None:
             problems=[each for each in result.looked if each.problem],
             command=line.typed(f"find {mail}"),
             complete=line.complete,
-            at=_local,
+            at=local_time,
         )
         .encode()
     )
-
-
-def _local(moment: float) -> str:
-    return dt.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -28,6 +28,7 @@ from postamt_sync.ledger.history import Latencies
 from postamt_sync.ledger.incidents import Incident
 from postamt_sync.ledger.overview import Waiting
 from postamt_sync.status.durations import ago, bound, in_words, span
+from postamt_sync.status.moments import local_time, utc_time
 from postamt_sync.status.report import Runtime, StatusReport
 from postamt_sync.status.stations import size_in_words
 from postamt_sync.status.troubles import Troubles
@@ -178,8 +179,8 @@ def whole(text: str) -> Markup:
 def _moment(moment: float | None, now: float) -> Markup:
     if moment is None:
         return Markup("never")
-    exact = dt.datetime.fromtimestamp(moment).astimezone().isoformat(timespec="seconds")
-    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(exact, ago(moment, now))
+    exact, when = utc_time(moment), local_time(moment)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, when, ago(moment, now))
 
 
 def _due(seconds: float | None) -> str:

@@ -49,6 +49,7 @@ from postamt_sync.ledger.overview import KeptNotification, MailboxHealth, Source
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.repair import ObjectDetails
 from postamt_sync.status.latest_mails import LatestMail, latest_mails
+from postamt_sync.status.moments import utc_time
 from postamt_sync.status.surroundings import Surroundings, read_surroundings
 
 SHOWN = 20
@@ -146,12 +147,12 @@ def as_json(report: StatusReport) -> dict[str, Any]:
     return {
         "daemon": report.holder,
         "mails": {str(s): n for s, n in report.states.items() if n or s is not ObjectState.SEALED},
-        "last_mail": _time(report.last_mail),
+        "last_mail": utc_time(report.last_mail),
         "mailboxes": [
             {
                 "name": m.mailbox,
                 "delivered": m.delivered,
-                "last_delivered": _time(m.last_delivered_at),
+                "last_delivered": utc_time(m.last_delivered_at),
                 "waiting": m.waiting,
                 "problem": m.problem,
                 "absent": m.absent,
@@ -161,8 +162,8 @@ def as_json(report: StatusReport) -> dict[str, Any]:
         "sources": [
             {
                 "name": s.source,
-                "last_ok": _time(s.ok_at),
-                "last_problem_at": _time(s.bad_at),
+                "last_ok": utc_time(s.ok_at),
+                "last_problem_at": utc_time(s.bad_at),
                 "problem": s.problem,
                 "detail": s.detail,
             }
@@ -172,7 +173,7 @@ def as_json(report: StatusReport) -> dict[str, Any]:
             {
                 "mail": w.mail,
                 "key": w.key,
-                "since": _time(w.first_seen),
+                "since": utc_time(w.first_seen),
                 "attempts": w.attempts,
                 "next_attempt_in": report.next_attempt_in(w),
                 "awaits_envelope": w.awaits_envelope,
@@ -185,7 +186,7 @@ def as_json(report: StatusReport) -> dict[str, Any]:
             {
                 "mail": q.mail,
                 "key": q.key,
-                "since": _time(q.first_seen),
+                "since": utc_time(q.first_seen),
                 "problem": q.problem,
                 **_header(report, q.mail),
             }
@@ -196,7 +197,7 @@ def as_json(report: StatusReport) -> dict[str, Any]:
                 "mail": each.header.mail,
                 "from": each.header.sender,
                 "subject": each.header.subject,
-                "received": _time(each.header.stored_at),
+                "received": utc_time(each.header.stored_at),
                 "state": each.state,
                 "mailboxes": list(each.mailboxes),
                 "took": each.took,
@@ -208,23 +209,23 @@ def as_json(report: StatusReport) -> dict[str, Any]:
             for disk in report.around.disks
         ],
         "ledger_copies": [
-            {"directory": copy.directory, "made": _time(copy.made_at)}
+            {"directory": copy.directory, "made": utc_time(copy.made_at)}
             for copy in report.around.copies
         ],
-        "next_poll": _time(report.around.next_poll),
+        "next_poll": utc_time(report.around.next_poll),
         "absent": [
             {
                 "mailbox": a.mailbox or None,
                 "mails": a.mails,
-                "first": _time(a.first),
-                "last": _time(a.last),
+                "first": utc_time(a.first),
+                "last": utc_time(a.last),
             }
             for a in report.absences
         ],
         "alerts": [
             {
                 "cause": a.cause,
-                "since": _time(a.at),
+                "since": utc_time(a.at),
                 "detail": a.detail,
                 "lasting": a.lasting,
                 "told": a.told,
@@ -245,12 +246,6 @@ def as_json(report: StatusReport) -> dict[str, Any]:
             ],
         },
     }
-
-
-def _time(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")
 
 
 def _header(report: StatusReport, mail: str) -> dict[str, str | None]:

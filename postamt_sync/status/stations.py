@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from postamt_sync.ledger import DeliveryState, ObjectState
 from postamt_sync.ledger.tracks import Copy, Track
 from postamt_sync.mail.arrival import Evidence, Source
+from postamt_sync.mail.sent_mail import read_sent_key
 from postamt_sync.status.durations import span
 from postamt_sync.status.find import FoundMail
 from postamt_sync.status.maildir_search import MailFile
@@ -19,6 +20,7 @@ _ANNOUNCED = {
     Source.POLL: "by nobody: the poll found it",
     Source.RECONCILE: "by nobody: the daily listing found it",
     Source.SYNC: "by nobody: a sync found it",
+    Source.SENT: "by nobody: the poll found it among what was sent",
     Source.RETRY: "by a person who asked for it",
     Source.INDEX: "by the index",
 }
@@ -27,6 +29,7 @@ _EVIDENCE = {
     Evidence.RECEIVED: "SES's own Received line",
     Evidence.HEADERS: "To and Cc, for no envelope could be had",
     Evidence.DEFAULT: "nothing: the default mailbox gets what names nobody",
+    Evidence.SENT: "its key, which names who sent it in the webmail",
 }
 
 
@@ -59,10 +62,9 @@ def stations(found: FoundMail, now: float, *, running: bool) -> Iterator[Station
         yield from _without_ledger(found)
         return
     size = f", {size_in_words(track.size)}" if track.size is not None else ""
-    if track.last_modified is not None:
-        yield Station("stored", f"by SES as {track.key}{size}", track.last_modified)
-    else:
-        yield Station("stored", f"by SES as {track.key}{size}; when is not known yet")
+    by = "SES" if read_sent_key(track.key) is None else "the webmail"
+    when = "" if track.last_modified is not None else "; when is not known yet"
+    yield Station("stored", f"by {by} as {track.key}{size}{when}", track.last_modified)
     by_whom = _ANNOUNCED[Source(track.source)] if track.source in set(Source) else track.source
     yield Station("announced", by_whom, track.first_seen)
     prepared = [c.delivery.prepared_at for c in track.copies if c.delivery.prepared_at]
@@ -84,7 +86,7 @@ def _without_ledger(found: FoundMail) -> Iterator[Station]:
         size = f", {size_in_words(found.object.size)}" if found.object.size is not None else ""
         yield Station("stored", f"by SES as {found.object.key}{size}", found.stored_at)
     else:
-        yield Station("stored", "by SES, as the file's name tells", found.stored_at)
+        yield Station("stored", "in S3, as the file's name tells", found.stored_at)
     for file in found.files:
         yield _file_station(file, f"to {file.mailbox}, now in")
     if not found.files:
@@ -151,12 +153,12 @@ def _end(track: Track, now: float, *, running: bool) -> Iterator[Station]:
         case ObjectState.WAITING:
             yield Station("waits", _waiting(track, now, running=running))
         case ObjectState.QUARANTINED:
-            remedy = f"Once that is mended: postamt-sync quarantine retry {track.mail}"
+            remedy = f"Once that is fixed: postamt-sync quarantine retry {track.mail}"
             yield Station(
                 "quarantined", f"{track.problem or 'undeliverable'} {remedy}", track.settled_at
             )
         case ObjectState.ARCHIVED:
-            yield Station("archived", "in S3; it comes once it was restored", track.settled_at)
+            yield Station("archived", "in S3; it comes once it has been restored", track.settled_at)
         case ObjectState.SEALED:
             how = f"in S3; with its owner's key: postamt-sync restore {track.mail}"
             yield Station("sealed", how, track.settled_at)

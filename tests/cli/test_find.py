@@ -132,6 +132,35 @@ def test_words_without_anything_in_them_are_refused(
     assert "nothing to look for" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--since", ""], "neither a date nor a duration"),
+        (["--since", "0001-01-01"], "neither a date nor a duration"),
+        (["--most", "0"], "--most"),
+        (["--most", "9" * 30], "--most"),
+        ([f"word{n}" for n in range(600)], "at most 100"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said(
+    config: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["find", "tea", *more, "--config", str(config)]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_of_a_year_that_no_calendar_has_is_found_too(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lying(tmp_path / "anna", "incoming/a", HEAD)
+    path.rename(path.with_name(f"999999999999.{path.name.partition('.')[2]}"))
+    (mail,) = found(config, capsys, "tea")["mails"]  # type: ignore[misc]
+    assert mail["received"].startswith("9999-")
+    assert not found(config, capsys, "14:05")["mails"]
+    assert run(["find", "tea", "--config", str(config)]) == ExitCode.OK
+    assert "9999-" in capsys.readouterr().out
+
+
 def test_with_the_ledger_away_the_maildirs_tell(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

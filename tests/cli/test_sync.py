@@ -57,7 +57,22 @@ def test_a_date_is_local_unless_it_says_otherwise(text: str, moment: datetime) -
     assert read_since(text) == moment.timestamp()
 
 
-@pytest.mark.parametrize("text", ["yesterday", "30", "30y", "-3d", "2026-13-01", "٣d", "9999999d"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "30",
+        "30y",
+        "-3d",
+        "2026-13-01",
+        "٣d",
+        "9999999d",
+        "",
+        "  ",
+        "0001-01-01",
+        "2026-10-01T25:00",
+    ],
+)
 def test_other_moments_are_refused_with_examples(text: str) -> None:
     with pytest.raises(UsageError, match="30d"):
         read_since(text)

@@ -13,6 +13,7 @@ from postamt_sync.ledger import Delivery, DeliveryState, Ledger, ObjectState, Pr
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.tracks import read_word
 from postamt_sync.mail.arrival import Arrival, Envelope, Evidence, Source, mail_id
+from postamt_sync.mail.sent_mail import sent_key
 from postamt_sync.status import maildir_search
 from postamt_sync.status.find import Find, FindResult
 from postamt_sync.status.stations import stations
@@ -41,7 +42,13 @@ def announced(ledger: Ledger, source: Source = Source.WEBHOOK, key: str = KEY) -
     return mail_id("mail", key)
 
 
-def delivered(settings: Settings, ledger: Ledger, *mailboxes: int, part: str = "cur") -> list[Path]:
+def delivered(
+    settings: Settings,
+    ledger: Ledger,
+    *mailboxes: int,
+    part: str = "cur",
+    evidence: Evidence = Evidence.RECEIPT,
+) -> list[Path]:
     """Deliver KEY; its files are where a mail client has left them."""
     (task,) = ledger.work.due(0, 9, ())
     places = [settings.mailboxes[n] for n in mailboxes]
@@ -51,7 +58,7 @@ def delivered(settings: Settings, ledger: Ledger, *mailboxes: int, part: str = "
         Delivery(place.name, stem, DeliveryState.PREPARED, str(place.maildir), "", "n", "sha")
         for place in places
     )
-    ledger.work.prepare([Prepared(task, "e1", 2048, 100.0, Evidence.RECEIPT, copies)])
+    ledger.work.prepare([Prepared(task, "e1", 2048, 100.0, evidence, copies)])
     ledger.work.settle([(task, copies)])
     return paths
 
@@ -104,11 +111,35 @@ def test_a_deleted_mail_is_told(settings: Settings, ledger: Ledger) -> None:
         (Source.POLL, "the poll found it"),
         (Source.RECONCILE, "daily listing"),
         (Source.SYNC, "a sync found it"),
+        (Source.SENT, "among what was sent"),
     ],
 )
 def test_who_announced_it(settings: Settings, ledger: Ledger, source: Source, words: str) -> None:
     announced(ledger, source)
     assert words in dict(told(look(settings, ledger, "tea")))["announced"]
+
+
+@pytest.mark.parametrize("source", Source)
+@pytest.mark.parametrize("evidence", Evidence)
+def test_there_are_words_for_every_source_and_all_evidence(
+    settings: Settings, ledger: Ledger, source: Source, evidence: Evidence
+) -> None:
+    announced(ledger, source)
+    delivered(settings, ledger, 0, evidence=evidence)
+    said = dict(told(look(settings, ledger, "tea")))
+    assert "by " in said["announced"]
+    assert said["routed"].startswith(f"to {settings.mailboxes[0].name}, by ")
+
+
+def test_what_was_sent_in_the_webmail_did_not_come_by_ses(
+    settings: Settings, ledger: Ledger
+) -> None:
+    key = sent_key("anna", "2026-11", "d" * 20)
+    announced(ledger, Source.SENT, key)
+    delivered(settings, ledger, 0, evidence=Evidence.SENT)
+    said = dict(told(look(settings, ledger, "tea")))
+    assert said["stored"] == f"by the webmail as {key}, 2.0 KB"
+    assert "who sent it in the webmail" in said["routed"]
 
 
 def test_what_waits_says_why_and_until_when(settings: Settings, ledger: Ledger) -> None:
@@ -126,7 +157,7 @@ def test_quarantined_says_why_and_what_to_do(settings: Settings, ledger: Ledger)
     (task,) = ledger.work.due(0, 9, ())
     ledger.work.end(task, ObjectState.QUARANTINED, "It is encrypted.")
     said = dict(told(look(settings, ledger, "tea")))["quarantined"]
-    assert said == f"It is encrypted. Once that is mended: postamt-sync quarantine retry {mail}"
+    assert said == f"It is encrypted. Once that is fixed: postamt-sync quarantine retry {mail}"
 
 
 @pytest.mark.parametrize("state", [ObjectState.ARCHIVED, ObjectState.GONE])
