@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json as jsonlib
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -13,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.config.values import SmtpUserOrEmpty, normalised_domain
 from postamt_sync.errors import ExitCode, UsageError
@@ -91,7 +91,7 @@ def client(
         case ClientFormat.TEXT:
             print("\n".join(map(as_text, clients)), end="")
         case ClientFormat.JSON:
-            print(jsonlib.dumps([asdict(one) for one in clients], indent=2))
+            print_json([asdict(one) for one in clients])
         case ClientFormat.AUTOCONFIG:
             print(_autoconfig(settings, clients[0]), end="")
         case ClientFormat.APPLE:

@@ -111,7 +111,7 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
     try:
         return _invoke(argv, verbs)
     except (KeyboardInterrupt, typer.Abort):
-        if "--json" in argv:
+        if printed_json.is_wanted(argv):
             printed_json.print_error("Stopped before the end.", "")
         _say("Stopped.")
         return ExitCode.INTERRUPTED
@@ -120,7 +120,7 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
             traceback.print_exc()
         if isinstance(error, PermissionError) and error.filename:
             error = OtherUserError.of(error)
-        if "--json" in argv and isinstance(error, PostamtError):
+        if printed_json.is_wanted(argv) and isinstance(error, PostamtError):
             printed_json.print_failure(error, _hint(error, argv))
         return _explain(error, argv)
 
@@ -176,7 +176,7 @@ def _explain(error: Exception, argv: Sequence[str]) -> int:
 
 
 def _tell(problem: str, hint: str, argv: Sequence[str], code: ExitCode) -> int:
-    if "--json" in argv:
+    if printed_json.is_wanted(argv):
         printed_json.print_error(problem, hint)
     _say(f"Error: {problem}")
     _say(f"Hint: {hint}")

@@ -1,9 +1,14 @@
-"""What `--json` prints: one value, whatever happens. Its keys are described in `json_schemas`."""
+"""What `--json` (or `--format json`) prints: one value, whatever happens.
+
+Its keys are described in `json_schemas`.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from typing import Any
 
 from postamt_sync.cli.in_force import complete
@@ -16,6 +21,12 @@ def begin() -> None:
     """Forget what an earlier command line in this process has printed."""
     global _answered  # noqa: PLW0603 - like the stream that it is about, one a process
     _answered = False
+
+
+def is_wanted(argv: Sequence[str]) -> bool:
+    """Tell whether a command line asks for JSON."""
+    words = list(takewhile(lambda word: word != "--", argv))
+    return bool({"--json", "--format=json"} & {*words}) or ("--format", "json") in pairwise(words)
 
 
 def print_json(value: Any, *, indent: int | None = 2, ensure_ascii: bool = True) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from postamt_sync.cli.json_schemas import ERROR, SCHEMAS, as_markdown, schema_of
+from postamt_sync.cli.json_schemas import ERROR, SCHEMAS, as_markdown, flag_of, schema_of
 from postamt_sync.cli.main import run
 from postamt_sync.cli.topics import text_of
 from postamt_sync.cli.verbs import VERBS, command_of
@@ -41,11 +41,16 @@ def strict(schema: Any) -> Any:
 
 
 def with_json() -> Iterator[str]:
-    """Yield every command that takes --json."""
+    """Yield every command that takes --json, or --format json."""
 
     def below(path: str, command: Any) -> Iterator[str]:
         context = command.make_context(path, [], resilient_parsing=True)
-        if any("--json" in getattr(p, "opts", ()) for p in command.get_params(context)):
+        forms = [
+            form
+            for p in command.get_params(context)
+            for form in (*getattr(p, "opts", ()), *getattr(p.type, "choices", ()))
+        ]
+        if "--json" in forms or "json" in map(str, forms):
             yield path
         for name in getattr(command, "list_commands", lambda _: ())(context):
             yield from below(f"{path} {name}", command.get_command(context, name))
@@ -57,7 +62,7 @@ def with_json() -> Iterator[str]:
 def said(capsys: pytest.CaptureFixture[str], verb: str, *more: str, config: Path) -> Any:
     """Type a command; return what it printed, which is as its schema says."""
     capsys.readouterr()
-    code = run([*verb.split(), *more, "--json", "--config", str(config)])
+    code = run([*verb.split(), *more, *flag_of(verb).split(), "--config", str(config)])
     printed = capsys.readouterr()
     assert code < ExitCode.USAGE, printed
     value = json.loads(printed.out)
@@ -160,14 +165,22 @@ def test_what_is_built_at_aws(
     assert plan["conflicts"]
     assert said(capsys, "bootstrap verify", "--offline", config=config)["findings"]
     assert said(capsys, "bootstrap cost", "--mails-per-day", "100", config=config)["items"]
+    assert said(capsys, "bootstrap dns", "--offline", config=config)[0]["now"] is None
+
+
+def test_what_a_mail_client_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = configure(tmp_path)
+    told = said(capsys, "client", "--host", "mail.example.com", config=config)
+    assert all(one["reading"]["port"] == 993 for one in told)
 
 
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        *((f"{verb} --json --wrong", ExitCode.USAGE) for verb in SCHEMAS),
+        *((f"{verb} {flag_of(verb)} --wrong", ExitCode.USAGE) for verb in SCHEMAS),
+        ("client --format=json --wrong", ExitCode.USAGE),
         *(
-            (f"{verb} {more} --json --config /nowhere".replace("  ", " "), ExitCode.CONFIGURATION)
+            (f"{verb} {more} {flag_of(verb)} --config /nowhere", ExitCode.CONFIGURATION)
             for verb in SCHEMAS
             if verb not in {"bootstrap cost", "doctor"}  # a missing file is one of its findings
             for more in [{"find": "x", "quarantine show": "x"}.get(verb, "")]
@@ -188,3 +201,12 @@ def test_without_an_answer_there_is_one_object_that_says_why(
         assert value["hint"]
         assert value["error"] in printed.err
     assert ("problems" in value) == (code is ExitCode.CONFIGURATION)
+
+
+@pytest.mark.parametrize(
+    "words", ["find -- --json", "client --format text", "client --format apple -- --format json"]
+)
+def test_what_asks_for_no_json_gets_none(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    first, dashes, rest = words.partition(" -- ")
+    assert run([*first.split(), "--config", "/nowhere", *(dashes + rest).split()]) >= 64
+    assert capsys.readouterr().out == ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import json as jsonlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -31,6 +30,7 @@ from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
 from postamt_sync.cli.bootstrap.stack import Yes
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Settings, load
 from postamt_sync.config.values import normalised_domain
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
@@ -124,7 +124,7 @@ def dns(
         case DnsFormat.TABLE:
             show(wanted, dns_findings, open_console())
         case DnsFormat.JSON:
-            print(jsonlib.dumps(as_json(wanted, dns_findings), indent=2))
+            print_json(as_json(wanted, dns_findings))
         case DnsFormat.ZONE:
             print(zone_file(wanted, not_for_a_zone(wanted, dns_findings or ())), end="")
     if unanswered := [s for s in dns_findings or () if s.verdict is DnsVerdict.UNKNOWN]:

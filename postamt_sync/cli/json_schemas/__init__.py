@@ -19,7 +19,14 @@ from postamt_sync.cli.json_schemas.repairing import (
     RESTORE,
     VERIFY,
 )
-from postamt_sync.cli.json_schemas.setting_up import COST, ERROR, PLAN, SEAL_KEYS
+from postamt_sync.cli.json_schemas.setting_up import (
+    CLIENTS,
+    COST,
+    DNS_RECORDS,
+    ERROR,
+    PLAN,
+    SEAL_KEYS,
+)
 from postamt_sync.cli.json_schemas.status import STATUS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,19 +41,25 @@ SCHEMAS: dict[str, Schema] = {
     "rebuild": REBUILD,
     "quarantine list": QUARANTINE,
     "quarantine show": KNOWN_MAIL,
+    "client": CLIENTS,
     "bootstrap plan": PLAN,
     "bootstrap verify": FINDINGS,
     "bootstrap cost": COST,
+    "bootstrap dns": DNS_RECORDS,
     "seal check": SEAL_KEYS,
 }
 """By verb."""
 
+_FORMATS = {"client", "bootstrap dns"}
+"""Verbs with several forms, one of which is JSON."""
+
 INTRODUCTION = """\
 # JSON: what --json prints, and what of it stays
 
-Each command that takes `--json` prints one JSON value on standard output, whatever happens; words
-for people go to standard error. `postamt-sync help json VERB` prints the JSON Schema (2020-12) of
-a verb, as in `postamt-sync help json bootstrap plan`.
+Each command that takes `--json` (`client` and `bootstrap dns`: `--format json`) prints one JSON
+value on standard output, whatever happens; words for people go to standard error.
+`postamt-sync help json VERB` prints the JSON Schema (2020-12) of a verb, as in
+`postamt-sync help json bootstrap plan`.
 
 **What is promised.** A key that stands here keeps its name, its type and its meaning, and is there
 each time (but where it says *now and then*). Keys may be added, and words in a value: pass over
@@ -65,12 +78,17 @@ lines. What is promised above holds for the names of events and of their fields 
 """
 
 
+def flag_of(verb: str) -> str:
+    """Return what is typed after a verb, for JSON."""
+    return "--format json" if verb in _FORMATS else "--json"
+
+
 def schema_of(verb: str) -> dict[str, Any]:
     """Return the whole schema of a verb's output, an error's included."""
     answer = SCHEMAS[verb]
     return {
         "$schema": DIALECT,
-        "title": f"postamt-sync {verb} --json",
+        "title": f"postamt-sync {verb} {flag_of(verb)}",
         "anyOf": [answer, ERROR],
     }
 

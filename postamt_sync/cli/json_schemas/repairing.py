@@ -104,7 +104,7 @@ RESTORE = table(
 )
 
 REBUILD = table(
-    "a ledger made anew",
+    "a ledger that was rebuilt",
     {
         "set_aside": text('where the old one lies now, "" if there was none'),
         "copy": text('the copy that was taken, "" if none was'),

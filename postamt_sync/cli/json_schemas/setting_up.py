@@ -1,8 +1,14 @@
-"""What the verbs print that set things up: bootstrap plan and cost, seal check; and errors."""
+"""What the verbs print that set things up: client, bootstrap plan, cost and dns, seal check; and
+errors.
+"""
 
 from __future__ import annotations
 
+from postamt_sync.aws.smtp import Tls
+from postamt_sync.bootstrap.dns.dns_check import DnsVerdict
+from postamt_sync.bootstrap.dns.record import Purpose
 from postamt_sync.cli.json_schemas.kinds import (
+    count,
     many,
     maybe,
     moment,
@@ -31,7 +37,7 @@ PLAN = table(
             ),
         ),
         "conflicts": many(
-            "what somebody must decide first",
+            "what a person must decide first",
             table(
                 "a conflict",
                 {"resource": _RESOURCE, "conflict": text("what"), "remedy": text("what to do")},
@@ -68,6 +74,48 @@ COST = table(
         "spared": many("what it does not cost as it is set up", _ITEM),
         "once": many("what is charged once, when sealing begins", _ITEM),
     },
+)
+
+_SERVER = {
+    "host": text("the server's name"),
+    "port": count("its TCP port"),
+    "tls": text("how the connection is encrypted", of=Tls),
+    "user": text('the user name there, "" if it is not known here'),
+}
+
+CLIENTS = many(
+    "what is typed into a mail client, by mailbox; no password is in it",
+    table(
+        "a mailbox",
+        {
+            "mailbox": text("as configured"),
+            "address": text('from whom its mail comes, "" if it has no address of its own'),
+            "reading": table("the IMAP server", _SERVER),
+            "sending": many("the ways to the SMTP server, the best first", table("a way", _SERVER)),
+            "one_password": yes_no("whether sending takes the password of reading"),
+        },
+    ),
+)
+
+DNS_RECORDS = many(
+    "the DNS records that the mail needs, and what the DNS has of them",
+    table(
+        "a record",
+        {
+            "domain": text("whose"),
+            "purpose": text("what it is for", of=Purpose),
+            "name": text("its name, without a dot at the end"),
+            "type": text("MX, CNAME, TXT or SRV"),
+            "ttl": count("seconds for which it may be remembered"),
+            "value": text("as it stands in a zone file"),
+            "optional": yes_no("whether mail comes and goes without it"),
+            "note": text('what it does, in a sentence, or ""'),
+            "now": maybe(text("what the DNS has of it", of=DnsVerdict), "nobody looked"),
+            "seen": many("what is there", text("a value")),
+            "problem": text('what is wrong, or ""'),
+            "remedy": text('what to do, or ""'),
+        },
+    ),
 )
 
 SEAL_KEYS = table(
