@@ -20,6 +20,8 @@ from postamt_sync.events import printable
 ZONEINFO = Path("/usr/share/zoneinfo")
 LOCALTIME = Path("/etc/localtime")
 FALLBACK = "eu-west-1"
+_NAMED = re.compile(r"(?<![a-z-])([a-z]{2}(?:-[a-z]+)+-\d+)[a-z]?(?![a-z0-9-])")
+"""A region by itself or by a zone of it, as people copy it from a page or an address."""
 _PLACE = re.compile(r"([+-]\d{2})(\d{2})(?:\d{2})?([+-]\d{3})(\d{2})(?:\d{2})?")
 
 
@@ -69,14 +71,15 @@ def read_region(text: str) -> str:
     with what would be right."""
     word = text.strip().lower().removesuffix(".")
     by_place = {place.name.lower(): region for region, place in PLACES.items()}
-    for candidate in (word, re.sub(r"(?<=\d)[a-z]$", "", word), by_place.get(word, "")):
-        if candidate in RECEIVING:
-            return candidate
+    named = {found[1] for found in _NAMED.finditer(re.sub(r"[\s_]+", "-", word))}
+    named = named or {by_place[place] for place in by_place if re.search(rf"\b{place}\b", word)}
+    if len(named) == 1 and named <= RECEIVING:
+        return named.pop()
     near = difflib.get_close_matches(word, [*sorted(RECEIVING), *by_place], n=1)
     meant = by_place.get(near[0], near[0]) if near else FALLBACK
+    refused = f"SES receives no mail in {printable(word, 40)}." if word else "Type a region."
     raise ValueError(
-        f"SES receives no mail in {printable(word, 40) or 'a region without a name'}. "
-        f"As in: {meant}. It does in: {', '.join(sorted(RECEIVING))}"
+        f"{refused} As in: {meant}. Mail is received in: {', '.join(sorted(RECEIVING))}"
     )
 
 

@@ -10,21 +10,23 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from postamt_sync.config.values import MailboxName, normalised_domain
+from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.host.dovecot.description import writable
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BETWEEN_WORDS = re.compile(r"[\s,;]+")
 _BETWEEN_PEOPLE = re.compile(r"\s*[,;&\n]\s*|\s+(?:and|und|et|y)\s+", re.IGNORECASE)
 _ANGLE = re.compile(r"<([^<>]*)>")
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
-_YES = {"y", "yes", "j", "ja", "o", "oui", "s", "si", "true", "1"}
-_NO = {"n", "no", "nein", "non", "false", "0", "none", "-"}
+_YES = {"y", "yes", "yep", "ok", "sure", "j", "ja", "o", "oui", "s", "si", "true", "1"}
+_NO = {"n", "no", "nope", "no port", "nein", "non", "false", "0", "none", "-"}
 _LETTERS = str.maketrans(
     {
         **dict(zip("äöüæœþ", ("ae", "oe", "ue", "ae", "oe", "th"), strict=True)),
@@ -36,6 +38,7 @@ _LETTERS = str.maketrans(
 """What has no other decomposition; the two dots as German writes them without."""
 _NAME = TypeAdapter(MailboxName)
 URL_PATH = "/sns"
+_LONGEST_PATH = 1024
 CHAIN, KEY = "fullchain.pem", "privkey.pem"
 
 
@@ -43,6 +46,8 @@ def read_domain(text: str) -> str:
     """Return a domain from itself, a web address or a mail address, in any case or script."""
     plain = _plain(text)
     host = _host_of(plain).lstrip("@*.").rstrip(".。")
+    if "@" not in plain and host.lower().startswith("www.") and host.count(".") > 1:
+        host = host[4:]  # the name of a web server, not what stands behind an @
     if not host:
         raise ValueError("Type the part behind the @, as in: example.org")
     if _is_address(host):
@@ -80,6 +85,8 @@ def read_person(text: str, domains: Sequence[str]) -> str:
     local, at, domain = plain.rpartition("@")
     if at and domain:
         found = read_domain(domain)
+        if not domains:
+            raise ValueError("Say first which domain gets mail, or type a name, as in: ann.miller")
         if found not in domains:
             raise ValueError(
                 f"{found} is not the domain that gets mail. "
@@ -99,9 +106,10 @@ def read_person(text: str, domains: Sequence[str]) -> str:
 def read_public_url(text: str) -> str:
     """Return the address at which the world reaches the box, "" where no port is open."""
     plain = _plain(text)
-    if plain.lower() in _NO or not plain:
+    word = _word(plain)
+    if word in _NO or not plain:
         return ""
-    if plain.lower() in _YES:
+    if word in _YES:
         raise ValueError("Type its name, as in: home.example.org")
     if "://" not in plain:
         plain = f"https://{plain}"
@@ -122,15 +130,17 @@ def read_public_url(text: str) -> str:
     return f"https://{host}{where}{path}"
 
 
-def read_host(text: str) -> str:
+def read_host(text: str, example: str = "mail.example.org") -> str:
     """Return the name of a server, as mail clients are told it."""
     host = _host_of(_plain(text)).rstrip(".。")
-    if not host or _is_address(host):
-        raise ValueError("A certificate is for a name, not an address. As in: mail.example.org")
+    if not host:
+        raise ValueError(f"Type the server's name, as in: {example}")
+    if _is_address(host):
+        raise ValueError(f"A certificate is for a name, not an address. As in: {example}")
     try:
         return normalised_domain(host)
     except ValueError as error:
-        raise ValueError(f"A server's name {error} As in: mail.example.org") from None
+        raise ValueError(f"A server's name {error} As in: {example}") from None
 
 
 def read_certificate(text: str) -> tuple[str, str]:
@@ -139,14 +149,22 @@ def read_certificate(text: str) -> tuple[str, str]:
     A directory stands for certbot's two files in it; a chain for the key beside it.
     """
     plain = _plain(text)
-    if not plain or plain.lower() in _NO:
+    if not plain or _word(plain) in _NO:
         return "", ""
     path = PurePosixPath(plain)
-    if not path.is_absolute() or not plain.isprintable():
+    if not path.is_absolute() or not plain.isprintable() or len(plain) > _LONGEST_PATH:
         raise ValueError(
             f"Type a whole path, as in: /etc/letsencrypt/live/mail.example.org/{CHAIN}"
         )
-    if path.suffix not in {".pem", ".crt", ".cer"}:
+    try:
+        writable(Path(plain), "certificate")
+    except MisconfiguredError as error:
+        raise ValueError(f"{error.problem} {error.hint}") from None
+    if path.suffix.lower() == ".key":
+        raise ValueError(
+            "That is the key. Type the path of the chain: the key is taken from beside it."
+        )
+    if path.suffix.lower() not in {".pem", ".crt", ".cer"}:
         path /= CHAIN
     key = path.with_name(KEY) if path.name == CHAIN else path.with_suffix(".key")
     return str(path), str(key)
@@ -154,7 +172,7 @@ def read_certificate(text: str) -> tuple[str, str]:
 
 def read_yes(text: str) -> bool:
     """Return whether it is a yes."""
-    word = _plain(text).lower().rstrip(".!")
+    word = _word(text)
     if word in _YES:
         return True
     if word in _NO:
@@ -167,13 +185,17 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text).translate(_UNSEEN).strip().strip("\"'").strip()
 
 
+def _word(text: str) -> str:
+    return _plain(text).lower().rstrip(".!")
+
+
 def _host_of(text: str) -> str:
     """Cut a web address or a mail address down to its host."""
     inside = _ANGLE.search(text)
     text = re.sub(r"^mailto:", "", inside[1] if inside else text, flags=re.IGNORECASE)
     if scheme := _SCHEME.match(text):
         text = text[scheme.end() :].removeprefix("www.")
-    text = re.split(r"[/?#]", text, maxsplit=1)[0]
+    text = re.split(r"[/?#]", text.lstrip("/"), maxsplit=1)[0]
     text = text.rpartition("@")[2]
     return re.sub(r":\d*$", "", text) if text.count(":") == 1 else text
 
@@ -190,7 +212,7 @@ def _reachable(host: str) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        name = read_host(host)
+        name = read_host(host, "home.example.org")
         if name.endswith((".local", ".localhost", ".internal", ".lan", ".home.arpa")):
             raise ValueError(f"{name} is known at home alone. As in: home.example.org") from None
         return name

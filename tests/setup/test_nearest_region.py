@@ -39,6 +39,27 @@ def test_a_region_has_several_names(typed: str) -> None:
     assert read_region(typed) == "eu-west-1"
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("us east 1", "us-east-1"),
+        ("EU_WEST_1", "eu-west-1"),
+        ("Europe (Frankfurt) eu-central-1", "eu-central-1"),
+        ("US East (N. Virginia)", "us-east-1"),
+        ("Frankfurt, Germany", "eu-central-1"),
+        ("https://eu-west-2.console.aws.amazon.com/", "eu-west-2"),
+    ],
+)
+def test_a_region_is_found_in_what_people_paste(typed: str, meant: str) -> None:
+    assert read_region(typed) == meant
+
+
+@pytest.mark.parametrize("typed", ["", "eu-west-1 eu-west-2", "us-gov-west-1", "xeu-west-1"])
+def test_what_names_none_or_several_is_asked_again(typed: str) -> None:
+    with pytest.raises(ValueError, match="As in: "):
+        read_region(typed)
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("eu-west1", "eu-west-1"), ("Frankfort", "eu-cent")])
 def test_what_receives_nothing_is_answered_with_what_was_meant(typed: str, meant: str) -> None:
     with pytest.raises(ValueError, match=f"As in: {meant}"):
