@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,8 +48,8 @@ def join(
     """Make this machine the box: configuration, keys, service, Dovecot, logins, and
     a first mail that arrives while you look.
 
-    Asks for the passphrase that setup has shown, or takes it as the first line of
-    standard input. The file is deleted once it was used. Stopped anywhere and typed
+    Asks for the passphrase that setup showed, or takes it as the first line of
+    standard input. The file is deleted once it has been used. Stopped anywhere and typed
     again, it goes on where it was.
 
     \b
@@ -74,6 +75,11 @@ def carry_in(bundle: Bundle, console: Console, *, force: bool, used: Callable[[]
     paragraph(console, "All well. Mail comes home from now on: sudo postamt-sync status")
 
 
+def can_become_root() -> bool:
+    """Tell whether root's part can be typed for the person who runs this."""
+    return os.geteuid() == 0 or shutil.which("sudo") is not None
+
+
 def join_here(bundle: Bundle, path: Path, console: Console) -> None:
     """Do the same right after setup, on the machine where setup runs; root's part by sudo."""
     if os.geteuid() == 0:
@@ -97,7 +103,9 @@ def join_here(bundle: Bundle, path: Path, console: Console) -> None:
         path.unlink(missing_ok=True)  # nobody knows its passphrase but the command that has ended
     if done.returncode:
         raise TryLaterError(
-            "The box is not ready yet; see above.", "Fix that, then go on with: postamt-sync setup"
+            "The box is not ready yet; see above.",
+            "Fix that, then go on with: postamt-sync setup (for root to do this part: postamt-sync "
+            "setup --elsewhere)",
         )
 
 
@@ -121,5 +129,5 @@ def _checked(typed: str) -> str:
     except ValueError as error:
         raise UsageError(
             f"That is not the passphrase. {error}",
-            f"Type it as setup has shown it. {MAKE_ANOTHER}",
+            f"Type it as setup showed it. {MAKE_ANOTHER}",
         ) from None

@@ -16,7 +16,7 @@ from postamt_sync.cli import in_force
 from postamt_sync.cli.bootstrap.dns import show as show_records
 from postamt_sync.cli.bootstrap.stack import Opened, is_terminal
 from postamt_sync.cli.console import open_console, paragraph
-from postamt_sync.cli.join import join_here
+from postamt_sync.cli.join import can_become_root, join_here
 from postamt_sync.cli.options import Debug
 from postamt_sync.cli.setup_aws import (
     Wishes,
@@ -83,7 +83,7 @@ def setup(
         Path, typer.Option(metavar="PATH", help="The file that is made for the box.")
     ] = USUAL,
     new_bundle: Annotated[
-        bool, typer.Option("--new-bundle", help="Make that file anew, with a new passphrase.")
+        bool, typer.Option("--new-bundle", help="Make that file again, with a new passphrase.")
     ] = False,
     production_access: Annotated[
         bool,
@@ -96,7 +96,7 @@ def setup(
         bool | None,
         typer.Option(
             "--round-trip/--no-round-trip",
-            help="Send a mail to yourself in the end.",
+            help="Send a mail to yourself at the end.",
             show_default=False,
         ),
     ] = None,
@@ -107,7 +107,7 @@ def setup(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait for the DNS, or look once.")
     ] = True,
-    again: Annotated[bool, typer.Option("--again", help="Ask everything anew.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Ask everything again.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; take what is suggested.")] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
@@ -182,7 +182,7 @@ def _made(console: Console, file: AnswerFile, answers: Answers, wishes: Wishes) 
         aws = administrator(console, answers.region or "", ask=True)
     answers = first_mail_of(account, file, answers)
     made = contents(account, file, answers, answers.first_key or "")
-    if answers.here:
+    if answers.here and can_become_root():
         join_here(made, wishes.bundle, console)
     else:
         hand_over(made, wishes.bundle, file, answers, console, anew=wishes.new_bundle)

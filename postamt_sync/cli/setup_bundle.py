@@ -16,6 +16,7 @@ from postamt_sync.cli.bootstrap.stack import Opened
 from postamt_sync.cli.console import paragraph
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
+from postamt_sync.host.service.program import Program
 from postamt_sync.setup.answers import CONFIGURATION, AnswerFile, Answers
 from postamt_sync.setup.bundle import Bundle, is_bundle
 from postamt_sync.setup.first_mail import new_key, put_first_mail
@@ -69,21 +70,40 @@ def hand_over(
     *,
     anew: bool,
 ) -> None:
-    """Write the bundle, unless the same is there, and say what to do with it."""
+    """Write the bundle, unless the same was made before, and say what to do with it.
+
+    One that is gone from its usual place was used, as far as is known: its keys are not put there
+    again unasked. Where the box is this machine, root joins it right here.
+    """
     console.print(Text("\nThe box at home", style="bold"))
     passphrase = ""
-    if anew or answers.bundle_digest != bundle.digest or not is_bundle(path):
+    made = answers.bundle_digest == bundle.digest and (is_bundle(path) or path == USUAL.absolute())
+    if anew or not made:
         passphrase = new_passphrase()
         bundle.write(path, passphrase)
+    elif not is_bundle(path):
+        paragraph(
+            console,
+            "The file for it was made before. If it is lost, and the box has not joined, make "
+            "another: postamt-sync setup --new-bundle",
+            "  ",
+        )
+        return
     whole, name = (shlex.quote(printable(each, 4096)) for each in (os.fspath(path), path.name))
-    paragraph(console, "Copy the file to it, as with:", "  ")
-    console.print(Text(f"    scp {whole} BOX:", style="bold"), soft_wrap=True)
-    paragraph(console, "With the program installed there too, type:", "  ")
-    console.print(Text(f"    sudo postamt-sync join {name}", style="bold"), soft_wrap=True)
+    if answers.here:
+        paragraph(console, "The rest needs root, and there is no sudo here. As root, type:", "  ")
+        command = f"{shlex.quote(os.fspath(Program.running().command))} join {whole}"
+    else:
+        paragraph(console, "Copy the file to it, as with:", "  ")
+        console.print(Text(f"    scp {whole} BOX:", style="bold"), soft_wrap=True)
+        paragraph(console, "With the program installed there too, type:", "  ")
+        command = f"sudo postamt-sync join {name}"
+    console.print(Text(f"    {command}", style="bold"), soft_wrap=True)
     if passphrase:
         paragraph(console, "It asks for this passphrase, which is shown this once:", "  ")
         console.print(Text(f"    {passphrase}", style="bold"), soft_wrap=True)
-        paragraph(console, "Once it has joined, delete the file here too.", "  ")
+        if not answers.here:
+            paragraph(console, "Once it has joined, delete the file here too.", "  ")
         file.write(replace(answers, bundle_digest=bundle.digest))  # now that it was shown
     else:
         again = "Lost? A new one: postamt-sync setup --new-bundle"
