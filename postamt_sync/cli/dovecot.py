@@ -171,7 +171,7 @@ def dovecot(
     """Render Dovecot's configuration for the configured mailboxes.
 
     Prints what --write would write: dovecot.conf and the list of mailboxes. A file
-    that somebody else wrote, or changed, is only replaced with --force, and kept
+    that someone else wrote, or changed, is only replaced with --force, and kept
     aside even then. Your own settings belong in local.conf beside it.
 
     \b
@@ -238,7 +238,7 @@ def write_files(files: dict[Path, str], directory: Path, *, force: bool) -> None
         foreign = [path for path, text in before.items() if text and managed_files.edited(text)]
         if foreign and not force:
             raise UsageError(
-                f"{' and '.join(map(str, foreign))} would be replaced, and somebody else has "
+                f"{' and '.join(map(str, foreign))} would be replaced, and someone else has "
                 "written or changed what is there.",
                 "Move your own settings to local.conf beside it, then write with --force: what is "
                 "there is kept aside.",

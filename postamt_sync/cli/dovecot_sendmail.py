@@ -43,7 +43,7 @@ def sendmail(
     """
     settings = load(config)
     if not recipients:
-        raise UsageError("Nobody is named whom the mail goes to.", "Name addresses after --")
+        raise UsageError("No recipient is named.", "Name addresses after --")
     accounts = read_accounts(sendmail_file(directory.absolute()))
     address, mailbox = _whose(settings, sender.removeprefix("<").removesuffix(">"))
     send(accounts, mailbox, address, recipients, sys.stdin.buffer.read())

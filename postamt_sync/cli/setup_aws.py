@@ -46,7 +46,7 @@ _INDENT = "  "
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What of the command line is no answer. With `production` AWS is asked to let us send to
-    everyone; the file for the box is `bundle`, made anew with `new_bundle`."""
+    everyone; the file for the box is `bundle`, made again with `new_bundle`."""
 
     name: str
     yes: bool
@@ -69,7 +69,7 @@ def write_configuration(file: AnswerFile, answers: Answers, aws: AwsClient, name
         raise MisconfiguredError(
             f"These credentials are of the account {aws.account}; setup began in "
             f"{answers.account}.",
-            "Use those of that account, or begin anew with: postamt-sync setup --again",
+            "Use those of that account, or start over with: postamt-sync setup --again",
         )
     purpose = f"{name} {aws.account} {region}"
     bucket = answers.bucket

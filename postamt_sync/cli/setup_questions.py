@@ -120,8 +120,8 @@ QUESTIONS = (
     ),
     Question(
         *("dovecot", "--dovecot or --other-server", "Shall Dovecot serve the mail over IMAP?"),
-        "It is installed and configured on the box, with a login a person. Otherwise the mail lies "
-        "there in Maildirs, for whatever else you use.",
+        "It is installed and configured on the box, with a login for each person. Otherwise the "
+        "mail lies there in Maildirs, for whatever else you use.",
         *("Dovecot", "Read by"),
         lambda text, a: replace(a, dovecot=read_yes(text)),
         lambda a: "Dovecot, over IMAP" if a.dovecot else "Maildirs alone",
@@ -137,7 +137,7 @@ QUESTIONS = (
         _serves,
     ),
     Question(
-        *("certificate", "--certificate", "Which certificate has it?"),
+        *("certificate", "--certificate", "Which certificate does it have?"),
         "The path of its chain on the box. With none, certbot's is taken if it has one there, else "
         "one is made, which mail clients ask about once.",
         *("Path, or none", "Certificate"),

@@ -68,7 +68,7 @@ VERBS = (
         Verb("restore", f"{_HERE}.restore:restore", "Bring back mail that is only in S3."),
         Verb("unseal", f"{_HERE}.unseal:unseal", "Write one sealed mail, opened by your gpg."),
         Verb("verify", f"{_HERE}.verify:verify", "Compare bucket, ledger and Maildirs."),
-        Verb("rebuild", f"{_HERE}.rebuild:rebuild", "Make a lost or damaged ledger anew."),
+        Verb("rebuild", f"{_HERE}.rebuild:rebuild", "Rebuild a lost or damaged ledger."),
         Verb("mailbox", f"{_HERE}.mailbox:app", "A vanished mailbox: accept another Maildir."),
     ),
 )

@@ -21,7 +21,7 @@ WITHIN = 180.0
 PAUSE = 0.3
 SUBJECT = "Your first mail"
 _T = TypeVar("_T")
-_LOOK_FOR_STATUS = "See what holds it up with: postamt-sync status"
+_LOOK_FOR_STATUS = "See what holds it up with: sudo postamt-sync status"
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def read_bundle(path: Path) -> bytes:
     except FileNotFoundError:
         raise UsageError(
             f"There is no {name}.",
-            "Was it used already? Then this tells how things stand: postamt-sync status",
+            "Was it used already? Then this tells how things stand: sudo postamt-sync status",
         ) from None
     except OSError as error:
         why = "it is a link" if error.errno == errno.ELOOP else error.strerror

@@ -112,4 +112,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     except FileNotFoundError:
         return subprocess.CompletedProcess(command, 127, "", "")
     except subprocess.TimeoutExpired as error:
-        raise TryLaterError(f"{' '.join(command)} did not end.", "Look at it by hand.") from error
+        raise TryLaterError(
+            f"{' '.join(command)} did not end.", "See what holds it up, then join again."
+        ) from error

@@ -125,7 +125,7 @@ def _left(account: Opened, found: Plan) -> Iterator[str]:
     elif account.stack.webmail is not None:
         yield (
             f"The webmail is at {account.stack.webmail.origin}/ once the DNS leads there. Let "
-            "somebody in: postamt-sync webmail user add NAME"
+            "someone in: postamt-sync webmail user add NAME"
         )
     yield (
         "Put these records into the DNS (as a file: postamt-sync bootstrap dns --format zone; "

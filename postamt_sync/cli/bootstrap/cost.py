@@ -63,7 +63,7 @@ def cost(
             metavar="N",
             min=0,
             max=744,
-            help="Hours of a month that somebody reads in the webmail.",
+            help="Hours of a month that someone reads in the webmail.",
             show_default=False,
         ),
     ] = None,
