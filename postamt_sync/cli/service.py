@@ -22,7 +22,12 @@ from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.directories import held, make_open
 from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
 from postamt_sync.host.service.program import EXAMPLE, Program, shipped
-from postamt_sync.host.service.service import SERVICE, SystemdService, removal, systemctl
+from postamt_sync.host.service.service import (
+    SystemdService,
+    removal,
+    runs_as_installed,
+    systemctl,
+)
 from postamt_sync.host.service.steps import InstallStep
 from postamt_sync.host.service.units import Machine
 from postamt_sync.host.service.user import ask_dovecot, mail_user
@@ -68,10 +73,11 @@ def install(
 ) -> ExitCode:
     """Put the units in place, and start the daemon.
 
-    Makes user and directories too. Run it again after every change to the mailboxes
-    or to webhook.listen: the service may write to the configured Maildirs and to
-    nothing else. A file that you edited is never overwritten; settings of your own
-    belong into /etc/systemd/system/postamt-sync.service.d/50-local.conf.
+    Makes user and directories too. Run it again after an upgrade, which it takes up,
+    and after every change to the mailboxes or to webhook.listen: the service may
+    write to the configured Maildirs and to nothing else. A file that you edited is
+    never overwritten; settings of your own belong in
+    /etc/systemd/system/postamt-sync.service.d/50-local.conf.
 
     \b
     Examples:
@@ -159,7 +165,7 @@ def certificate(
 
 def install_steps(settings: Settings, user: str = "", *, start: bool = True) -> list[InstallStep]:
     """Return what puts the service of this configuration in place."""
-    return _service(settings, user).install(start=start, running=_is_running())
+    return _service(settings, user).install(start=start, running=runs_as_installed())
 
 
 def _service(settings: Settings, wanted: str) -> SystemdService:
@@ -222,10 +228,6 @@ def require_root() -> None:
             "This machine was not started by systemd.",
             "Let whatever starts services here run: postamt-sync run",
         )
-
-
-def _is_running() -> bool:
-    return systemctl("is-active", SERVICE) == "active"
 
 
 def _systemd_version() -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from postamt_sync.config import Settings
 from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import MisconfiguredError, PostamtError
 from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
-from postamt_sync.host.service.program import hidden, shipped
+from postamt_sync.host.service.program import PACKAGE, hidden, shipped
 from postamt_sync.host.service.sealed_files import SealedFile
 from postamt_sync.host.service.steps import (
     InstallStep,
@@ -229,6 +230,10 @@ def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
     return [*stop, *found, *([Run(["systemctl", "daemon-reload"])] if stop else [])]
 
 
+def _boot() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def systemctl(*arguments: str) -> str:
     """Return what systemctl prints; "" where it cannot be asked."""
     try:
@@ -242,6 +247,20 @@ def systemctl(*arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
+
+
+def runs_as_installed(
+    ask: Callable[..., str] = systemctl, package: Path = PACKAGE, clock: Callable[[], float] = _boot
+) -> bool:
+    """Tell whether the daemon runs, and is the program that is installed now: one that was started
+    before an upgrade is not."""
+    if ask("is-active", SERVICE) != "active":
+        return False
+    began = ask("show", "--value", "--property=ExecMainStartTimestampMonotonic", SERVICE)
+    if not began.isdecimal():
+        return True
+    age = clock() - int(began) / 1e6
+    return (package / "__init__.py").stat().st_ctime < time.time() - age
 
 
 def _gone(file: SealedFile) -> Remove | None:

@@ -11,7 +11,7 @@ import pytest
 
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.service.program import Program
-from postamt_sync.host.service.service import SystemdService, removal
+from postamt_sync.host.service.service import SystemdService, removal, runs_as_installed
 from postamt_sync.host.service.steps import InstallStep, Run, Write
 from postamt_sync.host.service.units import Machine
 from postamt_sync.ledger import Ledger
@@ -171,3 +171,23 @@ def test_the_man_page_comes_and_goes_with_the_service(tmp_path: Path) -> None:
     assert f"leave   {manual}: up to date" in planned(with_one, running=True)
     assert [line for line in map(str, removal(tmp_path / "etc")) if str(manual) in line]
     assert not [line for line in planned(service(tmp_path)) if "man1" in line], "Debian has it"
+
+
+@pytest.mark.parametrize(
+    ("active", "began", "runs"),
+    [
+        ("inactive", "", False),
+        ("failed", "0", False),
+        ("active", "", True),  # an older systemd, which does not say
+        ("active", "1060000000", True),  # a minute after it was installed
+        ("active", "940000000", False),  # a minute before
+    ],
+)
+def test_a_daemon_of_before_the_upgrade_is_not_the_one_that_is_installed(
+    tmp_path: Path, active: str, began: str, runs: bool
+) -> None:
+    def ask(*words: str) -> str:
+        return active if words[0] == "is-active" else began
+
+    (tmp_path / "__init__.py").write_text("")
+    assert runs_as_installed(ask, tmp_path, lambda: 1000.0) is runs
