@@ -7,9 +7,11 @@ one quarantines the mail. An error is raised or returned, and logged once, where
 from __future__ import annotations
 
 import enum
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from postamt_sync.log_line import printable
@@ -89,6 +91,18 @@ class OtherUserError(TryLaterError):
         """Tell what the system refused."""
         what = printable(str(error.filename or "A file that is needed"), 4096)
         return cls(f"{what} is closed to user {os.geteuid()}, who runs this.")
+
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+
+
+def unwritable(path: Path, error: OSError, hint: str) -> TryLaterError | MisconfiguredError:
+    """Return what to raise where a file cannot be written: a full disk passes, whatever else it is
+    stays until a person does as `hint` says."""
+    problem = f"{printable(str(path), 4096)} cannot be written: {error.strerror}."
+    if error.errno in FULL_DISK:
+        return TryLaterError(problem, "Make room there (df -h), then try again.")
+    return MisconfiguredError(problem, hint)
 
 
 class CredentialsError(MisconfiguredError):

@@ -32,6 +32,7 @@ from postamt_sync.setup.bundle import (
     read_bundle,
     remove_bundle,
 )
+from postamt_sync.setup.join_lock import join_lock
 from postamt_sync.setup.passphrase import new_passphrase, read_passphrase
 
 _TRIES = 3
@@ -57,7 +58,7 @@ def join(
       sudo postamt-sync join postamt-sync.bundle
       sudo postamt-sync join postamt-sync.bundle < passphrase.txt
     """
-    require_root()
+    require_root(f"Type: sudo postamt-sync join {shlex.quote(printable(str(bundle), 4096))}")
     data = read_bundle(bundle)
     opened = _opened(data)
     carry_in(opened, open_console(), force=force, used=lambda: remove_bundle(bundle, data))
@@ -66,8 +67,9 @@ def join(
 
 def carry_in(bundle: Bundle, console: Console, *, force: bool, used: Callable[[], None]) -> None:
     """Install everything, tell that the bundle was used, and show the first mail arrive."""
-    settings, passwords = install_all(bundle, console, force=force)
-    used()
+    with join_lock():
+        settings, passwords = install_all(bundle, console, force=force)
+        used()
     if bundle.dovecot:
         show_logins(settings, passwords, console)
     if bundle.first_key:

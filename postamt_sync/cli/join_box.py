@@ -39,7 +39,7 @@ from postamt_sync.setup.dovecot_packages import (
     missing_packages,
     wanted_packages,
 )
-from postamt_sync.setup.placed_files import CONFIGURATION, ETC, place
+from postamt_sync.setup.placed_files import CONFIGURATION, ETC, place, refuse_other_release
 
 DOVECOT = Path("/etc/dovecot")
 
@@ -48,6 +48,7 @@ def install_all(
     bundle: Bundle, console: Console, *, force: bool
 ) -> tuple[Settings, dict[str, str]]:
     """Put everything in place and start it; returns the settings, and the passwords made now."""
+    refuse_other_release(bundle)
     _head(console, "Configuration and keys")
     for path in place(bundle, force=force):
         _well(console, f"{path} written")

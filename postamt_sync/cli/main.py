@@ -5,7 +5,6 @@ Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCo
 
 from __future__ import annotations
 
-import errno
 import shlex
 import signal
 import sys
@@ -21,6 +20,7 @@ from postamt_sync.cli import in_force, printed_json, setup_configuration, stream
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup, end_without_verb
 from postamt_sync.errors import (
+    FULL_DISK,
     ConfigurationError,
     ExitCode,
     OtherUserError,
@@ -30,7 +30,6 @@ from postamt_sync.errors import (
 from postamt_sync.events import printable
 
 WIDTH = 80
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 READER_WENT_AWAY = (BrokenPipeError, ConnectionResetError)
 WELL = {ExitCode.OK, ExitCode.CHANGES, ExitCode.FINDINGS}
 """The work was done; what it found stands in the output."""

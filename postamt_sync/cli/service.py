@@ -219,10 +219,10 @@ def _carry_out(steps: Sequence[InstallStep], *, dry_run: bool) -> None:
             step.do()
 
 
-def require_root() -> None:
+def require_root(remedy: str = "Put sudo before it, or look with --dry-run.") -> None:
     """Raise PostamtError unless root runs this, on a machine of systemd."""
     if os.geteuid() != 0:
-        raise UsageError("Only root may do this.", "Put sudo before it, or look with --dry-run.")
+        raise UsageError("Only root may do this.", remedy)
     if not Path("/run/systemd/system").is_dir():
         raise MisconfiguredError(
             "This machine was not started by systemd.",

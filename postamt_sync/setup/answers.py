@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from postamt_sync import atomic_file
-from postamt_sync.errors import MisconfiguredError
+from postamt_sync.errors import MisconfiguredError, unwritable
 from postamt_sync.events import printable
 from postamt_sync.regular_file import read_small
 
@@ -92,10 +92,7 @@ def keep(path: Path, text: str) -> None:
         path.parent.chmod(0o700)
         atomic_file.write(path, text)
     except OSError as error:
-        raise MisconfiguredError(
-            f"{printable(str(path))} cannot be written: {error.strerror}.",
-            "Make room there, or name another place: XDG_CONFIG_HOME=/path",
-        ) from error
+        raise unwritable(path, error, "Name another place: XDG_CONFIG_HOME=/path") from error
 
 
 def _answers(kept: Mapping[str, Any]) -> Answers:

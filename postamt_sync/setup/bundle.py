@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from postamt_sync import atomic_file
-from postamt_sync.errors import MisconfiguredError, UsageError
+from postamt_sync.errors import FULL_DISK, MisconfiguredError, UsageError, unwritable
 from postamt_sync.events import printable
 
 MAGIC = b"postamt-sync bundle\n"
@@ -76,7 +76,7 @@ class Bundle:
     def write(self, path: Path, passphrase: str) -> None:
         """Put it into a file that only its owner may read; durable on return.
 
-        Raises UsageError where something else lies there.
+        Raises UsageError where something else lies there, TryLaterError where the disk is full.
         """
         if os.path.lexists(path) and not is_bundle(path):
             raise UsageError(
@@ -86,9 +86,11 @@ class Bundle:
         try:
             atomic_file.write(path, self.sealed(passphrase))
         except OSError as error:
+            hint = "Name another file with: --bundle"
+            if error.errno in FULL_DISK:
+                raise unwritable(path, error, hint) from error
             raise UsageError(
-                f"{printable(str(path))} cannot be written: {error.strerror}.",
-                "Name another file with: --bundle",
+                f"{printable(str(path))} cannot be written: {error.strerror}.", hint
             ) from error
 
 

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from postamt_sync import atomic_file
-from postamt_sync.errors import MisconfiguredError, UsageError
+from postamt_sync.config import load
+from postamt_sync.errors import ConfigurationError, UsageError, unwritable
+from postamt_sync.events import printable
 from postamt_sync.host.service.program import EXAMPLE, shipped
-from postamt_sync.setup.bundle import Bundle
+from postamt_sync.setup.bundle import MAKE_ANOTHER, Bundle
 
 ETC = Path("/etc/postamt-sync")
 CONFIGURATION = "config.toml"
 _LARGEST = 1 << 20
 
 
+def refuse_other_release(bundle: Bundle) -> None:
+    """Raise UsageError where this program does not understand the bundle's configuration.
+
+    Asked before anything of it is put in place: that of a newer setup knows options of its own.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        config = Path(place) / CONFIGURATION
+        config.write_text(bundle.files[CONFIGURATION], encoding="utf-8")
+        try:
+            load(config, {})
+        except ConfigurationError as error:
+            raise UsageError(
+                "This program does not understand the bundle's configuration "
+                f"({printable(str(error.problems[0]), 200)})",
+                f"Install the same version on both machines. {MAKE_ANOTHER}",
+            ) from error
+
+
 def place(bundle: Bundle, etc: Path = ETC, *, force: bool = False) -> list[Path]:
     """Write what differs and return it; durable on return.
 
     Another configuration than the bundle's is replaced with `force` alone, and kept aside even
-    then. Raises UsageError where it would be, MisconfiguredError where nothing can be written.
+    then. Raises UsageError where it would be, PostamtError where nothing can be written.
     """
     config = etc / CONFIGURATION
     there = _read(config)
@@ -42,9 +63,7 @@ def place(bundle: Bundle, etc: Path = ETC, *, force: bool = False) -> list[Path]
                 atomic_file.write(etc / name, bundle.files[name], mode)
                 written.append(etc / name)
     except OSError as error:
-        raise MisconfiguredError(
-            f"{etc} cannot be written: {error.strerror}.", "Run it as root (sudo)."
-        ) from error
+        raise unwritable(etc, error, "Run it as root (sudo).") from error
     return written
 
 

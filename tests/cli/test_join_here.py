@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from postamt_sync.cli.join import join_here
-from postamt_sync.errors import TryLaterError, UsageError
+from postamt_sync.cli.main import run
+from postamt_sync.errors import ExitCode, TryLaterError, UsageError
 from postamt_sync.setup.bundle import Bundle, open_bundle, read_bundle
 from postamt_sync.setup.passphrase import read_passphrase
 
@@ -78,3 +79,12 @@ def test_without_sudo_it_says_what_root_is_to_type(directory: Path) -> None:
     with pytest.raises(UsageError, match="Type as root: postamt-sync setup"):
         join_here(BUNDLE, directory / "b", Console(file=io.StringIO()))
     assert not (directory / "b").exists()
+
+
+def test_who_is_not_root_is_told_how_join_is_typed(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["join", "a bundle"]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "sudo postamt-sync join 'a bundle'" in said
+    assert "--dry-run" not in said

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from postamt_sync.errors import MisconfiguredError, UsageError
+from postamt_sync.errors import (
+    MisconfiguredError,
+    PostamtError,
+    TryLaterError,
+    UsageError,
+    unwritable,
+)
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.host.service.program import EXAMPLE, shipped
 from postamt_sync.mail.headers import ses_headers
 from postamt_sync.setup.bundle import Bundle
 from postamt_sync.setup.certificates import put_hooks, refuse_missing, settle
 from postamt_sync.setup.first_mail import first_mail
-from postamt_sync.setup.placed_files import place
+from postamt_sync.setup.placed_files import place, refuse_other_release
+from tests.support.household import configuration
 
 FILES = {"config.toml": "x = 1\n", "credentials": "s", "smtp-credentials": "t"}
 
@@ -26,6 +35,27 @@ def test_keys_are_private_and_a_second_time_writes_nothing(tmp_path: Path) -> No
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in etc.iterdir()}
     assert modes == {"config.toml": 0o644, "credentials": 0o600, "smtp-credentials": 0o600}
     assert place(Bundle(FILES), etc) == []
+
+
+def test_a_configuration_of_another_release_is_refused_before_it_is_put_in_place(
+    tmp_path: Path,
+) -> None:
+    text = configuration(tmp_path, people=["anna"])
+    refuse_other_release(Bundle({"config.toml": text}))
+    with pytest.raises(UsageError, match="same version on both machines") as refused:
+        refuse_other_release(Bundle({"config.toml": f"{text}\n[teleport]\nto = 1\n"}))
+    assert "teleport" in refused.value.problem
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.ENOSPC, TryLaterError), (errno.EROFS, MisconfiguredError)]
+)
+def test_a_full_disk_passes_and_what_else_is_wrong_does_not(
+    code: int, kind: type[PostamtError]
+) -> None:
+    said = unwritable(Path("/etc/x"), OSError(code, os.strerror(code)), "Do this.")
+    assert type(said) is kind
+    assert ("df -h" in said.hint) is (kind is TryLaterError)
 
 
 def test_the_example_and_an_empty_file_of_keys_make_room(tmp_path: Path) -> None:

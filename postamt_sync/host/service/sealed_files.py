@@ -11,8 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync import atomic_file
-from postamt_sync.errors import MisconfiguredError
+from postamt_sync import atomic_file, errors
+from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.host.directories import PlantedLinkError, held, make_open
 from postamt_sync.regular_file import NO_FILES, read_small
 
@@ -55,7 +55,7 @@ class SealedFile:
     def write(self) -> None:
         """Put the file in place of an older one in one step; durable on return.
 
-        Raises MisconfiguredError.
+        Raises MisconfiguredError, and TryLaterError where the disk is full.
         """
         try:
             make_open(self.path.parent)
@@ -69,12 +69,10 @@ class SealedFile:
             raise unwritable(self.path, error) from error
 
 
-def unwritable(path: Path, error: OSError) -> MisconfiguredError:
+def unwritable(path: Path, error: OSError) -> TryLaterError | MisconfiguredError:
     """Say that a path cannot be written to."""
-    return MisconfiguredError(
-        f"{path} cannot be written ({error.strerror}).",
-        "Run it as root (sudo), and look at the directory if you did.",
-    )
+    hint = "Run it as root (sudo), and look at the directory if you did."
+    return errors.unwritable(path, error, hint)
 
 
 def _seal(text: str, comment: str) -> str:
