@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -186,3 +188,65 @@ def test_every_file_that_it_names_exists() -> None:
     for name in ("config.example.toml", "tests/run"):
         assert name in README
         assert (REPOSITORY / name).is_file()
+
+
+def typed_lines() -> Iterator[tuple[str, str]]:
+    """Yield where a whole command of ours stands, and it: to be typed, named, or an example."""
+    for path in (REPOSITORY / "README.md", *TOPICS):
+        text = path.read_text()
+        for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            yield from ((path.name, line) for line in block.splitlines())
+        yield from ((path.name, line) for line in re.findall(r"^    (\S.*)$", text, re.MULTILINE))
+        for line in re.findall(r"`(?:sudo )?((?:postamt-sync|bootstrap) [a-z][^`\n]*)`", text):
+            yield path.name, f"postamt-sync {line.removeprefix('postamt-sync ')}"
+    for verb in VERBS:
+        yield from (
+            (f"{path} --help", line)
+            for path, command in with_those_below(verb.name, command_of(verb))
+            for line in (command.help or "").partition("Examples:")[2].splitlines()
+        )
+
+
+def with_those_below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    context = command.make_context(path, [], resilient_parsing=True)
+    for name in getattr(command, "list_commands", lambda _: ())(context):
+        yield from with_those_below(f"{path} {name}", command.get_command(context, name))
+
+
+def parse(words: list[str]) -> None:
+    """Read a command line to its end as the program does, and do nothing; raises as click does."""
+    (verb,) = (verb for verb in VERBS if verb.name == words[0])
+    command, context = command_of(verb), None
+    while True:
+        context = command.make_context(words[0], words[1:], parent=context)
+        words = [*getattr(context, "_protected_args", ()), *context.args]
+        if not hasattr(command, "list_commands") or not words:
+            return
+        command = command.get_command(context, words[0])
+        assert command is not None, words
+
+
+def test_every_example_is_a_command_line_to_its_last_word() -> None:
+    """What stands after it is a comment, a pipe or a sentence that goes on."""
+    lines = [
+        (where, found[1])
+        for where, line in typed_lines()
+        for found in re.finditer(r"(?:^|(?<=[ (]))postamt-sync ([a-z-].*)", line)
+    ]
+    assert len(lines) > 100
+    for where, line in lines:
+        words = shlex.split(re.split(r" [|<>#&\\]| 2>|\)$", line)[0])
+        try:
+            parse(words)
+        except typer.TyperException as error:
+            pytest.fail(f"{where}: {line}: {error.format_message()}")
+
+
+@pytest.mark.parametrize("path", [REPOSITORY / "README.md", *TOPICS], ids=lambda path: path.stem)
+def test_what_is_to_be_typed_is_what_a_shell_can_read(path: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-n"], input="\n".join(blocks), text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -60,9 +60,9 @@ def postamt_sync(
 
     \b
     Examples:
-      postamt-sync demo     watch it at work: no AWS account, no configuration
-      postamt-sync setup    from nothing to your own mail
-      postamt-sync status   what came, what waits, and why
+      postamt-sync demo     # watch it at work: no AWS account, no configuration
+      postamt-sync setup    # from nothing to your own mail
+      postamt-sync status   # what came, what waits, and why
     """
     end_without_verb(context)
 

@@ -66,8 +66,8 @@ def webmail(context: typer.Context) -> None:
 
     \b
     Examples:
-      postamt-sync webmail user add thomas   let a mailbox sign in
-      postamt-sync webmail serve             the page, on this machine
+      postamt-sync webmail user add thomas   # let a mailbox sign in
+      postamt-sync webmail serve             # the page, on this machine
     """
     end_without_verb(context)
 

@@ -45,8 +45,8 @@ def bootstrap(context: typer.Context) -> None:
 
     \b
     Examples:
-      postamt-sync bootstrap init    a few questions, then a configuration
-      postamt-sync bootstrap plan    what would be made
-      postamt-sync bootstrap apply   make it
+      postamt-sync bootstrap init    # a few questions, then a configuration
+      postamt-sync bootstrap plan    # what would be made
+      postamt-sync bootstrap apply   # make it
     """
     end_without_verb(context)
