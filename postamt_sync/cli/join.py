@@ -50,8 +50,8 @@ def join(
     a first mail that arrives while you look.
 
     Asks for the passphrase that setup showed, or takes it as the first line of
-    standard input. The file is deleted once it has been used. Stopped anywhere and typed
-    again, it goes on where it was.
+    standard input. The file is deleted once it has been used. Stopped anywhere and
+    typed again, it goes on where it was.
 
     \b
     Examples:

@@ -91,7 +91,7 @@ def restore(
     home, your own gpg opens: it asks once for a passphrase or card, by its agent,
     and needs the secret key or a way to it (GNUPGHOME, a forwarded agent). Says
     first what it costs. A stopped restore goes on with the next one. Copies that
-    are there stay alone; what comes back is a new file. Works beside the running
+    are there are left alone; what comes back is a new file. Works beside the running
     daemon, which then delivers. Needs s3:RestoreObject for archived mail. Exits 0
     if all is at home, else 1.
 

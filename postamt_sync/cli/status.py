@@ -23,11 +23,10 @@ def status(
     ] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Say what waits, what was delivered, what is quarantined, and how each source does.
+    """Say what waits, what was delivered, what is quarantined, and how each source is doing.
 
     Works with and without the daemon running; reads the ledger only. Exits 0
-    whenever it could be read. The keys of --json are documented in the module
-    postamt_sync.status.report and stay as they are.
+    whenever it could be read. What --json prints: postamt-sync help json status
 
     \b
     Examples:

@@ -41,7 +41,7 @@ def verify(
     """Compare bucket, index, ledger and Maildirs, and list every difference.
 
     Changes nothing but this: what it lists as absent counts as looked at, and
-    status stops to point to it. Works beside the running daemon. Exits 0 if there
+    status stops pointing to it. Works beside the running daemon. Exits 0 if there
     is no difference, else 3. Mail that its owner deleted at home is "missing" here (or
     "absent", where the ledger was rebuilt): leave it out with --except. Mailboxes
     that get their mail over LMTP are left out: Dovecot names their files.

@@ -23,7 +23,8 @@ def plan(
     """Say what apply would do. Reads only, and writes nothing anywhere.
 
     Exits 0 if nothing is to be done, 2 if something is, 78 if something stands in
-    the way, as apply would. A line with + is to be done, ! stands in the way, . is good to know.
+    the way, as apply would. A line with + is to be done, one with ! stands in the way, one
+    with . is good to know.
 
     \b
     Examples:

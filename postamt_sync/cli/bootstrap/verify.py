@@ -50,8 +50,8 @@ def verify(
     """Check that nothing differs from the plan, and that everything works.
 
     Looks at SES, its receipt rule and the DNS, invokes the index function, and puts
-    a trial object into the bucket that the topic must announce; the trial takes
-    everything it made away again. With --send each user for sending sends a mail
+    a trial object into the bucket that the topic must announce; the trial removes
+    everything that it made. With --send each user for sending sends a mail
     that nobody gets, and where each mailbox has its own, tries to send as another.
     Exits 3 if anything fails; each failure comes with its remedy.
 
