@@ -16,7 +16,11 @@ from postamt_sync.errors import CredentialsError, MisconfiguredError, PostamtErr
 
 CLOUDSHELL = "https://console.aws.amazon.com/cloudshell"
 EXPORT = "aws configure export-credentials --format env"
-_LINE = re.compile(r"\s*(?:export\s+)?(AWS_[A-Z_]+)=[\"']?([\x21\x23-\x26\x28-\x7e]+)[\"']?\s*")
+_LINE = re.compile(
+    r"(?:\bexport\s+|\bset\s+|\$env:)?\b(AWS_[A-Z_]+)\s*=\s*[\"']?([\x21\x23-\x26\x28-\x7e]+)",
+    re.IGNORECASE,
+)
+"""As a shell has it, PowerShell, or a credentials file."""
 _NEEDED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -54,10 +58,15 @@ def _explain(console: Console, error: PostamtError) -> None:
     console.print(Text(f"    {EXPORT}", style="bold"), soft_wrap=True)
     paragraph(
         console,
-        "They are kept nowhere, and end by themselves. Enter looks again, if you have made them "
+        "They are kept nowhere, and expire by themselves. Enter looks again, if you have made them "
         "elsewhere; Ctrl-C stops, your answers are kept.",
         "  ",
     )
+
+
+def read_pasted(line: str) -> dict[str, str]:
+    """Return the variables that a pasted line sets, as the environment names them."""
+    return {name.upper(): value for name, value in _LINE.findall(line)}
 
 
 def _pasted(console: Console) -> None:
@@ -67,10 +76,10 @@ def _pasted(console: Console) -> None:
         line: str = typer.prompt("  Paste", default="", show_default=False)
         if not line.strip():
             break
-        pairs = _LINE.findall(line)
-        if not pairs:
+        pasted = read_pasted(line)
+        if not pasted:
             paragraph(console, "As in: export AWS_ACCESS_KEY_ID=…", "  ", "yellow")
-        found.update(pairs)
+        found |= pasted
     if all(name in found for name in _NEEDED[:2]):
         os.environ.pop("AWS_SESSION_TOKEN", None)
         os.environ.pop("AWS_PROFILE", None)
