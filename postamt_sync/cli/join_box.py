@@ -30,6 +30,7 @@ from postamt_sync.host.dovecot.passwd_files import (
 from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
 from postamt_sync.host.service.steps import UP_TO_DATE, Leave, Run
 from postamt_sync.setup.arrival_watch import ArrivalWatch, reads_it
+from postamt_sync.setup.box_address import leads_nowhere, own_address
 from postamt_sync.setup.bundle import Bundle
 from postamt_sync.setup.certificate_place import IMAP_CHAIN
 from postamt_sync.setup.certificates import put_hooks, refuse_missing, settle
@@ -91,9 +92,18 @@ def show_logins(settings: Settings, passwords: dict[str, str], console: Console)
     """Say what mail clients are told."""
     home = settings.home
     _head(console, "Mail clients")
-    sends = f"{home.imap_host}, port 465 or 587" if home.submission else "what bootstrap says"
+    sends = f"{home.imap_host}, port 465 or 587" if home.submission else "see: postamt-sync client"
     for name, value in (("read from", f"{home.imap_host}, port 993, TLS"), ("send by", sends)):
         console.print(Text(f"  {name:<10}{value}"), soft_wrap=True)
+    if leads_nowhere(home.imap_host):
+        here = f" ({own_address()})" if own_address() else ""
+        paragraph(
+            console,
+            f"{home.imap_host} is not in the DNS yet. Enter it with the address of this machine"
+            f"{here}, where the domain's DNS is hosted or in your router.",
+            "  ",
+            "yellow",
+        )
     for mailbox in settings.mailboxes:
         login = next((a for a in mailbox.addresses if "@" in a), mailbox.name)
         secret = passwords.get(mailbox.name)

@@ -3,12 +3,14 @@
     python -m tests.demo.recording .github/demo.svg [--cast demo.cast]
 
 The picture is an SVG without script: each frame is shown for as long as it stood on the screen, but
-pauses are cut to LONGEST_PAUSE. Rows that stand in several frames are written once.
+pauses are cut to LONGEST_PAUSE. Rows that stand in several frames are written once. As root it goes
+before all that else runs here: the figures are the demo's, not those of a machine that is busy.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import pty
@@ -45,6 +47,8 @@ Event = tuple[float, str]
 
 def record(command: list[str]) -> list[Event]:
     """Run a command at a terminal of its own and return what it writes, until it ends."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
     ours, theirs = pty.openpty()
     size = {"COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
     environment = os.environ | size | {"TERM": "xterm-256color"}
