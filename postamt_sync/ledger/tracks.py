@@ -20,6 +20,8 @@ from postamt_sync.ledger.search_text import folded
 from postamt_sync.ledger.store import Store
 
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{1,2})(?::(\d{2}))?(?::\d{2})?)?", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})", re.ASCII)
+"""With its time zone, as --json has it."""
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?", re.ASCII)
 _MAIL_ID = re.compile(r"K?([0-9a-f]{24})", re.ASCII)
@@ -85,15 +87,18 @@ def _span(text: str) -> tuple[float, float] | None:
         if match := _MONTH.fullmatch(text):
             first = date(int(match[1]), int(match[2]), 1)
             return _local(first), _local((first + timedelta(days=31)).replace(day=1))
-        if (match := _DAY.fullmatch(text.upper())) is None:
-            return None
-        day = date(int(match[1]), int(match[2]), int(match[3]))
-        if match[4] is None:
-            return _local(day), _local(day + timedelta(days=1))
-        start = _local(day, int(match[4]), int(match[5] or 0))
-        return start, start + (60 if match[5] else 3600)
+        if match := _DAY.fullmatch(text.upper()):
+            day = date(int(match[1]), int(match[2]), int(match[3]))
+            if match[4] is None:
+                return _local(day), _local(day + timedelta(days=1))
+            start = _local(day, int(match[4]), int(match[5] or 0))
+            return start, start + (60 if match[5] else 3600)
+        if _ISO.fullmatch(text.upper()):
+            start = datetime.fromisoformat(text.upper()).timestamp() // 60 * 60
+            return start, start + 60
     except (ValueError, OverflowError):
-        return None
+        pass
+    return None
 
 
 def _local(day: date, hour: int = 0, minute: int = 0) -> float:

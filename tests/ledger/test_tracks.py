@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -110,7 +110,17 @@ def test_a_moment(ledger: Ledger, word: str) -> None:
     assert found(ledger, word) == ["in/a"]
 
 
-@pytest.mark.parametrize("word", ["2026-13", "2026-02-30", "2026-11-27 25:00", "24:00", "9999-12"])
+def test_a_moment_as_json_has_it(ledger: Ledger) -> None:
+    keep(ledger, "in/a")
+    keep(ledger, "in/b", AT - 3600)
+    utc = datetime.fromtimestamp(AT, UTC)
+    for word in (utc.isoformat(), f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M+00:00}"):
+        assert found(ledger, word) == ["in/a"]
+
+
+@pytest.mark.parametrize(
+    "word", ["2026-13", "2026-02-30T10:00Z", "2026-02-30", "2026-11-27 25:00", "24:00", "9999-12"]
+)
 def test_what_is_no_moment_is_text(ledger: Ledger, word: str) -> None:
     keep(ledger, "in/a", subject=f"of {word} it was")
     assert found(ledger, word) == ["in/a"]
