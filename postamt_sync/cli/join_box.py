@@ -83,7 +83,8 @@ def watch_first_mail(
         return
     if not reads_it(mailbox, password):
         raise MisconfiguredError(
-            f"{mailbox.name} cannot read it over IMAP.", "Look at: journalctl --unit dovecot"
+            f"{mailbox.name} cannot read it over IMAP.",
+            "Look at: sudo journalctl --unit dovecot --lines 30",
         )
     _well(console, f"{mailbox.name} reads it over IMAP")
 

@@ -123,7 +123,8 @@ def _sources(report: StatusReport) -> Iterator[str]:
             since = f" (worked {_ago(source.ok_at)})" if source.ok_at else ""
             yield f"{source.source}: {source.problem}{since}"
         elif source.ok_at:
-            yield f"{source.source}: well {_ago(source.ok_at)}; {source.detail}"
+            detail = f"; {source.detail}" if source.detail else ""
+            yield f"{source.source}: well {_ago(source.ok_at)}{detail}"
 
 
 def _latest(report: StatusReport, most: int | None) -> Iterator[str]:

@@ -62,6 +62,16 @@ def test_without_a_ledger_it_says_where_one_would_come_from(
     assert f"first postamt-sync run --config {config} or sync" in capsys.readouterr().err
 
 
+def test_a_source_that_has_no_more_to_say_ends_its_line(
+    config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.overview.source_ok(Source.QUEUE)
+    (line,) = [
+        line for line in said(capsys, "status", config=config).splitlines() if "well" in line
+    ]
+    assert line.endswith(" ago")
+
+
 def test_an_empty_ledger_is_no_problem(
     config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -137,9 +137,11 @@ class Run:
             ) from error
         if done.returncode:
             said = printable(done.stderr.strip().splitlines()[0]) if done.stderr.strip() else ""
+            last = self.command[-1]
+            unit = last if last.endswith((".service", ".socket")) else "postamt-sync.service"
             raise MisconfiguredError(
                 f"{line} failed: {said or f'exit code {done.returncode}'}",
-                "Look at: journalctl --unit postamt-sync --lines 30",
+                f"Look at: sudo journalctl --unit {unit} --lines 30",
             )
 
 

@@ -191,3 +191,13 @@ def test_a_daemon_of_before_the_upgrade_is_not_the_one_that_is_installed(
 
     (tmp_path / "__init__.py").write_text("")
     assert runs_as_installed(ask, tmp_path, lambda: 1000.0) is runs
+
+
+@pytest.mark.parametrize(
+    ("words", "unit"),
+    [(["/bin/false", "dovecot.service"], "dovecot"), (["/bin/false", "x"], "postamt-sync")],
+)
+def test_what_fails_names_the_journal_that_says_why(words: list[str], unit: str) -> None:
+    with pytest.raises(MisconfiguredError, match="exit code 1") as refused:
+        Run(words).do()
+    assert f"journalctl --unit {unit}.service" in refused.value.hint
