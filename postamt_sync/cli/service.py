@@ -90,7 +90,9 @@ def install(
     steps = install_steps(settings, user, start=start)
     _carry_out(steps, dry_run=dry_run)
     if not dry_run:
-        print(f"All well. See how it is doing: systemctl status postamt-sync, {typed('status')}")
+        print(
+            f"All well. See how it is doing: systemctl status postamt-sync, sudo {typed('status')}"
+        )
     return ExitCode.OK
 
 
