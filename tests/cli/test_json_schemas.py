@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,8 @@ def with_json() -> Iterator[str]:
 
     def below(path: str, command: Any) -> Iterator[str]:
         context = command.make_context(path, [], resilient_parsing=True)
-        forms = [
-            form
-            for p in command.get_params(context)
-            for form in (*getattr(p, "opts", ()), *getattr(p.type, "choices", ()))
-        ]
-        if "--json" in forms or "json" in map(str, forms):
+        told = [p.get_help_record(context) or ("", "") for p in command.get_params(context)]
+        if any("--json" in option or re.search(r"[<|]json[|>]", option) for option, _ in told):
             yield path
         for name in getattr(command, "list_commands", lambda _: ())(context):
             yield from below(f"{path} {name}", command.get_command(context, name))
@@ -180,10 +177,10 @@ def test_what_a_mail_client_is_told(tmp_path: Path, capsys: pytest.CaptureFixtur
         *((f"{verb} {flag_of(verb)} --wrong", ExitCode.USAGE) for verb in SCHEMAS),
         ("client --format=json --wrong", ExitCode.USAGE),
         *(
-            (f"{verb} {more} {flag_of(verb)} --config /nowhere", ExitCode.CONFIGURATION)
+            (f"{verb}{more} {flag_of(verb)} --config /nowhere", ExitCode.CONFIGURATION)
             for verb in SCHEMAS
             if verb not in {"bootstrap cost", "doctor"}  # a missing file is one of its findings
-            for more in [{"find": "x", "quarantine show": "x"}.get(verb, "")]
+            for more in [{"find": " x", "quarantine show": " x"}.get(verb, "")]
         ),
         ("status --json --watch", ExitCode.USAGE),
         ("quarantine show --json", ExitCode.USAGE),

@@ -48,11 +48,12 @@ def delivered(
     *mailboxes: int,
     part: str = "cur",
     evidence: Evidence = Evidence.RECEIPT,
+    key: str = KEY,
 ) -> list[Path]:
-    """Deliver KEY; its files are where a mail client has left them."""
+    """Deliver a mail; its files are where a mail client has left them."""
     (task,) = ledger.work.due(0, 9, ())
     places = [settings.mailboxes[n] for n in mailboxes]
-    paths = [lying(place.maildir, KEY, HEAD, part=part) for place in places]
+    paths = [lying(place.maildir, key, HEAD, part=part) for place in places]
     stem = paths[0].name.partition(",")[0]
     copies = tuple(
         Delivery(place.name, stem, DeliveryState.PREPARED, str(place.maildir), "", "n", "sha")
@@ -136,7 +137,7 @@ def test_what_was_sent_in_the_webmail_did_not_come_by_ses(
 ) -> None:
     key = sent_key("anna", "2026-11", "d" * 20)
     announced(ledger, Source.SENT, key)
-    delivered(settings, ledger, 0, evidence=Evidence.SENT)
+    delivered(settings, ledger, 0, evidence=Evidence.SENT, key=key)
     said = dict(told(look(settings, ledger, "tea")))
     assert said["stored"] == f"by the webmail as {key}, 2.0 KB"
     assert "who sent it in the webmail" in said["routed"]
