@@ -45,15 +45,13 @@ def make_courier(
     """Return who delivers what is due, to the configured mailboxes."""
     destinations = LiveDestinations(LiveSettings(settings), ledger.work)
     courier = Courier(ledger, bucket, destinations.current, events, observer=observer, heard=heard)
-    courier.look_for_sealed(partial(is_sealed, settings, ledger, bucket))
+    courier.look_for_sealed(partial(is_sealed, settings, bucket))
     return courier
 
 
-async def is_sealed(settings: Settings, ledger: Ledger, bucket: Bucket, key: str) -> bool:
+async def is_sealed(settings: Settings, bucket: Bucket, key: str) -> bool:
     """Tell whether a sealed object stands for a key; raises what listing the bucket raises."""
-    used = await asyncio.to_thread(ledger.overview.may_have_sealed)
-    place = SealedPlace(*settings.sealed_place).where(used=used)
-    return bool(await place.sealed_of(bucket, key))
+    return bool(await SealedPlace(*settings.sealed_place).sealed_of(bucket, key))
 
 
 def make_header_memory(settings: Settings, ledger: Ledger) -> HeaderMemory:
@@ -121,8 +119,7 @@ def make_restore(
 
     place = OpenedPlace(settings.state_dir / UNSEALED)
     bucket.opened = place
-    used = ledger.overview.may_have_sealed()
-    sealed_place = SealedPlace(*settings.sealed_place).where(used=used)
+    sealed_place = SealedPlace(*settings.sealed_place)
     work = Restore(settings, ledger, bucket, client, deliver_due, events, watch=watch, sleep=sleep)
     work.sealed = SealedRestore(ledger, bucket, sealed_place, place, Gpg(environ=environ), events)
     return work

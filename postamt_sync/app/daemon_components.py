@@ -93,7 +93,7 @@ class Components:
             heard=self.headers.heard,
             looks_every=lambda: watch.looks_every,
         )
-        self.courier.look_for_sealed(partial(is_sealed, settings, ledger, self.bucket))
+        self.courier.look_for_sealed(partial(is_sealed, settings, self.bucket))
         self.lookups = make_lookups(
             self.live, ledger, open_index(settings, self._session), events, self.courier.wake
         )

@@ -150,7 +150,7 @@ class SyncRun:
 
     async def _list(self, ledger: Ledger, envelopes: IndexLookups | None) -> None:
         scanner = self._scanner(ledger, envelopes)
-        async for page in self._pages(ledger):
+        async for page in self._pages():
             arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
             old = [a for a in arrivals if self._is_to_be_adopted(a)]
             if old:
@@ -188,7 +188,7 @@ class SyncRun:
             await self._rehearse_rebuild(ledger, totals)
             return
         scanner = self._scanner(ledger)
-        async for page in self._pages(ledger):
+        async for page in self._pages():
             arrivals = [scanner.arrival(entry, Source.SYNC) for entry in page]
             news = set(await scanner.news(arrivals))
             open_keys = [a.key for i, a in enumerate(arrivals) if i not in news]
@@ -227,10 +227,8 @@ class SyncRun:
         for count in fields(SyncTotals):
             setattr(totals, count.name, getattr(rest, count.name))
 
-    async def _pages(self, ledger: Ledger) -> AsyncIterator[list[Listed]]:
-        used = await asyncio.to_thread(ledger.overview.may_have_sealed)
-        place = SealedPlace(*self.settings.sealed_place).where(used=used)
-        async for page in mail_pages(self.bucket, place):
+    async def _pages(self) -> AsyncIterator[list[Listed]]:
+        async for page in mail_pages(self.bucket, SealedPlace(*self.settings.sealed_place)):
             yield page
         for prefix in self.settings.mail_prefixes[1:]:
             async for page in self.bucket.pages(prefix):

@@ -24,16 +24,13 @@ from postamt_sync.mail.sealed_name import parse
 class SealedPlace:
     """Where the sealed objects of the mail below `prefix` lie; `sealed_prefix` "" is nowhere.
 
-    `expected`: mail is being sealed. Otherwise a place that we may not list has none.
+    `expected`: mail is being sealed. Otherwise a place that we may not list has none; it is looked
+    at all the same, since mail may have been sealed before, of which nobody here need know.
     """
 
     prefix: str
     sealed_prefix: str
     expected: bool = False
-
-    def where(self, *, used: bool) -> SealedPlace:
-        """Return it as it is where mail is being sealed, or was ever; otherwise there is none."""
-        return self if self.expected or used else replace(self, sealed_prefix="")
 
     @property
     def is_there(self) -> bool:

@@ -132,8 +132,7 @@ async def _in_cloud(
     async with AsyncExitStack() as stack:
         try:
             bucket = await stack.enter_async_context(open_bucket(settings))
-            used = ledger is None or ledger.overview.may_have_sealed()
-            sealed = SealedPlace(*settings.sealed_place).where(used=used)
+            sealed = SealedPlace(*settings.sealed_place)
             known = ledger.tracks.known if ledger is not None else lambda _: set()
             search = BucketSearch(bucket, *prefixes, known, sealed)
             work.in_bucket(await search.search(words, work.asked_of_bucket(), since))

@@ -53,7 +53,6 @@ class Scanner:
         where mail lies that nothing else is left of."""
         self._bucket = bucket
         self._arrivals = ledger.arrivals
-        self._overview = ledger.overview
         self._events = events
         self._prefix = prefix
         self._recent_prefix = recent_prefix
@@ -92,10 +91,7 @@ class Scanner:
     async def everything(self, source: Source) -> ScanResult:
         """List the whole main prefix, and what is only sealed of it unless this is a poll."""
         listed = new = 0
-        place = SealedPlace(self._prefix, "")
-        if source is not Source.POLL:
-            used = await asyncio.to_thread(self._overview.may_have_sealed)
-            place = self._sealed.where(used=used)
+        place = SealedPlace(self._prefix, "") if source is Source.POLL else self._sealed
         async for page in mail_pages(self._bucket, place):
             new += await self._take_in_listed(page, source)
             listed += len(page)

@@ -150,17 +150,6 @@ class Overview:
             rows = db.execute("SELECT at, source, reason FROM notices ORDER BY id DESC").fetchall()
         return [KeptNotification(row["at"], row["source"], row["reason"]) for row in rows]
 
-    def may_have_sealed(self) -> bool:
-        """Tell whether mail was ever sealed, as far as is known here: to one whose ledger is being
-        rebuilt it may have been."""
-        with self._store.reading() as db:
-            row = db.execute(
-                "SELECT EXISTS (SELECT 1 FROM sources WHERE source = 'seal')"
-                " OR EXISTS (SELECT 1 FROM objects WHERE state = 'sealed')"
-                " OR EXISTS (SELECT 1 FROM rebuilding)"
-            ).fetchone()
-        return bool(row[0])
-
     def source_ok(self, source: str, detail: str = "") -> None:
         """Note that a source works; its last problem is forgotten."""
         with self._store.writing() as db:

@@ -59,8 +59,7 @@ class Comparison:
         self.counted = Compared()
         self._prefix = settings.bucket.prefix
         self._prefixes = settings.mail_prefixes
-        used = ledger.overview.may_have_sealed()
-        self._sealed = SealedPlace(*settings.sealed_place).where(used=used)
+        self._sealed = SealedPlace(*settings.sealed_place)
         # What was handed to Dovecot over LMTP bears names of Dovecot's own; what was sent, ours.
         self._by_lmtp = {m.name for m in settings.mailboxes if m.delivery == "lmtp"}
         self._roots = {

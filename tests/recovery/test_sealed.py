@@ -16,11 +16,13 @@ from tests.support.sealing import seal
 NAMES = ("a", "b", "c")
 
 
-@pytest.fixture(autouse=True)
-def sealing(box: Box) -> None:
-    """As a box whose stack seals; the key itself lies elsewhere."""
-    configured = box.config.read_text()
-    box.config.write_text(f'{configured}\n[seal]\nkeys = ["owner.asc"]\n')
+@pytest.fixture(autouse=True, params=["sealing", "switched off"])
+def sealing(box: Box, request: pytest.FixtureRequest) -> None:
+    """As a box whose stack seals, the key itself lies elsewhere; or did so, and nothing here says
+    it any more."""
+    if request.param == "sealing":
+        configured = box.config.read_text()
+        box.config.write_text(f'{configured}\n[seal]\nkeys = ["owner.asc"]\n')
 
 
 def keys(*names: str) -> list[str]:
