@@ -13,6 +13,10 @@ _ROOT = re.compile(r"^arn:aws[a-z-]*:iam::([0-9]{12}):root$")
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
+WHERE_NOTHING_IS = {"Null": {"s3:if-none-match": "false"}}
+"""The condition for s3:PutObject under which only what asks S3 to write over nothing is allowed (S3
+User Guide, "Enforce conditional writes")."""
+
 
 def document(*statements: Statement) -> Document:
     return {"Version": VERSION, "Statement": list(statements)}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from postamt_sync.bootstrap.policy_document import Document, Statement, document
+from postamt_sync.bootstrap.policy_document import (
+    WHERE_NOTHING_IS,
+    Document,
+    Statement,
+    document,
+)
 from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.mail.seal_table import STATE, WATERMARK
 from postamt_sync.mail.sealed_name import SEALED_TAG
@@ -25,6 +30,13 @@ def seal_policy(stack: SealStack) -> Document:
             "Action": "s3:ListBucketVersions",
             "Resource": stack.bucket_arn,
             "Condition": {"StringLike": {"s3:prefix": [stack.prefix, f"{stack.prefix}*"]}},
+        },
+        {
+            # Without versions what is tagged could not be brought back.
+            "Sid": "SeeWhetherVersionsAreKept",
+            "Effect": "Allow",
+            "Action": "s3:GetBucketVersioning",
+            "Resource": stack.bucket_arn,
         },
         {
             # As for the index function: without it what is not there looks forbidden.
@@ -50,10 +62,18 @@ def seal_policy(stack: SealStack) -> Document:
             },
         },
         {
+            "Sid": "ReadSealed",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": sealed,
+        },
+        {
+            # Never over another, whatever the code says.
             "Sid": "StoreSealed",
             "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:PutObject"],
+            "Action": "s3:PutObject",
             "Resource": sealed,
+            "Condition": WHERE_NOTHING_IS,
         },
         {
             "Sid": "ReadRecords",

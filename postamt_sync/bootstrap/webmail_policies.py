@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from postamt_sync.bootstrap.policies import open_mail
-from postamt_sync.bootstrap.policy_document import Document, Statement, document
+from postamt_sync.bootstrap.policy_document import (
+    WHERE_NOTHING_IS,
+    Document,
+    Statement,
+    document,
+)
 from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
 from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
 
@@ -61,10 +66,18 @@ def _mail(stack: WebmailStack, index: str) -> list[Statement]:
             "Resource": [f"{bucket}/{prefix}*" for prefix in read],
         },
         {
+            # What was sent stays as it is.
+            "Sid": "KeepSent",
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": f"{bucket}/{SENT_PREFIX}*",
+            "Condition": WHERE_NOTHING_IS,
+        },
+        {
             "Sid": "KeepWritten",
             "Effect": "Allow",
             "Action": "s3:PutObject",
-            "Resource": [f"{bucket}/{prefix}*" for prefix in (SENT_PREFIX, OUTBOX_PREFIX)],
+            "Resource": f"{bucket}/{OUTBOX_PREFIX}*",
         },
         {
             "Sid": "ReadIndex",

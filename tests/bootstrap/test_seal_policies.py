@@ -12,8 +12,9 @@ import pytest
 from postamt_sync.bootstrap.policies import sync_policy
 from postamt_sync.bootstrap.seal_policies import seal_policy
 from postamt_sync.bootstrap.seal_stack import SealStack
+from postamt_sync.bootstrap.webmail_policies import webmail_policy
 from tests.bootstrap.test_policies_linted import findings
-from tests.doubles.account import ACCOUNT, stack
+from tests.doubles.account import ACCOUNT, stack, with_webmail
 from tests.doubles.moto import REGION
 
 SEAL = SealStack("postamt", ACCOUNT, REGION, "mail-of-ours")
@@ -26,6 +27,10 @@ def holds(condition: dict[str, Any], keys: dict[str, Any]) -> bool:
         for name, values in wanted.items():
             allowed = values if isinstance(values, list) else [values]
             asked = keys.get(name, [])
+            if operator == "Null":
+                if (name not in keys) != (values == "true"):
+                    return False
+                continue
             every = asked if isinstance(asked, list) else [asked]
             if not operator.startswith("ForAllValues:") and not every:
                 return False
@@ -79,9 +84,9 @@ def may_with_key(policy: dict[str, Any], action: str, *ids: str) -> bool:
         ("s3:GetObject", f"{BUCKET}/incoming/a"),
         ("s3:GetObjectVersion", f"{BUCKET}/incoming/a"),
         ("s3:GetObjectVersionTagging", f"{BUCKET}/incoming/a"),
-        ("s3:PutObject", f"{BUCKET}/sealed/a/b.pgp"),
         ("s3:GetObject", f"{BUCKET}/sealed/a/b.pgp"),
         ("s3:ListBucket", BUCKET),
+        ("s3:GetBucketVersioning", BUCKET),
         ("lambda:InvokeFunction", SEAL.index_function_arn),
         ("logs:PutLogEvents", f"{SEAL.log_group_arn}:log-stream:x"),
     ],
@@ -95,6 +100,8 @@ def test_what_it_does_it_may(action: str, resource: str) -> None:
     [
         ("s3:PutObject", f"{BUCKET}/incoming/a"),
         ("s3:PutObject", f"{BUCKET}/recent/a"),
+        ("s3:PutObject", f"{BUCKET}/sealed/a/b.pgp"),
+        ("s3:PutBucketVersioning", BUCKET),
         ("s3:GetObject", f"{BUCKET}/recent/a"),
         ("s3:GetObject", f"{BUCKET}/sent/anna/2026-11/a"),
         ("s3:DeleteObject", f"{BUCKET}/incoming/a"),
@@ -110,6 +117,26 @@ def test_what_it_does_it_may(action: str, resource: str) -> None:
 )
 def test_what_it_need_not_it_may_not(action: str, resource: str) -> None:
     assert not may(seal_policy(SEAL), action, resource)
+
+
+ONCE = {"s3:if-none-match": "*"}
+
+
+def test_it_stores_where_nothing_is_and_over_nothing() -> None:
+    policy = seal_policy(SEAL)
+    assert may(policy, "s3:PutObject", f"{BUCKET}/sealed/a/b.pgp", **ONCE)
+    assert not may(policy, "s3:PutObject", f"{BUCKET}/sealed/a/b.pgp", **{"s3:if-match": "x"})
+    assert not may(policy, "s3:PutObject", f"{BUCKET}/incoming/a", **ONCE)
+
+
+def test_nor_does_the_webmail_store_over_what_was_sent() -> None:
+    web = with_webmail(stack(bucket="mail-of-ours")).webmail
+    assert web is not None
+    policy = webmail_policy(web)
+    assert may(policy, "s3:PutObject", f"{BUCKET}/sent/anna/2026-11/a", **ONCE)
+    assert not may(policy, "s3:PutObject", f"{BUCKET}/sent/anna/2026-11/a")
+    assert may(policy, "s3:PutObject", f"{BUCKET}/outbox/anna/a"), "a draft is written again"
+    assert not may(policy, "s3:PutObject", f"{BUCKET}/incoming/a", **ONCE)
 
 
 def test_nothing_in_it_deletes_or_is_for_everything() -> None:
