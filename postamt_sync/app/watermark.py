@@ -19,7 +19,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.settled import Unsettled, UnsettledMail
 from postamt_sync.ledger.source_notes import SourceNotes
-from postamt_sync.mail.seal_table import mail_place
+from postamt_sync.mail.seal_table import mail_place, read_time
 from postamt_sync.plural import count
 from postamt_sync.seal.records import SealRecords, SealState
 from postamt_sync.unexpected import as_trouble
@@ -48,6 +48,8 @@ _REFUSED = {
     "anew if the configuration was changed, else: postamt-sync bootstrap apply",
     "key": "a key of [seal] has ended or cannot be sealed for. See: postamt-sync seal check",
     "unproved": "nobody has shown that it can be opened. Do so: postamt-sync seal prove",
+    "unversioned": "the bucket keeps no versions, so that nothing could be brought back. Switch "
+    "them on: postamt-sync bootstrap apply",
 }
 """What the function's words mean to a person (`seal/sealing.py`, Refusal)."""
 
@@ -135,8 +137,7 @@ class WatermarkWriter:
 
 
 def note_switched_off(ledger: Ledger, events: Events) -> None:
-    """Let `status` no longer complain of sealing that is not wanted any more; that mail was sealed
-    once is not forgotten. Blocking."""
+    """Let `status` no longer complain of sealing that is not wanted any more. Blocking."""
     noted = next((s for s in ledger.overview.sources() if s.source == SOURCE), None)
     if noted is not None and noted.detail != SWITCHED_OFF:
         SourceNotes(ledger.overview, events, SOURCE).well_now(SWITCHED_OFF)
@@ -151,7 +152,16 @@ def _run(state: SealState | None) -> str:
         return "the function has not run yet"
     left = f", {state.backlog} to go" if state.backlog else ""
     skipped = f", {count(state.skipped, 'mail')} cannot be sealed" if state.skipped else ""
-    return f"{state.sealed_total} sealed{left}{skipped}, last run {state.ran_at:%Y-%m-%d %H:%M} UTC"
+    if skipped and state.skipped_key:
+        skipped += f" ({_named(state.skipped_key)}: {printable(state.skipped_reason, 300)})"
+    failed = f", {_named(state.failed_key)} was not" if state.failed_key else ""
+    ran = f"last run {state.ran_at:%Y-%m-%d %H:%M} UTC"
+    return f"{state.sealed_total} sealed{left}{skipped}{failed}, {ran}"
+
+
+def _named(key: str) -> str:
+    """Return a key as one line can have it; it is whatever somebody put into the bucket."""
+    return printable(key, 80)
 
 
 def _problem(state: SealState | None, now: datetime, told: datetime | None) -> str:
@@ -161,21 +171,36 @@ def _problem(state: SealState | None, now: datetime, told: datetime | None) -> s
         return ""
     if state.without_twin:
         return (
-            f"{count(state.without_twin, 'mail')} will expire without a sealed copy. "
+            f"{count(state.without_twin, 'mail')} will expire without a sealed copy"
+            f"{f' ({_named(state.twinless_key)})' if state.twinless_key else ''}. "
             "Take the tag postamt-seal off them in the S3 console, and report it."
         )
     missed_us = state.refused in _FOR_WANT_OF_US and told is not None and told > state.ran_at
     if state.refused and not missed_us:
         why = _REFUSED.get(state.refused, f"{printable(state.refused, 300)}.")
         return f"Nothing is sealed, and mail stays plain: {why}"
-    if state.failed and not state.sealed:
-        return (
-            f"{count(state.failed, 'mail')} could not be sealed: {printable(state.reason, 300)}. "
-            "It is tried again each day. See: postamt-sync doctor"
-        )
+    if failing := _failing(state):
+        return failing
     if now - state.ran_at > LONGEST_REST:
         return (
             f"The sealing function has not run since {state.ran_at:%Y-%m-%d %H:%M} UTC; mail stays "
             "plain. See what is with it: postamt-sync bootstrap verify"
         )
     return ""
+
+
+def _failing(state: SealState) -> str:
+    """Say what fails, where nothing else goes well either or one mail does so day by day."""
+    if state.failed and not state.sealed:
+        named = f" ({_named(state.failed_key)})" if state.failed_key else ""
+        return (
+            f"{count(state.failed, 'mail')} could not be sealed: {printable(state.reason, 300)}"
+            f"{named}. It is tried again each day. See: postamt-sync doctor"
+        )
+    since = read_time(state.failing_since)
+    if since is None or state.ran_at - since < LONGEST_REST:
+        return ""
+    return (
+        f"{_named(state.failed_key)} could not be sealed since {since:%Y-%m-%d}: "
+        f"{printable(state.reason, 300)}. It stays plain, and is tried again each day."
+    )

@@ -12,7 +12,7 @@ from postamt_sync.config.command import typed
 from postamt_sync.doctor.account import APPLY, AwsAccount
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.log_line import printable
-from postamt_sync.mail.seal_table import KEY, STATE
+from postamt_sync.mail.seal_table import KEY, STATE, read_time
 from postamt_sync.plural import count
 from postamt_sync.seal.key_files import read_key_files
 from postamt_sync.seal.records import SealState, state_of
@@ -73,15 +73,18 @@ class SealingCheck:
         if state.without_twin:
             mails = count(state.without_twin, "plain mail")
             yield self._bad(
-                f"{mails} may expire, and is not sealed: it was tagged, or what was sealed went.",
+                f"{mails} may expire, and is not sealed{_one(state.twinless_key)}: it was tagged, "
+                "or what was sealed went.",
                 f"Their keys are in the log, {log}: remove the tag postamt-seal, or bring back "
                 "what has expired, as a version.",
             )
         if state.refused:
             yield self._refused(state)
         elif state.failed:
+            since = f", since {state.failing_since[:10]}" if read_time(state.failing_since) else ""
             failed = (
-                f"{count(state.failed, 'mail')} could not be sealed: {printable(state.reason)}."
+                f"{count(state.failed, 'mail')} could not be sealed: {printable(state.reason)}"
+                f"{_one(state.failed_key)}{since}."
             )
             yield self._warn(failed, f"It is tried again each day; see the log, {log}")
         else:
@@ -110,6 +113,10 @@ class SealingCheck:
                 "nobody has shown that what is sealed can be opened.",
                 f"Do so: {typed('seal prove', source)}",
             ),
+            Refusal.UNVERSIONED: (
+                "the bucket keeps no versions, so that nothing could be brought back.",
+                f"Switch them on. {APPLY}",
+            ),
         }
         known = next((each for each in Refusal if each == state.refused), None)
         reason, remedy = why[known] if known else (printable(state.refused), f"{APPLY}.")
@@ -125,5 +132,12 @@ class SealingCheck:
 def _told(state: SealState) -> str:
     left = f", {state.backlog} to go" if state.backlog else ""
     cannot = f", {state.skipped} cannot be" if state.skipped else ""
+    if cannot and state.skipped_key:
+        cannot += f" ({printable(state.skipped_key, 80)}: {printable(state.skipped_reason)})"
     mails = count(state.sealed_total, "mail")
     return f"{mails} sealed{left}{cannot}; last run {state.ran_at:%Y-%m-%d %H:%M} UTC."
+
+
+def _one(key: str) -> str:
+    """Name one of the mails, whatever its key is."""
+    return f" ({printable(key, 80)})" if key else ""

@@ -11,9 +11,11 @@ Each is one item with the key `id` (S). Times are ISO 8601 in UTC, whole seconds
                       (N), `backlog` (N, versions that were due and are not known to be sealed),
                       `skipped` (N, what cannot be sealed), `failed` (N, what will be tried again),
                       `without_twin` (N, tagged and not sealed: alarm), `refused` (why nothing was
-                      sealed: no-watermark, stale-watermark, other-mail, key, unproved; "" if all is
-                      well), `reason` (the last failure in words), `cursor` (where the next run
-                      begins)
+                      sealed: no-watermark, stale-watermark, other-mail, key, unproved, unversioned;
+                      "" if all is well), `reason` (of a failure, in words), `failed_key` and
+                      `failing_since` (of the mail that fails for the longest), `skipped_key` and
+                      `skipped_reason`, `twinless_key`, `cursor` (where the next run begins),
+                      `forgotten` (up to which sealed key the index was told, "all" at the end)
 """
 
 from __future__ import annotations

@@ -20,11 +20,12 @@ from botocore.config import Config
 
 from postamt_sync.index.invocation_event import SEALED_KEYS
 from postamt_sync.mail.seal_table import mail_place
+from postamt_sync.seal.earlier_seals import ALL, EarlierSeals
 from postamt_sync.seal.one_seal import Sealer
 from postamt_sync.seal.owner_keys import KeyRefusedError, OwnerKey, read_owner_key
 from postamt_sync.seal.records import SealRecords, SealState
 from postamt_sync.seal.sealer_bucket import SealerBucket
-from postamt_sync.seal.sealing import Refusal, SealingRun, refused_run
+from postamt_sync.seal.sealing import Refusal, SealingRun
 
 OWNER_KEYS = "owner_keys"
 """Where in the zip the certificates lie, each in a file of its own."""
@@ -68,22 +69,23 @@ def seal_all(
 ) -> SealState:
     """Seal what may be sealed; `client` makes one of boto3's, `remaining` tells seconds."""
     records = SealRecords(client("dynamodb"), environ["TABLE"])
-    now = datetime.now(UTC)
+    keys: Sequence[OwnerKey] = ()
+    key_problem = ""
     try:
-        keys = owner_keys(keys_in, now)
+        keys = owner_keys(keys_in, datetime.now(UTC))
     except KeyRefusedError as error:
-        return refused_run(records, now, Refusal.KEY, error.problem, _say)
+        key_problem = error.problem
     bucket = SealerBucket(client("s3"), environ["BUCKET"])
+    index = environ.get("INDEX_FUNCTION", "")
+    forget = forgetting(client("lambda"), index)
+    places = environ["PREFIX"], environ["SEALED_PREFIX"]
+    earlier = EarlierSeals(bucket, *places, forget) if index else None
+    former = records.state()
     sealer = Sealer(
-        bucket,
-        environ["PREFIX"],
-        environ["SEALED_PREFIX"],
-        keys,
-        records.is_proved,
-        forgetting(client("lambda"), environ.get("INDEX_FUNCTION", "")),
-        cleared(work),
+        *(bucket, *places, keys, records.is_proved, forget, cleared(work), bucket.keeps_versions),
+        forget_again=earlier is not None and (former is None or former.forgotten != ALL),
     )
-    return SealingRun(
+    run = SealingRun(
         bucket,
         sealer,
         records,
@@ -92,7 +94,9 @@ def seal_all(
         remaining,
         _say,
         place=mail_place(environ["BUCKET"], environ["PREFIX"]),
-    ).run()
+        earlier=earlier,
+    )
+    return run.refuse(Refusal.KEY, key_problem) if key_problem else run.run()
 
 
 def owner_keys(directory: Path, now: datetime) -> Sequence[OwnerKey]:

@@ -5,7 +5,7 @@
     compare     it is read back: the bytes that were written, or those of an earlier attempt, for
                 keys that were proved
     forget      the index loses what others wrote of the mail
-    tag         the plain version may expire from now on
+    tag         the plain version may expire from now on, if the bucket keeps versions
 
 Nothing is undone and nothing is remembered: whoever comes again finds out how far it went.
 """
@@ -40,6 +40,7 @@ class Outcome(enum.StrEnum):
     OTHER_BYTES = "what was read is not what the listing told"
     OTHER_SEAL = "in the place of its sealed object lies another"
     UNPROVED_SEAL = "it was sealed before, for keys that were never proved"
+    UNVERSIONED = "the bucket keeps no versions, so that nothing could be brought back"
 
 
 CANNOT = frozenset({Outcome.NO_NAME, Outcome.OTHER_TAGS, Outcome.ENVELOPED, Outcome.ARCHIVED})
@@ -74,7 +75,11 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """Seals for one set of keys. `directory` is where a mail lies meanwhile."""
+    """Seals for one set of keys. `directory` is where a mail lies meanwhile.
+
+    `keeps_versions` tells whether what is tagged can be brought back. `forget_again`: the index may
+    not have been told of what is sealed already.
+    """
 
     bucket: SealableBucket
     prefix: str
@@ -83,6 +88,8 @@ class Sealer:
     is_proved: IsProved
     forget: Forget
     directory: Path
+    keeps_versions: Callable[[], bool] = lambda: True
+    forget_again: bool = False
 
     def seal(self, version: PlainVersion) -> Sealed:
         """Seal a version, or finish what was begun; durable on return.
@@ -96,6 +103,8 @@ class Sealer:
         tags = self.bucket.tags(version)
         tagged = tags.items() >= {SEALED_TAG}
         if tagged and self.bucket.has(key):
+            if self.forget_again and version.newest:
+                self.forget(version.key)
             return Sealed(Outcome.ALREADY)
         if tags and not tagged:
             return Sealed(Outcome.OTHER_TAGS)
@@ -125,6 +134,8 @@ class Sealer:
         if version.newest:
             self.forget(version.key)
         if not tagged:
+            if not self.keeps_versions():
+                return Outcome.UNVERSIONED
             self.bucket.tag(version)
         return Outcome.SEALED
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 _NUMBERS = ("sealed", "sealed_total", "backlog", "skipped", "failed", "without_twin")
-_TEXTS = ("refused", "reason", "cursor")
+_TEXTS = (
+    *("refused", "reason", "cursor"),
+    *("failed_key", "failing_since", "skipped_key", "skipped_reason", "twinless_key"),
+    "forgotten",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,9 @@ class SealState:
     `backlog` counts versions that were due and stay plain, as far as there was time, `skipped` what
     of them cannot be sealed, `failed` what an error kept from it (`reason` is the last one),
     `without_twin` what was tagged to expire and was not sealed. `cursor` is the key that the next
-    run begins behind.
+    run begins behind. Of what failed, `failed_key` is the mail that does so for the longest, since
+    the run at `failing_since` (a time as the items have it); `skipped_key` and `twinless_key` are
+    one of theirs. `forgotten` is up to which sealed key the index was told, "all" at the end.
     """
 
     ran_at: datetime
@@ -59,6 +65,12 @@ class SealState:
     refused: str = ""
     reason: str = ""
     cursor: str = ""
+    failed_key: str = ""
+    failing_since: str = ""
+    skipped_key: str = ""
+    skipped_reason: str = ""
+    twinless_key: str = ""
+    forgotten: str = ""
 
 
 class SealRecords:

@@ -98,6 +98,24 @@ class SealerBucket:
                 return
             key, version = page["NextKeyMarker"], page.get("NextVersionIdMarker", "")
 
+    def keeps_versions(self) -> bool:
+        """Tell whether what expires, or is written over, stays there as a version."""
+        return self._s3.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled"
+
+    def sealed(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Yield the keys below a prefix; `after` is a key to go on behind."""
+        while True:
+            page = self._s3.list_objects_v2(
+                Bucket=self._bucket,
+                Prefix=prefix,
+                **({"StartAfter": after} if after else {}),  # type: ignore[arg-type]
+            )
+            for found in page.get("Contents", []):
+                yield found["Key"]
+                after = found["Key"]
+            if not page.get("IsTruncated"):
+                return
+
     def tags(self, version: PlainVersion) -> dict[str, str]:
         """Return what a version is tagged with."""
         answer = self._s3.get_object_tagging(

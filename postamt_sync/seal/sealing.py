@@ -2,7 +2,7 @@
 
 A run begins behind where the last one ran out of time, and goes round, so that each version has its
 turn, however many wait. Nothing is sealed without keys that live and were proved, or while the box
-at home says nothing.
+at home says nothing, or the bucket keeps no versions; what may expire is looked at all the same.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from postamt_sync.mail.seal_table import written_time
+from postamt_sync.seal.earlier_seals import ALL, EarlierSeals
 from postamt_sync.seal.one_seal import CANNOT, Outcome, Sealed, Sealer
 from postamt_sync.seal.owner_keys import KeyRefusedError, encryption_fingerprints
 from postamt_sync.seal.records import SealState, SettledMail
@@ -27,6 +29,8 @@ from postamt_sync.seal.sealer_bucket import PlainVersion
 STALE = timedelta(days=3)
 """How old the box's last word may be."""
 _CLOCKS_DIFFER = timedelta(hours=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+"""Before which nothing was stored: none is due."""
 
 LARGE = 4 << 20
 """Bytes of a mail that is sealed while no other large one is: memory is short."""
@@ -52,6 +56,7 @@ class Refusal(enum.StrEnum):
     OTHER_MAIL = "other-mail"
     KEY = "key"
     UNPROVED = "unproved"
+    UNVERSIONED = "unversioned"
 
 
 class Records(Protocol):
@@ -84,20 +89,41 @@ def refusal(watermark: SettledMail | None, now: datetime, place: str) -> Refusal
 
 @dataclass
 class _Counts:
+    """`failing` is the mail that failed in the run before; `had_its_turn` tells whether it was
+    tried again."""
+
+    failing: str = ""
+    had_its_turn: bool = False
     sealed: int = 0
     failed: int = 0
     in_a_row: int = 0
     skipped: int = 0
     without_twin: int = 0
     unvisited: int = 0
+    failed_key: str = ""
     reason: str = ""
+    skipped_key: str = ""
+    skipped_reason: str = ""
+    twinless_key: str = ""
     cursor: str = ""
+    forgotten: str = ""
+
+    def fail(self, key: str, reason: str) -> None:
+        """Count a failure; of all mails that one is named that failed before, else the first."""
+        self.failed += 1
+        if not self.failed_key or key == self.failing:
+            self.failed_key, self.reason = key, reason
+
+    def skip(self, key: str, reason: str) -> None:
+        self.skipped += 1
+        self.skipped_key, self.skipped_reason = key, reason
 
 
 @dataclass(frozen=True, slots=True)
 class SealingRun:
     """`after` is how old a version has to be; `remaining` tells the seconds that are left. `place`
-    is where the mail lies, as the box has to name it (`mail_place`)."""
+    is where the mail lies, as the box has to name it (`mail_place`). `earlier` is what the index is
+    still to be told of, None where it keeps its words."""
 
     listing: Listing
     sealer: Sealer
@@ -108,6 +134,7 @@ class SealingRun:
     say: Say
     workers: int = 4
     place: str = ""
+    earlier: EarlierSeals | None = None
     large: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> SealState:
@@ -119,22 +146,55 @@ class SealingRun:
             encryption_fingerprints(self.sealer.keys)
         ):
             refused = Refusal.UNPROVED
+        if refused is None and not self.sealer.keeps_versions():
+            refused = Refusal.UNVERSIONED
         if refused is not None or watermark is None:
-            return self._end(SealState(now, refused=str(refused)))
+            return self.refuse(refused or Refusal.NO_WATERMARK)
+        former = self.records.state() or SealState(now)
+        counts = _Counts(former.failed_key)
         before = min(now - self.after, watermark.settled_before)
-        former = self.records.state()
+        self._go_round(before, former.cursor, counts)
+        self._tell_index(former.forgotten, counts)
+        state = SealState(
+            now,
+            sealed=counts.sealed,
+            backlog=counts.unvisited + counts.failed,
+            skipped=counts.skipped,
+            failed=counts.failed,
+            without_twin=counts.without_twin,
+            reason=counts.reason or counts.skipped_reason,
+            cursor=counts.cursor,
+            failed_key=counts.failed_key,
+            failing_since=written_time(now) if counts.failed_key else "",
+            skipped_key=counts.skipped_key,
+            skipped_reason=counts.skipped_reason,
+            twinless_key=counts.twinless_key,
+            forgotten=counts.forgotten,
+        )
+        return self._end(_still_failing(state, former, counts))
+
+    def refuse(self, refused: Refusal, reason: str = "") -> SealState:
+        """Seal nothing, and keep why; returns what is kept.
+
+        What was tagged may go on expiring: that all of it is sealed is seen to.
+        """
+        former = self.records.state() or SealState(self.now())
         counts = _Counts()
-        self._go_round(before, former.cursor if former else "", counts)
+        if former.sealed_total:  # else nothing was ever tagged by us
+            self._go_round(_NEVER, "", counts)
+        self.say("error", "nothing is sealed", {"refused": str(refused), "reason": reason})
         return self._end(
-            SealState(
-                now,
-                sealed=counts.sealed,
-                backlog=counts.unvisited + counts.failed,
-                skipped=counts.skipped,
-                failed=counts.failed,
+            replace(
+                former,
+                ran_at=self.now(),
+                sealed=0,
+                backlog=0,
+                skipped=0,
+                failed=0,
                 without_twin=counts.without_twin,
-                reason=counts.reason,
-                cursor=counts.cursor,
+                twinless_key=counts.twinless_key,
+                refused=str(refused),
+                reason=reason,
             )
         )
 
@@ -147,6 +207,22 @@ class SealingRun:
             {"sealed": state.sealed, "backlog": state.backlog, "refused": state.refused},
         )
         return state
+
+    def _tell_index(self, upto: str, counts: _Counts) -> None:
+        """Have the index forget what was sealed before it was to, once all else is done."""
+        if self.earlier is None:
+            return
+        counts.forgotten = upto
+        if upto == ALL or counts.cursor:
+            return
+        try:
+            for counts.forgotten in self.earlier.told(upto):
+                if self.remaining() < RESERVE:
+                    return
+        except (ClientError, BotoCoreError, OSError) as error:
+            reason = f"the index does not forget what was sealed before ({_reason(error)})"
+            counts.fail(counts.forgotten or self.earlier.sealed_prefix, reason)
+            self.say("error", "not forgotten", {"after": counts.forgotten[:300], "reason": reason})
 
     def _go_round(self, before: datetime, cursor: str, counts: _Counts) -> None:
         last = cursor
@@ -194,37 +270,43 @@ class SealingRun:
 
     def _count(self, version: PlainVersion, future: Future[Sealed | bool], counts: _Counts) -> None:
         known = {"key": version.key[:300], "version": version.version}
+        counts.had_its_turn |= version.key == counts.failing
         try:
             result = future.result()
         except (ClientError, BotoCoreError, KeyRefusedError, OSError, RuntimeError) as error:
-            counts.failed += 1
             counts.in_a_row += 1
-            counts.reason = _reason(error)
-            self.say("error", "not sealed", {**known, "reason": counts.reason})
+            counts.fail(version.key, _reason(error))
+            self.say("error", "not sealed", {**known, "reason": _reason(error)})
             return
         counts.in_a_row = 0
         without_twin = result if isinstance(result, bool) else result.without_twin
         if without_twin:
             counts.without_twin += 1
+            counts.twinless_key = version.key
             self.say("error", "tagged without its sealed twin", known)
         if isinstance(result, bool) or result.outcome is Outcome.ALREADY:
             return
         if result.outcome is Outcome.SEALED:
             counts.sealed += 1
             return
-        counts.skipped += result.outcome in CANNOT
-        counts.failed += result.outcome not in CANNOT
-        counts.reason = result.outcome
-        self.say("warning", "not sealed", {**known, "reason": result.outcome})
+        note = counts.skip if result.outcome in CANNOT else counts.fail
+        note(version.key, str(result.outcome))
+        self.say("warning", "not sealed", {**known, "reason": str(result.outcome)})
 
 
-def refused_run(
-    records: Records, now: datetime, refused: Refusal, reason: str, say: Say
-) -> SealState:
-    """Keep that a run could not even begin."""
-    state = SealState(now, refused=str(refused), reason=reason)
-    records.write_state(state)
-    say("error", "nothing is sealed", {"refused": str(refused), "reason": reason})
+def _still_failing(state: SealState, former: SealState, counts: _Counts) -> SealState:
+    """Keep since when a mail fails; one that had no turn in this run may do so still."""
+    if not former.failed_key:
+        return state
+    if state.failed_key == former.failed_key:
+        return replace(state, failing_since=former.failing_since or state.failing_since)
+    if counts.cursor and not counts.had_its_turn:
+        return replace(
+            state,
+            reason=former.reason,
+            failed_key=former.failed_key,
+            failing_since=former.failing_since,
+        )
     return state
 
 

@@ -23,6 +23,8 @@ from postamt_sync.errors import UsageError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.mail.arrival import Arrival, Source
+from postamt_sync.mail.seal_table import written_time
+from postamt_sync.seal.one_seal import Outcome
 from postamt_sync.seal.records import SealRecords, SealState
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.moto import Moto
@@ -221,6 +223,25 @@ STATES = {
         SealState(datetime.fromtimestamp(NOW, UTC), without_twin=2),
         "2 mails will expire",
     ),
+    "one without twin": (
+        SealState(datetime.fromtimestamp(NOW, UTC), without_twin=1, twinless_key="incoming/a\x1b"),
+        "1 mail will expire without a sealed copy (incoming/a",
+    ),
+    "without versions": (
+        SealState(datetime.fromtimestamp(NOW, UTC), refused="unversioned"),
+        "keeps no versions",
+    ),
+    "one that fails each day": (
+        SealState(
+            datetime.fromtimestamp(NOW, UTC),
+            sealed=40,
+            failed=1,
+            reason="AccessDenied",
+            failed_key="incoming/a",
+            failing_since=written_time(datetime.fromtimestamp(NOW, UTC) - LONGEST_REST),
+        ),
+        "incoming/a could not be sealed since 2026-09-19: AccessDenied",
+    ),
 }
 
 
@@ -231,6 +252,27 @@ async def test_what_is_wrong_with_the_function_is_shown(
     scene.records.write_state(state)
     await scene.reconcile()
     assert said in scene.source()[0]
+    assert "\x1b" not in "".join(scene.source())
+
+
+async def test_one_that_fails_once_is_shown_and_no_trouble(scene: Scene) -> None:
+    ran = datetime.fromtimestamp(NOW, UTC)
+    since = written_time(ran - timedelta(days=1))
+    state = SealState(ran, sealed=4, failed=1, failed_key="incoming/a", failing_since=since)
+    scene.records.write_state(state)
+    await scene.reconcile()
+    problem, detail = scene.source()
+    assert problem == ""
+    assert "incoming/a was not" in detail
+
+
+async def test_why_mail_cannot_be_sealed_is_shown(scene: Scene) -> None:
+    ran = datetime.fromtimestamp(NOW, UTC)
+    scene.records.write_state(
+        SealState(ran, skipped=3, skipped_key="incoming/a", skipped_reason=Outcome.ENVELOPED)
+    )
+    await scene.reconcile()
+    assert "3 mails cannot be sealed (incoming/a: it was encrypted" in scene.source()[1]
 
 
 @pytest.mark.parametrize("word", ["no-watermark", "stale-watermark"])
@@ -244,15 +286,13 @@ async def test_what_it_missed_of_us_is_no_trouble_once_it_is_told(scene: Scene, 
     assert "Nothing is sealed" in scene.source()[0]
 
 
-async def test_switched_off_it_complains_no_more_and_is_not_forgotten(scene: Scene) -> None:
+async def test_switched_off_it_complains_no_more(scene: Scene) -> None:
     note_switched_off(scene.ledger, Events(MemoryLog()))
     assert scene.source() == ("", "")
-    assert not scene.ledger.overview.may_have_sealed()
     scene.records.write_state(STATES["refused"][0])
     await scene.reconcile()
     note_switched_off(scene.ledger, Events(MemoryLog()))
     assert scene.source() == ("", "switched off; what is sealed stays so")
-    assert scene.ledger.overview.may_have_sealed()
 
 
 async def test_how_far_the_function_is_is_shown(scene: Scene) -> None:

@@ -35,7 +35,13 @@ class Aws:
             return None
         if self.state is None:
             return {}
-        texts = {"refused": self.state.refused, "reason": self.state.reason}
+        texts = {
+            name: getattr(self.state, name)
+            for name in (
+                *("refused", "reason", "failed_key", "failing_since"),
+                *("skipped_key", "skipped_reason", "twinless_key"),
+            )
+        }
         numbers = ("sealed", "sealed_total", "backlog", "skipped", "failed", "without_twin")
         return {
             "Item": {
@@ -77,6 +83,23 @@ def test_where_all_is_well_it_says_how_much(settings: Settings) -> None:
         ({"refused": "of\x1b tomorrow"}, Severity.FAILURE, "Nothing is sealed"),
         ({"without_twin": 2}, Severity.FAILURE, "2 plain mails"),
         ({"failed": 1, "reason": "SlowDown"}, Severity.WARNING, "SlowDown"),
+        (
+            {"failed": 1, "reason": "SlowDown", "failed_key": "incoming/\x1ba"}
+            | {"failing_since": "2026-11-20T03:17:00Z"},
+            Severity.WARNING,
+            "a), since 2026-11-20.",
+        ),
+        (
+            {"without_twin": 2, "twinless_key": "incoming/\x1ba"},
+            Severity.FAILURE,
+            "not sealed (incoming/",
+        ),
+        (
+            {"skipped": 2, "skipped_key": "incoming/\x1ba", "skipped_reason": "it is odd"},
+            Severity.OK,
+            "a: it is odd)",
+        ),
+        ({"refused": "unversioned"}, Severity.FAILURE, "keeps no versions"),
         ({"ran_at": WELL.ran_at - timedelta(days=3)}, Severity.FAILURE, "ran last on"),
     ],
 )

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class Account:
     index: IndexFunction
     keys: Path
     work: Path
+    index_function: str = "postamt-index"
 
     def client(self, service: str) -> Any:
         return {"s3": self.s3, "dynamodb": self.dynamodb, "lambda": self.index}[service]
@@ -66,7 +67,8 @@ class Account:
         return SealRecords(self.dynamodb, TABLE)
 
     def run(self) -> SealState:
-        return seal_all(ENVIRON, self.keys, self.work, self.client, lambda: 900.0)
+        environ = {**ENVIRON, "INDEX_FUNCTION": self.index_function}
+        return seal_all(environ, self.keys, self.work, self.client, lambda: 900.0)
 
     def settle(self) -> None:
         soon = datetime.now(UTC) + timedelta(minutes=10)
@@ -242,3 +244,74 @@ def test_what_the_box_says_of_other_mail_is_not_believed(
     assert account.sealed() == {}
     account.records.move_watermark(now, now, "mail-of-ours/incoming/")
     assert account.run().sealed == 1
+
+
+def proved_and_settled(account: Account, household: Household) -> None:
+    account.settle()
+    account.records.prove(encryption_fingerprints(household.keys), datetime.now(UTC))
+
+
+@pytest.mark.parametrize("status", ["Suspended", "Enabled"])
+def test_without_versions_nothing_is_tagged(
+    account: Account, household: Household, status: Any
+) -> None:
+    version = account.s3.put_object(Bucket=BUCKET, Key="incoming/a", Body=b"x")["VersionId"]
+    account.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": status})
+    proved_and_settled(account, household)
+    state = account.run()
+    suspended = status == "Suspended"
+    assert state.refused == ("unversioned" if suspended else "")
+    assert bool(account.tags("incoming/a", version)) is not suspended
+    ran_at = state.ran_at.replace(microsecond=0)
+    assert account.records.state() == replace(state, ran_at=ran_at, sealed_total=state.sealed)
+
+
+def test_a_bucket_that_never_kept_versions_is_as_one_that_does_no_more(account: Account) -> None:
+    account.s3.create_bucket(Bucket="another-of-ours")
+    assert not SealerBucket(account.s3, "another-of-ours").keeps_versions()
+
+
+def test_from_keep_to_strip_the_index_is_told_of_what_was_sealed(
+    account: Account, household: Household
+) -> None:
+    for name in ("a", "b"):
+        account.s3.put_object(Bucket=BUCKET, Key=f"incoming/{name}", Body=b"x")
+    proved_and_settled(account, household)
+    account.index_function = ""
+    assert account.run().sealed == 2
+    assert account.index.events == []
+    account.s3.delete_object(Bucket=BUCKET, Key="incoming/a")
+    account.index_function = "postamt-index"
+    for _ in range(2):
+        account.run()
+        told = sorted(event["sealed"][0] for event in account.index.events)
+        assert told == ["incoming/a", "incoming/a", "incoming/b"], "as version, and as sealed"
+
+
+def test_with_a_key_that_has_ended_what_may_expire_is_looked_at(
+    account: Account, household: Household
+) -> None:
+    account.s3.put_object(Bucket=BUCKET, Key="incoming/a", Body=b"x")
+    proved_and_settled(account, household)
+    account.run()
+    account.s3.put_object(
+        Bucket=BUCKET, Key="incoming/copy", Body=b"x", Tagging="postamt-seal=sealed"
+    )
+    (account.keys / "9.pgp").write_bytes(b"no key")
+    state = account.run()
+    assert (state.refused, state.without_twin, state.twinless_key) == ("key", 1, "incoming/copy")
+
+
+def test_all_sealed_objects_are_listed_over_pages(account: Account) -> None:
+    for number in range(3):
+        account.s3.put_object(Bucket=BUCKET, Key=f"sealed/{number}", Body=b"x")
+    account.s3.put_object(Bucket=BUCKET, Key="sealee", Body=b"x")
+    listed = account.s3.list_objects_v2
+
+    def two_at_once(**asked: Any) -> Any:
+        return listed(MaxKeys=2, **asked)
+
+    account.s3.list_objects_v2 = two_at_once
+    bucket = SealerBucket(account.s3, BUCKET)
+    assert list(bucket.sealed("sealed/")) == ["sealed/0", "sealed/1", "sealed/2"]
+    assert list(bucket.sealed("sealed/", "sealed/1")) == ["sealed/2"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -328,3 +328,40 @@ def test_mail_in_an_archive_class_stays_and_is_told(scene: Scene) -> None:
     scene.bucket.before = refuse
     assert scene.seal() == [Sealed(Outcome.ARCHIVED)]
     assert not stored.tags
+
+
+def test_where_the_bucket_keeps_no_versions_nothing_is_tagged(scene: Scene) -> None:
+    stored = scene.bucket.store(KEY, MAIL)
+    (version,) = scene.bucket.listed(KEY)
+    keeps = False
+    sealer = replace(scene.sealer, keeps_versions=lambda: keeps)
+    assert sealer.seal(version) == Sealed(Outcome.UNVERSIONED)
+    assert not stored.tags
+    keeps = True
+    assert sealer.seal(version) == Sealed(Outcome.SEALED)
+    scene.check()
+
+
+def test_the_index_is_told_again_of_what_it_was_to_keep(scene: Scene) -> None:
+    for body in (MAIL, b"another"):
+        scene.bucket.store(KEY, body)
+    keeping = replace(scene.sealer, forget=lambda _: None)
+    assert {keeping.seal(v).outcome for v in scene.bucket.listed(KEY)} == {Outcome.SEALED}
+    again = replace(scene.sealer, forget_again=True)
+    assert {again.seal(v).outcome for v in scene.bucket.listed(KEY)} == {Outcome.ALREADY}
+    assert scene.forgotten == [KEY]
+
+
+def test_a_copy_of_a_tagged_version_is_told_and_then_sealed_as_itself(scene: Scene) -> None:
+    """S3 copies tags too: `aws s3 cp` onto itself, or to another key."""
+    scene.bucket.store(KEY, MAIL)
+    scene.seal()
+    for to in (KEY, "incoming/elsewhere"):
+        scene.bucket.now += timedelta(days=1)
+        copy = scene.bucket.store(to, MAIL)
+        copy.tags = {"postamt-seal": "sealed"}
+        (listed,) = [v for v in scene.bucket.listed(to) if v.version == copy.id]
+        assert scene.sealer.lacks_twin(listed)
+        assert scene.sealer.seal(listed) == Sealed(Outcome.SEALED, without_twin=True)
+        scene.check(to)
+    assert len(scene.bucket.below("sealed/")) == 3

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+from postamt_sync.seal.earlier_seals import ALL, EarlierSeals
 from postamt_sync.seal.one_seal import Outcome, Sealer
 from postamt_sync.seal.records import SealState, SettledMail
+from postamt_sync.seal.sealer_bucket import PlainVersion
 from postamt_sync.seal.sealing import (
     ENOUGH_FAILURES,
     LARGE,
@@ -39,6 +41,9 @@ class Scene:
     seconds: float = 900.0
     each: float = 0.0
     large: threading.Lock = field(default_factory=threading.Lock)
+    keeps_versions: bool = True
+    forgotten: list[str] | None = None
+    """What the index was told of; None where it is to keep its words."""
 
     def __post_init__(self) -> None:
         self.records.prove(self.household.keys)
@@ -64,8 +69,9 @@ class Scene:
             "sealed/",
             self.household.keys,
             self.records.is_proved,
-            lambda _: None,
+            self._forget,
             self.directory,
+            lambda: self.keeps_versions,
         )
         return SealingRun(
             self.bucket,
@@ -76,10 +82,25 @@ class Scene:
             remaining,
             lambda *line: self.said.append(line),
             workers,
+            earlier=None if self.forgotten is None else self._earlier(),
             large=self.large,
         ).run()
 
-    def sealed(self) -> set[str]:
+    def _forget(self, key: str) -> None:
+        if self.forgotten is not None:
+            self.forgotten.append(key)
+
+    def _earlier(self) -> EarlierSeals:
+        return EarlierSeals(self, "incoming/", "sealed/", self._forget)
+
+    def has(self, key: str) -> bool:
+        return self.bucket.has_object(key)
+
+    def sealed(self, prefix: str = "sealed/", after: str = "") -> Iterator[str]:
+        """List what is sealed."""
+        yield from (key for key in sorted(self.bucket.below(prefix)) if key > after)
+
+    def tagged(self) -> set[str]:
         """Return the ids of what may expire."""
         return {
             key.removeprefix("incoming/")
@@ -97,7 +118,7 @@ def test_only_what_is_old_enough(scene: Scene) -> None:
     for days in (0.1, 13.9, 14.1, 400):
         scene.store(f"of-{days}", days)
     state = scene.run()
-    assert scene.sealed() == {"of-14.1", "of-400"}
+    assert scene.tagged() == {"of-14.1", "of-400"}
     assert (state.sealed, state.backlog, state.refused) == (2, 0, "")
     assert scene.records.kept == state
     assert scene.run().sealed == 0
@@ -109,10 +130,10 @@ def test_only_what_is_settled_at_home(scene: Scene) -> None:
         scene.store(f"of-{days}", days)
     scene.records.settle(NOW - 50 * DAY, NOW)
     scene.run()
-    assert scene.sealed() == {"of-60"}
+    assert scene.tagged() == {"of-60"}
     scene.records.settle(NOW - 40 * DAY, NOW)
     scene.run()
-    assert scene.sealed() == {"of-60"}, "before the watermark, not at it"
+    assert scene.tagged() == {"of-60"}, "before the watermark, not at it"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +157,7 @@ def test_a_box_that_is_silent_or_whose_clock_is_wrong_stops_it(
         assert refused
     state = scene.run()
     assert state.refused == (refused or "")
-    assert scene.sealed() == (set() if refused else {"old"})
+    assert scene.tagged() == (set() if refused else {"old"})
     assert not refused or not scene.bucket.below("sealed/")
 
 
@@ -172,11 +193,11 @@ def test_the_time_ends_and_the_next_run_goes_on(scene: Scene) -> None:
     states = []
     for _ in range(3):
         states.append(scene.run(workers=1))
-        for name in scene.sealed():
+        for name in scene.tagged():
             scene.bucket.delete(f"incoming/{name}")  # as the lifecycle does, the next day
     assert [state.sealed for state in states] == [20, 20, 20]
     assert [state.backlog for state in states] == [40, 20, 0]
-    assert scene.sealed() == set(names)
+    assert scene.tagged() == set(names)
 
 
 def test_all_versions_of_a_key_have_their_turn_together(scene: Scene) -> None:
@@ -221,7 +242,7 @@ def test_what_is_done_already_does_not_keep_the_new_from_its_turn(scene: Scene) 
     scene.seconds, scene.each = RESERVE + 10.5, 1.0
     for _ in range(4):
         scene.run(workers=1)
-    assert "029z" in scene.sealed()
+    assert "029z" in scene.tagged()
 
 
 def test_one_that_fails_holds_back_no_other(scene: Scene) -> None:
@@ -237,11 +258,11 @@ def test_one_that_fails_holds_back_no_other(scene: Scene) -> None:
 
     scene.bucket.read = failing  # type: ignore[method-assign]
     state = scene.run()
-    assert scene.sealed() == {"a", "c"}
+    assert scene.tagged() == {"a", "c"}
     assert (state.sealed, state.failed, state.backlog, state.reason) == (2, 1, 1, "SlowDown")
     scene.bucket.read = read  # type: ignore[method-assign]
     assert scene.run().backlog == 0
-    assert scene.sealed() == {"a", "b", "c"}
+    assert scene.tagged() == {"a", "b", "c"}
 
 
 def test_where_everything_fails_it_gives_up(scene: Scene) -> None:
@@ -286,3 +307,148 @@ def test_the_place_itself_is_no_mail(scene: Scene) -> None:
     scene.bucket.store("incoming/", b"")
     state = scene.run()
     assert (state.sealed, state.skipped) == (0, 0)
+
+
+def test_where_the_bucket_keeps_no_versions_nothing_is_sealed(scene: Scene) -> None:
+    scene.store("old", 100)
+    scene.keeps_versions = False
+    assert scene.run().refused == Refusal.UNVERSIONED
+    assert not scene.bucket.below("sealed/")
+    scene.keeps_versions = True
+    assert scene.run().sealed == 1
+
+
+REFUSED = {
+    "unproved": lambda scene: scene.records.proved.clear(),
+    "stale-watermark": lambda scene: scene.records.settle(NOW - 9 * DAY, NOW - 9 * DAY),
+    "no-watermark": lambda scene: setattr(scene.records, "said", None),
+    "unversioned": lambda scene: setattr(scene, "keeps_versions", False),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_what_may_expire_without_a_twin_is_told_though_nothing_is_sealed(
+    scene: Scene, refused: str
+) -> None:
+    scene.store("old", 100)
+    scene.run()
+    scene.store("copy", 1)
+    scene.bucket.keys["incoming/copy"][0].tags = {"postamt-seal": "sealed"}
+    assert scene.records.kept is not None
+    scene.records.kept = replace(
+        scene.records.kept, sealed_total=1, cursor="incoming/m", failed_key="incoming/b"
+    )
+    REFUSED[refused](scene)
+    state = scene.run()
+    assert (state.refused, state.without_twin) == (refused, 1)
+    assert state.twinless_key == "incoming/copy"
+    assert (state.cursor, state.failed_key) == ("incoming/m", "incoming/b"), "as it was"
+    assert len(list(scene.sealed())) == 1
+
+
+def test_where_nothing_was_ever_sealed_nothing_is_looked_at(scene: Scene) -> None:
+    scene.store("old", 100)
+    scene.records.said = None
+    asked: list[str] = []
+    scene.bucket.before = asked.append
+    scene.run()
+    assert asked == []
+
+
+def fail_for(scene: Scene, *keys: str) -> None:
+    def tags(version: PlainVersion) -> dict[str, str]:
+        if version.key in keys:
+            raise ClientError({"Error": {"Code": f"Odd{version.key[-1]}"}}, "GetObjectTagging")
+        return VersionedBucket.tags(scene.bucket, version)
+
+    scene.bucket.tags = tags  # type: ignore[method-assign]
+
+
+def test_the_mail_that_fails_for_the_longest_is_named_with_its_cause(scene: Scene) -> None:
+    for name in ("a", "b", "c"):
+        scene.store(name, 100)
+    fail_for(scene, "incoming/b")
+    first = scene.run()
+    assert (first.failed_key, first.reason) == ("incoming/b", "Oddb")
+    assert first.failing_since == "2026-11-28T03:00:00Z"
+    fail_for(scene, "incoming/a", "incoming/b", "incoming/c")
+    later = scene.run(NOW + DAY)
+    assert (later.failed, later.failed_key, later.reason) == (3, "incoming/b", "Oddb")
+    assert later.failing_since == first.failing_since
+    fail_for(scene, "incoming/c")
+    other = scene.run(NOW + 2 * DAY)
+    assert (other.failed_key, other.failing_since) == ("incoming/c", "2026-11-30T03:00:00Z")
+    fail_for(scene)
+    well = scene.run(NOW + 3 * DAY)
+    assert (well.failed, well.failed_key, well.failing_since, well.reason) == (0, "", "", "")
+
+
+def test_a_mail_that_had_no_turn_may_fail_still(scene: Scene) -> None:
+    for name in ("a", "b", "c", "d"):
+        scene.store(name, 100)
+    fail_for(scene, "incoming/d")
+    scene.run()
+    scene.store("0", 100)
+    scene.seconds, scene.each = RESERVE + 1.5, 1.0
+    state = scene.run(NOW + DAY, workers=1)
+    assert state.cursor
+    assert (state.failed, state.failed_key, state.reason) == (0, "incoming/d", "Oddd")
+    assert state.failing_since == "2026-11-28T03:00:00Z"
+
+
+def test_what_cannot_be_sealed_is_named_with_its_cause(scene: Scene) -> None:
+    scene.store("tagged", 100)
+    scene.bucket.keys["incoming/tagged"][0].tags = {"mine": "1"}
+    state = scene.run()
+    assert (state.skipped_key, state.skipped_reason) == ("incoming/tagged", Outcome.OTHER_TAGS)
+    assert (state.failed, state.failed_key) == (0, "")
+
+
+def test_what_was_sealed_before_the_index_was_to_forget_is_caught_up_with(scene: Scene) -> None:
+    for name in ("gone", "plain again", "old"):
+        scene.store(name, 100)
+    scene.run()
+    scene.bucket.delete("incoming/gone")
+    scene.store("plain again", 1, b"a second content")
+    scene.forgotten = []
+    state = scene.run()
+    assert scene.forgotten == ["incoming/gone"]
+    assert state.forgotten == ALL
+    scene.store("plain again", 20, b"a second content")
+    scene.run()
+    assert scene.forgotten == ["incoming/gone", "incoming/plain again"], "in its own turn"
+    scene.forgotten = None
+    assert scene.run().forgotten == "", "who keeps again has to be told again"
+
+
+def test_first_all_else_is_done_and_then_the_index_is_told(scene: Scene) -> None:
+    for number in range(9):
+        scene.store(f"{number}", 100)
+    scene.run()
+    for number in range(9):
+        scene.bucket.delete(f"incoming/{number}")
+    scene.forgotten = []
+    scene.seconds, scene.each = RESERVE + 12.5, 1.0
+    reached = [scene.run(workers=1).forgotten for _ in range(4)]
+    assert len(scene.forgotten) == 9, "none twice"
+    assert reached[0] != ALL
+    assert reached[-1] == ALL
+
+
+def test_what_the_index_does_not_take_is_told_and_tried_again(scene: Scene) -> None:
+    scene.store("a", 100)
+    scene.run()
+    scene.bucket.delete("incoming/a")
+    scene.forgotten = []
+
+    def fail(key: str) -> None:
+        raise OSError("The index function did not take it.")
+
+    scene._forget = fail  # type: ignore[method-assign]  # noqa: SLF001
+    state = scene.run()
+    assert (state.failed, state.forgotten) == (1, "")
+    assert "index" in state.reason
+    assert state.failed_key == "sealed/"
+    del scene._forget  # noqa: SLF001
+    state = scene.run()
+    assert (state.failed, state.forgotten, scene.forgotten) == (0, ALL, ["incoming/a"])
