@@ -22,10 +22,16 @@ class NeverOpenedError(Exception):
     """What is stored cannot be opened by anybody, now or later; says why in a few words."""
 
 
+class NoDataKeyError(Exception):
+    """What KMS answered is no key of a mail. It does not say why, and may answer otherwise later;
+    says what came in a few words."""
+
+
 def data_key(kms: Any, encryption: ClientEncryption) -> bytes:
     """Ask KMS for the key of one object; `kms` is a client of boto3.
 
-    Raises NeverOpenedError where KMS says that it is none of its keys, else what boto3 raises.
+    Raises NeverOpenedError where KMS says that it is none of its keys, NoDataKeyError where what it
+    gives out cannot be one, else what boto3 raises.
     """
     try:
         answer = kms.decrypt(
@@ -35,9 +41,10 @@ def data_key(kms: Any, encryption: ClientEncryption) -> bytes:
         if error.response.get("Error", {}).get("Code", "") in _NOT_ITS_KEY:
             raise NeverOpenedError("KMS says that its data key was changed") from error
         raise
-    key: bytes = answer["Plaintext"]
-    if len(key) != KEY_BYTES:
-        raise NeverOpenedError(f"its data key has {len(key)} bytes")
+    key = answer.get("Plaintext")
+    if not isinstance(key, bytes) or len(key) != KEY_BYTES:
+        came = f"{len(key)} bytes" if isinstance(key, bytes) else "nothing"
+        raise NoDataKeyError(f"KMS gave out {came} as its data key")
     return key
 
 

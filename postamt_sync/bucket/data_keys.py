@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.aws.data_keys import NeverOpenedError, data_key
+from postamt_sync.aws.data_keys import NeverOpenedError, NoDataKeyError, data_key
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of
 from postamt_sync.aws.errors import refusal
 from postamt_sync.errors import PostamtError, TryLaterError, UndeliverableError
@@ -34,6 +34,12 @@ class DataKeys:
             return await in_own_thread(lambda: data_key(self._client, encryption), LONGEST_ANSWER)
         except NeverOpenedError as error:
             raise never_opened(str(error)) from error
+        except NoDataKeyError as error:
+            raise UnopenedError(
+                f"The mail is encrypted on SES's side, and {error}, which opens nothing.",
+                "Look for what stands between here and KMS (AWS_ENDPOINT_URL, a proxy), and who "
+                "encrypted the object: SES has keys of 32 bytes. The mail waits.",
+            ) from error
         except Exception as error:  # whatever boto3 and its credentials raise
             raise _unopened(error) from error
 

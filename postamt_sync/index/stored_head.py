@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from postamt_sync.aws.aes_gcm import NoCipherError
-from postamt_sync.aws.data_keys import NeverOpenedError, data_key, plain_text
+from postamt_sync.aws.data_keys import NeverOpenedError, NoDataKeyError, data_key, plain_text
 from postamt_sync.mail.client_encryption import (
     UnknownEncryptionError,
     client_encryption,
@@ -95,7 +95,7 @@ class StoredHead:
             for plain in plain_text(answer["Body"].iter_chunks(CHUNK_BYTES), encryption, opened_by):
                 if len(head) < LONGEST_HEAD:
                     head += plain
-        except (UnknownEncryptionError, NeverOpenedError, NoCipherError) as error:
+        except (UnknownEncryptionError, NeverOpenedError, NoDataKeyError, NoCipherError) as error:
             self._say("encrypted, and cannot be opened", {"reason": str(error)})
             return None
         return head

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postamt_sync.aws.aes_gcm import NoCipherError
-from postamt_sync.aws.data_keys import NeverOpenedError, data_key, plain_text
+from postamt_sync.aws.data_keys import NeverOpenedError, NoDataKeyError, data_key, plain_text
 from postamt_sync.mail.client_encryption import (
     ClientEncryption,
     UnknownEncryptionError,
@@ -189,7 +189,7 @@ class S3MailStore:
     def _data_key(self, encryption: ClientEncryption) -> bytes:
         try:
             return data_key(self._kms, encryption)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, NoDataKeyError) as error:
             raise MailClosedError(
                 "This mail is encrypted by SES, and its KMS key cannot be used now."
             ) from error

@@ -109,9 +109,30 @@ async def test_another_context_opens_nothing(reader: Reader) -> None:
         await reader.read()
 
 
-async def test_a_key_of_another_length_is_no_key(reader: Reader) -> None:
-    reader.put_as(*reader.ses.encrypted(MAIL, key_bytes=16))
-    with pytest.raises(UndeliverableError, match="16 bytes"):
+@pytest.mark.parametrize("length", [0, 16, 24, 31, 33, 64])
+async def test_a_key_of_another_length_is_no_key_for_now(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    """KMS did not say that it will never be another."""
+    reader.put()
+    decrypt = reader.ses.kms.decrypt
+
+    def odd(**asked: Any) -> Any:
+        return {**decrypt(**asked), "Plaintext": b"k" * length}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader.ses.kms, "decrypt", odd)
+        with pytest.raises(UnopenedError, match=f"{length} bytes"):
+            await reader.read()
+    assert await reader.read() == MAIL
+
+
+async def test_nor_is_an_answer_without_one(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.put()
+    monkeypatch.setattr(reader.ses.kms, "decrypt", lambda **_: {"KeyId": "k"})
+    with pytest.raises(UnopenedError, match="nothing"):
         await reader.read()
 
 

@@ -81,9 +81,9 @@ class EncryptingSes:
             "x-amz-unencrypted-content-length": str(len(mail)),
         }
 
-    def encrypted(self, mail: bytes, key_bytes: int = 32) -> tuple[bytes, dict[str, str]]:
+    def encrypted(self, mail: bytes) -> tuple[bytes, dict[str, str]]:
         """Return body and metadata (names without x-amz-meta-)."""
-        key, iv = os.urandom(key_bytes), os.urandom(12)
+        key, iv = os.urandom(32), os.urandom(12)
         return AESGCM(key).encrypt(iv, mail, None), self.metadata(mail, iv, key)
 
     def stored(self, mail: bytes) -> dict[str, Any]:
