@@ -20,6 +20,7 @@ from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import Fetcher, Heard, nobody_listens
 from postamt_sync.delivery.job import Ended, MailJob, internal_error
 from postamt_sync.delivery.mailbox_threads import LATE
+from postamt_sync.delivery.on_the_way import OnTheWay
 from postamt_sync.delivery.outcomes import IsSealed, Outcomes, Progress
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
@@ -42,6 +43,8 @@ LONG_AT_ONCE = 16
 """Mails of more than SMALL bytes that are: what they take of a slow line, short ones lack."""
 ON_THE_WAY = 256
 """Mails taken from the ledger and not finished yet; the most that memory has to hold."""
+LONG_ON_THE_WAY = 64
+"""Of these, long ones; what comes beyond stays in the ledger."""
 REFILL = 64
 """Mails that must have ended before the ledger is asked for more, which costs the same for many."""
 FAILURES = 3
@@ -95,7 +98,7 @@ class Courier:
             *(bucket, self._work, self._fetcher, self._publisher, self._outcomes),
             *(self._breaker, events, self._places),
         )
-        self._busy: set[str] = set()
+        self._busy = OnTheWay(ON_THE_WAY, LONG_ON_THE_WAY)
         self._fetches: set[asyncio.Task[None]] = set()
         self._rests: set[asyncio.Task[None]] = set()
         """What is left to be done where a disk was late."""
@@ -193,17 +196,16 @@ class Courier:
 
     async def _due(self) -> tuple[list[Task], float | None]:
         """Return what is due, or nothing and the moment from which on something will be."""
-        now = self._clock()
-        room = ON_THE_WAY - len(self._busy)
-        if self._breaker.is_open:
-            return [], self._breaker.retry_at
-        if room < REFILL:
-            return [], None  # who ends wakes us
+        busy = self._busy
+        if self._breaker.is_open or busy.room < REFILL:  # then who ends wakes us
+            return [], self._breaker.retry_at if self._breaker.is_open else None
         try:
-            return await asyncio.to_thread(self._work.due_or_next, now, room, self._busy)
+            due = partial(self._work.due_or_next, self._clock(), busy.room, set(busy), busy.longest)
+            tasks, moment = await asyncio.to_thread(due)
         except PostamtError as error:
             self._breaker.open(error)
             return [], self._breaker.retry_at
+        return busy.fitting(tasks), moment
 
     async def _sleep(self, moment: float | None) -> None:
         """Sleep until somebody wakes us, or until this moment, but never for long."""
@@ -237,7 +239,7 @@ class Courier:
     def _start(self, task: Task) -> None:
         if not self._busy:
             self._moved = self._clock()
-        self._busy.add(task.mail)
+        self._busy.add(task)
         fetch = asyncio.create_task(self._carry(task))
         self._fetches.add(fetch)
         fetch.add_done_callback(self._fetches.discard)
@@ -245,8 +247,8 @@ class Courier:
     def _done(self, task: Task) -> None:
         self._moved = self._clock()
         self._fetcher.let_go(task)
-        self._busy.discard(task.mail)
-        if len(self._busy) <= ON_THE_WAY - REFILL:
+        self._busy.discard(task)
+        if self._busy.room >= REFILL:
             self._awake.set()
 
     async def _carry(self, task: Task) -> None:

@@ -41,6 +41,11 @@ IN_MEMORY = 16 << 20
 _DONE = {DeliveryState.DELIVERED, DeliveryState.ABSENT}
 
 
+def is_long(task: Task) -> bool:
+    """Tell whether a mail is known to take a long one's place."""
+    return (task.size or 0) > SMALL
+
+
 Heard = Callable[[str, float, bytes], None]
 """Is given mail id, S3's time (since 1970) and the beginning of each mail that is fetched."""
 

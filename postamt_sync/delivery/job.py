@@ -27,6 +27,7 @@ from postamt_sync.delivery.fetcher import (
     KnownContent,
     NoEnvelope,
     NoMail,
+    is_long,
     known_without_fetching,
 )
 from postamt_sync.delivery.outcomes import Outcomes
@@ -134,23 +135,20 @@ class MailJob:
     async def _fetch(
         self, task: Task, destinations: Destinations, unpublished: dict[str, PostamtError]
     ) -> FetchedMail | WrittenMail | None:
-        is_long, result = (task.size or 0) > SMALL, None
+        result = None
         try:
-            while result is None:
-                if is_long:
-                    await self._places.wait_for_long()
-                started = time.monotonic()
-                async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
-                    self._breaker.succeeded()
-                    is_long = fetched.size > SMALL
-                    # Else it waits without a connection, of which there are not that many.
-                    if not is_long or await self._places.take_long():
-                        result = await self._fetcher.collect(
-                            task, destinations, fetched, unpublished
-                        )
+            if is_long(task):
+                await self._places.wait_for_long()
+            started = time.monotonic()
+            async with self._bucket.fetch(task.key, etag=task.etag) as fetched:
+                self._breaker.succeeded()
+                if fetched.size <= SMALL or await self._places.take_long():
+                    result = await self._fetcher.collect(task, destinations, fetched, unpublished)
         except (ObjectGoneError, ObjectArchivedError, ObjectChangedError, AccessDeniedError):
             self._breaker.succeeded()  # the bucket answers, though not as hoped
             raise
+        if result is None:  # it stays due, and waits in the ledger until there is a place
+            await asyncio.to_thread(self._work.note_size, task, fetched.size)
         if isinstance(result, FetchedMail | WrittenMail):
             self._events.fetched(task.mail, result.mail.size, time.monotonic() - started)
             self._events.envelope_known(task.mail, list(task.recipients))

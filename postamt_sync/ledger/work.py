@@ -56,8 +56,11 @@ class Work:
             )
             return _count_waiting(db)
 
-    def due(self, now: float, limit: int, busy: Iterable[str]) -> list[Task]:
-        """Return up to `limit` objects that are due, leaving out the mail ids in `busy`.
+    def due(
+        self, now: float, limit: int, busy: Iterable[str], longest: int | None = None
+    ) -> list[Task]:
+        """Return up to `limit` objects that are due, leaving out the mail ids in `busy` and what is
+        known to have more than `longest` bytes.
 
         `now` is on the monotonic clock. Announced mail comes first, then what is tried again, then
         the backfill, the oldest before the younger.
@@ -66,20 +69,22 @@ class Work:
         rows: list[sqlite3.Row] = []
         with self._store.reading() as db:
             for due in _IN_ORDER:
+                left = limit + len(busy) - len(rows)
                 # Left to itself, SQLite takes the index of states and sorts all of it each time.
                 rows += db.execute(
                     "SELECT * FROM objects INDEXED BY objects_due"
-                    " WHERE state = 'waiting' AND due = ? AND next_attempt <= ?"
-                    " ORDER BY next_attempt, last_modified LIMIT ?",
-                    (due, now if due is DueState.LATER else 0.0, limit + len(busy) - len(rows)),
+                    " WHERE state = 'waiting' AND due = ?1 AND next_attempt <= ?2"
+                    " AND (?3 IS NULL OR size IS NULL OR size <= ?3)"
+                    " ORDER BY next_attempt, last_modified LIMIT ?4",
+                    (due, now if due is DueState.LATER else 0, longest, left),
                 ).fetchall()
             return read_tasks(db, [row for row in rows if row["mail"] not in busy][:limit])
 
     def due_or_next(
-        self, now: float, limit: int, busy: Iterable[str]
+        self, now: float, limit: int, busy: Iterable[str], longest: int | None = None
     ) -> tuple[list[Task], float | None]:
         """Return what `due` returns; where that is nothing, also when something will be due."""
-        tasks = self.due(now, limit, busy)
+        tasks = self.due(now, limit, busy, longest)
         return tasks, None if tasks else self.next_due(now)
 
     def next_due(self, now: float) -> float | None:
@@ -91,6 +96,14 @@ class Work:
                 (DueState.LATER, now),
             ).fetchone()
         return None if moment is None else float(moment)
+
+    def note_size(self, task: Task, size: int) -> None:
+        """Note of an object that waits how many bytes it turned out to have."""
+        with self._store.writing() as db:
+            db.execute(
+                "UPDATE objects SET size = ? WHERE mail = ? AND state = 'waiting'",
+                (size, task.mail),
+            )
 
     def again(self, task: Task) -> Task:
         """Return the same object as the ledger knows it now."""
