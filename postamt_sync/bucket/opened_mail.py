@@ -71,6 +71,14 @@ class OpenedPlace:
         """Return the ids of all that lies there."""
         return {mail.mail for mail, _ in self._all()}
 
+    def size(self) -> int:
+        """Return how many bytes of mail lie there."""
+        size = 0
+        for _, path in self._all():
+            with suppress(FileNotFoundError):  # just forgotten
+                size += path.stat().st_size
+        return size
+
     def sweep(self) -> None:
         """Remove what an opening that was ended left behind."""
         with suppress(FileNotFoundError):

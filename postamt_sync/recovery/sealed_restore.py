@@ -19,7 +19,10 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.restores import Wanted
 from postamt_sync.plural import count
 from postamt_sync.recovery.gpg import Gpg
-from postamt_sync.recovery.unsealing import Unsealing, batches
+from postamt_sync.recovery.unsealing import BYTES_AT_ONCE, Unsealing, batches
+
+MOST_OPENED = 4 * BYTES_AT_ONCE
+"""Bytes of opened mail that may wait for a mailbox which does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,13 @@ class SealedRestore:
         if left := await asyncio.to_thread(self._place.mails):
             await at_home(left)  # of a restore that was ended
             await asyncio.to_thread(self._clear)
-            await asyncio.to_thread(self._refuse_more)
-        by_key = {mail.entry.sealed_key: mail for mail in mails}
-        for batch in batches([mail.entry for mail in mails]):
+        opened = await asyncio.to_thread(self._place.mails)
+        if again := [mail.wanted for mail in mails if mail.wanted.mail in opened]:
+            await made_due(again)
+        closed = [mail for mail in mails if mail.wanted.mail not in opened]
+        by_key = {mail.entry.sealed_key: mail for mail in closed}
+        for batch in batches([mail.entry for mail in closed]):
+            await asyncio.to_thread(self._refuse_too_many)
             failed += await self._bring(batch, by_key, made_due, at_home)
         return failed
 
@@ -117,10 +124,12 @@ class SealedRestore:
             raise disk_trouble(error, self._place.directory) from error
         self._clear()
 
-    def _refuse_more(self) -> None:
-        if left := self._place.mails():
+    def _refuse_too_many(self) -> None:
+        """Open no more while much of what was opened cannot be delivered: it lies there plain."""
+        if self._place.size() > MOST_OPENED:
+            left = count(len(self._place.mails()), "opened mail")
             raise TryLaterError(
-                f"Of an earlier restore {count(len(left), 'opened mail')} cannot be delivered.",
+                f"Of what was opened {left} cannot be delivered, which takes too much of the disk.",
                 "See why it waits, then restore again: postamt-sync status",
             )
 

@@ -12,9 +12,10 @@ import pytest
 
 from postamt_sync.app.components import make_courier, make_restore
 from postamt_sync.app.open_bucket import open_bucket
-from postamt_sync.errors import MisconfiguredError
+from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger
+from postamt_sync.recovery import sealed_restore, unsealing
 from postamt_sync.recovery.gpg import NoSecretKeyError, NotOpenedError
 from postamt_sync.recovery.restore import RestoreProgress
 from postamt_sync.recovery.verify import Comparison
@@ -271,6 +272,41 @@ async def test_what_a_killed_restore_left_behind_is_in_nobody_s_way(box: Box, ow
     assert progress.delivered == 1
     assert box.files()["a"][0].read_bytes() == bodies["a"]
     assert left_behind(box) == []
+
+
+async def test_a_mailbox_that_takes_nothing_holds_back_no_other(box: Box, owner: Owner) -> None:
+    """In this restore nor in the next, and what was opened for it is not opened again."""
+    await never_at_home(box, owner, "a")
+    box.put("b", to="bruno", since=10)
+    seal(box.s3, "incoming/b", encrypt=owner.encrypt)
+    await box.sync()
+    (box.root / "bruno").write_text("in the place of a Maildir")
+    progress = await restore(box, owner)
+    assert (progress.delivered, progress.failed) == (1, 1)
+    assert len(left_behind(box)) == 1
+    await never_at_home(box, owner, "c")
+    gets = box.s3.gets
+    progress = await restore(box, owner)
+    assert (box.counts(), progress.failed) == ({"a": 1, "c": 1}, 1)
+    assert box.s3.gets - gets == 1, "of c alone"
+    (box.root / "bruno").unlink()
+    await restore(box, owner)
+    assert box.counts("bruno") == {"b": 1}
+    assert left_behind(box) == []
+
+
+async def test_much_that_cannot_be_delivered_fills_no_disk(
+    box: Box, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("a", "b", "c", to="bruno")
+    seal(box.s3, *keys("a", "b", "c"), encrypt=owner.encrypt)
+    await box.sync()
+    (box.root / "bruno").write_text("in the place of a Maildir")
+    monkeypatch.setattr(unsealing, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(sealed_restore, "MOST_OPENED", 60)
+    with pytest.raises(TryLaterError, match="2 opened mails cannot be delivered"):
+        await restore(box, owner)
+    assert len(left_behind(box)) == 2
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3, 4, 5])
