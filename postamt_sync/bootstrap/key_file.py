@@ -19,6 +19,7 @@ from postamt_sync.aws.smtp import smtp_password, smtp_server
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.owners_rights import make_directories, on_the_way_to
 
 SYNC_CREDENTIALS = "credentials"
 SMTP_CREDENTIALS = "smtp-credentials"
@@ -163,7 +164,8 @@ def pending_path(path: Path) -> Path:
 def settle(path: Path) -> None:
     """Rename the pending key into its place; durable on return. Raises TryLaterError."""
     try:
-        atomic_file.move(pending_path(path), path)
+        with on_the_way_to(path.parent):
+            atomic_file.move(pending_path(path), path)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -174,8 +176,9 @@ def replace_file(path: Path, text: str, mode: int = atomic_file.PRIVATE) -> None
     Raises TryLaterError.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_file.write(path, text, mode)
+        make_directories(path.parent)
+        with on_the_way_to(path.parent):
+            atomic_file.write(path, text, mode)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -183,7 +186,9 @@ def replace_file(path: Path, text: str, mode: int = atomic_file.PRIVATE) -> None
 def small_text(path: Path) -> str:
     """Return the text of a regular file of moderate size; a path of unknown origin can name a
     pipe or an endless device. Raises OSError and ValueError."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with on_the_way_to(path):
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("is no regular file")
         content = file.read(_LARGEST + 1)

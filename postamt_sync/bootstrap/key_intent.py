@@ -28,6 +28,7 @@ from postamt_sync.bootstrap.key_file import (
 )
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.owners_rights import make_directories, on_the_way_to
 
 WITHIN = dt.timedelta(minutes=4)
 """How long after the intent IAM may still have made the key: our patience with it, one request's
@@ -83,16 +84,18 @@ class PendingKey:
 
     def drop(self) -> None:
         """Forget the intent: IAM has refused, or what came of it was deleted again."""
-        self.path.unlink(missing_ok=True)
-        atomic_file.sync(self.path.parent)
+        with on_the_way_to(self.path.parent):
+            self.path.unlink(missing_ok=True)
+            atomic_file.sync(self.path.parent)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other runs from making keys in this directory; raises TryLaterError."""
         place = self.path.parent
         try:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+            make_directories(place)
+            with on_the_way_to(place):
+                handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise TryLaterError(
                 f"The directory {printable(str(place))} cannot be used: {error.strerror}.",

@@ -6,13 +6,12 @@ what root made in it, that user could not open.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_ROOT = 0
+from postamt_sync.owners_rights import ROOT, with_rights_of
 
 
 @contextmanager
@@ -21,18 +20,12 @@ def as_owner_of(directory: Path) -> Iterator[None]:
 
     For anybody but root, and where the directory is root's or is not there, nothing changes.
     """
-    owner = _owner(directory) if os.geteuid() == _ROOT else None
+    owner = _owner(directory) if os.geteuid() == ROOT else None
     if owner is None:
         yield
         return
-    system = ctypes.CDLL(None)
-    group = system.setfsgid(owner.st_gid)  # the group first: then the right to do so is gone
-    user = system.setfsuid(owner.st_uid)
-    try:
+    with with_rights_of(owner.st_uid, owner.st_gid):
         yield
-    finally:
-        system.setfsuid(user)
-        system.setfsgid(group)
 
 
 def _owner(directory: Path) -> os.stat_result | None:
@@ -40,4 +33,4 @@ def _owner(directory: Path) -> os.stat_result | None:
         found = directory.stat()
     except OSError:  # which is said when it is used
         return None
-    return None if found.st_uid == _ROOT else found
+    return None if found.st_uid == ROOT else found

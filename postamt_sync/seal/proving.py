@@ -15,6 +15,7 @@ from pathlib import Path
 from postamt_sync import atomic_file
 from postamt_sync.errors import UsageError
 from postamt_sync.log_line import printable
+from postamt_sync.owners_rights import make_directories, on_the_way_to
 from postamt_sync.regular_file import read_small
 from postamt_sync.seal.owner_keys import OwnerKey, canary
 
@@ -53,14 +54,15 @@ def make_canary(key: OwnerKey) -> Canary:
 
 def write_canaries(canaries: Sequence[Canary], directory: Path) -> list[Path]:
     """Write a message for each key, and what their words are known by; returns the messages."""
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directories(directory)
     written = []
-    for each in canaries:
-        path = directory / f"canary-{each.fingerprint}.asc"
-        atomic_file.write(path, each.message.encode())
-        written.append(path)
-    digests = {each.fingerprint: each.digest for each in canaries}
-    atomic_file.write(directory / _LIST, json.dumps(digests, indent=1).encode() + b"\n")
+    with on_the_way_to(directory):
+        for each in canaries:
+            path = directory / f"canary-{each.fingerprint}.asc"
+            atomic_file.write(path, each.message.encode())
+            written.append(path)
+        digests = {each.fingerprint: each.digest for each in canaries}
+        atomic_file.write(directory / _LIST, json.dumps(digests, indent=1).encode() + b"\n")
     return written
 
 
@@ -69,7 +71,8 @@ def read_canaries(directory: Path, keys: Iterable[OwnerKey]) -> list[Canary]:
     path = directory / _LIST
     shown = printable(str(path), 200)
     try:
-        digests = json.loads(read_small(path))
+        with on_the_way_to(path):
+            digests = json.loads(read_small(path))
     except (OSError, ValueError):
         raise UsageError(
             f"There are no canaries in {shown}.", "Write them with: postamt-sync seal prove --write"

@@ -22,6 +22,7 @@ from postamt_sync.config.command import CommandLine
 from postamt_sync.config.values import normalised_domain, stack_name
 from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
 from postamt_sync.events import printable
+from postamt_sync.owners_rights import on_the_way_to
 
 _WITHOUT_A_TERMINAL = (
     "Nothing is asked where there is no terminal. Give all answers as options, as in: "
@@ -143,7 +144,7 @@ def _write(output: Path, text: str) -> None:
         sys.stdout.write(text)
         return
     try:
-        with output.open("x", encoding="utf-8") as file:
+        with on_the_way_to(output.parent), output.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise TryLaterError(
@@ -152,7 +153,8 @@ def _write(output: Path, text: str) -> None:
     try:
         load(output, environ={})
     except ConfigurationError:
-        output.unlink()
+        with on_the_way_to(output.parent):
+            output.unlink()
         raise
     plan = CommandLine(str(output)).typed("bootstrap plan")
     print(f"Written: {output}. Look through it; then: {plan}")
