@@ -21,6 +21,7 @@ from postamt_sync.config import Settings
 from postamt_sync.config.folder import is_inbox
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
+from postamt_sync.owners_rights import make_directories, on_the_way_to
 
 
 def queue_urls_to_be(stack: Stack, aws: AwsClient) -> dict[str, str]:
@@ -88,6 +89,7 @@ def seal_of(settings: Settings, account: str) -> SealStack:
         settings.seal.after,
         settings.seal.undo,
         strip=settings.seal.index == "strip",
+        kms=settings.bucket.kms,
     )
 
 
@@ -135,8 +137,9 @@ def remember_out(stack: Stack, out: Path, environ: Mapping[str, str] = os.enviro
     next run asks for --out again."""
     path = _out_file(stack, environ)
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_file.write(path, f"{out}\n")
+        make_directories(path.parent)
+        with on_the_way_to(path.parent):
+            atomic_file.write(path, f"{out}\n")
 
 
 def _out_file(stack: Stack, environ: Mapping[str, str]) -> Path:

@@ -21,7 +21,8 @@ def longest_plain(after: int, undo: int) -> int:
 @dataclass(frozen=True, slots=True)
 class SealStack(StackPart):
     """The sealing of one stack's mail. `key_files` are the owner's certificates; none where it was
-    switched off. `after` and `undo` are days; `strip`: the index forgets what others wrote."""
+    switched off. `after` and `undo` are days; `strip`: the index forgets what others wrote.
+    `kms`: mail may come that SES has encrypted."""
 
     bucket: str
     prefix: str = "incoming/"
@@ -30,6 +31,7 @@ class SealStack(StackPart):
     after: int = 14
     undo: int = 14
     strip: bool = True
+    kms: bool = False
 
     @property
     def longest_plain(self) -> int:

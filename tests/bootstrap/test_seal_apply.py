@@ -154,11 +154,11 @@ def test_what_others_changed_is_put_right(account: Account, wanted: SealStack) -
     assert [m for m in changes(planned(account, changed)) if "environment" in m]
 
 
-def test_what_the_index_kept_of_sealed_mail_it_keeps_and_that_is_told(
+def test_that_the_index_forgets_what_it_kept_of_sealed_mail_is_told(
     account: Account, wanted: SealStack
 ) -> None:
     kept = replace(wanted, strip=False)
-    told = "keeps what it has of mail that was sealed before"
+    told = "forgets what it has of mail that was sealed before too"
     assert told not in notes(planned(account, wanted)), "nothing was sealed before"
     apply(account, kept)
     assert told not in notes(planned(account, kept))
@@ -238,16 +238,81 @@ class TestLifecycle:
             == 30
         )
 
-    def test_what_a_changed_prefix_leaves_behind_is_told(
+    def test_what_is_tagged_below_a_former_prefix_still_expires(
         self, account: Account, wanted: SealStack
     ) -> None:
         account.emulator.make_bucket(stack().bucket)
         assert notes(self.change(account, wanted)) == ""
         assert notes(self.change(account, replace(wanted, after=30, undo=30))) == ""
         found = notes(self.change(account, replace(wanted, prefix="mail/")))
-        assert "tagged below incoming/ expires no more" in found
+        assert "tagged below incoming/ still expires" in found
         assert "sealed/" not in found
-        found = notes(self.change(account, replace(wanted, prefix="mail/", sealed_prefix="s/")))
+        there = self.rules(account)
+        assert ending(there) == ending_of("incoming/", 30) | ending_of("mail/", 14)
+        moved = replace(wanted, prefix="mail/")
+        assert (changes(self.change(account, moved)), notes(self.change(account, moved))) == (
+            [],
+            "",
+        )
+        assert self.rules(account) == there
+        self.change(account, replace(wanted, prefix="post/", undo=3))
+        three = ending_of("incoming/", 30) | ending_of("mail/", 14) | ending_of("post/", 3)
+        assert ending(self.rules(account)) == three
+        assert notes(self.change(account, None)) == "", "ours, and no rule of others"
+        assert ending(self.rules(account)) == three
+        self.change(account, replace(wanted, undo=5))
+        assert ending(self.rules(account)) == (
+            ending_of("incoming/", 5) | ending_of("mail/", 14) | ending_of("post/", 3)
+        ), "each prefix once, that of now as it is wanted now"
+
+    def test_a_rule_that_stays_takes_no_mail_away(
+        self, account: Account, wanted: SealStack
+    ) -> None:
+        """Whatever lies below the former prefix now."""
+        account.emulator.make_bucket(stack().bucket)
+        self.change(account, wanted)
+        self.change(account, replace(wanted, prefix="incoming/new/"))
+        for rule in self.rules(account).values():
+            expiration = rule.get("Expiration", {})
+            tagged = "Tags" in rule["Filter"].get("And", {})
+            recent = rule["ID"] == "postamt-recent"
+            assert "Days" not in expiration or tagged or recent
+
+    def test_what_is_not_found_any_more_is_told(self, account: Account, wanted: SealStack) -> None:
+        account.emulator.make_bucket(stack().bucket)
+        self.change(account, wanted)
+        found = notes(self.change(account, replace(wanted, sealed_prefix="s/")))
         assert "sealed below sealed/ stays there and is not found" in found
-        assert "expires no more" not in found
+        assert "tagged" not in found
         assert notes(self.change(account, None)) == "", "what there is stays as it is"
+        off = replace(stack(), sealed_prefix="elsewhere/")
+        assert "sealed below s/ stays there and is not found" in notes(
+            plan([LifecycleResource(off, account.aws())])
+        )
+        off = replace(off, sealed_prefix="s/")
+        assert notes(plan([LifecycleResource(off, account.aws())])) == ""
+
+    def test_second_copies_below_a_former_prefix_are_told_of(self, account: Account) -> None:
+        account.emulator.make_bucket(stack().bucket)
+        for prefix, told in (("recent/", False), ("recent/", False), ("fresh/", True)):
+            resource = LifecycleResource(replace(stack(), recent_prefix=prefix), account.aws())
+            found = plan([resource])
+            carry_out(found, account.aws(), lambda *_: None)
+            assert ("below recent/ expire no more" in notes(found)) is told
+
+
+def ending(rules: dict[str, Any]) -> set[tuple[str, str, int]]:
+    """Return what of it ends something that was sealed: the prefix, what, and after how long."""
+    found = set()
+    for rule in rules.values():
+        tagged = rule["Filter"].get("And", {})
+        if "Tags" in tagged:
+            days = rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+            found.add((tagged["Prefix"], "tagged", days))
+        elif rule.get("Expiration") == {"ExpiredObjectDeleteMarker": True}:
+            found.add((rule["Filter"]["Prefix"], "markers", 0))
+    return found
+
+
+def ending_of(prefix: str, undo: int) -> set[tuple[str, str, int]]:
+    return {(prefix, "tagged", undo), (prefix, "markers", 0)}

@@ -6,6 +6,7 @@ S3 itself leaves objects under 128 KB where they are.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ SMALLEST = "TransitionDefaultMinimumObjectSize"
 SEALED_AWAY, MARKERS, SEALED = "postamt-sealed-away", "postamt-delete-markers", "postamt-sealed"
 SEALING = (SEALED_AWAY, MARKERS, SEALED)
 """Rules for what was sealed: they stay where sealing is switched off, to end what it began."""
+_ENDING = (SEALED_AWAY, MARKERS)
+RECENT = "postamt-recent"
 
 SEALED_ARCHIVE_AFTER_DAYS = 1
 """Nobody reads sealed mail but who has lost what is at home."""
@@ -52,19 +55,20 @@ class LifecycleResource:
         seen = self._read()
         there = {rule.get("ID"): rule for rule in seen.get("Rules", [])}
         wanted = lifecycle_rules(self.stack)
-        ids = {rule["ID"] for rule in wanted}
+        former = list(_former(there, wanted))
+        ids = {rule["ID"] for rule in (*wanted, *former)} | {_former_id(rule) for rule in wanted}
         others = [rule for rule in seen.get("Rules", []) if rule.get("ID") not in ids]
         for rule in others:
-            if rule.get("ID") not in SEALING and _deletes(rule, self.stack.prefix):
+            if not _is_of_sealing(rule) and _deletes(rule, self.stack.prefix):
                 yield Note(
                     f"rule {printable(str(rule.get('ID')), 80)}, which is not ours, deletes mail: "
                     f"{printable(_words(rule), 200)}"
                 )
-        yield from _left_behind(there, wanted)
+        yield from _left_behind(there, wanted, self.stack.sealed_prefix)
         changed = [rule for rule in wanted if not _says_the_same(there.get(rule["ID"]), rule)]
         if not changed:
             return
-        merged = [*(_with_filter(rule) for rule in others), *wanted]
+        merged = [*(_with_filter(rule) for rule in others), *former, *wanted]
         message = "; ".join(
             f"{_words(there[rule['ID']])} → {_words(rule)}"
             if rule["ID"] in there
@@ -123,7 +127,7 @@ def lifecycle_rules(stack: Stack) -> list[Rule]:
     if not stack.recent_prefix:
         return [archive, *sealing]
     recent: Rule = {
-        "ID": "postamt-recent",
+        "ID": RECENT,
         "Status": "Enabled",
         "Filter": {"Prefix": stack.recent_prefix},
         # With Days, S3 also clears away the delete markers that this leaves in a versioned bucket.
@@ -163,23 +167,57 @@ def _sealing(stack: SealStack) -> list[Rule]:
     ]
 
 
-def _left_behind(there: Mapping[Any, Rule], wanted: list[Rule]) -> Iterator[Note]:
-    """Say what is out of reach once rules for what was sealed move to another prefix."""
+def _former(there: Mapping[Any, Rule], wanted: list[Rule]) -> Iterator[Rule]:
+    """Yield what must go on below a prefix that was ours before, under names of their own: the
+    rules that end what is tagged there. They concern nothing else, wherever that prefix is."""
     for rule in wanted:
-        former = _prefix(there.get(rule["ID"], rule))
-        if former == _prefix(rule):
+        before = there.get(rule["ID"])
+        if rule["ID"] in _ENDING and before is not None and _prefix(before) != _prefix(rule):
+            yield {**_with_filter(before), "ID": _former_id(before)}
+
+
+def _former_id(rule: Rule) -> str:
+    """Return under which name one of our rules goes on once its prefix is not ours any more."""
+    return f"{rule['ID']}-{hashlib.sha256(_prefix(rule).encode()).hexdigest()[:8]}"
+
+
+def _is_of_sealing(rule: Rule) -> bool:
+    own_id = str(rule.get("ID"))
+    return own_id in SEALING or own_id in {_former_id({**rule, "ID": ending}) for ending in _ENDING}
+
+
+def _left_behind(
+    there: Mapping[Any, Rule], wanted: list[Rule], sealed_prefix: str
+) -> Iterator[Note]:
+    """Say what is out of reach once our rules move to another prefix."""
+    for rule in wanted:
+        before = there.get(rule["ID"], rule)
+        if _prefix(before) == _prefix(rule):
             continue
-        place = printable(former, 200)
+        place = printable(_prefix(before), 200)
         if rule["ID"] == SEALED_AWAY:
             yield Note(
-                f"what is tagged below {place} expires no more, and is plain for good: apply this "
-                "only when nothing tagged is left there."
+                f"what is tagged below {place} still expires: its rule stays, as "
+                f"{_former_id(before)}. What is not sealed there yet stays plain for good."
             )
         elif rule["ID"] == SEALED:
+            yield _not_found(place, _prefix(rule))
+        elif rule["ID"] == RECENT:
             yield Note(
-                f"what is sealed below {place} stays there and is not found: move it below "
-                f"{_prefix(rule)}."
+                f"the second copies of mail below {place} expire no more, and are plain for good: "
+                "delete them by hand."
             )
+    if SEALED not in {rule["ID"] for rule in wanted} and SEALED in there and sealed_prefix:
+        former = _prefix(there[SEALED])  # sealing is off, and what was sealed is to be found
+        if former != sealed_prefix:
+            yield _not_found(printable(former, 200), sealed_prefix)
+
+
+def _not_found(former: str, sealed_prefix: str) -> Note:
+    return Note(
+        f"what is sealed below {former} stays there and is not found: move it below "
+        f"{sealed_prefix}, or name {former} again as sealed_prefix."
+    )
 
 
 def _prefix(rule: Mapping[str, Any]) -> str:

@@ -57,8 +57,8 @@ class SealFunctionResource:
             yield from (Note(text) for text in self._words(keys))
         elif self.stack.strip and not _strips(found):
             yield Note(
-                "the index keeps what it has of mail that was sealed before; it forgets that of "
-                "mail that is sealed from now on."
+                "the index forgets what it has of mail that was sealed before too, some thousands "
+                "in each run; point-in-time recovery remembers it for 35 days more."
             )
         if (yield from self._function(self.code(keys)).plan()):
             yield from self._permission.plan()
@@ -152,6 +152,11 @@ class SealFunctionResource:
             yield (
                 "The index forgets subject, sender and other people's addresses of sealed mail; "
                 "point-in-time recovery remembers them for 35 days more."
+            )
+        if stack.kms:
+            yield (
+                "What SES encrypts with a key of KMS is not sealed: it stays as it is, and opens "
+                "with that key alone."
             )
         yield (
             "Plain copies that were moved to IA or Glacier IR end early: AWS charges at least 30 "
