@@ -50,7 +50,8 @@ def programs() -> Path:
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "POSTAMT_SYNC_"))}
+    left_out = ("AWS_", "POSTAMT_SYNC_", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     return kept | {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": KEY,
@@ -102,7 +103,11 @@ sys.exit(os.waitstatus_to_exitcode(status) and 1)
 
 
 def run(command: Sequence[str], variables: Mapping[str, str]) -> Cost:
-    """Run a program to its end; what it wrote is shown where it fails."""
+    """Run a program to its end; what it wrote is shown where it fails.
+
+    It begins with nothing on its way to the disks: it would wait for what the one before has left.
+    """
+    os.sync()
     ours_, theirs = os.pipe()
     measured = [sys.executable, "-I", "-S", "-c", _MEASURED, str(theirs), *command]
     with os.fdopen(ours_) as report, tempfile.TemporaryFile() as said:
