@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
+from postamt_sync.unexpected import as_exception
+
 _T = TypeVar("_T")
 
 
@@ -48,8 +50,8 @@ def _begun(call: Callable[[], _T], name: str) -> Future[_T]:
     def work() -> None:
         try:
             answer.set_result(call())
-        except Exception as error:  # noqa: BLE001  raised where the result is waited for
-            answer.set_exception(error)
+        except BaseException as error:  # noqa: BLE001  raised where the result is waited for
+            answer.set_exception(as_exception(error))
 
     threading.Thread(target=work, name=name, daemon=True).start()
     return answer
@@ -82,8 +84,8 @@ async def _in_own_thread(call: Callable[[], _T]) -> _T:
         result, trouble = None, None
         try:
             result = call()
-        except Exception as error:  # noqa: BLE001  raised where the result is awaited
-            trouble = error
+        except BaseException as error:  # noqa: BLE001  raised where the result is awaited
+            trouble = as_exception(error)
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(end, result, trouble)
 

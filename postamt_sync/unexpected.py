@@ -6,13 +6,17 @@ that must not end with its first error passes whatever it raised to `as_trouble`
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from postamt_sync.errors import ExitCode, PostamtError
 from postamt_sync.events import printable
 
 _OURS = __name__.partition(".")[0]
+_T = TypeVar("_T")
 
 
 class UnexpectedError(PostamtError):
@@ -22,18 +26,46 @@ class UnexpectedError(PostamtError):
 
 
 def as_trouble(error: Exception) -> PostamtError:
-    """Return an error that a person may read: `error` itself, or an UnexpectedError that tells it.
-
-    Raises it again if memory is short: then going on makes it worse.
-    """
+    """Return an error that a person may read: `error` itself, or an UnexpectedError that tells it."""
     if isinstance(error, PostamtError):
         return error
-    if isinstance(first_cause(error), MemoryError):
-        raise error
     return UnexpectedError(
         f"Unexpected error: {description(error)}.",
         "It is tried again. If it stays, please report it.",
     )
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return an error that `except Exception` catches and a future can hold.
+
+    That is `error` itself, or a RuntimeError that names it: a panic in a library written in Rust,
+    SystemExit, a StopIteration.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    cause = first_cause(error)
+    text = f"{type(cause).__name__}: {cause}".removesuffix(": ")
+    raised = RuntimeError(text).with_traceback(cause.__traceback__ or error.__traceback__)
+    raised.__cause__ = error
+    return raised
+
+
+async def contained(work: Awaitable[_T]) -> _T:
+    """Await `work`; all it raises is an Exception, unless this task itself is to end.
+
+    A cancellation that nobody asked for, which a library may raise, is an error like any other.
+    """
+    task = asyncio.current_task()
+    try:
+        return await work
+    except Exception:
+        raise
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        if isinstance(error, GeneratorExit) and _current_task() is not task:
+            raise  # the loop is gone, and what waited in it is being cleared away
+        raise as_exception(error) from error
 
 
 def description(error: BaseException) -> str:
@@ -66,6 +98,13 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
 
 
 def _module(frame: FrameType) -> str:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from postamt_sync.threads import ask_disk
+from postamt_sync.threads import ask_disk, in_own_thread
 
 
 def test_what_a_disk_answers() -> None:
@@ -26,3 +26,18 @@ def test_what_it_raises_is_raised(error: Exception) -> None:
 
     with pytest.raises(type(error), match=str(error)):
         ask_disk(fail, None)
+
+
+class Panic(BaseException):
+    """As what is written in Rust raises it."""
+
+
+@pytest.mark.parametrize("error", [Panic("x"), SystemExit(1), StopIteration()], ids=repr)
+async def test_whatever_a_thread_raises_reaches_who_waits_for_it(error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        await in_own_thread(fail, seconds=30)
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        ask_disk(fail, None, seconds=30)

@@ -23,9 +23,9 @@ from postamt_sync.app.supervisor import Service, Supervisor
 from postamt_sync.config import Settings
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.pending_mail import StepObserver, no_observer
-from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
+from postamt_sync.unexpected import as_trouble
 
 
 class Daemon:
@@ -40,7 +40,7 @@ class Daemon:
         environ: Mapping[str, str] = os.environ,
         observer: StepObserver = no_observer,
     ) -> None:
-        """`load` reads the configuration anew and raises ConfigurationError."""
+        """`load` reads the configuration again and raises ConfigurationError."""
         self._settings = settings
         self._load = load
         self._events = events
@@ -53,7 +53,7 @@ class Daemon:
         """Run until SIGTERM or SIGINT; a second one ends the process at once.
 
         Raises PostamtError if it cannot start: lock held, address in use, ledger unusable; and
-        EssentialServiceError if the courier or the ledger fails in a way that nobody expected.
+        EssentialServiceError if the courier or the ledger fails unexpectedly.
         """
         started = time.monotonic()
         self._handle_signals()
@@ -127,7 +127,7 @@ class Daemon:
             self._systemd.reloading()
             try:
                 await reload.by_hand()
-            finally:  # systemd would take us for reloading for ever
+            finally:  # else systemd would think that we are reloading forever
                 self._systemd.ready("reloaded")
 
     def _handle_signals(self) -> None:
@@ -148,5 +148,5 @@ def _make_mailboxes(destinations: Destinations, events: Events) -> None:
     for name in mailboxes.names:
         try:
             mailboxes.ready(name)
-        except PostamtError as error:
-            events.mailbox_unusable(name, str(error))
+        except Exception as error:  # noqa: BLE001  one mailbox must not keep the others from starting
+            events.mailbox_unusable(name, str(as_trouble(error)))

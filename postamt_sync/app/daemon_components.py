@@ -75,7 +75,7 @@ class Components:
         observer: StepObserver,
         watch: LedgerWatch,
     ) -> None:
-        """`load` reads the configuration anew and raises ConfigurationError."""
+        """`load` reads the configuration again and raises ConfigurationError."""
         self._settings, self._ledger, self._events = settings, ledger, events
         self._session = lazy_session(partial(lean_session, settings.aws.region))
         self._look_now = asyncio.Event()
@@ -129,7 +129,8 @@ class Components:
         watcher = FileWatcher(lambda: reload.files, reload.file_changed, self._events)
         backup = DailyBackup(self._settings, self._ledger, self._events)
         services = [
-            Service("watchdog", self.watchdog.run, self.watchdog.close),
+            Service("health", self.watchdog.note_health, self.watchdog.close),
+            Service("watchdog", self.watchdog.give_signs),
             Service("courier", self.courier.run),
             Service("poll", self.poll.run),
             Service("heartbeat", self.heartbeat.run),

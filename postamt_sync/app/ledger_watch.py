@@ -103,6 +103,10 @@ class LedgerWatch:
             data = os.read(self._descriptor, _READ)
         except BlockingIOError:
             return
+        except OSError:  # it would be readable again at once: from here on clocks look
+            self._touched.set()
+            self._close()
+            return
         for mask, name in parsed(data):
             if mask & _OVERFLOW or (name == _LOG and mask & _MODIFY):
                 self._tell_soon()

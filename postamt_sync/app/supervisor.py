@@ -1,8 +1,8 @@
 """The services of a daemon: one that fails is started again, and the others go on.
 
-A service handles what it expects by itself. What it raises all the same is unexpected: it is logged
-with its place, shown by `status` until the service has run well for a while, and the service starts
-again after a pause that grows. Only those that the daemon is nothing without may end it.
+A service handles what it expects by itself. What it raises all the same is unexpected, whatever its
+type: it is logged with its place, shown by `status` until the service has run well for a while, and
+the service starts again after a pause that grows. Only essential services may end the daemon.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from postamt_sync.backoff import growing_pause
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.source_notes import SourceNotes
-from postamt_sync.unexpected import UnexpectedError, description, first_cause, place
+from postamt_sync.unexpected import UnexpectedError, contained, description, first_cause, place
 
 LONGEST_PAUSE = 900.0
 WELL_AFTER = 30.0
@@ -46,7 +46,7 @@ class Service:
 
 
 class EssentialServiceError(UnexpectedError):
-    """A service ended that the daemon is nothing without."""
+    """A service failed without which the daemon cannot go on."""
 
 
 class Supervisor:
@@ -87,7 +87,7 @@ class Supervisor:
         self._fatal.cancel()
         for service in reversed(self._services):
             try:
-                await service.close()
+                await contained(service.close())
             except Exception as trouble:  # noqa: BLE001  the others are to be closed too
                 self._events.service_failed(service.name, *_told(trouble), None)
             task = self._tasks[service.name]
@@ -99,7 +99,7 @@ class Supervisor:
 
         Raises EssentialServiceError if it, or an essential service, fails.
         """
-        task = asyncio.create_task(work, name=name)
+        task = asyncio.create_task(contained(work), name=name)
         try:
             either: list[asyncio.Future[Any]] = [task, self._fatal]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -119,9 +119,9 @@ class Supervisor:
             begun = self._clock()
             well = asyncio.create_task(self._note_well(service)) if failures else None
             try:
-                await _uncancelled(service.run())
+                await contained(service.run())
             except Exception as error:  # noqa: BLE001  whatever it is, the others go on
-                if service.name in self._essential or isinstance(first_cause(error), MemoryError):
+                if service.name in self._essential:
                     self._end(service.name, error)
                     return
                 if self._clock() - begun >= WELL_AFTER:
@@ -156,18 +156,10 @@ class Supervisor:
 
     async def _note(self, service: Service, problem: str) -> None:
         notes = SourceNotes(self._overview, self._events, f"{service.name} service")
-        await (notes.bad(problem) if problem else notes.forget())
-
-
-async def _uncancelled(work: Awaitable[None]) -> None:
-    """Await `work`. A cancellation that nobody asked for is an error like any other."""
-    try:
-        await work
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and not task.cancelling():
-            raise RuntimeError("cancelled by nobody") from error
-        raise
+        try:
+            await contained(notes.bad(problem) if problem else notes.forget())
+        except Exception as error:  # noqa: BLE001  the service is to start again all the same
+            self._events.ledger_not_written(description(error))
 
 
 def _told(error: Exception) -> tuple[str, str, str]:

@@ -43,14 +43,11 @@ class Watchdog:
         self._notes = SourceNotes(ledger.overview, events, Source.WEBHOOK)
         self._written = ""
 
-    async def run(self) -> None:
-        """Go on until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._give_signs())
-            tasks.create_task(self._write_now_and_then())
+    async def give_signs(self) -> None:
+        """Show systemd that the event loop runs and mail moves; a slow disk must not look dead.
 
-    async def _give_signs(self) -> None:
-        """Show systemd that the event loop runs and mail moves; a slow disk must not look dead."""
+        Goes on until cancelled, and asks nothing that can fail: without signs we are restarted.
+        """
         interval = self._systemd.watchdog_interval
         told = False
         while True:
@@ -62,7 +59,8 @@ class Watchdog:
                 self._systemd.alive()
             await asyncio.sleep(interval or LOOK_WITHOUT_SYSTEMD)
 
-    async def _write_now_and_then(self) -> None:
+    async def note_health(self) -> None:
+        """Note how the webhook is doing until cancelled."""
         while True:
             if self._webhook_server is None:
                 await self._write()

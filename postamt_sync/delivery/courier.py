@@ -30,7 +30,7 @@ from postamt_sync.delivery.pending_mail import (
     WrittenMail,
     no_observer,
 )
-from postamt_sync.delivery.places import Places
+from postamt_sync.delivery.places import LeftBehindError, Places
 from postamt_sync.delivery.publisher import Publisher, Rest
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -56,7 +56,6 @@ SYNCERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what another process has made due, where nobody tells us of that; and
 for a vanished mailbox."""
-
 
 _Queue = asyncio.Queue[FetchedMail | WrittenMail | None]
 """What is to be published; None ends it."""
@@ -155,15 +154,17 @@ class Courier:
         publisher, lmtp = self._pools
         publishing = asyncio.create_task(self._publish(self._to_publish, publisher, GROUP))
         handing = asyncio.create_task(self._publish(self._to_hand_over, lmtp, 1))
+        taking = asyncio.create_task(self._take(until_idle=until_idle))
         try:
-            await self._take(until_idle=until_idle)
+            await asyncio.wait([taking, publishing, handing], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for fetch in self._fetches:
-                fetch.cancel()
-            await asyncio.gather(*self._fetches, return_exceptions=True)
-            await self._to_publish.put(None)
-            await self._to_hand_over.put(None)
-            ended = await asyncio.gather(publishing, handing, return_exceptions=True)
+            for task in (taking, *self._fetches):
+                task.cancel()
+            await asyncio.gather(taking, *self._fetches, return_exceptions=True)
+            for queue, task in ((self._to_publish, publishing), (self._to_hand_over, handing)):
+                if not task.done():
+                    await queue.put(None)
+            ended = await asyncio.gather(publishing, handing, taking, return_exceptions=True)
             # Whatever has happened, no thread of this run goes on beside the next one, but for
             # those that wait for a disk: they take no further step.
             if self._rests:
@@ -265,8 +266,10 @@ class Courier:
                 queue = self._to_hand_over if result.handed_over else self._to_publish
                 queue.put_nowait(result)  # as many fit as can be on the way
                 queued = True
-        except PostamtError as error:  # the ledger itself refuses; nothing can be noted
-            self._breaker.open(error)
+        except LeftBehindError:
+            raise
+        except Exception as error:  # noqa: BLE001  the ledger refuses; nothing can be noted
+            self._breaker.open(internal_error(error, self._events))
         finally:
             if not queued:
                 self._done(task)
@@ -313,7 +316,7 @@ class Courier:
         for mail in published:
             try:
                 self._vanished |= await self._outcomes.published(mail)
-            except PostamtError as error:
-                self._breaker.open(error)
+            except Exception as error:  # noqa: BLE001  whoever publishes must not stop
+                self._breaker.open(internal_error(error, self._events))
             if not mail.late:
                 self._done(mail.mail.task)

@@ -186,7 +186,9 @@ class MailJob:
 
 
 def internal_error(error: Exception, events: Events) -> PostamtError:
-    """Wrap an error of our own; the mail is tried again all the same."""
+    """Return a PostamtError as it is, an error of our own wrapped: the mail is tried again."""
+    if isinstance(error, PostamtError):
+        return error
     events.internal_error(error)
     return PostamtError(
         f"An error of ours: {error!r}.", "Please report it; the mail is tried again."

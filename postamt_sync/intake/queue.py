@@ -24,6 +24,7 @@ from postamt_sync.intake.notifications import ArrivalSink, NotificationOutcome, 
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.intake.sqs import MOST_AT_ONCE, QueueMessage
 from postamt_sync.mail.arrival import Source
+from postamt_sync.unexpected import contained
 
 RECEIVERS = 4
 """Batches under way at once while a queue is drained."""
@@ -167,7 +168,8 @@ class QueueConsumer:
         try:
             try:
                 told = read_message(message.body.encode())
-                self.tally.taken[await self._notifications.take(told, self.source)] += 1
+                outcome = await contained(self._notifications.take(told, self.source))
+                self.tally.taken[outcome] += 1
             except (MalformedError, ForgedError) as error:
                 await self._inbox.keep_notification(self.source, error.problem, message.body)
                 self.tally.disbelieved += 1

@@ -17,6 +17,7 @@ from postamt_sync.ledger.ledger import Ledger
 from postamt_sync.log_line import without_markup
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
+from postamt_sync.unexpected import contained
 
 _Pending = tuple[Sequence[Arrival], "asyncio.Future[list[bool]]"]
 
@@ -105,8 +106,8 @@ class ArrivalQueue:
     async def _commit(self, group: list[_Pending]) -> None:
         flat = [arrival for arrivals, _ in group for arrival in arrivals]
         try:
-            unknown = await asyncio.to_thread(self._ledger.arrivals.record, flat)
-        except Exception as error:  # noqa: BLE001  no caller may be left waiting for ever
+            unknown = await contained(asyncio.to_thread(self._ledger.arrivals.record, flat))
+        except Exception as error:  # noqa: BLE001  no caller may be left waiting forever
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

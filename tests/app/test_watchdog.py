@@ -72,7 +72,7 @@ async def test_mail_that_stands_still_is_no_life_until_it_moves(home: Home, tmp_
     with manager(tmp_path / "notify") as listening:
         systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"})
         watchdog = Watchdog(home.ledger, systemd, home.events, courier, None)
-        running = asyncio.gather(courier.run(), watchdog.run())
+        running = asyncio.gather(courier.run(), watchdog.give_signs())
         await home.bucket.asked.wait()
         clock.now += STILL_FOR - 1
         assert await signs(listening)
@@ -112,7 +112,7 @@ async def test_nothing_to_do_is_no_standstill(home: Home, tmp_path: Path) -> Non
     with manager(tmp_path / "notify") as listening:
         systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"})
         watchdog = Watchdog(home.ledger, systemd, home.events, courier, None)
-        running = asyncio.gather(courier.run(), watchdog.run())
+        running = asyncio.gather(courier.run(), watchdog.give_signs())
         clock.now += 100 * STILL_FOR
         assert await signs(listening)
         home.bucket.put("a", b"S: a\r\n\r\na")

@@ -7,15 +7,19 @@ import dataclasses
 import errno
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.courier import Courier
+from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.errors import MisconfiguredError
+from postamt_sync.events import Events
 from postamt_sync.mail.arrival import Verdicts
 from tests.delivery.home import LONG_AGO, Home
 from tests.doubles.clock import Clock
+from tests.doubles.inbox import MemoryLog
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import Fault, corrupt, cut, refuse, relabel
 from tests.doubles.s3_keys import ODD_KEYS
@@ -557,3 +561,52 @@ async def test_whom_a_mail_is_from_is_told_to_eyes_alone_and_only_if_wanted(
     await home.deliver()
     [told] = [fields for _, event, fields in home.log.said if event == "delivered"]
     assert told.get("_sender") == ("bob@example.org" if wanted else None)
+
+
+async def test_it_fails_instead_of_stopping_in_silence_where_nothing_can_be_published(
+    home: Home, s3: S3Double
+) -> None:
+    """What is no Exception passes all that handles one mail; the next process goes on."""
+
+    class Panic(BaseException): ...
+
+    def panic(step: DeliveryStep, _done: bool) -> None:
+        if step is DeliveryStep.PREPARE:
+            raise Panic
+
+    s3.put("incoming/a", BODY)
+    home.announce("incoming/a", "anna")
+    async with asyncio.timeout(60):
+        with pytest.raises(Panic):
+            await home.courier(panic).run()
+    home.reopen()
+    await home.deliver()
+    assert home.bodies("anna") == [BODY]
+
+
+class FailingLog(MemoryLog):
+    """Breaks where the first delivery is told."""
+
+    left = 1
+
+    def info(self, event: str, **fields: Any) -> None:
+        if event == "delivered" and self.left:
+            self.left = 0
+            raise KeyError("x")
+        super().info(event, **fields)
+
+
+async def test_a_bug_in_telling_of_one_mail_holds_up_no_other(home: Home, s3: S3Double) -> None:
+    home.log = FailingLog()
+    home.events = Events(home.log)
+    s3.put("incoming/a", BODY)
+    home.announce("incoming/a", "anna")
+    courier = home.courier()
+    running = asyncio.create_task(courier.run())
+    await until(lambda: home.log.events("error") == ["internal error"])
+    s3.put("incoming/b", BODY)
+    home.announce("incoming/b", "bruno")
+    await courier.bucket_is_back()
+    await until(lambda: home.bodies("bruno") == [BODY])
+    await stop(running)
+    assert home.bodies("anna") == [BODY]

@@ -23,7 +23,7 @@ class MemoryInbox:
     notifications: list[tuple[Source, str, str]] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    trouble: Exception | None = None
+    trouble: BaseException | None = None
 
     async def record(self, arrivals: Sequence[Arrival]) -> int:
         if self.trouble:

@@ -396,9 +396,16 @@ async def test_what_may_not_be_hidden_longer_is_no_trouble(desk: Desk) -> None:
     assert await desk.queue.drain() == 2
 
 
-async def test_a_bug_of_ours_leaves_the_message(desk: Desk) -> None:
+class Panic(BaseException):
+    """As what is written in Rust raises it."""
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("oops"), Panic("oops"), asyncio.CancelledError("oops")], ids=repr
+)
+async def test_a_bug_of_ours_leaves_the_message(desk: Desk, error: BaseException) -> None:
     desk.send(told(1))
-    desk.inbox.trouble = ZeroDivisionError("oops")
+    desk.inbox.trouble = error
     with pytest.raises(PostamtError, match="error of ours"):
         await desk.queue.drain()
     assert desk.log.events("error") == ["internal error"]
