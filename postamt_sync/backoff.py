@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import TypeVar
 
 from postamt_sync.errors import PostamtError
+
+_T = TypeVar("_T")
 
 FIRST_SECONDS = 10.0
 LONGEST_SECONDS = 3600.0
@@ -26,6 +29,22 @@ def growing_pause(
     """
     pause = min(longest, FIRST_SECONDS * 2.0 ** min(attempts, 30))
     return max(FIRST_SECONDS, pause * (1 - jitter() / 5))
+
+
+def looked_until(
+    end: float,
+    look: Callable[[], _T | None],
+    pause: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> _T | None:
+    """Look again and again, at least once, until something is found or `end` on this clock is past.
+
+    Blocking.
+    """
+    while (found := look()) is None and clock() < end:
+        sleep(pause)
+    return found
 
 
 class CircuitBreaker:

@@ -26,7 +26,7 @@ class UnexpectedError(PostamtError):
 
 
 def as_trouble(error: Exception) -> PostamtError:
-    """Return an error that a person may read: `error` itself, or an UnexpectedError that tells it."""
+    """Return an error that a person may read: `error` itself, or an UnexpectedError of it."""
     if isinstance(error, PostamtError):
         return error
     return UnexpectedError(

@@ -35,7 +35,7 @@ async def test_what_is_no_exception_is_raised_as_one_that_names_it(error: BaseEx
     assert "tests/test_unexpected.py:" in description(raised.value)
 
 
-@pytest.mark.parametrize("error", [*NO_EXCEPTIONS, StopIteration(3)], ids=lambda e: repr(e))
+@pytest.mark.parametrize("error", [*NO_EXCEPTIONS, StopIteration(3)], ids=repr)
 async def test_a_future_holds_it_as_an_exception(error: BaseException) -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.set_exception(as_exception(error))
@@ -81,10 +81,9 @@ def test_what_waits_when_its_loop_ends_is_cleared_away() -> None:
 
 @pytest.mark.parametrize("error", [MemoryError(), RecursionError("deep"), KeyError("x")])
 def test_a_person_reads_kind_and_place(error: Exception) -> None:
-    try:
+    with pytest.raises(type(error)) as raised:
         raise error
-    except Exception as caught:  # noqa: BLE001  for its traceback
-        said = as_trouble(caught).problem
+    said = as_trouble(raised.value).problem
     assert said.startswith(f"Unexpected error: {type(error).__name__}")
     assert "tests/test_unexpected.py:" in said
 

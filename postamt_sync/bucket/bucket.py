@@ -23,6 +23,7 @@ from postamt_sync.bucket.responses import (
     ObjectGoneError,
 )
 from postamt_sync.errors import PostamtError
+from postamt_sync.mail.arrival import LONGEST_KEY
 
 if TYPE_CHECKING:
     import boto3
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 52
 """More than mails that the courier fetches at once: a listing waits for none of them."""
-LONGEST_KEY = 1024
-"""Bytes (S3 User Guide, "Naming Amazon S3 objects")."""
 
 _ETAG = re.compile(r"[!#-~]+")
 """RFC 9110, section 8.8.3, less its 8-bit characters: fit to stand in a header."""

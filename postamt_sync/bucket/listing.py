@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 
 from postamt_sync.errors import TryLaterError
-from postamt_sync.mail.arrival import ARCHIVE_CLASSES
+from postamt_sync.mail.arrival import is_archived
 
 PAGE_KEYS = 1000
 PAGE_BYTES = 8 << 20
@@ -50,7 +50,7 @@ class Listed:
     @property
     def archived(self) -> bool:
         """Whether it must be restored before it can be read."""
-        return self.storage_class in ARCHIVE_CLASSES and not self.restored
+        return is_archived(self.storage_class, restored=self.restored)
 
     @property
     def modified_at(self) -> float:

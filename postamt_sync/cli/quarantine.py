@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +17,7 @@ from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger.repair import ObjectDetails
 from postamt_sync.plural import count
+from postamt_sync.status.durations import utc_time
 
 TIMES = ("first_seen", "last_modified", "settled_at")
 
@@ -134,8 +135,6 @@ def as_json(known: ObjectDetails) -> dict[str, Any]:
     """Return one mail's facts; times are ISO 8601 in UTC."""
     fields = asdict(known) | {"key": printable(known.key, 1024)}
     for name in TIMES:
-        moment = fields[name]
-        if moment is not None:
-            fields[name] = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+        fields[name] = utc_time(fields[name])
     fields["mailboxes"] = list(known.mailboxes)
     return fields

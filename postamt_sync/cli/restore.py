@@ -176,7 +176,9 @@ class _Verb:
             found = await comparison.run()
         else:
             plain_key = SealedPlace(*self._settings.sealed_place).plain_key
-            known = [self._ledger.repair.find(plain_key(key)) for key in keys]
+            known = [
+                await asyncio.to_thread(self._ledger.repair.find, plain_key(key)) for key in keys
+            ]
             found = [d for k in known for d in await comparison.run(k.key)]
             lacking = {d.mail for d in found if d.kind in RESTORABLE}
             for k in known:

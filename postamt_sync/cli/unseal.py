@@ -77,7 +77,8 @@ async def _opened(settings: Settings, place: SealedPlace, key: str, directory: P
 
 
 async def _find(settings: Settings, bucket: Bucket, place: SealedPlace, name: str) -> Listed:
-    for key in dict.fromkeys(_meant(settings, place, name)):
+    meant = await asyncio.to_thread(_meant, settings, place, name)
+    for key in dict.fromkeys(meant):
         found = await place.sealed_of(bucket, key)
         exact = [entry for entry in found if entry.sealed_key == name]
         if found:

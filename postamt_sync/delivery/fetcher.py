@@ -28,10 +28,7 @@ from postamt_sync.delivery.pending_mail import (
 from postamt_sync.delivery.places import LeftBehindError, Places
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Task
-from postamt_sync.mail.headers import header_block
-
-LONGEST_HEAD = 1 << 20
-"""Bytes of a header block that are looked at; what lies beyond is delivered all the same."""
+from postamt_sync.mail.headers import LONGEST_HEAD, header_block
 
 SMALL = 1 << 20
 """A mail of at most so many bytes is handed to the publisher whole, which writes many at once."""

@@ -13,6 +13,7 @@ from email.utils import format_datetime, localtime
 from pathlib import Path
 from typing import TypeVar
 
+from postamt_sync.backoff import looked_until
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.delivery.disk import open_mail
@@ -105,9 +106,7 @@ class RoundTrip:
         return mail
 
     def _until(self, began: float, look: Callable[[], _T | None]) -> _T | None:
-        while (found := look()) is None and self.clock() - began < self.within:
-            self.sleep(PAUSE)
-        return found
+        return looked_until(began + self.within, look, PAUSE, self.clock, self.sleep)
 
     def _keys(self) -> set[str]:
         bucket = self.settings.bucket

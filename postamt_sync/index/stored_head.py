@@ -14,16 +14,13 @@ from postamt_sync.mail.client_encryption import (
     client_encryption,
     is_client_encrypted,
 )
-from postamt_sync.mail.headers import header_block
+from postamt_sync.mail.headers import LONGEST_HEAD, header_block
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 FIRST_READ = 16 << 10
 """Bytes of a mail that are read first; SES's own header lines alone take 2 to 4 KB."""
-
-LONGEST_HEAD = 1 << 20
-"""Bytes that are read in search of the end of the header."""
 
 CHUNK_BYTES = 256 << 10
 

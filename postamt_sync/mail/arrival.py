@@ -65,7 +65,7 @@ ETAG_HASH_LENGTH = 16
 """Hex digits."""
 
 LONGEST_KEY = 1024
-"""Bytes of a key in UTF-8; S3's limit."""
+"""Bytes of a key in UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
 
 SETUP_NOTIFICATION = "AMAZON_SES_SETUP_NOTIFICATION"
 """Base name of the object that SES writes to try out a new rule; it is no mail."""
@@ -116,12 +116,17 @@ class Arrival:
     @property
     def archived(self) -> bool:
         """Whether S3 would refuse a GET until the object is restored, as far as is known."""
-        return self.storage_class in ARCHIVE_CLASSES and not self.restored
+        return is_archived(self.storage_class, restored=self.restored)
 
     @property
     def mail_id(self) -> str:
         """The name of this mail in file names and log lines."""
         return mail_id(self.bucket, self.key)
+
+
+def is_archived(storage_class: str | None, *, restored: bool) -> bool:
+    """Tell whether an object of this class must be restored before it can be read."""
+    return storage_class in ARCHIVE_CLASSES and not restored
 
 
 def mail_id(bucket: str, key: str) -> str:

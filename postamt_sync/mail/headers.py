@@ -19,6 +19,9 @@ from datetime import UTC, datetime
 
 from postamt_sync.mail.arrival import Verdicts
 
+LONGEST_HEAD = 1 << 20
+"""Bytes of a mail that are read in search of the end of its header block."""
+
 MOST_ADDRESSES = 1_000
 """Addresses that `addresses` returns at most."""
 

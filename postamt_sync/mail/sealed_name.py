@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-LONGEST_KEY = 1_024
-"""Bytes of a key of S3, in UTF-8."""
+from postamt_sync.mail.arrival import LONGEST_KEY
 
 SEALED_TAG = ("postamt-seal", "sealed")
 """Key and value of the tag that a plain version bears once it is sealed: it lets it expire."""

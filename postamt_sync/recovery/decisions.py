@@ -30,7 +30,7 @@ from postamt_sync.ledger import Delivery, DeliveryState, Ledger, ObjectState, Ta
 from postamt_sync.ledger.rebuild import NamedCopy, Rebuild, Settled
 from postamt_sync.ledger.rows import is_older
 from postamt_sync.mail.arrival import etag_hash
-from postamt_sync.mail.headers import addresses, header_block, ses_headers
+from postamt_sync.mail.headers import LONGEST_HEAD, addresses, header_block, ses_headers
 from postamt_sync.mail.routing import Routes, decide
 from postamt_sync.mail.sent_mail import is_sent, read_sent_key
 from postamt_sync.recovery.stored_bytes import lead_of
@@ -42,7 +42,6 @@ CANDIDATES = 200
 """Newest names of a mailbox that are looked at in one go."""
 MOST_CANDIDATES = 2000
 """Names of a mailbox that are looked at for one of a mail that came for it."""
-LONGEST_HEAD = 1 << 20
 
 _FindAt = Callable[[Path], Maildir]
 

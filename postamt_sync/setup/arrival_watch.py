@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from postamt_sync.backoff import looked_until
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.errors import PostamtError, TryLaterError, UsageError
 from postamt_sync.ledger import Ledger
@@ -48,9 +49,7 @@ class ArrivalWatch:
         yield f"it lies in {path.parent}"
 
     def _until(self, began: float, look: Callable[[], _T | None]) -> _T | None:
-        while (found := look()) is None and self.clock() - began < self.within:
-            self.sleep(PAUSE)
-        return found
+        return looked_until(began + self.within, look, PAUSE, self.clock, self.sleep)
 
     def _known(self) -> str | None:
         try:

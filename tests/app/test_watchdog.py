@@ -154,3 +154,16 @@ async def test_a_mailbox_that_hangs_is_no_standstill(tmp_path: Path) -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     home.close()
+
+
+async def test_signs_of_life_need_nothing_that_can_fail(home: Home, tmp_path: Path) -> None:
+    """Without them systemd restarts a daemon that is well; notes are another service."""
+    courier = home.courier()
+    home.ledger.close()
+    with manager(tmp_path / "notify") as listening:
+        systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"})
+        watchdog = Watchdog(home.ledger, systemd, home.events, courier, None)
+        running = asyncio.create_task(watchdog.give_signs())
+        assert await signs(listening)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

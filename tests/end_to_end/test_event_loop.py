@@ -73,6 +73,7 @@ def test_a_call_in_the_loop_would_be_told(home: Home, blocked: Path) -> None:
         ("sync", "--mark-delivered"),
         ("verify", "--content"),
         ("rebuild",),
+        ("find", "x", "--cloud"),
     ],
 )
 def test_no_verb_blocks_its_loop(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postamt_sync.mail.sealed_name import LONGEST_KEY, SealedName, parse
+from postamt_sync.mail.arrival import LONGEST_KEY
+from postamt_sync.mail.sealed_name import SealedName, parse
 
 TIME = datetime(2026, 11, 28, 14, 44, 47, tzinfo=UTC)
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"

@@ -21,7 +21,6 @@ from postamt_sync.log_line import without_markup
 BATCH = 1000
 """What S3 deletes at once."""
 
-
 BLOCKED = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -33,6 +32,15 @@ ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "
 
 SOON = ("NoSuchBucket", "OperationAborted")
 """What S3 says of a bucket that it is still making."""
+
+
+def read_bucket(aws: AwsClient, bucket: str, operation: str, *missing: str) -> dict[str, Any]:
+    """Return what S3 tells of a bucket; {} where it answers with one of the codes `missing`."""
+    return aws.read("s3", operation, missing=missing, Bucket=bucket) or {}
+
+
+def tags_of_bucket(aws: AwsClient, bucket: str) -> dict[str, str]:
+    return mapped(read_bucket(aws, bucket, "get_bucket_tagging", "NoSuchTagSet").get("TagSet", []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +214,10 @@ class BucketResource:
         )
 
     def _tags(self) -> dict[str, str]:
-        return mapped(self._get("get_bucket_tagging", "NoSuchTagSet").get("TagSet", []))
+        return tags_of_bucket(self.aws, self.stack.bucket)
 
     def _get(self, operation: str, *missing: str, exists: bool = True) -> dict[str, Any]:
-        if not exists:
-            return {}
-        name = self.stack.bucket
-        return self.aws.read("s3", operation, missing=missing, Bucket=name) or {}
+        return read_bucket(self.aws, self.stack.bucket, operation, *missing) if exists else {}
 
     def _put(self, operation: str, guard: Guard | None = None, **parameters: Any) -> Call:
         bucket = {"Bucket": self.stack.bucket}

@@ -44,6 +44,11 @@ NAMES = {
 }
 
 
+def read_function(aws: AwsClient, name: str) -> dict[str, Any] | None:
+    """Return a function, with its code's place and its tags; None if there is none."""
+    return aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
+
+
 @dataclass(frozen=True, slots=True)
 class LambdaFunction:
     """`code` is the zip; unchanged code is not uploaded again. `settings` have the names of NAMES.
@@ -60,7 +65,7 @@ class LambdaFunction:
 
     def plan(self) -> Generator[PlanItem, None, bool]:
         """Yield what differs; return whether it is there, ours, and stays."""
-        found = self._get()
+        found = read_function(self.aws, self.stack.function)
         if found is None:
             yield Change("create", [self._create(), *self.permit()])
             return False
@@ -94,7 +99,7 @@ class LambdaFunction:
         return True
 
     def destroy(self) -> Iterator[PlanItem]:
-        found = self._get()
+        found = read_function(self.aws, self.stack.function)
         if found is None:
             return
         if is_ours(found.get("Tags", {}), self.stack):
@@ -108,10 +113,6 @@ class LambdaFunction:
         """Return a write that waits until Lambda is done with the last one."""
         named = {"FunctionName": self.stack.function, **parameters}
         return Call("lambda", operation, named, retry_on=BUSY)
-
-    def _get(self) -> dict[str, Any] | None:
-        name = self.stack.function
-        return self.aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
 
     def _role(self) -> dict[str, Any] | None:
         answer = self.aws.read("iam", "get_role", missing=NO_ROLE, RoleName=self.stack.role)

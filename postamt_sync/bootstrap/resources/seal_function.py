@@ -11,7 +11,7 @@ from postamt_sync.aws.seal_zip import HANDLER
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Conflict, Note, PlanItem
 from postamt_sync.bootstrap.resources.invoke_permission import InvokePermission
-from postamt_sync.bootstrap.resources.lambda_function import MISSING, RUNTIME, LambdaFunction
+from postamt_sync.bootstrap.resources.lambda_function import RUNTIME, LambdaFunction, read_function
 from postamt_sync.bootstrap.resources.table import MISSING as NO_TABLE
 from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.config.command import USUAL_LINE, CommandLine
@@ -45,7 +45,7 @@ class SealFunctionResource:
     def plan(self) -> Iterator[PlanItem]:
         now = datetime.now(UTC)
         read = read_key_files(self.stack.key_files, now)
-        found = self._get()
+        found = read_function(self.aws, self.stack.function)
         there = found is not None
         refused = [each for each in read if each.refused is not None]
         for each in refused:
@@ -118,11 +118,7 @@ class SealFunctionResource:
         }
 
     def is_there(self) -> bool:
-        return self._get() is not None
-
-    def _get(self) -> dict[str, Any] | None:
-        name = self.stack.function
-        return self.aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
+        return read_function(self.aws, self.stack.function) is not None
 
     def _is_proved(self, keys: Sequence[OwnerKey]) -> bool:
         key = {KEY: {"S": proof_of(keys)}}

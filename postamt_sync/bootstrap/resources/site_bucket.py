@@ -9,8 +9,15 @@ from typing import Any
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
 from postamt_sync.bootstrap.overlay import holds
-from postamt_sync.bootstrap.resources.bucket import BLOCKED, ENCRYPTED, SOON, EveryVersion
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.resources.bucket import (
+    BLOCKED,
+    ENCRYPTED,
+    SOON,
+    EveryVersion,
+    read_bucket,
+    tags_of_bucket,
+)
+from postamt_sync.bootstrap.tags import is_ours, listed, stranger
 from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
 from postamt_sync.errors import MisconfiguredError
 
@@ -148,17 +155,14 @@ class SiteBucketResource:
         return not (page or {}).get("Versions") and not (page or {}).get("DeleteMarkers")
 
     def _tags(self) -> dict[str, str]:
-        return mapped(self._get("get_bucket_tagging", "NoSuchTagSet").get("TagSet", []))
+        return tags_of_bucket(self.aws, self.stack.site_bucket)
 
     def _tag(self, tags: Mapping[str, str]) -> Call:
         wanted = listed({**tags, **self.stack.tags})
         return self._put("put_bucket_tagging", Tagging={"TagSet": wanted})
 
     def _get(self, operation: str, *missing: str, exists: bool = True) -> dict[str, Any]:
-        if not exists:
-            return {}
-        name = self.stack.site_bucket
-        return self.aws.read("s3", operation, missing=missing, Bucket=name) or {}
+        return read_bucket(self.aws, self.stack.site_bucket, operation, *missing) if exists else {}
 
     def _put(self, operation: str, **parameters: Any) -> Call:
         return Call(
