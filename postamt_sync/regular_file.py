@@ -35,7 +35,7 @@ def open_regular(
         os.set_blocking(fd, True)
         return fd
     os.close(fd)
-    raise refusal(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO, path)
+    raise system_error(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO, path)
 
 
 def read_small(
@@ -53,10 +53,10 @@ def read_small(
     with os.fdopen(open_regular(path, at, links=links, pipes=pipes), "rb") as file:
         data = file.read(longest + 1)
     if len(data) > longest:
-        raise refusal(errno.EFBIG, path)
+        raise system_error(errno.EFBIG, path)
     return data
 
 
-def refusal(number: int, path: Path | str) -> OSError:
+def system_error(number: int, path: Path | str) -> OSError:
     """Return the error that the system raises with this number."""
     return OSError(number, os.strerror(number), str(path))

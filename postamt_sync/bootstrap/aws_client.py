@@ -17,8 +17,7 @@ from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.aws.clients import BUILDING, ONCE, new_client
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of
-from postamt_sync.aws.errors import Asker
-from postamt_sync.aws.errors import refusal as refusal_of
+from postamt_sync.aws.errors import Asker, refusal
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack import Stack
@@ -62,13 +61,13 @@ PATIENCE_SECONDS = 120.0
 _SES = frozenset({"ses", "sesv2"})
 
 
-def refusal(service: str, error: Exception) -> PostamtError:
+def administrator_refusal(service: str, error: Exception) -> PostamtError:
     """Return the sentences for what a call of `service` (boto3's name) raised."""
     action = f"AWS ({service})"
     if isinstance(error, ClientError):
         said = printable(without_markup(message_of(error)))
         action = _action(service, error.operation_name, said)
-    return refusal_of(action, error, asker=Asker.ADMINISTRATOR)
+    return refusal(action, error, asker=Asker.ADMINISTRATOR)
 
 
 def _action(service: str, operation: str, said: str) -> str:
@@ -143,7 +142,7 @@ class AwsClient:
         except ClientError as error:
             if _says(error, missing):
                 return None
-            raise refusal(service, error) from error
+            raise administrator_refusal(service, error) from error
 
     def pages(
         self,
@@ -184,7 +183,7 @@ class AwsClient:
         try:
             answer = patient(self._ask, wanted)
         except ClientError as error:
-            raise refusal(wanted.service, error) from error
+            raise administrator_refusal(wanted.service, error) from error
         if wanted.on_response is not None:
             wanted.on_response(answer)
 
@@ -203,9 +202,9 @@ class AwsClient:
                 yield from _member(page, members) or ()
         except ClientError as error:
             if not _says(error, missing):
-                raise refusal(service, error) from error
+                raise administrator_refusal(service, error) from error
         except Exception as error:  # whatever botocore's parsers make of a stranger's answer
-            raise refusal(service, error) from error
+            raise administrator_refusal(service, error) from error
 
     def _ask(self, wanted: Call) -> dict[str, Any]:
         late = wanted.late() if wanted.late is not None else {}
@@ -222,7 +221,7 @@ class AwsClient:
         except ClientError:
             raise  # the caller knows what its codes mean
         except Exception as error:  # whatever botocore's parsers make of a stranger's answer
-            raise refusal(service, error) from error
+            raise administrator_refusal(service, error) from error
         return answer
 
     def _complete(

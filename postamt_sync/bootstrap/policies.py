@@ -65,7 +65,7 @@ def sync_policy(stack: Stack) -> Document:
         },
     ]
     if stack.kms:
-        statements.append(open_mail(stack))
+        statements.append(opening_mail(stack))
     if stack.seal is not None:
         statements += box_statements(stack.seal)
     if stack.public_url:
@@ -113,7 +113,7 @@ def index_policy(stack: Stack) -> Document:
     and tell of failures."""
     return document(
         *(_lists(stack) if stack.handed else ()),
-        *((open_mail(stack),) if stack.kms else ()),
+        *((opening_mail(stack),) if stack.kms else ()),
         {
             "Sid": "WriteIndex",
             "Effect": "Allow",
@@ -149,7 +149,7 @@ def index_policy(stack: Stack) -> Document:
     )
 
 
-def open_mail(stack: StackPart) -> Statement:
+def opening_mail(stack: StackPart) -> Statement:
     """Whoever reads mail may open what SES encrypted, in this account's name, and nothing else.
 
     Which key that is stands in the receipt rule of whoever made it, and a key may be changed while

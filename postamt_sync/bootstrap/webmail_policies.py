@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postamt_sync.bootstrap.policies import open_mail
+from postamt_sync.bootstrap.policies import opening_mail
 from postamt_sync.bootstrap.policy_document import (
     WHERE_NOTHING_IS,
     Document,
@@ -58,7 +58,7 @@ def _mail(stack: WebmailStack, index: str) -> list[Statement]:
         }
     return [
         listing,
-        *([open_mail(stack)] if stack.kms else []),
+        *([opening_mail(stack)] if stack.kms else []),
         {
             "Sid": "ReadMail",
             "Effect": "Allow",

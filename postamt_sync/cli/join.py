@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.cli.bootstrap.stack import is_terminal
+from postamt_sync.cli.bootstrap.stack import may_ask
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.join_box import install_all, show_logins, watch_first_mail
 from postamt_sync.cli.options import Debug
@@ -112,7 +112,7 @@ def join_here(bundle: Bundle, path: Path, console: Console) -> None:
 
 
 def _opened(data: bytes) -> Bundle:
-    if not (is_terminal() and sys.stdin.isatty()):
+    if not may_ask():
         return open_bundle(data, _checked(sys.stdin.readline()))
     for left in reversed(range(_TRIES)):
         typed: str = typer.prompt("Passphrase", hide_input=True)

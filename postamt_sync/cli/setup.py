@@ -14,7 +14,7 @@ from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
 from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.cli import in_force
 from postamt_sync.cli.bootstrap.dns import show as show_records
-from postamt_sync.cli.bootstrap.stack import Opened, is_terminal
+from postamt_sync.cli.bootstrap.stack import Opened, may_ask
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.join import can_become_root, join_here
 from postamt_sync.cli.options import Debug
@@ -158,11 +158,11 @@ def setup(
             account,
             console,
             resolver,
-            wait=wait and is_terminal(),
+            wait=wait and may_ask(),
             trip=round_trip,
         )
     except (KeyboardInterrupt, typer.Abort, PostamtError):
-        if file.path.exists() and is_terminal():
+        if file.path.exists() and may_ask():
             console.print()
             paragraph(console, "Your answers are kept. Go on at any time with: postamt-sync setup")
         raise
@@ -170,7 +170,7 @@ def setup(
 
 def _made(console: Console, file: AnswerFile, answers: Answers, wishes: Wishes) -> Opened:
     """Make the AWS side, and hand over to the box."""
-    aws = administrator(console, answers.region or "", ask=is_terminal() and not wishes.yes)
+    aws = administrator(console, answers.region or "", ask=may_ask() and not wishes.yes)
     while True:
         answers = write_configuration(file, answers, aws, wishes.name)
         in_force.remember(["setup", "--config", str(file.directory / CONFIGURATION)])
@@ -195,7 +195,7 @@ def _answered(
     """Return the answers with none open; what was answered before is kept and shown."""
     if yes:
         answers = suggested(answers)
-    elif not is_terminal():
+    elif not may_ask():
         refuse_open(answers)
     begun = answers.domains is not None
     if begun:
@@ -240,7 +240,7 @@ def _see_it_work(
         )
         return ExitCode.OK
     console.print("\nAll that mail needs is in the DNS.")
-    if trip is None and is_terminal():
+    if trip is None and may_ask():
         trip = typer.confirm("Send a mail to yourself, to see it arrive?", default=True)
     return _round_trip(account, console) if trip else ExitCode.OK
 

@@ -25,7 +25,7 @@ from postamt_sync.delivery.filesystem_sync import (
 )
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
-from postamt_sync.regular_file import open_regular, refusal
+from postamt_sync.regular_file import open_regular, system_error
 
 _REMEDIES = {
     errno.ENOSPC: ("The disk is full", "Make room; the mail waits."),
@@ -98,7 +98,7 @@ def open_mail(path: Path) -> BufferedReader:
     if os.fstat(file.fileno()).st_size <= LARGEST_MAIL:
         return file
     file.close()
-    raise refusal(errno.EFBIG, path)
+    raise system_error(errno.EFBIG, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ class Disk:
         fd = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=directory)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise refusal(errno.ENXIO, path)
+                raise system_error(errno.ENXIO, path)
             self.write(fd, f"{line}\n".encode())
             os.fsync(fd)
         finally:

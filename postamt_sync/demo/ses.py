@@ -71,7 +71,7 @@ class Ses:
         """
         message_id = "".join(self._random.choices(ALPHABET, k=40))
         now = dt.datetime.now(dt.UTC)
-        block = header_block(message_id, sender, recipients[0], now, spam=spam, virus=virus)
+        block = ses_header(message_id, sender, recipients[0], now, spam=spam, virus=virus)
         taken = Received(
             message_id=message_id,
             key=self._cloud.stack.prefix + message_id,
@@ -166,7 +166,7 @@ def _matches(recipient: str, conditions: Sequence[str]) -> bool:
     )
 
 
-def header_block(
+def ses_header(
     message_id: str, sender: str, recipient: str, at: dt.datetime, *, spam: str, virus: str
 ) -> bytes:
     """Return what SES puts before the sender's first header; `recipient` is the one in `for`."""

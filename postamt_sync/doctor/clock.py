@@ -13,7 +13,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from postamt_sync.aws.clients import ca_bundle, new_session, unsigned_client
-from postamt_sync.bootstrap.aws_client import refusal
+from postamt_sync.bootstrap.aws_client import administrator_refusal
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import TryLaterError
 from postamt_sync.status.durations import span
@@ -38,7 +38,7 @@ def date_at_aws(region: str) -> float:
         asking = URLLib3Session(verify=bundle, proxies=get_environ_proxies(url), timeout=SECONDS)
         answer = asking.send(AWSRequest("GET", url).prepare())
     except Exception as error:
-        raise refusal("sts", error) from error
+        raise administrator_refusal("sts", error) from error
     try:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except ValueError as error:

@@ -110,7 +110,7 @@ class StatusServer:
         await self._listener.close(0)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = refusal(request)
+        answer = _refusal(request)
         if answer is None and request.path in VIEWS:
             answer = await self._view(VIEWS[request.path])
         elif answer is None:
@@ -171,7 +171,7 @@ def _url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def refusal(request: web.BaseRequest) -> _Answer | None:
+def _refusal(request: web.BaseRequest) -> _Answer | None:
     """Return the answer to what may not be asked, or None."""
     if not _asks_for_us(request.headers.get("Host", "")):
         return _Answer(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from postamt_sync.bootstrap.aws_client import refusal
+from postamt_sync.bootstrap.aws_client import administrator_refusal
 from postamt_sync.bootstrap.change import Change
 from postamt_sync.bootstrap.resources.certificate import CertificateResource
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
@@ -35,13 +35,13 @@ WEBMAIL = WebmailStack("postamt", "123456789012", "eu-west-1", "webmail.example.
 )
 def test_the_action_that_is_missing_is_named(service: str, operation: str, action: str) -> None:
     error = ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, operation)
-    assert action in str(refusal(service, error))
+    assert action in str(administrator_refusal(service, error))
 
 
 def test_what_aws_says_itself_counts_more() -> None:
     said = "User: x is not authorized to perform: apigateway:TagResource on resource: y"
     error = ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, "CreateApi")
-    assert "apigateway:TagResource" in str(refusal("apigatewayv2", error))
+    assert "apigateway:TagResource" in str(administrator_refusal("apigatewayv2", error))
 
 
 class Acm:

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 
 from postamt_sync.cli.main import run
 from postamt_sync.config import load
-from postamt_sync.demo.ses import header_block
+from postamt_sync.demo.ses import ses_header
 from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi
@@ -35,7 +35,7 @@ class Incoming:
             return
         now = dt.datetime.now(dt.UTC)
         for message_id, content in (("a", NOT_OURS), ("b", mail.as_bytes())):
-            block = header_block(message_id, address, address, now, spam="PASS", virus="PASS")
+            block = ses_header(message_id, address, address, now, spam="PASS", virus="PASS")
             for prefix in (self.box.stack.prefix, self.box.stack.recent_prefix):
                 self.box.account.client("s3").put_object(
                     Bucket=self.box.stack.bucket, Key=prefix + message_id, Body=block + content

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postamt_sync.demo.samples import Sample, samples
-from postamt_sync.demo.ses import header_block
+from postamt_sync.demo.ses import ses_header
 from postamt_sync.mail.sent_mail import sent_key
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import ANNA, BRUNO
@@ -61,6 +61,6 @@ def put(s3: S3Double, *letters: Letter) -> None:
 
 
 def _stored(name: str, message: bytes, to: str, spam: str = "PASS") -> Letter:
-    block = header_block(name, "clara@sender.example", to, RECEIVED_AT, spam=spam, virus="PASS")
+    block = ses_header(name, "clara@sender.example", to, RECEIVED_AT, spam=spam, virus="PASS")
     place = f"{NAMES[to]}/Junk" if spam == "FAIL" else NAMES[to]
     return Letter(f"incoming/{name}", block + message, (place,))

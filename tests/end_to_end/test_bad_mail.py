@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.delivery.filename import parse_name
-from postamt_sync.demo.ses import header_block
+from postamt_sync.demo.ses import ses_header
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_keys import ODD_KEYS
 from tests.end_to_end.home import Home
@@ -114,7 +114,7 @@ def test_three_mails_of_40_mb_at_once_do_not_sit_in_memory(home: Home, s3: S3Dou
 def test_a_recipient_like_a_path_is_the_default_mailboxs(
     home: Home, s3: S3Double, recipient: str
 ) -> None:
-    block = header_block("m", "c@sender.example", recipient, RECEIVED_AT, spam="PASS", virus="PASS")
+    block = ses_header("m", "c@sender.example", recipient, RECEIVED_AT, spam="PASS", virus="PASS")
     s3.put("incoming/m", block + b"Subject: x\r\n\r\n")
     before = tree(home.root.parent)
     assert home.sync()[0] == 0

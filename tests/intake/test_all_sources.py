@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from postamt_sync.demo.ses import header_block
+from postamt_sync.demo.ses import ses_header
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.notifications import Notifications, OurTopic
@@ -107,7 +107,7 @@ class Sources(RuleBasedStateMachine):
         """
         key = f"{PREFIX}{len(self.envelopes):040}"
         addresses = [f"{name}@home.example" for name in who]
-        block = header_block(
+        block = ses_header(
             key.removeprefix(PREFIX), "c@sender.example", addresses[0], SENT, spam="PASS", virus=""
         )
         text = f"S: {key}\r\n\r\n".encode()

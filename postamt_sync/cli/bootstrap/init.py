@@ -15,7 +15,7 @@ from postamt_sync.bootstrap.bucket_name import new_bucket
 from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.cli.bootstrap.stack import is_terminal
+from postamt_sync.cli.bootstrap.stack import may_ask
 from postamt_sync.cli.options import Debug
 from postamt_sync.config import load
 from postamt_sync.config.command import CommandLine
@@ -175,7 +175,7 @@ def _check_name(text: str) -> None:
 
 
 def _ask(question: str, option: str, default: str) -> str:
-    if not is_terminal():
+    if not may_ask():
         raise UsageError(f"{option} is missing.", _WITHOUT_A_TERMINAL)
     answer: str = typer.prompt(question, default=default, show_default=bool(default))
     return answer.strip()

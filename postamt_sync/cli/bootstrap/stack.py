@@ -164,12 +164,12 @@ def agreed(question: str, *, yes: bool) -> None:
     """Ask before something is done; raises UsageError where nobody can be asked."""
     if yes:
         return
-    if not is_terminal():
+    if not may_ask():
         raise UsageError("There is no terminal to ask at.", "Use --yes to go on without asking.")
     typer.confirm(question, abort=True)
 
 
-def is_terminal() -> bool:
+def may_ask() -> bool:
     """Whether there is a person to be asked."""
     return Console().is_terminal and typer.get_text_stream("stdin").isatty()
 
@@ -212,7 +212,7 @@ def key_files(account: Opened) -> list[str]:
 
 def show_password(key: SmtpKey, console: Console) -> None:
     """Show a person, and no log, what a mail client is to be given."""
-    if not is_terminal():
+    if not may_ask():
         return
     values = key.file.read()
     whose = f"For {key.mailbox} to send with" if key.mailbox else "For mail clients that send"
