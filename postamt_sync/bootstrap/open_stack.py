@@ -18,7 +18,7 @@ from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.config import Settings
-from postamt_sync.config.folder import is_inbox
+from postamt_sync.config.verdict_folders import verdict_folders
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
 from postamt_sync.owners_rights import make_directories, on_the_way_to
@@ -111,11 +111,9 @@ def webmail_of(settings: Settings, account: str) -> WebmailStack:
 
 def handed_routes(settings: Settings) -> HandedRoutes:
     """Return who gets what, as the daemon has it."""
-    delivery = settings.delivery
-    folders = (delivery.junk_folder, delivery.virus_folder, delivery.dmarc_folder)
     return HandedRoutes(
         tuple(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes),
-        *("" if is_inbox(folder) else folder for folder in folders),
+        verdict_folders(settings.delivery),
     )
 
 

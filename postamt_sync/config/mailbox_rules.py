@@ -9,6 +9,7 @@ from pathlib import Path
 from postamt_sync.config.findings import ConfigFinding
 from postamt_sync.config.settings import DeliverySettings, Mailbox, Settings
 from postamt_sync.config.values import comparable
+from postamt_sync.config.verdict_folders import OPTIONS
 from postamt_sync.threads import ask_disk
 
 
@@ -122,7 +123,7 @@ def folders_over_lmtp(settings: Settings) -> Iterator[ConfigFinding]:
     by_lmtp = [m.name for _, m in _readable(settings, "delivery") if m.delivery == "lmtp"]
     if not by_lmtp:
         return
-    for option in ("junk_folder", "virus_folder", "dmarc_folder"):
+    for option in OPTIONS.values():
         if not getattr(settings.delivery, option).isascii():
             yield ConfigFinding(
                 ("delivery", option),

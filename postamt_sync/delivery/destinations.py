@@ -6,11 +6,12 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from postamt_sync.config import LiveSettings, Mailbox, Settings
-from postamt_sync.config.folder import SENT, is_inbox
+from postamt_sync.config.folder import SENT
 from postamt_sync.config.listen import parse_listen
+from postamt_sync.config.verdict_folders import verdict_folders
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.lmtp import Lmtp
 from postamt_sync.delivery.mailboxes import Handover, Mailboxes
@@ -18,7 +19,7 @@ from postamt_sync.errors import UndeliverableError
 from postamt_sync.events import printable
 from postamt_sync.ledger.work import Work
 from postamt_sync.mail.arrival import Verdicts
-from postamt_sync.mail.routing import Addressee, Routes, folder_for
+from postamt_sync.mail.routing import Addressee, Routes, VerdictFolders
 from postamt_sync.mail.sent_mail import is_sent, read_sent_key
 
 _LOGIN = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", re.ASCII)
@@ -33,10 +34,9 @@ class Destinations:
 
     routes: Routes
     mailboxes: Mailboxes
-    junk_folder: str
-    virus_folder: str
+    folders: VerdictFolders
+    """With `/` between levels."""
     envelope_grace: float
-    dmarc_folder: str = ""
     tagged: frozenset[str] = frozenset()
     """Mailboxes in which a tag means a folder."""
     delivered_to: bool = False
@@ -50,9 +50,7 @@ class Destinations:
 
     def folder(self, verdicts: Verdicts) -> str:
         """Return where a mail with these verdicts goes; "" is the INBOX."""
-        return folder_for(
-            verdicts, junk=self.junk_folder, virus=self.virus_folder, dmarc=self.dmarc_folder
-        )
+        return self.folders.of(verdicts)
 
     def sender(self, key: str) -> str | None:
         """Return the mailbox that sent this mail in the webmail; None: it is one that came.
@@ -97,20 +95,17 @@ def configured_destinations(
     addressees = [Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes]
     addressees += [Addressee(m.name, m.addresses, default=False) for m in kept]
     delivery = settings.delivery
-    junk, virus, dmarc = map(
-        _folder, (delivery.junk_folder, delivery.virus_folder, delivery.dmarc_folder)
-    )
+    configured = asdict(verdict_folders(delivery))
+    folders = {name: folder.replace(".", "/") for name, folder in configured.items()}
     roots = [(m.name, m.maildir) for m in (*settings.mailboxes, *kept)]
     return Destinations(
         routes=Routes(addressees),
         mailboxes=Mailboxes(
-            roots, work, disk or Disk(), {junk, virus, dmarc, SENT}, _handover(settings, kept)
+            *(roots, work, disk or Disk(), {*folders.values(), SENT}, _handover(settings, kept))
         ),
-        junk_folder=junk,
-        virus_folder=virus,
+        folders=VerdictFolders(**folders),
         envelope_grace=settings.effective_envelope_grace,
         has_index=bool(settings.index.table),
-        dmarc_folder=dmarc,
         tagged=frozenset(m.name for m in (*settings.mailboxes, *kept) if m.tag_folders),
         delivered_to=delivery.delivered_to_header,
         log_addresses=delivery.log_addresses,
@@ -119,7 +114,7 @@ def configured_destinations(
 
 
 class LiveDestinations:
-    """The destinations of the settings in force, made anew after those were replaced."""
+    """The destinations of the settings in force, made again after those were replaced."""
 
     def __init__(self, live: LiveSettings, work: Work) -> None:
         self._live = live
@@ -153,8 +148,3 @@ def _handover(settings: Settings, kept: Sequence[Mailbox]) -> Handover:
 def _lmtp_recipient(mailbox: Mailbox) -> str:
     """Return as whom Dovecot knows a mailbox: its first address fit for a login, or its name."""
     return next((a for a in mailbox.addresses if _LOGIN.fullmatch(a)), mailbox.name)
-
-
-def _folder(option: str) -> str:
-    """Return a folder as delivery names it, levels separated by `/`; "" is the INBOX."""
-    return "" if is_inbox(option) else option.replace(".", "/")

@@ -11,7 +11,7 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.demo.cloud import DOMAIN
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample
 from postamt_sync.mail.handed_routes import HandedRoutes
-from postamt_sync.mail.routing import Addressee
+from postamt_sync.mail.routing import Addressee, VerdictFolders
 
 POLL_SECONDS = 10
 """The shortest pause between two looks that the configuration allows."""
@@ -65,7 +65,7 @@ class Household:
         first = next(iter(self.addresses))
         return HandedRoutes(
             tuple(Addressee(name, (a,), name == first) for name, a in self.addresses.items()),
-            junk_folder=JUNK,
+            VerdictFolders(junk=JUNK),
         )
 
     def configure(

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Self
 
 from postamt_sync.mail.arrival import Verdicts
-from postamt_sync.mail.routing import Addressee, Routes, decide, folder_for
+from postamt_sync.mail.routing import Addressee, Routes, VerdictFolders, decide
 
 FORM = 1
 """The version of the text form; a newer one is not read."""
@@ -27,15 +27,13 @@ ROUTES_KEY = {"list": {"S": "#routes"}, "line": {"S": "#"}}
 
 @dataclass(frozen=True)
 class HandedRoutes:
-    """Mailboxes with their addresses, and the folders of the verdicts; "" is the INBOX.
+    """Mailboxes with their addresses, and the folders of the verdicts.
 
     Raises ValueError, of `routes`, as `Routes` does.
     """
 
     addressees: tuple[Addressee, ...]
-    junk_folder: str = "Junk"
-    virus_folder: str = "Quarantine"
-    dmarc_folder: str = "Junk"
+    folders: VerdictFolders = field(default_factory=VerdictFolders)
 
     @cached_property
     def routes(self) -> Routes:
@@ -58,9 +56,7 @@ class HandedRoutes:
 
     def folder(self, verdicts: Verdicts) -> str:
         """Return into which folder the daemon puts such a mail; "" is the INBOX."""
-        return folder_for(
-            verdicts, junk=self.junk_folder, virus=self.virus_folder, dmarc=self.dmarc_folder
-        )
+        return self.folders.of(verdicts)
 
     def is_junk(self, verdicts: Verdicts) -> bool:
         """Tell whether the daemon puts such a mail elsewhere than into the INBOX."""
@@ -83,11 +79,7 @@ class HandedRoutes:
             {"name": a.name, "addresses": list(a.addresses), "default": a.default}
             for a in self.addressees
         ]
-        folders = {
-            "junk": self.junk_folder,
-            "virus": self.virus_folder,
-            "dmarc": self.dmarc_folder,
-        }
+        folders = asdict(self.folders)
         return json.dumps({"form": FORM, "mailboxes": mailboxes, "folders": folders})
 
     @classmethod
@@ -101,7 +93,7 @@ class HandedRoutes:
                 Addressee(m["name"], tuple(m["addresses"]), bool(m["default"]))
                 for m in said["mailboxes"]
             )
-            folders = said["folders"]
-            return cls(addressees, folders["junk"], folders["virus"], folders["dmarc"])
+            folders = {each.name: said["folders"][each.name] for each in fields(VerdictFolders)}
+            return cls(addressees, VerdictFolders(**folders))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("these are no routes") from error

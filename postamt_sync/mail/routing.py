@@ -205,19 +205,27 @@ def merge_verdicts(receipt: Verdicts | None, headers: Verdicts | None) -> Verdic
     )
 
 
-def folder_for(verdicts: Verdicts, *, junk: str, virus: str, dmarc: str = "") -> str:
-    """Return the folder for a mail with these verdicts; "" is the INBOX.
+@dataclass(frozen=True, slots=True)
+class VerdictFolders:
+    """Where mail goes by SES's verdicts; "" is the INBOX."""
 
-    A virus outweighs spam, and both outweigh DMARC. A failed DMARC counts only where the sender's
-    domain asks for quarantine or reject.
-    """
-    if verdicts.virus == "FAIL":
-        return virus
-    if verdicts.spam == "FAIL":
-        return junk
-    if verdicts.dmarc == "FAIL" and verdicts.dmarc_policy in OBEYED_POLICIES:
-        return dmarc
-    return ""
+    junk: str = "Junk"
+    virus: str = "Quarantine"
+    dmarc: str = "Junk"
+
+    def of(self, verdicts: Verdicts) -> str:
+        """Return the folder for a mail with these verdicts.
+
+        A virus outweighs spam, and both outweigh DMARC. A failed DMARC counts only where the
+        sender's domain asks for quarantine or reject.
+        """
+        if verdicts.virus == "FAIL":
+            return self.virus
+        if verdicts.spam == "FAIL":
+            return self.junk
+        if verdicts.dmarc == "FAIL" and verdicts.dmarc_policy in OBEYED_POLICIES:
+            return self.dmarc
+        return ""
 
 
 def folder_of_tag(tag: str) -> str:

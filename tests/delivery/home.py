@@ -20,7 +20,7 @@ from postamt_sync.delivery.pending_mail import StepObserver, no_observer
 from postamt_sync.events import Events
 from postamt_sync.ledger import Task
 from postamt_sync.mail.arrival import Arrival, Envelope, Source, Verdicts, mail_id
-from postamt_sync.mail.routing import Addressee, Routes
+from postamt_sync.mail.routing import Addressee, Routes, VerdictFolders
 from tests.doubles.disk import FaultyDisk
 from tests.doubles.inbox import MemoryLog
 from tests.support.new_ledger import new_ledger
@@ -130,8 +130,7 @@ class Home:
         self.destinations = Destinations(
             routes=Routes(Addressee(n, (f"{n}@home.example",), n == first) for n in self.people),
             mailboxes=self.mailboxes,
-            junk_folder="Junk",
-            virus_folder="Quarantine",
+            folders=VerdictFolders("Junk", "Quarantine", ""),
             envelope_grace=self.grace,
         )
 

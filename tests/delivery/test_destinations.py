@@ -10,6 +10,7 @@ import pytest
 from postamt_sync.config import Mailbox, Settings, load
 from postamt_sync.delivery.destinations import configured_destinations
 from postamt_sync.ledger import Ledger
+from postamt_sync.mail.routing import VerdictFolders
 from tests.support import household
 from tests.support.new_ledger import new_ledger
 
@@ -46,7 +47,7 @@ def test_mail_finds_its_mailbox_and_its_folder(tmp_path: Path, ledger: Ledger) -
         "bruno",
     )
     assert destinations.routes.mailboxes(["nobody@elsewhere.example"]) == ("anna",)
-    assert (destinations.junk_folder, destinations.virus_folder) == ("Spam", "Virus")
+    assert (destinations.folders.junk, destinations.folders.virus) == ("Spam", "Virus")
     assert destinations.mailboxes.names == ("anna", "bruno")
 
 
@@ -95,11 +96,7 @@ def test_inbox_is_a_word_for_the_inbox_and_a_dot_stands_between_levels(
     destinations = configured_destinations(
         configured.model_copy(update={"delivery": delivery}), ledger.work
     )
-    assert (destinations.junk_folder, destinations.virus_folder, destinations.dmarc_folder) == (
-        "",
-        "",
-        "Lists/Forged",
-    )
+    assert destinations.folders == VerdictFolders("", "", "Lists/Forged")
     assert destinations.mailboxes.folders == {"", "Lists/Forged", "Sent"}
 
 

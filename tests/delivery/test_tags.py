@@ -16,6 +16,7 @@ from postamt_sync.delivery.filename import parse_name
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.mail.arrival import Arrival, Envelope, Source, Verdicts
+from postamt_sync.mail.routing import VerdictFolders
 from tests.delivery.home import Home
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import corrupt
@@ -169,7 +170,9 @@ class TestDmarc:
     async def test_goes_where_the_configuration_says(
         self, home: Home, s3: S3Double, policy: str, option: str, folder: str
     ) -> None:
-        home.destinations = dataclasses.replace(home.destinations, dmarc_folder=option)
+        home.destinations = dataclasses.replace(
+            home.destinations, folders=VerdictFolders(dmarc=option)
+        )
         s3.put(KEY, BODY)
         failed = Verdicts(dmarc="FAIL", dmarc_policy=policy)
         announce(home, "anna@home.example", verdicts=failed)

@@ -16,10 +16,10 @@ from postamt_sync.mail.routing import (
     Addressee,
     Decision,
     Routes,
+    VerdictFolders,
     canonical_form,
     caseless,
     decide,
-    folder_for,
     folder_of_tag,
     merge_verdicts,
 )
@@ -361,12 +361,12 @@ def test_a_later_receipt_only_adds(first: list[str], more: list[str], received: 
     ],
 )
 def test_the_folder_follows_the_verdicts(verdicts: Verdicts, folder: str) -> None:
-    assert folder_for(verdicts, junk="Junk", virus="Quarantine", dmarc="Forged") == folder
+    assert VerdictFolders("Junk", "Quarantine", "Forged").of(verdicts) == folder
 
 
 def test_a_rule_that_says_inbox_means_it() -> None:
     worst = Verdicts(spam="FAIL", virus="FAIL", dmarc="FAIL", dmarc_policy="reject")
-    assert folder_for(worst, junk="Junk", virus="", dmarc="Forged") == ""
+    assert VerdictFolders(junk="Junk", virus="", dmarc="Forged").of(worst) == ""
 
 
 # Tags

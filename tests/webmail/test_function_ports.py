@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from postamt_sync.mail.routing import VerdictFolders
 from postamt_sync.webmail.function_ports import FunctionPorts
 from postamt_sync.webmail.function_settings import FunctionSettings
 from postamt_sync.webmail.routes_item import KEPT_SECONDS, RoutesItem
@@ -100,10 +101,10 @@ def test_routes_are_read_now_and_then() -> None:
     assert table.asked == 1
     table.now += KEPT_SECONDS
     assert table.routes.handed() is handed, "the same routes are the same object"
-    table.text = replace(HANDED, junk_folder="").to_json()
+    table.text = replace(HANDED, folders=VerdictFolders(junk="")).to_json()
     assert table.routes.handed() is handed
     table.now += KEPT_SECONDS
-    assert table.routes.handed().junk_folder == ""
+    assert table.routes.handed().folders.junk == ""
 
 
 DENIED = ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetItem")

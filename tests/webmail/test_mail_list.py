@@ -11,7 +11,7 @@ import pytest
 from postamt_sync.index.entry import IndexEntry
 from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.handed_routes import HandedRoutes
-from postamt_sync.mail.routing import Addressee
+from postamt_sync.mail.routing import Addressee, VerdictFolders
 from postamt_sync.webmail.mail_list import LOOKED_AT, PAGE
 from tests.doubles.notices import stored
 from tests.doubles.webmail import WebBrowser, WebmailScene
@@ -121,7 +121,7 @@ def test_junk_is_apart(scene: WebmailScene, verdicts: Verdicts, folder: str) -> 
 
 def test_folders_that_are_the_inbox_at_home_are_it_here() -> None:
     everyone = (Addressee("anna", ("anna@example.com",), default=True),)
-    scene = WebmailScene(handed=HandedRoutes(everyone, "", "", ""))
+    scene = WebmailScene(handed=HandedRoutes(everyone, VerdictFolders("", "", "")))
     scene.let_in("anna")
     scene.arrive("m", raw("m"), verdicts=Verdicts(spam="FAIL"))
     assert subjects(scene.browser("anna")) == ["m"]
@@ -455,7 +455,7 @@ class TestHandedRoutes:
                 Addressee(f"m{n}", (f"m{n}@example.com", f".d{n}.example"), default=n == 0)
                 for n in range(500)
             ),
-            junk_folder="",
+            VerdictFolders(junk=""),
         )
         text = many.to_json()
         assert len(text) > 4_096

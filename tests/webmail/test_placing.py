@@ -17,7 +17,7 @@ from postamt_sync.mail.arrival import Source, Verdicts
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.headers import addresses, ses_headers
 from postamt_sync.mail.notification import read_notification
-from postamt_sync.mail.routing import Addressee, decide, folder_for, merge_verdicts
+from postamt_sync.mail.routing import Addressee, VerdictFolders, decide, merge_verdicts
 from postamt_sync.webmail.placing import Placing
 from tests.doubles.notices import HEADERS, MESSAGE_ID, PREFIX, event, receipt, stored
 from tests.doubles.webmail_ports import MemoryStore
@@ -44,7 +44,7 @@ def all_routes(draw: st.DrawFn) -> HandedRoutes:
     every = tuple(
         Addressee(name, tuple(draw(st.lists(forms, max_size=3))), name == default) for name in NAMES
     )
-    return HandedRoutes(every, draw(folders), draw(folders), draw(folders))
+    return HandedRoutes(every, VerdictFolders(*(draw(folders) for _ in range(3))))
 
 
 def receipt_with(head: bytes, recipients: Sequence[str], verdicts: Verdicts) -> str:
@@ -108,11 +108,8 @@ def test_all_three_agree(
         header_addresses=addresses(head),
         grace_over=False,
     )
-    folder = folder_for(
-        merge_verdicts(envelope.verdicts if has_receipt else None, ses.verdicts),
-        junk=handed.junk_folder,
-        virus=handed.virus_folder,
-        dmarc=handed.dmarc_folder,
+    folder = handed.folders.of(
+        merge_verdicts(envelope.verdicts if has_receipt else None, ses.verdicts)
     )
 
     store = MemoryStore()

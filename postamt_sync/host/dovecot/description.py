@@ -12,12 +12,13 @@ import pwd
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.config import Mailbox, Settings
-from postamt_sync.config.folder import SENT, is_inbox
+from postamt_sync.config.folder import SENT
+from postamt_sync.config.verdict_folders import verdict_folders
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.host.logins import domains_by_mailbox, logins_of
@@ -123,24 +124,19 @@ def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
 
     One whose name cannot be written is left out: our delivery subscribes it all the same.
     """
-    delivery = settings.delivery
+    folders = verdict_folders(settings.delivery)
     uses: dict[str, list[str]] = {}
     for name, use in (
         ("Drafts", r"\Drafts"),
         (SENT, r"\Sent"),
-        (_folder(delivery.junk_folder) or "Junk", r"\Junk"),
+        (folders.junk or "Junk", r"\Junk"),
         ("Trash", r"\Trash"),
         ("Archive", r"\Archive"),
-        (_folder(delivery.virus_folder), ""),
-        (_folder(delivery.dmarc_folder), ""),
+        *((folder, "") for folder in astuple(folders)),
     ):
         if name and _FOLDER.fullmatch(name):
             uses.setdefault(name.replace(".", "/"), []).extend([use] if use else [])
     return tuple(SpecialFolder(name, tuple(means)) for name, means in uses.items())
-
-
-def _folder(option: str) -> str:
-    return "" if is_inbox(option) else option
 
 
 def installed_version() -> Version | None:
