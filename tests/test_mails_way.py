@@ -22,7 +22,7 @@ from tests.test_house import GROUND, PACKAGE
 
 MAP = PACKAGE / "README.md"
 MOST = 40
-"""Files that run for one small mail, those that only serve others included; the fewer the better."""
+"""Files that run for one small mail, those included that only serve others."""
 MOST_TO_READ = 16
 """Files that a reader opens to follow it."""
 

@@ -1,4 +1,3 @@
-# ruff: noqa: SLF001  (what is asked is the reading alone)
 """What lies where a small file should be is read or refused, and never waited for."""
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.alerts.conditions import expiry
-from postamt_sync.app.file_watcher import _fingerprint
+from postamt_sync.app.file_watcher import fingerprint
 from postamt_sync.bootstrap.key_file import small_text
-from postamt_sync.cli.service import _is_example
+from postamt_sync.cli.service import is_example
 from postamt_sync.config import load
-from postamt_sync.doctor.webhook import _readable
+from postamt_sync.doctor.webhook import is_readable
 from postamt_sync.errors import MisconfiguredError, PostamtError
 from postamt_sync.events import Events
 from postamt_sync.host.dovecot.sendmail import read_accounts
@@ -92,16 +91,16 @@ READERS: dict[str, Callable[[Path], object]] = {
         Pair(path.with_name("chain"), path.with_name("key")), grp.getgrgid(os.getgid()).gr_name
     ),
     "a unit": lambda path: SealedFile(path, "").state(),
-    "the key of the webhook": _readable,
+    "the key of the webhook": is_readable,
     "remembered certificates of SNS": lambda path: CertificateStore(
         path.parent, Events(MemoryLog())
     ).read(),
     "whom SNS's certificates are fetched from": lambda path: Certificates(
         TOPIC, ca_bundle=str(path)
-    )._trust(),
+    )._trust(),  # noqa: SLF001  what is asked is the reading alone
     "the answers of setup": lambda path: AnswerFile(path.parent).read(),
     "a key of bootstrap": small_text,
-    "the example": lambda path: _is_example(path, "example"),
+    "the example": lambda path: is_example(path, "example"),
 }
 NAMES = {
     "remembered certificates of SNS": "sns-certificates.json",
@@ -119,10 +118,10 @@ def test_whoever_reads_it_says_so_or_does_without(tmp_path: Path, reader: str, k
     assert {one.name for one in tmp_path.iterdir()} <= {path.name}
 
 
-def test_it_has_a_fingerprint_by_which_a_change_shows(planted: Path) -> None:
-    before = _fingerprint(planted)
+def test_it_has_afingerprint_by_which_a_change_shows(planted: Path) -> None:
+    before = fingerprint(planted)
     assert before
-    assert _fingerprint(planted) == before
+    assert fingerprint(planted) == before
 
 
 def test_a_file_is_read_through_links(tmp_path: Path) -> None:

@@ -122,10 +122,11 @@ async def _wait(stirred: asyncio.Event) -> None:
 
 
 def _fingerprints(paths: Iterable[Path]) -> dict[Path, str]:
-    return {path: _fingerprint(path) for path in paths}
+    return {path: fingerprint(path) for path in paths}
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint(path: Path) -> str:
+    """Return what changes with the content of a file; of one that cannot be read, why."""
     try:
         return hashlib.sha256(read_small(path, links=True)).hexdigest()
     except OSError as error:

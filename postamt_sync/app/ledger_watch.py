@@ -46,9 +46,11 @@ _READ = 64 * 1024
 class LedgerWatch:
     """Watches a state directory while its block lasts."""
 
-    def __init__(self, directory: Path, events: Events) -> None:
+    def __init__(self, directory: Path, events: Events, gathering: float = GATHERING) -> None:
+        """`gathering` in seconds, from a commit until it is told."""
         self._directory = directory
         self._events = events
+        self._gathering = gathering
         self._descriptor: int | None = None
         self._touched = asyncio.Event()
         self._committed: list[Callable[[], None]] = []
@@ -120,7 +122,7 @@ class LedgerWatch:
     def _tell_soon(self) -> None:
         if self._telling is None:
             loop = asyncio.get_running_loop()
-            self._telling = loop.call_later(GATHERING, self._tell)
+            self._telling = loop.call_later(self._gathering, self._tell)
 
     def _tell(self) -> None:
         self._telling = None

@@ -189,7 +189,8 @@ def _load(config: Path | None) -> Settings:
     return load(config, {FILE_VARIABLE: place} if place else {})
 
 
-def _is_example(path: Path, example: str) -> bool:
+def is_example(path: Path, example: str) -> bool:
+    """Tell whether a configuration is still the example, unchanged."""
     with contextlib.suppress(OSError):  # which is said when it is loaded
         return read_small(path, links=True) == example.encode()
     return False
@@ -209,7 +210,7 @@ def _settings(config: Path | None, *, dry_run: bool) -> Settings:
         with held(path.parent) as place:
             atomic_file.write(place / path.name, example, atomic_file.PUBLIC)
         raise MisconfiguredError(f"There was no {path}; the example is there now.", hint)
-    if _is_example(path, example):
+    if is_example(path, example):
         raise MisconfiguredError(f"{path} is still the example.", hint)
     return _load(config)
 

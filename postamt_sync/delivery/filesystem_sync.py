@@ -72,11 +72,11 @@ class OpenDirectory:
 
 def can_sync_whole(fd: int) -> bool:
     """Tell whether the file system of an open file can be synced as a whole, soon and reliably."""
-    return _kernel_can() and _kind(fd) in KINDS and dirty() <= MOST_DIRTY
+    return kernel_can() and filesystem_kind(fd) in KINDS and dirty() <= MOST_DIRTY
 
 
 @functools.cache
-def _kernel_can() -> bool:
+def kernel_can() -> bool:
     version = re.match(r"(\d+)\.(\d+)", os.uname().release)
     if os.uname().sysname != "Linux" or not version:
         return False
@@ -92,7 +92,7 @@ def _kernel_can() -> bool:
     return False
 
 
-def _kind(fd: int) -> str:
+def filesystem_kind(fd: int) -> str:
     """Return the kind of the file system, "" where the table of mounts does not show it."""
     device = os.fstat(fd).st_dev
     number = f"{os.major(device)}:{os.minor(device)}"

@@ -185,7 +185,7 @@ class CertificateCheck:
         return "certificate"
 
     def look(self) -> Iterable[Finding]:
-        if not _readable(self.pair.key):
+        if not is_readable(self.pair.key):
             words = f"The key {self.pair.key} cannot be read by this user."
             remedy = "Run it with sudo, or as the daemon's user, to check it."
             yield Finding(self.subject, Severity.WARNING, words, remedy)
@@ -204,7 +204,8 @@ class CertificateCheck:
         yield Finding(self.subject, Severity.OK, f"{self.pair.chain} is valid, for {self.host}.")
 
 
-def _readable(path: Path) -> bool:
+def is_readable(path: Path) -> bool:
+    """Tell whether we may read a key; raises TryLaterError where it cannot be read at all."""
     try:
         os.close(open_regular(path, links=True))
     except PermissionError:

@@ -79,7 +79,7 @@ class LambdaFront:
 def handle(event: object, context: object = None) -> dict[str, Any]:  # noqa: ARG001
     """Answer one event: what Lambda calls."""
     try:
-        front = _front()
+        front = own_front()
     except Exception as error:  # noqa: BLE001  said to whoever reads the log, and to nobody else
         _say("error", "webmail: cannot start", {"reason": f"{type(error).__name__}: {error}"})
         return event_answer(
@@ -91,8 +91,8 @@ def handle(event: object, context: object = None) -> dict[str, Any]:  # noqa: AR
 
 
 @functools.cache
-def _front() -> LambdaFront:
-    """Return the front; made once, as are its clients."""
+def own_front() -> LambdaFront:
+    """Return the front of this process, which its environment describes; made once."""
     ports = FunctionPorts(FunctionSettings.read(os.environ), os.environ["AWS_REGION"], _say)
     return LambdaFront(ports.origin_secret, ports.webmail, _say)
 

@@ -45,6 +45,7 @@ class Scene:
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
+        self.dynamodb = dynamodb
         self.records = SealRecords(dynamodb, self.table)
         self.ledger = Ledger.open(settings.state_dir)
         self.start()
@@ -311,7 +312,7 @@ async def test_only_the_two_items_of_its_own_are_asked_for(scene: Scene) -> None
     def note(params: Any, **_: Any) -> None:
         asked.append(params["Key"]["id"]["S"])
 
-    events = scene.records._dynamodb.meta.events  # noqa: SLF001
+    events = scene.dynamodb.meta.events
     events.register("provide-client-params.dynamodb.*", note)
     try:
         await scene.reconcile()
@@ -323,4 +324,4 @@ async def test_only_the_two_items_of_its_own_are_asked_for(scene: Scene) -> None
 def test_a_table_that_is_not_there_is_told(scene: Scene) -> None:
     at = datetime.fromtimestamp(NOW, UTC)
     with pytest.raises(ClientError):
-        SealRecords(scene.records._dynamodb, "nobodys").move_watermark(at, at, "mail/incoming/")  # noqa: SLF001
+        SealRecords(scene.dynamodb, "nobodys").move_watermark(at, at, "mail/incoming/")

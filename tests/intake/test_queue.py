@@ -31,7 +31,11 @@ class Desk:
     """A queue with everything around it."""
 
     def __init__(
-        self, source: Source = Source.QUEUE, hidden: float = 120.0, keys: Any = None
+        self,
+        source: Source = Source.QUEUE,
+        hidden: float = 120.0,
+        keys: Any = None,
+        store: Any = None,
     ) -> None:
         self.clock = Clock()
         self.sqs = MemorySqs(self.clock)
@@ -53,7 +57,7 @@ class Desk:
         )
         client: Any = self.sqs
         self.queue = QueueConsumer(
-            Sqs(client, URL),
+            store or Sqs(client, URL),
             source,
             notifications,
             self.inbox,
@@ -165,11 +169,9 @@ class Flood:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", [None, TryLaterError("The disk is full.", "Make room.")])
-async def test_of_a_flood_no_more_is_held_than_is_under_way(
-    desk: Desk, trouble: PostamtError | None
-) -> None:
+async def test_of_a_flood_no_more_is_held_than_is_under_way(trouble: PostamtError | None) -> None:
     flood = Flood(2000)
-    desk.queue._store = flood  # noqa: SLF001  (all else stays as it is)
+    desk = Desk(store=flood)
     desk.inbox.trouble = trouble
     with suppress(TryLaterError):
         assert await desk.queue.drain() == 2000

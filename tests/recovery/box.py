@@ -8,6 +8,7 @@ from pathlib import Path
 from postamt_sync.app.open_bucket import UNSEALED
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.bucket import Bucket, OpenedPlace
+from postamt_sync.bucket.data_keys import DataKeys
 from postamt_sync.config import Settings, load
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
@@ -85,8 +86,9 @@ class Box:
         finally:
             ledger.close()
 
-    def bucket(self) -> Bucket:
+    def bucket(self, data_keys: DataKeys | None = None) -> Bucket:
         """Return the bucket as every verb opens it."""
-        bucket = Bucket(self.s3.bucket, self.s3.region, session=self.s3.session())
+        session = self.s3.session()
+        bucket = Bucket(self.s3.bucket, self.s3.region, session=session, data_keys=data_keys)
         bucket.opened = OpenedPlace(self.state / UNSEALED)
         return bucket

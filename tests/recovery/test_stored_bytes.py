@@ -51,8 +51,7 @@ async def test_a_lost_ledger_knows_mail_that_ses_encrypted_again(box: Box) -> No
         box.s3.put(f"incoming/{name}", **ses.stored(mail), last_modified=LONG_AGO)
 
     async def sync() -> None:
-        bucket = box.bucket()
-        bucket._key_of = DataKeys(ses.kms).key_of  # noqa: SLF001
+        bucket = box.bucket(DataKeys(ses.kms))
         await SyncRun(box.settings, Events(box.log), bucket).run()
 
     await sync()

@@ -96,7 +96,7 @@ class Edge:
 
     def start_anew(self) -> None:
         """Let the function be another process, which knows no keys yet."""
-        lambda_front._front.cache_clear()  # noqa: SLF001
+        lambda_front.own_front.cache_clear()
 
     def page(self, name: str) -> bytes:
         origin = next(o for o in self.config["Origins"]["Items"] if o["Id"] == "page")

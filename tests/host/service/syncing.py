@@ -11,9 +11,9 @@ from postamt_sync.delivery import filesystem_sync as whole
 
 def main() -> None:
     maildir = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)
-    kind = whole._kind(maildir)  # noqa: SLF001  why it may not would show nowhere else
+    kind = whole.filesystem_kind(maildir)
     print("kind:", kind in whole.KINDS or kind)
-    print("kernel:", whole._kernel_can())  # noqa: SLF001
+    print("kernel:", whole.kernel_can())
     print("others:", whole.dirty() < float("inf"))
     sync_filesystem(maildir)
     print("synced: True")
