@@ -97,7 +97,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     ).read(),
     "whom SNS's certificates are fetched from": lambda path: Certificates(
         TOPIC, ca_bundle=str(path)
-    )._trust(),  # noqa: SLF001  what is asked is the reading alone
+    ).trusted(),
     "the answers of setup": lambda path: AnswerFile(path.parent).read(),
     "a key of bootstrap": small_text,
     "the example": lambda path: is_example(path, "example"),

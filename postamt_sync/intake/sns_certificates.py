@@ -241,7 +241,7 @@ class Certificates:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, trust_env=not emulated) as session,
-                session.get(url, ssl=self._trust(), allow_redirects=False) as answer,
+                session.get(url, ssl=self.trusted(), allow_redirects=False) as answer,
             ):
                 if answer.status != 200:
                     raise _no_certificate(f"the answer was {answer.status}")
@@ -256,7 +256,8 @@ class Certificates:
         except (aiohttp.ClientError, OSError) as error:
             raise _no_certificate(printable(without_markup(str(error)))) from error
 
-    def _trust(self) -> ssl.SSLContext | bool:
+    def trusted(self) -> ssl.SSLContext | bool:
+        """Return whom the certificates are fetched from, as aiohttp takes it."""
         if not self._ca_bundle:
             return True
         directory = Path(self._ca_bundle).is_dir()

@@ -24,30 +24,12 @@ from postamt_sync.ledger import Ledger
 from tests.doubles.inbox import MemoryInbox, MemoryLog, OneKey
 from tests.doubles.ledger import copy, due, event, take
 from tests.doubles.sns import certificate_pem, key_pem, private_key
+from tests.support.household import head, mailbox
 from tests.support.new_ledger import new_ledger
 
-HEAD = """
-state_dir = "{root}/state"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail-bucket"
-[poll]
-interval = 300
-"""
-ANNA = """
-[[mailboxes]]
-name = "anna"
-maildir = "{root}/anna"
-addresses = ["anna@example.com"]
-default = true
-"""
-BERT = """
-[[mailboxes]]
-name = "bert"
-maildir = "{root}/bert"
-addresses = ["bert@example.com"]
-"""
+HEAD = head("{root}/state", "mail-bucket") + "[poll]\ninterval = 300\n"
+ANNA = mailbox("anna", "{root}/anna", default=True)
+BERT = mailbox("bert", "{root}/bert")
 WEBHOOK = """
 [webhook]
 listen = "127.0.0.1:1"
@@ -264,7 +246,7 @@ async def test_mail_on_its_way_ends_at_the_old_destinations(home: Home) -> None:
 )
 async def test_what_takes_a_restart_is_named(home: Home, section: str, text: str) -> None:
     reload = home.start()
-    lines = HEAD.strip().splitlines()
+    lines = [line for line in HEAD.splitlines() if line]
     sections = {
         "state_dir": lines[0],
         "aws": "\n".join(lines[1:3]),

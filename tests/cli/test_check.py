@@ -10,23 +10,21 @@ from postamt_sync.cli.check import as_toml, effective
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
+from tests.support.household import configuration
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-MINIMAL = """
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail-bucket"
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-"""
+
+
+def configured(more: str = "") -> str:
+    """Return a configuration with nothing in it that need not be, and these sections."""
+    state, maildirs = "/var/lib/postamt-sync", {"anna": "/mail/anna"}
+    return configuration(Path("/"), more, people=("anna",), maildirs=maildirs, state=state)
 
 
 @pytest.fixture
 def minimal(tmp_path: Path) -> Path:
     path = tmp_path / "config.toml"
-    path.write_text(MINIMAL)
+    path.write_text(configured())
     return path
 
 
@@ -96,7 +94,7 @@ def test_the_path_of_the_heartbeat_is_masked(
     capsys: pytest.CaptureFixture[str], minimal: Path, arguments: list[str]
 ) -> None:
     minimal.write_text(
-        f'[poll]\nheartbeat_url = "https://me:hunter2@hc.example.com:8/5f3e?a=5f3e"\n{MINIMAL}'
+        configured('[poll]\nheartbeat_url = "https://me:hunter2@hc.example.com:8/5f3e?a=5f3e"')
     )
     assert run(["check", "--config", str(minimal), *arguments]) == ExitCode.OK
     out = capsys.readouterr().out
@@ -118,7 +116,7 @@ def test_json(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
 
 
 def test_problems_one_a_line(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
-    minimal.write_text("[poll]\ninterval = 1\n[admin]\nlisten = '0.0.0.0:1'\n" + MINIMAL)
+    minimal.write_text(configured("[poll]\ninterval = 1\n[admin]\nlisten = '0.0.0.0:1'"))
     assert run(["check", "--config", str(minimal)]) == ExitCode.CONFIGURATION
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -142,7 +140,7 @@ def test_problems_are_not_broken_where_there_is_no_terminal(
 
 
 def test_problems_as_json(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
-    minimal.write_text("[poll]\ninterval = 1\n" + MINIMAL)
+    minimal.write_text(configured("[poll]\ninterval = 1"))
     assert run(["check", "--json", "--config", str(minimal)]) == ExitCode.CONFIGURATION
     captured = capsys.readouterr()
     assert captured.err == ""

@@ -16,22 +16,12 @@ from postamt_sync.cli.main import run
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import Ledger
+from tests.support.household import configuration, configure
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else"),
 ]
-CONFIG = """
-state_dir = "{root}/state"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-[[mailboxes]]
-name = "anna"
-maildir = "{root}/anna/Maildir"
-addresses = ["example.com"]
-"""
 VERBS = [
     ["status"],
     ["status", "--json"],
@@ -81,8 +71,13 @@ def config(open_to_all: Path) -> Path:
     for path in (state, *state.iterdir(), open_to_all / "anna"):
         os.chown(path, daemon.pw_uid, daemon.pw_gid)
         path.chmod(0o700)
-    path = open_to_all / "config.toml"
-    path.write_text(CONFIG.format(root=open_to_all))
+    text = configuration(
+        open_to_all,
+        people=("anna",),
+        maildirs={"anna": open_to_all / "anna/Maildir"},
+        addresses={"anna": ["example.com"]},
+    )
+    path = configure(open_to_all, text)
     load(path)  # what Python loads for it lies where nobody else may look
     return path
 

@@ -19,20 +19,15 @@ from postamt_sync.cli.main import run
 from postamt_sync.seal.owner_keys import encryption_fingerprints, read_owner_key
 from postamt_sync.seal.records import SealRecords
 from tests.support.gpg import Gpg, has_gpg
+from tests.support.household import configuration, configure
 
 pytestmark = [pytest.mark.gpg, has_gpg]
 
-CONFIG = """
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail-of-ours"
-[seal]
-keys = {keys}
-[[mailboxes]]
-name = "anna"
-maildir = "{home}/anna"
-"""
+
+def sealing(home: Path, *keys: str) -> str:
+    """Return a configuration that seals with the keys in these files."""
+    seal = f"[seal]\nkeys = {json.dumps(keys)}\n"
+    return configuration(home, seal, people=("anna",), bucket="mail-of-ours")
 
 
 class Typed:
@@ -61,9 +56,7 @@ def gpg() -> Iterator[Gpg]:
 def typed(gpg: Gpg, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Typed:
     for name in ("owner", "backup"):
         (tmp_path / f"{name}.asc").write_bytes(gpg.public(name))
-    (tmp_path / "config.toml").write_text(
-        CONFIG.format(keys=["owner.asc", "backup.asc"], home=tmp_path).replace("'", '"')
-    )
+    configure(tmp_path, sealing(tmp_path, "owner.asc", "backup.asc"))
     monkeypatch.setenv("GNUPGHOME", str(gpg.home))
     return Typed(tmp_path / "config.toml", capsys)
 
@@ -114,7 +107,7 @@ def test_check_refuses_a_secret_key_and_names_the_file(typed: Typed, gpg: Gpg) -
 
 
 def test_without_keys_there_is_nothing_to_check(typed: Typed) -> None:
-    typed.path.write_text(CONFIG.format(keys="[]", home=typed.path.parent))
+    typed.path.write_text(sealing(typed.path.parent))
     for verb in ("check", "prove"):
         code, _, err = typed(verb)
         assert code == 64

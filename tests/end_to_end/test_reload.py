@@ -19,13 +19,9 @@ from tests.doubles.sns import certificate_pem, key_pem, private_key
 from tests.end_to_end.home import BRUNO, Home, Running
 from tests.end_to_end.letters import Letter, letter, put
 from tests.end_to_end.webhooks import Reachable, reachable, shown_certificate
+from tests.support.household import mailbox
 
-CAROL = """
-[[mailboxes]]
-name = "carol"
-maildir = "{root}/mail/carol"
-addresses = ["carol@example.com"]
-"""
+CAROL = mailbox("carol", "{root}/mail/carol")
 
 
 @pytest.fixture

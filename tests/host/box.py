@@ -33,6 +33,7 @@ from tests.doubles.sns import (
 from tests.end_to_end.letters import Letter, letter
 from tests.host.container import Container, booted, wait_until
 from tests.host.debian import REPOSITORY, put_checkout, unpack
+from tests.support.household import configuration
 from tests.support.ports import reserved_port
 
 HOST = "home.example.com"
@@ -41,11 +42,7 @@ LINEAGE = Path("/etc/letsencrypt/live", HOST)
 CONFIG = Path("/etc/postamt-sync/config.toml")
 UNIT, SOCKET = "postamt-sync.service", "postamt-sync.socket"
 
-CONFIGURATION = """\
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
+OPTIONS = """\
 [delivery]
 envelope_grace = 0
 [admin]
@@ -56,13 +53,6 @@ public_url = "https://{host}:{port}/sns"
 topic_arn = "{topic}"
 tls_certificate = "/etc/postamt-sync/tls/fullchain.pem"
 tls_key = "/etc/postamt-sync/tls/privkey.pem"
-"""
-MAILBOX = """
-[[mailboxes]]
-name = "{name}"
-maildir = "{maildir}"
-addresses = ["{name}@example.com"]
-default = {default}
 """
 CREDENTIALS = """\
 [default]
@@ -110,13 +100,15 @@ class Box:
 
     def configure(self, *more: tuple[str, Path]) -> None:
         """Write the configuration: Anna, and more mailboxes."""
-        head = CONFIGURATION.format(port=self.port, host=HOST, topic=TOPIC)
-        boxes = [("anna", MAIL / "anna/Maildir"), *more]
-        parts = [
-            MAILBOX.format(name=name, maildir=maildir, default=str(name == "anna").lower())
-            for name, maildir in boxes
-        ]
-        self.write(CONFIG, head + "".join(parts))
+        maildirs = {"anna": MAIL / "anna/Maildir", **dict(more)}
+        text = configuration(
+            Path("/"),
+            OPTIONS.format(port=self.port, host=HOST, topic=TOPIC),
+            people=list(maildirs),
+            maildirs=maildirs,
+            state="/var/lib/postamt-sync",
+        )
+        self.write(CONFIG, text)
 
     def localise(self, more: str = "") -> None:
         """Write the drop-in that a person may write, here with where AWS is."""

@@ -32,39 +32,30 @@ from postamt_sync.delivery.filename import final_name, make_stem
 from postamt_sync.delivery.maildir import Maildir
 from tests.doubles.sns import certificate_pem, key_pem, private_key
 from tests.host.machines import Machine, environment
+from tests.support.household import configuration
 from tests.support.ports import reserved_port
 
 PASSWORDS = {"anna": "open sesame, Anna", "bruno": "b\u00fccher & \u00c4pfel"}
 PATIENCE = 20.0
 
-CONFIGURATION = """\
-state_dir = "{base}/state"
-
-[aws]
-region = "eu-west-1"
-
-[bucket]
-name = "mail"
-
+HOME = """\
 [home]
 imap_host = "mail.example.com"
 mail_user = "{user}"
 tls_certificate = "{certificate}"
 tls_key = "{key}"
 {more}
-
-[[mailboxes]]
-name = "anna"
-maildir = "{base}/mail/anna/Maildir"
-addresses = ["Anna@example.com", "anna.a@example.org", "example.com"]
-default = true
-
-[[mailboxes]]
-name = "bruno"
-maildir = "{base}/mail/b\u00fccher"
-addresses = ["bruno@example.com", "o'neil@example.com", "B+r=u/n~o{{1}}@example.com",
-    "%u|`?!#$&*^_@example.com", "b@Müller.example"]
 """
+ADDRESSES = {
+    "anna": ["Anna@example.com", "anna.a@example.org", "example.com"],
+    "bruno": [
+        "bruno@example.com",
+        "o'neil@example.com",
+        "B+r=u/n~o{1}@example.com",
+        "%u|`?!#$&*^_@example.com",
+        "b@Müller.example",
+    ],
+}
 
 LOCAL = """\
 listen = 127.0.0.1
@@ -226,8 +217,14 @@ def household(machine: Machine, more: str = "") -> Iterator[Served]:
         certificate.write_bytes(certificate_pem(private_key(), name="localhost"))
         key.write_bytes(key_pem(private_key()))
         user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        mail = base / "mail"
         served.config.write_text(
-            CONFIGURATION.format(base=base, user=user, certificate=certificate, key=key, more=more)
+            configuration(
+                base,
+                HOME.format(user=user, certificate=certificate, key=key, more=more),
+                maildirs={"anna": mail / "anna/Maildir", "bruno": mail / "b\u00fccher"},
+                addresses=ADDRESSES,
+            )
         )
         give(base / "mail", user)
         write_local(served)

@@ -9,7 +9,7 @@ from pathlib import Path
 from postamt_sync.config import Settings, load
 
 HEAD = """\
-state_dir = "{root}/state"
+state_dir = "{state}"
 
 [aws]
 region = "eu-west-1"
@@ -20,7 +20,7 @@ name = "{bucket}"
 MAILBOX = """
 [[mailboxes]]
 name = "{name}"
-maildir = "{maildirs}/{name}"
+maildir = "{maildir}"
 addresses = {addresses}
 default = {default}
 """
@@ -28,31 +28,52 @@ PEOPLE = ("anna", "bruno")
 """Who lives there usually."""
 
 
+def head(state: Path | str, bucket: str = "mail") -> str:
+    """Return the beginning of a configuration, up to the end of [bucket]."""
+    return HEAD.format(state=state, bucket=bucket)
+
+
+def mailbox(
+    name: str, maildir: Path | str, addresses: Sequence[str] | None = None, *, default: bool = False
+) -> str:
+    """Return one mailbox; it has its name at example.com where no addresses are given."""
+    return MAILBOX.format(
+        name=name,
+        maildir=maildir,
+        addresses=json.dumps(addresses if addresses is not None else [f"{name}@example.com"]),
+        default=str(default).lower(),
+    )
+
+
 def configuration(
     root: Path,
     more: str = "",
     *,
     people: Sequence[str] = PEOPLE,
-    maildirs: Path | None = None,
+    maildirs: Path | Mapping[str, Path | str] | None = None,
     bucket: str = "mail",
     addresses: Mapping[str, Sequence[str]] | None = None,
     default: str = "",
+    state: Path | str = "",
 ) -> str:
     """Return the text: `more` are sections, and stands before the mailboxes.
 
     `default` gets what is left over, or else the first of the people. `addresses` are of those who
-    have others than their name at example.com.
+    have others than their name at example.com. `maildirs` is the directory that has all of them, or
+    names each. `state` is below `root` where nothing else is said.
     """
+    places = maildirs if isinstance(maildirs, Mapping) else {}
+    above = maildirs if isinstance(maildirs, Path) else root
     boxes = [
-        MAILBOX.format(
-            name=name,
-            maildirs=maildirs or root,
-            addresses=json.dumps((addresses or {}).get(name, [f"{name}@example.com"])),
-            default=str(name == (default or people[0])).lower(),
+        mailbox(
+            name,
+            places.get(name, above / name),
+            (addresses or {}).get(name),
+            default=name == (default or people[0]),
         )
         for name in people
     ]
-    return "\n".join([HEAD.format(root=root, bucket=bucket), more, *boxes])
+    return "\n".join([head(state or root / "state", bucket), more, *boxes])
 
 
 def configure(root: Path, text: str | None = None) -> Path:

@@ -16,25 +16,14 @@ from postamt_sync.host.service.units import (
     socket_dropin,
     written,
 )
+from tests.support.household import configuration, configure
 
 PIPX = Program(Path("/opt/pipx/venvs/postamt-sync/bin/postamt-sync"), (Path("/opt/pipx/venvs/p"),))
-HEAD = """
-state_dir = "{state}"
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
-"""
 WEBHOOK = """
 [webhook]
 listen = {listen}
 public_url = "https://home.example.com:8443/sns"
 topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"
-"""
-ANNA = """
-[[mailboxes]]
-name = "anna"
-maildir = "{maildir}"
 """
 
 
@@ -44,10 +33,11 @@ def settings(
     state: str = "/var/lib/postamt-sync",
     listen: str = "",
 ) -> Settings:
-    path = tmp_path / "config.toml"
     webhook = WEBHOOK.format(listen=listen) if listen else ""
-    path.write_text(HEAD.format(state=state) + webhook + ANNA.format(maildir=maildir))
-    return load(path, {})
+    text = configuration(
+        tmp_path, webhook, people=("anna",), maildirs={"anna": maildir}, state=state
+    )
+    return load(configure(tmp_path, text), {})
 
 
 def machine(program: Program = PIPX, systemd: int = 257) -> Machine:
