@@ -8,22 +8,13 @@ import pytest
 
 from postamt_sync.config import load
 from postamt_sync.errors import ConfigurationError
-
-BEFORE = """
-state_dir = "/var/lib/postamt-sync"
-[aws]
-region = "eu-west-1"
-[[mailboxes]]
-name = "anna"
-maildir = "/mail/anna"
-addresses = ["anna@example.com"]
-"""
+from tests.support.household import configuration, configure
 
 
 def written(tmp_path: Path, bucket: str = "", seal: str = "") -> Path:
-    path = tmp_path / "config.toml"
-    path.write_text(f'{BEFORE}[bucket]\nname = "mail-of-ours"\n{bucket}\n[seal]\n{seal}\n')
-    return path
+    more = f"{bucket}\n[seal]\n{seal}\n"
+    text = configuration(Path("/mail"), more, people=("anna",), bucket="mail-of-ours")
+    return configure(tmp_path, text)
 
 
 def problems(path: Path) -> dict[str, str]:

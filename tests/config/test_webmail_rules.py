@@ -8,12 +8,9 @@ import pytest
 
 from postamt_sync.config import load
 from postamt_sync.errors import ConfigurationError
+from tests.support.household import configuration
 
-TEXT = """
-[aws]
-region = "eu-west-1"
-[bucket]
-name = "mail"
+SECTIONS = """\
 [stack]
 domains = ["example.com", "example.org"]
 [home]
@@ -21,12 +18,8 @@ imap_host = "imap.example.com"
 [webhook]
 public_url = "https://home.example.com:8443/sns"
 topic_arn = "arn:aws:sns:eu-west-1:123456789012:postamt"
-[[mailboxes]]
-name = "anna"
-maildir = "/var/mail/anna"
-default = true
-[webmail]
 """
+TEXT = configuration(Path("/var/mail"), SECTIONS, people=("anna",)) + "[webmail]\n"
 
 
 def refused(path: Path, webmail: str, text: str = TEXT) -> str:

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from postamt_sync.bootstrap.resources.edge_policy import page_csp
-from postamt_sync.config import load
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import Finding, Severity, findings_of
 from postamt_sync.doctor.checks import checks
@@ -34,6 +33,7 @@ from tests.doubles.account import Account, stack
 from tests.doubles.proxy import authority_and_leaf
 from tests.doubles.sns import key_pem, private_key
 from tests.doubles.webmail_account import WEBMAIL, apply, have
+from tests.support.household import settings
 
 HOST = WEBMAIL.host
 GOOD = {
@@ -234,17 +234,14 @@ def test_the_function_has_to_refuse_what_came_past_cloudfront(said: str, well: b
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_it_is_looked_at_where_it_is_wanted(tmp_path: Path, *, enabled: bool) -> None:
-    (tmp_path / "config.toml").write_text(
-        '[aws]\nregion = "eu-west-1"\n[bucket]\nname = "mail"\n'
-        '[stack]\ndomains = ["example.com"]\n'
-        f'[webmail]\nenabled = {str(enabled).lower()}\nhost = "webmail.example.com"\n'
-        '[[mailboxes]]\nname = "anna"\nmaildir = "/var/mail/anna"\ndefault = true\n'
-    )
+    domains = '[stack]\ndomains = ["example.com"]\n'
+    webmail = f'[webmail]\nenabled = {str(enabled).lower()}\nhost = "webmail.example.com"\n'
+    configured = settings(tmp_path, domains + webmail)
 
     def nobody() -> Any:
         raise AssertionError("asked while the checks are only named")
 
-    named = {c.subject for c in checks(load(tmp_path / "config.toml", {}), nobody, nobody)}
+    named = {c.subject for c in checks(configured, nobody, nobody)}
     of_webmail = {
         *("webmail certificate", "webmail page", "webmail API", "webmail function"),
     }
