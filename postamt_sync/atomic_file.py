@@ -67,7 +67,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file for somebody else to fill, who would make it readable for everybody."""
+    """Make an empty file for someone else to fill, who would make it readable for everybody."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(path, flags, PRIVATE))
 
@@ -141,7 +141,7 @@ def _set_mode(handle: int, mode: int) -> None:
 
 def _expect(draft: Path, inode: int) -> None:
     if draft.lstat().st_ino != inode:
-        raise OSError(errno.EBUSY, "somebody else is just writing it", str(draft))
+        raise OSError(errno.EBUSY, "someone else is just writing it", str(draft))
 
 
 def _fill(draft: Path, data: bytes, mode: int, owner: Owner, finish: Callable[[int], None]) -> int:

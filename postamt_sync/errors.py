@@ -34,7 +34,7 @@ class ExitCode(enum.IntEnum):
     INTERNAL = 70
     """An error that nobody expected: a fault of ours."""
     TRY_LATER = 75
-    """It may pass by itself: network, clock, a lock that somebody holds, a full disk."""
+    """It may pass by itself: network, clock, a lock that someone holds, a full disk."""
     CONFIGURATION = 78
     """A person must change something: configuration, credentials, region, bucket."""
     INTERRUPTED = 130
@@ -69,7 +69,7 @@ class UsageError(PostamtError):
 
 
 class TryLaterError(PostamtError):
-    """The world is in the way for now: network, clock, a lock that somebody holds, a full disk."""
+    """The world is in the way for now: network, clock, a lock that someone holds, a full disk."""
 
     exit_code = ExitCode.TRY_LATER
 

@@ -1,7 +1,7 @@
 """One method per domain event: the only place that logs mail.
 
 Every step of a mail's life carries the same `mail` id. The mail's content never appears; addresses
-appear at debug level only, and on a terminal where somebody asked for them. Text that comes from
+appear at debug level only, and on a terminal where someone asked for them. Text that comes from
 outside (keys, reasons) is made printable and short here, so that no caller can forget it.
 """
 
@@ -49,7 +49,7 @@ class Events(Failures):
         sender: str = "",
     ) -> None:
         """`seconds` from the time SES received the mail until it was durable in the Maildir. The
-        size in octets and the sender's address, given where somebody wants to see it, are for eyes
+        size in octets and the sender's address, given where someone wants to see it, are for eyes
         alone: no JSON line has them."""
         latency = None if seconds is None else round(seconds, 3)
         who = {"_sender": printable(sender, LONGEST_ADDRESS)} if sender else {}
@@ -62,7 +62,7 @@ class Events(Failures):
         self._log.info("new ETag, same content", mail=mail)
 
     def delivery_in_doubt(self, mail: str, mailbox: str, found: bool) -> None:
-        """A prepared draft is missing, and somebody else may have taken it."""
+        """A prepared draft is missing, and someone else may have taken it."""
         if found:
             self._log.warning("found in the Maildir after all", mail=mail, mailbox=mailbox)
         else:

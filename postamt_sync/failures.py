@@ -67,7 +67,7 @@ class Failures:
             )
 
     def delivery_stands_still(self, seconds: float) -> None:
-        """No mail on its way gets any further; systemd starts us anew."""
+        """No mail on its way gets any further; systemd restarts us."""
         self._log.error("delivery stands still", seconds=round(seconds))
 
     def health_not_noted(self, reason: str) -> None:

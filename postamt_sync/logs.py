@@ -61,7 +61,7 @@ def configure_logging(
     `json` None means JSON unless the stream is a terminal. Written straight to systemd's journal,
     each line starts with its priority, which the journal takes off, so that `journalctl -p
     warning` works. A line that cannot be written is dropped: a full disk must not stop mail. The
-    loggers of LIBRARIES are pointed at the same stream, a second call points them anew; nothing
+    loggers of LIBRARIES are pointed at the same stream, a second call points them again; nothing
     else that is global changes. `words` makes our sentences ready for this
     process: it puts the options in force into the commands that they name.
     """
@@ -74,7 +74,7 @@ def configure_logging(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
         cache_logger_on_first_use=False,
-    ).bind()  # the lazy one would be made anew for each line, also for those that nobody wants
+    ).bind()  # the lazy one would be made again for each line, also for those that nobody wants
     _adopt_libraries(logger, tracebacks=level == "debug")
     return Events(logger)
 

@@ -32,7 +32,7 @@ def ask_disk(call: Callable[[], _T], otherwise: _T, seconds: float = 2.0) -> _T:
 def call_within(seconds: float, call: Callable[[], _T], name: str = "call with a limit") -> _T:
     """Return what a call returns, in a thread of this name. Blocking; LateCallError if it is late.
 
-    A library's own limit starts anew with each byte of an answer that never ends.
+    A library's own limit starts over with each byte of an answer that never ends.
     """
     answer = _begun(call, name)
     try:
@@ -62,7 +62,7 @@ async def in_own_thread(call: Callable[[], _T], seconds: float | None = None) ->
 
     asyncio's own threads are waited for at the end of the loop. This one is not: the process ends
     without it, so its call must be one that may be cut off anywhere. Raises TimeoutError when its
-    time is up: a library's own limit starts anew with each byte of an answer that never ends.
+    time is up: a library's own limit starts over with each byte of an answer that never ends.
     """
     async with asyncio.timeout(seconds):
         return await _in_own_thread(call)

@@ -132,7 +132,7 @@ TEXTS = {
         ("the address, and the reason that the other side gave",),
     ),
     Cause.COMPLAINTS: AlertText(
-        "somebody marked a mail of yours as spam",
+        "someone marked a mail of yours as spam",
         "{n} mails of yours were marked as spam",
         "SES passes on what the receiving provider reported. With too many complaints it stops "
         "sending for the account.",

@@ -1,4 +1,4 @@
-"""The ledger of a running daemon: watched while it is in use, and opened anew once it was lost.
+"""The ledger of a running daemon: watched while it is in use, and opened again once it was lost.
 
 Until it is in its place again every transaction raises, so the webhook answers 503, what the queues
 hold stays there, and the courier holds still. Then everything stops and starts again within the
@@ -39,7 +39,7 @@ async def until_lost(
     within: float = MAY_RETURN_WITHIN,
     touched: Callable[[], Awaitable[None]] = _now_and_then,
 ) -> str:
-    """Return once the ledger was lost and what was open is saved: it is to be opened anew.
+    """Return once the ledger was lost and what was open is saved: it is to be opened again.
 
     Says what has happened to it. `touched` waits until that may be (`LedgerWatch`). It need not
     hurry: every transaction looks for itself, so nothing is confirmed that a lost file has alone.

@@ -1,4 +1,4 @@
-"""Tells when somebody touches the files of the ledger, so that nobody has to look all the time.
+"""Tells when someone touches the files of the ledger, so that nobody has to look all the time.
 
 Another process may make mail due (`redeliver`, `quarantine retry`), or take the ledger away from
 under the daemon. inotify(7) tells of both, in the event loop and without a thread. Nothing that is

@@ -37,7 +37,7 @@ class Reload:
         poll: Poll,
         webhook_server: WebhookServer | None,
     ) -> None:
-        """`load` reads the configuration anew and raises ConfigurationError."""
+        """`load` reads the configuration again and raises ConfigurationError."""
         self._live = live
         self._load = load
         self._events = events
@@ -60,7 +60,7 @@ class Reload:
         await self._reload(may_remove=False)
 
     async def by_hand(self) -> None:
-        """Somebody asked for it (SIGHUP): what is no longer configured is taken away."""
+        """Someone asked for it (SIGHUP): what is no longer configured is taken away."""
         await self._reload(may_remove=True)
         try:
             await asyncio.to_thread(self._ledger.work.retry_now)
@@ -95,7 +95,7 @@ class Reload:
     def _outside(self, settings: Settings) -> list[str]:
         """Say which new mailboxes lie where this process may not write, and what to do.
 
-        Those that are in use already are the courier's: their disk may be mended while mail waits.
+        Those that are in use already are the courier's: their disk may be fixed while mail waits.
         """
         used = {mailbox.maildir for mailbox in (*self._live.current.mailboxes, *self._live.kept)}
         return [

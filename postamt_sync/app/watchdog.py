@@ -19,7 +19,7 @@ from postamt_sync.plural import count
 WRITE_EVERY = 30.0
 """Seconds; a change of the subscription is written at once, and an idle daemon writes nothing."""
 STILL_FOR = 600.0
-"""Seconds without progress of any mail on its way after which systemd starts us anew. A read that
+"""Seconds without progress of any mail on its way after which systemd restarts us. A read that
 gets nothing, and a disk that does not answer, are given up within half a minute each."""
 LOOK_WITHOUT_SYSTEMD = 30.0
 

@@ -45,7 +45,7 @@ _REFUSED = {
     "no-watermark": "this box has not said yet up to when all is settled here.",
     "stale-watermark": "what this box said last is too old, or its clock is wrong.",
     "other-mail": "the function's bucket or prefix are not those of this box. Start the daemon "
-    "anew if the configuration was changed, else: postamt-sync bootstrap apply",
+    "again if the configuration was changed, else: postamt-sync bootstrap apply",
     "key": "a key of [seal] has ended or cannot be sealed for. See: postamt-sync seal check",
     "unproved": "nobody has shown that it can be opened. Do so: postamt-sync seal prove",
     "unversioned": "the bucket keeps no versions, so that nothing could be brought back. Switch "

@@ -145,7 +145,7 @@ def refuse_bad_settings(session: boto3.Session) -> None:
     """Raise MisconfiguredError for an endpoint that no client could ask; makes none.
 
     For what starts once and runs on: the environment that it starts with never changes. Files that
-    cannot be read are no reason to end: they may be mended while it runs.
+    cannot be read are no reason to end: they may be fixed while it runs.
     """
     with suppress(BotoCoreError, ValueError):
         refuse_bad_endpoints(session._session)  # noqa: SLF001 (no public name)

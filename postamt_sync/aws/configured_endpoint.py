@@ -1,4 +1,4 @@
-"""Endpoints that somebody configured in the place of AWS's own: are they addresses at all?
+"""Endpoints that someone configured in the place of AWS's own: are they addresses at all?
 
 botocore takes some that nothing can be sent to, and then fails at each call as if the network were
 away; of others it says what is wrong and not where it stands.

@@ -260,7 +260,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ),
     ErrorCause.CONFLICT: Meaning(
         TryLaterError,
-        "Somebody else works on the same thing ({what}): {said}.",
+        "Someone else works on the same thing ({what}): {said}.",
         "See what is there now: postamt-sync bootstrap plan",
     ),
     ErrorCause.UNREACHABLE: Meaning(

@@ -170,7 +170,7 @@ class AwsClient:
         # AWS gives lists in one order now and in another then.
         if guard is not None and not same(guard.read(), guard.seen):
             raise ChangedMeanwhileError(
-                f"{guard.what[:1].upper()}{guard.what[1:]} was changed by somebody else meanwhile.",
+                f"{guard.what[:1].upper()}{guard.what[1:]} was changed by someone else meanwhile.",
                 "Nothing was written to it. Look again with: postamt-sync bootstrap plan",
             )
         patient = Retrying(

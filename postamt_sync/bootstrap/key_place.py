@@ -125,7 +125,7 @@ class KeyPlace:
         )
 
     def switched_off(self, keys: Sequence[str]) -> str:
-        """Say that nothing works with this user's keys, because somebody wanted it so."""
+        """Say that nothing works with this user's keys, because someone wanted it so."""
         return (
             f"{_are(keys, 'switched off in IAM')}. Switch one on there, or replace it: "
             f"{self.replace}"

@@ -119,7 +119,7 @@ class Rotation:
         )
 
     def _is_not_ours(self, newer: Key) -> MisconfiguredError:
-        """Tell of a key that came after the one in the file: used or not, somebody may have it."""
+        """Tell of a key that came after the one in the file: used or not, someone may have it."""
         used = self.key.last_used(newer)
         told = f"was used last on {used:%Y-%m-%d}" if used else "was never used"
         return MisconfiguredError(

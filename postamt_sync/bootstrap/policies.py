@@ -77,7 +77,7 @@ def smtp_policy(stack: Stack) -> Document:
     """The people's mail clients: send from these domains only, to whom SES lets them.
 
     SES asks for this right once for each thing of its own that a mail touches: the identity of the
-    sender's domain, an identity of the very address if somebody made one, a configuration set that
+    sender's domain, an identity of the very address if someone made one, a configuration set that
     either has by default, in the sandbox also the identities of the recipients. None of these can
     be named beforehand; who may be the sender is for the condition alone to say, which holds for
     all of them. It looks at the From header and minds case (IAM, StringLike): a client that writes

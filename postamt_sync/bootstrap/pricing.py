@@ -48,7 +48,7 @@ class Usage:
     webhook: bool = True
     recent: bool = True
     webmail_hours: float | None = None
-    """Hours of a month in which somebody reads in the webmail; None where there is none."""
+    """Hours of a month in which someone reads in the webmail; None where there is none."""
     plain_days: float | None = None
     """Days for which mail stays plain where it is sealed; None where it is not."""
 

@@ -2,7 +2,7 @@
 
 The condition `ses:FromAddress` looks at the From header as it is written (IAM User Guide, "String
 condition operators"). A whole address may be written in capital letters too. Where a pattern keeps
-somebody else's address out of a domain, only small letters are taken: patterns mind case.
+someone else's address out of a domain, only small letters are taken: patterns mind case.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from postamt_sync.bootstrap.policy_document import Document, Statement, document
 from postamt_sync.bootstrap.stack import SmtpSender, Stack
 
 _OTHER_SPELLINGS = [f"*{sign}*" for sign in '"( ' + string.ascii_uppercase]
-"""In quotes, with a comment, a blank or capital letters an address of somebody else would look
+"""In quotes, with a comment, a blank or capital letters an address of someone else would look
 like none of theirs."""
 
 

@@ -1,4 +1,4 @@
-"""What the webmail may do: as its function at AWS, and as `webmail serve` on somebody's machine."""
+"""What the webmail may do: as its function at AWS, and as `webmail serve` on someone's machine."""
 
 from __future__ import annotations
 

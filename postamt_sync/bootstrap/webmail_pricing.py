@@ -1,4 +1,4 @@
-"""What the webmail costs in a month, item by item, while somebody reads and while nobody does.
+"""What the webmail costs in a month, item by item, while someone reads and while nobody does.
 
 The stack's own items use up what AWS gives for free each month: nothing of it is taken here twice.
 """
@@ -12,7 +12,7 @@ from postamt_sync.aws import prices
 from postamt_sync.bootstrap.bill import BillItem
 
 REQUESTS_AN_HOUR = 200
-"""Assumed, of somebody who reads: a look a minute by itself, the rest by hand."""
+"""Assumed, of someone who reads: a look a minute by itself, the rest by hand."""
 FILES = 10
 """Of the page, asked for each time that it is opened."""
 OPENED_AN_HOUR = 2
@@ -27,7 +27,7 @@ ANSWER_KB = 40
 
 
 def webmail_items(hours: float, mails_sent: float = 0) -> Iterator[BillItem]:
-    """Yield the items of a month in which somebody reads for so many hours."""
+    """Yield the items of a month in which someone reads for so many hours."""
     requests = hours * REQUESTS_AN_HOUR
     files = hours * OPENED_AN_HOUR * FILES
     yield BillItem(

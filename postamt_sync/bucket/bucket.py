@@ -41,7 +41,7 @@ class Bucket:
 
     Errors: TryLaterError for what passes by itself, MisconfiguredError for what a person must
     change, and for one object ObjectGoneError, ObjectChangedError, ObjectArchivedError and
-    AccessDeniedError. Each call asks anew, so a remedy works without a new Bucket.
+    AccessDeniedError. Each call asks again, so a remedy works without a new Bucket.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 The parts are those of aiohttp's client: its protocol with its parser, its limits and its flow
 control. Its session is left out, which looks for cookies, redirects and proxies, and builds a URL
-anew, for each request: that costs more than all the rest of a small mail.
+again, for each request: that costs more than all the rest of a small mail.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ _MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 
 
 class DamagedError(TryLaterError):
-    """The bytes that came are not the object: it is fetched anew."""
+    """The bytes that came are not the object: it is fetched again."""
 
     def __init__(self, how: str) -> None:
         super().__init__(

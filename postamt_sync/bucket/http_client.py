@@ -145,7 +145,7 @@ class S3HttpClient:
                 headers=_HEADERS,
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # Reads ~/.netrc and the proxies anew, in threads, for every request.
+                # Reads ~/.netrc and the proxies again, in threads, for every request.
                 trust_env=False,
             )
         # encoded: yarl would resolve ".." and decode what S3 signs as it was sent.

@@ -232,7 +232,7 @@ def rendered(service: DovecotService, version: Version, directory: Path) -> dict
 
 
 def write_files(files: dict[Path, str], directory: Path, *, force: bool) -> None:
-    """Write what differs; raises UsageError where somebody else's file would be replaced."""
+    """Write what differs; raises UsageError where someone else's file would be replaced."""
     with managed_files.alone(directory):
         before = {path: managed_files.read(path) for path in files}
         foreign = [path for path, text in before.items() if text and managed_files.edited(text)]

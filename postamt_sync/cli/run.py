@@ -41,7 +41,7 @@ def _refuse_bad_endpoints(region: str) -> None:
     try:
         session = lean_session(region)
     except PostamtError:
-        return  # a file of AWS's that may be mended at any moment: the daemon tells of it
+        return  # a file of AWS's that may be fixed at any moment: the daemon tells of it
     refuse_bad_settings(session)
 
 

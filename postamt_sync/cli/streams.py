@@ -27,7 +27,7 @@ class _KeptFile(io.FileIO):
                 return memoryview(data).nbytes
             if written is not None:
                 return written
-            full = select.poll()  # somebody made the stream one that does not wait
+            full = select.poll()  # someone made the stream one that does not wait
             full.register(self.fileno(), select.POLLOUT)
             full.poll()
 
@@ -36,7 +36,7 @@ def keep() -> None:
     """See that standard input, output and errors are there and raise nothing.
 
     A descriptor that was closed would be given to the next file that is opened, the ledger perhaps,
-    and what is printed would go there. Streams that somebody has put in their place stay.
+    and what is printed would go there. Streams that someone has put in their place stay.
     """
     for number in (0, 1, 2):
         try:

@@ -209,7 +209,7 @@ class Courier:
         return busy.fitting(tasks), moment
 
     async def _sleep(self, moment: float | None) -> None:
-        """Sleep until somebody wakes us, or until this moment, but never for long."""
+        """Sleep until someone wakes us, or until this moment, but never for long."""
         seconds = LOOK_EVERY if self._vanished else self._looks_every()
         if moment is not None:
             seconds = min(seconds, max(0.0, moment - self._clock()))

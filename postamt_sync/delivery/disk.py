@@ -92,7 +92,7 @@ def is_read_only(root: Path) -> bool:
 def open_mail(path: Path) -> BufferedReader:
     """Open a file that should be a mail, as `open_regular` does; raises OSError.
 
-    One of more than `LARGEST_MAIL` bytes is none, and would be read for ever.
+    One of more than `LARGEST_MAIL` bytes is none, and would be read forever.
     """
     file = os.fdopen(open_regular(path), "rb")
     if os.fstat(file.fileno()).st_size <= LARGEST_MAIL:

@@ -27,7 +27,7 @@ class Draft:
     """One copy being written into `tmp/<stem>`. Blocking; a second thread waits for the first."""
 
     def __init__(self, disk: Disk, path: Path, at: HeldDirectory | None = None) -> None:
-        """Create the file anew: what an interrupted attempt left under this name is discarded.
+        """Create a new file: what an interrupted attempt left under this name is discarded.
 
         `at` is the mailbox's root as it is held meanwhile.
         """
@@ -65,7 +65,7 @@ class Draft:
 
         Without `sync` neither is: the file system is to be synced as a whole afterwards.
 
-        Raises TryLaterError; the file must then be discarded and fetched anew, because a second
+        Raises TryLaterError; the file must then be discarded and fetched again, because a second
         sync may claim what the first could not do.
         """
         try:
@@ -85,7 +85,7 @@ class Draft:
         return Written(self._path.name, self._size, self._size + self._bare_lf)
 
     def discard(self) -> None:
-        """Close and remove the file, as far as the disk lets us; the next attempt starts anew."""
+        """Close and remove the file, as far as the disk lets us; the next attempt starts over."""
         # Closed while another thread writes, the descriptor could be another file's by then.
         with self._lock, contextlib.suppress(OSError):
             self._close()

@@ -83,7 +83,7 @@ def final_name(stem: str, size: int, vsize: int, flags: str = "") -> str:
     """Return the name in `new/`, or with flags in `cur/`; sizes are bytes of the very file that is
     renamed.
 
-    A wrong value is served for ever by Dovecot, so they are counted while writing, never guessed.
+    A wrong value is served forever by Dovecot, so they are counted while writing, never guessed.
     """
     info = f"{_INFO}{flags}" if flags else ""
     return f"{stem},S={size},W={vsize}{info}"

@@ -188,7 +188,7 @@ def _address(recipient: str, folder: str) -> str:
 def _dotted(file: BinaryIO) -> Iterator[bytes]:
     """Yield a mail as it goes over the line, to its final dot (RFC 5321, sections 2.3.8, 4.5.2).
 
-    A bare line feed becomes a line end: Dovecot would take it for one or, since 2.4, wait for ever
+    A bare line feed becomes a line end: Dovecot would take it for one or, since 2.4, wait forever
     for the end of the mail.
     """
     last = b"\n"

@@ -6,7 +6,7 @@ that it was:
     the same generation           all is well, whatever its owner has moved or deleted
     behind the ledger             files were lost: what was delivered since and is nowhere is due
     ahead of the ledger           an older ledger: it takes in the names that it does not know
-    no marker, but mail of ours   of an earlier version, or somebody deleted it: it gets one
+    no marker, but mail of ours   of an earlier version, or someone deleted it: it gets one
     neither, or another's marker  another directory, as where a disk is not mounted: mail waits
 """
 

@@ -210,7 +210,7 @@ class Maildir:
                 elif name in self._durable:
                     return
                 else:
-                    # Somebody made it, perhaps we just before a crash: is it durable?
+                    # Someone made it, perhaps we just before a crash: is it durable?
                     self._disk.sync_directory(path, at)
                 self._disk.sync_directory(self.root, at)
                 self._durable.add(name)

@@ -231,7 +231,7 @@ class Publisher:
     def _republish(
         self, maildir: Maildir, task: Task, copy: Delivery, mailboxes: Mailboxes
     ) -> bool:
-        """Do the rename if it did not happen; False: the copy is written anew."""
+        """Do the rename if it did not happen; False: the copy is written again."""
         maildir.check()
         folder = copy.folder
         size = maildir.draft_size(copy.stem)

@@ -1,9 +1,9 @@
 """Who asks one and the same Maildir in this process: what is under way outlives who asked for it.
 
-A reload makes the mailboxes anew, and so does a ledger that was lost and opened again, while a call
-may still hang in the system. When the disk answers, the call is carried out all the same: it
-replaces a draft of that name, renames it, or removes it. Whose draft that is by then it cannot
-tell, so nobody begins anything in that Maildir before.
+A reload makes new mailboxes, and so does opening a lost ledger again, while a call may still hang
+in the system. When the disk answers, the call is carried out all the same: it replaces a draft of
+that name, renames it, or removes it. It cannot tell whose draft that is by then, so nobody begins
+anything in that Maildir before.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ LONGEST_BASE = 60
 
 STOP_WITHIN = 5.0
 PORTS_TRIED = 3
-"""Somebody may take the free port before Dovecot does."""
+"""Someone may take the free port before Dovecot does."""
 
 COMMON = """\
 listen = 127.0.0.1
@@ -283,7 +283,7 @@ def _setpriv(runner: Runner) -> tuple[str, ...]:
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago; somebody else may take it before its user does."""
+    """Return a port that was free a moment ago; someone else may take it before its user does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -41,7 +41,7 @@ class LedgerCheck:
             remedy = "The first postamt-sync run or sync makes it; is state_dir the right one?"
             yield Finding(self.subject, Severity.WARNING, words, remedy)
             return
-        remedy = "Stop the daemon and make it anew with: postamt-sync rebuild"
+        remedy = "Stop the daemon and rebuild it with: postamt-sync rebuild"
         try:
             ledger = Ledger.open_existing(self.state_dir)
         except MisconfiguredError as error:

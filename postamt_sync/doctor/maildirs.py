@@ -211,7 +211,7 @@ def doveadm_user(name: str, command: Sequence[str] = (), auth: Path = AUTH_SOCKE
 
 
 def _answers(path: Path) -> bool:
-    """Tell whether somebody listens at a socket; raises PermissionError where we may not ask."""
+    """Tell whether someone listens at a socket; raises PermissionError where we may not ask."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(SECONDS)
         try:

@@ -58,7 +58,7 @@ class SealingCheck:
             elif each.key is not None and each.key.ends_soon(now):
                 yield self._warn(
                     f"The key in {each.shown} ends on {each.key.expires:%Y-%m-%d}.",
-                    "Make it last longer, export it anew, then: postamt-sync bootstrap apply",
+                    "Make it last longer, export it again, then: postamt-sync bootstrap apply",
                 )
 
     def _run(self, state: SealState | None, now: datetime, log: str) -> Iterator[Finding]:
@@ -103,7 +103,7 @@ class SealingCheck:
             ),
             Refusal.OTHER_MAIL: (
                 "the box speaks of another bucket or prefix than the function's.",
-                f"Start the daemon anew if the configuration was changed. {APPLY}",
+                f"Restart the daemon if the configuration was changed. {APPLY}",
             ),
             Refusal.KEY: (
                 f"a key cannot be sealed with: {printable(state.reason)}",

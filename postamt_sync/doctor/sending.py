@@ -26,7 +26,7 @@ class NotSentError(MisconfiguredError):
 
 
 class Sender(Protocol):
-    """Hands a mail from somebody to the same; on return SES has taken it. Raises PostamtError."""
+    """Hands a mail from someone to the same; on return SES has taken it. Raises PostamtError."""
 
     def __call__(self, mail: EmailMessage, address: str) -> None: ...
 

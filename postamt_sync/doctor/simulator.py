@@ -71,7 +71,7 @@ class SimulatorCheck:
                 yield Finding(
                     self.subject,
                     Severity.FAILURE,
-                    f"{self.mailbox} can send as {other}, which is somebody else's address.",
+                    f"{self.mailbox} can send as {other}, which is someone else's address.",
                     "Bring its policy up to date: postamt-sync bootstrap apply; and see that this "
                     "user has no other policies, and no group, in IAM.",
                 )

@@ -96,7 +96,7 @@ class SubscriptionCheck:
 
 @dataclass(frozen=True, slots=True)
 class WebhookCheck:
-    """Does the webhook answer at its public URL, to somebody who believes public authorities only?
+    """Does the webhook answer at its public URL, to someone who believes public authorities only?
 
     Seen from here, which is not where SNS stands.
     """

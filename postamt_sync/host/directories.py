@@ -1,6 +1,6 @@
 """Directories reached as root without following a link that another user made.
 
-Below a directory that somebody else may write to, every name can become a link to anywhere between
+Below a directory that someone else may write to, every name can become a link to anywhere between
 a look and a deed. So the way is walked with open descriptors: a link counts only where none but
 root can have placed it, and what is done is done to the directory that was opened. Who is not root
 can do no more by a link than without one, and walks as usual.
@@ -26,7 +26,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PlantedLinkError(MisconfiguredError):
-    """A link stands in the way that somebody else can have made."""
+    """A link stands in the way that someone else can have made."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -68,7 +68,7 @@ def may_be_a_link(place: Path) -> bool:
 def owner_of(directory: Path) -> int | None:
     """Return the user id of who owns a directory, or what there is of its way.
 
-    None where it is a link, or can be reached only over somebody's link: that proves nothing.
+    None where it is a link, or can be reached only over someone's link: that proves nothing.
     Raises OSError where it cannot be seen.
     """
     if directory.is_symlink():

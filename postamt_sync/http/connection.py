@@ -175,7 +175,7 @@ class Connection(web.RequestHandler):
         """Answer what is not HTTP, and what our own handler failed on."""
         gone = self._lost or self._wire is None or self._wire.is_closing()
         if gone and isinstance(exc, ConnectionError):
-            raise exc  # Somebody hung up: nothing of ours failed, and nobody waits for an answer.
+            raise exc  # Someone hung up: nothing of ours failed, and nobody waits for an answer.
         if request.writer.output_size > 0:
             raise ConnectionError("The answer has begun, an error can no longer be told.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -152,7 +152,7 @@ class ConnectionTable:
             self._move(occupant, place, peer or place.peer)
 
     def received(self, occupant: Occupant, octets: int) -> None:
-        """Count what has come of a request. Too much in all: somebody has to go, maybe this one."""
+        """Count what has come of a request. Too much in all: someone has to go, maybe this one."""
         place = self._places.get(occupant)
         if place is None:
             return

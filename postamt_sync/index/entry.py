@@ -81,7 +81,7 @@ class KnownFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFor:
-    """Whom SES's own Received names; "": nobody, though somebody looked."""
+    """Whom SES's own Received names; "": nobody, though someone looked."""
 
     basis: Basis
     recipient: str

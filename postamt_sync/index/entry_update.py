@@ -44,7 +44,7 @@ def entry_update(
 
 
 def race_lost(error: ClientError) -> bool:
-    """Tell whether a write failed because somebody else was faster."""
+    """Tell whether a write failed because someone else was faster."""
     if error.response["Error"]["Code"] in _RACE_LOST:
         return True
     reasons: Any = error.response.get("CancellationReasons", [])

@@ -186,7 +186,7 @@ class Indexer:
         known: IndexEntry | None,
         handed: HandedVersion | None,
     ) -> bool:
-        """Write an entry unless somebody else has written since `over`, {} if none, was read."""
+        """Write an entry unless someone else has written since `over`, {} if none, was read."""
         item = to_item(entry)
         without = to_item(known).keys() - item.keys() if known else frozenset[str]()
         if self._lists is None or handed is None:

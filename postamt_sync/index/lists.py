@@ -154,7 +154,7 @@ class Lists:
         without: Collection[str],
         handed: HandedVersion,
     ) -> bool:
-        """Write an entry and its lines; False where somebody else has written it since.
+        """Write an entry and its lines; False where someone else has written it since.
 
         `over` is the item that was read, {} if there was none; `without` are attributes that it has
         and the entry no more. Durable on return. Raises whatever the service raises.

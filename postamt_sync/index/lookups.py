@@ -158,7 +158,7 @@ class IndexLookups:
     def _waited(self, lookup: EnvelopeLookup) -> float:
         """Return for how many seconds the question could have been asked, had there been an index.
 
-        Both clocks were somebody else's once, S3's and that of an earlier start, so the younger
+        Both clocks were someone else's once, S3's and that of an earlier start, so the younger
         decides.
         """
         seen, stored = lookup.first_seen, lookup.last_modified or lookup.first_seen

@@ -1,6 +1,6 @@
 """The poll: mail is found even if no notification of it arrives.
 
-At start, every interval, as soon as somebody asks, after the machine slept, and while polls fail
+At start, every interval, as soon as someone asks, after the machine slept, and while polls fail
 every ten seconds and then less often, so that a returned network is noticed. The whole bucket is
 looked through at start and then once a day.
 """

@@ -84,7 +84,7 @@ class QueueConsumer:
         hidden: float = HIDDEN_SECONDS,
         clocks: QueueClocks | None = None,
     ) -> None:
-        """`hidden` is in seconds: how long a message may take before it is hidden anew."""
+        """`hidden` is in seconds: how long a message may take before it is hidden again."""
         self._clocks = clocks or QueueClocks()
         self.source = source
         self.tally = QueueTally()

@@ -199,7 +199,7 @@ class Certificates:
         if error is None:
             return
         if self._clock() < until:
-            # The same object is raised again and again: its traceback would grow for ever.
+            # The same object is raised again and again: its traceback would grow forever.
             raise error.with_traceback(None)
         del self._failed[url]
 
@@ -207,7 +207,7 @@ class Certificates:
         if not self._each.spend(peer) or (peer and not self._peers.spend()):
             raise TryLaterError(
                 "Too many signing certificates were asked for within a minute.",
-                "If this goes on, somebody is trying out addresses; nothing is lost.",
+                "If this goes on, someone is trying out addresses; nothing is lost.",
             )
 
     def _finished(self, url: str, task: asyncio.Task[_Fetched]) -> None:

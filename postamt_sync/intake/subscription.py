@@ -59,7 +59,7 @@ class SubscriptionState(enum.StrEnum):
     FAILED = "failed"
     """The last attempt failed; another follows."""
     UNSUBSCRIBED = "unsubscribed"
-    """Somebody ended it, as SNS says; only a restart, or a person at SNS, subscribes again."""
+    """Someone ended it, as SNS says; only a restart, or a person at SNS, subscribes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Subscription:
         return self._status
 
     async def run(self) -> None:
-        """Subscribe, and keep it so for as long as the daemon runs, unless somebody ends it."""
+        """Subscribe, and keep it so for as long as the daemon runs, unless someone ends it."""
         failures = 0
         while True:
             if self._status.state is SubscriptionState.UNSUBSCRIBED:
@@ -185,7 +185,7 @@ class Subscription:
         arn = self._status.arn
         if arn and not await self._sns.is_there(arn):
             self._doubts = 0
-            self._stand(SubscriptionState.UNSUBSCRIBED, "somebody unsubscribed the webhook")
+            self._stand(SubscriptionState.UNSUBSCRIBED, "someone unsubscribed the webhook")
             self._events.unsubscribed(self._topic_arn)
             return
         self._doubts = self._doubts - 1 if arn else 0

@@ -1,4 +1,4 @@
-"""Mail found absent at home when the ledger was rebuilt, until somebody has looked at it.
+"""Mail found absent at home when the ledger was rebuilt, until someone has looked at it.
 
 Most of it was deleted by its owner. But names alone cannot tell that from mail that never came to
 be delivered, so it must be said: whose it is, how much, and from when to when.
@@ -60,7 +60,7 @@ class Absences:
     def undecided(self) -> int:
         """Return of how many mails a rebuild has not found out yet whether they are absent.
 
-        What was tried in vain is not counted: it may take for ever.
+        What was tried in vain is not counted: it may take forever.
         """
         with self._store.reading() as db:
             if db.execute("SELECT 1 FROM rebuilding").fetchone() is not None:
@@ -72,7 +72,7 @@ class Absences:
         return int(count)
 
     def looked_at(self, mails: Collection[str]) -> None:
-        """Note that somebody was shown that these are absent."""
+        """Note that someone was shown that these are absent."""
         with self._store.writing() as db:
             # An envelope that comes later tells whose it was, which is no news to be looked at.
             db.executemany(

@@ -2,7 +2,7 @@
 
 A question is put together with the delivery, or the wait, that lacks the receipt, so it survives a
 crash; a receipt from anywhere settles it. The moments are on the monotonic clock, which begins
-anew with the machine: `restart` says how they go on.
+again with the machine: `restart` says how they go on.
 """
 
 from __future__ import annotations

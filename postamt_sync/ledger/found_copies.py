@@ -37,7 +37,7 @@ class FoundCopy:
 def knows_all(db: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> bool:
     """Tell whether each (mail id, stem) is known, as a delivery to whatever mailbox or as a trace.
 
-    A mail that its owner copied to somebody else keeps its name there.
+    A mail that its owner copied to someone else keeps its name there.
     """
     row = db.execute(
         "WITH named AS (SELECT json_extract(value, '$[0]') AS mail,"

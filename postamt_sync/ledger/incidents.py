@@ -181,7 +181,7 @@ class Incidents:
                 [(alert.mail, cause, trouble.what) for trouble in told],
             )
             db.execute("DELETE FROM troubles WHERE lasting = 0 AND at < ?", (now - KEPT_SECONDS,))
-            # Its row among the deliveries stays: the file may lie in the Maildir for ever.
+            # Its row among the deliveries stays: the file may lie in the Maildir forever.
             db.execute(
                 "DELETE FROM alerts WHERE delivered_at IS NOT NULL AND at < ?",
                 (now - KEPT_SECONDS,),

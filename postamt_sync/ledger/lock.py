@@ -18,7 +18,7 @@ from postamt_sync.ledger.open_file import OpenFile
 
 
 def check_access(path: Path) -> None:
-    """Raise OtherUserError if a path of the state directory belongs to somebody else, who keeps
+    """Raise OtherUserError if a path of the state directory belongs to someone else, who keeps
     this user out. What is missing, or refused for another reason, passes."""
     try:
         found = path.stat()

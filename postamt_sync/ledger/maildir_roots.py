@@ -2,7 +2,7 @@
 
 A root's generation counts the groups of mails that were published into it, here as in the marker
 that it bears. A copy has the generation that was written after it: a root that is further back has
-lost the copy, or somebody has moved or deleted it since.
+lost the copy, or someone has moved or deleted it since.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class MaildirRoot:
 
 @dataclass(frozen=True, slots=True)
 class DeliveredCopy:
-    """A copy that a root should hold, unless somebody has deleted it."""
+    """A copy that a root should hold, unless someone has deleted it."""
 
     mail: str
     mailbox: str

@@ -117,7 +117,7 @@ class OpenDatabase(OpenFile):
     _descriptor: int = -1
 
     def problem_of(self, found: os.stat_result) -> str:
-        """Say how somebody else has written to it, "" if nobody has, as far as can be told."""
+        """Say how someone else has written to it, "" if nobody has, as far as can be told."""
         try:
             if found.st_size < self._size or not self._is_signed():
                 return "overwritten"

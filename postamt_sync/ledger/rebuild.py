@@ -21,7 +21,7 @@ from postamt_sync.ledger.task_rows import read_task, read_tasks
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How a rebuild ended: objects taken for deleted by somebody, and objects that wait."""
+    """How a rebuild ended: objects taken for deleted by someone, and objects that wait."""
 
     absent: int
     waiting: int

@@ -66,7 +66,7 @@ class Repair:
             return cursor.rowcount
 
     def leave_quarantined(self, name: str) -> None:
-        """Take one quarantined object for one that is not to be delivered: somebody has decided."""
+        """Take one quarantined object for one that is not to be delivered: someone has decided."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET state = 'adopted', revision = revision + 1, problem = NULL"

@@ -15,7 +15,7 @@ _OPEN = (ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.QUARANTINED)
 """At home in none or not all of its mailboxes, and nobody has decided that this is right.
 
 Delivered, adopted and skipped are settled; gone and sealed are plain nowhere, so nothing is taken
-away. Absent is settled once somebody has looked at it."""
+away. Absent is settled once someone has looked at it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class LedgerReplacedError(TryLaterError):
 
 
 class LedgerDamagedError(MisconfiguredError):
-    """The file is no ledger, or was written to by somebody else."""
+    """The file is no ledger, or was written to by someone else."""
 
 
 class Store:

@@ -47,9 +47,9 @@ class Work:
         return self._store.is_closed
 
     def make_all_due(self) -> int:
-        """Forget every pause and return how many objects wait; the monotonic clock began anew."""
+        """Forget every pause and return how many objects wait; the monotonic clock started over."""
         with self._store.writing() as db:
-            # A backfill stays behind; a grace is measured anew.
+            # A backfill stays behind; a grace is measured again.
             db.execute(
                 "UPDATE objects SET due = 'first', next_attempt = 0, envelope = 'unknown'"
                 " WHERE state = 'waiting' AND due = 'later'"

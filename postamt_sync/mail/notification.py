@@ -2,7 +2,7 @@
 
 SES's receipt and S3's event come over the same topic and are told apart by a member that only one
 of them has. One is understood whole or not at all: what is not understood costs a poll, which finds
-the mail anyway, while half an envelope might keep it from somebody.
+the mail anyway, while half an envelope might keep it from someone.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class NotificationKind(enum.StrEnum):
     TEST_EVENT = "test-event"
     """S3 or SES tried out its way to the topic."""
     FEEDBACK = "feedback"
-    """What became of a mail that somebody here has sent; `feedback` is None where all went well."""
+    """What became of a mail that someone here has sent; `feedback` is None where all went well."""
     NOT_UNDERSTOOD = "not-understood"
     """Anything else; `reason` says why, in words of ours only."""
 

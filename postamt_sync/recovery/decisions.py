@@ -175,7 +175,7 @@ class RecoveryDecisions:
     def _horizon(self, mailbox: str) -> float | None:
         """Return the time of the newest mail in a mailbox that came for it.
 
-        What its owner was given by somebody else bears a name of ours too, and what belongs to no
+        What its owner was given by someone else bears a name of ours too, and what belongs to no
         object of the bucket may be of another one: neither says how far this mailbox's mail came.
         """
         for offset in range(0, MOST_CANDIDATES, CANDIDATES):

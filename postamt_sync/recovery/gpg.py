@@ -119,7 +119,7 @@ class _Reading:
     """Reads the status lines of one process (GnuPG, doc/DETAILS) into a result.
 
     gpg says of a key that it has and was not let to use what it says of one that it lacks; that
-    somebody was asked tells them apart.
+    someone was asked tells them apart.
     """
 
     def __init__(self, result: GpgResult) -> None:

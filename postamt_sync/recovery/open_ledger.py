@@ -82,7 +82,7 @@ def _explained(state_dir: Path) -> Iterator[None]:
 def _note(ledger: Ledger, found: ReplacedLedger | None, lost: str) -> None:
     """Let `status` tell what happened to the ledger, for a day at least."""
     if lost:
-        found = found or ReplacedLedger("All was begun anew")
+        found = found or ReplacedLedger("All was started over")
         found.what = f"The ledger was {lost} while it was in use. {found.what}"
     if found is not None:
         ledger.overview.source_bad(SOURCE, str(found))
@@ -95,14 +95,14 @@ def _note(ledger: Ledger, found: ReplacedLedger | None, lost: str) -> None:
 def save_if_lost(ledger: Ledger, events: Events) -> bool:
     """Save what is open, where the path does not name it any more; tell whether that was so.
 
-    Blocking; durable on return. A file that somebody else wrote to is set aside: SQLite, at the
+    Blocking; durable on return. A file that someone else wrote to is set aside: SQLite, at the
     end, would write to it once more. Raises TryLaterError where nothing can be saved yet: then it
     must stay open.
     """
     store = ledger.store
     if store.saved or not store.is_lost:
         return False
-    reason = "somebody else wrote to it"
+    reason = "someone else wrote to it"
     with _explained(store.path.parent):
         try:
             events.ledger_saved(str(save(store)))

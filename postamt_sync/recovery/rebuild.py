@@ -66,7 +66,7 @@ class LedgerRebuild:
     async def run(self) -> RebuildResult:
         """Rebuild, and return how it went; safe to interrupt and to repeat.
 
-        Raises TryLaterError while somebody delivers, and what reading the bucket and the Maildirs
+        Raises TryLaterError while someone delivers, and what reading the bucket and the Maildirs
         raises: the rebuild goes on then with the next run, sync or rebuild.
         """
         state_dir = self._settings.state_dir

@@ -34,7 +34,7 @@ class Outcome(enum.StrEnum):
     SEALED = "sealed"
     ALREADY = "sealed already"
     NO_NAME = "its id is too long for the key of a sealed object"
-    OTHER_TAGS = "it bears tags of somebody else, which ours would replace"
+    OTHER_TAGS = "it bears tags of someone else, which ours would replace"
     ENVELOPED = "it was encrypted before it was stored, as SES does with a key of AWS KMS"
     ARCHIVED = "it lies in an archive class, and must be restored before"
     OTHER_BYTES = "what was read is not what the listing told"

@@ -212,7 +212,7 @@ def _usable(cert: Any, keys: Sequence[_Bound], now: datetime) -> tuple[Encryptio
     if cert.expiration is not None and cert.expiration <= now:
         raise KeyRefusedError(
             f"It expired on {cert.expiration:%Y-%m-%d}.",
-            "Make it last longer (gpg --quick-set-expire) and export it anew, or name another.",
+            "Make it last longer (gpg --quick-set-expire) and export it again, or name another.",
         )
     if not keys:
         raise KeyRefusedError(
@@ -225,7 +225,7 @@ def _usable(cert: Any, keys: Sequence[_Bound], now: datetime) -> tuple[Encryptio
         raise KeyRefusedError(
             f"Its subkey for encryption {why}.",
             "Make it last longer (gpg --quick-set-expire FINGERPRINT 2y '*') or add another, and "
-            "export the key anew.",
+            "export the key again.",
         )
     return tuple(EncryptionKey(key.fingerprint, key.expires) for key in alive)
 
@@ -239,11 +239,11 @@ def _try(cert: Any, usable: Sequence[EncryptionKey]) -> None:
     if recipients_of(message) != {key_id(key.fingerprint) for key in usable}:
         raise KeyRefusedError(
             "What is encrypted for it is for other keys than those that it names.",
-            "Leave one subkey for encryption in it, and export it anew.",
+            "Leave one subkey for encryption in it, and export it again.",
         )
 
 
 def _refused_by_library(error: RuntimeError) -> KeyRefusedError:
     """Of what the library says the first line alone; what follows is its stack."""
     first = printable(next(iter(str(error).splitlines()), "of no reason"), 200)
-    return KeyRefusedError(f"It cannot be encrypted for: {first}.", "Export it anew, or another.")
+    return KeyRefusedError(f"It cannot be encrypted for: {first}.", "Export it again, or another.")

@@ -2,7 +2,7 @@
 
 Names and labels are an interface: they are added to, never renamed. No address, no subject and no
 key is in them: labels are states, sources and the names that the configuration gives to mailboxes.
-What comes from the ledger goes on over a restart; what comes from the runtime begins anew, as
+What comes from the ledger goes on over a restart; what comes from the runtime starts over, as
 Prometheus expects of a counter.
 """
 

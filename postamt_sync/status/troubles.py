@@ -1,4 +1,4 @@
-"""What wants somebody's attention: each cause once, with all who suffer from it.
+"""What wants someone's attention: each cause once, with all who suffer from it.
 
 A full disk stops a mailbox, makes mail wait and raises an alert; a bucket that refuses us fails
 every source. Told apart they would be a wall of the same sentence.

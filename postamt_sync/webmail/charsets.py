@@ -9,7 +9,7 @@ from postamt_sync.mail.charset import codec, declared
 
 UTF_8 = "utf_8"
 _UNKNOWN = frozenset({"x-unknown", "unknown-8bit"})
-"""Say that somebody did not know it either; most of what is sent is UTF-8."""
+"""Say that someone did not know it either; most of what is sent is UTF-8."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),

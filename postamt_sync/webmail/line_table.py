@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LAST = "~"
 """Sorts behind every line, which begins with a year or `#`."""
 _MOST_OF_AN_ID = 100
-"""Mails that one id leads to; more have it only because somebody wants to be a nuisance."""
+"""Mails that one id leads to; more have it only because someone wants to be a nuisance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,7 @@ def _without_encoding(body: bytes, encoding: str) -> bytes:
 
 
 def _base64(body: bytes) -> bytes:
-    """Decode what is base64 in it; text after padding begins anew, as where two were joined."""
+    """Decode what is base64 in it; text after padding starts over, as where two were joined."""
     whole: list[bytes] = []
     for run in body.translate(None, _NOT_BASE64).split(b"="):
         fit = run[: len(run) - 1] if len(run) % 4 == 1 else run

@@ -2,7 +2,7 @@
 
 | step | what is durable after it |
 |---|---|
-| 1 the draft's record is `sending`, unless it is there | that somebody is about to send it |
+| 1 the draft's record is `sending`, unless it is there | that someone is about to send it |
 | 2 the message lies under `outbox/` | what is sent |
 | 3 SES is asked | |
 | 4 the record is `accepted`, with the Message-ID that SES gave | that it was sent |

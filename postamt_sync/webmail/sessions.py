@@ -1,6 +1,6 @@
 """Sessions: a signed token in the browser's cookie, and beside it a record that can end it.
 
-The token (JWT, RFC 7519) says whose session it is, for an hour; the record, read anew for each
+The token (JWT, RFC 7519) says whose session it is, for an hour; the record, read again for each
 request, says that it still lasts. Both must agree. What a person does keeps a session up for
 another 15 minutes, 12 hours at most; what the page looks up by itself does not.
 """
@@ -81,7 +81,7 @@ class WebSessions:
         )
 
     def find(self, token: str, *, person: bool) -> WebSession:
-        """Return the session of a token; `person`: somebody did something, so it goes on.
+        """Return the session of a token; `person`: someone did something, so it goes on.
 
         Raises RefusedRequestError if it does not last, for whatever reason: they look all the same.
         """
@@ -101,7 +101,7 @@ class WebSessions:
             raise signed_out()
         renewed = ""
         if person:
-            # Not put: what somebody signs out meanwhile must stay signed out.
+            # Not put: what someone signs out meanwhile must stay signed out.
             news = {"seen": max(seen, round(now))}
             if not self._table.update(HOLDER, session, news, expect={"mailbox": mailbox}):
                 raise signed_out()

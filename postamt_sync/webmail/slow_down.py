@@ -56,7 +56,7 @@ class SlowDown:
         raise _too_early(1)
 
     def forget(self, source: str) -> None:
-        """Begin anew: the right secret came from there."""
+        """Start over: the right secret came from there."""
         self._table.delete(HOLDER, source)
 
 

@@ -201,7 +201,7 @@ async def test_bounces_and_complaints(scene: Scene) -> None:
     await scene.watch.look()
     assert scene.letters() == [
         "1 mail that you sent came back",
-        "somebody marked a mail of yours as spam",
+        "someone marked a mail of yours as spam",
     ]
     told = b"".join(scene.home.bodies("anna"))
     assert b"p0@example.net" in told

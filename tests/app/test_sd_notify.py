@@ -154,7 +154,7 @@ def test_inherited_sockets_come_in_order_and_go_no_further() -> None:
 @pytest.mark.parametrize(
     ("whose", "environ"),
     [
-        ("somebody's", {"LISTEN_FDS": "2", "LISTEN_PID": "1"}),
+        ("someone's", {"LISTEN_FDS": "2", "LISTEN_PID": "1"}),
         ("nobody's", {"LISTEN_FDS": "2", "LISTEN_PID": ""}),
         ("ours", {"LISTEN_FDS": ""}),
         ("ours", {"LISTEN_FDS": "two"}),

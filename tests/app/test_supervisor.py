@@ -48,7 +48,7 @@ NO_EXCEPTIONS: list[BaseException] = [
 
 @dataclass
 class Clock:
-    """Time that passes when somebody sleeps in a service's pause; naps end by `pass_on`."""
+    """Time that passes when someone sleeps in a service's pause; naps end by `pass_on`."""
 
     now: float = 0.0
     naps: list[tuple[float, asyncio.Event]] = field(default_factory=list)

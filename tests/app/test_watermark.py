@@ -118,7 +118,7 @@ async def test_what_is_absent_and_nobody_has_looked_at_holds_it_back(scene: Scen
 
 
 async def test_it_says_of_which_mail_it_speaks(scene: Scene) -> None:
-    """Else what it says of one prefix would be believed of the next one, until it starts anew."""
+    """Else what it says of one prefix would be believed of the next one, until it starts over."""
     await scene.reconcile()
     told = scene.records.watermark()
     assert told is not None
@@ -147,7 +147,7 @@ async def test_what_s3_s_time_is_not_known_of_counts_as_late(scene: Scene) -> No
 
 
 async def test_it_goes_back_at_once_where_older_mail_is_open_again(scene: Scene) -> None:
-    """After a redelivery, lost files, or by a box that begins anew beside an old word of another:
+    """After a redelivery, lost files, or by a box that starts over beside an old word of another:
     what is sealed meanwhile could not be fetched."""
     assert await scene.reconcile() == NOW - MARGIN
     scene.put("late", ObjectState.WAITING, NOW - 9 * DAY)

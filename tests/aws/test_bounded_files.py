@@ -64,7 +64,7 @@ def ended(function: Callable[[], object]) -> BaseException | None:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(30)
-    assert not thread.is_alive(), "it waits for ever"
+    assert not thread.is_alive(), "it waits forever"
     return raised[0] if raised else None
 
 

@@ -208,7 +208,7 @@ def test_a_slow_program_holds_up_nobody_who_does_not_need_it(nowhere: Path, tmp_
 
     waiting = threading.Thread(target=make)
     waiting.start()
-    with gate.open("w") as pipe:  # it is asked: somebody reads
+    with gate.open("w") as pipe:  # it is asked: someone reads
         unsigned_client(session, "s3", REGION)
         assert not made.is_set()
         pipe.write(keys)

@@ -1,4 +1,4 @@
-"""Somebody else answers in AWS's place: a login page, a proxy, a box that speaks anything."""
+"""Someone else answers in AWS's place: a login page, a proxy, a box that speaks anything."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Aws:
                 **key,
                 "key": {"S": IN + key["message_id"]["S"]},
                 "recipients": {"SS": ["anna@home.example", "bruno@home.example"]},
-                "sender": {"S": "somebody@sender.example"},
+                "sender": {"S": "someone@sender.example"},
                 **{verdict: {"S": "PASS"} for verdict in ("spam", "virus", "spf", "dkim")},
             }
             for key in asked["RequestItems"][TABLE]["Keys"]

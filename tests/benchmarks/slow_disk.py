@@ -56,7 +56,7 @@ class SlowDisk:
         subprocess.run(command, input=SOURCE.encode(), check=True)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that make a process flush so slowly; counting begins anew."""
+        """Return the variables that make a process flush so slowly; counting starts over."""
         self._counted.write_bytes(b"")
         variables = {"LD_PRELOAD": str(self._library), "FLUSHES": str(self._counted)}
         if self._milliseconds:

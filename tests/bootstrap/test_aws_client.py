@@ -207,7 +207,7 @@ def test_what_was_changed_since_it_was_read_is_not_written_over(
     assert found.changes
     meanwhile(account.client)
     account.writes.clear()
-    with pytest.raises(ChangedMeanwhileError, match="was changed by somebody else") as raised:
+    with pytest.raises(ChangedMeanwhileError, match="was changed by someone else") as raised:
         carry_out(found, account.aws(), lambda *_: None)
     assert raised.value.problem.lower().startswith(what)
     assert operation not in account.writes

@@ -10,7 +10,7 @@ from postamt_sync.bootstrap.overlay import holds, overlaid
 
 THERE: dict[str, Any] = {
     "Enabled": True,
-    "WebACLId": "of-somebody",
+    "WebACLId": "of-someone",
     "Origins": {
         "Quantity": 2,
         "Items": [
@@ -55,7 +55,7 @@ def test_what_is_named_has_to_be_there_and_no_entry_more(wanted: Any) -> None:
 def test_what_others_set_stays() -> None:
     wanted = {"Origins": {"Quantity": 1, "Items": [{"Id": "api", "DomainName": "c"}]}}
     laid = overlaid(THERE, wanted)
-    assert laid["WebACLId"] == "of-somebody"
+    assert laid["WebACLId"] == "of-someone"
     assert laid["Origins"]["Items"] == [{"Id": "api", "DomainName": "c", "ConnectionAttempts": 2}]
     assert holds(laid, wanted)
     assert THERE["Origins"]["Quantity"] == 2

@@ -120,7 +120,7 @@ SAYINGS = {
     "LimitExceededException": (MisconfiguredError, "A limit of the AWS account", "Service Quotas"),
     "RequestTimeTooSkewed": (TryLaterError, "clock of this machine wrong", "timedatectl"),
     "BucketAlreadyExists": (MisconfiguredError, "taken by another account", "-ACCOUNT-REGION-an"),
-    "EntityAlreadyExists": (TryLaterError, "Somebody else works", "bootstrap plan"),
+    "EntityAlreadyExists": (TryLaterError, "Someone else works", "bootstrap plan"),
     "Strange": (TryLaterError, "AWS refused ses:CreateReceiptRule: Strange: It", "run it again"),
 }
 

@@ -311,7 +311,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
         lambda a: a.client("ssm").put_parameter(
             Name=WEBMAIL.device_keys, Value="x", Type="SecureString", Overwrite=True
         ),
-        "cannot be read: make it anew",
+        "cannot be read: make it again",
     ),
     "old TLS": (
         lambda a: _change_distribution(
@@ -338,7 +338,7 @@ def test_what_was_changed_is_told_and_put_right(made: Account) -> None:
 
 def test_where_the_api_is_another_the_distribution_leads_there(made: Account) -> None:
     made.client("apigatewayv2").delete_api(ApiId=_api(made))
-    told = "distribution postamt-webmail-eu-west-1: leads to what was made anew"
+    told = "distribution postamt-webmail-eu-west-1: leads to what was made again"
     assert told in changes(planned(made))
     apply(made)
     origins = {o["Id"]: o["DomainName"] for o in distribution(made)["Origins"]["Items"]}
@@ -347,10 +347,10 @@ def test_where_the_api_is_another_the_distribution_leads_there(made: Account) ->
 
 
 def test_what_others_set_in_the_distribution_stays(made: Account) -> None:
-    _change_distribution(made, lambda c: c.update(WebACLId="of-somebody", Enabled=False))
+    _change_distribution(made, lambda c: c.update(WebACLId="of-someone", Enabled=False))
     apply(made)
     config = distribution(made)
-    assert (config["WebACLId"], config["Enabled"]) == ("of-somebody", True)
+    assert (config["WebACLId"], config["Enabled"]) == ("of-someone", True)
 
 
 def test_another_name_gets_another_certificate_and_the_old_one_goes(made: Account) -> None:

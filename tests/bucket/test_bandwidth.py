@@ -21,7 +21,7 @@ CHUNK = 64 << 10
 
 
 class Line:
-    """A bandwidth whose time passes only while somebody must wait."""
+    """A bandwidth whose time passes only while someone must wait."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.now = limit, 0.0

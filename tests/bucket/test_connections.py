@@ -29,7 +29,7 @@ class Server:
         self.connections = self.open = 0
         self.port = 0
         self.serving: set[asyncio.Task[None] | None] = set()
-        """Known, for nothing else holds a task that waits for ever."""
+        """Known, for nothing else holds a task that waits forever."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.serving.add(asyncio.current_task())

@@ -19,7 +19,7 @@ from postamt_sync.setup.passphrase import read_passphrase
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can be someone else"),
 ]
 BUNDLE = Bundle({"config.toml": "[aws]\n", "credentials": "secret"}, "incoming/first", dovecot=True)
 SUDO = """\

@@ -107,7 +107,7 @@ def test_what_prints_no_json_is_told(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_the_topic_is_made_of_the_schemas() -> None:
-    """Make it anew with: python -m postamt_sync.cli.json_schemas > postamt_sync/topics/json.md"""
+    """Make it again with: python -m postamt_sync.cli.json_schemas > postamt_sync/topics/json.md"""
     assert text_of("json") == as_markdown()
 
 

@@ -20,7 +20,7 @@ from tests.support.household import configuration, configure
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can be someone else"),
 ]
 VERBS = [
     ["status"],

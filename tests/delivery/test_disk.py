@@ -41,10 +41,10 @@ class TestModes:
 
 class TestCreate:
     def test_what_is_there_is_never_opened(self, tmp_path: Path) -> None:
-        (tmp_path / "f").write_bytes(b"somebody's")
+        (tmp_path / "f").write_bytes(b"someone's")
         with pytest.raises(FileExistsError):
             Disk().create(tmp_path / "f")
-        assert (tmp_path / "f").read_bytes() == b"somebody's"
+        assert (tmp_path / "f").read_bytes() == b"someone's"
 
     @pytest.mark.parametrize("there", [True, False])
     def test_a_link_is_never_followed(self, tmp_path: Path, there: bool) -> None:

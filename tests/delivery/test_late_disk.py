@@ -119,7 +119,7 @@ async def test_nobody_else_waits(home: Home, gate: Gate, call: str, body: bytes)
     assert home.disk.open_files == []
     created = Counter(path for path in home.disk.paths("create") if path.parent.name == "tmp")
     if body is SMALL:
-        assert set(created.values()) == {1}, "what was begun is gone on with, not begun anew"
+        assert set(created.values()) == {1}, "what was begun is gone on with, not started over"
 
 
 async def test_the_steps_stay_in_their_order(home: Home, gate: Gate) -> None:

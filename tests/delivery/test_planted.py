@@ -1,4 +1,4 @@
-"""What somebody may put in the place of a small file or a folder of a Maildir."""
+"""What someone may put in the place of a small file or a folder of a Maildir."""
 
 from __future__ import annotations
 

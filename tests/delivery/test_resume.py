@@ -129,7 +129,7 @@ def _stop_after_rename(step: DeliveryStep, done: bool) -> None:
 
 
 class TestPreparedInAnotherTmp:
-    """A Maildir was made anew in the old one's place: its empty tmp/ proves nothing."""
+    """A Maildir was made again in the old one's place: its empty tmp/ proves nothing."""
 
     @pytest.fixture
     def made_anew(self, home: Home) -> Home:

@@ -1,4 +1,4 @@
-"""A call that hangs over a reload, or over a ledger that is opened anew, harms nobody's next draft.
+"""A call that outlasts a reload, or a ledger that is opened again, harms nobody's next draft.
 
 When the disk answers, what was asked of it is done, whoever delivers by then: at the worst moment,
 which is between the next one's commit and its rename.

@@ -25,7 +25,7 @@ async def test_it_is_postponed_and_delivered_in_the_end(home: Home, body: bytes,
     home.bucket.put("k", body)
     home.announce("k", "anna", "bruno")
     home.disk.break_(call, 0, first=bug, below=home.root("anna"), times=1)
-    async with asyncio.timeout(60):  # against a pass that tries for ever
+    async with asyncio.timeout(60):  # against a pass that tries forever
         await home.deliver()
     assert "unexpected" in home.problem("k")
     assert "will try again" in home.log.events()

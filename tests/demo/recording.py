@@ -30,7 +30,7 @@ LONGEST_PAUSE = 1.2
 SHORTEST_FRAME = 0.12
 """Seconds; what comes faster is shown together."""
 REST = 4.0
-"""Seconds for which the end is shown before it begins anew."""
+"""Seconds for which the end is shown before it starts over."""
 CELL_WIDTH, CELL_HEIGHT, MARGIN = 8.4, 18, 14
 
 _SEQUENCE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")

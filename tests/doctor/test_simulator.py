@@ -110,7 +110,7 @@ def test_one_that_can_send_as_another_is_a_failure(sending: Sending) -> None:
     sending.policies["anna"] = sending.policies["house"]
     _, told = sending.findings("anna")
     assert told.outcome is Severity.FAILURE
-    assert told.words == "anna can send as b@example.com, which is somebody else's address."
+    assert told.words == "anna can send as b@example.com, which is someone else's address."
     assert "bootstrap apply" in told.remedy
 
 

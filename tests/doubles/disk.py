@@ -141,7 +141,7 @@ class Fault:
     below: Path
     times: int | None = None
     first: Callable[[], object] | None = None
-    """Done right before: what somebody else does to the disk at the worst moment."""
+    """Done right before: what someone else does to the disk at the worst moment."""
 
 
 class FaultyDisk(RecordingDisk):

@@ -32,7 +32,7 @@ class Fault(enum.Enum):
     LOST_ONCE = enum.auto()
     GARBAGE = enum.auto()
     STRANGER = enum.auto()
-    """An answer to another question comes first, as from somebody who guesses."""
+    """An answer to another question comes first, as from someone who guesses."""
 
 
 class NameServer(asyncio.DatagramProtocol):

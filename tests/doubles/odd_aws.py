@@ -31,7 +31,7 @@ SUBSCRIPTION = "arn:aws:sns:eu-west-1:123456789012:postamt:5be8f5b0-0000"
 
 @dataclass(frozen=True)
 class Shape:
-    """What is answered to everything: `raw` in place of HTTP, `drip` for ever after the body."""
+    """What is answered to everything: `raw` in place of HTTP, `drip` forever after the body."""
 
     status: int = 200
     body: bytes = b""

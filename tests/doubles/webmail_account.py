@@ -8,7 +8,7 @@ from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from tests.doubles.account import ACCOUNT, Account
 from tests.doubles.moto import REGION, MotoProcess
 
-MAIL = "mail-of-somebody"
+MAIL = "mail-of-someone"
 WEBMAIL = WebmailStack("postamt", ACCOUNT, REGION, "webmail.verified.example", MAIL)
 
 _KEPT: dict[int, MotoProcess] = {}

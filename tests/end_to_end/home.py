@@ -157,7 +157,7 @@ class Home:
         self.configure()
 
     def configure(self, more: str = "") -> None:
-        """Write the configuration anew, with more sections before the mailboxes."""
+        """Write the configuration again, with more sections before the mailboxes."""
         text = configuration(self.root, TO_BE_FAST + more, maildirs=self.root / "mail")
         configure(self.root, text)
 

@@ -192,9 +192,9 @@ class TestOwners:
     def nobodys(self, s3: S3Double) -> Iterator[Home]:
         """A home of the user nobody, who may not look into pytest's own directories."""
         if os.geteuid() != 0 or shutil.which("setpriv") is None:
-            pytest.skip("needs root and setpriv to become somebody else")
+            pytest.skip("needs root and setpriv to become someone else")
         if subprocess.run([*NOBODY, "true"], check=False).returncode != 0:
-            pytest.skip("this container does not let us become somebody else")
+            pytest.skip("this container does not let us become someone else")
         with tempfile.TemporaryDirectory() as place:
             home = Home(Path(place), s3.environment(), NOBODY)
             (home.root / "mail").mkdir()

@@ -1,4 +1,4 @@
-"""Keys that somebody has are kept, by the commands that a person types, from wherever typed."""
+"""Keys that someone has are kept, by the commands that a person types, from wherever typed."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ async def test_a_receipt_comes_again_before_the_listing(
 async def test_a_healthy_mailbox_does_not_condemn_one_that_is_stuck(
     box: Reachable, s3: S3Double
 ) -> None:
-    """Twenty mails were answered 200 and never delivered; somebody else's newer one was."""
+    """Twenty mails were answered 200 and never delivered; someone else's newer one was."""
     put(s3, *OLDER)
     daemon = await started(box)
     await has(box, daemon, OLDER[1:], "bruno")

@@ -97,7 +97,7 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def stranger(page: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Serve a page of somebody else's, and note what is asked for there."""
+    """Serve a page of someone else's, and note what is asked for there."""
     asked: list[str] = []
 
     class Answer(BaseHTTPRequestHandler):

@@ -66,7 +66,7 @@ def move_garbage_over(state: Path, older: Path) -> None:
 
 
 def copy_older_over(state: Path, older: Path) -> None:
-    """In place: the same inode, truncated and written anew."""
+    """In place: the same inode, truncated and written again."""
     shutil.copyfile(older, state / LEDGER)
 
 
@@ -306,7 +306,7 @@ def taken_away_from(home: Home, *verb: str) -> Iterator[Running]:
     fds = Path(f"/proc/{running.pid}/fd")
     shm = str(home.state / f"{LEDGER}-shm")
     running.wait(lambda: shm in {os.path.realpath(fd) for fd in fds.iterdir()}, "the ledger open")
-    running.wait(lambda: is_waiting(running.pid), "somebody who waits for our transaction")
+    running.wait(lambda: is_waiting(running.pid), "someone who waits for our transaction")
     for path in home.state.glob(f"{LEDGER}*"):
         path.unlink()
     other.close()

@@ -142,7 +142,7 @@ class Box:
         return [fields for fields in said if fields["event"] == event]
 
     def new_letter(self, name: str = "") -> Letter:
-        """Put a letter for Anna, or somebody else of the household, into the bucket."""
+        """Put a letter for Anna, or someone else of the household, into the bucket."""
         self._sent += 1
         one = letter(f"letter{self._sent}")
         if name:

@@ -1,4 +1,4 @@
-"""Root's deeds below a directory that somebody else owns, who plays with the names meanwhile."""
+"""Root's deeds below a directory that someone else owns, who plays with the names meanwhile."""
 
 from __future__ import annotations
 

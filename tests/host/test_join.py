@@ -148,7 +148,7 @@ def setup_on_the_box_itself_needs_no_file(box: Container, cloud: Moto) -> None:
 
 
 def a_second_bundle_finds_all_done(box: Container, cloud: Moto, tmp_path: Path) -> None:
-    """The same household once more: nothing is overwritten, no password is made anew."""
+    """The same household once more: nothing is overwritten, no password is made again."""
     before = box.said("cat", "/etc/postamt-sync/config.toml")
     passwords = box.said("cat", "/etc/dovecot/postamt-sync.passwords")
     home = tmp_path / "again"

@@ -116,7 +116,7 @@ except MisconfiguredError:
 
 
 def test_the_password_of_a_key_is_not_asked_for(pair):
-    """OpenSSL would wait at the terminal for ever, and the daemon with it."""
+    """OpenSSL would wait at the terminal forever, and the daemon with it."""
     master, slave = pty.openpty()
     try:
         done = subprocess.run(

@@ -281,7 +281,7 @@ async def test_nobody_waits_for_ever_for_an_index_that_is_silent(scene: Scene) -
 async def test_waiting_ends_also_where_every_attempt_is_a_process_of_its_own(
     scene: Scene,
 ) -> None:
-    """As with `sync` in a cron table, whose monotonic patience would begin anew each time."""
+    """As with `sync` in a cron table, whose monotonic patience would start over each time."""
     scene.index.trouble = MisconfiguredError("There is no table.", "Make it.")
     await scene.find(scene.put("x", TO_BRUNO, age=10))
     sync_runs = 0

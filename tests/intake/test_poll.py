@@ -31,7 +31,7 @@ class EnoughError(Exception):
 
 @dataclass
 class Time:
-    """Clocks that go on when somebody waits, and a nap that a test may insert.
+    """Clocks that go on when someone waits, and a nap that a test may insert.
 
     `until` is when the test ends; `asleep` tells for how long the machine sleeps in a wait that
     begins at that moment, `call` what is done in it.

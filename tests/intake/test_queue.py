@@ -271,7 +271,7 @@ async def test_a_confirmation_in_a_queue_confirms_nothing(desk: Desk) -> None:
     await desk.queue.drain()
     ((_, reason, _),) = desk.inbox.notifications
     assert "asked for none" in reason
-    assert len(desk.log.events("error")) == 1, "that somebody unsubscribed is said"
+    assert len(desk.log.events("error")) == 1, "that someone unsubscribed is said"
     assert desk.left == 0
 
 

@@ -34,7 +34,7 @@ class Home:
         self.inbox = MemoryInbox()
         self.log = MemoryLog()
         self.told: list[int] = []
-        """How many dead letters were noted each time that somebody was to be told."""
+        """How many dead letters were noted each time that someone was to be told."""
 
     def queues(self, **queue: Any) -> Queues:
         settings = Settings(

@@ -87,7 +87,7 @@ class House:
         await asyncio.sleep(0.03)
 
     def kept(self) -> list[dict[str, Any]]:
-        """Return what somebody has kept over the years, of ours and of others."""
+        """Return what someone has kept over the years, of ours and of others."""
         signer, old = Signer(), self.sns.make("https://old.example.com/sns")
         theirs = self.sns.make(OTHERS)
         tokens = [self.sns.token(one) for one in (old, theirs)] + ["expired", "never was"]

@@ -482,7 +482,7 @@ async def test_what_stands_in_the_file_is_believed_no_further_than_what_is_fetch
     kept = {server.url: ends, FOREIGN[0]: foreign, server.origin + PATH % 1: "no certificate"}
     (tmp_path / FILE_NAME).write_text(json.dumps(kept))
     certificates = remembering(server, tmp_path)
-    assert await certificates.key(server.url) == private_key().public_key(), "fetched anew"
+    assert await certificates.key(server.url) == private_key().public_key(), "fetched again"
     await certificates.proved_good(server.url)
     again = remembering(server, tmp_path)
     asked = len(server.asked)

@@ -1,4 +1,4 @@
-"""Mails a day and latencies: counted once, kept for ever, and only of what could be timed."""
+"""Mails a day and latencies: counted once, kept forever, and only of what could be timed."""
 
 from __future__ import annotations
 

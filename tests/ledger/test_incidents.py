@@ -149,7 +149,7 @@ def test_what_passes_before_it_was_told_is_not_told(incidents: Incidents) -> Non
     incidents.lasting(DISK, {}, NOW + 60)
     assert incidents.to_tell(DISK, NOW + DAY) == []
     incidents.lasting(DISK, {"/": "full"}, NOW + DAY)
-    assert incidents.to_tell(DISK, NOW + DAY + 60) == [], "it began anew"
+    assert incidents.to_tell(DISK, NOW + DAY + 60) == [], "it started over"
 
 
 def test_what_lasts_keeps_its_beginning(incidents: Incidents) -> None:

@@ -169,7 +169,7 @@ def test_names_complete_a_ledger_that_knows_the_object(ledger: Ledger, at: Objec
     bring_to(ledger, at)
     begin(ledger, trace())
     end(ledger)
-    if at is ObjectState.WAITING:  # it may be owed to somebody else as well
+    if at is ObjectState.WAITING:  # it may be owed to someone else as well
         assert [copy.mailbox for copy in take(ledger).deliveries] == ["anna"]
     else:
         assert state(ledger) is ObjectState.DELIVERED

@@ -1,4 +1,4 @@
-"""Identity of a mail: hashes frozen for ever, keys as S3 allows them."""
+"""Identity of a mail: hashes frozen forever, keys as S3 allows them."""
 
 from __future__ import annotations
 

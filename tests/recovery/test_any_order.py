@@ -37,7 +37,7 @@ class Fate:
     """What became of one mail before the loss. `at` in seconds.
 
     `people` are those it is for; its Received names the first. `kept` still have their copy,
-    `began` were just being given theirs. `lent` has a copy that somebody else put there.
+    `began` were just being given theirs. `lent` has a copy that someone else put there.
     """
 
     at: int

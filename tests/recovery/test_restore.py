@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 class StoppedError(Exception):
-    """Somebody pressed Ctrl-C."""
+    """Someone pressed Ctrl-C."""
 
 
 class Waiting:

@@ -139,7 +139,7 @@ async def test_a_mail_that_was_taken_for_gone_is_found_sealed(box: Box) -> None:
 
 
 async def test_a_plain_object_that_is_back_is_delivered(box: Box) -> None:
-    """Its undo: somebody took the delete marker away."""
+    """Its undo: someone took the delete marker away."""
     box.put("a")
     plain = box.s3.objects["incoming/a"]
     seal(box.s3, "incoming/a")

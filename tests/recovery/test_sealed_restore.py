@@ -42,7 +42,7 @@ CANCELS = 'echo "ERR 83886179 canceled <Pinentry>"'
 
 
 class Owner:
-    """Somebody with a key under a passphrase, and a pinentry that counts how often it asks."""
+    """Someone with a key under a passphrase, and a pinentry that counts how often it asks."""
 
     def __init__(self) -> None:
         self.gpg = Gpg()

@@ -234,7 +234,7 @@ def test_what_any_encryption_client_stored_is_not_sealed(
 def test_what_the_box_says_of_other_mail_is_not_believed(
     account: Account, household: Household
 ) -> None:
-    """A prefix may be changed at AWS before the box is started anew."""
+    """A prefix may be changed at AWS before the box is started again."""
     account.s3.put_object(Bucket=BUCKET, Key="incoming/a", Body=b"first")
     account.records.prove(encryption_fingerprints(household.keys), datetime.now(UTC))
     now = datetime.now(UTC) + timedelta(minutes=10)

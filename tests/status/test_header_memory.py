@@ -57,7 +57,7 @@ def known(ledger: Ledger, key: str) -> str:
 
 
 def lying(maildir: Path, key: str, head: bytes, at: float = 100.0, part: str = "cur") -> Path:
-    """Put a mail into a Maildir as if the daemon had delivered it, and somebody had read it."""
+    """Put a mail into a Maildir as if the daemon had delivered it, and someone had read it."""
     for each in ("new", "cur", "tmp"):
         (maildir / each).mkdir(parents=True, exist_ok=True)
     name = f"{make_stem('mail', key, 'e1', at)},S=9,W=9" + (":2,FS" if part == "cur" else "")

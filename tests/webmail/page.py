@@ -43,7 +43,7 @@ def served_scene(day: S3DayPlace | None = None) -> Iterator[tuple[WebmailScene, 
 
 
 def sign_in_page(browser: Browser, url: str) -> None:
-    """Be somebody who has nothing in this browser, with the focus in the first field."""
+    """Be someone who has nothing in this browser, with the focus in the first field."""
     browser.resize(DESKTOP)
     browser.open("about:blank")
     browser.open(url)
@@ -59,7 +59,7 @@ def sign_in_page(browser: Browser, url: str) -> None:
 
 
 def there(browser: Browser) -> None:
-    """Wait until the page knows whether somebody is signed in."""
+    """Wait until the page knows whether someone is signed in."""
     browser.until("return !document.getElementById('sign-in').hidden "
                   "|| !document.getElementById('page').hidden")  # fmt: skip
 
@@ -80,7 +80,7 @@ return new Promise((resolve) => {
 
 
 def signed_in(browser: Browser, url: str, mailbox: str = "anna") -> None:
-    """Be somebody who signs in and has begun no mail, whoever had this browser before."""
+    """Be someone who signs in and has begun no mail, whoever had this browser before."""
     sign_in_page(browser, url)
     browser.type(mailbox, Keys.TAB, SECRET, Keys.ENTER)
     browser.until("return !document.getElementById('page').hidden")

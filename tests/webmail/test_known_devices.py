@@ -96,7 +96,7 @@ def variants(scene: WebmailScene, known: WebBrowser) -> dict[str, str]:
         "of another mailbox": bruno,
         "a session's token": session,
         "of another audience": forged(scene, known, aud="webmail.example.com"),
-        "of another issuer": forged(scene, known, iss="somebody"),
+        "of another issuer": forged(scene, known, iss="someone"),
         "for nobody": forged(scene, known, **{"for": ""}),
         "for a number": forged(scene, known, **{"for": 7}),
         "without a device": forged(scene, known, jti=None),

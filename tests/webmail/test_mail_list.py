@@ -376,7 +376,7 @@ class TestLists:
         assert lists.store.read_keys == []
 
     def test_a_line_that_says_another_mailbox_is_not_shown(self, lists: WebmailScene) -> None:
-        """As one would that was written by former routes, in an account that somebody broke."""
+        """As one would that was written by former routes, in an account that someone broke."""
         lists.arrive("m", raw("secret"), to=("bruno@example.com",))
         assert lists.lines is not None
         lists.lines.kept["anna#inbox"] = {"2026-11-27T10:00:00.000Z#m": "m"}

@@ -235,7 +235,7 @@ def test_an_expired_token_is_none_though_its_session_lasts(scene: WebmailScene) 
         ({}, None, "none"),
         ({}, KEY * 2, "HS512"),
         ({"aud": "other.example.com"}, KEY, "HS256"),
-        ({"iss": "somebody"}, KEY, "HS256"),
+        ({"iss": "someone"}, KEY, "HS256"),
         ({"exp": None}, KEY, "HS256"),
         ({"exp": "never"}, KEY, "HS256"),
         ({"exp": 1}, KEY, "HS256"),

@@ -3,7 +3,7 @@
 Only what is ours is ever written. An MX, SPF or DMARC record that is there is never edited. What a
 change replaces is deleted with the very values that were read, in the same batch that creates the
 new ones: Route 53 carries out the whole of a batch or nothing (API Reference,
-"ChangeResourceRecordSets"), so what somebody wrote meanwhile is not overwritten.
+"ChangeResourceRecordSets"), so what someone wrote meanwhile is not overwritten.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def apply(aws: AwsClient, plan: ZonePlan) -> None:
             said = printable(without_markup(message_of(cause))).strip(".[]") or "nothing more"
             raise ChangedMeanwhileError(
                 f"Route 53 does not take the changes to the zone {plan.zone.name}: {said}.",
-                "Nothing was written to it. If somebody else changed it meanwhile, look again "
+                "Nothing was written to it. If someone else changed it meanwhile, look again "
                 "with: postamt-sync bootstrap dns --route53",
             ) from error
         raise

@@ -107,7 +107,7 @@ class AccessKeyResource:
     def lost(self, keys: Collection[Key], *, alone: bool = False) -> Key | None:
         """Return the key of which nobody can have the secret: made for a run that was cut off.
 
-        One that was ever used, that is described, or that may have been made by somebody else, is
+        One that was ever used, that is described, or that may have been made by someone else, is
         none. `alone` says that no other run can be at it.
         """
         intent = PendingKey(self.file).intent(alone=alone)
@@ -165,7 +165,7 @@ class AccessKeyResource:
 
     def _changed(self) -> ChangedMeanwhileError:
         return ChangedMeanwhileError(
-            f"The keys of {self.user} were changed by somebody else meanwhile.",
+            f"The keys of {self.user} were changed by someone else meanwhile.",
             f"Nothing was made. Look again with: {self.place.line.typed('bootstrap plan')}",
         )
 
@@ -190,7 +190,7 @@ class AccessKeyResource:
         return message.removeprefix(_IN_PLACE_OF) if message.startswith(_IN_PLACE_OF) else ""
 
     def last_used(self, key: Key) -> dt.datetime | None:
-        """Return when somebody last signed with the key; None if nobody ever did."""
+        """Return when someone last signed with the key; None if nobody ever did."""
         return last_used(self.aws, key)
 
     def _create(self, pending: PendingKey) -> str:
@@ -230,7 +230,7 @@ class AccessKeyResource:
 
 
 def last_used(aws: AwsClient, key: Key) -> dt.datetime | None:
-    """Return when somebody last signed with a key; None if nobody ever did."""
+    """Return when someone last signed with a key; None if nobody ever did."""
     answer = aws.read("iam", "get_access_key_last_used", AccessKeyId=key["AccessKeyId"])
     used: dt.datetime | None = (answer or {}).get("AccessKeyLastUsed", {}).get("LastUsedDate")
     return used

@@ -66,7 +66,7 @@ class BucketEventsResource:
                         "Take that entry away and let the topic tell its receiver too.",
                     )
                     return
-        # Where somebody else has those events, the poll alone brings sent mail home.
+        # Where someone else has those events, the poll alone brings sent mail home.
         if self._announces_sent and not any(_overlaps(other, SENT_PREFIX) for other in theirs):
             name = self._ids[1]
             entries[name] = self._entry(name, SENT_PREFIX)

@@ -65,7 +65,7 @@ class CertificateResource:
             yield Note(f"{_record(found)} {WAITS}", NoteKind.CERTIFICATE)
         elif found.status != ISSUED:
             anew = [] if found.in_use else [self._delete(found)]
-            message = f"ACM says {found.trouble}: ask for it anew"
+            message = f"ACM says {found.trouble}: ask for it again"
             yield Change(message, [*anew, self._request()])
             yield Note(WAITS, NoteKind.CERTIFICATE)
         else:

@@ -76,7 +76,7 @@ class DistributionResource:
             return
         config = self._config(found.id)
         if not self._is_complete():
-            yield Change("leads to what was made anew", [self._update(found, config)])
+            yield Change("leads to what was made again", [self._update(found, config)])
         elif not holds(config, self._wanted()):
             waits = "CloudFront takes some minutes to have it everywhere"
             yield Change(f"was changed, put right ({waits})", [self._update(found, config)])

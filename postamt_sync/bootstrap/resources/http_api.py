@@ -180,7 +180,7 @@ class HttpApiResource:
         return f"arn:{stack.partition}:execute-api:{place}/*/*"
 
     def permit_anew(self) -> list[Call]:
-        """Return what lets it call a function that is made anew, and so has forgotten it.
+        """Return what lets it call a function that is made again, and so has forgotten it.
 
         Nothing where there is no API yet, or no function: `plan` sees that, and permits it.
         """

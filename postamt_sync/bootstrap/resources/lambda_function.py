@@ -78,7 +78,7 @@ class LambdaFunction:
         noted = found.get("Tags", {}).get(ROLE_TAG, "")
         if role is None or _was_made_with_another(role, noted, actual.get("LastModified", "")):
             yield Change(
-                "its role was made anew and cannot read its settings: make it anew too",
+                "its role was made again and cannot read its settings: make it again too",
                 self._remake(),
             )
             return False

@@ -250,7 +250,7 @@ def _plain(value: Any) -> Any:
 
 
 def _deletes(rule: Rule, prefix: str) -> bool:
-    """Tell whether a rule of somebody else takes mail away."""
+    """Tell whether a rule of someone else takes mail away."""
     expiration = rule.get("Expiration", {})
     if rule.get("Status") != "Enabled" or not ("Days" in expiration or "Date" in expiration):
         return False

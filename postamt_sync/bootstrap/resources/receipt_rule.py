@@ -59,7 +59,7 @@ class ReceiptRuleResource:
         if active is not None and active != RULE_SET:
             yield from self._take_out(active, rules)
             yield Note(f"rule set {printable(active, 64)} is not ours: it stays active as it is")
-        # Ours may be there and not be active: somebody chose another, or we were stopped halfway.
+        # Ours may be there and not be active: someone chose another, or we were stopped halfway.
         held = self._rule_set()
         if held is None:
             return
@@ -198,7 +198,7 @@ class ReceiptRuleResource:
 
 
 def _with_keys_of(actual: Mapping[str, Any], wanted: Rule) -> Rule:
-    """Return the rule with the KMS keys that somebody gave it: those are not ours to choose."""
+    """Return the rule with the KMS keys that someone gave it: those are not ours to choose."""
     given = [action.get("S3Action", {}) for action in actual.get("Actions", [])]
     keys = {a.get("ObjectKeyPrefix", ""): a["KmsKeyArn"] for a in given if a.get("KmsKeyArn")}
     actions = []

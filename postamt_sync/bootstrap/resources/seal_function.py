@@ -24,7 +24,7 @@ SECONDS = 900
 """The longest that Lambda gives."""
 MEMORY_MB = 256
 INDEX_FUNCTION = "INDEX_FUNCTION"
-"""The variable that is set where somebody is to forget what others wrote of sealed mail."""
+"""The variable that is set where someone is to forget what others wrote of sealed mail."""
 
 Code = Callable[[Sequence[OwnerKey]], bytes]
 

@@ -42,10 +42,10 @@ class SecretParameterResource:
             yield conflict
         elif found.get("Type") != KIND:
             yield Change(
-                "it is readable as it lies there: make it anew", [self._delete(), self._create()]
+                "it is readable as it lies there: make it again", [self._delete(), self._create()]
             )
         elif self.ring() is None:
-            yield Change("what is in it cannot be read: make it anew", [self._put(KeyRing.new)])
+            yield Change("what is in it cannot be read: make it again", [self._put(KeyRing.new)])
 
     def destroy(self) -> Iterator[PlanItem]:
         if self._find() is None:

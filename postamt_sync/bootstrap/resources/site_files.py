@@ -16,7 +16,7 @@ from postamt_sync.plural import count
 from postamt_sync.webmail.site import SiteFile, site
 
 CACHED = "no-cache"
-"""Asked for anew each time, which costs an answer of 304: a new page is seen at once, and whole."""
+"""Asked for each time, which costs an answer of 304: a new page is seen at once, and whole."""
 HASH = "sha256"
 
 

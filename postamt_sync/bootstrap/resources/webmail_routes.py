@@ -53,7 +53,7 @@ class WebmailRoutesResource:
                 retry_on=(*MISSING, *BUSY),
                 late=self._made,
             )
-            yield Change("hand over" if there is None else "was changed, hand over anew", [put])
+            yield Change("hand over" if there is None else "was changed, hand over again", [put])
         if (there != text or not _is_filled(item)) and self._has_mail():
             yield Note(
                 self.line.complete(

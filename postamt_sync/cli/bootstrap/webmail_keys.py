@@ -13,7 +13,7 @@ from postamt_sync.errors import TryLaterError
 
 KEPT = (
     "Nobody is cut off: the keys in force until now stay valid until they are rotated again. Who "
-    "signed in before two rotations signs in anew."
+    "signed in before two rotations signs in again."
 )
 
 

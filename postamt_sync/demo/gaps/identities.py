@@ -16,7 +16,7 @@ from moto.sesv2.responses import SESV2Response
 from moto.sesv2.urls import url_paths
 
 VERIFIED = "verified.example"
-"""It and what lies below it count as verified as soon as they are made; others wait for ever."""
+"""It and what lies below it count as verified as soon as they are made; others wait forever."""
 
 PATHS = (
     "account",

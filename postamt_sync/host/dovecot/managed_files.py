@@ -38,7 +38,7 @@ def sealed(text: str) -> str:
 
 
 def edited(text: str) -> bool:
-    """Tell whether somebody else has written this, or changed what we wrote."""
+    """Tell whether someone else has written this, or changed what we wrote."""
     seal = _SEAL.match(text)
     return seal is None or seal[1] != _digest(text[seal.end() :])
 

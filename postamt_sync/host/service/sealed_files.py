@@ -1,7 +1,7 @@
 """Files that we put on a machine and may later replace or remove: those that nobody edited.
 
 Each ends with a seal, a comment with the SHA-256 of the lines above it. A file whose seal does not
-fit, or that has none, is somebody's own and is never touched.
+fit, or that has none, is someone's own and is never touched.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ def test_a_run_that_is_still_at_it_is_no_run_that_was_cut_off(user: Account) -> 
 
 
 def test_a_cut_off_run_does_not_cost_the_key_that_another_directory_got(user: Account) -> None:
-    """The first run never reached IAM; the second one, elsewhere, has a key that somebody uses."""
+    """The first run never reached IAM; the second one, elsewhere, has a key that someone uses."""
     key = the_key(user)
     with PendingKey(key.file).alone():
         PendingKey(key.file).begin([], dt.datetime.now(dt.UTC))

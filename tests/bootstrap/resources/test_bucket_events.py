@@ -12,7 +12,7 @@ from postamt_sync.bootstrap.stack import Stack
 from tests.doubles.account import Account, stack
 from tests.doubles.webmail_account import WEBMAIL
 
-BUCKET = "mail-of-somebody"
+BUCKET = "mail-of-someone"
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def rule(name: str, *actions: dict[str, Any], to: list[str] | None = None, on: b
 
 
 def put_rules(account: Account, *rules: Any, rule_set: str = THEIRS) -> None:
-    """Make a rule set of somebody else's, and activate it."""
+    """Make a rule set of someone else's, and activate it."""
     ses = account.client("ses")
     ses.create_receipt_rule_set(RuleSetName=rule_set)
     after: dict[str, str] = {}
@@ -161,7 +161,7 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0f6b1c9e-0000-4000-8000-000000000000"
 
 
 def with_key(account: Account) -> None:
-    """Let somebody have SES encrypt what comes."""
+    """Let someone have SES encrypt what comes."""
     ses = account.client("ses")
     found = ses.describe_active_receipt_rule_set()
     (ours,) = found["Rules"]

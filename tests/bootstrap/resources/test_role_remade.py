@@ -1,4 +1,4 @@
-"""A role that was made anew is another one to KMS: its function is made anew too, and once."""
+"""A role that was made again is another one to KMS: its function is made again too, and once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.doubles.account import Account, KilledError, changes, stack
 
 STACK = stack()
 MEND = (
-    f"function {STACK.function}: its role was made anew and cannot read its settings: "
-    "make it anew too"
+    f"function {STACK.function}: its role was made again and cannot read its settings: "
+    "make it again too"
 )
 REMADE = ["DeleteFunction", "CreateFunction", "AddPermission"]
 
@@ -29,7 +29,7 @@ def take_role_away(account: Account) -> None:
 
 
 def make_role_by_hand(account: Account) -> None:
-    """As somebody does who knows what it was, to the last character."""
+    """As someone does who knows what it was, to the last character."""
     for title, change in account.plan(STACK).changes:
         if title.startswith("role"):
             for one in change.calls:

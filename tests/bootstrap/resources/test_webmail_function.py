@@ -85,7 +85,7 @@ def test_with_another_role_it_is_made_anew_and_the_api_may_call_it(made: Account
     before = callers(made)
     iam.delete_role_policy(RoleName=WEBMAIL.role, PolicyName=WEBMAIL.role)
     iam.delete_role(RoleName=WEBMAIL.role)
-    assert any("its role was made anew" in line for line in changes(planned(made)))
+    assert any("its role was made again" in line for line in changes(planned(made)))
     apply(made)
     assert changes(planned(made)) == []
     assert callers(made) == before

@@ -52,7 +52,7 @@ def test_a_change_shows_in_the_plan_and_mail_that_is_there_has_to_be_listed_anew
     else:
         account.client("s3").put_object(Bucket=STACK.bucket, Key="incoming/m", Body=b"x")
     changed = replace(STACK, handed=HandedRoutes((ANNA,)))
-    assert changes(account.plan(changed)) == [f"{TITLE}: was changed, hand over anew"]
+    assert changes(account.plan(changed)) == [f"{TITLE}: was changed, hand over again"]
     (note,) = notes(account, changed)
     assert "bootstrap reindex" in note
     account.apply(changed)

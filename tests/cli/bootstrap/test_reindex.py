@@ -50,7 +50,7 @@ def test_it_says_what_it_costs_asks_and_lists_what_is_there(
     assert "has changed since" in capsys.readouterr().err
     assert run(["bootstrap", "plan", *apply[3:]]) == ExitCode.CHANGES
     out = capsys.readouterr().out
-    assert "was changed, hand over anew" in out
+    assert "was changed, hand over again" in out
     assert f"postamt-sync bootstrap reindex --config {config}" in " ".join(out.split())
     assert run(apply) == ExitCode.OK
     capsys.readouterr()

@@ -324,7 +324,7 @@ def _empty(world: World) -> None:
 
 
 def _reboot(world: World) -> None:
-    """End what has files of the disks open, mount them anew, start."""
+    """End what has files of the disks open, mount them again, start."""
     world.kill()
     for image in world.images.values():
         image.unmount()

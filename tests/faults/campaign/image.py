@@ -1,7 +1,7 @@
 """A small disk of its own in a file, which can lose its power, be full, or be read-only.
 
 The power cut is ext4's own: the file system is shut down at once, with nothing written that was not
-on the disk yet, and mounted anew (EXT4_IOC_SHUTDOWN, as file system developers test it).
+on the disk yet, and mounted again (EXT4_IOC_SHUTDOWN, as file system developers test it).
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Image:
         shutil.rmtree(self._files, ignore_errors=True)
 
     def remount(self, options: str) -> bool:
-        """False if somebody who writes does not let it become read-only."""
+        """False if someone who writes does not let it become read-only."""
         command = ["mount", "-o", f"remount,{options}", self.place]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 

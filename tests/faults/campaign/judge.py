@@ -58,7 +58,7 @@ def memory(pid: int) -> int:
     """Return the resident bytes of a process."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except FileNotFoundError:  # it ended a moment ago, which somebody else judges
+    except FileNotFoundError:  # it ended a moment ago, which someone else judges
         return 0
     return next((int(x.split()[1]) * 1024 for x in lines if x.startswith("VmRSS:")), 0)
 

@@ -1,6 +1,6 @@
 """One house under trial: the daemon as a process, its S3 and SNS, its disks, its readers.
 
-Whatever strikes it, somebody stands by as systemd does: a daemon that ends by itself is started
+Whatever strikes it, someone stands by as systemd does: a daemon that ends by itself is started
 again, and that it ended is held against it.
 """
 

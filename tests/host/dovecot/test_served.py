@@ -53,7 +53,7 @@ def test_what_autoconfig_has_people_type_is_a_login(home: Served, login: str) ->
 
 
 def test_a_password_opens_in_every_form_and_no_longer_one_does(home: Served) -> None:
-    odd = "u\u0308\u00fc\u212b"  # as nobody types it, but somebody may paste it
+    odd = "u\u0308\u00fc\u212b"  # as nobody types it, but someone may paste it
     forms = [odd, *(unicodedata.normalize(form, odd) for form in ("NFC", "NFD"))]
     room = LONGEST - max(len(form.encode()) for form in forms)
     passwords = [form + "x" * room for form in forms]

@@ -1,4 +1,4 @@
-"""Files that are ours until somebody edits them."""
+"""Files that are ours until someone edits them."""
 
 from __future__ import annotations
 
