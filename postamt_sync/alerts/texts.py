@@ -16,7 +16,7 @@ class AlertText:
     meaning: str
     checks: tuple[str, ...]
     verb: str = ""
-    """The command that mends it, without the program's name and `--config`."""
+    """The command that fixes it, without the program's name and `--config`."""
 
     def subject(self, count: int) -> str:
         return (self.one if count == 1 else self.many).format(n=count)

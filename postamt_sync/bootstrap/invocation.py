@@ -45,8 +45,11 @@ _LONGEST_WORDS = 300
 
 @dataclass(frozen=True, slots=True)
 class InvocationTrouble:
-    """Why the function does not run. `settings` is in what `apply` can mend, not in the code; what
-    ails the `grant` it mends only where it knows of the role that the function was made with."""
+    """Why the function does not run.
+
+    `settings`: the cause is in what `apply` can fix, not in the code. `grant`: it is the grant of
+    KMS, which `apply` makes again only where it knows the role that the function was made with.
+    """
 
     words: str
     settings: bool

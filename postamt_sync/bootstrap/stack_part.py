@@ -32,7 +32,7 @@ class StackPart(ABC):
 
     @property
     def tags(self) -> dict[str, str]:
-        """By which it is known what belongs to which stack."""
+        """The tags that tell which stack something belongs to."""
         return {TAG: self.name}
 
     @property

@@ -20,7 +20,7 @@ class InvocationCheck:
     """
 
     account: AwsAccount
-    mend: str = APPLY
+    remedy: str = APPLY
     subject: str = "index function"
     trial: Callable[[Stack, AwsClient], Invocation] = Invocation
 
@@ -30,7 +30,7 @@ class InvocationCheck:
         if trouble is None:
             yield Finding(self.subject, Severity.OK, f"The {self.subject} was invoked, and ran.")
             return
-        function, region, remedy = trial.stack.function, trial.stack.region, self.mend
+        function, region, remedy = trial.stack.function, trial.stack.region, self.remedy
         if trouble.grant:
             delete = f"aws lambda delete-function --function-name {function}"
             remedy = f"{remedy.rstrip('.')}; if it stays, first: {delete} --region {region}"

@@ -27,7 +27,7 @@ class IdentitiesCheck:
     account: AwsAccount
     subject: str = "SES identity"
     each: str = "SES identity"
-    mend: str = APPLY
+    remedy: str = APPLY
 
     def look(self) -> Iterable[Finding]:
         stack, aws = self.account.open()
@@ -49,7 +49,7 @@ class IdentitiesCheck:
                 subject,
                 Severity.FAILURE,
                 "SES does not know the domain.",
-                self.mend,
+                self.remedy,
                 STACK,
                 follows=True,
             )
@@ -135,7 +135,7 @@ class ReceiptRuleCheck:
     account: AwsAccount
     subject: str = "receipt rule"
     about: str = "receipt rule"
-    mend: str = APPLY
+    remedy: str = APPLY
     planned: bool = True
 
     def look(self) -> Iterable[Finding]:
@@ -143,7 +143,7 @@ class ReceiptRuleCheck:
         well = "Our rule stands in the active rule set."
         if not rule.is_active():
             words = "Our rule is not in the active rule set, so SES takes no mail for us."
-            yield Finding(self.about, Severity.FAILURE, words, self.mend, STACK, follows=True)
+            yield Finding(self.about, Severity.FAILURE, words, self.remedy, STACK, follows=True)
         elif self.planned:
             yield from plan_check(self.about, rule, well)
         else:

@@ -46,7 +46,7 @@ class Verification:
     resolver: dns.asyncresolver.Resolver | None = None
     smoke_test: SmokeTest | None = None
     apply: str = "postamt-sync bootstrap apply"
-    """The command that mends what differs from the plan."""
+    """The command that fixes what differs from the plan."""
     ask: Ask = ask
 
     def findings(self) -> Iterator[Finding]:
@@ -54,28 +54,28 @@ class Verification:
         for check in self._checks():
             yield from findings_of(check)
 
-    def _of_webmail(self, account: AwsAccount, mend: str) -> Iterator[Check]:
+    def _of_webmail(self, account: AwsAccount, remedy: str) -> Iterator[Check]:
         """Without a resolver nothing is asked for by name."""
         if self.resolver is not None:
-            yield from webmail_checks(account, self.ask, mend)
+            yield from webmail_checks(account, self.ask, remedy)
         else:
-            yield from (WebmailCertificateCheck(account), function_check(account, mend))
+            yield from (WebmailCertificateCheck(account), function_check(account, remedy))
 
     def _checks(self) -> Iterator[Check]:
         account = AwsAccount(lambda: (self.stack, self.aws))
-        mend = f"Fix it with: {self.apply}"
-        yield WholePlanCheck(self.resources, mend)
+        remedy = f"Fix it with: {self.apply}"
+        yield WholePlanCheck(self.resources, remedy)
         # The plan has been compared as a whole.
-        yield ReceiptRuleCheck(account, "rule", mend=mend, planned=False)
+        yield ReceiptRuleCheck(account, "rule", remedy=remedy, planned=False)
         if self.stack.domains:
-            yield IdentitiesCheck(account, "identities", "identity", mend)
+            yield IdentitiesCheck(account, "identities", "identity", remedy)
         if self.resolver is not None:
             yield RecordsCheck(account, self.servers, self.resolver)
         if self.stack.public_url:
             yield ConfirmedCheck(account)
-        yield InvocationCheck(account, mend)
+        yield InvocationCheck(account, remedy)
         if self.stack.webmail is not None:
-            yield from self._of_webmail(account, mend)
+            yield from self._of_webmail(account, remedy)
         if self.smoke_test is not None:
             yield SmokeTestCheck(self.smoke_test)
 
@@ -85,7 +85,7 @@ class WholePlanCheck:
     """Would `apply` change anything?"""
 
     resources: Sequence[Resource]
-    mend: str
+    remedy: str
 
     @property
     def subject(self) -> str:
@@ -101,12 +101,12 @@ class WholePlanCheck:
         missing = [title for title, some in changes.items() if any(map(makes, some))]
         if len(missing) >= PARTS_OF_A_STACK:
             words = f"Not at AWS: {', '.join(missing)}."
-            yield Finding(self.subject, Severity.FAILURE, words, self.mend, STACK)
+            yield Finding(self.subject, Severity.FAILURE, words, self.remedy, STACK)
         for title, some in changes.items():
             words = f"differs: {'; '.join(change.message for change in some)}."
             cause = f"{MISSING}{title}" if title in missing else STACK
             follows = title not in missing
-            yield Finding(title, Severity.FAILURE, words, self.mend, cause, follows=follows)
+            yield Finding(title, Severity.FAILURE, words, self.remedy, cause, follows=follows)
         if not found.conflicts and not found.changes:
             yield Finding(self.subject, Severity.OK, "Everything at AWS is as planned.")
 

@@ -206,13 +206,13 @@ class WebmailApiCheck:
             yield Finding(self.subject, Severity.OK, words)
 
 
-def function_check(account: AwsAccount, mend: str = APPLY) -> InvocationCheck:
+def function_check(account: AwsAccount, remedy: str = APPLY) -> InvocationCheck:
     """Return the look at whether the function runs when it is invoked."""
 
     def trial(stack: Stack, aws: AwsClient) -> Invocation:
         return Invocation(stack.wanted_webmail(), aws, TRIAL, amiss)
 
-    return InvocationCheck(account, mend, "webmail function", trial)
+    return InvocationCheck(account, remedy, "webmail function", trial)
 
 
 def amiss(said: bytes) -> str:
@@ -227,13 +227,13 @@ def amiss(said: bytes) -> str:
     return f"It answers with status {printable(str(status), 20)}, where it should refuse (403)."
 
 
-def webmail_checks(account: AwsAccount, asking: Ask = ask, mend: str = APPLY) -> list[Check]:
+def webmail_checks(account: AwsAccount, asking: Ask = ask, remedy: str = APPLY) -> list[Check]:
     """Return what there is to look at where a webmail is wanted."""
     return [
         WebmailCertificateCheck(account),
         WebmailPageCheck(account, asking),
         WebmailApiCheck(account, asking),
-        function_check(account, mend),
+        function_check(account, remedy),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Our subscription at SNS, asked through boto3: subscribe, read, confirm, mend.
+"""Our subscription at SNS, asked through boto3: subscribe, read, confirm, correct.
 
 boto3 blocks: each call has a thread of its own, which a stop leaves behind.
 AWS: SNS API Reference; "Amazon SNS message delivery retries".
@@ -75,7 +75,7 @@ class Sns:
                 # InvalidParameter has many reasons, and only its text tells which.
                 if "different attributes" not in str(error):
                     raise
-                # It is there with others, from before: `mend` sets them.
+                # It is there with others, from before: `correct` sets them.
                 return subscribe({})
 
         return await _call("subscribe the webhook", subscribe_or_find)
@@ -106,18 +106,18 @@ class Sns:
 
         return await _call("read our subscription", ask)
 
-    async def mend(self, arn: str, actual: Mapping[str, str]) -> None:
+    async def correct(self, arn: str, actual: Mapping[str, str]) -> None:
         """Set those of our attributes that are otherwise."""
         for name, wanted in self._attributes.items():
             if _covers(_json(actual.get(name, "")), json.loads(wanted)):
                 continue
 
-            def mend(name: str = name, wanted: str = wanted) -> None:
+            def correct(name: str = name, wanted: str = wanted) -> None:
                 self._client.set_subscription_attributes(
                     SubscriptionArn=arn, AttributeName=name, AttributeValue=wanted
                 )
 
-            await _call(f"set the {name} of our subscription", mend)
+            await _call(f"set the {name} of our subscription", correct)
 
     async def confirm(self, token: str) -> str:
         """Return the ARN of the subscription that this token confirms. Raises TokenError."""

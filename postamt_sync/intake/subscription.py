@@ -201,7 +201,7 @@ class Subscription:
         if actual.get("PendingConfirmation") == "true":
             self._stand(SubscriptionState.PENDING, "waiting for SNS to ask for confirmation", arn)
             return
-        await self._sns.mend(arn, actual)
+        await self._sns.correct(arn, actual)
         if self._status.state is not SubscriptionState.CONFIRMED:
             self._events.subscribed(arn)
         self._stand(SubscriptionState.CONFIRMED, "", arn)

@@ -104,7 +104,7 @@ async def look_for_subscription(session: boto3.Session, _aws: OddAws) -> None:
 
 
 async def mend_subscription(session: boto3.Session, _aws: OddAws) -> None:
-    await sns(session).mend(SUBSCRIPTION, {})
+    await sns(session).correct(SUBSCRIPTION, {})
 
 
 async def ask_the_index(session: boto3.Session, _aws: OddAws) -> None:

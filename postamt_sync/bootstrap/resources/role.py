@@ -49,13 +49,13 @@ class RoleResource:
             return
         if not policy_document.same(role["AssumeRolePolicyDocument"], function_trust()):
             trust = policy_document.text(function_trust())
-            mend = call(
+            fix = call(
                 "iam",
                 "update_assume_role_policy",
                 RoleName=self.stack.role,
                 PolicyDocument=trust,
             )
-            yield Change("who may take it: was changed, put right", [mend])
+            yield Change("who may take it: was changed, put right", [fix])
         held = self.aws.read(
             "iam",
             "get_role_policy",

@@ -127,14 +127,14 @@ class SubscriptionResource:
         answer = self.aws.read("sns", "get_subscription_attributes", SubscriptionArn=arn) or {}
         if answer.get("Attributes", {}).get("RawMessageDelivery") == "true":
             # Raw messages carry no signature: the daemon believes none of them.
-            mend = call(
+            fix = call(
                 "sns",
                 "set_subscription_attributes",
                 SubscriptionArn=arn,
                 AttributeName="RawMessageDelivery",
                 AttributeValue="false",
             )
-            yield Change("raw delivery: on → off", [mend])
+            yield Change("raw delivery: on → off", [fix])
 
     def destroy(self) -> Iterator[PlanItem]:
         found = _find(self.aws, self.stack, self.endpoint)
