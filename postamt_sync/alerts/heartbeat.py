@@ -77,7 +77,7 @@ class Heartbeat:
         except Exception as error:  # noqa: BLE001 - whatever it is, mail goes on
             return _why(error)
         if 300 <= status < 400:
-            return f"It sends us elsewhere ({status}), where we do not go: use the final address."
+            return f"It redirects ({status}), which is not followed: use the final address."
         return "" if status < 300 else f"It answered {status}."
 
 
@@ -86,9 +86,9 @@ def _why(error: Exception) -> str:
         case TimeoutError():
             return "No answer came in time."
         case aiohttp.ClientConnectorDNSError():
-            return "The name of its host is not known."
+            return "Its host name does not resolve."
         case aiohttp.ClientSSLError():
-            return "Its certificate is not believed."
+            return "Its certificate is not trusted."
         case aiohttp.ClientConnectorError():
             return f"It cannot be reached ({error.strerror})."
         case _:

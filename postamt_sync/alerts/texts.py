@@ -56,7 +56,7 @@ TEXTS = {
     Cause.SILENCE: AlertText(
         "the bucket could not be listed for a long time",
         "the bucket could not be listed for a long time",
-        "Mail of which a notification came may be here; all other will come once the bucket can "
+        "Mail that was announced may be here; all other mail will come once the bucket can "
         "be read again. Nothing is lost: it waits in S3.",
         (
             "that the box reaches the internet",
@@ -121,7 +121,7 @@ TEXTS = {
         "that it gave up: the mail is lost, and its sender was not told.",
         (
             "that the bucket's policy lets SES put objects, and the topic's lets it publish",
-            "that bucket, topic and KMS keys which the receipt rule names are there",
+            "that the bucket, topic and KMS keys that the receipt rule names exist",
             "the whole of the AWS side with: postamt-sync bootstrap verify",
         ),
     ),
@@ -136,18 +136,18 @@ TEXTS = {
         "{n} mails of yours were marked as spam",
         "SES passes on what the receiving provider reported. With too many complaints it stops "
         "sending for the account.",
-        ("whether these people want your mail, and not to write to them unasked",),
+        ("whether these people want your mail; do not write to them unasked",),
     ),
     Cause.SEALING: AlertText(
         "mail at AWS is not sealed as it should be",
         "mail at AWS is not sealed as it should be",
-        "While this lasts mail stays plain in the bucket; nothing is lost by that. Only where it "
-        "says that a plain copy may expire that is not sealed, something is to be done within the "
-        "days of `undo` in [seal]: until then it is there as a version.",
+        "While this lasts mail stays plain in the bucket; nothing is lost by that. Only if it says "
+        "that a plain copy may expire without a sealed one do you have to act, within the days of "
+        "`undo` in [seal]: until then the plain copy is there as a version.",
         (
             "the keys, whether they have ended: postamt-sync seal check",
             "that they were proved, since they were last changed: postamt-sync seal prove",
-            "the function and its rights: postamt-sync bootstrap plan",
+            "the function and its permissions: postamt-sync bootstrap plan",
             "who else tags or deletes in the bucket",
         ),
     ),

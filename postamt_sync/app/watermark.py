@@ -42,10 +42,10 @@ UnixClock = Callable[[], float]
 
 _FOR_WANT_OF_US = {"no-watermark", "stale-watermark"}
 _REFUSED = {
-    "no-watermark": "this box has not said yet up to when all is settled here.",
+    "no-watermark": "this box has not said yet up to when its mail is settled.",
     "stale-watermark": "what this box said last is too old, or its clock is wrong.",
-    "other-mail": "the function's bucket or prefix are not those of this box. Start the daemon "
-    "again if the configuration was changed, else: postamt-sync bootstrap apply",
+    "other-mail": "the function's bucket or prefix are not those of this box. Restart the "
+    "daemon if the configuration was changed, else: postamt-sync bootstrap apply",
     "key": "a key of [seal] has ended or cannot be sealed for. See: postamt-sync seal check",
     "unproved": "nobody has shown that it can be opened. Do so: postamt-sync seal prove",
     "unversioned": "the bucket keeps no versions, so that nothing could be brought back. Switch "
@@ -184,7 +184,7 @@ def _problem(state: SealState | None, now: datetime, told: datetime | None) -> s
     if now - state.ran_at > LONGEST_REST:
         return (
             f"The sealing function has not run since {state.ran_at:%Y-%m-%d %H:%M} UTC; mail stays "
-            "plain. See what is with it: postamt-sync bootstrap verify"
+            "plain. To see why: postamt-sync bootstrap verify"
         )
     return ""
 

@@ -75,7 +75,7 @@ _FOR_BOTH = {
     ErrorCause.ACCOUNT: Meaning(
         CredentialsError,
         "AWS refuses the account as a whole ({code}).",
-        "Look for AWS's mail about the account, and into its billing page; " + _ENABLE_REGION,
+        "Look for mail from AWS about the account, and at its billing page; " + _ENABLE_REGION,
     ),
     ErrorCause.SESSION_TOKEN: Meaning(
         CredentialsError,
@@ -85,7 +85,7 @@ _FOR_BOTH = {
         "AWS_STS_REGIONAL_ENDPOINTS=regional.",
     ),
     ErrorCause.CLOCK: Meaning(
-        TryLaterError, "AWS finds the clock of this machine wrong.", _SET_CLOCK
+        TryLaterError, "AWS says that this machine's clock is wrong.", _SET_CLOCK
     ),
     ErrorCause.SETTINGS: Meaning(
         MisconfiguredError, "The AWS settings cannot be used: {said}.", _SETTINGS
@@ -106,7 +106,7 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ),
     ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
-        "AWS does not accept our signature: the secret key does not fit the access key.",
+        "AWS does not accept our signature: the secret key does not belong to the access key.",
         "Put the pair into ~/.aws/credentials again as AWS showed it, and restart.",
     ),
     ErrorCause.EXPIRED: Meaning(
@@ -217,7 +217,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ),
     ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
-        "AWS does not accept our signature: the secret key does not fit the access key.",
+        "AWS does not accept our signature: the secret key does not belong to the access key.",
         "Check AWS_PROFILE and the keys it leads to.",
     ),
     ErrorCause.EXPIRED: Meaning(
@@ -239,7 +239,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ErrorCause.LIMIT: Meaning(
         MisconfiguredError,
         "A limit of the AWS account is reached at {what}: {said}.",
-        "Take away what is no longer needed, or raise it in the console under Service Quotas.",
+        "Remove what is no longer needed, or raise it in the console under Service Quotas.",
     ),
     ErrorCause.NAME_TAKEN: Meaning(
         MisconfiguredError,
@@ -264,7 +264,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
         "See what is there now: postamt-sync bootstrap plan",
     ),
     ErrorCause.UNREACHABLE: Meaning(
-        TryLaterError, "AWS could not be reached: {said}.", "Check the network and at aws.region."
+        TryLaterError, "AWS could not be reached: {said}.", "Check the network and aws.region."
     ),
     ErrorCause.UNTRUSTED: Meaning(
         TryLaterError,

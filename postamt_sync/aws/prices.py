@@ -28,7 +28,7 @@ MILLION = 1_000_000.0
 
 SES_RECEIVED = Price(0.10, THOUSAND)
 SES_CHUNK = Price(0.09, THOUSAND, verified=False)
-"""The price is verified, but not whether a begun chunk counts; we count it."""
+"""The price is verified, but not whether a partial chunk counts; we count it."""
 SES_SENT = Price(0.16, THOUSAND)
 """On the plan that new accounts start with; older ones pay 0.10."""
 SES_SENT_GB = Price(0.12)

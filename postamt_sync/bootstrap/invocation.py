@@ -116,7 +116,7 @@ def _refused(cause: BaseException | None) -> InvocationTrouble | None:
         )
         return InvocationTrouble(words, settings=True, grant=True)
     if _ROLE in said:
-        return InvocationTrouble("Lambda cannot take on its role.", settings=True)
+        return InvocationTrouble("Lambda cannot assume its role.", settings=True)
     return None
 
 

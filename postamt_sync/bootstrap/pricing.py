@@ -97,7 +97,7 @@ def bill(usage: Usage) -> Bill:
 def _ses(usage: Usage) -> Iterator[BillItem]:
     yield BillItem("SES", "mail received", usage.mails, "mails", prices.SES_RECEIVED)
     chunks = usage.mails * math.ceil(usage.mail_kb / CHUNK_KB)
-    note = "At most: a begun chunk of 256 KB is counted as a whole one."
+    note = "At most: a partial chunk of 256 KB is counted as a whole one."
     yield BillItem("SES", "data received", chunks, "chunks", prices.SES_CHUNK, note)
     if usage.sent_per_day:
         sent = usage.sent_per_day * DAYS

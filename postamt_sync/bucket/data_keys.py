@@ -91,7 +91,7 @@ def _unopened(error: Exception) -> UnopenedError:
         return UnopenedError(f"The KMS key of this mail {state}.", f"{remedy}; the mail waits.")
     if cause_of(error) is ErrorCause.FORBIDDEN:
         return UnopenedError(
-            "We may not have the KMS key of this mail used.",
+            "We may not use the KMS key of this mail.",
             "Allow kms:Decrypt for our user: kms = true under [bucket], then postamt-sync "
             "bootstrap apply; the key's own policy has to allow it too. The mail waits.",
         )

@@ -161,7 +161,7 @@ def _checked(frozen: ReadOnlyCredentials) -> SigningCredentials:
     access_key, secret_key, token = frozen.access_key, frozen.secret_key, frozen.token or ""
     if not access_key or not secret_key or not _HEADER.fullmatch(access_key + token):
         raise CredentialsError(
-            "The AWS credentials are incomplete or no keys.", as_it_runs(GIVE_CREDENTIALS)
+            "The AWS credentials are incomplete, or are not keys.", as_it_runs(GIVE_CREDENTIALS)
         )
     return SigningCredentials(access_key, secret_key, token)
 
@@ -207,7 +207,7 @@ def _proxy(location: str, scheme: str) -> URL | None:
         proxy = URL()
     if proxy.scheme not in {"http", "https"} or not proxy.host:
         raise MisconfiguredError(
-            f"The proxy of {scheme.upper()}_PROXY is none that we can speak to.",
+            f"The proxy of {scheme.upper()}_PROXY is not one that we can use.",
             "Name one as http://host:port, or add the S3 host to NO_PROXY.",
         )
     return proxy

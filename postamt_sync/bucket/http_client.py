@@ -179,7 +179,7 @@ def unreachable(host: str, error: Exception) -> TryLaterError:
     if isinstance(error, _UNTRUSTED):
         return TryLaterError(
             f"The TLS certificate of {host} is not accepted: {said}.",
-            "Check this machine's clock, and at AWS_CA_BUNDLE behind a proxy.",
+            "Check this machine's clock and, behind a proxy, AWS_CA_BUNDLE.",
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError | socket.gaierror):
         return TryLaterError(

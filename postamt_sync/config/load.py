@@ -85,11 +85,11 @@ def _syntax_problem(message: str, text: str) -> Problem:
     """Say where and what; the line itself stays unshown, it may be a secret out of place."""
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
     if place is None:
-        return Problem("syntax", f"is no TOML: {printable(message)}.")
+        return Problem("syntax", f"is not TOML: {printable(message)}.")
     line = place[1] or str(len(text.splitlines()) or 1)
     column = f", column {place[2]}" if place[2] else ""
     what = printable(message[: place.start()], 120)
-    return Problem(f"line {line}{column}", f"is no TOML: {what}.", 'option = "text in quotes"')
+    return Problem(f"line {line}{column}", f"is not TOML: {what}.", 'option = "text in quotes"')
 
 
 def _completed(values: dict[str, Any]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def _url_path(text: str) -> str:
     if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", text):
         raise ValueError("must start with / and consist of letters, digits and . _ ~ - / only.")
     if "//" in text or {".", ".."} & set(text.split("/")):
-        raise ValueError("must be a plain path, without // and without dots that walk.")
+        raise ValueError("must be a plain path, without // and without . or .. as a part.")
     return text
 
 

@@ -30,7 +30,10 @@ from postamt_sync.regular_file import open_regular, system_error
 _REMEDIES = {
     errno.ENOSPC: ("The disk is full", "Make room; the mail waits."),
     errno.EDQUOT: ("The disk quota is used up", "Raise it or make room; the mail waits."),
-    errno.EROFS: ("The file system is read-only", "Look why (dmesg), then remount it writable."),
+    errno.EROFS: (
+        "The file system is read-only",
+        "Find out why (dmesg), then remount it writable.",
+    ),
     errno.EACCES: (
         "Permission is denied",
         "Give the directory to the user that postamt-sync runs as (ls -ld shows the owner).",
@@ -58,7 +61,7 @@ _REMEDIES = {
         "The file system has no locks",
         "Put it on a local disk, or run the lock service of its server (NFS: rpc.statd).",
     ),
-    errno.EFBIG: ("A file is far larger than one of its kind", "Look what it is; move it away."),
+    errno.EFBIG: ("A file is far larger than one of its kind", "See what it is, and move it away."),
 }
 
 LARGEST_MAIL = 1 << 30

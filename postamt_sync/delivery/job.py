@@ -191,5 +191,5 @@ def internal_error(error: Exception, events: Events) -> PostamtError:
         return error
     events.internal_error(error)
     return PostamtError(
-        f"An error of ours: {error!r}.", "Please report it; the mail is tried again."
+        f"Unexpected error: {error!r}.", "Please report it; the mail is tried again."
     )

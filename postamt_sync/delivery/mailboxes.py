@@ -296,7 +296,7 @@ def _must_be_made(maildir: Maildir) -> None:
     except MailboxVanishedError:
         raise TryLaterError(
             f"The mailbox {maildir.mailbox} gets its mail over LMTP, and {maildir.root} is no "
-            "Maildir, into which what was sent in the webmail is to be written.",
-            "Sign in to the mailbox once, so that Dovecot makes it; or let its maildir in the "
-            "configuration be where Dovecot keeps the mail. What was sent waits meanwhile.",
+            "Maildir, so what was sent in the webmail cannot be written there.",
+            "Sign in to the mailbox once, so that Dovecot makes it; or set its maildir in the "
+            "configuration to where Dovecot keeps the mail. What was sent waits meanwhile.",
         ) from None

@@ -76,7 +76,7 @@ class CredentialsCheck:
             yield Finding(self.subject, Severity.FAILURE, error.problem, remedy, CREDENTIALS)
             return
         who = printable(str((aws.read("sts", "get_caller_identity") or {}).get("Arn", "")))
-        message = f"AWS takes us for {who.rpartition(':')[2]} in account {stack.account}."
+        message = f"AWS knows us as {who.rpartition(':')[2]} in account {stack.account}."
         yield Finding(self.subject, Severity.OK, message)
 
 

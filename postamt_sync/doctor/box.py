@@ -52,7 +52,7 @@ class LedgerCheck:
         finally:
             ledger.close()
         if sound:
-            yield Finding(self.subject, Severity.OK, "SQLite finds it whole.")
+            yield Finding(self.subject, Severity.OK, "SQLite finds no damage.")
         else:
             yield Finding(self.subject, Severity.FAILURE, "The ledger is damaged.", remedy)
 

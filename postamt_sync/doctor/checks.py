@@ -47,7 +47,7 @@ class ConfigurationCheck:
         return "configuration"
 
     def look(self) -> Iterable[Finding]:
-        yield Finding(self.subject, Severity.OK, "It can be read, and holds no contradiction.")
+        yield Finding(self.subject, Severity.OK, "It can be read and is consistent.")
         stack, aws = self.account.open()
         for item in ConfigDrift(stack, self.settings, queue_urls_to_be(stack, aws)).plan():
             message = f"{item.message}."

@@ -23,7 +23,7 @@ REFUSED = 900.0
 """Seconds off at which AWS refuses what we sign."""
 NOTICED = 10.0
 """Seconds; the header knows whole ones, and the way takes time too."""
-SET_IT = "Let the clock be set: sudo timedatectl set-ntp true"
+SET_IT = "Have the clock set by itself: sudo timedatectl set-ntp true"
 
 
 def date_at_aws(region: str) -> float:
@@ -43,8 +43,8 @@ def date_at_aws(region: str) -> float:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except ValueError as error:
         raise TryLaterError(
-            "What answers in place of AWS names no date.",
-            "Look whether a proxy or a login page stands between us and AWS.",
+            "What answers in place of AWS gives no date.",
+            "Check whether a proxy or a login page stands between us and AWS.",
         ) from error
 
 

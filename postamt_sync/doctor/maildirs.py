@@ -60,7 +60,7 @@ class MaildirCheck:
                 return
             if found.st_mode & 0o300 != 0o300 or not _may_write(place, uid):
                 words = f"{place} cannot be written."
-                remedy = f"Look whether its disk is read-only; else: sudo chmod u+rwx {place}"
+                remedy = f"Check whether its disk is read-only; else: sudo chmod u+rwx {place}"
                 yield Finding(self.subject, Severity.FAILURE, words, remedy)
                 return
         yield Finding(self.subject, Severity.OK, f"{root} is {_name(uid)}'s own, and writable.")
@@ -102,7 +102,7 @@ class LmtpCheck:
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if greeting.startswith(b"220"):
-            yield Finding(self.subject, Severity.OK, f"LMTP is spoken at {self.server}.")
+            yield Finding(self.subject, Severity.OK, f"{self.server} speaks LMTP.")
         else:
             words = f"{self.server} does not speak LMTP."
             yield Finding(self.subject, Severity.FAILURE, words, "Check delivery.lmtp.")

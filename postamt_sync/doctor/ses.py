@@ -35,7 +35,7 @@ class IdentitiesCheck:
             yield Finding(
                 self.subject,
                 Severity.WARNING,
-                "No domain is named that gets mail, so none could be checked.",
+                "No domain is configured to get mail, so none could be checked.",
                 'Name it in the configuration: [stack] domains = ["example.com"].',
             )
         for domain in stack.domains:

@@ -175,6 +175,6 @@ class SmokeTestCheck:
                 self.subject,
                 Severity.FAILURE,
                 f"No notification of a new object came within {WITHIN:.0f} s.",
-                "Look whether something between bucket and topic was changed by hand; then: "
+                "Check whether something between bucket and topic was changed by hand; then: "
                 "postamt-sync bootstrap plan",
             )

@@ -32,7 +32,7 @@ FULL_CHAIN = (
     "Set webhook.tls_certificate to the whole chain (fullchain.pem) of a certificate that a public "
     "authority issued for this name: SNS takes no other."
 )
-RENEW = "Look why it was not renewed (for certbot: systemctl status certbot.timer)."
+RENEW = "Find out why it was not renewed (for certbot: systemctl status certbot.timer)."
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ SECONDS = 8.0
 """For one step of an exchange."""
 ALTOGETHER = 20.0
 """Seconds for a whole exchange: a server may also send byte after byte."""
-DNS = "See what the DNS lacks: postamt-sync bootstrap dns"
+DNS = "See which records the DNS needs: postamt-sync bootstrap dns"
 CSP = "Content-Security-Policy"
 HSTS = "Strict-Transport-Security"
 _LONGEST = 1 << 20
@@ -92,10 +92,10 @@ class WebmailCertificateCheck:
         webmail, made = _opened(self.account)
         found = made.certificate.find()
         if found is None:
-            words = f"There is no certificate of {webmail.host}."
+            words = f"There is no certificate for {webmail.host}."
             yield Finding(self.subject, Severity.FAILURE, words, APPLY, STACK, follows=True)
         elif found.status == ISSUED:
-            words = f"ACM has given the certificate of {webmail.host}."
+            words = f"ACM has issued the certificate for {webmail.host}."
             yield Finding(self.subject, Severity.OK, words)
         elif found.status == PENDING:
             record = " CNAME ".join(found.record) if found.record else "one that ACM has not named"
@@ -114,8 +114,8 @@ class WebmailCertificateCheck:
             yield Finding(
                 "webmail distribution",
                 Severity.WARNING,
-                "CloudFront is still at bringing its last change everywhere.",
-                "Wait some minutes, and run it again.",
+                "CloudFront is still rolling out its last change.",
+                "Wait a few minutes, and run it again.",
             )
 
 
@@ -149,7 +149,7 @@ class WebmailPageCheck:
             return
         wrong = sorted(_wrong_headers(webmail, answer.headers))
         if wrong:
-            words = f"{webmail.origin}/ lacks what guards it: {', '.join(wrong)}."
+            words = f"{webmail.origin}/ lacks headers that guard it: {', '.join(wrong)}."
             yield Finding(self.subject, Severity.FAILURE, words, APPLY)
         else:
             words = f"{webmail.origin}/ is served, with the headers that guard it."
@@ -197,7 +197,7 @@ class WebmailApiCheck:
         if through != 401:
             words = f"{webmail.origin}{path} answers with status {through}, not as to a stranger."
             remedy = (
-                "CloudFront may still be bringing a new secret everywhere: wait some minutes. If "
+                "CloudFront may still be rolling out a new secret: wait a few minutes. If "
                 f"it stays: {APPLY[:1].lower()}{APPLY[1:]}"
             )
             yield Finding(self.subject, Severity.FAILURE, words, remedy)

@@ -144,7 +144,7 @@ class Notifications:
         of ours that another delivery may find gone (certificate, ledger, AWS).
         """
         if message.topic_arn != self.place.topic_arn:
-            raise ForgedError("The message is of a topic that is not ours.")
+            raise ForgedError("The message comes from a topic that is not ours.")
         if message.signature_version == "1" and not self.place.accept_sha1:
             raise ForgedError(WITH_SHA1, SHA1_REMEDY)
         verify(message, await self.keys.key(message.certificate_url, peer))

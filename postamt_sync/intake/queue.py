@@ -181,7 +181,7 @@ class QueueConsumer:
         except Exception as error:  # noqa: BLE001  one message's bug must not end the daemon
             self.tally.left += 1
             self._events.internal_error(error)
-            return PostamtError(f"An error of ours: {error!r}.", "Please report it.")
+            return PostamtError(f"Unexpected error: {error!r}.", "Please report it.")
         return told
 
     async def _postpone(self, messages: Sequence[QueueMessage]) -> None:

@@ -76,7 +76,7 @@ class NullSubscriber:
     async def confirm(self, token: str) -> None:  # noqa: ARG002
         """Raise UnaskedError: SNS asks a queue only where the topic is another account's."""
         raise UnaskedError(
-            "A confirmation came through the queue, and we asked for none there.",
+            "A confirmation came through the queue, where we asked for none.",
             "Confirm it by hand if the topic is another account's.",
         )
 

@@ -116,7 +116,7 @@ def verify(message: SnsMessage, key: RSAPublicKey) -> None:
             _digest(message.signature_version),
         )
     except InvalidSignature:
-        raise ForgedError("The signature does not fit the message.") from None
+        raise ForgedError("The signature does not match the message.") from None
 
 
 def _digest(version: str) -> hashes.HashAlgorithm:

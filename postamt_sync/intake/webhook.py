@@ -150,7 +150,7 @@ class Webhook:
         if request.path not in {self._path, HEALTH_PATH}:
             raise _RefusedError(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
         if request.path == HEALTH_PATH or request.method != "POST":
-            raise _RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not for this path.")
+            raise _RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not allowed here.")
         if request.headers.get("x-amz-sns-rawdelivery", "").lower() == "true":
             raise _RefusedError(
                 HTTPStatus.FORBIDDEN, "Raw delivery carries no signature: switch it off."

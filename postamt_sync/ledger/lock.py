@@ -78,7 +78,7 @@ class CourierLock:
             os.close(fd)
             raise TryLaterError(
                 f"The lock {self._path} cannot be taken ({error.strerror}).",
-                "Its file system has no locks: let state_dir be on a local disk.",
+                "Its file system has no locks: put state_dir on a local disk.",
             ) from error
         if not is_ours:
             os.close(fd)

@@ -102,7 +102,7 @@ def _quarantined(db: sqlite3.Connection, name: str) -> str:
     if row["state"] != ObjectState.QUARANTINED:
         raise UsageError(
             f"{printable(name)} is not quarantined, it is {row['state']}.",
-            "See what is with: postamt-sync quarantine list",
+            "To see which are: postamt-sync quarantine list",
         )
     mail: str = row["mail"]
     return mail

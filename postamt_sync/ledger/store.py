@@ -244,7 +244,7 @@ class Store:
             sqlite3.SQLITE_FULL: "Make room on its disk; everything waits meanwhile.",
             sqlite3.SQLITE_READONLY: "Its directory must be writable for this user (ls -ld).",
             sqlite3.SQLITE_CANTOPEN: "Its directory must exist and be writable for this user.",
-            sqlite3.SQLITE_BUSY: "Another process holds it for long; look for one with fuser.",
+            sqlite3.SQLITE_BUSY: "Another process has held it for a long time; find it with fuser.",
         }.get(code, "Look at its disk and at dmesg.")
         return TryLaterError(f"The ledger {self.path} cannot be used: {error}.", remedy)
 

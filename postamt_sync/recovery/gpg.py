@@ -169,7 +169,7 @@ def _last_line(said: bytes) -> str:
 
 def _not_let() -> PostamtError:
     return NotOpenedError(
-        "gpg was not let to use the secret key.",
+        "gpg was not allowed to use the secret key.",
         "Type its passphrase or PIN when gpg asks; what is opened by then stays so.",
     )
 

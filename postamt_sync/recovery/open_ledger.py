@@ -82,7 +82,7 @@ def _explained(state_dir: Path) -> Iterator[None]:
 def _note(ledger: Ledger, found: ReplacedLedger | None, lost: str) -> None:
     """Let `status` tell what happened to the ledger, for a day at least."""
     if lost:
-        found = found or ReplacedLedger("All was started over")
+        found = found or ReplacedLedger("Everything was started over")
         found.what = f"The ledger was {lost} while it was in use. {found.what}"
     if found is not None:
         ledger.overview.source_bad(SOURCE, str(found))

@@ -263,7 +263,7 @@ def wanted_mails(found: Iterable[Difference]) -> list[Wanted]:
 def _refusal(error: Exception, key: str) -> PostamtError:
     if cause_of(error) is ErrorCause.FORBIDDEN:
         return ForbiddenError(
-            f"We may not have {printable(key)} brought back from its archive.",
+            f"We may not restore {printable(key)} from its archive.",
             "Allow s3:RestoreObject (restore = true under [stack], then bootstrap apply), or "
             "restore it in the S3 console: it is delivered then by the next reconcile.",
         )

@@ -51,9 +51,7 @@ class _Families(Collector):
 
     def _mails(self) -> Iterator[Metric]:
         report = self._report
-        mails = GaugeMetricFamily(
-            "postamt_sync_mails", "Mails by where they stand.", labels=["state"]
-        )
+        mails = GaugeMetricFamily("postamt_sync_mails", "Mails by state.", labels=["state"])
         for state, count in report.states.items():
             mails.add_metric([state], count)
         yield mails

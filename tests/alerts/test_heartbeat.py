@@ -162,7 +162,7 @@ async def test_a_certificate_that_nobody_signed_is_not_believed(tmp_path: Path) 
     async with watching(tls=tls) as watcher, beating(watcher.url) as (heartbeat, log):
         heartbeat.soon()
         await until(log, 1)
-        assert log.said[0][2]["reason"] == "Its certificate is not believed."
+        assert log.said[0][2]["reason"] == "Its certificate is not trusted."
         assert watcher.asked == []
 
 

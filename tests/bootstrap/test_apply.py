@@ -185,7 +185,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
     ),
     "trust": (
         lambda c, s: c("iam").update_assume_role_policy(RoleName=s.role, PolicyDocument=TRUST),
-        "who may take it: was changed, put right",
+        "who may assume it: was changed, put right",
     ),
     "role policy": (
         lambda c, s: c("iam").delete_role_policy(RoleName=s.role, PolicyName=s.role),

@@ -106,7 +106,7 @@ def test_a_role_that_nobody_may_take_on() -> None:
     said = "The role defined for the function cannot be assumed by Lambda."
     (found,) = Lambda(refused("AccessDeniedException", said, 403)).findings()
     assert (found.words, found.remedy) == (
-        "postamt-index: Lambda cannot take on its role.",
+        "postamt-index: Lambda cannot assume its role.",
         "Mend it.",
     )
 

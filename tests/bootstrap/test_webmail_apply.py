@@ -338,7 +338,7 @@ def test_what_was_changed_is_told_and_put_right(made: Account) -> None:
 
 def test_where_the_api_is_another_the_distribution_leads_there(made: Account) -> None:
     made.client("apigatewayv2").delete_api(ApiId=_api(made))
-    told = "distribution postamt-webmail-eu-west-1: leads to what was made again"
+    told = "distribution postamt-webmail-eu-west-1: points to what was recreated"
     assert told in changes(planned(made))
     apply(made)
     origins = {o["Id"]: o["DomainName"] for o in distribution(made)["Origins"]["Items"]}

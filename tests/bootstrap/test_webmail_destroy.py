@@ -91,7 +91,7 @@ def test_a_wait_that_takes_too_long_ends_with_what_to_do(made: Account) -> None:
         pytest.raises(TryLaterError) as caught,
     ):
         destroy(made)
-    assert "still at switching" in caught.value.problem
+    assert "still switching" in caught.value.problem
     assert sum(made.pauses) >= PATIENCE_SECONDS
     assert "distributions" in left(made)
     destroy(made)

@@ -289,7 +289,7 @@ def test_foreign_keys_are_made_printable(report: Report) -> None:
 def test_syntax_errors_name_the_line(report: Report, text: str, key: str) -> None:
     (problem,) = report(text)
     assert problem.key == key
-    assert problem.wrong.startswith("is no TOML: ")
+    assert problem.wrong.startswith("is not TOML: ")
 
 
 def test_the_line_of_a_syntax_error_is_not_shown(report: Report) -> None:

@@ -63,7 +63,7 @@ def login_page(s3: S3Double) -> dict[str, str]:
 
 
 CAUSES: list[tuple[Cause, int, str, str]] = [
-    (wrong_secret, 78, "the secret key does not fit", "~/.aws/credentials"),
+    (wrong_secret, 78, "the secret key does not belong", "~/.aws/credentials"),
     (unknown_key, 78, "does not know our access key", "~/.aws/credentials"),
     (no_credentials, 78, "credentials", "~/.aws/credentials"),
     (may_not_list, 78, "may not list the bucket mail", "s3:ListBucket"),
@@ -132,7 +132,7 @@ def test_the_daemon_outlives_every_cause_and_goes_on(home: Home, s3: S3Double) -
             setattr(s3, name, value)
 
     incidents: list[tuple[str, Callable[[], None]]] = [
-        ("the secret key does not fit", lambda: spoil(secret_key="other")),
+        ("the secret key does not belong", lambda: spoil(secret_key="other")),
         ("does not know our access key", lambda: spoil(access_key="AKIAOTHER")),
         ("not in our region but in eu-north-1", lambda: spoil(region="eu-north-1")),
         ("There is no bucket mail", lambda: spoil(bucket="moved")),

@@ -270,7 +270,7 @@ async def test_a_confirmation_in_a_queue_confirms_nothing(desk: Desk) -> None:
     desk.send(Signer().confirmation("t"), Signer().unsubscription())
     await desk.queue.drain()
     ((_, reason, _),) = desk.inbox.notifications
-    assert "asked for none" in reason
+    assert "where we asked for none" in reason
     assert len(desk.log.events("error")) == 1, "that someone unsubscribed is said"
     assert desk.left == 0
 
@@ -408,7 +408,7 @@ class Panic(BaseException):
 async def test_a_bug_of_ours_leaves_the_message(desk: Desk, error: BaseException) -> None:
     desk.send(told(1))
     desk.inbox.trouble = error
-    with pytest.raises(PostamtError, match="error of ours"):
+    with pytest.raises(PostamtError, match="Unexpected error"):
         await desk.queue.drain()
     assert desk.log.events("error") == ["internal error"]
     assert desk.left == 1

@@ -349,7 +349,7 @@ def test_the_last_trouble_is_one_of_ours():
     tally.refuse(404, "There is nothing at this path.")
     assert tally.last_trouble() == "", "strangers are none"
     tally.refuse(503, "The disk is full.")
-    tally.refuse(403, "The signature does not fit the message.")
+    tally.refuse(403, "The signature does not match the message.")
     tally.refuse(503, "The body came too slowly.", by_peer=True)
     assert tally.last_trouble() == "the webhook answered 503: The disk is full."
 

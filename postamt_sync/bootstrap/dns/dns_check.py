@@ -268,7 +268,7 @@ def _make(record: Record) -> str:
 
 def _instead(record: Record) -> str:
     needed = f"{record.name} {record.type} {record.data}"
-    return f"Take it away where nothing needs it, and make: {needed}"
+    return f"Remove it if nothing needs it, and make: {needed}"
 
 
 def _replace(record: Record) -> str:

@@ -63,7 +63,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
         return str(ipaddress.ip_address(listen.host)), listen.port
     except ValueError as error:
         raise UsageError(
-            f"{printable(address)} is no address of a resolver.",
+            f"{printable(address)} is not the address of a resolver.",
             "Give an address, as in: --resolver 9.9.9.9, or 127.0.0.1:5353 with a port.",
         ) from error
 

@@ -186,7 +186,7 @@ def _aliases(record: Record, contents: Contents) -> Iterator[AliasChange | Obsta
             yield Obstacle(
                 record,
                 f"{record.name} has a record of type {kind} already: {said}.",
-                f"Take it away if nothing needs it. What is needed: an alias of {record.data}",
+                f"Remove it if nothing needs it. What is needed: an alias of {record.data}",
             )
 
 
@@ -216,7 +216,7 @@ def _alone(record: Record, others: Sequence[str]) -> ZoneChange | Obstacle:
         return Obstacle(
             record,
             f"{record.name} has a {others[0]} record, beside which no {record.type} can stand.",
-            f"Take it away if nothing needs it. What is needed: {record.type} {record.data}",
+            f"Remove it if nothing needs it. What is needed: {record.type} {record.data}",
         )
     return ZoneChange(record)
 

@@ -63,7 +63,7 @@ class BucketEventsResource:
                     yield Conflict(
                         f"the entry {printable(str(other.get('Id')), 80)} already sends the events "
                         f"of {_prefix(other) or 'everything'} elsewhere, and S3 allows one.",
-                        "Take that entry away and let the topic tell its receiver too.",
+                        "Remove that entry and let the topic tell its receiver too.",
                     )
                     return
         # Where someone else has those events, the poll alone brings sent mail home.

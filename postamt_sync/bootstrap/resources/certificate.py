@@ -20,7 +20,7 @@ USES = ("ResourceInUseException",)
 """What ACM says while CloudFront still has it somewhere."""
 
 WAITS = (
-    "ACM gives it once the DNS has its record: see postamt-sync bootstrap dns (--route53 writes "
+    "ACM issues it once the DNS has its record: see postamt-sync bootstrap dns (--route53 writes "
     "it). Then run postamt-sync bootstrap apply again, which goes on from here."
 )
 

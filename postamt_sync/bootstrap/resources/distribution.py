@@ -76,19 +76,19 @@ class DistributionResource:
             return
         config = self._config(found.id)
         if not self._is_complete():
-            yield Change("leads to what was made again", [self._update(found, config)])
+            yield Change("points to what was recreated", [self._update(found, config)])
         elif not holds(config, self._wanted()):
-            waits = "CloudFront takes some minutes to have it everywhere"
+            waits = "CloudFront takes some minutes to roll it out"
             yield Change(f"was changed, put right ({waits})", [self._update(found, config)])
         elif found.status != DEPLOYED:
-            yield Note("CloudFront is still at bringing it everywhere: some minutes")
+            yield Note("CloudFront is still rolling it out: some minutes")
 
     def renew(self) -> Iterator[PlanItem]:
         """Yield what makes it send the newest secret."""
         found = self.find()
         if found is not None:
             yield Change(
-                "sends the new secret (CloudFront takes some minutes to have it everywhere)",
+                "sends the new secret (CloudFront takes some minutes to roll it out)",
                 [self._update(found, self._config(found.id))],
             )
 
@@ -123,9 +123,7 @@ class DistributionResource:
                 )
                 return
         if self.certificate.issued():
-            yield Change(
-                "create (CloudFront takes some minutes to have it everywhere)", [self._create()]
-            )
+            yield Change("create (CloudFront takes some minutes to roll it out)", [self._create()])
         else:
             yield Note("waits for the certificate", NoteKind.CERTIFICATE)
 
@@ -180,7 +178,7 @@ class DistributionResource:
         ring, certificate = self.secret.ring(), self.certificate.issued()
         if ring is None or not certificate:
             raise TryLaterError(
-                f"The {self.title} lacks its secret or its certificate.",
+                f"The {self.title} has no secret or no certificate yet.",
                 "Run it again: postamt-sync bootstrap apply",
             )
         page = {
@@ -274,7 +272,7 @@ class OffThenGone:
                 return str(answer["ETag"])
             if waited >= PATIENCE_SECONDS:
                 raise TryLaterError(
-                    f"CloudFront is still at switching the {self.resource.title} off.",
+                    f"CloudFront is still switching the {self.resource.title} off.",
                     "Run the same command again later: it goes on from here.",
                 )
             aws.pause(LOOK_SECONDS)

@@ -108,7 +108,7 @@ class ReceiptRuleResource:
         if len(rules) >= MOST_RULES:
             yield Conflict(
                 f"rule set {printable(active, 64)} has {MOST_RULES} rules, the most SES allows.",
-                "Take one away that is no longer needed.",
+                "Remove one that is no longer needed.",
             )
             return
         position = self.position or LAST

@@ -55,7 +55,7 @@ class RoleResource:
                 RoleName=self.stack.role,
                 PolicyDocument=trust,
             )
-            yield Change("who may take it: was changed, put right", [fix])
+            yield Change("who may assume it: was changed, put right", [fix])
         held = self.aws.read(
             "iam",
             "get_role_policy",

@@ -140,9 +140,9 @@ class SealFunctionResource:
         if len(keys) == 1:
             yield "There is one key: lose it, and all sealed mail is lost. Better name two."
         yield (
-            "What it cannot: AWS, the index function and this function see plain text while there "
-            "is some, and whoever has the account sees new mail. The webmail lists sealed mail and "
-            "cannot open it. What is at home is not encrypted by this."
+            "What it cannot do: AWS, the index function and this function see plain text while "
+            "there is some, and whoever has the account sees new mail. The webmail lists sealed "
+            "mail and cannot open it. What is at home is not encrypted by this."
         )
         if stack.strip:
             yield (

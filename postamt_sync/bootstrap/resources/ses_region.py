@@ -38,7 +38,7 @@ class SesRegion:
             return
         if not self.stack.domains:
             yield Conflict(
-                "No domain is named that gets mail.",
+                "No domain is configured to get mail.",
                 'Name it in the configuration: [stack] domains = ["example.com"].',
             )
         if region in WITHOUT_SMTP:

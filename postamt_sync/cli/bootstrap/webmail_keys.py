@@ -27,7 +27,7 @@ def rotate_webmail(account: Opened, console: Console, *, yes: bool) -> None:
     found = made.distribution.find()
     if found is not None and found.status != DEPLOYED:
         raise TryLaterError(
-            "CloudFront is still at bringing its last change everywhere.",
+            "CloudFront is still rolling out its last change.",
             "Wait some minutes, and rotate then: a secret that is on its way must stay valid.",
         )
     rotated = (made.session_keys, made.device_keys, made.origin_secret)
