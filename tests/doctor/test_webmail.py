@@ -187,7 +187,7 @@ def test_the_certificate_is_given_missing_or_waits(made: Account) -> None:
     assert [f.outcome for f in certificate(made)] == [Severity.OK]
     elsewhere = replace(WEBMAIL, host="webmail.example.com", name="other")
     (missing,) = certificate(made, elsewhere)
-    assert "There is no certificate of webmail.example.com" in missing.words
+    assert "There is no certificate for webmail.example.com" in missing.words
     account = made
     aws = account.aws()
     aws.client("acm").request_certificate(
