@@ -24,7 +24,8 @@ from postamt_sync.config.mailbox_rules import (
     state_outside_maildirs,
 )
 from postamt_sync.config.seal_rules import keys_apart, prefix_to_seal, sealed_beside
-from postamt_sync.config.settings import HomeSettings, Settings, WebhookSettings
+from postamt_sync.config.settings import Settings, WebhookSettings
+from postamt_sync.config.stack_settings import HomeSettings
 from postamt_sync.config.webmail_rules import (
     host_among_domains,
     host_apart,

@@ -20,14 +20,12 @@ from postamt_sync.config.byte_rate import ByteRate
 from postamt_sync.config.listen import ListenAddress, one_or_many, parse_listen
 from postamt_sync.config.seal_settings import SealSettings
 from postamt_sync.config.section import Section
+from postamt_sync.config.stack_settings import HomeSettings, StackSettings, WebmailSettings
 from postamt_sync.config.values import (
     AbsolutePath,
     Address,
     BucketName,
-    Domain,
     Folder,
-    HostOrEmpty,
-    Label,
     LmtpServer,
     LoopbackOrEmpty,
     MailboxName,
@@ -36,9 +34,6 @@ from postamt_sync.config.values import (
     Prefix,
     Region,
     SecretUrlOrEmpty,
-    SmtpUserOrEmpty,
-    StackName,
-    SystemUser,
     TableName,
     TopicArn,
     TopicArnOrEmpty,
@@ -174,43 +169,6 @@ class AlertSettings(Section):
     def wanted(self) -> tuple[str, ...]:
         """The names of those that are on."""
         return tuple(name for name, on in self if on)
-
-
-class StackSettings(Section):
-    """What `bootstrap` builds; of it the daemon asks its name alone, which the receipt rule has."""
-
-    name: StackName = Field(default="postamt", examples=["postamt"])
-    domains: tuple[Domain, ...] = Field(default=(), examples=[["example.com"]])
-    tls_policy: Literal["require", "optional"] = Field(default="require", examples=["require"])
-    mail_from: Label = Field(default="bounce", examples=["bounce"])
-    bounce_notices: bool = Field(default=False, examples=[True])
-    dmarc_policy: Literal["none", "quarantine", "reject"] = Field(
-        default="none", examples=["quarantine"]
-    )
-    restore: bool = Field(default=False, examples=[True])
-    smtp_per_mailbox: bool = Field(default=False, examples=[True])
-
-
-class HomeSettings(Section):
-    """What stands beside the daemon: Dovecot and the mail clients; the daemon ignores it."""
-
-    imap_host: HostOrEmpty = Field(default="", examples=["mail.example.com"])
-    mail_user: SystemUser = Field(default="postamt-sync", examples=["postamt-sync"])
-    tls_certificate: OptionalPath = Field(
-        default=None, examples=["/etc/letsencrypt/live/mail.example.com/fullchain.pem"]
-    )
-    tls_key: OptionalPath = Field(
-        default=None, examples=["/etc/letsencrypt/live/mail.example.com/privkey.pem"]
-    )
-    submission: bool = Field(default=False, examples=[True])
-    smtp_user: SmtpUserOrEmpty = Field(default="", examples=["AKIAIOSFODNN7EXAMPLE"])
-
-
-class WebmailSettings(Section):
-    """The emergency webmail at AWS, which `bootstrap` builds; `host` is its name in the DNS."""
-
-    enabled: bool = Field(default=False, examples=[True])
-    host: HostOrEmpty = Field(default="", examples=["webmail.example.com"])
 
 
 class Mailbox(Section):
