@@ -68,9 +68,14 @@ def name_of(module: Path) -> str:
 MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
 
 
+@cache
+def tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text())
+
+
 def imports(module: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -214,7 +219,7 @@ def texts(node: ast.expr) -> list[str]:
 def decisions_by_prose(module: Path) -> list[str]:
     """Return the texts that are looked for in what is written for people."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(module.read_text())):
+    for node in ast.walk(tree(module)):
         match node:
             case ast.Compare(left=left, comparators=[right]):
                 sought = texts(left) if is_prose(right) else texts(right) if is_prose(left) else []
@@ -281,7 +286,28 @@ def test_no_two_classes_have_one_name() -> None:
     """Two things of one name are one too many to keep apart."""
     places: dict[str, list[str]] = {}
     for module in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in ast.walk(tree(module)):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(str(module.relative_to(PACKAGE)))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+STAND_TWICE = {
+    "__init__": "KeyRefusedError is shipped to AWS, without errors.py of the ground",
+    "_say": "two functions at AWS, neither of which ships the other's files",
+}
+"""Functions that have a brother of the same body, and why."""
+
+
+def test_no_function_stands_twice() -> None:
+    """What two modules do alike, one of them does, and the other imports."""
+    places: dict[str, list[str]] = {}
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                has_docstring = ast.get_docstring(node) is not None
+                body = ast.dump(ast.Module(node.body[has_docstring:], []))
+                if len(body) >= 400 and node.name not in STAND_TWICE:
+                    where = f"{module.relative_to(PACKAGE)} {node.name}"
+                    places.setdefault(body, []).append(where)
+    assert [where for where in places.values() if len(where) > 1] == []

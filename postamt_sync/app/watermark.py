@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.config import Settings
@@ -21,7 +21,7 @@ from postamt_sync.ledger.settled import Unsettled, UnsettledMail
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.seal_table import mail_place, read_time
 from postamt_sync.plural import count
-from postamt_sync.seal.records import SealRecords, SealState
+from postamt_sync.seal.records import LONGEST_REST, SealRecords, SealState
 from postamt_sync.unexpected import as_trouble
 
 MARGIN = 3_600.0
@@ -31,8 +31,6 @@ LOOK_EVERY = 3_600.0
 """Seconds between two looks at what has been settled since, and at the function's own word."""
 TOLD_EVERY = 43_200.0
 """Seconds after which the same is told again, for the function to know that we live."""
-LONGEST_REST = timedelta(days=2)
-"""How long ago the function may have run, which does so daily."""
 SOURCE = "seal"
 """Under which name `status` tells how sealing is doing."""
 SWITCHED_OFF = "switched off; what is sealed stays so"

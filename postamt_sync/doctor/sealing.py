@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from postamt_sync.bootstrap.resources.table import MISSING
 from postamt_sync.config import Settings
@@ -15,11 +15,8 @@ from postamt_sync.log_line import printable
 from postamt_sync.mail.seal_table import KEY, STATE, read_time
 from postamt_sync.plural import count
 from postamt_sync.seal.key_files import read_key_files
-from postamt_sync.seal.records import SealState, state_of
+from postamt_sync.seal.records import LONGEST_REST, SealState, state_of
 from postamt_sync.seal.sealing import Refusal
-
-LONGEST_REST = timedelta(days=2)
-"""The function runs once a day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ from postamt_sync.mail.seal_table import (
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
+LONGEST_REST = timedelta(days=2)
+"""How long ago the function may have run, which does so daily."""
+
 _NUMBERS = ("sealed", "sealed_total", "backlog", "skipped", "failed", "without_twin")
 _TEXTS = (
     *("refused", "reason", "cursor"),

@@ -11,10 +11,10 @@ from postamt_sync.config import load
 from postamt_sync.errors import ConfigurationError, UsageError, unwritable
 from postamt_sync.events import printable
 from postamt_sync.host.service.program import EXAMPLE, shipped
+from postamt_sync.setup.answers import CONFIGURATION
 from postamt_sync.setup.bundle import MAKE_ANOTHER, Bundle
 
 ETC = Path("/etc/postamt-sync")
-CONFIGURATION = "config.toml"
 _LARGEST = 1 << 20
 
 

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlsplit
 from botocore.exceptions import ClientError
 
 from postamt_sync.webmail.exchange import disposition
+from postamt_sync.webmail.mail_store import PRESIGNED_SECONDS
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-PRESIGNED_SECONDS = 120
 UPLOAD_SECONDS = 900
 """Within which an upload has to begin; S3 looks at it once."""
 OCTETS = "application/octet-stream"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LONGEST_MAIL = 60 << 20
 """Bytes; SES takes in 40 MB."""
 PRESIGNED_SECONDS = 120
+"""For which a browser may begin to download what an address leads to."""
 SEALED = (
     "This mail is sealed: only its owner's own key opens it. Where that key is, type: "
     "postamt-sync unseal KEY"
