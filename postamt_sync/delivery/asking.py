@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from postamt_sync.delivery.disk_call import DiskCall
+from postamt_sync.delivery.disk_calls import DiskCall
 from postamt_sync.delivery.mailbox_threads import HangingDiskError, LateError
 from postamt_sync.delivery.maildir import Maildir
 

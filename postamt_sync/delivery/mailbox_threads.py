@@ -19,8 +19,7 @@ from concurrent.futures import TimeoutError as NotYetError
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from postamt_sync.delivery.disk_call import DiskCall
-from postamt_sync.delivery.root_callers import RootCallers, callers_of
+from postamt_sync.delivery.disk_calls import DiskCall, RootCallers, callers_of
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 

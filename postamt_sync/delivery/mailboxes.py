@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postamt_sync.delivery.disk import Disk, disk_trouble
+from postamt_sync.delivery.disk_calls import callers_of
 from postamt_sync.delivery.lmtp import Lmtp, Spool
 from postamt_sync.delivery.mailbox_threads import PATIENCE, LateError, MailboxThreads
 from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import found_copies
 from postamt_sync.delivery.marker import MailboxVanishedError, Marker, new_marker, unlike
-from postamt_sync.delivery.root_callers import callers_of
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger.maildir_roots import MaildirRoot
 from postamt_sync.ledger.work import Work

@@ -18,9 +18,8 @@ from postamt_sync.delivery.disk import Disk, HeldDirectory, disk_trouble
 from postamt_sync.delivery.draft import Draft
 from postamt_sync.delivery.filename import parse_name, part_of
 from postamt_sync.delivery.filesystem_sync import FilesystemWatch
-from postamt_sync.delivery.folder import folder_name
+from postamt_sync.delivery.folder import PARTS, folder_name, make_parts, make_root, subscribe
 from postamt_sync.delivery.mailbox_threads import MailboxThreads
-from postamt_sync.delivery.maildir_parts import PARTS, make_parts, make_root
 from postamt_sync.delivery.maildir_scan import existing_folder, our_names
 from postamt_sync.delivery.marker import (
     MARKER,
@@ -30,7 +29,6 @@ from postamt_sync.delivery.marker import (
     unlike,
     write_marker,
 )
-from postamt_sync.delivery.subscriptions import subscribe
 from postamt_sync.errors import TryLaterError
 
 _T = TypeVar("_T")

@@ -1,4 +1,4 @@
-"""Who asks one and the same Maildir in this process: what is under way outlives who asked for it.
+"""Calls that ask the disk of a Maildir: what one is, and who in this process has any under way.
 
 A reload makes new mailboxes, and so does opening a lost ledger again, while a call may still hang
 in the system. When the disk answers, the call is carried out all the same: it replaces a draft of
@@ -11,8 +11,35 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+
+class Owner(Protocol):
+    """Whose threads carry it out."""
+
+    def do(self, call: DiskCall) -> None: ...
+
+
+@dataclass(slots=True)
+class DiskCall:
+    """Something that is asked of a disk."""
+
+    owner: Owner
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    release: Callable[[Any], object] | None = None
+    given_up: bool = False
+    """Nobody waits for it any more: the disk hangs until it has come to its end."""
+    left: bool = False
+    """Nobody waits for it any more: the disk is late until it has come to its end."""
+    began: float | None = None
+    """When a thread took it up, on the clock of its owner."""
+    future: Future[Any] = field(default_factory=Future)
+
 
 MOMENT = 0.2
 """Seconds."""
