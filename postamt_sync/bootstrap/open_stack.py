@@ -15,7 +15,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import small_text
 from postamt_sync.bootstrap.resources.queue import MISSING
 from postamt_sync.bootstrap.seal_stack import SealStack
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.config import Settings
 from postamt_sync.config.verdict_folders import verdict_folders
@@ -67,7 +67,7 @@ def stack_of(settings: Settings, account: str) -> Stack:
         restore=wanted.restore,
         kms=settings.bucket.kms,
         public_url=settings.webhook.public_url if settings.webhook else "",
-        smtp_senders=_senders(settings) if wanted.smtp_per_mailbox else (),
+        smtp_senders=_addressees(settings) if wanted.smtp_per_mailbox else (),
         subdomains=tuple(domain for domain in wanted.domains if f".{domain}" in every),
         handed=handed_routes(settings),
         webmail=webmail_of(settings, account) if settings.webmail.enabled else None,
@@ -111,14 +111,11 @@ def webmail_of(settings: Settings, account: str) -> WebmailStack:
 
 def handed_routes(settings: Settings) -> HandedRoutes:
     """Return who gets what, as the daemon has it."""
-    return HandedRoutes(
-        tuple(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes),
-        verdict_folders(settings.delivery),
-    )
+    return HandedRoutes(_addressees(settings), verdict_folders(settings.delivery))
 
 
-def _senders(settings: Settings) -> tuple[SmtpSender, ...]:
-    return tuple(SmtpSender(m.name, m.addresses, m.default) for m in settings.mailboxes)
+def _addressees(settings: Settings) -> tuple[Addressee, ...]:
+    return tuple(Addressee(m.name, m.addresses, m.default) for m in settings.mailboxes)
 
 
 def remembered_out(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path | None:

@@ -11,14 +11,15 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 
 from postamt_sync.bootstrap.policy_document import Document, Statement, document
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.mail.routing import Addressee
 
 _OTHER_SPELLINGS = [f"*{sign}*" for sign in '"( ' + string.ascii_uppercase]
 """In quotes, with a comment, a blank or capital letters an address of someone else would look
 like none of theirs."""
 
 
-def sender_policy(stack: Stack, sender: SmtpSender) -> Document:
+def sender_policy(stack: Stack, sender: Addressee) -> Document:
     """Return the policy of one of `senders(stack)`.
 
     `anna@example.com` lets it send from that address and from anna+anything@example.com, a whole
@@ -41,19 +42,19 @@ def sender_policy(stack: Stack, sender: SmtpSender) -> Document:
     return document(*statements)
 
 
-def senders(stack: Stack) -> tuple[SmtpSender, ...]:
+def senders(stack: Stack) -> tuple[Addressee, ...]:
     """Return those of `stack.smtp_senders` who have an address to send from."""
     return tuple(sender for sender in stack.smtp_senders if _own(stack, sender))
 
 
-def _own(stack: Stack, sender: SmtpSender) -> list[str]:
+def _own(stack: Stack, sender: Addressee) -> list[str]:
     if sender.addresses or not sender.default:
         return [address.lower() for address in sender.addresses]
     others = _others(stack, sender)
     return [domain for domain in stack.domains if domain not in others]
 
 
-def _others(stack: Stack, sender: SmtpSender) -> list[str]:
+def _others(stack: Stack, sender: Addressee) -> list[str]:
     return [
         address.lower()
         for other in stack.smtp_senders

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.errors import UsageError
 from postamt_sync.mail.handed_routes import HandedRoutes
+from postamt_sync.mail.routing import Addressee
 
 if TYPE_CHECKING:
     from postamt_sync.bootstrap.seal_stack import SealStack
@@ -23,15 +24,6 @@ all stacks of an account and region share it."""
 
 LONGEST_USER = 64
 """Characters of an IAM user's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpSender:
-    """A mailbox with a user of its own for sending, and the addresses that lead to it."""
-
-    name: str
-    addresses: tuple[str, ...] = ()
-    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,7 @@ class Stack(StackPart):
     """Whether mail that SES encrypted with a KMS key is opened: by box, index and webmail."""
     subdomains: tuple[str, ...] = ()
     """Domains of which every subdomain gets mail too."""
-    smtp_senders: tuple[SmtpSender, ...] = ()
+    smtp_senders: tuple[Addressee, ...] = ()
     """The mailboxes, where each has a user of its own for sending; empty: all share one."""
     webmail: WebmailStack | None = None
     """The emergency webmail, where it is wanted."""

@@ -38,7 +38,7 @@ class EnvelopeLookups:
         self._store = store
 
     def restart(self, now: float, wall: float, grace: float) -> None:
-        """Measure every moment anew: no later than `grace` from `now`, the monotonic clock.
+        """Measure every moment again: no later than `grace` from `now`, the monotonic clock.
 
         `wall` is in seconds since 1970. A grace that is over by now is a question due.
         """

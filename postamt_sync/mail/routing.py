@@ -47,7 +47,7 @@ class Addressee:
 
     name: str
     addresses: tuple[str, ...]
-    default: bool
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)

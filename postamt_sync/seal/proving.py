@@ -83,7 +83,7 @@ def read_canaries(directory: Path, keys: Iterable[OwnerKey]) -> list[Canary]:
         if not isinstance(digest, str):
             raise UsageError(
                 f"{shown} has no canary for {key.fingerprint}.",
-                "The keys were changed since; write them anew: postamt-sync seal prove --write",
+                "The keys were changed since; write them again: postamt-sync seal prove --write",
             )
         found.append(Canary(key.fingerprint, digest))
     return found

@@ -9,7 +9,7 @@ import pytest
 
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.plan import carry_out
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import Account, KilledError, changes, conflicts, stack
@@ -27,7 +27,7 @@ STACKS: dict[str, Stack] = {
     "with archives": stack(restore=True),
     "bucket of another name": stack(bucket="mail-of-ours"),
     "a user for each mailbox": stack(
-        smtp_senders=(SmtpSender("anna", ("example.com",)), SmtpSender("b", ("b@example.com",)))
+        smtp_senders=(Addressee("anna", ("example.com",)), Addressee("b", ("b@example.com",)))
     ),
     "routes handed over": stack(
         handed=HandedRoutes((Addressee("anna", ("example.com",), default=True),))

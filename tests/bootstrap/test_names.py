@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from postamt_sync.aws.regions import RECEIVING
 from postamt_sync.bootstrap.bucket_name import new_bucket
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config.values import stack_name
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT
 from tests.doubles.empty_account import EmptyAccount, everything
 from tests.support.service_model import faults_of
@@ -22,7 +23,7 @@ LONGEST = "a" * 30
 
 def calls(name: str, region: str = "eu-west-1", *, own_users: bool = False) -> EmptyAccount:
     """Return an account that was asked for everything of a stack of this name."""
-    senders = (SmtpSender(LONGEST_MAILBOX, ("ann@example.com",)),) if own_users else ()
+    senders = (Addressee(LONGEST_MAILBOX, ("ann@example.com",)),) if own_users else ()
     stack = Stack(
         name=name,
         account=ACCOUNT,

@@ -23,7 +23,7 @@ from postamt_sync.bootstrap.policy_document import (
     text,
 )
 from postamt_sync.bootstrap.sender_policy import sender_policy
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_policies import serve_policy, webmail_policy
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.mail.handed_routes import HandedRoutes
@@ -139,8 +139,8 @@ def test_only_our_topic_fills_the_queues() -> None:
     assert statement["Resource"] == STACK.queue_arn("postamt")
 
 
-ANNA = SmtpSender("anna", ("anna@example.com", "a$*{x}@example.com"), default=True)
-WHOLE = SmtpSender("whole", ("example.com", ".example.org"))
+ANNA = Addressee("anna", ("anna@example.com", "a$*{x}@example.com"), default=True)
+WHOLE = Addressee("whole", ("example.com", ".example.org"))
 
 
 def _owned(of: Stack) -> Stack:

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.bootstrap.policy_document import Document
-from postamt_sync.bootstrap.stack import SmtpSender
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT, stack, with_webmail
 from tests.doubles.empty_account import everything, policies
 from tests.doubles.iam import Context, allows
 
-STACK = with_webmail(stack(smtp_senders=(SmtpSender("ann", ("ann@example.com",)),)))
+STACK = with_webmail(stack(smtp_senders=(Addressee("ann", ("ann@example.com",)),)))
 WEBMAIL = STACK.webmail
 assert WEBMAIL is not None
 OTHER = "210987654321"

@@ -10,7 +10,8 @@ import pytest
 from postamt_sync.bootstrap.policy_document import text
 from postamt_sync.bootstrap.resources.user import LONGEST_POLICIES
 from postamt_sync.bootstrap.sender_policy import sender_policy, senders
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import stack
 from tests.doubles.iam import allows
 from tests.support.documentation import documentation
@@ -18,12 +19,12 @@ from tests.support.documentation import documentation
 SEND = "ses:SendRawEmail"
 
 
-def household(*mailboxes: SmtpSender, **more: object) -> Stack:
+def household(*mailboxes: Addressee, **more: object) -> Stack:
     return stack(smtp_senders=mailboxes, **more)
 
 
-def one(name: str, *addresses: str, default: bool = False) -> SmtpSender:
-    return SmtpSender(name, addresses, default)
+def one(name: str, *addresses: str, default: bool = False) -> Addressee:
+    return Addressee(name, addresses, default)
 
 
 FAMILY = household(

@@ -16,7 +16,7 @@ import pytest
 
 from postamt_sync.bootstrap.policy_document import Document, Statement
 from postamt_sync.bootstrap.seal_stack import SealStack
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT, stack, with_webmail
@@ -180,7 +180,7 @@ CHANGED: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
         ],
     ),
     "a sender a mailbox": (
-        {"smtp_senders": (SmtpSender("ann", ("ann@example.com",)),)},
+        {"smtp_senders": (Addressee("ann", ("ann@example.com",)),)},
         [
             (
                 "postamt-smtp-ann | ses:SendRawEmail | ses:identity/*, ses:configuration-set/* | "

@@ -1,4 +1,4 @@
-"""Draws the README's picture of the webmail anew: python -m tests.webmail.picture
+"""Draws the README's picture of the webmail again: python -m tests.webmail.picture
 
 The page is the real one, in a real browser, before mail that is made up.
 """

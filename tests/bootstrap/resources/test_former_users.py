@@ -9,14 +9,15 @@ import pytest
 
 from postamt_sync.bootstrap.resources.former_users import FormerUsersResource
 from postamt_sync.bootstrap.resources.user import FORMER
-from postamt_sync.bootstrap.stack import SmtpSender, Stack
+from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.stack_resources import keys
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import Account, changes, stack
 
 pytestmark = pytest.mark.slow
 
-ANNA = SmtpSender("anna", ("anna@example.com",), default=True)
-BRUNO = SmtpSender("bruno", ("bruno@example.com",))
+ANNA = Addressee("anna", ("anna@example.com",), default=True)
+BRUNO = Addressee("bruno", ("bruno@example.com",))
 SHARED = stack()
 OWN = stack(smtp_senders=(ANNA, BRUNO))
 NOW = dt.datetime.now(dt.UTC)
@@ -134,7 +135,7 @@ def test_a_mark_that_says_no_time_is_made_anew(account: Account, mark: str) -> N
 
 def test_a_policy_that_is_too_long_for_iam_is_told_beforehand(account: Account) -> None:
     many = tuple(f"person{n}@example.com" for n in range(40))
-    found = account.plan(stack(smtp_senders=(SmtpSender("anna", many, default=True),)))
+    found = account.plan(stack(smtp_senders=(Addressee("anna", many, default=True),)))
     ((title, conflict),) = found.conflicts
     assert title == "user postamt-smtp-anna"
     assert "2048" in conflict.message

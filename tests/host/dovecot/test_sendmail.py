@@ -12,7 +12,6 @@ import pytest
 
 from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.sender_policy import sender_policy
-from postamt_sync.bootstrap.stack import SmtpSender
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode, MisconfiguredError
 from postamt_sync.host.dovecot.passwd_files import with_sender
@@ -24,6 +23,7 @@ from postamt_sync.host.dovecot.sendmail import (
     sendmail_file,
 )
 from postamt_sync.host.smtp_credentials import SmtpCredentials
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.doubles.sns import certificate_pem, key_pem, private_key
@@ -31,8 +31,8 @@ from tests.support.household import configuration
 
 HOUSEHOLD = SmtpCredentials("AKIAHOUSEHOLD0000000", "BHousehold/house+household0123456789abcdefg=")
 BRUNO = SmtpCredentials("AKIABRUNOBRUNO000000", "BBruno/bruno+bruno0123456789abcdefghijklmno=")
-OWN = SmtpSender("bruno", ("bruno@example.com",))
-FAMILY = stack(smtp_senders=(SmtpSender("anna", ("example.com",)), OWN))
+OWN = Addressee("bruno", ("bruno@example.com",))
+FAMILY = stack(smtp_senders=(Addressee("anna", ("example.com",)), OWN))
 RELAY_CONF = (
     f"submission_relay_user = {HOUSEHOLD.user}\nsubmission_relay_password = {HOUSEHOLD.password}\n"
 )

@@ -14,7 +14,7 @@ import pytest
 
 from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.sender_policy import sender_policy
-from postamt_sync.bootstrap.stack import SmtpSender
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser
 from tests.end_to_end.home import wait_until
@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.dovecot, pytest.mark.timeout(600)]
 
 FAMILY = stack(
     smtp_senders=(
-        SmtpSender("anna", ("Anna@example.com", "example.com"), default=True),
-        SmtpSender("bruno", ("bruno@example.com",)),
+        Addressee("anna", ("Anna@example.com", "example.com"), default=True),
+        Addressee("bruno", ("bruno@example.com",)),
     )
 )
 

@@ -20,7 +20,7 @@ import pytest
 
 from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.sender_policy import sender_policy
-from postamt_sync.bootstrap.stack import SmtpSender
+from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import stack
 from tests.doubles.ses_smtp import SesSmtp, SesUser, Taken
 from tests.end_to_end.home import wait_until
@@ -29,8 +29,8 @@ from tests.host.served import PASSWORDS, Served, give, household
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.slow, pytest.mark.timeout(600)]
 
-BRUNO = SmtpSender("bruno", ("bruno@example.com",))
-FAMILY = stack(smtp_senders=(SmtpSender("anna", ("anna@example.com",)), BRUNO))
+BRUNO = Addressee("bruno", ("bruno@example.com",))
+FAMILY = stack(smtp_senders=(Addressee("anna", ("anna@example.com",)), BRUNO))
 KEYS = {"household": "AKIAHOUSEHOLD0000000", "bruno": "AKIABRUNOBRUNO000000"}
 PASSWORD = "BHousehold/house+household0123456789abcdefg="
 USERS = [
