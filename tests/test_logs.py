@@ -148,7 +148,7 @@ def test_warnings_of_libraries_come_in_our_form(library: str) -> None:
     assert line["library"] == f"{library}.part"
 
 
-def test_a_second_call_points_the_libraries_anew() -> None:
+def test_a_second_call_points_the_libraries_again() -> None:
     first, second = io.StringIO(), io.StringIO()
     configure_logging(stream=first)
     configure_logging(stream=second)

@@ -100,7 +100,7 @@ def test_certificates(tmp_path: Path, lived: dt.timedelta, left: dt.timedelta, n
         assert ("expired" if left < dt.timedelta() else "expires") in found[str(path)]
 
 
-def test_a_certificate_that_cannot_be_read_is_somebody_elses_matter(tmp_path: Path) -> None:
+def test_a_certificate_that_cannot_be_read_is_someone_elses_matter(tmp_path: Path) -> None:
     (tmp_path / "c.pem").write_text("no certificate")
     for path in (None, tmp_path / "c.pem", tmp_path / "none.pem", tmp_path):
         assert conditions.expiring(path, now=NOW) == {}

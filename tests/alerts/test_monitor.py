@@ -247,7 +247,7 @@ async def test_silence_of_the_poll(scene: Scene) -> None:
     assert len(scene.letters()) == 4, "once a day while it lasts"
 
 
-async def test_a_vanished_mailbox_of_somebody_else(scene: Scene) -> None:
+async def test_a_vanished_mailbox_of_someone_else(scene: Scene) -> None:
     await scene.watch.look()
     shutil.rmtree(scene.home.root("bruno"))
     await scene.later(SETTLED + 600)
@@ -362,7 +362,7 @@ async def test_a_bug_is_left_to_the_supervisor_which_shows_it_in_status(scene: S
         await scene.watch.look()
 
 
-async def test_somebody_may_ask_for_a_look(scene: Scene) -> None:
+async def test_someone_may_ask_for_a_look(scene: Scene) -> None:
     running = asyncio.create_task(scene.watch.run())
     await asyncio.sleep(0.05)
     scene.home.ledger.incidents.happened([Incident(Cause.BOUNCES, "x", NOW, "detail")])

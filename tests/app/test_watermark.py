@@ -125,7 +125,7 @@ async def test_it_says_of_which_mail_it_speaks(scene: Scene) -> None:
     assert told.place == f"{scene.settings.bucket.name}/incoming/"
 
 
-async def test_what_somebody_has_decided_on_holds_nothing_back(scene: Scene) -> None:
+async def test_what_someone_has_decided_on_holds_nothing_back(scene: Scene) -> None:
     scene.put("x", ObjectState.QUARANTINED, NOW - 5 * DAY)
     scene.ledger.repair.leave_quarantined("x")
     assert scene.ledger.repair.find("x").state == "adopted"

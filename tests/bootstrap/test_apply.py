@@ -287,7 +287,7 @@ AT_ONCE = (
 
 
 @pytest.mark.parametrize("drifted", AT_ONCE)
-def test_drift_is_told_in_words_and_mended(account: Account, drifted: tuple[str, ...]) -> None:
+def test_drift_is_told_in_words_and_fixed(account: Account, drifted: tuple[str, ...]) -> None:
     wanted = stack()
     account.have(wanted)
     for what in drifted:

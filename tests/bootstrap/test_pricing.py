@@ -110,7 +110,7 @@ def test_chunks_are_counted_as_begun() -> None:
     assert item("SES, data received", replace(HUNDRED, mail_kb=257)).quantity == 2 * 3043.75
 
 
-def test_sending_is_counted_where_somebody_sends() -> None:
+def test_sending_is_counted_where_someone_sends() -> None:
     assert "SES, mail sent" not in names(bill(HUNDRED))
     assert item("SES, mail sent", replace(HUNDRED, sent_per_day=10)).usd == pytest.approx(0.0487)
 

@@ -103,7 +103,7 @@ def test_killed_after_each_call_it_is_completed_by_the_next_runs(account: Accoun
     assert account.writes.count("PutParameter") == 3
 
 
-def test_the_page_lies_there_with_types_and_is_asked_for_anew_each_time(made: Account) -> None:
+def test_the_page_lies_there_with_types_and_is_asked_for_again_each_time(made: Account) -> None:
     for path, file in site().items():
         if path == "/":
             continue

@@ -297,7 +297,7 @@ async def test_a_name_server_that_is_silent_holds_one_thread_and_none_of_asyncio
         assert asked == ["127.0.0.1"]
 
 
-async def test_a_host_that_is_not_found_is_looked_up_anew() -> None:
+async def test_a_host_that_is_not_found_is_looked_up_again() -> None:
     found: list[OSError | None] = [OSError("no such host"), None]
 
     def look_up(_host: str, _port: int) -> None:

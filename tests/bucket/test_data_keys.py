@@ -95,7 +95,7 @@ async def test_the_key_of_another_mail_opens_nothing(reader: Reader) -> None:
         await reader.read()
 
 
-async def test_a_key_of_another_kms_key_is_for_ever_wrong(reader: Reader) -> None:
+async def test_a_key_of_another_kms_key_is_forever_wrong(reader: Reader) -> None:
     stranger = EncryptingSes()
     body, metadata = stranger.encrypted(MAIL)
     reader.put_as(body, metadata)

@@ -18,7 +18,7 @@ def configured(**sections: Any) -> Settings:
     return live_settings(**sections).current
 
 
-def test_all_that_can_change_is_read_anew() -> None:
+def test_all_that_can_change_is_read_again() -> None:
     live = live_settings()
     live.replace(
         configured(
@@ -89,7 +89,7 @@ def test_a_webhook_neither_comes_nor_goes(at_start: bool) -> None:
     assert live.envelope_grace() == (900 if at_start else 0), "who is not there tells no envelope"
 
 
-def test_a_mailbox_that_is_no_longer_named_is_kept_until_somebody_removes_it() -> None:
+def test_a_mailbox_that_is_no_longer_named_is_kept_until_someone_removes_it() -> None:
     anna = {"name": "anna", "maildir": "/var/mail/anna", "default": True}
     bert = {"name": "bert", "maildir": "/var/mail/bert", "addresses": ["bert@example.com"]}
     both, one = configured(mailboxes=[anna, bert]), configured(mailboxes=[anna])

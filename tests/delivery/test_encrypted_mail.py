@@ -94,7 +94,7 @@ async def test_what_kms_refuses_waits_and_holds_back_no_other(
     assert home.bodies("anna") == [HEAD] * 6
 
 
-async def test_a_body_that_breaks_off_begins_anew(
+async def test_a_body_that_breaks_off_starts_over(
     home: Home, s3: S3Double, ses: EncryptingSes
 ) -> None:
     s3.put("incoming/k", **ses.stored(HEAD + SIZES["large"]), last_modified=LONG_AGO)
@@ -106,7 +106,7 @@ async def test_a_body_that_breaks_off_begins_anew(
     assert home.bodies("anna") == [HEAD + SIZES["large"]]
 
 
-async def test_the_same_mail_encrypted_anew_comes_once(
+async def test_the_same_mail_encrypted_again_comes_once(
     home: Home, s3: S3Double, ses: EncryptingSes
 ) -> None:
     """By its SHA-256, which is the plain text's."""

@@ -159,7 +159,7 @@ def test_threads_end_with_whom_they_were_for() -> None:
     assert all_ended("forgotten")
 
 
-def test_what_is_still_to_be_done_is_done_for_somebody_forgotten() -> None:
+def test_what_is_still_to_be_done_is_done_for_someone_forgotten() -> None:
     done, gate = threading.Event(), threading.Event()
     threads = MailboxThreads("late")
     threads.later(gate.wait)

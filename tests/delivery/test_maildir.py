@@ -75,7 +75,7 @@ class TestCreation:
         Maildir(root, disk).create()
         assert disk.calls[0] == Call("sync_directory", root.parent)
 
-    def test_a_maildir_of_somebody_stays_as_it_is(self, tmp_path: Path, disk: FaultyDisk) -> None:
+    def test_a_maildir_of_someone_stays_as_it_is(self, tmp_path: Path, disk: FaultyDisk) -> None:
         root = tmp_path / "Maildir"
         for part in ("cur", "new", "tmp"):
             (root / part).mkdir(parents=True)

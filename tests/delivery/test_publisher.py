@@ -241,7 +241,7 @@ class TestManyAtOnce:
         assert disk.names().count("sync") == MANY - 1 + 1, "the last is the marker's"
 
     @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
-    def test_where_the_sync_fails_all_are_discarded_and_fetched_anew(
+    def test_where_the_sync_fails_all_are_discarded_and_fetched_again(
         self,
         home: Home,
         group: Publisher,

@@ -163,7 +163,7 @@ class TestPreparedInAnotherTmp:
 
 
 class TestPreparedAndTorn:
-    async def test_a_draft_of_another_size_is_fetched_anew(self, home: Home) -> None:
+    async def test_a_draft_of_another_size_is_fetched_again(self, home: Home) -> None:
         prepared(home, "anna")
         (draft,) = home.drafts("anna")
         (home.root("anna") / "tmp" / draft).write_bytes(BODY[:-1])

@@ -216,7 +216,7 @@ class TestDeliveredTo:
         await home.deliver()
         assert home.bodies("anna") == [b"Delivered-To: anna@home.example\r\n" + (body or b"x")]
 
-    async def test_is_written_anew_after_a_failure(
+    async def test_is_written_again_after_a_failure(
         self, home: Home, s3: S3Double, body: bytes
     ) -> None:
         s3.put(KEY, body)

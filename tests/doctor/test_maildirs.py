@@ -35,7 +35,7 @@ def test_one_of_our_own(mailbox: Mailbox) -> None:
     assert one(MaildirCheck(mailbox, ME, lambda _: False)).outcome is Severity.OK
 
 
-def test_one_that_belongs_to_somebody_else(mailbox: Mailbox) -> None:
+def test_one_that_belongs_to_someone_else(mailbox: Mailbox) -> None:
     user = "nobody" if ME == "root" else "root"
     found = one(MaildirCheck(mailbox, user, lambda _: False))
     assert found.outcome is Severity.FAILURE

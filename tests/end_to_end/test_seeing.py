@@ -193,7 +193,7 @@ class TestInTheBrowser:
             # The browser may still want an icon of the page that it was on.
             assert not [path for path in asked if path != "/favicon.ico"]
 
-    def test_a_page_of_somebody_else_reads_nothing(self, troubled: str, browser: Browser) -> None:
+    def test_a_page_of_someone_else_reads_nothing(self, troubled: str, browser: Browser) -> None:
         with stranger() as (elsewhere, _):
             browser.open(elsewhere)
             for path in ("", "metrics"):

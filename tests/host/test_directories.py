@@ -220,7 +220,7 @@ def test_dovecots_files_are_neither_read_nor_written_through_a_link(
     assert (treasure / "passwords").read_text() == "a secret"
 
 
-def test_a_file_that_is_a_link_in_somebodys_directory_is_not_read(
+def test_a_file_that_is_a_link_in_someones_directory_is_not_read(
     home: Path, treasure: Path
 ) -> None:
     (treasure / "secret").write_text("a secret")

@@ -45,7 +45,7 @@ def settings(*mailboxes: tuple[str, list[str]], domains: tuple[str, ...] = ()) -
         ),
     ],
 )
-def test_every_domain_of_autoconfig_has_somebody_who_logs_in_by_it(
+def test_every_domain_of_autoconfig_has_someone_who_logs_in_by_it(
     mailboxes: list[tuple[str, list[str]]], domains: tuple[str, ...], owners: dict[str, Any]
 ) -> None:
     household = settings(*mailboxes, domains=domains)
@@ -77,6 +77,6 @@ def test_a_domain_is_typed_in_its_script(domain: str, typed: str, form: Any) -> 
     assert f"anna@{domain}" in every
 
 
-def test_nobody_logs_in_by_the_domain_of_somebody_else() -> None:
+def test_nobody_logs_in_by_the_domain_of_someone_else() -> None:
     assert "anna@strasse.example" not in spellings("anna@xn--strae-oqa.example")
     assert spellings("anna@xn--nonsense-.example") == ("anna@xn--nonsense-.example",)

@@ -250,7 +250,7 @@ def test_the_header_of_another_object_under_the_key_is_not_taken(scene: Scene) -
     assert scene.take(newer)["subject"] == "newer"
 
 
-def test_the_header_is_read_anew_when_the_object_has_changed(scene: Scene) -> None:
+def test_the_header_is_read_again_when_the_object_has_changed(scene: Scene) -> None:
     scene.take(scene.put(stored(headers={"Subject": "one"})))
     newer = scene.put(stored(headers={"Subject": "two"}))
     scene.take(newer.replace("0055AED6DCD90281E5", "0055AED6DCD90281E6"))

@@ -257,7 +257,7 @@ async def test_an_index_that_cannot_be_asked_keeps_no_mail_from_being_found(scen
     assert scene.source().problem is None
 
 
-async def test_nobody_waits_for_ever_for_an_index_that_is_silent(scene: Scene) -> None:
+async def test_nobody_waits_forever_for_an_index_that_is_silent(scene: Scene) -> None:
     scene.index.trouble = MisconfiguredError("There is no table.", "Make it.")
     await scene.find(scene.put("x", TO_BRUNO, age=10))
     await scene.deliver()

@@ -196,7 +196,7 @@ async def test_looks_are_noted_for_status(home: Home, ledger: Ledger) -> None:
     assert (reconcile.source, reconcile.detail) == ("reconcile", "7 listed, 2 new")
 
 
-async def test_somebody_may_ask_for_a_look(home: Home) -> None:
+async def test_someone_may_ask_for_a_look(home: Home) -> None:
     asked: list[float] = []
 
     def ask(now: float) -> None:

@@ -126,7 +126,7 @@ async def test_all_of_a_long_queue_is_taken(desk: Desk) -> None:
     assert desk.left == 0
 
 
-async def test_a_flood_does_not_keep_the_poll_waiting_for_ever(desk: Desk) -> None:
+async def test_a_flood_does_not_keep_the_poll_waiting_forever(desk: Desk) -> None:
     desk.send(*(told(number) for number in range(95)))
     assert await desk.queue.drain(seconds=-1) == 40, "one batch for each receiver"
     assert desk.left == 55

@@ -159,7 +159,7 @@ async def test_a_confirmed_subscription_is_looked_at_now_and_then():
         assert desk.state is SubscriptionState.PENDING
 
 
-async def test_other_attributes_are_mended():
+async def test_other_attributes_are_fixed():
     topic = Topic(pending=False, attributes={"DeliveryPolicy": "{}"})
     async with running(topic, dead_letter_arn=DEAD) as desk:
         await desk.clock.asleep(1)

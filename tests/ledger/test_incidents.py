@@ -122,7 +122,7 @@ def test_a_restart_changes_nothing(incidents: Incidents, ledger: Ledger) -> None
         again.close()
 
 
-def test_a_clock_that_was_wrong_does_not_silence_us_for_ever(incidents: Incidents) -> None:
+def test_a_clock_that_was_wrong_does_not_silence_us_forever(incidents: Incidents) -> None:
     incidents.happened([bounce("a")])
     tell(incidents, now=NOW + 1000 * DAY)
     deliver(incidents)

@@ -89,7 +89,7 @@ def test_to_ask_for_the_holder_takes_and_breaks_nothing(tmp_path: Path) -> None:
         assert CourierLock.holder(tmp_path) is not None
 
 
-def test_somebody_who_just_asks_does_not_keep_the_courier_out(tmp_path: Path) -> None:
+def test_someone_who_just_asks_does_not_keep_the_courier_out(tmp_path: Path) -> None:
     (tmp_path / "courier.lock").touch()
     with (tmp_path / "courier.lock").open() as asking:
         fcntl.flock(asking, fcntl.LOCK_SH)

@@ -77,7 +77,7 @@ def test_a_live_log_of_another_ledger_stays(tmp_path: Path) -> None:
     assert keys(tmp_path) == {"incoming/other", "incoming/more"}
 
 
-def test_the_directory_is_made_anew(tmp_path: Path) -> None:
+def test_the_directory_is_made_again(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "state")
     ledger.arrivals.record([event()])
     shutil.rmtree(tmp_path / "state")
@@ -238,7 +238,7 @@ class TestMerge:
 
 
 @pytest.mark.parametrize("part", ["-wal", "-shm"])
-def test_a_cursor_that_somebody_still_holds_keeps_nothing_from_its_place(
+def test_a_cursor_that_someone_still_holds_keeps_nothing_from_its_place(
     tmp_path: Path, part: str
 ) -> None:
     """As the traceback of an error does that is kept: the file stays open, and its index shared."""

@@ -272,7 +272,7 @@ def test_an_earlier_seal_counts_only_for_keys_that_were_proved(scene: Scene) -> 
     assert proof_of(others.keys) != proof_of(scene.household.keys)
 
 
-def test_tagged_without_a_twin_is_told_and_mended(scene: Scene) -> None:
+def test_tagged_without_a_twin_is_told_and_fixed(scene: Scene) -> None:
     stored = scene.bucket.store(KEY, MAIL)
     stored.tags = {"postamt-seal": "sealed"}
     assert scene.sealer.lacks_twin(scene.bucket.listed(KEY)[0])

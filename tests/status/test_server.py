@@ -152,7 +152,7 @@ async def test_it_answers_to_our_own_names(shown: Shown, host: str) -> None:
         "",
     ],
 )
-async def test_a_name_of_somebody_else_gets_nothing(shown: Shown, host: str) -> None:
+async def test_a_name_of_someone_else_gets_nothing(shown: Shown, host: str) -> None:
     """A page at evil.example whose name suddenly leads to 127.0.0.1 would be same-origin."""
     for path in ("/", "/metrics"):
         status, text, _ = await shown.ask(path, Host=host)
@@ -299,7 +299,7 @@ async def test_a_unix_socket_shows_the_same_to_owner_and_group_alone(
                 assert answer.status == 421
 
 
-async def test_a_unix_socket_that_somebody_serves_is_left_alone(
+async def test_a_unix_socket_that_someone_serves_is_left_alone(
     settings: Settings, ledger: Ledger, short: Path
 ) -> None:
     path = short / "admin.sock"

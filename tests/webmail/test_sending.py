@@ -308,9 +308,7 @@ def test_what_is_no_address_is_told(text: str) -> None:
         typed_addresses(text)
 
 
-def test_there_has_to_be_somebody_and_not_too_many(
-    scene: WebmailScene, browser: WebBrowser
-) -> None:
+def test_there_has_to_be_someone_and_not_too_many(scene: WebmailScene, browser: WebBrowser) -> None:
     many = ", ".join(f"p{n}@x.example" for n in range(51))
     for changes in ({"to": "", "cc": "", "bcc": ""}, {"to": many}):
         assert send(browser, **changes)[0] == 400

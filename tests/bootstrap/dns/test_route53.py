@@ -205,7 +205,7 @@ def test_a_batch_that_is_refused_writes_nothing(zone: Zone) -> None:
     assert zone.all() == before
 
 
-def test_what_somebody_made_meanwhile_is_not_written_over(zone: Zone) -> None:
+def test_what_someone_made_meanwhile_is_not_written_over(zone: Zone) -> None:
     plan = zone.plan()
     apply(zone.aws, plan)
     with pytest.raises(ChangedMeanwhileError) as caught:

@@ -93,7 +93,7 @@ def test_another_directory_and_a_key_from_the_console_are_a_key(user: Account) -
     assert not user.keys.exists()
 
 
-def test_what_a_person_switched_off_is_not_made_anew(user: Account) -> None:
+def test_what_a_person_switched_off_is_not_made_again(user: Account) -> None:
     made = make(user)
     user.client("iam").update_access_key(UserName=USER, AccessKeyId=made, Status="Inactive")
     for directory in (user.keys, user.keys / "other"):

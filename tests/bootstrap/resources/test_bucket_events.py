@@ -87,7 +87,7 @@ def test_what_others_are_told_of_sent_mail_is_left_to_them(bucket: Account) -> N
     assert announced(bucket) == {"incoming/": "postamt", "sent/anna/": "theirs"}
 
 
-def test_one_that_somebody_changed_is_put_right(bucket: Account) -> None:
+def test_one_that_someone_changed_is_put_right(bucket: Account) -> None:
     applied(bucket, webmail=WEBMAIL)
     s3 = bucket.client("s3")
     found = s3.get_bucket_notification_configuration(Bucket=BUCKET)

@@ -125,7 +125,7 @@ def test_destroy_takes_all_of_them(account: Account, last: Stack) -> None:
 
 
 @pytest.mark.parametrize("mark", ["", "yesterday", "2026-01-01T00:00:00"])
-def test_a_mark_that_says_no_time_is_made_anew(account: Account, mark: str) -> None:
+def test_a_mark_that_says_no_time_is_made_again(account: Account, mark: str) -> None:
     account.have(SHARED)
     tags = [{"Key": FORMER, "Value": mark}]
     account.client("iam").tag_user(UserName="postamt-smtp", Tags=tags)

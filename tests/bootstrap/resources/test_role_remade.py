@@ -50,7 +50,7 @@ def test_a_new_function_bears_the_id_of_its_role(account: Account) -> None:
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_the_function_is_made_anew_with_the_role(account: Account, *, by_hand: bool) -> None:
+def test_the_function_is_made_again_with_the_role(account: Account, *, by_hand: bool) -> None:
     take_role_away(account)
     if by_hand:
         make_role_by_hand(account)

@@ -63,7 +63,7 @@ def test_it_is_made_with_all_that_it_takes(made: Account) -> None:
     assert (group["logGroupName"], group["retentionInDays"]) == (WEBMAIL.log_group, DAYS)
 
 
-def test_what_somebody_changed_is_put_right(made: Account) -> None:
+def test_what_someone_changed_is_put_right(made: Account) -> None:
     client = made.client("lambda")
     variables = {**function_settings(WEBMAIL).environment, "HOST": "evil.example"}
     client.update_function_configuration(
@@ -80,7 +80,7 @@ def test_what_somebody_changed_is_put_right(made: Account) -> None:
     assert made.writes.count("CreateFunction") == 0
 
 
-def test_with_another_role_it_is_made_anew_and_the_api_may_call_it(made: Account) -> None:
+def test_with_another_role_it_is_made_again_and_the_api_may_call_it(made: Account) -> None:
     iam = made.client("iam")
     before = callers(made)
     iam.delete_role_policy(RoleName=WEBMAIL.role, PolicyName=WEBMAIL.role)
@@ -93,7 +93,7 @@ def test_with_another_role_it_is_made_anew_and_the_api_may_call_it(made: Account
     assert held(made)["Tags"][ROLE_TAG] == role["RoleId"]
 
 
-def test_one_that_somebody_deleted_comes_back(made: Account) -> None:
+def test_one_that_someone_deleted_comes_back(made: Account) -> None:
     before = callers(made)
     made.client("lambda").delete_function(FunctionName=WEBMAIL.function)
     apply(made)

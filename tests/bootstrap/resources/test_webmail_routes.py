@@ -41,7 +41,7 @@ def test_they_are_handed_over_as_they_are_and_lists_without_mail_are_complete(
 
 
 @pytest.mark.parametrize("where", ["index", "bucket"])
-def test_a_change_shows_in_the_plan_and_mail_that_is_there_has_to_be_listed_anew(
+def test_a_change_shows_in_the_plan_and_mail_that_is_there_has_to_be_listed_again(
     account: Account, where: str
 ) -> None:
     account.have(STACK)
@@ -72,7 +72,7 @@ def test_what_ses_writes_to_try_the_rule_is_no_mail(account: Account) -> None:
     assert item(account)["filled"] == item(account)["version"]
 
 
-def test_the_same_routes_in_a_table_that_was_made_anew_are_another_handing_over(
+def test_the_same_routes_in_a_table_that_was_made_again_are_another_handing_over(
     account: Account,
 ) -> None:
     account.have(STACK)

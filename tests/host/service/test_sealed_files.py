@@ -28,7 +28,7 @@ def test_what_was_written_is_known_again(place: Path) -> None:
 
 
 @pytest.mark.parametrize("edit", ["# more\n{}", "{}# more\n", "{}\n", ""])
-def test_any_edit_makes_it_somebodys_own(place: Path, edit: str) -> None:
+def test_any_edit_makes_it_someones_own(place: Path, edit: str) -> None:
     file = SealedFile.of(place, "[Unit]\nA=1\n")
     file.write()
     place.write_text(edit.format(place.read_text()))
@@ -43,7 +43,7 @@ def test_a_seal_does_not_cover_another_text(place: Path) -> None:
     assert file.state() is FileState.EDITED
 
 
-def test_a_masked_unit_is_somebodys_own(place: Path) -> None:
+def test_a_masked_unit_is_someones_own(place: Path) -> None:
     place.parent.mkdir()
     place.symlink_to("/dev/null")
     assert SealedFile.of(place, "[Unit]\n").state() is FileState.EDITED

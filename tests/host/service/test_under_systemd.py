@@ -218,7 +218,7 @@ def test_installed_again_nothing_changes(box: Box) -> None:
     assert box.process == before
 
 
-def test_a_file_that_somebody_edited_is_left_alone(box: Box) -> None:
+def test_a_file_that_someone_edited_is_left_alone(box: Box) -> None:
     unit = SYSTEM / UNIT
     shipped = box.at(unit).read_text()
     box.at(unit).write_text(shipped.replace("RestartSec=2s", "RestartSec=3s"))

@@ -108,7 +108,7 @@ def test_a_maildir_that_is_a_link_decides_nothing(tmp_path: Path) -> None:
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
 @pytest.mark.parametrize("missing", ["", "/new/Maildir"])
-def test_root_does_not_deliver_to_somebody_else(tmp_path: Path, missing: str) -> None:
+def test_root_does_not_deliver_to_someone_else(tmp_path: Path, missing: str) -> None:
     (tmp_path / "home").mkdir()
     configured = settings(tmp_path, maildir=f"{tmp_path}/home{missing}")
     refuse_root(configured, "run")
