@@ -29,11 +29,11 @@ LOOKED_BACK = 14 * 86_400.0
 LATE = 3 * HOUR
 """Seconds by which a value may come late: so much is asked for once more each time."""
 LONGEST_READ = 600.0
-"""Seconds for all the calls of one reading; an answer may come without an end."""
+"""Seconds for all the calls of one reading; an answer may never end."""
 MOST_METRICS = 50
 """Sets of dimensions that are read: each costs a request."""
 MOST_PAGES = 10
-"""Of a list that could otherwise come without an end."""
+"""Of a list that might otherwise never end."""
 RULE = "RuleName"
 
 

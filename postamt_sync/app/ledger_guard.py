@@ -1,7 +1,7 @@
 """The ledger of a running daemon: watched while it is in use, and opened again once it was lost.
 
 Until it is in its place again every transaction raises, so the webhook answers 503, what the queues
-hold stays there, and the courier holds still. Then everything stops and starts again within the
+hold stays there, and the courier waits. Then everything stops and starts again within the
 process, since without systemd nobody would start another.
 """
 

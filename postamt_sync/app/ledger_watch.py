@@ -67,7 +67,7 @@ class LedgerWatch:
         return OFTEN_GUARDED if self._descriptor is None else RARELY_GUARDED
 
     def on_commit(self, tell: Callable[[], None]) -> None:
-        """Call this soon after something was written to the ledger, be it by ourselves."""
+        """Call this soon after something was written to the ledger, even by ourselves."""
         self._committed.append(tell)
 
     async def touched(self) -> None:

@@ -81,7 +81,7 @@ class SyncOptions:
 
     @property
     def adopts(self) -> bool:
-        """Whether some of what is listed shall count as delivered."""
+        """Whether some of what is listed is to count as delivered."""
         return self.mark_delivered or self.since is not None
 
 

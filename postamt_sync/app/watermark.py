@@ -40,7 +40,7 @@ UnixClock = Callable[[], float]
 
 _FOR_WANT_OF_US = {"no-watermark", "stale-watermark"}
 _REFUSED = {
-    "no-watermark": "this box has not said yet up to when its mail is settled.",
+    "no-watermark": "this box has not yet said up to when its mail is settled.",
     "stale-watermark": "what this box said last is too old, or its clock is wrong.",
     "other-mail": "the function's bucket or prefix are not those of this box. Restart the "
     "daemon if the configuration was changed, else: postamt-sync bootstrap apply",

@@ -1,9 +1,8 @@
 # ruff: noqa: SLF001  (of all this botocore has no public way)
 """The files that botocore opens by itself: looked at before, and refused where they are odd.
 
-A pipe in the place of a token would be waited for without an end, and everybody with it who needs
-credentials; a file of a terabyte be read into memory. What is not there, or not for us to read, is
-left to botocore, which has its own mind about that.
+A pipe in the place of a token would block forever everybody who needs credentials, and a file of a
+terabyte would be read into memory. What is not there, or not for us to read, is left to botocore.
 """
 
 from __future__ import annotations

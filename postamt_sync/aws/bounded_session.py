@@ -229,7 +229,7 @@ class BoundedProgram:
                     if not chunk:
                         selector.unregister(way)
                     if len(printed[way]) > LARGEST_OUTPUT:
-                        raise _no_use("credential_process prints without an end")
+                        raise _no_use("credential_process does not stop printing")
         out, error = (bytes(printed[each]) for each in ways)
         return out, error
 

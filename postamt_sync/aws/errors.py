@@ -35,8 +35,8 @@ LONGEST_CODE = 100
 def aws_call(what: str, *, name: str = "") -> Iterator[None]:
     """Raise PostamtError for whatever boto3 raises within, as `refusal` tells it.
 
-    That is really any exception: a stranger's answer makes botocore's parsers trip over their own
-    feet. So have nothing within but the call and what is read from its answer.
+    That is really any exception: an unexpected answer makes botocore's parsers fail in any way. So
+    have nothing within but the call and what is read from its answer.
     """
     try:
         yield

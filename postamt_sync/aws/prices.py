@@ -1,7 +1,7 @@
 """What AWS asks for, in US dollars, in us-east-1, without tax; other regions differ a little.
 
 `verified` prices were read in AWS's own price list of 2026. The others are commonly known, but
-nobody of us has seen them there.
+none of us has seen them there.
 """
 
 from __future__ import annotations

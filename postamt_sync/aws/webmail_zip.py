@@ -1,6 +1,6 @@
 """The zip of the webmail's function: the same bytes wherever and whenever it is built.
 
-In it is what `webmail/lambda_front.py` imports, and nothing of the house beside it; and the
+It contains what `webmail/lambda_front.py` imports, nothing else of this package, and the
 packages that Lambda's runtime lacks, taken from what is installed, each in the one version that was
 tried.
 """

@@ -118,7 +118,7 @@ def _s3(usage: Usage) -> Iterator[BillItem]:
     recent = min(age, RECENT_DAYS) if usage.recent else 0
     yield BillItem(
         *("S3", "storage, Standard", a_day * (young + recent), "GB", prices.S3_STANDARD_GB),
-        "" if moved else "Mails under 128 KB stay here for good; all are taken for average ones.",
+        "" if moved else "Mails under 128 KB stay here for good; all are counted as average ones.",
     )
     if not moved:
         return

@@ -38,7 +38,7 @@ FIRST_PAUSE = 0.2
 
 LONGEST_REFUSAL = 64 << 10
 REFUSAL_SECONDS = 15.0
-"""For all of it: an answer may drip without an end."""
+"""For all of it: an answer may never end."""
 
 _HEADERS = {
     # The stored bytes are the mail: nobody may pack or unpack them on the way.

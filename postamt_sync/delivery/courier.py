@@ -48,7 +48,7 @@ LONG_ON_THE_WAY = 64
 REFILL = 64
 """Mails that must have ended before the ledger is asked for more, which costs the same for many."""
 FAILURES = 3
-"""Failed fetches in a row after which the bucket is taken for broken, not single objects."""
+"""Failed fetches in a row after which the bucket counts as broken, not single objects."""
 GROUP = 128
 GATHERING = 0.2
 """Seconds that a group of mails waits for more while many are being fetched."""

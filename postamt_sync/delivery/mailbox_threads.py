@@ -26,7 +26,7 @@ from postamt_sync.events import printable
 MOST = 8
 """Threads of a mailbox: so many files are synced side by side, which a journal rewards."""
 PATIENCE = 20.0
-"""Seconds without any call coming to its end after which a disk is taken for hanging."""
+"""Seconds without any call coming to its end after which a disk counts as hanging."""
 LATE = 1.0
 """Seconds without any call coming to its end after which nobody who serves others waits."""
 LOOK_EVERY = 1.0

@@ -54,7 +54,7 @@ class Mailboxes:
     ) -> None:
         """`folders` are made where they are missing; all others only ever used.
 
-        A disk that answers nothing for `patience` seconds is taken for hanging.
+        A disk that answers nothing for `patience` seconds counts as hanging.
         """
         self.folders = frozenset(folders)
         self._work = work

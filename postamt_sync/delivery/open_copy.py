@@ -70,7 +70,7 @@ class OpenCopy:
         maildir.open_folder(folder)
         folder = folder or maildir.existing_folder(tag_folder)
         # Looked at before the draft is made: should another directory take this one's place, then
-        # that the draft is not in it must not be taken for a rename.
+        # that the draft is not in it must not be mistaken for a rename.
         inode = maildir.tmp_inode()
         draft = maildir.begin(stem)
         copy = cls(mailbox, maildir, folder, inode, draft)

@@ -91,7 +91,7 @@ class SealingCheck:
         source = self.settings.source
         why = {
             Refusal.NO_WATERMARK: (
-                "the box has not said yet up to when all is settled there.",
+                "the box has not yet said up to when its mail is settled.",
                 "It does so after its first full listing: see postamt-sync status",
             ),
             Refusal.STALE_WATERMARK: (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 100
 """Keys that one request may name."""
 LONGEST_CALL = 20.0
-"""Seconds for a call with all that it takes: an answer may come without an end, and a listing is
+"""Seconds for a call with all that it takes: an answer may never end, and a listing is
 recorded only after the index was asked."""
 FIRST_PAUSE = 0.1
 """Seconds before what DynamoDB left unprocessed is asked again; doubles each time."""

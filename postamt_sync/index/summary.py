@@ -37,7 +37,7 @@ _CUT = re.compile(rb"(?:\?|=[0-9A-Fa-f]?)\Z")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CHARSET = re.compile(rb"""\bcharset[ \t]*=[ \t]*["']?([A-Za-z0-9_.:-]{1,80})""", re.IGNORECASE)
 _MOST_CHARSETS = 20
-"""Charsets of its parts and words that are taken for evidence of what a mail is in."""
+"""Charsets of its parts and words that count as evidence of what a mail is in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONFIRM = "confirm our subscription"
 LONGEST_CALL = 45.0
-"""Seconds for a call with all that it takes; an answer may come without an end."""
+"""Seconds for a call with all that it takes; an answer may never end."""
 
 DELIVERY_POLICY = {
     "healthyRetryPolicy": {

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 10
 """Messages that SQS hands out, or deletes, in one call."""
 LONGEST_CALL = 15.0
-"""Seconds for a call with all that it takes, besides what SQS was asked to wait: an answer may come
-without an end, and a poll lists only after the queue was asked."""
+"""Seconds for a call with all that it takes, besides what SQS was asked to wait: an answer may
+never end, and a poll lists only after the queue was asked."""
 
 _T = TypeVar("_T")
 

@@ -1,4 +1,4 @@
-"""Up to when all mail that came is settled: what may be sealed away from this house."""
+"""Up to when all mail that came is settled: what may be sealed."""
 
 from __future__ import annotations
 

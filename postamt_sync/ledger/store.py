@@ -133,7 +133,7 @@ class Store:
 
     @property
     def is_named(self) -> bool:
-        """Whether the path names the ledger that is open here, be it without its log."""
+        """Whether the path names the ledger that is open here, even if its log is gone."""
         return bool(self._files) and self._files[0].is_at(self.path)
 
     @property

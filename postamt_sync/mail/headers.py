@@ -188,7 +188,7 @@ def _unfolded(text: str) -> str:
 
 
 def _in_list(text: str) -> list[str]:
-    """Return the addresses of one field. A quote or comment without an end is taken for none."""
+    """Return the addresses of one field. An unterminated quote or comment counts as none."""
     if len(_QUOTE.findall(text)) % 2 or any(map(_is_an_address, _QUOTED.findall(text))):
         text = text.replace('"', ",")
     outside = _QUOTED.sub("", text)

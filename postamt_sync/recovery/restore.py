@@ -128,7 +128,7 @@ class Restore:
         return self.progress
 
     async def _find_sealed(self, orders: Sequence[Order]) -> None:
-        """Find out what of an earlier run's orders is sealed."""
+        """Find out which of an earlier run's orders are sealed."""
         if self.sealed is None:
             return
         for order in orders:
