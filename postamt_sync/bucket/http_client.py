@@ -22,10 +22,10 @@ from postamt_sync.bucket.connections import (
     CONNECT_SECONDS,
     IDLE_SECONDS,
     ConnectionPool,
-    HttpAnswer,
     closed,
 )
 from postamt_sync.bucket.endpoint import Endpoint, S3Access
+from postamt_sync.bucket.kept_connection import HttpAnswer
 from postamt_sync.bucket.responses import Answer, error_document
 from postamt_sync.bucket.sigv4 import SigV4Signer, canonical_path, canonical_query
 from postamt_sync.errors import TryLaterError

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from postamt_sync.bucket.connections import ConnectionPool, HttpAnswer
+from postamt_sync.bucket.connections import ConnectionPool
+from postamt_sync.bucket.kept_connection import HttpAnswer
 
 REQUEST = b"GET /a HTTP/1.1\r\nhost: s3\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Amz-Id: 1\r\n\r\nmail"
