@@ -14,7 +14,8 @@ from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Mailbox, Settings, load
-from postamt_sync.config.values import SmtpUserOrEmpty, normalised_domain
+from postamt_sync.config.addresses import normalised_domain
+from postamt_sync.config.values import SmtpUserOrEmpty
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.host.mail_client import (
     Client,

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from postamt_sync.config.addresses import comparable
 from postamt_sync.config.findings import ConfigFinding
 from postamt_sync.config.settings import DeliverySettings, Mailbox, Settings
-from postamt_sync.config.values import comparable
 from postamt_sync.config.verdict_folders import OPTIONS
 from postamt_sync.threads import ask_disk
 

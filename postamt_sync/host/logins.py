@@ -15,7 +15,7 @@ from typing import Literal
 import idna
 
 from postamt_sync.config import Mailbox, Settings
-from postamt_sync.config.values import normalised_domain
+from postamt_sync.config.addresses import normalised_domain
 
 _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 """How devices write what is not ASCII; Apple's may decompose it."""

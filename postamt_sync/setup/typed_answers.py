@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from postamt_sync.config.values import MailboxName, normalised_domain
+from postamt_sync.config.addresses import normalised_domain
+from postamt_sync.config.values import MailboxName
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.host.dovecot.description import writable

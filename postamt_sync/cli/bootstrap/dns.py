@@ -32,7 +32,7 @@ from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Settings, load
-from postamt_sync.config.values import normalised_domain
+from postamt_sync.config.addresses import normalised_domain
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.events import printable
 

@@ -18,8 +18,9 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.cli.bootstrap.stack import may_ask
 from postamt_sync.cli.options import Debug
 from postamt_sync.config import load
+from postamt_sync.config.addresses import normalised_domain
 from postamt_sync.config.command import CommandLine
-from postamt_sync.config.values import normalised_domain, stack_name
+from postamt_sync.config.values import stack_name
 from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
 from postamt_sync.events import printable
 from postamt_sync.owners_rights import on_the_way_to
