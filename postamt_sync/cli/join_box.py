@@ -29,6 +29,7 @@ from postamt_sync.host.dovecot.passwd_files import (
 )
 from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
 from postamt_sync.host.service.steps import UP_TO_DATE, Leave, Run
+from postamt_sync.setup.answers import CONFIGURATION
 from postamt_sync.setup.arrival_watch import ArrivalWatch, reads_it
 from postamt_sync.setup.box_address import leads_nowhere, own_address
 from postamt_sync.setup.bundle import Bundle
@@ -40,7 +41,7 @@ from postamt_sync.setup.dovecot_packages import (
     missing_packages,
     wanted_packages,
 )
-from postamt_sync.setup.placed_files import CONFIGURATION, ETC, place, refuse_other_release
+from postamt_sync.setup.placed_files import ETC, place, refuse_other_release
 
 DOVECOT = Path("/etc/dovecot")
 

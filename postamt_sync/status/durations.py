@@ -1,9 +1,9 @@
-"""Durations as people say them: one number, one unit; and moments as clocks show them."""
+"""Durations as people say them: one number, one unit."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from postamt_sync.ledger.history import Latencies
 
@@ -25,18 +25,6 @@ def ago(moment: float | None, now: float) -> str:
         return "never"
     seconds = now - moment
     return f"{span(seconds)} ago" if seconds >= 0 else "in the future (is the clock right?)"
-
-
-def local_time(moment: float) -> str:
-    """Return a moment, in seconds since 1970, as a clock on the wall shows it."""
-    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def utc_time(moment: float | None) -> str | None:
-    """Return a moment, in seconds since 1970, as `--json` has it (ISO 8601); None stays None."""
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
 def bound(seconds: float) -> str:

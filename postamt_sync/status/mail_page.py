@@ -10,7 +10,6 @@ from postamt_sync.config import Settings
 from postamt_sync.config.command import CommandLine
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.tracks import read_word
-from postamt_sync.status.durations import local_time
 from postamt_sync.status.find import Find
 from postamt_sync.status.moments import local_time
 from postamt_sync.status.page import STYLE, TEMPLATES

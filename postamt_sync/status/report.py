@@ -48,7 +48,6 @@ from postamt_sync.ledger.incidents import Incident, wanted_causes
 from postamt_sync.ledger.overview import KeptNotification, MailboxHealth, SourceHealth, Waiting
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.repair import ObjectDetails
-from postamt_sync.status.durations import utc_time
 from postamt_sync.status.latest_mails import LatestMail, latest_mails
 from postamt_sync.status.moments import utc_time
 from postamt_sync.status.surroundings import Surroundings, read_surroundings

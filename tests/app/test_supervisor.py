@@ -32,7 +32,6 @@ ERRORS: list[BaseException] = [
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
     TimeoutError(),
     MemoryError(),
-    StopIteration("end"),
     StopAsyncIteration(),
 ]
 NO_EXCEPTIONS: list[BaseException] = [
