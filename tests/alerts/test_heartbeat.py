@@ -170,7 +170,7 @@ async def test_a_certificate_that_nobody_signed_is_not_believed(tmp_path: Path) 
     ("url", "reason"),
     [
         (f"http://127.0.0.1:1{SECRET}", "cannot be reached"),
-        (f"https://no-such-host.invalid{SECRET}", "not known|No answer"),
+        (f"https://no-such-host.invalid{SECRET}", "does not resolve|No answer"),
         (f"https://a..b{SECRET}", "cannot be asked|not known"),
     ],
 )

@@ -254,5 +254,5 @@ async def test_no_credentials_is_for_a_person_and_is_asked_again() -> None:
     ],
 )
 async def test_what_can_be_no_key_never_becomes_a_header(found: Any) -> None:
-    with pytest.raises(MisconfiguredError, match="no keys"):
+    with pytest.raises(MisconfiguredError, match="are not keys"):
         await account(found).credentials()
