@@ -126,9 +126,8 @@ class Courier:
     def still_for(self) -> float:
         """For how many seconds none of the mails on their way has got any further; 0: none is.
 
-        One mailbox that hangs holds up no other and is given up in time, so all of them stand still
-        only where something is wrong with this process. Bytes that come are a step too: over a slow
-        line a large mail takes its time.
+        A mailbox that hangs holds up no other, so all stand still only where something is wrong in
+        this process. Bytes that come are a step too: a large mail takes time over a slow line.
         """
         if self._bytes != (count := self._bandwidth.progress):
             self._bytes, self._moved = count, self._clock()
@@ -165,8 +164,7 @@ class Courier:
                 if not task.done():
                     await queue.put(None)
             ended = await asyncio.gather(publishing, handing, taking, return_exceptions=True)
-            # Whatever has happened, no thread of this run goes on beside the next one, but for
-            # those that wait for a disk: they take no further step.
+            # No thread of this run goes on beside the next, but those that wait for a disk.
             if self._rests:
                 await asyncio.wait(self._rests, timeout=LATE)
             self._publisher.close()
