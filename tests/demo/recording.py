@@ -158,8 +158,8 @@ def _row(cells: list[Cell]) -> str:
 def frames(events: Iterable[Event]) -> Iterator[tuple[float, tuple[str, ...]]]:
     """Yield when each picture begins, with pauses cut, and its rows; the last time has none."""
     screen, now, before = Screen(), 0.0, 0.0
-    shown: tuple[str, ...] = ()
-    due = quiet = 0.0
+    shown = screen.picture()
+    due, written, quiet = -SHORTEST_FRAME, 0.0, 0.0
     said = ""
     for at, text in events:
         # What only turns a spinner is a pause too.
@@ -167,10 +167,11 @@ def frames(events: Iterable[Event]) -> Iterator[tuple[float, tuple[str, ...]]]:
         quiet = 0.0 if words != said else quiet
         passed = max(0.0, min(at - before, LONGEST_PAUSE - quiet))
         now, quiet, said, before = now + passed, quiet + passed, words, at
-        if screen.picture() != shown and now - due >= SHORTEST_FRAME:
-            shown, due = screen.picture(), now
-            yield now, shown
+        if screen.picture() != shown and max(now - written, written - due) >= SHORTEST_FRAME:
+            shown, due = screen.picture(), written
+            yield written, shown
         screen.write(text)
+        written = now
     yield now + SHORTEST_FRAME, screen.picture()
     yield now + SHORTEST_FRAME + REST, ()
 
@@ -193,10 +194,12 @@ def animate(pictures: list[tuple[float, tuple[str, ...]]]) -> str:
             f"@keyframes k{number}{{0%,{from_:.3f}%{{visibility:hidden}}"
             f"{from_ + 0.001:.3f}%,{to:.3f}%{{visibility:visible}}"
             f"{min(100, to + 0.001):.3f}%,100%{{visibility:hidden}}}}"
-            f"#f{number}{{visibility:hidden;animation:k{number} {end:.2f}s linear infinite}}"
+            f"#f{number}{{animation:k{number} {end:.2f}s linear infinite}}"
         )
         body.append(f'<g id="f{number}">{"".join(lines)}</g>')
     last = len(body) - 1
+    # What knows no animation shows how it ended, and nothing over it.
+    style.append(f"g:not(#f{last}){{visibility:hidden}}")
     # Whoever wants no motion sees how it ended.
     still = (
         "@media(prefers-reduced-motion:reduce){g{animation:none!important}"

@@ -31,6 +31,8 @@ def test_pauses_are_cut_and_the_picture_is_sound() -> None:
     times = [at for at, _ in shown]
     assert times == sorted(times)
     assert times[-2] < 3 * LONGEST_PAUSE
+    assert times[0] == 0, "what is typed stands there from the first moment"
+    assert "demo" in "".join(shown[0][1])
     svg = animate(shown)
     ET.fromstring(svg)
     assert "<script" not in svg
@@ -50,4 +52,10 @@ def test_the_picture_in_the_readme_is_small_and_of_a_whole_run() -> None:
     ET.fromstring(text)
     for words in ("status page", "seen over IMAP", "nothing lost", "byte for byte"):
         assert words in text
+    ready = re.search(r"ready after\s*</tspan>\s*([\d.]+) s", text)
+    assert ready
+    assert float(ready[1]) < 15, "recorded on a machine that was busy"
+    hidden = re.search(r"g:not\(#f(\d+)\){visibility:hidden}", text)
+    assert hidden, "where nothing moves, the end is to be seen"
+    assert int(hidden[1]) == text.count("<g id=") - 1
     assert "(.github/demo.svg)" in (REPOSITORY / "README.md").read_text()
