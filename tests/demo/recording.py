@@ -167,11 +167,13 @@ def frames(events: Iterable[Event]) -> Iterator[tuple[float, tuple[str, ...]]]:
         quiet = 0.0 if words != said else quiet
         passed = max(0.0, min(at - before, LONGEST_PAUSE - quiet))
         now, quiet, said, before = now + passed, quiet + passed, words, at
-        if screen.picture() != shown and max(now - written, written - due) >= SHORTEST_FRAME:
-            shown, due = screen.picture(), written
-            yield written, shown
+        begin = max(written, due + SHORTEST_FRAME)
+        if screen.picture() != shown and begin <= now:
+            shown, due = screen.picture(), begin
+            yield due, shown
         screen.write(text)
         written = now
+    now = max(now, due)
     yield now + SHORTEST_FRAME, screen.picture()
     yield now + SHORTEST_FRAME + REST, ()
 
