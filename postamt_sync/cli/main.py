@@ -112,6 +112,8 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         if printed_json.is_wanted(argv):
             printed_json.print_error("Stopped before the end.", "")
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the cursor stands behind a question, or behind ^C
         _say("Stopped.")
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence

@@ -299,3 +299,13 @@ def test_runs_as_a_module() -> None:
     done = python("-m", "postamt_sync", "chek")
     assert done.returncode == ExitCode.USAGE
     assert "did you mean 'check'?" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["ctrl-c", "abort"])
+def test_on_a_terminal_stopped_has_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """The cursor stands behind what the terminal echoed."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert run(["fail", verb], DOUBLES) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "\nStopped.\n"
