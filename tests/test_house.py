@@ -46,7 +46,7 @@ ROOMS = {
         "webmail",
     },
     "setup": {"aws", "bootstrap", "config", "host", "ledger"},
-    "demo": {"bootstrap", "index", "mail"},
+    "demo": {"aws", "bootstrap", "index", "mail"},
     "app": {
         *("alerts", "aws", "bucket", "config", "delivery", "index", "intake", "ledger", "mail"),
         *("recovery", "seal", "status"),

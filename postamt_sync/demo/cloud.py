@@ -19,6 +19,7 @@ import boto3
 import botocore.config
 import botocore.session
 
+from postamt_sync.aws.service_models import share_models
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.bucket_name import usual_bucket
 from postamt_sync.bootstrap.key_file import SYNC_CREDENTIALS
@@ -75,7 +76,11 @@ class Cloud:
     """
 
     def __init__(
-        self, speed: float = 1.0, public_url: str = "", handed: HandedRoutes | None = None
+        self,
+        speed: float = 1.0,
+        public_url: str = "",
+        handed: HandedRoutes | None = None,
+        emulator: Emulator | None = None,
     ) -> None:
         """`handed`: who gets what, for the webmail's lists."""
         self.stack = Stack(
@@ -94,7 +99,7 @@ class Cloud:
         self.changes = 0
         """How many bootstrap made."""
         self._speed = speed
-        self._emulator = Emulator()
+        self._emulator = emulator or Emulator()
         self._stack = AsyncExitStack()
         self._session = _session()
         self._keys = Path()
@@ -224,9 +229,11 @@ def _session() -> boto3.Session:
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
+    core = botocore.session.Session(session_vars=ignored)
+    share_models(core)
     return boto3.Session(
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,
-        botocore_session=botocore.session.Session(session_vars=ignored),
+        botocore_session=core,
     )

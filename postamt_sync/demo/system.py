@@ -18,6 +18,7 @@ from typing import Self
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.daemon import COMMAND, DaemonProcess, Journey, Journeys
 from postamt_sync.demo.dovecot import PrivateDovecot, find_dovecot
+from postamt_sync.demo.emulator import Emulator
 from postamt_sync.demo.held_port import hold_port
 from postamt_sync.demo.household import JUNK, CopyLocation, Household
 from postamt_sync.demo.samples import Sample
@@ -106,7 +107,12 @@ class DemoSystem:
     """
 
     def __init__(
-        self, root: Path, command: Sequence[str] = COMMAND, *, with_webmail: bool = False
+        self,
+        root: Path,
+        command: Sequence[str] = COMMAND,
+        *,
+        with_webmail: bool = False,
+        emulator: Emulator | None = None,
     ) -> None:
         self.webmail: DemoWebmail | None = None
         self._with_webmail = with_webmail
@@ -119,7 +125,7 @@ class DemoSystem:
         self.coming_up: Callable[[Step], AbstractContextManager[None]] = lambda _: nullcontext()
         """Is entered while a part comes up, and left once it is there."""
         url = f"http://127.0.0.1:{self.port}/sns"
-        self.cloud = Cloud(SNS_SPEED, url, self.household.handed)
+        self.cloud = Cloud(SNS_SPEED, url, self.household.handed, emulator)
         self.sent: list[Sent] = []
         self.imap: PrivateDovecot | None = None
         self.imap_trouble = ""

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from postamt_sync.demo.cloud import Cloud
+from tests.doubles.emulator import LoadedEmulator
 
 CHILD = """
 import boto3, json
@@ -40,7 +41,7 @@ async def test_the_persons_own_aws_setup_is_not_read(monkeypatch: pytest.MonkeyP
 
 
 async def test_queues_get_signed_envelopes_and_only_our_subscriptions_are_listed() -> None:
-    async with Cloud() as cloud:
+    async with Cloud(emulator=LoadedEmulator()) as cloud:
         await cloud.create()
 
         def act() -> tuple[list[str], dict[str, str]]:
@@ -64,7 +65,7 @@ async def test_queues_get_signed_envelopes_and_only_our_subscriptions_are_listed
 
 
 async def test_what_an_endpoint_refuses_goes_to_the_dead_letters() -> None:
-    async with Cloud(speed=1e6) as cloud:
+    async with Cloud(speed=1e6, emulator=LoadedEmulator()) as cloud:
         await cloud.create()
 
         def prepare() -> str:
@@ -88,7 +89,7 @@ async def test_what_an_endpoint_refuses_goes_to_the_dead_letters() -> None:
 
 
 async def test_the_topics_signature_version_is_shown() -> None:
-    async with Cloud() as cloud:
+    async with Cloud(emulator=LoadedEmulator()) as cloud:
         await cloud.create()
         answer = await asyncio.to_thread(
             cloud.sns_client.get_topic_attributes, TopicArn=cloud.topic_arn
@@ -97,7 +98,7 @@ async def test_the_topics_signature_version_is_shown() -> None:
 
 
 async def test_an_unknown_topic_has_no_subscribers() -> None:
-    async with Cloud() as cloud:
+    async with Cloud(emulator=LoadedEmulator()) as cloud:
         with pytest.raises(ClientError, match="Topic does not exist"):
             await asyncio.to_thread(
                 cloud.sns_client.subscribe,

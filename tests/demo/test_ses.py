@@ -7,6 +7,7 @@ import pytest
 
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.ses import ALPHABET, Received, Ses
+from tests.doubles.emulator import LoadedEmulator
 from tests.doubles.endpoint import Endpoint
 
 MESSAGE = (
@@ -18,7 +19,7 @@ BCC = ["anna@example.com", "bruno@example.com"]
 
 @pytest.fixture
 async def cloud() -> AsyncIterator[Cloud]:
-    async with Cloud(speed=1e6) as cloud:
+    async with Cloud(speed=1e6, emulator=LoadedEmulator()) as cloud:
         await cloud.create()
         yield cloud
 

@@ -10,6 +10,7 @@ from postamt_sync.demo.display import WIDTH, Display
 from postamt_sync.demo.samples import plain
 from postamt_sync.demo.system import DemoSystem
 from postamt_sync.demo.tour import Tour, play
+from tests.doubles.emulator import LoadedEmulator
 
 LETTER = plain("A letter", "Hello")
 
@@ -21,7 +22,7 @@ def stand_in(fault: str) -> tuple[str, ...]:
 @asynccontextmanager
 async def stage_with(fault: str, root: Path) -> AsyncIterator[tuple[DemoSystem, Tour, io.StringIO]]:
     out = io.StringIO()
-    async with DemoSystem(root, stand_in(fault)) as system:
+    async with DemoSystem(root, stand_in(fault), emulator=LoadedEmulator()) as system:
         yield system, Tour(system, Display(out)), out
 
 
@@ -77,8 +78,9 @@ async def test_nothing_is_left_running(tmp_path: Path) -> None:
 
 
 async def test_a_daemon_that_does_not_start_is_named(tmp_path: Path) -> None:
+    ends = (sys.executable, "-c", "raise SystemExit(78)")
     with pytest.raises(Exception, match=r"daemon\.log"):
-        async with DemoSystem(tmp_path, (sys.executable, "-c", "raise SystemExit(78)")):
+        async with DemoSystem(tmp_path, ends, emulator=LoadedEmulator()):
             pass
 
 

@@ -15,6 +15,7 @@ from postamt_sync.demo.system import DemoSystem
 from postamt_sync.demo.webmail import SAID, DemoWebmail
 from postamt_sync.errors import TryLaterError
 from tests.cli.test_demo import start
+from tests.doubles.emulator import LoadedEmulator
 
 STATIONS = (
     "webmail reads",
@@ -46,7 +47,7 @@ async def test_the_tour_ends_in_the_webmail(tmp_path: Path) -> None:
 async def test_who_is_not_let_in_sees_nothing_and_what_is_missing_is_noticed(
     tmp_path: Path,
 ) -> None:
-    async with DemoSystem(tmp_path, with_webmail=True) as system:
+    async with DemoSystem(tmp_path, with_webmail=True, emulator=LoadedEmulator()) as system:
         webmail = system.webmail
         assert webmail is not None
         letter = next(samples())

@@ -17,6 +17,7 @@ from postamt_sync.demo.samples import samples
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.ledger import Ledger
 from postamt_sync.mail.arrival import Source, mail_id
+from tests.doubles.emulator import LoadedEmulator
 from tests.end_to_end.home import PATIENCE
 from tests.support.ports import reserved_port
 
@@ -72,7 +73,8 @@ def _tells(line: dict[str, Any], mail: Received) -> bool:
 @asynccontextmanager
 async def journeys(root: Path) -> AsyncIterator[Journeys]:
     port = reserved_port()
-    async with Cloud(100, f"http://127.0.0.1:{port}/sns") as cloud:
+    url = f"http://127.0.0.1:{port}/sns"
+    async with Cloud(100, url, emulator=LoadedEmulator()) as cloud:
         await cloud.create()
         household = Household(root)
         household.configure(cloud.stack, cloud.queue_urls, port)

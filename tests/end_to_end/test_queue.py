@@ -19,6 +19,7 @@ import pytest
 from postamt_sync.demo.cloud import ACCOUNT, RECENT_PREFIX, REGION, Cloud
 from postamt_sync.demo.ses import Received, Ses
 from postamt_sync.mail.arrival import Source, mail_id
+from tests.doubles.emulator import LoadedEmulator
 from tests.doubles.sqs_gate import SqsGate, gate_before
 from tests.end_to_end.home import ANNA, BRUNO, Home, Running, wait_until
 from tests.support.ports import reserved_port
@@ -91,7 +92,7 @@ class Way:
 
 @asynccontextmanager
 async def on_the_way(root: Path, speed: float = 1000) -> AsyncIterator[Way]:
-    async with Cloud(speed) as cloud, gate_before(cloud.url) as gate:
+    async with Cloud(speed, emulator=LoadedEmulator()) as cloud, gate_before(cloud.url) as gate:
         await cloud.create()
         environment = {
             **cloud.environment({}),
