@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import functools
 import os
 import socket
-import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from postamt_sync.bootstrap.resources.table import RECORDS
 from tests.support.aws_session import REGION, aws_session
 
 COPY, SERVING = b"copy", b"serving"
+PATIENCE = 60.0
 
 
 class MotoProcess:
@@ -45,19 +47,36 @@ class MotoProcess:
 
 @functools.cache
 def _first() -> MotoProcess:
-    """Return the one whose copies are empty, started when it is first needed."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.doubles.moto_process", str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            pass_fds=[theirs.fileno()],
-        )
-    atexit.register(process.wait)
+    """Return the one whose copies are empty, which all processes of a run of the tests share."""
+    address = f"\0postamt-sync moto {os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        try:
+            listening.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            listening.listen()
+            _start(listening)
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    end = time.monotonic() + PATIENCE
+    while (refused := ours.connect_ex(address)) != 0:  # whoever has the address listens soon
+        assert time.monotonic() < end, f"no emulator: {os.strerror(refused)}"
+        time.sleep(0.001)
     atexit.register(ours.close)
     return MotoProcess(ours)
+
+
+def _start(listening: socket.socket) -> None:
+    """Start it; it ends when nobody is left who has asked for it, and is not waited for."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
+    os.set_inheritable(listening.fileno(), True)
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "tests.doubles.moto_process", str(listening.fileno())],
+        environment,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+    )
 
 
 class Moto:

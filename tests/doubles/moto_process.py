@@ -2,20 +2,24 @@
 
     python -m tests.doubles.moto_process FD
 
-The first process loads all that is slow and serves nobody. Each has a control socket: `copy` with a
-new control socket and a listening one makes a process that serves there and holds the same; the one
-that was copied serves no more. A process ends when its control socket is closed.
+The first process loads all that is slow and serves nobody. Who connects to the socket FD has a
+control socket of it: `copy` with another control socket and a listening one makes a process that
+serves there and holds the same, and obeys in the same way; one that was copied serves no more. A
+copy ends when its control socket is closed, the first when all of its own are.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+import selectors
 import signal
 import socket
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import (
@@ -37,8 +41,7 @@ SERVICES = (
 class Copied:
     """This process."""
 
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
+    def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server: BaseWSGIServer | None = None
         self._thread = threading.Thread()
@@ -48,23 +51,53 @@ class Copied:
         for service in SERVICES:
             self._app.app_instances[service] = create_backend_app(service)
             get_service_model(service)
+        gc.collect()
+        gc.freeze()  # else each copy would look through all of it for garbage, and so own it
 
-    def obey(self) -> None:
-        """Make copies as asked, in the process that was asked and in each copy."""
-        while True:
-            said, descriptors, _, _ = socket.recv_fds(self._control, 16, 2)
-            if said != COPY:
-                return
-            self._rest()
-            control, listening = descriptors
-            if os.fork() == 0:
-                self._control.close()
-                self._control = socket.socket(fileno=control)
-                self._serve(listening)
-                self._control.send(SERVING)
-            else:
-                os.close(control)
-            os.close(listening)
+    def obey_all(self, listening: socket.socket) -> None:
+        """Make copies for all who connect, until the last of them has gone."""
+        controls: list[socket.socket] = []
+        with selectors.PollSelector() as selector:
+            selector.register(listening, selectors.EVENT_READ, None)
+            while True:
+                for ready, _ in selector.select():
+                    if ready.data is None:
+                        control, _ = listening.accept()
+                        selector.register(control, selectors.EVENT_READ, control)
+                        controls.append(control)
+                    elif not self._copy(ready.data, [listening, *controls]):
+                        selector.unregister(ready.data)
+                        ready.data.close()
+                        controls.remove(ready.data)
+                        if not controls:
+                            return
+
+    def _copy(self, control: socket.socket, ours: Iterable[socket.socket]) -> bool:
+        """Wait for a word, and make a copy if it says so; False when no more will be asked.
+
+        Of our own sockets the copy has none.
+        """
+        said, descriptors, _, _ = socket.recv_fds(control, 16, 2)
+        if said != COPY:
+            return False
+        self._rest()
+        another, listening = descriptors
+        if os.fork() == 0:
+            for each in ours:
+                each.close()
+            self._live(socket.socket(fileno=another), listening)
+        os.close(another)
+        os.close(listening)
+        return True
+
+    def _live(self, control: socket.socket, listening: int) -> NoReturn:
+        """Be a copy."""
+        self._serve(listening)
+        os.close(listening)
+        control.send(SERVING)
+        while self._copy(control, [control]):
+            pass
+        os._exit(0)
 
     def _serve(self, listening: int) -> None:
         app: Any = self._app
@@ -89,9 +122,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, which closes the socket
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no copy is waited for
     extend_moto()
-    first = Copied(socket.socket(fileno=int(sys.argv[1])))
+    first = Copied()
     first.load()
-    first.obey()
+    first.obey_all(socket.socket(fileno=int(sys.argv[1])))
     os._exit(0)
 
 

@@ -8,6 +8,7 @@ interpreter with other settings, starts a Python of its own.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import multiprocessing
 import os
@@ -87,7 +88,11 @@ def _live(
     directory: Path,
     output: tuple[Path, Path],
 ) -> None:
-    """Become a process that was started so."""
+    """Become a process that was started so.
+
+    What it was born with stays: looked through for garbage, all of it would first be copied.
+    """
+    gc.freeze()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
