@@ -1,14 +1,17 @@
-"""`python -m tests.doubles.off_the_loop VERB ...`: postamt-sync, which tells where it blocks its
-event loop by using the ledger in that thread. $BLOCKED names the file that it is told in."""
+"""postamt-sync, which tells where it blocks its event loop by using the ledger in that thread.
+
+$BLOCKED names the file that it is told in.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
-from postamt_sync.cli.main import main
+from postamt_sync.cli import main as command_line
 from postamt_sync.ledger.store import Store
 
 PACKAGE = Path(__file__).parents[2] / "postamt_sync"
@@ -29,6 +32,7 @@ def tell() -> None:
         told.write(f"{callers[-1] if callers else 'who has called it'}\n")
 
 
-if __name__ == "__main__":
+def run(arguments: Sequence[str]) -> int:
+    """Be a process of postamt-sync with these arguments."""
     Store.observer = staticmethod(tell)
-    main()
+    return command_line.run(arguments)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,8 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from postamt_sync.config import load
 from postamt_sync.demo.household import CopyLocation
 from postamt_sync.ledger import Ledger, ObjectState
+from postamt_sync.status.report import read_report
 from tests.support import forked
 from tests.support.household import PEOPLE, configuration, configure
 
@@ -79,15 +82,23 @@ class Running:
     def __init__(self, process: Process, log: Path) -> None:
         self.process = process
         self.log = log
+        self._reading = threading.Lock()
+        self._read = 0
+        self._said: list[dict[str, Any]] = []
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
     def said(self) -> list[dict[str, Any]]:
-        """Return the log lines so far."""
-        whole, _, _ = self.log.read_text(errors="replace").rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+        """Return the log lines so far; who waits for one asks often, and reads each once."""
+        with self._reading, self.log.open("rb") as log:
+            log.seek(self._read)
+            whole, end, _ = log.read().rpartition(b"\n")
+            self._read += len(whole) + len(end)
+            lines = whole.decode(errors="replace").splitlines()
+            self._said += [json.loads(line) for line in lines if line.startswith("{")]
+            return list(self._said)
 
     def events(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.said() if line["event"] == event]
@@ -201,6 +212,13 @@ class Home:
         shown: dict[str, Any] = json.loads(done.stdout)
         return shown
 
+    def problems(self) -> dict[str, str]:
+        """Return the problems of sources that `status` would show, and start no process for it."""
+        settings = load(self.config, self.environ())
+        with self.ledger() as ledger:
+            sources = read_report(settings, ledger).sources
+        return {source.source: source.problem for source in sources if source.problem}
+
     def start(self, *arguments: str, pass_fds: tuple[int, ...] = (), **overrides: str) -> Running:
         """Start `run`, or other arguments of this Python, and return at once."""
         run = ("run", "--debug", "--config", str(self.config))
@@ -296,8 +314,12 @@ def _text(path: Path) -> str:
 
 
 def wait_until(true: Callable[[], object], what: Callable[[], str] = str) -> None:
-    """Wait until something is true, with all the patience of a slow machine."""
-    end = time.monotonic() + PATIENCE
+    """Wait until something is true, with all the patience of a slow machine.
+
+    What takes long is asked for less often: to ask takes time from those who work at it.
+    """
+    pause, end = 0.01, time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < end, f"it never came: {what()}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.05)

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -21,8 +20,9 @@ from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import CourierLock
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import stall
-from tests.end_to_end.home import COMMAND, REPOSITORY, Home, wait_until
+from tests.end_to_end.home import REPOSITORY, Home, Running, wait_until
 from tests.end_to_end.letters import letter, put
+from tests.support import forked
 from tests.support.documentation import documentation
 
 README = documentation()
@@ -36,39 +36,39 @@ exec setpriv --reuid=5000 --regid=5000 --clear-groups --bounding-set=-all --no-n
 """Runs a command as a pod does; $0 is the volume."""
 
 
-def start(home: Home) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, "sync", "--json", "--config", str(home.config)],
-        env=home.environ(),
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+class Pass(Running):
+    """A process of `sync --json`, and what it prints."""
 
+    def __init__(self, home: Home) -> None:
+        log = home.new_log()
+        self._printed = log.with_suffix(".out")
+        typed = ("sync", "--json", "--config", str(home.config))
+        output = (self._printed, log)
+        super().__init__(forked.start(typed, home.environ(), REPOSITORY, output), log)
+        home.adopt(self)
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
-    """Wait for the end; return the exit code and the one object that it printed."""
-    out, err = process.communicate(timeout=60)
-    assert "Traceback" not in err, err
-    (line,) = out.splitlines()
-    return process.returncode, json.loads(line)
+    def result(self) -> tuple[int, dict[str, Any]]:
+        """Wait for the end; return the exit code and the one object that it printed."""
+        code = self.ended()
+        assert "Traceback" not in self.tail(), self.tail()
+        (line,) = self._printed.read_text().splitlines()
+        return code, json.loads(line)
 
 
 def test_the_second_of_two_passes_gives_way_to_the_first(home: Home, s3: S3Double) -> None:
     one = letter("one")
     put(s3, one)
-    first = start(home)
+    first = Pass(home)
     wait_until(lambda: CourierLock.holder(home.state))
-    first.send_signal(signal.SIGSTOP)
+    first.signal(signal.SIGSTOP)
     try:
-        code, said = ended(start(home))
+        code, said = Pass(home).result()
     finally:
-        first.send_signal(signal.SIGCONT)
+        first.signal(signal.SIGCONT)
     assert code == ExitCode.TRY_LATER
     assert f"by postamt-sync sync, process {first.pid}," in said["error"]
     assert "Wait until it has ended" in said["hint"]
-    code, said = ended(first)
+    code, said = first.result()
     assert (code, said["delivered"]) == (0, 1)
     assert home.contents() == Counter(one.expected())
 
@@ -82,7 +82,7 @@ def test_whatever_starts_at_once_each_mail_comes_once(
         put(s3, *letters[:10])
         assert home.sync()[0] == 0
     put(s3, *letters)
-    sync_runs = [ended(process) for process in [start(home) for _ in range(AT_ONCE)]]
+    sync_runs = [each.result() for each in [Pass(home) for _ in range(AT_ONCE)]]
     codes = Counter(code for code, _ in sync_runs)
     assert set(codes) <= {ExitCode.OK, ExitCode.TRY_LATER}, sync_runs
     assert codes[ExitCode.OK] >= 1
@@ -100,10 +100,10 @@ def test_stopped_by_its_deadline_it_says_so_and_the_next_pass_goes_on(
     put(s3, one, two)
     s3.next(lambda reply: reply)  # the listing
     s3.next(stall(after=3), times=9)
-    process = start(home)
+    process = Pass(home)
     wait_until(lambda: s3.gets)
-    process.send_signal(signal.SIGTERM)
-    code, said = ended(process)
+    process.signal(signal.SIGTERM)
+    code, said = process.result()
     assert code == ExitCode.TRY_LATER
     assert said == {"error": "Stopped before the end.", "hint": "The next pass goes on from here."}
     assert home.contents() == {}

@@ -21,6 +21,7 @@ from tests.end_to_end.letters import (
     put,
     sample_letters,
 )
+from tests.faults.forked import fork_to_be_killed
 
 pytestmark = needs_dovecot
 
@@ -122,13 +123,9 @@ def test_a_virus_folder_of_ours_is_subscribed_by_its_delivery(home: Home, s3: S3
 def interrupted(home: Home, s3: S3Double, *letters: Letter) -> None:
     """Deliver, and be killed between the rename and the ledger's knowledge of it."""
     put(s3, *letters)
-    arguments = (str(home.config), "sync", "SYNC_FOLDERS", "after", "1", "0")
-    killed = home.start("-c", KILLED, *arguments)
+    killed = fork_to_be_killed(home, "sync", "SYNC_FOLDERS", "after", "1", "0")
     assert killed.ended() == -signal.SIGKILL, killed.tail()
     assert home.states() == {"waiting": len(letters)}
-
-
-KILLED = "import sys; from tests.faults.killed import main; main(*sys.argv[1:])"
 
 
 def flag(client: IMAPClient) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles import off_the_loop
 from tests.doubles.s3 import S3Double
-from tests.end_to_end.home import REPOSITORY, Home
+from tests.end_to_end.home import REPOSITORY, Home, Running
 from tests.end_to_end.letters import letter, letter_to_both, put
-
-COMMAND = ("-m", "tests.doubles.off_the_loop")
+from tests.support import forked
 
 
 @pytest.fixture
@@ -24,18 +24,18 @@ def blocked(home: Home) -> Path:
     return path
 
 
+def start(home: Home, blocked: Path, *verb: str) -> Running:
+    log = home.new_log()
+    typed, environ = (*verb, "--config", str(home.config)), home.environ(BLOCKED=str(blocked))
+    process = forked.start(typed, environ, REPOSITORY, (log, log), off_the_loop.run)
+    return home.adopt(Running(process, log))
+
+
 def carry_out(home: Home, blocked: Path, *verb: str) -> str:
     """Type a command and return where it blocked its loop."""
-    done = subprocess.run(
-        [sys.executable, *COMMAND, *verb, "--config", str(home.config)],
-        env=home.environ(BLOCKED=str(blocked)),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode in {0, 3}, done
+    typed = start(home, blocked, *verb)
+    assert typed.ended() in {0, 3}, typed.tail()
+    assert "Traceback" not in typed.tail()
     return blocked.read_text()
 
 
@@ -98,8 +98,7 @@ def test_nor_does_a_pass_that_makes_up_for_a_lost_ledger(
 
 def test_nor_does_the_daemon(home: Home, s3: S3Double, blocked: Path) -> None:
     put(s3, letter("one"), letter_to_both("both"))
-    command = (*COMMAND, "run", "--debug", "--config", str(home.config))
-    daemon = home.start(*command, BLOCKED=str(blocked))
+    daemon = start(home, blocked, "run", "--debug")
     daemon.until("delivered", count=3)
     daemon.signal(signal.SIGHUP)
     daemon.until("reloaded")

@@ -16,6 +16,7 @@ from tests.doubles.s3 import S3Double
 from tests.dovecot import mail_client, needs_dovecot, serving
 from tests.end_to_end.home import ANNA, Home
 from tests.end_to_end.letters import letter, letter_to_both
+from tests.faults.forked import fork_to_be_killed
 
 pytestmark = needs_dovecot
 
@@ -126,9 +127,6 @@ def test_what_is_restored_is_a_new_mail_for_dovecot(home: Home, s3: S3Double) ->
         assert "Error" not in imap.log.read_text()
 
 
-KILLED = "import sys; from tests.faults.killed import main; main(*sys.argv[1:])"
-
-
 @pytest.mark.parametrize("side", ["before", "after"])
 @pytest.mark.parametrize(
     "step", [DeliveryStep.SYNC_TMP, DeliveryStep.PREPARE, DeliveryStep.PUBLISH, DeliveryStep.SETTLE]
@@ -141,7 +139,7 @@ def test_lost_in_the_middle_of_a_delivery(
     s3.put(newer.key, newer.body, last_modified=SINCE + 10)
     assert home.sync()[0] == 0
     s3.put(both.key, both.body, last_modified=SINCE)
-    killed = home.start("-c", KILLED, str(home.config), "sync", step.name, side, "1", "0")
+    killed = fork_to_be_killed(home, "sync", step.name, side, "1", "0")
     assert killed.ended() == -signal.SIGKILL, killed.tail()
     with serving(**home.maildirs) as imap:
         moved = 0

@@ -51,18 +51,20 @@ def troubled(home: Home) -> dict[str, str]:
 
 def until_troubled(home: Home, daemon: Running, *sources: str) -> None:
     daemon.until("started")  # before it there is no ledger that could show anything
-    daemon.wait(lambda: set(sources) <= troubled(home).keys(), f"trouble of {sources}")
+    daemon.wait(lambda: set(sources) <= home.problems().keys(), f"trouble of {sources}")
+    assert set(sources) <= troubled(home).keys()
 
 
 def until_well(home: Home, daemon: Running, s3: S3Double) -> None:
     """Wait until nothing is wrong any more; new mail is what the index is asked about."""
     end = time.monotonic() + 90
-    while found := troubled(home):
+    while found := home.problems():
         assert daemon.process.poll() is None, daemon.tail()
         assert time.monotonic() < end, (found, daemon.tail())
         put(s3, letter(f"m{time.monotonic_ns()}"))
         daemon.signal(signal.SIGHUP)
         time.sleep(1)
+    assert troubled(home) == {}
 
 
 @pytest.mark.parametrize("name", spread(SHAPES, 4))
@@ -98,7 +100,9 @@ def test_all_is_well_again_when_the_answers_are(
     assert daemon.stop() == 0
 
 
-@pytest.mark.parametrize("prints", ["", "null", "[1]", "{", '{"Version": "1"}', "\\xff\\xfe"])
+@pytest.mark.parametrize(
+    "prints", spread(["", "null", "[1]", "{", '{"Version": "1"}', "\\xff\\xfe"], 3)
+)
 def test_a_program_of_credentials_that_prints_anything(
     home: Home, s3: S3Double, aws: OddAws, prints: str
 ) -> None:
@@ -122,13 +126,16 @@ def test_a_program_of_credentials_that_prints_anything(
 
 @pytest.mark.parametrize(
     ("shown", "holds"),
-    [
-        ("AWS_SHARED_CREDENTIALS_FILE", b"no section\n"),
-        ("AWS_SHARED_CREDENTIALS_FILE", b"\xff\xfe\x00["),
-        ("AWS_SHARED_CREDENTIALS_FILE", b"[default]\naws_access_key_id = A\n"),
-        ("AWS_CONFIG_FILE", b"[default\n"),
-        ("AWS_CONFIG_FILE", b"[profile\nx = '\n"),
-    ],
+    spread(
+        [
+            ("AWS_SHARED_CREDENTIALS_FILE", b"no section\n"),
+            ("AWS_SHARED_CREDENTIALS_FILE", b"\xff\xfe\x00["),
+            ("AWS_SHARED_CREDENTIALS_FILE", b"[default]\naws_access_key_id = A\n"),
+            ("AWS_CONFIG_FILE", b"[default\n"),
+            ("AWS_CONFIG_FILE", b"[profile\nx = '\n"),
+        ],
+        3,
+    ),
 )
 def test_damaged_files_of_credentials(
     home: Home, s3: S3Double, aws: OddAws, shown: str, holds: bytes
@@ -163,7 +170,10 @@ def test_a_provider_of_credentials_that_answers_anything(
 
 
 @pytest.mark.parametrize(
-    "name", ["login page", "nothing", "null", "cut off XML", "another XML", "reset", "redirected"]
+    "name",
+    spread(
+        ["login page", "nothing", "null", "cut off XML", "another XML", "reset", "redirected"], 3
+    ),
 )
 def test_a_pass_that_meets_a_strange_answer_is_to_be_tried_again(
     home: Home, aws: OddAws, name: str
@@ -174,7 +184,7 @@ def test_a_pass_that_meets_a_strange_answer_is_to_be_tried_again(
     assert "nforeseen" not in said["error"]
 
 
-@pytest.mark.parametrize("prints", ["", "null", "[1]", "{", '{"Version": "1"}'])
+@pytest.mark.parametrize("prints", spread(["", "null", "[1]", "{", '{"Version": "1"}'], 3))
 def test_a_pass_without_usable_credentials_is_for_a_person(
     home: Home, s3: S3Double, prints: str
 ) -> None:

@@ -21,12 +21,13 @@ import pytest
 
 from postamt_sync.ledger.backup import copy_ledger
 from tests.doubles.s3 import S3Double
-from tests.end_to_end.home import ANNA, BRUNO, COMMAND, PATIENCE, Home, Running
+from tests.end_to_end.home import ANNA, BRUNO, PATIENCE, Home, Running
 from tests.end_to_end.webhooks import Reachable, reachable
+from tests.faults.forked import fork
 from tests.faults.test_kill_webhook import known
 
-MAILS = 60
-BROKEN_AT = 25
+MAILS = 30
+BROKEN_AT = 12
 """How many mails were answered before it happens."""
 PACE = 0.02
 """Seconds between two notifications, and between two attempts for one."""
@@ -302,7 +303,7 @@ def taken_away_from(home: Home, *verb: str) -> Iterator[Running]:
     """Start a verb, and delete the ledger after it has opened it and before it has written."""
     other = sqlite3.connect(home.state / LEDGER, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    running = home.start(*COMMAND[1:], *verb, "--config", str(home.config))
+    running = fork(home, *verb)
     fds = Path(f"/proc/{running.pid}/fd")
     shm = str(home.state / f"{LEDGER}-shm")
     running.wait(lambda: shm in {os.path.realpath(fd) for fd in fds.iterdir()}, "the ledger open")
