@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import grp
+import io
 import os
 import pwd
 import shutil
@@ -26,6 +27,7 @@ from pathlib import Path
 from imapclient import IMAPClient
 from imapclient.exceptions import LoginError
 
+from postamt_sync.cli.main import run
 from postamt_sync.config import Settings, load
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.filename import final_name, make_stem
@@ -119,21 +121,21 @@ class Served:
 
     def type(self, *argv: str, stdin: str = "") -> str:
         """Type a command as a person would, and return what it says; it must end well."""
-        done = subprocess.run(
-            [sys.executable, "-m", "postamt_sync", *argv, "--config", str(self.config)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        said, told, keyboard = io.StringIO(), io.StringIO(), sys.stdin
+        sys.stdin = io.StringIO(stdin)
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
+                code = run([*argv, "--config", str(self.config)])
+        finally:
+            sys.stdin = keyboard
+        assert code == 0, told.getvalue()
         if os.geteuid() == 0 and not self.machine.is_ours:
             # The group that Dovecot reads them as has another number in that root.
             for name in ("passwords", "senders"):
                 with contextlib.suppress(FileNotFoundError):
                     secret = self.directory / f"postamt-sync.{name}"
                     os.chown(secret, 0, self.machine.gid("dovecot"))
-        return done.stdout
+        return said.getvalue()
 
     def write(self, *options: str) -> None:
         """Write Dovecot's files and everybody's passwords."""
