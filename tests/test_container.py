@@ -67,7 +67,7 @@ def test_it_runs_the_daemon_unless_told_otherwise() -> None:
     assert json.loads(last("CMD")) == ["run"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_package_builds_from_what_is_copied_alone(tmp_path: Path) -> None:
     for name, rest in instructions():
         if name == "COPY" and not rest.startswith("--from"):

@@ -102,7 +102,7 @@ def left_behind(scratch: Path) -> list[str]:
             ("milliseconds since SES", 2, 130),
             ("It stays up until Ctrl-C", 2, 0),
         ],
-        5,
+        6,
     ),
 )
 def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str, times: int, code: int) -> None:

@@ -40,18 +40,21 @@ async def test_maildirs_that_are_restored(tmp_path: Path) -> None:
     await carried_out(Plan(7, 4, [RESTORED, "killed", "suspended"]), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace: sudo apt install strace")
 async def test_system_calls_that_fail(tmp_path: Path) -> None:
     await carried_out(Plan(3, 4, [*FAILING_CALLS, "killed"]), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(COMPILER is None, reason="no C compiler: sudo apt install gcc")
 async def test_file_systems_of_another_kind(tmp_path: Path) -> None:
     await carried_out(Plan(9, 3, ["short writes", "neither links nor modes", "killed"]), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(FAKETIME is None, reason="no libfaketime: sudo apt install libfaketime")
 async def test_a_clock_that_jumps(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_no_mail_is_too_broken_to_be_read_and_answered(first: int) -> None:
     assert set(reader.statuses) <= {200, 404}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_has_its_bounds() -> None:
     largest = max(range(100), key=lambda seed: len(broken_mail(seed)))
     reader = Reader()
