@@ -79,7 +79,7 @@ async def until_settled(home: Home, *keys: str) -> None:
 
 @asynccontextmanager
 async def delivering(home: Home) -> AsyncIterator[None]:
-    running = asyncio.create_task(home.courier().run())
+    running = asyncio.create_task(home.courier(looks_every=0.05).run())
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.recovery import sealed_restore, unsealing
 from postamt_sync.recovery.gpg import NoSecretKeyError, NotOpenedError
 from postamt_sync.recovery.restore import RestoreProgress
+from postamt_sync.recovery.unsealing import MOST_AT_ONCE
 from postamt_sync.recovery.verify import Comparison
 from tests.doubles.s3 import S3Double
 from tests.recovery.box import LONG_AGO, Box
@@ -165,11 +166,13 @@ async def test_what_was_never_at_home_comes(box: Box, owner: Owner) -> None:
 
 
 @pytest.mark.slow
-async def test_a_thousand_mails_ask_once(box: Box, owner: Owner) -> None:
-    names = [f"n{number:04}" for number in range(1_000)]
+async def test_many_mails_ask_once(box: Box, owner: Owner) -> None:
+    """More than gpg is given at once, and than that twice."""
+    many = 2 * MOST_AT_ONCE + 50
+    names = [f"n{number:04}" for number in range(many)]
     await never_at_home(box, owner, *names)
     progress = await restore(box, owner)
-    assert (progress.wanted, progress.delivered, progress.failed) == (1_000, 1_000, 0)
+    assert (progress.wanted, progress.delivered, progress.failed) == (many, many, 0)
     assert owner.asked() == 1
     assert box.counts() == dict.fromkeys(names, 1)
     assert left_behind(box) == []
