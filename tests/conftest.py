@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
+import importlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -24,21 +27,22 @@ settings.load_profile("untimed")
 
 
 TESTS = Path(__file__).parent
-ONE_BOOT = "under_systemd.py::"
-"""What names a test that shares a booted container with others of its module."""
 
 ROOMS_OF_PROCESSES = {"end_to_end", "faults", "demo"}
 EMULATORS = {"emulator", "own_account", "account", "cloud", "moto", "enforced", "denied"}
 """What fixtures are called that start moto."""
 LONGEST = {
     *("test_any_order", "test_arm64", "test_campaign", "test_hanging_disk", "test_odd_answers"),
-    *("test_readme", "test_webmail"),
+    *("test_debian_package", "test_join", "test_readme", "test_under_systemd", "test_webmail"),
 }
 """Modules with tests of a minute, which come first: begun last, they would be waited for alone."""
 
 
-class ByContainer(LoadScopeScheduling):
-    """Gives every test to the next free process, but all that share a container to one."""
+class ByWhatIsShared(LoadScopeScheduling):
+    """Gives a module to the next free process, for what its tests share is made once in each.
+
+    Where tests share nothing and each takes seconds, it gives every test to the next free process.
+    """
 
     def mark_test_complete(
         self, node: WorkerController, item_index: int, duration: float = 0
@@ -50,30 +54,57 @@ class ByContainer(LoadScopeScheduling):
             del self.assigned_work[node][scope]
 
     def _split_scope(self, nodeid: str) -> str:
-        if ONE_BOOT not in nodeid:
-            return nodeid
-        module, _, test = nodeid.partition("::")
-        suite = "bookworm" if "[bookworm" in test else "trixie"
-        return f"{module} on {suite}"
+        path, _, test = nodeid.partition("::")
+        if path.startswith("tests/host/"):  # a machine is the first parameter of what shares one
+            machine, _, _ = test.partition("[")[2].partition("-")
+            return f"{path} on {machine.rstrip(']')}"
+        return nodeid if _shares_nothing(path) else path
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByContainer:
-    return ByContainer(config, log)
+@functools.cache
+def _shares_nothing(path: str) -> bool:
+    module = TESTS.parent / path
+    if module.relative_to(TESTS).parts[0] in ROOMS_OF_PROCESSES:
+        return 'scope="module"' not in module.read_text()
+    return module.stem in LONGEST
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsShared:
+    config.option.loadscopereorder = False  # the order is ours: what takes long comes first
+    return ByWhatIsShared(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Look for garbage neither while tests are collected nor, later, among what was collected.
 
     Nothing of it goes before the end, and it is a million objects: to close a ledger, which looks
     through all objects, would cost ten times what it does in a daemon.
     """
     gc.disable()
+    _import_a_share(session.config)
     yield
     # Among what is frozen Hypothesis no longer finds who holds its source of chance, and warns.
     settings(max_examples=1, database=None)(given(st.none())(lambda _: None))()
     gc.freeze()
     gc.enable()
+
+
+def _import_a_share(config: pytest.Config) -> None:
+    """Import one module in so many as there are processes, each process others.
+
+    All collect the same in the same order: in a fresh checkout, where nothing is compiled yet, each
+    would compile everything. What goes wrong here, collecting tells.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or [Path(arg).resolve() for arg in config.args] != [TESTS]:
+        return
+    ignored = {Path(path).resolve() for path in config.getoption("ignore") or ()}
+    modules = [p for p in sorted(TESTS.rglob("test_*.py")) if not ignored.intersection(p.parents)]
+    number = int(worker["workerid"].removeprefix("gw"))
+    for path in modules[number :: worker["workercount"]]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(".".join(path.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,12 +120,25 @@ def nothing_left_open() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts processes; single tests that are slow say so themselves."""
+    """Mark as slow what starts processes; single tests that are slow say so themselves.
+
+    Modules that take long come first: what is begun last is waited for alone.
+    """
     for item in items:
         room = item.path.relative_to(TESTS).parts[0]
         if room in ROOMS_OF_PROCESSES or EMULATORS.intersection(_fixtures(item)):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    served = {item.path for item in items if _is_marked(item, "browser", "dovecot")}
+    slow = {item.path for item in items if _is_marked(item, "slow")}
+
+    def place(item: pytest.Item) -> tuple[bool, ...]:
+        return item.path.stem not in LONGEST, item.path not in served, item.path not in slow
+
+    items.sort(key=place)
+
+
+def _is_marked(item: pytest.Item, *names: str) -> bool:
+    return any(item.get_closest_marker(name) for name in names)
 
 
 def _fixtures(item: pytest.Item) -> list[str]:
