@@ -104,7 +104,9 @@ class Copied:
         self._server = make_server(
             "127.0.0.1", 0, app, True, request_handler=MotoRequestHandler, fd=listening
         )
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def _rest(self) -> None:

@@ -10,7 +10,6 @@ import base64
 import json
 import socket
 import struct
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
+
+from tests.support.http_server import served
 
 LOGIN_PAGE = b"<!DOCTYPE html><html><body><p>Please log in</body></html>"
 DATA_KEY = bytes(range(32))
@@ -203,11 +204,10 @@ class _Server(ThreadingHTTPServer):
 def odd_aws() -> Iterator[OddAws]:
     double = OddAws()
     handler = type("Handler", (_Handler,), {"double": double})
-    with _Server(("127.0.0.1", 0), handler) as server:
-        double.url = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = _Server(("127.0.0.1", 0), handler)
+    double.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with served(server):
         try:
             yield double
         finally:
             double.heal()
-            server.shutdown()

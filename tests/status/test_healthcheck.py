@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,6 +13,7 @@ import pytest
 from postamt_sync.ledger import CourierLock
 from postamt_sync.status.healthcheck import trouble
 from tests.support.household import configuration, configure
+from tests.support.http_server import served
 
 
 class Page(BaseHTTPRequestHandler):
@@ -30,14 +30,9 @@ class Page(BaseHTTPRequestHandler):
 
 @contextmanager
 def page() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = HTTPServer(("127.0.0.1", 0), Page)
+    with served(server):
+        yield f"127.0.0.1:{server.server_port}"
 
 
 def environ(tmp_path: Path, listen: str) -> dict[str, str]:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from socketserver import BaseServer
 
+LOOKS_EVERY = 0.02
+"""Seconds between a server's looks whether it shall end; half of the usual is waited for that."""
+
 
 @contextmanager
 def served(server: BaseServer) -> Iterator[None]:
     """Serve until the block ends; then the socket is closed and the thread has ended."""
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(LOOKS_EVERY,))
     thread.start()
     try:
         yield
