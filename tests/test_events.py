@@ -15,6 +15,7 @@ import pytest
 
 from postamt_sync.events import Events
 from tests.doubles.inbox import MemoryLog
+from tests.support.syntax import nodes
 
 PACKAGE = Path(__file__).parents[1] / "postamt_sync"
 
@@ -160,7 +161,7 @@ def test_nothing_else_logs() -> None:
             continue  # to read it as Python takes a hundred times as long
         names = {
             alias.name
-            for node in ast.walk(ast.parse(module.read_text()))
+            for node in nodes(module)
             if isinstance(node, ast.Import)
             for alias in node.names
         }

@@ -33,6 +33,7 @@ from postamt_sync.doctor.check import Finding, Severity
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger.incidents import Incident
 from postamt_sync.logs import configure_logging
+from tests.support.syntax import nodes
 
 PACKAGE = Path(__file__).parents[2] / "postamt_sync"
 NAMED = re.compile(r"(?<![\w/.-])postamt-sync ([a-z][a-z-]*(?: [a-z][a-z-]*){0,2})")
@@ -67,8 +68,7 @@ def texts() -> list[tuple[str, str]]:
 
 def _texts() -> Iterator[tuple[str, str]]:
     for module in PACKAGE.rglob("*.py"):
-        tree = ast.parse(module.read_text())
-        for node in ast.walk(tree):
+        for node in nodes(module):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield module.relative_to(PACKAGE).as_posix(), node.value
     for page in PACKAGE.rglob("*.html"):
@@ -108,7 +108,7 @@ def test_every_text_is_completed_wherever_it_names_a_command() -> None:
 def test_nothing_of_the_command_line_prints_a_command_as_it_stands() -> None:
     """What is printed itself, and not by the frame, has to be completed there."""
     for module in (PACKAGE / "cli").rglob("*.py"):
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in nodes(module):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print":
                 for said in node.args:
                     parts = said.values if isinstance(said, ast.JoinedStr) else [said]
@@ -251,7 +251,7 @@ OURS = {
 def hints() -> Iterator[tuple[str, str]]:
     """Yield every hint that stands in our code, with its place; what is put in is left out."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[_, hint, *_]) if name in OURS:
                     words = [
