@@ -53,7 +53,7 @@ class Cloud:
 
     def type_(self, *words: str) -> tuple[int, str]:
         """Run a command of bootstrap in a process of its own."""
-        return asyncio.run(type_(self.environment, "bootstrap", *words))
+        return asyncio.run(type_(self.base, self.environment, "bootstrap", *words))
 
     def apply(self, *words: str) -> str:
         code, said = self.type_("apply", "--yes", *self.at, *words)
