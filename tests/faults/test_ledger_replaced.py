@@ -163,9 +163,16 @@ async def started(home: Reachable) -> Running:
     return daemon
 
 
-def lose_bruno(home: Home) -> Path:
-    away = home.root / "brunos-disk"
-    home.maildirs["bruno"].rename(away)
+def lose_bruno(home: Home, daemon: Running) -> Path:
+    """Take his disk away, once the daemon has made his Maildir and knows it."""
+    maildir, away = home.maildirs["bruno"], home.root / "brunos-disk"
+
+    def known() -> bool:
+        with home.ledger() as ledger:
+            return ledger.work.roots.find(maildir) is not None
+
+    daemon.wait(known, "a Maildir for bruno")
+    maildir.rename(away)
     return away
 
 
@@ -189,7 +196,7 @@ async def test_what_was_answered_200_comes_once(
 ) -> None:
     home, mails = household, Mails(household, s3)
     daemon = await started(home)
-    away = lose_bruno(home)
+    away = await asyncio.to_thread(lose_bruno, home, daemon)
     older = tmp_path / "older"
     for number in range(MAILS):
         if number == BROKEN_AT // 2:
