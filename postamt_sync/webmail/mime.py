@@ -8,6 +8,7 @@ for: what cannot be understood stays a part that can be downloaded.
 from __future__ import annotations
 
 import binascii
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +25,14 @@ LONGEST_HEAD = 1 << 20
 """Bytes of one part's header that are read."""
 LONGEST_PARAMETERS = 8 << 10
 """Bytes of a field with parameters that are read."""
-LONGEST_BOUNDARY_LINE = 200
-"""Bytes that may follow a boundary in its line; only space may."""
+LOOKED_THROUGH = 200 << 20
+"""Bytes that are looked through for boundaries, at each level anew; what lies deeper stays shut."""
+MOST_ENDINGS = 1_000
+"""Paddings within base64 that end one text and let another one begin."""
+MOST_UU_LINES = 1_000_000
+"""Of a part; 45 MB of content."""
 _MOST_PARAMETERS = 50
+_BEGINNING = 200
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - set(b"="))
 
@@ -35,6 +41,7 @@ _FIELD = re.compile(rb"(?:\A|\n)([!-9;-~]{1,80})[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*
 _HEAD_END = re.compile(rb"\n\r?\n")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}", re.ASCII)
+_LINE = re.compile(rb"[^\r\n]+")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"(.+?)\*(\d{1,3})?(\*?)", re.ASCII)
 
@@ -73,6 +80,11 @@ class MimePart:
     def content(self) -> bytes:
         """The body without its transfer encoding; what is wrong in it is left out."""
         return _without_encoding(self.encoded, self._encoding)
+
+    @property
+    def beginning(self) -> bytes:
+        """The first bytes of `content`, a few at least."""
+        return _without_encoding(self.encoded[:_BEGINNING], self._encoding)
 
     @property
     def size(self) -> int:
@@ -137,6 +149,7 @@ class _Parser:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._left = MOST_PARTS
+        self._looks_left = LOOKED_THROUGH
 
     def part(self, path: str, start: int, end: int, depth: int, usual: str) -> MimePart:
         self._left -= 1
@@ -147,10 +160,12 @@ class _Parser:
         children: tuple[MimePart, ...] = ()
         boundary = parameters.get("boundary", "")
         if kind.startswith("multipart/"):
-            if boundary and depth < DEEPEST:
+            opened = depth < DEEPEST and self._looks_left >= end - body_at
+            if boundary and opened:
+                self._looks_left -= end - body_at
                 children = tuple(self._children(path, boundary, body_at, end, depth, kind))
             if not children:  # no boundary, a wrong one or too many levels: it is shown as it is
-                kind = "text/plain" if depth < DEEPEST else "application/octet-stream"
+                kind = "text/plain" if opened else "application/octet-stream"
         return MimePart(
             self._raw, path, start, body_at, end, kind, parameters.get("charset", ""), children
         )
@@ -158,13 +173,15 @@ class _Parser:
     def _children(
         self, path: str, boundary: str, start: int, end: int, depth: int, kind: str
     ) -> Iterator[MimePart]:
-        mark = b"--" + boundary.encode("utf-8", "replace")
+        # Only space may follow it in its line.
+        mark = re.escape(boundary.encode("utf-8", "replace"))
+        line = re.compile(rb"\n--%b[ \t\r\x0b\f]*+(--)?+[ \t\r\x0b\f]*+(?:\n|\Z)" % mark)
         usual = "message/rfc822" if kind == "multipart/digest" else "text/plain"
         begin: int | None = None
         number = 0
         at = start
         while self._left > 0:
-            found = self._boundary(mark, at, end)
+            found = self._boundary(line, at, end)
             if begin is not None:
                 number += 1
                 until = end if found is None else self._line_end_before(begin, found[0])
@@ -174,18 +191,13 @@ class _Parser:
                 return
             begin = at = found[1]
 
-    def _boundary(self, mark: bytes, at: int, end: int) -> tuple[int, int, bool] | None:
-        """Return where the next boundary begins, what follows it, and whether it is the last."""
-        while (at := self._raw.find(mark, at, end)) >= 0:
-            behind = at + len(mark)
-            if at == 0 or self._raw[at - 1 : at] == b"\n":
-                line_end = self._raw.find(b"\n", behind, min(end, behind + LONGEST_BOUNDARY_LINE))
-                after = end if line_end < 0 else line_end + 1
-                rest = self._raw[behind : min(after, behind + LONGEST_BOUNDARY_LINE)].strip()
-                if rest in {b"", b"--"}:
-                    return at, after, rest == b"--"
-            at = behind
-        return None
+    def _boundary(self, line: re.Pattern[bytes], at: int, end: int) -> tuple[int, int, bool] | None:
+        """Return where the next boundary begins, what follows it, and whether it is the last.
+
+        `at` is where a line begins, behind a header.
+        """
+        found = line.search(self._raw, at - 1, end)
+        return None if found is None else (found.start() + 1, found.end(), bool(found[1]))
 
     def _line_end_before(self, begin: int, at: int) -> int:
         """Return where a part ends: the line end before a boundary is the boundary's."""
@@ -273,7 +285,8 @@ def _without_encoding(body: bytes, encoding: str) -> bytes:
 def _base64(body: bytes) -> bytes:
     """Decode what is base64 in it; text after padding starts over, as where two were joined."""
     whole: list[bytes] = []
-    for run in body.translate(None, _NOT_BASE64).split(b"="):
+    *runs, rest = body.translate(None, _NOT_BASE64).split(b"=", MOST_ENDINGS)
+    for run in (*runs, rest.replace(b"=", b"")):
         fit = run[: len(run) - 1] if len(run) % 4 == 1 else run
         whole.append(binascii.a2b_base64(fit + b"=" * (-len(fit) % 4)))
     return b"".join(whole)
@@ -281,7 +294,8 @@ def _base64(body: bytes) -> bytes:
 
 def _uuencoded(body: bytes) -> bytes:
     whole: list[bytes] = []
-    for line in body.splitlines():
+    for found in itertools.islice(_LINE.finditer(body), MOST_UU_LINES):
+        line = found[0]
         if line.startswith(b"begin ") or line.strip() == b"end":
             continue
         try:
