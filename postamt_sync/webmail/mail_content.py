@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from postamt_sync.index.summary import readable
 from postamt_sync.webmail.calendar_text import calendar_text
 from postamt_sync.webmail.charsets import charset_in_html, decoded
+from postamt_sync.webmail.inline_images import image_type, named_in
 from postamt_sync.webmail.mime import MimePart, find, harmless_name, parse
 
 LONGEST_TEXT = 500_000
@@ -53,7 +54,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """An attachment. `inline`: the HTML may show it by its `content_id`."""
+    """An attachment. `inline`: the HTML shows it, by its `content_id`."""
 
     part: MimePart
     path: str
@@ -119,13 +120,18 @@ class _Reader:
         self._prefix = f"{path}:" if path else ""
         self._plain: list[Shown] = []
         self._rich: list[Shown] = []
-        self._attachments: list[Attached] = []
+        self._attached: list[tuple[MimePart, str]] = []
         self._text_left = LONGEST_TEXT
         self._html_left = LONGEST_HTML
         self._cut = False
 
     def content(self, mail: MimePart) -> MailContent:
-        return MailContent(mail, self._plain, self._rich, self._attachments, self._cut)
+        shown = {each for piece in self._rich if piece.is_html for each in named_in(piece.text)}
+        attachments = [
+            Attached(each, path, _name(each), each.content_id in shown and bool(image_type(each)))
+            for each, path in self._attached
+        ]
+        return MailContent(mail, self._plain, self._rich, attachments, self._cut)
 
     def read(self, part: MimePart) -> None:
         match part.type:
@@ -166,7 +172,7 @@ class _Reader:
             del self._plain[plain_before:]
             self._plain.append(Shown(self._text(text)))
         for child in others:
-            if child.type != "text/plain":
+            if child.type != "text/plain" or child.is_attachment or child.filename:
                 self.read(child)
 
     def _related(self, part: MimePart) -> None:
@@ -181,7 +187,7 @@ class _Reader:
             if child.children:
                 self.read(child)
             else:
-                self._attach(child, inline=bool(child.content_id))
+                self._attach(child)
 
     def _html(self, part: MimePart) -> None:
         raw = part.content
@@ -207,13 +213,11 @@ class _Reader:
             self._plain.append(Shown(text))
             self._rich.append(Shown(text))
 
-    def _attach(self, part: MimePart, *, inline: bool = False) -> None:
-        if len(self._attachments) >= MOST_ATTACHMENTS:
+    def _attach(self, part: MimePart) -> None:
+        if len(self._attached) >= MOST_ATTACHMENTS:
             self._cut = True
             return
-        inline = inline or (bool(part.content_id) and part.type.startswith("image/"))
-        path = f"{self._prefix}{part.path}"
-        self._attachments.append(Attached(part, path, _name(part), inline))
+        self._attached.append((part, f"{self._prefix}{part.path}"))
 
 
 def _holds_html(part: MimePart) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from postamt_sync.webmail.exchange import (
     told,
 )
 from postamt_sync.webmail.html_mail import SANDBOX, frame_page, frame_policy, plain_text
+from postamt_sync.webmail.inline_images import InlineImages
 from postamt_sync.webmail.listing_pages import described, one_way
 from postamt_sync.webmail.mail_content import Attached, MailAddress, MailContent, open_mail
 from postamt_sync.webmail.mail_store import MailStore
@@ -27,13 +27,10 @@ from postamt_sync.webmail.mime import find
 from postamt_sync.webmail.verdict_words import verdict_words
 
 HTML = "text/html; charset=utf-8"
-LARGEST_INLINE = 3 << 20
-"""Bytes of all images that stand in the HTML itself; the rest is loaded from the day's place."""
 LARGEST_DIRECT = 4 << 20
 """Bytes of an answer, where there is a day's place: what is larger goes there."""
 SHOWN_SOURCE = 1 << 20
 """Bytes of a source that are shown; all of it can be downloaded."""
-_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 """As it can stand in a field of ours; one that a sender wrote otherwise is answered by no field."""
 MOST_REFERENCES = 50
@@ -66,7 +63,7 @@ class ReadingPages:
     def html(self, entry: IndexEntry, request: WebRequest) -> WebAnswer:
         """Return the page for the frame."""
         content = self._open(entry, request)
-        inline = _InlineImages(content, self._day)
+        inline = InlineImages((each.part for each in content.attachments), self._day)
         images = request.query.get("images") == "1"
         pieces = content.rich or content.plain
         page, left_out = frame_page(pieces, inline.address, images=images)
@@ -122,38 +119,6 @@ class ReadingPages:
             "Content-Security-Policy": "sandbox; default-src 'none'",
         }
         return WebAnswer(HTTPStatus.OK, content, headers)
-
-
-class _InlineImages:
-    """Finds what `cid:` names, as addresses that the frame may load."""
-
-    def __init__(self, content: MailContent, day: DayPlace | None) -> None:
-        self._parts = {
-            each.part.content_id: each.part
-            for each in content.attachments
-            if each.part.content_id and each.part.type in _IMAGES
-        }
-        self._day = day
-        self._left = LARGEST_INLINE
-        self._known: dict[str, str] = {}
-        self.host = ""
-
-    def address(self, content_id: str) -> str:
-        name = content_id.strip().strip("<>")
-        if name not in self._known:
-            self._known[name] = self._made(name)
-        return self._known[name]
-
-    def _made(self, name: str) -> str:
-        part = self._parts.get(name)
-        if part is None:
-            return ""
-        image = part.content
-        if self._day is None or len(image) <= self._left:
-            self._left -= len(image)
-            return f"data:{part.type};base64,{base64.b64encode(image).decode()}"
-        self.host = self._day.origin
-        return self._day.keep(image, "image", part.type)
 
 
 def _elsewhere(address: str) -> WebAnswer:

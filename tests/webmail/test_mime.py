@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import time
+import tracemalloc
 
 import pytest
 
@@ -405,6 +406,94 @@ def test_no_broken_mail_is_refused(seed: int) -> None:
             assert part.content == each.part.content
         for piece in (*content.plain, *content.rich):
             piece.text.encode()
+
+
+def nested(levels: int, body: bytes) -> bytes:
+    """Return a body within multiparts that each hold the next one alone."""
+    heads = [
+        b"Content-Type: multipart/mixed; boundary=%s\n\n--%s\n" % (mark, mark)
+        for mark in (b"-" * number for number in range(levels, 0, -1))
+    ]
+    return b"".join(heads) + body
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("base64", b"AA="),
+        ("base64", b"A="),
+        ("base64", b"===="),
+        ("base64", b"\n"),
+        ("x-uuencode", b"\n"),
+        ("x-uuencode", b"a\n"),
+        ("quoted-printable", b"=\n"),
+        ("quoted-printable", b"=41"),
+        ("8bit", b"-"),
+        ("8bit", b"\n-----"),
+        ("8bit", b"\n------------------------------- \tx"),
+        ("8bit", b"\n--" + b" " * 300 + b"x"),
+    ],
+    ids=repr,
+)
+def test_what_was_made_to_exhaust_us_takes_little(encoding: str, body: bytes) -> None:
+    size = 10_000_000
+    whole = (body * (size // len(body) + 1))[:size]
+    plain = f"Content-Type: text/plain\nContent-Transfer-Encoding: {encoding}\n\n".encode() + whole
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        for raw in (plain, nested(30, plain)):
+            content = open_mail(raw)
+            assert content is not None
+            for each in content.attachments:
+                assert each.part.content is not None
+        assert tracemalloc.get_traced_memory()[1] < 12 * size
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - began < 10
+
+
+def test_base64_of_two_that_were_joined() -> None:
+    for first in (b"AAEC", b"AAE=", b"AA=="):
+        raw = b"Content-Type: x/y\nContent-Transfer-Encoding: base64\n\n" + first + b"\nAwQF"
+        assert parse(raw).content == base64.b64decode(first) + b"\x03\x04\x05"
+
+
+def test_a_boundary_may_have_space_and_nothing_else_behind_it() -> None:
+    head = b"Content-Type: multipart/mixed; boundary=b\n\n"
+    for end in (b"", b" \t", b"\r", b" " * 500):
+        raw = head + b"--b%b\n\none\n--b%b\n\ntwo\n--b--%b" % (end, end, end)
+        assert [part.content for part in parse(raw).children] == [b"one", b"two"]
+    raw = head + b"--b\n\none\n--bx\n--b-\n --b\n--b--x\n--b --\n\nrest"
+    (one,) = parse(raw).children
+    assert one.content == b"one\n--bx\n--b-\n --b\n--b--x"
+
+
+def test_an_attachment_among_alternatives_is_there() -> None:
+    content = open_mail(
+        mail(
+            """
+Content-Type: multipart/alternative; boundary=b
+
+--b
+
+plain
+--b
+Content-Type: text/html
+
+<p>rich
+--b
+Content-Type: text/plain
+Content-Disposition: attachment; filename=notes.txt
+
+notes
+--b--
+"""
+        )
+    )
+    assert content is not None
+    assert [each.name for each in content.attachments] == ["notes.txt"]
 
 
 def test_a_large_attachment_is_the_same_to_the_byte() -> None:

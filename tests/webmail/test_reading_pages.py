@@ -168,6 +168,52 @@ def test_the_source_is_the_stored_mail(
     assert whole.headers["Content-Disposition"].startswith("attachment;")
 
 
+def shown(images: list[bytes], markup: str, how: str = "image/png", named: str = "<%d>") -> bytes:
+    """Return HTML with images that it may name as cid:0, cid:1 and so on."""
+    raw = b"Content-Type: multipart/related; boundary=q\r\n\r\n--q\r\nContent-Type: text/html"
+    raw += b"\r\n\r\n" + markup.encode()
+    for number, image in enumerate(images):
+        raw += f"\r\n--q\r\nContent-Type: {how}\r\nContent-ID: {named % number}\r\n".encode()
+        raw += b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(image)
+    return raw + b"\r\n--q--\r\n"
+
+
+def test_without_a_day_s_place_each_image_is_shown_and_a_repeated_one_is_bounded(
+    scene: WebmailScene, browser: WebBrowser
+) -> None:
+    images = [random.Random(number).randbytes(2 << 20) for number in range(3)]
+    markup = "".join(f"<img src=cid:{number}>" for number in (0, 1, 2)) + "<img src=cid:0>" * 500
+    page = browser.get(f"/api/mails/{scene.arrive('many', shown(images, markup))}/html").body
+    assert all(base64.b64encode(image) in page for image in images)
+    assert len(page) < 10 << 20
+
+
+@pytest.mark.parametrize(
+    ("how", "markup", "named", "inline"),
+    [
+        ("image/png", "<img src=cid:0>", "<%d>", True),
+        ("image/jpg", "<img src='CID:0'>", "<%d>", True),
+        ("image/x-png; name=x.png", '<img src="cid:&lt;0&gt;">', "<%d>", True),
+        ("application/octet-stream; name=x.png", "<img src=cid:0>", "<%d>", True),
+        ("image/png", "<img src=cid:0%40b%25>", "<%d@b%%>", True),
+        # What nothing shows has to be there as an attachment.
+        ("image/png", "<img src=cid:1>", "<%d>", False),
+        ("image/png", "<p>see below</p>", "<%d>", False),
+        ("image/svg+xml", "<img src=cid:0>", "<%d>", False),
+        ("application/pdf", "<a href=cid:0>x</a>", "<%d>", False),
+        ("image/tiff", "<img src=cid:0>", "<%d>", False),
+    ],
+)
+def test_an_image_is_shown_where_it_is_named_and_else_it_is_an_attachment(
+    scene: WebmailScene, browser: WebBrowser, how: str, markup: str, named: str, inline: bool
+) -> None:
+    address = f"/api/mails/{scene.arrive('m', shown([PNG], markup, how, named))}"
+    (attached,) = browser.look(address)["attachments"]
+    assert attached["inline"] is inline
+    assert (b'src="data:image/' in browser.get(f"{address}/html").body) is inline
+    assert browser.get(f"{address}/parts/{attached['part']}").body == PNG
+
+
 class TestDayPlace:
     """As at AWS, where an answer may have 4.5 MB."""
 
@@ -216,6 +262,25 @@ class TestDayPlace:
         assert kept == images[1]
         assert address in answer.body.decode()
         assert "img-src data: https://day.example;" in answer.headers["Content-Security-Policy"]
+
+    def test_an_image_that_is_shown_many_times_has_its_bounds_too(
+        self, scene: WebmailScene, browser: WebBrowser, day: MemoryDay
+    ) -> None:
+        image = random.Random(1).randbytes(1 << 20)
+        name = scene.arrive("many", shown([image], "<img src=cid:0>" * 2_000))
+        page = browser.get(f"/api/mails/{name}/html").body
+        assert len(page) < 6 << 20
+        assert page.count(b"data:image/png") == 3
+        (address,) = day.kept
+        assert page.count(address.encode()) == 1_997
+
+    def test_so_many_images_are_put_there_and_no_more(
+        self, scene: WebmailScene, browser: WebBrowser, day: MemoryDay
+    ) -> None:
+        images = [bytes([number]) * 40_000 for number in range(200)]
+        every = "".join(f"<img src=cid:{number}>" for number in range(200))
+        browser.get(f"/api/mails/{scene.arrive('album', shown(images, every))}/html")
+        assert len(day.kept) == 100
 
     def test_the_whole_source_goes_by_the_bucket(
         self, scene: WebmailScene, browser: WebBrowser, address: str

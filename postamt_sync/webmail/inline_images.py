@@ -1,0 +1,90 @@
+"""Images that a mail's HTML names by their content id (RFC 2392), as the frame may load them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from postamt_sync.webmail.day_place import DayPlace
+from postamt_sync.webmail.mime import MimePart
+
+LARGEST_INLINE = 3 << 20
+"""Bytes of all images that stand in the HTML itself; the rest is loaded from the day's place."""
+MOST_KEPT = 100
+"""Images of one mail that are put into the day's place."""
+
+_TYPES = {f"image/{name}": f"image/{name}" for name in ("png", "jpeg", "gif", "webp", "bmp")}
+_TYPES |= {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_BEGINNINGS = (
+    (re.compile(rb"\x89PNG\r\n"), "image/png"),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"GIF8[79]a"), "image/gif"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
+)
+_NAMED = re.compile(r"""cid:([^"'\s<>)]{1,1000})""", re.IGNORECASE)
+
+
+def image_type(part: MimePart) -> str:
+    """Return as what a part can be shown, "" if it is no image that is.
+
+    Many senders call every attachment octet-stream, so then its beginning tells.
+    """
+    if known := _TYPES.get(part.type):
+        return known
+    if part.type != "application/octet-stream":
+        return ""
+    beginning = part.beginning
+    return next((kind for form, kind in _BEGINNINGS if form.match(beginning)), "")
+
+
+def named_in(markup: str) -> set[str]:
+    """Return the content ids that HTML names, in each form in which it may mean them."""
+    found = {content_id(html.unescape(each)) for each in _NAMED.findall(markup)}
+    return found | {unquote(each) for each in found}
+
+
+def content_id(text: str) -> str:
+    """Return what stands behind `cid:`, without what some senders put around it."""
+    return text.strip().removeprefix("<").removesuffix(">").strip()
+
+
+class InlineImages:
+    """Finds what `cid:` names, as addresses that the frame may load."""
+
+    def __init__(self, parts: Iterable[MimePart], day: DayPlace | None) -> None:
+        """`host` is where the frame then loads some of them from, "" for nowhere."""
+        self._parts = {each.content_id: each for each in parts if each.content_id}
+        self._day = day
+        self._left = LARGEST_INLINE
+        self._in_html: dict[str, str] = {}
+        self._elsewhere: dict[str, str] = {}
+        self.host = ""
+
+    def address(self, name: str) -> str:
+        """Return where an image is, "" for what is none; each further use of one counts too."""
+        name = content_id(name)
+        if name not in self._parts:
+            name = unquote(name)
+        part = self._parts.get(name)
+        kind = image_type(part) if part else ""
+        if part is None or not kind:
+            return ""
+        if name in self._elsewhere:
+            return self._elsewhere[name]
+        image = self._in_html.get(name, "")
+        content = b"" if image else part.content
+        size = len(image) * 3 // 4 or len(content)
+        if size <= self._left or (self._day is None and not image):
+            self._left -= size
+            if not image:
+                image = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+                self._in_html[name] = image
+            return image
+        if self._day is None or len(self._elsewhere) >= MOST_KEPT:
+            return ""
+        self._elsewhere[name] = self._day.keep(content or part.content, "image", kind)
+        self.host = self._day.origin
+        return self._elsewhere[name]
