@@ -16,6 +16,7 @@ from typing import Any
 from justhtml import Edit, JustHTML, SanitizationPolicy, Sanitize, UrlPolicy, UrlRule
 
 from postamt_sync.webmail.link_target import LinkTarget
+from postamt_sync.webmail.link_words import LinkWords
 from postamt_sync.webmail.mail_content import Shown
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
@@ -24,7 +25,7 @@ SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 DEEPEST = 500
 """Levels of elements; no mail of a person has as many."""
 MOST_TAGS = 30_000
-"""Of one piece of HTML: the time goes by them. Large newsletters have a third."""
+"""Of all HTML of a mail: the time goes by them. Large newsletters have a third."""
 _CUT = "<p>[There is more than is shown here. It is in the source of this mail.]</p>"
 
 
@@ -156,13 +157,14 @@ def frame_page(pieces: Sequence[Shown], inline: InlineImage, *, images: bool) ->
 
 def plain_text(pieces: Sequence[Shown]) -> str:
     """Return pieces as text alone: what a reply quotes, and what is read where HTML is not."""
+    short = _Bounds()
     return "\n\n".join(
-        _text_of(piece.text) if piece.is_html else piece.text for piece in pieces
+        _text_of(short.of(piece.text)) if piece.is_html else piece.text for piece in pieces
     ).strip("\n")
 
 
 def _text_of(markup: str) -> str:
-    document = JustHTML(bounded(markup), policy=_POLICY)
+    document = JustHTML(markup, policy=_POLICY)
     text = document.root.to_text(separator="\n", separator_blocks_only=True)
     lines = (" ".join(line.split()) for line in text.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
@@ -176,11 +178,12 @@ class _Cleaner:
     def __init__(self, inline: InlineImage, *, images: bool) -> None:
         self._inline = inline
         self._images = images
+        self._bounds = _Bounds()
         self.left_out = 0
 
     def clean(self, markup: str) -> str:
         """Return the harmless part of HTML."""
-        short = bounded(markup)
+        short = self._bounds.of(markup)
         document = JustHTML(
             short,
             fragment=True,
@@ -192,6 +195,7 @@ class _Cleaner:
                 Edit("a", _link),
             ],
         )
+        _tell_where_links_lead(document.root)
         return document.to_html(pretty=False) + (_CUT if len(short) < len(markup) else "")
 
     def _image(self, node: Any) -> None:
@@ -234,13 +238,8 @@ def _draws(declaration: str) -> bool:
     return all(name in _FUNCTIONS for name in called if name.strip("-"))
 
 
-def _words_of(node: Any) -> str:
-    """Return what is read as one word as one."""
-    return str(node.to_text(separator=" ", strip=False, separator_blocks_only=True))
-
-
 def _link(node: Any) -> None:
-    """Let a link open by itself, and show where it leads if it looks like another address."""
+    """Let a link open by itself, in a window of its own."""
     target = (node.attrs.get("href") or "").strip()
     if not _LEADS.match(target):
         node.attrs.pop("href", None)
@@ -248,15 +247,23 @@ def _link(node: Any) -> None:
     node.attrs["target"] = "_blank"
     node.attrs["rel"] = "noopener noreferrer nofollow"
     node.attrs["title"] = target[:500]
-    leads = LinkTarget(target)
-    if leads.host and leads.pretends_in(_words_of(node)):
+
+
+def _tell_where_links_lead(root: Any) -> None:
+    """Say it behind each link that looks like another address, however it is looked at."""
+    ways = [LinkWords(root, seen_only=seen_only) for seen_only in (False, True)]
+    for link in ways[0].links:
+        leads = LinkTarget(link.attrs["href"].strip())
+        said = dict.fromkeys(words for way in ways for words in way.of(link))
+        if not leads.host or not any(map(leads.pretends_in, said)):
+            continue
         note = JustHTML(
             f'<span style="{_LEADS_STYLE}"> [leads to {html.escape(leads.host)}]</span>',
             fragment=True,
             sanitize=False,
         )
         for child in tuple(note.root.children or ()):
-            node.append_child(child)
+            link.append_child(child)
 
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
@@ -265,25 +272,32 @@ _VOID = frozenset(
 )
 
 
-def bounded(markup: str) -> str:
-    """Return HTML up to the tag that would be one too many, or open more than DEEPEST levels.
-
-    What has more was made to exhaust whoever reads it.
+class _Bounds:
+    """What of the HTML of one mail is read: up to the tag that would be one too many, or open more
+    than DEEPEST levels. What has more was made to exhaust whoever reads it.
     """
-    short = markup
-    if markup.count("<") > MOST_TAGS:
-        at = -1
-        for _ in range(MOST_TAGS):
-            at = markup.find("<", at + 1)
-        short = markup[:at]
-    depth = 0
-    for found in _TAG.finditer(short):
-        if found[2].lower() in _VOID:
-            continue
-        if found[1]:
-            depth = max(0, depth - 1)
-        elif depth >= DEEPEST:
-            return short[: found.start()]
-        else:
-            depth += 1
-    return short
+
+    def __init__(self) -> None:
+        self._left = MOST_TAGS
+
+    def of(self, markup: str) -> str:
+        """Return as much of the next piece."""
+        short = markup
+        tags = markup.count("<")
+        if tags > self._left:
+            at = -1
+            for _ in range(self._left + 1):
+                at = markup.find("<", at + 1)
+            short, tags = markup[:at], self._left
+        self._left -= tags
+        depth = 0
+        for found in _TAG.finditer(short):
+            if found[2].lower() in _VOID:
+                continue
+            if found[1]:
+                depth = max(0, depth - 1)
+            elif depth >= DEEPEST:
+                return short[: found.start()]
+            else:
+                depth += 1
+        return short

@@ -15,6 +15,8 @@ MOST_NAMES = 20
 """In the text of one link."""
 LONGEST_HOST = 253
 """Characters (RFC 1035, section 2.3.4)."""
+_ROOM = re.compile(r"\s+\.(?=[a-z]{2,})|(?<=\w)\.\s+(?=(?:com|net|org|info|biz|edu|gov|io|co)\b)")
+"""Around a dot where no sentence has any: a style can take its width away."""
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -45,7 +47,8 @@ class LinkTarget:
         if _OVERRIDES.search(shown):
             return True
         plain = "".join(c for c in unicodedata.normalize("NFKC", shown) if not _is_unseen(c))
-        words = (each.strip(".") for each in _BETWEEN_NAMES.split(plain.translate(_DOTS)))
+        whole = _ROOM.sub(".", plain.translate(_DOTS))
+        words = (each.strip(".") for each in _BETWEEN_NAMES.split(whole))
         named = [each for each in words if _is_host_like(each)]
         if len(named) > MOST_NAMES:
             return True

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postamt_sync.webmail.html_mail import frame_page, frame_policy, plain_text
+from postamt_sync.webmail.html_mail import MOST_TAGS, frame_page, frame_policy, plain_text
 from postamt_sync.webmail.mail_content import Shown, open_mail
 from tests.webmail.hostile import ALL, hostile
 from tests.webmail.hostile_twists import MAILS
@@ -164,12 +164,52 @@ def test_links_open_by_themselves_and_say_where_they_lead() -> None:
         ("https://xn--mller-kva.example/", "m\u00fcller.example", False),
         ("https://shop.example/", "Now at 10.50, e.g. in size 3.5", False),
         ("tel:+49301234", "bank.example", False),
+        # What is there and not seen, and room that a style takes away.
+        ("https://evil.example/", "bank<span style='display:none'> x </span>.example", True),
+        ("https://evil.example/", "bank<i style='font-size:0'>, or </i>.example", True),
+        ("https://evil.example/", "<span style='opacity:0'>no</span>bank<b> </b>.example", True),
+        ("https://rob.example/", "bank<span style='visibility:hidden'> </span>rob.example", True),
+        ("https://evil.example/", "<u style='word-spacing:-1em'>bank .example</u>", True),
+        ("https://evil.example/", "bank. com", True),
+        ("https://evil.example/", "Now read on. Comfort matters", False),
+        ("https://evil.example/", "<span style='color:red'>Our shop</span>, now open", False),
     ],
 )
 def test_a_link_that_looks_like_another_address_is_told(
     target: str, shown: str, told: bool
 ) -> None:
     assert ("[leads to " in body(f'<a href="{target}">{shown}</a>')) is told
+
+
+EVIL, ROB, BANK = (f'<a href="https://{name}.example/">' for name in ("evil", "rob", "bank"))
+
+
+@pytest.mark.parametrize(
+    ("markup", "told"),
+    [
+        (f"{EVIL}bank</a>{EVIL}.example</a>", 2),
+        (f"{EVIL}ba</a><b>nk</b><i>{EVIL}.exam</a></i>ple", 2),
+        (f"bank{EVIL}.example</a>", 1),
+        (f"{EVIL}bank</a>.example/login", 1),
+        (f"bank{ROB}rob.example</a>", 1),
+        (f"<span>b</span><span>a{EVIL}nk.ex</a></span><wbr>ample", 1),
+        (f"<div style='display: inline'>{EVIL}bank</a></div><div style='float:left'>.example", 1),
+        (f"bank<span style='display:none'> </span>{EVIL}.example</a>", 1),
+        (f"bank<img>{EVIL}.example</a>", 1),
+        (f"www.{BANK}bank.example</a>/login", 0),
+        (f"{EVIL}Bank</a> .Example", 0),
+        (f"<p>bank</p>{EVIL}.example</a>", 0),
+        (f"bank<br>{EVIL}.example</a>", 0),
+        (f"<table><tr><td>Shop<td>{BANK}bank.example</a><td>more</table>", 0),
+        (f"<p>See bank.example.</p><p>{EVIL}More</a>.</p>", 0),
+        (f"bank.example ({EVIL}more</a>)", 0),
+        (f"Read {EVIL}on</a>, {BANK}back</a>.", 0),
+    ],
+)
+def test_links_that_spell_another_address_with_what_is_beside_them_are_told(
+    markup: str, told: int
+) -> None:
+    assert body(markup).count("[leads to ") == told
 
 
 def test_where_a_link_leads_is_told_in_letters_that_cannot_be_mistaken() -> None:
@@ -298,6 +338,8 @@ def test_html_as_text() -> None:
         ("<a href=https://e.example>" + "a" * 2_000 + "</a>") * 500,
         ("<a href=https://e.example>" + "a.1" * 700 + "</a>") * 500,
         ("<a href=https://e.example>" + "\u00fc.\u00e4\u00f6 " * 400 + "</a>") * 300,
+        "<a href=https://e.example>a</a>b." * 15_000,
+        "<span style='opacity:1'>" * 400 + "<b style='x:1'> </b>" * 14_000,
     ],
     ids=lambda html: html[:14],
 )
@@ -306,6 +348,18 @@ def test_what_was_made_to_exhaust_us_takes_no_time(html: str) -> None:
     body(html)
     plain_text([Shown(html, is_html=True)])
     assert time.process_time() - began < 10
+
+
+@pytest.mark.slow
+def test_many_pieces_of_html_are_bounded_together() -> None:
+    pieces = [Shown("<b>x</b>" * 9_000, is_html=True)] * 20
+    began = time.process_time()
+    page, _ = frame_page(pieces, lambda _: "", images=False)
+    text = plain_text(pieces)
+    assert time.process_time() - began < 10
+    assert MOST_TAGS // 4 < page.count(b"<b>") <= MOST_TAGS
+    assert page.count(b"There is more than is shown here") == 19
+    assert 9_000 < text.count("x") <= MOST_TAGS
 
 
 @given(st.lists(st.sampled_from([*ALL.values(), "<", ">", "</p>", '"', "'", "--", "\0"])))
