@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -23,8 +24,15 @@ class ListingPages:
     """Answers what is asked about more than one mail."""
 
     def __init__(
-        self, mails: MailList, sent: SentList, seen: SeenMails, conversations: Conversations
+        self,
+        mails: MailList,
+        sent: SentList,
+        seen: SeenMails,
+        conversations: Conversations,
+        complete: Callable[[str], None],
     ) -> None:
+        """`complete` is called before a mailbox's Sent is looked at from its beginning."""
+        self._complete = complete
         self._conversations = conversations
         self._mails = mails
         self._sent = sent
@@ -38,6 +46,8 @@ class ListingPages:
         search = read_search(asked.get("q", ""), asked.get("since", ""), asked.get("until", ""))
         cursor = asked.get("cursor", "")
         if folder == "sent":
+            if not cursor:
+                self._complete(session.mailbox)
             found = self._sent.page(session.mailbox, search, cursor)
             seen = {entry.message_id for entry in found.entries}
         else:

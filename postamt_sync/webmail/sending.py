@@ -29,7 +29,7 @@ from postamt_sync.index.list_facts import ListFacts, facts_of_head
 from postamt_sync.index.notice_values import iso
 from postamt_sync.mail.sent_mail import sent_key
 from postamt_sync.webmail.exchange import RefusedRequestError
-from postamt_sync.webmail.mail_store import MailStore
+from postamt_sync.webmail.mail_store import MailGoneError, MailStore
 from postamt_sync.webmail.mailer import Mailer, PerhapsSentError, SurelyNotSentError
 from postamt_sync.webmail.outgoing import LARGEST_MESSAGE, Outgoing, with_message_id
 from postamt_sync.webmail.record_table import Fields, RecordTable, Value
@@ -37,6 +37,7 @@ from postamt_sync.webmail.sent_store import SentStore, outbox_key
 
 KEPT_SECONDS = 90 * 86_400
 """How long a draft's record tells that it was sent."""
+_AT_ONCE = 500
 
 
 class DraftState(enum.StrEnum):
@@ -124,9 +125,28 @@ class Sending:
             return None
         state = DraftState(str(record["state"]))
         if state is DraftState.ACCEPTED:
-            raw = self._store.read(outbox_key(mailbox, draft))
-            return self._complete(mailbox, draft, record, raw)
+            return self._completed(mailbox, draft, record)
         return SendResult(state, str(record.get("reason", "")))
+
+    def complete(self, mailbox: str) -> None:
+        """Complete all of a mailbox's that is known to be sent, where somebody was stopped in the
+        middle; what cannot be completed now is left to the next time."""
+        after = ""
+        with contextlib.suppress(ClientError, BotoCoreError):
+            while True:
+                page = self._table.names(_drafts(mailbox), most=_AT_ONCE, after=after)
+                for draft, record in page.found:
+                    if record["state"] == DraftState.ACCEPTED:
+                        self._completed(mailbox, draft, record)
+                if not (after := page.after):
+                    return
+
+    def _completed(self, mailbox: str, draft: str, record: Mapping[str, Value]) -> SendResult:
+        try:
+            raw = self._store.read(outbox_key(mailbox, draft))
+        except (ClientError, BotoCoreError, MailGoneError):
+            return SendResult(DraftState.ACCEPTED)  # it is sent, whatever is left of it here
+        return self._complete(mailbox, draft, record, raw)
 
     def _complete(
         self, mailbox: str, draft: str, record: Mapping[str, Value], raw: bytes

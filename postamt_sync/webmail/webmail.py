@@ -95,9 +95,11 @@ class Webmail:
         self._mails = MailList(ports.index, unindexed, placing, ports.clock, ports.lines)
         self._sent = SentList(ports.table)
         conversations = Conversations(ports.index, ports.lines, placing, self._mails, self._sent)
-        self._listing = ListingPages(self._mails, self._sent, self._seen, conversations)
-        self._reading = ReadingPages(ports.store, ports.day)
         sending = Sending(ports.table, ports.kept, ports.store, ports.mailer, ports.clock)
+        self._listing = ListingPages(
+            self._mails, self._sent, self._seen, conversations, sending.complete
+        )
+        self._reading = ReadingPages(ports.store, ports.day)
         self._writing = WritingPages(sending, ports.handed, ports.store, self._find, ports.day)
 
     def answer(self, request: WebRequest) -> WebAnswer:

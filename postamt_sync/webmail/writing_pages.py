@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -21,10 +21,16 @@ from postamt_sync.webmail.exchange import (
     text_field,
     told,
 )
-from postamt_sync.webmail.mail_content import LONGEST_TEXT, MailContent, open_mail
+from postamt_sync.webmail.mail_content import (
+    LONGEST_TEXT,
+    MOST_ATTACHMENTS,
+    Attached,
+    MailContent,
+    open_mail,
+)
 from postamt_sync.webmail.mail_store import MailStore
 from postamt_sync.webmail.message_text import OutgoingFile, encoded_length
-from postamt_sync.webmail.mime import find, harmless_name
+from postamt_sync.webmail.mime import harmless_name
 from postamt_sync.webmail.outgoing import LARGEST_MESSAGE, Outgoing
 from postamt_sync.webmail.reading_pages import threading
 from postamt_sync.webmail.sending import DraftState, Sending, SendResult
@@ -105,7 +111,8 @@ class WritingPages:
             raise _wrong(f"SES sends one mail to {MOST_RECIPIENTS} people at most.", "addresses")
         references: tuple[str, ...] = ()
         if answered := text_field(said, "answers", 2_000):
-            references = threading(self._opened(session, answered))
+            part = text_field(said, "part", 200)
+            references = threading(self._opened(session, answered, part))
         outgoing = Outgoing(
             self._sender(session, text_field(said, "from"), text_field(said, "name")),
             to,
@@ -132,9 +139,10 @@ class WritingPages:
             HTTPStatus.FORBIDDEN, "This mailbox may not write as that address.", code="sender"
         )
 
-    def _opened(self, session: WebSession, address: str) -> MailContent:
-        content = open_mail(self._store.read(self._mail(session, address).key))
-        assert content is not None
+    def _opened(self, session: WebSession, address: str, part: str) -> MailContent:
+        content = open_mail(self._store.read(self._mail(session, address).key), part)
+        if content is None:
+            raise _wrong("The mail that is answered is not there.")
         return content
 
     def _files(self, session: WebSession, said: Mapping[str, Any]) -> list[OutgoingFile]:
@@ -172,26 +180,35 @@ class WritingPages:
         return raw
 
     def _forwarded(self, session: WebSession, said: Mapping[str, Any]) -> list[OutgoingFile]:
-        """Return attachments of a mail that the session may read."""
+        """Return attachments of a mail that the session may read, each once."""
         match said.get("forward"):
             case None:
                 return []
-            case {"mail": str(address), "parts": [*parts]} if len(parts) <= MOST_FILES and all(
-                isinstance(part, str) for part in parts
-            ):
+            case {"mail": str(address), "parts": [*parts]} if len(
+                parts
+            ) <= MOST_ATTACHMENTS and all(isinstance(part, str) for part in parts):
                 raw = self._store.read(self._mail(session, address).key)
-                return [_part(raw, path) for path in parts]
+                return _parts(raw, dict.fromkeys(parts))
         raise _wrong("What is forwarded is not right.")
 
 
-def _part(raw: bytes, path: str) -> OutgoingFile:
-    content = open_mail(raw, path.rpartition(":")[0])
-    attachments = content.attachments if content else []
-    found = next((each for each in attachments if each.path == path), None)
-    part = find(raw, path) if found else None
-    if found is None or part is None:
-        raise _wrong("An attachment that is forwarded is not there.")
-    return OutgoingFile(found.name, _harmless_type(part.type), part.content)
+def _parts(raw: bytes, paths: Iterable[str]) -> list[OutgoingFile]:
+    opened: dict[str, dict[str, Attached]] = {}
+    found: list[OutgoingFile] = []
+    left = LARGEST_FILE
+    for path in paths:
+        within = path.rpartition(":")[0]
+        if within not in opened:
+            content = open_mail(raw, within)
+            opened[within] = {each.path: each for each in content.attachments} if content else {}
+        each = opened[within].get(path)
+        if each is None:
+            raise _wrong("An attachment that is forwarded is not there.")
+        part = each.part.content
+        if (left := left - len(part)) < 0:
+            raise _too_large()
+        found.append(OutgoingFile(each.name, _harmless_type(each.part.type), part))
+    return found
 
 
 def _harmless_type(kind: str) -> str:

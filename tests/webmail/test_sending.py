@@ -200,6 +200,39 @@ class TestOnce:
         if told["state"] == "sent":
             assert len(browser.look("/api/mails?folder=sent")["mails"]) == 1
 
+    def test_what_was_stopped_in_the_middle_is_completed_when_sent_is_looked_at(
+        self, scene: WebmailScene, browser: WebBrowser
+    ) -> None:
+        class Killed(BaseException): ...
+
+        def dies(key: str, raw: bytes) -> None:
+            raise Killed
+
+        put_once = scene.kept.put_once
+        drafts = [f"{number:020}" for number in range(3)]
+        scene.kept.put_once = dies  # type: ignore[method-assign]
+        for draft in drafts:
+            with pytest.raises(Killed):
+                send(browser, draft=draft)
+        scene.kept.put_once = put_once  # type: ignore[method-assign]
+        assert scene.browser("bruno").look("/api/mails?folder=sent")["mails"] == []
+        assert not [key for key in scene.store.objects if key.startswith("sent/")]
+        assert len(browser.look("/api/mails?folder=sent")["mails"]) == 3
+        assert {key for key in scene.store.objects if key.startswith("sent/")} == {
+            f"sent/anna/2026-11/{draft}" for draft in drafts
+        }
+        assert scene.mailer.asked == 3
+
+    def test_what_is_sent_is_told_as_sent_whatever_is_left_of_it(
+        self, scene: WebmailScene, browser: WebBrowser
+    ) -> None:
+        assert send(browser) == (200, {"state": "sent"})
+        scene.table.update("draft#anna", DRAFT, {"state": "accepted"}, expect={})
+        del scene.store.objects[f"outbox/anna/{DRAFT}"]
+        assert send(browser) == (200, {"state": "sent"})
+        assert browser.look(f"/api/drafts/{DRAFT}") == {"state": "sent"}
+        assert len(browser.look("/api/mails?folder=sent")["mails"]) == 1
+
 
 class TestSender:
     @pytest.mark.parametrize(
@@ -325,6 +358,17 @@ class TestAnswers:
         assert message["In-Reply-To"] == "<one@b.example>"
         assert message["References"] == "<zero@b.example> <half@b.example> <one@b.example>"
 
+    def test_an_answer_to_a_nested_mail_belongs_to_that(
+        self, scene: WebmailScene, browser: WebBrowser
+    ) -> None:
+        inner = b"Message-ID: <inner@b.example>\r\nSubject: the inner one"
+        name = scene.arrive("m", NEWSLETTER.replace(b"Subject: the inner one", inner))
+        assert send(browser, answers=name, part="3")[0] == 200
+        assert sent(scene)["In-Reply-To"] == "<inner@b.example>"
+        for part in ("2", "9", "x", "3:3"):
+            assert send(browser, draft=f"{'0' * 20}", answers=name, part=part)[0] == 400
+        assert scene.mailer.asked == 1
+
     def test_another_mailbox_mail_is_not_answered_or_forwarded(
         self, scene: WebmailScene, browser: WebBrowser
     ) -> None:
@@ -345,6 +389,22 @@ class TestAnswers:
         assert files[1] == ("inner.bin", b"inner bytes")
         assert files[2][0] == "the inner one.eml"
         assert b"Subject: the inner one" in files[2][1]
+
+    def test_a_forward_takes_each_of_many_attachments_once(
+        self, scene: WebmailScene, browser: WebBrowser
+    ) -> None:
+        raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        raw += b"".join(
+            b"--b\r\nContent-Type: a/b; name=%d\r\n\r\n%d\r\n" % (n, n) for n in range(250)
+        )
+        name = scene.arrive("m", raw)
+        parts = [each["part"] for each in browser.look(f"/api/mails/{name}")["attachments"]]
+        assert len(parts) == 250
+        forward = {"mail": name, "parts": [*parts, *parts[:50]]}
+        assert send(browser, forward=forward)[0] == 200
+        assert [p.get_filename() for p in sent(scene).iter_attachments()] == [
+            str(n) for n in range(250)
+        ]
 
     @pytest.mark.parametrize(
         "forward", [7, "x", {}, {"mail": 1, "parts": []}, {"mail": "bQ", "parts": [1]}]
