@@ -102,6 +102,30 @@ class Browser:
         self._driver.save_screenshot(str(path))
 
     @contextmanager
+    def second_window(self, url: str) -> Iterator[None]:
+        """Within it everything happens in a window of its own, beside the first one."""
+        first = self._driver.current_window_handle
+        self._driver.switch_to.new_window("tab")
+        second = self._driver.current_window_handle
+        try:
+            self.open(url)
+            yield
+        finally:
+            self._driver.switch_to.window(second)
+            self._driver.close()
+            self._driver.switch_to.window(first)
+
+    @contextmanager
+    def first_window(self) -> Iterator[None]:
+        """Go back to it for a while."""
+        here = self._driver.current_window_handle
+        self._driver.switch_to.window(self._driver.window_handles[0])
+        try:
+            yield
+        finally:
+            self._driver.switch_to.window(here)
+
+    @contextmanager
     def within(self, selector: str) -> Iterator[None]:
         """Be in a frame of the page for as long as the block lasts."""
         self._driver.switch_to.frame(self._driver.find_element(By.CSS_SELECTOR, selector))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from postamt_sync.webmail.exchange import (
     RefusedRequestError,
@@ -22,6 +23,8 @@ from postamt_sync.webmail.users import WebmailUsers
 
 BY_ITSELF = "postamt-by-itself"
 """The header of what the page asks without a person; it keeps no session up."""
+OF_MAILBOX = "postamt-mailbox"
+"""The header with the mailbox that a page shows, percent-encoded; without it any will do."""
 _NOT_OURS = frozenset({"same-site", "cross-site"})
 """What a browser says of a page of others that asks (W3C, Fetch Metadata)."""
 
@@ -62,7 +65,8 @@ class Gate:
     def session(self, request: WebRequest) -> WebSession:
         """Return who asks; raises RefusedRequestError where nobody is signed in."""
         person = BY_ITSELF not in request.headers
-        return self._sessions.find(request.cookie(COOKIE), person=person)
+        expected = unquote(request.headers.get(OF_MAILBOX, ""))
+        return self._sessions.find(request.cookie(COOKIE), person=person, expected=expected)
 
     def sign_in(self, request: WebRequest) -> WebAnswer:
         """Sign in on any device; tries are counted by the address."""

@@ -80,9 +80,11 @@ class WebSessions:
             self._token(session, user.mailbox),
         )
 
-    def find(self, token: str, *, person: bool) -> WebSession:
+    def find(self, token: str, *, person: bool, expected: str = "") -> WebSession:
         """Return the session of a token; `person`: someone did something, so it goes on.
 
+        `expected`: the mailbox that it has to be of, if any: in another window of the same browser
+        another one may have signed in meanwhile.
         Raises RefusedRequestError if it does not last, for whatever reason: they look all the same.
         """
         now = self._clock()
@@ -90,6 +92,8 @@ class WebSessions:
         if claims is None:
             raise signed_out()
         session, mailbox = claims["jti"], claims["sub"]
+        if expected and expected != mailbox:
+            raise signed_out()
         kept = self._table.get(HOLDER, session)
         user = self._users.find(mailbox)
         if kept is None or user is None or kept["mailbox"] != mailbox:

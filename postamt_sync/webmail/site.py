@@ -39,6 +39,7 @@ TYPES = {
     "dom.js": "text/javascript; charset=utf-8",
     "drafts.js": "text/javascript; charset=utf-8",
     "reading.js": "text/javascript; charset=utf-8",
+    "staying.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "manifest.webmanifest": "application/manifest+json",

@@ -12,6 +12,7 @@ import pytest
 from postamt_sync.bootstrap.bucket_name import usual_bucket
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.webmail_resources import webmail_resources
+from postamt_sync.webmail.gate import BY_ITSELF, OF_MAILBOX
 from postamt_sync.webmail.key_ring import KeyRing
 from postamt_sync.webmail.site import HEADERS, site
 from tests.doubles.account import ACCOUNT, Account, KilledError, changes, conflicts
@@ -171,7 +172,7 @@ def test_what_a_front_reads_of_a_request_is_handed_on(made: Account) -> None:
     (held,) = policies["OriginRequestPolicyList"]["Items"]
     config = held["OriginRequestPolicy"]["OriginRequestPolicyConfig"]
     headers = {h.lower() for h in config["HeadersConfig"]["Headers"]["Items"]}
-    assert headers >= {"origin", "sec-fetch-site", "postamt-by-itself", "content-type"}
+    assert headers >= {"origin", "sec-fetch-site", BY_ITSELF, OF_MAILBOX, "content-type"}
 
 
 def test_the_secret_is_the_parameter_s_and_stands_in_no_plan(account: Account) -> None:

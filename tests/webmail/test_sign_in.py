@@ -141,6 +141,19 @@ def test_a_person_keeps_a_session_up_and_the_page_does_not(scene: WebmailScene) 
     assert browser.get("/api/session").status == 401
 
 
+def test_a_page_of_another_mailbox_is_signed_out_and_keeps_nothing_up(scene: WebmailScene) -> None:
+    scene.let_in("Bärbel/ü")
+    browser = scene.browser("Bärbel/ü")
+    scene.now += 14 * 60
+    for other in ("anna", "B%C3%A4rbel", "%ff"):
+        answer = browser.get("/api/session", postamt_mailbox=other)
+        assert (answer.status, said(answer)["code"]) == (401, "signed-out")
+        assert browser.post("/api/sign-out", postamt_mailbox=other).status == 401
+    assert said(browser.get("/api/session", postamt_by_itself="1"))["idle_in"] == 60
+    for same in ("B%C3%A4rbel%2F%C3%BC", ""):
+        assert browser.get("/api/session", postamt_mailbox=same).status == 200
+
+
 def test_twelve_hours_end_it_in_any_case(scene: WebmailScene) -> None:
     browser = scene.browser("anna")
     for _ in range(12 * 6 - 1):

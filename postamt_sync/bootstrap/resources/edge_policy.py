@@ -23,6 +23,7 @@ FORWARDED = (
     "Origin",
     "Sec-Fetch-Site",
     "postamt-by-itself",
+    "postamt-mailbox",
 )
 """What the function reads of a request; CloudFront sets the first one itself, whatever the peer
 says."""

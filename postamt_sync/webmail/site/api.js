@@ -27,6 +27,7 @@ export async function ask(path, { method = "GET", fields, byItself = false } = {
   if (!byItself) session.askedAt = Date.now();
   if (fields !== undefined) headers["Content-Type"] = "application/json";
   if (byItself) headers["Postamt-By-Itself"] = "1";
+  if (session.mailbox) headers["Postamt-Mailbox"] = encodeURIComponent(session.mailbox);
   let answer;
   try {
     answer = await fetch(path, {
@@ -58,6 +59,7 @@ function begun(said) {
 
 export async function signIn(mailbox, secret) {
   const typed = { method: "POST", fields: { mailbox, secret } };
+  session.mailbox = "";
   try {
     await ask("/api/sign-in/known", typed);
   } catch (problem) {  // a device that is not known yet goes where strangers try it too

@@ -1,15 +1,14 @@
 // The page: signs in, lists, searches, reads.
 
-import { ask, look, onNetwork, onSignedOut, session, signIn, signOut } from "./api.js";
+import { ask, look, onSignedOut, session, signIn, signOut } from "./api.js";
 import { showComposer } from "./compose.js";
 import { Rows } from "./conversations.js";
 import { $, bytes, day, make, month, notice } from "./dom.js";
 import { draftAtHand, draftsKept, forgetOthers, newDraft } from "./drafts.js";
 import { forgetMail, onRead, showMail, write } from "./reading.js";
+import { onBack } from "./staying.js";
 
 const LOOK_EVERY = 60 * 1000;
-const TOLD_EVERY = 60 * 1000;
-const WARN_BEFORE = 60 * 1000;
 const list = { folder: "inbox", query: "", cursor: "", rows: new Rows($("mails"), line), number: 0, shown: false };
 
 // Where we are: #/inbox, #/inbox/ID, with ?q=… behind it for a search.
@@ -113,9 +112,17 @@ function markOpen() {
   for (const link of $("mails").querySelectorAll("a"))
     if (link.parentNode === here) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
-  for (const link of document.querySelectorAll("nav a"))
-    if (link.getAttribute("href") === `#/${list.folder}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+  const others = [];  // where the same can be looked for
+  for (const link of document.querySelectorAll("nav a")) {
+    const href = link.getAttribute("href");
+    if (href === `#/${list.folder}`) link.setAttribute("aria-current", "page");
+    else {
+      link.removeAttribute("aria-current");
+      others.push(" ", make("a", { href: `${href}?${list.query}` }, link.textContent));
+    }
+  }
+  $("elsewhere").replaceChildren("Search in", ...others);
+  $("elsewhere").hidden = !list.query;
 }
 
 async function arrive() {
@@ -123,6 +130,7 @@ async function arrive() {
   const { folder, id, query } = place();
   if (folder !== list.folder || query !== list.query || !list.shown) {
     Object.assign(list, { folder, query, shown: true });
+    $("search").reset();
     for (const [name, value] of new URLSearchParams(query))
       if ($("search").elements[name]) $("search").elements[name].value = value;
     showList();
@@ -275,7 +283,6 @@ $("sign-out-all").addEventListener("click", () => leave(true));
 $("write").addEventListener("click", compose);
 $("keys").addEventListener("click", () => $("help").showModal());
 $("more").addEventListener("click", () => showList(false));
-$("stay").addEventListener("click", () => look(false).then(() => { $("idle").hidden = true; }, () => {}));
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const asked = new URLSearchParams();
@@ -286,34 +293,8 @@ $("search").addEventListener("submit", (event) => {
 
 window.addEventListener("hashchange", arrive);
 
-let away = false;
-
-// Says that the network is away for as long as it is, whoever found that out.
-function network(there, said) {
-  if (there !== away) return;
-  away = !there;
-  notice(there ? "" : said, true);
-  if (there) notice("You are online again.");
-}
-
-onNetwork(network);
-window.addEventListener("offline", () => network(false, "You are offline. What you see may be old."));
-window.addEventListener("online", () => { network(true); lookAgain(); });
+onBack(lookAgain);
 setInterval(lookAgain, LOOK_EVERY);
-
-// Who types or points is there, though nothing is asked of the server for that.
-let didSomething = 0;
-for (const what of ["keydown", "pointerdown", "input"])
-  document.addEventListener(what, () => { didSomething = Date.now(); }, { capture: true, passive: true });
-
-setInterval(() => {
-  if ($("page").hidden || !session.idleAt) return;
-  if (didSomething > session.askedAt && Date.now() - session.askedAt > TOLD_EVERY) look(false).catch(() => {});
-  const left = session.idleAt - Date.now();
-  $("idle").hidden = left > WARN_BEFORE;
-  $("stay").hidden = session.idleAt >= session.endsAt;  // it ends in any case
-  if (left <= 0) look(true).catch(() => {});
-}, 1000);
 
 look(false).then(open, (error) => {
   close();

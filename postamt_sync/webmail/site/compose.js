@@ -2,10 +2,11 @@
 
 import { ask, session } from "./api.js";
 import { $, bytes, make, notice } from "./dom.js";
-import { atHand, filesOf, forget, keep, keepFiles, newDraft } from "./drafts.js";
+import { atHand, filesOf, forget, keep, keepFiles, newDraft, place } from "./drafts.js";
 
 const FIELDS = ["from", "name", "to", "cc", "bcc", "subject", "text"];
 const LARGEST = 29e6;  // bytes of attachments: SES takes 40 MB, and they grow by a third
+const QUOTED = 2e5;  // characters: with a mark before each line it still fits
 const WITH_THE_MAIL = 2.5e6;  // bytes of them that go with the mail itself; more goes beforehand
 
 const plain = (all) => all.map(({ name, address }) =>
@@ -13,10 +14,12 @@ const plain = (all) => all.map(({ name, address }) =>
 const again = (word, subject) =>
   (subject.toLowerCase().startsWith(`${word.toLowerCase()}:`) ? subject : `${word}: ${subject}`);
 
+const start = (text) => (text.length > QUOTED ? `${text.slice(0, QUOTED)}\n[…]` : text);
+
 function quoted(mail) {
   const who = mail.from.map(({ name, address }) => name || address).join(", ");
   const when = mail.received ? new Date(mail.received).toLocaleString() : "";
-  return `\n\n${when}, ${who} wrote:\n${mail.text.split("\n").map((line) => `> ${line}`.trimEnd()).join("\n")}\n`;
+  return `\n\n${when}, ${who} wrote:\n${start(mail.text).split("\n").map((line) => `> ${line}`.trimEnd()).join("\n")}\n`;
 }
 
 // The draft of an answer; `all`: to everybody who got the mail, but us.
@@ -36,7 +39,7 @@ export function answer(mail, all) {
     ...(from ? { from } : {}),
     to: plain(all ? [...to, ...others(mail.to)] : to),
     cc: all ? plain(others(mail.cc)) : "",
-    subject: again("Re", mail.subject), text: quoted(mail), answers: mail.id,
+    subject: again("Re", mail.subject), text: quoted(mail), answers: mail.id, part: mail.part,
   });
 }
 
@@ -45,7 +48,7 @@ export function forward(mail) {
   const parts = mail.attachments;  // with its images: only the text goes on, so nothing shows them in it
   return newDraft({
     subject: again("Fwd", mail.subject),
-    text: `\n\n-------- Forwarded --------\n${head.map(([name, value]) => `${name}: ${value}`).join("\n")}\n\n${mail.text}\n`,
+    text: `\n\n-------- Forwarded --------\n${head.map(([name, value]) => `${name}: ${value}`).join("\n")}\n\n${start(mail.text)}\n`,
     forward: parts.length ? { mail: mail.id, parts: parts.map(({ part }) => part) } : undefined,
     names: parts.map(({ name }) => name),
   });
@@ -146,6 +149,8 @@ export function showComposer(draft, done) {
       read();
       const kept = await keepFiles(draft, chosen.map(({ file }) => file));
       kept.forEach((file, at) => { if (!left.has(chosen[at].file)) chosen[at].file = file; });
+      draft.chosenAt = Date.now();
+      if (!over) keep(draft);
     });
   }
 
@@ -153,6 +158,21 @@ export function showComposer(draft, done) {
     if (over) return;
     for (const name of FIELDS) draft[name] = form.elements[name].value;
     keep(draft);
+  }
+
+  // What another window does to the same mail is seen in this one.
+  function elsewhere({ key, newValue }) {
+    if (over || !form.isConnected) { removeEventListener("storage", elsewhere); return; }
+    if (key !== place(draft)) return;
+    if (!newValue) { said.textContent = "It was sent or thrown away in another window."; return; }
+    const news = JSON.parse(newValue);
+    if (news.chosenAt !== draft.chosenAt) ready = ready.then(() => filesOf(draft)).then((kept) => {
+      chosen.length = 0;
+      add(kept);
+      showFiles();
+    });
+    Object.assign(draft, news);
+    for (const name of FIELDS) form.elements[name].value = draft[name];
   }
 
   function end() {
@@ -186,7 +206,7 @@ export function showComposer(draft, done) {
     said.textContent = "Sending …";
     let away = false;  // whether it was on its way to the server
     try {
-      const { names, at, tried, mailbox, ...fields } = draft;
+      const { names, at, tried, mailbox, chosenAt, ...fields } = draft;
       const attached = await allOf(files, (words) => { said.textContent = words; });
       if (!form.isConnected) {  // somebody went away from it, or was signed out
         notice("It was not sent: you left it before its attachments were ready. It is kept.");
@@ -257,6 +277,7 @@ export function showComposer(draft, done) {
     } catch (error) { return error.status === 401; }
   }
 
+  addEventListener("storage", elsewhere);
   atHand(draft);
   showFiles();
   if (draft.tried) ended();

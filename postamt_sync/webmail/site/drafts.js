@@ -5,7 +5,7 @@ import { session } from "./api.js";
 import { notice } from "./dom.js";
 
 const ofMailbox = (mailbox) => `draft:${mailbox}:`;
-const place = ({ mailbox, draft }) => ofMailbox(mailbox) + draft;
+export const place = ({ mailbox, draft }) => ofMailbox(mailbox) + draft;
 const WRITING = "writing";  // which draft this window is at
 
 // All that was begun, the latest first.

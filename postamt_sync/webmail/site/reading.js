@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { answer, forward, showComposer } from "./compose.js";
-import { $, bytes, day, make } from "./dom.js";
+import { $, bytes, day, make, notice } from "./dom.js";
 
 let showing = 0;
 let shown = null;
@@ -38,7 +38,7 @@ export async function showMail(id, back, part = "") {
   pane.replaceChildren(make("p", { class: "soft" }, "Looking …"));
   let mail;
   try {
-    mail = await ask(base + within);
+    mail = { ...await ask(base + within), part };
   } catch (error) {
     if (mine === showing)
       pane.replaceChildren(make("p", { class: "problem" }, error.message), goBack(back));
@@ -142,7 +142,7 @@ function files(mail, id, base, back) {
   const shown = mail.attachments.filter((each) => !(each.inline && mail.html));
   if (!shown.length) return "";
   return make("ul", { class: "files", "aria-label": "Attachments" }, ...shown.map((each) => make("li", {},
-    make("a", { class: "button", href: `${base}/parts/${each.part}`, download: each.name },
+    make("a", { class: "button", href: `${base}/parts/${each.part}`, download: each.name, onclick: () => notice(`Getting ${each.name} …`) },
       `${each.name} `, make("span", { class: "soft" }, bytes(each.size))),
     each.mail ? make("button", { onclick: () => showMail(id, back, each.part) }, "Open") : null)));
 }

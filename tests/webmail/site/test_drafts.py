@@ -176,6 +176,41 @@ def test_chosen_files_survive_a_failed_send(
     assert until_sent(begun, scene) == list(FILES.items())
 
 
+def test_two_windows_at_one_mail_lose_nothing_of_it(
+    begun: Browser, url: str, scene: WebmailScene, tmp_path: Path
+) -> None:
+    begun.run("const { text } = document.getElementById('compose').elements; text.focus()")
+    begun.type("first, ")
+    more = tmp_path / "more.bin"
+    more.write_bytes(b"more")
+    with begun.second_window(url):
+        begun.until("return !document.getElementById('page').hidden")
+        begun.run("document.getElementById('write').click()")
+        begun.until("return document.querySelector('#mail .files button')")
+        begun.run("document.querySelector('#mail .files button').click()")
+        listed(begun, list(FILES))
+        begun.run("const { text } = document.getElementById('compose').elements; text.focus();"
+                  "text.setSelectionRange(99, 99)")  # fmt: skip
+        begun.type("second, ")
+        begun.choose("#compose input[type=file]", more)
+        listed(begun, [*FILES, "more.bin"])
+        with begun.first_window():
+            listed(begun, [*FILES, "more.bin"])
+            begun.run("const { text } = document.getElementById('compose').elements; text.focus();"
+                      "text.setSelectionRange(99, 99)")  # fmt: skip
+            begun.type("third")
+        text = "document.getElementById('compose').elements.text.value"
+        begun.until(f"return {text} === 'first, second, third'")
+        send(begun)
+        assert until_sent(begun, scene) == [*FILES.items(), ("more.bin", b"more")]
+        with begun.first_window():
+            begun.until("return document.body.innerText.includes('in another window')")
+            send(begun)
+            begun.until("return !document.getElementById('compose')")
+    assert len(scene.mailer.sent) == 1
+    assert b"first, second, third" in scene.mailer.sent[0][2]
+
+
 def test_one_is_taken_off_and_stays_off(begun: Browser, url: str, scene: WebmailScene) -> None:
     begun.run("document.querySelectorAll('#compose li button')[1].click()")
     left = [name for name in FILES if name != "empty"]

@@ -107,6 +107,25 @@ class TestInABrowser:
         browser.until("return document.body.innerText.includes('There is no such mail here.')")
         signed_in(browser, url)
 
+    def test_a_window_of_one_mailbox_shows_nothing_of_another_that_signs_in_beside_it(
+        self, browser: Browser, url: str, scene: WebmailScene
+    ) -> None:
+        signed_in(browser, url)
+        scene.arrive("for bruno", to=("bruno@example.com",))
+        try:
+            with browser.second_window(url):
+                signed_in(browser, url, "bruno")
+                with browser.first_window():
+                    browser.run("window.dispatchEvent(new Event('online'))")
+                    browser.until("return !document.getElementById('sign-in').hidden")
+                    assert "You were signed out." in browser.text
+                browser.run("location.reload()")
+                browser.until("return document.querySelectorAll('#mails a').length === 1")
+        finally:
+            scene.index.entries.pop("for bruno")
+            scene.index.put(scene.index.entries["newsletter"])
+        signed_in(browser, url)
+
     def test_search_finds_and_says_where_nothing_is(self, browser: Browser, url: str) -> None:
         signed_in(browser, url)
         browser.type("/", "grüße", Keys.ENTER)
@@ -114,6 +133,12 @@ class TestInABrowser:
         browser.until("return document.querySelectorAll('#mails a').length === 1")
         browser.type("/", Keys.CONTROL + "a" + Keys.NULL, "nothing of this kind", Keys.ENTER)
         browser.until("return document.body.innerText.includes('Nothing was found.')")
+        browser.run("[...document.querySelectorAll('#elsewhere a')].at(-1).click()")
+        browser.until("return location.hash === '#/sent?q=nothing+of+this+kind'")
+        browser.until("return document.getElementById('elsewhere').innerText.includes('Inbox')")
+        browser.run("document.querySelector('nav a').click()")
+        browser.until("return document.getElementById('elsewhere').hidden")
+        assert browser.run("return document.getElementById('search').elements.q.value") == ""
 
     def test_the_session_ends_by_itself_on_the_page_too(
         self, browser: Browser, url: str, scene: WebmailScene
@@ -416,25 +441,56 @@ class TestWriting:
 
 
 class TestStaying:
-    """The page's clock is put forward; the server's stands still."""
-
     @pytest.fixture(autouse=True)
-    def later(self, browser: Browser, url: str) -> None:
+    def later(self, browser: Browser, url: str, scene: WebmailScene) -> Iterator[None]:
         signed_in(browser, url)
         browser.run(
             "const real = Date.now; window.ahead = 0; Date.now = () => real() + window.ahead;"
         )
+        now = scene.now
+        yield
+        scene.now = now
 
-    def test_a_warning_comes_a_minute_before_and_can_be_answered(self, browser: Browser) -> None:
+    @staticmethod
+    def forward(browser: Browser, scene: WebmailScene | None, minutes: float) -> None:
+        """Put the page's clock forward, and without `scene` the server's not."""
+        if scene is not None:
+            scene.now += minutes * 60
+        browser.run("window.ahead += arguments[0]", minutes * 60 * 1_000)
+
+    def test_a_warning_comes_a_minute_before_and_can_be_answered(
+        self, browser: Browser, scene: WebmailScene
+    ) -> None:
         shown = "return !document.getElementById('idle').hidden"
-        browser.run("window.ahead = 13.5 * 60 * 1000")
+        self.forward(browser, scene, 13.5)
         time.sleep(1.2)
         assert not browser.run(shown)
-        browser.run("window.ahead = 14.2 * 60 * 1000")
+        self.forward(browser, scene, 0.7)
         browser.until(shown)
         browser.run("document.getElementById('stay').click()")
         browser.until("return document.getElementById('idle').hidden")
         assert not browser.run("return document.getElementById('page').hidden")
+
+    def test_the_page_ends_with_the_session(self, browser: Browser, scene: WebmailScene) -> None:
+        self.forward(browser, scene, 15.1)
+        browser.until("return !document.getElementById('sign-in').hidden")
+        assert "You were signed out." in browser.text
+
+    def test_where_another_window_goes_on_nobody_is_warned_and_it_is_asked_for_once(
+        self, browser: Browser
+    ) -> None:
+        browser.run(
+            "const real = window.fetch; window.looks = 0; window.warnings = 0;"
+            "window.fetch = (path, how) => { window.looks += path === '/api/session';"
+            " return real(path, how); };"
+            "const idle = document.getElementById('idle');"
+            "new MutationObserver(() => { window.warnings += !idle.hidden; })"
+            ".observe(idle, { attributes: true })"
+        )
+        self.forward(browser, None, 14.2)
+        browser.until("return window.looks")
+        time.sleep(2.2)
+        assert browser.run("return [window.looks, window.warnings]") == [1, 0]
 
     def test_before_the_twelfth_hour_ends_nobody_is_asked_to_stay(
         self, browser: Browser, scene: WebmailScene
@@ -448,8 +504,8 @@ class TestStaying:
         browser.until("return !document.getElementById('idle').hidden")
         browser.until("return document.getElementById('stay').hidden")
 
-    def test_who_types_is_there(self, browser: Browser) -> None:
-        browser.run("window.ahead = 14.2 * 60 * 1000")
+    def test_who_types_is_there(self, browser: Browser, scene: WebmailScene) -> None:
+        self.forward(browser, scene, 14.2)
         browser.until("return !document.getElementById('idle').hidden")
         browser.type("/", "x")
         browser.until("return document.getElementById('idle').hidden")
