@@ -102,6 +102,15 @@ class Browser:
         self._driver.save_screenshot(str(path))
 
     @contextmanager
+    def on_paper(self) -> Iterator[None]:
+        """Within it the page is as it is printed."""
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        try:
+            yield
+        finally:
+            self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+    @contextmanager
     def second_window(self, url: str) -> Iterator[None]:
         """Within it everything happens in a window of its own, beside the first one."""
         first = self._driver.current_window_handle

@@ -49,6 +49,12 @@ def url(local: tuple[WebmailScene, str]) -> str:
     return local[1]
 
 
+PARTS = (
+    *("header", "main", "#mail .bar", "#mail h1", "#mail dl", "#mail .text", "#mail .files"),
+    "#mail iframe",
+)
+
+
 class TestInABrowser:
     def test_sign_in_list_and_read_by_keyboard_alone(self, browser: Browser, url: str) -> None:
         signed_in(browser, url)
@@ -69,6 +75,19 @@ class TestInABrowser:
         browser.until("return document.getElementById('help').open")
         browser.type(Keys.ESCAPE)
         browser.until("return !document.getElementById('help').open")
+
+    def test_a_mail_is_printed_whole_and_nothing_beside_it(
+        self, browser: Browser, url: str
+    ) -> None:
+        signed_in(browser, url)
+        open_first(browser)
+        seen = "return getComputedStyle(document.querySelector(arguments[0])).display !== 'none'"
+        with browser.on_paper():
+            shown = [each for each in PARTS if browser.run(seen, each)]
+        assert shown == ["#mail h1", "#mail dl", "#mail .text", "#mail .files"]
+        assert [each for each in PARTS if browser.run(seen, each)] == [
+            each for each in PARTS if each != "#mail .text"
+        ]
 
     def test_the_session_is_a_cookie_that_no_script_reads(self, browser: Browser, url: str) -> None:
         signed_in(browser, url)
