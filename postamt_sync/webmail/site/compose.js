@@ -10,7 +10,7 @@ const QUOTED = 2e5;  // characters: with a mark before each line it still fits
 const WITH_THE_MAIL = 2.5e6;  // bytes of them that go with the mail itself; more goes beforehand
 
 const plain = (all) => all.map(({ name, address }) =>
-  (name ? `"${name.replace(/["\\]/g, "")}" <${address}>` : address)).join(", ");
+  (name ? `"${name.replace(/["\\<>]/g, "")}" <${address}>` : address)).join(", ");
 const again = (word, subject) =>
   (subject.toLowerCase().startsWith(`${word.toLowerCase()}:`) ? subject : `${word}: ${subject}`);
 

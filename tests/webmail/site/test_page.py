@@ -379,6 +379,26 @@ class TestWriting:
         assert browser.run(value, "cc") == "d@x.example"
         assert browser.run(value, "from") == "anna@example.com"
 
+    def test_whatever_somebody_calls_himself_he_is_answered(
+        self, browser: Browser, scene: WebmailScene
+    ) -> None:
+        head = b'From: "Sales <EU>; \\"Ltd\\", Co" <s@x.example>\r\nSubject: Offer\r\n\r\n'
+        name = scene.arrive("odd", head + b"line\n" * 90_000)
+        try:
+            browser.run("location.hash = `#/inbox/${arguments[0]}`", name)
+            browser.until("return document.querySelector('#mail dl')")
+            browser.type("r")
+            browser.until("return document.getElementById('compose')")
+            browser.run("document.getElementById('compose').requestSubmit()")
+            browser.until("return document.body.innerText.includes('It is sent.')")
+        finally:
+            scene.index.entries.pop("odd")
+            scene.index.put(scene.index.entries["newsletter"])
+        ((_, recipients, raw),) = scene.mailer.sent
+        assert recipients == ("s@x.example",)
+        assert b'"Sales EU; Ltd, Co"' in raw
+        assert 30_000 < raw.count(b"> line") < 90_000
+
     def test_what_is_typed_survives_sign_out_and_reload(
         self, browser: Browser, url: str, scene: WebmailScene
     ) -> None:
