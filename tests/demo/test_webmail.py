@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -27,6 +28,15 @@ STATIONS = (
 )
 
 
+def still_running(root: Path) -> list[bytes]:
+    """Return the command lines of processes that are told of a directory."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(each.read_bytes())
+    return [line for line in found if str(root).encode() in line]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_the_tour_ends_in_the_webmail(tmp_path: Path) -> None:
@@ -41,6 +51,7 @@ async def test_the_tour_ends_in_the_webmail(tmp_path: Path) -> None:
     for station in STATIONS:
         assert re.search(rf"^  ✓ {station} +\S", said, re.MULTILINE), said
     assert all(len(line) <= 80 for line in said.splitlines() if str(tmp_path) not in line)
+    assert still_running(tmp_path) == []
 
 
 @pytest.mark.timeout(300)

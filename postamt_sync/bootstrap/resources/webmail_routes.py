@@ -39,8 +39,9 @@ class WebmailRoutesResource:
             return
         if len(text.encode()) > MOST_BYTES:
             yield Note(
-                f"{len(text.encode()):,} bytes of mailboxes are more than one item can hold: the "
-                "webmail lists mail slowly, by looking at all of it."
+                f"{len(text.encode()):,} bytes of mailboxes are more than one item can hold: they "
+                "are not handed over. The webmail at AWS goes by those of before, if any; what "
+                "`webmail serve` shows is listed slowly, by looking at all of it."
             )
             return
         item = self._item()

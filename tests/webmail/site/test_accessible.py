@@ -209,6 +209,22 @@ def test_everything_can_be_done_by_keyboard(
     browser.until("return !document.getElementById('sign-in').hidden")
 
 
+def test_j_and_k_go_through_the_list_and_the_mail_follows(browser: Browser, url: str) -> None:
+    the_list(browser, url)
+    at = "return [...document.querySelectorAll('#mails a')].indexOf(document.activeElement)"
+    seen = []
+    for key in "jjjkk":
+        browser.type(key)
+        seen.append(browser.run(at))
+    assert seen == [0, 1, 1, 0, 0]
+    browser.type(Keys.ENTER)
+    browser.until("return document.title === 'Gr\u00fc\u00dfe'")
+    browser.type("j")
+    browser.until("return document.title === 'Re: Tea'")
+    browser.type("k")
+    browser.until("return document.title === 'Gr\u00fc\u00dfe'")
+
+
 def test_an_answer_that_comes_late_takes_the_focus_from_nobody(browser: Browser, url: str) -> None:
     the_list(browser, url)
     browser.run(
