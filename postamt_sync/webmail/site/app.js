@@ -243,6 +243,8 @@ function close() {
   $("page").hidden = true;
   $("sign-in").hidden = false;
   $("mail").replaceChildren();
+  $("search").reset();
+  document.title = "Mail";
   session.idleAt = 0;
   const { mailbox, secret } = $("sign-in").elements;
   (mailbox.value ? secret : mailbox).focus();

@@ -511,9 +511,16 @@ class TestStaying:
         assert not browser.run("return document.getElementById('page').hidden")
 
     def test_the_page_ends_with_the_session(self, browser: Browser, scene: WebmailScene) -> None:
+        browser.type("/", "gr\u00fc\u00dfe", Keys.ENTER)
+        browser.until("return location.hash.includes('q=')")
+        open_first(browser)
+        assert browser.title == "Gr\u00fc\u00dfe"
         self.forward(browser, scene, 15.1)
         browser.until("return !document.getElementById('sign-in').hidden")
         assert "You were signed out." in browser.text
+        assert browser.title == "Mail"
+        searched = "return document.getElementById('search').elements.q.value"
+        assert browser.run(f"{searched} + document.getElementById('mail').textContent") == ""
 
     def test_where_another_window_goes_on_nobody_is_warned_and_it_is_asked_for_once(
         self, browser: Browser
