@@ -24,7 +24,7 @@ _BEGINNINGS = (
     (re.compile(rb"GIF8[79]a"), "image/gif"),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
 )
-_NAMED = re.compile(r"""cid:([^"'\s<>)]{1,1000})""", re.IGNORECASE)
+_NAMED = re.compile(r"""\bsrc\s*=\s*["']?\s*cid:([^"'\s<>]{1,1000})""", re.IGNORECASE)
 
 
 def image_type(part: MimePart) -> str:
@@ -41,8 +41,10 @@ def image_type(part: MimePart) -> str:
 
 
 def named_in(markup: str) -> set[str]:
-    """Return the content ids that HTML names, in each form in which it may mean them."""
-    found = {content_id(html.unescape(each)) for each in _NAMED.findall(markup)}
+    """Return the content ids of images that HTML shows, in each form in which it may mean them."""
+    first, *others = markup.split("<!--")
+    shown = "".join((first, *(each.partition("-->")[2] for each in others)))
+    found = {content_id(html.unescape(each)) for each in _NAMED.findall(shown)}
     return found | {unquote(each) for each in found}
 
 

@@ -202,6 +202,9 @@ def test_without_a_day_s_place_each_image_is_shown_and_a_repeated_one_is_bounded
         ("image/svg+xml", "<img src=cid:0>", "<%d>", False),
         ("application/pdf", "<a href=cid:0>x</a>", "<%d>", False),
         ("image/tiff", "<img src=cid:0>", "<%d>", False),
+        ("image/png", "<a href=cid:0>x</a><p style='background:url(cid:0)'>", "<%d>", False),
+        ("image/png", "<!-- <img src=cid:0> --><p>", "<%d>", False),
+        ("image/png", "<!-- x --><p><img src = 'cid:0'>", "<%d>", True),
     ],
 )
 def test_an_image_is_shown_where_it_is_named_and_else_it_is_an_attachment(
