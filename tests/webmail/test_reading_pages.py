@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import tracemalloc
 
 import pytest
 
@@ -248,6 +249,29 @@ class TestDayPlace:
         assert answer.status == 303
         assert day.kept[answer.headers["Location"]] == content
         assert answer.body == b""
+
+    @pytest.mark.slow
+    def test_the_largest_mail_that_ses_takes_is_read_and_goes_by_it(
+        self, scene: WebmailScene, browser: WebBrowser, day: MemoryDay
+    ) -> None:
+        content = random.Random(8).randbytes(29_000_000)
+        raw = b"Subject: large\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\nhello"
+        raw += b"\r\n--q\r\nContent-Type: video/mp4; name=film.mp4\r\nContent-Transfer-Encoding:"
+        raw += b" base64\r\n\r\n" + base64.encodebytes(content) + b"--q--\r\n"
+        assert 39_000_000 < len(raw) < 41_000_000
+        address = f"/api/mails/{scene.arrive('large', raw)}"
+        tracemalloc.start()
+        try:
+            found = browser.look(address)
+            answer = browser.get(f"{address}/parts/2")
+            assert tracemalloc.get_traced_memory()[1] < 300_000_000
+        finally:
+            tracemalloc.stop()
+        assert found["text"] == "hello"
+        assert [each["name"] for each in found["attachments"]] == ["film.mp4"]
+        assert abs(found["attachments"][0]["size"] - len(content)) < 1_000_000
+        assert answer.status == 303
+        assert day.kept[answer.headers["Location"]] == content
 
     def test_images_beyond_three_megabytes_go_by_it(
         self, scene: WebmailScene, browser: WebBrowser, day: MemoryDay
