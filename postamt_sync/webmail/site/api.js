@@ -66,7 +66,10 @@ export async function signIn(mailbox, secret) {
     if (problem.code === "wrong") throw problem;
     await ask("/api/sign-in", typed);
   }
-  return look(false);
+  try { return await look(false); } catch (problem) {
+    if (problem.status !== 401) throw problem;
+    throw new Refused(0, { problem: "This browser keeps no cookie of this page, so nobody stays signed in. Try another one." });
+  }
 }
 export const look = async (byItself) => begun(await ask("/api/session", { byItself }));
 export const signOut = (everywhere) =>

@@ -25,7 +25,7 @@ from tests.support.campaign import spread
 from tests.support.http_server import served
 from tests.webmail.hostile import ALL, hostile
 from tests.webmail.hostile_twists import MAILS
-from tests.webmail.page import open_first, served_scene, signed_in
+from tests.webmail.page import open_first, served_scene, sign_in_page, signed_in
 from tests.webmail.test_reading_pages import NEWSLETTER
 
 pytestmark = [pytest.mark.slow, *needs_browser]
@@ -104,6 +104,16 @@ class TestInABrowser:
         browser.until(
             "return document.querySelector('.problem').textContent.includes('no mailbox')"
         )
+        signed_in(browser, url)
+
+    def test_a_browser_that_keeps_no_cookie_is_told(self, browser: Browser, url: str) -> None:
+        sign_in_page(browser, url)
+        browser.run(
+            "const real = window.fetch; window.fetch = (path, how) => path === '/api/session'"
+            ' ? new Response(\'{"code": "signed-out"}\', { status: 401 }) : real(path, how);'
+        )
+        browser.type("anna", Keys.TAB, SECRET, Keys.ENTER)
+        browser.until("return document.body.innerText.includes('This browser keeps no cookie')")
         signed_in(browser, url)
 
     def test_a_device_that_signed_in_before_is_crowded_out_by_nobody(
