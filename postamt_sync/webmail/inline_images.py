@@ -61,7 +61,7 @@ class InlineImages:
         self._parts = {each.content_id: each for each in parts if each.content_id}
         self._day = day
         self._left = LARGEST_INLINE
-        self._in_html: dict[str, str] = {}
+        self._in_html: dict[str, tuple[str, int]] = {}
         self._elsewhere: dict[str, str] = {}
         self.host = ""
 
@@ -76,17 +76,18 @@ class InlineImages:
             return ""
         if name in self._elsewhere:
             return self._elsewhere[name]
-        image = self._in_html.get(name, "")
-        content = b"" if image else part.content
-        size = len(image) * 3 // 4 or len(content)
+        image, size = self._in_html.get(name, ("", 0))
+        if not image:
+            content = part.content
+            size = len(content)
         if size <= self._left or (self._day is None and not image):
             self._left -= size
             if not image:
                 image = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-                self._in_html[name] = image
+                self._in_html[name] = image, size
             return image
         if self._day is None or len(self._elsewhere) >= MOST_KEPT:
             return ""
-        self._elsewhere[name] = self._day.keep(content or part.content, "image", kind)
+        self._elsewhere[name] = self._day.keep(part.content, "image", kind)
         self.host = self._day.origin
         return self._elsewhere[name]

@@ -29,8 +29,10 @@ LOOKED_THROUGH = 200 << 20
 """Bytes that are looked through for boundaries, at each level anew; what lies deeper stays shut."""
 MOST_ENDINGS = 1_000
 """Paddings within base64 that end one text and let another one begin."""
-MOST_UU_LINES = 1_000_000
-"""Of a part; 45 MB of content."""
+MOST_UU_LINES = 700_000
+"""Of a part: those of 40 MB. Shorter ones were made to exhaust us."""
+MOST_WRONG_LINES = 10_000
+"""Of what claims to be uuencoded; after so many it is something else."""
 _MOST_PARAMETERS = 50
 _BEGINNING = 200
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -293,13 +295,16 @@ def _base64(body: bytes) -> bytes:
 
 
 def _uuencoded(body: bytes) -> bytes:
-    whole: list[bytes] = []
+    whole = bytearray()
+    wrong = 0
     for found in itertools.islice(_LINE.finditer(body), MOST_UU_LINES):
         line = found[0]
         if line.startswith(b"begin ") or line.strip() == b"end":
             continue
         try:
-            whole.append(binascii.a2b_uu(line))
+            whole += binascii.a2b_uu(line)
         except binascii.Error:
-            continue
-    return b"".join(whole)
+            wrong += 1
+            if wrong == MOST_WRONG_LINES:
+                break
+    return bytes(whole)
