@@ -163,7 +163,7 @@ class TestInABrowser:
         browser.type("/", Keys.CONTROL + "a" + Keys.NULL, "nothing of this kind", Keys.ENTER)
         browser.until("return document.body.innerText.includes('Nothing was found.')")
         browser.run("[...document.querySelectorAll('#elsewhere a')].at(-1).click()")
-        browser.until("return location.hash === '#/sent?q=nothing+of+this+kind'")
+        browser.until("return /^#.sent.q=.*nothing.of.this.kind/.test(location.hash)")
         browser.until("return document.getElementById('elsewhere').innerText.includes('Inbox')")
         browser.run("document.querySelector('nav a').click()")
         browser.until("return document.getElementById('elsewhere').hidden")
@@ -393,7 +393,7 @@ class TestWriting:
         self, browser: Browser, scene: WebmailScene
     ) -> None:
         head = b'From: "Sales <EU>; \\"Ltd\\", Co" <s@x.example>\r\nSubject: Offer\r\n\r\n'
-        name = scene.arrive("odd", head + b"line\n" * 90_000)
+        name = scene.arrive("odd", head + b"line\n" * 60_000)
         try:
             browser.run("location.hash = `#/inbox/${arguments[0]}`", name)
             browser.until("return document.querySelector('#mail dl')")
@@ -407,7 +407,7 @@ class TestWriting:
         ((_, recipients, raw),) = scene.mailer.sent
         assert recipients == ("s@x.example",)
         assert b'"Sales EU; Ltd, Co"' in raw
-        assert 30_000 < raw.count(b"> line") < 90_000
+        assert 30_000 < raw.count(b"> line") < 60_000
 
     def test_what_is_typed_survives_sign_out_and_reload(
         self, browser: Browser, url: str, scene: WebmailScene
