@@ -76,7 +76,7 @@ def test_where_all_is_well_it_says_how_much(settings: Settings) -> None:
     ("change", "outcome", "words"),
     [
         ({"refused": "unproved"}, Severity.FAILURE, "nobody has shown"),
-        ({"refused": "no-watermark"}, Severity.FAILURE, "has not said yet"),
+        ({"refused": "no-watermark"}, Severity.FAILURE, "has not yet said"),
         ({"refused": "stale-watermark"}, Severity.FAILURE, "three days"),
         ({"refused": "other-mail"}, Severity.FAILURE, "another bucket or prefix"),
         ({"refused": "key", "reason": "It expired."}, Severity.FAILURE, "It expired."),
