@@ -22,6 +22,18 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can be someone else"),
 ]
+
+
+def of_anna(root: Path) -> str:
+    """Return the configuration of a household of one."""
+    return configuration(
+        root,
+        people=("anna",),
+        maildirs={"anna": root / "anna/Maildir"},
+        addresses={"anna": ["example.com"]},
+    )
+
+
 VERBS = [
     ["status"],
     ["status", "--json"],
@@ -71,13 +83,7 @@ def config(open_to_all: Path) -> Path:
     for path in (state, *state.iterdir(), open_to_all / "anna"):
         os.chown(path, daemon.pw_uid, daemon.pw_gid)
         path.chmod(0o700)
-    text = configuration(
-        open_to_all,
-        people=("anna",),
-        maildirs={"anna": open_to_all / "anna/Maildir"},
-        addresses={"anna": ["example.com"]},
-    )
-    path = configure(open_to_all, text)
+    path = configure(open_to_all, of_anna(open_to_all))
     load(path)  # what Python loads for it lies where nobody else may look
     return path
 

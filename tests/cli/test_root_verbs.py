@@ -13,8 +13,8 @@ import pytest
 from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode, PostamtError
 from postamt_sync.ledger import CourierLock, Ledger
-from tests.cli.test_other_user import CONFIG, open_to_all
 from tests.cli.test_other_user import VERBS as OF_ONE_LEDGER
+from tests.cli.test_other_user import of_anna, open_to_all
 from tests.host.test_directories import THIEF, thief_at
 
 __all__ = ["open_to_all"]
@@ -48,7 +48,7 @@ def state(open_to_all: Path) -> Path:
     for path in (state, open_to_all / "anna", open_to_all / "anna/Maildir"):
         path.mkdir()
         os.chown(path, OWNER.pw_uid, OWNER.pw_gid)
-    (open_to_all / "config.toml").write_text(CONFIG.format(root=open_to_all))
+    (open_to_all / "config.toml").write_text(of_anna(open_to_all))
     return state
 
 

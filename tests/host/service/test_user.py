@@ -13,7 +13,8 @@ from postamt_sync.cli.main import run
 from postamt_sync.config import load
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.service.user import mail_user, refuse_root
-from tests.host.service.test_units import ANNA, settings
+from tests.host.service.test_units import settings
+from tests.support.household import mailbox
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
@@ -82,8 +83,8 @@ def test_maildirs_of_several_users_are_refused(tmp_path: Path) -> None:
         os.chown(tmp_path / name, pwd.getpwnam(name).pw_uid, -1)
     configured = settings(tmp_path, maildir=str(tmp_path / "nobody"))
     path = tmp_path / "config.toml"
-    more = ANNA.format(maildir=tmp_path / "daemon").replace("anna", "bert")
-    path.write_text(f"{path.read_text()}default = true\n{more}addresses = ['b@example.com']\n")
+    more = mailbox("bert", tmp_path / "daemon")
+    path.write_text(path.read_text() + more)
     with pytest.raises(MisconfiguredError, match="several users: daemon, nobody"):
         mail_user(load(path, {}), "", silent)
     assert mail_user(load(path, {}), "mailer", silent).name == "mailer"
