@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pwd
@@ -85,6 +86,7 @@ def config(open_to_all: Path) -> Path:
         path.chmod(0o700)
     path = configure(open_to_all, of_anna(open_to_all))
     load(path)  # what Python loads for it lies where nobody else may look
+    importlib.import_module("rich.console")
     return path
 
 
