@@ -93,7 +93,11 @@ class HandedRoutes:
                 Addressee(m["name"], tuple(m["addresses"]), bool(m["default"]))
                 for m in said["mailboxes"]
             )
-            folders = {each.name: said["folders"][each.name] for each in fields(VerdictFolders)}
+            there = said["folders"]
+            # An older version knew of fewer folders.
+            folders = {
+                each.name: there.get(each.name, each.default) for each in fields(VerdictFolders)
+            }
             return cls(addressees, VerdictFolders(**folders))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("these are no routes") from error

@@ -461,6 +461,10 @@ class TestHandedRoutes:
         assert len(text) > 4_096
         assert HandedRoutes.from_json(text) == many
 
+    def test_those_of_a_version_that_knew_fewer_folders_are_read(self) -> None:
+        text = '{"form": 1, "mailboxes": [], "folders": {"junk": "Spam"}}'
+        assert HandedRoutes.from_json(text).folders == VerdictFolders(junk="Spam")
+
     @pytest.mark.parametrize(
         "text", ["", "[]", "{}", '{"form": 2}', '{"form": 1, "mailboxes": [{}]}', '{"form": 1}']
     )
