@@ -86,8 +86,9 @@ class InlineImages:
                 image = f"data:{kind};base64,{base64.b64encode(content).decode()}"
                 self._in_html[name] = image, size
             return image
-        if self._day is None or len(self._elsewhere) >= MOST_KEPT:
-            return ""
-        self._elsewhere[name] = self._day.keep(part.content, "image", kind)
-        self.host = self._day.origin
-        return self._elsewhere[name]
+        elsewhere = ""
+        if self._day is not None and len(self._elsewhere) < MOST_KEPT:
+            elsewhere = self._day.keep(part.content, "image", kind)
+            self.host = self._day.origin
+        self._elsewhere[name] = elsewhere
+        return elsewhere
