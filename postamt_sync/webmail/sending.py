@@ -129,7 +129,7 @@ class Sending:
         return SendResult(state, str(record.get("reason", "")))
 
     def complete(self, mailbox: str) -> None:
-        """Complete all of a mailbox's that is known to be sent, where somebody was stopped in the
+        """Complete all of a mailbox's that is known to be sent, where someone was stopped in the
         middle; what cannot be completed now is left to the next time."""
         after = ""
         with contextlib.suppress(ClientError, BotoCoreError):

@@ -29,7 +29,7 @@ let asking = false;
 let warned = false;
 let lookedAt = 0;
 
-// Asks how long it lasts: in another window somebody may have gone on.
+// Asks how long it lasts: in another window someone may have gone on.
 async function lookHowLong() {
   if (asking || Date.now() - lookedAt < AGAIN_AFTER) return;
   asking = true;
