@@ -70,14 +70,14 @@ def doctor(
 
     What the daemon needs and does not have is a failure, each with its remedy;
     exits 3 if there is any. The daemon's own credentials see little of AWS: what
-    they cannot see is a warning. Run it with those, and as root, to try what the
-    daemon may do, and with an administrator's (AWS_PROFILE) to see all of AWS.
+    they cannot see is a warning. Run it as root on the box, which takes those, to
+    try what the daemon may do, and with an administrator's (AWS_PROFILE) to see all
+    of AWS.
     Nothing is changed, but that the webhook is subscribed where it is not.
 
     \b
     Examples:
-      sudo AWS_SHARED_CREDENTIALS_FILE=/etc/postamt-sync/credentials \\
-        postamt-sync doctor
+      sudo postamt-sync doctor
       AWS_PROFILE=admin postamt-sync doctor
       postamt-sync doctor --send --smtp-credentials ./smtp-credentials
       sudo postamt-sync doctor --round-trip --smtp-credentials ./smtp-credentials

@@ -200,4 +200,4 @@ def _head(console: Console, title: str) -> None:
 
 
 def _well(console: Console, what: str) -> None:
-    paragraph(console, f"ok   {what}")
+    paragraph(console, f"ok   {what}", hanging="     ")

@@ -16,7 +16,13 @@ import typer
 import typer.main
 
 from postamt_sync import __version__
-from postamt_sync.cli import in_force, printed_json, setup_configuration, streams
+from postamt_sync.cli import (
+    daemon_credentials,
+    in_force,
+    printed_json,
+    setup_configuration,
+    streams,
+)
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.verbs import PROGRAM, VERBS, Verb, VerbGroup, end_without_verb
 from postamt_sync.errors import (
@@ -84,7 +90,7 @@ def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
     streams.keep()
     printed_json.begin()
     in_force.remember(argv)
-    with setup_configuration.in_force(argv):
+    with setup_configuration.in_force(argv), daemon_credentials.in_force(argv):
         return _judged(_run(argv, verbs), argv)
 
 

@@ -13,7 +13,7 @@ AT_AWS = frozenset({"bootstrap", "client", "seal", "webmail"})
 @contextmanager
 def in_force(argv: Sequence[str]) -> Iterator[None]:
     """Let a verb take what setup keeps, if nothing names another and the usual place is empty."""
-    path = _kept() if argv and argv[0] in AT_AWS and not _names_one(argv) else ""
+    path = _kept() if argv and argv[0] in AT_AWS and not names_configuration(argv) else ""
     if not path:
         yield
         return
@@ -26,7 +26,8 @@ def in_force(argv: Sequence[str]) -> Iterator[None]:
         os.environ.pop(FILE_VARIABLE, None)
 
 
-def _names_one(argv: Sequence[str]) -> bool:
+def names_configuration(argv: Sequence[str]) -> bool:
+    """Tell whether a command line, or the environment, names a configuration."""
     from postamt_sync.config.environment import FILE_VARIABLE  # noqa: PLC0415 - --help needs none
 
     named = any(word == "--config" or word.startswith("--config=") for word in argv)

@@ -1,0 +1,50 @@
+"""On the box, as root: the daemon's AWS credentials are in force where no others are named.
+
+systemd hands them to the daemon alone. Who types `sudo postamt-sync doctor` means those, and an
+administrator of AWS names others (AWS_PROFILE and the like).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from postamt_sync.cli.setup_configuration import names_configuration
+
+FILE = Path("/etc/postamt-sync/credentials")
+VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
+AT_HOME = frozenset({"doctor", "find", "rebuild", "restore", "sync", "unseal", "verify"})
+"""Verbs that ask AWS for what the daemon may ask."""
+_NAMED = (
+    *("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", VARIABLE, "AWS_CONFIG_FILE"),
+    *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+)
+
+
+@contextmanager
+def in_force(argv: Sequence[str], file: Path = FILE) -> Iterator[None]:
+    """Let a verb take them, if it is root's, of the usual configuration, and nothing else is there
+    to take."""
+    if not argv or argv[0] not in AT_HOME or not _are_meant(argv, file):
+        yield
+        return
+    os.environ[VARIABLE] = str(file)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+
+
+def _are_meant(argv: Sequence[str], file: Path) -> bool:
+    if os.geteuid() != 0 or names_configuration(argv) or any(map(os.environ.get, _NAMED)):
+        return False
+    try:
+        own = Path.home() / ".aws"
+        return file.is_file() and not any(
+            (own / name).exists() for name in ("config", "credentials")
+        )
+    except (OSError, RuntimeError):  # no home, or one that is closed
+        return False
