@@ -7,11 +7,15 @@ administrator of AWS names others (AWS_PROFILE and the like).
 from __future__ import annotations
 
 import os
+import pwd
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from postamt_sync.cli.setup_configuration import names_configuration
+from postamt_sync.errors import CredentialsError, PostamtError
+from postamt_sync.log_line import printable
 
 FILE = Path("/etc/postamt-sync/credentials")
 VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
@@ -36,6 +40,23 @@ def in_force(argv: Sequence[str], file: Path = FILE) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(VARIABLE, None)
+
+
+def how_to_lend(error: PostamtError, file: Path = FILE) -> str:
+    """Return what to type where there are no credentials but the daemon's, which are root's alone;
+    "" elsewhere. What delivers runs as the owner of the Maildirs, who cannot read them."""
+    nothing = isinstance(error, CredentialsError) and error.problem.startswith("There are no AWS")
+    try:
+        if os.geteuid() == 0 or not nothing or not file.exists():
+            return ""
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        place = shlex.quote(printable(str(Path.home() / ".aws/credentials"), 4096))
+    except (KeyError, OSError, RuntimeError):
+        return ""
+    return (
+        "The daemon's are root's alone. To lend them to this user, and take them back with rm: "
+        f"sudo install -D -m 600 -o {shlex.quote(user)} {file} {place}"
+    )
 
 
 def _are_meant(argv: Sequence[str], file: Path) -> bool:

@@ -193,7 +193,7 @@ def _tell(problem: str, hint: str, argv: Sequence[str], code: ExitCode) -> int:
 def _hint(error: PostamtError, argv: Sequence[str]) -> str:
     if isinstance(error, OtherUserError):
         return f"{error.hint} As in: sudo {PROGRAM} {printable(shlex.join(argv), 4096)}"
-    return error.hint
+    return daemon_credentials.how_to_lend(error) or error.hint
 
 
 def _describe(error: Exception) -> str:

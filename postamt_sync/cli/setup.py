@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.dns.dns_lookup import resolver_at
+from postamt_sync.bootstrap.rule_position import read_position
 from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.cli import in_force
 from postamt_sync.cli.bootstrap.dns import show as show_records
-from postamt_sync.cli.bootstrap.stack import Opened, may_ask
+from postamt_sync.cli.bootstrap.stack import Opened, PositionOption, may_ask
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.join import can_become_root, join_here
 from postamt_sync.cli.options import Debug
@@ -43,6 +45,7 @@ from postamt_sync.doctor.sending import ByApi
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
 from postamt_sync.setup.answers import CONFIGURATION, AnswerFile, Answers, setup_directory
 
+STACK = "postamt"
 _HOPS_SEEN_FROM_HERE = 2
 """Of the round trip: sending, and the bucket. Ledger and Maildir are the box's."""
 
@@ -56,7 +59,7 @@ def setup(
         list[str] | None,
         typer.Option("--person", metavar="NAME", help="Who gets mail; repeat it, main one first."),
     ] = None,
-    region: Annotated[str, typer.Option(metavar="NAME", help="The AWS region.")] = "",
+    region: Annotated[str | None, typer.Option(metavar="NAME", help="The AWS region.")] = None,
     public_url: Annotated[
         str, typer.Option(metavar="NAME", help="Where the world reaches the box.")
     ] = "",
@@ -72,13 +75,16 @@ def setup(
         ),
     ] = None,
     imap_host: Annotated[
-        str, typer.Option(metavar="NAME", help="By which name mail clients reach the box.")
-    ] = "",
+        str | None, typer.Option(metavar="NAME", help="By which name mail clients reach the box.")
+    ] = None,
     certificate: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Its chain on the box; none: found or made there."),
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The stack's name.")] = "postamt",
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="The stack's name; else postamt, or as before.")
+    ] = "",
+    position: PositionOption = "",
     bundle: Annotated[
         Path, typer.Option(metavar="PATH", help="The file that is made for the box.")
     ] = USUAL,
@@ -126,29 +132,34 @@ def setup(
     """
     if public_url and no_port:
         raise UsageError("--public-url and --no-port exclude each other.", "Say one of them.")
+    if position:
+        read_position(position)
     try:
-        stack_name(name)
+        stack_name(name or STACK)
     except ValueError as error:
         raise UsageError(f"The stack's name {error}", "Example: --name postamt") from None
     if resolver:
         resolver_at(resolver)
     file = AnswerFile(setup_directory())
     before = file.read()
-    answers = Answers(bundle_digest=before.bundle_digest) if again else before
+    kept = Answers(bundle_digest=before.bundle_digest, name=before.name) if again else before
+    answers = replace(kept, name=name or kept.name)
     for field, flag, text in (
         ("domains", "--domain", ",".join(domain) if domain else None),
         ("people", "--person", ",".join(person) if person else None),
-        ("region", "--region", region or None),
+        ("region", "--region", region),
         ("public_url", "--public-url", "no" if no_port else public_url or None),
         ("here", "--here", None if here is None else "y" if here else "n"),
         ("dovecot", "--dovecot", None if dovecot is None else "y" if dovecot else "n"),
-        ("imap_host", "--imap-host", imap_host or None),
+        ("imap_host", "--imap-host", imap_host),
         ("certificate", "--certificate", certificate),
     ):
         if text is not None:
             answers = flagged(field, flag, text, answers)
     console = open_console()
-    wishes = Wishes(name, yes, production_access, bundle.absolute(), new_bundle)
+    wishes = Wishes(
+        answers.name or STACK, yes, production_access, bundle.absolute(), new_bundle, position
+    )
     if yes and round_trip is None:
         round_trip = False
     try:

@@ -46,13 +46,15 @@ _INDENT = "  "
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What of the command line is no answer. With `production` AWS is asked to let us send to
-    everyone; the file for the box is `bundle`, made again with `new_bundle`."""
+    everyone; the file for the box is `bundle`, made again with `new_bundle`; `position` is that of
+    the receipt rule, "" for the usual one."""
 
     name: str
     yes: bool
     production: bool
     bundle: Path
     new_bundle: bool
+    position: str = ""
 
 
 def write_configuration(file: AnswerFile, answers: Answers, aws: AwsClient, name: str) -> Answers:
@@ -116,8 +118,16 @@ def make_all(account: Opened, console: Console, wishes: Wishes) -> bool:
     detail = f"postamt-sync bootstrap cost --mails-per-day {MAILS_PER_DAY}"
     paragraph(console, f"AWS will charge {price()}. Item by item: {detail}", _INDENT)
     with console.status("Looking at the account.") if console.is_terminal else nullcontext():
-        found = account.plan()
+        found = account.plan(wishes.position)
     show(found, console)
+    if found.conflicts:
+        console.print()
+        paragraph(
+            console,
+            "What stands after ! is in the way. With --name NAME the stack gets a name of its own, "
+            "with --position first our rule comes before others, as in: "
+            "postamt-sync setup --position first",
+        )
     zones = _zones(account, console)
     for zone in dict.fromkeys(zones.values()):
         console.print(Text(f"\n+ hosted zone {zone.name}", style="green"))

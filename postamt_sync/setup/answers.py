@@ -26,7 +26,7 @@ class Answers:
     `public_url` "" is no open port, `certificate` "" one that is found or made on the box. What
     follows was not asked: `account` and `bucket` are those that the conversation began with,
     `bucket_of` what the bucket's name was made for, `first_key` the mail that waits for the box,
-    `bundle_digest` the bundle that was made last.
+    `bundle_digest` the bundle that was made last, `name` the stack's, if it has one of its own.
     """
 
     domains: tuple[str, ...] | None = None
@@ -43,10 +43,11 @@ class Answers:
     bucket_of: str | None = None
     first_key: str | None = None
     bundle_digest: str | None = None
+    name: str | None = None
 
     def without_questions(self) -> Self:
         """Return what was made, with all questions open again."""
-        made = ("account", "bucket", "bucket_of", "first_key", "bundle_digest")
+        made = ("account", "bucket", "bucket_of", "first_key", "bundle_digest", "name")
         return replace(type(self)(), **{name: getattr(self, name) for name in made})
 
 

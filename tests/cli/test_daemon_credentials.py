@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.cli.daemon_credentials import AT_HOME, VARIABLE, in_force
+from postamt_sync.cli.daemon_credentials import AT_HOME, VARIABLE, how_to_lend, in_force
 from postamt_sync.cli.verbs import VERBS
+from postamt_sync.errors import CredentialsError, MisconfiguredError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads the daemon's keys")
 
@@ -62,3 +63,15 @@ def test_roots_own_count_and_without_the_file_nothing_changes(kept: Path, tmp_pa
 
 def test_all_of_them_are_verbs() -> None:
     assert {verb.name for verb in VERBS} >= AT_HOME
+
+
+def test_who_may_not_read_them_is_told_how_root_lends_them(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none, denied = CredentialsError("There are no AWS credentials."), CredentialsError("Refused.")
+    assert how_to_lend(none, kept) == "", "root reads them"
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    assert f"-o nobody {kept} {tmp_path}/.aws/credentials" in how_to_lend(none, kept)
+    assert how_to_lend(denied, kept) == ""
+    assert how_to_lend(MisconfiguredError("There are no AWS credentials."), kept) == ""
+    assert how_to_lend(none, tmp_path / "missing") == ""

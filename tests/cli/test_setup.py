@@ -218,8 +218,10 @@ def test_without_a_terminal_it_names_what_is_missing(
         (("--public-url", "http://x.org"), "must come encrypted"),
         (("--public-url", "x.org", "--no-port"), "exclude each other"),
         (("--name", "ab"), "3 to 30"),
-        (("--resolver", "x"), "no address of a resolver"),
+        (("--resolver", "x"), "address of a resolver"),
         (("--certificate", "x.pem"), "whole path"),
+        (("--region", ""), "Type a region"),
+        (("--imap-host", ""), "Type the server's name"),
     ],
 )
 def test_a_wrong_flag_is_told_with_what_would_be_right(
@@ -258,6 +260,21 @@ def test_every_answer_can_be_a_flag(
     assert open_bundle(read_bundle(alone / "b"), passphrase[1]).dovecot is False
     assert run(line) == ExitCode.OK
     assert "All of this is there already." in capsys.readouterr().out
+
+
+def test_a_name_of_its_own_is_kept_and_what_is_in_the_way_says_how_setup_is_typed(
+    alone: Path, account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.client("sns").create_topic(Name="letters")
+    line = ["setup", *ALL, "--region", "eu-west-1", "--no-port", "--elsewhere", "--other-server"]
+    for more in (["--name", "letters"], []):
+        assert run([*line, *more, "--yes"]) == ExitCode.CONFIGURATION
+        said = capsys.readouterr()
+        assert "! topic letters" in said.out
+        assert "postamt-sync setup --position first" in said.out
+    kept = load(alone / KEPT / "config.toml", {})
+    assert kept.stack.name == "letters"
+    assert run([*line, "--position", "nowhere"]) == ExitCode.USAGE
 
 
 def test_another_account_is_not_taken_for_the_first(

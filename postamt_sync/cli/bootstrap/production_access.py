@@ -16,8 +16,8 @@ from postamt_sync.cli.options import ConfigPath, Debug
 from postamt_sync.errors import ExitCode, MisconfiguredError
 
 USE_CASE = (
-    "A household's own mail: {people} under our own domain ({domains}) write to people they know, "
-    "by hand, from mail clients over SMTP. No newsletters, no lists, no bought addresses, no "
+    "A household's own mail: {people} under our own domain ({domains}) {write} to people they "
+    "know, by hand, from mail clients over SMTP. No newsletters, no lists, no bought addresses, no "
     "automatic mail. We expect fewer than 200 messages a day. Bounces and complaints come back to "
     "the person who wrote, at the MAIL FROM domain and by SES's feedback; we then stop writing to "
     "that address. Mail is signed with Easy DKIM, and SPF and DMARC are published."
@@ -88,7 +88,9 @@ def request_of(account: Opened, website: str) -> tuple[str, str]:
         )
     people = len(account.settings.mailboxes)
     text = USE_CASE.format(
-        people="one person" if people == 1 else f"{people} people", domains=", ".join(domains)
+        people="one person" if people == 1 else f"{people} people",
+        write="writes" if people == 1 else "write",
+        domains=", ".join(domains),
     )
     return website or f"https://{domains[0]}", text
 
