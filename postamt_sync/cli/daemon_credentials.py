@@ -32,7 +32,8 @@ _NAMED = (
 def in_force(argv: Sequence[str], file: Path = FILE) -> Iterator[None]:
     """Let a verb take them, if it is root's, of the usual configuration, and nothing else is there
     to take."""
-    if not argv or argv[0] not in AT_HOME or not _are_meant(argv, file):
+    meant = bool(argv) and argv[0] in AT_HOME and os.geteuid() == 0
+    if not meant or names_configuration(argv) or not _are_alone(file):
         yield
         return
     os.environ[VARIABLE] = str(file)
@@ -45,27 +46,26 @@ def in_force(argv: Sequence[str], file: Path = FILE) -> Iterator[None]:
 def how_to_lend(error: PostamtError, file: Path = FILE) -> str:
     """Return what to type where there are no credentials but the daemon's, which are root's alone;
     "" elsewhere. What delivers runs as the owner of the Maildirs, who cannot read them."""
-    nothing = isinstance(error, CredentialsError) and error.problem.startswith("There are no AWS")
-    try:
-        if os.geteuid() == 0 or not nothing or not file.exists():
-            return ""
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        place = shlex.quote(printable(str(Path.home() / ".aws/credentials"), 4096))
-    except (KeyError, OSError, RuntimeError):
+    if not isinstance(error, CredentialsError) or os.geteuid() == 0 or not _are_alone(file):
         return ""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""
+    place = shlex.quote(printable(str(Path.home() / ".aws/credentials"), 4096))
     return (
         "The daemon's are root's alone. To lend them to this user, and take them back with rm: "
         f"sudo install -D -m 600 -o {shlex.quote(user)} {file} {place}"
     )
 
 
-def _are_meant(argv: Sequence[str], file: Path) -> bool:
-    if os.geteuid() != 0 or names_configuration(argv) or any(map(os.environ.get, _NAMED)):
+def _are_alone(file: Path) -> bool:
+    """Tell whether the daemon's are there, and nothing names others."""
+    if any(map(os.environ.get, _NAMED)):
         return False
     try:
         own = Path.home() / ".aws"
-        return file.is_file() and not any(
-            (own / name).exists() for name in ("config", "credentials")
-        )
+        named = any((own / name).exists() for name in ("config", "credentials"))
+        return file.is_file() and not named
     except (OSError, RuntimeError):  # no home, or one that is closed
         return False

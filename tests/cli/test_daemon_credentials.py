@@ -68,10 +68,11 @@ def test_all_of_them_are_verbs() -> None:
 def test_who_may_not_read_them_is_told_how_root_lends_them(
     kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    none, denied = CredentialsError("There are no AWS credentials."), CredentialsError("Refused.")
+    none = CredentialsError("There are no AWS credentials.")
     assert how_to_lend(none, kept) == "", "root reads them"
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     assert f"-o nobody {kept} {tmp_path}/.aws/credentials" in how_to_lend(none, kept)
-    assert how_to_lend(denied, kept) == ""
-    assert how_to_lend(MisconfiguredError("There are no AWS credentials."), kept) == ""
+    assert how_to_lend(MisconfiguredError("Another trouble."), kept) == ""
     assert how_to_lend(none, tmp_path / "missing") == ""
+    monkeypatch.setenv("AWS_PROFILE", "named")
+    assert how_to_lend(none, kept) == ""
