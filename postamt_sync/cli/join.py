@@ -67,7 +67,8 @@ def join(
 
 def carry_in(bundle: Bundle, console: Console, *, force: bool, used: Callable[[], None]) -> None:
     """Install everything, tell that the bundle was used, and show the first mail arrive."""
-    with join_lock():
+    told = "Another join is at work on this machine. Waiting for its end."
+    with join_lock(waiting=lambda: paragraph(console, told)):
         settings, passwords = install_all(bundle, console, force=force)
         used()
     if bundle.dovecot:

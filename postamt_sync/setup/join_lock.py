@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,11 +15,22 @@ LOCK = Path("/run/postamt-sync-join.lock")
 """Where root alone may write; gone with the next boot."""
 
 
+PAUSE = 1.0
+ATTEMPTS = 300
+"""Attempts, that many seconds apart, while another is at work: it may be just ending."""
+
+
 @contextmanager
-def join_lock(path: Path = LOCK) -> Iterator[None]:
+def join_lock(
+    path: Path = LOCK,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
     """Keep other joins out for as long as the context is open; one that is killed keeps nobody out.
 
-    Raises TryLaterError if there is one.
+    Where there is another, `waiting` is called once, and its end is waited for. Raises
+    TryLaterError where it does not come.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -26,13 +38,25 @@ def join_lock(path: Path = LOCK) -> Iterator[None]:
     except OSError as error:
         raise unwritable(path, error, "Run it as root (sudo).") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise TryLaterError(
-            "Another join is at work on this machine.", "Wait until it has ended, then type again."
-        ) from None
-    try:
+        for attempt in range(ATTEMPTS):
+            if _is_ours(handle):
+                break
+            if attempt == 0:
+                waiting()
+            sleep(PAUSE)
+        else:
+            raise TryLaterError(
+                "Another join is at work on this machine.",
+                "Wait until it has ended, then type again.",
+            )
         yield
     finally:
         os.close(handle)
+
+
+def _is_ours(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
