@@ -26,7 +26,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.incidents import Cause, Incident, wanted_causes
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.plural import count
-from postamt_sync.unexpected import as_trouble
+from postamt_sync.unexpected import as_trouble, contained
 
 LOOK_EVERY = 60.0
 SOON = 5.0
@@ -178,7 +178,7 @@ class AlertMonitor:
         sources = await asyncio.to_thread(self._ledger.overview.sources)
         since = next((source.ok_at for source in sources if source.source == METRICS), None)
         try:
-            found = await self._ses_metrics.read(since, self._clocks.wall())
+            found = await contained(self._ses_metrics.read(since, self._clocks.wall()))
         except Exception as error:  # noqa: BLE001  whatever answered, alerts do not depend on it
             trouble = str(as_trouble(error))
             self._events.metrics_unread(trouble)

@@ -21,7 +21,7 @@ from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from postamt_sync.threads import ask_disk
-from postamt_sync.unexpected import as_trouble
+from postamt_sync.unexpected import as_trouble, contained
 
 
 class Reload:
@@ -72,7 +72,7 @@ class Reload:
     async def _reload(self, *, may_remove: bool) -> None:
         async with self._lock:
             try:
-                settings, reasons = await asyncio.to_thread(self._read)
+                settings, reasons = await contained(asyncio.to_thread(self._read))
             except ConfigurationError as error:
                 reasons = [str(problem) for problem in error.problems]
             except Exception as error:  # noqa: BLE001  whatever lies there now, mail flows
@@ -118,7 +118,8 @@ class Reload:
                 self._events.reload_refused("certificate", [reason])
                 return
         try:
-            await asyncio.to_thread(self._webhook_server.replace_tls, certificate, key)
+            replace = self._webhook_server.replace_tls
+            await contained(asyncio.to_thread(replace, certificate, key))
         except Exception as error:  # noqa: BLE001  the old one goes on
             self._events.reload_refused("certificate", [str(as_trouble(error))])
         else:

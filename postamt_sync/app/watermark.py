@@ -22,7 +22,7 @@ from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.seal_table import mail_place, read_time
 from postamt_sync.plural import count
 from postamt_sync.seal.records import LONGEST_REST, SealRecords, SealState
-from postamt_sync.unexpected import as_trouble
+from postamt_sync.unexpected import as_trouble, contained
 
 MARGIN = 3_600.0
 """Seconds before the listing began for which it still says nothing: our clock may be off by as much
@@ -93,7 +93,7 @@ class WatermarkWriter:
     async def look(self) -> None:
         """Tell how far we are, and note how sealing does; what fails is noted, and tried again."""
         try:
-            said = await asyncio.to_thread(self._look)
+            said = await contained(asyncio.to_thread(self._look))
         except Exception as error:  # noqa: BLE001  whatever AWS or the ledger answers
             await self._notes.bad(as_trouble(error))
             return

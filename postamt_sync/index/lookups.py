@@ -25,7 +25,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.envelope_lookups import PATIENCE, EnvelopeLookup
 from postamt_sync.ledger.source_notes import NOTED_EVERY, SourceNotes
 from postamt_sync.mail.arrival import Arrival, Envelope, Source, is_no_mail
-from postamt_sync.unexpected import as_trouble
+from postamt_sync.unexpected import as_trouble, contained
 
 LOOK_EVERY = 5.0
 """Seconds between looks for new questions, where nobody tells us of them."""
@@ -173,7 +173,7 @@ class IndexLookups:
 
     async def _look(self, keys: Sequence[str]) -> dict[str, Envelope]:
         try:
-            known = await self._index.envelopes(keys)
+            known = await contained(self._index.envelopes(keys))
         except Exception as error:
             trouble = as_trouble(error)
             self._breaker.failed(trouble)

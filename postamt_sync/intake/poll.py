@@ -23,7 +23,7 @@ from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.arrival import Source
 from postamt_sync.mail.sent_mail import month_before
 from postamt_sync.throttle import Allowance
-from postamt_sync.unexpected import as_trouble
+from postamt_sync.unexpected import as_trouble, contained
 
 GLANCE_EVERY = 15.0
 """Seconds between readings of the clocks, so that waking from sleep is noticed."""
@@ -142,7 +142,7 @@ class Poll:
     ) -> bool:
         started = self._clocks.monotonic()
         try:
-            looked = await look()
+            looked = await contained(look())
             seconds = self._clocks.monotonic() - started
             detail = f"{looked.listed} listed, {looked.new} new"
             await self._notes[source].well(detail)

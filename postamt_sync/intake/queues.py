@@ -36,7 +36,7 @@ from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.source_notes import NOTED_EVERY, SourceNotes
 from postamt_sync.mail.arrival import Source
 from postamt_sync.throttle import Throttle
-from postamt_sync.unexpected import as_trouble
+from postamt_sync.unexpected import as_trouble, contained
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -190,7 +190,7 @@ class Queues:
 
     async def _drain(self, queue: QueueConsumer) -> None:
         try:
-            if await queue.drain() and queue.source is Source.DEAD_LETTER:
+            if await contained(queue.drain()) and queue.source is Source.DEAD_LETTER:
                 self._hooks.tell_soon()
         except Exception as error:  # noqa: BLE001  the poll goes on, whatever the queue is
             await self._bad(queue, as_trouble(error), None)

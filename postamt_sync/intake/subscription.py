@@ -18,7 +18,7 @@ from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.sns import Sns
 from postamt_sync.throttle import Allowance
-from postamt_sync.unexpected import as_trouble
+from postamt_sync.unexpected import as_trouble, contained
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
@@ -218,7 +218,7 @@ class Subscription:
 
     async def _confirm(self, token: str) -> None:
         try:
-            arn = await self._sns.confirm(token)
+            arn = await contained(self._sns.confirm(token))
             if arn != self._status.arn and not await self._sns.leads_here(arn):
                 arn = ""
         except Exception as error:  # whatever answered

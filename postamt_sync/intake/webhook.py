@@ -24,6 +24,7 @@ from postamt_sync.intake.notifications import NotificationOutcome, Notifications
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.mail.arrival import Source
 from postamt_sync.throttle import Throttle
+from postamt_sync.unexpected import contained
 
 LARGEST_BODY = 1024 * 1024
 """SNS carries 256 KB; as JSON in JSON that may double or worse."""
@@ -110,7 +111,7 @@ class Webhook:
             message = read_message(await self._body(request))
             _refuse_contradiction(request, message)
             peer = request_peer(request.remote or "").name
-            outcome = await self._notifications.take(message, Source.WEBHOOK, peer)
+            outcome = await contained(self._notifications.take(message, Source.WEBHOOK, peer))
         except _RefusedError as error:
             self.refused(error.counted, error.reason, request.remote or "", by_peer=True)
             return self._answer(request, error.status, error.reason)

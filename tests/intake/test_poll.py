@@ -67,7 +67,7 @@ class Looks:
     recents: list[float] = field(default_factory=list)
     everythings: list[float] = field(default_factory=list)
     sents: list[tuple[Source, str]] = field(default_factory=list)
-    trouble: Callable[[str, int], PostamtError | None] = lambda _source, _count: None
+    trouble: Callable[[str, int], BaseException | None] = lambda _source, _count: None
 
     async def recent(self) -> ScanResult:
         self.recents.append(self.time.now)
@@ -308,6 +308,18 @@ async def test_a_ledger_that_cannot_be_written_ends_nothing(home: Home, ledger: 
     await home.run(100)
     assert len(home.looks.recents) > 1
     assert "the ledger cannot be written" in home.log.events("error")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("Contents"), MemoryError(), BaseException("panic"), asyncio.CancelledError("odd")],
+    ids=repr,
+)
+async def test_whatever_a_look_raises_the_next_one_comes(home: Home, error: BaseException) -> None:
+    home.looks.trouble = lambda source, count: error if (source, count) == ("poll", 1) else None
+    await home.run(100)
+    assert len(home.looks.recents) > 1
+    assert home.log.events("warning")
 
 
 async def test_trouble_of_the_courier_ends_nothing(home: Home) -> None:

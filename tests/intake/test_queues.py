@@ -120,6 +120,24 @@ async def test_one_that_cannot_be_read_keeps_nothing_from_the_other(home: Home) 
     assert home.log.events("warning") == ["could not read the queue, will try again"]
 
 
+@pytest.mark.parametrize("error", [KeyError("Messages"), BaseException("panic")], ids=repr)
+async def test_whatever_reading_one_raises_the_other_is_drained(
+    home: Home, error: BaseException
+) -> None:
+    queues = home.queues(url=URL, dead_letter_url=DEAD)
+    home.send(DEAD, "b")
+
+    def receive(**request: Any) -> Any:
+        if request["QueueUrl"] == URL:
+            raise error
+        return MemorySqs.receive_message(home.sqs, **request)
+
+    home.sqs.receive_message = receive  # type: ignore[method-assign]
+    await queues.drain()
+    assert home.heard() == {"b": Source.DEAD_LETTER}
+    assert home.noted()["queue"]
+
+
 async def test_when_it_can_be_read_again_that_is_noted(home: Home) -> None:
     queues = home.queues(url=URL)
     await queues.drain()
