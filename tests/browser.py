@@ -40,6 +40,9 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Otherwise each page has a process kept ready for the next one.
+    "--disable-features=SpareRendererForSitePerProcess,Translate,MediaRouter,OptimizationHints",
+    "--process-per-site",
     # A name that a stranger has pointed at this machine.
     "--host-resolver-rules=MAP evil.example 127.0.0.1",
 )
