@@ -92,6 +92,7 @@ def test_a_directory_in_the_place_stays_and_is_told(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_readers_see_the_old_or_the_new(tmp_path: Path) -> None:
     path = tmp_path / "file"
     texts = ["a" * 100_000, "b" * 100_000]

@@ -300,6 +300,7 @@ STAND_TWICE = {
 """Functions that have a brother of the same body, and why."""
 
 
+@pytest.mark.slow
 def test_no_function_stands_twice() -> None:
     """What two modules do alike, one of them does, and the other imports."""
     places: dict[str, list[str]] = {}

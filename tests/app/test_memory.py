@@ -15,6 +15,7 @@ class Ring:
         self.me = self
 
 
+@pytest.mark.slow
 def test_only_what_came_before_is_passed_over() -> None:
     before, old = gc.get_threshold(), Ring()
     stays = weakref.ref(old)
@@ -30,6 +31,7 @@ def test_only_what_came_before_is_passed_over() -> None:
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_nothing_behind() -> None:
     before = gc.get_threshold()
     with pytest.raises(ZeroDivisionError), loaded_left_alone():

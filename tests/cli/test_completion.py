@@ -94,6 +94,7 @@ def test_fish_completes_verbs_and_options(tmp_path: Path) -> None:
     assert shown == [completed for _, completed in TYPED]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_completes_verbs_and_options(tmp_path: Path) -> None:
     (tmp_path / "_postamt-sync").write_text(completion(Shell.ZSH, PROGRAM, VERBS))

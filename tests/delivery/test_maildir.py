@@ -223,6 +223,7 @@ def slow_vsize(body: bytes) -> int:
     return size
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"\0", b"x", b""])).map(b"".join),

@@ -17,6 +17,7 @@ from tests.dovecot import mail_client, needs_dovecot, serving
 from tests.end_to_end.home import ANNA, Home
 from tests.end_to_end.letters import letter, letter_to_both
 from tests.faults.forked import fork_to_be_killed
+from tests.support.campaign import spread
 
 pytestmark = needs_dovecot
 
@@ -129,7 +130,10 @@ def test_what_is_restored_is_a_new_mail_for_dovecot(home: Home, s3: S3Double) ->
 
 @pytest.mark.parametrize("side", ["before", "after"])
 @pytest.mark.parametrize(
-    "step", [DeliveryStep.SYNC_TMP, DeliveryStep.PREPARE, DeliveryStep.PUBLISH, DeliveryStep.SETTLE]
+    "step",
+    spread(
+        [DeliveryStep.PREPARE, DeliveryStep.SYNC_TMP, DeliveryStep.PUBLISH, DeliveryStep.SETTLE], 2
+    ),
 )
 def test_lost_in_the_middle_of_a_delivery(
     home: Home, s3: S3Double, step: DeliveryStep, side: str

@@ -25,6 +25,7 @@ from tests.end_to_end.home import ANNA, BRUNO, PATIENCE, Home, Running
 from tests.end_to_end.webhooks import Reachable, reachable
 from tests.faults.forked import fork
 from tests.faults.test_kill_webhook import known
+from tests.support.campaign import spread
 
 MAILS = 30
 BROKEN_AT = 12
@@ -190,7 +191,7 @@ def tell(daemon: Running) -> None:
             print({key: line[key] for key in line if key not in {"time", "level"}})
 
 
-@pytest.mark.parametrize("how", BREAKS)
+@pytest.mark.parametrize("how", spread(BREAKS, 3))
 async def test_what_was_answered_200_comes_once(
     household: Reachable, s3: S3Double, tmp_path: Path, how: str
 ) -> None:

@@ -83,6 +83,7 @@ def test_merging_does_not_care_about_order_grouping_and_repetition(
     assert merge(merge(a, b), b) == merge(a, b)
 
 
+@pytest.mark.slow
 @given(any_entry)
 def test_an_item_brings_back_its_entry(entry: IndexEntry) -> None:
     assert from_item(to_item(entry)) == entry

@@ -216,6 +216,7 @@ async def test_what_else_lies_among_the_sealed_is_nothing(box: Box) -> None:
     assert box.states() == {"delivered": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page_size", [1, 2, 3, 1000])
 async def test_keys_whose_order_differs_with_what_follows_them(box: Box, page_size: int) -> None:
     """`a-b` sorts behind `a`, and `sealed/a-b/...` before `sealed/a/...`."""

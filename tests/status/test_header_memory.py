@@ -111,6 +111,7 @@ def test_what_the_ledger_does_not_know_is_not_remembered(
     assert ledger.headers.latest(5) == []
 
 
+@pytest.mark.slow
 def test_no_more_is_put_aside_than_memory_allows(
     memory: HeaderMemory, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +122,7 @@ def test_no_more_is_put_aside_than_memory_allows(
     assert len(ledger.headers.mails()) == header_memory.MOST_ASIDE
 
 
+@pytest.mark.slow
 def test_the_maildirs_tell_of_what_was_missed(
     memory: HeaderMemory, ledger: Ledger, settings: Settings
 ) -> None:

@@ -302,6 +302,7 @@ class TestDayPlace:
         (address,) = day.kept
         assert page.count(address.encode()) == 1_997
 
+    @pytest.mark.slow
     def test_so_many_images_are_put_there_and_no_more(
         self, scene: WebmailScene, browser: WebBrowser, day: MemoryDay
     ) -> None:

@@ -110,6 +110,7 @@ def test_nobody_who_is_not_signed_in_gets_a_form(scene: WebmailScene) -> None:
     assert answer.status == 403
 
 
+@pytest.mark.slow
 def test_more_than_ses_takes_is_refused_before_anything_is_noted(
     scene: WebmailScene, day: MemoryDay
 ) -> None:

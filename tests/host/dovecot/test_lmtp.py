@@ -18,6 +18,7 @@ from tests.end_to_end.home import BRUNO
 from tests.end_to_end.letters import Letter, letter, letter_to_both, put, sample_letters
 from tests.host.machines import Machine
 from tests.host.served import PASSWORDS, Served, give, household
+from tests.support.campaign import spread
 
 pytestmark = [pytest.mark.dovecot, pytest.mark.timeout(600)]
 
@@ -157,12 +158,15 @@ def test_it_waits_while_dovecot_is_down_and_holds_up_nobody(box: Box) -> None:
 
 @pytest.mark.parametrize(
     ("step", "side"),
-    [
-        ("PREPARE", "after"),
-        ("PUBLISH", "before"),
-        ("PUBLISH", "after"),
-        ("SETTLE", "before"),
-    ],
+    spread(
+        [
+            ("PUBLISH", "after"),
+            ("PREPARE", "after"),
+            ("SETTLE", "before"),
+            ("PUBLISH", "before"),
+        ],
+        2,
+    ),
 )
 def test_killed_beside_the_handover_it_comes_once(box: Box, step: str, side: str) -> None:
     one = letter(f"lmtp-killed-{step}-{side}", BRUNO)

@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.browser import DESKTOP, PHONE, Browser, needs_browser
 from tests.doubles.webmail import SECRET, WebmailScene
+from tests.support.campaign import spread
 from tests.webmail.page import open_first, served_scene, sign_in_page, signed_in
 from tests.webmail.test_reading_pages import NEWSLETTER
 
@@ -146,7 +147,7 @@ VIEWS = [
 ]
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", spread(VIEWS, 2), ids=lambda view: view.__name__)
 def test_no_view_has_a_serious_fault(browser: Browser, url: str, view: Any) -> None:
     view(browser, url)
     found = {}
