@@ -1,4 +1,4 @@
-"""Blocking calls for which nobody need wait to the end."""
+"""Blocking calls for which nobody has to wait to the end."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def silent(
 
 
 def unsealed(sources: Iterable[SourceHealth], *, now: float, running: float) -> Found:
-    """Say whether sealing has not gone well for six hours: a network that is away is no matter for
+    """Say whether sealing has not gone well for six hours: a network that is away is nothing for
     a person, a mail that may expire before it is sealed is one.
 
     `now` is in seconds since 1970, `running` in seconds since we started.
@@ -100,7 +100,7 @@ def expiry(certificate: Path, *, now: float, chain: bytes | None = None) -> Expi
     """Say whether the first certificate of a PEM file ends within 14 days, or has ended.
 
     `chain` is what was read of the file, if it is not to be read now. Of one that lives for less
-    than eight weeks the last quarter counts. A file that cannot be read is no matter of ours:
+    than eight weeks the last quarter counts. A file that cannot be read is not our business:
     whoever loads it says so.
     """
     try:

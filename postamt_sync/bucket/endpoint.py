@@ -87,7 +87,7 @@ class S3Access:
         self._asking = asyncio.Lock()
 
     async def endpoint(self) -> Endpoint:
-        """Say where the bucket answers; MisconfiguredError where boto3's settings are no good."""
+        """Say where the bucket answers; MisconfiguredError where boto3's settings are broken."""
         if self._endpoint is None:
             async with self._asking:
                 if self._endpoint is None:

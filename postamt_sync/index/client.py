@@ -39,7 +39,7 @@ _NAMES = {f"#{number}": name for number, name in enumerate(ENVELOPE_ATTRIBUTES)}
 def open_index(settings: Settings, session: boto3.Session | None = None) -> Index | None:
     """Return the configured index, None if there is none: then no client is made.
 
-    Raises MisconfiguredError where boto3's own settings are no good.
+    Raises MisconfiguredError where boto3's own settings cannot be used.
     """
     if not settings.index.table:
         return None

@@ -28,7 +28,7 @@ class CertificateStore:
         self._events = events
 
     def read(self) -> dict[str, str]:
-        """Return them, the oldest first; none where the file is not there or is no good."""
+        """Return them, the oldest first; none where the file is missing or damaged."""
         try:
             kept = json.loads(read_small(self._path, LARGEST_FILE))
         except (OSError, ValueError, RecursionError):

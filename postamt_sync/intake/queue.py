@@ -99,7 +99,7 @@ class QueueConsumer:
         """Take in what is there, for at most about so long; return how many messages came.
 
         Raises PostamtError where the queue cannot be read, or where nothing of a batch could be
-        settled: it is then no use to go on.
+        settled: going on is pointless then.
         """
         end = time.monotonic() + seconds
         came = await asyncio.gather(

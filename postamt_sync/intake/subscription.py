@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONFIRMATION_SECONDS = 300.0
 """How long a confirmation may take to come before it is asked for again."""
 REVIEW_SECONDS = 86400.0
-"""How often a confirmed subscription is looked at: it can be deleted without a word to us."""
+"""How often a confirmed subscription is looked at: it can be deleted without our being told."""
 ANSWER_SECONDS = 8.0
 """SNS waits 15 s for our answer to its confirmation request."""
 TOKENS_REMEMBERED = 16

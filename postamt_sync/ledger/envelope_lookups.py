@@ -102,7 +102,7 @@ def put_lookup(db: sqlite3.Connection, mail: str, at: float, *, asked: bool = Tr
 
 
 def _release(db: sqlite3.Connection, mails: Iterable[str]) -> None:
-    """Note that nobody need wait for these envelopes, and make due what does."""
+    """Note that nobody has to wait for these envelopes, and make due what does."""
     db.executemany(
         "UPDATE objects SET envelope = 'in vain',"
         " due = CASE envelope WHEN 'awaited' THEN 'first' ELSE due END,"

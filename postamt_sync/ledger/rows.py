@@ -54,7 +54,7 @@ class EnvelopeState(enum.StrEnum):
     AWAITED = "awaited"
     """It may still come, until `next_attempt`."""
     IN_VAIN = "in vain"
-    """It was waited for, or the index was asked: nobody need wait any more."""
+    """It was waited for, or the index was asked: nobody has to wait any more."""
 
 
 class DeliveryState(enum.StrEnum):

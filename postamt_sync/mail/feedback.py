@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 UNINTERESTING = frozenset({"Send", "Delivery", "DeliveryDelay", "Open", "Click", "Subscription"})
-"""Kinds of event that nobody need act on; whoever switches them on gets them at the topic too."""
+"""Kinds of event that nobody has to act on; whoever switches them on gets them at the topic too."""
 
 
 NOT_SENT = {

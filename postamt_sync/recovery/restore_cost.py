@@ -25,7 +25,7 @@ HOURS = {
     ("DEEP_ARCHIVE", "Bulk"): "up to 48 hours",
     ("DEEP_ARCHIVE", "Standard"): "up to 12 hours",
 }
-"""What AWS says; Expedited is not to be had for Deep Archive."""
+"""What AWS says; Expedited does not exist for Deep Archive."""
 
 _REQUEST = {
     ("GLACIER", "Bulk"): Price(0.025, THOUSAND, verified=False),
