@@ -91,8 +91,9 @@ export async function keepFiles(draft, all) {
 export async function forgetOthers() {
   try {
     const mine = ofMailbox(session.mailbox);
+    const names = await files("getAllKeys");  // first: another window may begin one now
     const drafts = new Set(draftsKept().map(place));
-    for (const name of await files("getAllKeys"))
+    for (const name of names)
       if (name.startsWith(mine) && !drafts.has(name)) await files("delete", name);
   } catch { /* another time */ }
 }

@@ -245,6 +245,33 @@ def test_files_of_a_draft_that_is_no_more_do_not_stay(begun: Browser, url: str) 
     until_kept(begun, [])
 
 
+MEANWHILE = """
+return new Promise((resolve) => {
+  const asked = indexedDB.open("drafts", 1);
+  asked.onsuccess = () => {
+    const work = asked.result.transaction("files", "readwrite");
+    work.objectStore("files").put([new File(["x"], "late.bin")], "draft:anna:late");
+    work.oncomplete = () => { asked.result.close(); resolve(); };
+  };
+}).then(() => {
+  const real = IDBObjectStore.prototype.getAllKeys;
+  IDBObjectStore.prototype.getAllKeys = function () {
+    localStorage.setItem("draft:anna:late", JSON.stringify({ draft: "late", at: 1 }));
+    return real.call(this);
+  };
+  return import("/drafts.js");
+}).then(({ forgetOthers }) => forgetOthers());
+"""
+
+
+def test_files_of_a_draft_that_another_window_begins_meanwhile_stay(
+    browser: Browser, url: str
+) -> None:
+    signed_in(browser, url)
+    browser.run(MEANWHILE)
+    until_kept(browser, ["late.bin"])
+
+
 def test_a_mail_whose_end_was_lost_with_the_page_says_what_became_of_it(
     begun: Browser, url: str, scene: WebmailScene
 ) -> None:
