@@ -38,6 +38,8 @@ from postamt_sync.webmail.sent_store import SentStore, outbox_key
 KEPT_SECONDS = 90 * 86_400
 """How long a draft's record tells that it was sent."""
 _AT_ONCE = 500
+_MOST_PAGES = 20
+"""Of drafts that are looked through for those that are to be completed."""
 
 
 class DraftState(enum.StrEnum):
@@ -133,7 +135,7 @@ class Sending:
         middle; what cannot be completed now is left to the next time."""
         after = ""
         with contextlib.suppress(ClientError, BotoCoreError):
-            while True:
+            for _ in range(_MOST_PAGES):
                 page = self._table.names(_drafts(mailbox), most=_AT_ONCE, after=after)
                 for draft, record in page.found:
                     if record["state"] == DraftState.ACCEPTED:
