@@ -45,7 +45,7 @@ def named_in(markup: str) -> set[str]:
     first, *others = markup.split("<!--")
     shown = "".join((first, *(each.partition("-->")[2] for each in others)))
     found = {content_id(html.unescape(each)) for each in _NAMED.findall(shown)}
-    return found | {unquote(each) for each in found}
+    return (found | {unquote(each) for each in found}) - {""}
 
 
 def content_id(text: str) -> str:

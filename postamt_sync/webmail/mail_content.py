@@ -126,9 +126,16 @@ class _Reader:
         self._cut = False
 
     def content(self, mail: MimePart) -> MailContent:
-        shown = {each for piece in self._rich if piece.is_html for each in named_in(piece.text)}
+        named = {each for piece in self._rich if piece.is_html for each in named_in(piece.text)}
+        parts = [each for each, _ in self._attached if each.content_id in named]
+        shown = {each.content_id: each for each in parts}  # of two of one id the last
         attachments = [
-            Attached(each, path, _name(each), each.content_id in shown and bool(image_type(each)))
+            Attached(
+                each,
+                path,
+                _name(each),
+                shown.get(each.content_id) is each and bool(image_type(each)),
+            )
             for each, path in self._attached
         ]
         return MailContent(mail, self._plain, self._rich, attachments, self._cut)

@@ -206,6 +206,7 @@ def test_without_a_day_s_place_each_image_is_shown_and_a_repeated_one_is_bounded
         ("image/tiff", "<img src=cid:0>", "<%d>", False),
         ("image/png", "<a href=cid:0>x</a><p style='background:url(cid:0)'>", "<%d>", False),
         ("image/png", "<!-- <img src=cid:0> --><p>", "<%d>", False),
+        ("image/png", "<img src='cid:&lt;&gt;'>", "<%.0s>", False),
         ("image/png", "<!-- x --><p><img src = 'cid:0'>", "<%d>", True),
     ],
 )
@@ -217,6 +218,15 @@ def test_an_image_is_shown_where_it_is_named_and_else_it_is_an_attachment(
     assert attached["inline"] is inline
     assert (b'src="data:image/' in browser.get(f"{address}/html").body) is inline
     assert browser.get(f"{address}/parts/{attached['part']}").body == PNG
+
+
+def test_of_two_images_of_one_id_none_is_lost(scene: WebmailScene, browser: WebBrowser) -> None:
+    others = [PNG + b"1", PNG + b"2"]
+    name = scene.arrive("m", shown(others, "<img src=cid:x>", named="<x%.0s>"))
+    page = browser.get(f"/api/mails/{name}/html").body
+    attached = browser.look(f"/api/mails/{name}")["attachments"]
+    assert [each["inline"] for each in attached] == [False, True]
+    assert [base64.b64encode(other) in page for other in others] == [False, True]
 
 
 class TestDayPlace:
