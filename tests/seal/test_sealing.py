@@ -452,3 +452,17 @@ def test_what_the_index_does_not_take_is_told_and_tried_again(scene: Scene) -> N
     del scene._forget  # noqa: SLF001
     state = scene.run()
     assert (state.failed, state.forgotten, scene.forgotten) == (0, ALL, ["incoming/a"])
+
+
+def test_while_not_all_had_their_turn_the_index_is_told_of_nothing_before(scene: Scene) -> None:
+    """What is sealed, and there still, has to be told of in its own turn."""
+    scene.store("a", 100)
+    scene.run()
+    scene.bucket.delete("incoming/a")
+    for number in range(ENOUGH_FAILURES + 20):
+        scene.store(f"{number:03}", 100)
+    fail_for(scene, *(f"incoming/{number:03}" for number in range(ENOUGH_FAILURES + 20)))
+    scene.forgotten = []
+    state = scene.run(workers=1)
+    assert (state.forgotten, scene.forgotten) == ("", [])
+    assert state.cursor
