@@ -168,8 +168,9 @@ class Held:
 
         entered: list[bool] = []
         tasks = [asyncio.create_task(stay_long())]
-        while len(entered) < 1:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while len(entered) < 1:
+                await asyncio.sleep(0.001)
         tasks += [asyncio.create_task(stay()) for _ in range(3)]
         for _ in range(9):
             await asyncio.sleep(0)
