@@ -322,7 +322,7 @@ class TestOld:
     async def test_what_waited_in_the_copy_is_still_delivered(self, box: Box) -> None:
         """It is older than the newest name, but the copy knows that it was never delivered."""
         box.put("a", "b")
-        box.s3.next(lambda reply: reply)
+        box.s3.next(lambda reply: reply, times=2)
         box.s3.next(refuse(403, "AccessDenied"), times=1)
         await box.sync()
         back_up(box.state, box.state)

