@@ -59,7 +59,7 @@ BARE = {"bootstrap init", "join", "setup"}
 _NAMED = re.compile(r"\bpostamt-sync((?: [a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-]))+)(?!, process \d)")
 """Not a running process, which is called by its verb."""
 _BEFORE = re.compile(r"(?:sudo )?(?:[A-Z][A-Z_]*=\S+ )*$")
-_OPTION = re.compile(r" --[a-z][a-z-]*")
+_OPTION = re.compile(r" --[a-z][a-z0-9-]*")
 _VALUE = re.compile(r" (?!--)(?:'[^']*'|[^\s'(]+)+")
 _OPERAND = re.compile(
     r" (?:(?:sync|smtp)(?![\w-])"  # whose key it is
@@ -67,7 +67,16 @@ _OPERAND = re.compile(
 )
 """What is told by its name; anything else where options of ours, or nothing, follow it."""
 _WITH_VALUE = {
-    *("--config", "--delete-mail", "--format", "--mailbox", "--only", "--out", "--output"),
+    *(
+        "--certificate",
+        "--config",
+        "--delete-mail",
+        "--format",
+        "--mailbox",
+        "--only",
+        "--out",
+        "--output",
+    ),
     *("--position", "--since"),
 }
 _SPACE = "\x00"

@@ -52,3 +52,13 @@ def test_what_only_follows_a_command_is_no_part_of_it(after: str) -> None:
     command = CommandLine("/c.toml").typed("sync")
     ((start, end),) = commands_in(f"So: {command}{after}")
     assert f"So: {command}"[start:end] == command
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["postamt-sync bootstrap dns --route53", "postamt-sync setup --certificate none --new-bundle"],
+)
+def test_an_option_is_whole_with_its_digits_and_its_value(command: str) -> None:
+    text = f"Have it made: {command} and wait."
+    ((start, end),) = commands_in(text)
+    assert text[start:end] == command
