@@ -107,6 +107,6 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TryLaterError, match="cannot be written: ") as raised:
+    with pytest.raises(TryLaterError, match="cannot be written: Not a directory") as raised:
         replace_file(tmp_path / "file" / "credentials", "text")
     assert "--out" in raised.value.hint
