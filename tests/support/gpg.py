@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ class Gpg:
         self.environ = {**os.environ, "GNUPGHOME": str(self.home), "LC_ALL": "C.UTF-8"}
         agent = ["gpg-agent", "--quiet", "--daemon", "sh", "-c", 'cat; exec rm -rf "$GNUPGHOME"']
         self._until_we_end = subprocess.Popen(agent, stdin=subprocess.PIPE, env=self.environ)
+        # Else gpg starts another one, and the later of the two takes the socket from the other.
+        until = time.monotonic() + 60
+        while not (self.home / "S.gpg-agent").exists() and time.monotonic() < until:
+            time.sleep(0.01)
 
     def __call__(self, *words: str, data: bytes = b"", check: bool = True) -> bytes:
         done = subprocess.run(
