@@ -312,7 +312,7 @@ async def test_a_domain_without_a_zone_is_told(typed: Typed, host: Callable[[str
         (["--domain", "example.org"], "example.org is no domain of the configuration"),
         (["--domain", "x"], "x is no domain"),
         (["--imap-host", "192.0.2.1"], "cannot be sent to 192.0.2.1"),
-        (["--resolver", "nobody"], "no address of a resolver"),
+        (["--resolver", "nobody"], "address of a resolver"),
         (["--format", "xml"], "xml"),
     ],
 )
