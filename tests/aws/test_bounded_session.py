@@ -175,8 +175,8 @@ OF_A_ROLE = (
         ("trap '' TERM; sleep 600 & sleep 600", "took more than 1 s"),
         ("sleep 600 & echo '{}'", "took more than 1 s"),
         ("exec >&- 2>&-; sleep 600", "took more than 1 s"),
-        ("yes", "prints without an end"),
-        ("yes >&2", "prints without an end"),
+        ("yes", "does not stop printing"),
+        ("yes >&2", "does not stop printing"),
     ],
 )
 def test_a_program_of_credentials_that_does_not_end_is_ended(
