@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 
 from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
-from postamt_sync.bootstrap.aws_client import AwsClient, refusal
+from postamt_sync.bootstrap.aws_client import AwsClient, administrator_refusal
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.resources.bucket import BucketResource
 from postamt_sync.bootstrap.resources.function import FunctionResource
@@ -103,7 +103,7 @@ def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
     with pytest.raises(e.ProfileNotFound) as met:
         boto3.Session(region_name=REGION)
-    told = refusal("sts", met.value)
+    told = administrator_refusal("sts", met.value)
     assert isinstance(told, MisconfiguredError)
     assert "(nowhere)" in told.problem
     assert "AWS_PROFILE" in told.hint
@@ -118,7 +118,7 @@ SAYINGS = {
     "TooManyRequestsException": (TryLaterError, "throttles us", "goes on where it was"),
     "LimitExceeded": (MisconfiguredError, "A limit of the AWS account", "Service Quotas"),
     "LimitExceededException": (MisconfiguredError, "A limit of the AWS account", "Service Quotas"),
-    "RequestTimeTooSkewed": (TryLaterError, "clock of this machine wrong", "timedatectl"),
+    "RequestTimeTooSkewed": (TryLaterError, "this machine's clock is wrong", "timedatectl"),
     "BucketAlreadyExists": (MisconfiguredError, "taken by another account", "-ACCOUNT-REGION-an"),
     "EntityAlreadyExists": (TryLaterError, "Someone else works", "bootstrap plan"),
     "Strange": (TryLaterError, "AWS refused ses:CreateReceiptRule: Strange: It", "run it again"),
@@ -128,14 +128,14 @@ SAYINGS = {
 @pytest.mark.parametrize("code", SAYINGS)
 def test_a_code_has_its_sentences(code: str) -> None:
     kind, problem, hint = SAYINGS[code]
-    told = refusal("ses", error(code, "It is so."))
+    told = administrator_refusal("ses", error(code, "It is so."))
     assert type(told) is kind
     assert problem in told.problem
     assert hint in told.hint
 
 
 def test_what_aws_says_is_made_safe() -> None:
-    told = refusal("ses", error("Bad\x1b[2J", "One\nTwo\x1b[2J"))
+    told = administrator_refusal("ses", error("Bad\x1b[2J", "One\nTwo\x1b[2J"))
     assert "\n" not in told.problem
     assert "\x1b" not in told.problem
 
@@ -154,7 +154,7 @@ def test_what_aws_says_is_made_safe() -> None:
 def test_an_operation_is_told_as_the_action_that_policies_name(
     service: str, operation: str, action: str
 ) -> None:
-    told = refusal(service, error("AccessDenied", "Access Denied", operation))
+    told = administrator_refusal(service, error("AccessDenied", "Access Denied", operation))
     assert told.problem == f"The AWS credentials may not {action}."
 
 
@@ -171,12 +171,12 @@ def test_a_call_that_an_emulator_lacks_is_no_matter_of_time(status: int, code: s
         "ResponseMetadata": {"HTTPStatusCode": status, "Endpoint": "http://127.0.0.1:4566"},
     }
     met = e.ClientError(said, "GetAccount")  # type: ignore[arg-type] # no more is needed
-    told = refusal("sesv2", met)
+    told = administrator_refusal("sesv2", met)
     assert type(told) is MisconfiguredError
     assert "does not know ses:GetAccount" in told.problem
     assert "from http://127.0.0.1:4566" in told.problem
     said["ResponseMetadata"]["Endpoint"] = "https://email.eu-west-1.amazonaws.com"
-    at_home = refusal("sesv2", met)
+    at_home = administrator_refusal("sesv2", met)
     assert type(at_home) is (MisconfiguredError if status == 501 else TryLaterError)
 
 
@@ -202,13 +202,15 @@ UNUSABLE = (
 def test_credentials_that_cannot_be_had_are_no_matter_of_the_network(
     met: e.BotoCoreError,
 ) -> None:
-    told = refusal("sts", met)
+    told = administrator_refusal("sts", met)
     assert isinstance(told, MisconfiguredError)
     assert "cannot be obtained" in told.problem
 
 
 def test_a_network_that_is_not_there_is_tried_later() -> None:
-    told = refusal("sts", e.EndpointConnectionError(endpoint_url="https://sts.example"))
+    told = administrator_refusal(
+        "sts", e.EndpointConnectionError(endpoint_url="https://sts.example")
+    )
     assert isinstance(told, TryLaterError)
     assert "aws.region" in told.hint
 

@@ -102,6 +102,7 @@ CONTEXT: Context = {
     "sns:Protocol": "https",
     "aws:RequestedRegion": STACK.region,
     "ses:FromAddress": "ann@example.com",
+    "s3:if-none-match": "*",
 }
 WHATEVER = set(RESOURCES)
 """Where the service knows no resources for an action."""
@@ -227,6 +228,7 @@ def _may(policy: Document, action: str) -> Iterator[str]:
             for prefix in ("", "elsewhere/", "incoming", "outbox/", "sent")
         ),
         (WEBMAIL.role, "s3:ListBucket", BUCKET, {}),
+        (WEBMAIL.role, "s3:PutObject", f"{BUCKET}/sent/ann/2026-11/one", {}),
         *(
             (WEBMAIL.role, f"ses:{deed}", STACK.identity_arn("example.com"), more)
             for deed in ("SendEmail", "SendRawEmail")

@@ -53,6 +53,8 @@ def _applies(statement: Statement, action: str, resource: str, context: Context)
 
 
 def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:
+    if operator == "Null":  # whether the request has no such key at all
+        return wanted == [str(key not in context).lower()]
     negated = "Not" in operator
     if key not in context:
         return negated or operator.endswith("IfExists")
