@@ -45,9 +45,10 @@ async def play(
         show.fact("ready after", f"{time.monotonic() - begin:.1f} s")
         well = await tour.go()
         if not once:
+            asked = _stop_asked()  # from before anybody is told how
             tour.invite()
             if not show.unread():
-                await _signalled()
+                await asked.wait()
             show.say("Stopping.")
     return well
 
@@ -233,9 +234,9 @@ class Tour:
         self._show.fact("IMAP", f"{where}, login {logins}, password {system.password}", done=done)
 
 
-async def _signalled() -> None:
-    """Return at SIGINT or SIGTERM, which then do nothing else."""
+def _stop_asked() -> asyncio.Event:
+    """Return what SIGINT and SIGTERM set; from now on they do nothing else."""
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked.set)
-    await asked.wait()
+    return asked
