@@ -18,16 +18,33 @@ SECONDS = 1800
 """A Raspberry Pi with a slow card takes its time."""
 UCF = Path("/var/lib/ucf/hashfile")
 """The digests of the files that packages leave to ucf(1), as they brought them."""
-_OLD_LISTS = re.compile(
-    r"unable to locate|no installation candidate|failed to fetch", re.IGNORECASE
+_LOCKED = re.compile(
+    r"could not get lock|is another process using it|locked by another process", re.IGNORECASE
 )
-"""What apt says where its lists are none, or of packages that have been replaced since."""
-_LOCKED = re.compile(r"could not get lock|is another process using it", re.IGNORECASE)
 LOCK_PAUSE = 5.0
 LOCK_ATTEMPTS = 60
 """Attempts, that many seconds apart, while another apt is at work: one that a join which was killed
 has left behind, or the machine's own at its first start."""
-_INTERRUPTED = re.compile(r"dpkg was interrupted", re.IGNORECASE)
+_REMEDIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (
+        re.compile(r"dpkg was interrupted|returned an error code|received signal", re.IGNORECASE),
+        ("dpkg", "--configure", "-a"),
+    ),
+    (
+        re.compile(r"fix-broken|unmet dependencies", re.IGNORECASE),
+        ("apt-get", "install", "--yes", "--fix-broken"),
+    ),
+    # Its lists are none, or of packages that have been replaced since.
+    (
+        re.compile(
+            r"unable to locate|no installation candidate|failed to fetch|unable to fetch",
+            re.IGNORECASE,
+        ),
+        ("apt-get", "--quiet", "update"),
+    ),
+)
+"""What apt says where one that was killed has left something half done, or its lists are old; and
+what ends that."""
 _PASSES = re.compile(rf"{_LOCKED.pattern}|failed to fetch|temporary failure", re.IGNORECASE)
 _SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
@@ -57,18 +74,11 @@ def install_packages(
             f"Dovecot is not installed, and there is no apt-get for {' and '.join(packages)}.",
             "Install Dovecot's imapd (and submissiond) as this system does, then join again.",
         )
-    done = _run(command)
-    for _ in range(LOCK_ATTEMPTS):
-        if not (done.returncode and _LOCKED.search(done.stderr)):
-            break
-        sleep(LOCK_PAUSE)
-        done = _run(command)
-    if done.returncode and _INTERRUPTED.search(done.stderr):
-        _run(["dpkg", "--configure", "-a"])
-        done = _run(command)
-    if done.returncode and _OLD_LISTS.search(done.stderr):
-        _run(["apt-get", "--quiet", "update"])
-        done = _run(command)
+    remedies = list(_REMEDIES)
+    done = _run_alone(command, sleep)
+    while done.returncode and (remedy := _remedy(done.stderr, remedies)) is not None:
+        _run_alone(list(remedy), sleep)
+        done = _run_alone(command, sleep)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("E:")]
         said = printable((lines or ["it said nothing"])[0], 200)
@@ -95,6 +105,29 @@ def is_stock(path: Path) -> bool:
 def _is_installed(name: str) -> bool:
     done = _run(["dpkg-query", "--show", "--showformat=${db:Status-Status}", name])
     return done.returncode == 0 and done.stdout.strip() == "installed"
+
+
+def _remedy(
+    said: str, remedies: list[tuple[re.Pattern[str], tuple[str, ...]]]
+) -> tuple[str, ...] | None:
+    """Take the first remedy that fits what apt said out of those that were not tried yet."""
+    for number, (words, _) in enumerate(remedies):
+        if words.search(said):
+            return remedies.pop(number)[1]
+    return None
+
+
+def _run_alone(
+    command: list[str], sleep: Callable[[float], None]
+) -> subprocess.CompletedProcess[str]:
+    """Run it once no other apt is at work; for minutes at most."""
+    done = _run(command)
+    for _ in range(LOCK_ATTEMPTS):
+        if not (done.returncode and _LOCKED.search(done.stderr)):
+            break
+        sleep(LOCK_PAUSE)
+        done = _run(command)
+    return done
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

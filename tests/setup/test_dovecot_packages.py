@@ -79,6 +79,52 @@ def test_another_apt_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert asked.read_text().splitlines() == ["install --yes dovecot-imapd"] * 4
 
 
+TROUBLES = """\
+#!/bin/sh
+# Each trouble passes by its own remedy; one is met at a time, and the lock is taken again between.
+say() {{ echo "$1" >&2; exit 100; }}
+echo "${{0##*/}} $*" >>{place}/asked
+tried() {{ [ -e {place}/"$1" ]; }}
+unlocked() {{ tried free || say 'E: Could not get lock /var/lib/apt/lists/lock'; }}
+case "${{0##*/}} $*" in
+"dpkg --configure -a") touch {place}/configured ;;
+*--fix-broken) touch {place}/fixed ;;
+*update) unlocked; touch {place}/updated ;;
+*)
+    tried configured || say '{interrupted}'
+    tried fixed || say 'E: Unmet dependencies. Try apt --fix-broken install with no packages'
+    tried updated || say 'E: Unable to locate package dovecot-imapd'
+    ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    "interrupted",
+    [
+        "E: dpkg was interrupted, you must manually run dpkg --configure -a",
+        "E: Sub-process /usr/bin/dpkg returned an error code (1)",
+        "E: Sub-process /usr/bin/dpkg received signal 9.",
+    ],
+)
+def test_one_trouble_after_another_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    """Also where the machine's own apt looks at its lists just then."""
+    for name in ("apt-get", "dpkg"):
+        program = tmp_path / name
+        program.write_text(TROUBLES.format(place=tmp_path, interrupted=interrupted))
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    install_packages(("dovecot-imapd",), lambda _: (tmp_path / "free").touch())
+    install, update = "apt-get install --yes dovecot-imapd", "apt-get --quiet update"
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        *(install, "dpkg --configure -a"),
+        *(install, "apt-get install --yes --fix-broken"),
+        *(install, update, update, install),
+    ]
+
+
 def test_what_a_killed_apt_left_half_done_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
