@@ -17,6 +17,8 @@ from postamt_sync.threads import in_own_thread
 CONNECT_SECONDS, LOOK_UP_SECONDS = 15.0, 10.0
 LOOKED_UP_FOR = 10.0
 """How long a name that was found is not looked up before connecting."""
+RACE_AFTER = 0.25
+"""Seconds that an address has before the next is tried beside it (RFC 8305, section 5)."""
 IDLE_SECONDS = 10.0
 """How long an unused connection is kept: shorter than S3 keeps it."""
 
@@ -45,6 +47,7 @@ class ConnectionPool:
         self._look_up = partial(look_up, host, port)
         self._looking_up: asyncio.Task[object] | None = None
         self._closed, self._looked_up_at = False, float("-inf")
+        self._addresses = 1
         self._stalled_after, self._kept_for = stalled_after, kept_for
         self._places = asyncio.Semaphore(most)
         self._idle: deque[KeptConnection] = deque()
@@ -119,7 +122,8 @@ class ConnectionPool:
                 self.host,
                 self._port,
                 ssl=self._tls,
-                happy_eyeballs_delay=0.25,
+                # A race of addresses loses an open socket where it is given up just as it ends.
+                happy_eyeballs_delay=RACE_AFTER if self._addresses > 1 else None,
             )
         self._busy.add(connection)
         if self._is_over():
@@ -154,6 +158,9 @@ class ConnectionPool:
     def _looked_up(self, done: asyncio.Task[object]) -> None:
         if not done.cancelled() and done.exception() is None:  # retrieved: perhaps nobody waits
             self._looked_up_at = self._loop.time()
+            found = done.result()
+            if isinstance(found, list):
+                self._addresses = len({address for *_, address in found})
 
     def _end(self, connection: KeptConnection) -> None:
         self._busy.discard(connection)

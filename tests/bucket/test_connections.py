@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -318,3 +319,24 @@ async def test_a_silent_name_server_is_no_silent_peer() -> None:
     async with pool_to(Server(OK), look_up=look_up) as pool:
         with pytest.raises(socket.gaierror):
             await pool.ask(REQUEST)
+
+
+async def test_whoever_gives_up_while_it_connects_leaves_no_socket_open() -> None:
+    """At each turn of the loop on the way to the first answer; what is left open is an error."""
+    left: list[object] = []
+    before, sys.unraisablehook = sys.unraisablehook, left.append
+    try:
+        for turns in range(40):
+            async with pool_to(Server(OK), most=16, look_up=socket.getaddrinfo) as pool:
+                asking = [asyncio.create_task(pool.ask(REQUEST)) for _ in range(16)]
+                for _ in range(turns):
+                    await asyncio.sleep(0.0005 if turns % 2 else 0)
+                for task in asking:
+                    task.cancel()
+                for answer in await asyncio.gather(*asking, return_exceptions=True):
+                    if isinstance(answer, HttpAnswer):
+                        answer.close()
+            await asyncio.sleep(0)
+    finally:
+        sys.unraisablehook = before
+    assert left == []
