@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from postamt_sync.backoff import CircuitBreaker
@@ -24,14 +24,13 @@ from postamt_sync.delivery.on_the_way import OnTheWay
 from postamt_sync.delivery.outcomes import IsSealed, Outcomes, Progress
 from postamt_sync.delivery.pending_mail import (
     DeliveryStep,
-    FetchedMail,
     PublishedMail,
     StepObserver,
-    WrittenMail,
     no_observer,
 )
 from postamt_sync.delivery.places import LeftBehindError, Places
-from postamt_sync.delivery.publisher import Publisher, Rest
+from postamt_sync.delivery.publisher import Publisher
+from postamt_sync.delivery.publishing_queue import PublishingQueue
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
@@ -50,15 +49,10 @@ REFILL = 64
 FAILURES = 3
 """Failed fetches in a row after which the bucket counts as broken, not single objects."""
 GROUP = 128
-GATHERING = 0.2
-"""Seconds that a group of mails waits for more while many are being fetched."""
 SYNCERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what another process has made due, where nobody tells us of that; and
 for a vanished mailbox."""
-
-_Queue = asyncio.Queue[FetchedMail | WrittenMail | None]
-"""What is to be published; None ends it."""
 
 
 class Courier:
@@ -86,7 +80,6 @@ class Courier:
         self._looks_every = looks_every
         self._places = Places(AT_ONCE, LONG_AT_ONCE, ON_THE_WAY)
         self._syncers = ThreadPoolExecutor(SYNCERS, "syncer")
-        self._pools = ThreadPoolExecutor(1, "publisher"), ThreadPoolExecutor(1, "lmtp")
         self._publisher = Publisher(self._work, events, self._observe, self._syncers)
         self._outcomes = Outcomes(self._work, events, clock)
         self._breaker = CircuitBreaker(clock, failures=FAILURES)
@@ -99,11 +92,21 @@ class Courier:
         )
         self._busy = OnTheWay(ON_THE_WAY, LONG_ON_THE_WAY)
         self._fetches: set[asyncio.Task[None]] = set()
-        self._rests: set[asyncio.Task[None]] = set()
-        """What is left to be done where a disk was late."""
         self._looking: asyncio.Task[None] | None = None
-        self._to_publish: _Queue = asyncio.Queue(ON_THE_WAY)
-        self._to_hand_over: _Queue = asyncio.Queue(ON_THE_WAY)
+        queue = partial(
+            PublishingQueue,
+            publisher=self._publisher,
+            events=events,
+            told=self._told,
+            more_to_come=self._more_to_come,
+            most=ON_THE_WAY,
+        )
+        # Another server may be slow, and nobody else's mail waits behind it.
+        self._publishing, self._handing_over = (
+            queue("publisher", group=GROUP),
+            queue("lmtp", group=1),
+        )
+        self._queues = self._publishing, self._handing_over
         self._vanished: set[str] = set()
         """Mailboxes whose disk seems not to be mounted."""
         self._awake = asyncio.Event()
@@ -150,33 +153,34 @@ class Courier:
         When cancelled, fetches are given up and what is written is still published: nothing is
         half done. With `until_idle` raises what keeps the bucket from being read.
         """
-        publisher, lmtp = self._pools
-        publishing = asyncio.create_task(self._publish(self._to_publish, publisher, GROUP))
-        handing = asyncio.create_task(self._publish(self._to_hand_over, lmtp, 1))
+        publishing = [asyncio.create_task(queue.run()) for queue in self._queues]
         taking = asyncio.create_task(self._take(until_idle=until_idle))
         try:
-            await asyncio.wait([taking, publishing, handing], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([taking, *publishing], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (taking, *self._fetches):
                 task.cancel()
             await asyncio.gather(taking, *self._fetches, return_exceptions=True)
-            for queue, task in ((self._to_publish, publishing), (self._to_hand_over, handing)):
+            for queue, task in zip(self._queues, publishing, strict=True):
                 if not task.done():
-                    await queue.put(None)
-            ended = await asyncio.gather(publishing, handing, taking, return_exceptions=True)
+                    await queue.end()
+            ended = await asyncio.gather(*publishing, taking, return_exceptions=True)
             # No thread of this run goes on beside the next, but those that wait for a disk.
-            if self._rests:
-                await asyncio.wait(self._rests, timeout=LATE)
+            if rests := self._rests():
+                await asyncio.wait(rests, timeout=LATE)
             self._publisher.close()
-            left = [*self._rests, *([self._looking] if self._looking else [])]
+            left = [*self._rests(), *([self._looking] if self._looking else [])]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-            for pool in (self._syncers, *self._pools):
+            for pool in (self._syncers, *(queue.thread for queue in self._queues)):
                 pool.shutdown()
             for trouble in ended:
                 if isinstance(trouble, BaseException):
                     raise trouble
+
+    def _rests(self) -> list[asyncio.Task[None]]:
+        return [rest for queue in self._queues for rest in queue.rests]
 
     async def _take(self, *, until_idle: bool) -> None:
         while True:
@@ -260,9 +264,8 @@ class Courier:
             if isinstance(result, Ended):
                 self._vanished |= result.vanished
             else:
-                # Another server may be slow, and nobody else's mail waits behind it.
-                queue = self._to_hand_over if result.handed_over else self._to_publish
-                queue.put_nowait(result)  # as many fit as can be on the way
+                queue = self._handing_over if result.handed_over else self._publishing
+                queue.put(result)
                 queued = True
         except LeftBehindError:
             raise
@@ -272,43 +275,8 @@ class Courier:
             if not queued:
                 self._done(task)
 
-    async def _gather(self, queue: _Queue, most: int) -> list[FetchedMail | WrittenMail | None]:
-        """Take what is ready, at least one; wait for more only while many are on their way."""
-        taken = [await queue.get()]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GATHERING):
-                while len(taken) < most and taken[-1] is not None:
-                    if queue.empty() and len(self._busy) - len(taken) < 2 * AT_ONCE:
-                        break
-                    taken.append(await queue.get())
-        return taken
-
-    async def _publish(self, queue: _Queue, thread: Executor, group: int) -> None:
-        loop = asyncio.get_running_loop()
-        ended = False
-        while not ended:
-            taken = await self._gather(queue, group)
-            ended = None in taken
-            mails = [mail for mail in taken if mail is not None]
-            rests: list[Rest] = []
-            try:
-                publish = partial(self._publisher.publish, mails, rests.append)
-                published = await loop.run_in_executor(thread, publish)
-            except Exception as error:  # noqa: BLE001  a bug here must not leave mail on the way
-                trouble = internal_error(error, self._events)
-                published = [mail.gave_up(trouble) for mail in mails]
-            await self._told(published)
-            for rest in rests:
-                task = asyncio.create_task(self._end_late(rest, thread))
-                self._rests.add(task)
-                task.add_done_callback(self._rests.discard)
-
-    async def _end_late(self, rest: Rest, thread: Executor) -> None:
-        try:
-            published = await in_own_thread(rest)
-        except RuntimeError:  # no thread is left for it
-            published = await asyncio.get_running_loop().run_in_executor(thread, rest)
-        await self._told(published)
+    def _more_to_come(self, taken: int) -> bool:
+        return len(self._busy) - taken >= 2 * AT_ONCE
 
     async def _told(self, published: Sequence[PublishedMail]) -> None:
         for mail in published:
