@@ -7,8 +7,6 @@ for: what cannot be understood stays a part that can be downloaded.
 
 from __future__ import annotations
 
-import binascii
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from postamt_sync.index.summary import readable
 from postamt_sync.webmail.charsets import decoded
+from postamt_sync.webmail.transfer_encoding import without_encoding
 
 MOST_PARTS = 1_000
 DEEPEST = 30
@@ -27,23 +26,14 @@ LONGEST_PARAMETERS = 8 << 10
 """Bytes of a field with parameters that are read."""
 LOOKED_THROUGH = 200 << 20
 """Bytes that are looked through for boundaries, at each level anew; what lies deeper stays shut."""
-MOST_ENDINGS = 1_000
-"""Paddings within base64 that end one text and let another one begin."""
-MOST_UU_LINES = 700_000
-"""Of a part: those of 40 MB. Shorter ones were made to exhaust us."""
-MOST_WRONG_LINES = 10_000
-"""Of what claims to be uuencoded; after so many it is something else."""
 _MOST_PARAMETERS = 50
 _BEGINNING = 200
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - set(b"="))
 
 # No expression here can match the same text in two ways.
 _FIELD = re.compile(rb"(?:\A|\n)([!-9;-~]{1,80})[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)")
 _HEAD_END = re.compile(rb"\n\r?\n")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}", re.ASCII)
-_LINE = re.compile(rb"[^\r\n]+")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"(.+?)\*(\d{1,3})?(\*?)", re.ASCII)
 
@@ -81,12 +71,12 @@ class MimePart:
     @property
     def content(self) -> bytes:
         """The body without its transfer encoding; what is wrong in it is left out."""
-        return _without_encoding(self.encoded, self._encoding)
+        return without_encoding(self.encoded, self._encoding)
 
     @property
     def beginning(self) -> bytes:
         """The first bytes of `content`, a few at least."""
-        return _without_encoding(self.encoded[:_BEGINNING], self._encoding)
+        return without_encoding(self.encoded[:_BEGINNING], self._encoding)
 
     @property
     def size(self) -> int:
@@ -272,39 +262,3 @@ def harmless_name(name: str) -> str:
         short = len(extension) <= 10
         flat = f"{stem[:100]}{dot}{extension}" if dot and short else flat[:120]
     return flat
-
-
-def _without_encoding(body: bytes, encoding: str) -> bytes:
-    if encoding == "base64":
-        return _base64(body)
-    if encoding == "quoted-printable":
-        return binascii.a2b_qp(body)
-    if encoding in {"x-uuencode", "uuencode", "x-uue"}:
-        return _uuencoded(body)
-    return body
-
-
-def _base64(body: bytes) -> bytes:
-    """Decode what is base64 in it; text after padding starts over, as where two were joined."""
-    whole: list[bytes] = []
-    *runs, rest = body.translate(None, _NOT_BASE64).split(b"=", MOST_ENDINGS)
-    for run in (*runs, rest.replace(b"=", b"")):
-        fit = run[: len(run) - 1] if len(run) % 4 == 1 else run
-        whole.append(binascii.a2b_base64(fit + b"=" * (-len(fit) % 4)))
-    return b"".join(whole)
-
-
-def _uuencoded(body: bytes) -> bytes:
-    whole = bytearray()
-    wrong = 0
-    for found in itertools.islice(_LINE.finditer(body), MOST_UU_LINES):
-        line = found[0]
-        if line.startswith(b"begin ") or line.strip() == b"end":
-            continue
-        try:
-            whole += binascii.a2b_uu(line)
-        except binascii.Error:
-            wrong += 1
-            if wrong == MOST_WRONG_LINES:
-                break
-    return bytes(whole)
