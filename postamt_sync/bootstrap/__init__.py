@@ -1,1 +1,1 @@
-"""The AWS side: what is to be there, what is, and the calls that lead from one to the other."""
+"""The AWS side: what should exist, what does exist, and the calls that close the gap."""

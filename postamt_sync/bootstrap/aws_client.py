@@ -28,10 +28,10 @@ from postamt_sync.log_line import without_markup
 _ACTION = re.compile(r"perform: ([a-z0-9-]+:[A-Za-z]+)")
 _PREFIX = {"sesv2": "ses"}
 _HOME = {"acm": "us-east-1"}
-"""Services that are asked in one region whatever the stack's: CloudFront takes certificates of that
-one alone."""
+"""Services that are called in a fixed region, whatever the stack's: CloudFront only accepts
+certificates from us-east-1."""
 _API_GATEWAY = {"Get": "GET", "Create": "POST", "Update": "PATCH", "Delete": "DELETE"}
-"""API Gateway's permissions are the verbs of HTTP."""
+"""API Gateway names its permissions after HTTP methods."""
 _S3_ACTIONS = {
     # S3's permissions are not named after its operations (Service Authorization Reference).
     "HeadBucket": "ListBucket",
@@ -53,16 +53,17 @@ _S3_ACTIONS = {
 
 
 SES_SECONDS = 1.1
-"""SES takes one request a second for everything but sending (SES Developer Guide, "Quotas")."""
+"""Between two SES calls: one a second is allowed, except for sending (SES Developer Guide,
+"Quotas")."""
 
 PATIENCE_SECONDS = 120.0
-"""How long something that was just made may be unknown elsewhere; IAM rarely takes a minute."""
+"""How long a new resource may take to be known everywhere; IAM rarely needs a minute."""
 
 _SES = frozenset({"ses", "sesv2"})
 
 
 def administrator_refusal(service: str, error: Exception) -> PostamtError:
-    """Return the sentences for what a call of `service` (boto3's name) raised."""
+    """Return what to tell an administrator whose call to `service` (boto3's name) failed."""
     action = f"AWS ({service})"
     if isinstance(error, ClientError):
         said = printable(without_markup(message_of(error)))
@@ -84,14 +85,14 @@ def _action(service: str, operation: str, said: str) -> str:
 
 
 class ChangedMeanwhileError(TryLaterError):
-    """What a write would replace is no longer what the plan saw."""
+    """A write was refused because what it would replace has changed since it was planned."""
 
 
 class AwsClient:
     """One account in one region, with admin credentials from boto3's own chain.
 
-    Clients are made once each, when they are first needed, in any thread. `sleep` pauses, in
-    seconds. Every method raises PostamtError with the missing IAM action where AWS refuses.
+    Safe to use from several threads; each client is created once, when first needed. Every method
+    raises PostamtError if AWS refuses, naming the missing IAM action where there is one.
     """
 
     def __init__(
@@ -104,7 +105,8 @@ class AwsClient:
         clock: Callable[[], float] = time.monotonic,
         config: Config = BUILDING,
     ) -> None:
-        """`endpoint` names another than boto3's own for a service; no proxy leads there."""
+        """`endpoint` returns the URL to use for a service, None for boto3's own; a URL is reached
+        without a proxy. `sleep` and `clock` take and return seconds."""
         self._config = config
         self._making = threading.Lock()
         self._pacing = threading.Lock()
@@ -127,7 +129,7 @@ class AwsClient:
         return self._account
 
     def queue_url(self, stack: Stack, queue: str) -> str:
-        """Return the address that a queue has or will have, at AWS or at an emulator."""
+        """Return the URL that a queue has or will have, at AWS or at an emulator."""
         endpoint = str(self.client("sqs").meta.endpoint_url)
         if _is_emulator(endpoint):
             return f"{endpoint.rstrip('/')}/{stack.account}/{queue}"
@@ -136,7 +138,7 @@ class AwsClient:
     def read(
         self, service: str, operation: str, /, *, missing: tuple[str, ...] = (), **parameters: Any
     ) -> dict[str, Any] | None:
-        """Ask, and return the answer; None where AWS answers with one of the codes `missing`."""
+        """Call `operation` and return the answer; None if AWS gives an error code in `missing`."""
         try:
             return self._call(service, operation, parameters)
         except ClientError as error:
@@ -154,20 +156,20 @@ class AwsClient:
         missing: tuple[str, ...] = (),
         **parameters: Any,
     ) -> list[Any]:
-        """Ask page by page and return all `members`; none where AWS says one of `missing`.
+        """Return `members` of all pages; an empty list if AWS gives an error code in `missing`.
 
-        A dot leads into a member: `DistributionList.Items`.
+        `members` may be a dotted path: `DistributionList.Items`.
         """
         return list(self._each(service, operation, members, missing, parameters))
 
     def write(self, wanted: Call) -> None:
-        """Carry one call out; on return AWS has it, and `on_response` has its answer.
+        """Carry out one call. On return AWS has accepted it, and `on_response` has seen the answer.
 
-        Raises ChangedMeanwhileError where the call's guard finds another state than was planned
-        for; then nothing was written.
+        Raises ChangedMeanwhileError, with nothing written, if the call's guard finds a state other
+        than the planned one.
         """
         guard = wanted.guard
-        # AWS gives lists in one order now and in another then.
+        # AWS does not return lists in a stable order.
         if guard is not None and not same(guard.read(), guard.seen):
             raise ChangedMeanwhileError(
                 f"{guard.what[:1].upper()}{guard.what[1:]} was changed by someone else meanwhile.",
@@ -203,7 +205,7 @@ class AwsClient:
         except ClientError as error:
             if not _says(error, missing):
                 raise administrator_refusal(service, error) from error
-        except Exception as error:  # whatever botocore's parsers make of a stranger's answer
+        except Exception as error:  # anything botocore's parsers raise on an answer not from AWS
             raise administrator_refusal(service, error) from error
 
     def _ask(self, wanted: Call) -> dict[str, Any]:
@@ -220,14 +222,14 @@ class AwsClient:
             answer: dict[str, Any] = method(**complete)
         except ClientError:
             raise  # the caller knows what its codes mean
-        except Exception as error:  # whatever botocore's parsers make of a stranger's answer
+        except Exception as error:  # anything botocore's parsers raise on an answer not from AWS
             raise administrator_refusal(service, error) from error
         return answer
 
     def _complete(
         self, service: str, operation: str, parameters: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Name the bucket's owner wherever it can be: a bucket of that name may be another's."""
+        """Add the expected bucket owner where S3 accepts it: the bucket may be someone else's."""
         if service != "s3":
             return dict(parameters)
         client = self.client("s3")
@@ -239,12 +241,12 @@ class AwsClient:
         return dict(parameters)
 
     def pause(self, seconds: float) -> None:
-        """Wait for what AWS takes its time for."""
+        """Wait for AWS to finish something that takes time."""
         self._sleep(seconds)
 
     def client(self, service: str, *, once: bool = False) -> Any:
-        """Return the boto3 client, for what this class does not do itself; with `once`, the one
-        that repeats nothing."""
+        """Return the boto3 client, for what this class has no method for; with `once`, one that
+        never retries."""
         with self._making:
             if (service, once) not in self._clients:
                 self._clients[service, once] = self._made(service, once=once)
@@ -259,7 +261,7 @@ class AwsClient:
         return made
 
     def _pace(self, **_: Any) -> None:
-        """Keep SES's pace; both of its APIs share it."""
+        """Stay within SES's rate limit, which its two APIs share."""
         with self._pacing:
             pause = self._ses_next - self._clock()
             if pause > 0:
@@ -279,9 +281,9 @@ def _passes(error: BaseException, wanted: Call) -> bool:
 
 
 def _says(error: ClientError, codes: Collection[str]) -> bool:
-    """Tell whether AWS has answered with one of these codes, and no emulator that lacks the call.
+    """Whether AWS answered with one of these codes, rather than an emulator that lacks the call.
 
-    Some of those have no other code for a path that they do not know than for a thing.
+    Some emulators use the same code for an unknown operation as for a missing resource.
     """
     return code_of(error) in codes and cause_of(error) is not ErrorCause.UNSUPPORTED
 

@@ -1,4 +1,4 @@
-"""The bill of a month, line by line."""
+"""A month's bill, line by line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from postamt_sync.aws.prices import Price
 
 DAYS = 365.25 / 12
-"""Of a month."""
+"""Days in an average month."""
 
 
 @dataclass(frozen=True, slots=True)
 class BillItem:
-    """One line of the bill: `quantity` units in a month, and what it costs after what is free."""
+    """One line of the bill: `quantity` units a month, and their cost beyond the free tier."""
 
     service: str
     what: str
@@ -29,8 +29,8 @@ class BillItem:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The items of a month; what was not built (`spared`) and what is charged once, when something
-    begins, are no part of the sum."""
+    """A month's items. Not in the total: what an option avoids (`spared`), and one-off charges when
+    an option is switched on (`once`)."""
 
     items: tuple[BillItem, ...]
     spared: tuple[BillItem, ...] = field(default=())
@@ -41,7 +41,7 @@ class Bill:
         return sum(item.usd for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values: items, spared (each with what it would cost), once, usd."""
+        """Return plain values: items, spared (with what each would cost), once, and usd."""
         return {
             "usd": round(self.usd, 6),
             "items": [_as_json(item) for item in self.items],

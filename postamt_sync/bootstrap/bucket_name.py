@@ -1,4 +1,4 @@
-"""Names for buckets, which all accounts share but where each has a namespace of its own."""
+"""Bucket names: shared by all accounts, except in regions with a namespace for each account."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
 
 
 def usual_bucket(name: str, account: str, region: str) -> str:
-    """Return the bucket's name in the account's own regional namespace, where nobody snipes it."""
+    """Return the name in the account's own regional namespace, where nobody else can take it."""
     return f"{name}-{account}-{region}-an"
 
 
 def new_bucket(name: str, account: str, region: str) -> str:
-    """Return a name for a bucket that is still to be made.
+    """Return a name for a bucket that does not exist yet.
 
-    Where the account has no namespace of its own, the name has a part that nobody guesses, and is
-    another at each call: whoever asks keeps it.
+    In a region without account namespaces the name has a random part, different on each call, so
+    the caller must keep it.
     """
     if region in WITHOUT_OWN_NAMESPACE:
         return f"{name}-{secrets.token_hex(8)}"

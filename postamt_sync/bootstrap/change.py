@@ -1,7 +1,7 @@
-"""One write at AWS, as plain data: what is shown, carried out and counted is the same list.
+"""A write to AWS as plain data, so that the same list is shown, carried out and counted.
 
-Every name is known beforehand (`stack.py`). The one thing that follows from another call is the id
-that AWS gives a role: it is `late`.
+Every name is known in advance (`stack.py`). Only what AWS assigns, such as the id of a role, has to
+wait for an earlier call: such parameters are `late`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What a write replaces: read again right before it, and compared with what was `seen`.
+    """What a write replaces: read again just before the write and compared with what was `seen`.
 
     `what` names it in a sentence ("the bucket policy of …").
     """
@@ -26,13 +26,13 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A write of boto3: client name, method, parameters.
+    """One boto3 call that writes: client name, method, parameters.
 
-    `retry_on` names error codes that pass by themselves, because AWS has not heard everywhere of
-    what was made a moment ago. `on_response` takes the answer before anything else happens: what is
-    in it is told only once. A call to be asked `once` is not repeated where its answer is lost:
-    carried out twice, it would make two of what it makes. `late` returns parameters that can only
-    be known right before it is asked; they come in the place of those of the same name.
+    `retry_on` lists error codes that go away by themselves, once something just created is known
+    throughout AWS. `on_response` gets the answer before anything else happens, for what AWS says
+    only once, such as a secret. A `once` call is never retried when its answer is lost, because it
+    would create a second resource. `late` returns parameters known only just before the call; they
+    override `parameters`.
     """
 
     service: str
@@ -50,17 +50,17 @@ class Call:
 
 
 def call(service: str, operation: str, **parameters: Any) -> Call:
-    """Make a plain call."""
+    """Return a call with no special handling."""
     return Call(service, operation, parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between what is and what is to be, in words, and what ends it.
+    """One difference between the actual and the wanted state, in words, and what removes it.
 
-    `calls` are carried out in order; they may be found out only while they are carried out (the
-    versions in a bucket). `act` is carried out after them, for what is more than calls to AWS: it
-    raises PostamtError where it fails.
+    `calls` run in order; they may be generated lazily (one for each batch of object versions).
+    `act` runs after them, for anything that is more than calls to AWS; it raises PostamtError if it
+    fails.
     """
 
     message: str
@@ -69,18 +69,18 @@ class Change:
 
 
 class NoteKind(enum.Enum):
-    """Notes on which something else depends."""
+    """The kinds of notes that other code acts on."""
 
     OTHER = enum.auto()
     SANDBOX = enum.auto()
     """SES lets the account send to verified recipients only."""
     CERTIFICATE = enum.auto()
-    """The certificate waits for its record in the DNS, and the webmail for the certificate."""
+    """The certificate is waiting for its DNS record, and the webmail for the certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that a person should know or do; no call of ours changes it."""
+    """Something a person should know or do, and that no call of ours can change."""
 
     message: str
     kind: NoteKind = NoteKind.OTHER
@@ -88,7 +88,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Something that keeps the plan from being carried out: what it is, and what to do."""
+    """Something that prevents the plan from being carried out, and what to do about it."""
 
     message: str
     remedy: str

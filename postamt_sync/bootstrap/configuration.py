@@ -1,4 +1,4 @@
-"""The daemon's configuration that goes with a stack: a whole file, and what differs."""
+"""The daemon's configuration for a stack: a complete file, and how an existing one differs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from postamt_sync.config.toml import toml_value
 from postamt_sync.events import printable
 
 HTTPS_PORT = 8443
-"""Where the webhook listens unless its URL names another port: below 1024 only root may."""
+"""Where the webhook listens unless its URL names a port: ports below 1024 are for root."""
 
 CONFIGURATION = "configuration"
-"""How the title begins under which differences from the stack are told."""
+"""The first word of the title under which differences from the stack are listed."""
 
 PROXIED_PORT = 8080
 CERTIFICATE = "/etc/postamt-sync/tls/fullchain.pem"
@@ -27,10 +27,10 @@ KEY = "/etc/postamt-sync/tls/privkey.pem"
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What the household decides; the rest follows from the stack.
+    """What the household decides; everything else follows from the stack.
 
-    `listen` empty means what fits the stack's public URL. With `proxied` something in front of us
-    speaks TLS. The first mailbox is the one that gets what matches no address.
+    An empty `listen` means whatever fits the stack's public URL. With `proxied`, something in front
+    of us terminates TLS. The first mailbox is the default: it gets mail that matches no address.
     """
 
     mailboxes: Sequence[str]
@@ -39,11 +39,11 @@ class Home:
     listen: Sequence[str] = ()
     proxied: bool = False
     served: Mapping[str, Any] = field(default_factory=dict)
-    """The table [home]: what Dovecot and mail clients are told."""
+    """The options of [home], used to set up Dovecot and mail clients."""
 
 
 def configuration(stack: Stack, home: Home, queue_urls: Mapping[str, str]) -> str:
-    """Return a whole file. `queue_urls` maps the names of the stack's queues to their addresses."""
+    """Return a complete configuration file. `queue_urls` maps the stack's queue names to URLs."""
     lines = [
         "# The configuration of postamt-sync. Every option is explained in config.example.toml.",
         "",
@@ -66,7 +66,7 @@ def configuration(stack: Stack, home: Home, queue_urls: Mapping[str, str]) -> st
 
 
 def wanted(stack: Stack, queue_urls: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return, table by table, the options that follow from the stack."""
+    """Return the options that follow from the stack, by table."""
     tables: dict[str, dict[str, Any]] = {
         "aws": {"region": stack.region},
         "bucket": {
@@ -119,7 +119,7 @@ def _options(options: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ConfigDrift:
-    """Options that a person has to change; nothing at AWS does."""
+    """Options that differ from the stack. Only a person can change them, so they are all notes."""
 
     stack: Stack
     settings: Settings

@@ -1,9 +1,9 @@
-"""A trial: a function is invoked; the index's as SNS would, with a notification that is no mail.
+"""Test invocations of a function: of the index's as SNS would, with a notification of no mail.
 
-It shows what no setting tells: that Lambda can start the function at all. Its environment is
-encrypted with a key that its role may use by a grant, and a role that was deleted and made again
-under the same name is another one to KMS: every invocation fails then, and whoever invokes without
-waiting for the answer, as SNS does, hears nothing of it.
+They show what no setting does: that Lambda can start the function at all. Its environment is
+encrypted with a KMS key that its role may use through a grant. A role that was deleted and created
+again under the same name is a different one to KMS, so every invocation fails; a caller that does
+not wait for the answer, such as SNS, never learns of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup
 
 TRIAL = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": '{"Event": "s3:TestEvent"}'}}]}
-"""What S3 sends when it tries out its way to the topic: the function logs it, and does no more."""
+"""What S3 sends to test its notification target: the function logs it and does nothing else."""
 
 UNREADABLE_ENVIRONMENT = frozenset(
     {
@@ -47,8 +47,8 @@ _LONGEST_WORDS = 300
 class InvocationTrouble:
     """Why the function does not run.
 
-    `settings`: the cause is in what `apply` can fix, not in the code. `grant`: it is the grant of
-    KMS, which `apply` makes again only where it knows the role that the function was made with.
+    `settings`: the cause is something that `apply` can fix, not the code. `grant`: it is the KMS
+    grant, which `apply` renews only if it knows which role the function was created with.
     """
 
     words: str
@@ -58,9 +58,10 @@ class InvocationTrouble:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """Waits for the answer; nothing is changed but for a line in the function's log.
+    """A synchronous test invocation; it changes nothing except that the function logs a line.
 
-    `event` is the index's where it is not given. `amiss` says what is wrong with an answer.
+    `event` defaults to the one for the index function. `amiss` returns what is wrong with an
+    answer, "" if it is good.
     """
 
     stack: StackPart
@@ -69,9 +70,9 @@ class Invocation:
     amiss: Callable[[bytes], str] = lambda _: ""
 
     def trouble(self) -> InvocationTrouble | None:
-        """Return what is wrong, None where the function ran.
+        """Invoke the function; return what is wrong, None if it ran.
 
-        Raises PostamtError where Lambda could not be asked.
+        Raises PostamtError if Lambda could not be called.
         """
         answers: list[Mapping[str, Any]] = []
         wanted = Call(
@@ -84,7 +85,7 @@ class Invocation:
             },
             retry_on=BUSY,
             on_response=answers.append,
-            # What Lambda says of a function that it cannot start looks like a fault that passes.
+            # Lambda's answer for a function that it cannot start looks like a temporary error.
             once=True,
         )
         try:
@@ -121,7 +122,7 @@ def _refused(cause: BaseException | None) -> InvocationTrouble | None:
 
 
 def _failure(said: bytes) -> str:
-    """Tell what the function, or Lambda in its place, answered; foreign text."""
+    """Return the error that the function, or Lambda in its place, reported; made safe to show."""
     try:
         told: Any = json.loads(said)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""The files that credentials are kept in at home: AWS tells a secret once, and there it goes.
+"""The files that hold credentials at home: AWS reveals a secret once, and it is stored here.
 
-They are private, and there whole or not at all.
+They are readable by their owner only, and written whole or not at all.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ SYNC_CREDENTIALS = "credentials"
 SMTP_CREDENTIALS = "smtp-credentials"
 
 OWNER = "iam_user"
-"""The option that says whose key it is, as an ARN; the AWS SDK passes over it."""
+"""The option with the ARN of the key's user; the AWS SDK ignores it."""
 _LARGEST = 65_536
-"""Bytes; a file of credentials has a few hundred."""
+"""Bytes; a credentials file has a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a file holds. `problem` says why there is no key, as in "FILE is not there"; `owner`
-    is empty where the file does not say it. Only an `empty` one can be written over unseen."""
+    """What a file holds.
+
+    `problem` says why there is no key, as in "FILE is not there". `owner` is empty if the file does
+    not name it. Only an `empty` file may be overwritten without a look at its contents.
+    """
 
     key_id: str = ""
     owner: str = ""
@@ -42,31 +45,31 @@ class Held:
 
 
 class KeyFile(Protocol):
-    """A file that holds one access key in one form or another."""
+    """A file that holds one access key, in whatever format."""
 
     @property
     def path(self) -> Path: ...
 
     @property
     def owner(self) -> str:
-        """The ARN of the user whose key it is to hold; empty where that is not known."""
+        """The ARN of the user whose key belongs in it; empty if not known."""
 
     def look(self, path: Path | None = None) -> Held:
-        """Look into the file, or into another one of the same form; nothing is raised."""
+        """Read the file, or another one of the same format. Never raises."""
 
     def key_id(self) -> str:
-        """Return the id of the key in it; empty where there is no such file, or no key in it."""
+        """Return the id of the key in it; empty if there is no file or no key in it."""
 
     def on_response(self, answer: Mapping[str, Any]) -> None:
-        """Put the key in it that IAM's CreateAccessKey has just told; durable on return.
+        """Store the key from IAM's answer to CreateAccessKey; durable on return.
 
-        Stopped anywhere after the first rename, the key is in `pending_path` whole.
+        From the first rename on, an interruption leaves the complete key in `pending_path`.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class SyncKeyFile:
-    """The shared credentials file of the AWS SDK, for the box at home."""
+    """The AWS SDK's shared credentials file, for the box at home."""
 
     path: Path
     user: str
@@ -94,12 +97,12 @@ class SyncKeyFile:
 
 @dataclass(frozen=True, slots=True)
 class SmtpKeyFile:
-    """What a mail client asks for; the secret that the password was made from is not kept."""
+    """What a mail client asks for. The secret from which the password is derived is not kept."""
 
     path: Path
     stack: Stack
     mailbox: str = ""
-    """Whose user it is; empty: the household's."""
+    """The mailbox whose user it is; empty for the household's shared one."""
 
     @property
     def user(self) -> str:
@@ -137,7 +140,7 @@ class SmtpKeyFile:
         )
 
     def read(self, path: Path | None = None) -> dict[str, str]:
-        """Return what the file, or another of its form, says; nothing where it cannot be read."""
+        """Return the options in the file, or in another of its format; none if it is unreadable."""
         try:
             parser = _parsed(small_text(path or self.path))
         except (OSError, ValueError, configparser.Error):
@@ -146,23 +149,23 @@ class SmtpKeyFile:
 
 
 def smtp_credentials(mailbox: str = "") -> str:
-    """Return the name of the file for a mailbox, or for all; the name of a mailbox holds nothing
-    that leads elsewhere (`MailboxName`), and with what stands before it is no hidden file."""
+    """Return the file name for a mailbox, or for all of them. It is safe: a `MailboxName` cannot
+    lead to another directory, and the prefix keeps it from being a hidden file."""
     return f"{SMTP_CREDENTIALS}-{mailbox}" if mailbox else SMTP_CREDENTIALS
 
 
 def is_smtp_credentials(path: Path) -> bool:
-    """Tell whether a file is named as we name those for sending."""
+    """Whether a file has a name that we give to SMTP credentials."""
     return path.name == SMTP_CREDENTIALS or path.name.startswith(f"{SMTP_CREDENTIALS}-")
 
 
 def pending_path(path: Path) -> Path:
-    """Return where a key waits that is not yet in its file, or the intent to make one."""
+    """Return where a key waits until it is in its file, or the intent to create one."""
     return path.with_name(f".{path.name}.pending")
 
 
 def settle(path: Path) -> None:
-    """Rename the pending key into its place; durable on return. Raises TryLaterError."""
+    """Rename the pending key to its final name; durable on return. Raises TryLaterError."""
     try:
         with on_the_way_to(path.parent):
             atomic_file.move(pending_path(path), path)
@@ -171,7 +174,7 @@ def settle(path: Path) -> None:
 
 
 def replace_file(path: Path, text: str, mode: int = atomic_file.PRIVATE) -> None:
-    """Write a file, of which with the usual mode nobody but its owner may read; durable on return.
+    """Write a file, by default readable by its owner only; durable on return.
 
     Raises TryLaterError.
     """
@@ -184,8 +187,8 @@ def replace_file(path: Path, text: str, mode: int = atomic_file.PRIVATE) -> None
 
 
 def small_text(path: Path) -> str:
-    """Return the text of a regular file of moderate size; a path of unknown origin can name a
-    pipe or an endless device. Raises OSError and ValueError."""
+    """Return the text of a small regular file: a path of unknown origin may name a pipe or an
+    endless device. Raises OSError and ValueError."""
     with on_the_way_to(path):
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
@@ -210,7 +213,7 @@ def _write(path: Path, comment: str, section: str, values: Mapping[str, str]) ->
     text = io.StringIO()
     text.write(f"# {comment}\n# Made by: postamt-sync bootstrap\n\n")
     parser.write(text)
-    # The first rename takes the intent's place: from then on the key is known, never before.
+    # The first rename replaces the intent: the key is known from then on, and never before.
     replace_file(pending_path(path), text.getvalue())
     settle(path)
 

@@ -1,10 +1,10 @@
-"""The intent to make a key, durable before IAM is asked: the proof of whose a stray key is.
+"""The intent to create a key, durable before IAM is called: it proves whose a stray key is.
 
-AWS tells a key's secret once. A run that is killed between IAM's answer and the file leaves a key
-that is of no use to anybody, and looks like one that a person made in the console and typed into a
-mail client. What tells them apart is this file, `.credentials.pending` beside `credentials`: it
-says which keys there were when IAM was asked, and when that was. The key itself takes its place,
-by a rename, before it is known to anybody; so where the intent is still there, nobody was told.
+AWS reveals a key's secret once. A run that is killed between IAM's answer and writing the file
+leaves a key that nobody can use, but that looks like one that a person created in the console and
+typed into a mail client. This file tells them apart: `.credentials.pending` beside `credentials`
+says which keys existed when IAM was called, and when that was. The new key replaces it, by a
+rename, before anybody learns of the key; so while the intent is still there, nobody has the secret.
 """
 
 from __future__ import annotations
@@ -31,29 +31,30 @@ from postamt_sync.events import printable
 from postamt_sync.owners_rights import make_directories, on_the_way_to
 
 WITHIN = dt.timedelta(minutes=4)
-"""How long after the intent IAM may still have made the key: our patience with it, one request's
-time-outs, and some more."""
+"""How long after the intent IAM may still create the key: our retries, one request's timeouts, and
+some margin."""
 _SKEW = dt.timedelta(seconds=2)
-"""IAM's times are whole seconds, and of several machines."""
+"""IAM's times are whole seconds, from the clocks of several machines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """`before` are the ids of the user's keys then, `asked` is AWS's own time."""
+    """A request for a key, about to be sent: `before` are the ids of the user's keys at that time,
+    `asked` is AWS's time."""
 
     owner: str
     before: tuple[str, ...]
     asked: dt.datetime
 
     def covers(self, key_id: str, made: dt.datetime) -> bool:
-        """Tell whether the key can be the one that was asked for."""
+        """Whether the key can be the one that was requested."""
         new = key_id not in self.before
         return new and self.asked - _SKEW <= made <= self.asked + WITHIN
 
 
 @dataclass(frozen=True, slots=True)
 class PendingKey:
-    """What lies beside a file of credentials: an intent, or the key that was made."""
+    """The file beside a credentials file: an intent, or the key that was created."""
 
     file: KeyFile
 
@@ -62,8 +63,8 @@ class PendingKey:
         return pending_path(self.file.path)
 
     def intent(self, *, alone: bool = False) -> Intent | None:
-        """Return what a run that was cut off had in mind for this user; None if there is none, or
-        the run is still at it, which cannot be for who is `alone`."""
+        """Return the intent of an interrupted run for this user; None if there is none or the run
+        is still going. With `alone`, the caller holds the lock, so no run can be."""
         try:
             told = json.loads(small_text(self.path))
             found = Intent(
@@ -78,19 +79,19 @@ class PendingKey:
         return found if alone or not self._is_busy() else None
 
     def begin(self, before: Sequence[str], asked: dt.datetime) -> None:
-        """Make the intent durable, which also shows that the directory can be written to."""
+        """Make the intent durable; this also proves that the directory is writable."""
         told = {"owner": self.file.owner, "before": list(before), "asked": asked.isoformat()}
         replace_file(self.path, json.dumps(told) + "\n")
 
     def drop(self) -> None:
-        """Forget the intent: IAM has refused, or what came of it was deleted again."""
+        """Remove the intent: IAM refused, or the key was deleted again. Durable on return."""
         with on_the_way_to(self.path.parent):
             self.path.unlink(missing_ok=True)
             atomic_file.sync(self.path.parent)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other runs from making keys in this directory; raises TryLaterError."""
+        """Keep other runs from creating keys in this directory. Raises TryLaterError."""
         place = self.path.parent
         try:
             make_directories(place)
@@ -123,10 +124,10 @@ class PendingKey:
 
 
 def _locked(handle: int) -> bool:
-    """Take the lock, which goes with the handle; False if another process has it."""
+    """Take the lock, which lasts until the handle is closed; False if another process has it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # Some network file systems lock no directories: there nobody is kept out.
+        # Some network file systems cannot lock directories: there, nobody is kept out.
         return error.errno not in (errno.EAGAIN, errno.EACCES)
     return True

@@ -1,7 +1,7 @@
-"""Where a user's key should lie, where it may be instead, and in which words that is said.
+"""Where a user's key should be, where it may be instead, and how to say so.
 
-What is remembered decides nothing: the note beside the configuration holds no secret, anybody may
-have written into it, and a path in it is shown, or tried to be read, and nothing else.
+The remembered places decide nothing. The note beside the configuration holds no secret and anybody
+may have edited it, so a path in it is only shown, or opened for reading.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from postamt_sync.events import printable
 SUFFIX = ".key-files"
 _ABOUT = "Where postamt-sync bootstrap put the keys. A hint for people: it can be deleted."
 _MOST = 16
-"""Keys that are remembered, the last ones; at least as many again as a household has."""
+"""How many keys are remembered, the newest ones; for a large household, twice as many as it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyHints:
-    """The note beside a configuration; without one nothing is remembered.
+    """The note beside a configuration; without a configuration nothing is remembered.
 
-    It lies beside the path that was typed, also where that is a link: what the link leads to may
-    be a store that nobody writes to. Beside the link's target it is read too.
+    It is written beside the path as typed, even if that is a link, because the link's target may be
+    in a read-only store. It is read beside the target too.
     """
 
     config: Path | None = None
@@ -38,8 +38,7 @@ class KeyHints:
         return None if self.config is None else _beside(self.config)
 
     def files(self) -> dict[str, Path]:
-        """Return the files by the ids of the keys that they were given; what cannot be read says
-        nothing."""
+        """Return the files by the ids of the keys in them; none if the note is unreadable."""
         if self.config is None:
             return {}
         try:
@@ -54,7 +53,7 @@ class KeyHints:
         return tuple(dict.fromkeys(found))
 
     def remember(self, files: Mapping[str, Path]) -> str:
-        """Note where keys are, and return why that is not possible, in a sentence, if it is not."""
+        """Note where keys are. Return "", or a sentence that says why this failed."""
         path = self.path
         if self.config is None or path is None or not self.config.is_file():
             return ""
@@ -97,8 +96,8 @@ def _read(path: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True, slots=True)
 class KeyPlace:
-    """What can be said of the key of `who` ("sync", "smtp", "smtp --mailbox anna": as one types
-    it), whose file is `path`."""
+    """Words for the key of `who`, which belongs in `path`. `who` is as a person types it: "sync",
+    "smtp" or "smtp --mailbox anna"."""
 
     who: str
     path: Path
@@ -107,16 +106,16 @@ class KeyPlace:
 
     @property
     def replace(self) -> str:
-        """The one command that makes a new key."""
+        """The command that creates a new key."""
         return self.line.typed(f"bootstrap credentials replace {self.who}")
 
     @property
     def another(self) -> str:
-        """What to do where the file must stay as it is."""
+        """What to do if the file must stay as it is."""
         return "Name another directory with --out, or move that file away."
 
     def elsewhere(self, active: Sequence[str], held: Held) -> str:
-        """Say that there is a key, and that it is not in the file."""
+        """Say that there is an active key, but not in the file."""
         reason = held.problem or f"holds {held.key_id}"
         one = "it" if len(active) == 1 else "one of them"
         return (
@@ -125,14 +124,14 @@ class KeyPlace:
         )
 
     def switched_off(self, keys: Sequence[str]) -> str:
-        """Say that nothing works with this user's keys, because someone wanted it so."""
+        """Say that all of the user's keys were deactivated in IAM."""
         return (
             f"{_are(keys, 'switched off in IAM')}. Switch one on there, or replace it: "
             f"{self.replace}"
         )
 
     def hint(self, keys: Sequence[str]) -> str:
-        """Say where keys were put, as far as that is remembered; a sentence with a space before."""
+        """Say where keys were put, as far as remembered: sentences, each after a space."""
         known = self.hints.files()
         put = [
             f" {key} was put into {printable(str(known[key]), 4096)}."

@@ -1,6 +1,6 @@
-"""A new access key at once, and the old one deleted: for a key whose file or secret is gone.
+"""Replaces an access key at once and deletes the old one: for a key whose file or secret is lost.
 
-Nothing else replaces a key. A rotation (`rotation.py`) leaves both valid for a while.
+Nothing else replaces a key. A rotation (`key_rotation.py`) keeps both valid for a while.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from postamt_sync.events import printable
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What is to be done: `seen` are all keys of the user, `old` is the one that goes."""
+    """What to do: `seen` are all keys of the user, `old` is the one to delete. `lost` is one whose
+    secret nobody has, left behind by an interrupted run."""
 
     key: AccessKeyResource
     seen: tuple[Key, ...]
@@ -24,7 +25,7 @@ class Replacement:
 
     @property
     def warning(self) -> str:
-        """What stops working, for a person to agree to."""
+        """What will stop working, for a person to agree to."""
         if self.old is None:
             return f"Nobody has the secret of {self.key.user}'s key."
         old = self.old["AccessKeyId"]
@@ -43,9 +44,9 @@ class Replacement:
         return f"The key {old} of {self.key.user} {told}, and will be deleted. {means}"
 
     def carry_out(self) -> str:
-        """Replace the key and return the new one's id; it is in its file when this returns.
+        """Replace the key and return the new one's id; it is in its file on return.
 
-        The old one goes last, where IAM has room for both; stopped between the two, both work.
+        If IAM allows one more key, the old one is deleted last: after an interruption both work.
         """
         if self.old is None:
             return self.key.make(self.seen, self.lost)
@@ -62,11 +63,11 @@ class Replacement:
 
 
 def replacement(key: AccessKeyResource, key_id: str = "") -> Replacement:
-    """Find out what is to be replaced; `key_id` names the one of two.
+    """Find out what to replace; `key_id` picks one of two keys.
 
-    Reads only, but for a key that waits beside its file. Raises MisconfiguredError where there is
-    nothing to replace, or the file holds what must stay there, and UsageError where nobody knows
-    which key is meant.
+    Only reads, except that a key waiting beside its file is moved into place. Raises
+    MisconfiguredError if there is nothing to replace or the file holds something to keep, and
+    UsageError if it is not clear which key is meant.
     """
     keys = key.keys()
     if key.waiting(keys):

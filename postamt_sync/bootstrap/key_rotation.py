@@ -1,7 +1,7 @@
-"""A new access key in place of an old one, without a moment in which neither works.
+"""Replaces an access key in such a way that one of the two works at any time.
 
-IAM allows a user two keys. So: make the second and put it into the file; when everything uses it,
-and not before the old one has been quiet for a grace, take that one away.
+IAM allows a user two keys. So the first step creates the second key and puts it into the file; the
+second step deletes the old one, once it has not been used for a grace period.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.plural import count
 
 GRACE = dt.timedelta(days=7)
-"""How long the old key stays good beside the new one, and after it was last used."""
+"""The grace period: how long the old key stays valid after the new one was created, and after it
+was last used."""
 
 
 def _now() -> dt.datetime:
@@ -26,9 +27,9 @@ def _now() -> dt.datetime:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """One step at a time; which one is next is read off IAM.
+    """A rotation, one step at a time; IAM's keys show which step is next.
 
-    `agree` asks a person, and raises where the answer is no.
+    `agree` asks a person and raises if the answer is no.
     """
 
     key: AccessKeyResource
@@ -37,10 +38,10 @@ class Rotation:
     now: Callable[[], dt.datetime] = _now
 
     def step(self, *, finish: bool = False) -> str:
-        """Do what is next and return it in words; `finish` does not wait for the grace.
+        """Do the next step and say what was done; `finish` does not wait for the grace period.
 
-        Raises TryLaterError while the grace lasts, MisconfiguredError where it is not clear which
-        key is the new one. What is told only once is in the file when this returns.
+        A new key is in its file on return. Raises TryLaterError during the grace period, and
+        MisconfiguredError if it is not clear which key is the new one.
         """
         keys = self.key.keys()
         lost = self.key.lost(keys)
@@ -92,8 +93,8 @@ class Rotation:
         return f"The old key of {self.key.user}, {old['AccessKeyId']}, is deleted."
 
     def _check_quiet(self, old: Key, new: Key, used: dt.datetime | None, *, begun: bool) -> None:
-        """Raise where the old key may still be needed; `used` is when it was, since there is a
-        new one."""
+        """Raise if the old key may still be needed; `used` is when it was last used, None if not
+        since the new one was created."""
         if not begun:
             raise MisconfiguredError(
                 f"{self.key.user} has {MOST_KEYS} keys, {old['AccessKeyId']} and the one in "
@@ -119,7 +120,7 @@ class Rotation:
         )
 
     def _is_not_ours(self, newer: Key) -> MisconfiguredError:
-        """Tell of a key that came after the one in the file: used or not, someone may have it."""
+        """Return the error for a key newer than the file's: used or not, someone may have it."""
         used = self.key.last_used(newer)
         told = f"was used last on {used:%Y-%m-%d}" if used else "was never used"
         return MisconfiguredError(

@@ -1,4 +1,4 @@
-"""From a configuration to the stack that it asks for, in the account that the credentials open."""
+"""From a configuration to its stack, in the account that the credentials belong to."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from postamt_sync.owners_rights import make_directories, on_the_way_to
 
 
 def queue_urls_to_be(stack: Stack, aws: AwsClient) -> dict[str, str]:
-    """Return the addresses that the stack's queues have or will have; asks nobody."""
+    """Return the URLs that the stack's queues have or will have, without asking AWS."""
     queues = (stack.queue, stack.dead_letter_queue)
     return {queue: aws.queue_url(stack, queue) for queue in queues}
 
 
 def queue_urls(stack: Stack, aws: AwsClient) -> dict[str, str]:
-    """Return the addresses of the stack's queues as AWS says them, where it knows them already."""
+    """Return the URLs of the stack's queues: AWS's own for those that exist already."""
     urls = queue_urls_to_be(stack, aws)
     for queue in urls:
         answer = aws.read("sqs", "get_queue_url", missing=MISSING, QueueName=queue)
@@ -41,7 +41,10 @@ def queue_urls(stack: Stack, aws: AwsClient) -> dict[str, str]:
 
 
 def open_stack(settings: Settings, config: Config = BUILDING) -> tuple[Stack, AwsClient]:
-    """Return the stack and the account. Raises MisconfiguredError without usable credentials."""
+    """Return the stack and a client for its account.
+
+    Raises MisconfiguredError if there are no usable credentials.
+    """
     region = settings.aws.region
     session = new_session(region, program_seconds=A_PERSON_ANSWERS)
     aws = AwsClient(session, region, config=config)
@@ -49,7 +52,7 @@ def open_stack(settings: Settings, config: Config = BUILDING) -> tuple[Stack, Aw
 
 
 def stack_of(settings: Settings, account: str) -> Stack:
-    """Name everything that the configuration asks for."""
+    """Return the stack that the configuration asks for, in this account."""
     wanted = settings.stack
     every = [address for mailbox in settings.mailboxes for address in mailbox.addresses]
     return Stack(
@@ -77,7 +80,7 @@ def stack_of(settings: Settings, account: str) -> Stack:
 
 
 def seal_of(settings: Settings, account: str) -> SealStack:
-    """Name what sealing consists of, whether it is wanted now or was once."""
+    """Return the sealing part of the stack, whether it is enabled now or was earlier."""
     return SealStack(
         settings.stack.name,
         account,
@@ -94,7 +97,7 @@ def seal_of(settings: Settings, account: str) -> SealStack:
 
 
 def webmail_of(settings: Settings, account: str) -> WebmailStack:
-    """Name what the webmail consists of, whether it is wanted now or was once."""
+    """Return the webmail part of the stack, whether it is enabled now or was earlier."""
     return WebmailStack(
         name=settings.stack.name,
         account=account,
@@ -110,7 +113,7 @@ def webmail_of(settings: Settings, account: str) -> WebmailStack:
 
 
 def handed_routes(settings: Settings) -> HandedRoutes:
-    """Return who gets what, as the daemon has it."""
+    """Return who gets which mail, by the same rules as in the daemon."""
     return HandedRoutes(_addressees(settings), verdict_folders(settings.delivery))
 
 
@@ -119,7 +122,7 @@ def _addressees(settings: Settings) -> tuple[Addressee, ...]:
 
 
 def remembered_out(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the directory that was last given with --out for this stack, while it is there."""
+    """Return the directory last given with --out for this stack; None if it no longer exists."""
     try:
         path = Path(small_text(_out_file(stack, environ)).removesuffix("\n"))
     except (OSError, ValueError):
@@ -128,8 +131,8 @@ def remembered_out(stack: Stack, environ: Mapping[str, str] = os.environ) -> Pat
 
 
 def remember_out(stack: Stack, out: Path, environ: Mapping[str, str] = os.environ) -> None:
-    """Note the directory for the next run, for this user alone. Where that cannot be written the
-    next run asks for --out again."""
+    """Note the directory for this user's next run. Failing to is no error: the next run then needs
+    --out again."""
     path = _out_file(stack, environ)
     with contextlib.suppress(OSError):
         make_directories(path.parent)
@@ -143,6 +146,6 @@ def _out_file(stack: Stack, environ: Mapping[str, str]) -> Path:
 
 
 def key_directory(stack: Stack, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where credentials are kept unless --out says otherwise: the same on every run."""
+    """Return where credentials are kept unless --out says otherwise; always the same directory."""
     home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return home / "postamt-sync" / f"{stack.name}-{stack.account}-{stack.region}"

@@ -1,4 +1,4 @@
-"""What we want laid over what is there: AWS answers with members that we never named."""
+"""Merges what we want into what AWS has: its answers contain members that we do not set."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from postamt_sync.bootstrap.policy_document import same
 
 _NAMES = ("Id", "PathPattern", "HeaderName", "Header")
-"""What the entries of a list are told apart by, where they are not just values."""
+"""The members that identify the entries of a list of mappings."""
 
 
 def holds(there: Any, wanted: Any) -> bool:
-    """Tell whether what is there is what is wanted; what is not named in `wanted` may be anything,
-    but a list has no entry more."""
+    """Whether `there` has everything in `wanted`. Other members may have any value, but a list must
+    have no further entries."""
     if isinstance(wanted, Mapping):
         return isinstance(there, Mapping) and all(
             holds(there.get(name), value) for name, value in wanted.items()
@@ -28,7 +28,7 @@ def holds(there: Any, wanted: Any) -> bool:
 
 
 def overlaid(there: Any, wanted: Any) -> Any:
-    """Return what is wanted, with what is there wherever `wanted` says nothing of it."""
+    """Return `wanted`, completed by what is `there` wherever `wanted` says nothing."""
     if isinstance(wanted, Mapping) and isinstance(there, Mapping):
         laid = {name: overlaid(there.get(name), value) for name, value in wanted.items()}
         return {**there, **laid}
@@ -38,7 +38,7 @@ def overlaid(there: Any, wanted: Any) -> Any:
 
 
 def _like(entries: list[Any], wanted: Mapping[str, Any]) -> Any:
-    """Return the entry that has the name of the wanted one; None where there is none."""
+    """Return the entry identified like the wanted one; None if there is none."""
     name = next((n for n in _NAMES if n in wanted), "")
     return next(
         (e for e in entries if isinstance(e, Mapping) and name and e.get(name) == wanted[name]),

@@ -1,4 +1,4 @@
-"""The plan: what differs between the account and the stack, found by reading alone."""
+"""The plan: how the account differs from the stack, found without writing anything."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from postamt_sync.errors import MisconfiguredError, PostamtError
 
 
 class Resource(Protocol):
-    """One thing at AWS. Both methods only read; what they yield is in the order to carry out."""
+    """One thing at AWS. Both methods only read, and yield items in the order to carry them out."""
 
     @property
     def title(self) -> str:
-        """What it is and its name: "topic postamt"."""
+        """Its kind and name: "topic postamt"."""
 
     def plan(self) -> Iterator[PlanItem]:
-        """Yield what differs from what is wanted; nothing where all is well."""
+        """Yield the differences from the wanted state; nothing if all is well."""
 
     def destroy(self) -> Iterator[PlanItem]:
-        """Yield what removes it, as far as it is ours, and notes of what is kept."""
+        """Yield the changes that remove what is ours, and notes on what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """What one resource said."""
+    """What one resource yielded."""
 
     title: str
     items: tuple[PlanItem, ...]
@@ -56,7 +56,7 @@ class Plan:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as plain values; the parameters of calls, which can be long, stay out."""
+        """Return the plan as plain values, without the parameters of calls, which can be long."""
         return {
             "changes": [
                 {
@@ -75,15 +75,15 @@ class Plan:
 
 
 def _is_known(change: Change) -> bool:
-    """Tell calls that are known beforehand from those found out while they are carried out."""
+    """Whether the calls are known in advance, rather than generated while they are carried out."""
     return isinstance(change.calls, Sequence)
 
 
 def plan(resources: Sequence[Resource]) -> Plan:
-    """Ask every resource what differs. Raises PostamtError where AWS refuses to be read.
+    """Ask every resource for its differences. Raises PostamtError if AWS refuses a read.
 
-    It ends early where there is a conflict and what comes after it cannot be read: a bucket of
-    another account keeps its lifecycle to itself, and the conflict says so better.
+    After a conflict, a refused read only ends the plan early: of a bucket in another account the
+    lifecycle cannot be read, but the conflict is what explains it.
     """
     found = Plan(())
     for resource in resources:
@@ -98,16 +98,16 @@ def plan(resources: Sequence[Resource]) -> Plan:
 
 
 def plan_removal(resources: Sequence[Resource]) -> Plan:
-    """Ask every resource what removes it, the last made first."""
+    """Ask every resource what removes it, in reverse order of creation."""
     return Plan(tuple(PlanEntry(r.title, tuple(r.destroy())) for r in reversed(resources)))
 
 
 def carry_out(wanted: Plan, aws: AwsClient, done: Callable[[str, str], None]) -> int:
-    """Carry the changes out one after the other, and return how many calls that took.
+    """Carry out the changes one after the other; return the number of calls made.
 
-    `done` is told resource and words of each change when AWS has it. Stopped anywhere, a new plan
-    knows what is left: nothing is remembered here. Raises MisconfiguredError, before anything is
-    written, where the plan has conflicts; whatever `Aws.write` raises otherwise.
+    `done` gets the title and message of each change once AWS has it. Nothing is stored here: after
+    an interruption a new plan finds what is left to do. Raises MisconfiguredError, before anything
+    is written, if the plan has conflicts; otherwise what `AwsClient.write` and `Change.act` raise.
     """
     if wanted.conflicts:
         title, conflict = wanted.conflicts[0]

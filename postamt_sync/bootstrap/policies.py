@@ -1,4 +1,4 @@
-"""What our own role and users may do, each as little as its use allows."""
+"""What our own role and users may do: for each, the least that it needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from postamt_sync.mail.sent_mail import SENT_PREFIX
 
 
 def sync_policy(stack: Stack) -> Document:
-    """The box at home: it reads, and can neither put nor delete anything in the bucket, ever."""
+    """Return the policy for the box at home: it reads the bucket and can never write or delete."""
     sent = {SENT_PREFIX} if stack.webmail is not None else set()
     more = sent | ({stack.sealed_prefix} if stack.sealed_prefix and stack.prefix else set())
     listed = sorted(p for p in {stack.prefix, stack.recent_prefix, *more} if p)
@@ -23,8 +23,8 @@ def sync_policy(stack: Stack) -> Document:
         "Resource": stack.bucket_arn,
     }
     if stack.prefix:
-        # A GET names no prefix, so S3 says of an object that is gone that it is forbidden: the
-        # daemon then looks for the key in a listing (`Bucket.fetch`).
+        # A GET names no prefix, so S3 calls a missing object forbidden; the daemon then looks for
+        # the key in a listing (`Bucket.fetch`).
         listing["Condition"] = {
             "StringLike": {"s3:prefix": [p for prefix in listed for p in (prefix, f"{prefix}*")]}
         }
@@ -57,7 +57,7 @@ def sync_policy(stack: Stack) -> Document:
             "Resource": stack.table_arn,
         },
         {
-            # CloudWatch knows no resources: SES's count of mail that it could not store.
+            # For SES's count of mail that it could not store. CloudWatch has no resources.
             "Sid": "ReadMetrics",
             "Effect": "Allow",
             "Action": ["cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"],
@@ -74,14 +74,13 @@ def sync_policy(stack: Stack) -> Document:
 
 
 def smtp_policy(stack: Stack) -> Document:
-    """The people's mail clients: send from these domains only, to whom SES lets them.
+    """Return the policy for mail clients: they may send from the stack's domains only.
 
-    SES asks for this right once for each thing of its own that a mail touches: the identity of the
-    sender's domain, an identity of the very address if someone made one, a configuration set that
-    either has by default, in the sandbox also the identities of the recipients. None of these can
-    be named beforehand; who may be the sender is for the condition alone to say, which holds for
-    all of them. It looks at the From header and minds case (IAM, StringLike): a client that writes
-    Me@Example.com is refused.
+    SES checks this permission for every SES resource that a mail involves: the identity of the
+    sender's domain, one of the exact address if it exists, a default configuration set of either,
+    and in the sandbox also the recipients' identities. These cannot be named in advance, so only
+    the condition, which applies to all of them, limits who the sender may be. It compares the From
+    header case-sensitively (IAM, StringLike): a client that writes Me@Example.com is refused.
     """
     return document(
         {
@@ -97,7 +96,7 @@ def smtp_policy(stack: Stack) -> Document:
 
 
 def function_trust() -> Document:
-    """Lambda may act as the role of a function."""
+    """Return the trust policy of a function's role: Lambda may assume it."""
     return document(
         {
             "Sid": "Lambda",
@@ -109,8 +108,8 @@ def function_trust() -> Document:
 
 
 def index_policy(stack: Stack) -> Document:
-    """The index function: read a mail's headers, write its item and its lines in the lists, log,
-    and tell of failures."""
+    """Return the policy for the index function: read a mail's headers, write its item and its lines
+    in the lists, log, and report failures."""
     return document(
         *(_lists(stack) if stack.handed else ()),
         *((opening_mail(stack),) if stack.kms else ()),
@@ -127,8 +126,8 @@ def index_policy(stack: Stack) -> Document:
             "Resource": f"{stack.bucket_arn}/{stack.prefix}*",
         },
         {
-            # Without it an object that is gone looks like one that is forbidden. Not bound to a
-            # prefix: s3:prefix is no part of a GET, and the condition would never hold.
+            # Without it, S3 calls a missing object forbidden. Not limited to a prefix: a GET has no
+            # s3:prefix, so such a condition would never hold.
             "Sid": "TellGoneFromForbidden",
             "Effect": "Allow",
             "Action": "s3:ListBucket",
@@ -150,12 +149,13 @@ def index_policy(stack: Stack) -> Document:
 
 
 def opening_mail(stack: StackPart) -> Statement:
-    """Whoever reads mail may open what SES encrypted, in this account's name, and nothing else.
+    """Return the statement that lets a reader decrypt what SES encrypted for this account.
 
-    Which key that is stands in the receipt rule of whoever made it, and a key may be changed while
-    mail under the former one stays. SES names the account in the encryption context of each mail
-    (SES Developer Guide, "Deliver to S3 bucket action"). The keys are used directly, not by way of
-    SES or S3, so kms:ViaService would never hold. The key's own policy has to allow it too.
+    It covers all the account's keys: which one SES uses is up to the owner's receipt rule, and mail
+    under an earlier key stays readable. The condition limits it to mail: SES puts the account into
+    each mail's encryption context (SES Developer Guide, "Deliver to S3 bucket action"). We call KMS
+    directly, not through SES or S3, so kms:ViaService would never hold. The key's own policy must
+    allow it as well.
     """
     return {
         "Sid": "OpenMail",
@@ -169,7 +169,7 @@ def opening_mail(stack: StackPart) -> Statement:
 
 
 def _lists(stack: Stack) -> list[Statement]:
-    """Who gets what may be read, lines may be written; a transaction asks for nothing more."""
+    """Return the rights to read the routes and write lines; a transaction needs no others."""
     routes = ROUTES_KEY["list"]["S"]
     return [
         {
@@ -209,8 +209,8 @@ def _webhook(stack: Stack) -> list[Statement]:
             "Resource": stack.topic_arn,
         },
         {
-            # SNS knows no resources and no keys of its own for these (Service Authorization
-            # Reference): the region is all that they can be bound to.
+            # These actions have no resources and no condition keys of SNS (Service Authorization
+            # Reference): they can only be limited to the region.
             "Sid": "LookAfterWebhook",
             "Effect": "Allow",
             "Action": ["sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"],

@@ -1,4 +1,4 @@
-"""Policy documents: statements of ours among those of others, told apart by their Sid."""
+"""Policy documents: our statements among those of others, recognized by their Sid."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Statement = dict[str, Any]
 Document = dict[str, Any]
 
 WHERE_NOTHING_IS = {"Null": {"s3:if-none-match": "false"}}
-"""The condition for s3:PutObject under which only what asks S3 to write over nothing is allowed (S3
-User Guide, "Enforce conditional writes")."""
+"""A condition for s3:PutObject that allows only conditional writes, which never overwrite an object
+(S3 User Guide, "Enforce conditional writes")."""
 
 
 def document(*statements: Statement) -> Document:
@@ -27,7 +27,7 @@ def text(policy: Document) -> str:
 
 
 def parse(policy: str | None) -> Document | None:
-    """Read what AWS holds; None for none. AWS checks JSON before it keeps it."""
+    """Parse a policy as AWS returns it; None for none. AWS only stores valid JSON."""
     if not policy:
         return None
     read: Document = json.loads(policy)
@@ -35,19 +35,19 @@ def parse(policy: str | None) -> Document | None:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two documents say the same; AWS reorders lists and unwraps single ones."""
+    """Whether two documents mean the same: AWS reorders lists and unwraps those of one element."""
     return bool(_plain(one) == _plain(other))
 
 
 def with_statements(policy: Document | None, ours: Sequence[Statement]) -> Document:
-    """Return the policy with our statements in it, each in place of the one of the same Sid."""
+    """Return the policy with our statements, each in place of the one with the same Sid."""
     sids = {statement["Sid"] for statement in ours}
     others = [s for s in statements(policy) if s.get("Sid") not in sids]
     return {**(policy or document()), "Statement": [*others, *ours]}
 
 
 def differences(policy: Document | None, ours: Sequence[Statement]) -> Iterator[str]:
-    """Yield, in words, which of our statements are missing or say something else."""
+    """Yield, in words, which of our statements are missing or were changed."""
     there = {s.get("Sid"): s for s in statements(policy)}
     for statement in ours:
         sid = statement["Sid"]
@@ -58,7 +58,7 @@ def differences(policy: Document | None, ours: Sequence[Statement]) -> Iterator[
 
 
 def statements(policy: Document | None) -> list[Statement]:
-    """Return the statements; a single one may stand without a list."""
+    """Return the statements as a list; AWS may give a single one without it."""
     found = (policy or {}).get("Statement", [])
     return [found] if isinstance(found, Mapping) else list(found)  # type: ignore[list-item]
 
@@ -75,8 +75,8 @@ def _plain(value: Any) -> Any:
 
 
 def _one_way(key: str, value: Any) -> Any:
-    """Write what AWS may write in several ways in one (IAM User Guide, "JSON policy elements")."""
-    if key in {"Action", "NotAction"}:  # of which the case says nothing
+    """Normalize what AWS may write in several ways (IAM User Guide, "JSON policy elements")."""
+    if key in {"Action", "NotAction"}:  # which are case-insensitive
         return [action.lower() for action in ([value] if isinstance(value, str) else value)]
     if key == "Principal" and value == {"AWS": "*"}:
         return "*"

@@ -1,4 +1,4 @@
-"""The bill to expect from AWS for a month, item by item, before anything is built."""
+"""Estimates AWS's bill for a month, item by item, before anything is built."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ from postamt_sync.bootstrap.stack_part import RECENT_DAYS
 from postamt_sync.bootstrap.webmail_pricing import webmail_items
 
 SMALLEST_MOVED_KB = 128
-"""Lifecycle rules leave smaller objects where they are (S3 User Guide, "Transitioning objects")."""
+"""Lifecycle rules do not move smaller objects (S3 User Guide, "Transitioning objects")."""
 CHUNK_KB = 256
-"""What SES counts received data in."""
+"""SES bills received data in chunks of this size."""
 PAGE = 1000
-"""Keys in one answer to LIST."""
+"""Keys in one page of a LIST."""
 
 NOTIFICATIONS = 2
-"""For each mail, one of S3 and one of SES."""
+"""For each mail: one from S3 and one from SES."""
 LAMBDA_SECONDS, LAMBDA_GB = 0.3, 0.25
-"""Assumed, for one notification."""
+"""Assumed for one notification."""
 LOG_KB = 1
-"""Assumed, for one notification."""
+"""Assumed for one notification."""
 INDEX_KB = 2
-"""Assumed, for one mail in the index; twice, for the table keeps it by time as well."""
+"""Assumed for one mail in the index, and counted twice: the table has a second index, by time."""
 METRICS_AN_HOUR = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is asked for. `mail_kb` is the average size in units of 1024 bytes; `years` say how old
-    the archive is in the month that is billed. Without `recent` each poll lists everything."""
+    """What the bill depends on.
+
+    `mail_kb` is the average size in units of 1024 bytes, `years` the age of the archive in the
+    billed month. Without `recent`, each poll lists the whole archive.
+    """
 
     mails_per_day: float
     mail_kb: float = 75
@@ -48,18 +51,18 @@ class Usage:
     webhook: bool = True
     recent: bool = True
     webmail_hours: float | None = None
-    """Hours of a month in which someone reads in the webmail; None where there is none."""
+    """Hours a month for which somebody uses the webmail; None without one."""
     plain_days: float | None = None
-    """Days for which mail stays plain where it is sealed; None where it is not."""
+    """Days until mail is sealed; None without sealing."""
 
     @property
     def mails(self) -> float:
-        """Mails of a month."""
+        """Mails a month."""
         return self.mails_per_day * DAYS
 
     @property
     def gigabytes(self) -> float:
-        """Gigabytes (1024³) of a month."""
+        """Gigabytes (1024³ bytes) a month."""
         return self.mails * self.mail_kb / 1024**2
 
     @property
@@ -68,17 +71,17 @@ class Usage:
 
     @property
     def is_moved(self) -> bool:
-        """Whether mails are large enough for lifecycle rules."""
+        """Whether mails are large enough for lifecycle rules to move them."""
         return self.mail_kb >= SMALLEST_MOVED_KB
 
     @property
     def polls(self) -> float:
-        """Looks at the bucket in a month."""
+        """Polls a month."""
         return DAYS * 86400 / self.poll_seconds
 
 
 def bill(usage: Usage) -> Bill:
-    """Return the bill of the last month of `usage.years`."""
+    """Return the bill for the last month of `usage.years`."""
     items = (
         *_ses(usage),
         *_s3(usage),

@@ -1,4 +1,4 @@
-"""What others may do to our bucket, topic and queues: statements that are found again by Sid."""
+"""What others may do with our bucket, topic and queues: statements recognized by their Sid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from postamt_sync.bootstrap.stack import Stack
 
 
 def bucket_statements(stack: Stack) -> list[Statement]:
-    """SES may put mail; nobody may come without TLS (SES Developer Guide, "Giving permissions")."""
+    """Let SES store mail, and deny all access without TLS (SES Developer Guide, "Giving
+    permissions")."""
     prefixes = filter(None, {stack.prefix, stack.recent_prefix})
     whole = stack.prefix == ""
     places = [f"{stack.bucket_arn}/*"] if whole else [f"{stack.bucket_arn}/{p}*" for p in prefixes]
@@ -32,7 +33,8 @@ def bucket_statements(stack: Stack) -> list[Statement]:
 
 
 def topic_statements(stack: Stack) -> list[Statement]:
-    """The owner may all; S3 may tell of our bucket, SES of our rule and, if wanted, of bounces."""
+    """Give the owner full access, and let S3 publish for our bucket and SES for our rule and, if
+    wanted, for bounces."""
     sources = [stack.rule_arn("*")]
     if stack.bounce_notices:
         sources += [stack.identity_arn(domain) for domain in stack.domains]
@@ -79,7 +81,7 @@ def topic_statements(stack: Stack) -> list[Statement]:
 
 
 def queue_statement(stack: Stack, queue: str) -> Statement:
-    """Our topic may put its notifications into the queue, or those that it could not deliver."""
+    """Let our topic send its notifications, or those it could not deliver, to the queue."""
     return {
         "Sid": "PostamtTopicSend",
         "Effect": "Allow",
@@ -91,7 +93,7 @@ def queue_statement(stack: Stack, queue: str) -> Statement:
 
 
 def _from_our_rule(stack: Stack) -> dict[str, dict[str, str]]:
-    """Our rule in any rule set: a rule set that was cloned must go on working."""
+    """Restrict to our rule, in any rule set: a cloned rule set must keep working."""
     return {
         "StringEquals": {"aws:SourceAccount": stack.account},
         "ArnLike": {"aws:SourceArn": stack.rule_arn("*")},

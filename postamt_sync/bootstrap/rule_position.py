@@ -1,4 +1,4 @@
-"""Where our receipt rule stands among others, and which before it would swallow our mail."""
+"""The position of our receipt rule among others, and which rule before it would take our mail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """First, last, or after the rule that is named."""
+    """First, last, or after the named rule."""
 
     after: str = ""
     is_first: bool = False
@@ -26,7 +26,7 @@ class Position:
         return f"after rule {printable(self.after, 64)}" if self.after else "last"
 
     def before(self, others: Sequence[Rule]) -> list[Rule]:
-        """Return the rules that stand before ours in this position."""
+        """Return the rules that come before ours in this position."""
         if self.is_first:
             return []
         if not self.after:
@@ -35,7 +35,7 @@ class Position:
         return list(others[: names.index(self.after) + 1])
 
     def unknown_among(self, rules: Sequence[Rule]) -> Conflict | None:
-        """Return what is wrong where the rule that is named is not there."""
+        """Return a conflict if the named rule does not exist."""
         names = [rule["Name"] for rule in rules]
         if not self.after or self.after in names:
             return None
@@ -50,7 +50,7 @@ LAST = Position()
 
 
 def read_position(text: str) -> Position:
-    """Read `first`, `last` or `after:RULE`; raises UsageError."""
+    """Parse `first`, `last` or `after:RULE`. Raises UsageError."""
     if text == "first":
         return FIRST
     if text == "last":
@@ -64,7 +64,8 @@ def read_position(text: str) -> Position:
 
 
 def swallowing(before: Sequence[Rule], recipients: Sequence[str]) -> Conflict | None:
-    """Return the first of the rules before ours that keeps our mail from us, as a conflict."""
+    """Return a conflict for the first rule before ours that would keep mail from us; None if all
+    is well."""
     for rule in before:
         deed = _deed(rule)
         if rule.get("Enabled") and deed and _meet(rule.get("Recipients", []), recipients):
@@ -77,7 +78,7 @@ def swallowing(before: Sequence[Rule], recipients: Sequence[str]) -> Conflict | 
 
 
 def _deed(rule: Rule) -> str:
-    """Say what a rule does that ends the way of a mail; nothing where it lets mail pass."""
+    """Describe how a rule keeps mail from the rules after it; "" if it lets mail pass."""
     for action in rule.get("Actions", []):
         if "StopAction" in action:
             return "stops all mail (Stop)"
@@ -92,7 +93,7 @@ def _deed(rule: Rule) -> str:
 
 
 def _meet(theirs: Sequence[str], ours: Sequence[str]) -> bool:
-    """Tell whether a mail could match both; an empty list takes everything."""
+    """Whether a mail could match both lists; an empty one matches everything."""
     if not theirs or not ours:
         return True
     return any(_overlap(one.lower(), other.lower()) for one in theirs for other in ours)

@@ -1,4 +1,4 @@
-"""What the sealing function may do, and what the box may do for it: nothing of either deletes."""
+"""What the sealing function may do, and what the box may do for it. Neither may delete anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from postamt_sync.mail.sealed_name import SEALED_TAG
 
 
 def seal_policy(stack: SealStack) -> Document:
-    """Read plain mail, store it sealed, let a plain version expire by our tag and no other."""
+    """Return the function's policy: read plain mail, store it sealed, and set the one tag by which
+    a plain version expires."""
     plain, sealed = (f"{stack.bucket_arn}/{p}*" for p in (stack.prefix, stack.sealed_prefix))
     tag, value = SEALED_TAG
     forget: Statement = {
@@ -32,14 +33,14 @@ def seal_policy(stack: SealStack) -> Document:
             "Condition": {"StringLike": {"s3:prefix": [stack.prefix, f"{stack.prefix}*"]}},
         },
         {
-            # Without versions what is tagged could not be brought back.
+            # Without versions, a tagged object could not be brought back.
             "Sid": "SeeWhetherVersionsAreKept",
             "Effect": "Allow",
             "Action": "s3:GetBucketVersioning",
             "Resource": stack.bucket_arn,
         },
         {
-            # As for the index function: without it what is not there looks forbidden.
+            # As for the index function: without it, S3 calls a missing object forbidden.
             "Sid": "TellGoneFromForbidden",
             "Effect": "Allow",
             "Action": "s3:ListBucket",
@@ -68,7 +69,7 @@ def seal_policy(stack: SealStack) -> Document:
             "Resource": sealed,
         },
         {
-            # Never over another, whatever the code says.
+            # Never overwrite an object, whatever the code does.
             "Sid": "StoreSealed",
             "Effect": "Allow",
             "Action": "s3:PutObject",
@@ -102,8 +103,8 @@ def seal_policy(stack: SealStack) -> Document:
 
 
 def box_statements(stack: SealStack) -> list[Statement]:
-    """The box says up to when all is settled at home, the one thing that it writes at AWS, and
-    reads how sealing goes."""
+    """Return the box's rights: write up to when all mail is settled at home (the only thing it
+    writes at AWS), and read the state of sealing."""
     return [
         {
             "Sid": "SayWhatIsSettled",

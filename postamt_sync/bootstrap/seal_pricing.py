@@ -1,4 +1,4 @@
-"""What sealing costs in a month, item by item, and once, where there was an archive before."""
+"""What sealing costs a month, item by item, and once to seal an existing archive."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from postamt_sync.bootstrap.bill import DAYS, BillItem
 from postamt_sync.bootstrap.resources.lifecycle import ARCHIVE_AFTER_DAYS, INFREQUENT_AFTER_DAYS
 
 SECONDS, FUNCTION_GB = 0.3, 0.25
-"""Assumed, for one mail."""
+"""Assumed for one mail."""
 LEAST_IA_DAYS, LEAST_ARCHIVE_DAYS = 30, 90
-"""Days of storage that S3 charges at least, once it was moved to IA or Glacier IR."""
+"""The minimum days of storage that S3 charges in IA and in Glacier IR."""
 
 
 def seal_items(
     mails: float, gigabytes: float, archive_days: float, plain_days: float, *, moved: bool
 ) -> Iterator[BillItem]:
-    """Yield the items of a month with so many mails; `archive_days` is how old the oldest is.
+    """Yield the items of a month with `mails` and `gigabytes` of new mail.
 
+    `archive_days` is the age of the oldest mail, `plain_days` the time until mail is sealed.
     `moved`: mails are large enough for S3 to move them to cheaper classes.
     """
-    # Stored sealed and tagged; read, read back, and looked at each day until it has gone.
+    # A PUT to seal and one to tag; a GET to read, one to verify, and a look each day until it goes.
     yield BillItem("S3", "sealing, PUT", 2 * mails, "requests", prices.S3_PUT)
     gets = mails * (2 + 2 * plain_days)
     yield BillItem("S3", "sealing, GET and tags", gets, "requests", prices.S3_GET)
@@ -41,10 +42,10 @@ def seal_items(
 def beginning_items(
     mails: float, gigabytes: float, archive_days: float, *, moved: bool
 ) -> Iterator[BillItem]:
-    """Yield what it costs once, to seal the archive that is there when sealing begins.
+    """Yield the one-off costs of sealing an existing archive.
 
-    Plain copies in IA or Glacier IR have to be read, and those that were moved there lately are
-    charged for as long as S3 does at least, though they end before.
+    Plain copies in IA or Glacier IR have to be read, and those moved there recently are charged for
+    the minimum storage time, although they are deleted earlier.
     """
     count = mails / DAYS * archive_days
     yield BillItem("S3", "once: PUT", 2 * count, "requests", prices.S3_PUT)
@@ -65,6 +66,6 @@ def beginning_items(
 
 
 def _early(days_there: float, least: float) -> float:
-    """Return, for one unit that came each day, the unit-days that are still to be paid."""
+    """Return the unit-days still to be paid, if one unit was added each day."""
     young = min(days_there, least)
     return young * (least - young / 2)

@@ -1,4 +1,4 @@
-"""Everything that sealing consists of, in the order in which it is made."""
+"""The resources of sealing, in order of creation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from postamt_sync.seal.owner_keys import OwnerKey
 
 
 def code_with(wheel: Path | None = None) -> Code:
-    """Return what makes the zip; `wheel` is the file that a person named, if one did."""
+    """Return a function that builds the zip; `wheel` is the wheel that a person chose, if any."""
 
     def code(keys: Sequence[OwnerKey]) -> bytes:
         certificates = {key.fingerprint: key.certificate for key in keys}
@@ -34,7 +34,7 @@ def code_with(wheel: Path | None = None) -> Code:
 def seal_resources(
     stack: SealStack, aws: AwsClient, code: Code, line: CommandLine = USUAL_LINE
 ) -> list[Resource]:
-    """Return all resources; each finds those that it needs before it in the list."""
+    """Return all resources of sealing, each after those that it needs."""
     return [
         seal_table(stack, aws),
         RoleResource(stack, aws, "postamt-sync: the function that seals mail", seal_policy(stack)),
@@ -46,8 +46,8 @@ def seal_resources(
 
 @dataclass(frozen=True, slots=True)
 class SealingOffResource:
-    """Sealing that the configuration wants no more: what would go on sealing is taken away. The
-    table stays, and in the bucket everything that was sealed or tagged."""
+    """Sealing after it was switched off: everything that would go on sealing is removed. The table
+    stays, and so does everything sealed or tagged in the bucket."""
 
     stack: SealStack
     aws: AwsClient
@@ -67,8 +67,8 @@ class SealingOffResource:
         yield from seal_table(self.stack, self.aws).destroy()
 
     def _parts(self) -> list[Resource]:
-        """Return what there is; the function goes last, and where it is not nothing else is asked
-        for: who never sealed need not have the rights to look."""
+        """Return the parts, the function last; none if there is no function. Without one nothing
+        else is read, because an administrator who never sealed may lack the rights to."""
         function = SealFunctionResource(self.stack, self.aws, lambda _: b"")
         if not function.is_there():
             return []

@@ -1,4 +1,4 @@
-"""Sealing beside the stack: every name and ARN of it, known before anything exists."""
+"""The sealing part of a stack: all its names and ARNs, known before anything exists."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from postamt_sync.bootstrap.stack_part import RECENT_DAYS, StackPart
 from postamt_sync.mail.seal_table import seal_table_name
 
 LIFECYCLE_DAYS = 3
-"""What runs once a day, and rounds up, adds at most: function, expiry, end of the old version."""
+"""Days added, at most, by what runs once a day: the function, expiry, deletion of old versions."""
 
 
 def longest_plain(after: int, undo: int) -> int:
-    """Return the days after which no plain version of a mail is there any more; the copy for the
-    poll is plain whatever is sealed."""
+    """Return after how many days no plain version of a mail is left. The copy for the poll stays
+    plain whatever is sealed, so it counts too."""
     return max(after, RECENT_DAYS) + undo + LIFECYCLE_DAYS
 
 
 @dataclass(frozen=True, slots=True)
 class SealStack(StackPart):
-    """The sealing of one stack's mail. `key_files` are the owner's certificates; none where it was
-    switched off. `after` and `undo` are days; `strip`: the index forgets what others wrote.
-    `kms`: mail may come that SES has encrypted."""
+    """The sealing of one stack's mail.
+
+    `key_files` are the owner's certificates; none if sealing was switched off. `after` and `undo`
+    are days. `strip`: the index forgets what others wrote. `kms`: SES may have encrypted some mail.
+    """
 
     bucket: str
     prefix: str = "incoming/"
@@ -35,7 +37,7 @@ class SealStack(StackPart):
 
     @property
     def longest_plain(self) -> int:
-        """Days after which no plain version of a mail is there any more, if the box is up."""
+        """Days after which no plain version of a mail is left, if the box is up."""
         return longest_plain(self.after, self.undo)
 
     @property
@@ -56,7 +58,7 @@ class SealStack(StackPart):
 
     @property
     def schedule(self) -> str:
-        """The rule of EventBridge that calls the function once a day."""
+        """The EventBridge rule that calls the function once a day."""
         return f"{self.name}-seal"
 
     @property

@@ -1,8 +1,8 @@
-"""What the SMTP user of one mailbox may send from: the addresses that are this mailbox's alone.
+"""Which addresses the SMTP user of a mailbox may send from: those that belong to it alone.
 
-The condition `ses:FromAddress` looks at the From header as it is written (IAM User Guide, "String
-condition operators"). A whole address may be written in capital letters too. Where a pattern keeps
-someone else's address out of a domain, only small letters are taken: patterns mind case.
+The condition `ses:FromAddress` compares the From header as written (IAM User Guide, "String
+condition operators"). A complete address is compared without regard to case. Patterns are
+case-sensitive, so where one excludes someone else's address, only lower-case letters are allowed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.mail.routing import Addressee
 
 _OTHER_SPELLINGS = [f"*{sign}*" for sign in '"( ' + string.ascii_uppercase]
-"""In quotes, with a comment, a blank or capital letters an address of someone else would look
-like none of theirs."""
+"""Quotes, comments, blanks and capital letters: with them, someone else's address would not match
+its pattern."""
 
 
 def sender_policy(stack: Stack, sender: Addressee) -> Document:
     """Return the policy of one of `senders(stack)`.
 
-    `anna@example.com` lets it send from that address and from anna+anything@example.com, a whole
-    domain from every address there that is not another mailbox's. A default mailbox without
-    addresses sends from what is left of the stack's domains.
+    `anna@example.com` allows that address and anna+anything@example.com; a domain allows every
+    address in it that is not another mailbox's. A default mailbox without addresses may send from
+    the domains that no other mailbox has.
     """
     own, others = _own(stack, sender), _others(stack, sender)
     whole = [address for address in own if "@" in address]
@@ -43,7 +43,7 @@ def sender_policy(stack: Stack, sender: Addressee) -> Document:
 
 
 def senders(stack: Stack) -> tuple[Addressee, ...]:
-    """Return those of `stack.smtp_senders` who have an address to send from."""
+    """Return those of `stack.smtp_senders` that have an address to send from."""
     return tuple(sender for sender in stack.smtp_senders if _own(stack, sender))
 
 
@@ -76,14 +76,14 @@ def _statement(stack: Stack, sid: str, condition: Mapping[str, Sequence[str]]) -
 
 
 def _like(patterns: Iterable[str], others: Iterable[str]) -> dict[str, list[str]]:
-    """Let all of these patterns in but what is meant by an address of `others`."""
+    """Allow these patterns, except for what an address of `others` covers."""
     kept_out = [pattern for address in others for pattern in _patterns(address)]
     allowed = {"StringLike": list(patterns)}
     return allowed | ({"StringNotLike": [*kept_out, *_OTHER_SPELLINGS]} if kept_out else {})
 
 
 def _patterns(address: str) -> list[str]:
-    """Return all that is meant by a configured address."""
+    """Return the patterns for everything that a configured address covers."""
     return [_wild(address), _tagged(address)] if "@" in address else [_every(address)]
 
 
@@ -97,13 +97,13 @@ def _every(domain: str) -> str:
 
 
 def _is_tagged(address: str, of: str) -> bool:
-    """Tell whether an address is another one with a tag, and so goes before it."""
+    """Whether an address is `of` with a tag, and so takes precedence over it."""
     local, at, domain = of.rpartition("@")
     return address.startswith(f"{local}+") and address.endswith(f"{at}{domain}")
 
 
 def _is_nearer(address: str, domain: str) -> bool:
-    """Tell whether an address, or a domain, lies within a domain's form and goes before it."""
+    """Whether an address or domain lies within `domain`, and so takes precedence over it."""
     place = address.rpartition("@")[2]
     if not domain.startswith("."):
         return "@" in address and place == domain
@@ -111,10 +111,10 @@ def _is_nearer(address: str, domain: str) -> bool:
 
 
 def _literal(text: str) -> str:
-    """Write a text such that IAM finds no variable in it."""
+    """Escape a text so that IAM finds no policy variable in it."""
     return text.replace("${", "${$}{")
 
 
 def _wild(text: str) -> str:
-    """Write a text such that a pattern means just this."""
+    """Escape a text so that it stands for itself in a pattern."""
     return "".join(f"${{{sign}}}" if sign in "*?$" else sign for sign in text)

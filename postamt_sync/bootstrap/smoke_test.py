@@ -1,8 +1,8 @@
-"""A trial: an object is put under our prefix, and the topic must tell of it.
+"""A smoke test: an object is stored below our prefix, and the topic must announce it.
 
-It shows that S3 may publish to the topic and that the topic delivers. The object bears the name of
-SES's own trial, which the daemon knows for no mail. A queue of the trial's own listens: the daemon
-drains the others.
+This shows that S3 may publish to the topic and that the topic delivers. The object is named like
+SES's own test, which the daemon knows not to be mail. The test has a queue of its own, because the
+daemon drains the others.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.mail.arrival import SETUP_NOTIFICATION
 
 WITHIN = 90.0
-"""Seconds; S3's events usually come within two, sometimes after more than a minute."""
+"""Seconds. S3's events usually come within two seconds, but may take more than a minute."""
 
 ASK_SECONDS = 5
 
 AGAIN_AFTER = 30.0
-"""Seconds of silence after which the object is put once more.
+"""Seconds of silence after which the object is stored once more.
 
-SNS gives a notification up that a queue's policy refuses, and a policy that was made a moment ago
-may not hold everywhere (SNS Developer Guide, "Dead-letter queues").
+SNS drops a notification that a queue's policy refuses, and a new policy may not be in effect
+everywhere yet (SNS Developer Guide, "Dead-letter queues").
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SmokeTest:
-    """Everything that it makes at AWS is gone when it ends, however it ends."""
+    """The test. Everything that it creates at AWS is deleted when it ends, however it ends."""
 
     stack: Stack
     aws: AwsClient
     clock: Callable[[], float] = time.monotonic
 
     def announced_within(self, seconds: float = WITHIN) -> float | None:
-        """Return after how many seconds the object was announced, None if it was not."""
+        """Return after how many seconds the object was announced; None if it was not."""
         name = f"{self.stack.name}-verify-{secrets.token_hex(4)}"
         key = f"{self.stack.prefix}{name}/{SETUP_NOTIFICATION}"
         with ExitStack() as stack:
@@ -97,7 +97,7 @@ class SmokeTest:
             self.aws.write(call("sns", "unsubscribe", SubscriptionArn=arn))
 
     def _told(self, service: str, operation: str, member: str, /, **parameters: Any) -> str:
-        """Make something and return what AWS calls it; its lists may not have it yet."""
+        """Create something and return its name from AWS's answer; AWS may not list it yet."""
         answers: list[Mapping[str, Any]] = []
         self.aws.write(Call(service, operation, parameters, on_response=answers.append))
         return str(answers[0][member])
@@ -106,7 +106,7 @@ class SmokeTest:
     def _object(self, key: str) -> Iterator[None]:
         bucket = self.stack.bucket
         try:
-            # Within: whatever it says, the object may be there.
+            # Inside the try: even if this fails, the object may have been stored.
             self._put(key)
             yield
         finally:
@@ -127,7 +127,7 @@ class SmokeTest:
 
 
 def _names(key: str, body: str) -> bool:
-    """The key stands in the event as a form field would: look for its random part."""
+    """Whether the notification names the key: S3 URL-encodes it, so compare its random part."""
     try:
         message = json.loads(body)["Message"]
     except (ValueError, KeyError, TypeError):

@@ -1,6 +1,6 @@
-"""The stack: every name and ARN of the AWS side, known before anything exists.
+"""The stack: all names and ARNs at AWS, known before anything exists.
 
-All of them follow from account, region and the stack's name, so there is no state file to lose.
+They follow from the account, the region and the stack's name, so there is no state file to lose.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from postamt_sync.bootstrap.webmail_stack import WebmailStack
 
 RULE_SET = "postamt"
-"""The rule set that is made where none is active. An account has one active rule set at a time, so
-all stacks of an account and region share it."""
+"""The rule set that we create if none is active. Only one can be active at a time, so all stacks in
+an account and region share it."""
 
 LONGEST_USER = 64
-"""Characters of an IAM user's name."""
+"""Characters in an IAM user's name, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack(StackPart):
     """One mail system in one account and region.
 
-    `domains` are lower-case A-labels. `mail_from` is the label of the subdomain that bounces of
-    sent mail go to. `public_url` is where the daemon's webhook is reached, "" without one.
+    `domains` are lower-case A-labels. `mail_from` is the label of the subdomain to which bounces of
+    sent mail go. `public_url` is the address of the daemon's webhook, "" without one.
     """
 
     bucket: str
@@ -44,24 +44,24 @@ class Stack(StackPart):
     dmarc_policy: Literal["none", "quarantine", "reject"] = "none"
     public_url: str = ""
     restore: bool = False
-    """Whether the box at home may order mail out of an archive class."""
+    """Whether the box at home may request that mail be restored from an archive class."""
     kms: bool = False
-    """Whether mail that SES encrypted with a KMS key is opened: by box, index and webmail."""
+    """Whether box, index and webmail decrypt mail that SES encrypted with a KMS key."""
     subdomains: tuple[str, ...] = ()
-    """Domains of which every subdomain gets mail too."""
+    """Domains whose subdomains all get mail too."""
     smtp_senders: tuple[Addressee, ...] = ()
-    """The mailboxes, where each has a user of its own for sending; empty: all share one."""
+    """The mailboxes, if each has its own SMTP user; empty if all share one."""
     webmail: WebmailStack | None = None
-    """The emergency webmail, where it is wanted."""
+    """The emergency webmail, if enabled."""
     sealed_prefix: str = ""
-    """Where mail lies that was sealed, also where nothing is any more; "": nothing ever was."""
+    """Where sealed mail is, also after sealing was switched off; "" if nothing was ever sealed."""
     seal: SealStack | None = None
-    """Encryption at rest with the owner's keys, where it is wanted."""
+    """Encryption at rest with the owner's keys, if enabled."""
     handed: HandedRoutes | None = None
-    """Who gets what, for those who have no configuration; None: it is handed to nobody."""
+    """Who gets which mail, for parts that have no configuration; None if it is not handed over."""
 
     def wanted_webmail(self) -> WebmailStack:
-        """Return the webmail; raises UsageError where the configuration wants none."""
+        """Return the webmail. Raises UsageError if it is not enabled."""
         if self.webmail is None:
             raise UsageError(
                 "The configuration wants no webmail.",
@@ -71,8 +71,8 @@ class Stack(StackPart):
 
     @property
     def own_namespace(self) -> bool:
-        """Whether the bucket's name can be taken by this account alone (S3 User Guide, "Namespaces
-        for general purpose buckets")."""
+        """Whether only this account can take the bucket's name (S3 User Guide, "Namespaces for
+        general purpose buckets")."""
         return self.bucket.endswith(f"-{self.account}-{self.region}-an")
 
     @property
@@ -85,24 +85,24 @@ class Stack(StackPart):
 
     @property
     def queue(self) -> str:
-        """The queue that remembers notifications."""
+        """The queue that keeps notifications for the daemon."""
         return self.name
 
     @property
     def dead_letter_queue(self) -> str:
-        """Where notifications go that the webhook did not take."""
+        """The queue for notifications that the webhook did not accept."""
         return f"{self.name}-dead"
 
     @property
     def index_dead_letter_queue(self) -> str:
-        """Where notifications go that the index function failed at."""
+        """The queue for notifications that the index function failed to handle."""
         return f"{self.name}-index-dead"
 
     def queue_arn(self, queue: str) -> str:
         return self._arn("sqs", queue)
 
     def queue_url(self, queue: str) -> str:
-        """Return the queue's address at AWS; an emulator's is another."""
+        """Return the queue's URL at AWS; at an emulator it is another."""
         return f"https://sqs.{self.region}.amazonaws.com/{self.account}/{queue}"
 
     @property
@@ -120,16 +120,16 @@ class Stack(StackPart):
 
     @property
     def sync_user(self) -> str:
-        """Who reads the mail: the box at home."""
+        """The user that reads mail: the box at home."""
         return f"{self.name}-sync"
 
     @property
     def smtp_user(self) -> str:
-        """Who sends mail: the people's mail clients."""
+        """The user that sends mail: people's mail clients."""
         return f"{self.name}-smtp"
 
     def smtp_user_of(self, mailbox: str) -> str:
-        """Return who sends the mail of one mailbox, where each has a user of its own."""
+        """Return the user that sends one mailbox's mail, if each has its own."""
         user = f"{self.smtp_user}-{mailbox}"
         if len(user) <= LONGEST_USER:
             return user

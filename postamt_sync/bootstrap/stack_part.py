@@ -1,4 +1,4 @@
-"""What stack, webmail and sealing name alike: a function with its role and log, a table, ARNs."""
+"""Names that stack, webmail and sealing have in common: a function with role and log, a table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from postamt_sync.aws.regions import partition_of
 from postamt_sync.bootstrap.tags import TAG
 
 RECENT_DAYS = 14
-"""How long the poll can see a mail; a box that is off longer has the daily full listing."""
+"""For how long the poll can see a mail; a box that is off longer relies on the daily listing."""
 
 
 @dataclass(frozen=True, slots=True)
 class StackPart(ABC):
-    """A stack in an account and region, or a part of it. `name` is the stack's in either case."""
+    """A stack, or a part of it, in an account and region. `name` is always the stack's."""
 
     name: str
     account: str
@@ -32,12 +32,12 @@ class StackPart(ABC):
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags that tell which stack something belongs to."""
+        """The tags that say which stack a resource belongs to."""
         return {TAG: self.name}
 
     @property
     def partition(self) -> str:
-        """The part of AWS that the region belongs to, as ARNs name it."""
+        """The AWS partition of the region, as in ARNs."""
         return partition_of(self.region)
 
     @property
@@ -46,7 +46,7 @@ class StackPart(ABC):
 
     @property
     def lists(self) -> str:
-        """The table of the mailboxes' lists of mail, and of the routes by which they are made."""
+        """The table with the mailboxes' lists of mail, and the routes by which these are filled."""
         return f"{self.name}-lists"
 
     @property
@@ -64,7 +64,7 @@ class StackPart(ABC):
 
     @property
     def role(self) -> str:
-        """The role that the function acts as."""
+        """The role that the function runs with."""
         return self.function
 
     @property
@@ -73,7 +73,7 @@ class StackPart(ABC):
 
     @property
     def log_group(self) -> str:
-        """Where the function logs; Lambda chose the name."""
+        """The function's log group; Lambda dictates the name."""
         return f"/aws/lambda/{self.function}"
 
     @property
@@ -90,7 +90,7 @@ class StackPart(ABC):
         return self._arn("lambda", f"function:{name}")
 
     def identity_arn(self, identity: str) -> str:
-        """Return the ARN of a domain or an address that SES knows; "*": of each."""
+        """Return the ARN of a domain or address in SES; "*" for all of them."""
         return self._arn("ses", f"identity/{identity}")
 
     def configuration_set_arn(self, name: str) -> str:

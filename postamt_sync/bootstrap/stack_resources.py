@@ -1,4 +1,4 @@
-"""Everything that a stack consists of, in the order in which it is made."""
+"""The resources of a stack, in order of creation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from postamt_sync.config.command import USUAL_LINE, CommandLine
 
 @dataclass(frozen=True, slots=True)
 class SmtpKey:
-    """A key for sending. `mailbox` is whose, empty where all share it."""
+    """An access key for sending. `mailbox` is whose it is, empty if all share it."""
 
     mailbox: str
     key: AccessKeyResource
@@ -60,9 +60,9 @@ class SmtpKey:
 
 @dataclass(frozen=True, slots=True)
 class StackKeys:
-    """The keys of the stack's users, and the files in `directory` that they lie in.
+    """The access keys of the stack's users, with the files that hold them.
 
-    `sending` is empty in a region where SES takes no mail over SMTP.
+    `sending` is empty in a region where SES has no SMTP endpoint.
     """
 
     sync: AccessKeyResource
@@ -70,7 +70,7 @@ class StackKeys:
 
     @property
     def smtp(self) -> AccessKeyResource | None:
-        """The one that all mailboxes share, if they do."""
+        """The key that all mailboxes share, if they do."""
         return next((one.key for one in self.sending if not one.mailbox), None)
 
     @property
@@ -85,7 +85,7 @@ def keys(
     hints: KeyHints = NO_HINTS,
     line: CommandLine = USUAL_LINE,
 ) -> StackKeys:
-    """Name the keys and their files; nothing is read or written."""
+    """Return the keys, with their files in `directory`; nothing is read or written."""
     path = directory / SYNC_CREDENTIALS
     file: KeyFile = SyncKeyFile(path, stack.sync_user, stack.user_arn(stack.sync_user))
     sync = AccessKeyResource(aws, stack.sync_user, file, KeyPlace("sync", path, hints, line))
@@ -107,7 +107,7 @@ def keys(
 def former_users(
     stack: Stack, aws: AwsClient, kept: StackKeys, line: CommandLine = USUAL_LINE
 ) -> FormerUsersResource:
-    """Return the users for sending that `kept` has no key of."""
+    """Return the SMTP users of which `kept` has no key."""
     return FormerUsersResource(stack, aws, tuple(one.key.user for one in kept.sending), line)
 
 
@@ -122,11 +122,11 @@ def resources(
     line: CommandLine = USUAL_LINE,
     seal_code: Code | None = None,
 ) -> list[Resource]:
-    """Return all resources; each finds those that it needs before it in the list.
+    """Return all resources of the stack, each after those that it needs.
 
-    `directory` is where credentials are kept, `position` where our receipt rule is to stand,
-    `delete_mail` the bucket's name where it is to be destroyed with all that is in it. `seal_code`
-    makes the zip of the sealing function, where it is not the usual one.
+    `directory` is where credentials are kept and `position` where our receipt rule belongs.
+    `delete_mail` is the bucket's name if it is to be destroyed with all its mail. `seal_code`
+    builds the sealing function's zip, if not from the usual wheel.
     """
     arrivals, dead, index_dead = (
         stack.queue,
@@ -149,7 +149,7 @@ def resources(
         ),
         LogGroupResource(stack, aws),
         FunctionResource(stack, aws, index_zip()),
-        # Only once the function knows what to do with them.
+        # Only after the function that knows what to do with them.
         *([WebmailRoutesResource(stack, aws, line)] if stack.handed else []),
         SubscriptionResource(stack, aws, "lambda", stack.function_arn),
         BucketEventsResource(stack, aws),

@@ -1,4 +1,4 @@
-"""The tag by which we know what is ours."""
+"""The tag by which we recognize our own resources."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from postamt_sync.bootstrap.change import Conflict
 from postamt_sync.events import printable
 
 TAG = "postamt:stack"
-"""The tag of everything that is ours and can be tagged; its value is the stack's name."""
+"""The tag of every resource of ours that can be tagged; its value is the stack's name."""
 
 
 class Named(Protocol):
-    """A stack, or a part of it: whose tag is asked for."""
+    """A stack, or a part of it."""
 
     @property
     def name(self) -> str:
@@ -25,7 +25,7 @@ def is_ours(tags: Mapping[str, str], stack: Named) -> bool:
 
 
 def stranger(tags: Mapping[str, str], stack: Named) -> Conflict | None:
-    """Return why something of our name must not be touched; None if it is ours."""
+    """Return why a resource with our name must not be touched; None if it is ours."""
     if is_ours(tags, stack):
         return None
     other = tags.get(TAG)
@@ -40,10 +40,10 @@ def stranger(tags: Mapping[str, str], stack: Named) -> Conflict | None:
 
 
 def listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return tags as most of AWS wants them."""
+    """Return tags as a list of keys and values, which most AWS services expect."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def mapped(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return tags as a mapping."""
+    """Return a list of keys and values as a mapping."""
     return {tag["Key"]: tag["Value"] for tag in tags}

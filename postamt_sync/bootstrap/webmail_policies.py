@@ -1,4 +1,4 @@
-"""What the webmail may do: as its function at AWS, and as `webmail serve` on someone's machine."""
+"""What the webmail may do: as a function at AWS, and as `webmail serve` on someone's machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
 
 
 def webmail_policy(stack: WebmailStack) -> Document:
-    """The function: read mail and lists, keep what is written, send as the stack's domains.
+    """Return the function's policy: read mail and lists, store what is written, send from the
+    stack's domains.
 
-    It reads its three parameters and no others. That SSM decrypts them takes no right of its own:
-    the key that it does so with lets everybody of the account who may read the parameter.
+    It reads its three parameters and no others. Decrypting them needs no permission of its own: the
+    key that SSM uses is open to everybody in the account who may read the parameter.
     """
     return document(
         *_mail(stack, stack.index),
@@ -33,8 +34,8 @@ def webmail_policy(stack: WebmailStack) -> Document:
 
 
 def serve_policy(stack: WebmailStack, index: str) -> Document:
-    """`webmail serve`: the same, without what only the page at AWS needs. `index` is the table that
-    the configuration names."""
+    """Return the policy for `webmail serve`: the same, without what only the page at AWS needs.
+    `index` is the table named in the configuration."""
     keys = (stack.session_keys, stack.device_keys)
     return document(*_mail(stack, index), _parameters(stack, "ReadKeys", keys))
 
@@ -42,7 +43,7 @@ def serve_policy(stack: WebmailStack, index: str) -> Document:
 def _mail(stack: WebmailStack, index: str) -> list[Statement]:
     bucket = stack.mail_bucket_arn
     received = [prefix for prefix in (stack.prefix, stack.recent_prefix) if prefix]
-    # What is sealed is looked for, to say so, and not read: nobody at AWS could open it.
+    # Sealed mail is listed, to say that it is sealed, but not read: nothing at AWS could open it.
     sealed = [stack.sealed_prefix] if stack.prefix and stack.sealed_prefix else []
     listed = [*received, SENT_PREFIX, *sealed]
     read = [*received, SENT_PREFIX, OUTBOX_PREFIX] if stack.prefix else [""]
@@ -66,7 +67,7 @@ def _mail(stack: WebmailStack, index: str) -> list[Statement]:
             "Resource": [f"{bucket}/{prefix}*" for prefix in read],
         },
         {
-            # What was sent stays as it is.
+            # Sent mail must never change.
             "Sid": "KeepSent",
             "Effect": "Allow",
             "Action": "s3:PutObject",
@@ -110,7 +111,7 @@ def _mail(stack: WebmailStack, index: str) -> list[Statement]:
             "Resource": stack.table_arn,
         },
         {
-            # Of what SES asks this right of besides the sender's domain: see `smtp_policy`.
+            # Why on more than the sender's domain: see `smtp_policy`.
             "Sid": "SendMail",
             "Effect": "Allow",
             "Action": ["ses:SendEmail", "ses:SendRawEmail"],
@@ -123,7 +124,8 @@ def _mail(stack: WebmailStack, index: str) -> list[Statement]:
 
 
 def _day_place(stack: WebmailStack) -> Statement:
-    """Whoever is given an address of an object there has what the function may do with it."""
+    """Return the rights to the files that are kept for a day. A presigned URL gives its holder what
+    the function itself may do with the object."""
     return {
         "Sid": "DayPlace",
         "Effect": "Allow",

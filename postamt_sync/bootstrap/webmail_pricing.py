@@ -1,6 +1,6 @@
-"""What the webmail costs in a month, item by item, while someone reads and while nobody does.
+"""What the webmail costs a month, item by item, while someone uses it and while nobody does.
 
-The stack's own items use up what AWS gives for free each month: nothing of it is taken here twice.
+The stack's own items already use AWS's free tier, so nothing is free a second time here.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from postamt_sync.aws import prices
 from postamt_sync.bootstrap.bill import BillItem
 
 REQUESTS_AN_HOUR = 200
-"""Assumed, of someone who reads: a look a minute by itself, the rest by hand."""
+"""Assumed for one user: the page's own request each minute, the rest by hand."""
 FILES = 10
-"""Of the page, asked for each time that it is opened."""
+"""Files of the page, requested each time it is opened."""
 OPENED_AN_HOUR = 2
 REQUEST_SECONDS, FUNCTION_GB = 0.3, 1.0
-"""Assumed, for a request; a large attachment takes longer."""
+"""Assumed for one request; a large attachment takes longer."""
 READS = 6
-"""Read units of a request: the session, a piece of a list, marks."""
+"""Read units for one request: the session, a part of a list, marks."""
 LOG_KB = 1
 KEY_READS_AN_HOUR = 36
-"""Three parameters each five minutes, decrypted by a key of SSM's own."""
+"""Three parameters every five minutes, decrypted with SSM's own key."""
 ANSWER_KB = 40
 
 
 def webmail_items(hours: float, mails_sent: float = 0) -> Iterator[BillItem]:
-    """Yield the items of a month in which someone reads for so many hours."""
+    """Yield the items of a month in which someone uses the webmail for so many hours."""
     requests = hours * REQUESTS_AN_HOUR
     files = hours * OPENED_AN_HOUR * FILES
     yield BillItem(
@@ -45,7 +45,7 @@ def webmail_items(hours: float, mails_sent: float = 0) -> Iterator[BillItem]:
     yield BillItem("Lambda", "webmail, time", seconds, "GB-s", time, note)
     reads = requests * READS
     yield BillItem("DynamoDB", "webmail, reads", reads, "RRU", prices.DYNAMODB_READ)
-    # The session of each request, and what a sent mail goes through.
+    # The session on each request, and the states of each sent mail.
     writes = requests + 4 * mails_sent
     yield BillItem("DynamoDB", "webmail, writes", writes, "WRU", prices.DYNAMODB_WRITE)
     puts = requests / 4 + 3 * mails_sent

@@ -1,4 +1,4 @@
-"""Everything that the webmail consists of, in the order in which it is made."""
+"""The resources of the webmail, in order of creation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from postamt_sync.bootstrap.webmail_stack import WebmailStack
 
 @dataclass(frozen=True, slots=True)
 class WebmailParts:
-    """Those that others than the plan ask for."""
+    """The resources that are also used outside the plan."""
 
     certificate: CertificateResource
     api: HttpApiResource
@@ -40,7 +40,7 @@ class WebmailParts:
 
 
 def parts(stack: WebmailStack, aws: AwsClient) -> WebmailParts:
-    """Name them; nothing is read or written."""
+    """Return these resources; nothing is read or written."""
 
     def parameter(name: str, what: str) -> SecretParameterResource:
         return SecretParameterResource(stack, aws, name, what)
@@ -69,10 +69,10 @@ def parts(stack: WebmailStack, aws: AwsClient) -> WebmailParts:
 
 
 def webmail_resources(stack: WebmailStack, aws: AwsClient) -> list[Resource]:
-    """Return all resources; each finds those that it needs before it in the list.
+    """Return all resources of the webmail, each after those that it needs.
 
-    The table is made first, so it goes last: while it is there, there is something to take away.
-    The certificate is asked for early, for it takes its time.
+    The table is created first and so destroyed last: its existence shows that there is something to
+    remove. The certificate comes early because it takes a while to be issued.
     """
     made = parts(stack, aws)
     edge = made.distribution

@@ -1,6 +1,6 @@
-"""The webmail beside the stack: every name and ARN of it that is known before anything exists.
+"""The webmail part of a stack: all names and ARNs that are known before anything exists.
 
-AWS draws the ids of the HTTP API, the distribution and the certificate: they are found again by
+AWS assigns the ids of the HTTP API, the distribution and the certificate; those are found again by
 tag and name.
 """
 
@@ -15,24 +15,24 @@ from postamt_sync.bootstrap.stack_part import StackPart
 from postamt_sync.webmail.key_ring import SECRET_HEADER
 
 CERTIFICATE_REGION = "us-east-1"
-"""Where CloudFront looks for certificates, wherever the stack is."""
+"""The region from which CloudFront takes certificates, wherever the stack is."""
 
 SITE_PREFIX = "site/"
-"""The page's files in the site bucket; CloudFront reads nothing else of it."""
+"""The page's files in the site bucket; CloudFront can read nothing else there."""
 DAY_PREFIX = "day/"
-"""The day's place in the site bucket, which keeps no versions."""
+"""Files in the site bucket that are kept for a day, without versions."""
 
 SIGN_IN_ROUTE = "POST /api/sign-in"
 KNOWN_SIGN_IN_ROUTE = "POST /api/sign-in/known"
-"""For devices that have signed in before: a stranger's flood leaves it free."""
+"""For devices that have signed in before: a flood of strangers does not affect it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebmailStack(StackPart):
-    """The webmail of one stack. `host` is its name in the DNS, a lower-case A-label.
+    """The webmail of one stack. `host` is its DNS name, in lower-case A-labels.
 
-    `mail_bucket` is the stack's bucket with all mail, with received mail below the two prefixes;
-    `domains` are those that it may send as.
+    `mail_bucket` is the stack's bucket, with received mail below the two prefixes; `domains` are
+    those that it may send from.
     """
 
     host: str
@@ -41,18 +41,18 @@ class WebmailStack(StackPart):
     prefix: str = "incoming/"
     recent_prefix: str = "recent/"
     kms: bool = False
-    """Whether mail that SES encrypted with a KMS key is opened."""
+    """Whether it decrypts mail that SES encrypted with a KMS key."""
     sealed_prefix: str = ""
-    """Where mail lies that was sealed; "": nowhere."""
+    """Where sealed mail is; "" if there is none."""
 
     @property
     def origin(self) -> str:
-        """What a browser calls the page, as in its header Origin."""
+        """The page's origin, as in the header Origin."""
         return f"https://{self.host}"
 
     @property
     def table(self) -> str:
-        """The webmail's own table: who may sign in, sessions, drafts."""
+        """The webmail's own table: sign-ins, sessions, drafts."""
         return self._name
 
     @property
@@ -61,7 +61,7 @@ class WebmailStack(StackPart):
 
     @property
     def index(self) -> str:
-        """The stack's index, a table."""
+        """The table with the stack's index."""
         return self.name
 
     @property
@@ -74,10 +74,10 @@ class WebmailStack(StackPart):
 
     @property
     def site_bucket(self) -> str:
-        """The bucket of the page and of the day's place.
+        """The bucket for the page and for files that are kept for a day.
 
-        Nobody else can take its name, or, where accounts have no namespace of their own, nobody can
-        guess it who does not know the mail bucket's.
+        Nobody else can take its name; in a region without account namespaces, nobody can guess it
+        without knowing the mail bucket's.
         """
         if not self.own_namespace:
             drawn = hashlib.sha256(f"{self.account} {self.mail_bucket}".encode()).hexdigest()
@@ -86,7 +86,7 @@ class WebmailStack(StackPart):
 
     @property
     def own_namespace(self) -> bool:
-        """Whether the site bucket's name can be taken by this account alone."""
+        """Whether only this account can take the site bucket's name."""
         return self.region not in WITHOUT_OWN_NAMESPACE
 
     @property
@@ -95,14 +95,15 @@ class WebmailStack(StackPart):
 
     @property
     def api(self) -> str:
-        """The name of the HTTP API; AWS draws its id."""
+        """The name of the HTTP API; AWS assigns its id."""
         return self._name
 
     @property
     def distribution(self) -> str:
-        """What the distribution is called in its comment, and with the region what belongs to it.
+        """The distribution's comment, and the name of its policies.
 
-        CloudFront knows no regions: two stacks of one name, in two regions, lie side by side.
+        It contains the region because CloudFront has none: stacks with the same name in two regions
+        must not collide.
         """
         return f"{self._name}-{self.region}"
 
@@ -118,12 +119,12 @@ class WebmailStack(StackPart):
 
     @property
     def origin_secret(self) -> str:
-        """The parameter with what CloudFront writes into `secret_header`, as `KeyRing` has it."""
+        """The parameter with the secret that CloudFront sends in `secret_header`, a `KeyRing`."""
         return f"{self._parameters}/origin-secret"
 
     @property
     def secret_header(self) -> str:
-        """The header by which the function knows what came through CloudFront."""
+        """The header that proves to the function that a request came through CloudFront."""
         return SECRET_HEADER
 
     @property
@@ -139,7 +140,7 @@ class WebmailStack(StackPart):
 
     @property
     def _parameters(self) -> str:
-        # SSM keeps what begins with these to itself.
+        # SSM reserves names that begin with these.
         kept = self.name.startswith(("aws", "ssm"))
         return f"/{'stack-' if kept else ''}{self.name}/webmail"
 
@@ -149,12 +150,12 @@ class WebmailStack(StackPart):
 
 
 def webmail_name(stack: str) -> str:
-    """Return what most parts of the webmail of a stack are called, its own table too."""
+    """Return the name of most parts of a stack's webmail, its table included."""
     return f"{stack}-webmail"
 
 
 def _short(name: str, longest: int) -> str:
-    """Return a name, or what is as good as it within so many characters."""
+    """Return the name; if it is too long, shorten it and append a hash, so that it stays unique."""
     if len(name) <= longest:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

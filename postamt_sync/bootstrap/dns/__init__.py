@@ -1,1 +1,1 @@
-"""The records that a stack needs in the DNS: what they are, what is there, how they get there."""
+"""The DNS records that a stack needs: what they are, which exist, and how to create the rest."""

@@ -1,4 +1,4 @@
-"""The webmail's name in a hosted zone: an alias of Route 53, which may stand beside an MX."""
+"""The webmail's name in a hosted zone: a Route 53 alias, which may exist beside an MX record."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from types_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef as RecordSet
 
 CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
-"""What Route 53 calls CloudFront, for everybody (Route 53 API Reference, "AliasTarget")."""
+"""CloudFront's zone id, the same for everybody (Route 53 API Reference, "AliasTarget")."""
 KINDS: tuple[Literal["A", "AAAA"], ...] = ("A", "AAAA")
 
 
 @dataclass(frozen=True, slots=True)
 class AliasChange:
-    """An alias to be written, in the place of what is `before`, if anything is."""
+    """An alias to write, replacing the record set `before` if there is one."""
 
     record: Record
     kind: Literal["A", "AAAA"]
@@ -29,14 +29,14 @@ class AliasChange:
 
     @property
     def message(self) -> str:
-        """What it does, in one line that is safe to show."""
+        """What the change does, in one line that is safe to show."""
         made = f"{self.record.name} {self.kind}, an alias of {self.record.data}"
         if self.before is None:
             return f"create  {made}"
         return f"replace {', '.join(shown([leads_to(self.before)]))} by {made}"
 
     def calls(self) -> Iterator[ChangeTypeDef]:
-        """Yield what Route 53 is to do, in this order and in one batch."""
+        """Yield the changes to submit to Route 53, in this order and in one batch."""
         if self.before is not None:
             before = cast("ResourceRecordSetTypeDef", self.before)
             yield {"Action": "DELETE", "ResourceRecordSet": before}
@@ -55,14 +55,17 @@ class AliasChange:
 
 
 def leads_to(one: RecordSet) -> str:
-    """Return what a set says: where an alias leads, or its values."""
+    """Return the target of an alias, or the values of any other record set."""
     alias = one.get("AliasTarget")
     return alias["DNSName"] if alias else ", ".join(values(one))
 
 
 def is_ours_to_change(one: RecordSet) -> bool:
-    """Tell an alias of a distribution. No two distributions have one name, and ours has this one:
-    what leads elsewhere in CloudFront leads to what is no longer there."""
+    """Whether the set is an alias of some CloudFront distribution.
+
+    A name belongs to one distribution at a time, and this one belongs to ours: an alias to another
+    distribution is stale.
+    """
     alias = one.get("AliasTarget")
     return bool(alias and alias["HostedZoneId"] == CLOUDFRONT_ZONE and "SetIdentifier" not in one)
 

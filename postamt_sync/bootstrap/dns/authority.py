@@ -1,5 +1,5 @@
-"""A domain's own name servers, asked straight: they know a record as soon as it is made, while a
-resolver remembers for an hour that it was not there."""
+"""Asks a domain's own name servers directly: they know a record as soon as it is created, while a
+resolver may cache for an hour that it was missing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ import dns.resolver
 from postamt_sync.bootstrap.dns.dns_lookup import SECONDS, name_servers
 
 _MOST = 4
-"""Servers that are asked; each has everything."""
+"""Servers to ask, at most; all of them have all the records."""
 
 
 async def authority_of(
     domain: str, resolver: dns.asyncresolver.Resolver
 ) -> dns.asyncresolver.Resolver | None:
-    """Return what asks only the servers of the zone that the domain lies in; None where they cannot
-    be found or reached from here: ask the resolver then."""
+    """Return a resolver that asks only the name servers of the domain's zone.
+
+    None if they cannot be found or reached from here; the caller then uses `resolver`.
+    """
     zone = domain
     servers: Sequence[str] = ()
     while "." in zone and not servers:

@@ -1,7 +1,7 @@
-"""What the DNS answers to one question, and whether the name that was asked for is there at all.
+"""The DNS's answer to one question, and whether the name exists or a wildcard answered for it.
 
-A wildcard answers for every name that is not there (RFC 4592): what it says is no record of that
-name, and is gone as soon as anything else is made there.
+A wildcard answers for every name that does not exist (RFC 4592). Its answer is not a record of that
+name, and disappears as soon as any record is created there.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _STAR = "*."
 
 
 class UnansweredError(Exception):
-    """The DNS could not be asked, or did not say."""
+    """The DNS could not be reached, or gave no usable answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DnsAnswer:
-    """All that is of one name and type.
+    """All records of one name and type.
 
-    `alias`: where a CNAME of the name leads, without the last dot, "" where there is none; then
-    `rdatas` are what stands at its end. Not `exists`: there is nothing of that name, or of the one
-    that its alias leads to.
+    `alias` is the target of the name's CNAME without the final dot, "" if it has none; with an
+    alias, `rdatas` are the target's. `exists` is false if the name, or the one that its alias leads
+    to, does not exist.
     """
 
     rdatas: frozenset[dns.rdata.Rdata] = frozenset()
@@ -46,14 +46,14 @@ class DnsAnswer:
         return bool(self.rdatas or self.alias)
 
     def is_as(self, other: DnsAnswer) -> bool:
-        """Whether one wildcard may have given both."""
+        """Whether one wildcard could have given both answers."""
         if self.alias or other.alias:
             return self.alias == other.alias
         return self.rdatas == other.rdatas
 
 
 class Questions:
-    """Puts questions to one resolver, each once; `seconds` for each, with all its repetitions."""
+    """Asks one resolver each question once. `seconds` is the limit for each, retries included."""
 
     def __init__(self, resolver: dns.asyncresolver.Resolver, seconds: float) -> None:
         self._resolver = resolver
@@ -62,26 +62,26 @@ class Questions:
         self._asked: dict[tuple[str, str], asyncio.Task[DnsAnswer]] = {}
 
     async def ask(self, name: str, kind: str) -> DnsAnswer:
-        """Return what a resolver says, a wildcard's answer too. Raises UnansweredError."""
+        """Return the answer, which may come from a wildcard. Raises UnansweredError."""
         asked = self._asked.get((name, kind))
         if asked is None:
             asked = self._asked[name, kind] = asyncio.create_task(self._ask(name, kind))
         return await asked
 
     async def from_wildcard(self, name: str, kind: str, answer: DnsAnswer) -> bool:
-        """Tell whether a wildcard gave this answer, because there is no such name.
+        """Whether a wildcard gave this answer because the name does not exist.
 
-        Random names beside and below it get the same answer then. What cannot be asked counts as
-        something else: the answer is believed.
+        In that case random names beside and below it get the same answer. If one of those cannot
+        be looked up, the answer counts as genuine.
         """
         if not answer.says_something:
             return False
-        # A wildcard's own name is a name like any other, for the wildcards further up.
+        # To the wildcards further up, a wildcard's own name is a name like any other.
         parent = name.removeprefix(_STAR).partition(".")[2]
         if not await self._same(f"{self._random}.{parent}", kind, answer):
             return False
-        # It may still be there and say the same as the wildcard. What is there has no names of its
-        # parent's wildcard below it, but it may have a wildcard of its own.
+        # The name may still exist, with the same records as the wildcard. If it does, its parent's
+        # wildcard does not apply below it, but it may have a wildcard of its own.
         below = name if name.startswith(_STAR) else f"{_STAR}{name}"
         return await self._same(f"{self._random}.{name}", kind, answer) and await self._same(
             f"{self._random}.{below}", kind, answer
@@ -97,7 +97,7 @@ class Questions:
         seconds = self._seconds
         try:
             absolute = dns.name.from_text(name)
-            # dnspython measures its lifetime by the wall clock, which may be set meanwhile.
+            # dnspython measures its lifetime by the wall clock, which may be set in the meantime.
             async with asyncio.timeout(seconds + 1):
                 answer = await self._resolver.resolve(
                     absolute, kind, lifetime=seconds, raise_on_no_answer=False
@@ -115,7 +115,7 @@ class Questions:
 
 
 def _alias(response: dns.message.Message, name: dns.name.Name, kind: str) -> str:
-    """Return where the name's CNAME leads; "" where there is none, or where it was asked for."""
+    """Return the target of the name's CNAME; "" if there is none, or if the question was CNAME."""
     if kind == "CNAME":
         return ""
     for rrset in response.answer:

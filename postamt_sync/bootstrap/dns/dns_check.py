@@ -1,6 +1,6 @@
-"""What stands in the DNS where a record of ours should stand, and whether that will do.
+"""Judges what is in the DNS where one of our records should be.
 
-Pure: the same judgement serves what resolvers see and what a hosted zone holds.
+Pure: the same rules apply to what a resolver returns and to the contents of a hosted zone.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ _ELSEWHERE = {
     Purpose.CERTIFICATE: "which proves nothing to ACM",
     Purpose.WEBMAIL: "where the webmail is not",
 }
-"""What is wrong with a CNAME that leads somewhere else."""
+"""What is wrong with a CNAME that points somewhere else."""
 _AT_MOST = 5
-"""How many foreign values are shown."""
+"""How many values found in the DNS are shown."""
 
 
 class DnsVerdict(enum.StrEnum):
-    """How what is there compares with what should be."""
+    """How the records found compare with the wanted one."""
 
     SEEN = "seen"
     WILL_DO = "will do"
-    """Something else, as good."""
+    """Different, but just as good."""
     MISSING = "missing"
     DIFFERENT = "different"
     UNKNOWN = "unknown"
-    """Nobody answered."""
+    """The DNS gave no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DnsFinding:
-    """One record looked up. `seen` is what stands there, made safe to show; `problem` and `remedy`
-    are a sentence each, empty where there is nothing to say."""
+    """One record looked up. `seen` is what was found, safe to show; `problem` and `remedy` are a
+    sentence each, or empty."""
 
     record: Record
     verdict: DnsVerdict
@@ -52,17 +52,17 @@ class DnsFinding:
     problem: str = ""
     remedy: str = ""
     no_domain: bool = False
-    """There is no such domain at all, so none of its records can be there."""
+    """The domain itself does not exist, so none of its records can."""
 
     @property
     def well(self) -> bool:
-        """Whether mail comes and goes with it as it is."""
+        """Whether mail is received and sent with the record as it is."""
         fine = self.verdict in {DnsVerdict.SEEN, DnsVerdict.WILL_DO}
         return fine or (self.record.optional and self.verdict is not DnsVerdict.UNKNOWN)
 
 
 def check_record(record: Record, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:
-    """Compare a record with everything of its name and type."""
+    """Compare a record with all records found at its name, of its type."""
     values = sorted(found)
     match record.purpose:
         case Purpose.RECEIVE | Purpose.MAIL_FROM:
@@ -78,14 +78,14 @@ def check_record(record: Record, found: Iterable[dns.rdata.Rdata]) -> DnsFinding
 
 
 def missing(record: Record) -> DnsFinding:
-    """There is nothing of this name and type."""
+    """Return the finding for a name that has no record of this type."""
     return DnsFinding(
         record, DnsVerdict.MISSING, (), f"{_there(record)} is missing.", _make(record)
     )
 
 
 def from_wildcard(record: Record) -> DnsFinding:
-    """There is nothing of this name, and a wildcard answers in its place."""
+    """Return the finding for a name that does not exist, where a wildcard answers instead."""
     parent = record.name.removeprefix("*.").partition(".")[2]
     problem = (
         f"{_there(record)} is missing: only a wildcard such as *.{parent} answers for that name, "
@@ -95,7 +95,8 @@ def from_wildcard(record: Record) -> DnsFinding:
 
 
 def behind_alias(record: Record, alias: str, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:
-    """A CNAME of this name leads to `found`; beside it nothing can stand (RFC 1034, 3.6.2)."""
+    """Return the finding for a name with a CNAME that leads to `found`: no other record is allowed
+    beside a CNAME (RFC 1034, section 3.6.2)."""
     leads = f"{record.name} has a CNAME record, which leads to {printable(alias)}"
     at_its_end = check_record(record, found)
     if at_its_end.verdict in {DnsVerdict.SEEN, DnsVerdict.WILL_DO}:
@@ -107,13 +108,13 @@ def behind_alias(record: Record, alias: str, found: Iterable[dns.rdata.Rdata]) -
 
 
 def by_addresses(record: Record) -> DnsFinding:
-    """The name has the addresses of what it is to lead to: an alias of the DNS host."""
+    """Return the finding for a name with the addresses of its target: an alias of the DNS host."""
     seen = (f"the addresses of {record.data.rstrip('.')}",)
     return DnsFinding(record, DnsVerdict.SEEN, seen)
 
 
 def beside(record: Record, kind: str, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:
-    """There is something else where our CNAME is to stand alone."""
+    """Return the finding for a name with other records, where our CNAME must be the only one."""
     problem = f"{record.name} has a record of type {kind}, beside which no CNAME can stand."
     remedy = _instead(record)
     if kind in {"A", "AAAA"}:
@@ -130,7 +131,7 @@ def _judge_mx(record: Record, found: Sequence[MX]) -> DnsFinding:
     others = [mx for mx in found if mx.exchange != ours.exchange]
     seen = shown(mx.to_text() for mx in found)
     if not others:
-        # Its preference says nothing where it is alone.
+        # With only one MX, its preference does not matter.
         return DnsFinding(record, DnsVerdict.SEEN, seen)
     first = others[0].exchange.to_text()
     elsewhere = printable(first.rstrip("."))
@@ -216,26 +217,27 @@ def _judge_srv(record: Record, found: Sequence[SRV]) -> DnsFinding:
 
 
 def tags(text: str) -> dict[str, str]:
-    """Return the tag-value list of a DMARC record (RFC 7489, section 6.4), names in lower case."""
+    """Return a DMARC record's tags and values (RFC 7489, section 6.4), the tags in lower case."""
     pairs = (part.partition("=") for part in text.split(";") if "=" in part)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 def shown(values: Iterable[str]) -> tuple[str, ...]:
-    """Make foreign values fit to be shown, the first few of them."""
+    """Return the first few values, made safe to show."""
     every = [printable(value) for value in values]
     more = len(every) - _AT_MOST
     return (*every[:_AT_MOST], f"and {more} more") if more > 0 else tuple(every)
 
 
 def _is_version(text: str, version: str, end: str) -> bool:
-    """Whether a text begins with this version and nothing longer."""
+    """Whether the text begins with exactly this version tag."""
     first = text.partition(end)[0].rstrip()
     return first.lower() == version.lower()
 
 
 def _quoted(record: Record, found: Sequence[str]) -> DnsFinding | None:
-    """People paste the quotation marks of a zone file into forms that add their own."""
+    """Find a value with extra quotation marks: copied from a zone file into a form that adds its
+    own."""
     version = record.value.split()[0].rstrip(";").lower()
     bare = {text: text.strip("\"' ") for text in found}
     wrong = [t for t, inner in bare.items() if t != inner and inner.lower().startswith(version)]
@@ -246,7 +248,7 @@ def _quoted(record: Record, found: Sequence[str]) -> DnsFinding | None:
 
 
 def _is_doubled(record: Record, ours: str, found: str) -> bool:
-    """Whether the DNS host took an absolute name for one within the zone, and added the zone."""
+    """Whether the DNS host took an absolute name for a relative one and appended the zone."""
     zones = record.domain.split(".")
     ends = {f"{ours}{'.'.join(zones[n:])}." for n in range(len(zones))}
     return found.lower() in {end.lower() for end in ends}

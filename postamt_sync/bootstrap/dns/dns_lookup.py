@@ -1,4 +1,4 @@
-"""Looks our records up in the DNS, as the world sees them."""
+"""Looks up our records in the DNS, as the rest of the world sees them."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from postamt_sync.errors import UsageError
 from postamt_sync.events import printable
 
 SECONDS = 5.0
-"""How long one question may take, with all its repetitions."""
+"""How long one question may take, retries included."""
 _AT_ONCE = 64
 _EDNS_BYTES = 1232
-"""What fits into a datagram anywhere: home routers are often bad at DNS over TCP."""
+"""Fits into one datagram everywhere: many home routers handle DNS over TCP badly."""
 _NEVER_BESIDE_CNAME = ("TXT", "A", "AAAA", "MX")
-"""What people and DNS hosts make at a name where a CNAME should be."""
+"""Types that people and DNS hosts create at a name where a CNAME should be."""
 
 
 def resolver_at(address: str = "", resolv_conf: Path = RESOLV_CONF) -> dns.asyncresolver.Resolver:
-    """Return the resolver to ask: `address` with or without a port, else that of the system.
+    """Return the resolver at `address`, with or without a port; without one, the system's.
 
-    Raises UsageError where it is no address.
+    Raises UsageError if it is not an address.
     """
     resolver = dns.asyncresolver.Resolver(configure=False)
     if address:
@@ -73,11 +73,11 @@ async def look_up(
     resolver: dns.asyncresolver.Resolver,
     seconds: float = SECONDS,
 ) -> tuple[DnsFinding, ...]:
-    """Look every record up and judge what is there, in the order of `records`.
+    """Look up and judge every record, and return the findings in the order of `records`.
 
-    What only a wildcard answers is missing. Never raises for what the DNS does or does not say.
-    Ends within twice `seconds` where nobody answers; where some questions are answered and others
-    not, within a few times that.
+    A record for which only a wildcard answers is missing. Never raises because of what the DNS
+    answers, or fails to. Takes at most twice `seconds` if nobody answers, and a few times that if
+    only some questions are answered.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
     questions = Questions(resolver, seconds)
@@ -92,8 +92,8 @@ async def look_up(
 async def name_servers(
     zone: str, resolver: dns.asyncresolver.Resolver, seconds: float = SECONDS
 ) -> tuple[str, ...] | None:
-    """Return the servers that the world asks about a zone, without the last dot, sorted; None where
-    the DNS does not say."""
+    """Return a zone's name servers as published in the DNS, sorted, without the final dot; None if
+    the DNS gives no answer."""
     try:
         answer = await Questions(resolver, seconds).ask(zone, "NS")
     except UnansweredError:
@@ -133,7 +133,7 @@ async def _look_up(record: Record, questions: Questions) -> DnsFinding:
 
 
 async def _answer(record: Record, questions: Questions) -> DnsAnswer:
-    """Ask for the record; where nobody can say what an alias leads to, there is still the alias."""
+    """Ask for the record; if the target of an alias cannot be looked up, return just the alias."""
     try:
         return await questions.ask(record.name, record.type)
     except UnansweredError:
@@ -146,9 +146,9 @@ async def _answer(record: Record, questions: Questions) -> DnsAnswer:
 
 
 async def _is_aliased(record: Record, questions: Questions) -> bool:
-    """Tell whether the name has an address of what it is to lead to, as an alias gives it.
+    """Whether the name has one of its target's addresses, as an alias at the DNS host gives it.
 
-    One is enough: what leads there may be answered with other addresses each time.
+    One is enough: the addresses may differ from one answer to the next.
     """
     target = record.data.rstrip(".")
     for kind in ("A", "AAAA"):
@@ -159,7 +159,7 @@ async def _is_aliased(record: Record, questions: Questions) -> bool:
 
 
 async def _beside(record: Record, questions: Questions) -> DnsFinding | None:
-    """Look for what stands in a CNAME's place, or keeps it from standing there."""
+    """Look for what serves in place of a CNAME, or prevents it from existing."""
     if record.purpose is Purpose.WEBMAIL and await _is_aliased(record, questions):
         return by_addresses(record)
     for kind in _NEVER_BESIDE_CNAME:
@@ -170,7 +170,7 @@ async def _beside(record: Record, questions: Questions) -> DnsFinding | None:
 
 
 async def _misnamed(dns_finding: DnsFinding, questions: Questions) -> DnsFinding:
-    """Look for the record at the name that a DNS host makes of it by adding the zone again."""
+    """Look for the record at the name that results if the DNS host appends the zone once more."""
     record = dns_finding.record
     if record.name == record.domain:
         return dns_finding

@@ -1,4 +1,4 @@
-"""The hosted zones of Route 53: which one a domain lies in, and what is in it. Only reads."""
+"""Route 53's hosted zones: which one a domain belongs to, and what is in it. Only reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 
 @dataclass(frozen=True, slots=True)
 class HostedZone:
-    """A public zone of the account. `id` is as the API takes it, `name` without its last dot."""
+    """A public zone of the account. `id` is as the API takes it, `name` has no final dot."""
 
     id: str
     name: str
@@ -37,27 +37,27 @@ class HostedZone:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything in a zone, as Route 53 tells it."""
+    """Everything in a zone, as Route 53 returns it."""
 
     zone: HostedZone
     sets: Mapping[tuple[dns.name.Name, str], Sequence[RecordSet]]
 
     def of(self, name: dns.name.Name, kind: str) -> Sequence[RecordSet]:
-        """Return the sets of this name and type: several where a routing policy chooses."""
+        """Return the sets of this name and type; a routing policy can have several."""
         return self.sets.get((name, kind), ())
 
     def types(self, name: dns.name.Name) -> list[str]:
-        """Return the types of everything that has this name, sorted."""
+        """Return the types of all records with this name, sorted."""
         return sorted(kind for other, kind in self.sets if other == name)
 
     @property
     def name_servers(self) -> tuple[str, ...]:
-        """Those that answer for the zone, without the last dot, sorted."""
+        """The zone's own name servers, sorted, without the final dot."""
         apex = self.of(dns.name.from_text(self.zone.name), "NS")
         return tuple(sorted(v.rstrip(".").lower() for one in apex for v in values(one)))
 
     def delegated(self, name: dns.name.Name) -> str:
-        """Return the name at or above `name` that other servers answer for; "" where we do."""
+        """Return the delegated name at or above `name`; "" if this zone itself is responsible."""
         apex = dns.name.from_text(self.zone.name)
         while name.is_subdomain(apex) and name != apex:
             if self.of(name, "NS"):
@@ -67,11 +67,10 @@ class Contents:
 
 
 def hosted_zones(aws: AwsClient, domains: Iterable[str]) -> dict[str, HostedZone]:
-    """Find the public zone that each domain lies in: the one with the longest name. A domain
-    without a zone is left out.
+    """Find each domain's public zone: the one with the longest matching name. A domain without a
+    zone is left out.
 
-    Raises MisconfiguredError where two zones of the same name could be meant, PostamtError where
-    AWS refuses.
+    Raises MisconfiguredError if two zones have that name, PostamtError if AWS refuses.
     """
     zones = [
         HostedZone(zone["Id"].rpartition("/")[2], decimal(zone["Name"]).rstrip(".").lower())
@@ -97,7 +96,7 @@ def hosted_zones(aws: AwsClient, domains: Iterable[str]) -> dict[str, HostedZone
 
 
 def read(aws: AwsClient, zone: HostedZone) -> Contents:
-    """Read the whole zone. Raises PostamtError where AWS refuses."""
+    """Read the whole zone. Raises PostamtError if AWS refuses."""
     sets: dict[tuple[dns.name.Name, str], list[RecordSet]] = defaultdict(list)
     every = aws.pages(
         "route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone.id
@@ -108,18 +107,18 @@ def read(aws: AwsClient, zone: HostedZone) -> Contents:
 
 
 def values(one: RecordSet) -> list[str]:
-    """Return the values of a set as they are written; an alias has none."""
+    """Return the values of a set as Route 53 writes them; an alias has none."""
     return [value["Value"] for value in one.get("ResourceRecords", ())]
 
 
 def rdatas(one: RecordSet) -> list[dns.rdata.Rdata]:
-    """Return what the values of a set say."""
+    """Return the values of a set, parsed."""
     return [_rdata(one["Type"], value) for value in values(one)]
 
 
 def decimal(text: str) -> str:
-    r"""Translate Route 53's escapes, `\` and three octal digits, to those of zone files (RFC 1035,
-    section 5.1), which are decimal."""
+    r"""Convert Route 53's escapes, `\` and three octal digits, to the decimal ones of zone files
+    (RFC 1035, section 5.1)."""
     return _OCTAL.sub(lambda match: f"\\{int(match[1], 8):03}", text)
 
 
@@ -127,6 +126,6 @@ def _rdata(kind: str, value: str) -> dns.rdata.Rdata:
     try:
         return parsed(kind, decimal(value))
     except DNSException:
-        # Shown and compared as what it is: something of a stranger.
+        # Not ours, and malformed: shown and compared as opaque bytes.
         generic = dns.rdatatype.from_text(kind)
         return dns.rdata.GenericRdata(dns.rdataclass.IN, generic, value.encode())

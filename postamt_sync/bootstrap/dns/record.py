@@ -1,4 +1,4 @@
-"""One record of the DNS, and how records are written into a zone file (RFC 1035, section 5)."""
+"""A DNS record, and how records are written to a zone file (RFC 1035, section 5)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from postamt_sync.events import printable
 
 RecordType = Literal["MX", "CNAME", "TXT", "SRV"]
 TTL = 3600
-"""Seconds that a resolver may remember our records."""
+"""Seconds for which a resolver may cache our records."""
 _LONGEST_STRING = 255
-"""Bytes of one character string (RFC 1035, section 3.3); a longer text is several of them."""
+"""Bytes in one character string (RFC 1035, section 3.3); a longer text is split into several."""
 
 
 WIDTH = 80
@@ -48,11 +48,11 @@ class Purpose(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that is to be there.
+    """A record that should exist.
 
-    `name` has no dot at its end. `value` is the text of a TXT record as it is meant, and for the
-    other types the presentation form with absolute names (RFC 1035, section 5.1). Without an
-    `optional` one, mail still comes and goes, and the webmail is reached.
+    `name` has no final dot. `value` is the plain text of a TXT record; for other types it is the
+    presentation form with absolute names (RFC 1035, section 5.1). Mail and webmail work without an
+    `optional` record.
     """
 
     domain: str
@@ -66,24 +66,24 @@ class Record:
 
     @property
     def absolute_name(self) -> str:
-        """The name with the dot at its end, escaped for a zone file."""
+        """The name with its final dot, escaped for a zone file."""
         return dns.name.from_text(self.name).to_text()
 
     @property
     def rdata(self) -> dns.rdata.Rdata:
-        """The value as it goes over the wire."""
+        """The value, parsed."""
         if self.type == "TXT":
             return text_rdata(self.value)
         return parsed(self.type, self.value)
 
     @property
     def data(self) -> str:
-        """The value as a zone file, Route 53 and the forms of DNS hosts take it."""
+        """The value as zone files, Route 53 and the web forms of DNS hosts expect it."""
         return self.rdata.to_text()
 
 
 def text_rdata(text: str) -> TXT:
-    """Return the TXT record that says `text`, in as many character strings as it takes."""
+    """Return a TXT record of `text`, split into as many character strings as needed."""
     encoded = text.encode()
     starts = range(0, max(len(encoded), 1), _LONGEST_STRING)
     strings = [encoded[start : start + _LONGEST_STRING] for start in starts]
@@ -91,23 +91,23 @@ def text_rdata(text: str) -> TXT:
 
 
 def parsed(kind: str, data: str) -> dns.rdata.Rdata:
-    """Read the presentation form; raises dns.exception.DNSException where it is none."""
+    """Parse the presentation form. Raises dns.exception.DNSException if it is malformed."""
     return dns.rdata.from_text(dns.rdataclass.IN, kind, data, dns.name.root, relativize=False)
 
 
 def said(rdata: dns.rdata.Rdata) -> str:
-    """Return what a TXT record says, its strings joined as SPF and DMARC join them (RFC 7208,
-    section 3.3); what is not UTF-8 comes out as U+FFFD. For other types the presentation form."""
+    """Return the text of a TXT record, its strings joined as for SPF and DMARC (RFC 7208, section
+    3.3), with U+FFFD for what is not UTF-8. For other types, return the presentation form."""
     if isinstance(rdata, TXT):
         return b"".join(rdata.strings).decode(errors="replace")
     return rdata.to_text()
 
 
 def zone_file(records: Collection[Record], in_the_way: Mapping[Record, str] | None = None) -> str:
-    """Write the file; what is `in_the_way` of a record comments it out and says why.
+    """Return a zone file. A record in `in_the_way` is commented out, with the reason given there.
 
-    An import adds records, it replaces none: a second MX, SPF or DMARC beside one that is there
-    would break both.
+    Importing a file adds records and replaces none: a second MX, SPF or DMARC record beside an
+    existing one would break both.
     """
     return "".join(f"{line}\n" for line in _lines(records, in_the_way or {}))
 
@@ -132,6 +132,6 @@ def _lines(records: Collection[Record], in_the_way: Mapping[Record, str]) -> Ite
 
 
 def _comment(text: str) -> Iterator[str]:
-    # A line end within would let foreign text become a record.
+    # A line break would let text from outside become a record.
     shown = printable(text, len(text) + 1)
     yield from textwrap.wrap(shown, WIDTH, initial_indent="; ", subsequent_indent="; ")

@@ -1,4 +1,4 @@
-"""The records that a stack needs in the DNS (SES Developer Guide; RFC 7208, 7489, 6186, 8314)."""
+"""The DNS records that a stack needs (SES Developer Guide; RFC 7208, 7489, 6186, 8314)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ _HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+"
 
 @dataclass(frozen=True, slots=True)
 class DomainAtSes:
-    """What SES knows of a domain: Easy DKIM's three tokens and the zone that they lead into, and
-    the MAIL FROM domain. No tokens where the domain signs with a key of its own; "" where SES sends
-    with its own MAIL FROM."""
+    """What SES knows of a domain: Easy DKIM's three tokens, the zone that holds their keys, and the
+    MAIL FROM domain.
+
+    There are no tokens if the domain signs with its own key. `mail_from` is "" if SES uses its own
+    MAIL FROM domain.
+    """
 
     tokens: tuple[str, ...]
     zone: str
@@ -37,9 +40,9 @@ class DomainAtSes:
 
 
 def known(aws: AwsClient, domain: str) -> DomainAtSes | None:
-    """Ask SES for the domain; None while SES does not know it.
+    """Return what SES knows of the domain; None if it does not know it yet.
 
-    Raises PostamtError where AWS refuses, or answers what cannot be.
+    Raises PostamtError if AWS refuses or gives an impossible answer.
     """
     answer = aws.read(
         "sesv2", "get_email_identity", missing=("NotFoundException",), EmailIdentity=domain
@@ -63,20 +66,20 @@ def known(aws: AwsClient, domain: str) -> DomainAtSes | None:
 
 
 def identities(stack: Stack, aws: AwsClient) -> dict[str, DomainAtSes]:
-    """Ask SES for all domains of the stack; those that it does not know yet are missing."""
+    """Return what SES knows of the stack's domains; those that it does not know are left out."""
     found = {domain: known(aws, domain) for domain in stack.domains}
     return {domain: identity for domain, identity in found.items() if identity is not None}
 
 
 def is_host_name(host: str) -> bool:
-    """Whether an SRV record may point to it: a name with a dot, no address (RFC 2782)."""
+    """Whether an SRV record may point to `host`: a name with a dot, not an address (RFC 2782)."""
     return _HOST_NAME.fullmatch(host) is not None and not host.rpartition(".")[2].isdigit()
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What mail clients talk to. `imap` is where the household's IMAP server is reached, "" where
-    nobody says so. With `relay` they send through the same server, not straight through SES."""
+    """The servers that mail clients use. `imap` is the host of the household's IMAP server, "" if
+    not configured. With `relay`, clients send through the same host instead of SES."""
 
     imap: str = ""
     relay: bool = False
@@ -85,9 +88,9 @@ class Servers:
 def records(
     stack: Stack, known_domains: Mapping[str, DomainAtSes], servers: Servers = Servers()
 ) -> tuple[Record, ...]:
-    """Return everything that is to be in the DNS, domain by domain, what matters most first.
+    """Return all records that should exist, domain by domain, the most important first.
 
-    `known_domains` is what SES knows; a domain that is missing there gets no DKIM records yet.
+    A domain that is not in `known_domains` (what SES knows) gets no DKIM records yet.
     """
     return tuple(
         record
@@ -112,13 +115,13 @@ def _domain(
         )
     if identity is not None:
         yield from _dkim(domain, identity)
-    # An identity that was there before keeps the MAIL FROM that it has.
+    # An identity that existed before us keeps its MAIL FROM domain.
     mail_from = (identity and identity.mail_from) or stack.mail_from_domain(domain)
     yield from _mail_from(stack, domain, mail_from)
     yield Record(
         *(domain, Purpose.DMARC, f"_dmarc.{domain}", "TXT"),
-        # Reports to another domain would need that domain's consent in its DNS (RFC 7489, 7.1);
-        # postmaster is an address that every domain has (RFC 5321, 4.5.1).
+        # Reports to another domain would need that domain's consent in its DNS (RFC 7489, section
+        # 7.1); every domain has the address postmaster (RFC 5321, section 4.5.1).
         f"v=DMARC1; p={stack.dmarc_policy}; rua=mailto:postmaster@{domain}",
         "What receivers do with mail that only pretends to be ours; reports go to postmaster.",
     )
@@ -169,6 +172,6 @@ def _clients(stack: Stack, domain: str, servers: Servers) -> Iterator[Record]:
 
 
 def _service(domain: str, purpose: Purpose, service: str, place: str, note: str) -> Record:
-    """Return the record of a service, with the priority that the only one has (RFC 6186)."""
+    """Return a service's SRV record, with priority 0 because it is the only one (RFC 6186)."""
     name = f"{service}._tcp.{domain}"
     return Record(domain, purpose, name, "SRV", f"0 {place}", note, optional=True)

@@ -1,7 +1,7 @@
-"""Whom this machine asks about names: /etc/resolv.conf, read as the C library reads it.
+"""This machine's DNS servers: /etc/resolv.conf, read as the C library reads it.
 
-What it does not understand it passes over, line by line (resolv.conf(5); glibc, resolv/res_init.c).
-Only what concerns a question for an absolute name is read: the servers, and in which order.
+A line that is not understood is skipped (resolv.conf(5); glibc, resolv/res_init.c). Only what
+matters for looking up absolute names is read: the servers and their order.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from pathlib import Path
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 MOST_SERVERS = 3
-"""MAXNS of the C library, which asks no fourth."""
+"""MAXNS of the C library, which ignores a fourth."""
 NOBODY_NAMED = ("127.0.0.1",)
-"""Asked where the file is missing or names nobody."""
+"""Used if the file is missing or names no server."""
 _LARGEST = 1 << 20
-"""Bytes of the file that are read."""
+"""Bytes of the file that are read, at most."""
 
-# A keyword begins its line, and one blank or tab must follow at once.
+# A keyword must be at the very start of the line, and a blank or tab must follow it.
 _SERVER = re.compile(rb"nameserver[ \t]+([^ \t]+)")
 _OPTIONS = re.compile(rb"options[ \t](.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvConf:
-    """The servers to ask, at least one, each an address, in their order; and how."""
+    """The addresses of the servers, at least one, in order; and how to use them."""
 
     servers: tuple[str, ...] = NOBODY_NAMED
     rotate: bool = False
-    """Whether not always the first one is asked first."""
+    """Whether to take turns instead of always asking the first one first."""
 
 
 def read_resolv_conf(path: Path = RESOLV_CONF) -> ResolvConf:
-    """Read the file; one that is missing or cannot be read names nobody. Never raises."""
+    """Read the file; one that is missing or unreadable counts as empty. Never raises."""
     try:
         with path.open("rb") as file:
             return parse_resolv_conf(file.read(_LARGEST))
@@ -46,7 +46,7 @@ def read_resolv_conf(path: Path = RESOLV_CONF) -> ResolvConf:
 
 
 def parse_resolv_conf(text: bytes) -> ResolvConf:
-    """Return what the text of such a file says; never raises."""
+    """Parse the text of such a file. Never raises."""
     lines = [line.partition(b"\0")[0] for line in text.split(b"\n")]
     options = {word for line in lines if (m := _OPTIONS.match(line)) for word in m[1].split()}
     servers = tuple(_servers(lines))[:MOST_SERVERS]
@@ -60,7 +60,7 @@ def _servers(lines: list[bytes]) -> Iterator[str]:
 
 
 def _address(word: bytes) -> str:
-    """Return the address in the form that everybody reads; "" where it is none, a name say."""
+    """Return the address in canonical form; "" if it is not one (a name, say)."""
     text = word.decode("ascii", "replace")
     if not text.isascii() or not text.isprintable():
         return ""
@@ -75,7 +75,7 @@ def _address(word: bytes) -> str:
 
 
 def _is_scope(scope: str) -> bool:
-    """Whether it is an interface of this machine; the C library forgets any other."""
+    """Whether it is an interface of this machine; the C library drops any other scope."""
     if scope.isdigit():
         return 0 < int(scope) < 1 << 32
     try:

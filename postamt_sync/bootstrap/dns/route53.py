@@ -1,9 +1,9 @@
-"""Our records in a hosted zone of Route 53: what is missing, what is in the way, what to write.
+"""Our records in a Route 53 hosted zone: what is missing, what is in the way, what to write.
 
-Only what is ours is ever written. An MX, SPF or DMARC record that is there is never edited. What a
-change replaces is deleted with the very values that were read, in the same batch that creates the
-new ones: Route 53 carries out the whole of a batch or nothing (API Reference,
-"ChangeResourceRecordSets"), so what someone wrote meanwhile is not overwritten.
+Only our own records are ever written. An existing MX, SPF or DMARC record is never edited. A change
+deletes exactly the values that were read, in the same batch that creates the new ones. Route 53
+applies a batch as a whole or not at all (API Reference, "ChangeResourceRecordSets"), so nothing
+that someone else wrote in the meantime is overwritten.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SUBMISSION = re.compile(r"email-smtp\.[a-z0-9-]+\.amazonaws\.com\.", re.IGNOREC
 
 @dataclass(frozen=True, slots=True)
 class ZoneChange:
-    """A record to be written: alone, beside other texts, or in the place of what is `before`."""
+    """A record to write: a new one, a replacement for the set `before`, or `beside` its values."""
 
     record: Record
     before: RecordSet | None = None
@@ -55,7 +55,7 @@ class ZoneChange:
 
     @property
     def message(self) -> str:
-        """What it does, in one line that is safe to show."""
+        """What the change does, in one line that is safe to show."""
         made = f"{self.record.name} {self.record.type} {self.record.data}"
         if self.before is None:
             return f"create  {made}"
@@ -64,11 +64,11 @@ class ZoneChange:
         return f"replace {', '.join(shown(values(self.before)))} by {made}"
 
     def calls(self) -> Iterator[ChangeTypeDef]:
-        """Yield what Route 53 is to do, in this order and in one batch."""
+        """Yield the changes to submit to Route 53, in this order and in one batch."""
         kept: list[str] = []
         ttl = self.record.ttl
         if self.before is not None:
-            # As it was read, whatever it holds: only the same is deleted.
+            # Exactly as it was read: Route 53 deletes only an identical set.
             before = cast("ResourceRecordSetTypeDef", self.before)
             yield {"Action": "DELETE", "ResourceRecordSet": before}
             if self.beside:
@@ -86,7 +86,7 @@ class ZoneChange:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Something that is there and is not ours to change; two sentences as in PostamtError."""
+    """An existing record that is not ours to change; two sentences as in PostamtError."""
 
     record: Record
     problem: str
@@ -95,9 +95,9 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class ZonePlan:
-    """What is to be written into one zone, what is in the way, and what is there already.
+    """What to write to one zone, what is in the way, and what is there already.
 
-    `name_servers` are those that answer for the zone.
+    `name_servers` are the zone's own.
     """
 
     zone: HostedZone
@@ -108,7 +108,7 @@ class ZonePlan:
 
 
 def plan_zone(contents: Contents, records: Collection[Record]) -> ZonePlan:
-    """Compare a zone with the records that are to be in it."""
+    """Compare a zone with the records that should be in it."""
     compared = [one for record in records for one in _compared(record, contents)]
     return ZonePlan(
         contents.zone,
@@ -120,11 +120,10 @@ def plan_zone(contents: Contents, records: Collection[Record]) -> ZonePlan:
 
 
 def apply(aws: AwsClient, plan: ZonePlan) -> None:
-    """Write the changes in one batch, all or nothing; no call where there are none.
+    """Write the changes in one batch, all or nothing; without changes, make no call.
 
-    On return Route 53 has them; its servers answer with them within a minute or so. Raises
-    ChangedMeanwhileError where the zone is no longer what the plan saw, PostamtError where AWS
-    refuses.
+    On return Route 53 has accepted them; its servers return them within about a minute. Raises
+    ChangedMeanwhileError if the zone has changed since it was planned, PostamtError if AWS refuses.
     """
     if not plan.changes:
         return
@@ -161,11 +160,11 @@ def _compared(
 
 
 def _aliases(record: Record, contents: Contents) -> Iterator[AliasChange | Obstacle | DnsFinding]:
-    """Lead a name to CloudFront by both kinds of addresses."""
+    """Compare the two aliases (A and AAAA) that lead a name to CloudFront."""
     name = dns.name.from_text(record.name)
     cname = contents.of(name, "CNAME")
     if contents.delegated(name) or (cname and not is_the_same(cname[0], record)):
-        # Said as of any CNAME.
+        # Reported like any other CNAME.
         found = _compare(record, contents)
         if not isinstance(found, ZoneChange):
             yield found
@@ -211,7 +210,8 @@ def _compare(record: Record, contents: Contents) -> ZoneChange | Obstacle | DnsF
 
 
 def _alone(record: Record, others: Sequence[str]) -> ZoneChange | Obstacle:
-    """Create the record, unless there is an alias: a CNAME stands alone (RFC 1034, 3.6.2)."""
+    """Create the record, unless it or an existing one is a CNAME, which must be alone (RFC 1034,
+    section 3.6.2)."""
     if others and "CNAME" in {record.type, *others}:
         return Obstacle(
             record,
@@ -222,7 +222,7 @@ def _alone(record: Record, others: Sequence[str]) -> ZoneChange | Obstacle:
 
 
 def _instead(record: Record, before: RecordSet) -> ZoneChange | Obstacle | DnsFinding:
-    """Decide what becomes of what is there."""
+    """Decide what to do with the existing set."""
     found = rdatas(before)
     dns_finding = check_record(record, found)
     if dns_finding.verdict in {DnsVerdict.SEEN, DnsVerdict.WILL_DO}:
@@ -238,10 +238,10 @@ def _instead(record: Record, before: RecordSet) -> ZoneChange | Obstacle | DnsFi
 
 
 def _is_ours(record: Record, found: Sequence[dns.rdata.Rdata]) -> bool:
-    """Whether everything that is there was made for this: by us, for another region or host."""
+    """Whether all the values found were made by us for this purpose, for another region or host."""
     match record.purpose:
         case Purpose.DKIM | Purpose.CERTIFICATE:
-            return True  # nobody else has a use for the token of SES or ACM
+            return True  # a token of SES or ACM is of no use to anybody else
         case Purpose.MAIL_FROM:
             return all(isinstance(v, MX) and _FEEDBACK.match(v.exchange.to_text()) for v in found)
         case Purpose.IMAP | Purpose.SUBMISSION:

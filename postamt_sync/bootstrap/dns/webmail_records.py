@@ -1,4 +1,4 @@
-"""The records of the webmail's name: what proves it to ACM, and what leads to CloudFront."""
+"""The records of the webmail's name: one proves it to ACM, one leads to CloudFront."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ AT_THE_DOMAIN = (
     "host calls ALIAS, ANAME or a flattened CNAME. In Route 53 it is an alias (A and AAAA)."
 )
 SHORT_TTL = 300
-"""Seconds: a webmail that is taken away and made again is reached by another name."""
+"""Seconds. Short: a webmail that is removed and created again has another CloudFront name."""
 
 
 def webmail_records(stack: Stack, aws: AwsClient) -> tuple[Record, ...]:
-    """Return what the webmail needs in the DNS, as far as AWS has said it already.
+    """Return the DNS records that the webmail needs, as far as AWS has named them already.
 
-    None where there is to be no webmail. Raises PostamtError where AWS refuses.
+    Empty if the stack has no webmail. Raises PostamtError if AWS refuses.
     """
     webmail = stack.webmail
     if webmail is None:
@@ -39,7 +39,7 @@ def webmail_records(stack: Stack, aws: AwsClient) -> tuple[Record, ...]:
 
 
 def domain_of(host: str, domains: Collection[str]) -> str:
-    """Return the one of the domains that a name is of; "" if it is of none."""
+    """Return the domain that a host name belongs to, the longest that fits; "" if none does."""
     fitting = [d for d in domains if host == d or host.endswith(f".{d}")]
     return max(fitting, key=len, default="")
 

@@ -1,1 +1,1 @@
-"""Everything that a stack consists of, one resource a file, in the order in which it is made."""
+"""Everything that a stack consists of, one kind of resource a file."""

@@ -1,4 +1,4 @@
-"""A user's access key, and the file at home that it lies in."""
+"""A user's access key, and the file at home that holds it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ MOST_KEYS = 2
 
 KEPT = "postamt-sync bootstrap"
 _IN_PLACE_OF = f"{KEPT}: in place of "
-"""What a key is described as when its secret is in a file. IAM's console does the same, with what
-a person types there: a tag of the user, named like the key's id. IAM takes no comma in it."""
+"""How a key is described once its secret is in a file. IAM's console stores its descriptions the
+same way: in a tag of the user, named by the key's id. IAM accepts no comma in it."""
 
 Key = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKeyResource:
-    """The key of a user who has one as soon as IAM lists an active one: where its secret went is
-    the person's business, and none is ever replaced because a file is not here."""
+    """The access key of one user.
+
+    An active key in IAM is all that is required: where its secret went is the person's business, so
+    a key is never replaced just because its file is not here.
+    """
 
     aws: AwsClient
     user: str
@@ -81,15 +84,15 @@ class AccessKeyResource:
         yield from ()  # the user's own removal takes its keys along
 
     def keys(self) -> list[Key]:
-        """Return the user's keys, the oldest first; none where there is no such user."""
+        """Return the user's keys, the oldest first; none if there is no such user."""
         keys: list[Key] = self.aws.pages(
             "iam", "list_access_keys", "AccessKeyMetadata", missing=MISSING, UserName=self.user
         )
         return sorted(keys, key=lambda key: key["CreateDate"])
 
     def where(self, keys: Collection[Key]) -> tuple[str, Path] | None:
-        """Return one of these keys and the file that has it: the one in force, else one that is
-        remembered. Nothing but showing it may depend on this."""
+        """Return the id of one of these keys and the file that holds it: ours, else a remembered
+        one. For display only."""
         hints = self.place.hints.files()
         remembered = (hints[key] for key in sorted(ids_of(keys)) if key in hints)
         for path in (self.file.path, *remembered):
@@ -99,16 +102,16 @@ class AccessKeyResource:
         return None
 
     def waiting(self, keys: Collection[Key]) -> str:
-        """Return the id of a key that lies beside the file, whole, because a run was cut off."""
+        """Return the id of an active key that an interrupted run left beside the file; else ""."""
         pending = self.file.look(PendingKey(self.file).path).key_id
         active = {key["AccessKeyId"] for key in keys if key["Status"] == "Active"}
         return pending if pending in active else ""
 
     def lost(self, keys: Collection[Key], *, alone: bool = False) -> Key | None:
-        """Return the key of which nobody can have the secret: made for a run that was cut off.
+        """Return the key whose secret nobody can have, created for a run that was interrupted.
 
-        One that was ever used, that is described, or that may have been made by someone else, is
-        none. `alone` says that no other run can be at it.
+        A key that was ever used, has a description, or may have been created by someone else does
+        not count. With `alone`, the caller holds the lock: no other run can be going.
         """
         intent = PendingKey(self.file).intent(alone=alone)
         if intent is None:
@@ -122,8 +125,8 @@ class AccessKeyResource:
         return None if key["AccessKeyId"] in self._descriptions() else key
 
     def blocked(self, held: Held, keys: Collection[Key]) -> str:
-        """Return why no key may be written into the file: there is one in it that is not this
-        user's, or nobody knows what. Empty where it may."""
+        """Return why no key may be written to the file: it holds someone else's, or something
+        unknown. Empty if it may be."""
         if held.empty:
             return ""
         if not held.key_id:
@@ -134,11 +137,11 @@ class AccessKeyResource:
         return f"{self.file.path} holds another key, {held.key_id}{owner}."
 
     def make(self, seen: Sequence[Key], lost: Key | None = None, *, replacing: str = "") -> str:
-        """Make a key, in place of a `lost` one if there is one, and return its id.
+        """Create a key, deleting the `lost` one if any, and return its id.
 
-        It is in the file when this returns, and described in IAM as `replacing` another. Raises
-        ChangedMeanwhileError where the user's keys are not those `seen` any more, and
-        MisconfiguredError where the file holds what must stay there.
+        On return it is in the file, and described in IAM as `replacing` another. Raises
+        ChangedMeanwhileError if the user's keys are no longer those `seen`, and MisconfiguredError
+        if the file holds something to keep.
         """
         pending = PendingKey(self.file)
         with pending.alone():
@@ -159,7 +162,7 @@ class AccessKeyResource:
         return made
 
     def check_unchanged(self, seen: Sequence[Key]) -> None:
-        """Raise ChangedMeanwhileError where the user's keys are not those `seen` any more."""
+        """Raise ChangedMeanwhileError if the user's keys are no longer those `seen`."""
         if ids_of(self.keys()) != ids_of(seen):
             raise self._changed()
 
@@ -170,13 +173,13 @@ class AccessKeyResource:
         )
 
     def check_file(self, keys: Collection[Key]) -> None:
-        """Raise MisconfiguredError where the file holds what must stay there."""
+        """Raise MisconfiguredError if the file holds something to keep."""
         blocked = self.blocked(self.file.look(), keys)
         if blocked:
             raise MisconfiguredError(blocked, self.place.another)
 
     def delete(self, key_id: str) -> None:
-        """Delete a key, and what describes it."""
+        """Delete a key and its description."""
         names = {"UserName": self.user}
         described = key_id in self._descriptions()
         self.aws.write(Call("iam", "delete_access_key", {**names, "AccessKeyId": key_id}))
@@ -185,7 +188,7 @@ class AccessKeyResource:
                 self.aws.write(Call("iam", "untag_user", {**names, "TagKeys": [key_id]}))
 
     def replaces(self, key_id: str) -> str:
-        """Return the id of the key that this one was made in place of, if any."""
+        """Return the id of the key that this one was created to replace; "" if none."""
         message = self._descriptions().get(key_id, "")
         return message.removeprefix(_IN_PLACE_OF) if message.startswith(_IN_PLACE_OF) else ""
 
@@ -201,7 +204,7 @@ class AccessKeyResource:
             try:
                 self.file.on_response(answer)
             except PostamtError:
-                self.delete(made[0])  # nobody was told its secret, and nobody will be
+                self.delete(made[0])  # nobody has its secret, and nobody ever will
                 with contextlib.suppress(OSError):
                     pending.drop()
                 raise
@@ -224,7 +227,7 @@ class AccessKeyResource:
         return made[0]
 
     def _descriptions(self) -> dict[str, str]:
-        """Return what the user's keys are described as, by their ids."""
+        """Return the descriptions of the user's keys, by key id."""
         answer = self.aws.read("iam", "get_user", missing=MISSING, UserName=self.user)
         return mapped(((answer or {}).get("User") or {}).get("Tags", []))
 
@@ -237,7 +240,7 @@ def last_used(aws: AwsClient, key: Key) -> dt.datetime | None:
 
 
 def now_at_aws(aws: AwsClient) -> dt.datetime:
-    """Return AWS's time: a Pi has no clock battery."""
+    """Return AWS's time, because a Raspberry Pi's clock has no battery."""
     answer = aws.read("sts", "get_caller_identity") or {}
     said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:
@@ -251,7 +254,7 @@ def ids_of(keys: Iterable[Key | None]) -> set[str]:
 
 
 def _was_refused(error: PostamtError) -> bool:
-    """Tell whether AWS has said no, rather than nothing: then there is no key."""
+    """Whether AWS refused, rather than gave no answer: only then is there certainly no key."""
     cause = error.__cause__
     if not isinstance(cause, ClientError):
         return False

@@ -1,4 +1,4 @@
-"""The S3 bucket that keeps all mail."""
+"""The S3 bucket that holds all mail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup
 
 BATCH = 1000
-"""What S3 deletes at once."""
+"""Objects in one DeleteObjects call, at most."""
 
 BLOCKED = {
     "BlockPublicAcls": True,
@@ -31,11 +31,11 @@ BLOCKED = {
 ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
 
 SOON = ("NoSuchBucket", "OperationAborted")
-"""What S3 says of a bucket that it is still making."""
+"""Errors of a bucket that S3 is still creating."""
 
 
 def read_bucket(aws: AwsClient, bucket: str, operation: str, *missing: str) -> dict[str, Any]:
-    """Return what S3 tells of a bucket; {} where it answers with one of the codes `missing`."""
+    """Call a read operation on a bucket; {} if S3 gives an error code in `missing`."""
     return aws.read("s3", operation, missing=missing, Bucket=bucket) or {}
 
 
@@ -45,7 +45,8 @@ def tags_of_bucket(aws: AwsClient, bucket: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class EveryVersion:
-    """Found out page by page while it is deleted: a bucket may hold millions."""
+    """The calls that delete everything in a bucket, listed page by page: there may be millions of
+    versions."""
 
     aws: AwsClient
     bucket: str
@@ -63,7 +64,7 @@ class EveryVersion:
 
 
 def _all_deleted(answer: Mapping[str, Any]) -> None:
-    """S3 answers with success even where it deleted nothing."""
+    """Raise if an object was not deleted: S3 reports success even then."""
     for error in answer.get("Errors", []):
         raise MisconfiguredError(
             f"{printable(str(error.get('Key')), 100)} cannot be deleted: "
@@ -74,10 +75,10 @@ def _all_deleted(answer: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BucketResource:
-    """Bucket, tags, versions, encryption, public access, policy.
+    """The bucket with its tags, versioning, encryption, public access block and policy.
 
-    A bucket of this name that is there already is taken in: what it has beside ours stays.
-    `delete_mail` repeats its name where it is to be destroyed too.
+    An existing bucket of this name is adopted: settings that are not ours stay. To have it
+    destroyed too, `delete_mail` must repeat its name.
     """
 
     stack: Stack
@@ -149,7 +150,7 @@ class BucketResource:
         parameters: dict[str, Any] = {"Bucket": self.stack.bucket}
         if self.stack.own_namespace:
             parameters["BucketNamespace"] = "account-regional"
-        if self.stack.region != "us-east-1":  # which S3 knows by no name
+        if self.stack.region != "us-east-1":  # which S3 does not accept as a location
             place = {"LocationConstraint": self.stack.region}
             parameters["CreateBucketConfiguration"] = place
         return Call("s3", "create_bucket", parameters, retry_on=("OperationAborted",))

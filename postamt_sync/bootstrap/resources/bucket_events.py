@@ -1,6 +1,7 @@
-"""S3's event "object created" of our prefixes to the topic, among the bucket's other events.
+"""S3's "object created" events of our prefixes, sent to the topic, among the bucket's other events.
 
-What the webmail sends is announced too, so that it comes home at once; the poll finds it anyway.
+Mail sent from the webmail is announced too, so that it comes home at once; the poll would find it
+later.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Configuration = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BucketEventsResource:
-    """Our entries, known by their Ids. S3 replaces the whole configuration at once: others are
-    kept.
+    """Our entries, recognized by their Ids. S3 can only replace the whole configuration, so those
+    of others are written back unchanged.
     """
 
     stack: Stack
@@ -66,7 +67,7 @@ class BucketEventsResource:
                         "Remove that entry and let the topic tell its receiver too.",
                     )
                     return
-        # Where someone else has those events, the poll alone brings sent mail home.
+        # If someone else receives those events, only the poll brings sent mail home.
         if self._announces_sent and not any(_overlaps(other, SENT_PREFIX) for other in theirs):
             name = self._ids[1]
             entries[name] = self._entry(name, SENT_PREFIX)
@@ -91,7 +92,7 @@ class BucketEventsResource:
 
     @property
     def _announces_sent(self) -> bool:
-        """Whether sent mail is to be told of, and our entry for what comes does not do it."""
+        """Whether sent mail needs an entry of its own, beside the one for received mail."""
         prefix = self.stack.prefix
         overlap = SENT_PREFIX.startswith(prefix) or prefix.startswith(SENT_PREFIX)
         return self.stack.webmail is not None and not overlap
@@ -139,14 +140,14 @@ class BucketEventsResource:
             "s3",
             "put_bucket_notification_configuration",
             {"Bucket": self.stack.bucket, "NotificationConfiguration": wanted},
-            # S3 tries the way to the topic, whose policy it may not know yet.
+            # S3 tests that it may publish to the topic, whose policy may not be in effect yet.
             retry_on=("InvalidArgument", "NoSuchBucket", "OperationAborted"),
             guard=Guard(f"the events of bucket {self.stack.bucket}", self._read, seen),
         )
 
 
 def _as_put(entries: list[Configuration]) -> list[Configuration]:
-    """Return entries as S3 takes them: it answers "Prefix" where "prefix" was put."""
+    """Return entries as S3 accepts them: it returns "Prefix" for "prefix"."""
     put = []
     for entry in entries:
         rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
@@ -165,7 +166,7 @@ def _says_the_same(one: Configuration, other: Configuration) -> bool:
 
 
 def _overlaps(entry: Configuration, prefix: str) -> bool:
-    """Tell whether S3 would refuse our entry beside this one."""
+    """Whether S3 would refuse our entry beside this one."""
     if not any(str(event).startswith("s3:ObjectCreated") for event in entry.get("Events", [])):
         return False
     theirs = _prefix(entry)

@@ -1,4 +1,4 @@
-"""The certificate of the webmail's name: asked for here, given once the DNS bears our record."""
+"""The certificate for the webmail's name: requested here, issued once our DNS record is found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from postamt_sync.events import printable
 MISSING = ("ResourceNotFoundException",)
 ISSUED, PENDING = "ISSUED", "PENDING_VALIDATION"
 USES = ("ResourceInUseException",)
-"""What ACM says while CloudFront still has it somewhere."""
+"""Errors while CloudFront still uses the certificate somewhere."""
 
 WAITS = (
     "ACM issues it once the DNS has its record: see postamt-sync bootstrap dns (--route53 writes "
@@ -27,8 +27,8 @@ WAITS = (
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One of ours. `record` is the name and the value of the CNAME that proves the name, as soon
-    as ACM says it; `reason` is why it was not given."""
+    """A certificate of ours. `record` is the name and value of the CNAME that proves the name, None
+    until ACM has chosen it; `reason` is why it was not issued."""
 
     arn: str
     host: str
@@ -39,14 +39,14 @@ class Certificate:
 
     @property
     def trouble(self) -> str:
-        """What ACM says of one that cannot be used, safe to show."""
+        """ACM's status and reason of a certificate that cannot be used, safe to show."""
         return printable(f"{self.status} {self.reason}".strip(), 80)
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateResource:
-    """Ours by its tag: of one name there may be any number. It renews by itself while its record
-    stays in the DNS."""
+    """The certificate, recognized by its tag: there may be any number for one name. ACM renews it
+    as long as its record stays in the DNS."""
 
     stack: WebmailStack
     aws: AwsClient
@@ -81,11 +81,11 @@ class CertificateResource:
             yield Change("delete", [self._delete(found)])
 
     def find(self) -> Certificate | None:
-        """Return the certificate of the webmail's name, the best there is."""
+        """Return the webmail's certificate, the best one: issued before pending before others."""
         return _best(self._ours(), self.stack.host)
 
     def issued(self) -> str:
-        """Return the ARN of the certificate that can be used; "" while there is none."""
+        """Return the ARN of the issued certificate; "" while there is none."""
         found = self.find()
         return found.arn if found is not None and found.status == ISSUED else ""
 
@@ -102,7 +102,7 @@ class CertificateResource:
             CertificateArn=summary["CertificateArn"],
         )
         tags = mapped((answer or {}).get("Tags", []))
-        # Two stacks of one name in two regions have their certificates side by side.
+        # Stacks with the same name in different regions have their certificates in one region.
         return is_ours(tags, self.stack) and tags.get(REGION_TAG) == self.stack.region
 
     def _read(self, arn: str) -> Certificate | None:
@@ -129,7 +129,7 @@ class CertificateResource:
             "request_certificate",
             DomainName=host,
             ValidationMethod="DNS",
-            # Asked for twice within the hour, it is the same one.
+            # A second request within the hour returns the same certificate.
             IdempotencyToken=hashlib.sha256(
                 f"{self.stack.name} {self.stack.region} {host}".encode()
             ).hexdigest()[:32],
@@ -142,7 +142,7 @@ class CertificateResource:
 
 
 REGION_TAG = "postamt:region"
-"""The stack's region, on what lies in none of its own."""
+"""The tag with the stack's region, for resources that are kept in another one."""
 
 
 def _best(ours: list[Certificate], host: str) -> Certificate | None:

@@ -1,4 +1,4 @@
-"""The CloudFront distribution: the page from the site bucket, all below /api/ from the API."""
+"""The CloudFront distribution: the page from the site bucket, the rest (/api/) from the API."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 
 CACHED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
-"""AWS's own cache policy CachingOptimized: as the file's header says, compressed."""
+"""AWS's managed cache policy CachingOptimized: heeds the file's Cache-Control, and compresses."""
 NEVER_CACHED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
-"""AWS's own cache policy CachingDisabled."""
+"""AWS's managed cache policy CachingDisabled."""
 
 PAGE, API = "page", "api"
 READING = ["GET", "HEAD"]
@@ -31,19 +31,19 @@ EVERY = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 DEPLOYED = "Deployed"
 LOOK_SECONDS = 20.0
 PATIENCE_SECONDS = 25 * 60.0
-"""CloudFront rarely takes longer than a quarter of an hour for a change."""
+"""CloudFront rarely takes more than a quarter of an hour to deploy a change."""
 
 SOON = (
     "NoSuchOriginRequestPolicy",
     "NoSuchResponseHeadersPolicy",
     "InvalidOriginAccessControl",
 )
-"""What CloudFront says of what was made a moment ago."""
+"""Errors of what was only just created."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What is there of ours. `host` is CloudFront's own name for it."""
+    """Our existing distribution. `host` is the name that CloudFront gave it."""
 
     id: str
     arn: str
@@ -54,7 +54,8 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class DistributionResource:
-    """Ours by its comment and tag; AWS draws the id, and what it leads to has drawn ids too."""
+    """The distribution, recognized by its comment and tag: AWS assigns its id, and the ids of the
+    parts that it refers to."""
 
     stack: WebmailStack
     aws: AwsClient
@@ -84,7 +85,7 @@ class DistributionResource:
             yield Note("CloudFront is still rolling it out: some minutes")
 
     def renew(self) -> Iterator[PlanItem]:
-        """Yield what makes it send the newest secret."""
+        """Yield the change that makes CloudFront send the newest secret."""
         found = self.find()
         if found is not None:
             yield Change(
@@ -102,7 +103,7 @@ class DistributionResource:
             )
 
     def find(self) -> Distribution | None:
-        """Return ours."""
+        """Return our distribution; None if there is none."""
         every = self.aws.pages("cloudfront", "list_distributions", "DistributionList.Items")
         for one in every:
             if one.get("Comment") == self.stack.distribution and self._is_ours(one["ARN"]):
@@ -132,7 +133,7 @@ class DistributionResource:
         return is_ours(mapped((answer or {}).get("Tags", {}).get("Items", [])), self.stack)
 
     def _is_complete(self) -> bool:
-        """Tell whether all is there that it leads to: it was not made in this very plan."""
+        """Whether all the parts that it refers to exist, so that none is created in this plan."""
         parts = (self.access, self.handed_on, self.headers)
         there = all(part.id() for part in parts) and self.api.ids()
         return bool(there and self.certificate.issued() and self.secret.ring())
@@ -142,7 +143,7 @@ class DistributionResource:
         return dict((answer or {}).get("DistributionConfig", {}))
 
     def _create(self) -> Call:
-        # The same for each repetition of one request, and never again for another.
+        # The same for each retry of one request, and unique to it.
         reference = f"{self.stack.distribution}-{secrets.token_hex(8)}"
 
         def late() -> Mapping[str, Any]:
@@ -163,17 +164,17 @@ class DistributionResource:
         )
 
     def laid_over(self, found: str, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what an update is given: what is there now, changed where it has to be."""
+        """Return the parameters of an update: the current configuration with `wanted` laid over."""
         answer = self.aws.read("cloudfront", "get_distribution_config", Id=found)
         assert answer is not None
         config = overlaid(answer["DistributionConfig"], wanted)
         for outdated in ("Certificate", "CertificateSource"):
-            # Said beside their successors, they would contradict a new certificate.
+            # Beside the members that replaced them, they would contradict a new certificate.
             config.get("ViewerCertificate", {}).pop(outdated, None)
         return {"IfMatch": answer["ETag"], "DistributionConfig": config}
 
     def _wanted(self) -> dict[str, Any]:
-        """Return all that is asked of it; raises TryLaterError where a part cannot be seen yet."""
+        """Return the wanted configuration. Raises TryLaterError if a part is not visible yet."""
         stack = self.stack
         ring, certificate = self.secret.ring(), self.certificate.issued()
         if ring is None or not certificate:
@@ -244,7 +245,8 @@ class DistributionResource:
 
 @dataclass(frozen=True, slots=True)
 class OffThenGone:
-    """CloudFront deletes only what is switched off, and has been so everywhere for a moment."""
+    """The calls that delete it: CloudFront only deletes a distribution whose disabling has been
+    deployed everywhere."""
 
     resource: DistributionResource
     found: Distribution
@@ -262,7 +264,7 @@ class OffThenGone:
         yield Call("cloudfront", "delete_distribution", {"Id": id_, "IfMatch": tag})
 
     def _when_deployed(self) -> str:
-        """Wait, and return the tag of what is to be deleted; raises TryLaterError at last."""
+        """Wait for the deployment and return the current ETag. Raises TryLaterError in the end."""
         aws = self.resource.aws
         waited = 0.0
         while True:

@@ -1,5 +1,5 @@
-"""What CloudFront keeps beside a distribution: how it asks for the page, what it hands on to the
-API, which headers it adds to the page."""
+"""CloudFront's policies beside a distribution: how it fetches the page, what it forwards to the
+API, and which headers it adds to the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.webmail.site import HEADERS, policy
 
 YEARS_2 = 2 * 365 * 24 * 3600
-"""Seconds for which a browser comes back by TLS alone."""
+"""Seconds for which a browser uses only TLS to come back."""
 
 FORWARDED = (
     "CloudFront-Viewer-Address",
@@ -25,8 +25,8 @@ FORWARDED = (
     "postamt-by-itself",
     "postamt-mailbox",
 )
-"""What the function reads of a request; CloudFront sets the first one itself, whatever the peer
-says."""
+"""The request headers that the function reads; CloudFront sets the first one itself, whatever the
+client sent."""
 
 _SECURITY = (
     "Content-Security-Policy",
@@ -34,15 +34,17 @@ _SECURITY = (
     "X-Content-Type-Options",
     "X-Frame-Options",
 )
-"""Headers that CloudFront has members of their own for, and takes nowhere else."""
+"""Headers that CloudFront accepts only in members of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class EdgePolicyResource:
-    """Ours by its exact name and its comment: none of these can be tagged.
+    """One such policy, recognized by its exact name and comment: they cannot be tagged.
 
-    `noun` is what boto3 calls it: its verbs are create_NOUN and so on. `member` holds what is
-    `wanted`, `comment` is its member for words; `wrapped` is the member of a list's entry.
+    `noun` is boto3's name for the kind, as in create_NOUN. `member` is the member of an answer that
+    holds the configuration, and `comment` the member of that for a comment. `wrapped` is the member
+    that wraps an entry of a list, "" for none. `wanted` is the configuration without name and
+    comment.
     """
 
     stack: WebmailStack
@@ -78,14 +80,14 @@ class EdgePolicyResource:
         there, tag = self._read(found)
         if there.get(self.comment) == self._config[self.comment]:
             named = {"Id": found, "IfMatch": tag}
-            # CloudFront frees it some seconds after the distribution is gone.
+            # CloudFront releases it some seconds after the distribution is gone.
             retry = (f"{self.wrapped or 'OriginAccessControl'}InUse",)
             yield Change(
                 "delete", [Call("cloudfront", f"delete_{self.noun}", named, retry_on=retry)]
             )
 
     def id(self) -> str:
-        """Return its id; "" while it is not there."""
+        """Return its id; "" if it does not exist."""
         plural = f"{self.noun.removesuffix('y')}ies" if self.noun.endswith("y") else f"{self.noun}s"
         for one in self._entries(f"list_{plural}"):
             held = one[self.wrapped] if self.wrapped else one
@@ -95,7 +97,7 @@ class EdgePolicyResource:
         return ""
 
     def known_id(self) -> str:
-        """Return its id; raises TryLaterError while it is not there."""
+        """Return its id. Raises TryLaterError if it does not exist yet."""
         if found := self.id():
             return found
         raise TryLaterError(
@@ -120,7 +122,7 @@ class EdgePolicyResource:
             asked["Marker"] = found["NextMarker"]
 
     def _read(self, found: str) -> tuple[dict[str, Any], str]:
-        """Return what it says, and the tag of that version."""
+        """Return its configuration and ETag."""
         answer = self.aws.read("cloudfront", f"get_{self.noun}", Id=found)
         assert answer is not None
         held = answer[self.member.removesuffix("Config")]
@@ -138,7 +140,7 @@ class EdgePolicyResource:
 
 
 def origin_access(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
-    """How CloudFront signs what it asks of the site bucket."""
+    """Return how CloudFront signs its requests to the site bucket."""
     signed = {
         "SigningProtocol": "sigv4",
         "SigningBehavior": "always",
@@ -151,7 +153,7 @@ def origin_access(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
 
 
 def origin_request(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
-    """What of a request goes on to the API."""
+    """Return which parts of a request are forwarded to the API."""
     handed_on = {
         "HeadersConfig": {
             "HeaderBehavior": "whitelist",
@@ -172,7 +174,8 @@ def origin_request(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
 
 
 def page_headers(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
-    """The headers of the page. Never of the API: the frame of a mail has a policy of its own."""
+    """Return the headers added to the page. Not to the API's answers: the frame that shows a mail
+    has its own security policy."""
     others = [
         {"Header": name, "Value": value, "Override": True}
         for name, value in HEADERS.items()
@@ -209,8 +212,8 @@ def page_headers(stack: WebmailStack, aws: AwsClient) -> EdgePolicyResource:
 
 
 def page_csp(stack: WebmailStack) -> str:
-    """Return the page's policy, which lets it send large attachments to the site bucket, by either
-    of the bucket's names."""
+    """Return the page's Content-Security-Policy, which lets it upload large attachments to the site
+    bucket under either of the bucket's host names."""
     bucket = stack.site_bucket
     return policy(
         f"https://{bucket}.s3.{stack.region}.amazonaws.com", f"https://{bucket}.s3.amazonaws.com"

@@ -1,9 +1,9 @@
-"""Users for sending that the configuration asks for no more.
+"""SMTP users that the configuration no longer asks for.
 
-Where the mailbox is gone, its user goes at once. Where the mailboxes have got users of their own,
-or share one again, whatever still sends with an old user must be given the new one first: the old
-one is marked, by a tag, and stays until nobody has used it for as long as an old key is kept in a
-rotation.
+The user of a mailbox that is gone is deleted at once. If the mailboxes have got users of their own,
+or share one again, everything that sends with an old user must be moved to the new one first. So
+the old user is marked with a tag, and stays until it has been unused for a key rotation's grace
+period.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from postamt_sync.config.command import USUAL_LINE, CommandLine
 
 @dataclass(frozen=True, slots=True)
 class FormerUsersResource:
-    """`wanted` are the users for sending that stay; ours are known by name and tag."""
+    """Our SMTP users, recognized by name and tag, other than those `wanted`."""
 
     stack: Stack
     aws: AwsClient
@@ -68,14 +68,14 @@ class FormerUsersResource:
             yield Change(f"{name}: delete, with its keys", removal(self.aws, name))
 
     def _found(self) -> dict[str, Mapping[str, str]]:
-        """Return the tags of those that are there, by their names."""
+        """Return the former users that exist: their tags by name."""
         shared = self.stack.smtp_user
         names = [user["UserName"] for user in self.aws.pages("iam", "list_users", "Users")]
         found: dict[str, Mapping[str, str]] = {}
         for name in names:
             if name in self.wanted or not (name == shared or name.startswith(f"{shared}-")):
                 continue
-            # A list of users does not tell their tags.
+            # A list of users does not contain their tags.
             answer = self.aws.read("iam", "get_user", missing=MISSING, UserName=name)
             tags = mapped(answer["User"].get("Tags", [])) if answer else {}
             if is_ours(tags, self.stack):
@@ -83,7 +83,7 @@ class FormerUsersResource:
         return found
 
     def _has_heirs(self, name: str) -> bool:
-        """Tell whether others send in its place, rather than that its mailbox is gone."""
+        """Whether other users have replaced this one, rather than its mailbox being gone."""
         shared = name == self.stack.smtp_user
         return bool(self.wanted) and shared == bool(self.stack.smtp_senders)
 

@@ -1,4 +1,4 @@
-"""The Lambda function that keeps the index: code, settings, who may call it."""
+"""The Lambda function that maintains the index: its code, settings, and who may call it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SID = "PostamtTopicInvoke"
 
 @dataclass(frozen=True, slots=True)
 class FunctionResource:
-    """`code` is the zip; unchanged code is not uploaded again."""
+    """The function. `code` is the zip; unchanged code is not uploaded again."""
 
     stack: Stack
     aws: AwsClient

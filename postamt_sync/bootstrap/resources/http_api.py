@@ -1,9 +1,9 @@
-"""The HTTP API before the webmail's function: its routes, what each takes in a second, who it may
-call.
+"""The HTTP API in front of the webmail's function: its routes, their rate limits, and its right to
+call the function.
 
-It is throttled by its stage, which holds for everybody; a usage plan would hold for API keys alone.
-Two routes lead to signing in, each with a bucket of its own: a flood of strangers at the first does
-not shut out a device that signed in before.
+The stage throttles all requests; a usage plan would only apply to those with an API key. There are
+two routes for signing in, each with its own limit, so that a flood of strangers at one does not
+lock out a device that has signed in before.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ SID, SERVICE = "PostamtWebmailInvoke", "apigateway.amazonaws.com"
 
 SIGN_IN_RATE: dict[str, Any] = {"ThrottlingRateLimit": 5.0, "ThrottlingBurstLimit": 10}
 RATE: dict[str, Any] = {"ThrottlingRateLimit": 50.0, "ThrottlingBurstLimit": 100}
-"""Requests in a second, and how many at once."""
+"""Requests a second, and how many at once."""
 STAGED: dict[str, Any] = {
     "AutoDeploy": True,
     "DefaultRouteSettings": RATE,
     "RouteSettings": {SIGN_IN_ROUTE: SIGN_IN_RATE, KNOWN_SIGN_IN_ROUTE: SIGN_IN_RATE},
 }
 LONGEST_MS = 30_000
-"""What an HTTP API waits for an answer at most."""
+"""The longest that an HTTP API waits for an answer."""
 
 SOON = ("NotFoundException", "ConflictException", "TooManyRequestsException")
-"""What API Gateway says of what it is still making."""
+"""Errors of what API Gateway is still creating."""
 NO_FUNCTION = ("ResourceNotFoundException",)
 BUSY = ("ResourceConflictException", "TooManyRequestsException", *NO_FUNCTION)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpApiResource:
-    """Ours by name and tag: of one name there may be any number, and AWS draws the id."""
+    """The API, recognized by name and tag: AWS assigns its id, and allows several with one name."""
 
     stack: WebmailStack
     aws: AwsClient
@@ -83,7 +83,7 @@ class HttpApiResource:
             yield Change("delete", [self._delete(api)])
 
     def ids(self) -> list[str]:
-        """Return the ids of all that are ours: one, or none; two where an answer was lost."""
+        """Return the ids of our APIs, sorted: none, one, or two if an answer of AWS was lost."""
         every = self.aws.pages("apigatewayv2", "get_apis", "Items")
         return sorted(
             str(api["ApiId"])
@@ -92,7 +92,7 @@ class HttpApiResource:
         )
 
     def id(self) -> str:
-        """Return the id; raises TryLaterError while there is none."""
+        """Return the id. Raises TryLaterError while there is none."""
         if found := self.ids():
             return found[0]
         raise TryLaterError(
@@ -101,7 +101,7 @@ class HttpApiResource:
         )
 
     def host(self) -> str:
-        """Return the name by which CloudFront reaches it; raises TryLaterError as `id` does."""
+        """Return the host at which CloudFront reaches it. Raises TryLaterError as `id` does."""
         return f"{self.id()}.execute-api.{self.stack.region}.amazonaws.com"
 
     def _create(self) -> Call:
@@ -171,7 +171,7 @@ class HttpApiResource:
         return statements(json.loads(answer["Policy"])) if answer else []
 
     def _is_ours(self, statement: Statement) -> bool:
-        """Tell whether it lets this API call, and no other one."""
+        """Whether the statement lets this API call the function, and no other."""
         return statement.get("Sid") == SID and lets(statement, SERVICE, self._source())
 
     def _source(self) -> str:
@@ -180,9 +180,10 @@ class HttpApiResource:
         return f"arn:{stack.partition}:execute-api:{place}/*/*"
 
     def permit_anew(self) -> list[Call]:
-        """Return what lets it call a function that is made again, and so has forgotten it.
+        """Return the calls that let the API call a function that is created again, which loses its
+        permissions.
 
-        Nothing where there is no API yet, or no function: `plan` sees that, and permits it.
+        None if there is no API or no function yet: then `plan` grants it.
         """
         return [self._permission()] if self._permissions() and self.ids() else []
 

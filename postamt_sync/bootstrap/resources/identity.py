@@ -17,9 +17,9 @@ FEEDBACK_TYPES = ("Bounce", "Complaint")
 
 @dataclass(frozen=True, slots=True)
 class IdentityResource:
-    """Easy DKIM, MAIL FROM subdomain, notifications of bounces.
+    """The domain's identity with Easy DKIM, its MAIL FROM subdomain and notifications of bounces.
 
-    One that was there before is used as it is.
+    An identity that existed before us is used as it is.
     """
 
     stack: Stack
@@ -63,7 +63,7 @@ class IdentityResource:
             yield Note("kept: it was there before")
 
     def read(self) -> dict[str, Any] | None:
-        """Return what SES says of the domain, None where it does not know it."""
+        """Return SES's description of the domain; None if it does not know it."""
         return self.aws.read(
             "sesv2", "get_email_identity", missing=MISSING, EmailIdentity=self.domain
         )
@@ -111,7 +111,7 @@ class IdentityResource:
         parameters = {
             "EmailIdentity": self.domain,
             "MailFromDomain": mail_from,
-            # Where its MX is not seen, SES sends with its own domain rather than not at all.
+            # If the MX is not found, SES sends with its own domain rather than not at all.
             "BehaviorOnMxFailure": "USE_DEFAULT_VALUE",
         }
         return Call(

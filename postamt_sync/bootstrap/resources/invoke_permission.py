@@ -1,4 +1,4 @@
-"""Who may call a function: one service, on behalf of one thing of ours."""
+"""Who may call a function: one AWS service, on behalf of one of our resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from postamt_sync.bootstrap.resources.lambda_function import BUSY, MISSING
 
 @dataclass(frozen=True, slots=True)
 class InvokePermission:
-    """The statement `sid` of a function's policy; `who` is said of it, as in "the topic"."""
+    """The statement `sid` of a function's policy. `who` names the caller in words: "the topic"."""
 
     aws: AwsClient
     function: str
@@ -24,7 +24,7 @@ class InvokePermission:
     who: str
 
     def plan(self) -> Iterator[PlanItem]:
-        """Yield what differs, of a function that is there."""
+        """Yield the differences; the function must exist."""
         answer = self.aws.read("lambda", "get_policy", missing=MISSING, FunctionName=self.function)
         document = json.loads(answer["Policy"]) if answer else None
         ours = next((s for s in statements(document) if s.get("Sid") == self.sid), None)
@@ -37,7 +37,7 @@ class InvokePermission:
             yield Change(f"{self.who} may call it: was changed, put right", [remove, self.permit()])
 
     def permit(self) -> Call:
-        """Return the write that lets it, which waits until Lambda is done with the last one."""
+        """Return the call that grants it, retried until Lambda has finished the last change."""
         parameters = {
             "FunctionName": self.function,
             "StatementId": self.sid,
@@ -49,8 +49,8 @@ class InvokePermission:
 
 
 def lets(statement: Statement, service: str, source_arn: str) -> bool:
-    """Tell whether a service may call on behalf of this, and of nothing else; Lambda chooses the
-    operators."""
+    """Whether the statement lets the service call on behalf of this source and no other. Lambda
+    chooses the condition's operator."""
     sources = {
         key.lower(): value
         for keys in statement.get("Condition", {}).values()

@@ -1,4 +1,4 @@
-"""A Lambda function, whoever calls it: code, settings, and the role that it was made with."""
+"""A Lambda function, whoever calls it: its code, settings, and the role it was created with."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from postamt_sync.bootstrap.tags import is_ours, stranger
 
 MISSING = ("ResourceNotFoundException",)
 BUSY = ("ResourceConflictException", "TooManyRequestsException")
-"""What Lambda says while it still works on the last change."""
+"""Errors while Lambda is still working on the last change."""
 
 NO_ROLE = ("NoSuchEntity",)
 
 ROLE_TAG = "postamt:role"
-"""The tag of the function that says which role it was made with: the id that IAM gave it.
+"""The function's tag with the id that IAM gave the role which the function was created with.
 
-Lambda encrypts the function's environment, and lets the role decrypt it by a grant of KMS that is
-for this id alone. A role that is deleted and made again has the same ARN and another id: every
-invocation fails then, and only a function that is made again gets another grant.
+Lambda encrypts the function's environment and lets the role decrypt it through a KMS grant for this
+id only. A role that is deleted and created again has the same ARN but another id: every invocation
+then fails, and only creating the function again makes a new grant.
 """
 
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
-"""A fifth cheaper than x86; what of the code is compiled is shipped for it."""
+"""A fifth cheaper than x86; the compiled packages in the zip are built for it."""
 
 NAMES = {
     "Runtime": "runtime",
@@ -45,15 +45,16 @@ NAMES = {
 
 
 def read_function(aws: AwsClient, name: str) -> dict[str, Any] | None:
-    """Return a function, with its code's place and its tags; None if there is none."""
+    """Return a function's configuration, code location and tags; None if there is none."""
     return aws.read("lambda", "get_function", missing=MISSING, FunctionName=name)
 
 
 @dataclass(frozen=True, slots=True)
 class LambdaFunction:
-    """`code` is the zip; unchanged code is not uploaded again. `settings` have the names of NAMES.
+    """The function. `code` is the zip; unchanged code is not uploaded again. The keys of `settings`
+    are those of NAMES.
 
-    `permit` returns what lets others call it, for a function that is made.
+    `permit` returns the calls that let others call a function that has just been created.
     """
 
     stack: StackPart
@@ -64,7 +65,7 @@ class LambdaFunction:
     permit: Callable[[], Sequence[Call]]
 
     def plan(self) -> Generator[PlanItem, None, bool]:
-        """Yield what differs; return whether it is there, ours, and stays."""
+        """Yield the differences; return whether the function exists, is ours, and is kept."""
         found = read_function(self.aws, self.stack.function)
         if found is None:
             yield Change("create", [self._create(), *self.permit()])
@@ -110,7 +111,7 @@ class LambdaFunction:
             yield Note("kept: this stack did not make it")
 
     def patient(self, operation: str, **parameters: Any) -> Call:
-        """Return a write that waits until Lambda is done with the last one."""
+        """Return a call that is retried until Lambda has finished the last change."""
         named = {"FunctionName": self.stack.function, **parameters}
         return Call("lambda", operation, named, retry_on=BUSY)
 
@@ -119,7 +120,7 @@ class LambdaFunction:
         return None if answer is None else answer["Role"]
 
     def _tags(self) -> dict[str, Any]:
-        """Return the tags; without the role's id while IAM has not heard of it everywhere."""
+        """Return the tags; without the role's id while IAM does not show the role yet."""
         role = self._role()
         return {"Tags": {**self.stack.tags, **({ROLE_TAG: role["RoleId"]} if role else {})}}
 
@@ -130,7 +131,7 @@ class LambdaFunction:
     def _remake(self) -> list[Call]:
         delete = call("lambda", "delete_function", FunctionName=self.stack.function)
         create = self._create()
-        # Lambda may still be at the deletion.
+        # Lambda may still be working on the deletion.
         patient = replace(create, retry_on=(*create.retry_on, *BUSY))
         return [delete, patient, *self.permit()]
 
@@ -146,14 +147,14 @@ class LambdaFunction:
                 "Tags": self.stack.tags,
                 **self.settings,
             },
-            # Lambda cannot take a role that IAM made a moment ago.
+            # Lambda does not accept a role that IAM has only just created.
             retry_on=("InvalidParameterValueException",),
             late=self._tags,
         )
 
 
 def _was_made_with_another(role: Mapping[str, Any], noted: str, last_modified: str) -> bool:
-    """Tell whether a function has another role's grant; one without a note by the time alone."""
+    """Whether the function's grant is for an earlier role. Without the tag, only the times tell."""
     if noted:
         return bool(noted != role["RoleId"])
     try:

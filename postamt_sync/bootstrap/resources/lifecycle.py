@@ -1,7 +1,7 @@
 """How mail ages in the bucket (S3 User Guide, "Managing the lifecycle of objects").
 
-Glacier Instant Retrieval, not plain Glacier: old mail must stay readable at once for a rebuilt box.
-S3 itself leaves objects under 128 KB where they are.
+Old mail goes to Glacier Instant Retrieval, not plain Glacier, because a rebuilt box must be able to
+read it at once. S3 itself does not move objects under 128 KB.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from postamt_sync.events import printable
 from postamt_sync.mail.sealed_name import SEALED_TAG
 
 INFREQUENT_AFTER_DAYS = 30
-"""S3 moves no object to Standard-IA earlier."""
+"""The earliest that S3 moves an object to Standard-IA."""
 ARCHIVE_AFTER_DAYS = 90
 
 SMALLEST = "TransitionDefaultMinimumObjectSize"
 
 SEALED_AWAY, MARKERS, SEALED = "postamt-sealed-away", "postamt-delete-markers", "postamt-sealed"
 SEALING = (SEALED_AWAY, MARKERS, SEALED)
-"""Rules for what was sealed: they stay where sealing is switched off, to end what it began."""
+"""Rules for sealed mail: they stay when sealing is switched off, to finish what it began."""
 _ENDING = (SEALED_AWAY, MARKERS)
 RECENT = "postamt-recent"
 
 SEALED_ARCHIVE_AFTER_DAYS = 1
-"""Nobody reads sealed mail but who has lost what is at home."""
+"""Sealed mail is only read by someone who has lost the copies at home."""
 
 Rule = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleResource:
-    """Our rules among those of others; they go with the bucket that `delete_mail` names."""
+    """Our rules among those of others; deleted with the bucket if `delete_mail` names it."""
 
     stack: Stack
     aws: AwsClient
@@ -97,7 +97,7 @@ class LifecycleResource:
         }
 
     def _put(self, rules: list[Rule], seen: dict[str, Any]) -> Call:
-        # Left out, S3 sets it back to its default for all rules, those of others too.
+        # If left out, S3 resets it to its default for all rules, those of others too.
         smallest = {SMALLEST: seen[SMALLEST]} if seen.get(SMALLEST) else {}
         return Call(
             "s3",
@@ -113,7 +113,7 @@ class LifecycleResource:
 
 
 def lifecycle_rules(stack: Stack) -> list[Rule]:
-    """Return our rules, as they are written."""
+    """Return our rules, as we write them."""
     archive: Rule = {
         "ID": "postamt-archive",
         "Status": "Enabled",
@@ -130,7 +130,7 @@ def lifecycle_rules(stack: Stack) -> list[Rule]:
         "ID": RECENT,
         "Status": "Enabled",
         "Filter": {"Prefix": stack.recent_prefix},
-        # With Days, S3 also clears away the delete markers that this leaves in a versioned bucket.
+        # With Days, S3 also removes the delete markers that this leaves in a versioned bucket.
         "Expiration": {"Days": RECENT_DAYS},
         "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
     }
@@ -138,10 +138,11 @@ def lifecycle_rules(stack: Stack) -> list[Rule]:
 
 
 def _sealing(stack: SealStack) -> list[Rule]:
-    """What is tagged is sealed: it expires, and some days later no version of it is left.
+    """Return the rules for sealing: a tagged object was sealed, so it expires, and some days later
+    none of its versions is left.
 
-    S3 counts from the day an object was made, so what is tagged expires at the next run, whatever
-    `Days` says. A rule with a tag cannot clear delete markers away; another does.
+    S3 counts from an object's creation, so a tagged one expires at the next run, whatever `Days`
+    says. A rule with a tag cannot remove delete markers, so another one does.
     """
     key, value = SEALED_TAG
     return [
@@ -168,8 +169,8 @@ def _sealing(stack: SealStack) -> list[Rule]:
 
 
 def _former(there: Mapping[Any, Rule], wanted: list[Rule]) -> Iterator[Rule]:
-    """Yield what must go on below a prefix that was ours before, under names of their own: the
-    rules that end what is tagged there. They concern nothing else, wherever that prefix is."""
+    """Yield the rules that must go on for a prefix that was ours before, under new ids: those that
+    delete tagged objects. They affect nothing else, whatever the prefix is used for now."""
     for rule in wanted:
         before = there.get(rule["ID"])
         if rule["ID"] in _ENDING and before is not None and _prefix(before) != _prefix(rule):
@@ -177,7 +178,7 @@ def _former(there: Mapping[Any, Rule], wanted: list[Rule]) -> Iterator[Rule]:
 
 
 def _former_id(rule: Rule) -> str:
-    """Return under which name one of our rules goes on once its prefix is not ours any more."""
+    """Return the id under which one of our rules goes on once its prefix is no longer ours."""
     return f"{rule['ID']}-{hashlib.sha256(_prefix(rule).encode()).hexdigest()[:8]}"
 
 
@@ -189,7 +190,7 @@ def _is_of_sealing(rule: Rule) -> bool:
 def _left_behind(
     there: Mapping[Any, Rule], wanted: list[Rule], sealed_prefix: str
 ) -> Iterator[Note]:
-    """Say what is out of reach once our rules move to another prefix."""
+    """Yield notes on what is left behind when our rules move to another prefix."""
     for rule in wanted:
         before = there.get(rule["ID"], rule)
         if _prefix(before) == _prefix(rule):
@@ -208,7 +209,7 @@ def _left_behind(
                 "delete them by hand."
             )
     if SEALED not in {rule["ID"] for rule in wanted} and SEALED in there and sealed_prefix:
-        former = _prefix(there[SEALED])  # sealing is off, and what was sealed is to be found
+        former = _prefix(there[SEALED])  # sealing is off, but sealed mail must still be found
         if former != sealed_prefix:
             yield _not_found(printable(former, 200), sealed_prefix)
 
@@ -221,14 +222,14 @@ def _not_found(former: str, sealed_prefix: str) -> Note:
 
 
 def _prefix(rule: Mapping[str, Any]) -> str:
-    """Return what a rule is for: in the filter, in its And, or, in old rules, beside it."""
+    """Return a rule's prefix: it is in the filter, in the filter's And, or in the rule itself."""
     filter_ = rule.get("Filter", {})
     both = filter_.get("And", {})
     return str(both.get("Prefix") or filter_.get("Prefix") or rule.get("Prefix") or "")
 
 
 def _with_filter(rule: Rule) -> Rule:
-    """Return the rule with its prefix in a filter: beside rules like ours S3 takes no others."""
+    """Return the rule with its prefix in a filter: S3 accepts no other form beside our rules."""
     if "Filter" in rule:
         return rule
     bare = {name: value for name, value in rule.items() if name != "Prefix"}
@@ -236,7 +237,7 @@ def _with_filter(rule: Rule) -> Rule:
 
 
 def _says_the_same(one: Rule | None, other: Rule) -> bool:
-    """Compare without what S3 adds or leaves out where it is nothing or false."""
+    """Compare two rules, ignoring empty and false members, which S3 adds or omits."""
     return one is not None and same(_plain(one), _plain(other))
 
 
@@ -250,7 +251,7 @@ def _plain(value: Any) -> Any:
 
 
 def _deletes(rule: Rule, prefix: str) -> bool:
-    """Tell whether a rule of someone else takes mail away."""
+    """Whether someone else's rule deletes mail below the prefix."""
     expiration = rule.get("Expiration", {})
     if rule.get("Status") != "Enabled" or not ("Days" in expiration or "Date" in expiration):
         return False
@@ -259,7 +260,7 @@ def _deletes(rule: Rule, prefix: str) -> bool:
 
 
 def _words(rule: Mapping[str, Any]) -> str:
-    """Say what a rule does: "incoming/: STANDARD_IA after 30 days, GLACIER_IR after 90"."""
+    """Describe a rule: "incoming/: STANDARD_IA after 30 days, GLACIER_IR after 90 days"."""
     deeds = [
         f"{move.get('StorageClass')} after {move.get('Days', '?')} days"
         for move in rule.get("Transitions", [])

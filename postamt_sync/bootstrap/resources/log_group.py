@@ -1,4 +1,4 @@
-"""Where a function logs, and how long that is kept."""
+"""A function's log group and its retention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class LogGroupResource:
-    """Ours by its exact name, which only our function writes to."""
+    """The log group, recognized by its exact name: only our function writes to it."""
 
     stack: StackPart
     aws: AwsClient

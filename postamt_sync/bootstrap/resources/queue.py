@@ -1,4 +1,4 @@
-"""An SQS queue: the arrivals, or one of the two kinds of dead letters."""
+"""An SQS queue: the one for arrivals, or one of the two for dead letters."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NAMES = {
 }
 MISSING = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 DELETED_LATELY = ("AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently")
-"""SQS wants 60 s between deleting a queue and making it again."""
+"""SQS requires 60 s between deleting a queue and creating it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueResource:
-    """Queue, attributes, and, where the topic sends into it, its policy."""
+    """The queue with its attributes and, if the topic sends to it, its policy."""
 
     stack: Stack
     aws: AwsClient
@@ -92,12 +92,12 @@ class QueueResource:
         }
 
     def _url(self) -> str | None:
-        """Return its address; None where it is not there, or was deleted a moment ago."""
+        """Return its URL; None if it does not exist or was only just deleted."""
         answer = self.aws.read("sqs", "get_queue_url", missing=MISSING, QueueName=self.name)
         if answer is None:
             return None
         url = str(answer["QueueUrl"])
-        # SQS goes on telling the address of a queue that it no longer has, for up to 60 s.
+        # SQS keeps returning the URL of a deleted queue for up to 60 s.
         there = self.aws.read("sqs", "list_queue_tags", missing=MISSING, QueueUrl=url)
         return None if there is None else url
 

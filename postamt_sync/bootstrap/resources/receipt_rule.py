@@ -1,7 +1,7 @@
 """The receipt rule, in whatever rule set is active.
 
-An account has one active rule set. One that is not ours is joined, never replaced, deactivated or
-deleted (SES Developer Guide, "Receipt rules").
+An account has one active rule set. If it is not ours, our rule is added to it; the set is never
+replaced, deactivated or deleted (SES Developer Guide, "Receipt rules").
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ NOT_YET = (
     "InvalidSnsTopic",
     "InvalidSnsTopicException",
 )
-"""SES tries bucket and topic, whose policies it may not know yet."""
+"""Errors while the policies of bucket or topic, which SES tests, are not in effect yet."""
 
 Rule = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRuleResource:
-    """Rule set, rule, position. `position` None leaves our rule where it is, or puts it last."""
+    """The rule set, our rule, and its position: None leaves it where it is, or puts it last."""
 
     stack: Stack
     aws: AwsClient
@@ -59,7 +59,7 @@ class ReceiptRuleResource:
         if active is not None and active != RULE_SET:
             yield from self._take_out(active, rules)
             yield Note(f"rule set {printable(active, 64)} is not ours: it stays active as it is")
-        # Ours may be there and not be active: someone chose another, or we were stopped halfway.
+        # Ours may exist without being active: someone chose another, or a run was interrupted.
         held = self._rule_set()
         if held is None:
             return
@@ -73,7 +73,7 @@ class ReceiptRuleResource:
         yield Change(f"rule set {RULE_SET}, now empty: delete", calls)
 
     def is_active(self) -> bool:
-        """Tell whether our rule stands, enabled, in the active rule set."""
+        """Whether our rule is enabled in the active rule set."""
         _, rules = self._active()
         return any(r["Name"] == self.stack.rule and r.get("Enabled") for r in rules)
 
@@ -154,7 +154,7 @@ class ReceiptRuleResource:
         return name, list(answer.get("Rules", []))
 
     def _rule_set(self) -> list[Rule] | None:
-        """Return the rules of the rule set that is ours, active or not; None without one."""
+        """Return the rules in our own rule set, active or not; None if it does not exist."""
         held = self.aws.read(
             "ses",
             "describe_receipt_rule_set",
@@ -165,7 +165,7 @@ class ReceiptRuleResource:
 
     @property
     def _rule(self) -> Rule:
-        """Every value is named: SES's own defaults are off, unscanned and without TLS."""
+        """Our rule, with every value named: SES's defaults are disabled, unscanned, without TLS."""
         stack = self.stack
         archive = {
             "BucketName": stack.bucket,
@@ -187,7 +187,7 @@ class ReceiptRuleResource:
 
     def _create(self, rule_set: str, rules: list[Rule], position: Position) -> Call:
         before = position.before(rules)
-        # Without After, SES puts a new rule first.
+        # Without After, SES inserts a new rule first.
         after = {"After": before[-1]["Name"]} if before else {}
         return self._patient(
             call("ses", "create_receipt_rule", RuleSetName=rule_set, Rule=self._rule, **after)
@@ -198,7 +198,7 @@ class ReceiptRuleResource:
 
 
 def _with_keys_of(actual: Mapping[str, Any], wanted: Rule) -> Rule:
-    """Return the rule with the KMS keys that someone gave it: those are not ours to choose."""
+    """Return the rule with the KMS keys that the owner set: those are not ours to choose."""
     given = [action.get("S3Action", {}) for action in actual.get("Actions", [])]
     keys = {a.get("ObjectKeyPrefix", ""): a["KmsKeyArn"] for a in given if a.get("KmsKeyArn")}
     actions = []
@@ -209,7 +209,7 @@ def _with_keys_of(actual: Mapping[str, Any], wanted: Rule) -> Rule:
 
 
 def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a rule without what SES adds as empty."""
+    """Return a rule without the empty members that SES adds."""
     kept = {k: v for k, v in rule.items() if v not in (None, [], "")}
     kept["Actions"] = [
         {kind: {k: v for k, v in action.items() if v} for kind, action in one.items()}
@@ -221,7 +221,7 @@ def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Say in words what differs between two rules."""
+    """Describe the differences between two rules."""
     message = []
     names = {"Enabled": "enabled", "TlsPolicy": "TLS", "ScanEnabled": "scanning"}
     for name, word in names.items():

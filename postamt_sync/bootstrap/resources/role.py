@@ -1,4 +1,4 @@
-"""The role that a function acts as."""
+"""The IAM role that a function runs with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISSING = ("NoSuchEntity",)
 
 @dataclass(frozen=True, slots=True)
 class RoleResource:
-    """Role, who may take it, what it may do: `policy`. `description` is what AWS shows of it."""
+    """The role: who may assume it, and what it may do (`policy`)."""
 
     stack: StackPart
     aws: AwsClient

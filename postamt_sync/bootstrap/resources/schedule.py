@@ -1,4 +1,4 @@
-"""When the sealing function runs: a rule of EventBridge, once a day."""
+"""When the sealing function runs: an EventBridge rule, once a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Lambda function that seals: its code with the owner's keys in it, and its settings."""
+"""The Lambda function that seals mail: its code, which contains the owner's keys, and settings."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from postamt_sync.seal.owner_keys import OwnerKey, proof_of
 from postamt_sync.seal.records import is_proof
 
 SECONDS = 900
-"""The longest that Lambda gives."""
+"""The longest timeout that Lambda allows."""
 MEMORY_MB = 256
 INDEX_FUNCTION = "INDEX_FUNCTION"
-"""The variable that is set where someone is to forget what others wrote of sealed mail."""
+"""The environment variable that is set if the index is to forget what others wrote of sealed mail:
+the name of its function."""
 
 Code = Callable[[Sequence[OwnerKey]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class SealFunctionResource:
-    """`code` returns the zip for the keys; it is asked where the function is planned."""
+    """The function. `code` returns the zip for the given keys; it is called for a plan, but not to
+    destroy the function."""
 
     stack: SealStack
     aws: AwsClient
@@ -128,7 +130,7 @@ class SealFunctionResource:
         return is_proof((answer or {}).get("Item", {}))
 
     def _words(self, keys: Sequence[OwnerKey]) -> Iterator[str]:
-        """Say once, before it begins, what sealing changes and what it cannot."""
+        """Explain, once before it begins, what sealing does and what it cannot do."""
         stack = self.stack
         who = ", ".join(key.name or key.fingerprint for key in keys)
         yield (
@@ -161,12 +163,13 @@ class SealFunctionResource:
 
 
 def _strips(function: dict[str, Any]) -> bool:
-    """Tell whether a function that is there has the index forget."""
+    """Whether the existing function makes the index forget."""
     return INDEX_FUNCTION in function["Configuration"].get("Environment", {}).get("Variables", {})
 
 
 def _said(each: ReadKey, *, there: bool) -> PlanItem:
-    """A key that has gone bad stops nothing else that is to be done; none is built with it."""
+    """Return what to say of a bad key. If the function exists it is left alone, and the rest of the
+    plan is carried out; a new one is not created with such a key."""
     assert each.refused is not None
     problem = f"{each.shown}: {each.refused.problem}"
     if there:

@@ -1,4 +1,4 @@
-"""A parameter of SSM with keys of ours: encrypted, and of no cost."""
+"""An SSM parameter with keys of ours: encrypted, and free of charge."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ KIND = "SecureString"
 
 @dataclass(frozen=True, slots=True)
 class SecretParameterResource:
-    """`name` is a path; `what` says in a word or two what its keys are for.
+    """The parameter. `name` is a path; `what` says in a few words what its keys are for.
 
-    What is in it is drawn right before it is written, and stands in no plan.
+    Keys are generated just before they are written, and never appear in a plan.
     """
 
     stack: WebmailStack
@@ -56,11 +56,12 @@ class SecretParameterResource:
             yield Note("kept: this stack did not make it")
 
     def rotate(self) -> Iterator[PlanItem]:
-        """Yield what puts a new key in front; the one before stays valid until the next time."""
+        """Yield the change that adds a new key in front; the previous one stays valid until the
+        next rotation."""
         yield Change("a new key in front of the one in force", [self._put(self._rotated)])
 
     def ring(self) -> KeyRing | None:
-        """Return the keys; None where there are none, or what is there is something else."""
+        """Return the keys; None if there are none or the value is malformed."""
         found = self._find(opened=True)
         try:
             return None if found is None else KeyRing.from_text(str(found.get("Value", "")))

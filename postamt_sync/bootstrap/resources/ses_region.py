@@ -1,4 +1,4 @@
-"""The place itself: can SES work for us in this region, and how far may it go?"""
+"""Whether SES can receive and send mail for us in this region, and with which limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IN_SANDBOX = (
 
 @dataclass(frozen=True, slots=True)
 class SesRegion:
-    """The region, and what SES may do in it."""
+    """The region, as a resource: its plan consists of conflicts and notes only."""
 
     stack: Stack
     aws: AwsClient

@@ -1,4 +1,4 @@
-"""The private bucket of the page, and of the day's place: no versions, no mail."""
+"""The private bucket for the webmail's page and for files that are kept for a day: no versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
 from postamt_sync.errors import MisconfiguredError
 
 OWNED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-"""No ACLs: whoever writes, the bucket's owner has it."""
+"""No ACLs: the bucket's owner owns every object, whoever wrote it."""
 
 LIFECYCLE = {
     "Rules": [
@@ -39,8 +39,9 @@ LIFECYCLE = {
 
 @dataclass(frozen=True, slots=True)
 class SiteBucketResource:
-    """Bucket, tags, public access, encryption, ownership, how its day's place empties, and that our
-    page alone may write there by a browser. Everything in it can be made again, or is a day old."""
+    """The bucket with its tags, public access block, encryption, ownership, the expiry of files
+    that are kept for a day, and CORS, which lets only our page upload there. Nothing in it is worth
+    keeping."""
 
     stack: WebmailStack
     aws: AwsClient
@@ -60,11 +61,11 @@ class SiteBucketResource:
             )
             return
         if head is None:
-            # Tagged in the next call: whose it is says its name, which is nobody else's.
+            # The second call tags it; until then its unique name tells whose it is.
             yield Change("create, with its tag", [self._create(), self._tag({})])
         else:
             tags = self._tags()
-            # Stopped between the two calls above it is bare, and holds nothing.
+            # After an interruption between these two calls, it is untagged and empty.
             conflict = stranger(tags, self.stack) if tags or not self._is_empty() else None
             if conflict is not None:
                 yield conflict

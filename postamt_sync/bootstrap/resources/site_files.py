@@ -16,15 +16,15 @@ from postamt_sync.plural import count
 from postamt_sync.webmail.site import SiteFile, site
 
 CACHED = "no-cache"
-"""Asked for each time, which costs an answer of 304: a new page is seen at once, and whole."""
+"""Revalidated each time, at the cost of a 304: a new page is seen at once, and as a whole."""
 HASH = "sha256"
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFilesResource:
-    """Each with its type and how long it may be cached; what an older page had beside them goes.
+    """The files, each with its type and Cache-Control; those of an older page are deleted.
 
-    They go with the bucket.
+    They are destroyed with the bucket.
     """
 
     stack: WebmailStack

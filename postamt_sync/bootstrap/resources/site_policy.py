@@ -1,4 +1,4 @@
-"""Who may read the site bucket: our distribution, and of the page's files alone."""
+"""Who may read the site bucket: only our distribution, and only the page's files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from postamt_sync.bootstrap.webmail_stack import SITE_PREFIX, WebmailStack
 
 @dataclass(frozen=True, slots=True)
 class SitePolicyResource:
-    """The whole policy is ours, as the bucket is: what others add to it is taken out. It goes with
-    the bucket."""
+    """The bucket's policy. All of it is ours, so statements of others are removed. It is destroyed
+    with the bucket."""
 
     stack: WebmailStack
     aws: AwsClient

@@ -1,4 +1,4 @@
-"""The DynamoDB tables: the index, one item a mail, the mailboxes' lists, the webmail's records."""
+"""The DynamoDB tables: the index, the mailboxes' lists, the webmail's records, sealing's state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from postamt_sync.webmail.record_table import ENDS_AT, KEYS
 
 MISSING = ("ResourceNotFoundException", "TableNotFoundException")
 BUSY = ("ContinuousBackupsUnavailableException", "ResourceInUseException", "LimitExceededException")
-"""What DynamoDB says of a table that it is still making or changing."""
+"""Errors of a table that DynamoDB is still creating or changing."""
 ENDING = frozenset({"ENABLED", "ENABLING"})
 
 BY_RECEIVED: dict[str, Any] = {
@@ -34,11 +34,11 @@ BY_RECEIVED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class TableKind:
-    """What tables of one kind are like. All attributes of keys are strings.
+    """The design of one kind of table. All key attributes are strings.
 
-    `kept`: it holds what nothing else could tell again, so it can be recovered to any point in
-    time, and is protected. `ends_at`: the attribute that says when an item ends by itself. `loss`:
-    what ends with the table.
+    `kept`: its contents could not be rebuilt, so it has point-in-time recovery and deletion
+    protection. `ends_at`: the attribute with the time at which an item expires. `loss`: what
+    deleting the table means for people.
     """
 
     key: tuple[str, ...]
@@ -63,14 +63,14 @@ class TableKind:
 
 INDEX = TableKind(("message_id",), (BY_RECEIVED,), kept=True)
 LISTS = TableKind(("list", "line"))
-"""`bootstrap reindex` fills it from the index and the bucket."""
+"""Can be rebuilt from the index and the bucket: `bootstrap reindex`."""
 RECORDS = TableKind(KEYS, ends_at=ENDS_AT, loss="nobody can sign in any more")
 
 SEAL = TableKind((KEY,), loss="who proved that they can open what is sealed has to do so again")
 
 
 def index_table(stack: Stack, aws: AwsClient, delete_mail: str = "") -> TableResource:
-    """Return the index: destroyed with the mail alone, which `delete_mail` names the bucket of."""
+    """Return the index: destroyed only with the mail, if `delete_mail` is the bucket's name."""
     also = f"kept, as the mail is; --delete-mail {stack.bucket} deletes it too"
     stays = "" if delete_mail == stack.bucket else also
     return TableResource(stack, aws, stack.table, INDEX, stays)
@@ -81,18 +81,19 @@ def lists_table(stack: Stack, aws: AwsClient) -> TableResource:
 
 
 def records_table(stack: WebmailStack, aws: AwsClient) -> TableResource:
-    """Return the webmail's own table: who may sign in, sessions, marks and drafts."""
+    """Return the webmail's own table: sign-ins, sessions, marks and drafts."""
     return TableResource(stack, aws, stack.table, RECORDS)
 
 
 def seal_table(stack: SealStack, aws: AwsClient) -> TableResource:
-    """Return the table by which box and sealing function know of each other."""
+    """Return the table through which the box and the sealing function communicate."""
     return TableResource(stack, aws, stack.table, SEAL)
 
 
 @dataclass(frozen=True, slots=True)
 class TableResource:
-    """On demand. `stays` is said where it is not to be destroyed."""
+    """A table, billed on demand. `stays` is the note that says why it is not destroyed; "" if it
+    is."""
 
     stack: StackPart
     aws: AwsClient
@@ -124,7 +125,7 @@ class TableResource:
             yield Change("records end by themselves: off → on", [self._ending()])
 
     def _mended(self, table: dict[str, Any]) -> Iterator[PlanItem]:
-        """Yield what `create` would have set, and is otherwise."""
+        """Yield the differences from what `_create` would have set."""
         mode = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
         if mode != "PAY_PER_REQUEST":
             yield Change(
@@ -175,7 +176,7 @@ class TableResource:
         answer = self.aws.read(
             "dynamodb",
             "describe_continuous_backups",
-            missing=MISSING,  # which DynamoDB says of a table that it is still making
+            missing=MISSING,  # as DynamoDB reports a table that it is still creating
             TableName=self.name,
         )
         backups = (answer or {}).get("ContinuousBackupsDescription", {})

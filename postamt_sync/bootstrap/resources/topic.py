@@ -1,6 +1,6 @@
-"""The SNS topic, and who is subscribed to it.
+"""The SNS topic and its subscriptions.
 
-Queue and index function are subscribed by us, the webhook subscribes itself.
+We subscribe the queue and the index function; the webhook subscribes itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MISSING = ("NotFound", "NotFoundException")
 
 @dataclass(frozen=True, slots=True)
 class TopicResource:
-    """Topic, signature version, policy."""
+    """The topic with its signature version and policy."""
 
     stack: Stack
     aws: AwsClient
@@ -100,7 +100,7 @@ class TopicResource:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionResource:
-    """The topic tells `endpoint`, the ARN of a queue or function of ours."""
+    """The subscription of `endpoint`, the ARN of our queue or function."""
 
     stack: Stack
     aws: AwsClient
@@ -126,7 +126,7 @@ class SubscriptionResource:
         arn = found["SubscriptionArn"]
         answer = self.aws.read("sns", "get_subscription_attributes", SubscriptionArn=arn) or {}
         if answer.get("Attributes", {}).get("RawMessageDelivery") == "true":
-            # Raw messages carry no signature: the daemon believes none of them.
+            # Raw messages have no signature, so the daemon would reject them all.
             fix = call(
                 "sns",
                 "set_subscription_attributes",
@@ -145,7 +145,7 @@ class SubscriptionResource:
 
 @dataclass(frozen=True, slots=True)
 class WebhookSubscriptionResource:
-    """The daemon's own subscription, which it asks for and confirms by itself when it runs."""
+    """The webhook's subscription, which the running daemon requests and confirms itself."""
 
     stack: Stack
     aws: AwsClient
@@ -169,9 +169,9 @@ class WebhookSubscriptionResource:
 
 
 def _find(aws: AwsClient, stack: Stack, endpoint: str) -> Mapping[str, Any] | None:
-    """Return the confirmed subscription of this endpoint.
+    """Return the confirmed subscription of this endpoint; None if there is none.
 
-    In place of an ARN, SNS lists "PendingConfirmation" or, of one that is gone, "Deleted".
+    For others, SNS lists "PendingConfirmation" or "Deleted" instead of an ARN.
     """
     every = aws.pages(
         "sns",

@@ -1,4 +1,4 @@
-"""An IAM user: `sync` for the box at home; for sending one for all people, or one a mailbox."""
+"""An IAM user: `sync` for the box at home; for sending, one shared by all, or one per mailbox."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
 MISSING = ("NoSuchEntity",)
 
 FORMER = "postamt:former-since"
-"""The tag of a user that the configuration asks for no more, and that something may still use."""
+"""The tag of a user that the configuration no longer asks for, but that may still be in use."""
 
 LONGEST_POLICIES = 2_048
-"""Characters of all policies within one user, blanks aside (IAM User Guide, "Quotas")."""
+"""Characters in all inline policies of a user, not counting white space (IAM User Guide,
+"Quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserResource:
-    """User and what it may do; its keys are another resource."""
+    """The user and what it may do; its access key is another resource."""
 
     stack: Stack
     aws: AwsClient
@@ -90,7 +91,7 @@ class UserResource:
 
 
 def removal(aws: AwsClient, name: str) -> list[Call]:
-    """Return what deletes a user, with all that must go before."""
+    """Return the calls that delete a user, and first everything that it has."""
     keys = aws.pages("iam", "list_access_keys", "AccessKeyMetadata", UserName=name)
     held = aws.pages("iam", "list_user_policies", "PolicyNames", UserName=name)
     return [

@@ -1,4 +1,4 @@
-"""The Lambda function of the webmail: code and settings. Who may call it is the API's to say."""
+"""The webmail's Lambda function: its code and settings. `http_api.py` decides who may call it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
 from postamt_sync.webmail.function_settings import OFF, ON, FunctionSettings
 
 MEMORY_MB = 1_024
-"""A mail of 40 MB takes 220 MB to read; and processors come with memory."""
+"""Reading a mail of 40 MB takes 220 MB; and Lambda's share of the processor grows with memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebmailFunctionResource:
-    """`code` returns the zip, and is asked where the function is planned, not where it goes."""
+    """The function. `code` returns the zip; it is called for a plan, but not to destroy the
+    function."""
 
     stack: WebmailStack
     aws: AwsClient
@@ -60,7 +61,7 @@ class WebmailFunctionResource:
 
 
 def function_settings(stack: WebmailStack) -> FunctionSettings:
-    """Return what the function is told."""
+    """Return the function's settings, which it gets as environment variables."""
     return FunctionSettings(
         host=stack.host,
         table=stack.table,

@@ -1,4 +1,4 @@
-"""Who gets what, handed over to index function and webmail: one item of the table of lists."""
+"""Who gets which mail, for the index function and the webmail: one item in the table of lists."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from postamt_sync.mail.arrival import is_no_mail
 from postamt_sync.mail.handed_routes import ROUTES_KEY
 
 MOST_BYTES = 390_000
-"""An item of DynamoDB has 400 KB at most."""
+"""A DynamoDB item may have 400 KB."""
 _LOOKED_AT = 5
-"""Objects that are looked at for a mail: SES's own trial of the rule lies there too."""
+"""Objects to look at when looking for a mail: SES's own test of the rule is among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebmailRoutesResource:
-    """Planned after the function that reads it, so that no mail comes between the two."""
+    """The item. Planned after the function that reads it, so that no mail comes in between."""
 
     stack: Stack
     aws: AwsClient
@@ -71,9 +71,9 @@ class WebmailRoutesResource:
         return self.stack.handed.to_json() if self.stack.handed else ""
 
     def _made(self) -> dict[str, Any]:
-        """Return the item as it is to be written now.
+        """Return the item to write now.
 
-        Where there is no mail yet, the lists of it are complete.
+        If there is no mail yet, the lists are complete, and the item says so.
         """
         version = {"S": secrets.token_hex(8)}
         filled = {} if self._has_mail() else {"filled": version}
@@ -92,7 +92,7 @@ class WebmailRoutesResource:
         return item
 
     def _has_mail(self) -> bool:
-        """Tell whether index or bucket have any mail."""
+        """Whether there is any mail in the index or the bucket."""
         indexed = self.aws.read(
             "dynamodb", "scan", missing=MISSING, TableName=self.stack.table, Limit=1
         )
