@@ -1,1 +1,1 @@
-"""What both sides need of AWS: what its errors mean, prices, regions, a function's zip."""
+"""What both bootstrap and the daemon need of AWS: clients, errors, prices, regions, zips."""

@@ -1,8 +1,8 @@
-"""AES in GCM, decrypted as the bytes come; only at the end it is proven whose they are.
+"""AES-GCM, decrypted as the bytes arrive; only the end proves that they are authentic.
 
-The runtime of Lambda has no `cryptography`, but an OpenSSL, which Python's own modules use: that
-does there. This file is shipped with the functions of index and webmail, and imports the standard
-library alone.
+Lambda's runtime does not have `cryptography`, but it has the OpenSSL that Python's own modules use,
+so that serves there. This file ships with the index and webmail functions, and imports only the
+standard library.
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ from typing import Any, Protocol
 
 _TAG_BYTES = 16
 _SET_IV_BYTES, _SET_TAG = 0x9, 0x11
-"""EVP_CTRL_AEAD_SET_IVLEN and EVP_CTRL_AEAD_SET_TAG of OpenSSL's evp.h, frozen by its ABI."""
+"""EVP_CTRL_AEAD_SET_IVLEN and EVP_CTRL_AEAD_SET_TAG from OpenSSL's evp.h, part of its stable
+ABI."""
 _MOST = 1 << 20
-"""Bytes in one call of OpenSSL's, whose lengths are ints."""
+"""Bytes passed to OpenSSL in one call: its lengths are ints."""
 
 
 class NotAuthenticError(Exception):
-    """The bytes are not those that were encrypted with this key: none of them may be used."""
+    """The bytes are not what was encrypted with this key; none of them may be used."""
 
 
 class NoCipherError(Exception):
-    """Neither `cryptography` nor an OpenSSL is there."""
+    """There is neither `cryptography` nor a usable OpenSSL."""
 
 
 class _Cipher(Protocol):
     def update(self, data: bytes) -> bytes: ...
 
     def finish(self, tag: bytes) -> bytes:
-        """Return what is left; raises NotAuthenticError."""
+        """Return the rest of the plaintext. Raises NotAuthenticError."""
 
 
 class GcmDecryption:
-    """Feed it ciphertext with the tag behind it, then `finish`.
+    """Feed it the ciphertext followed by the tag, then call `finish`.
 
-    What `feed` returns is not proven yet: throw it away unless `finish` has returned. Raises
-    NoCipherError where there is nothing to decrypt with.
+    What `feed` returns is not authenticated yet: discard it unless `finish` returns. Raises
+    NoCipherError if there is nothing to decrypt with.
     """
 
     def __init__(self, key: bytes, iv: bytes) -> None:
@@ -48,13 +49,13 @@ class GcmDecryption:
         self._tail = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the plain text of what has come so far, less the bytes that may be the tag."""
+        """Return the plaintext of what has come so far, except for bytes that may be the tag."""
         data = self._tail + data
         self._tail = data[-_TAG_BYTES:]
         return self._cipher.update(data[:-_TAG_BYTES])
 
     def finish(self) -> bytes:
-        """Return what is left, mostly nothing; raises NotAuthenticError."""
+        """Return the rest of the plaintext, usually nothing. Raises NotAuthenticError."""
         if len(self._tail) != _TAG_BYTES:
             raise NotAuthenticError
         return self._cipher.finish(self._tail)
@@ -90,7 +91,7 @@ class _Cryptography:
 
 
 class OpenSslCipher:
-    """The same by the OpenSSL that Python itself uses, or whatever stands in for it."""
+    """The same through the OpenSSL that Python itself uses, or one of the system's."""
 
     def __init__(self, key: bytes, iv: bytes) -> None:
         self._ssl = library()
@@ -140,7 +141,7 @@ class OpenSslCipher:
 
 @functools.cache
 def library() -> Any:
-    """Return the functions of OpenSSL that are needed; raises NoCipherError."""
+    """Return OpenSSL with the functions that we need declared. Raises NoCipherError."""
     for name in _candidates():
         with suppress(OSError, AttributeError):
             found = ctypes.CDLL(name)
@@ -159,7 +160,7 @@ def library() -> Any:
 
 
 def _candidates() -> list[str | None]:
-    """Return where to look: what a module of Python's own was linked with comes with it."""
+    """Return where to look first: loading a module of Python's own loads its OpenSSL with it."""
     own = []
     with suppress(ImportError):
         own.append(getattr(importlib.import_module("_hashlib"), "__file__", None))

@@ -1,6 +1,6 @@
-"""Hints that fit the way we run: under systemd no ~/.aws is read, keys have a file of their own.
+"""Adapts hints to how we run: under systemd, ~/.aws is not read, and keys have their own file.
 
-Texts are written for whoever runs us by hand; `as_it_runs` puts the other places in.
+Hints are written for somebody who runs us by hand; `as_it_runs` replaces the places that differ.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNDER_SYSTEMD = (
 
 
 def as_it_runs(hint: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return a hint with the places that this process looks at."""
+    """Return the hint with the places where this process really looks."""
     if is_service(environ):
         for place, instead in _UNDER_SYSTEMD:
             hint = hint.replace(place, instead)
@@ -34,10 +34,10 @@ def as_it_runs(hint: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def is_service(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether systemd runs us, with the credentials of our unit.
+    """Whether we run as our systemd unit, with its credentials.
 
-    What systemd tells of a service is inherited by whatever is started from it, a terminal perhaps,
-    but for the number of its process and the place of its credentials.
+    Programs started from a service, such as a terminal, inherit most variables that systemd sets,
+    but not a matching process id and not the place of its credentials.
     """
     return (
         "CREDENTIALS_DIRECTORY" in environ

@@ -1,8 +1,8 @@
-# ruff: noqa: SLF001  (of all this botocore has no public way)
-"""The files that botocore opens by itself: looked at before, and refused where they are odd.
+# ruff: noqa: SLF001  (botocore has no public way to do any of this)
+"""Checks the files that botocore opens by itself, and refuses odd ones.
 
-A pipe in the place of a token would block forever everybody who needs credentials, and a file of a
-terabyte would be read into memory. What is not there, or not for us to read, is left to botocore.
+A pipe in place of a token would block everybody who needs credentials for ever, and a terabyte file
+would be read into memory. Missing and unreadable files are left to botocore.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BOTOCORES = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM}
 
 
 class OddFileError(ConfigParseError):
-    """A file that the AWS settings name is none that can be read."""
+    """The AWS settings name a file that is not a small regular one."""
 
     fmt = "{path} is no file that can be read: {error}"
 
 
 def look_at(path: str | None) -> None:
-    """Raise OddFileError where something else than a small regular file is at this path."""
-    if not path or path == os.devnull:  # the way to say that there is none
+    """Raise OddFileError if there is anything but a small regular file at this path."""
+    if not path or path == os.devnull:  # which is how people say that there is none
         return
     path = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111  (as botocore does)
     try:
@@ -46,19 +46,19 @@ def look_at(path: str | None) -> None:
 
 
 def look_at_settings(session: botocore.session.Session) -> None:
-    """Look at the files of profiles and credentials that a session is going to read."""
+    """Check the profile and credentials files that a session is going to read."""
     for name in ("config_file", "credentials_file"):
         look_at(session.get_config_variable(name))
 
 
 def look_at_certificates(session: botocore.session.Session) -> None:
-    """Look at the certificates of those whom a client is going to trust."""
+    """Check the CA bundle that a client is going to trust."""
     if (bundle := session.get_config_variable("ca_bundle")) and not Path(bundle).is_dir():
         look_at(bundle)
 
 
 def bound_files(provider: CredentialProvider) -> None:
-    """Have a source of credentials look at its files before it opens them."""
+    """Make a credential provider check its files before it opens them."""
     source: Any = provider
     if isinstance(provider, AssumeRoleWithWebIdentityProvider):
         source._token_loader_cls = _BoundedToken
@@ -77,7 +77,7 @@ class _BoundedToken(FileWebIdentityTokenLoader):
 
 
 class _BoundedCache(JSONFileCache):
-    """Tokens of a sign-in, each in a file that another program has written."""
+    """The cache of sign-in tokens, each in a file that another program wrote."""
 
     def __getitem__(self, cache_key: str) -> Any:
         look_at(self._convert_cache_key(cache_key))  # type: ignore[attr-defined]

@@ -1,9 +1,10 @@
-# ruff: noqa: SLF001  (of all this botocore has no public way)
-"""botocore's session with a bound on whatever answers it: services, sources of credentials.
+# ruff: noqa: SLF001  (botocore has no public way to do any of this)
+"""botocore's session with limits on whatever answers it: services and credential providers.
 
 botocore reads any answer to its end, into memory, and waits for a credential_process for as long as
-that runs. A stranger in AWS's place, or a broken program, could so take all memory, or hold up
-everybody who needs credentials. Here what is too large or takes too long is trouble of the call.
+it runs. A stranger in AWS's place, or a broken program, could use up all memory or block everybody
+who needs credentials. With these limits, an answer that is too large or too slow only fails the
+call.
 """
 
 from __future__ import annotations
@@ -38,20 +39,20 @@ from urllib3.exceptions import ReadTimeoutError as SlowError
 from postamt_sync.aws.bounded_files import bound_files, look_at_certificates, look_at_settings
 
 LARGEST_ANSWER = 32 << 20
-"""Bytes; DynamoDB's answers, the largest that we ask for, have 16 MB and are longer as JSON."""
+"""Bytes. The largest answers that we request are DynamoDB's: 16 MB, and longer as JSON."""
 LONGEST_ANSWER = 30.0
 """Seconds from the headers of an answer to its end."""
 LARGEST_OUTPUT = 64 << 10
-"""Bytes that a credential_process may print, on each of its two ways."""
+"""Bytes that a credential_process may print to stdout and to stderr."""
 LONGEST_PROGRAM = 30.0
-"""Seconds that it may take; on a Raspberry Pi the AWS command line needs several to start."""
+"""Seconds that it may run; on a Raspberry Pi the AWS command line takes several to start."""
 _CHUNK = 64 << 10
 
 
 class BoundedSession(botocore.session.Session):
-    """What boto3.Session takes as `botocore_session`.
+    """A botocore session with these limits, for boto3.Session's `botocore_session`.
 
-    `program_seconds` is what a credential_process may take.
+    `program_seconds` is how long a credential_process may run.
     """
 
     def __init__(self, program_seconds: float = LONGEST_PROGRAM) -> None:
@@ -62,13 +63,13 @@ class BoundedSession(botocore.session.Session):
         self._asks = _Asks()
 
     def create_client(self, service_name: str, *args: Any, **options: Any) -> Any:
-        """Make a client, in any thread; botocore's own for credentials are made here too."""
+        """Create a client, in any thread. botocore creates its clients for credentials here too."""
         unsigned = getattr(options.get("config"), "signature_version", None) is UNSIGNED
         if not unsigned and not self._asks.now:
-            # Whoever has them may be slow, and nobody else's client is to wait for it.
+            # Before the lock: a provider may be slow, and nobody else's client should wait for it.
             self.get_credentials()
         look_at_certificates(self)
-        with self._making:  # clients serve all threads, the making of one does not
+        with self._making:  # clients are thread-safe, creating one is not
             client: Any = super().create_client(service_name, *args, **options)
         endpoint = client._endpoint
         endpoint.http_session = BoundedHttp(endpoint.http_session)
@@ -95,15 +96,15 @@ class BoundedSession(botocore.session.Session):
 
 
 class _Asks(threading.local):
-    """Whether this thread just asks for credentials, for which botocore may make clients."""
+    """Whether this thread is getting credentials, for which botocore may create clients."""
 
     now = False
 
 
 class BoundedHttp:
-    """An HTTP session of botocore whose answers have an end.
+    """A botocore HTTP session with limits on the size and duration of answers.
 
-    Bodies that the caller streams are left alone: who streams counts.
+    Bodies that the caller streams are not limited here: whoever streams keeps count.
     """
 
     def __init__(self, session: URLLib3Session) -> None:
@@ -112,7 +113,7 @@ class BoundedHttp:
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         if request.stream_output:
             return self._session.send(request)
-        request.stream_output = True  # it is read here, not there
+        request.stream_output = True  # so that the body is read here
         response = self._session.send(request)
         try:
             response._content = read(response.raw)  # type: ignore[attr-defined]
@@ -123,7 +124,7 @@ class BoundedHttp:
                 endpoint_url=request.url, request=request, error=error
             ) from error
         except BaseException:
-            response.raw.close()  # what is still to come must not be waited for
+            response.raw.close()  # do not wait for the rest of the body
             raise
         return response
 
@@ -132,7 +133,7 @@ class BoundedHttp:
 
 
 def read(raw: Any, clock: Callable[[], float] = time.monotonic) -> bytes:
-    """Read a body to its end. Raises ResponseParserError where it has none."""
+    """Read a body to its end. Raises ResponseParserError if it is too large or too slow."""
     body = bytearray()
     end = clock() + LONGEST_ANSWER
     while chunk := raw.read1(_CHUNK):
@@ -146,10 +147,10 @@ def read(raw: Any, clock: Callable[[], float] = time.monotonic) -> bytes:
 
 
 def refuse_another_shape(operation_model: Any, response_dict: Any, **_: Any) -> None:
-    """Raise ResponseParserError where an answer is none to this operation.
+    """Raise ResponseParserError if an answer cannot be one to this operation.
 
-    In a service that speaks JSON botocore takes a page of a proxy for an answer that says nothing,
-    and so an empty object where a list should be: for a queue without messages.
+    For a JSON service, botocore takes a proxy's HTML page for an empty answer, as it does an object
+    in place of a list: a queue would seem to have no messages.
     """
     output = operation_model.output_shape
     protocol = operation_model.service_model.resolved_protocol
@@ -175,7 +176,8 @@ _TYPES: dict[str, type] = {"list": list, "map": dict, "structure": dict, "string
 
 
 def _fits(value: Any, shape: Any) -> bool:
-    """Tell whether a member is of its type, as are those of a list; null is none at all."""
+    """Whether a member, and the items if it is a list, have the right type; null counts as
+    absent."""
     if value is None:
         return True
     if not isinstance(value, _TYPES.get(shape.type_name, object)):
@@ -187,12 +189,12 @@ def _fits(value: Any, shape: Any) -> bool:
 
 
 class BoundedProgram:
-    """A credential_process, as far as botocore uses a subprocess.Popen."""
+    """A credential_process with limits, with as much of subprocess.Popen as botocore uses."""
 
     def __init__(self, command: Sequence[str], seconds: float) -> None:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
-        # Where a person sits it may ask on the terminal, as only our own group may.
+        # At a terminal it may ask the person, which only a process in our own group can.
         self._group = None if os.isatty(0) else 0
         self._process = subprocess.Popen(  # noqa: S603  (the user's own command)
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=self._group
@@ -203,7 +205,7 @@ class BoundedProgram:
         return self._process.returncode
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """Return what it printed when it has ended; kills it where that is too much or too late."""
+        """Wait for its end and return what it printed; kill it if that is too much or too late."""
         try:
             printed = self._read()
             self._process.wait(self._left())
@@ -215,7 +217,7 @@ class BoundedProgram:
             self._let_go()
 
     def _read(self) -> tuple[bytes, bytes]:
-        """Read until both ends are closed."""
+        """Read until both pipes are closed."""
         ways: list[Any] = [self._process.stdout, self._process.stderr]
         printed: dict[Any, bytearray] = {each: bytearray() for each in ways}
         with selectors.DefaultSelector() as selector:
@@ -240,7 +242,7 @@ class BoundedProgram:
         return left
 
     def _let_go(self) -> None:
-        """Leave nothing behind; what the kernel does not let die is not waited for."""
+        """Kill what is left; do not wait for what the kernel does not let die."""
         if self._group is not None:
             with suppress(ProcessLookupError):  # its children too
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -258,7 +260,7 @@ def _no_use(why: str) -> CredentialRetrievalError:
 
 
 def _bound(providers: Iterable[CredentialProvider], seconds: float) -> None:
-    """Bound what these ask: botocore lets nobody pass its parts in."""
+    """Put limits on these providers, by replacing their parts: botocore takes none from outside."""
     for each in providers:
         provider: Any = each
         bound_files(each)
@@ -276,7 +278,7 @@ def _bound(providers: Iterable[CredentialProvider], seconds: float) -> None:
 
 
 def _bound_sources(builder: Any, seconds: float) -> None:
-    """Bound the profiles that a role's own credentials come from."""
+    """Put limits on the profiles that provide a role's source credentials."""
     make = builder.providers
 
     def providers(*args: Any, **options: Any) -> list[CredentialProvider]:

@@ -1,9 +1,10 @@
-"""Where boto3's sessions and clients are made, each with the patience that its use calls for.
+"""Creates all boto3 sessions and clients, each with the timeouts and retries that its use calls
+for.
 
 Endpoint, profile, proxies and credentials come from boto3's own chain (AWS_ENDPOINT_URL and so on).
-Every function raises MisconfiguredError where boto3 cannot work with what it finds there, whatever
-it raises itself. Clients serve all threads; each is made once, by whoever puts the parts together,
-and only where its service is in use.
+Every function raises MisconfiguredError if boto3 cannot work with what it finds there, whatever it
+raises itself. Clients are thread-safe; the composition root creates each once, and only if its
+service is in use.
 """
 
 from __future__ import annotations
@@ -37,30 +38,30 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 CALL_SECONDS = 10
-"""How long a connection, or an answer, may take that nobody keeps back."""
+"""How long a connection, or an answer other than a long poll's, may take."""
 LONG_POLL_SECONDS = 20
-"""The longest that SQS keeps a question open."""
+"""The longest that SQS lets a request wait for messages."""
 
 A_PERSON_ANSWERS = 300.0
-"""Seconds for a credential_process that asks for a code, say, where a person has called us."""
+"""Seconds for a credential_process that asks the person at the terminal, say for a code."""
 
 BUILDING = Config(
-    # Adaptive: slows down by itself when AWS throttles, and tries again.
+    # Adaptive: slows down and retries when AWS throttles.
     retries={"mode": "adaptive", "total_max_attempts": 8},
     connect_timeout=10,
     read_timeout=60,
 )
-"""For building and destroying, where it may take its time."""
+"""For creating and destroying resources, which may take a while."""
 LOOKING = Config(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=4, read_timeout=6
 )
-"""For looking: an answer that takes longer is a finding by itself."""
+"""For checks: an answer that takes longer is a finding in itself."""
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
-"""For what must not be repeated unseen; merged into another."""
+"""For calls that must not be retried behind our back; merged into another."""
 
 _DAEMON = ONCE.merge(Config(connect_timeout=CALL_SECONDS, read_timeout=CALL_SECONDS))
 _QUEUES = _DAEMON.merge(
-    # Ten deletions may be under way beside the long poll.
+    # Up to ten deletions run beside the long poll.
     Config(read_timeout=LONG_POLL_SECONDS + CALL_SECONDS, max_pool_connections=10)
 )
 _THRICE = _DAEMON.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}))
@@ -68,9 +69,9 @@ _RESTORES = _THRICE.merge(Config(read_timeout=60))
 
 
 def new_session(region: str = "", *, program_seconds: float = LONGEST_PROGRAM) -> boto3.Session:
-    """Return a session, that is: one chain of credentials; all answers it gets are bounded.
+    """Return a session: one credential chain, with limits on all answers that it gets.
 
-    `program_seconds` is what a credential_process may take.
+    `program_seconds` is how long a credential_process may run.
     """
     import boto3  # noqa: PLC0415 - the daemon does without
 
@@ -81,7 +82,7 @@ def new_session(region: str = "", *, program_seconds: float = LONGEST_PROGRAM) -
 
 
 def lean_session(region: str = "") -> boto3.Session:
-    """Return a session for what runs on: it makes clients and has credentials, and no more."""
+    """Return a session for the daemon: it creates clients and has credentials, and nothing else."""
     with _settings_explained():
         core = BoundedSession(LONGEST_PROGRAM)
         share_models(core)
@@ -89,13 +90,13 @@ def lean_session(region: str = "") -> boto3.Session:
 
 
 def sns_client(session: boto3.Session, region: str) -> SNSClient:
-    """For the webhook's subscription: one attempt each, the subscription does the pauses."""
+    """For the webhook's subscription: one attempt per call, because the caller does the pauses."""
     client: SNSClient = new_client(session, "sns", region, _DAEMON)
     return client
 
 
 def sqs_client(session: boto3.Session, region: str) -> SQSClient:
-    """For all our queues: one attempt each, the queue does the pauses."""
+    """For all our queues: one attempt per call, because the caller does the pauses."""
     client: SQSClient = new_client(session, "sqs", region, _QUEUES)
     return client
 
@@ -107,31 +108,31 @@ def dynamodb_client(session: boto3.Session, region: str) -> DynamoDBClient:
 
 
 def cloudwatch_client(session: boto3.Session, region: str) -> CloudWatchClient:
-    """For SES's metrics, a few calls an hour: one attempt each."""
+    """For SES's metrics, a few calls an hour: one attempt per call."""
     client: CloudWatchClient = new_client(session, "cloudwatch", region, _DAEMON)
     return client
 
 
 def kms_client(session: boto3.Session, region: str) -> Any:
-    """For the keys of mail that SES encrypted, one question a mail."""
+    """For the keys of mail that SES encrypted, one call per mail."""
     return new_client(session, "kms", region, _THRICE)
 
 
 def s3_client(session: boto3.Session, region: str) -> S3Client:
-    """For what is rare at S3; GET and LIST, which come in bulk, have their own way (`bucket`)."""
+    """For rare calls to S3; GET and LIST, which come in bulk, have their own client (`bucket`)."""
     client: S3Client = new_client(session, "s3", region, _RESTORES)
     return client
 
 
 def unsigned_client(session: boto3.Session, service: str, region: str) -> Any:
-    """Return one that needs no credentials, for what it knows without asking: its endpoint."""
+    """Return a client that needs no credentials, for what it knows by itself: its endpoint."""
     return new_client(session, service, region, Config(signature_version=UNSIGNED))
 
 
 def new_client(
     session: boto3.Session, service: str, region: str, config: Config, endpoint: str | None = None
 ) -> Any:
-    """Return a client. `endpoint` names another than boto3's own; no proxy leads there."""
+    """Return a client. `endpoint` replaces boto3's own, and is reached without a proxy."""
     if endpoint:
         config = config.merge(Config(proxies={}))
     options = {"region_name": region, "endpoint_url": endpoint, "config": config}
@@ -142,10 +143,10 @@ def new_client(
 
 
 def refuse_bad_settings(session: boto3.Session) -> None:
-    """Raise MisconfiguredError for an endpoint that no client could ask; makes none.
+    """Raise MisconfiguredError for an endpoint that no client could use, without creating one.
 
-    For what starts once and runs on: the environment that it starts with never changes. Files that
-    cannot be read are no reason to end: they may be fixed while it runs.
+    For the daemon's start: its environment never changes while it runs. Unreadable files are no
+    reason to refuse, because they may be repaired while it runs.
     """
     with suppress(BotoCoreError, ValueError):
         refuse_bad_endpoints(session._session)  # noqa: SLF001 (no public name)
@@ -167,7 +168,7 @@ def _made(session: boto3.Session, service: str, options: dict[str, Any]) -> Any:
 
 
 def ca_bundle(session: boto3.Session) -> str:
-    """Return the file of those whom boto3 trusts: AWS_CA_BUNDLE, the profile's, else its own."""
+    """Return the path of boto3's CA bundle: AWS_CA_BUNDLE, the profile's, else its own."""
     with _settings_explained():
         look_at_certificates(session._session)  # noqa: SLF001 (no public name)
         own = session._session.get_config_variable("ca_bundle")  # noqa: SLF001
@@ -176,13 +177,14 @@ def ca_bundle(session: boto3.Session) -> str:
 
 @contextmanager
 def _settings_explained() -> Iterator[None]:
-    """A broken ~/.aws/config, endpoint or model makes botocore raise almost anything."""
+    """Explain what botocore raises for a broken ~/.aws/config, endpoint or model: almost
+    anything."""
     try:
         yield
     except PostamtError:
         raise
     except Exception as error:
-        # Credentials are looked for as soon as a client is made.
+        # Credentials are looked for as soon as a client is created.
         cause = cause_of(error)
         cause = ErrorCause.SETTINGS if cause is ErrorCause.UNEXPECTED else cause
         raise meaning(cause, "make a client", said=f"{error}" or type(error).__name__) from error
@@ -212,14 +214,14 @@ class _LazySession(_MadeAtFirstUse):
         try:
             return _made(self._whole(), service, options)
         finally:
-            forget_models()  # a client has what it needs of them, and this process makes few
+            forget_models()  # the client keeps what it needs, and this process creates few
 
 
 def lazy_session(make: Callable[[], boto3.Session]) -> boto3.Session:
-    """Return a stand-in for what `make` returns, whose clients are stand-ins too.
+    """Return a stand-in for the session that `make` returns; its clients are stand-ins too.
 
-    To make one reads the AWS configuration and asks for credentials, which may take a program or
-    the network. So each is made at its first call, and fails like a call: for its caller alone, and
-    for now. Use clients in threads only.
+    Creating one reads the AWS configuration and gets credentials, which may run a program or use
+    the network. So each is created at its first call, and fails like a call: only for its caller,
+    and temporarily. The first call blocks, so use clients in threads only.
     """
     return cast("boto3.Session", _LazySession(make))

@@ -1,7 +1,7 @@
-"""Endpoints that someone configured in the place of AWS's own: are they addresses at all?
+"""Checks that endpoints configured in place of AWS's own are valid URLs.
 
-botocore takes some that nothing can be sent to, and then fails at each call as if the network were
-away; of others it says what is wrong and not where it stands.
+botocore accepts some that nothing can be sent to, and then fails at each call as if there were no
+network; of others it says what is wrong, but not where they are configured.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _VARIABLE = re.compile(r"AWS_ENDPOINT_URL(?:_[A-Z0-9_]+)?")
 
 
 def refuse_bad_endpoints(session: Any, environ: Mapping[str, str] = os.environ) -> None:
-    """Raise MisconfiguredError for the first endpoint of environment and profile that is none.
+    """Raise MisconfiguredError for the first invalid endpoint in the environment or profile.
 
-    `session` is botocore's; raises what that raises where its own settings cannot be read.
+    `session` is botocore's. If its settings cannot be read, what botocore raises passes through.
     """
     if session.get_config_variable("ignore_configured_endpoint_urls"):
         return
@@ -33,7 +33,7 @@ def refuse_bad_endpoints(session: Any, environ: Mapping[str, str] = os.environ) 
 
 
 def bad_endpoint(url: str, where: str = "AWS_ENDPOINT_URL") -> MisconfiguredError:
-    """Say that a URL is none."""
+    """Return the error for an invalid endpoint that is configured at `where`."""
     return MisconfiguredError(
         f"The AWS endpoint {printable(url, 200)!r} is no address that can be asked.",
         as_it_runs(f"Correct or remove {where}; it looks like this: http://127.0.0.1:4566"),
@@ -41,7 +41,7 @@ def bad_endpoint(url: str, where: str = "AWS_ENDPOINT_URL") -> MisconfiguredErro
 
 
 def is_endpoint(url: str) -> bool:
-    """Tell whether something can be sent there: http or https, a host, a port if there is one."""
+    """Whether requests can be sent there: http or https, a host, and a usable port if any."""
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname or ""

@@ -1,7 +1,7 @@
-"""Opening what SES encrypted on its side: KMS gives the data key, which opens the object.
+"""Decrypts mail that SES encrypted client-side: KMS unwraps the data key, which opens the object.
 
-Blocking, and shipped with the functions of index and webmail: it knows nothing but boto3, `aes_gcm`
-and `mail`.
+Blocking. It ships with the index and webmail functions, so it imports only boto3, `aes_gcm` and
+`mail`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from postamt_sync.aws.aes_gcm import GcmDecryption, NotAuthenticError
 from postamt_sync.mail.client_encryption import KEY_BYTES, ClientEncryption
 
 _NOT_ITS_KEY = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
-"""KMS API Reference, "Decrypt": the wrapped key, or its encryption context, is not what it was."""
+"""KMS API Reference, "Decrypt": the wrapped key or its encryption context was changed."""
 
 
 class NeverOpenedError(Exception):
-    """What is stored cannot be opened by anybody, now or later; says why in a few words."""
+    """Nobody can ever decrypt what is stored; the message says why in a few words."""
 
 
 class NoDataKeyError(Exception):
-    """What KMS answered is no key of a mail. It does not say why, and may answer otherwise later;
-    says what came in a few words."""
+    """KMS returned something that cannot be a data key. It may do better later, so this is
+    temporary; the message says in a few words what came."""
 
 
 def data_key(kms: Any, encryption: ClientEncryption) -> bytes:
-    """Ask KMS for the key of one object; `kms` is a client of boto3.
+    """Ask KMS for the data key of one object; `kms` is a boto3 client.
 
-    Raises NeverOpenedError where KMS says that it is none of its keys, NoDataKeyError where what it
-    gives out cannot be one, else what boto3 raises.
+    Raises NeverOpenedError if KMS says that the wrapped key is not one of its own, NoDataKeyError
+    if it returns something that cannot be a key, otherwise what boto3 raises.
     """
     try:
         answer = kms.decrypt(
@@ -51,8 +51,8 @@ def data_key(kms: Any, encryption: ClientEncryption) -> bytes:
 def plain_text(
     chunks: Iterable[bytes], encryption: ClientEncryption, key: bytes
 ) -> Iterator[bytes]:
-    """Yield the mail. Only at the end it is proven: raises NeverOpenedError, and what came before
-    is to be thrown away."""
+    """Yield the plaintext. Only the end proves it authentic: if NeverOpenedError is raised, discard
+    everything that came before."""
     opened = GcmDecryption(key, encryption.iv)
     try:
         for chunk in chunks:

@@ -1,7 +1,7 @@
-"""What went wrong at AWS, whichever service says so, in whichever words, or whatever boto3 raises.
+"""Classifies everything that can go wrong with a call to AWS: error codes, statuses, exceptions.
 
-Services name the same thing differently ("AccessDenied", "AuthorizationError"). Sources: API
-References of S3, SNS, SQS, DynamoDB, SES, IAM, "Common errors"; botocore's exceptions.
+Services have different codes for the same thing ("AccessDenied", "AuthorizationError"). Sources:
+API References of S3, SNS, SQS, DynamoDB, SES, IAM, "Common errors"; botocore's exceptions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from botocore.parsers import ResponseParserError
 
 
 class ErrorCause(enum.Enum):
-    """What an error comes down to."""
+    """The underlying cause of an error."""
 
     FORBIDDEN = enum.auto()
     UNKNOWN_KEY = enum.auto()
@@ -56,28 +56,28 @@ class ErrorCause(enum.Enum):
     NO_TABLE = enum.auto()
     NO_BUCKET = enum.auto()
     WRONG_REGION = enum.auto()
-    """What is asked for lies in another region than the one that is asked."""
+    """The resource is in another region than the one that was called."""
     UNSUPPORTED = enum.auto()
-    """The endpoint does not know this call, and never will: an emulator, another S3."""
+    """The endpoint does not have this operation: an emulator, or another S3."""
     PARAMETER = enum.auto()
     CONFIRMATION_TOKEN = enum.auto()
-    """SNS has no code of its own for it: whoever confirms knows."""
+    """SNS has no separate code for it, so only the code that confirms can set it."""
     KMS = enum.auto()
     NO_CAPACITY = enum.auto()
-    """S3 cannot take an Expedited restore just now."""
+    """S3 has no capacity for an Expedited restore right now."""
     NO_CREDENTIALS = enum.auto()
     UNUSABLE_CREDENTIALS = enum.auto()
     SETTINGS = enum.auto()
-    """boto3 cannot work with its own configuration."""
+    """boto3 cannot use its own configuration."""
     UNREACHABLE = enum.auto()
     UNTRUSTED = enum.auto()
-    """The other side has no certificate that we trust."""
+    """The server has no certificate that we trust."""
     NOT_AWS = enum.auto()
     """A proxy or a login page answered."""
     UNEXPECTED = enum.auto()
-    """boto3 raised what is not meant for its callers."""
+    """boto3 raised something that is not part of its interface."""
     UNKNOWN = enum.auto()
-    """An error code that means nothing to us."""
+    """An error code that we do not know."""
 
 
 _CODES = {
@@ -89,7 +89,7 @@ _CODES = {
         "Forbidden",
         "UnauthorizedOperation",
     ),
-    # Regions that the account has not enabled say it too.
+    # Also returned by regions that the account has not enabled.
     ErrorCause.UNKNOWN_KEY: (
         "AuthFailure",
         "InvalidAccessKeyId",
@@ -181,16 +181,16 @@ _CODES = {
 _CAUSES = {code: cause for cause, codes in _CODES.items() for code in codes}
 
 _SAYINGS = (
-    # Who signs at another time, or for another region, has signed another text than AWS expects.
+    # A signature made at the wrong time, or for another region, does not match either.
     (re.compile(r"signature (?:expired|not yet current)", re.IGNORECASE), ErrorCause.CLOCK),
     (re.compile(r"scoped to a valid region", re.IGNORECASE), ErrorCause.WRONG_REGION),
 )
-"""What services that know one code for every bad signature say beside it."""
+"""The messages of services that have a single code for every bad signature."""
 
 _ENDPOINT = "Endpoint"
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 _UNKNOWN_THERE = frozenset({404, 405, 501})
-"""What a server says of a path or method that it does not have."""
+"""Statuses for a path or method that a server does not have."""
 
 _NOT_THERE = re.compile(
     r"^\W*unknown (?:[\w ]{1,30} )?(?:action|api|endpoint|operation|path)\b"
@@ -198,12 +198,13 @@ _NOT_THERE = re.compile(
     r"|\bnot valid for this (?:endpoint|web service)\b",
     re.IGNORECASE,
 )
-"""What emulators say of a call that they lack, under a code that AWS has for something else."""
+"""Messages of emulators for an operation that they lack, with a code that means something else at
+AWS."""
 
 _PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 
 _EXCEPTIONS: tuple[tuple[ErrorCause, tuple[type[Exception], ...]], ...] = (
-    # The first that fits: SSLError is a ConnectionError, ssl.SSLError an OSError.
+    # The first match counts: SSLError is a ConnectionError, ssl.SSLError is an OSError.
     (ErrorCause.NO_CREDENTIALS, (NoCredentialsError, PartialCredentialsError)),
     (
         ErrorCause.UNUSABLE_CREDENTIALS,
@@ -219,8 +220,8 @@ _EXCEPTIONS: tuple[tuple[ErrorCause, tuple[type[Exception], ...]], ...] = (
             SSOError,
             TokenRetrievalError,
             UnknownCredentialError,
-            # Of files that boto3 reads, and programs that it runs for them; what the network does
-            # comes in botocore's own kinds.
+            # From files that boto3 reads and programs that it runs for credentials; for network
+            # errors botocore has exceptions of its own.
             FileNotFoundError,
             IsADirectoryError,
             NotADirectoryError,
@@ -235,7 +236,7 @@ _EXCEPTIONS: tuple[tuple[ErrorCause, tuple[type[Exception], ...]], ...] = (
 
 
 def cause_of(error: Exception) -> ErrorCause:
-    """Tell what any exception of boto3 comes down to."""
+    """Return the cause of any exception that boto3 raised."""
     if isinstance(error, ClientError):
         return _cause_of_answer(error)
     return next(
@@ -244,11 +245,11 @@ def cause_of(error: Exception) -> ErrorCause:
 
 
 def cause_of_code(code: str, status: int = 0) -> ErrorCause:
-    """Tell what an error code comes down to, and, where nobody knows it, the HTTP status.
+    """Return the cause for an error code; for an unknown code, judge by the HTTP status.
 
-    Without a code it was no service of AWS that answered.
+    Without a code, the answer did not come from AWS.
     """
-    if status == 501:  # whatever the code: an emulator may call it its own failure
+    if status == 501:  # whatever the code: an emulator may report it as an internal error
         return ErrorCause.UNSUPPORTED
     if code in _CAUSES:
         return _CAUSES[code]
@@ -258,19 +259,20 @@ def cause_of_code(code: str, status: int = 0) -> ErrorCause:
         return ErrorCause.THROTTLED
     if status >= 500:
         return ErrorCause.BUSY
-    # botocore gives the status for a code where the answer holds none.
+    # botocore uses the status as the code if the answer has none.
     return ErrorCause.UNKNOWN if code and not code.isdecimal() else ErrorCause.NOT_AWS
 
 
 def note_endpoint(endpoint: str, parsed: dict[str, Any], **_: Any) -> None:
-    """Note in an answer which URL was asked; botocore calls it after each call."""
+    """Note in an answer which URL was called. A handler of botocore's event "after-call"."""
     parsed.setdefault("ResponseMetadata", {})[_ENDPOINT] = endpoint
 
 
 def unknown_at(error: ClientError) -> str:
-    """Return the URL of a server that is not AWS's and does not have what was asked for, else "".
+    """Return the URL of a server, not AWS, that lacks the operation; otherwise "".
 
-    It has only a status for it, as a HEAD always has. In AWS's own place a login page says so too.
+    Such a server answers with nothing but a status. So does AWS to a HEAD, and a login page that
+    answers in AWS's place; both are excluded.
     """
     about = error.response.get("ResponseMetadata", {})
     endpoint = "" if error.operation_name.startswith("Head") else str(about.get(_ENDPOINT, ""))
@@ -281,21 +283,21 @@ def unknown_at(error: ClientError) -> str:
 
 
 def code_of(error: ClientError) -> str:
-    """Return the error code that AWS gave, "" where it gave none; foreign text."""
+    """Return AWS's error code, "" if there is none. Untrusted text."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
-    """Return what AWS said beside the code; foreign text, and "" where it is a page's markup.
+    """Return AWS's error message, "" if it is markup. Untrusted text.
 
-    For services that speak JSON botocore takes whatever else answers for a message.
+    For JSON services, botocore takes any other answer, such as an HTML page, for a message.
     """
     message = str(error.response.get("Error", {}).get("Message") or "")
     return "" if is_markup(message) else message
 
 
 def is_markup(text: str) -> bool:
-    """Tell whether a text is a page, or an answer that nobody could read."""
+    """Whether a text is an HTML page, or XML that botocore did not understand."""
     return text.lstrip("\ufeff \t\r\n").startswith("<") or _PAGE.search(text) is not None
 
 
@@ -305,7 +307,7 @@ def _cause_of_answer(error: ClientError) -> ErrorCause:
         code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     )
     if cause is ErrorCause.UNSUPPORTED or unknown_at(error):
-        return ErrorCause.UNSUPPORTED  # its message may be the bare XML of it
+        return ErrorCause.UNSUPPORTED  # even if its message is raw XML
     if cause is not ErrorCause.FORBIDDEN and _NOT_THERE.search(message):
         return ErrorCause.UNSUPPORTED
     if is_markup(message):

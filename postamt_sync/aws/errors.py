@@ -1,7 +1,6 @@
-"""What AWS's errors mean, in sentences a person can act on.
+"""Turns AWS's errors into sentences that a person can act on.
 
-What it is about is read from code, status and exception (`error_codes`), the sentences are those of
-`meanings`.
+`error_codes` finds the cause from code, status and exception; `meanings` has the sentences.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ __all__ = ["Asker", "ForbiddenError", "TokenError", "aws_call", "meaning", "refu
 
 _NOTHING = "nothing more"
 LONGEST_CODE = 100
-"""Characters of an error code that a sentence shows."""
+"""Characters of an error code to show in a sentence."""
 
 
 @contextmanager
 def aws_call(what: str, *, name: str = "") -> Iterator[None]:
-    """Raise PostamtError for whatever boto3 raises within, as `refusal` tells it.
+    """Turn whatever boto3 raises in the block into a PostamtError; see `refusal`.
 
-    That is really any exception: an unexpected answer makes botocore's parsers fail in any way. So
-    have nothing within but the call and what is read from its answer.
+    This catches any exception, because an unexpected answer can make botocore's parsers raise
+    anything. So put nothing into the block but the call and the reading of its answer.
     """
     try:
         yield
@@ -49,10 +48,10 @@ def aws_call(what: str, *, name: str = "") -> Iterator[None]:
 def refusal(
     what: str, error: Exception, *, name: str = "", asker: Asker = Asker.DAEMON
 ) -> PostamtError:
-    """Return the sentences for what boto3 raised in the attempt to `what`.
+    """Return the error to raise for what boto3 raised.
 
-    To the daemon that is a verb with its object ("subscribe the webhook"), to an administrator an
-    IAM action. `name` is that of the bucket or table concerned.
+    `what` was attempted: for the daemon a verb with its object ("subscribe the webhook"), for an
+    administrator an IAM action. `name` is the name of the bucket or table.
     """
     if isinstance(error, ClientError):
         code, said = code_of(error), message_of(error)
@@ -62,7 +61,7 @@ def refusal(
         code, said = type(error).__name__, str(error)
     cause = cause_of(error)
     if asker is Asker.ADMINISTRATOR and code == "403":
-        cause = ErrorCause.FORBIDDEN  # all that S3 says to a HEAD
+        cause = ErrorCause.FORBIDDEN  # a HEAD gets no other code from S3
     return meaning(cause, what, code=code, said=said, name=name, asker=asker)
 
 
@@ -75,7 +74,7 @@ def meaning(
     name: str = "",
     asker: Asker = Asker.DAEMON,
 ) -> PostamtError:
-    """Return the sentences for a cause; `code`, `said` and `name` may be foreign text."""
+    """Return the error to raise for a cause; `code`, `said` and `name` may be untrusted text."""
     told = MEANINGS[asker].get(cause) or MEANINGS[asker][ErrorCause.UNKNOWN]
     facts = {
         "what": what,

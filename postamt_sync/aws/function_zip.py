@@ -1,8 +1,8 @@
-"""The zip that a function is made of: the same bytes wherever and whenever it is built.
+"""The index function's zip: the same bytes wherever and whenever it is built.
 
-So its hash tells whether the function in AWS is the current one, and nothing is updated needlessly.
-Times and modes are fixed, the order is that of the names, and nothing is compressed: versions of
-zlib differ. The packages' own files are left empty, for the version of postamt-sync stands there.
+So its hash shows whether the function at AWS is current, and nothing is updated needlessly. Times
+and modes are fixed, files are in order of their names, and nothing is compressed, because zlib
+versions differ. All `__init__.py` are empty, because ours contains the version of postamt-sync.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _INDEX = (
 
 
 def index_zip() -> bytes:
-    """Return the zip of the index Lambda, some 60 KB."""
+    """Return the zip of the index function, about 60 KB."""
     return pack(resources.files("postamt_sync"))
 
 
 def pack(package: Traversable) -> bytes:
-    """Return the zip of the index Lambda in the sources of `package`, that is `postamt_sync`."""
+    """Return the zip of the index function, from `package`, the sources of `postamt_sync`."""
     contents = {f"{name}/__init__.py": b"" for name in _PACKAGES}
     contents |= dict(_modules(package / "mail", "postamt_sync/mail"))
     for room, names in (("aws", _AWS), ("index", _INDEX)):
-        for name in names:  # what else is in the room needs more than a function has
+        for name in names:  # the other modules need more than a function has
             contents[f"postamt_sync/{room}/{name}"] = (package / room / name).read_bytes()
     return archived(contents)
 
 
 def archived(contents: Mapping[str, bytes]) -> bytes:
-    """Return a zip of these files by their names in it."""
+    """Return a reproducible zip with these files, by name."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for name, content in sorted(contents.items()):

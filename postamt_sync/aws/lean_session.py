@@ -1,7 +1,7 @@
-"""As much of boto3.Session as a daemon needs: clients and credentials, by botocore alone.
+"""As much of boto3.Session as the daemon needs: clients and credentials, with botocore only.
 
-boto3 adds resources and transfers: 5 MB that nobody here asks for.
-The chain that finds region, endpoint and credentials is botocore's in either case.
+boto3 adds resources and transfers, 5 MB of memory that we do not need. The chain that finds region,
+endpoint and credentials is botocore's in either case.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import botocore.session
 
 
 class LeanSession:
-    """Stands for a boto3.Session wherever one is only asked for a client or for credentials."""
+    """A substitute for boto3.Session where only clients and credentials are needed."""
 
     def __init__(self, core: botocore.session.Session, region: str = "") -> None:
-        """An empty `region` means that of the configuration."""
+        """An empty `region` means the one in the AWS configuration."""
         self._session = core
         if region:
             core.set_config_variable("region", region)
 
     def client(self, service_name: str, **options: Any) -> Any:
-        """Return a client, as boto3 does."""
+        """Return a client, like boto3."""
         return self._session.create_client(service_name, **options)
 
     def get_credentials(self) -> Any:
-        """Return the credentials that the chain finds, None if there are none."""
+        """Return the credentials that the chain finds; None if there are none."""
         return self._session.get_credentials()

@@ -1,7 +1,7 @@
-"""The two sentences for each cause of trouble at AWS: the one table for everybody who asks.
+"""The sentences for each cause of an AWS error: what is wrong and what to do about it.
 
-The daemon goes on by itself, so to it all of them are temporary but for TokenError. In front of
-`bootstrap` and `doctor` sits an administrator, who wants to know which IAM action is missing.
+The daemon keeps trying, so for it everything but TokenError is temporary. `bootstrap` and `doctor`
+are used by an administrator, who wants to know which IAM action is missing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from postamt_sync.errors import (
 
 
 class TokenError(PostamtError):
-    """AWS does not take this confirmation token, and never will."""
+    """AWS does not accept this confirmation token, and never will."""
 
     temporary = False
 
 
 class ForbiddenError(CredentialsError):
-    """The credentials are good, and may not do this one thing."""
+    """The credentials are valid, but may not do this."""
 
 
 class Asker(enum.Enum):
@@ -38,8 +38,9 @@ class Asker(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """Two sentences, with places for {what} was attempted, the {name} of what it was done to, the
-    {code} and what was {said}. What AWS itself said comes after the second unless it has a place.
+    """Problem and hint, with placeholders: {what} was attempted, the {name} of the resource, the
+    error {code} and what was {said}. AWS's message is appended to the hint unless it has a
+    placeholder.
     """
 
     kind: type[PostamtError]
@@ -300,6 +301,6 @@ NOT_SAID_BY_AWS = frozenset(
         ErrorCause.UNUSABLE_CREDENTIALS,
     }
 )
-"""Causes of which a library, a stranger or this machine told us, not AWS."""
+"""Causes reported by a library, a stranger or this machine, not by AWS."""
 
 MEANINGS = {Asker.DAEMON: _FOR_THE_DAEMON, Asker.ADMINISTRATOR: _FOR_AN_ADMINISTRATOR}

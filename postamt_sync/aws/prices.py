@@ -1,7 +1,7 @@
-"""What AWS asks for, in US dollars, in us-east-1, without tax; other regions differ a little.
+"""AWS's prices in US dollars, in us-east-1, without tax; other regions differ a little.
 
-`verified` prices were read in AWS's own price list of 2026. The others are commonly known, but
-none of us has seen them there.
+`verified` prices were read in AWS's own price list of 2026. The others are commonly known, but were
+not checked there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`usd` for each `per` units beyond the `free` ones of a month."""
+    """`usd` for each `per` units, beyond `free` units a month."""
 
     usd: float
     per: float = 1
@@ -19,7 +19,7 @@ class Price:
     verified: bool = True
 
     def of(self, quantity: float) -> float:
-        """Return what this quantity costs in a month."""
+        """Return what this quantity costs a month."""
         return max(0.0, quantity - self.free) * self.usd / self.per
 
 
@@ -30,7 +30,7 @@ SES_RECEIVED = Price(0.10, THOUSAND)
 SES_CHUNK = Price(0.09, THOUSAND, verified=False)
 """The price is verified, but not whether a partial chunk counts; we count it."""
 SES_SENT = Price(0.16, THOUSAND)
-"""On the plan that new accounts start with; older ones pay 0.10."""
+"""On the plan that new accounts start with; older accounts pay 0.10."""
 SES_SENT_GB = Price(0.12)
 S3_PUT = Price(0.005, THOUSAND)
 """LIST costs the same."""
@@ -46,7 +46,7 @@ S3_ARCHIVE_READ_GB = Price(0.03, verified=False)
 S3_TO_INFREQUENT = Price(0.01, THOUSAND, verified=False)
 S3_TO_ARCHIVE = Price(0.02, THOUSAND, verified=False)
 EGRESS_GB = Price(0.09, free=100, verified=False)
-"""The price is verified, not what is free."""
+"""The price is verified, the free amount is not."""
 SNS_PUBLISH = Price(0.50, MILLION, free=MILLION)
 SNS_HTTP = Price(0.60, MILLION, free=100_000)
 SQS_REQUEST = Price(0.40, MILLION, free=MILLION)
@@ -64,8 +64,8 @@ CLOUDFRONT_REQUEST = Price(1.00, MILLION, free=10 * MILLION, verified=False)
 CLOUDFRONT_GB = Price(0.085, free=1024, verified=False)
 KMS_REQUEST = Price(0.03, 10_000, free=20_000, verified=False)
 SSM_PARAMETER = Price(0.0, verified=False)
-"""Standard parameters, asked for at the standard rate."""
+"""For standard parameters at standard throughput."""
 ACM_CERTIFICATE = Price(0.0, verified=False)
-"""A public one that does not leave AWS."""
+"""For a public certificate that does not leave AWS."""
 ALIAS_QUERY = Price(0.0, MILLION, verified=False)
-"""Of an alias that leads to CloudFront."""
+"""For an alias of a CloudFront distribution."""

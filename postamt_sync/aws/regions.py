@@ -1,6 +1,7 @@
-"""What AWS can do where; of SES: AWS General Reference, "Amazon Simple Email Service endpoints".
+"""What AWS offers in which region (for SES: AWS General Reference, "Amazon Simple Email Service
+endpoints").
 
-A region that is missing here is not refused for good: AWS opens new ones.
+These lists age: AWS opens new regions.
 """
 
 from __future__ import annotations
@@ -70,12 +71,12 @@ OPT_IN = frozenset(
         "mx-central-1",
     }
 )
-"""Regions that an account has to enable before they know its keys (AWS Account Management
+"""Regions that an account has to enable before its keys work there (AWS Account Management
 Reference Guide, "Enable or disable AWS Regions in your account")."""
 
 WITHOUT_OWN_NAMESPACE = frozenset({"me-central-1", "me-south-1"})
-"""Regions in which an account has no namespace of its own for buckets (S3 User Guide, "Namespaces
-for general purpose buckets"): a name there is taken from everybody in the world."""
+"""Regions without a bucket namespace for each account (S3 User Guide, "Namespaces for general
+purpose buckets"): bucket names there are shared by everybody in the world."""
 
 _OWN_DKIM_ZONE = frozenset(
     {
@@ -94,7 +95,7 @@ _OWN_DKIM_ZONE = frozenset(
 
 
 def dkim_zone(region: str) -> str:
-    """Return the zone that Easy DKIM's records point into, where SES itself does not say it."""
+    """Return the zone with Easy DKIM's keys, for when SES does not name it."""
     return f"dkim.{region}.amazonses.com" if region in _OWN_DKIM_ZONE else "dkim.amazonses.com"
 
 
@@ -102,5 +103,5 @@ _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
 
 
 def partition_of(region: str) -> str:
-    """Return the part of AWS that a region belongs to, as ARNs name it."""
+    """Return the partition of a region, as in ARNs."""
     return next((p for start, p in _PARTITIONS.items() if region.startswith(start)), "aws")

@@ -1,7 +1,7 @@
-"""The zip of the sealing function: the same bytes for the same keys, wherever it is built.
+"""The sealing function's zip: the same bytes for the same keys, wherever it is built.
 
-In it is what `seal/function.py` imports, the owner's public keys, and pysequoia, compiled for the
-machine that Lambda has: its wheel is asked of pip by its hash, or given as a file, and kept.
+It contains what `seal/function.py` imports, the owner's public keys, and pysequoia, compiled for
+Lambda's machines: pip downloads its wheel by hash, or a person gives it as a file; it is cached.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LARGEST_WHEEL = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class PinnedWheel:
-    """The one file of a package that was tried, for one Python and one kind of machine."""
+    """The one wheel of a package that was tested, for one Python and one platform."""
 
     name: str
     version: str
@@ -62,12 +62,12 @@ Pip = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
 
 def seal_zip(certificates: Mapping[str, bytes], wheel: bytes) -> bytes:
-    """Return the zip, some 9 MB; `certificates` are the binary ones, by their fingerprints."""
+    """Return the zip, about 9 MB; `certificates` are binary, by fingerprint."""
     return pack_seal(resources.files(_OURS), certificates, wheel)
 
 
 def pack_seal(package: Traversable, certificates: Mapping[str, bytes], wheel: bytes) -> bytes:
-    """Return the zip from the sources of `package`, that is `postamt_sync`."""
+    """Return the zip, from `package`, the sources of `postamt_sync`."""
     contents = needed_modules(package, HANDLER.rpartition(".")[0])
     contents |= _unpacked(wheel)
     for fingerprint, certificate in certificates.items():
@@ -81,9 +81,10 @@ def kept_wheel(
     pip: Pip | None = None,
     pinned: PinnedWheel = WHEEL,
 ) -> bytes:
-    """Return the wheel: the one that was given, else the one kept from before, else pip's.
+    """Return the wheel: the given one, else the cached one, else one that pip downloads.
 
-    It is kept for the next time. Raises MisconfiguredError where it cannot be had, or is another.
+    It is cached for the next time. Raises MisconfiguredError if the given file is not the right
+    one, and TryLaterError if pip cannot get it.
     """
     if given is not None:
         data = _read(given)
@@ -138,7 +139,7 @@ def _place(environ: Mapping[str, str], pinned: PinnedWheel) -> Path:
 
 
 def _keep(data: bytes, place: Path) -> None:
-    """Keep it for the next time; where that cannot be, it is asked for again."""
+    """Cache it for the next time; if that fails, it is simply downloaded again."""
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         atomic_file.write(place, data)
@@ -158,7 +159,7 @@ def _is_right(data: bytes, pinned: PinnedWheel) -> bool:
 
 
 def _unpacked(wheel: bytes) -> dict[str, bytes]:
-    """Return what is imported of a wheel, and its licence, which goes with every copy."""
+    """Return a wheel's modules, and its licence, which must accompany every copy."""
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
         return {name: archive.read(name) for name in archive.namelist() if _is_shipped(name)}
 

@@ -1,8 +1,7 @@
-"""What botocore knows of AWS's services, read once in a process, whichever session asks.
+"""botocore's service models, read once in a process for all sessions, without documentation.
 
-Reading a service's description takes longer than making its client, on a Raspberry Pi a second; and
-each session of botocore would read it again. What people are told in it is left out, which is
-most of it.
+Reading a model takes longer than creating a client, a second on a Raspberry Pi, and each botocore
+session would read it again. Most of a model is documentation for people.
 """
 
 from __future__ import annotations
@@ -29,7 +28,8 @@ class _ForMachines(JSONFileLoader):
 
 
 def _for_machines(table: dict[str, Any]) -> dict[str, Any]:
-    """Empty a text for people, which has to be there; a member of that name is no text."""
+    """Empty the documentation, which must be present; a member of that name may be something
+    else."""
     if isinstance(table.get(_FOR_PEOPLE), str):
         table[_FOR_PEOPLE] = ""
     return table
@@ -40,19 +40,19 @@ class _Models(Loader):
 
     @property
     def search_paths(self) -> list[str]:
-        """Return a copy: each of boto3's sessions would add its own directory once more."""
+        """A copy, because each boto3 session would append its own directory once more."""
         return [*super().search_paths, *_boto3s()]
 
 
 def share_models(session: botocore.session.Session) -> None:
-    """Let a new session read no description that another one of this process has read."""
-    session.lazy_register_component(  # not before it is known which files configure it
+    """Let a new session use the models that other sessions of this process have read."""
+    session.lazy_register_component(  # only once its configuration files are known
         "data_loader", lambda: _models(session.get_config_variable("data_path"))
     )
 
 
 def forget_models() -> None:
-    """Let go of what was read: some megabytes. Whoever makes another client reads it again."""
+    """Free the models that were read, some megabytes. The next client has to read its own again."""
     for loader in _loaders:
         loader._cache.clear()  # type: ignore[attr-defined]  # noqa: SLF001  (no public way)
 
@@ -62,7 +62,7 @@ _loaders: list[Loader] = []
 
 @functools.cache
 def _models(data_path: str | None) -> Loader:
-    """Those of one `data_path`, which a person may have configured for boto3."""
+    """Return the loader for one `data_path`, which a person may have configured for boto3."""
     paths = create_loader(data_path).search_paths
     loader = _Models(paths, include_default_search_paths=False)
     _loaders.append(loader)
@@ -71,6 +71,6 @@ def _models(data_path: str | None) -> Loader:
 
 @functools.cache
 def _boto3s() -> tuple[str, ...]:
-    """Where boto3 has descriptions of its own; it need not be loaded for that."""
+    """Return where boto3 has models of its own, without importing it."""
     found = importlib.util.find_spec("boto3")
     return (str(Path(found.origin).parent / "data"),) if found and found.origin else ()

@@ -1,4 +1,4 @@
-"""Sending over SES's SMTP endpoint: where it is, how TLS is spoken there, and with which password.
+"""SES's SMTP endpoint: its host and ports, their kinds of TLS, and the password.
 
 Sources: SES Developer Guide, "Connecting to an Amazon SES SMTP endpoint" and "Obtaining Amazon SES
 SMTP credentials".
@@ -21,17 +21,17 @@ _DATE = "11111111"
 
 
 class Tls(enum.StrEnum):
-    """How a connection becomes private."""
+    """How a connection is encrypted."""
 
     STARTTLS = "STARTTLS"
-    """It starts in the clear and is upgraded (RFC 3207)."""
+    """It starts unencrypted and is upgraded (RFC 3207)."""
     IMPLICIT = "TLS"
-    """It is TLS from its first byte (RFC 8314)."""
+    """It uses TLS from the first byte (RFC 8314)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Where a region takes mail for sending, the first port of each kind being the usual one."""
+    """A region's server for sending; the first port of each kind is the usual one."""
 
     host: str
     implicit_tls: tuple[int, ...] = (465, 2465)
@@ -39,14 +39,14 @@ class SmtpServer:
 
     @property
     def ports(self) -> dict[int, Tls]:
-        """Every port with its kind of TLS, the best first (RFC 8314, section 3.3)."""
+        """All ports with their kind of TLS, the best first (RFC 8314, section 3.3)."""
         return dict.fromkeys(self.implicit_tls, Tls.IMPLICIT) | dict.fromkeys(
             self.starttls, Tls.STARTTLS
         )
 
 
 def smtp_server(region: str) -> SmtpServer | None:
-    """Return the region's server; None where SES sends through its API only."""
+    """Return the region's server; None if SES sends only through its API there."""
     if region in WITHOUT_SMTP:
         return None
     return SmtpServer(f"email-smtp.{region}.amazonaws.com")
@@ -55,8 +55,8 @@ def smtp_server(region: str) -> SmtpServer | None:
 def smtp_password(secret_access_key: str, region: str) -> str:
     """Derive the SMTP password of an IAM user's key; the user name is the access key's id.
 
-    It is valid in this region alone. The key must be a user's own: those of a role, which come
-    with a session token, make no password.
+    It is valid in this region only. The key must be a user's own: no password can be made from the
+    keys of a role, which come with a session token.
     """
     signature = f"AWS4{secret_access_key}".encode()
     for message in (_DATE, region, *_MESSAGES):

@@ -1,8 +1,7 @@
-"""The zip of the webmail's function: the same bytes wherever and whenever it is built.
+"""The webmail function's zip: the same bytes wherever and whenever it is built.
 
-It contains what `webmail/lambda_front.py` imports, nothing else of this package, and the
-packages that Lambda's runtime lacks, taken from what is installed, each in the one version that was
-tried.
+It contains what `webmail/lambda_front.py` imports of this package, and the packages that Lambda's
+runtime lacks, as they are installed here, each in the one version that was tested.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _OURS = "postamt_sync"
 
 @dataclass(frozen=True, slots=True)
 class PinnedPackage:
-    """A package of pure Python by its name at the index, and the folder that is imported."""
+    """A pure Python package: its name in the package index, and the folder that is imported."""
 
     name: str
     version: str
@@ -39,7 +38,7 @@ PINNED = (
     PinnedPackage("justhtml", "3.16.0", "justhtml"),
     PinnedPackage("PyJWT", "2.15.1", "jwt"),
 )
-"""What the function ships. pyproject.toml names the same versions."""
+"""What ships with the function. pyproject.toml names the same versions."""
 
 _COMPILED = (".so", ".pyd", ".dylib", ".dll")
 
@@ -48,15 +47,15 @@ Find = Callable[[str], Distribution]
 
 @functools.cache
 def webmail_zip() -> bytes:
-    """Return the zip, some 1.2 MB.
+    """Return the zip, about 1.2 MB.
 
-    Raises MisconfiguredError where another version of a package is installed than is pinned.
+    Raises MisconfiguredError if a package is not installed in exactly the pinned version.
     """
     return pack_webmail(resources.files(_OURS), distribution)
 
 
 def pack_webmail(package: Traversable, find: Find) -> bytes:
-    """Return the zip from the sources of `package`, that is `postamt_sync`, and what `find` has."""
+    """Return the zip, from `package`, the sources of `postamt_sync`, and what `find` finds."""
     contents = needed_modules(package, HANDLER.rpartition(".")[0])
     for pinned in PINNED:
         contents |= _installed(pinned, find)
@@ -64,8 +63,8 @@ def pack_webmail(package: Traversable, find: Find) -> bytes:
 
 
 def needed_modules(package: Traversable, first: str) -> dict[str, bytes]:
-    """Return the modules of ours that a module needs, with itself; packages' own files are empty,
-    for the version of postamt-sync stands there."""
+    """Return a module of ours and those it imports. All `__init__.py` are empty, because ours
+    contains the version of postamt-sync."""
     found: dict[str, bytes] = {}
     wanted = [first]
     while wanted:
@@ -82,7 +81,7 @@ def needed_modules(package: Traversable, first: str) -> dict[str, bytes]:
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
-    """Yield whatever may be a module of ours; what is imported for types alone is left out."""
+    """Yield all imported names that may be modules of ours, except imports only for types."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
@@ -97,7 +96,7 @@ def _names(tree: ast.AST) -> Iterator[str]:
 
 
 def _installed(pinned: PinnedPackage, find: Find) -> dict[str, bytes]:
-    """Return a package's modules, and its licence, which goes with every copy."""
+    """Return a package's modules, and its licence, which must accompany every copy."""
     try:
         found = find(pinned.name)
     except PackageNotFoundError:
@@ -121,7 +120,7 @@ def _is_shipped(file: PackagePath, pinned: PinnedPackage) -> bool:
 
 
 def _read(pinned: PinnedPackage, file: PackagePath) -> bytes:
-    """Return a file as it was installed; raises MisconfiguredError if it is another now."""
+    """Return a file as it was installed. Raises MisconfiguredError if it was changed since."""
     try:
         content = file.read_binary()
     except OSError:

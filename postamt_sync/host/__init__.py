@@ -1,1 +1,1 @@
-"""The machine that the daemon runs on: systemd, Dovecot, and what mail clients ask for."""
+"""The machine on which the daemon runs: systemd, Dovecot, and the settings of mail clients."""

@@ -1,9 +1,9 @@
-"""Directories reached as root without following a link that another user made.
+"""Reaches directories as root without following a link that another user made.
 
-Below a directory that someone else may write to, every name can become a link to anywhere between
-a look and a deed. So the way is walked with open descriptors: a link counts only where none but
-root can have placed it, and what is done is done to the directory that was opened. Who is not root
-can do no more by a link than without one, and walks as usual.
+Below a directory that someone else may write to, any name can become a link to anywhere between
+check and use. So paths are walked with open descriptors: a link is followed only if nobody but root
+can have made it, and operations act on the directory that was opened. For users other than root, a
+link gives no more power than they have anyway, so paths are used as usual.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from postamt_sync.events import printable
 
 ROOT = 0
 MOST_LINKS = 40
-"""What the kernel follows (path_resolution(7))."""
+"""How many links the kernel follows (path_resolution(7))."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PlantedLinkError(MisconfiguredError):
-    """A link stands in the way that someone else can have made."""
+    """A path leads over a link that someone other than root may have made."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -38,9 +38,9 @@ class PlantedLinkError(MisconfiguredError):
 
 @contextlib.contextmanager
 def held(directory: Path) -> Iterator[Path]:
-    """Yield a path to this very directory, whatever becomes of its name meanwhile.
+    """Yield a path that keeps leading to this very directory, whatever happens to its name.
 
-    Raises PlantedLinkError, or OSError as open(2) does.
+    Raises PlantedLinkError, or OSError like open(2).
     """
     if os.geteuid() != ROOT:
         yield directory
@@ -55,7 +55,7 @@ def held(directory: Path) -> Iterator[Path]:
 
 
 def may_be_a_link(place: Path) -> bool:
-    """Tell whether a link in a held directory can be followed: only root can have made it."""
+    """Whether links in a held directory may be followed, because only root can have made them."""
     if os.geteuid() != ROOT:
         return True
     handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -66,10 +66,10 @@ def may_be_a_link(place: Path) -> bool:
 
 
 def owner_of(directory: Path) -> int | None:
-    """Return the user id of who owns a directory, or what there is of its way.
+    """Return the user id of the owner of a directory, or of its closest existing parent.
 
-    None where it is a link, or can be reached only over someone's link: that proves nothing.
-    Raises OSError where it cannot be seen.
+    None if it is a link, or can be reached only over someone's link, because that proves nothing.
+    Raises OSError if it is not accessible.
     """
     if directory.is_symlink():
         return None
@@ -84,9 +84,9 @@ def owner_of(directory: Path) -> int | None:
 
 
 def make_open(path: Path) -> None:
-    """Make a directory and its missing parents, this user's, which everybody may look into.
+    """Create a directory and its missing parents, owned by this user, readable by everybody.
 
-    Raises PlantedLinkError, OSError.
+    Raises PlantedLinkError or OSError.
     """
     if os.geteuid() != ROOT:
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -100,9 +100,9 @@ def make_open(path: Path) -> None:
 
 
 def make(path: Path, user: str) -> None:
-    """Make a directory and its missing parents for a user; one that is there stays as it is.
+    """Create a directory and its missing parents, owned by `user`; existing ones stay as they are.
 
-    Raises KeyError where there is no such user, PlantedLinkError, OSError.
+    Raises KeyError if there is no such user, PlantedLinkError or OSError.
     """
     account = pwd.getpwnam(user)
     handle, missing = _walk(path)
@@ -115,7 +115,7 @@ def make(path: Path, user: str) -> None:
                 os.close(made.pop())
                 raise PlantedLinkError(path)
     finally:
-        # Only now, the last one first: until then nobody but root can change anything in them.
+        # Only now, and deepest first: until then nobody but root can change anything in them.
         for each in reversed(made):
             os.fchown(each, account.pw_uid, account.pw_gid)
             os.close(each)
@@ -123,16 +123,16 @@ def make(path: Path, user: str) -> None:
 
 
 def _is_new(handle: int) -> bool:
-    """Tell whether a directory can be what we have just made, and not another that was put there
-    under its name: whatever it is, there is nothing in it to be given away."""
+    """Whether a directory can be the one that we have just created, rather than one that somebody
+    put in its place. Either way it is empty, so giving it away does no harm."""
     found = os.fstat(handle)
     ours = found.st_uid == ROOT and stat.S_IMODE(found.st_mode) & 0o777 == 0o700
     return ours and not os.listdir(handle)
 
 
 def _walk(directory: Path) -> tuple[int, list[str]]:
-    """Open what there is of a way; return the descriptor of the last directory, for the caller to
-    close, and the names that are missing below it."""
+    """Open the existing part of a path; return the descriptor of its last directory, which the
+    caller must close, and the names missing below it."""
     names = _names(directory)
     handle = os.open("/", _DIRECTORY)
     links = 0
@@ -142,7 +142,7 @@ def _walk(directory: Path) -> tuple[int, list[str]]:
             if name != ".." and _is_roots(handle) and (leads := _link(name, handle)) is not None:
                 links += 1
                 if links > MOST_LINKS:
-                    directory.stat()  # says so, as open(2) does
+                    directory.stat()  # raises ELOOP, like open(2)
                 names = [*_names(Path(leads)), *rest]
                 if leads.startswith("/"):
                     handle = _replaced(handle, os.open("/", _DIRECTORY))
@@ -171,7 +171,7 @@ def _replaced(old: int, new: int) -> int:
 
 
 def _link(name: str, handle: int) -> str | None:
-    """Return where a link leads; None: it is none, or is not there."""
+    """Return the target of a link; None if it is not one, or does not exist."""
     try:
         return os.readlink(name, dir_fd=handle)
     except OSError:
@@ -179,6 +179,6 @@ def _link(name: str, handle: int) -> str | None:
 
 
 def _is_roots(handle: int) -> bool:
-    """Tell whether root alone can make and rename what is in a directory."""
+    """Whether only root can create and rename entries in a directory."""
     found = os.fstat(handle)
     return found.st_uid == ROOT and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

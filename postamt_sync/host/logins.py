@@ -1,8 +1,8 @@
-"""By which names a person may log in, and in which spellings mail clients send them.
+"""The names with which a person may log in, and the spellings in which mail clients send them.
 
-A mailbox's name, its addresses, and any address of the domains whose mail it gets: what a client
-that is told `%EMAILADDRESS%` sends is what its owner typed. Subdomains of the form `.example.com`
-have no end, so they are no logins.
+They are the mailbox's name, its addresses, and any address in the domains whose mail it gets,
+because a client configured with `%EMAILADDRESS%` sends whatever its owner typed. Addresses in
+subdomains (`.example.com`) cannot be enumerated, so they are not logins.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from postamt_sync.config import Mailbox, Settings
 from postamt_sync.config.addresses import normalised_domain
 
 _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
-"""How devices write what is not ASCII; Apple's may decompose it."""
+"""The Unicode forms that devices use; Apple's may decompose characters."""
 
 
 def logins_of(mailbox: Mailbox) -> tuple[str, ...]:
-    """Return the whole addresses by which a person may log in, besides the mailbox's name."""
+    """Return the complete addresses with which a person may log in, besides the mailbox's name."""
     return tuple(dict.fromkeys(a.lower() for a in mailbox.addresses if "@" in a))
 
 
 def domains_by_mailbox(settings: Settings, domains: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return which of `domains` each mailbox gets the mail of, but for addresses that are named.
+    """Return, by mailbox, those of `domains` whose mail it gets, apart from configured addresses.
 
-    That is the mailbox with the domain as an address, else the one with the closest domain above it
-    in the form `.d`, else the default one.
+    A domain belongs to the mailbox that has it as an address, else to the one with the closest
+    parent domain in the form `.d`, else to the default mailbox.
     """
     owners = {a: m.name for m in settings.mailboxes for a in m.addresses if "@" not in a}
     default = next(mailbox.name for mailbox in settings.mailboxes if mailbox.default)
@@ -49,10 +49,9 @@ def _forms_for(domain: str) -> Iterator[str]:
 
 
 def spellings(login: str) -> tuple[str, ...]:
-    """Return a login as Dovecot may be asked for it, which folds the case of ASCII alone.
+    """Return the spellings of a login that Dovecot may look up: it lower-cases only ASCII.
 
-    `login` is an address, or a domain with an @ before it, its domain made of A-labels; people type
-    U-labels.
+    `login` is an address, or a domain after an @, in A-labels; people may type U-labels.
     """
     local, _, domain = login.rpartition("@")
     every = dict.fromkeys([domain, *_u_labels(domain)])
@@ -72,7 +71,7 @@ def _u_labels(domain: str) -> Iterator[str]:
     ):
         for form in _FORMS:
             asked = _folded(unicodedata.normalize(form, typed))
-            # The upper case of a letter may be another domain's: SS is not ß.
+            # Upper-casing may lead to another domain: SS is not ß.
             with contextlib.suppress(ValueError):
                 if normalised_domain(asked) == domain:
                     yield asked

@@ -1,8 +1,8 @@
-"""What a person types into a mail client, and what clients read by themselves.
+"""The settings of mail clients, to be typed by a person or read from a file.
 
-That is Mozilla's autoconfig
+The files are Mozilla's autoconfig
 (https://www.bucksch.org/1/projects/thunderbird/autoconfiguration/config-file-format.html) and
-Apple's configuration profile ("Device Management", com.apple.mail.managed). Neither holds a
+Apple's configuration profile ("Device Management", com.apple.mail.managed). Neither contains a
 password.
 """
 
@@ -23,12 +23,12 @@ from postamt_sync.host.logins import logins_of
 
 IMAPS = 993
 SUBMISSIONS = 465
-"""Of Dovecot; RFC 8314, section 3.3."""
+"""Dovecot's port for sending over TLS (RFC 8314, section 3.3)."""
 SUBMISSION = 587
 
 
 TYPED_ADDRESS = "%EMAILADDRESS%"
-"""Autoconfig's word for the address that the person has typed."""
+"""Autoconfig's placeholder for the address that the person typed."""
 
 _PLAIN = re.compile(r"[a-z0-9._@-]+", re.ASCII)
 
@@ -39,7 +39,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "postamt-sync.invalid")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One way to a server. `user` is empty where we do not know it."""
+    """One way to connect to a server. `user` is empty if we do not know it."""
 
     host: str
     port: int
@@ -49,33 +49,33 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The settings of one mailbox."""
+    """The settings of a mail client for one mailbox."""
 
     mailbox: str
     address: str
-    """From whom its mail comes; empty if the mailbox has no address of its own."""
+    """The address to send from; empty if the mailbox has none of its own."""
     reading: Server
     sending: tuple[Server, ...]
-    """The best way first; they lead to the same place."""
+    """Alternative ways to the same server, the best first."""
     one_password: bool
-    """Whether sending takes the password of reading."""
+    """Whether sending uses the same password as reading."""
 
 
 def client_of(
     settings: Settings, mailbox: Mailbox, *, host: str, submission: bool, smtp_user: str
 ) -> Client:
-    """Return the settings of one mailbox.
+    """Return the settings for one mailbox.
 
     `host` is Dovecot's name, `submission` whether clients send through it too, `smtp_user` the
-    user name at SES otherwise. Raises UsageError without a host, MisconfiguredError where SES
-    takes no mail over SMTP.
+    user name at SES if they do not. Raises UsageError without a host, and MisconfiguredError in a
+    region where SES has no SMTP endpoint.
     """
     if not host:
         raise UsageError(
             "It is not known under which name mail clients reach Dovecot.",
             "Set imap_host in the table [home], or give it with: --host mail.example.com",
         )
-    # A name is safer to type and to store than an address with odd signs.
+    # An address with unusual characters is harder to type and store than the mailbox's name.
     login = next(filter(_PLAIN.fullmatch, logins_of(mailbox)), mailbox.name)
     return Client(
         mailbox=mailbox.name,
@@ -87,7 +87,7 @@ def client_of(
 
 
 def address_of(settings: Settings, mailbox: Mailbox) -> str:
-    """Return the address that a person writes from: the first whole one, else one that arrives."""
+    """Return the address to send from: the first complete one, else one in a domain of theirs."""
     for address in mailbox.addresses:
         if "@" in address:
             return address
@@ -98,7 +98,7 @@ def address_of(settings: Settings, mailbox: Mailbox) -> str:
 
 
 def domains_of(settings: Settings) -> tuple[str, ...]:
-    """Return the domains of all addresses, in the order of the configuration."""
+    """Return the domains of all addresses, in order of configuration, without duplicates."""
     return tuple(dict.fromkeys(_domains(settings)))
 
 
@@ -132,9 +132,9 @@ def _at_ses(region: str, user: str) -> tuple[Server, ...]:
 
 
 def autoconfig(client: Client, domains: Sequence[str]) -> str:
-    """Return one file for the whole household: people log in by the address that they type.
+    """Return one file for the whole household: people log in with the address that they type.
 
-    Only sending through SES itself has a user name that is the same for all.
+    Only for sending directly through SES do all of them have the same user name.
     """
     root = ET.Element("clientConfig", version="1.1")
     provider = ET.SubElement(root, "emailProvider", id=domains[0])
@@ -151,9 +151,9 @@ def autoconfig(client: Client, domains: Sequence[str]) -> str:
 
 
 def apple_profile(client: Client) -> bytes:
-    """Return a profile for one mailbox; the device asks for the passwords when it is installed.
+    """Return a profile for one mailbox; the device asks for passwords when it is installed.
 
-    Profiles of one mailbox have the same identifiers, so that a later one replaces the earlier.
+    All profiles for a mailbox have the same identifiers, so that a new one replaces the old one.
     """
     reading, sending = client.reading, client.sending[0]
     account: dict[str, Any] = {
@@ -200,7 +200,7 @@ def _server(parent: ET.Element, tag: str, kind: str, server: Server, user: str) 
 
 
 def _identity(name: str, host: str) -> dict[str, str]:
-    """Return what a profile is known by on a device: the same for the same mailbox."""
+    """Return a profile's identifiers on a device, always the same for a mailbox."""
     identifier = ".".join([*reversed(host.split(".")), "postamt-sync", name])
     return {
         "PayloadIdentifier": identifier,

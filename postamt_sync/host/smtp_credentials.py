@@ -1,4 +1,4 @@
-"""The credentials for SES's SMTP server, from the file that `bootstrap` wrote."""
+"""Credentials for SES's SMTP server, read from the file that `bootstrap` wrote."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ _PASSWORD = re.compile(r"[A-Za-z0-9+/]{40,100}={0,2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SmtpCredentials:
-    """A user name and a password as SES makes them: an access key's id, and base64."""
+    """An SMTP user name and password of SES: the id of an access key, and base64."""
 
     user: str
     password: str = field(repr=False)
 
 
 def read_credentials(path: Path, known: Sequence[Path] = ()) -> SmtpCredentials:
-    """Return what the file says; raises MisconfiguredError, which never shows what is in it.
+    """Return the credentials in the file. Raises MisconfiguredError, which never shows its
+    contents.
 
-    `known` are files that bootstrap may have written, to be named where this is none.
+    `known` are files that bootstrap may have written, to suggest if this is not one.
     """
     others = [printable(str(one), 4096) for one in known if one != path.absolute()]
     perhaps = f" Bootstrap has written: {', '.join(others)}." if others else ""

@@ -1,1 +1,2 @@
-"""From nothing to mail: what `setup` understands, keeps and hands to the box."""
+"""From nothing to mail: the answers that `setup` understands and keeps, and the bundle for the
+box."""

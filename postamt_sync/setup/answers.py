@@ -1,4 +1,4 @@
-"""The answers of the conversation, kept durably and privately, so that it goes on where it was."""
+"""The answers given to `setup`, kept durably and privately, so that it can go on where it was."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _LARGEST = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What was answered; None is what was not.
+    """The answers; None where there is none yet.
 
-    `public_url` "" is no open port, `certificate` "" one that is found or made on the box. What
-    follows was not asked: `account` and `bucket` are those that the conversation began with,
-    `bucket_of` what the bucket's name was made for, `first_key` the mail that waits for the box,
-    `bundle_digest` the bundle that was made last, `name` the stack's, if it has one of its own.
+    `public_url` "" means no open port, `certificate` "" one that is found or made on the box. The
+    last six are not answers: `account` and `bucket` are those that the setup began with,
+    `bucket_of` is what the bucket's name was made for, `first_key` the key of the mail that waits
+    for the box, `bundle_digest` that of the latest bundle, and `name` the stack's, if it is not the
+    usual one.
     """
 
     domains: tuple[str, ...] | None = None
@@ -46,20 +47,20 @@ class Answers:
     name: str | None = None
 
     def without_questions(self) -> Self:
-        """Return what was made, with all questions open again."""
+        """Return a copy that keeps what was made, with all questions open again."""
         made = ("account", "bucket", "bucket_of", "first_key", "bundle_digest", "name")
         return replace(type(self)(), **{name: getattr(self, name) for name in made})
 
 
 def setup_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where answers and the configuration to be are kept: the same on every run."""
+    """Return where the answers and the future configuration are kept; always the same directory."""
     home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return home / "postamt-sync" / "setup"
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerFile:
-    """The file in a directory that only its owner may enter."""
+    """The file with the answers, in a directory that only its owner may enter."""
 
     directory: Path
 
@@ -68,7 +69,10 @@ class AnswerFile:
         return self.directory / FILE
 
     def read(self) -> Answers:
-        """Return what was kept; what is no answer of ours is left out, and asked again."""
+        """Return the kept answers; invalid ones are dropped, and will be asked again.
+
+        Raises MisconfiguredError if the file cannot be read.
+        """
         try:
             kept = json.loads(read_small(self.path, _LARGEST))
         except FileNotFoundError:
@@ -87,7 +91,7 @@ class AnswerFile:
 
 
 def keep(path: Path, text: str) -> None:
-    """Put a private file into a private directory; durable on return."""
+    """Write a private file in a private directory; durable on return. Raises PostamtError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.chmod(0o700)

@@ -1,4 +1,4 @@
-"""The first mail on its way: what the ledger, the Maildir and the IMAP server have of it."""
+"""Follows the first mail: into the ledger, into the Maildir, and out of the IMAP server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOK_FOR_STATUS = "See what holds it up with: sudo postamt-sync status"
 
 @dataclass(frozen=True, slots=True)
 class ArrivalWatch:
-    """Waits for one object, by its key, as root may."""
+    """Waits for one object, by its key. Needs root's rights. `within` is in seconds, for all."""
 
     settings: Settings
     key: str
@@ -36,8 +36,8 @@ class ArrivalWatch:
     sleep: Callable[[float], None] = time.sleep
 
     def stations(self) -> Iterator[str]:
-        """Yield a line for each station when the mail is there; raises TryLaterError where it does
-        not come in time."""
+        """Yield a line for each stage that the mail has reached. Raises TryLaterError if it does
+        not arrive in time."""
         began = self.clock()
         source = self._until(began, self._known)
         if source is None:
@@ -76,9 +76,9 @@ class ArrivalWatch:
 
 
 def reads_it(mailbox: Mailbox, password: str, host: str = "127.0.0.1", port: int = 993) -> bool:
-    """Log in over IMAP on this machine and tell whether the first mail is there."""
+    """Log in over IMAP on this machine and look for the first mail; return whether it is there."""
     context = ssl.create_default_context()
-    context.check_hostname = False  # it is this machine, by its address
+    context.check_hostname = False  # this machine, by its address
     context.verify_mode = ssl.CERT_NONE
     try:
         with imaplib.IMAP4_SSL(host, port, ssl_context=context, timeout=20) as client:

@@ -1,4 +1,4 @@
-"""By which address mail clients reach this machine, and whether its name leads anywhere."""
+"""The address at which mail clients reach this machine, and whether its name resolves."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 from postamt_sync.threads import LateCallError, call_within
 
 SECONDS = 6.0
-"""For the answer of a resolver: a person waits."""
+"""The longest to wait for a resolver, because a person is waiting."""
 IMAPS = 993
 
 
 def leads_nowhere(
     host: str, ask: Callable[..., Any] = socket.getaddrinfo, seconds: float = SECONDS
 ) -> bool:
-    """Tell whether a name has no address here. Blocking; no answer in time proves nothing."""
+    """Whether a name has no address, as seen from here. Blocking; without an answer in time, the
+    name gets the benefit of the doubt."""
     try:
         call_within(seconds, lambda: ask(host, IMAPS, type=socket.SOCK_STREAM), "look-up")
     except LateCallError:
@@ -29,10 +30,10 @@ def leads_nowhere(
 
 
 def own_address() -> str:
-    """Return this machine's address in its own network, "" where it has none; nothing is sent."""
+    """Return this machine's address in its own network, "" if it has none; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
-            asking.connect(("192.0.2.1", IMAPS))  # TEST-NET-1: only a route is looked for
+            asking.connect(("192.0.2.1", IMAPS))  # TEST-NET-1: this only looks up a route
             address = str(asking.getsockname()[0])
         except OSError:
             return ""

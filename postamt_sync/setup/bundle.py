@@ -1,11 +1,11 @@
-"""The one file that carries a household's configuration and credentials to the box.
+"""The file that carries a household's configuration and credentials to the box.
 
     magic 20 | version 1 | log2 of Scrypt's n 1 | r 1 | p 1 | salt 16 | nonce 12 | length 4 |
     ciphertext | SHA-256 of all before it 32
 
-The head is bound to the ciphertext (AES-256-GCM's associated data), so nothing in it can be changed
-unseen. The hash at the end proves nothing against an adversary: it tells a file that was cut or
-garbled on its way from a wrong passphrase. What a head asks of Scrypt is bounded before it is paid.
+The header is AES-256-GCM's associated data, so nothing in it can be changed unnoticed. The hash at
+the end is no protection against an adversary: it distinguishes a file that was truncated or garbled
+from a wrong passphrase. The cost of Scrypt named in a header is checked before it is paid.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from postamt_sync.events import printable
 MAGIC = b"postamt-sync bundle\n"
 VERSION = 1
 LARGEST = 1 << 20
-"""Octets; one of a large household has a few thousand."""
+"""Bytes; a large household's has a few thousand."""
 _HEAD = struct.Struct(">20sBBBB16s12sI")
 _HASH = 32
 _LOG2_N, _R, _P = 15, 8, 1
-"""32 MiB: what the smallest box has. The passphrase is drawn, with more bits than AES needs."""
+"""32 MiB, which the smallest box can afford. The passphrase is random, with enough bits anyway."""
 _LOG2_N_BOUNDS = range(14, 18)
 _FILE_NAME = re.compile(r"config\.toml|credentials|smtp-credentials(?:-[a-z0-9][a-z0-9._-]{0,63})?")
 MAKE_ANOTHER = "Make another with: postamt-sync setup --new-bundle"
 
 
 class WrongPassphraseError(UsageError):
-    """The passphrase is not this bundle's."""
+    """The passphrase does not open this bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What the box needs: files by name, the key of the mail that waits for it, and whether Dovecot
-    is to serve."""
+    """What the box needs: files by name, the key of the mail that waits for it, and whether to set
+    up Dovecot."""
 
     files: dict[str, str] = field(repr=False)
     first_key: str = ""
@@ -58,7 +58,7 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """What tells one content from another; says nothing about it."""
+        """A hash that tells contents apart without revealing them."""
         return hashlib.sha256(self._plain()).hexdigest()
 
     def _plain(self) -> bytes:
@@ -66,7 +66,7 @@ class Bundle:
         return json.dumps(told, sort_keys=True).encode()
 
     def sealed(self, passphrase: str) -> bytes:
-        """Return it encrypted."""
+        """Return the bundle, encrypted."""
         salt, nonce, plain = os.urandom(16), os.urandom(12), self._plain()
         head = _HEAD.pack(MAGIC, VERSION, _LOG2_N, _R, _P, salt, nonce, len(plain))
         key = _key(passphrase, salt, _LOG2_N, _R, _P)
@@ -74,9 +74,10 @@ class Bundle:
         return body + hashlib.sha256(body).digest()
 
     def write(self, path: Path, passphrase: str) -> None:
-        """Put it into a file that only its owner may read; durable on return.
+        """Write it to a file that only its owner may read; durable on return.
 
-        Raises UsageError where something else lies there, TryLaterError where the disk is full.
+        Raises UsageError if the file exists and is not a bundle or cannot be written, TryLaterError
+        if the disk is full.
         """
         if os.path.lexists(path) and not is_bundle(path):
             raise UsageError(
@@ -95,7 +96,7 @@ class Bundle:
 
 
 def is_bundle(path: Path) -> bool:
-    """Tell whether a file begins as one of ours; a link never does."""
+    """Whether a file starts like a bundle; a link never counts."""
     try:
         return _read(path)[: len(MAGIC)] == MAGIC
     except OSError:
@@ -103,9 +104,9 @@ def is_bundle(path: Path) -> bool:
 
 
 def read_bundle(path: Path) -> bytes:
-    """Return a file that is whole and of our version, still encrypted.
+    """Return a bundle, still encrypted, once it is known to be complete and of our version.
 
-    Follows no link and reads no more than LARGEST octets. Raises PostamtError with what is wrong.
+    Follows no link, and reads at most LARGEST bytes. Raises UsageError.
     """
     name = printable(str(path), 4096)
     try:
@@ -135,7 +136,7 @@ def read_bundle(path: Path) -> bytes:
 
 
 def open_bundle(data: bytes, passphrase: str) -> Bundle:
-    """Decrypt what `read_bundle` returned; raises WrongPassphraseError or UsageError."""
+    """Decrypt what `read_bundle` returned. Raises WrongPassphraseError or UsageError."""
     head = data[: _HEAD.size]
     _, _, log2_n, r, p, salt, nonce, _ = _HEAD.unpack(head)
     if log2_n not in _LOG2_N_BOUNDS or (r, p) != (_R, _P):
@@ -152,7 +153,8 @@ def open_bundle(data: bytes, passphrase: str) -> Bundle:
 
 
 def remove_bundle(path: Path, data: bytes) -> None:
-    """Delete the file, if it still is what was read."""
+    """Delete the file if it is still what was read; durable on return. Raises
+    MisconfiguredError."""
     try:
         if _read(path) == data:
             path.unlink()

@@ -1,4 +1,4 @@
-"""Where the certificate of the IMAP server lies that join found or made."""
+"""Where `join` puts the IMAP server's certificate that it found or made."""
 
 from __future__ import annotations
 

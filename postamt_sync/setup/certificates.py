@@ -1,4 +1,5 @@
-"""Certificates on the box: found where certbot keeps them, or made here, so that all can start."""
+"""Certificates on the box: certbot's if there is one, else self-signed, so that Dovecot can
+start."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from postamt_sync.host.service.sealed_files import SealedFile, unwritable
 from postamt_sync.host.service.steps import to_write
 
 DAYS = 3650
-"""For one that nobody renews; clients keep it as it is."""
+"""How long a self-signed certificate is valid: nobody renews it, and clients remember it."""
 HOOK = """\
 #!/bin/sh
 # Takes a renewed certificate of {host} to where Dovecot reads it. certbot's deploy hook; any other
@@ -40,8 +41,8 @@ systemctl reload-or-restart dovecot
 
 
 def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> str:
-    """See that there is a certificate at a place: the one that is there, certbot's, or a new one
-    that this machine signs itself. Returns in words which; durable on return."""
+    """Make sure that there is a certificate at `target`: the existing one, certbot's, or a new
+    self-signed one. Return which, in words; durable on return. Raises PostamtError."""
     if target.chain.exists() and target.key.exists():
         return "is there"
     lineage = etc / "letsencrypt/live" / host
@@ -65,7 +66,7 @@ def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> str
 
 
 def self_signed(host: str) -> tuple[bytes, bytes]:
-    """Return a certificate for a name and its key, PEM."""
+    """Return a new self-signed certificate for a host and its key, both PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
     now = dt.datetime.now(dt.UTC)
@@ -90,7 +91,7 @@ def self_signed(host: str) -> tuple[bytes, bytes]:
 
 
 def put_hooks(target: Pair, host: str, etc: Path = Path("/etc")) -> None:
-    """Put in place what takes a renewed certificate over, for certbot and for any other client."""
+    """Install the hooks that copy a renewed certificate, for certbot and for other ACME clients."""
     chain, key = (shlex.quote(str(path)) for path in (target.chain, target.key))
     text = HOOK.format(host=host, chain=chain, key=key)
     for path in (
@@ -101,7 +102,7 @@ def put_hooks(target: Pair, host: str, etc: Path = Path("/etc")) -> None:
 
 
 def refuse_missing(pair: Pair) -> None:
-    """Raise MisconfiguredError where a certificate that was named is not here."""
+    """Raise MisconfiguredError if the certificate or its key does not exist."""
     for path in (pair.chain, pair.key):
         if not path.exists():
             raise MisconfiguredError(

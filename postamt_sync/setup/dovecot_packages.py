@@ -1,4 +1,5 @@
-"""Dovecot's packages on the box: installed by apt where there is apt, else the command is said."""
+"""Dovecot's packages on the box: installed with apt if there is one, else the person is told
+how."""
 
 from __future__ import annotations
 
@@ -15,16 +16,16 @@ from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.events import printable
 
 SECONDS = 1800
-"""A Raspberry Pi with a slow card takes its time."""
+"""The longest that a command may run: a Raspberry Pi with a slow card takes a while."""
 UCF = Path("/var/lib/ucf/hashfile")
-"""The digests of the files that packages leave to ucf(1), as they brought them."""
+"""The hashes of the files that packages manage with ucf(1), as shipped."""
 _LOCKED = re.compile(
     r"could not get lock|is another process using it|locked by another process", re.IGNORECASE
 )
 LOCK_PAUSE = 5.0
 LOCK_ATTEMPTS = 60
-"""Attempts, that many seconds apart, while another apt is at work: one that a join which was killed
-has left behind, or the machine's own at its first start."""
+"""Attempts, LOCK_PAUSE apart, while another apt is running: one left behind by a `join` that was
+killed, or the machine's own on its first boot."""
 _REMEDIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (
         re.compile(r"dpkg was interrupted|returned an error code|received signal", re.IGNORECASE),
@@ -34,7 +35,7 @@ _REMEDIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
         re.compile(r"fix-broken|unmet dependencies", re.IGNORECASE),
         ("apt-get", "install", "--yes", "--fix-broken"),
     ),
-    # Its lists are none, or of packages that have been replaced since.
+    # There are no package lists, or they name packages that have been replaced since.
     (
         re.compile(
             r"unable to locate|no installation candidate|failed to fetch|unable to fetch",
@@ -43,8 +44,8 @@ _REMEDIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
         ("apt-get", "--quiet", "update"),
     ),
 )
-"""What apt says where one that was killed has left something half done, or its lists are old; and
-what ends that."""
+"""What apt says after an apt that was killed left something half done, or with old lists; and the
+command that fixes it."""
 _PASSES = re.compile(rf"{_LOCKED.pattern}|failed to fetch|temporary failure", re.IGNORECASE)
 _SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
@@ -54,7 +55,8 @@ def wanted_packages(*, submission: bool) -> tuple[str, ...]:
 
 
 def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what dpkg does not have installed; without dpkg, all if there is no Dovecot."""
+    """Return the packages that dpkg does not list as installed; without dpkg, all of them unless
+    there is a Dovecot."""
     if shutil.which("dpkg-query") is None:
         return () if shutil.which("dovecot", path=_SBIN) else packages
     return tuple(name for name in packages if not _is_installed(name))
@@ -63,10 +65,10 @@ def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
 def install_packages(
     packages: tuple[str, ...], sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Install them; what an apt that was killed has left half done is ended first.
+    """Install the packages, first finishing what an apt that was killed left half done.
 
-    Raises MisconfiguredError with the command where there is no apt, or it fails; TryLaterError
-    where another apt is at work for minutes, or the packages cannot be fetched now.
+    Raises MisconfiguredError, with the command to type, if there is no apt or it fails, and
+    TryLaterError if another apt keeps running or the packages cannot be fetched now.
     """
     command = ["apt-get", "install", "--yes", *packages]
     if shutil.which("apt-get") is None:
@@ -90,8 +92,8 @@ def install_packages(
 
 
 def is_stock(path: Path) -> bool:
-    """Tell whether a file of /etc/dovecot is as Debian's package brought it, which leaves that to
-    dpkg or to ucf."""
+    """Whether a file in /etc/dovecot is as Debian shipped it. Its package leaves some files to dpkg
+    and some to ucf."""
     done = _run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", "dovecot-core"])
     try:
         digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
@@ -110,7 +112,7 @@ def _is_installed(name: str) -> bool:
 def _remedy(
     said: str, remedies: list[tuple[re.Pattern[str], tuple[str, ...]]]
 ) -> tuple[str, ...] | None:
-    """Take the first remedy that fits what apt said out of those that were not tried yet."""
+    """Remove from `remedies` the first one that fits apt's message, and return its command."""
     for number, (words, _) in enumerate(remedies):
         if words.search(said):
             return remedies.pop(number)[1]
@@ -120,7 +122,7 @@ def _remedy(
 def _run_alone(
     command: list[str], sleep: Callable[[float], None]
 ) -> subprocess.CompletedProcess[str]:
-    """Run it once no other apt is at work; for minutes at most."""
+    """Run it as soon as no other apt is running; give up after some minutes."""
     done = _run(command)
     for _ in range(LOCK_ATTEMPTS):
         if not (done.returncode and _LOCKED.search(done.stderr)):

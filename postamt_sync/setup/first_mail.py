@@ -1,6 +1,6 @@
-"""The mail that waits for the box: put into the bucket as SES would store it.
+"""The first mail, which waits for the box: put into the bucket the way SES stores mail.
 
-It needs neither DNS nor sending, so the way from the bucket to the Maildir can be seen at once.
+It needs neither DNS nor sending, so the way from the bucket to the Maildir can be tested at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Maildir. You may delete it.
 
 
 def first_mail(address: str, message_id: str, region: str, now: float) -> bytes:
-    """Return the mail to an address; SES's own first field says whose it is."""
+    """Return the mail to an address; SES's Received field, which comes first, names the
+    recipient."""
     mail = EmailMessage()
     domain = address.rpartition("@")[2]
     mail["From"] = f"postamt-sync <postmaster@{domain}>"
@@ -44,12 +45,12 @@ def first_mail(address: str, message_id: str, region: str, now: float) -> bytes:
 
 
 def new_key(stack: Stack) -> str:
-    """Draw a key below `incoming/`, of the form that SES gives."""
+    """Return a random key below the stack's prefix, in the form of SES's."""
     return stack.prefix + "".join(secrets.choice(_LETTERS) for _ in range(40))
 
 
 def put_first_mail(stack: Stack, aws: AwsClient, key: str, address: str) -> None:
-    """Put the mail of this key into the bucket, unless it is there."""
+    """Put the mail into the bucket under this key, unless it is there already."""
     there = aws.read(
         *("s3", "head_object"), missing=("404", "NoSuchKey"), Bucket=stack.bucket, Key=key
     )
@@ -58,5 +59,5 @@ def put_first_mail(stack: Stack, aws: AwsClient, key: str, address: str) -> None
     message_id = key.removeprefix(stack.prefix)
     body = first_mail(address, message_id, stack.region, time.time())
     twin = [f"{stack.recent_prefix}{message_id}"] if stack.recent_prefix else []
-    for name in (*twin, key):  # the one that is looked for last
+    for name in (*twin, key):  # last the one whose existence is checked above
         aws.write(call("s3", "put_object", Bucket=stack.bucket, Key=name, Body=body))

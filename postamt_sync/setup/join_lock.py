@@ -1,4 +1,4 @@
-"""One join at a time: two would put keys, certificates and lists in place over each other."""
+"""One `join` at a time: two would overwrite each other's keys, certificates and lists."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from postamt_sync.errors import TryLaterError, unwritable
 
 LOCK = Path("/run/postamt-sync-join.lock")
-"""Where root alone may write; gone with the next boot."""
+"""In a directory that only root may write to, and that is emptied at boot."""
 
 
 PAUSE = 1.0
 ATTEMPTS = 300
-"""Attempts, that many seconds apart, while another is at work: it may be just ending."""
+"""Attempts, PAUSE apart, while another `join` is running: it may be about to end."""
 
 
 @contextmanager
@@ -27,10 +27,10 @@ def join_lock(
     waiting: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Keep other joins out for as long as the context is open; one that is killed keeps nobody out.
+    """Keep other joins out while the context is open; one that was killed keeps nobody out.
 
-    Where there is another, `waiting` is called once, and its end is waited for. Raises
-    TryLaterError where it does not come.
+    If another is running, call `waiting` once and wait for it to end. Raises TryLaterError if it
+    does not, or the lock cannot be made.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

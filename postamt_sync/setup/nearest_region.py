@@ -1,7 +1,7 @@
-"""The region that is nearest to this machine, among those in which SES receives mail.
+"""The region nearest to this machine, among those in which SES receives mail.
 
-The time zone says where a machine is, well enough: its place is in the system's own table. Nobody
-is asked over the network.
+The time zone says well enough where a machine is: the system's own table has its coordinates.
+Nothing is looked up over the network.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ZONEINFO = Path("/usr/share/zoneinfo")
 LOCALTIME = Path("/etc/localtime")
 FALLBACK = "eu-west-1"
 _NAMED = re.compile(r"(?<![a-z-])([a-z]{2}(?:-[a-z]+)+-\d+)[a-z]?(?![a-z0-9-])")
-"""A region by itself or by a zone of it, as people copy it from a page or an address."""
+"""A region, or one of its availability zones, as people copy it from a page or a URL."""
 _PLACE = re.compile(r"([+-]\d{2})(\d{2})(?:\d{2})?([+-]\d{3})(\d{2})(?:\d{2})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A region's place, and where that is on the globe, in degrees."""
+    """A place with its coordinates, in degrees."""
 
     name: str
     latitude: float
@@ -67,8 +67,8 @@ def shown(region: str) -> str:
 
 
 def read_region(text: str) -> str:
-    """Return the region that is named by itself, by a zone of it or by its place; raises ValueError
-    with what would be right."""
+    """Return the region named in the text, by its name, an availability zone or its place. Raises
+    ValueError, which says what would be right."""
     word = text.strip().lower().removesuffix(".")
     by_place = {place.name.lower(): region for region, place in PLACES.items()}
     named = {found[1] for found in _NAMED.finditer(re.sub(r"[\s_]+", "-", word))}
@@ -84,10 +84,10 @@ def read_region(text: str) -> str:
 
 
 def nearest_region(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the nearest region that needs no enabling first.
+    """Return the nearest region that does not have to be enabled first.
 
-    AWS's own machines (CloudShell) keep UTC: there it is the region that they are in, if mail is
-    received there. Where nothing is known it is FALLBACK.
+    AWS's own machines (CloudShell) use UTC: there, it is the region that they are in, if SES
+    receives mail there. If nothing is known it is FALLBACK.
     """
     usable = RECEIVING - OPT_IN
     place = _here(environ)
@@ -125,7 +125,7 @@ def _degrees(whole: str, minutes: str) -> float:
 
 
 def _distance(one: Place, other: Place) -> float:
-    """Return the angle between two places (haversine)."""
+    """Return the angle between two places, in radians (haversine formula)."""
     a, b = math.radians(one.latitude), math.radians(other.latitude)
     c = math.radians(one.longitude - other.longitude)
     root = math.sin((a - b) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(c / 2) ** 2

@@ -1,4 +1,4 @@
-"""A passphrase that is shown once, and typed on another machine."""
+"""A passphrase that is shown once, to be typed on another machine."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import re
 import secrets
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-"""No i, l, o, 0 or 1: they are taken for each other."""
+"""Without i, l, o, 0 and 1, which are easily confused."""
 LENGTH = 28
-"""Letters drawn: log2(31) of each, 138 bits together."""
+"""Random letters: log2(31) bits each, 138 bits in all."""
 _GROUP = 5
 
 
 def new_passphrase() -> str:
-    """Draw one: five letters a group, the last of all a check."""
+    """Return a random passphrase, in groups of five letters; the very last letter is a checksum."""
     drawn = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     return grouped(drawn + _check(drawn))
 
 
 def read_passphrase(text: str) -> str:
-    """Return a passphrase as it was shown; case, blanks and hyphens may differ.
+    """Return a typed passphrase as it was shown; case, blanks and hyphens may differ.
 
-    Raises ValueError, with a sentence, where it was not typed as it was shown.
+    Raises ValueError, with a sentence, if it was mistyped.
     """
     letters = re.sub(r"[\s-]", "", text).lower()
     if len(letters) != LENGTH + 1:
@@ -36,7 +36,7 @@ def grouped(letters: str) -> str:
 
 
 def _check(letters: str) -> str:
-    """Return the letter that tells one wrong letter, and two that changed places."""
+    """Return the checksum letter: it detects one wrong letter, and two that were swapped."""
     places = {letter: place for place, letter in enumerate(ALPHABET)}
     total = sum((n % 30 + 1) * places.get(letter, 0) for n, letter in enumerate(letters))
     return ALPHABET[total % len(ALPHABET)]

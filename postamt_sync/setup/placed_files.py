@@ -1,4 +1,5 @@
-"""The bundle's files at their places on the box: configuration, and keys that only root reads."""
+"""Puts the bundle's files in place on the box: the configuration, and keys that only root may
+read."""
 
 from __future__ import annotations
 
@@ -19,9 +20,10 @@ _LARGEST = 1 << 20
 
 
 def refuse_other_release(bundle: Bundle) -> None:
-    """Raise UsageError where this program does not understand the bundle's configuration.
+    """Raise UsageError if this program does not understand the bundle's configuration.
 
-    Asked before anything of it is put in place: that of a newer setup knows options of its own.
+    To be called before anything is put in place: a newer setup may have written options that this
+    version does not have.
     """
     with tempfile.TemporaryDirectory() as place:
         config = Path(place) / CONFIGURATION
@@ -37,10 +39,10 @@ def refuse_other_release(bundle: Bundle) -> None:
 
 
 def place(bundle: Bundle, etc: Path = ETC, *, force: bool = False) -> list[Path]:
-    """Write what differs and return it; durable on return.
+    """Write the files that differ and return their paths; durable on return.
 
-    Another configuration than the bundle's is replaced with `force` alone, and kept aside even
-    then. Raises UsageError where it would be, PostamtError where nothing can be written.
+    A configuration other than the bundle's is replaced only with `force`, and even then kept under
+    another name. Raises UsageError without `force`, PostamtError if files cannot be written.
     """
     config = etc / CONFIGURATION
     there = _read(config)
@@ -54,7 +56,7 @@ def place(bundle: Bundle, etc: Path = ETC, *, force: bool = False) -> list[Path]
         etc.mkdir(mode=0o755, parents=True, exist_ok=True)
         if foreign:
             _keep_aside(config)
-        # Keys first: with the configuration there, the daemon may start.
+        # Keys first: once the configuration is there, the daemon may start.
         names = sorted(bundle.files, key=lambda name: name == CONFIGURATION)
         written = []
         for name in names:
@@ -75,7 +77,7 @@ def _keep_aside(path: Path) -> None:
 
 
 def _read(path: Path) -> str | None:
-    """Return a file's text; None where there is none, "" for what is no file of ours."""
+    """Return a file's text; None if there is none, "" for anything that is not a file."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:

@@ -1,7 +1,7 @@
-"""What a person types as an answer, understood as far as it has one meaning.
+"""Understands what a person types as an answer, as long as it has only one meaning.
 
-Each function returns the answer in its one spelling, or raises ValueError with what is wrong and
-what would be right, in whole sentences. Pure: nothing is looked up.
+Each function returns the answer in its canonical spelling, or raises ValueError that says, in whole
+sentences, what is wrong and what would be right. Pure: nothing is looked up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LETTERS = str.maketrans(
         **dict.fromkeys("'`\"\u2019\u00b4", ""),
     }
 )
-"""What has no other decomposition; the two dots as German writes them without."""
+"""Letters that Unicode does not decompose, and umlauts as they are spelt out in German."""
 _NAME = TypeAdapter(MailboxName)
 URL_PATH = "/sns"
 _LONGEST_PATH = 1024
@@ -44,11 +44,11 @@ CHAIN, KEY = "fullchain.pem", "privkey.pem"
 
 
 def read_domain(text: str) -> str:
-    """Return a domain from itself, a web address or a mail address, in any case or script."""
+    """Return a domain from a domain, a URL or a mail address, in any case or script."""
     plain = _plain(text)
     host = _host_of(plain).lstrip("@*.").rstrip(".。")
     if "@" not in plain and host.lower().startswith("www.") and host.count(".") > 1:
-        host = host[4:]  # the name of a web server, not what stands behind an @
+        host = host[4:]  # the name of a web server, not what comes after an @
     if not host:
         raise ValueError("Type the part behind the @, as in: example.org")
     if _is_address(host):
@@ -60,14 +60,14 @@ def read_domain(text: str) -> str:
 
 
 def read_domains(text: str) -> tuple[str, ...]:
-    """Return one domain or several, with blanks or commas between them, each once."""
+    """Return one or several domains, separated by blanks or commas, without duplicates."""
     parts = [part for part in _BETWEEN_WORDS.split(_plain(text)) if part]
     return tuple(dict.fromkeys(map(read_domain, parts or [""])))
 
 
 def read_people(text: str, domains: Sequence[str]) -> tuple[str, ...]:
-    """Return the mailboxes' names of people that are typed as names or addresses, with commas
-    between them; the main one first."""
+    """Return the mailbox names of people, typed as names or addresses separated by commas, in the
+    same order: the main one comes first."""
     parts = [part for part in _BETWEEN_PEOPLE.split(_plain(text)) if part]
     if not parts:
         raise ValueError("Type at least one name, as in: Ann Miller, Ben")
@@ -105,7 +105,7 @@ def read_person(text: str, domains: Sequence[str]) -> str:
 
 
 def read_public_url(text: str) -> str:
-    """Return the address at which the world reaches the box, "" where no port is open."""
+    """Return the URL at which the world reaches the box, "" if no port is open."""
     plain = _plain(text)
     word = _word(plain)
     if word in _NO or not plain:
@@ -132,7 +132,7 @@ def read_public_url(text: str) -> str:
 
 
 def read_host(text: str, example: str = "mail.example.org") -> str:
-    """Return the name of a server, as mail clients are told it."""
+    """Return the host name of a server, as it is given to mail clients."""
     host = _host_of(_plain(text)).rstrip(".。")
     if not host:
         raise ValueError(f"Type the server's name, as in: {example}")
@@ -145,9 +145,9 @@ def read_host(text: str, example: str = "mail.example.org") -> str:
 
 
 def read_certificate(text: str) -> tuple[str, str]:
-    """Return the paths of chain and key, both "" where one is to be found or made on the box.
+    """Return the paths of chain and key, both "" if one is to be found or made on the box.
 
-    A directory stands for certbot's two files in it; a chain for the key beside it.
+    A directory stands for certbot's two files in it, and a chain also for the key beside it.
     """
     plain = _plain(text)
     if not plain or _word(plain) in _NO:
@@ -172,7 +172,7 @@ def read_certificate(text: str) -> tuple[str, str]:
 
 
 def read_yes(text: str) -> bool:
-    """Return whether it is a yes."""
+    """Whether the answer is yes."""
     word = _word(text)
     if word in _YES:
         return True
@@ -182,7 +182,7 @@ def read_yes(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Compose letters and drop what is not seen: people paste from anywhere."""
+    """Compose letters and drop invisible characters, because people paste from anywhere."""
     return unicodedata.normalize("NFC", text).translate(_UNSEEN).strip().strip("\"'").strip()
 
 
@@ -191,7 +191,7 @@ def _word(text: str) -> str:
 
 
 def _host_of(text: str) -> str:
-    """Cut a web address or a mail address down to its host."""
+    """Reduce a URL or a mail address to its host."""
     inside = _ANGLE.search(text)
     text = re.sub(r"^mailto:", "", inside[1] if inside else text, flags=re.IGNORECASE)
     if scheme := _SCHEME.match(text):
@@ -227,7 +227,7 @@ def _right_url(text: str) -> str:
 
 
 def _latin(text: str) -> str:
-    """Write a name as the part before the @ of an address."""
+    """Turn a person's name into the part of an address before the @."""
     lower = unicodedata.normalize("NFC", text.lower()).translate(_LETTERS)
     bare = "".join(c for c in unicodedata.normalize("NFKD", lower) if not unicodedata.combining(c))
     return re.sub(r"\.{2,}", ".", re.sub(r"\s+", ".", bare.strip())).strip(".")

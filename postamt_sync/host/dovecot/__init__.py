@@ -1,1 +1,1 @@
-"""Dovecot: its configuration, its logins and the files that hold them."""
+"""Dovecot: its configuration, its logins, and the files that contain them."""

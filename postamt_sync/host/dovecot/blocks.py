@@ -1,6 +1,6 @@
-"""What `dovecot.conf` consists of: blocks of settings, in the languages of 2.3 and 2.4.
+"""The parts of `dovecot.conf`: blocks of settings, in the syntax of Dovecot 2.3 and 2.4.
 
-Each is a `string.Template`; `configuration` in conf.py puts them together and fills them in.
+Each is a `string.Template`; `configuration` in conf.py joins them and fills them in.
 """
 
 from __future__ import annotations

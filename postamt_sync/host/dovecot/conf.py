@@ -1,8 +1,8 @@
-"""Renders `dovecot.conf`, whole and commented, in the language of 2.3 or of 2.4.
+"""Renders a complete, commented `dovecot.conf`, in the syntax of Dovecot 2.3 or 2.4.
 
-Nothing is taken over from a distribution's own files, some of which would hide the mail: Debian
-13's `mail_inbox_path` alone moves the INBOX. A person's own settings go into `local.conf`, which
-is read last and never written.
+Nothing is included from a distribution's own files, because some would hide the mail: Debian 13's
+`mail_inbox_path` alone moves the INBOX. A person's own settings go into `local.conf`, which is read
+last and which we never write.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ from postamt_sync.host.dovecot.description import DovecotService, SpecialFolder,
 from postamt_sync.host.smtp_credentials import SmtpCredentials
 
 BASE = "/run/dovecot/"
-"""Where Dovecot's own sockets lie."""
+"""The directory of Dovecot's own sockets."""
 
 LARGEST_MAIL = "40M"
-"""What SES takes over SMTP, encoded (docs.aws.amazon.com/ses/latest/dg/quotas.html)."""
+"""What SES accepts over SMTP, after encoding (docs.aws.amazon.com/ses/latest/dg/quotas.html)."""
 
 
 def mailboxes_file(directory: Path) -> Path:
-    """Return where the list of mailboxes lies; written by us alone."""
+    """Return the path of the list of mailboxes, which only we write."""
     return directory / "postamt-sync.mailboxes"
 
 
 def passwords_file(directory: Path) -> Path:
-    """Return where the hashed passwords lie."""
+    """Return the path of the hashed passwords."""
     return directory / "postamt-sync.passwords"
 
 
 def relay_file(directory: Path) -> Path:
-    """Return where the credentials for SES lie."""
+    """Return the path of the household's credentials for SES."""
     return directory / "postamt-sync.relay.conf"
 
 
 def senders_file(directory: Path) -> Path:
-    """Return where the credentials of mailboxes with an SES user of their own lie."""
+    """Return the path of the credentials of mailboxes that have their own SES user."""
     return directory / "postamt-sync.senders"
 
 
 def relay_configuration(credentials: SmtpCredentials) -> str:
-    """Return the settings that make Dovecot known at SES; both values need no escapes."""
+    """Return the settings with which Dovecot logs in at SES; neither value needs escaping."""
     return (
         "# Made by: postamt-sync dovecot relay\n"
         f"submission_relay_user = {credentials.user}\n"
@@ -66,7 +66,7 @@ def relay_configuration(credentials: SmtpCredentials) -> str:
 
 
 def no_relay_configuration() -> str:
-    """Return what stands there where nobody sends as the household."""
+    """Return the file's text for when nobody sends as the household."""
     return (
         "# Made by: postamt-sync dovecot relay\n"
         "# Each mailbox sends as a user of its own; without one it cannot send.\n"
@@ -74,7 +74,7 @@ def no_relay_configuration() -> str:
 
 
 def configuration(service: DovecotService, version: Version, directory: Path) -> str:
-    """Return `dovecot.conf` for files that lie in `directory`."""
+    """Return `dovecot.conf`, for a Dovecot whose files are in `directory`."""
     protocols = ["imap"]
     protocols += ["lmtp"] if service.lmtp else []
     protocols += ["submission"] if service.relay else []
@@ -118,14 +118,14 @@ def _sendmail(service: DovecotService, version: Version) -> str:
 
 
 def _listener(service: DovecotService, version: Version) -> str:
-    """Return where LMTP is spoken: for the user that delivers, and nobody else."""
+    """Return the LMTP listener, open only to the user that delivers mail."""
     if not service.lmtp.startswith("/"):
         host, _, port = service.lmtp.rpartition(":")
         word = "address" if version is Version.V2_3 else "listen"
         listener = [f"{word} = {host.strip('[]')}", f"port = {port}"]
         return _block("inet_listener lmtp", listener)
     rights = [f"user = {service.mail_user}", f"group = {service.mail_group}", "mode = 0600"]
-    # Dovecot has this one already, under its bare name, and wants no other at the same place.
+    # Dovecot has a listener of its own here, under its bare name, and refuses a second one.
     return _block(f"unix_listener {service.lmtp.removeprefix(BASE)}", rights)
 
 

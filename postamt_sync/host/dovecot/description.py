@@ -1,7 +1,7 @@
-"""What Dovecot has to know of the household, taken from the configuration and fit to be written.
+"""What Dovecot has to know of the household, taken from the configuration and safe to write.
 
-Dovecot's lists know no quotes: a login or a path that they cannot hold is refused or left out
-here, so that whatever renders this needs no escapes.
+Dovecot's lists have no quoting: a login or path that they cannot hold is refused or left out here,
+so that the code that renders them needs no escaping.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from postamt_sync.host.mail_client import domains_of
 FOUND_IN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 _PATH = re.compile(r"[\w/._@+,=~-]+")
-"""Letters of any script, digits and what means nothing to Dovecot: no blank, quote, colon or %."""
+"""Letters of any script, digits and signs without a meaning to Dovecot: no blank, quote, colon,
+%."""
 
 _FOLDER = re.compile(r'(?:[^"\\%\x00-\x1f\x7f]|%(?!\{))+')
-"""No quote or backslash, which 2.3 and 2.4 read differently, and no variable of 2.4's."""
+"""No quotes or backslashes, which 2.3 and 2.4 read differently, and no 2.4 variables."""
 
 
 class Version(enum.StrEnum):
-    """A Dovecot whose configuration language we speak; 2.4 broke with 2.3's."""
+    """A Dovecot whose configuration syntax we can write; those of 2.3 and 2.4 are incompatible."""
 
     V2_3 = "2.3"
     V2_4 = "2.4"
@@ -44,8 +45,8 @@ class Version(enum.StrEnum):
 class MailAccount:
     """One mailbox as Dovecot serves it.
 
-    `logins` are addresses by which its owner may log in, `domains` those of which any address will
-    do that is not another mailbox's.
+    `logins` are the addresses with which its owner may log in; so may they with any address in
+    `domains` that is not another mailbox's.
     """
 
     name: str
@@ -57,7 +58,7 @@ class MailAccount:
 
 @dataclass(frozen=True, slots=True)
 class SpecialFolder:
-    """A folder that clients show with a meaning (RFC 6154), levels separated by /."""
+    """A folder for which clients know a special use (RFC 6154); levels are separated by /."""
 
     name: str
     uses: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class SpecialFolder:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Who takes the mail that clients send through Dovecot: SES, with STARTTLS."""
+    """The server for mail that clients send through Dovecot: SES, with STARTTLS."""
 
     host: str
     port: int
@@ -82,18 +83,18 @@ class DovecotService:
     tls_certificate: Path
     tls_key: Path
     host: str = ""
-    """The name that clients use; empty: Dovecot takes the machine's."""
+    """The name that clients use; if empty, Dovecot uses the machine's."""
     relay: Relay | None = None
     lmtp: str = ""
-    """Where it takes mail for mailboxes that get theirs over LMTP; empty: there are none."""
+    """The address for LMTP; empty if no mailbox gets its mail that way."""
     sendmail: str = ""
-    """The command with which Sieve scripts send, without blanks in its words; empty: none."""
+    """The command with which Sieve scripts send, without blanks in its words; empty for none."""
 
 
 def service_of(settings: Settings, *, submission: bool) -> DovecotService:
-    """Return what Dovecot has to know; with `submission` it also takes mail from clients.
+    """Return what Dovecot has to know; with `submission`, it also accepts mail from clients.
 
-    Raises MisconfiguredError where a certificate is missing or a path cannot be written.
+    Raises MisconfiguredError if no certificate is configured or Dovecot cannot hold a path.
     """
     certificate, key = _certificate(settings)
     domains = domains_by_mailbox(settings, domains_of(settings))
@@ -113,16 +114,16 @@ def service_of(settings: Settings, *, submission: bool) -> DovecotService:
 def account_of(mailbox: Mailbox, domains: tuple[str, ...] = ()) -> MailAccount:
     """Return one mailbox as Dovecot serves it."""
     maildir = writable(mailbox.maildir, f'maildir of the mailbox "{mailbox.name}"')
-    # A home is for Dovecot's own files, such as Sieve scripts. Inside a Maildir only names that
-    # start with a dot are folders.
+    # The home is for Dovecot's own files, such as Sieve scripts. It may be inside a Maildir, where
+    # only names that start with a dot are folders.
     home = maildir.parent if maildir.name == "Maildir" else maildir / "dovecot"
     return MailAccount(mailbox.name, maildir, home, logins_of(mailbox), domains)
 
 
 def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
-    """Return the folders that every mailbox has, our own (Junk, virus, DMARC) among them.
+    """Return the folders that every mailbox has, including our own (Junk, virus, DMARC).
 
-    One whose name cannot be written is left out: our delivery subscribes it all the same.
+    One whose name Dovecot cannot hold is left out; delivery still subscribes to it.
     """
     folders = verdict_folders(settings.delivery)
     uses: dict[str, list[str]] = {}
@@ -140,7 +141,7 @@ def special_folders(settings: Settings) -> tuple[SpecialFolder, ...]:
 
 
 def installed_version() -> Version | None:
-    """Return the language of the Dovecot on this machine; None: there is none that we know."""
+    """Return which Dovecot is installed; None if there is none or it is another version."""
     program = shutil.which("dovecot") or shutil.which("dovecot", path=FOUND_IN)
     if program is None:
         return None
@@ -151,7 +152,8 @@ def installed_version() -> Version | None:
 
 
 def writable(path: Path, what: str) -> Path:
-    """Return a path that Dovecot's files can hold as it is; raises MisconfiguredError."""
+    """Return the path if Dovecot's files can hold it, else raise MisconfiguredError naming
+    `what`."""
     if not _PATH.fullmatch(str(path)):
         raise MisconfiguredError(
             f"The {what} is {printable(str(path))}, which Dovecot's files cannot hold.",
@@ -161,7 +163,7 @@ def writable(path: Path, what: str) -> Path:
 
 
 def group_of(user: str) -> str:
-    """Return a user's own group; where the user is not there yet, it will have the same name."""
+    """Return a user's primary group; for a user yet to be created, it will have the same name."""
     try:
         return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
     except KeyError:

@@ -1,6 +1,6 @@
-"""Writing Dovecot's files: whole or not at all, and never over what a person has changed.
+"""Reads and writes Dovecot's files: whole or not at all, and so that a person's edits show.
 
-What we render bears in its first line a digest of the rest, so that an edit shows.
+The first line of what we render contains a hash of the rest.
 """
 
 from __future__ import annotations
@@ -21,34 +21,33 @@ from postamt_sync.errors import MisconfiguredError, TryLaterError, UsageError
 from postamt_sync.host.directories import held, may_be_a_link
 
 SECRET = 0o640
-"""With the group of Dovecot, whose auth process reads it; without such a group 0600."""
+"""With Dovecot's group, for its auth process; 0600 if there is no such group."""
 
 ROOTS_ONLY = atomic_file.PRIVATE
 READERS = "dovecot"
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-"""What a file system without hard links says."""
+"""Errors of file systems without hard links."""
 
 _SEAL = re.compile(r"# Written by postamt-sync, do not edit: ([0-9a-f]{64})\n")
 
 
 def sealed(text: str) -> str:
-    """Return a rendered text with the line before it that shows a later edit."""
+    """Return the text after a line with its hash, by which a later edit shows."""
     return f"# Written by postamt-sync, do not edit: {_digest(text)}\n{text}"
 
 
 def edited(text: str) -> bool:
-    """Tell whether someone else has written this, or changed what we wrote."""
+    """Whether someone else wrote this, or changed what we wrote."""
     seal = _SEAL.match(text)
     return seal is None or seal[1] != _digest(text[seal.end() :])
 
 
 def write(path: Path, text: str, mode: int = atomic_file.PUBLIC, readers: str = READERS) -> None:
-    """Replace a file as a whole; durable on return. Its mode and group are ours, not the old one's.
+    """Replace a file as a whole; durable on return. It gets our mode and group, not the old ones.
 
-    A secret one the group `readers` may read.
-
-    Raises MisconfiguredError where this user may not write.
+    A SECRET file may be read by the group `readers`. Raises MisconfiguredError if this user may not
+    write it, TryLaterError for other errors.
     """
     with _explained(path, path.parent):
 
@@ -64,7 +63,7 @@ def write(path: Path, text: str, mode: int = atomic_file.PUBLIC, readers: str = 
 
 
 def read(path: Path) -> str | None:
-    """Return a file's text, None if there is no file; raises MisconfiguredError."""
+    """Return a file's text; None if there is no file. Raises PostamtError."""
     with _explained(path, path.parent), held(path.parent) as place:
         flags = 0 if may_be_a_link(place) else os.O_NOFOLLOW
         try:
@@ -78,7 +77,7 @@ def read(path: Path) -> str | None:
 
 
 def keep_aside(path: Path) -> Path:
-    """Move a file out of the way to a name that is free, and return that."""
+    """Give a file that is about to be replaced a free second name, and return that."""
     with _explained(path, path.parent), held(path.parent) as place:
         for number in range(1, 1000):
             aside = path.with_name(f"{path.name}.before-{number}")
@@ -89,9 +88,9 @@ def keep_aside(path: Path) -> Path:
 
 
 def _give_another_name(old: Path, new: Path) -> None:
-    """Let a file have a second name that is free; FileExistsError if it is not.
+    """Give a file a second name. Raises FileExistsError if it is taken.
 
-    Where there are no hard links it is a copy, for its owner alone.
+    Without hard links, make a copy that only its owner may read.
     """
     try:
         os.link(old, new, follow_symlinks=False)
@@ -108,7 +107,7 @@ def _give_another_name(old: Path, new: Path) -> None:
 
 @contextlib.contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Keep other writers of this directory's lists out for as long as the context is open.
+    """Keep other writers of this directory's lists out while the context is open.
 
     Raises TryLaterError if there is one.
     """
@@ -124,7 +123,7 @@ def alone(directory: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno not in {*_NO_LINKS, errno.ENOLCK}:
                 raise
-            # There are no locks here: two at once are two people at once.
+            # Without locks, two runs at once are up to the people who start them.
         yield
     finally:
         os.close(handle)
@@ -135,14 +134,15 @@ def _digest(text: str) -> str:
 
 
 def _hand_to_readers(handle: int, readers: str) -> None:
-    """Let a group read a secret file, where that can be done."""
+    """Let the group read a secret file, if it exists and we may."""
     with contextlib.suppress(KeyError, PermissionError):
         os.fchown(handle, -1, grp.getgrnam(readers).gr_gid)
         os.fchmod(handle, SECRET)
 
 
 def _be_newer_than(path: Path, handle: int) -> None:
-    """Dovecot takes a list for unchanged that has the same size and the same second of change."""
+    """Set a later mtime than the old file's: Dovecot takes a list with the same size and the same
+    second for unchanged."""
     with contextlib.suppress(FileNotFoundError):
         before = int(path.stat().st_mtime)
         if int(os.fstat(handle).st_mtime) <= before:

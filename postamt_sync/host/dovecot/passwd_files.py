@@ -1,6 +1,6 @@
-"""Dovecot's lists of ours, in its passwd-file format: where mailboxes lie, passwords, SES users.
+"""Our lists for Dovecot, in its passwd-file format: places of mailboxes, passwords, SES users.
 
-A line is `user:password:uid:gid:gecos:home:shell:fields`. The first list follows the
+A line is `user:password:uid:gid:gecos:home:shell:fields`. The first list is made from the
 configuration; the others are edited line by line, and lines that are not ours stay as they are.
 """
 
@@ -26,26 +26,26 @@ _HASH = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}", re.ASCII)
 _SENDER = re.compile(r"\buserdb_submission_relay_user=(\S+) userdb_submission_relay_password=(\S+)")
 
 COST = 10
-"""Rounds of bcrypt as a power of two: a twentieth of a second on a PC, a fifth on a Raspberry Pi,
-and Dovecot computes it at every login of every client."""
+"""log2 of bcrypt's rounds: a twentieth of a second on a PC, a fifth on a Raspberry Pi. Dovecot
+computes it at every login of every client."""
 
 SHORTEST = 8
 
 LONGEST = 71
-"""Octets. bcrypt sees no more than 72, the end of the password among them: one of 72 would be
-opened by any longer one that begins with it."""
+"""Bytes. bcrypt ignores all after the 72nd, the terminating zero included: for a password of 72,
+any longer one that begins with it would be accepted."""
 
 FORMS: dict[Literal["NFC", "NFD"], str] = {"NFC": "/NFC", "NFD": "/NFD"}
-"""Forms of Unicode in which devices send one and the same password (UAX #15), each with what its
-line has behind the mailbox's name: in capitals, which no login has any more that is looked up."""
+"""The Unicode forms in which devices send the same password (UAX #15), each with the suffix of the
+name in its line. It is in capitals, because logins are in lower case when they are looked up."""
 
 _ESCAPED = re.compile(r"(['\"\\])")
-"""What Dovecot puts a backslash before when it looks for a login in a list."""
+"""Characters that Dovecot escapes with a backslash when it looks up a login."""
 
 BOOTSTRAP = "bootstrap"
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""No l and 1, no o and 0: it is read from a screen and typed into a telephone."""
+"""Without l, 1, o and 0: passwords are read from a screen and typed into a phone."""
 
 _GROUPS = 4
 
@@ -53,7 +53,7 @@ _GROUP = 5
 
 
 def mailboxes(service: DovecotService, version: Version) -> str:
-    """Return the list of mailboxes, each with its place, and of the addresses that lead to it."""
+    """Return the list of mailboxes with their places, and of the logins that lead to each."""
     lines = [
         "# Where each mailbox lies, and the addresses by which its owner may log in. No passwords.",
         "# name:::::home::fields",
@@ -61,10 +61,10 @@ def mailboxes(service: DovecotService, version: Version) -> str:
     for account in service.accounts:
         place = f"{account.home}::{_place(account, version)}"
         lines.append(f"{account.name}:::::{place}")
-        # `user` is for logging in, the rest for LMTP, which asks for the place alone.
+        # `user` is for logging in, the place for LMTP, which needs nothing else.
         logins = [spelling for login in account.logins for spelling in spellings(login)]
         lines += [f"{_key(login)}:::::{place} user={account.name}" for login in logins]
-        # Two steps before the one with the passwords need a word each that they are none.
+        # Each of the two steps before the passwords must say that it does not authenticate.
         domains = [spelling for domain in account.domains for spelling in spellings(f"@{domain}")]
         lines += [f"{d}:::::{place} user={account.name} noauthenticate=y" for d in domains]
     return "\n".join(lines) + "\n"
@@ -73,10 +73,10 @@ def mailboxes(service: DovecotService, version: Version) -> str:
 def with_password(
     passwords: str, name: str, hashed: str, others: Mapping[str, str] | None = None
 ) -> str:
-    """Return the list of passwords with a line for this mailbox, in the place of an older one.
+    """Return the list of passwords with a line for this mailbox, in place of an older one.
 
-    `hashed` is a bcrypt hash, and so are the `others`, as `other_forms` returns them; anything else
-    is a bug, and would end up in a file.
+    `hashed` and the `others`, which are as `other_forms` returns them, are bcrypt hashes. Anything
+    else is a bug and raises AssertionError, lest a password be written in plain text.
     """
     lines = {name: hashed} | {f"{name}{suffix}": h for suffix, h in (others or {}).items()}
     if not all(map(_HASH.fullmatch, lines.values())):
@@ -91,10 +91,11 @@ def with_password(
 def with_sender(
     senders: str, name: str, user: str, password: str, *, by_bootstrap: bool = False
 ) -> str:
-    """Return the list of SES users with a line for this mailbox, in the place of an older one.
+    """Return the list of SES users with a line for this mailbox, in place of an older one.
 
-    User and password are checked before: they are letters, digits and + / =. Whether bootstrap made
-    the user stands where Dovecot looks for nothing (gecos): such lines come and go with it.
+    The caller has checked user and password: they contain only letters, digits and + / =. A user
+    made by bootstrap is marked in the gecos field, which Dovecot ignores: such lines are also
+    removed when bootstrap no longer has the user.
     """
     fields = f"userdb_submission_relay_user={user} userdb_submission_relay_password={password}"
     made_by = BOOTSTRAP if by_bootstrap else ""
@@ -108,13 +109,13 @@ def without_sender(senders: str, name: str) -> str:
 
 
 def senders_by_bootstrap(senders: str) -> tuple[str, ...]:
-    """Return the mailboxes whose users bootstrap has made."""
+    """Return the mailboxes whose SES users were made by bootstrap."""
     fields = [line.split(":", 5) for line in senders.splitlines()]
     return tuple(one[0] for one in fields if len(one) > 4 and one[4] == BOOTSTRAP)
 
 
 def sender_fields(senders: str) -> dict[str, tuple[str, str]]:
-    """Return user and password at SES of each mailbox that has its own."""
+    """Return user and password at SES, by mailbox, of those that have their own."""
     found: dict[str, tuple[str, str]] = {}
     for line in senders.splitlines():
         fields = _SENDER.search(line)
@@ -156,19 +157,19 @@ def _key(login: str) -> str:
 def _place(account: MailAccount, version: Version) -> str:
     if version is Version.V2_3:
         return f"userdb_mail=maildir:{account.maildir}"
-    # Without the second the INBOX would be the folder .INBOX, where nothing is delivered.
+    # Without the second, the INBOX would be the folder .INBOX, to which nothing is delivered.
     return f"userdb_mail_path={account.maildir} userdb_mail_inbox_path={account.maildir}"
 
 
 def generated() -> str:
-    """Return a new password of 100 random bits, in groups that can be typed."""
+    """Return a new password of 100 random bits, in groups that are easy to type."""
     return "-".join(
         "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS)
     )
 
 
 def hashed(password: str) -> str:
-    """Return the salted bcrypt hash; raises UsageError for a password that cannot be used."""
+    """Return the salted bcrypt hash. Raises UsageError for a password that cannot be used."""
     if len(password) < SHORTEST:
         raise UsageError(
             f"The password has fewer than {SHORTEST} characters, and the world may guess at it.",
@@ -188,7 +189,7 @@ def hashed(password: str) -> str:
 
 
 def other_forms(password: str) -> dict[str, str]:
-    """Return the hashes of the same password as other devices send it, by the ends of their lines.
+    """Return the hashes of the password's other Unicode forms, by the suffixes in FORMS.
 
     There are none for ASCII.
     """

@@ -1,8 +1,7 @@
-"""Handing what Sieve sends to SES: the credentials that are at hand there, and the way.
+"""Sends what Sieve scripts send, through SES: the file with the credentials, and the sending.
 
-Dovecot's own SMTP client does not log in, and SES takes nothing without. So Dovecot runs a program
-for it, as the user whose Maildirs it serves: that user can read this file, and no other of ours
-that holds credentials.
+Dovecot's own SMTP client cannot log in, which SES requires. So Dovecot runs a program, as the user
+who owns the Maildirs: that user can read this file, but no other of ours with credentials.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 def sendmail_file(directory: Path) -> Path:
-    """Return where the credentials lie that what Sieve sends is sent with."""
+    """Return the path of the credentials for what Sieve scripts send."""
     return directory / "postamt-sync.sendmail"
 
 
 @dataclass(frozen=True, slots=True)
 class SendmailAccounts:
-    """SES's server, and who sends: each mailbox as its own user, the others as the household."""
+    """SES's server, and its users: one for the household, and those that mailboxes have instead."""
 
     host: str
     port: int
@@ -46,7 +45,7 @@ class SendmailAccounts:
     mailboxes: Mapping[str, SmtpCredentials] = field(default_factory=dict)
 
     def of(self, mailbox: str) -> SmtpCredentials:
-        """Return the credentials of a mailbox; raises MisconfiguredError where it has none."""
+        """Return the credentials of a mailbox. Raises MisconfiguredError if it has none."""
         found = self.mailboxes.get(mailbox, self.household)
         if found is None:
             whose = f"of {mailbox}" if mailbox else "of the household"
@@ -55,7 +54,7 @@ class SendmailAccounts:
 
 
 def accounts_of(relay_conf: str, senders: str, host: str, port: int) -> SendmailAccounts:
-    """Return what Dovecot's own files say of who sends as whom."""
+    """Return who sends as which SES user, according to the relay's own files."""
     told = dict(_RELAY_LINE.findall(relay_conf))
     household = SmtpCredentials(told["user"], told["password"]) if len(told) > 1 else None
     mailboxes = {
@@ -81,7 +80,7 @@ def as_text(accounts: SendmailAccounts) -> str:
 
 
 def read_accounts(path: Path) -> SendmailAccounts:
-    """Read the file; raises MisconfiguredError, which never shows what is in it."""
+    """Read the file. Raises MisconfiguredError, which never shows its contents."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read_small(path, links=True).decode())
@@ -113,10 +112,10 @@ def read_accounts(path: Path) -> SendmailAccounts:
 def send(
     accounts: SendmailAccounts, mailbox: str, sender: str, recipients: Sequence[str], mail: bytes
 ) -> None:
-    """Hand a mail to SES as the user of a mailbox; on return SES has taken it.
+    """Hand a mail to SES as the user of a mailbox; on return, SES has accepted it.
 
     `sender` is MAIL FROM, "" for the null reverse path. Raises MisconfiguredError for what SES will
-    never take, TryLaterError for the rest.
+    never accept, TryLaterError for everything else.
     """
     credentials = accounts.of(mailbox)
     text = _BARE_LF.sub(b"\r\n", mail)

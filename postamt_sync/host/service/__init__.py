@@ -1,1 +1,1 @@
-"""The systemd service: its units, and the steps that install and remove it."""
+"""The systemd service: its unit files, and the steps that install and remove it."""

@@ -1,8 +1,8 @@
 """The webhook's certificate: copied, after each renewal, to where the service may read it.
 
-ACME clients keep keys where root alone may look. The copy replaces the old files in one step each,
-so the daemon, which watches them, sees whole files; in between, it refuses a pair that does not
-fit together and goes on with the old one.
+ACME clients keep keys where only root may read them. Each old file is replaced atomically, so the
+daemon, which watches both, sees only complete files. Between the two steps it refuses the pair,
+which does not match, and keeps using the old one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from postamt_sync.host.service.sealed_files import unwritable
 from postamt_sync.regular_file import read_small
 
 MODE = 0o640
-"""Root's, readable by the service's group."""
+"""Owned by root, readable by the service's group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Pair:
     key: Path
 
     def check(self) -> None:
-        """Raise MisconfiguredError if they cannot be read or do not belong together."""
+        """Raise MisconfiguredError if the files cannot be read or do not belong together."""
         self._checked()
 
     def names(self) -> set[str]:
@@ -51,13 +51,13 @@ class Pair:
         return {str(name.value).lower() for name in common}
 
     def addresses(self) -> set[IPv4Address | IPv6Address]:
-        """Return the IP addresses that it is for: its iPAddress names, which have no other form."""
+        """Return the IP addresses that the certificate is for: its iPAddress names."""
         alternative = self._alternative_names()
         found = alternative.get_values_for_type(x509.IPAddress) if alternative else []
         return {one for one in found if isinstance(one, (IPv4Address, IPv6Address))}
 
     def is_for(self, host: str) -> bool:
-        """Tell whether it is for this host: an address, a name, or one that a wildcard covers."""
+        """Whether it is for this host: an IP address, a name, or a name that a wildcard covers."""
         if (address := _address(host)) is not None:
             return address in self.addresses()
         name = host.lower().rstrip(".")
@@ -65,13 +65,14 @@ class Pair:
         return bool({name, f"*.{domain}"} & self.names())
 
     def shown_names(self) -> list[str]:
-        """Return names and addresses, for people."""
+        """Return names and addresses, sorted, to be shown."""
         return [*sorted(self.names()), *sorted(map(str, self.addresses()))]
 
     def _checked(self, *, links: bool = True) -> tuple[bytes, bytes]:
-        """Return what the files hold, chain and key, read once: their owner may change them.
+        """Return the contents of chain and key once they are known to be a pair.
 
-        Without `links` over none that others than root have made.
+        They are read only once, because their owner may change them. Without `links`, links that
+        someone other than root may have made are not followed.
         """
         try:
             chain, key = (_read(path, links=links) for path in (self.chain, self.key))
@@ -101,9 +102,9 @@ class Pair:
         return None
 
     def copy_to(self, target: Pair, group: str) -> None:
-        """Check, then replace the target's files; both are durable on return.
+        """Check this pair, then replace the target's files; both are durable on return.
 
-        Raises MisconfiguredError and leaves the old pair if this one is broken.
+        Raises MisconfiguredError, leaving the old pair, if this one is unusable.
         """
         chain, key = self._checked(links=False)
         for content, path in ((key, target.key), (chain, target.chain)):
@@ -128,7 +129,7 @@ def _read(path: Path, *, links: bool) -> bytes:
 
 @contextlib.contextmanager
 def _in_memory(content: bytes) -> Iterator[str]:
-    """Yield the name of a file that no disk ever has."""
+    """Yield the path of a file that exists only in memory."""
     with os.fdopen(os.memfd_create("pem"), "wb") as file:
         file.write(content)
         file.flush()
@@ -136,7 +137,8 @@ def _in_memory(content: bytes) -> Iterator[str]:
 
 
 def webhook_pair(settings: Settings) -> Pair | None:
-    """Return where the configured webhook reads its certificate; None: it speaks plain HTTP."""
+    """Return where the webhook reads its certificate; None if it speaks plain HTTP or there is
+    none."""
     webhook = settings.webhook
     if webhook is None or webhook.tls_certificate is None or webhook.tls_key is None:
         return None
@@ -144,7 +146,7 @@ def webhook_pair(settings: Settings) -> Pair | None:
 
 
 def webhook_host(settings: Settings) -> str:
-    """Return the name by which SNS reaches us, in lower case."""
+    """Return the host name at which SNS reaches us, in lower case; "" without a webhook."""
     url = settings.webhook.public_url if settings.webhook else ""
     return (urlsplit(url).hostname or "").lower()
 
@@ -155,7 +157,7 @@ def is_for(pair: Pair, host: str) -> bool:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Read an IP address in whatever spelling, with or without a URL's brackets."""
+    """Parse an IP address in any spelling, with or without the brackets of a URL."""
     try:
         return ip_address(host.removeprefix("[").removesuffix("]").partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""How this program was installed: its command, where its code lies, and what came with it."""
+"""How this program is installed: its command, where its code is, and the files shipped with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from postamt_sync.errors import MisconfiguredError
 
 PROTECTED = (Path("/home"), Path("/root"), Path("/run/user"))
-"""What ProtectHome= hides from a service."""
+"""The directories that ProtectHome= hides from a service."""
 SYSTEM = Path("/usr")
 
 PACKAGE = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ _CHECKOUT = _HERE.parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The command, and the directories outside of /usr that hold Python, libraries and our code."""
+    """The command, and the directories outside /usr that contain Python, libraries and our code."""
 
     command: Path
     places: tuple[Path, ...]
@@ -37,9 +37,9 @@ class Program:
         base_prefix: Path = Path(sys.base_prefix),
         package: Path = PACKAGE,
     ) -> Program:
-        """Find out about this very process: pipx, a virtual environment or the system's Python.
+        """Describe this very process, whether run from pipx, a virtual environment or the system.
 
-        Raises MisconfiguredError where there is no command beside the interpreter.
+        Raises MisconfiguredError if there is no command beside the interpreter.
         """
         command = prefix / "bin" / "postamt-sync"
         if not command.exists():
@@ -52,7 +52,7 @@ class Program:
 
 
 def hidden(path: Path) -> bool:
-    """Tell whether ProtectHome= would hide this path from the service."""
+    """Whether ProtectHome= would hide this path from the service."""
     return any(path.is_relative_to(place) for place in PROTECTED)
 
 

@@ -1,7 +1,7 @@
-"""Files that we put on a machine and may later replace or remove: those that nobody edited.
+"""Files that we install and may later replace or remove, as long as nobody has edited them.
 
-Each ends with a seal, a comment with the SHA-256 of the lines above it. A file whose seal does not
-fit, or that has none, is someone's own and is never touched.
+Each ends with a seal: a comment with the SHA-256 of the lines above it. A file without a seal, or
+whose seal does not match, belongs to a person and is never touched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SEAL = "Written by postamt-sync service install; an edited file is left alone. 
 
 
 class FileState(enum.Enum):
-    """What lies at a path, compared with what we would put there."""
+    """How the file at a path compares with the one that we would install."""
 
     MISSING = "missing"
     SAME = "same"
@@ -30,7 +30,7 @@ class FileState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """A file for one place; `text` ends with its seal."""
+    """A file to install; `text` ends with its seal."""
 
     path: Path
     text: str
@@ -40,11 +40,11 @@ class SealedFile:
     def of(
         cls, path: Path, text: str, mode: int = atomic_file.PUBLIC, comment: str = "#"
     ) -> SealedFile:
-        """Seal `text`, which ends with a line end, by a line that begins as a comment does."""
+        """Seal `text`, which ends with a newline, by a line that starts with `comment`."""
         return cls(path, text + _seal(text, comment), mode)
 
     def state(self) -> FileState:
-        """Look at what is there. Raises MisconfiguredError if that cannot be read."""
+        """Compare with the existing file. Raises MisconfiguredError if it cannot be read."""
         there = _read(self.path)
         if there is None:
             return FileState.MISSING
@@ -53,9 +53,9 @@ class SealedFile:
         return FileState.OLD if _is_sealed(there) else FileState.EDITED
 
     def write(self) -> None:
-        """Put the file in place of an older one in one step; durable on return.
+        """Write the file, atomically replacing an older one; durable on return.
 
-        Raises MisconfiguredError, and TryLaterError where the disk is full.
+        Raises MisconfiguredError, or TryLaterError if the disk is full.
         """
         try:
             make_open(self.path.parent)
@@ -70,7 +70,7 @@ class SealedFile:
 
 
 def unwritable(path: Path, error: OSError) -> TryLaterError | MisconfiguredError:
-    """Say that a path cannot be written to."""
+    """Return the error to raise for a path that cannot be written."""
     hint = "Run it as root (sudo), and look at the directory if you did."
     return errors.unwritable(path, error, hint)
 
@@ -87,7 +87,7 @@ def _is_sealed(text: str) -> bool:
 
 
 def _read(path: Path) -> str | None:
-    """Return the text, None if nothing is there; a link or device is never ours."""
+    """Return the text; None if there is nothing, "" for a link or device, which is never ours."""
     if path.is_symlink():
         return ""
     try:

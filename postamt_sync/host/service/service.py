@@ -1,7 +1,7 @@
 """The systemd service of one machine: the steps that install it and those that remove it.
 
-The shipped units are put in place as they are; what differs from machine to machine stands in
-drop-ins made from the configuration. Nothing is removed that holds mail, keys or settings.
+The shipped units are installed as they are; what differs from machine to machine goes into drop-ins
+made from the configuration. Nothing that contains mail, keys or settings is ever removed.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ SHIPPED_COMMAND = "/usr/local/bin/postamt-sync"
 
 @dataclass(frozen=True, slots=True)
 class SystemdService:
-    """What belongs to the service on this machine. `etc` is /etc, elsewhere in tests; `manual` is
-    the man page, empty where another has put it."""
+    """The service on this machine. `etc` is /etc, or elsewhere in tests; `manual` is the man page
+    to install, empty for none."""
 
     settings: Settings
     machine: Machine
@@ -59,9 +59,10 @@ class SystemdService:
     manual: str = field(default="", repr=False)
 
     def install(self, *, start: bool, running: bool) -> list[InstallStep]:
-        """Return the steps that put the service in place and start it; none if all is well.
+        """Return the steps that install the service and, with `start`, start it.
 
-        Raises MisconfiguredError where the configured paths cannot be those of a service.
+        `running` says that it already runs as installed. Raises MisconfiguredError if a service
+        could not use the configured paths.
         """
         self._refuse_hidden_paths()
         files = [to_write(file) for file in self._files()]
@@ -79,13 +80,13 @@ class SystemdService:
         if stale or any(isinstance(step, Write) for step in files) or not running:
             steps.append(Run(["systemctl", "daemon-reload"]))
             steps.append(Run(["systemctl", "enable", *units]))
-            if start:  # a port cannot be opened for a service that runs already
+            if start:  # systemd cannot open a socket for a service that is already running
                 steps.append(Run(["systemctl", "stop", SERVICE, *units[:-1]]))
                 steps.append(Run(["systemctl", "start", *units]))
         return steps
 
     def uninstall(self) -> list[InstallStep]:
-        """Return the steps that remove what `install` put there and nobody edited."""
+        """Return the steps that remove what `install` wrote, except for edited files."""
         return removal(self.etc)
 
     @property
@@ -197,14 +198,14 @@ class SystemdService:
 
 
 def manual_place(etc: Path) -> Path:
-    """Return where man(1) finds what an administrator has installed."""
+    """Return where man(1) looks for pages that an administrator installed."""
     return etc.parent / "usr/local/share/man/man1/postamt-sync.1"
 
 
 def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
-    """Return the steps that remove what `install` put there and nobody edited.
+    """Return the steps that remove what `install` wrote, except for edited files.
 
-    Which files those are follows from no configuration: it may be gone, or broken, by then.
+    They do not depend on the configuration, which may be gone or broken by then.
     """
     systemd = etc / "systemd/system"
     places = (
@@ -235,7 +236,7 @@ def _boot() -> float:
 
 
 def systemctl(*arguments: str) -> str:
-    """Return what systemctl prints; "" where it cannot be asked."""
+    """Return what systemctl prints; "" if it cannot be run."""
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command
             ["systemctl", *arguments],  # noqa: S607
@@ -252,8 +253,8 @@ def systemctl(*arguments: str) -> str:
 def runs_as_installed(
     ask: Callable[..., str] = systemctl, package: Path = PACKAGE, clock: Callable[[], float] = _boot
 ) -> bool:
-    """Tell whether the daemon runs, and is the program that is installed now: one that was started
-    before an upgrade is not."""
+    """Whether the daemon is running, and is the program that is installed now: one started before
+    an upgrade is not."""
     if ask("is-active", SERVICE) != "active":
         return False
     began = ask("show", "--value", "--property=ExecMainStartTimestampMonotonic", SERVICE)

@@ -1,7 +1,7 @@
-"""What installing and removing the service consists of: steps that can be shown or be carried out.
+"""The steps of installing and removing the service, which can be shown or carried out.
 
-Each says in a line what it does. Those that change something raise MisconfiguredError if they
-cannot; what was done before stays, and running the whole again completes it.
+Each describes itself in one line. One that fails raises MisconfiguredError; earlier steps stay
+done, and running all of them again completes the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from postamt_sync.host.service.sealed_files import FileState, SealedFile, unwrit
 
 UP_TO_DATE = "up to date"
 COMMAND_SECONDS = 960
-"""More than the unit's TimeoutStartSec."""
+"""The longest that a command may run: more than the unit's TimeoutStartSec."""
 
 
 class InstallStep(Protocol):
@@ -35,7 +35,7 @@ class InstallStep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Put a file in place."""
+    """Write a file."""
 
     file: SealedFile
 
@@ -48,7 +48,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Do nothing to a path, and say why."""
+    """Leave a path alone, and say why."""
 
     path: Path
     why: str
@@ -62,7 +62,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Take away a file that is ours, and its directory of drop-ins if nothing else is there."""
+    """Remove a file of ours, and its drop-in directory if that is now empty."""
 
     path: Path
 
@@ -82,7 +82,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """Make a directory and its missing parents, for the mail's user; one that is there stays."""
+    """Create a directory and its missing parents for the mail's user; existing ones stay."""
 
     path: Path
     user: str
@@ -118,7 +118,7 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run a command of the system."""
+    """Run a system command."""
 
     command: Sequence[str]
 
@@ -146,7 +146,7 @@ class Run:
 
 
 def to_write(file: SealedFile) -> InstallStep:
-    """Return what putting this file in place amounts to here and now."""
+    """Return the step that installs this file, as things are now."""
     match file.state():
         case FileState.SAME:
             return Leave(file.path, UP_TO_DATE)
@@ -159,7 +159,7 @@ def to_write(file: SealedFile) -> InstallStep:
 
 
 def to_remove(file: SealedFile) -> InstallStep | None:
-    """Return what removing this file amounts to; None if it is not there."""
+    """Return the step that removes this file; None if it does not exist."""
     try:
         state = file.state()
     except (MisconfiguredError, PermissionError):

@@ -1,4 +1,4 @@
-"""The drop-ins that fit the shipped units to one machine: user, program, paths, addresses."""
+"""The drop-ins that adapt the shipped units to one machine: user, program, paths, addresses."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.host.service.program import Program, hidden
 
 STEPS_SINCE = 254
-"""The systemd that learned to restart more and more slowly (systemd.service(5))."""
+"""The version of systemd that introduced RestartSteps= (systemd.service(5))."""
 STATE_DIR = Path("/var/lib/postamt-sync")
-"""What StateDirectory= makes and opens for us."""
+"""The directory that StateDirectory= creates and opens for us."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a unit must know of the machine."""
+    """What the units depend on."""
 
     program: Program
     user: str
     group: str
     systemd: int
-    """systemd's version."""
+    """The version of systemd."""
 
 
 def written(settings: Settings) -> list[Path]:
-    """Return what the service writes to beside its state: the Maildirs, the ledger's second copy.
+    """Return where the service writes apart from its state: the Maildirs and the ledger's backup.
 
-    Each may lie on a disk of its own that is not mounted, without keeping the service from running.
+    Each may be on a disk that is not mounted, which must not keep the service from running.
     """
     backup = [settings.backup_dir] if settings.backup_dir else []
     return [*(mailbox.maildir for mailbox in settings.mailboxes), *backup]
 
 
 def service_dropin(settings: Settings, machine: Machine, usual: Path = DEFAULT_PATH) -> str:
-    """Return what the service unit needs beside its shipped form.
+    """Return the drop-in for the service unit.
 
-    Only the configured paths can be written to. A Maildir that is missing when the service starts
-    does not keep it from starting; a state directory that is missing does. The command line names
-    the configuration unless it is the `usual` one.
+    It makes only the configured paths writable. The service starts without a Maildir, but not
+    without its state directory. The command line names the configuration unless it is the `usual`
+    one.
     """
     return "\n".join(_service_lines(settings, machine, usual)) + "\n"
 
 
 def socket_addresses(settings: Settings) -> list[ListenAddress]:
-    """Return the addresses that systemd can hold for the webhook; empty: it opens its own.
+    """Return the addresses on which systemd can listen for the webhook; empty if the daemon has to.
 
-    A name must be looked up and port 0 be chosen, and both by the daemon itself.
+    It has to if there is a host name, which must be resolved, or port 0, which must be chosen.
     """
     if settings.webhook is None:
         return []
@@ -59,13 +59,13 @@ def socket_addresses(settings: Settings) -> list[ListenAddress]:
 
 
 def socket_dropin(addresses: Iterable[ListenAddress]) -> str:
-    """Return the socket unit's addresses, in place of the shipped ones."""
+    """Return the drop-in for the socket unit, which replaces its addresses."""
     listen = [f"ListenStream={address}" for address in addresses]
     return "\n".join(["[Socket]", "ListenStream=", *listen]) + "\n"
 
 
 def quoted(path: Path, prefix: str = "") -> str:
-    """Write a path as one word of a unit file (systemd.syntax(7)); `prefix` is a - or nothing."""
+    """Quote a path as one word of a unit file (systemd.syntax(7)); `prefix` is "-" or empty."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     plain = not set(text) & set(" \\\"'%")
     return f"{prefix}{text}" if plain else f'"{prefix}{text}"'
@@ -95,7 +95,7 @@ def _service_lines(settings: Settings, machine: Machine, usual: Path) -> Iterato
 
 
 def _opened(data: Sequence[Path], code: Sequence[Path]) -> Iterator[str]:
-    """Open what is written to; below /home it and the code first have to be shown at all."""
+    """Yield the settings that make `data` writable, and everything below /home visible at all."""
     if any(hidden(path) for path in (*data, *code)):
         yield "# Of the homes only these are there:"
         yield "ProtectHome=tmpfs"

@@ -1,4 +1,5 @@
-"""Who the service runs as: the user that Dovecot handles mail with, so that both may change it."""
+"""The user that the service runs as: the one whose mail Dovecot serves, so that both can write
+it."""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ ANSWER_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class MailUser:
-    """The user, and in words how it was found."""
+    """The user, and how it was found, in words."""
 
     name: str
     why: str
 
     @property
     def group(self) -> str:
-        """The name of the group for its files; as a new user's, where there is no such user yet."""
+        """The user's primary group; for a user yet to be created, it will have the same name."""
         try:
             return grp.getgrgid(pwd.getpwnam(self.name).pw_gid).gr_name
         except KeyError:
@@ -40,11 +41,11 @@ class MailUser:
 
 
 def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> MailUser:
-    """Return the wanted user, else home.mail_user, the Maildirs' owner, or Dovecot's own.
+    """Return the `wanted` user, else home.mail_user, the Maildirs' owner, or Dovecot's.
 
-    home.mail_user counts last where it was not set and is only the default. `dovecot` returns
-    Dovecot's mail_uid, empty if there is none. Raises MisconfiguredError where the Maildirs belong
-    to several users, or to root.
+    If home.mail_user is not set, its default comes last instead. `dovecot` returns Dovecot's
+    mail_uid, empty if there is none. Raises MisconfiguredError if the Maildirs belong to several
+    users, or to root.
     """
     usual = settings.home.mail_user
     if wanted:
@@ -65,17 +66,17 @@ def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> Ma
 
 
 def refuse_root(settings: Settings, verb: str) -> None:
-    """Raise MisconfiguredError for root where the Maildirs are, or will lie below, another user's,
-    or the state directory is.
+    """Raise MisconfiguredError if we are root and a Maildir or the state directory is, or will be
+    created below, another user's.
 
-    What root delivered or wrote there its owner could not touch. `verb` is what was typed, for the
-    command that does it right.
+    The owner could not touch what root writes there. `verb` is what was typed, for the command to
+    suggest.
     """
     if os.geteuid() != ROOT:
         return
     maildirs = [m.maildir for m in settings.mailboxes if m.delivery == "maildir"]
     for path in (*maildirs, settings.state_dir):
-        owner = ask_disk(partial(_whose, path), ROOT)  # where a disk hangs nothing is refused
+        owner = ask_disk(partial(_whose, path), ROOT)  # if the disk hangs, allow it
         if owner != ROOT:
             name = _known(owner)
             raise MisconfiguredError(
@@ -85,7 +86,7 @@ def refuse_root(settings: Settings, verb: str) -> None:
 
 
 def _whose(path: Path) -> int:
-    """Return who owns a path or, where it is missing, the directory that it will be made in."""
+    """Return the owner of a path or, if it does not exist, of its closest existing parent."""
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
             return place.stat().st_uid
@@ -93,7 +94,7 @@ def _whose(path: Path) -> int:
 
 
 def _known(uid: int) -> str:
-    """Return a user's name, or as sudo takes the number of one without."""
+    """Return a user's name; without one, the number in the form that sudo accepts."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -101,7 +102,7 @@ def _known(uid: int) -> str:
 
 
 def ask_dovecot() -> str:
-    """Return what Dovecot's configuration says for mail_uid; empty if it says nothing."""
+    """Return mail_uid from Dovecot's configuration; empty if it is not set."""
     doveconf = shutil.which("doveconf", path="/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin")
     return _said([doveconf, "-h", "mail_uid"]) if doveconf else ""
 
@@ -120,8 +121,8 @@ def _owners(maildirs: Sequence[Path]) -> set[str]:
     found = set()
     for path in maildirs:
         try:
-            # Only what is there says anything, and a link says nothing: who may make one chooses
-            # where it leads.
+            # Only an existing directory proves anything. A link does not, because whoever made it
+            # chose where it leads.
             owner = owner_of(path) if path.exists() else None
         except OSError:
             continue
@@ -131,7 +132,7 @@ def _owners(maildirs: Sequence[Path]) -> set[str]:
 
 
 def _name(user: str) -> str:
-    """Return the name of a user that may be given by its number."""
+    """Return the name of a user given by name or number."""
     if not user.isdecimal():
         return user
     try:
