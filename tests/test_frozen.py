@@ -40,7 +40,7 @@ from postamt_sync.index.summary import Summary
 from postamt_sync.ledger import DeliveryState, Ledger, ObjectState
 from postamt_sync.ledger.absences import Absence
 from postamt_sync.ledger.incidents import Cause
-from postamt_sync.ledger.rows import DueState, EnvelopeState
+from postamt_sync.ledger.rows import AbsenceState, DueState, EnvelopeState
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.ledger.tracks import read_word
 from postamt_sync.mail.arrival import Envelope, Evidence, Source, Verdicts
@@ -154,6 +154,7 @@ STORED_WORDS = {
     DeliveryState: "absent delivered prepared quarantined waiting",
     DueState: "backfill first held later",
     EnvelopeState: "awaited in_vain unknown",
+    AbsenceState: "none seen unseen",
     Source: "dead-letter index poll queue reconcile sync webhook",
     Evidence: "default headers receipt received",
     Cause: (

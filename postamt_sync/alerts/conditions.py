@@ -164,7 +164,7 @@ def vanished(mailboxes: Mailboxes, names: Sequence[str]) -> Found:
 
 def absent(absences: Absences, now: float) -> list[Incident]:
     """Return what a rebuild found to be absent and nobody has looked at, once all is decided."""
-    if absences.undecided():
+    if absences.may_grow():
         return []
     return [
         Incident(

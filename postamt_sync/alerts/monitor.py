@@ -135,7 +135,7 @@ class AlertMonitor:
         }
         for cause, look in looks.items():
             incidents.lasting(cause, look() if cause in wanted else {}, now)
-        self._pause = SOON if self._ledger.absences.undecided() else LOOK_EVERY
+        self._pause = SOON if self._ledger.absences.may_grow() else LOOK_EVERY
         if Cause.ABSENT in wanted:
             incidents.happened(conditions.absent(self._ledger.absences, now))
         if Cause.QUARANTINE in wanted:

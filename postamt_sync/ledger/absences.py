@@ -52,32 +52,32 @@ class Absences:
                 "SELECT coalesce(d.mailbox, '') AS whose, count(*), min(o.last_modified),"
                 " max(o.last_modified) FROM objects o INDEXED BY objects_unseen"
                 " LEFT JOIN deliveries d ON d.mail = o.mail AND d.state = 'absent'"
-                " WHERE o.unseen = 1 AND (d.mail IS NOT NULL OR o.state = 'absent')"
+                " WHERE o.absence = 'unseen' AND (d.mail IS NOT NULL OR o.state = 'absent')"
                 " GROUP BY whose ORDER BY whose"
             ).fetchall()
         return [Absence(whose, count, first or 0, last or 0) for whose, count, first, last in rows]
 
-    def undecided(self) -> int:
-        """Return of how many mails a rebuild has not found out yet whether they are absent.
+    def may_grow(self) -> bool:
+        """Tell whether a rebuild may still find mail absent: it is under way, or mail that was in
+        the bucket then has not been tried yet.
 
-        What was tried in vain is not counted: it may take forever.
+        Mail that was tried in vain does not count: it may wait forever.
         """
         with self._store.reading() as db:
-            if db.execute("SELECT 1 FROM rebuilding").fetchone() is not None:
-                return 1
-            (count,) = db.execute(
-                "SELECT count(*) FROM objects WHERE state = 'waiting' AND from_names = 1"
-                " AND attempts = 0 AND envelope != 'awaited'"
+            row = db.execute(
+                "SELECT 1 FROM rebuilding UNION ALL"
+                " SELECT 1 FROM objects WHERE state = 'waiting' AND from_names = 1"
+                " AND attempts = 0 AND envelope != 'awaited' LIMIT 1"
             ).fetchone()
-        return int(count)
+        return row is not None
 
     def looked_at(self, mails: Collection[str]) -> None:
         """Note that someone was shown that these are absent."""
         with self._store.writing() as db:
             # An envelope that comes later tells whose it was, which is no news to be looked at.
             db.executemany(
-                "UPDATE objects SET unseen = CASE state WHEN 'absent' THEN 2 ELSE 0 END"
-                " WHERE mail = ? AND unseen = 1",
+                "UPDATE objects SET absence = CASE state WHEN 'absent' THEN 'seen' ELSE 'none' END"
+                " WHERE mail = ? AND absence = 'unseen'",
                 [(mail,) for mail in mails],
             )
 
@@ -92,7 +92,7 @@ def is_absent_for_some(db: sqlite3.Connection, mail: str) -> bool:
 
 def forget_absence(db: sqlite3.Connection, mail: str) -> None:
     """Let a mail be delivered to whoever its envelope names, as if no ledger had been lost."""
-    db.execute("UPDATE objects SET from_names = 0, unseen = 0 WHERE mail = ?", (mail,))
+    db.execute("UPDATE objects SET from_names = 0, absence = 'none' WHERE mail = ?", (mail,))
     db.execute("DELETE FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,))
 
 
@@ -122,4 +122,6 @@ def note_absent(db: sqlite3.Connection, mail: str, mailboxes: Collection[str]) -
         [(mail, mailbox, DeliveryState.ABSENT) for mailbox in news],
     )
     if news:
-        db.execute("UPDATE objects SET unseen = 1 WHERE mail = ? AND unseen != 2", (mail,))
+        db.execute(
+            "UPDATE objects SET absence = 'unseen' WHERE mail = ? AND absence != 'seen'", (mail,)
+        )

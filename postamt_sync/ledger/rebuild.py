@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from postamt_sync.ledger.absences import note_absent
 from postamt_sync.ledger.envelope_lookups import put_lookup
 from postamt_sync.ledger.found_copies import FoundCopy, claim, keep, knows_all
-from postamt_sync.ledger.rows import ObjectState, Task
+from postamt_sync.ledger.rows import AbsenceState, ObjectState, Task
 from postamt_sync.ledger.store import Store
 from postamt_sync.ledger.task_rows import read_task, read_tasks
 
@@ -197,12 +197,14 @@ class Rebuild:
                 mail = each.task.mail
                 closed = db.execute(
                     "UPDATE objects SET state = ?, routed = revision, settled_at = ?,"
-                    " problem = NULL, unseen = ?"
+                    " problem = NULL, absence = ?"
                     " WHERE mail = ? AND revision = ? AND due = 'held'",
                     (
                         each.state,
                         time.time(),
-                        each.state is ObjectState.ABSENT,
+                        AbsenceState.UNSEEN
+                        if each.state is ObjectState.ABSENT
+                        else AbsenceState.NONE,
                         mail,
                         each.task.revision,
                     ),
@@ -243,7 +245,9 @@ class Rebuild:
             absent = 0
             if row["lost"]:
                 db.execute("UPDATE objects SET from_names = 1 WHERE last_modified IS NOT NULL")
-                (absent,) = db.execute("SELECT count(*) FROM objects WHERE unseen = 1").fetchone()
+                (absent,) = db.execute(
+                    "SELECT count(*) FROM objects WHERE absence = 'unseen'"
+                ).fetchone()
             (waiting,) = db.execute(
                 "SELECT count(*) FROM objects WHERE state = 'waiting' AND due = 'held'"
             ).fetchone()

@@ -57,6 +57,17 @@ class EnvelopeState(enum.StrEnum):
     """It was waited for, or the index was asked: nobody has to wait any more."""
 
 
+class AbsenceState(enum.StrEnum):
+    """Whether a person still has to be shown that a mail is absent."""
+
+    NONE = "none"
+    """Nothing to show: it is absent for nobody, or only for mailboxes that were shown."""
+    UNSEEN = "unseen"
+    """Absent for a mailbox, and nobody has looked at it yet."""
+    SEEN = "seen"
+    """Shown as absent for everybody, so that a mailbox named later is no news."""
+
+
 class DeliveryState(enum.StrEnum):
     """Where one mail stands in one mailbox."""
 

@@ -242,6 +242,15 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX headers_latest ON headers (stored_at);
     """,
+    """
+    -- whether someone was shown who lacks it (rows.AbsenceState), which was unseen 0, 1 and 2
+    ALTER TABLE objects ADD COLUMN absence TEXT NOT NULL DEFAULT 'none';
+    UPDATE objects SET absence = CASE unseen WHEN 1 THEN 'unseen' ELSE 'seen' END
+        WHERE unseen != 0;
+    DROP INDEX objects_unseen;
+    CREATE INDEX objects_unseen ON objects (mail) WHERE absence = 'unseen';
+    ALTER TABLE objects DROP COLUMN unseen;
+    """,
 )
 
 

@@ -42,7 +42,8 @@ class UnsettledMail:
             row = db.execute(
                 "SELECT key, state, min(coalesce(last_modified, first_seen - ?)) AS came_at"
                 " FROM objects WHERE bucket = ? AND substr(key, 1, ?) = ? AND"
-                " (state IN (SELECT value FROM json_each(?)) OR state = 'absent' AND unseen = 1)",
+                " (state IN (SELECT value FROM json_each(?))"
+                " OR state = 'absent' AND absence = 'unseen')",
                 (LATE, bucket, len(prefix), prefix, json.dumps(_OPEN)),
             ).fetchone()
         if row is None or row["key"] is None:

@@ -22,6 +22,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.errors import UsageError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, ObjectState
+from postamt_sync.ledger.rows import AbsenceState
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.seal_table import written_time
 from postamt_sync.seal.one_seal import Outcome
@@ -64,8 +65,8 @@ class Scene:
         )
         with self.ledger.store.writing() as db:
             db.execute(
-                "UPDATE objects SET state = ?, unseen = ? WHERE key = ?",
-                (state, more.pop("unseen", 0), key),
+                "UPDATE objects SET state = ?, absence = ? WHERE key = ?",
+                (state, more.pop("absence", AbsenceState.NONE), key),
             )
 
     async def reconcile(self) -> float | None:
@@ -113,7 +114,7 @@ async def test_what_is_not_settled_holds_it_back(scene: Scene, state: ObjectStat
 
 
 async def test_what_is_absent_and_nobody_has_looked_at_holds_it_back(scene: Scene) -> None:
-    scene.put("x", ObjectState.ABSENT, NOW - 5 * DAY, unseen=1)
+    scene.put("x", ObjectState.ABSENT, NOW - 5 * DAY, absence=AbsenceState.UNSEEN)
     assert await scene.reconcile() == NOW - 5 * DAY
 
 

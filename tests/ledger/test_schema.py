@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.absences import note_absent
 from postamt_sync.ledger.merge import merge
-from postamt_sync.ledger.rows import DueState, EnvelopeState
+from postamt_sync.ledger.rows import AbsenceState, DueState, EnvelopeState
 from postamt_sync.ledger.schema import MIGRATIONS
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.ledger import due, row
@@ -28,12 +29,26 @@ RELEASED = (
     "815250a2df93bd3654203077e193476cc88aff5c08c55d6726a722a71f99ca08",
     "5bd069cae6d5b9e2b3894889dea89f61c6c6030564bf2cb5b31c891966c094c8",
     "3a61712c2d25519dca34ba488029443286a1af18702a6f0adba8b4ad04b0c878",
+    "85efd71be9791a99c2b062b1f5d324e465bb742cd9b1ef82cb83350fac11576a",
 )
 """SHA-256 of each migration that was landed. Appending is fine, changing is not: ledgers out there
 have run them as they were."""
 
 BEFORE_DUE = next(n for n, script in enumerate(MIGRATIONS) if "ADD COLUMN due " in script)
 """The migrations before when an object is due became words."""
+
+BEFORE_ABSENCE = next(n for n, script in enumerate(MIGRATIONS) if "ADD COLUMN absence " in script)
+"""The migrations before it became words whether an absence was looked at."""
+
+ABSENT_ROWS = (
+    # key, state, unseen
+    ("not absent", "delivered", 0),
+    ("absent, shown in part", "delivered", 0),
+    ("absent for all", "absent", 1),
+    ("absent for one", "delivered", 1),
+    ("absent, shown", "absent", 2),
+)
+"""Every state that unseen could tell."""
 
 ROWS = (
     # key, state, next_attempt, grace, last_modified
@@ -69,6 +84,33 @@ def make(path: Path, migrations: tuple[str, ...]) -> None:
         )
         db.execute("INSERT INTO rebuilding (only, begun_at, lost) VALUES (1, 0, 0)")
         db.commit()
+
+
+@pytest.fixture
+def before_absence(tmp_path: Path) -> Iterator[Ledger]:
+    """A ledger that was rebuilt by an earlier version, opened by this one."""
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        for script in MIGRATIONS[:BEFORE_ABSENCE]:
+            db.executescript(script)
+        db.execute(f"PRAGMA user_version = {BEFORE_ABSENCE}")
+        db.executemany(
+            "INSERT INTO objects (bucket, key, mail, state, source, unseen, last_modified,"
+            " first_seen) VALUES ('mail', ?1, ?1, ?2, 'reconcile', ?3, 5.0, 0)",
+            ABSENT_ROWS,
+        )
+        db.executemany(
+            "INSERT INTO deliveries (mail, mailbox, stem, state) VALUES (?, ?, '', 'absent')",
+            [
+                ("absent, shown in part", "anna"),
+                ("absent for all", "anna"),
+                ("absent for one", "ben"),
+                ("absent, shown", "anna"),
+            ],
+        )
+        db.commit()
+    ledger = Ledger.open(tmp_path)
+    yield ledger
+    ledger.close()
 
 
 @pytest.fixture
@@ -128,6 +170,40 @@ def test_a_new_boot_forgets_its_pauses_and_nothing_else(older: Ledger, tmp_path:
     assert row(tmp_path, "held")["due"] == DueState.HELD
     assert row(tmp_path, "backfill")["due"] == DueState.BACKFILL
     assert row(tmp_path, "backfill, in vain")["envelope"] == EnvelopeState.IN_VAIN
+
+
+def test_what_nobody_has_looked_at_is_still_to_be_shown(before_absence: Ledger) -> None:
+    unseen = before_absence.absences.unseen()
+    assert [(each.mailbox, each.mails) for each in unseen] == [("anna", 1), ("ben", 1)]
+
+
+@pytest.mark.parametrize(
+    ("key", "state"),
+    [
+        ("not absent", AbsenceState.UNSEEN),
+        ("absent, shown in part", AbsenceState.UNSEEN),
+        ("absent for one", AbsenceState.UNSEEN),
+        ("absent, shown", AbsenceState.SEEN),
+    ],
+)
+def test_a_mailbox_that_is_named_later_is_no_news_where_all_was_shown(
+    before_absence: Ledger, tmp_path: Path, key: str, state: AbsenceState
+) -> None:
+    with before_absence.store.writing() as db:
+        note_absent(db, key, ["anna", "ben", "carl"])
+    assert row(tmp_path, key)["absence"] == state
+
+
+def test_what_was_looked_at_is_shown_no_more(before_absence: Ledger, tmp_path: Path) -> None:
+    before_absence.absences.looked_at([key for key, _, _ in ABSENT_ROWS])
+    assert before_absence.absences.unseen() == []
+    assert {key: row(tmp_path, key)["absence"] for key, _, _ in ABSENT_ROWS} == {
+        "not absent": AbsenceState.NONE,
+        "absent, shown in part": AbsenceState.NONE,
+        "absent for all": AbsenceState.SEEN,
+        "absent for one": AbsenceState.NONE,
+        "absent, shown": AbsenceState.SEEN,
+    }
 
 
 def test_an_older_ledger_can_be_added_to_a_current_one(ledger: Ledger, tmp_path: Path) -> None:
