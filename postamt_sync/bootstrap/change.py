@@ -74,6 +74,8 @@ class NoteKind(enum.Enum):
     OTHER = enum.auto()
     SANDBOX = enum.auto()
     """SES lets the account send to verified recipients only."""
+    CONFIGURATION = enum.auto()
+    """An option of the configuration is not what the stack has."""
     CERTIFICATE = enum.auto()
     """The certificate is waiting for its DNS record, and the webmail for the certificate."""
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from postamt_sync.bootstrap.change import Note, PlanItem
+from postamt_sync.bootstrap.change import Note, NoteKind, PlanItem
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings
 from postamt_sync.config.toml import toml_value
@@ -16,9 +16,6 @@ from postamt_sync.events import printable
 
 HTTPS_PORT = 8443
 """Where the webhook listens unless its URL names a port: ports below 1024 are for root."""
-
-CONFIGURATION = "configuration"
-"""The first word of the title under which differences from the stack are listed."""
 
 PROXIED_PORT = 8080
 CERTIFICATE = "/etc/postamt-sync/tls/fullchain.pem"
@@ -127,7 +124,7 @@ class ConfigDrift:
 
     @property
     def title(self) -> str:
-        return f"{CONFIGURATION} {printable(self.settings.source, 100)}"
+        return f"configuration {printable(self.settings.source, 100)}"
 
     def plan(self) -> Iterator[PlanItem]:
         for table, options in wanted(self.stack, self.queue_urls).items():
@@ -137,7 +134,8 @@ class ConfigDrift:
                 if actual != value:
                     yield Note(
                         f"{table}.{name} is {toml_value(actual)}; the stack's is "
-                        f"{toml_value(value)}"
+                        f"{toml_value(value)}",
+                        NoteKind.CONFIGURATION,
                     )
 
     def destroy(self) -> Iterator[PlanItem]:

@@ -1,4 +1,7 @@
-"""One courier per state directory: a lock that ends with its process, however that ends."""
+"""One courier per state directory: a lock that ends with its process, however that ends.
+
+The lock's file holds one line for people and for other processes, in the form of `_LINE`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import re
 import stat
 import time
 from pathlib import Path
@@ -39,7 +43,10 @@ def check_access(path: Path) -> None:
         )
 
 
-DAEMON = "postamt-sync run"
+DAEMON = "run"
+"""The verb of the daemon."""
+_LINE = re.compile(r"postamt-sync (?P<verb>[a-z]+), process \d+, since .+", re.ASCII)
+_SOMEBODY = "another process"
 _WAIT = "Wait until it has ended, or stop it; two at once would deliver twice."
 _INSTEAD = (
     "The daemon does this by itself: it looks at every poll for what is new, and goes through the "
@@ -51,10 +58,10 @@ _INSTEAD = (
 class CourierLock:
     """Holds `<state_dir>/courier.lock` while entered. The file says who holds it."""
 
-    def __init__(self, state_dir: Path, what: str) -> None:
-        """`what` names the holder for others: the verb, such as "run" or "sync"."""
+    def __init__(self, state_dir: Path, verb: str) -> None:
+        """`verb` is what this process was started as, such as "run" or "sync"."""
         self._path = state_dir / "courier.lock"
-        self._what = what
+        self._verb = verb
         self._fd = -1
 
     def __enter__(self) -> Self:
@@ -82,10 +89,11 @@ class CourierLock:
             ) from error
         if not is_ours:
             os.close(fd)
-            holder = self.holder(self._path.parent) or "another process"
+            holder = self.holder(self._path.parent) or _SOMEBODY
+            beside_the_daemon = self._verb == "sync" and _verb_of(holder) == DAEMON
             raise TryLaterError(
                 f"Mail in {self._path.parent} is being delivered already, by {holder}.",
-                _INSTEAD if self._what == "sync" and holder.startswith(DAEMON) else _WAIT,
+                _INSTEAD if beside_the_daemon else _WAIT,
             )
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         try:
@@ -93,7 +101,7 @@ class CourierLock:
         except TryLaterError:
             os.close(fd)
             raise
-        said = f"postamt-sync {self._what}, process {os.getpid()}, since {since}"
+        said = f"postamt-sync {self._verb}, process {os.getpid()}, since {since}"
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a word
             os.ftruncate(fd, 0)
             os.pwrite(fd, said.encode(), 0)
@@ -110,7 +118,7 @@ class CourierLock:
 
     @staticmethod
     def holder(state_dir: Path) -> str | None:
-        """Return who delivers from this state directory now, None if nobody does."""
+        """Return the line of who delivers from this state directory now, None if nobody does."""
         try:
             fd = os.open(state_dir / "courier.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
@@ -121,12 +129,17 @@ class CourierLock:
             with contextlib.suppress(OSError):
                 if said := printable(os.pread(fd, 200, 0).decode(errors="replace")):
                     return said
-            return "another process"
+            return _SOMEBODY
         except OSError:  # no locks here: then nobody can hold it
             return None
         finally:
             os.close(fd)
         return None
+
+
+def _verb_of(holder: str) -> str:
+    line = _LINE.fullmatch(holder)
+    return line["verb"] if line else ""
 
 
 def _locked(fd: int) -> bool:

@@ -136,11 +136,23 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "precious"
 
 
-@pytest.mark.parametrize(("what", "instead"), [("sync", True), ("rebuild", False)])
-def test_beside_the_daemon_sync_says_what_to_do_instead(
-    tmp_path: Path, what: str, instead: bool
+@pytest.mark.parametrize(
+    ("holder", "verb", "instead"),
+    [
+        ("run", "sync", True),
+        ("run", "rebuild", False),
+        ("sync", "sync", False),
+        ("rundown", "sync", False),
+    ],
+)
+def test_beside_the_daemon_and_nobody_else_sync_says_what_to_do_instead(
+    tmp_path: Path, holder: str, verb: str, instead: bool
 ) -> None:
-    with courier(tmp_path), pytest.raises(TryLaterError) as caught, CourierLock(tmp_path, what):
+    with (
+        CourierLock(tmp_path, holder),
+        pytest.raises(TryLaterError) as caught,
+        CourierLock(tmp_path, verb),
+    ):
         pass
     assert ("The daemon does this by itself" in caught.value.hint) == instead
     assert ("sudo systemctl restart postamt-sync" in caught.value.hint) == instead

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.change import NoteKind
-from postamt_sync.bootstrap.configuration import CONFIGURATION
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.dns.webmail_records import webmail_records
 from postamt_sync.bootstrap.plan import Plan, carry_out
@@ -114,7 +113,7 @@ def _left(account: Opened, found: Plan) -> Iterator[str]:
         yield f"Dovecot on the box at home takes what it sends with by: {relay}"
     if any(note.kind is NoteKind.SANDBOX for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
-    if any(title.startswith(CONFIGURATION) for title, _ in found.notes):
+    if any(note.kind is NoteKind.CONFIGURATION for _, note in found.notes):
         yield "Correct in the configuration what the plan says of it above."
     yield "Start the daemon on the box at home: sudo postamt-sync service install"
     if any(note.kind is NoteKind.CERTIFICATE for _, note in found.notes):
