@@ -65,10 +65,6 @@ class WebmailStack(StackPart):
         return self.name
 
     @property
-    def index_arn(self) -> str:
-        return self.arn_of_table(self.index)
-
-    @property
     def function(self) -> str:
         return self._name
 

@@ -239,7 +239,7 @@ def put_copies(
 def wait_for_copy(db: sqlite3.Connection, task: Task, mailbox: str, reason: str) -> None:
     """Note why a mailbox has no copy yet, at the row that says so already or at a new one."""
     noted = db.execute(
-        "UPDATE deliveries SET problem = ?, attempts = attempts + 1"
+        "UPDATE deliveries SET problem = ?"
         " WHERE mail = ? AND mailbox = ? AND state IN ('waiting', 'prepared')",
         (reason, task.mail, mailbox),
     )

@@ -251,6 +251,11 @@ MIGRATIONS = (
     CREATE INDEX objects_unseen ON objects (mail) WHERE absence = 'unseen';
     ALTER TABLE objects DROP COLUMN unseen;
     """,
+    """
+    -- what nobody has ever read
+    ALTER TABLE deliveries DROP COLUMN attempts;
+    ALTER TABLE rebuilding DROP COLUMN horizon;
+    """,
 )
 
 

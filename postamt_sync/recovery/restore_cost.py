@@ -15,9 +15,6 @@ from postamt_sync.recovery.difference import Difference
 GB = 1e9
 MONTH_DAYS = 30.0
 
-TIERS = ("Bulk", "Standard", "Expedited")
-"""How fast an archive gives something out, the cheapest first (S3 API Reference, RestoreObject)."""
-
 HOURS = {
     ("GLACIER", "Bulk"): "5 to 12 hours",
     ("GLACIER", "Standard"): "3 to 5 hours",
@@ -25,7 +22,8 @@ HOURS = {
     ("DEEP_ARCHIVE", "Bulk"): "up to 48 hours",
     ("DEEP_ARCHIVE", "Standard"): "up to 12 hours",
 }
-"""What AWS says; Expedited does not exist for Deep Archive."""
+"""How long a restore takes, by storage class and tier (S3 API Reference, RestoreObject).
+Deep Archive has no Expedited tier."""
 
 _REQUEST = {
     ("GLACIER", "Bulk"): Price(0.025, THOUSAND, verified=False),

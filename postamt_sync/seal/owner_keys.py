@@ -156,7 +156,6 @@ class _Bound:
     """A key of a certificate with the newest of its owner's words about it."""
 
     fingerprint: str
-    primary: bool
     expires: datetime | None
     revoked: bool
     encrypts: bool
@@ -188,15 +187,13 @@ def _bound(block: Sequence[Packet], owner: str) -> _Bound:
     )
     said = [s for s in own if s.signature_type in binding and s.key_flags is not None]
     if not said:
-        return _Bound(key.fingerprint or "", key.tag == Tag.PublicKey, None, revoked, False)
+        return _Bound(key.fingerprint or "", None, revoked, False)
     newest = max(said, key=lambda s: s.signature_created or datetime.min.replace(tzinfo=UTC))
     flags = newest.key_flags
     encrypts = flags is not None and (flags.transport_encryption or flags.storage_encryption)
     period, created = newest.key_validity_period, key.key_created
     expires = created + period if period and created else None
-    return _Bound(
-        (key.fingerprint or "").upper(), key.tag == Tag.PublicKey, expires, revoked, encrypts
-    )
+    return _Bound((key.fingerprint or "").upper(), expires, revoked, encrypts)
 
 
 def _is_of(signature: Packet, owner: str) -> bool:

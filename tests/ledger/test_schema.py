@@ -30,6 +30,7 @@ RELEASED = (
     "5bd069cae6d5b9e2b3894889dea89f61c6c6030564bf2cb5b31c891966c094c8",
     "3a61712c2d25519dca34ba488029443286a1af18702a6f0adba8b4ad04b0c878",
     "85efd71be9791a99c2b062b1f5d324e465bb742cd9b1ef82cb83350fac11576a",
+    "fe96149242dfff53bfbf9d9ffabefeaa4010a20fe226f2cfd3dd9f03601e65aa",
 )
 """SHA-256 of each migration that was landed. Appending is fine, changing is not: ledgers out there
 have run them as they were."""
