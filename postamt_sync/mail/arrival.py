@@ -1,11 +1,11 @@
 """An arrival: an object in the bucket that was announced or found, with its envelope if known.
 
-Notifications overlap: a SES receipt knows the envelope but neither ETag nor time, a S3 event
-knows the ETag, a listing knows ETag, size and time. Identity is therefore (bucket, key) alone, and
-everything else is filled in by whoever knows it.
+The sources overlap: an SES receipt has the envelope but neither ETag nor time, an S3 event has the
+ETag and the size, a listing has ETag, size and time. So an object is identified by (bucket, key)
+alone, and each source fills in what it knows.
 
-The envelope is who sent a mail and who it is for, as SMTP said it (RFC 5321), with SES's verdicts.
-The header fields From, To and Cc are not the envelope: a Bcc stands only there.
+The envelope is who sent a mail and to whom, as given in SMTP (RFC 5321), with SES's verdicts. The
+header fields From, To and Cc are not the envelope: a Bcc recipient appears in the envelope only.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ class Evidence(enum.StrEnum):
     """What decided who gets a mail, best first."""
 
     RECEIPT = "receipt"
-    """`receipt.recipients` of a SES receipt: the envelope itself."""
+    """`receipt.recipients` of an SES receipt: the envelope itself."""
     RECEIVED = "received"
-    """SES's own topmost Received names one true recipient in its `for`."""
+    """The `for` of SES's own topmost Received, which names one true recipient."""
     HEADERS = "headers"
-    """Our own addresses in To and Cc; only when no envelope could be had."""
+    """Our own addresses in To and Cc, used only when there is no envelope to be had."""
     DEFAULT = "default"
-    """Nothing named a mailbox of ours."""
+    """Nothing named one of our mailboxes, so the default mailbox gets it."""
     SENT = "sent"
-    """It did not come: its key names the mailbox that sent it in the webmail."""
+    """Not incoming mail: its key names the mailbox that sent it from the webmail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """SES's judgement: PASS, FAIL, GRAY or PROCESSING_FAILED; None where SES did not say.
+    """SES's verdicts: PASS, FAIL, GRAY or PROCESSING_FAILED; None where SES gave none.
 
-    `dmarc_policy` (none, quarantine, reject) comes only with a DMARC FAIL.
+    `dmarc_policy` (none, quarantine, reject) is only present with a DMARC FAIL.
     """
 
     spam: str | None = None
@@ -49,8 +49,8 @@ class Verdicts:
 class Envelope:
     """MAIL FROM and RCPT TO as far as one source knows them.
 
-    `sender` is None for the null reverse path (bounces) and where unknown. `recipients` are those
-    that the receipt rule matched, as SES wrote them.
+    `sender` is None for the null reverse-path (bounces) and where it is not known. `recipients` are
+    those that the receipt rule matched, spelled as SES spelled them.
     """
 
     recipients: tuple[str, ...]
@@ -59,24 +59,25 @@ class Envelope:
 
 
 MAIL_ID_LENGTH = 24
-"""Hex digits of a mail id: 96 bits, so that two keys of one bucket never meet by chance."""
+"""Hex digits of a mail id: 96 bits, so that two keys of a bucket never share one by chance."""
 
 ETAG_HASH_LENGTH = 16
-"""Hex digits."""
+"""Hex digits of the hash of an ETag."""
 
 LONGEST_KEY = 1024
-"""Bytes of a key in UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
+"""Bytes of the longest key, in UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
 
 SETUP_NOTIFICATION = "AMAZON_SES_SETUP_NOTIFICATION"
-"""Base name of the object that SES writes to try out a new rule; it is no mail."""
+"""Base name of the object that SES writes to test a new receipt rule; it is not a mail."""
 
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Storage classes that are never readable at once; Glacier Instant Retrieval (GLACIER_IR) is."""
+"""Storage classes that have to be restored before they can be read. Glacier Instant Retrieval
+(GLACIER_IR) does not."""
 
 
 class Source(enum.StrEnum):
-    """How we heard of an object."""
+    """How we heard of an object. The values are stored in the ledger and shown in `--json`."""
 
     WEBHOOK = "webhook"
     QUEUE = "queue"
@@ -85,20 +86,20 @@ class Source(enum.StrEnum):
     RECONCILE = "reconcile"
     SYNC = "sync"
     SENT = "sent"
-    """The poll's look at what was sent in the webmail."""
+    """The poll's listing of what was sent from the webmail."""
     RETRY = "retry"
     INDEX = "index"
-    """Tells of the envelope only: no mail is ever found through it."""
+    """Supplies envelopes only: no mail is ever found through it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One object, as one source describes it.
+    """One object, as one source describes it. None means that the source does not know.
 
-    `etag` is without quotes. `last_modified` is in seconds since 1970, `size` in bytes. None means
-    that this source does not know. `key` is any text that S3 allows: it is never a path. `asked`:
-    there is no envelope to wait for, since the index was asked for it late enough. `sealed`: of the
-    object only the sealed one is left, which stands for it with all that it was.
+    `etag` has no quotes, `last_modified` is in seconds since 1970, `size` in bytes. `key` is any
+    text that S3 allows, and is never used as a path. `restored`: a copy from the archive can be
+    read for now. `asked`: the index was asked late enough that waiting for an envelope is no use.
+    `sealed`: only the sealed object is left; ETag, time and size are those of the plain one.
     """
 
     bucket: str
@@ -125,26 +126,26 @@ class Arrival:
 
 
 def is_archived(storage_class: str | None, *, restored: bool) -> bool:
-    """Tell whether an object of this class must be restored before it can be read."""
+    """Tell whether an object of this storage class must be restored before it can be read."""
     return storage_class in ARCHIVE_CLASSES and not restored
 
 
 def mail_id(bucket: str, key: str) -> str:
-    """Return the frozen hash of (bucket, key): file names of ten years ago must still match it."""
-    # `surrogatepass` is for keys that no listing or notice can bring but a command line can.
+    """Return the hash of (bucket, key). It is frozen: file names ten years old must still match."""
+    # `surrogatepass`: a command line can hold keys that no listing and no notification can.
     name = f"{bucket}\0{key}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(name).hexdigest()[:MAIL_ID_LENGTH]
 
 
 def etag_hash(etag: str) -> str:
-    """Return the frozen hash of an ETag without quotes, as file names bear it."""
+    """Return the hash of an ETag (without quotes) as it stands in file names. It is frozen too."""
     return hashlib.sha256(etag.encode()).hexdigest()[:ETAG_HASH_LENGTH]
 
 
 def is_key(text: str) -> bool:
     """Tell whether S3 allows `text` as a key: 1 to 1,024 bytes of valid UTF-8.
 
-    Whoever makes an Arrival from foreign text asks this first.
+    To be called before an Arrival is made from untrusted text.
     """
     try:
         return 1 <= len(text.encode()) <= LONGEST_KEY
@@ -153,8 +154,8 @@ def is_key(text: str) -> bool:
 
 
 def is_no_mail(key: str, size: int | None) -> bool:
-    """Tell SES's setup notification and folder markers (empty, key ends in `/`) from mail.
+    """Tell whether an object is SES's setup notification or a folder marker, and so not a mail.
 
-    A marker of unknown size counts as mail until its size is known.
+    A folder marker is empty, and its key ends in `/`; while its size is unknown it counts as mail.
     """
     return key.rsplit("/", 1)[-1] == SETUP_NOTIFICATION or (key.endswith("/") and size == 0)

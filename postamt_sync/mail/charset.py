@@ -1,8 +1,8 @@
-"""Text out of bytes whose charset is told rightly, wrongly or not at all, as in header fields.
+"""Decoding text whose charset is declared correctly, wrongly or not at all, as in header fields.
 
-A name of a charset means what browsers take it for (WHATWG, Encoding Standard): of what senders
-call iso-8859-1, gb2312 or shift_jis, a superset. Nothing here raises, and all of it takes linear
-time.
+The name of a charset means what browsers take it to mean (WHATWG, Encoding Standard): for
+iso-8859-1, gb2312 or shift_jis that is a superset. Nothing here raises, and everything runs in
+linear time.
 """
 
 from __future__ import annotations
@@ -38,41 +38,41 @@ _MEANT = {
     "utf8": "utf_8", "unicode_1_1_utf_8": "utf_8", "x_unicode20utf8": "utf_8",
     "unicode_1_1_utf_7": "utf_7",
 }  # fmt: skip
-"""What is meant by a name, where Python knows it otherwise or not at all."""
+"""The codec that is meant by a name which Python does not know, or takes for another."""
 
 _NOT_FOR_MAIL = frozenset(
     {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "mbcs", "oem"}
 )
-"""Codecs of Python's that are no charset of a mail; some cost quadratic time or warn."""
+"""Python's codecs that no mail is encoded in; some take quadratic time or emit warnings."""
 
 _LONGEST_NAME = 80
 _SIGNS = re.compile("[^a-z0-9]+")
 _SEVEN_BIT = ("iso2022", "iso_2022", "hz")
-"""Begin the names of charsets in which all of a text is ASCII."""
+"""How the names of 7-bit charsets begin, which spell every character in ASCII."""
 _WIDE = ("gb", "big5", "cp9", "euc", "johab")
 _ESCAPES = (b"\x1b", b"~{")
 _CHARACTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
-"""One of several bytes in UTF-8 (RFC 3629), strictly enough to count them."""
+"""One multibyte character in UTF-8 (RFC 3629), strict enough for counting."""
 _SHIFTS = re.compile(rb"(?:\A|\x1b(\$[@B]|\$\([A-Z]|[(&][@-Z]))([^\x1b]*)")
 _PAIRS = re.compile(rb"(?:[\x21-\x7e]{2})+")
 _EUC_PAIRS = re.compile(rb"(?:[\xa1-\xfe]{2})+")
 _CUT = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{0,2}\Z")
-"""The beginning of one, at the end of a text that was cut."""
+"""The first bytes of one, at the end of a text that was truncated."""
 _ASCII = bytes(range(128))
 
 
 def codec(charset: str) -> str:
-    """Return Python's name of a charset, "" where it is none that a mail can be in."""
-    # Python looks up names without regard to their signs.
+    """Return Python's codec for a charset, "" if it is not one that a mail can be encoded in."""
+    # Python ignores punctuation when it looks up a codec.
     name = _SIGNS.sub("_", charset.lower()[:_LONGEST_NAME]).strip("_")
     name = _MEANT.get(name, name)
     if not name or name in _NOT_FOR_MAIL:
         return ""
     try:
-        b"a".decode(name)  # of no bytes at all the name is not looked up
-    except LookupError:  # no codec, or none of text
+        b"a".decode(name)  # for empty bytes Python would not look the name up
+    except LookupError:  # there is no such codec, or it is not one for text
         return ""
     except ValueError:
         pass
@@ -80,7 +80,7 @@ def codec(charset: str) -> str:
 
 
 def decoded(raw: bytes, charset: str) -> str | None:
-    """Return the text if all of it is in this charset, else None."""
+    """Return the text if every byte of `raw` is valid in this charset, else None."""
     name = codec(charset)
     try:
         return _text(raw, name, "strict") if name else None
@@ -89,16 +89,16 @@ def decoded(raw: bytes, charset: str) -> str | None:
 
 
 def declared(raw: bytes, charset: str, others: Iterable[str] = ()) -> str:
-    """Return text whose own charset is told, with U+FFFD for what is not in it.
+    """Return text that declares its charset, with U+FFFD for what is not valid in it.
 
-    With a charset that nobody knows it is what it most likely is, as by `likely`.
+    With an unknown charset this is the same as `likely`, to which `others` are passed.
     """
     name = codec(charset)
     return _text(raw, name, "replace") if name else likely(raw, others)
 
 
 def _text(raw: bytes, name: str, errors: str) -> str:
-    """Decode as the codec does, but know the signs too that vendors added to Japanese charsets."""
+    """Decode like the codec, and also what vendors added to the Japanese charsets."""
     try:
         return raw.decode(name)
     except ValueError:
@@ -110,7 +110,7 @@ def _text(raw: bytes, name: str, errors: str) -> str:
 
 
 def _japanese(raw: bytes, errors: str) -> Iterator[str]:
-    """Yield the parts of a text in ISO-2022-JP (RFC 1468): in pairs of bytes, and in others."""
+    """Yield the parts of a text in ISO-2022-JP (RFC 1468), two-byte ones and others."""
     for part in _SHIFTS.finditer(raw):
         if part[1] in (b"$B", b"$@"):
             yield _PAIRS.sub(_as_shift_jis, part[2]).decode("cp932", errors)
@@ -124,17 +124,17 @@ def _as_shift_jis(pairs: re.Match[bytes]) -> bytes:
 
 
 def _shifted(first: int, second: int) -> bytes:
-    """Return a pair of JIS X 0208 as Shift_JIS has it."""
+    """Convert a byte pair of JIS X 0208 to Shift_JIS."""
     row, odd = divmod(first - 0x21, 2)
     lead = row + (0x81 if row < 0x1F else 0xC1)
     return bytes((lead, second + 0x7E if odd else second + (0x1F if second < 0x60 else 0x20)))
 
 
 def likely(raw: bytes, charsets: Iterable[str] = ()) -> str:
-    """Return text that nobody tells the charset of: UTF-8 as such (RFC 6532), damaged UTF-8 too.
+    """Return text that declares no charset: UTF-8 as such (RFC 6532), even if it is damaged.
 
-    Anything else is in the first of `charsets` that it can be in, what the rest of the mail is in
-    say; else in that of Western Europe.
+    Anything else is read in the first of `charsets` in which it is valid (those that the rest of
+    the mail uses, for example), else in windows-1252.
     """
     names = [name for name in map(codec, charsets) if name]
     if raw.isascii():
@@ -146,8 +146,8 @@ def likely(raw: bytes, charsets: Iterable[str] = ()) -> str:
         return raw.decode("utf-8", "replace")
     broken = len(_CHARACTER.sub(b"", raw).translate(None, _ASCII))
     whole = len(raw.translate(None, _ASCII)) - broken
-    # A charset of one byte a character fits anything, and so says less than characters do that are
-    # UTF-8; one of several fits less, but some UTF-8 too.
+    # A single-byte charset fits anything, so it proves less than characters that are valid UTF-8. A
+    # multibyte charset fits less, but some UTF-8 too.
     wide = () if whole > 6 * broken else filter(_is_wide, names)
     text = next((t for name in wide if (t := decoded(raw, name)) is not None), None)
     if text is None and whole > 2 * broken:
@@ -161,7 +161,7 @@ def likely(raw: bytes, charsets: Iterable[str] = ()) -> str:
 
 
 def _beyond(raw: bytes, name: str) -> str | None:
-    """Decode unless the charset is what its absence means too: nobody means it then."""
+    """Decode, unless the charset is the fallback anyway: then it proves nothing."""
     return None if name in {"cp1252", "utf_8", "utf-8"} else decoded(raw, name)
 
 
@@ -177,5 +177,5 @@ def _is_mostly_read(text: str) -> bool:
 
 
 def _is_wide(name: str) -> bool:
-    """Whether characters beyond ASCII have several bytes in it."""
+    """Tell whether characters beyond ASCII take several bytes in this codec."""
     return name.startswith(_WIDE)

@@ -1,8 +1,9 @@
-"""How an object says that whoever stored it encrypted it first: SES, with a KMS key in its rule.
+"""The metadata of objects that were encrypted before they were stored.
 
-SES does so as the S3 encryption client does (its v2 format): the mail is encrypted under a data key
-of its own by AES/GCM, the 16 bytes of the tag follow it, and everything else stands in the object's
-metadata. Names of metadata are those of x-amz-meta-*, without that and in lower case.
+SES does that where the receipt rule names a KMS key, in the v2 format of the S3 encryption client:
+each mail is encrypted by AES/GCM under a data key of its own, the 16-byte tag follows the bytes,
+and the rest is in the object's metadata. Its names are given here in lower case and without
+`x-amz-meta-`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TAG_BYTES = 16
-"""By so much an encrypted object is longer than its mail."""
+"""By how much an encrypted object is longer than its mail."""
 KEY_BYTES = 32
 _IV_BYTES = 12
 
@@ -26,18 +27,20 @@ _SIGNS = frozenset(
         *("x-amz-c", "x-amz-3", "x-amz-w", "x-amz-d", "x-amz-i"),
     }
 )
-"""Any of these tells of some version of the encryption client; the last are those of v3."""
+"""Each of these is written by some version of the encryption client; the second line by v3."""
 _LONGEST_WORD = 60
 
 
 class UnknownEncryptionError(ValueError):
-    """An object is encrypted in a way that we do not know; says which, in printable ASCII."""
+    """An object is encrypted in a way that we do not know: how, in printable ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientEncryption:
-    """What it takes to open such an object, besides KMS: `wrapped_key` is what KMS opens, and only
-    with `context`. `plain_size` are the mail's bytes, None where the object does not say.
+    """What it takes, besides KMS, to decrypt an object.
+
+    `wrapped_key` is the encrypted data key, which KMS decrypts only with `context`. `plain_size` is
+    the mail's size in bytes, None if the metadata has no such entry.
     """
 
     wrapped_key: bytes
@@ -47,14 +50,14 @@ class ClientEncryption:
 
 
 def is_client_encrypted(metadata: Mapping[str, str]) -> bool:
-    """Tell whether an object's bytes are not the mail's own."""
+    """Tell whether an object's bytes are encrypted, and so not the mail's own."""
     return not _SIGNS.isdisjoint(metadata)
 
 
 def client_encryption(metadata: Mapping[str, str], size: int) -> ClientEncryption | None:
-    """Return how an object of `size` bytes is encrypted; None: it is not.
+    """Return how an object of `size` bytes is encrypted, None if it is not.
 
-    Raises UnknownEncryptionError for all that is not what SES makes.
+    Raises UnknownEncryptionError for anything but the format that SES writes.
     """
     if not is_client_encrypted(metadata):
         return None
@@ -95,7 +98,7 @@ def _bytes(metadata: Mapping[str, str], name: str) -> bytes:
     except (binascii.Error, ValueError):
         found = b""
     if not found:
-        raise UnknownEncryptionError(f"its {name} is not in base64")
+        raise UnknownEncryptionError(f"its {name} is not base64")
     return found
 
 
@@ -105,14 +108,14 @@ def _context(text: str) -> dict[str, str]:
     except (ValueError, RecursionError):
         context = None
     if not isinstance(context, dict) or not all(isinstance(v, str) for v in context.values()):
-        raise UnknownEncryptionError("its x-amz-matdesc is no JSON object of strings")
+        raise UnknownEncryptionError("its x-amz-matdesc is not a JSON object of strings")
     return context
 
 
 def _plain_size(text: str | None, size: int) -> int | None:
-    """Return what the mail's length is said to be; it has to fit what is stored."""
+    """Return the mail's size as the metadata gives it; it must fit the size of the object."""
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise UnknownEncryptionError("its x-amz-unencrypted-content-length is no number")
+        raise UnknownEncryptionError("its x-amz-unencrypted-content-length is not a number")
     if size < TAG_BYTES or (text is not None and int(text) != size - TAG_BYTES):
         said = "a mail" if text is None else f"{int(text)} bytes"
         raise UnknownEncryptionError(f"it was not stored whole: {size} bytes, for {said} and a tag")
@@ -120,7 +123,7 @@ def _plain_size(text: str | None, size: int) -> int | None:
 
 
 def _word(text: str) -> str:
-    """Return foreign text as a sentence may show it."""
+    """Return untrusted text so that a message can show it."""
     if not text:
         return "nothing that it names"
     shown = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)

@@ -1,6 +1,6 @@
-"""The field Delivered-To (RFC 9228): under which address a copy came into a mailbox.
+"""The header field Delivered-To (RFC 9228): the address by which a copy came to a mailbox.
 
-Its addresses come from outside. One that could be more than an address in one line is left out.
+The addresses are untrusted. One that could break out of its header line is left out.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 LONGEST_ADDRESS = 900
-"""Octets; with the field's name it fits into a line of 998 (RFC 5322 section 2.1.1)."""
+"""Octets. With the field's name this fits into a line of 998 (RFC 5322 section 2.1.1)."""
 
 
 def delivered_to(addresses: Iterable[str]) -> bytes:
-    """Return one field for each address, to be put on top of a message; b"" for none.
+    """Return one field per address, each with its CRLF, to be put on top of a message.
 
-    Addresses that are not ASCII are UTF-8 (RFC 6532).
+    Addresses that are not ASCII are written in UTF-8 (RFC 6532).
     """
     return b"".join(
         b"Delivered-To: %s\r\n" % written

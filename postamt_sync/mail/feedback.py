@@ -1,4 +1,4 @@
-"""Feedback: what SES says of a mail that came back, was complained of or was never sent."""
+"""Feedback: what SES reports about mail that bounced, was complained about or was never sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 UNINTERESTING = frozenset({"Send", "Delivery", "DeliveryDelay", "Open", "Click", "Subscription"})
-"""Kinds of event that nobody has to act on; whoever switches them on gets them at the topic too."""
+"""Events that nobody has to act on. Who publishes them to our topic gets them here as well."""
 
 
 NOT_SENT = {
@@ -14,8 +14,8 @@ NOT_SENT = {
     "Rendering Failure": ("failure", "errorMessage", "SES could not make it from its template"),
     "RenderingFailure": ("failure", "errorMessage", "SES could not make it from its template"),
 }
-"""Kinds of event about a mail that SES took and did not send: the member that tells of it, what
-says why in there, and what that means."""
+"""Events about a mail that SES accepted and then did not send: the member that describes it, the
+member of that one that gives the reason, and what to tell a person."""
 
 
 class FeedbackKind(enum.StrEnum):
@@ -24,15 +24,15 @@ class FeedbackKind(enum.StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
     NOT_SENT = "not-sent"
-    """SES took it, and found then that it had a virus, or could not be made."""
+    """SES accepted it, then found a virus in it or could not render its template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One bounce, complaint or mail that was not sent.
+    """One bounce, one complaint, or one mail that was not sent.
 
-    `id` is SES's own, the same each time that it is announced. `at` is in seconds since 1970. All
-    texts are valid Unicode, and the words of strangers.
+    `id` is SES's own and stays the same when the event is repeated. `at` is in seconds since 1970,
+    None if SES gave no time. All texts are valid Unicode, and untrusted.
     """
 
     kind: FeedbackKind

@@ -1,10 +1,10 @@
-"""Who gets what, as the configuration at home says it, handed over to where no configuration is.
+"""The routes of the configuration at home, handed over to AWS, where there is no configuration.
 
-They lie in the table of the lists, as one item; its keys are ROUTES_KEY. Its attributes:
+They are one item in the table of the lists, with the key ROUTES_KEY. Its attributes:
 
-    version   names this handing over; another one each time, even of the same routes
-    routes    the routes in their text form
-    filled    the version for which all mail that was there has its lines in the lists
+    version   names this hand-over; a new one each time, even if the routes are the same
+    routes    the routes as JSON
+    filled    the version for which the mail that was there already has its lines in the lists
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from postamt_sync.mail.arrival import Verdicts
 from postamt_sync.mail.routing import Addressee, Routes, VerdictFolders, decide
 
 FORM = 1
-"""The version of the text form; a newer one is not read."""
+"""The version of the JSON. A newer one is refused."""
 
 ROUTES_KEY = {"list": {"S": "#routes"}, "line": {"S": "#"}}
-"""No mailbox has such a list."""
+"""No mailbox can have a list of this name."""
 
 
 @dataclass(frozen=True)
 class HandedRoutes:
-    """Mailboxes with their addresses, and the folders of the verdicts.
+    """Mailboxes with their addresses, and the folders for SES's verdicts.
 
-    Raises ValueError, of `routes`, as `Routes` does.
+    The property `routes` raises ValueError where `Routes` does.
     """
 
     addressees: tuple[Addressee, ...]
@@ -40,10 +40,10 @@ class HandedRoutes:
         return Routes(self.addressees)
 
     def mailboxes(self, recipients: Iterable[str], received: str | None) -> tuple[str, ...]:
-        """Return who gets a mail by its envelope; nobody where no envelope is known.
+        """Return who gets a mail according to its envelope; nobody if no envelope is known.
 
-        `recipients` are those of the receipts, `received` whom SES's own Received names. To and Cc
-        are the sender's words and count for nothing.
+        `recipients` are those of the receipts, `received` is the one in SES's own Received. To and
+        Cc are written by the sender and do not count.
         """
         decision = decide(
             self.routes,
@@ -55,17 +55,17 @@ class HandedRoutes:
         return decision.mailboxes if decision else ()
 
     def folder(self, verdicts: Verdicts) -> str:
-        """Return into which folder the daemon puts such a mail; "" is the INBOX."""
+        """Return the folder that the daemon delivers such a mail to; "" is the INBOX."""
         return self.folders.of(verdicts)
 
     def is_junk(self, verdicts: Verdicts) -> bool:
-        """Tell whether the daemon puts such a mail elsewhere than into the INBOX."""
+        """Tell whether the daemon delivers such a mail to another folder than the INBOX."""
         return bool(self.folder(verdicts))
 
     def own_addresses(self, mailbox: str) -> tuple[str, ...]:
-        """Return the addresses that are explicitly this mailbox's: as those it may write.
+        """Return the addresses that are this mailbox's by name, under which it may write.
 
-        A whole domain is none, nor is an address that another mailbox has before this one.
+        That leaves out whole domains, and addresses that belong to a mailbox listed before it.
         """
         addresses = (a for each in self.addressees if each.name == mailbox for a in each.addresses)
         return tuple(
@@ -88,16 +88,16 @@ class HandedRoutes:
         try:
             said: dict[str, Any] = json.loads(text)
             if said["form"] != FORM:
-                raise ValueError(f"form {said['form']!r} is not known")
+                raise ValueError(f"form {said['form']!r} is unknown")
             addressees = tuple(
                 Addressee(m["name"], tuple(m["addresses"]), bool(m["default"]))
                 for m in said["mailboxes"]
             )
             there = said["folders"]
-            # An older version knew of fewer folders.
+            # An older version had fewer folders.
             folders = {
                 each.name: there.get(each.name, each.default) for each in fields(VerdictFolders)
             }
             return cls(addressees, VerdictFolders(**folders))
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError("these are no routes") from error
+            raise ValueError("not routes") from error

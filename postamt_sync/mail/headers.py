@@ -1,11 +1,10 @@
-"""What the beginning of a stored mail says: where its header block ends, what SES put on top of
-it, and whom To and Cc name.
+"""The header block of a stored mail: where it ends, what SES put on top of it, To, Cc and From.
 
-Everything below SES's own lines was written by the sender, who may write lines that look like
-SES's. SES puts its lines on top, in one order, each once, and ends with two that it always writes:
-so its lines are the leading run of those names, and nothing after the run is believed.
+Everything below SES's own fields was written by the sender, who can imitate them. SES puts its
+fields on top in a fixed order, each once, and always ends with the same two. So its fields are the
+leading run of those names, and nothing after that run is believed.
 
-All of it works on bytes in linear time and never raises, whatever the bytes are.
+Everything here works on bytes, takes linear time, and never raises, whatever the bytes are.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from datetime import UTC, datetime
 from postamt_sync.mail.arrival import Verdicts
 
 LONGEST_HEAD = 1 << 20
-"""Bytes of a mail that are read in search of the end of its header block."""
+"""How many bytes of a mail are searched for the end of its header block."""
 
 MOST_ADDRESSES = 1_000
-"""Addresses that `addresses` returns at most."""
+"""The most addresses that `addresses` returns."""
 
 LONGEST_LISTS = 65_536
-"""Bytes of To and Cc that `addresses` reads at most."""
+"""The most bytes of To and Cc that `addresses` reads."""
 
 _SES_ORDER = (
     b"return-path",
@@ -40,8 +39,8 @@ _SES_ORDER = (
 )
 _RANK = {name: rank for rank, name in enumerate(_SES_ORDER)}
 
-# No expression here can match the same text in two ways, so none can backtrack more than once over
-# what it read.
+# None of these expressions can match a text in two ways, so none can backtrack over the same text
+# more than once.
 _CRS = re.compile(rb"\r+\n?")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
@@ -51,7 +50,7 @@ _QUOTE = re.compile(r'(?<!\\)"')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PUNCTUATION = re.compile(r'["()\\]')
 _NO_COMMA = re.compile(r'(@[^\s"<>(),;:@]+)\s+(?=[^\s"<>(),;:@]+@)')
-"""Between two addresses that nothing else separates."""
+"""The end of an address that only white space separates from the next."""
 _END_OF_ONE = re.compile(r">\s*,")
 _ACCEPTED = re.compile(
     rb"\sby\s+inbound-smtp\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?\s+with\s+[A-Z]{4,8}\s+id"
@@ -73,8 +72,8 @@ _MONTH = {
     )
 }
 
-# SES begins a line with each method. A sender can put `dkim=pass` into his HELO or MAIL FROM, which
-# stand in the middle of a line, but no line end.
+# SES begins a new line for each method. A sender can put `dkim=pass` into HELO or MAIL FROM, which
+# end up in the middle of a line, but not a line end.
 _METHOD = re.compile(rb"\n[ \t]+(spf|dkim|dmarc)=([a-z]+)\b")
 
 _SCAN_VERDICTS = frozenset({"PASS", "FAIL", "GRAY", "PROCESSING_FAILED"})
@@ -86,18 +85,18 @@ _RESULTS = {
     b"none": "GRAY",
 }
 
-# Newer versions of the standard library throw away a whole list for one bad address unless told
-# otherwise; older ones know only the lenient way.
+# Newer versions of the standard library drop a whole list for one bad address unless told not to;
+# older ones are always lenient.
 _LENIENT = {"strict": False} if hasattr(email.utils, "supports_strict_parsing") else {}
 
 
 @dataclass(frozen=True, slots=True)
 class SesHeaders:
-    """What SES itself wrote on top of a mail.
+    """What SES itself wrote on top of a mail. None: it did not, or not in a form that we know.
 
-    `recipient` is the one true recipient that its Received names, as SES wrote it: no display name,
-    no angle brackets, quotes kept. `received_at` is when SES received the mail, in seconds since
-    1970. None means that SES did not say, or not in a form that we know.
+    `recipient` is the one true recipient that its Received names, as SES wrote it: without display
+    name and angle brackets, with its quotes. `received_at` is when SES received the mail, in
+    seconds since 1970.
     """
 
     recipient: str | None
@@ -108,10 +107,9 @@ class SesHeaders:
 def header_block(head: bytes) -> bytes | None:
     """Return the header block of a mail that begins with `head`, without the empty line after it.
 
-    The block ends at the first empty line and nowhere else, as mail clients and Dovecot have it: a
-    line within it that is no header (a mbox `From `, a name that is not ASCII) hides nothing that
-    follows. None means that `head` has no empty line: fetch more. If `head` is all there is, all
-    of it is header.
+    None: `head` has no empty line. Read more of the mail; if there is no more, all of it is header.
+    As in mail clients and Dovecot the block ends at the first empty line and nowhere else: a line
+    that is not a header field (mbox's `From `, a name that is not ASCII) does not end it.
     """
     if head.startswith((b"\n", b"\r\n")):
         return b""
@@ -120,10 +118,10 @@ def header_block(head: bytes) -> bytes | None:
 
 
 def whole_header(head: bytes) -> bytes:
-    """Return the header block of a mail of which `head` is all that there is to read.
+    """Return the header block of a mail, where `head` is all of it or all that may be read.
 
-    Where nothing ends it, it may be a mail with the line ends of old Macs, below SES's own lines:
-    then a CR alone is a line end.
+    If there is no empty line, the mail may have the line ends of old Macs below SES's own fields:
+    then a CR alone counts as one.
     """
     block = header_block(head)
     if block is None and b"\r" in head:
@@ -139,9 +137,9 @@ def _line_ends(crs: re.Match[bytes]) -> bytes:
 def ses_headers(head: bytes, key: str) -> SesHeaders | None:
     """Return what SES wrote on top of the mail that it stored under `key`.
 
-    None unless the topmost Received is SES's own: taken in by an inbound-smtp host of AWS under the
-    SMTP id that is the last part of the key. No sender can know that id beforehand. `head` must
-    reach beyond SES's lines: give it as much as `header_block` wants.
+    None unless the topmost Received is SES's own: it names an inbound-smtp host of AWS and the SMTP
+    id that is the last part of the key, which no sender can know beforehand. `head` must contain
+    all of SES's fields: pass as much as `header_block` needs.
     """
     own = dict(_ses_block(head))
     received = own.get(b"received")
@@ -154,17 +152,17 @@ def ses_headers(head: bytes, key: str) -> SesHeaders | None:
 
 
 def addresses(head: bytes) -> tuple[str, ...]:
-    """Return the addresses in To and Cc, in order: what the sender claims, not the envelope.
+    """Return the addresses in To and Cc, in order. They are the sender's claim, not the envelope.
 
-    Display names and comments are left out, nothing is decoded but UTF-8. At most MOST_ADDRESSES
-    from the first LONGEST_LISTS bytes; what cannot be read is passed over, and takes nothing of
-    another field with it.
+    Display names and comments are left out; only UTF-8 is decoded. At most MOST_ADDRESSES from the
+    first LONGEST_LISTS bytes are returned. What cannot be parsed is skipped, without harm to the
+    other fields.
     """
     return _addresses_in(head, _TO_OR_CC)
 
 
 def author(head: bytes) -> str:
-    """Return the first address in From, which the sender claims to be; "" where there is none."""
+    """Return the first address in From, "" if there is none. It is what the sender claims to be."""
     return next(iter(_addresses_in(head, _FROM)), "")
 
 
@@ -183,12 +181,12 @@ def _addresses_in(head: bytes, fields: re.Pattern[bytes]) -> tuple[str, ...]:
 
 
 def _unfolded(text: str) -> str:
-    """Return a field in one line; no address goes on behind a CR alone."""
+    """Return a field as one line. A CR alone separates addresses."""
     return text.replace("\r\n", "").replace("\n", "").replace("\r", ",")
 
 
 def _in_list(text: str) -> list[str]:
-    """Return the addresses of one field. An unterminated quote or comment counts as none."""
+    """Return the addresses of one field. An unterminated quote or comment is ignored."""
     if len(_QUOTE.findall(text)) % 2 or any(map(_is_an_address, _QUOTED.findall(text))):
         text = text.replace('"', ",")
     outside = _QUOTED.sub("", text)
@@ -199,8 +197,8 @@ def _in_list(text: str) -> list[str]:
 
 
 def _parsed(text: str) -> list[str]:
-    # A RecursionError is the answer to thousands of nested comments, the others to what no
-    # version of the parser foresaw.
+    # The parser answers thousands of nested comments with a RecursionError, other oddities with the
+    # rest of these.
     with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):
         found = (address for _, address in email.utils.getaddresses([text], **_LENIENT))
         return list(_without_apostrophes([address for address in found if "@" in address]))
@@ -208,12 +206,15 @@ def _parsed(text: str) -> list[str]:
 
 
 def _is_an_address(quoted: str) -> bool:
-    """Whether a whole address stands between two quotes, which each lack their other one."""
+    """Tell whether what looks quoted holds a whole address: then two quotes are unterminated."""
     return "@" in quoted and _END_OF_ONE.search(quoted) is not None
 
 
 def _without_apostrophes(found: list[str]) -> Iterator[str]:
-    """Yield addresses without those around them; as a name, one stands there beside itself."""
+    """Yield the addresses without apostrophes around them.
+
+    Such a one is dropped where it is also there without them: then it was a display name.
+    """
     known = set(found)
     for address in found:
         bare = address[1:-1] if address[:1] == address[-1:] == "'" else address
@@ -222,7 +223,7 @@ def _without_apostrophes(found: list[str]) -> Iterator[str]:
 
 
 def _ses_block(head: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield SES's own fields that we read: name in lower case, value still folded."""
+    """Yield the fields of SES's own that we read: name in lower case, value still folded."""
     at, rank = 0, -1
     while rank < _RANK[b"authentication-results"]:
         field = _FIELD.match(head, at)
@@ -237,7 +238,7 @@ def _ses_block(head: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _after_id(received: bytes, message_id: bytes) -> bytes | None:
-    """Return what follows SES's own id clause: only this part cannot hold words of the sender."""
+    """Return what follows SES's own id clause, the only part that the sender cannot influence."""
     for accepted in _ACCEPTED.finditer(received):
         if accepted[1] == message_id:
             return received[accepted.end() :]

@@ -1,8 +1,8 @@
-"""A notification: what the `Message` of a SNS notification says has happened.
+"""Reading the `Message` of an SNS notification.
 
-SES's receipt and S3's event come over the same topic and are told apart by a member that only one
-of them has. One is understood whole or not at all: what is not understood costs a poll, which finds
-the mail anyway, while half an envelope might keep it from someone.
+SES's receipts and S3's events come through the same topic and are told apart by members that only
+one of them has. A message is understood as a whole or not at all: without it the next poll finds
+the mail, whereas half an envelope could keep the mail from someone.
 """
 
 from __future__ import annotations
@@ -37,39 +37,38 @@ from postamt_sync.mail.json_member import (
 )
 
 LONGEST_ETAG = 256
-"""Characters of an ETag; S3's have 32 to 38."""
+"""Characters. S3's ETags have 32 to 38."""
 
 VALIDATED = "Successfully validated SNS topic for Amazon SES"
-"""How SES begins what it sends, in plain text, to a topic that it is to publish events to."""
+"""How SES's plain-text test message begins, which it sends to a topic that it shall publish to."""
 
 _STATUS = frozenset({"PASS", "FAIL", "GRAY", "PROCESSING_FAILED"})
 _POLICY = frozenset({"none", "quarantine", "reject"})
 
 
 class NotificationKind(enum.StrEnum):
-    """What a notice is."""
+    """What a notification is about."""
 
     RECEIPT = "receipt"
-    """SES received a mail and stored it; knows the envelope."""
+    """SES received a mail and stored it. This has the envelope."""
     S3_EVENT = "s3-event"
-    """Something happened to objects in the bucket; knows ETag and size."""
+    """Something happened to objects in the bucket. This has ETag and size."""
     TEST_EVENT = "test-event"
-    """S3 or SES tried out its way to the topic."""
+    """S3 or SES tested whether it can publish to the topic."""
     FEEDBACK = "feedback"
-    """What became of a mail that someone here has sent; `feedback` is None where all went well."""
+    """What became of a mail that one of us sent; `feedback` is None if nothing went wrong."""
     NOT_UNDERSTOOD = "not-understood"
-    """Anything else; `reason` says why, in words of ours only."""
+    """Anything else. `reason` says why and holds no untrusted text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
     """What a message means.
 
-    A receipt has one arrival, an event one for each object created. Either has none where nothing
-    came that is a mail (SES's setup notification, a folder marker, an object deleted): `reason`
-    then says so. `origins` are the JSON objects that the arrivals were read from, for who wants
-    more of them: a receipt's whole message, an event's records. Only what an arrival holds of them
-    has been looked at.
+    A receipt has one arrival, an event one per object created. There is none if what came is not a
+    mail (SES's setup notification, a folder marker, a deletion); then `reason` says so. `origins`
+    are the JSON objects that the arrivals were read from, in the same order: a receipt's message,
+    an event's records. Nothing in them has been checked but what the arrivals hold.
     """
 
     kind: NotificationKind
@@ -82,11 +81,11 @@ class Notification:
 def read_notification(message: str, source: Source) -> Notification:
     """Return what `message` means; never raises, whatever the text.
 
-    Whether bucket and prefix are ours is not asked here. Keys and buckets of the arrivals are such
-    that S3 could have written them, strings are valid Unicode, sizes fit a ledger.
+    It does not check whether bucket and prefix are ours. The arrivals' keys and buckets are ones
+    that S3 allows, strings are valid Unicode, and sizes fit into the ledger.
     """
     if message.strip().startswith(VALIDATED):
-        return Notification(NotificationKind.TEST_EVENT, reason="SES tried out a topic for events")
+        return Notification(NotificationKind.TEST_EVENT, reason="SES tested the topic for events")
     try:
         return _read(
             as_object(json.loads(message, parse_constant=no_number), "the message"), source
@@ -95,7 +94,7 @@ def read_notification(message: str, source: Source) -> Notification:
         return Notification(NotificationKind.NOT_UNDERSTOOD, reason=str(why))
     except (ValueError, RecursionError):
         return Notification(
-            NotificationKind.NOT_UNDERSTOOD, reason="not JSON, or not such as we read"
+            NotificationKind.NOT_UNDERSTOOD, reason="it is not JSON that we can read"
         )
 
 
@@ -114,14 +113,14 @@ def _read(body: dict[str, object], source: Source) -> Notification:
 def _receipt(body: dict[str, object], source: Source) -> Notification:
     mail = member(body, "mail", as_object)
     if mail.get("messageId") == SETUP_NOTIFICATION:
-        return Notification(NotificationKind.RECEIPT, reason="SES tried out a receipt rule")
+        return Notification(NotificationKind.RECEIPT, reason="SES tested a receipt rule")
     receipt = member(body, "receipt", as_object)
     action = member(receipt, "action", as_object)
     if action.get("type") != "S3":
-        raise NotUnderstoodError("a receipt of an action that stores nothing in S3")
+        raise NotUnderstoodError("a receipt for an action that does not store in S3")
     key = _key(member(action, "objectKey", as_text))
     if is_no_mail(key, None):
-        return Notification(NotificationKind.RECEIPT, reason="SES tried out a receipt rule")
+        return Notification(NotificationKind.RECEIPT, reason="SES tested a receipt rule")
     recipients = member(receipt, "recipients", as_list)
     sender = optional(mail, "source", as_text)
     envelope = Envelope(
@@ -138,22 +137,20 @@ def _receipt(body: dict[str, object], source: Source) -> Notification:
 
 
 def _feedback(body: dict[str, object]) -> Notification:
-    """Read what SES says of a mail that was sent: as a notification, or published as an event.
+    """Read what SES reports about a mail that was sent, as a notification or as an event.
 
     SES Developer Guide, "Notification contents" and "Contents of event data".
     """
     name = "notificationType" if "notificationType" in body else "eventType"
     said = member(body, name, as_text)
     if said == "AmazonSnsSubscriptionSucceeded":
-        return Notification(
-            NotificationKind.TEST_EVENT, reason="SES tried out where to send feedback"
-        )
+        return Notification(NotificationKind.TEST_EVENT, reason="SES tested where to send feedback")
     if said in UNINTERESTING:
         return Notification(NotificationKind.FEEDBACK, reason="a mail that was sent is on its way")
     if name == "eventType" and said in NOT_SENT:
         return Notification(NotificationKind.FEEDBACK, feedback=_not_sent(body, said))
     if said not in {"Bounce", "Complaint"}:
-        raise NotUnderstoodError("a SES notification of a kind that we do not know")
+        raise NotUnderstoodError("an SES notification of an unknown kind")
     kind = FeedbackKind.BOUNCE if said == "Bounce" else FeedbackKind.COMPLAINT
     what = member(body, "bounce" if kind is FeedbackKind.BOUNCE else "complaint", as_object)
     mail = optional(body, "mail", as_object) or {}
@@ -175,7 +172,7 @@ def _feedback(body: dict[str, object]) -> Notification:
 
 
 def _not_sent(body: dict[str, object], said: str) -> Feedback:
-    """Read what SES says of a mail that it took and did not send."""
+    """Read what SES reports about a mail that it accepted and did not send."""
     name, why, meaning = NOT_SENT[said]
     mail = member(body, "mail", as_object)
     told = optional(body, name, as_object) or {}
@@ -234,7 +231,7 @@ def _s3_event(body: dict[str, object], source: Source) -> Notification:
 
 def _record(record: dict[str, object], source: Source) -> Arrival | None:
     if member(record, "eventVersion", as_text).partition(".")[0] != "2":
-        raise NotUnderstoodError("an event of a version that is not 2")
+        raise NotUnderstoodError("an event whose version is not 2")
     if not member(record, "eventName", as_text).startswith("ObjectCreated:"):
         return None
     s3 = member(record, "s3", as_object)
@@ -249,7 +246,7 @@ def _record(record: dict[str, object], source: Source) -> Arrival | None:
 
 
 def _decoded(key: str) -> str:
-    """Undo S3's form encoding: `+` or `%20` for a space, percent signs for the rest."""
+    """Undo S3's URL encoding: `+` or `%20` for a space, percent-encoding for the rest."""
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError:
@@ -270,7 +267,7 @@ def _bucket(name: str) -> str:
 
 def _etag(quoted: str) -> str | None:
     etag = quoted.strip('"')
-    # It goes into a header (If-Match) later.
+    # It becomes part of a header (If-Match) later.
     if len(etag) > LONGEST_ETAG or not (etag.isascii() and etag.isprintable()) or '"' in etag:
         raise NotUnderstoodError("an ETag that S3 does not make")
     return etag or None

@@ -1,7 +1,7 @@
-"""Whose mail it is: from the envelope's addresses to mailboxes, and from verdicts to a folder.
+"""Routing: which mailboxes an envelope's addresses lead to, and which folder the verdicts.
 
-Addresses come from outside. They are only ever looked up, never made into a path; what cannot be
-read as an address matches nothing and so goes to the default mailbox.
+Addresses are untrusted. They are only looked up, never made into a path. What cannot be parsed as
+an address matches nothing, and so goes to the default mailbox.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from functools import lru_cache
 from postamt_sync.mail.arrival import Evidence, Verdicts
 
 LONGEST_ADDRESS = 1_000
-"""Characters of an address that is looked up at all; RFC 5321 section 4.5.3.1 allows 320 octets."""
+"""Characters. A longer address is not looked up; RFC 5321 section 4.5.3.1 allows 320 octets."""
 
 REMEMBERED = 256
-"""Addresses whose mailbox need not be looked up again."""
+"""How many addresses are kept with their mailboxes."""
 
 LONGEST_LABEL = 63
-"""Characters of one part of a domain name (RFC 1035 section 2.3.4)."""
+"""Octets of one label of a domain name (RFC 1035 section 2.3.4)."""
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _IDEOGRAPHIC_STOP = "\u3002"
-"""Separates labels too (RFC 3490 section 3.1); NFKC makes its other forms into it or into a dot."""
+"""Separates labels too (RFC 3490 section 3.1). NFKC turns its other forms into it or into a dot."""
 
 OBEYED_POLICIES = frozenset({"quarantine", "reject"})
-"""What a sender's domain may ask for where DMARC fails, and means it (RFC 7489 section 6.3)."""
+"""The DMARC policies by which a domain asks that failing mail be refused (RFC 7489 section 6.3)."""
 
 NEVER_BY_TAG = frozenset({"drafts", "sent", "trash"})
-"""Folders in which no mail from outside may land because its sender says so."""
+"""Folders that a tag, which is chosen by the sender, must not lead to."""
 
 _DEVIATIONS = {"ß": "ß", "ẞ": "ß", "ς": "ς"}
-"""Letters whose case folding would make another domain of it (UTS #46 section 2.3)."""
+"""Letters that case folding would turn into another domain's (UTS #46 section 2.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """One mailbox as routing sees it: its name and its addresses in SES's forms.
+    """One mailbox as routing sees it: its name, and its addresses in the forms that SES has.
 
-    `user@d` also takes `user+tag@d`; `d` is every address of the domain; `.d` every address of its
-    subdomains, at any depth, but not of `d` itself. Domains may be A-labels or U-labels.
+    `user@d` also matches `user+tag@d`; `d` matches every address of the domain; `.d` every address
+    of its subdomains at any depth, but not of `d` itself. Domains may be A-labels or U-labels.
     """
 
     name: str
@@ -52,9 +52,9 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The mailboxes of one mail, at least one, in configuration order, and what decided it.
+    """The mailboxes that get a mail, at least one, in configuration order, and what decided it.
 
-    `recipients` are the addresses that led to them, foreign text.
+    `recipients` are the addresses that led there; they are untrusted text.
     """
 
     mailboxes: tuple[str, ...]
@@ -64,18 +64,20 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where one address leads. `tag` is foreign text, caseless, "" where there is none."""
+    """Where one address leads. `tag` is untrusted text, case folded, "" if there is none."""
 
     mailbox: str
     tag: str = ""
 
 
 class Routes:
-    """Finds the mailboxes for addresses. The most specific form wins: the address itself, then the
-    address without its tag, then the domain, then the longest subdomain form.
+    """Finds the mailboxes for addresses.
 
-    Raises ValueError unless exactly one mailbox is the default, and for an address that is none:
-    the configuration has refused both before. Of two mailboxes with one address the first wins.
+    The most specific form wins: the address itself, then the address without its tag, then the
+    domain, then the longest subdomain form. If two mailboxes have the same address, the first wins.
+
+    Raises ValueError unless exactly one mailbox is the default and every address is in one of the
+    three forms. The configuration is checked for both before.
     """
 
     def __init__(self, mailboxes: Iterable[Addressee]) -> None:
@@ -86,7 +88,7 @@ class Routes:
         self.default = defaults[0]
         self._order = tuple(dict.fromkeys(addressee.name for addressee in addressees))
         self._names: dict[tuple[str, str], str] = {}
-        # A household's mail names the same few addresses again and again.
+        # The mail of one household names the same few addresses over and over.
         self._remembered = lru_cache(REMEMBERED)(self._look_up)
         for addressee in addressees:
             for address in addressee.addresses:
@@ -94,33 +96,34 @@ class Routes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every mailbox's name, in configuration order."""
+        """The names of all mailboxes, in configuration order."""
         return self._order
 
     def mailboxes(self, recipients: Iterable[str]) -> tuple[str, ...]:
         """Return the names of the mailboxes for `recipients`, each once, in configuration order.
 
-        A recipient that matches none is the default mailbox's. No recipients: no mailboxes.
+        A recipient that matches none of them leads to the default mailbox. Without recipients the
+        result is empty.
         """
         found = {self._mailbox(recipient) for recipient in recipients}
         return tuple(name for name in self._order if name in found)
 
     def addressed(self, recipients: Iterable[str], mailbox: str) -> tuple[str, ...]:
-        """Return those of `recipients` that lead to this mailbox, as they are, each once."""
+        """Return the `recipients` that lead to this mailbox, unchanged, in order, each once."""
         return tuple(dict.fromkeys(r for r in recipients if self._mailbox(r) == mailbox))
 
     def tag(self, recipients: Iterable[str], mailbox: str) -> str:
-        """Return the one tag under which a mail comes to this mailbox, caseless, else "".
+        """Return the one tag with which a mail comes to this mailbox, case folded, else "".
 
-        A tag is what stands in the local part behind the address that is configured: `shop` in
-        `anna+shop@example.com`. There is none where the mail also came without, or under another.
+        A tag is what the local part has beyond the configured address: `shop` in
+        `anna+shop@example.com`. A mail that also came without it, or with another, has none.
         """
         found = {self._find(r) or Found(self.default) for r in recipients}
         tags = {each.tag for each in found if each.mailbox == mailbox}
         return tags.pop() if len(tags) == 1 else ""
 
     def ours(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Return those of `addresses` that match a configured one, as they are, in their order."""
+        """Return the `addresses` that match a configured one, unchanged, in their order."""
         return tuple(address for address in addresses if self._find(address) is not None)
 
     def _mailbox(self, recipient: str) -> str:
@@ -152,14 +155,14 @@ class Routes:
 
 
 def canonical_form(address: str) -> tuple[str, str]:
-    """Return (local part, domain) of a configured address such that equal addresses compare equal.
+    """Return (local part, domain) of a configured address so that equal addresses compare equal.
 
-    The local part is empty for the forms `d` and `.d`; the latter's domain begins with the dot.
-    Raises ValueError if it is none of the three forms.
+    The local part is empty for the forms `d` and `.d`; the domain of `.d` begins with the dot.
+    Raises ValueError if the address has none of the three forms.
     """
     parts = _split(address) if "@" in address else _domain_form(address)
     if parts is None:
-        raise ValueError("not an address, a domain or a dot and a domain")
+        raise ValueError("not an address, a domain, or a dot followed by a domain")
     return parts
 
 
@@ -171,12 +174,12 @@ def decide(
     header_addresses: Iterable[str],
     grace_over: bool,
 ) -> Decision | None:
-    """Decide who gets a mail from what is known of its envelope; None: wait for the envelope.
+    """Decide who gets a mail by what is known of its envelope; None: wait for the envelope.
 
-    `receipt` are the recipients of all receipts so far, `received` the one in SES's own Received.
-    What either names counts at once. `header_addresses` (To and Cc, the sender's words) count only
-    with neither and once the grace is over. A later call may name more mailboxes, never fewer as
-    long as it is given no less envelope.
+    `receipt` holds the recipients of all receipts so far, `received` the one in SES's own Received.
+    Both count at once. `header_addresses` (To and Cc, written by the sender) count only without
+    either of them, and once the grace is over. As more of the envelope becomes known, a later call
+    can add mailboxes and never takes one away.
     """
     envelope = tuple(receipt)
     evidence = Evidence.RECEIPT if envelope else Evidence.RECEIVED
@@ -192,7 +195,7 @@ def decide(
 
 
 def merge_verdicts(receipt: Verdicts | None, headers: Verdicts | None) -> Verdicts:
-    """Return, verdict by verdict, the receipt's, or where it has none that of SES's own headers."""
+    """Return each verdict from the receipt or, if it has none, from SES's own headers."""
     if receipt is None or headers is None:
         return receipt or headers or Verdicts()
     return Verdicts(
@@ -207,7 +210,7 @@ def merge_verdicts(receipt: Verdicts | None, headers: Verdicts | None) -> Verdic
 
 @dataclass(frozen=True, slots=True)
 class VerdictFolders:
-    """Where mail goes by SES's verdicts; "" is the INBOX."""
+    """The folders for mail that SES's verdicts speak against; "" is the INBOX."""
 
     junk: str = "Junk"
     virus: str = "Quarantine"
@@ -216,8 +219,8 @@ class VerdictFolders:
     def of(self, verdicts: Verdicts) -> str:
         """Return the folder for a mail with these verdicts.
 
-        A virus outweighs spam, and both outweigh DMARC. A failed DMARC counts only where the
-        sender's domain asks for quarantine or reject.
+        A virus outweighs spam, and both outweigh DMARC. A failed DMARC counts only if the domain's
+        policy is quarantine or reject.
         """
         if verdicts.virus == "FAIL":
             return self.virus
@@ -229,34 +232,34 @@ class VerdictFolders:
 
 
 def folder_of_tag(tag: str) -> str:
-    """Return which folder a tag means, caseless, levels separated by `/`; "" is none.
+    """Return the folder that a tag means, its levels separated by `/`; "" if it means none.
 
-    Foreign text: to be compared with folders that exist, and never to be made into a path.
+    It is untrusted text, to be compared with folders that exist, never to be made into a path.
     """
     folder = tag.replace(".", "/")
     return "" if folder in NEVER_BY_TAG else folder
 
 
 def caseless(text: str) -> str:
-    """Return `text` such that what differs in case alone compares equal (Unicode, D145)."""
+    """Return `text` so that texts which differ only in case compare equal (Unicode, D145)."""
     folded = unicodedata.normalize("NFD", text).casefold()
     return unicodedata.normalize("NFC", folded)
 
 
 def _split(address: str) -> tuple[str, str] | None:
-    """Return the local part and the domain in the form in which they are compared."""
+    """Return local part and domain in the form in which they are compared."""
     if len(address) > LONGEST_ADDRESS:
         return None
     path = address.strip()
     if path.startswith("<") and path.endswith(">"):
         path = path[1:-1]
     if path.startswith("@"):
-        # A source route, to be ignored (RFC 5321 section 4.1.1.3): @one,@two:user@domain
+        # A source route (@one,@two:user@domain) is ignored, see RFC 5321 section 4.1.1.3.
         path = path.partition(":")[2]
     local, _, domain = path.rpartition("@")
     domain = _domain(domain)
     if len(local) > 1 and local.startswith('"') and local.endswith('"'):
-        # Quotes mean nothing where they are not needed (RFC 5321 section 4.1.2).
+        # Quotes that are not needed mean nothing (RFC 5321 section 4.1.2).
         local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
     elif "@" in local:
         return None
@@ -273,12 +276,12 @@ def _domain_form(address: str) -> tuple[str, str] | None:
 
 
 def _domain(domain: str) -> str:
-    """Return `domain` in lower case, with A-labels, without the root's dot.
+    """Return `domain` in lower case, with A-labels, without the dot of the root.
 
-    The codec `idna` of the standard library is IDNA2003 and turns ß into ss: another domain today.
-    So labels are mapped nearly as UTS #46 does (compatibility forms, case; ß and final sigma stay)
-    and encoded with Punycode (RFC 5891 section 4.4). Whether a label is allowed is not asked: it is
-    only compared with configured ones, which are.
+    The standard library's codec `idna` is IDNA2003 and turns ß into ss, which is another domain
+    today. So labels are mapped almost as in UTS #46 (compatibility forms, case; ß and final sigma
+    stay) and encoded with Punycode (RFC 5891 section 4.4). Labels are not validated: they are only
+    compared with configured ones, which are valid.
     """
     if not domain.isascii():
         mapped = "".join(_DEVIATIONS.get(c) or c.casefold() for c in _nfkc(domain))

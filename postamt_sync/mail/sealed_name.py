@@ -1,7 +1,7 @@
-"""A sealed mail, by its key: `sealed/<id>/<LastModified>.<ETag>.<size>.pgp`.
+"""The keys of sealed mail: `sealed/<id>/<LastModified>.<ETag>.<size>.pgp`.
 
-The key says which version of which plain object it stands for, so that whoever lists the bucket
-takes the sealed object for the plain one, long after that has gone.
+A key names the version of the plain object that it stands for, so that a listing of the bucket can
+take the sealed object for the plain one long after that is gone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from postamt_sync.mail.arrival import LONGEST_KEY
 
 SEALED_TAG = ("postamt-seal", "sealed")
-"""Key and value of the tag that a plain version bears once it is sealed: it lets it expire."""
+"""Key and value of the tag that a plain version gets once it is sealed, and by which it expires."""
 
 SHA256, VERSION, FINGERPRINTS = "sha256", "version", "fingerprints"
-"""Names in a sealed object's metadata: of the plain bytes, in hex; the plain version's id ("null"
-before the bucket had versions); whom it is encrypted for, separated by blanks."""
+"""Names in a sealed object's metadata: SHA-256 of the plain bytes in hex, the plain version's id
+("null" if it is older than the bucket's versioning), and the fingerprints of the keys that it is
+encrypted for, separated by blanks."""
 
 _ETAG = r"[0-9A-Za-z-]{1,128}"
 _LAST = re.compile(
@@ -30,9 +31,9 @@ _TIME = "%Y%m%dT%H%M%SZ"
 class SealedName:
     """The plain object that a sealed one stands for.
 
-    `id` is the rest of its key after the prefix of what comes; it may hold slashes. `last_modified`
-    is UTC in whole seconds, as S3 lists it; `etag` has no quotes; `size` is in bytes. Time and ETag
-    are brought into that form; raises ValueError for a time without a zone.
+    `id` is what follows the prefix in its key, and may contain slashes. `last_modified` is in UTC
+    and whole seconds, as in S3's listings, `etag` has no quotes; both are brought into that form.
+    `size` is in bytes. Raises ValueError for a time without a time zone.
     """
 
     id: str
@@ -42,13 +43,13 @@ class SealedName:
 
     def __post_init__(self) -> None:
         if self.last_modified.tzinfo is None:
-            raise ValueError("A time without a zone could be any.")
+            raise ValueError("A time without a time zone is ambiguous.")
         seconds = self.last_modified.astimezone(UTC).replace(microsecond=0)
         object.__setattr__(self, "last_modified", seconds)
         object.__setattr__(self, "etag", self.etag.strip('"'))
 
     def key(self, sealed_prefix: str) -> str | None:
-        """Return where it lies; None where there can be no such key, and so no sealed object."""
+        """Return the sealed object's key, None if there cannot be one (too long, not UTF-8)."""
         time = self.last_modified.strftime(_TIME).zfill(len("20261128T144447Z"))
         last = f"{time}.{self.etag}.{self.size}.pgp"
         key = f"{sealed_prefix}{self.id}/{last}"
@@ -61,8 +62,10 @@ class SealedName:
 
 
 def parse(key: str, sealed_prefix: str) -> SealedName | None:
-    """Read a key that is exactly as `SealedName.key` writes it; None for whatever else lies there,
-    and for all where there is no prefix."""
+    """Parse a key that is exactly as `SealedName.key` writes it.
+
+    None for any other object below the prefix, and always if there is no prefix.
+    """
     if not sealed_prefix or not key.startswith(sealed_prefix):
         return None
     mail, _, last = key.removeprefix(sealed_prefix).rpartition("/")

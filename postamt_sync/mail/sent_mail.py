@@ -1,7 +1,7 @@
-"""Mail that was sent in the webmail, by its key: `sent/<mailbox>/<month>/<draft id>`.
+"""The keys of mail that was sent from the webmail: `sent/<mailbox>/<month>/<draft id>`.
 
-The key is the only word on whose mail it is: the mailbox that sent it, and nobody else. It is
-looked up among the mailboxes that are configured, and never becomes a path.
+The key alone says whose mail it is: that of the mailbox that sent it. The mailbox is looked up
+among the configured ones and never becomes a path.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from urllib.parse import quote, unquote
 
 SENT_PREFIX = "sent/"
 OUTBOX_PREFIX = "outbox/"
-"""Where a mail lies before it is sent; of no interest at home."""
+"""Where a mail lies until it is sent; the box at home ignores it."""
 
 FLAGS = "S"
-"""What a sent mail bears in its Maildir: its owner has seen it."""
+"""The Maildir flags of a sent mail: its owner has seen it."""
 
 DRAFT_ID = re.compile(r"[a-z0-9-]{20,64}", re.ASCII)
 
@@ -28,7 +28,7 @@ _KEY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SentMail:
-    """What a key says; `month` as 2026-11, by the clock in UTC of whoever sent it."""
+    """What a key says. `month` looks like 2026-11, and is UTC by the clock of the sending side."""
 
     mailbox: str
     month: str
@@ -36,12 +36,12 @@ class SentMail:
 
 
 def sent_key(mailbox: str, month: str, draft: str) -> str:
-    """Return where a sent mail is kept."""
+    """Return the key of a sent mail. The mailbox is percent-encoded in it."""
     return f"{SENT_PREFIX}{quote(mailbox, safe='')}/{month}/{draft}"
 
 
 def read_sent_key(key: str) -> SentMail | None:
-    """Read a key that is exactly as `sent_key` writes it; None for whatever else lies there."""
+    """Parse a key that is exactly as `sent_key` writes it; None for any other object there."""
     match = _KEY.fullmatch(key)
     if match is None:
         return None
@@ -55,15 +55,15 @@ def read_sent_key(key: str) -> SentMail | None:
 
 
 def is_sent(key: str, prefix: str) -> bool:
-    """Tell whether a key is where sent mail lies; `prefix` is where SES puts what comes.
+    """Tell whether a key belongs to sent mail. `prefix` is where SES stores incoming mail.
 
-    A prefix that reaches into that place takes it: then nothing can be told apart.
+    If that prefix overlaps with the place of sent mail, all of it counts as incoming.
     """
     overlaps = prefix.startswith(SENT_PREFIX) or SENT_PREFIX.startswith(prefix)
     return key.startswith(SENT_PREFIX) and not overlaps
 
 
 def month_before(month: str) -> str:
-    """Return the month before one, both as 2026-11."""
+    """Return the previous month, in the same form (2026-11)."""
     year, number = int(month[:4]), int(month[5:])
     return f"{year - 1:04}-12" if number == 1 else f"{year:04}-{number - 1:02}"
