@@ -65,7 +65,7 @@ def test_any_text_has_a_mail_id_that_may_stand_in_a_file_name(bucket: str, key: 
         ("lone \ud800", False),
     ],
 )
-def test_is_key(key: str, allowed: bool) -> None:
+def test_a_key_is_up_to_1024_bytes_of_valid_utf8(key: str, allowed: bool) -> None:
     assert is_key(key) is allowed
 
 
@@ -82,7 +82,9 @@ def test_is_key(key: str, allowed: bool) -> None:
         ("incoming/empty", 0, False),
     ],
 )
-def test_is_no_mail(key: str, size: int | None, no_mail: bool) -> None:
+def test_setup_notification_and_empty_folder_marker_are_no_mail(
+    key: str, size: int | None, no_mail: bool
+) -> None:
     assert is_no_mail(key, size) is no_mail
 
 
@@ -97,6 +99,8 @@ def test_is_no_mail(key: str, size: int | None, no_mail: bool) -> None:
         ("GLACIER", True, False),
     ],
 )
-def test_archived(storage_class: str | None, restored: bool, archived: bool) -> None:
+def test_only_unrestored_glacier_and_deep_archive_count_as_archived(
+    storage_class: str | None, restored: bool, archived: bool
+) -> None:
     arrival = Arrival("b", "k", Source.POLL, storage_class=storage_class, restored=restored)
     assert arrival.archived is archived

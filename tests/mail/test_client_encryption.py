@@ -70,8 +70,8 @@ WRONG = {
     "a context that is no object": (GOOD | {"x-amz-matdesc": "[1]"}, "x-amz-matdesc"),
     "a context of numbers": (GOOD | {"x-amz-matdesc": '{"a": 1}'}, "x-amz-matdesc"),
     "a context without end": (GOOD | {"x-amz-matdesc": "[" * 100_000}, "x-amz-matdesc"),
-    "a length that is none": (GOOD | {"x-amz-unencrypted-content-length": "-1"}, "no number"),
-    "a length in other digits": (GOOD | {"x-amz-unencrypted-content-length": "٣"}, "no number"),
+    "a length that is none": (GOOD | {"x-amz-unencrypted-content-length": "-1"}, "not a number"),
+    "a length in other digits": (GOOD | {"x-amz-unencrypted-content-length": "٣"}, "not a number"),
     "cut where it was stored": (GOOD | {"x-amz-unencrypted-content-length": "85"}, "100 bytes"),
 }
 

@@ -186,7 +186,9 @@ def test_the_four_documented_verdicts(name: str, verdict: object, expected: str 
         (REMOVE, None),
     ],
 )
-def test_the_dmarc_policy(policy: object, expected: str | None) -> None:
+def test_a_dmarc_policy_that_is_none_of_the_three_is_unknown(
+    policy: object, expected: str | None
+) -> None:
     assert (
         envelope(read(receipt({"receipt.dmarcPolicy": policy}))).verdicts.dmarc_policy == expected
     )
@@ -312,11 +314,13 @@ def test_an_etag_is_without_quotes(etag: object, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("size", "expected"), [(0, 0), (LARGEST_SIZE, LARGEST_SIZE), (None, None), (REMOVE, None)]
 )
-def test_sizes(size: object, expected: int | None) -> None:
+def test_a_size_may_be_missing_and_as_large_as_a_ledger_can_hold(
+    size: object, expected: int | None
+) -> None:
     assert only(read(event({"s3.object.size": size}))).size == expected
 
 
-def test_several_records() -> None:
+def test_each_record_that_created_a_mail_is_an_arrival() -> None:
     body = event()
     body["Records"] += event({"s3.object.key": "b"})["Records"]
     body["Records"] += event({"eventName": "ObjectRemoved:Delete"})["Records"]
@@ -326,7 +330,7 @@ def test_several_records() -> None:
     assert (notification.kind, notification.reason) == (NotificationKind.S3_EVENT, "")
 
 
-def test_one_bad_record_spoils_the_notice() -> None:
+def test_one_bad_record_spoils_the_notification() -> None:
     body = event()
     body["Records"] += event({"s3.object.size": "1"})["Records"]
     assert_not_understood(read(body))
@@ -397,14 +401,14 @@ def test_an_event_that_is_not_as_it_should_be(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("records", [[], {}, None, "x", [None], [[]], ["x"]])
-def test_records_that_are_none(records: object) -> None:
+def test_records_that_are_no_records_are_not_understood(records: object) -> None:
     assert_not_understood(read({"Records": records}))
 
 
 # Anything else
 
 
-def test_the_test_event() -> None:
+def test_s3_s_test_event_is_understood() -> None:
     body = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "mail"}
     assert read(body) == Notification(NotificationKind.TEST_EVENT)
 
@@ -444,7 +448,7 @@ DEEP = 100_000
     ],
     ids=lambda message: ascii(message[:40]),
 )
-def test_what_is_neither(message: str) -> None:
+def test_what_is_neither_receipt_nor_event_is_not_understood(message: str) -> None:
     assert_not_understood(read_notification(message, Source.QUEUE))
 
 
