@@ -1,1 +1,1 @@
-"""The command line: one file per verb, thin; what it does lives in the package."""
+"""The command line: one thin file per verb; the work is done in the other rooms."""

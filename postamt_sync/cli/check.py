@@ -1,4 +1,4 @@
-"""`postamt-sync check`: is the configuration right, and what does it amount to?"""
+"""`postamt-sync check`: validates the configuration and shows the effective settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from postamt_sync.events import printable
 MASK = "***"
 COMMENT_COLUMN = 40
 SECRET_URLS = {"heartbeat_url"}
-"""Options whose path opens a door."""
+"""Options whose URL has a secret path."""
 
 
 def check(
@@ -70,13 +70,13 @@ def _check_as_json(config: Path | None) -> ExitCode:
 
 
 def effective(settings: Settings) -> dict[str, Any]:
-    """Return the settings as plain values, URLs without their passwords."""
-    left_out = {"webhook"} if settings.webhook is None else set()  # a table that is not there
+    """Return the settings as plain values, with passwords in URLs masked."""
+    left_out = {"webhook"} if settings.webhook is None else set()  # the table is missing
     return {name: _plain(value) for name, value in settings if name not in left_out}
 
 
 def as_toml(settings: Settings) -> str:
-    """Render the settings as a file, with comments on what does not come from the file."""
+    """Render the settings as a file, with comments on values that come from elsewhere."""
     lines = [f"# {printable(settings.source)}"]
     for name, value in effective(settings).items():
         match value:
@@ -120,7 +120,7 @@ def _plain(value: Any) -> Any:
 
 
 def _masked(text: str) -> str:
-    """Hide the password of a URL, and the user too, who may be one."""
+    """Mask the password in a URL, and the user name too, which may be a secret."""
     if "://" not in text or "@" not in text:
         return text
     place = urlsplit(text).netloc
@@ -129,7 +129,7 @@ def _masked(text: str) -> str:
 
 
 def _without_path(url: str) -> str:
-    """Hide all of a URL but where it leads."""
+    """Mask everything in a URL except its scheme and host."""
     if not url:
         return url
     parts = urlsplit(url)

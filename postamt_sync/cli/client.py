@@ -1,4 +1,4 @@
-"""`postamt-sync client`: what to type into a mail client, or a file that saves the typing."""
+"""`postamt-sync client`: what to type into a mail client, or a file for it to read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNKNOWN_USER = "what bootstrap wrote as username: AKIA and so on"
 
 
 class ClientFormat(enum.StrEnum):
-    """Whom the settings are for."""
+    """The form of the settings."""
 
     TEXT = "text"
     JSON = "json"
@@ -101,12 +101,12 @@ def client(
 
 
 def _shared_user(settings: Settings) -> str:
-    """Return the user name at SES that serves all; empty where each mailbox has its own."""
+    """Return the shared user name at SES; empty if each mailbox has its own."""
     return "" if settings.stack.smtp_per_mailbox else settings.home.smtp_user
 
 
 def as_text(client: Client) -> str:
-    """Return the settings of one mailbox as a person reads them."""
+    """Return the settings for one mailbox as text for people."""
     name = f"{client.mailbox} <{client.address}>" if client.address else client.mailbox
     password = complete(f"as set with: postamt-sync dovecot user add {client.mailbox}")
     lines = [name, "", "  Reading: IMAP", *_server(client.reading, "", password)]

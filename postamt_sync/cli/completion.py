@@ -1,7 +1,7 @@
-"""What a shell completes: verbs and options, made from the command line itself.
+"""Shell completion for verbs and options, generated from the command line itself.
 
-The scripts are static: completing asks no process of ours, which on a Raspberry Pi would take half
-a second at every press of the key.
+The scripts are static: starting a process of ours would take half a second on a Raspberry Pi at
+every press of the key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from postamt_sync.cli.verbs import Verb, command_of
 
 
 class Shell(enum.StrEnum):
-    """Whose completion."""
+    """A shell that we write completion for."""
 
     BASH = "bash"
     ZSH = "zsh"
@@ -23,11 +23,11 @@ class Shell(enum.StrEnum):
 
 
 Words = dict[str, tuple[tuple[str, str], ...]]
-"""What may follow each command ("", "bootstrap", "bootstrap apply"), each with its help."""
+"""By command ("", "bootstrap", "bootstrap apply"): the words that may follow, with their help."""
 
 
 def completion(shell: Shell, program: str, verbs: Sequence[Verb]) -> str:
-    """Return the script for a shell; every verb's module is imported for it."""
+    """Return the script for a shell. Imports the modules of all verbs."""
     words = following(verbs)
     match shell:
         case Shell.BASH:
@@ -39,7 +39,7 @@ def completion(shell: Shell, program: str, verbs: Sequence[Verb]) -> str:
 
 
 def following(verbs: Sequence[Verb]) -> Words:
-    """Return which words may follow which command."""
+    """Return which words may follow each command."""
     found: Words = {"": tuple((verb.name, verb.summary) for verb in verbs)}
     for verb in verbs:
         found |= dict(_below(verb.name, command_of(verb)))
@@ -138,7 +138,7 @@ def _fish(program: str, words: Words) -> str:
 
 
 def _known(words: Words) -> str:
-    """Return all commands between bars; no name holds one."""
+    """Return all commands separated by bars, which no name contains."""
     return "|" + "|".join(path for path in words if path) + "|"
 
 

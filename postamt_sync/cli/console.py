@@ -1,7 +1,7 @@
-"""Where verbs show what is for people: a terminal has a width, a pipe has none.
+"""The consoles on which verbs print text for people: a terminal has a width, a pipe has none.
 
-Into a pipe or a file no line is broken and none is filled up with blanks: whoever reads it there
-searches, cuts and copies.
+Lines for a pipe or a file are neither wrapped nor padded with blanks, because whoever reads them
+there will search, cut and copy.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from postamt_sync.cli.in_force import complete
 from postamt_sync.config.command import fill
 
 ENDLESS = 100_000
-"""Columns of what has no width."""
+"""The width of something that has none."""
 _FILLED_UP = re.compile(r"[ \t]+(?=\n|\Z)")
 
 
 class _Trimmed:
-    """Passes on what rich writes, without the blanks at the ends of lines."""
+    """Passes on what rich writes, without trailing blanks."""
 
     def __init__(self, *, errors: bool) -> None:
         self._errors = errors
@@ -41,12 +41,12 @@ class _Trimmed:
 
 
 def open_console(*, errors: bool = False) -> Console:
-    """Return a console for standard output, or for standard error."""
+    """Return a console for standard output, or with `errors` for standard error."""
     usual = Console(stderr=errors, highlight=False)
     if usual.is_terminal:
         return usual
     trimmed = cast("IO[str]", _Trimmed(errors=errors))
-    # Who exports COLUMNS asks for a width.
+    # Whoever exports COLUMNS asks for a width.
     width = usual.width if os.environ.get("COLUMNS", "").isdecimal() else ENDLESS
     return Console(file=trimmed, highlight=False, width=width)
 
@@ -54,14 +54,14 @@ def open_console(*, errors: bool = False) -> Console:
 def paragraph(
     console: Console, text: str, indent: str = "", style: str = "", hanging: str = ""
 ) -> None:
-    """Print a text, wrapped where there is a width; commands and words stay in one piece.
+    """Print a text, wrapped if there is a width; commands and words are never broken.
 
-    `hanging` is what its other lines are indented by besides.
+    `hanging` is an additional indent for all lines but the first.
     """
     whole = fill(complete(text), console.width, indent, indent + hanging)
     console.print(Text(whole, style=style), soft_wrap=True)
 
 
 def is_terminal(*, errors: bool = False) -> bool:
-    """Tell whether a person sees the stream as it is written."""
+    """Whether a person sees the stream as it is written."""
     return Console(stderr=errors).is_terminal

@@ -1,7 +1,7 @@
-"""On the box, as root: the daemon's AWS credentials are in force where no others are named.
+"""On the box, root uses the daemon's AWS credentials unless others are named.
 
-systemd hands them to the daemon alone. Who types `sudo postamt-sync doctor` means those, and an
-administrator of AWS names others (AWS_PROFILE and the like).
+systemd hands them only to the daemon, but somebody who types `sudo postamt-sync doctor` means the
+same ones. An administrator of AWS names others, with AWS_PROFILE for example.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from postamt_sync.log_line import printable
 FILE = Path("/etc/postamt-sync/credentials")
 VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
 AT_HOME = frozenset({"doctor", "find", "rebuild", "restore", "sync", "unseal", "verify"})
-"""Verbs that ask AWS for what the daemon may ask."""
+"""Verbs that need no other rights at AWS than the daemon's."""
 _NAMED = (
     *("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", VARIABLE, "AWS_CONFIG_FILE"),
     *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
@@ -30,8 +30,8 @@ _NAMED = (
 
 @contextmanager
 def in_force(argv: Sequence[str], file: Path = FILE) -> Iterator[None]:
-    """Let a verb take them, if it is root's, of the usual configuration, and nothing else is there
-    to take."""
+    """Let a verb use them if root runs it, with the usual configuration, and nothing names other
+    credentials."""
     meant = bool(argv) and argv[0] in AT_HOME and os.geteuid() == 0
     if not meant or names_configuration(argv) or not _are_alone(file):
         yield
@@ -44,8 +44,8 @@ def in_force(argv: Sequence[str], file: Path = FILE) -> Iterator[None]:
 
 
 def how_to_lend(error: PostamtError, file: Path = FILE) -> str:
-    """Return what to type where there are no credentials but the daemon's, which are root's alone;
-    "" elsewhere. What delivers runs as the owner of the Maildirs, who cannot read them."""
+    """Return what to type if there are only the daemon's credentials, which this user cannot read:
+    verbs that deliver run as the owner of the Maildirs. "" in any other case."""
     if not isinstance(error, CredentialsError) or os.geteuid() == 0 or not _are_alone(file):
         return ""
     try:
@@ -60,12 +60,12 @@ def how_to_lend(error: PostamtError, file: Path = FILE) -> str:
 
 
 def _are_alone(file: Path) -> bool:
-    """Tell whether the daemon's are there, and nothing names others."""
+    """Whether the daemon's credentials exist, and nothing names others."""
     if any(map(os.environ.get, _NAMED)):
         return False
     try:
         own = Path.home() / ".aws"
         named = any((own / name).exists() for name in ("config", "credentials"))
         return file.is_file() and not named
-    except (OSError, RuntimeError):  # no home, or one that is closed
+    except (OSError, RuntimeError):  # no home, or one that we may not enter
         return False

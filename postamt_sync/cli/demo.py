@@ -56,7 +56,7 @@ def demo(
 
 
 def _play(interruption: Interruption, keep: Path | None, *, once: bool, webmail: bool) -> ExitCode:
-    # Imported late: they need what the extra `demo` installs, and say so above if it is missing.
+    # Imported late: they need the extra `demo`; `need_emulator` has checked that it is installed.
     from postamt_sync.demo.display import Display  # noqa: PLC0415
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -79,9 +79,9 @@ def _play(interruption: Interruption, keep: Path | None, *, once: bool, webmail:
 
 
 class Interruption:
-    """Ctrl-C while this is entered: once is enough, and what was begun is cleared away whole.
+    """Handles Ctrl-C while entered: the first one counts, and cleaning up is always completed.
 
-    Python's own would end the process in the middle of that when it is pressed again.
+    With Python's own handler, a second Ctrl-C would end the process in the middle of that.
     """
 
     def __init__(self) -> None:
@@ -101,11 +101,11 @@ class Interruption:
             self._cancel()
 
     def ignore(self) -> None:
-        """Let the directory be cleared away whole; a loop that has ended forgets its handlers."""
+        """Ignore Ctrl-C from now on, so that the directory is removed completely."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def until(self, work: Coroutine[Any, Any, bool]) -> bool:
-        """Do the work; raises KeyboardInterrupt once it has been cleared away."""
+        """Run the work. Raises KeyboardInterrupt after Ctrl-C, once the work has cleaned up."""
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         if self._asked:

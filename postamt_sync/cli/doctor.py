@@ -1,4 +1,4 @@
-"""`postamt-sync doctor`: checks every link of the chain, and says what to do."""
+"""`postamt-sync doctor`: checks every link of the chain, and says what to do about failures."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _examined(config: ConfigPath, resolver: str) -> list[Finding]:
             for problem in error.problems
         ]
     if resolver:
-        resolver_at(resolver)  # what is no address is said before anything begins
+        resolver_at(resolver)  # so that an invalid address is reported before anything begins
     every = checks(settings, lambda: open_stack(settings, LOOKING), lambda: resolver_at(resolver))
     return asyncio.run(examine(every))
 
@@ -122,7 +122,7 @@ def _travelled(settings: Settings, to: str, credentials: Path | None) -> Iterato
 
 
 def _trial(settings: Settings, path: Path | None) -> SimulatorCheck:
-    """Return the trial of the user whose credentials these are."""
+    """Return the check that sends with these credentials."""
     if path is None:
         raise UsageError(
             "It is not known with which credentials a mail is to be sent.",

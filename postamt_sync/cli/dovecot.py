@@ -1,4 +1,4 @@
-"""`postamt-sync dovecot`: Dovecot's configuration for the configured mailboxes, and its logins."""
+"""`postamt-sync dovecot`: Dovecot's configuration for our mailboxes, and their passwords."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _set(name: str, config: Path | None, directory: Path, *, generate: bool, new
 
 
 def _asked(name: str) -> str:
-    """Return a password from the terminal, asked for twice, or the first line of a pipe."""
+    """Return a password typed twice on a terminal, or the first line of a pipe."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass(f"New password of {name}: ")
@@ -203,8 +203,8 @@ def dovecot(
 
 
 def _sendmail(settings: Settings, directory: Path) -> str:
-    """Return the command with which Sieve sends; empty where SES takes no mail, or there is no
-    command that Dovecot's files could hold."""
+    """Return the command with which Sieve scripts send; empty if SES has no SMTP endpoint, or
+    Dovecot's files cannot hold the command."""
     try:
         program = writable(Program.running().command, "path of this program")
         source = writable(Path(settings.source or DEFAULT_PATH).absolute(), "configuration")
@@ -217,13 +217,13 @@ def _sendmail(settings: Settings, directory: Path) -> str:
 
 
 def described(settings: Settings, directory: Path, *, submission: bool) -> DovecotService:
-    """Return all that Dovecot has to know, with the command by which Sieve sends."""
+    """Return what Dovecot has to know, including the command with which Sieve scripts send."""
     service = service_of(settings, submission=submission)
     return replace(service, sendmail=_sendmail(settings, directory) if service.lmtp else "")
 
 
 def rendered(service: DovecotService, version: Version, directory: Path) -> dict[Path, str]:
-    """Return the files that follow from the configuration, each with its text."""
+    """Return the text of the files that follow from the configuration, by path."""
     conf = configuration(service, version, directory)
     return {
         directory / "dovecot.conf": managed_files.sealed(conf),

@@ -1,4 +1,4 @@
-"""`postamt-sync dovecot relay`: which users at SES Dovecot hands mail on as."""
+"""`postamt-sync dovecot relay`: the SES users as which Dovecot sends."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def relay(
     elif own:
         every = _all(settings, credentials)
         with managed_files.alone(place):
-            # First what each needs, then away with what all had.
+            # First give each its own, then take away what all shared.
             _write_senders(place, every, by_bootstrap=True, only=True)
             changed = _write_relay(place, no_relay_configuration())
             _write_sendmail(settings, place)
@@ -100,13 +100,13 @@ def relay(
 
 
 def missing_senders(settings: Settings, directory: Path) -> tuple[str, ...]:
-    """Return the mailboxes that should have a user of their own, and have none here."""
+    """Return the mailboxes that should have an SES user of their own, but have none here."""
     there = managed_files.read(senders_file(directory)) or ""
     return tuple(name for name in _names(settings) if not has_sender(there, name))
 
 
 def _names(settings: Settings) -> tuple[str, ...]:
-    """Return the mailboxes that bootstrap makes users for."""
+    """Return the mailboxes for which bootstrap creates SES users."""
     return tuple(sender.name for sender in senders(stack_of(settings, "")))
 
 
@@ -115,7 +115,7 @@ def _read(settings: Settings, path: Path) -> SmtpCredentials:
 
 
 def _all(settings: Settings, directory: Path) -> dict[str, SmtpCredentials]:
-    """Read the credentials of every mailbox; raises PostamtError where one is missing."""
+    """Read the credentials of every mailbox. Raises PostamtError if one is missing."""
     if not directory.is_dir():
         raise UsageError(
             f"{printable(str(directory))} is no directory, and each mailbox has credentials of its "
@@ -149,7 +149,7 @@ def _write_senders(
     by_bootstrap: bool,
     only: bool = False,
 ) -> None:
-    """Write a line for each; with `only`, users that bootstrap made for others go."""
+    """Write a line for each mailbox; with `only`, remove users that bootstrap made for others."""
     path = senders_file(directory)
     text = managed_files.read(path) or ""
     if only:
@@ -163,7 +163,7 @@ def _write_senders(
 
 
 def _write_relay(directory: Path, text: str) -> bool:
-    """Write the household's own credentials; tell whether they are others than before."""
+    """Write the household's credentials; return whether they have changed."""
     path = relay_file(directory)
     before = managed_files.read(path)
     managed_files.write(path, text, managed_files.ROOTS_ONLY)
@@ -171,7 +171,7 @@ def _write_relay(directory: Path, text: str) -> bool:
 
 
 def _write_sendmail(settings: Settings, directory: Path) -> None:
-    """Write the same for what Sieve sends, where mail comes in over LMTP."""
+    """Write the same credentials for Sieve scripts, if any mailbox gets its mail over LMTP."""
     server = smtp_server(settings.aws.region)
     if server is None or all(mailbox.delivery != "lmtp" for mailbox in settings.mailboxes):
         return
@@ -185,10 +185,10 @@ def _write_sendmail(settings: Settings, directory: Path) -> None:
 
 
 def _back_to_household(settings: Settings, directory: Path, found: SmtpCredentials) -> None:
-    """Let mailboxes that had users by bootstrap send as the household too.
+    """Let mailboxes whose users were made by bootstrap send as the household too.
 
-    Their lines stay, with its credentials: Dovecot takes them up at once, and its other file only
-    when it is restarted. Users that a person made for a mailbox stay as they are.
+    They keep their lines, with the household's credentials: Dovecot reads this list at once, but
+    the other file only on restart. Users that a person gave to a mailbox stay as they are.
     """
     path = senders_file(directory)
     text = managed_files.read(path) or ""

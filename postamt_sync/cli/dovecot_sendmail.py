@@ -50,9 +50,9 @@ def sendmail(
 
 
 def _whose(settings: Settings, sender: str) -> tuple[str, str]:
-    """Return MAIL FROM and the mailbox whose address that is; both empty for the null path.
+    """Return MAIL FROM and the mailbox it belongs to; both empty for the null reverse path.
 
-    Mail for a mailbox without an address of its own comes to Sieve under the mailbox's name.
+    Mail for a mailbox without an address reaches Sieve under the mailbox's name.
     """
     if not sender:
         return "", ""

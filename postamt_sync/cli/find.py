@@ -1,4 +1,4 @@
-"""`postamt-sync find WORDS`: where a mail is, and every station of its way."""
+"""`postamt-sync find WORDS`: where a mail is, and every stage of its way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from postamt_sync.status.find import Find, FindResult
 MOST = 5
 LARGEST = 100_000
 MOST_WORDS = 100
-"""SQLite joins 500 questions at most."""
+"""SQLite allows compound queries of at most 500 terms."""
 
 Words = Annotated[
     list[str],
@@ -102,7 +102,7 @@ def _search(
     ledger, problem = None, None
     try:
         ledger = Ledger.open_existing(settings.state_dir)
-    except PostamtError as error:  # the Maildirs may still tell
+    except PostamtError as error:  # the Maildirs may still have it
         problem = error
     try:
         work = Find(settings, ledger, problem, words, since, most)
@@ -117,7 +117,7 @@ def _search(
         if ledger is not None:
             ledger.close()
     if problem is not None and not any(looked.mails for looked in result.looked):
-        raise problem  # nothing was there to look at but what is closed
+        raise problem  # there was nothing else to look at
     return result
 
 

@@ -1,4 +1,4 @@
-"""How checks are shown, for people and for programs, and which exit code they amount to."""
+"""Prints findings, for people or programs, and turns them into an exit code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARKS = {
     Severity.WARNING: ("warn", "yellow"),
     Severity.FAILURE: ("FAIL", "red"),
 }
-"""In the order in which they are shown: what is to be done stands where the eye is, at the end."""
+"""In display order: what needs doing comes last, where people look first."""
 
 INDENT = "     "
 
@@ -30,7 +30,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing of what is wel
 
 
 def report(findings: Iterable[Finding], *, json: bool, quiet: bool = False) -> ExitCode:
-    """Print the findings, or all as one object; FINDINGS if any is a failure."""
+    """Print the findings, as text or one JSON object; return FINDINGS if any is a failure."""
     found = list(findings)
     if json:
         print_json({"findings": as_json(found)})
@@ -41,7 +41,7 @@ def report(findings: Iterable[Finding], *, json: bool, quiet: bool = False) -> E
 
 
 def as_json(found: Sequence[Finding]) -> list[dict[str, str]]:
-    """Return each finding; `because` names the subject of what it follows from, "" if nothing."""
+    """Return the findings; `because` is the subject of the one that explains it, "" if none."""
     because = causes(found)
     return [
         {

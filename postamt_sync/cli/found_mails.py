@@ -1,6 +1,6 @@
-"""What `find` has found, as people and programs are shown it.
+"""Prints what `find` has found, for people and programs.
 
-The keys of --json are documented here and stay as they are; times are ISO 8601 in UTC or null.
+The keys of --json are documented here and are frozen; times are ISO 8601 in UTC or null.
 
     words        what was asked for
     looked       where: ledger, Maildirs, Maildir of NAME, bucket, index;
@@ -43,14 +43,14 @@ from postamt_sync.status.stations import Station, stations
 
 LONGEST_TEXT = 500
 NAME = 11
-"""Columns of a station's name, with the blank after it."""
+"""Width of a stage's name, including the blank after it."""
 MOMENT = 19
 NARROW = 70
-"""Columns below which what happened stands under its moment."""
+"""Below this width, what happened is printed below its time."""
 
 
 def show(result: FindResult, console: Console, *, since: bool, cloud: bool, most: int) -> None:
-    """Print for people what was found, or where was looked and what to try."""
+    """Print what was found, or else where we looked and what to try."""
     for found in result.mails:
         _show_mail(found, console, running=bool(result.holder))
         console.print()

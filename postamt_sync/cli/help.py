@@ -1,6 +1,6 @@
-"""`postamt-sync help`: what a verb does, and the man page.
+"""`postamt-sync help`: the help of a verb, topics, the man page and shell completion.
 
-The page (man(7)) is made from the command line itself, so it cannot say anything else.
+The man page (man(7)) is generated from the command line itself, so the two always agree.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from postamt_sync.events import printable
 
 SECTION = 1
 SURELY = 0.75
-"""How like a topic a name must be, as difflib has it."""
+"""How similar to a topic a name must be, as a difflib ratio."""
 EXIT_CODES = {
     ExitCode.OK: "All is well.",
     ExitCode.UNDELIVERED: "Some mail could not be delivered.",
@@ -46,7 +46,7 @@ FILES = (
 
 
 def man_page(program: str, summary: str, verbs: Sequence[Verb]) -> str:
-    """Return the page as roff; every verb's module is imported for it."""
+    """Return the page as roff. Imports the modules of all verbs."""
     lines = [
         f'.TH {_quoted(program.upper())} {SECTION} "" {_quoted(f"{program} {__version__}")}',
         ".SH NAME",
@@ -80,7 +80,7 @@ def _command(program: str, name: str, command: Any) -> Iterator[str]:
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Paragraphs are filled; one that begins with a backspace (click's mark) stands as it is."""
+    """Fill paragraphs, except those that begin with a backspace, click's mark for verbatim text."""
     for paragraph in text.strip().split("\n\n"):
         as_it_is = paragraph.lstrip("\n").startswith("\b")
         lines = [line for line in paragraph.replace("\b", "").split("\n") if line.strip()]
@@ -93,7 +93,7 @@ def _prose(text: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Escape what roff would take for a command; a hyphen stays one that can be copied."""
+    """Escape what roff would take for a command; hyphens stay ones that can be copied."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").rstrip()
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
@@ -103,7 +103,7 @@ def _quoted(text: str) -> str:
 
 
 def _nearest_topic(name: str) -> str:
-    """Return the topic that a name was surely meant for, "" where it is a verb or none."""
+    """Return the topic that was clearly meant, "" if there is none or the name is a verb."""
     if any(verb.name == name for verb in VERBS):
         return ""
     near = difflib.get_close_matches(name.lower(), topics.topics(), n=1, cutoff=SURELY)
@@ -111,7 +111,7 @@ def _nearest_topic(name: str) -> str:
 
 
 def _show_schema(verb: str) -> None:
-    # Imported late: it knows every room.
+    # Imported late: it imports many rooms.
     from postamt_sync.cli.json_schemas import SCHEMAS, schema_of  # noqa: PLC0415
 
     if verb not in SCHEMAS:

@@ -1,4 +1,4 @@
-"""The command line that was typed, for the commands that we name in our answers."""
+"""The command line as typed, so that commands that we suggest name the same configuration."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ARGV: ContextVar[Sequence[str]] = ContextVar("argv", default=())
 
 
 def remember(argv: Sequence[str]) -> None:
-    """Note what was typed."""
+    """Remember what was typed."""
     _ARGV.set(tuple(argv))
 
 
 def line() -> CommandLine:
-    """Return which configuration, and which --out, is in force."""
-    # Imported late: --help needs no configuration, and its module takes a while.
+    """Return the configuration and --out that are in force."""
+    # Imported late: --help needs no configuration, whose module is slow to import.
     from postamt_sync.config.command import CommandLine  # noqa: PLC0415
     from postamt_sync.config.environment import FILE_VARIABLE  # noqa: PLC0415
 
@@ -31,12 +31,12 @@ def line() -> CommandLine:
 
 
 def complete(text: str) -> str:
-    """Return a text with what is in force in every command that it names."""
+    """Add the options in force to every command of ours in the text."""
     return line().complete(text) if "postamt-sync " in text else text
 
 
 def typed(verb: str) -> str:
-    """Return a command with what is in force."""
+    """Return a command with the options in force."""
     return complete(f"postamt-sync {verb}")
 
 

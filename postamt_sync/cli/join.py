@@ -1,4 +1,4 @@
-"""`postamt-sync join`: makes this machine the box, from the one file that setup made."""
+"""`postamt-sync join`: makes this machine the box, from the bundle that setup made."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def join(
 
 
 def carry_in(bundle: Bundle, console: Console, *, force: bool, used: Callable[[], None]) -> None:
-    """Install everything, tell that the bundle was used, and show the first mail arrive."""
+    """Install everything, call `used` to say that the bundle was used, and watch the first mail."""
     told = "Another join is at work on this machine. Waiting for its end."
     with join_lock(waiting=lambda: paragraph(console, told)):
         settings, passwords = install_all(bundle, console, force=force)
@@ -79,12 +79,12 @@ def carry_in(bundle: Bundle, console: Console, *, force: bool, used: Callable[[]
 
 
 def can_become_root() -> bool:
-    """Tell whether root's part can be typed for the person who runs this."""
+    """Whether we are root, or can run commands as root with sudo."""
     return os.geteuid() == 0 or shutil.which("sudo") is not None
 
 
 def join_here(bundle: Bundle, path: Path, console: Console) -> None:
-    """Do the same right after setup, on the machine where setup runs; root's part by sudo."""
+    """Join right after setup, on the same machine, using sudo if necessary."""
     if os.geteuid() == 0:
         require_root()
         carry_in(bundle, console, force=False, used=lambda: None)
@@ -103,7 +103,7 @@ def join_here(bundle: Bundle, path: Path, console: Console) -> None:
             "There is no sudo on this machine.", "Type as root: postamt-sync setup"
         ) from None
     finally:
-        path.unlink(missing_ok=True)  # nobody knows its passphrase but the command that has ended
+        path.unlink(missing_ok=True)  # only the command that has just ended knew its passphrase
     if done.returncode:
         raise TryLaterError(
             "The box is not ready yet; see above.",

@@ -1,4 +1,4 @@
-"""The steps of `join` on the box, each of which finds done what was done before."""
+"""The steps of `join` on the box. Each leaves alone what is done already."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DOVECOT = Path("/etc/dovecot")
 def install_all(
     bundle: Bundle, console: Console, *, force: bool
 ) -> tuple[Settings, dict[str, str]]:
-    """Put everything in place and start it; returns the settings, and the passwords made now."""
+    """Put everything in place and start it; return the settings, and new passwords by mailbox."""
     refuse_other_release(bundle)
     _head(console, "Configuration and keys")
     for path in place(bundle, force=force):
@@ -74,7 +74,7 @@ def install_all(
 def watch_first_mail(
     settings: Settings, key: str, passwords: dict[str, str], console: Console
 ) -> None:
-    """Show the first mail at each station as it gets there."""
+    """Print each stage of the first mail as it gets there."""
     _head(console, "Your first mail")
     _well(console, "it waits in the bucket")
     for station in ArrivalWatch(settings, key).stations():
@@ -91,7 +91,7 @@ def watch_first_mail(
 
 
 def show_logins(settings: Settings, passwords: dict[str, str], console: Console) -> None:
-    """Say what mail clients are told."""
+    """Print the settings and passwords for mail clients."""
     home = settings.home
     _head(console, "Mail clients")
     sends = f"{home.imap_host}, port 465 or 587" if home.submission else "see: postamt-sync client"
@@ -183,7 +183,7 @@ def _dovecot(
 
 
 def _new_password(name: str) -> str:
-    """Make a password for a mailbox that has none; "" where it has one."""
+    """Make a password for a mailbox that has none; "" if it has one."""
     path = passwords_file(DOVECOT)
     with managed_files.alone(DOVECOT):
         before = managed_files.read(path) or ""

@@ -1,4 +1,4 @@
-"""`postamt-sync mailbox accept NAME`: a Maildir in the place of one that vanished."""
+"""`postamt-sync mailbox accept NAME`: accepts a Maildir in place of one that vanished."""
 
 from __future__ import annotations
 

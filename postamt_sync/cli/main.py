@@ -1,6 +1,6 @@
-"""The command `postamt-sync`: finds the verb, and turns whatever happens into words and a code.
+"""The command `postamt-sync`: runs a verb, and turns whatever happens into words and an exit code.
 
-Verbs are listed in `verbs.py`. A verb raises PostamtError, or returns an ExitCode (None is OK).
+Verbs are listed in `verbs.py`. A verb raises PostamtError or returns an ExitCode (None means OK).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from postamt_sync.events import printable
 WIDTH = 80
 READER_WENT_AWAY = (BrokenPipeError, ConnectionResetError)
 WELL = {ExitCode.OK, ExitCode.CHANGES, ExitCode.FINDINGS}
-"""The work was done; what it found stands in the output."""
+"""The work was done; the output says what it found."""
 
 app = typer.Typer(
     cls=VerbGroup,
@@ -74,18 +74,18 @@ def postamt_sync(
 
 
 def main() -> None:
-    """Run as a process."""
+    """Run as a process, and exit."""
     code = run(sys.argv[1:])
-    # A Ctrl-C while Python ends would make this look like a crash.
+    # A Ctrl-C while Python shuts down would look like a crash.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
 
 def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
-    """Run one command line and return its exit code; no exception leaves it.
+    """Run one command line and return its exit code. Never raises.
 
     Errors go to sys.stderr: one sentence says what is wrong, one what to do. Output that cannot be
-    written stops no work; the code tells of it.
+    written does not stop the work; the exit code reports it.
     """
     streams.keep()
     printed_json.begin()
@@ -95,7 +95,7 @@ def run(argv: Sequence[str], verbs: Sequence[Verb] = VERBS) -> int:
 
 
 def _judged(code: int, argv: Sequence[str]) -> int:
-    """Return the code of the work, or of its output where that is lost."""
+    """Return the exit code of the work, or one for its output if that was lost."""
     unread, unsaid = streams.failure(sys.stdout), streams.failure(sys.stderr)
     if any(isinstance(lost, READER_WENT_AWAY) for lost in (unread, unsaid)):
         return ExitCode.OUTPUT_CLOSED
@@ -119,10 +119,10 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
         if printed_json.is_wanted(argv):
             printed_json.print_error("Stopped before the end.", "")
         if sys.stderr.isatty():
-            print(file=sys.stderr)  # the cursor stands behind a question, or behind ^C
+            print(file=sys.stderr)  # the cursor is after a question, or after ^C
         _say("Stopped.")
         return ExitCode.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last place where it can become a sentence
+    except Exception as error:  # noqa: BLE001 - the last place that can turn it into a sentence
         if "--debug" in argv:
             traceback.print_exc()
         if isinstance(error, PermissionError) and error.filename:
@@ -133,7 +133,7 @@ def _run(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
 
 
 def _invoke(argv: Sequence[str], verbs: Sequence[Verb]) -> int:
-    # What click's own main does, which would turn Ctrl-C and a broken pipe into exit codes itself.
+    # In place of click's own main, which turns Ctrl-C and broken pipes into exit codes itself.
     command = typer.main.get_command(app)
     assert isinstance(command, VerbGroup)
     command.verbs = verbs
@@ -202,7 +202,7 @@ def _describe(error: Exception) -> str:
 
 
 def _say(sentence: str, indent: str = "") -> None:
-    """Write to standard error; on a terminal wrapped for 80 columns, commands in one piece."""
+    """Write to standard error; on a terminal, wrap at 80 columns without breaking commands."""
     if sys.stderr.isatty():
         from postamt_sync.config.command import fill  # noqa: PLC0415 - --help needs none of it
 

@@ -1,4 +1,4 @@
-"""The ledger as the repair verbs open it: beside a running daemon, in short transactions."""
+"""Opens the ledger for the repair verbs: beside a running daemon, in short transactions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key = Annotated[
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[tuple[Ledger, str]]:
-    """Open the configured ledger beside a running daemon; also say who delivers now."""
+    """Open the configured ledger; also yield who is delivering now, "" if nobody is."""
     settings = load(config)
     ledger = Ledger.open_existing(settings.state_dir)
     try:
@@ -33,5 +33,5 @@ def opened(config: Path | None) -> Iterator[tuple[Ledger, str]]:
 
 
 def by_whom(holder: str) -> str:
-    """Say who will do what was just made due."""
+    """Say who will deliver what was just made due, as the end of a sentence."""
     return f" now, by {holder}" if holder else f" by the next run, or by: {typed('sync')}"

@@ -1,4 +1,4 @@
-"""Options that several verbs take, and the mailbox that one of them names."""
+"""Options that several verbs have, and the mailbox that an option names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DovecotDirectory = Annotated[
 
 
 def known_mailbox(settings: Settings, name: str) -> Mailbox:
-    """Return the mailbox of this name; raises UsageError where there is none."""
+    """Return the mailbox with this name. Raises UsageError if there is none."""
     known = {mailbox.name: mailbox for mailbox in settings.mailboxes}
     if name not in known:
         raise UsageError(

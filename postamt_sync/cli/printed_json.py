@@ -1,4 +1,4 @@
-"""What `--json` (or `--format json`) prints: one value, whatever happens.
+"""Prints JSON for `--json` and `--format json`: exactly one value, whatever happens.
 
 Its keys are described in `json_schemas`.
 """
@@ -18,26 +18,26 @@ _answered = False
 
 
 def begin() -> None:
-    """Forget what an earlier command line in this process has printed."""
-    global _answered  # noqa: PLW0603 - like the stream that it is about, one a process
+    """Forget what an earlier command line in this process printed."""
+    global _answered  # noqa: PLW0603 - one per process, like standard output
     _answered = False
 
 
 def is_wanted(argv: Sequence[str]) -> bool:
-    """Tell whether a command line asks for JSON."""
+    """Whether a command line asks for JSON."""
     words = list(takewhile(lambda word: word != "--", argv))
     return bool({"--json", "--format=json"} & {*words}) or ("--format", "json") in pairwise(words)
 
 
 def print_json(value: Any, *, indent: int | None = 2, ensure_ascii: bool = True) -> None:
-    """Print the answer of a verb."""
+    """Print a verb's answer."""
     global _answered  # noqa: PLW0603
     _answered = True
     print(json.dumps(value, indent=indent, ensure_ascii=ensure_ascii))
 
 
 def print_error(problem: str, hint: str, **more: Any) -> None:
-    """Print why there is no answer, unless there was one already."""
+    """Print why there is no answer, unless one was printed already."""
     if not _answered:
         print_json({"error": problem, "hint": hint, **more}, indent=None)
         sys.stdout.flush()
@@ -52,5 +52,5 @@ def print_failure(error: PostamtError, hint: str) -> None:
 
 
 def problems_of(error: ConfigurationError) -> list[dict[str, str]]:
-    """Return each problem of a configuration."""
+    """Return all problems of a configuration."""
     return [{"key": p.key, "wrong": p.wrong, "example": p.example} for p in error.problems]

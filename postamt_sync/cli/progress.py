@@ -1,4 +1,5 @@
-"""A pass on the terminal: a bar with mails, bytes, speed and time left; plain lines elsewhere."""
+"""The progress of a pass: on a terminal a bar with counts, speed and time left, else plain
+lines."""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ from postamt_sync.config.byte_rate import shown_rate
 from postamt_sync.plural import count
 
 LINE_EVERY = 10.0
-"""Seconds between lines where there is no terminal."""
+"""Seconds between lines if there is no terminal."""
 MEASURED_OVER = 10.0
-"""Seconds; what is shown is how fast it goes now, not what the listing took too."""
+"""Seconds. Short, so that the speed shown is the current one, without the time for listing."""
 ROOM_FOR_A_BAR = 78
 
 
 class PassProgress:
-    """Shows the stages of a pass on standard error; use as a context manager."""
+    """Shows the progress of a pass on standard error; use as a context manager."""
 
     def __init__(
         self,
@@ -111,14 +112,14 @@ class PassProgress:
 
 
 class Speed:
-    """How fast mail has come lately, as measured: mails, and bytes over the line, a second."""
+    """The measured speed of late: mails, and bytes over the network, a second."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._noted: deque[tuple[float, int, int]] = deque()
 
     def note(self, progress: SyncProgress) -> None:
-        """Take down where it stands; what is older than MEASURED_OVER is forgotten."""
+        """Note the current progress, and forget what is older than MEASURED_OVER."""
         now = self._clock()
         self._noted.append((now, progress.done, progress.received))
         while len(self._noted) > 2 and self._noted[1][0] <= now - MEASURED_OVER:

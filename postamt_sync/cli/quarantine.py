@@ -1,4 +1,4 @@
-"""`postamt-sync quarantine list | show | retry`: what could not be delivered, and once more."""
+"""`postamt-sync quarantine list | show | retry | leave`: mail that could not be delivered."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def leave(key: Key, config: ConfigPath = None, debug: Debug = False) -> ExitCode
 
 
 def as_json(known: ObjectDetails) -> dict[str, Any]:
-    """Return one mail's facts; times are ISO 8601 in UTC."""
+    """Return what is known of one mail; times are ISO 8601 in UTC."""
     fields = asdict(known) | {"key": printable(known.key, 1024)}
     for name in TIMES:
         fields[name] = utc_time(fields[name])

@@ -1,4 +1,4 @@
-"""`postamt-sync rebuild`: the ledger made whole from its copy, the Maildirs and the bucket."""
+"""`postamt-sync rebuild`: rebuilds the ledger from its backup, the Maildirs and the bucket."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def rebuild(
 
 
 def as_text(result: RebuildResult) -> str:
-    """Say it in a sentence or two."""
+    """Return the result in a sentence or two."""
     lines = []
     if result.set_aside:
         lines.append(f"The ledger was set aside: {result.set_aside}")

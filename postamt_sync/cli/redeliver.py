@@ -1,4 +1,4 @@
-"""`postamt-sync redeliver KEY`: a mail once more."""
+"""`postamt-sync redeliver KEY`: delivers a mail once more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`postamt-sync restore [KEY ...]`: bring back from S3 what is missing at home."""
+"""`postamt-sync restore [KEY ...]`: brings back from S3 what is missing at home."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from postamt_sync.recovery.verify import Comparison
 
 
 class Tier(enum.StrEnum):
-    """S3's own words."""
+    """S3's retrieval tiers."""
 
     BULK = "Bulk"
     STANDARD = "Standard"
@@ -200,7 +200,7 @@ class _Verb:
 def _is_wanted(d: Difference, only: Only | None, keys: Sequence[str]) -> bool:
     if only is not None:
         return only.value == d.kind
-    # A mailbox that was added later lacks all mail from before it: nobody means that by "all".
+    # A mailbox that was added later lacks all earlier mail, which nobody means by "all".
     return bool(keys) or d.kind is not DifferenceKind.UNDELIVERED
 
 
@@ -217,7 +217,7 @@ def _ask() -> None:
 
 
 def as_json(found: Sequence[Difference], tier: str, days: int) -> dict[str, Any]:
-    """Return what would be done, and what it costs in US dollars."""
+    """Return what would be done, and its cost in US dollars."""
     lines = estimate(_each_mail(found), tier, days)
     return {
         "mails": [
@@ -230,7 +230,7 @@ def as_json(found: Sequence[Difference], tier: str, days: int) -> dict[str, Any]
 
 
 def as_text(found: Sequence[Difference], ordered: int, tier: str, days: int) -> str:
-    """Say what would be done and what it costs."""
+    """Return, as text, what would be done and what it costs."""
     lines = [f"{count(ordered, 'mail')} requested earlier, still awaited."] if ordered else []
     mails = _each_mail(found)
     if not mails:

@@ -41,12 +41,12 @@ def _refuse_bad_endpoints(region: str) -> None:
     try:
         session = lean_session(region)
     except PostamtError:
-        return  # a file of AWS's that may be fixed at any moment: the daemon tells of it
+        return  # an AWS file that may be repaired at any moment: the daemon reports it
     refuse_bad_settings(session)
 
 
 async def _until_stopped(daemon: Daemon) -> None:
     await daemon.run()
-    # All is on the disk. A thread may still wait for an answer of AWS that nobody wants any more,
-    # and asyncio, like the interpreter, would wait for the thread.
+    # Everything is on disk. A thread may still be waiting for an answer from AWS that nobody needs,
+    # and both asyncio and the interpreter would wait for the thread.
     os._exit(ExitCode.OK)

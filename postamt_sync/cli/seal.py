@@ -1,4 +1,6 @@
-"""`postamt-sync seal`: the keys that mail is sealed with, and the proof that they open it."""
+"""`postamt-sync seal`: the keys that mail is sealed for, and the proof that their owner can open
+it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class UnprovedError(PostamtError):
-    """Whoever was asked could not open what was encrypted for a key."""
+    """A message encrypted for a key could not be opened."""
 
     exit_code = ExitCode.FINDINGS
 

@@ -166,7 +166,7 @@ def certificate(
 
 
 def install_steps(settings: Settings, user: str = "", *, start: bool = True) -> list[InstallStep]:
-    """Return what puts the service of this configuration in place."""
+    """Return the steps that install the service for this configuration."""
     return _service(settings, user).install(start=start, running=runs_as_installed())
 
 
@@ -178,26 +178,26 @@ def _service(settings: Settings, wanted: str) -> SystemdService:
 
 
 def _manual() -> str:
-    """Return the man page, unless the system's package manager has put it there."""
+    """Return the man page, "" if the system's package manager has installed it."""
     packaged = any(MANUALS.glob("postamt-sync.1*"))
     return "" if packaged else man_page(PROGRAM, SUMMARY, VERBS)
 
 
 def _load(config: Path | None) -> Settings:
-    """Load what the service will see: of our environment only where the file is."""
+    """Load what the service will see: from our environment, only the path of the file."""
     place = os.environ.get(FILE_VARIABLE, "")
     return load(config, {FILE_VARIABLE: place} if place else {})
 
 
 def is_example(path: Path, example: str) -> bool:
-    """Tell whether a configuration is still the example, unchanged."""
-    with contextlib.suppress(OSError):  # which is said when it is loaded
+    """Whether a configuration is still the unchanged example."""
+    with contextlib.suppress(OSError):  # which is reported when it is loaded
         return read_small(path, links=True) == example.encode()
     return False
 
 
 def _settings(config: Path | None, *, dry_run: bool) -> Settings:
-    """Load the configuration; where there is none yet, begin with the example."""
+    """Load the configuration; if there is none yet, put the example there."""
     path = config or Path(os.environ.get(FILE_VARIABLE) or DEFAULT_PATH)
     example = shipped(EXAMPLE)
     hint = "Set bucket, region and mailboxes in it, then run this again."
@@ -223,7 +223,7 @@ def _carry_out(steps: Sequence[InstallStep], *, dry_run: bool) -> None:
 
 
 def require_root(remedy: str = "Put sudo before it, or look with --dry-run.") -> None:
-    """Raise PostamtError unless root runs this, on a machine of systemd."""
+    """Raise PostamtError unless root runs this on a machine with systemd."""
     if os.geteuid() != 0:
         raise UsageError("Only root may do this.", remedy)
     if not Path("/run/systemd/system").is_dir():

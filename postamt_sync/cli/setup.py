@@ -1,4 +1,4 @@
-"""`postamt-sync setup`: one conversation, from nothing to mail."""
+"""`postamt-sync setup`: from nothing to mail, in one conversation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from postamt_sync.setup.answers import CONFIGURATION, AnswerFile, Answers, setup
 
 STACK = "postamt"
 _HOPS_SEEN_FROM_HERE = 2
-"""Of the round trip: sending, and the bucket. Ledger and Maildir are the box's."""
+"""Steps of the round trip: sending, and the bucket. Ledger and Maildir are on the box."""
 
 
 def setup(
@@ -180,7 +180,7 @@ def setup(
 
 
 def _made(console: Console, file: AnswerFile, answers: Answers, wishes: Wishes) -> Opened:
-    """Make the AWS side, and hand over to the box."""
+    """Build the AWS side, and hand over to the box."""
     aws = administrator(console, answers.region or "", ask=may_ask() and not wishes.yes)
     while True:
         answers = write_configuration(file, answers, aws, wishes.name)
@@ -203,7 +203,7 @@ def _made(console: Console, file: AnswerFile, answers: Answers, wishes: Wishes) 
 def _answered(
     console: Console, file: AnswerFile, answers: Answers, before: Answers, *, yes: bool
 ) -> Answers:
-    """Return the answers with none open; what was answered before is kept and shown."""
+    """Return the complete answers; earlier ones are kept and shown."""
     if yes:
         answers = suggested(answers)
     elif not may_ask():
@@ -236,7 +236,7 @@ def _greet(console: Console) -> None:
 def _see_it_work(
     account: Opened, console: Console, resolver: str, *, wait: bool, trip: bool | None
 ) -> ExitCode:
-    """Show the DNS records and tick them off; with them there, offer the round trip."""
+    """Show the DNS records and tick them off; once all are there, offer the round trip."""
     records = wanted_records(account)
     console.print(Text("\nThe DNS", style="bold"))
     console.print()
@@ -257,7 +257,7 @@ def _see_it_work(
 
 
 def _round_trip(account: Opened, console: Console) -> ExitCode:
-    """Try the way from the bucket to the topic, and from a sender to the bucket."""
+    """Test the way from the bucket to the topic, and from a sender to the bucket."""
     seconds = SmokeTest(account.stack, account.aws).announced_within()
     if seconds is None:
         raise PostamtError(

@@ -1,4 +1,4 @@
-"""The AWS side of `setup`: its configuration, the plan, and what becomes of it."""
+"""The AWS side of `setup`: the configuration, the plan, and carrying it out."""
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ _INDENT = "  "
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What of the command line is no answer. With `production` AWS is asked to let us send to
-    everyone; the file for the box is `bundle`, made again with `new_bundle`; `position` is that of
-    the receipt rule, "" for the usual one."""
+    """The command-line options that are not answers.
+
+    With `production`, AWS is asked to let us send to everyone. `bundle` is the file for the box;
+    `new_bundle` makes it again. `position` is that of the receipt rule, "" for the usual one.
+    """
 
     name: str
     yes: bool
@@ -58,10 +60,10 @@ class Wishes:
 
 
 def write_configuration(file: AnswerFile, answers: Answers, aws: AwsClient, name: str) -> Answers:
-    """Write the configuration that the answers ask for, and keep what it was made with.
+    """Write the configuration that the answers call for, and keep what it was made with.
 
-    Raises MisconfiguredError where these credentials open another account than the conversation
-    began with.
+    Raises MisconfiguredError if the credentials belong to another account than the one that the
+    setup began with.
     """
     domains, people, region = answers.domains, answers.people, answers.region
     assert domains
@@ -110,9 +112,9 @@ def open_account(file: AnswerFile) -> Opened:
 
 
 def make_all(account: Opened, console: Console, wishes: Wishes) -> bool:
-    """Show what a month costs and what will be made, ask once, and make it, the DNS records in
-    Route 53 too where the zone is there, and the request for sending. Returns False where an answer
-    is to be changed first."""
+    """Show the monthly cost and what will be made, ask once, and make it: also the DNS records, if
+    Route 53 has the zone, and the request to send to everyone. Returns False if the person wants to
+    change an answer first."""
     console.print()
     account.introduce(console)
     detail = f"postamt-sync bootstrap cost --mails-per-day {MAILS_PER_DAY}"

@@ -1,4 +1,4 @@
-"""What `setup` hands to the box: one file and its passphrase, or the same without a file."""
+"""What `setup` hands over to the box: the bundle and its passphrase."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ USUAL = Path("postamt-sync.bundle")
 
 
 def contents(account: Opened, file: AnswerFile, answers: Answers, first_key: str) -> Bundle:
-    """Gather what the box needs; raises MisconfiguredError where a key's file is not here."""
+    """Gather what the box needs. Raises MisconfiguredError if a key's file is not here."""
     kept = account.keys
     files = {
         CONFIGURATION: (file.directory / CONFIGURATION).read_text(encoding="utf-8"),
@@ -49,10 +49,11 @@ def _secret(key: AccessKeyResource) -> str:
 
 
 def first_mail_of(account: Opened, file: AnswerFile, answers: Answers) -> Answers:
-    """Put the mail into the bucket that the box will show, unless it waits there already."""
+    """Put the first mail into the bucket, where it waits for the box, unless it is there
+    already."""
     if answers.first_key is None:
         answers = replace(answers, first_key=new_key(account.stack))
-        file.write(answers)  # first: killed after it, the same mail is put again
+        file.write(answers)  # first, so that after an interruption the same mail is put again
     assert answers.first_key
     assert answers.people
     assert answers.domains
@@ -70,10 +71,10 @@ def hand_over(
     *,
     anew: bool,
 ) -> None:
-    """Write the bundle, unless the same was made before, and say what to do with it.
+    """Write the bundle, unless the same one was made before, and say what to do with it.
 
-    One that is gone from its usual place was used, as far as is known: its keys are not put there
-    again unasked. Where the box is this machine, root joins it right here.
+    If it is gone from its usual place, we assume that it was used, and do not write its keys there
+    again unasked. If the box is this machine, the person joins right here, as root.
     """
     console.print(Text("\nThe box at home", style="bold"))
     passphrase = ""
@@ -104,7 +105,7 @@ def hand_over(
         console.print(Text(f"    {passphrase}", style="bold"), soft_wrap=True)
         if not answers.here:
             paragraph(console, "Once it has joined, delete the file here too.", "  ")
-        file.write(replace(answers, bundle_digest=bundle.digest))  # now that it was shown
+        file.write(replace(answers, bundle_digest=bundle.digest))  # only after it was shown
     else:
         again = "Lost? A new one: postamt-sync setup --new-bundle"
         paragraph(console, f"Its passphrase was shown when it was made. {again}", "  ")

@@ -1,4 +1,5 @@
-"""Where setup was typed, and no box is: what it keeps is in force for the AWS side."""
+"""On a machine where setup was run, but that is not the box, its configuration is the default for
+verbs about the AWS side."""
 
 from __future__ import annotations
 
@@ -7,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 AT_AWS = frozenset({"bootstrap", "client", "seal", "webmail"})
-"""Verbs that need no box. All others are about one, and say so where there is none."""
+"""Verbs that need no box. All others do, and say so if there is none."""
 
 
 @contextmanager
 def in_force(argv: Sequence[str]) -> Iterator[None]:
-    """Let a verb take what setup keeps, if nothing names another and the usual place is empty."""
+    """Let a verb use setup's configuration, if none is named and there is none in the usual
+    place."""
     path = _kept() if argv and argv[0] in AT_AWS and not names_configuration(argv) else ""
     if not path:
         yield
@@ -27,7 +29,7 @@ def in_force(argv: Sequence[str]) -> Iterator[None]:
 
 
 def names_configuration(argv: Sequence[str]) -> bool:
-    """Tell whether a command line, or the environment, names a configuration."""
+    """Whether a command line, or the environment, names a configuration."""
     from postamt_sync.config.environment import FILE_VARIABLE  # noqa: PLC0415 - --help needs none
 
     named = any(word == "--config" or word.startswith("--config=") for word in argv)
@@ -41,6 +43,6 @@ def _kept() -> str:
     try:
         kept = setup_directory() / CONFIGURATION
         found = kept.is_file() and not DEFAULT_PATH.exists()
-    except (OSError, RuntimeError):  # no home, or one that is closed to us
+    except (OSError, RuntimeError):  # no home, or one that we may not enter
         return ""
     return str(kept) if found else ""

@@ -1,4 +1,4 @@
-"""An administrator's AWS credentials: found, or how to get them said, and waited for."""
+"""Finds an administrator's AWS credentials, or says how to get them and waits for them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LINE = re.compile(
     r"(?:\bexport\s+|\bset\s+|\$env:)?\b(AWS_[A-Z_]+)\s*=\s*[\"']?([\x21\x23-\x26\x28-\x7e]+)",
     re.IGNORECASE,
 )
-"""As a shell has it, PowerShell, or a credentials file."""
+"""An assignment as in a shell, PowerShell, or a credentials file."""
 _NEEDED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def how_to_get_them() -> str:
-    """Say in a hint how to come by credentials."""
+    """Return a hint that says how to get credentials."""
     return (
         f"Open {CLOUDSHELL} as an administrator, type there: {EXPORT} and put the lines that it "
         "prints into this shell. Then type again: postamt-sync setup"
@@ -33,8 +33,8 @@ def how_to_get_them() -> str:
 
 
 def administrator(console: Console, region: str, *, ask: bool) -> AwsClient:
-    """Return the account that the credentials open; where there are none, say how to get them and
-    wait for them. Raises PostamtError where nobody can be asked, or AWS cannot."""
+    """Return a client for the account of the credentials; if there are none, say how to get them
+    and wait for them. Raises PostamtError if nobody can be asked, or AWS is out of reach."""
     while True:
         try:
             aws = AwsClient(new_session(region, program_seconds=A_PERSON_ANSWERS), region)
@@ -65,12 +65,13 @@ def _explain(console: Console, error: PostamtError) -> None:
 
 
 def read_pasted(line: str) -> dict[str, str]:
-    """Return the variables that a pasted line sets, as the environment names them."""
+    """Return the environment variables that a pasted line sets."""
     return {name.upper(): value for name, value in _LINE.findall(line)}
 
 
 def _pasted(console: Console) -> None:
-    """Take lines until the credentials are whole, or one is empty; they stay in this process."""
+    """Read lines until the credentials are complete or a line is empty; keep them in this
+    process."""
     found: dict[str, str] = {}
     while not all(name in found for name in _NEEDED):
         line: str = typer.prompt("  Paste", default="", show_default=False)

@@ -1,4 +1,4 @@
-"""The DNS of `setup`: each record ticked off when the world can see it."""
+"""The DNS part of `setup`: ticks off each record once it can be seen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
 
 SHORTEST, LONGEST = 3.0, 30.0
-"""Seconds between two looks; grows while nothing changes."""
+"""Seconds between two look-ups; the pause grows while nothing changes."""
 
 
 def watch(
@@ -33,10 +33,10 @@ def watch(
     wait: bool,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Look the records up until those that mail needs are there, and tick each off as it appears.
+    """Look up the records until those that mail needs are there, and tick off each as it appears.
 
-    Asks the domain's own name servers, whose answers nobody keeps for an hour, or the resolver at
-    `address`. Without `wait` it looks once. Returns whether mail can come and go.
+    Asks the domain's own name servers, whose answers are not cached, or the resolver at `address`.
+    Without `wait`, look only once. Returns whether mail can be received and sent.
     """
     pending = list(records)
     said: set[str] = set()

@@ -1,4 +1,4 @@
-"""The questions of `setup`: asked one after the other, each answer checked at once."""
+"""The questions of `setup`, asked one after the other; each answer is checked at once."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ from postamt_sync.setup.typed_answers import (
 )
 
 MAILS_PER_DAY = 100
-"""For which the price of a month is named."""
+"""The volume for which the monthly price is quoted."""
 NOTHING = Answers()
 _INDENT = "  "
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question. `take` puts a typed answer into the answers and raises ValueError with what
-    would be right; `shows` says how it was understood; `suggests` is what Enter stands for, None
-    where nothing can be suggested; `asked` tells whether the others call for it."""
+    """One question.
+
+    `take` adds a typed answer to the answers, or raises ValueError that says what would be right.
+    `shows` says how the answer was understood. `suggests` returns what Enter stands for, None for
+    nothing. `asked` says whether the other answers call for this question.
+    """
 
     field: str
     flags: str
@@ -53,7 +56,7 @@ class Question:
 
 
 def price() -> str:
-    """Return what a month costs, in words."""
+    """Return the monthly cost, in words."""
     usd = bill(Usage(MAILS_PER_DAY)).usd
     return f"about {usd:.2f} USD a month at {MAILS_PER_DAY} mails a day"
 
@@ -156,8 +159,8 @@ def open_questions(answers: Answers) -> list[Question]:
 def ask_all(
     console: Console, file: AnswerFile, answers: Answers, before: Answers = NOTHING
 ) -> Answers:
-    """Ask what is open; each answer is kept before the next question. What was answered `before` is
-    suggested."""
+    """Ask the open questions, suggesting the answers given `before`; each answer is kept before the
+    next question is asked."""
     for question in QUESTIONS:
         if question.is_open(answers):
             answers = _ask(console, question, answers, before)
@@ -166,7 +169,7 @@ def ask_all(
 
 
 def suggested(answers: Answers) -> Answers:
-    """Answer what is open as Enter would; raises UsageError for what nothing is suggested for."""
+    """Answer open questions with what is suggested. Raises UsageError for those without any."""
     for question in QUESTIONS:
         suggestion = question.suggests(answers)
         if question.is_open(answers) and suggestion is not None:
@@ -176,8 +179,8 @@ def suggested(answers: Answers) -> Answers:
 
 
 def refuse_open(answers: Answers) -> None:
-    """Raise UsageError that names the flags of all questions that are open."""
-    # What depends on an open question may be asked after it.
+    """Raise UsageError that names the options of all open questions, if there are any."""
+    # Questions that depend on an open one may have to be asked too.
     served = answers if answers.dovecot is not None else replace(answers, dovecot=True)
     missing = [q.flags for q in QUESTIONS if q.is_open(answers) or q.is_open(served)]
     if missing:
@@ -189,7 +192,7 @@ def refuse_open(answers: Answers) -> None:
 
 
 def flagged(field: str, flag: str, text: str, answers: Answers) -> Answers:
-    """Take an answer from the command line; raises UsageError where it is none."""
+    """Add an answer from the command line. Raises UsageError if it is invalid."""
     question = next(question for question in QUESTIONS if question.field == field)
     try:
         return question.take(text, answers)
@@ -198,7 +201,7 @@ def flagged(field: str, flag: str, text: str, answers: Answers) -> Answers:
 
 
 def _typed_before(field: str, before: Answers) -> str | None:
-    """Return what a person would type to answer as before; None where nothing was answered."""
+    """Return what a person would type to answer as before; None if there was no answer."""
     match getattr(before, field):
         case None:
             return None
@@ -235,7 +238,7 @@ def _ask(console: Console, question: Question, answers: Answers, before: Answers
 
 
 def show_answers(console: Console, answers: Answers) -> None:
-    """Print what was answered, to be looked over."""
+    """Print the answers, for the person to check."""
     console.print()
     for question in QUESTIONS:
         if getattr(answers, question.field) is not None and question.asked(answers):

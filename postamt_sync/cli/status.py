@@ -39,7 +39,7 @@ def status(
     if json:
         print_json(as_json(_look(config)))
         return ExitCode.OK
-    # What draws takes a third of the time that this verb needs.
+    # Importing what draws takes a third of the time that this verb needs.
     from postamt_sync.cli.status_picture import show, watch_it  # noqa: PLC0415
 
     if watch:

@@ -1,4 +1,4 @@
-"""How things stand, in words and tables: what `postamt-sync status` shows people."""
+"""What `postamt-sync status` shows people: the report in words and tables."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from postamt_sync.status.report import StatusReport, read_report
 LONGEST_KEY = 60
 LONGEST_TEXT = 100
 FEW = 5
-"""Lines of a list that a screen has room for."""
+"""Lines of each list that fit on a screen."""
 EVERY = 2.0
-"""Seconds between two pictures at least."""
+"""Seconds between two pictures, at least."""
 REST = 20.0
-"""How many times as long as it took to make, a picture stays: looking must not load the machine."""
+"""A picture stays this many times as long as it took to make, so as not to load the machine."""
 
 
 def picture(report: StatusReport, most: int | None = None) -> Group:
-    """Return the report for people, at whatever width the terminal has.
+    """Return the report for people, whatever the width of the terminal.
 
-    `most` bounds how many lines are shown of each list; None: all of them.
+    `most` limits the lines of each list; None for no limit.
     """
     last = report.last_mail
     counts = [f"{number} {state}" for state, number in report.states.items() if number]
@@ -66,7 +66,7 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
 
 
 def _indented(text: Text) -> RenderableType:
-    if text.no_wrap:  # a command, to be copied as it stands: Padding would cut it
+    if text.no_wrap:  # a command to be copied: Padding would cut it off
         return Text(f"  {text}", no_wrap=True, overflow="ignore")
     indent = 4 if text.plain.startswith("  ") else 2
     return Padding(Text(text.plain.strip(), style=text.style), (0, 0, 0, indent), expand=False)
@@ -138,7 +138,7 @@ def _latest(report: StatusReport, most: int | None) -> Iterator[str]:
 
 
 def _named(report: StatusReport, mail: str) -> Iterator[str]:
-    """Yield what people know a mail by, if that is remembered."""
+    """Yield a mail's subject and sender, if they are remembered."""
     header = report.headers.get(mail)
     if header is not None and (header.subject or header.sender):
         subject = printable(header.subject, LONGEST_TEXT) or "(no subject)"
@@ -195,7 +195,7 @@ def _notifications(report: StatusReport) -> Iterator[str]:
 
 
 def _whole(text: str) -> Text:
-    """Return a line that is to be copied as it stands: however narrow the screen, it is not cut."""
+    """Return a line that is meant to be copied, and so is never wrapped or cut off."""
     return Text(text, no_wrap=True, overflow="ignore")
 
 
@@ -204,12 +204,12 @@ def _ago(moment: float | None) -> str:
 
 
 def show(report: StatusReport) -> None:
-    """Print it once."""
+    """Print the report once."""
     open_console().print(picture(report), crop=False)
 
 
 def watch_it(config: Path | None) -> None:
-    """Draw it again and again; raises UsageError where a picture cannot be drawn over another."""
+    """Draw the report again and again. Raises UsageError if this is not a capable terminal."""
     console = open_console()
     refuse_watching(console)
     settings = load(config)
@@ -224,7 +224,7 @@ def watch_it(config: Path | None) -> None:
 
 
 def refuse_watching(console: Console) -> None:
-    """Raise UsageError where a picture cannot be drawn over the one before."""
+    """Raise UsageError if the console cannot redraw the screen."""
     if not console.is_terminal or console.is_dumb_terminal:
         raise UsageError(
             "--watch draws on a terminal, and this is none.", "Leave it out, or take --json."
@@ -232,7 +232,7 @@ def refuse_watching(console: Console) -> None:
 
 
 def watching(picture: Callable[[], RenderableType], console: Console) -> None:
-    """Draw until Ctrl-C; the screen is then as it was before. Raises what `picture` raises."""
+    """Draw until Ctrl-C, then restore the screen. Raises what `picture` raises."""
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:

@@ -1,7 +1,6 @@
-"""Standard streams that are closed, full or read by nobody: no reason to stop the work.
+"""Standard streams that are closed, full or not read by anybody must not stop the work.
 
-What a verb prints is lost then, and nothing else. How the process ends says so: `failure` is asked
-when all is done.
+Then only what a verb prints is lost. The exit code says so: `failure` is asked at the end.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any, TextIO
 
 
 class _KeptFile(io.FileIO):
-    """Takes whatever is written, and remembers the first time that it could not be passed on."""
+    """Accepts whatever is written, and remembers the first failure to pass it on."""
 
     failure: OSError | None = None
 
@@ -27,24 +26,24 @@ class _KeptFile(io.FileIO):
                 return memoryview(data).nbytes
             if written is not None:
                 return written
-            full = select.poll()  # someone made the stream one that does not wait
+            full = select.poll()  # someone made the stream non-blocking
             full.register(self.fileno(), select.POLLOUT)
             full.poll()
 
 
 def keep() -> None:
-    """See that standard input, output and errors are there and raise nothing.
+    """Make sure that standard input, output and error exist and never raise.
 
-    A descriptor that was closed would be given to the next file that is opened, the ledger perhaps,
-    and what is printed would go there. Streams that someone has put in their place stay.
+    A closed descriptor would be reused for the next file that is opened, perhaps the ledger, and
+    output would go there. Streams that somebody has replaced are left alone.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number
     if sys.stdin is None:
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - a descriptor, for good
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - never to be closed
     if sys.stdout is sys.__stdout__:
         sys.stdout = kept(1, sys.stdout)
     if sys.stderr is sys.__stderr__:
@@ -52,7 +51,7 @@ def keep() -> None:
 
 
 def failure(stream: TextIO) -> OSError | None:
-    """Return what kept a stream from being written since this was asked last, if anything did."""
+    """Flush a stream and return its first failure since the last call; None if there was none."""
     stream.flush()
     file = getattr(getattr(stream, "buffer", None), "raw", None)
     if not isinstance(file, _KeptFile):
@@ -62,13 +61,13 @@ def failure(stream: TextIO) -> OSError | None:
 
 
 def has_failed(stream: TextIO) -> bool:
-    """Tell whether something that was written went nowhere; asking changes nothing."""
+    """Whether something that was written got lost; unlike `failure`, this resets nothing."""
     file = getattr(getattr(stream, "buffer", None), "raw", None)
     return isinstance(file, _KeptFile) and file.failure is not None
 
 
 def kept(number: int, before: TextIO | None) -> TextIO:
-    """Return a stream over a descriptor that raises nothing, in other respects like the one before.
+    """Return a stream over a descriptor that never raises, but is otherwise like the one `before`.
 
     The descriptor stays open when the stream is closed.
     """

@@ -1,4 +1,4 @@
-"""`postamt-sync sync`: one pass over the bucket and out."""
+"""`postamt-sync sync`: one pass over the bucket."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def sync(
             with loaded_left_alone():
                 result = asyncio.run(_until_told_to_stop(work))
     except KeyboardInterrupt:
-        if json:  # the next pass goes on, which the frame does not know
+        if json:  # `main` does not know that the next pass goes on from here
             print_error(*STOPPED)
         raise
     if json:
@@ -99,12 +99,12 @@ def sync(
     else:
         print(as_text(result))
     if result.error is not None and not json:
-        raise result.error  # the frame says it, on standard error
+        raise result.error  # `main` prints it, on standard error
     return exit_code(result)
 
 
 async def _until_told_to_stop(work: SyncRun) -> SyncResult:
-    """Carry out the pass; SIGTERM (a drained node, a job's deadline) ends it as Ctrl-C does."""
+    """Run the pass. SIGTERM (a drained node, a job's deadline) ends it like Ctrl-C."""
     stopped = asyncio.Event()
     here = asyncio.current_task()
     assert here is not None
@@ -132,13 +132,13 @@ def _options(dry_run: bool, mark_delivered: bool, since: str | None) -> SyncOpti
 
 
 def read_since(text: str) -> float:
-    """Return the moment that a date, a date with time, or a duration back from now means."""
+    """Return the time (seconds since the epoch) of a date, a date with time, or a duration ago."""
     if match := _DURATION.fullmatch(text.strip()):
         return time.time() - timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
     try:
         moment = datetime.fromisoformat(text.strip())
         return (moment if moment.tzinfo else moment.astimezone()).timestamp()
-    except (ValueError, OverflowError):  # the second: of a year that no clock has
+    except (ValueError, OverflowError):  # the second for a year out of range
         raise UsageError(
             f"--since {printable(text)} is neither a date nor a duration.",
             "Write a date (2026-10-01, 2026-10-01T12:00+02:00) or a duration (30d, 12h, 2w).",
@@ -146,7 +146,7 @@ def read_since(text: str) -> float:
 
 
 def exit_code(result: SyncResult) -> ExitCode:
-    """0 all well, 1 some mail could not be delivered, else what cut the pass short."""
+    """Return OK, UNDELIVERED if some mail could not be delivered, or the error's exit code."""
     if result.error is not None:
         return result.error.exit_code
     bad = result.totals.failed or result.totals.quarantined
@@ -154,7 +154,7 @@ def exit_code(result: SyncResult) -> ExitCode:
 
 
 def as_json(result: SyncResult) -> dict[str, Any]:
-    """One flat object: the balance, `bytes`, `seconds`, and `error` where there is one."""
+    """Return one flat object: the counts, `bytes`, `seconds`, and `error` if there was one."""
     counts: dict[str, Any] = asdict(result.totals)
     counts |= {"bytes": result.bytes, "seconds": round(result.seconds, 3)}
     if result.dry_run:
@@ -166,7 +166,7 @@ def as_json(result: SyncResult) -> dict[str, Any]:
 
 
 def as_text(result: SyncResult) -> str:
-    """The balance in a sentence or two."""
+    """Return the result in a sentence or two."""
     totals = result.totals
     parts = [
         f"{number} {word}" for word, number in asdict(totals).items() if number and word != "listed"
@@ -192,5 +192,5 @@ def _size(count: int) -> str:
 def _level(debug: bool, bar_is_shown: bool) -> str:
     if debug:
         return "debug"
-    # A bar and a line per mail do not go together; warnings still show above the bar.
+    # A progress bar and a line per mail do not mix; warnings still appear above the bar.
     return "warning" if bar_is_shown or not sys.stderr.isatty() else "info"

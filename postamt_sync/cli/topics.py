@@ -1,6 +1,6 @@
-"""What is explained at length: texts that are read here, in a terminal, and on the web alike.
+"""Longer explanations, to be read in a terminal or on the web.
 
-Each is a file of `topics/`, in Markdown; its name is what is typed, its first line its title.
+Each is a Markdown file in `topics/`; its name is what a person types, its first line the title.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _SUFFIX = ".md"
 
 
 def topics() -> dict[str, str]:
-    """Return the titles by name, in the order of the names."""
+    """Return the titles by name, in order of the names."""
     names = sorted(
         each.name.removesuffix(_SUFFIX) for each in _PLACE.iterdir() if each.name.endswith(_SUFFIX)
     )
@@ -20,13 +20,13 @@ def topics() -> dict[str, str]:
 
 
 def text_of(name: str) -> str:
-    """Return the whole text of a topic that there is."""
+    """Return the text of a topic, which must exist."""
     return (_PLACE / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
 
 
 def show(name: str) -> None:
-    """Print a topic: laid out for a terminal, as it stands for anything else."""
-    # Imported late: the help of a verb needs none of it.
+    """Print a topic: laid out on a terminal, as plain Markdown elsewhere."""
+    # Imported late: the help of a verb needs none of this.
     from rich.markdown import Markdown  # noqa: PLC0415
     from rich.theme import Theme  # noqa: PLC0415
 
@@ -42,7 +42,7 @@ def show(name: str) -> None:
 
 
 def show_list() -> None:
-    """Print what topics there are."""
+    """Print the list of topics."""
     width = max(map(len, topics()))
     print("Topics, each shown by: postamt-sync help TOPIC\n")
     for name, title in topics().items():

@@ -1,7 +1,7 @@
-"""Words of the command line as text, whatever the locale: keys, addresses and names are UTF-8.
+"""Reads command-line arguments as UTF-8, whatever the locale: keys, addresses and names are UTF-8.
 
-Python reads the command line as the locale says, and what does not fit becomes lone surrogates,
-which no database and no server takes. Paths stay as they are: for them that is the right form.
+Python decodes the command line by the locale, and what does not fit becomes lone surrogates, which
+no database or server accepts. Paths are left alone: for them, surrogates are the right form.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from postamt_sync.log_line import printable
 
 
 def utf8(text: str) -> str:
-    """Return what was typed, read as UTF-8 in a POSIX or Latin-1 locale too.
+    """Return what was typed, decoded as UTF-8 even in a POSIX or Latin-1 locale.
 
-    Raises UsageError for what is no text at all.
+    Raises UsageError if it is not text.
     """
     try:
         return os.fsencode(text).decode()
     except UnicodeEncodeError:
-        return text  # not of the command line: a default of ours
+        return text  # not from the command line, but a default of ours
     except UnicodeDecodeError:
         if any("\ud800" <= c <= "\udfff" for c in text):
             raise UsageError(
@@ -36,7 +36,7 @@ def utf8(text: str) -> str:
 
 
 def takes_utf8(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the verb so that it gets its words as `utf8` reads them."""
+    """Return a wrapper of the verb that passes its arguments through `utf8`."""
 
     @functools.wraps(verb)
     def reading(*args: Any, **options: Any) -> Any:
@@ -46,7 +46,7 @@ def takes_utf8(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def take_utf8(app: typer.Typer) -> typer.Typer:
-    """Have all verbs of an app take their words so; returns the app."""
+    """Wrap all verbs of an app in `takes_utf8`; return the app."""
     for command in app.registered_commands:
         if command.callback and not hasattr(command.callback, "__wrapped__"):
             command.callback = takes_utf8(command.callback)

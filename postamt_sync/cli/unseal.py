@@ -1,4 +1,4 @@
-"""`postamt-sync unseal KEY`: one sealed mail, opened, to standard output."""
+"""`postamt-sync unseal KEY`: writes one sealed mail, decrypted, to standard output."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def unseal(
 
 
 async def _opened(settings: Settings, place: SealedPlace, key: str, directory: Path) -> Path:
-    """Return the file of the opened mail; raises PostamtError."""
+    """Return the file with the decrypted mail. Raises PostamtError."""
     gpg = Gpg()
     gpg.find()
     async with open_bucket(settings) as bucket:
@@ -97,7 +97,7 @@ async def _find(settings: Settings, bucket: Bucket, place: SealedPlace, name: st
 
 
 def _meant(settings: Settings, place: SealedPlace, name: str) -> list[str]:
-    """Return the plain keys that a person may mean, the likeliest first."""
+    """Return the plain keys that a person may mean, the most likely first."""
     if (plain := place.plain_key(name)) != name:
         return [plain]
     known = []

@@ -1,6 +1,6 @@
 """The verbs of the command line, each imported only when it is typed.
 
-A Raspberry Pi should not load the demo's web framework to deliver mail.
+A Raspberry Pi should not have to load the demo's web framework to deliver mail.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SUMMARY = "bring mail home: from AWS SES and S3 into Maildirs, each mail once, w
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb, where it lives (`module:attribute`, a function or a typer app), and what it does."""
+    """A verb: where it is (`module:attribute`, a function or a typer app), and what it does."""
 
     name: str
     target: str
@@ -38,7 +38,7 @@ def _under(heading: str, *verbs: Verb) -> tuple[Verb, ...]:
 
 
 VERBS = (
-    # One line a verb, in the order of the help.
+    # One line per verb, in the order of the help.
     *_under(
         "Set up",
         Verb("setup", f"{_HERE}.setup:setup", "From nothing to mail: one conversation."),
@@ -86,14 +86,14 @@ def command_of(verb: Verb) -> Any:
 
 
 def end_without_verb(context: typer.Context) -> None:
-    """Show the help of a group, and end, where none of its verbs was typed."""
+    """Show the help of a group and exit, if none of its verbs was typed."""
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(ExitCode.USAGE)
 
 
 class VerbGroup(typer.core.TyperGroup):
-    """A group that knows its verbs by name and imports the one that is typed."""
+    """A group that knows its verbs by name, and imports only the one that was typed."""
 
     verbs: Sequence[Verb] = ()
 
@@ -101,7 +101,7 @@ class VerbGroup(typer.core.TyperGroup):
         return [verb.name for verb in self.verbs]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command; what is no verb ends with a guess at the one that was meant."""
+        """Return the command; for an unknown verb, fail with the one that was probably meant."""
         for verb in self.verbs:
             if verb.name == cmd_name:
                 return command_of(verb)
@@ -111,7 +111,7 @@ class VerbGroup(typer.core.TyperGroup):
         return None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """Write the lists from the summaries, grouped by task: the modules stay unimported."""
+        """Write the lists from the summaries, grouped by task, without importing the verbs."""
         longest = max(len(verb.name) for verb in self.verbs)
         for heading in dict.fromkeys(verb.heading for verb in self.verbs):
             with formatter.section(heading):

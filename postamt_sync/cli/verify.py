@@ -1,4 +1,4 @@
-"""`postamt-sync verify`: is at home what is in the bucket, and does the ledger know?"""
+"""`postamt-sync verify`: compares bucket, index, ledger and Maildirs."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _kinds(words: Sequence[str]) -> set[DifferenceKind]:
 
 
 def as_json(counted: Compared, found: Sequence[Difference]) -> dict[str, Any]:
-    """Return one object: what was compared, how many of each kind, and each difference."""
+    """Return one object: what was compared, the number of each kind, and every difference."""
     counts = Counter(str(d.kind) for d in found)
     return {
         "objects": counted.objects,
@@ -134,7 +134,7 @@ def as_json(counted: Compared, found: Sequence[Difference]) -> dict[str, Any]:
 
 
 def as_text(counted: Compared, found: Sequence[Difference]) -> str:
-    """Return a line for each difference, and the balance."""
+    """Return a line for each difference, and a summary."""
     lines = [_line(d) for d in found]
     objects, files = count(counted.objects, "object"), count(counted.files, "file")
     compared = f"{objects} and {files} compared"

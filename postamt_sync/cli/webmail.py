@@ -54,7 +54,7 @@ from postamt_sync.webmail.unindexed import MailPlaces
 from postamt_sync.webmail.webmail import Webmail, WebmailPorts
 
 _SENDING = ONCE.merge(Config(connect_timeout=10, read_timeout=60))
-"""A mail of 40 MB is on its way for a while, and nobody may send it again unseen."""
+"""Uploading a mail of 40 MB takes a while, and it must never be sent again by a retry."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.add_typer(webmail_user.app, name="user")
@@ -119,7 +119,7 @@ def serve(
 
 
 async def _until_stopped(server: LocalServer) -> None:
-    """Serve until SIGINT or SIGTERM, either of which is a way to end it well."""
+    """Serve until SIGINT or SIGTERM; ending that way is no error."""
     serving = asyncio.ensure_future(
         server.run(lambda: print(f"The webmail is at {server.url}", flush=True))
     )
@@ -174,12 +174,12 @@ def _sealed(settings: Settings) -> SealedPrefixes | None:
 
 
 def _keys(settings: Settings, session: boto3.Session) -> tuple[Keys, Keys]:
-    """Return the keys of sessions and devices: those at AWS where the webmail is there too.
+    """Return the keys for sessions and known devices: those at AWS if the webmail runs there too.
 
-    In an emergency any will do: a restart signs everybody out then.
+    Otherwise random ones will do; then a restart signs everybody out.
     """
     if settings.webmail.enabled:
-        stack = webmail_of(settings, account="")  # of which these names say nothing
+        stack = webmail_of(settings, account="")  # on which these names do not depend
         names = (stack.session_keys, stack.device_keys)
         client = new_client(session, "ssm", settings.aws.region, LOOKING)
         kept = ParameterKeys(client, names, time.monotonic)
@@ -195,7 +195,7 @@ def _keys(settings: Settings, session: boto3.Session) -> tuple[Keys, Keys]:
 
 @contextlib.contextmanager
 def _rights(settings: Settings) -> Iterator[None]:
-    """Say of what is not allowed where it is written what has to be."""
+    """Let an error about missing rights say how to get the policy that grants them."""
     try:
         yield
     except ForbiddenError as error:

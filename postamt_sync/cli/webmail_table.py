@@ -1,4 +1,4 @@
-"""The webmail's own table, as the verbs open it."""
+"""Opens the webmail's own table, for the verbs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from postamt_sync.webmail.users import WebmailUsers
 
 
 def table_name(settings: Settings) -> str:
-    """Return the name of the webmail's own table."""
+    """Return the name of the webmail's table."""
     return webmail_name(settings.stack.name)
 
 
@@ -37,7 +37,7 @@ def opened_users(settings: Settings, *, make: bool = False) -> WebmailUsers:
 
 
 def _make(settings: Settings) -> None:
-    """Make the table as bootstrap makes it, for a webmail that is served at home alone."""
+    """Create the table like bootstrap does, for a webmail that is only served at home."""
     stack, aws = open_stack(settings)
     table = records_table(webmail_of(settings, stack.account), aws)
     carry_out(plan([table]), aws, lambda *_: None)

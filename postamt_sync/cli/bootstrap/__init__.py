@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap`: the verbs of the AWS side, each imported only when it is typed."""
+"""`postamt-sync bootstrap`: the verbs for the AWS side, each imported only when it is typed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HERE = "postamt_sync.cli.bootstrap"
 
 
 class BootstrapVerbs(VerbGroup):
-    """The verbs in the order of the help."""
+    """The verbs, in the order of the help."""
 
     verbs = (
         Verb("init", f"{_HERE}.init:init", "Ask a few questions, write the configuration."),

@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap apply`: makes the account what the plan says."""
+"""`postamt-sync bootstrap apply`: carries out the plan."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def apply(
 def make(
     account: Opened, found: Plan, console: Console, *, yes: bool, passwords: bool = True
 ) -> None:
-    """Ask unless it was asked, then carry the plan out, a line for each change; with `passwords`
-    what is new for mail clients is shown."""
+    """Ask, unless `yes`, then carry out the plan and print a line for each change; with
+    `passwords`, show mail clients' new credentials."""
     changes = len(found.changes)
     if not found.conflicts:
         console.print()

@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap cost`: the bill to expect, in words."""
+"""`postamt-sync bootstrap cost`: the expected bill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOT_COUNTED = (
 )
 _UNVERIFIED = "~ This price, or what is free of it, was not seen in AWS's own price list."
 _READING = 10.0
-"""Hours in the webmail, where nobody says how many."""
+"""Hours of webmail use a month, unless the person says how many."""
 _LARGEST_MAIL_KB = 40 * 1024
 
 
@@ -119,7 +119,7 @@ def _plain_days(seal: SealSettings) -> int:
 
 
 def show(expected: Bill, console: Console) -> None:
-    """Print the bill for people, at whatever width the terminal has."""
+    """Print the bill for people, whatever the width of the terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
     table.add_column("Service", footer="Month")
     table.add_column("What")

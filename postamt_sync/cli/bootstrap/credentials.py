@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap credentials`: what sends mail, and new keys in place of old ones."""
+"""`postamt-sync bootstrap credentials`: what mail clients need to send, and new keys."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def show(
 
 
 def _show_key(key: AccessKeyResource, label: str) -> Path | None:
-    """Print the user's key and where it lies; return the file, if it can be read here."""
+    """Print the user's key and the file that holds it; return the file if it is readable here."""
     keys = key.keys()
     found = key.where(keys)
     if found is not None:
@@ -272,7 +272,7 @@ def _key_of(account: Opened, whose: Whose, mailbox: str) -> AccessKeyResource:
 
 
 def _sending(account: Opened, mailbox: str) -> SmtpKey:
-    """Return the key for sending that is meant."""
+    """Return the SMTP key that the options name."""
     sending = account.keys.sending
     if not sending and account.stack.region in WITHOUT_SMTP:
         raise MisconfiguredError(

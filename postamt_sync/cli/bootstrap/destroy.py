@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap destroy`: takes the AWS side away, and keeps the mail."""
+"""`postamt-sync bootstrap destroy`: removes the AWS side, and keeps the mail."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def destroy(
 
 
 def _removed(account: Opened, delete_mail: str, *, webmail_alone: bool) -> list[Resource]:
-    """Return what is to go. A webmail that was switched off in the configuration goes too."""
+    """Return the resources to remove, also those of a webmail that is no longer configured."""
     aws = account.aws
     webmail = webmail_of(account.settings, account.stack.account)
     if webmail_alone:
@@ -126,7 +126,7 @@ def _stays_of_webmail(account: Opened) -> Iterator[str]:
 
 
 def _stays(account: Opened, files: Sequence[str]) -> Iterator[str]:
-    """Say what is not at AWS, or not ours to take away, and what it does from then on."""
+    """Name what is not at AWS, or not ours to remove, and what its effect is from then on."""
     stack = account.stack
     if stack.webmail is not None:
         yield from _stays_of_webmail(account)

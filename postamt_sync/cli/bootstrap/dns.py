@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap dns`: the records that the mail needs, shown, exported or applied."""
+"""`postamt-sync bootstrap dns`: shows, exports or applies the records that mail needs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _STYLES = {
 
 
 class DnsFormat(enum.StrEnum):
-    """How the records are shown."""
+    """The form in which the records are printed."""
 
     TABLE = "table"
     ZONE = "zone"
@@ -153,7 +153,8 @@ def _imap_host(settings: Settings, named: str) -> str:
 
 
 def in_the_way(dns_findings: Sequence[DnsFinding]) -> dict[Record, str]:
-    """Return what cannot be imported: an import adds, and these would stand beside another."""
+    """Return, with reasons, the records that cannot be imported because another is there already:
+    an import only adds records."""
     return {
         s.record: " ".join(
             filter(None, (s.problem or f"This will do: {', '.join(s.seen)}.", s.remedy))
@@ -166,13 +167,14 @@ def in_the_way(dns_findings: Sequence[DnsFinding]) -> dict[Record, str]:
 def not_for_a_zone(
     wanted: Sequence[Record], dns_findings: Sequence[DnsFinding]
 ) -> dict[Record, str]:
-    """Return what a zone file must not have: what is in the way, and a CNAME at a domain itself."""
+    """Return, with reasons, the records that a zone file must not contain: those `in_the_way`, and
+    a CNAME at the domain itself."""
     at_the_domain = {r: r.note for r in wanted if r.type == "CNAME" and r.name == r.domain}
     return {**at_the_domain, **in_the_way(dns_findings)}
 
 
 def _warn_of_webmail(stack: Stack, of_webmail: Sequence[Record]) -> None:
-    """Say what is still to come: a record that leads to what does not exist yet."""
+    """Mention a record that is still to come, because its target does not exist yet."""
     there = {record.purpose for record in of_webmail}
     if stack.webmail is None or Purpose.WEBMAIL in there:
         return
@@ -203,9 +205,9 @@ def _say(sentence: str) -> None:
 def show(
     records: Sequence[Record], dns_findings: Sequence[DnsFinding] | None, console: Console
 ) -> None:
-    """Print the records, name over value, then what is to be done.
+    """Print the records, each name above its value, then what is to be done.
 
-    Both are there to be copied: no line of them is broken, however narrow the terminal.
+    Names and values are meant to be copied, so they are never wrapped.
     """
     now = "" if dns_findings is None else "   Now"
     console.print(Text(f"Type  Name{now}, and its value", style="bold"), soft_wrap=True)
@@ -224,7 +226,7 @@ def show(
 
 
 def _sentences(dns_findings: Sequence[DnsFinding]) -> Iterator[str]:
-    """Yield what the table does not say already; what one wildcard causes is one sentence."""
+    """Yield what the table does not say already; all effects of one wildcard in one sentence."""
     for one in dns_findings:
         if one.problem and one not in (missing(one.record), from_wildcard(one.record)):
             yield f"{one.problem} {one.remedy}".rstrip()
@@ -242,7 +244,7 @@ def _sentences(dns_findings: Sequence[DnsFinding]) -> Iterator[str]:
 def as_json(
     records: Sequence[Record], dns_findings: Sequence[DnsFinding] | None
 ) -> list[dict[str, Any]]:
-    """Return each record with what the DNS has of it; `now` is null where nobody looked."""
+    """Return each record with what is in the DNS; `now` is null if it was not looked up."""
     looked: Sequence[DnsFinding | None] = dns_findings or [None] * len(records)
     return [
         {

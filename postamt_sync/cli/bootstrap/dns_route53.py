@@ -1,4 +1,4 @@
-"""The records into Route 53: shown, asked, written."""
+"""`postamt-sync bootstrap dns --route53`: shows what to write, asks, and writes it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def apply_to_route53(
     *,
     yes: bool,
 ) -> ExitCode:
-    """Show what would be written into the account's hosted zones, ask, and write it.
+    """Show what would be written to the account's hosted zones, ask, and write it.
 
-    Ends with UNDELIVERED where something stands in the way that mail cannot come or go without.
+    Returns CONFIGURATION if a domain has no zone, or a record that mail needs is blocked.
     """
     console = open_console()
     zones = hosted_zones(aws, domains)
@@ -81,7 +81,8 @@ def _show(plan: ZonePlan, resolver: Resolver | None, console: Console) -> None:
 
 
 def _strangers(plan: ZonePlan, resolver: Resolver) -> Sequence[str]:
-    """Return the servers that the world asks in the place of this zone's; none if it asks these."""
+    """Return the name servers published in the DNS if none of them are this zone's; else
+    nothing."""
     asked = asyncio.run(name_servers(plan.zone.name, resolver))
     if asked is None or set(asked) & set(plan.name_servers):
         return ()

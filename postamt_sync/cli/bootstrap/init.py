@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap init`: from a few answers to a configuration."""
+"""`postamt-sync bootstrap init`: makes a configuration from a few answers."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def init(
 
 
 def _write(output: Path, text: str) -> None:
-    """Write the file if the daemon would read it; raises ConfigurationError where it would not."""
+    """Write the file if the daemon would accept it; raise ConfigurationError if not."""
     if str(output) == "-":
         sys.stdout.write(text)
         return

@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap plan`: what differs between the account and the stack."""
+"""`postamt-sync bootstrap plan`: how the account differs from the stack."""
 
 from __future__ import annotations
 

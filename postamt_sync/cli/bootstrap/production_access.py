@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap production-access`: asks AWS to let us out of SES's sandbox."""
+"""`postamt-sync bootstrap production-access`: asks AWS to move us out of SES's sandbox."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASKED = "Asked. The answer comes by mail to the account's address."
 
 
 class Language(enum.StrEnum):
-    """In which AWS answers."""
+    """The language of AWS's answer."""
 
     EN = "EN"
     JA = "JA"
@@ -71,7 +71,7 @@ def production_access(
 
 
 def may_send(account: Opened) -> str:
-    """Say why there is nothing to ask for; empty where there is."""
+    """Return why there is no need to ask AWS, "" if there is."""
     standing = account.aws.read("sesv2", "get_account") or {}
     if standing.get("ProductionAccessEnabled"):
         return "You may send to everyone already."
@@ -80,7 +80,7 @@ def may_send(account: Opened) -> str:
 
 
 def request_of(account: Opened, website: str) -> tuple[str, str]:
-    """Return the page and the text of the request."""
+    """Return the web page and the text of the request."""
     domains = account.stack.domains
     if not domains:
         raise MisconfiguredError(
@@ -96,14 +96,14 @@ def request_of(account: Opened, website: str) -> tuple[str, str]:
 
 
 def show_request(console: Console, page: str, text: str) -> None:
-    """Print what AWS would be told."""
+    """Print the request."""
     for name, value in (("Website", page), ("Use", text)):
         console.print(Text(name, style="bold"))
         paragraph(console, value, "    ")
 
 
 def file_request(account: Opened, page: str, text: str, language: Language) -> None:
-    """Ask AWS."""
+    """Send the request to AWS."""
     account.aws.write(
         call(
             "sesv2",

@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap reindex`: index and lists for mail that is there already."""
+"""`postamt-sync bootstrap reindex`: adds existing mail to the index and the lists."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
 from postamt_sync.plural import count
 
 _WRITES = 14
-"""Write units of a mail, about: item and lines, twice each for being written together."""
+"""Write units for a mail, roughly: its item and lines, each twice because of the transaction."""
 _GETS: dict[str, tuple[Price, Price | None]] = {
     "STANDARD_IA": (prices.S3_INFREQUENT_GET, prices.S3_INFREQUENT_READ_GB),
     "GLACIER_IR": (prices.S3_ARCHIVE_GET, prices.S3_ARCHIVE_READ_GB),
 }
-"""By storage class what a GET costs, and what a gigabyte costs that is read."""
+"""By storage class: the price of a GET, and of reading a gigabyte."""
 
 
 def reindex(
@@ -85,12 +85,12 @@ def _work(account: Opened) -> Reindex:
 
 
 def _no_mail(recent_prefix: str) -> tuple[str, ...]:
-    """Return what of the whole bucket is no received mail, or is it a second time."""
+    """Return the prefixes of the bucket that hold no received mail, or only second copies of it."""
     return tuple(filter(None, (recent_prefix, SENT_PREFIX, OUTBOX_PREFIX)))
 
 
 def _handed(account: Opened, work: Reindex) -> HandedVersion:
-    """Return the routes, which have to be those of the configuration."""
+    """Return the handed-over routes; raise MisconfiguredError if the configuration has others."""
     handed = work.handed()
     if handed is None or handed.routes != account.stack.handed:
         which = "was not handed over yet" if handed is None else "has changed since"
@@ -120,7 +120,7 @@ def _announce(backlog: Backlog, console: Console) -> None:
 
 
 def _usd(backlog: Backlog) -> float:
-    """Return what it costs at most, about."""
+    """Return roughly what it costs, at most."""
     total = prices.DYNAMODB_WRITE.of(_WRITES * len(backlog.left))
     for one in backlog.reads:
         get, gigabyte = _GETS.get(one.storage_class, (prices.S3_GET, None))
@@ -136,7 +136,7 @@ def _words(usd: float) -> str:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show on a terminal how far it has come."""
+    """Show a progress bar, on a terminal."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""What the verbs of the AWS side have in common: the opened stack, and how a plan is shown."""
+"""What the verbs for the AWS side have in common: the open stack, and how to show a plan."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _INDENT = "    "
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A configuration, the stack that it asks for, and the account."""
+    """A configuration, its stack, and the account."""
 
     settings: Settings
     stack: Stack
@@ -88,16 +88,16 @@ class Opened:
 
     @property
     def keys(self) -> StackKeys:
-        """The keys of the users and their files."""
+        """The users' access keys and their files."""
         return keys(self.stack, self.aws, self.directory, self.hints, self.line)
 
     @property
     def former_users(self) -> FormerUsersResource:
-        """The users for sending that the configuration asks for no more."""
+        """The SMTP users that the configuration no longer asks for."""
         return former_users(self.stack, self.aws, self.keys, self.line)
 
     def resources(self, position: str = "", delete_mail: str = "") -> list[Resource]:
-        """Return everything that the stack consists of, the configuration last."""
+        """Return everything that the stack consists of, and the configuration last."""
         where: Position | None = read_position(position) if position else None
         made = resources(
             self.stack,
@@ -118,16 +118,16 @@ class Opened:
         return plan(self.resources(position))
 
     def introduce(self, console: Console) -> None:
-        """Say which account this is: the wrong one is the dearest mistake."""
+        """Print which account this is: working on the wrong one is the most expensive mistake."""
         stack = self.stack
         line = f"Stack {stack.name} in {stack.region}, account {stack.account}"
         console.print(Text(line, style="bold"))
 
 
 def opened(config: Path | None, out: Path | None, wheel: Path | None = None) -> Opened:
-    """Read the configuration and ask AWS whose credentials these are.
+    """Read the configuration and ask AWS for the account of the credentials.
 
-    `wheel` is the file of pysequoia for the sealing function, where pip is not to get it.
+    `wheel` is pysequoia's, for the sealing function, if pip is not to download it.
     """
     settings = load(config)
     stack, aws = open_stack(settings)
@@ -138,9 +138,9 @@ def opened(config: Path | None, out: Path | None, wheel: Path | None = None) -> 
 
 
 def show(found: Plan, console: Console, mark: str = "+") -> None:
-    """Print a plan for people: what is to be done, what is in the way, what else to know.
+    """Print a plan for people: changes, then conflicts, then notes.
 
-    `mark` stands before what is to be done: "-" where it is taken away.
+    `mark` goes before each change: "-" if things are removed.
     """
     title = ""
     for resource, change in found.changes:
@@ -161,7 +161,7 @@ def show(found: Plan, console: Console, mark: str = "+") -> None:
 
 
 def agreed(question: str, *, yes: bool) -> None:
-    """Ask before something is done; raises UsageError where nobody can be asked."""
+    """Ask for confirmation unless `yes`. Raises UsageError if nobody can be asked, Abort on no."""
     if yes:
         return
     if not may_ask():
@@ -170,12 +170,12 @@ def agreed(question: str, *, yes: bool) -> None:
 
 
 def may_ask() -> bool:
-    """Whether there is a person to be asked."""
+    """Whether there is a person to ask."""
     return Console().is_terminal and typer.get_text_stream("stdin").isatty()
 
 
 def remember(account: Opened, console: Console) -> None:
-    """Note beside the configuration which keys lie in the files of this run, and --out itself."""
+    """Note beside the configuration which keys are in this run's files; remember --out too."""
     if account.line.out is not None:
         remember_out(account.stack, account.directory)
     kept = account.keys
@@ -191,7 +191,7 @@ def remember(account: Opened, console: Console) -> None:
 
 
 def located(key: AccessKeyResource) -> str:
-    """Name the file that has the user's key, or say which key must be found."""
+    """Name the file that holds the user's key, or the key whose file the person must find."""
     keys = key.keys()
     found = key.where(keys)
     if found is not None:
@@ -204,14 +204,14 @@ def located(key: AccessKeyResource) -> str:
 
 
 def key_files(account: Opened) -> list[str]:
-    """Return the files, ready to be typed, that hold keys of the users."""
+    """Return the files that hold the users' keys, quoted for a shell."""
     kept = account.keys
     found = [key.where(key.keys()) for key in kept.every]
     return [shlex.quote(printable(str(one[1]), 4096)) for one in found if one is not None]
 
 
 def show_password(key: SmtpKey, console: Console) -> None:
-    """Show a person, and no log, what a mail client is to be given."""
+    """Show the credentials for a mail client, but only to a person at a terminal."""
     if not may_ask():
         return
     values = key.file.read()

@@ -1,4 +1,4 @@
-"""`postamt-sync bootstrap verify`: is the AWS side as it should be, and does it work?"""
+"""`postamt-sync bootstrap verify`: checks that the AWS side is as planned, and that it works."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def verify(
 
 
 def _sent(account: Opened) -> Iterator[Finding]:
-    """Try every user for sending whose credentials are here."""
+    """Try every SMTP user whose credentials are here."""
     server = smtp_server(account.stack.region)
     for one in account.keys.sending:
         assert server is not None, "no key is made where there is no server"

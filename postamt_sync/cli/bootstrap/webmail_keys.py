@@ -1,4 +1,4 @@
-"""New keys for the webmail: in front of those in force, which stay valid until the next time."""
+"""Rotates the webmail's keys: new ones come first, the current ones stay valid for one rotation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KEPT = (
 
 
 def rotate_webmail(account: Opened, console: Console, *, yes: bool) -> None:
-    """Put new keys in front: of sessions, of known devices, of CloudFront's secret.
+    """Add new keys for sessions and known devices, and a new secret for CloudFront.
 
-    Raises TryLaterError while CloudFront still brings the last secret everywhere: some of its
-    places send the one before it, which would be valid no more.
+    Raises TryLaterError while CloudFront is still deploying the last secret: some of its locations
+    send the one before it, which would no longer be valid.
     """
     made = parts(account.stack.wanted_webmail(), account.aws)
     found = made.distribution.find()

@@ -1,7 +1,7 @@
-"""What `--json` prints, by verb: described once, here, for people (`help json`) and programs.
+"""What `--json` prints, by verb: described here once, for people (`help json`) and programs.
 
-`python -m postamt_sync.cli.json_schemas` prints the topic `json`. A test holds it to this, and this
-to what the verbs print.
+`python -m postamt_sync.cli.json_schemas` prints the topic `json`. Tests make sure that the topic
+agrees with this, and this with what the verbs print.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ SCHEMAS: dict[str, Schema] = {
     "bootstrap dns": DNS_RECORDS,
     "seal check": SEAL_KEYS,
 }
-"""By verb."""
+"""The schema of each verb's output."""
 
 _FORMATS = {"client", "bootstrap dns"}
-"""Verbs with several forms, one of which is JSON."""
+"""Verbs that print several formats, one of which is JSON."""
 
 INTRODUCTION = """\
 # JSON: what --json prints, and what of it stays
@@ -79,12 +79,12 @@ lines. What is promised above holds for the names of events and of their fields 
 
 
 def flag_of(verb: str) -> str:
-    """Return what is typed after a verb, for JSON."""
+    """Return the option that makes a verb print JSON."""
     return "--format json" if verb in _FORMATS else "--json"
 
 
 def schema_of(verb: str) -> dict[str, Any]:
-    """Return the whole schema of a verb's output, an error's included."""
+    """Return the complete schema of a verb's output, which may be an error."""
     answer = SCHEMAS[verb]
     return {
         "$schema": DIALECT,
@@ -94,7 +94,7 @@ def schema_of(verb: str) -> dict[str, Any]:
 
 
 def as_markdown() -> str:
-    """Return the topic."""
+    """Return the topic `json`."""
     lines = [INTRODUCTION]
     alike: dict[int, str] = {}
     for verb, schema in SCHEMAS.items():

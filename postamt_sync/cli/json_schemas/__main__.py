@@ -1,4 +1,4 @@
-"""Print the topic `json`, to be put into `topics/json.md`."""
+"""Print the topic `json`, for `topics/json.md`."""
 
 from postamt_sync.cli.json_schemas import as_markdown
 

@@ -1,4 +1,4 @@
-"""What the other verbs for every day print: find, sync, check."""
+"""What the other everyday verbs print: find, sync, check."""
 
 from __future__ import annotations
 

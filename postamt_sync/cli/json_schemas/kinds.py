@@ -1,6 +1,6 @@
-"""The few kinds of value of which outputs are made, each with its meaning, as JSON Schema has it.
+"""The few kinds of values that outputs consist of, as JSON Schemas with a description.
 
-A key may always be added: what reads the output passes over those that it does not know.
+Keys may always be added: programs that read the output must ignore those that they do not know.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ Schema = dict[str, Any]
 
 
 def text(means: str, *, of: Iterable[str] = ()) -> Schema:
-    """Text; `of` names the words that there are, of which there may be more one day."""
+    """A text; `of` lists the possible words, of which there may be more one day."""
     words = ", ".join(str(word) for word in of)
     return _described({"type": "string"}, f"{means}: {words}" if words else means)
 
 
 def number(means: str) -> Schema:
-    """Any number."""
+    """A number."""
     return _described({"type": "number"}, means)
 
 
@@ -33,12 +33,12 @@ def yes_no(means: str) -> Schema:
 
 
 def moment(means: str) -> Schema:
-    """ISO 8601 in UTC, to the second."""
+    """A time: ISO 8601 in UTC, to the second."""
     return _described({"type": "string", "format": "date-time"}, means)
 
 
 def maybe(schema: Schema, null: str) -> Schema:
-    """What may be null, and what that means."""
+    """A value that may be null, and what that means."""
     means = f"{schema['description']} (null: {null})"
     return {**schema, "type": [schema["type"], "null"], "description": means}
 
@@ -49,7 +49,7 @@ def many(means: str, each: Schema) -> Schema:
 
 
 def table(means: str, keys: dict[str, Schema], *, now_and_then: Iterable[str] = ()) -> Schema:
-    """An object; all its keys are there, but for those that are there only now and then."""
+    """An object; all its keys are always present except those in `now_and_then`."""
     rare = set(now_and_then)
     kind = {
         "type": "object",
@@ -65,7 +65,7 @@ def by_name(means: str, each: Schema) -> Schema:
 
 
 def anything(means: str) -> Schema:
-    """What has a form of its own."""
+    """A value of any form."""
     return _described({}, means)
 
 
@@ -73,7 +73,7 @@ def _described(kind: Schema, means: str) -> Schema:
     return {**kind, "description": means}
 
 
-# What nearly every output says of a mail.
+# What nearly every output says about a mail.
 MAIL = text("its id, as in log lines and file names")
 KEY = text("its S3 key")
 PROBLEM = maybe(text("why not"), "nothing is wrong")

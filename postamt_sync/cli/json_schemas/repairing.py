@@ -1,4 +1,4 @@
-"""What the verbs print that look closer and repair: doctor, verify, restore, rebuild and more."""
+"""What the verbs for checking and repairing print: doctor, verify, restore, rebuild and others."""
 
 from __future__ import annotations
 

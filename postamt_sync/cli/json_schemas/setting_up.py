@@ -1,4 +1,4 @@
-"""What the verbs print that set things up: client, bootstrap plan, cost and dns, seal check; and
+"""What the verbs for setting up print: client, bootstrap plan, cost and dns, seal check; and
 errors.
 """
 
