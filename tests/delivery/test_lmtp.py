@@ -11,7 +11,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from postamt_sync.delivery.disk import Disk
-from postamt_sync.delivery.lmtp import FAIL_FAST, Lmtp, Spool, _address
+from postamt_sync.delivery.lmtp import FAIL_FAST, Lmtp, Spool
 from postamt_sync.errors import TryLaterError
 from tests.support.ports import reserved_port
 
@@ -121,8 +121,14 @@ def test_what_cannot_be_named_waits_and_is_never_in_the_inbox(
         ("a=b@example.com", '"a=b+Junk"@example.com'),
     ],
 )
-def test_the_recipients_own_signs_are_quoted_too(recipient: str, address: str) -> None:
-    assert _address(recipient, "Junk") == address
+def test_the_recipients_own_signs_are_quoted_too(
+    tmp_path: Path, server: Server, recipient: str, address: str
+) -> None:
+    spool = Spool(tmp_path / "anna", Disk(), Lmtp("127.0.0.1", server.port), recipient)
+    spool.create()
+    spool.publish(waiting(spool), "Junk", "name")
+    ((_, recipients, _),) = server.taken
+    assert recipients == [address]
 
 
 @pytest.mark.parametrize(

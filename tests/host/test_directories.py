@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync import atomic_file
-from postamt_sync.cli.service import _settings
+from postamt_sync.cli.service import install
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.directories import PlantedLinkError, held, make, make_open, owner_of
 from postamt_sync.host.dovecot import managed_files
@@ -177,7 +177,7 @@ def test_the_example_never_lands_where_a_link_leads(home: Path, treasure: Path) 
     (home / "etc").symlink_to(treasure)
     for below in ("config.toml", "deep/config.toml"):
         with pytest.raises(MisconfiguredError, match="leads over a link"):
-            _settings(home / "etc" / below, dry_run=False)
+            install(home / "etc" / below, start=False)
     assert list(treasure.iterdir()) == []
 
 

@@ -15,7 +15,7 @@ import pytest
 from postamt_sync.errors import ExitCode, MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.schema import MIGRATIONS, migrate
-from postamt_sync.ledger.store import FILE_NAME, Store, _switch_to_wal
+from postamt_sync.ledger.store import FILE_NAME, Store
 from tests.doubles.ledger import KEY, due, event
 
 ROOT = Path(__file__).parents[2]
@@ -185,20 +185,20 @@ def test_who_reads_in_order_to_write_keeps_other_writers_out_from_the_start(
     other.close()
 
 
-def test_the_switch_to_wal_waits_where_sqlite_does_not(tmp_path: Path) -> None:
+def test_a_new_ledger_waits_for_who_is_writing_the_same_where_sqlite_does_not(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / FILE_NAME
-    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    reader.execute("CREATE TABLE t (x)")
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM t").fetchall()
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-    letting_go = threading.Timer(0.05, reader.execute, ("ROLLBACK",))
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    letting_go = threading.Timer(0.05, other.execute, ("ROLLBACK",))
     letting_go.start()
-    _switch_to_wal(connection)
+    store = Store(path)
     letting_go.join()
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
-    reader.close()
+    other.close()
+    with store.reading() as db:
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    store.close()
 
 
 def test_a_second_ledger_in_this_process_does_not_end_the_locks_of_the_first(

@@ -35,18 +35,17 @@ def webmail_records(stack: Stack, aws: AwsClient) -> tuple[Record, ...]:
     proof = certificate.record if certificate is not None else None
     distribution = made.distribution.find()
     leads_to = distribution.host if distribution is not None else ""
-    return tuple(_records(stack.domains, webmail.host, proof, leads_to))
+    return tuple(records_of(stack.domains, webmail.host, proof, leads_to))
 
 
-def domain_of(host: str, domains: Collection[str]) -> str:
-    """Return the domain that a host name belongs to, the longest that fits; "" if none does."""
-    fitting = [d for d in domains if host == d or host.endswith(f".{d}")]
-    return max(fitting, key=len, default="")
-
-
-def _records(
+def records_of(
     domains: Collection[str], host: str, proof: tuple[str, str] | None, leads_to: str
 ) -> Iterator[Record]:
+    """Yield the records of a webmail's host: none without one of the domains above it.
+
+    `proof` is name and value of ACM's record, `leads_to` CloudFront's host; None and "" as long as
+    AWS has not said them.
+    """
     domain = domain_of(host, domains)
     if not domain:
         return
@@ -57,3 +56,9 @@ def _records(
         note = AT_THE_DOMAIN if host == domain else LEADS
         value = f"{leads_to.rstrip('.')}."
         yield Record(domain, Purpose.WEBMAIL, host, "CNAME", value, note, ttl=SHORT_TTL)
+
+
+def domain_of(host: str, domains: Collection[str]) -> str:
+    """Return the domain that a host name belongs to, the longest that fits; "" if none does."""
+    fitting = [d for d in domains if host == d or host.endswith(f".{d}")]
+    return max(fitting, key=len, default="")

@@ -11,7 +11,7 @@ from postamt_sync.bootstrap.dns.alias import CLOUDFRONT_ZONE, AliasChange
 from postamt_sync.bootstrap.dns.dns_check import DnsVerdict
 from postamt_sync.bootstrap.dns.record import Purpose, Record
 from postamt_sync.bootstrap.dns.route53 import Obstacle, ZonePlan, apply, plan_zone
-from postamt_sync.bootstrap.dns.webmail_records import _records, domain_of
+from postamt_sync.bootstrap.dns.webmail_records import domain_of, records_of
 from postamt_sync.cli.bootstrap.dns import not_for_a_zone
 from tests.bootstrap.dns.name_server import look
 from tests.bootstrap.dns.test_route53 import Zone
@@ -25,7 +25,7 @@ _numbers = itertools.count()
 
 
 def wanted(host: str = HOST, domain: str = "example.com") -> dict[Purpose, Record]:
-    return {r.purpose: r for r in _records((domain,), host, PROOF, EDGE)}
+    return {r.purpose: r for r in records_of((domain,), host, PROOF, EDGE)}
 
 
 LEADING = wanted()[Purpose.WEBMAIL]
@@ -35,8 +35,8 @@ PROVING = wanted()[Purpose.CERTIFICATE]
 def test_both_are_told_as_soon_as_aws_says_them() -> None:
     assert (PROVING.name, PROVING.data) == (PROOF[0], f"{PROOF[1]}.")
     assert (LEADING.name, LEADING.data) == (HOST, f"{EDGE}.")
-    assert list(_records(("example.com",), HOST, None, "")) == []
-    assert list(_records(("example.net",), HOST, PROOF, EDGE)) == []
+    assert list(records_of(("example.com",), HOST, None, "")) == []
+    assert list(records_of(("example.net",), HOST, PROOF, EDGE)) == []
 
 
 @pytest.mark.parametrize(
