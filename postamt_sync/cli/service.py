@@ -86,7 +86,7 @@ def install(
     """
     if not dry_run:
         require_root()
-    settings = _settings(config, dry_run=dry_run)
+    settings = settings_or_example(config, dry_run=dry_run)
     steps = install_steps(settings, user, start=start)
     _carry_out(steps, dry_run=dry_run)
     if not dry_run:
@@ -196,7 +196,7 @@ def is_example(path: Path, example: str) -> bool:
     return False
 
 
-def _settings(config: Path | None, *, dry_run: bool) -> Settings:
+def settings_or_example(config: Path | None, *, dry_run: bool) -> Settings:
     """Load the configuration; if there is none yet, put the example there."""
     path = config or Path(os.environ.get(FILE_VARIABLE) or DEFAULT_PATH)
     example = shipped(EXAMPLE)

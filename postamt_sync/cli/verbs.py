@@ -6,6 +6,7 @@ A Raspberry Pi should not have to load the demo's web framework to deliver mail.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -74,8 +75,9 @@ VERBS = (
 )
 
 
+@functools.cache
 def command_of(verb: Verb) -> Any:
-    """Import a verb and return its click command."""
+    """Import a verb and return its click command, which is built once in a process."""
     module, _, attribute = verb.target.partition(":")
     target = getattr(importlib.import_module(module), attribute)
     if isinstance(target, typer.Typer):

@@ -7,6 +7,7 @@ read alone, and what could be read is handed on for the rules.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, cast, get_args, get_origin
@@ -108,7 +109,7 @@ def _examine_table(
                 unread.append(name)
             continue
         before = len(findings.found)
-        value = _examine_option(name, field, raw[name], (*at, name), findings)
+        value = _examine_option(model, name, raw[name], (*at, name), findings)
         if value is not None or len(findings.found) == before:
             read[name] = value
         else:
@@ -123,11 +124,12 @@ def _examine_table(
 
 
 def _examine_option(
-    name: str, field: FieldInfo, raw: Any, at: Location, findings: ConfigFindings
+    model: type[BaseModel], name: str, raw: Any, at: Location, findings: ConfigFindings
 ) -> Any | None:
+    field = model.model_fields[name]
     section = section_of(field)
     if section is None:
-        return _examine_value(name, field, raw, at, findings)
+        return _examine_value(model, name, raw, at, findings)
     if not is_list(field):
         if isinstance(raw, Mapping):
             return _examine_table(section, raw, at, findings)
@@ -143,21 +145,32 @@ def _examine_option(
     )
 
 
-def _examine_value(
-    name: str, field: FieldInfo, raw: Any, at: Location, findings: ConfigFindings
-) -> Any | None:
+@functools.cache
+def _reader(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Return what reads one option: to make it takes much longer than to read."""
+    field = model.model_fields[name]
     kind: Any = (
         Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     )
+    return TypeAdapter(kind)
+
+
+def _examine_value(
+    model: type[BaseModel], name: str, raw: Any, at: Location, findings: ConfigFindings
+) -> Any | None:
     try:
-        return TypeAdapter(kind).validate_python(raw)
+        return _reader(model, name).validate_python(raw)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
         for details in errors:
             if details["type"] == "too_short" and len(errors) > 1:
                 continue  # bad items count as none
             findings.add(
-                ConfigFinding((*at, *details["loc"]), _sentence(details), example_of(name, field))
+                ConfigFinding(
+                    (*at, *details["loc"]),
+                    _sentence(details),
+                    example_of(name, model.model_fields[name]),
+                )
             )
         return None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync import atomic_file
-from postamt_sync.cli.service import install
+from postamt_sync.cli.service import settings_or_example
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.directories import PlantedLinkError, held, make, make_open, owner_of
 from postamt_sync.host.dovecot import managed_files
@@ -177,7 +177,7 @@ def test_the_example_never_lands_where_a_link_leads(home: Path, treasure: Path) 
     (home / "etc").symlink_to(treasure)
     for below in ("config.toml", "deep/config.toml"):
         with pytest.raises(MisconfiguredError, match="leads over a link"):
-            install(home / "etc" / below, start=False)
+            settings_or_example(home / "etc" / below, dry_run=False)
     assert list(treasure.iterdir()) == []
 
 

@@ -1,14 +1,17 @@
 """boto3's sessions for tests: the models of the services are read once in a process.
 
-Reading one takes longer than most tests.
+Reading one takes longer than most tests; so do the 200 hooks of each new session.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import Any
 
 import boto3
 import botocore.session
+from botocore.hooks import HierarchicalEmitter
 
 from postamt_sync.aws.service_models import share_models
 from tests.support.service_model import faults
@@ -22,9 +25,17 @@ class WrongCallError(BaseException):
 
 def core_session() -> botocore.session.Session:
     """Return botocore's part, to be changed before `aws_session` takes it."""
-    core = botocore.session.Session()
+    hooks = copy.copy(_botocores_own_hooks())
+    core = botocore.session.Session(event_hooks=hooks, include_builtin_handlers=False)
     share_models(core)
     return core
+
+
+@functools.cache
+def _botocores_own_hooks() -> HierarchicalEmitter:
+    hooks = HierarchicalEmitter()
+    botocore.session.Session(event_hooks=hooks)
+    return hooks
 
 
 def hold_to_models(core: botocore.session.Session) -> None:
