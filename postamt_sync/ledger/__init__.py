@@ -1,10 +1,10 @@
-"""The ledger: the durable to-do list, embedded SQLite in the state directory.
+"""The ledger: the durable to-do list, an SQLite database in the state directory.
 
-`Ledger` opens it; its parts are `arrivals` (what we heard of), `work` (what is due, and how the
-courier's steps end), `rebuild` (making up for a lost or an old ledger), `absences` (what that found
-missing), `repair` (what a person may do beside the running daemon), `overview` and `history` (what
-`status` shows). Every method is one short transaction, durable on return, safe in any thread, and
-raises TryLaterError when the disk refuses.
+`Ledger` opens it. Its parts: `arrivals` (what we heard of), `work` (what is due, and how the
+courier's steps ended), `rebuild` (replacing a lost ledger, completing an old one), `absences` (what
+that found missing), `repair` (what a person may do while the daemon runs), `overview` and `history`
+(what `status` shows). Unless it says otherwise, a method is one short transaction, durable when it
+returns; it may be called from any thread, blocks, and raises TryLaterError when the disk refuses.
 """
 
 from postamt_sync.ledger.ledger import Ledger

@@ -1,7 +1,7 @@
-"""Mail found absent at home when the ledger was rebuilt, until someone has looked at it.
+"""Mail that was missing at home when the ledger was rebuilt, until someone has looked at it.
 
-Most of it was deleted by its owner. But names alone cannot tell that from mail that never came to
-be delivered, so it must be said: whose it is, how much, and from when to when.
+Most of it was deleted by its owner. But file names alone cannot tell that from mail that was never
+delivered, so a person is told whose mail it is, how much, and from when.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from postamt_sync.plural import count
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What one mailbox lacks; "" where no envelope says whose it is.
+    """What one mailbox lacks. `mailbox` is "" if no envelope says whose mail it is.
 
     `first` and `last` are when S3 stored the oldest and the newest of it, in seconds since 1970.
     """
@@ -30,7 +30,7 @@ class Absence:
     last: float
 
     def in_words(self) -> str:
-        """Say how many mails they are, and from when to when, in the time zone of this machine."""
+        """Return how many mails, and from when to when, in this machine's time zone."""
         mails = count(self.mails, "mail")
         first, last = (
             f"{dt.datetime.fromtimestamp(at, dt.UTC).astimezone():%Y-%m-%d %H:%M}"
@@ -40,13 +40,13 @@ class Absence:
 
 
 class Absences:
-    """Reads what is absent, and notes that it was looked at."""
+    """Reads what is absent, and notes that someone has looked at it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def unseen(self) -> list[Absence]:
-        """Return what nobody has looked at yet, by mailbox."""
+        """Return what nobody has looked at yet, one entry per mailbox, in their order."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT coalesce(d.mailbox, '') AS whose, count(*), min(o.last_modified),"
@@ -58,10 +58,10 @@ class Absences:
         return [Absence(whose, count, first or 0, last or 0) for whose, count, first, last in rows]
 
     def may_grow(self) -> bool:
-        """Tell whether a rebuild may still find mail absent: it is under way, or mail that was in
-        the bucket then has not been tried yet.
+        """Tell whether a rebuild may still find mail absent.
 
-        Mail that was tried in vain does not count: it may wait forever.
+        That is so while it is under way, and until all mail that was in the bucket then was tried
+        once. Mail that failed does not count: it may go on failing.
         """
         with self._store.reading() as db:
             row = db.execute(
@@ -72,9 +72,9 @@ class Absences:
         return row is not None
 
     def looked_at(self, mails: Collection[str]) -> None:
-        """Note that someone was shown that these are absent."""
+        """Note that someone was shown that these mails are absent."""
         with self._store.writing() as db:
-            # An envelope that comes later tells whose it was, which is no news to be looked at.
+            # A later envelope may say whose mail it was. That is nothing new to look at.
             db.executemany(
                 "UPDATE objects SET absence = CASE state WHEN 'absent' THEN 'seen' ELSE 'none' END"
                 " WHERE mail = ? AND absence = 'unseen'",
@@ -83,7 +83,7 @@ class Absences:
 
 
 def is_absent_for_some(db: sqlite3.Connection, mail: str) -> bool:
-    """Tell whether it is known of mailboxes that the mail is absent for them."""
+    """Tell whether the mail is known to be absent for some mailbox."""
     row = db.execute(
         "SELECT 1 FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,)
     ).fetchone()
@@ -91,13 +91,13 @@ def is_absent_for_some(db: sqlite3.Connection, mail: str) -> bool:
 
 
 def forget_absence(db: sqlite3.Connection, mail: str) -> None:
-    """Let a mail be delivered to whoever its envelope names, as if no ledger had been lost."""
+    """Let a mail be delivered to all that its envelope names, as if no ledger had been lost."""
     db.execute("UPDATE objects SET from_names = 0, absence = 'none' WHERE mail = ?", (mail,))
     db.execute("DELETE FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,))
 
 
 def find_absent(db: sqlite3.Connection, mails: Sequence[str]) -> set[str]:
-    """Return which of these mails are absent for a mailbox."""
+    """Return which of these mails are absent for some mailbox."""
     rows = db.execute(
         "SELECT DISTINCT mail FROM deliveries"
         " WHERE state = 'absent' AND mail IN (SELECT value FROM json_each(?))",
@@ -107,7 +107,7 @@ def find_absent(db: sqlite3.Connection, mails: Sequence[str]) -> set[str]:
 
 
 def note_absent(db: sqlite3.Connection, mail: str, mailboxes: Collection[str]) -> None:
-    """Let a mail be absent for these mailboxes and no others; who is new is to be looked at."""
+    """Note for which mailboxes a mail is absent. A new one among them is for someone to look at."""
     rows = db.execute(
         "SELECT mailbox FROM deliveries WHERE mail = ? AND state = 'absent'", (mail,)
     ).fetchall()

@@ -1,7 +1,7 @@
 """Arrivals on their way into the ledger, in groups: a burst shares its commits.
 
-While one group is being written, whoever comes meanwhile forms the next. Nobody waits for company,
-and nothing queues here that is not awaited by a caller, so the callers bound the memory.
+While one group is being written, what comes in meanwhile forms the next. Nobody waits for others to
+come, and everything queued here is awaited by its caller, so the callers bound the memory.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _Pending = tuple[Sequence[Arrival], "asyncio.Future[list[bool]]"]
 
 
 LONGEST_ID = 200
-"""Characters of an id of SNS's or SES's by which something counts once."""
+"""Characters kept of an id from SNS or SES, which makes sure that something counts once."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A delivery that failed: the message's id, when it was given up (since 1970), why."""
+    """A delivery that SNS gave up: the message's id, when (in seconds since 1970), and why."""
 
     message_id: str
     at: float
@@ -36,10 +36,10 @@ class DeadLetter:
 
 
 class ArrivalQueue:
-    """The asynchronous door to the ledger for everything that hears of mail."""
+    """The way into the ledger for everything that hears of mail, without blocking the loop."""
 
     def __init__(self, ledger: Ledger, events: Events, on_work: Callable[[], None]) -> None:
-        """`on_work` is called after something was recorded that may be due."""
+        """`on_work` is called after something that may be due was recorded."""
         self._ledger = ledger
         self._events = events
         self._on_work = on_work
@@ -47,27 +47,27 @@ class ArrivalQueue:
         self._writer: asyncio.Task[None] | None = None
 
     async def record(self, arrivals: Sequence[Arrival]) -> int:
-        """Record announced arrivals and return how many were unknown; all durable on return.
+        """Record arrivals and return how many of them were unknown. All are durable on return.
 
-        Raises TryLaterError if the ledger's disk refuses; then nothing of them was recorded.
+        Raises TryLaterError if the ledger's disk refuses; then none of them was recorded.
         """
         future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         self._pending.append((arrivals, future))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
         unknown = await future
-        # Told here and not by the writer: a log that fails must fail nobody else.
+        # Logged here and not by the writer: a log that fails must not fail the other callers.
         for arrival, new in zip(arrivals, unknown, strict=True):
             if new:
                 self._events.announced(arrival.mail_id, arrival.key, arrival.source)
         return sum(unknown)
 
     async def keep_notification(self, source: Source, reason: str, text: str) -> None:
-        """Keep a notification that nobody can use, durably, for `status`."""
+        """Keep a notification that was not understood, durably, for `status`."""
         await asyncio.to_thread(self._ledger.arrivals.keep_notification, source, reason, text)
 
     async def keep_feedback(self, feedback: Feedback) -> None:
-        """Note a bounce or complaint, durably, for an alert."""
+        """Note a bounce, a complaint or an unsent mail, durably, for an alert."""
         complained = feedback.kind is FeedbackKind.COMPLAINT
         people = ", ".join(printable(address, 100) for address in feedback.recipients[:5])
         about = f' ("{printable(feedback.subject, 80)}")' if feedback.subject else ""
@@ -80,7 +80,7 @@ class ArrivalQueue:
         await asyncio.to_thread(self._ledger.incidents.happened, [trouble])
 
     async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Note deliveries that failed, durably, for an alert; each counts once."""
+        """Note deliveries that SNS gave up, durably, for an alert. Each counts once."""
         await asyncio.to_thread(
             self._ledger.incidents.happened,
             [

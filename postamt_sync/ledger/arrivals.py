@@ -1,4 +1,4 @@
-"""Arrivals: notifications and listings become rows, once each.
+"""Arrivals: notifications and listings become rows, one per object.
 
 Everything here is idempotent: the same notification may come any number of times, in any order.
 What is new in it (an ETag, a recipient) makes the object due again and raises its revision.
@@ -20,10 +20,10 @@ from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 
 KEPT_NOTIFICATIONS = 100
 LONGEST_NOTIFICATION = 4096
-"""Characters kept of a notification that nobody understood."""
+"""Characters kept of a notification that was not understood."""
 
 _Known = dict[str, tuple[str | None, str, bool]]
-"""ETag, state, and whether it is known when it came, by key."""
+"""By key: ETag, state, and whether the time at which it was stored is known."""
 
 _USUAL = ObjectState.DELIVERED
 _BACKFILL = {Source.RECONCILE, Source.SYNC}
@@ -47,18 +47,18 @@ class Arrivals:
         self._store = store
 
     def record(self, arrivals: Iterable[Arrival], *, adopt: bool = False) -> list[bool]:
-        """Upsert arrivals in one transaction and return of each whether it was unknown.
+        """Upsert arrivals in one transaction and return for each whether it was unknown.
 
-        With `adopt` objects of which no copy was begun become known without being delivered.
+        With `adopt`, objects of which no copy has been begun become known but are not delivered.
         """
         with self._store.writing() as db:
             return [_record(db, arrival, adopt=adopt) for arrival in arrivals]
 
     def record_twins(self, arrivals: Iterable[Arrival]) -> list[bool]:
-        """Like `record`, for objects found under the recent prefix.
+        """Do the same as `record` for objects whose twins were found below the recent prefix.
 
-        Each arrival bears the key of the object itself, but the ETag of its twin, which says
-        whether we have seen this twin, not what the object's own ETag is.
+        Each arrival has the key of the object itself, but the ETag of its twin. That tells whether
+        we have seen this twin, not what the object's own ETag is.
         """
         with self._store.writing() as db:
             return [_record_twin(db, arrival) for arrival in arrivals]
@@ -71,13 +71,14 @@ class Arrivals:
         twins: bool = False,
         timed: bool = False,
     ) -> list[int]:
-        """Return the indexes of a listing page's (key, ETag, closed) that are news to the ledger.
+        """Return which entries of a listing's page are news to the ledger, by their index.
 
-        Closed is what lies in an archive, or of which only the sealed object is left.
+        `page` has (key, ETag, closed) in the order of S3's listings, which is that of the keys'
+        UTF-8 bytes. Closed is what lies in an archive, and what only its sealed object is left of.
+        Nothing is written.
 
-        `page` is in key order (UTF-8 bytes), as S3 lists. Writes nothing. A gone object that is
-        listed again is news, unless it is only its twin that is still there; so is a closed one
-        that can be read now, and with `timed` what is not at home and came we do not know when.
+        Also news: a gone object that is listed again (not if `twins` are listed), a closed one that
+        can be read now, and with `timed` one that is not at home and has no time in the ledger.
         """
         if not page:
             return []
@@ -96,7 +97,7 @@ class Arrivals:
     def _known(self, bucket: str, page: Sequence[tuple[str, str, bool]]) -> _Known:
         listed = {key for key, _, _ in page}
         with self._store.reading() as db:
-            # One scan of the page's range, in which the ledger may know keys that are gone by now.
+            # One scan of the page's range. The ledger may have keys in it that are gone by now.
             rows = db.execute(
                 "SELECT key, etag, state, last_modified IS NOT NULL FROM objects"
                 " WHERE bucket = ? AND key >= ? AND key <= ?",
@@ -107,7 +108,7 @@ class Arrivals:
     def _known_twins(self, bucket: str, page: Sequence[tuple[str, str, bool]]) -> _Known:
         known: _Known = {}
         with self._store.reading() as db:
-            # Key by key: keys bear no time, so a range of recent ones spans the whole archive.
+            # Key by key: keys hold no time, so a range of recent ones spans the whole archive.
             for key, _, _ in page:
                 row = db.execute(
                     "SELECT coalesce(recent_etag, etag), state FROM objects"
@@ -119,7 +120,7 @@ class Arrivals:
         return known
 
     def keep_notification(self, source: Source, reason: str, text: str) -> None:
-        """Keep a genuine notification that nobody understood; the newest hundred stay."""
+        """Keep a genuine notification that was not understood; the newest 100 are kept."""
         with self._store.writing() as db:
             db.execute(
                 "INSERT INTO notices (at, source, reason, text) VALUES (?, ?, ?, ?)",
@@ -148,7 +149,7 @@ def _record(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> bool:
     if arrival.sealed and is_superseded(arrival, row):
         return False
     etag_is_news = arrival.etag is not None and arrival.etag != row["etag"]
-    # Where a name alone tells of a delivery, it must be one of this content.
+    # A delivery that is known by its file's name alone must be one of this content.
     unlike = (
         arrival.etag is not None
         and row["etag"] is None
@@ -194,8 +195,8 @@ def _record_twin(db: sqlite3.Connection, arrival: Arrival) -> bool:
         "UPDATE objects SET recent_etag = ? WHERE bucket = ? AND key = ?",
         (arrival.etag, arrival.bucket, arrival.key),
     )
-    # Twins need not have equal ETags (under KMS they never do): a difference says no more than that
-    # the object may have changed, and costs one GET that finds the content known.
+    # Twins need not have equal ETags (under KMS they never do). A difference only means that the
+    # object may have changed, and costs one GET which finds the content known.
     if seen is not None and seen != arrival.etag and row["state"] not in _NOT_FOR_A_TWIN:
         db.execute(
             "UPDATE objects SET etag = NULL WHERE bucket = ? AND key = ?",
@@ -257,9 +258,9 @@ def _insert(
 
 
 def _recognise(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> None:
-    """Let a new object claim the names that a lost ledger left in the Maildirs.
+    """Let a new object claim the file names that a lost ledger left in the Maildirs.
 
-    The copies that they tell of say nothing about the other mailboxes, so the object stays to be
+    The copies found that way say nothing about other mailboxes, so the object still has to be
     routed. While a rebuild is under way it is held.
     """
     where = (arrival.bucket, arrival.key)
@@ -276,9 +277,9 @@ def _recognise(db: sqlite3.Connection, arrival: Arrival, *, adopt: bool) -> None
 
 
 def _minds_an_envelope(state: ObjectState, row: sqlite3.Row) -> bool:
-    """Tell whether another recipient makes the object due.
+    """Tell whether a further recipient makes the object due.
 
-    Where it was found to be absent, that was for the mailboxes which were known to be concerned.
+    An absent object was found to be absent for the mailboxes that were known to be concerned.
     """
     absent_for_some = state is ObjectState.ABSENT and bool(row["from_names"])
     return absent_for_some or state not in _NOT_FOR_AN_ENVELOPE

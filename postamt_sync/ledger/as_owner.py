@@ -1,7 +1,7 @@
-"""Opening files in a directory as the user whose directory it is, where root does it for him.
+"""Opening files in another user's directory with that user's rights, when running as root.
 
-Root's commands look into the state directory of the daemon's user, who can plant links there. And
-what root made in it, that user could not open.
+Commands that root types use the state directory of the daemon's user, who could plant links in it.
+And the daemon could not open what root has created there.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from postamt_sync.owners_rights import ROOT, with_rights_of
 
 @contextmanager
 def as_owner_of(directory: Path) -> Iterator[None]:
-    """Let the files that this thread opens be opened with the rights of a directory's owner.
+    """Open files with the rights of the directory's owner while the context is open.
 
-    For anybody but root, and where the directory is root's or is not there, nothing changes.
+    This concerns the calling thread only. Nothing changes for users other than root, and if the
+    directory is root's or does not exist.
     """
     owner = _owner(directory) if os.geteuid() == ROOT else None
     if owner is None:
@@ -31,6 +32,6 @@ def as_owner_of(directory: Path) -> Iterator[None]:
 def _owner(directory: Path) -> os.stat_result | None:
     try:
         found = directory.stat()
-    except OSError:  # which is said when it is used
+    except OSError:  # reported when the directory is used
         return None
     return None if found.st_uid == ROOT else found

@@ -1,7 +1,7 @@
-"""Copies of the ledger, made while it is in use, and brought back when it is lost.
+"""Copies of the ledger, made while it is in use, and put back when it is lost.
 
-SQLite's online backup reads one state of it, whoever writes meanwhile. A copy takes the place of
-the one before only once it is whole, checked and synced.
+SQLite's online backup copies one consistent state, whoever writes meanwhile. A copy replaces the
+previous one only once it is complete, checked and synced.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ QUICK = "PRAGMA quick_check(1)"
 def back_up(
     state_dir: Path, directory: Path, still_ours: Callable[[], None] = lambda: None
 ) -> Path:
-    """Copy the ledger of `state_dir` into `directory`, which must be there; durable on return.
+    """Copy the ledger of `state_dir` into `directory`, which must exist; durable on return.
 
-    Blocks nobody who uses the ledger. `still_ours` is called before the copy takes the place of the
-    one before, and raises where what was copied is not the ledger. Raises that, TryLaterError, and
-    LedgerDamagedError for a ledger that is damaged; the copy before then stays.
+    Those who use the ledger meanwhile are not blocked. `still_ours` is called before the copy
+    replaces the previous one, and raises if what was copied is not the ledger any more. Raises what
+    that raises, TryLaterError, and LedgerDamagedError; the previous copy is kept then.
     """
     target = directory / BACKUP_NAME
     try:
-        why = "" if directory.is_dir() else "it is not there"
-    except OSError as error:  # a failing disk, or one that does not answer any more
+        why = "" if directory.is_dir() else "there is no such directory"
+    except OSError as error:  # a failing disk, or one that no longer answers
         why = error.strerror or str(error)
     if why:
         raise TryLaterError(
@@ -51,7 +51,7 @@ def back_up(
 
 
 def backed_up_at(directory: Path) -> float | None:
-    """Return when the copy in `directory` was made, in seconds since 1970, None: there is none."""
+    """Return when the copy in `directory` was made (seconds since 1970); None if there is none."""
     try:
         return (directory / BACKUP_NAME).stat().st_mtime
     except OSError:
@@ -59,18 +59,19 @@ def backed_up_at(directory: Path) -> float | None:
 
 
 def put_back(state_dir: Path, directories: Iterable[Path]) -> Path | None:
-    """Put the newest usable copy in the place of a ledger that is not there; None: there is none.
+    """Put the newest usable copy in the place of a missing ledger; None if there is no copy.
 
-    Only while holding the courier's lock. Durable on return; a stop in between leaves no ledger.
-    A directory whose disk does not answer is passed over, as one that is not mounted.
+    To be called only while holding the courier's lock. Durable on return; if it is interrupted, the
+    ledger is still missing. A directory whose disk does not answer is skipped, like one that is not
+    mounted.
     """
     asked = {each: ask_disk(partial(backed_up_at, each), None) for each in directories}
     found = [(at, directory) for directory, at in asked.items() if at]
-    # The log of the lost one, which SQLite would play into the copy. Set aside and not removed:
-    # whoever still has that ledger open needs it, and to anybody else it tells of the loss.
+    # SQLite would apply the log of the lost ledger to the copy. It is set aside, not removed: a
+    # process that still has that ledger open needs it, and for others it is a trace of the loss.
     set_aside(state_dir)
     for _, directory in sorted(found, reverse=True):
-        # A damaged copy, or one of a newer version, is as good as none: there are the names.
+        # A damaged copy, or one from a newer version, is as good as none: the file names remain.
         with contextlib.suppress(PostamtError):
             copy_ledger(directory / BACKUP_NAME, state_dir / FILE_NAME)
             return directory / BACKUP_NAME
@@ -78,9 +79,9 @@ def put_back(state_dir: Path, directories: Iterable[Path]) -> Path | None:
 
 
 def set_aside(state_dir: Path) -> Path | None:
-    """Rename the ledger that is there, with its parts, and return its new path; None: nothing is.
+    """Rename the ledger with its log and return its new path; None if there is nothing to rename.
 
-    Only while holding the courier's lock. What was set aside before stays.
+    To be called only while holding the courier's lock. What was set aside earlier is kept.
     """
     there = [part for part in PARTS if (state_dir / f"{FILE_NAME}{part}").exists()]
     if not there:
@@ -94,7 +95,7 @@ def set_aside(state_dir: Path) -> Path | None:
 
 
 def stamped(state_dir: Path, suffix: str = "") -> Path:
-    """Return a path beside the ledger's that bears the time, and that nothing has."""
+    """Return an unused path beside the ledger, with the time in its name."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     names = itertools.chain([stamp], (f"{stamp}-{n}" for n in itertools.count(2)))
     paths = (state_dir / f"{FILE_NAME}.{name}" for name in names)
@@ -106,7 +107,7 @@ def stamped(state_dir: Path, suffix: str = "") -> Path:
 
 
 def copy_ledger(source: Path, target: Path, still_ours: Callable[[], None] = lambda: None) -> None:
-    """Copy one ledger into another file, durably; raises as `back_up` does."""
+    """Copy a ledger into another file, durably; raises what `back_up` raises."""
 
     def fill(theirs: sqlite3.Connection) -> None:
         with contextlib.closing(_opened(source)) as ours:
@@ -122,11 +123,11 @@ def write_ledger(
     check: str,
     still_ours: Callable[[], None] = lambda: None,
 ) -> None:
-    """Let `fill` make a ledger, which takes the place of `target` once it is whole and synced.
+    """Have `fill` write a ledger, which replaces `target` once it is checked and synced.
 
-    `source` names for a person what it is made of, `check` is the pragma that it has to pass.
+    `source` is what a message says that it was made from, `check` the pragma that it has to pass.
     """
-    # Its own name: one that hangs may come to its end when the disk answers, whoever copies then.
+    # A name of its own: a copy that hangs may still finish when the disk answers, beside another.
     scratch = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
     try:
         for left in (f"{target.name}.new", f"{target.name}.*.new"):
@@ -135,8 +136,10 @@ def write_ledger(
         atomic_file.make_private(scratch)
         with contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as made:
             fill(made)
-            made.execute("PRAGMA journal_mode = DELETE")  # the copy is one file
-            made.execute("PRAGMA application_id = 0")  # the mark of `Store.sign` is not its own
+            made.execute("PRAGMA journal_mode = DELETE")  # so that the copy is a single file
+            made.execute(
+                "PRAGMA application_id = 0"
+            )  # the mark of `Store.sign` is for the original
             _check(made, source, check)
         atomic_file.sync(scratch)
         still_ours()
@@ -149,7 +152,7 @@ def write_ledger(
         raise TryLaterError(
             f"The ledger {printable(source)} cannot be copied to {printable(str(target))}: "
             f"{error}.",
-            "Look at both disks: is there room, may this user write?",
+            "Look at both disks: is there room, and may this user write?",
         ) from error
     except PostamtError:
         _remove(scratch)
@@ -163,7 +166,7 @@ def _remove(scratch: Path) -> None:
 
 def _opened(path: Path) -> sqlite3.Connection:
     if not path.is_file():
-        raise FileNotFoundError(2, "there is no such file", str(path))
+        raise FileNotFoundError(2, "no such file", str(path))
     return sqlite3.connect(path, isolation_level=None, timeout=10)
 
 
@@ -176,6 +179,6 @@ def _check(copy: sqlite3.Connection, source: str, check: str) -> None:
 
 def _damaged(source: str) -> LedgerDamagedError:
     return LedgerDamagedError(
-        f"The ledger {printable(source)} is damaged or of a newer version.",
+        f"The ledger {printable(source)} is damaged or was written by a newer version.",
         "Rebuild it: postamt-sync rebuild",
     )

@@ -1,8 +1,8 @@
-"""Questions to the index: mails whose envelope no receipt has told, each with when to ask.
+"""Questions to the index: mails whose envelope no receipt has brought, and when to ask.
 
-A question is put together with the delivery, or the wait, that lacks the receipt, so it survives a
-crash; a receipt from anywhere settles it. The moments are on the monotonic clock, which begins
-again with the machine: `restart` says how they go on.
+A question is noted in the transaction of the delivery or the wait that lacks the receipt, so it
+survives a crash. A receipt from any source settles it. The times are on the monotonic clock, which
+starts over when the machine does: `restart` sets them again.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from postamt_sync.ledger.rows import EnvelopeState
 from postamt_sync.ledger.store import Store
 
 PATIENCE = 6 * 3600.0
-"""Seconds for which a mail that nothing else places waits for an index that cannot be asked. Lambda
-itself gives up after six hours (MaximumEventAgeInSeconds), so the index knows it by then
-or will not without help."""
+"""Seconds for which a mail that nothing else can place waits for an index that cannot be asked.
+Lambda itself gives up after six hours (MaximumEventAgeInSeconds): the index knows the mail by then,
+or never will without help."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeLookup:
-    """Whose mail is this? `first_seen` and `last_modified` are in seconds since 1970."""
+    """One mail to ask about. `first_seen` and `last_modified` are in seconds since 1970."""
 
     mail: str
     bucket: str
@@ -32,15 +32,16 @@ class EnvelopeLookup:
 
 
 class EnvelopeLookups:
-    """What is to be asked, and what became of it."""
+    """What to ask, and what became of it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def restart(self, now: float, wall: float, grace: float) -> None:
-        """Measure every moment again: no later than `grace` from `now`, the monotonic clock.
+        """Set every time again, after a restart of the machine: at most `grace` seconds from `now`.
 
-        `wall` is in seconds since 1970. A grace that is over by now is a question due.
+        `now` is on the monotonic clock, `wall` in seconds since 1970. If a mail's grace is over by
+        now, its question is due.
         """
         with self._store.writing() as db:
             db.execute(
@@ -51,7 +52,7 @@ class EnvelopeLookups:
             )
 
     def due(self, now: float, limit: int) -> list[EnvelopeLookup]:
-        """Return up to `limit` questions whose moment has come."""
+        """Return up to `limit` questions that are due at `now`, the longest due first."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT o.mail, bucket, key, first_seen, last_modified"
@@ -61,25 +62,25 @@ class EnvelopeLookups:
             return [EnvelopeLookup(*row) for row in rows]
 
     def next_moment(self) -> float | None:
-        """Return when the next question is due, on the monotonic clock; None: there is none."""
+        """Return when the next question is due, on the monotonic clock; None if there is none."""
         with self._store.reading() as db:
             (moment,) = db.execute("SELECT min(at) FROM questions").fetchone()
         return None if moment is None else float(moment)
 
     def count(self) -> int:
-        """Return how many there are, due or not."""
+        """Return how many questions there are, due or not."""
         with self._store.reading() as db:
             (count,) = db.execute("SELECT count(*) FROM questions").fetchone()
         return int(count)
 
     def settle(self, mails: Sequence[str]) -> None:
-        """The index was asked in time: what it does not know, the mail itself has to say."""
+        """Note that the index was asked: what it does not know, nobody waits for any longer."""
         with self._store.writing() as db:
             db.executemany("DELETE FROM questions WHERE mail = ?", [(m,) for m in mails])
             _release(db, mails)
 
     def put_off(self, mails: Sequence[str], moment: float, release: Iterable[str] = ()) -> None:
-        """The index cannot be asked: try at `moment`. Those in `release` have waited enough."""
+        """Note that the index cannot be asked before `moment`, and that `release` need not wait."""
         with self._store.writing() as db:
             db.executemany(
                 "UPDATE questions SET at = ? WHERE mail = ?", [(moment, m) for m in mails]
@@ -88,10 +89,10 @@ class EnvelopeLookups:
 
 
 def put_lookup(db: sqlite3.Connection, mail: str, at: float, *, asked: bool = True) -> None:
-    """Ask for this mail's envelope at `at`, unless a receipt came meanwhile.
+    """Note that the index is to be asked for a mail's envelope at `at`, on the monotonic clock.
 
-    A question that is there stays as it is. With `asked=False` nothing is asked that the index was
-    asked in vain already.
+    Not if a receipt has come meanwhile. A question that exists stays as it is. With `asked=False` a
+    mail is left out that the index was asked about in vain before.
     """
     db.execute(
         "INSERT OR IGNORE INTO questions (mail, at)"
@@ -102,7 +103,7 @@ def put_lookup(db: sqlite3.Connection, mail: str, at: float, *, asked: bool = Tr
 
 
 def _release(db: sqlite3.Connection, mails: Iterable[str]) -> None:
-    """Note that nobody has to wait for these envelopes, and make due what does."""
+    """Note that these envelopes are not to be waited for, and make due the mails that did wait."""
     db.executemany(
         "UPDATE objects SET envelope = 'in vain',"
         " due = CASE envelope WHEN 'awaited' THEN 'first' ELSE due END,"

@@ -1,7 +1,7 @@
-"""Traces: names of ours in Maildirs, from which a lost ledger is rebuilt.
+"""File names of ours that were found in Maildirs, from which a lost ledger is rebuilt.
 
-A name tells which object it was by a hash of bucket and key, but not the key. It is kept as a trace
-until a listing or an announcement brings the object that it belongs to, which then claims it.
+A name identifies its object by a hash of bucket and key, but does not hold the key. It is kept in
+the table `traces` until a listing or a notification brings the object, which then claims it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from postamt_sync.mail.arrival import etag_hash
 
 @dataclass(frozen=True, slots=True)
 class FoundCopy:
-    """One copy of a mail, as its file name tells.
+    """One copy of a mail, according to its file name.
 
-    `stored_at` is when S3 stored the object, in seconds since 1970. A `draft` lies in `tmp/`: its
-    delivery had begun and was not finished.
+    `stored_at` is when S3 stored the object, in seconds since 1970. A `draft` is in `tmp/`: its
+    delivery was begun and not finished.
     """
 
     mail: str
@@ -35,9 +35,9 @@ class FoundCopy:
 
 
 def knows_all(db: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> bool:
-    """Tell whether each (mail id, stem) is known, as a delivery to whatever mailbox or as a trace.
+    """Tell whether every (mail id, stem) is known, as a delivery to any mailbox or as a found copy.
 
-    A mail that its owner copied to someone else keeps its name there.
+    Any mailbox, because a mail that its owner copies to somebody else keeps its name.
     """
     row = db.execute(
         "WITH named AS (SELECT json_extract(value, '$[0]') AS mail,"
@@ -52,7 +52,7 @@ def knows_all(db: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> bool:
 
 
 def keep(db: sqlite3.Connection, found_copies: Iterable[FoundCopy]) -> None:
-    """Keep traces, except of copies that the ledger has as delivered."""
+    """Keep found copies, except those that the ledger has as delivered."""
     db.executemany(
         "INSERT OR IGNORE INTO traces SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
         " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = ?1 AND mailbox = ?2"
@@ -76,10 +76,10 @@ def keep(db: sqlite3.Connection, found_copies: Iterable[FoundCopy]) -> None:
 
 
 def claim(db: sqlite3.Connection, mail: str) -> bool:
-    """Turn the traces of an object that has a row into deliveries; False if it has no traces.
+    """Turn an object's found copies into deliveries; False if there are none. It must have a row.
 
-    A copy stands for its own mailbox and for no other. A mailbox with a draft alone is owed its
-    copy: that it was begun proves that the envelope named it, and that it was never finished.
+    A copy counts for its own mailbox only. A mailbox that has nothing but a draft is owed its copy:
+    the draft proves that the envelope named the mailbox.
     """
     rows = db.execute("SELECT * FROM traces WHERE mail = ?", (mail,)).fetchall()
     if not rows:
@@ -106,7 +106,7 @@ def claim(db: sqlite3.Connection, mail: str) -> bool:
             "UPDATE objects SET edition = max(edition, ?) WHERE mail = ?",
             (max(row["edition"] for row in copies), mail),
         )
-        # Which of them a redelivery or a restore brought is forgotten: each counts for the present.
+        # Which redelivery or restore brought each of them is not known: all count for the present.
         db.execute(
             "UPDATE deliveries SET edition = (SELECT edition FROM objects WHERE mail = ?1)"
             " WHERE mail = ?1 AND state = 'delivered'",
@@ -125,7 +125,7 @@ def claim(db: sqlite3.Connection, mail: str) -> bool:
 
 
 def is_copied(db: sqlite3.Connection, mail: str, etag: str) -> bool:
-    """Tell whether a delivered copy of the object is of this content, as its name tells."""
+    """Tell whether a delivered copy of the object has this content, according to its name."""
     row = db.execute(
         "SELECT 1 FROM deliveries WHERE mail = ? AND state = 'delivered' AND instr(stem, ?) > 0",
         (mail, f"E{etag_hash(etag)}"),

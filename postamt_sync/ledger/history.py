@@ -1,10 +1,9 @@
-"""What the ledger remembers of deliveries in sum: mails a day, and how long their copies took.
+"""Totals of all deliveries: mails per day, and how long their copies took.
 
-Both are counted when a copy is settled, in the same transaction, so that asking costs next to
-nothing however many there are, and a restart forgets nothing. The clock starts when S3 has stored
-the mail (its LastModified, in whole seconds) and stops when the copy is durable in its Maildir. Not
-timed is what nobody could have delivered sooner: mail that was stored before this ledger began, and
-copies that a person asked for once more.
+Both are counted in the transaction that settles a copy, so that reading them costs next to nothing
+and a restart forgets nothing. The time runs from when S3 stored the mail (its LastModified, in
+whole seconds) until the copy is durable in its Maildir. Copies that could not have been delivered
+sooner are not timed: mail that is older than this ledger, and what a person asked for again.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from dataclasses import dataclass
 from postamt_sync.ledger.store import Store
 
 BOUNDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0, math.inf)
-"""Seconds: the upper bounds of the classes in which latencies are counted, each inclusive."""
+"""Seconds: the inclusive upper bounds of the classes in which latencies are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """How many copies took at most each bound, and longer than the one before; in their order.
+    """How many copies fell into each class, by its upper bound, in the order of BOUNDS.
 
     `seconds` is the sum over all copies.
     """
@@ -48,13 +47,13 @@ class Latencies:
 
 
 class History:
-    """Reads the sums. Days are calendar days of this machine's time zone."""
+    """Reads the totals. Days are calendar days in this machine's time zone."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def days(self, first: dt.date, last: dt.date) -> dict[dt.date, int]:
-        """Return for each day how many of the mails stored on it were delivered since."""
+        """Return for each day from `first` to `last` how many mails stored then were delivered."""
         with self._store.reading() as db:
             counted = dict(
                 db.execute(
@@ -66,7 +65,7 @@ class History:
         return {day: counted.get(day.isoformat(), 0) for day in span}
 
     def latencies(self, first: dt.date = dt.date.min) -> Latencies:
-        """Return how long the copies of all mail took that was stored on `first` or later."""
+        """Return how long the copies took of all mail that was stored on `first` or later."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT within, sum(copies), sum(seconds) FROM latencies"
@@ -80,7 +79,7 @@ class History:
 
 
 def remember(db: sqlite3.Connection, settled: Mapping[str, int], now: float) -> None:
-    """Count how many copies of each mail were settled just now, in the transaction that did it."""
+    """Count the copies that were just settled, by mail id, in the transaction that settles them."""
     mails: Counter[str] = Counter()
     latencies: dict[tuple[str, float], tuple[int, float]] = {}
     rows = db.execute(
@@ -88,7 +87,7 @@ def remember(db: sqlite3.Connection, settled: Mapping[str, int], now: float) -> 
         " edition = 0 AND last_modified >= (SELECT at FROM began),"
         " (SELECT count(*) FROM deliveries d WHERE d.mail = o.mail AND d.state = 'delivered')"
         " FROM objects o WHERE mail IN (SELECT value FROM json_each(?))"
-        # Neither an alert nor what was sent is mail that came.
+        # Alerts and sent mail are not incoming mail.
         " AND evidence IS NOT 'sent' AND last_modified IS NOT NULL",
         (json.dumps([mail for mail, copies in settled.items() if copies]),),
     )

@@ -1,8 +1,8 @@
-"""Incidents that a person is to be told of, and the alerts (mails of our own) that tell of them.
+"""Incidents that a person should hear of, and the alerts (mails that we write) that report them.
 
-What happened counts once, however often it is reported. What lasts is told again each day until it
-is taken back. An alert is written in the transaction that notes what it tells, so that a crash
-leaves either both or neither; its delivery stands among the other deliveries.
+An event counts once, however often it is noticed. A lasting incident is reported again every day
+until it is over. An alert is written in the transaction that marks its incidents as reported, so a
+crash leaves both or neither. Its delivery is a row among the other deliveries.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from postamt_sync.ledger.task_rows import read_task
 from postamt_sync.mail.arrival import mail_id
 
 OWN = ":alerts"
-"""Stands where a mail has its bucket; no bucket can be called so."""
+"""What an alert has in the place of a mail's bucket. No bucket can have this name."""
 
 DAY = 86_400.0
 SETTLED = 600.0
-"""Seconds for which something must have lasted before it is told: a backup may unmount a disk."""
+"""Seconds that a lasting incident must last to be reported: a backup may unmount a disk."""
 KEPT_SECONDS = 30 * DAY
-"""How long what was told is kept: longer than a queue repeats it (14 days)."""
+"""Seconds for which reported events are kept: longer than a queue repeats them (14 days)."""
 KEPT = 5000
-"""Incidents of one cause; beyond that the oldest are forgotten."""
+"""The most events kept of one cause; the oldest are dropped."""
 LONGEST_DETAIL = 500
+"""Characters."""
 
 
 class Cause(enum.StrEnum):
-    """What may be wrong; each is an option of `[alerts]`."""
+    """What can be wrong. Each is an option of `[alerts]`."""
 
     DEAD_LETTERS = "dead_letters"
     QUARANTINE = "quarantine"
@@ -49,15 +50,16 @@ class Cause(enum.StrEnum):
 
 
 def wanted_causes(names: Iterable[str]) -> tuple[Cause, ...]:
-    """Return the causes of these names, those of the options that are on."""
+    """Return the causes with these names, which are those of the options that are on."""
     return tuple(Cause(name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One thing to tell. `what` tells it from others of its cause; `at` in seconds since 1970.
+    """One thing to report. `at` is in seconds since 1970.
 
-    `detail` is one printable line.
+    `what` identifies it among those of its cause. `detail` is one printable line. `told`: an alert
+    has reported it already.
     """
 
     cause: Cause
@@ -70,7 +72,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A mail of our own. `at`, when it was written, is in seconds since 1970."""
+    """A mail that we wrote. `at`, when that was, is in seconds since 1970."""
 
     mail: str
     cause: Cause
@@ -80,13 +82,13 @@ class Alert:
 
 
 class Incidents:
-    """Every method is one transaction, durable on return; raises TryLaterError."""
+    """Notes incidents, and says which of them an alert should report."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def happened(self, incidents: Iterable[Incident]) -> int:
-        """Note what happened, once; return how many were news."""
+        """Note events, each once; return how many were new."""
         incidents = list(incidents)
         with self._store.reading() as db:
             news = [t for t in incidents if not _known(db, t)]
@@ -107,10 +109,10 @@ class Incidents:
         return added
 
     def lasting(self, cause: Cause, found: Mapping[str, str], now: float) -> None:
-        """Let these, and no others, last from now on: detail by what it is.
+        """Note which incidents of a cause last now, and no others: `found` has details by `what`.
 
-        What lasts already keeps its beginning and gets its newest detail; without a change nothing
-        is written.
+        One that has been lasting keeps the time at which it began and gets the new detail. Nothing
+        is written if nothing has changed.
         """
         details = {what: detail[:LONGEST_DETAIL] for what, detail in found.items()}
         with self._store.reading() as db:
@@ -133,9 +135,9 @@ class Incidents:
                 note(db, Incident(cause, what, now, details[what], lasting=True))
 
     def current(self, causes: Iterable[Cause], now: float) -> list[Incident]:
-        """Return what lasts, what is still to be told, and what was told within the last day.
+        """Return what lasts, what is still to be reported, and what was reported in the last day.
 
-        In the order of `causes`, the oldest first of each.
+        In the order of `causes`, and of each cause the oldest first.
         """
         with self._store.reading() as db:
             rows = [
@@ -150,9 +152,9 @@ class Incidents:
         return [_trouble(row) for row in rows]
 
     def to_tell(self, cause: Cause, now: float) -> list[Incident]:
-        """Return what an alert of this cause should tell now; nothing if none may be written.
+        """Return what an alert of this cause should report now; nothing if none may be written.
 
-        One a day may be, and none while an earlier one could not be delivered yet.
+        There is one a day at most, and none while an earlier one is still undelivered.
         """
         with self._store.reading() as db:
             if not _may_tell(db, cause, now):
@@ -165,7 +167,7 @@ class Incidents:
         return [t for t in map(_trouble, rows) if not t.lasting or _has_settled(t, now)]
 
     def tell(self, told: list[Incident], body: bytes, now: float) -> Alert | None:
-        """Write the alert that tells these, all of one cause; None if none may be written."""
+        """Write the alert that reports these, all of one cause; None if none may be written."""
         cause = told[0].cause
         key = f"{cause}/{now:.6f}"
         alert = Alert(mail_id(OWN, key), cause, key, now, body)
@@ -181,7 +183,7 @@ class Incidents:
                 [(alert.mail, cause, trouble.what) for trouble in told],
             )
             db.execute("DELETE FROM troubles WHERE lasting = 0 AND at < ?", (now - KEPT_SECONDS,))
-            # Its row among the deliveries stays: the file may lie in the Maildir forever.
+            # Its row among the deliveries stays: the file may be in the Maildir forever.
             db.execute(
                 "DELETE FROM alerts WHERE delivered_at IS NOT NULL AND at < ?",
                 (now - KEPT_SECONDS,),
@@ -189,7 +191,7 @@ class Incidents:
         return alert
 
     def undelivered(self) -> list[Alert]:
-        """Return the alerts that are still to be delivered, the oldest first."""
+        """Return the alerts that have not been delivered yet, the oldest first."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT * FROM alerts WHERE delivered_at IS NULL ORDER BY at"
@@ -200,7 +202,7 @@ class Incidents:
         ]
 
     def task(self, alert: Alert) -> Task:
-        """Return an alert as a mail to deliver, with the copies that were begun."""
+        """Return an alert as a mail to deliver, with the copies that have been begun."""
         with self._store.reading() as db:
             row = db.execute(
                 "SELECT ? AS mail, ? AS bucket, ? AS key, 0 AS revision, 0 AS routed,"
@@ -212,13 +214,13 @@ class Incidents:
             return read_task(db, row)
 
     def delivered(self, alert: Alert, now: float) -> None:
-        """Note that the alert lies in its mailbox."""
+        """Note that the alert is in its mailbox."""
         with self._store.writing() as db:
             db.execute("UPDATE alerts SET delivered_at = ? WHERE mail = ?", (now, alert.mail))
 
 
 def _may_tell(db: sqlite3.Connection, cause: Cause, now: float) -> bool:
-    # A clock that was wrong may have dated an alert into the future, which must not silence us.
+    # A wrong clock may have dated an alert into the future. That must not silence the next ones.
     row = db.execute(
         "SELECT 1 FROM alerts WHERE cause = ? AND (delivered_at IS NULL OR abs(? - at) < ?)",
         (cause, now, DAY),
@@ -238,7 +240,7 @@ def _known(db: sqlite3.Connection, trouble: Incident) -> bool:
 
 
 def note(db: sqlite3.Connection, trouble: Incident) -> None:
-    """Note an incident once, within the transaction that deals with it."""
+    """Note an incident once, within the transaction of what it is about."""
     db.execute(
         "INSERT OR IGNORE INTO troubles (cause, what, at, detail, lasting) VALUES (?, ?, ?, ?, ?)",
         (

@@ -1,4 +1,4 @@
-"""The ledger's side of a comparison: what it knows of each object and its copies, key by key."""
+"""What the ledger knows of each object and its copies, in key order, for a comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from postamt_sync.ledger.store import Store
 
 @dataclass(frozen=True, slots=True)
 class KnownCopy:
-    """A copy that was delivered, in the edition that counts."""
+    """A copy that was delivered, in the current edition of its object."""
 
     mailbox: str
     stem: str
@@ -20,7 +20,7 @@ class KnownCopy:
 
 @dataclass(frozen=True, slots=True)
 class KnownObject:
-    """One object; times in seconds since 1970."""
+    """One object. `first_seen` is in seconds since 1970."""
 
     key: str
     mail: str
@@ -31,7 +31,7 @@ class KnownObject:
     problem: str | None
     copies: tuple[KnownCopy, ...]
     recipients: tuple[str, ...] = ()
-    """Of all its receipts, foreign text."""
+    """Those of all its receipts; untrusted text."""
     absent: tuple[str, ...] = ()
     """Mailboxes that lacked it when the ledger was rebuilt."""
     owed: tuple[str, ...] = ()
@@ -39,13 +39,16 @@ class KnownObject:
 
 
 class Inventory:
-    """Reads only, a page at a time."""
+    """Reads a page at a time; writes nothing."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def between(self, bucket: str, after: str, until: str | None) -> list[KnownObject]:
-        """Return what has a key after `after`, up to `until` (None: to the end), in key order."""
+        """Return the objects whose keys are after `after` and up to `until`, in their order.
+
+        None: up to the last one.
+        """
         span = (bucket, after, until, until)
         copies: dict[str, list[KnownCopy]] = {}
         recipients: dict[str, list[str]] = {}
@@ -96,7 +99,7 @@ class Inventory:
         ]
 
     def known(self, mails: Iterable[str]) -> set[str]:
-        """Return those mail ids that the ledger has an object of."""
+        """Return those of these mail ids for which the ledger has an object."""
         with self._store.reading() as db:
             return {
                 mail

@@ -1,4 +1,4 @@
-"""The ledger as a whole: opened once per process, its parts beside each other."""
+"""The ledger as a whole: opened once per process, with its parts as attributes."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ class Ledger:
 
     @classmethod
     def open(cls, state_dir: Path, held: Sequence[OpenFile] = ()) -> Ledger:
-        """Open the ledger for reading and writing, made and migrated if need be.
+        """Open the ledger for reading and writing; it is created or migrated if need be.
 
-        Nothing is written once a file of `held` is no longer in its place.
+        Nothing is written any more once a file of `held` is not in its place. Raises OtherUserError
+        and what `Store` raises.
         """
         check_access(state_dir)
         try:
@@ -66,14 +67,16 @@ class Ledger:
 
     @classmethod
     def open_for_a_look(cls, state_dir: Path) -> Ledger:
-        """Open the ledger that is there, or an empty one in memory: a dry run leaves nothing."""
+        """Open the ledger, or an empty one in memory if there is none: a dry run leaves nothing."""
         there = cls.is_there(state_dir)
         return cls(Store(state_dir / FILE_NAME if there else Path(":memory:")))
 
     @classmethod
     def is_there(cls, state_dir: Path) -> bool:
-        """Tell whether there is a ledger; raises OtherUserError if this user may not know or use
-        it."""
+        """Tell whether there is a ledger.
+
+        Raises OtherUserError if this user may not look for it, or not use it.
+        """
         check_access(state_dir)
         path = state_dir / FILE_NAME
         if not path.exists():
@@ -83,20 +86,20 @@ class Ledger:
 
     @classmethod
     def open_existing(cls, state_dir: Path) -> Ledger:
-        """Open a ledger that must be there, as the verbs beside the daemon do."""
+        """Open the ledger, which must exist, as commands beside the daemon do."""
         if not cls.is_there(state_dir):
             raise MisconfiguredError(
                 f"There is no ledger in {state_dir} yet.",
-                "It is made by the first postamt-sync run or sync; is state_dir the right one?",
+                "The first postamt-sync run or sync creates it. Is state_dir the right one?",
             )
         return cls(Store(state_dir / FILE_NAME))
 
     def in_memory(self) -> Ledger:
-        """Return a copy that ends with the process, for trying out."""
+        """Return a copy in memory, for a dry run."""
         return Ledger(self.store.in_memory())
 
     def is_sound(self) -> bool:
-        """Let SQLite look through the whole file: seconds for a large one."""
+        """Have SQLite check the whole file, which takes seconds if it is large."""
         try:
             with self.store.reading() as db:
                 (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
@@ -110,7 +113,7 @@ class Ledger:
 
 @asynccontextmanager
 async def opened_off_loop(opening: AbstractContextManager[Ledger]) -> AsyncIterator[Ledger]:
-    """Enter and leave `opening` in threads; whoever is cancelled meanwhile leaves it closed.
+    """Enter and leave `opening` in threads. If the caller is cancelled meanwhile, it is closed.
 
     Raises what `opening` raises.
     """
@@ -118,7 +121,7 @@ async def opened_off_loop(opening: AbstractContextManager[Ledger]) -> AsyncItera
     try:
         ledger = await asyncio.shield(entering)
     except asyncio.CancelledError:
-        # No thread can be stopped: it is waited for, and what it has opened is closed.
+        # A thread cannot be stopped: wait for it, then close what it has opened.
         with contextlib.suppress(Exception):
             await entering
             await asyncio.to_thread(opening.__exit__, None, None, None)

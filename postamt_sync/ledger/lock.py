@@ -22,13 +22,16 @@ from postamt_sync.ledger.open_file import OpenFile
 
 
 def check_access(path: Path) -> None:
-    """Raise OtherUserError if a path of the state directory belongs to someone else, who keeps
-    this user out. What is missing, or refused for another reason, passes."""
+    """Raise OtherUserError if a path in the state directory is closed to this user by its owner.
+
+    A path that is missing, or cannot be used for another reason, is not refused here.
+    """
     try:
         found = path.stat()
     except PermissionError:
         raise OtherUserError(
-            f"This user ({os.geteuid()}) may not look into {path.parent}, where the ledger lies."
+            f"User {os.geteuid()}, who runs this, may not look into {path.parent}, where the "
+            "ledger is."
         ) from None
     except OSError:
         return
@@ -47,11 +50,11 @@ DAEMON = "run"
 """The verb of the daemon."""
 _LINE = re.compile(r"postamt-sync (?P<verb>[a-z]+), process \d+, since .+", re.ASCII)
 _SOMEBODY = "another process"
-_WAIT = "Wait until it has ended, or stop it; two at once would deliver twice."
+_WAIT = "Wait until it has ended, or stop it: two at once would deliver mail twice."
 _INSTEAD = (
-    "The daemon does this by itself: it looks at every poll for what is new, and goes through the "
-    "whole bucket when it starts. To have that now: sudo systemctl restart postamt-sync. How far "
-    "it is: postamt-sync status"
+    "The daemon does this by itself: every poll looks for new mail, and when it starts it goes "
+    "through the whole bucket. To have that done now: sudo systemctl restart postamt-sync. To see "
+    "how far it is: postamt-sync status"
 )
 
 
@@ -65,9 +68,10 @@ class CourierLock:
         self._fd = -1
 
     def __enter__(self) -> Self:
-        """Take the lock or raise TryLaterError with a sentence that names the holder.
+        """Take the lock, or raise TryLaterError, which names the holder.
 
-        Then `file` tells whether it still holds: another file in its place is another lock.
+        From then on `file` tells whether the lock still counts: if another file is in its place,
+        that is another lock.
         """
         check_access(self._path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -77,7 +81,7 @@ class CourierLock:
         except OSError as error:
             raise TryLaterError(
                 f"The lock {self._path} cannot be opened ({error.strerror}).",
-                "It must be a plain file that belongs to this user (ls -l); remove any other.",
+                "It must be a plain file that belongs to this user (ls -l); remove anything else.",
             ) from error
         try:
             is_ours = _locked(fd)
@@ -102,7 +106,7 @@ class CourierLock:
             os.close(fd)
             raise
         said = f"postamt-sync {self._verb}, process {os.getpid()}, since {since}"
-        with contextlib.suppress(OSError):  # a full disk: the lock holds without a word
+        with contextlib.suppress(OSError):  # a full disk: the lock counts even if it says nothing
             os.ftruncate(fd, 0)
             os.pwrite(fd, said.encode(), 0)
         self._fd = fd
@@ -111,7 +115,7 @@ class CourierLock:
     def __exit__(self, *_: object) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            with contextlib.suppress(OSError):  # on a dying disk the lock ends with the descriptor
+            with contextlib.suppress(OSError):  # a dying disk: closing the file ends the lock
                 os.ftruncate(fd, 0)
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -130,7 +134,7 @@ class CourierLock:
                 if said := printable(os.pread(fd, 200, 0).decode(errors="replace")):
                     return said
             return _SOMEBODY
-        except OSError:  # no locks here: then nobody can hold it
+        except OSError:  # this file system has no locks, so nobody can hold one
             return None
         finally:
             os.close(fd)
@@ -143,7 +147,7 @@ def _verb_of(holder: str) -> str:
 
 
 def _locked(fd: int) -> bool:
-    # `holder` takes a shared lock for an instant: one refusal proves nothing yet.
+    # `holder` takes a shared lock for an instant, so a single refusal proves nothing.
     for _ in range(5):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
-"""The roots of the Maildirs: which were there once, their markers, what they should hold.
+"""The roots of the Maildirs: which ones have been there, their markers, what they should contain.
 
-A root's generation counts the groups of mails that were published into it, here as in the marker
-that it bears. A copy has the generation that was written after it: a root that is further back has
-lost the copy, or someone has moved or deleted it since.
+A root's generation counts the groups of mails that were published into it, both here and in the
+marker file in the root. A copy has the generation that was written after it. If the root's is
+lower, the root has lost the copy, unless someone has moved or deleted it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from postamt_sync.plural import count
 
 @dataclass(frozen=True, slots=True)
 class MaildirRoot:
-    """A root that was there once. `marker` is the id in its marker, "" if it had none yet."""
+    """A root that has been there. `marker` is the id in its marker file, "" if it had none yet."""
 
     marker: str
     generation: int
@@ -31,7 +31,7 @@ class MaildirRoot:
 
 @dataclass(frozen=True, slots=True)
 class DeliveredCopy:
-    """A copy that a root should hold, unless someone has deleted it."""
+    """A copy that a root should contain, unless someone has deleted it."""
 
     mail: str
     mailbox: str
@@ -39,7 +39,7 @@ class DeliveredCopy:
 
 
 class MaildirRoots:
-    """One for a ledger. Every method is one transaction, durable on return."""
+    """There is one for each ledger, because of the locks."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -47,11 +47,11 @@ class MaildirRoots:
         self._distrusted: set[str] = set()
 
     def alone_with(self, root: Path) -> threading.RLock:
-        """Return the lock of this root's marker: one thread at a time compares or replaces it."""
+        """Return the lock for this root's marker: one thread at a time compares or replaces it."""
         return self._locks[str(root)]
 
     def find(self, root: Path) -> MaildirRoot | None:
-        """Return what is known of a root; None: it never was there, and may be made."""
+        """Return what is known of a root. None: it has never been there, and may be created."""
         with self._store.reading() as db:
             row = db.execute(
                 "SELECT marker, generation FROM maildirs WHERE root = ?", (str(root),)
@@ -59,7 +59,7 @@ class MaildirRoots:
         return None if row is None else MaildirRoot(row["marker"], row["generation"])
 
     def remember(self, root: Path, mailbox: str, marker: str = "", generation: int = 0) -> None:
-        """Remember that this root is there, and what it is known by from now on."""
+        """Remember that this root is there and, if `marker` is given, its marker from now on."""
         with self._store.writing() as db:
             db.execute(
                 "INSERT INTO maildirs (root, mailbox, created_at, marker, generation)"
@@ -70,20 +70,20 @@ class MaildirRoots:
             )
 
     def distrust(self, root: Path) -> None:
-        """Let a root that could not be read be taken in as a whole before anything goes into it."""
+        """Note that a root could not be read: it must be read whole before mail is put into it."""
         self._distrusted.add(str(root))
 
     def is_distrusted(self, root: Path) -> bool:
         return str(root) in self._distrusted
 
     def trust(self, root: Path) -> None:
-        """Note that it was taken in as a whole."""
+        """Note that it has been read whole."""
         self._distrusted.discard(str(root))
 
     def accept(self, root: Path, mailbox: str, marker: str, generation: int, *, anew: bool) -> None:
-        """Accept a root as the right one. `anew`: its generations are not those of the one before.
+        """Accept a root as the right one. `anew`: it does not continue the previous generations.
 
-        What was delivered to that one is never missed in this.
+        Then nothing that was delivered to the previous root counts as lost in this one.
         """
         if anew:
             with self._store.writing() as db:
@@ -91,7 +91,7 @@ class MaildirRoots:
         self.remember(root, mailbox, marker, generation)
 
     def was_delivered_to(self, root: Path) -> bool:
-        """Tell whether anything was ever delivered into this root."""
+        """Tell whether any mail was ever delivered into this root."""
         with self._store.reading() as db:
             row = db.execute(
                 "SELECT 1 FROM deliveries WHERE maildir = ? AND state = 'delivered' LIMIT 1",
@@ -100,7 +100,7 @@ class MaildirRoots:
         return row is not None
 
     def delivered_after(self, root: Path, generation: int) -> list[DeliveredCopy]:
-        """Return what was delivered into this root after it had this generation."""
+        """Return what was delivered into this root after this generation was written."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT mail, mailbox, stem FROM deliveries"
@@ -112,7 +112,7 @@ class MaildirRoots:
     def make_due(
         self, lost: Iterable[DeliveredCopy], root: Path, mailbox: str, found: int, known: int
     ) -> int:
-        """Let lost copies be due again, however old, and a person be told; return how many.
+        """Make lost copies due again, however old they are; return how many. A person is told.
 
         `found` is the generation that the root has, `known` the one that it should have.
         """
@@ -125,7 +125,7 @@ class MaildirRoots:
                     " WHERE mail = ? AND state IN ('delivered', 'absent', 'waiting')",
                     (copy.mail,),
                 ).rowcount
-                if not revived:  # an alert of our own, or decided otherwise meanwhile
+                if not revived:  # an alert, or decided otherwise meanwhile
                     continue
                 due += 1
                 db.execute(
@@ -137,23 +137,23 @@ class MaildirRoots:
                     " VALUES (?, ?, '', 'waiting', 'its file was lost with the disk')",
                     (copy.mail, copy.mailbox),
                 )
-                # The envelope named the mailbox, or it would not have had the copy.
+                # The envelope named the mailbox: otherwise it would not have had the copy.
                 db.execute(
                     "INSERT OR IGNORE INTO owed (mail, mailbox) VALUES (?, ?)",
                     (copy.mail, copy.mailbox),
                 )
             if due:
                 mails = count(due, "mail")
-                detail = f"{mailbox}: {mails} of {root} lost, and delivered again"
+                detail = f"{mailbox}: {mails} lost from {root}, to be delivered again"
                 what = f"{root} {found} {known}"
                 note(db, Incident(Cause.LOST_FILES, what, time.time(), printable(detail)))
         return due
 
     def take_in(self, found: Sequence[FoundCopy]) -> int:
-        """Take in names of which a root has more than the ledger; return how many were news.
+        """Take in file names that were found in a root; return how many the ledger did not know.
 
-        So are completed the deliveries that an older ledger has forgotten, and those that are only
-        waiting because the root was away.
+        This completes deliveries that an older copy of the ledger has forgotten, and those that
+        wait only because the root was not there.
         """
         with self._store.reading() as db:
             if knows_all(db, [(copy.mail, copy.stem) for copy in found]):

@@ -1,7 +1,7 @@
-"""Adding to a ledger what another one knows beside it, after the two have parted.
+"""Merging into a ledger what another one knows that was in use beside it.
 
-Nothing that is known is taken back. What the other one was asked for, or has delivered, counts here
-as well; to look at a mail once more costs one request and brings nothing twice.
+Nothing known is taken back. What the other one was asked for, or has delivered, counts here too.
+Looking at a mail once more costs one request and delivers nothing twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LATER = """
     o.state = 'waiting' AND (o.revision > objects.revision OR o.edition > objects.edition)
     AND o.bucket = objects.bucket AND o.key = objects.key
 """
-"""A person, or an announcement, has made it due there and not here."""
+"""A person or a notification has made it due there and not here."""
 
 _ENVELOPE_IS_NEWS = """
     objects.state IN ('waiting', 'delivered', 'gone') AND EXISTS (
@@ -35,7 +35,7 @@ _ADD = (
     UPDATE main.objects SET edition = o.edition FROM other.objects o
         WHERE o.bucket = objects.bucket AND o.key = objects.key AND o.edition > objects.edition
     """,
-    # A delivery that was only begun there leaves its traces in the Maildir, which are read anyway.
+    # A delivery that was only begun there has left a file in the Maildir, where it will be found.
     """
     INSERT OR REPLACE INTO main.deliveries SELECT * FROM other.deliveries d
         WHERE (d.state = 'delivered'
@@ -59,15 +59,15 @@ _WHOLE_TABLES = ("recipients", "owed", "maildirs", "restores", "alerts", "troubl
 
 
 def merge(store: Store, other: Path) -> int:
-    """Add what the ledger at `other` knows; return how many objects are new or due by that.
+    """Add what the ledger at `other` knows; return how many objects are new, or due because of it.
 
-    `other` stays as it is. Durable on return. Raises LedgerDamagedError if it is no ledger, or one
-    of a newer version, and TryLaterError where a disk refuses.
+    `other` is not changed. Durable on return. Raises LedgerDamagedError if it is not a ledger or
+    was written by a newer version, and TryLaterError if a disk refuses.
     """
     scratch = store.path.with_name(f"{store.path.name}.other")
     try:
         copy_ledger(other, scratch)
-        Store(scratch).close()  # an older one becomes a current one
+        Store(scratch).close()  # migrates it, if it is older
         with store.writing_from(scratch) as db:
             due = db.execute(_MAKE_DUE).rowcount
             for statement in _ADD:

@@ -1,11 +1,11 @@
-"""A file that this process has open: whether its path still names it, and it is what was written.
+"""Whether a file that this process has open is still at its path, and still as it was written.
 
-Whoever deletes a file, or puts another in its place, takes it from its path but not from the
-process that has it open: that goes on writing, durably, into what nobody will ever find again.
+Deleting or replacing a file takes it from its path, but not from a process that has it open. That
+process would go on writing, durably, into a file that nobody will ever find.
 
-`cp` writes into the file that is there: path and inode are right, and SQLite mixes what it finds
-with what it remembers. A file that was made shorter tells of it, and so does a header without the
-mark of this opening, which no copy of ours has.
+`cp` overwrites the file that is there: path and inode stay the same, and SQLite mixes what it finds
+with what it has in its cache. That shows if the file became shorter, or if its header lacks the
+mark of this opening, which none of our copies has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Self
 from postamt_sync.errors import TryLaterError
 
 _Identity = tuple[int, int]
-"""Device and inode. No other file gets this one while it is open."""
+"""Device and inode. No other file can have the same ones while this one is open."""
 
 
 @dataclass
@@ -31,22 +31,22 @@ class OpenFile:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Return the file that `path` names, and that this process has opened by that path.
+        """Return the file at `path`, which this process has just opened by that path.
 
-        Raises TryLaterError if it is not, or no longer, the one that is open here.
+        Raises TryLaterError if another file is there by now, or none.
         """
         try:
             identity = _identity(path.stat())
         except OSError as error:
             raise _taken_away(path) from error
-        # Another file may have come to the path between the opening and this look.
+        # Another file may have been put there since it was opened.
         here = _open_here()
         if here and identity not in here:
             raise _taken_away(path)
         return cls(path, identity)
 
     def problem(self) -> str:
-        """Say what has become of the path, "" if all is well. One system call."""
+        """Return what is wrong with the file or its path, "" if nothing is. One system call."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -56,7 +56,7 @@ class OpenFile:
         return self.problem_of(found) if _identity(found) == self.identity else "replaced"
 
     def problem_of(self, found: os.stat_result) -> str:  # noqa: ARG002
-        """Say what is wrong with the file itself, in its place, "" if nothing is."""
+        """Return what is wrong with the file itself, which is at its path, "" if nothing is."""
         return ""
 
     def is_at(self, path: Path) -> bool:
@@ -67,13 +67,13 @@ class OpenFile:
             return False
 
     def has_a_name(self) -> bool:
-        """Tell whether the file is found under any path: if not, it ends with this process."""
+        """Tell whether the file has any path at all. If not, it is gone when this process ends."""
         return any(os.fstat(fd).st_nlink for fd in self.descriptors())
 
     def descriptors(self) -> list[int]:
-        """Return under which descriptors this process has the file open. They are SQLite's.
+        """Return the descriptors by which this process has the file open. They are SQLite's.
 
-        Empty where it is closed, or where nobody can tell.
+        Empty if the file is closed, or if that cannot be found out (without /proc).
         """
         return _open_here().get(self.identity, [])
 
@@ -83,12 +83,12 @@ def _identity(found: os.stat_result) -> _Identity:
 
 
 def _open_here() -> dict[_Identity, list[int]]:
-    # SQLite keeps its descriptors to itself, and one of our own could never be closed: that would
-    # end all locks which this process has on the file.
+    # SQLite does not tell its descriptors, and one of our own could never be closed: that would end
+    # all locks that this process has on the file.
     found: dict[_Identity, list[int]] = {}
     try:
         entries = list(Path("/proc/self/fd").iterdir())
-    except OSError:  # no /proc, as in a bare chroot: then paths must be believed
+    except OSError:  # no /proc, as in a bare chroot: then paths have to be trusted
         return found
     for entry in entries:
         with contextlib.suppress(OSError):  # closed meanwhile
@@ -109,15 +109,15 @@ MARK_AT = 68
 
 @dataclass
 class OpenDatabase(OpenFile):
-    """In WAL mode: the file grows and changes by checkpoints alone."""
+    """An SQLite database in WAL mode, which grows and changes by checkpoints only."""
 
     mark: int | None = None
-    """The application id that was given to it at this opening, once the file has it."""
+    """The application id that this opening gave to it, None until the file has it."""
     _size: int = 0
     _descriptor: int = -1
 
     def problem_of(self, found: os.stat_result) -> str:
-        """Say how someone else has written to it, "" if nobody has, as far as can be told."""
+        """Return what someone else has done to it; "" also if that cannot be noticed."""
         try:
             if found.st_size < self._size or not self._is_signed():
                 return "overwritten"
@@ -135,7 +135,7 @@ class OpenDatabase(OpenFile):
         return self.mark is None or header[MARK_AT:] == self.mark.to_bytes(4, "big")
 
     def _header(self) -> bytes | None:
-        """Read through a descriptor of SQLite's (see `descriptors`); None: it has closed it."""
+        """Read by one of SQLite's descriptors (see `descriptors`); None if it has closed them."""
         if not self._is_ours(self._descriptor):
             self._descriptor = next(iter(self.descriptors()), -1)
         return os.pread(self._descriptor, MARK_AT + 4, 0) if self._descriptor >= 0 else None

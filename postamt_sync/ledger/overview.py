@@ -13,9 +13,10 @@ from postamt_sync.ledger.store import Store
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
-    """How one way of hearing is doing; times in seconds since 1970, None: never.
+    """How one source of mail, or another service, is doing.
 
-    `refused`: the problem is our credentials, or what they may do.
+    Times are in seconds since 1970, None: never. `refused`: AWS refuses our credentials, or does
+    not let them do what is needed.
     """
 
     source: str
@@ -28,7 +29,7 @@ class SourceHealth:
 
 @dataclass(frozen=True, slots=True)
 class MailboxHealth:
-    """What one mailbox got and what waits for it."""
+    """What one mailbox got, and what waits for it. `last_delivered_at` in seconds since 1970."""
 
     mailbox: str
     delivered: int
@@ -41,7 +42,7 @@ class MailboxHealth:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One object that waits. `next_attempt` is on the monotonic clock of this boot."""
+    """One waiting object. `next_attempt` is on this boot's monotonic clock, `first_seen` is not."""
 
     mail: str
     key: str
@@ -54,7 +55,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class KeptNotification:
-    """A genuine notification that nobody understood."""
+    """A genuine notification that was not understood. `at` is in seconds since 1970."""
 
     at: float
     source: str
@@ -62,13 +63,13 @@ class KeptNotification:
 
 
 class Overview:
-    """Reads for `status` and for counting a pass; what it writes is how sources are doing."""
+    """What `status` shows of the ledger. It also notes how sources are doing."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def states(self) -> dict[ObjectState, int]:
-        """Return how many objects are in each state, every state named."""
+        """Return how many objects are in each state; every state is in it."""
         counts = dict.fromkeys(ObjectState, 0)
         with self._store.reading() as db:
             for state, count in db.execute("SELECT state, count(*) FROM objects GROUP BY state"):
@@ -76,12 +77,12 @@ class Overview:
         return counts
 
     def mailboxes(self, names: Iterable[str]) -> list[MailboxHealth]:
-        """Return the named mailboxes in their order, then others that the ledger knows of."""
+        """Return these mailboxes in their order, then others that the ledger knows."""
         with self._store.reading() as db:
             delivered = {
                 mailbox: (count, last)
                 for mailbox, count, last in db.execute(
-                    # Alerts, whose names bear the time 0, are no mail that came.
+                    # Alerts, whose file names have the time 0, are not incoming mail.
                     "SELECT mailbox, count(*), max(delivered_at) FROM deliveries"
                     " WHERE state = 'delivered' AND stem >= '1' GROUP BY mailbox"
                 )
@@ -111,7 +112,7 @@ class Overview:
         ]
 
     def waiting(self, limit: int) -> list[Waiting]:
-        """Return what waits, that with a problem first, then the longest waiting."""
+        """Return waiting objects: first those with a problem, in each group the oldest first."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT mail, key, first_seen, attempts, envelope, problem,"
@@ -135,6 +136,7 @@ class Overview:
         ]
 
     def sources(self) -> list[SourceHealth]:
+        """Return how all sources are doing, sorted by name."""
         with self._store.reading() as db:
             rows = db.execute("SELECT * FROM sources ORDER BY source").fetchall()
         return [
@@ -145,13 +147,13 @@ class Overview:
         ]
 
     def notifications(self) -> list[KeptNotification]:
-        """Return the kept notifications that were not understood, newest first."""
+        """Return the notifications that were not understood, the newest first."""
         with self._store.reading() as db:
             rows = db.execute("SELECT at, source, reason FROM notices ORDER BY id DESC").fetchall()
         return [KeptNotification(row["at"], row["source"], row["reason"]) for row in rows]
 
     def source_ok(self, source: str, detail: str = "") -> None:
-        """Note that a source works; its last problem is forgotten."""
+        """Note that a source works, and clear its last problem."""
         with self._store.writing() as db:
             db.execute(
                 "INSERT INTO sources (source, ok_at, detail) VALUES (?, ?, ?) ON CONFLICT (source)"
@@ -172,7 +174,7 @@ class Overview:
             )
 
     def forget_source(self, source: str) -> None:
-        """Note nothing about a source any more."""
+        """Remove the note about a source."""
         with self._store.reading() as db:
             known = db.execute("SELECT 1 FROM sources WHERE source = ?", (source,)).fetchone()
         if known:

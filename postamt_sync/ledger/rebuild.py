@@ -1,8 +1,8 @@
-"""Rebuilding a lost ledger, and completing an old one, from the names in the Maildirs.
+"""Rebuilding a lost ledger, and completing an old one, from the file names in the Maildirs.
 
-It begins with the names and ends with a full listing of the bucket, which knows the keys. What is
-heard of in between is held: only the end can tell for each mailbox whether it has the mail, is
-still to be given it, or has deleted it. A rebuild that was cut short goes on with the next `begin`.
+It begins with the names and ends with a full listing of the bucket, which has the keys. What we
+hear of in between is held: only then is it clear for each mailbox whether it has the mail, is owed
+it, or has deleted it. A rebuild that was interrupted is continued by the next `begin`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from postamt_sync.ledger.task_rows import read_task, read_tasks
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How a rebuild ended: objects taken for deleted by someone, and objects that wait."""
+    """How a rebuild ended: how many objects are taken for deleted, and how many wait."""
 
     absent: int
     waiting: int
@@ -29,7 +29,7 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class Unhashed:
-    """A copy of a content that is no longer the object's, as far as an ETag can tell."""
+    """A copy of which its ETag does not tell whether it still has the object's content."""
 
     mail: str
     mailbox: str
@@ -39,9 +39,9 @@ class Unhashed:
 
 @dataclass(frozen=True, slots=True)
 class NamedCopy:
-    """A copy that a name tells of. `named_at` is the time in the name, `stored_at` is the object's.
+    """A copy known by its file name. `named_at` is the time in the name, `stored_at` the object's.
 
-    Both are S3's, in seconds since 1970; a name has whole seconds.
+    Both are S3's times in seconds since 1970, in the name as whole seconds.
     """
 
     task: Task
@@ -54,7 +54,7 @@ class NamedCopy:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A held object that nobody is to be given any more. `absent` names who lacks it."""
+    """A held object that nobody is owed any more. `absent` are the mailboxes that lack it."""
 
     task: Task
     state: ObjectState
@@ -62,7 +62,7 @@ class Settled:
 
 
 class Rebuild:
-    """Takes in names, then holds the unknown until the bucket was listed."""
+    """Takes in file names, then holds what is unknown until the bucket has been listed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -74,18 +74,18 @@ class Rebuild:
             return db.execute("SELECT 1 FROM rebuilding").fetchone() is not None
 
     def knows_all(self, names: Sequence[tuple[str, str]]) -> bool:
-        """Tell whether every (mail id, stem) is known; if not, this ledger is lost or old."""
+        """Tell whether every (mail id, stem) is known. If not, the ledger is new or an old copy."""
         with self._store.reading() as db:
             return knows_all(db, names)
 
     @property
     def from_names_alone(self) -> bool:
-        """Whether the rebuild that is under way began with a ledger that knew nothing."""
+        """Whether the rebuild under way began with an empty ledger."""
         with self._store.reading() as db:
             return db.execute("SELECT 1 FROM rebuilding WHERE lost = 1").fetchone() is not None
 
     def note_whole(self) -> None:
-        """Note that this ledger knows all names: if it is ever found behind, it is an old one."""
+        """Note that this ledger knows all names: if it is ever behind them, it is an old copy."""
         with self._store.reading() as db:
             row = db.execute("SELECT 1 FROM began WHERE whole_at IS NULL").fetchone()
         if row is not None:
@@ -93,24 +93,24 @@ class Rebuild:
                 db.execute("UPDATE began SET whole_at = ?", (time.time(),))
 
     def begin(self, roots: Iterable[tuple[str, str]]) -> None:
-        """Hold what is unknown from now on. `roots` are (mailbox, Maildir) that are there."""
+        """Hold what is unknown from now on. `roots` are pairs (mailbox, Maildir) that exist."""
         with self._store.writing() as db:
             db.execute(
                 "INSERT OR IGNORE INTO rebuilding (only, begun_at, lost)"
                 " SELECT 1, ?, whole_at IS NULL FROM began",
                 (time.time(),),
             )
-            # None of them may be made again: a missing one is an unmounted disk.
+            # None of them may be created again: if one is missing, its disk is not mounted.
             db.executemany(
                 "INSERT OR IGNORE INTO maildirs (mailbox, root, created_at) VALUES (?, ?, ?)",
                 [(mailbox, root, time.time()) for mailbox, root in roots],
             )
 
     def take(self, found_copies: Sequence[FoundCopy]) -> int:
-        """Take in names; return how many of them were news.
+        """Take in file names; return how many of them were new.
 
-        A copy of an object that is known counts as delivered at once. Whether the object lacks
-        further copies is left to the end, or to the courier where it is to be delivered anyway.
+        A copy of a known object counts as delivered at once. Whether the object lacks other copies
+        is decided at the end, or by the courier if it is to be delivered anyway.
         """
         with self._store.writing() as db:
             before = db.total_changes
@@ -131,9 +131,9 @@ class Rebuild:
         return news
 
     def newest_copies(self, mailbox: str, limit: int, offset: int = 0) -> list[NamedCopy]:
-        """Return copies in this mailbox of objects that were listed, the newest first.
+        """Return this mailbox's copies of objects that were listed, the newest first.
 
-        A name that is later than its object was made up, or has a wrong time: the object's counts.
+        A name that is later than its object was forged or has a wrong time: the object's counts.
         """
         with self._store.reading() as db:
             rows = db.execute(
@@ -156,13 +156,13 @@ class Rebuild:
             ]
 
     def set_horizons(self, newest: Mapping[str, float]) -> None:
-        """Fix for good how new the newest mail was that lay in each mailbox."""
+        """Set for good how new the newest mail in each mailbox was (seconds since 1970)."""
         with self._store.writing() as db:
             db.execute("DELETE FROM horizons")
             db.executemany("INSERT INTO horizons VALUES (?, ?)", newest.items())
 
     def held(self, after: str, limit: int) -> list[Task]:
-        """Return held objects with a mail id after `after`, in that order."""
+        """Return up to `limit` held objects with mail ids after `after`, in their order."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT * FROM objects WHERE mail > ? AND due = 'held'"
@@ -172,9 +172,9 @@ class Rebuild:
             return read_tasks(db, rows)
 
     def undecided(self, after: str, limit: int) -> list[Task]:
-        """Return what waits after a rebuild, and of which nobody knows whose it is.
+        """Return up to `limit` objects that wait after a rebuild without anything saying whose.
 
-        It has a mail id after `after`, and comes in that order.
+        They have mail ids after `after`, and come in their order.
         """
         with self._store.reading() as db:
             rows = db.execute(
@@ -187,10 +187,10 @@ class Rebuild:
             return read_tasks(db, rows)
 
     def settle(self, settled: Iterable[Settled], *, ask: bool) -> None:
-        """Close held objects, unless something was heard of them meanwhile.
+        """Close held objects, except those that were heard of meanwhile.
 
-        With `ask` the index is asked for the envelopes that no receipt has told: they may name more
-        mailboxes.
+        With `ask` the index is to be asked for the envelopes that no receipt has brought: they may
+        name more mailboxes.
         """
         with self._store.writing() as db:
             for each in settled:
@@ -215,7 +215,7 @@ class Rebuild:
                     put_lookup(db, mail, 0.0, asked=False)
 
     def unhashed(self) -> list[Unhashed]:
-        """Return copies of held objects whose content must be compared by its hash."""
+        """Return the copies of held objects whose content has to be compared by its hash."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT d.mail, d.mailbox, d.stem, d.maildir FROM objects o"
@@ -225,7 +225,7 @@ class Rebuild:
             return [Unhashed(*row) for row in rows]
 
     def note_hash(self, copy: Unhashed, sha256: str) -> None:
-        """Note the SHA-256 (hex) of the bytes of a copy."""
+        """Note the SHA-256 of a copy's bytes, in hex."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE deliveries SET sha256 = ? WHERE mail = ? AND mailbox = ? AND stem = ?",
@@ -233,10 +233,10 @@ class Rebuild:
             )
 
     def end(self) -> Rebuilt | None:
-        """After a full listing: let go what is still held. None if no rebuild is under way.
+        """Release what is still held, after a full listing. None if no rebuild is under way.
 
-        Where the ledger was lost, whatever was listed is subject to the horizons from now on, also
-        when its envelope comes later. What is heard of after this was stored after the loss.
+        If the ledger was lost, the horizons apply from now on to all that was listed, even if its
+        envelope comes later. What we hear of after this was stored after the loss.
         """
         with self._store.writing() as db:
             row = db.execute("SELECT lost FROM rebuilding").fetchone()
@@ -253,7 +253,7 @@ class Rebuild:
             ).fetchone()
             db.execute("UPDATE objects SET due = 'backfill', next_attempt = 0 WHERE due = 'held'")
             db.execute("UPDATE began SET whole_at = coalesce(whole_at, ?)", (time.time(),))
-            # What the names told of was never settled, which is where mails are counted.
+            # Mails are counted when they are settled, which those known by their names never were.
             db.execute(
                 "INSERT OR REPLACE INTO days"
                 " SELECT date(last_modified, 'unixepoch', 'localtime'), count(*) FROM objects"
@@ -264,7 +264,7 @@ class Rebuild:
         return Rebuilt(absent, waiting)
 
     def unmatched(self) -> int:
-        """Return how many copies have a name of ours whose object the bucket does not have."""
+        """Return how many copies have a name of ours, but no object in the bucket."""
         with self._store.reading() as db:
             (count,) = db.execute("SELECT count(*) FROM traces WHERE NOT draft").fetchone()
         return int(count)

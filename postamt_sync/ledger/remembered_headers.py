@@ -1,7 +1,7 @@
-"""What people know a mail by: Message-ID, From, To and Subject, remembered beside its way.
+"""What people know a mail by: Message-ID, From, To and Subject.
 
-A table of its own, so that the courier's tables stay narrow. Nothing of delivery depends on it: it
-is filled after the event, and may be erased at any time.
+They have a table of their own, so that the courier's tables stay narrow. Delivery does not depend
+on it: it is filled afterwards, and may be erased at any time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from postamt_sync.ledger.search_text import folded
 from postamt_sync.ledger.store import Store
 
 ERASED_AT_ONCE = 2_000
-"""Rows in one transaction: nobody waits for the ledger meanwhile."""
+"""Rows per transaction, so few that nobody has to wait for the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailHeader:
-    """The sender's words, decoded, on one line each, "" where the mail has no such field.
+    """The sender's words: decoded, each on one line, "" if the mail has no such field.
 
-    `stored_at` in seconds since 1970. `recipients` is To, not the envelope.
+    `stored_at` is in seconds since 1970. `recipients` is the field To, not the envelope.
     """
 
     mail: str
@@ -33,18 +33,18 @@ class MailHeader:
 
     @property
     def text(self) -> str:
-        """All that is searched."""
+        """What a search looks at."""
         return f"{self.subject}\n{self.sender}\n{self.recipients}\n{self.message_id}"
 
 
 class RememberedHeaders:
-    """Writes and reads them; every method is short, and durable where it writes."""
+    """Writes and reads them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def put(self, headers: Iterable[MailHeader]) -> int:
-        """Remember these, of mails that the ledger knows; return how many it had not."""
+        """Remember headers of mails that the ledger knows; return how many were new."""
         rows = [
             {
                 "mail": h.mail,
@@ -69,7 +69,7 @@ class RememberedHeaders:
             return added.rowcount
 
     def lacking(self, mails: Collection[str]) -> set[str]:
-        """Return those of these mails that the ledger knows without their header."""
+        """Return those of these mails that the ledger knows, but whose headers it does not."""
         with self._store.reading() as db:
             return {
                 mail
@@ -82,12 +82,12 @@ class RememberedHeaders:
             }
 
     def mails(self) -> set[str]:
-        """Return the ids of all mails whose header is remembered: some 90 bytes each."""
+        """Return the ids of all mails whose headers are remembered: about 90 bytes each."""
         with self._store.reading() as db:
             return {mail for (mail,) in db.execute("SELECT mail FROM headers")}
 
     def of(self, mails: Iterable[str]) -> dict[str, MailHeader]:
-        """Return by mail id those that are remembered."""
+        """Return the headers that are remembered of these mails, by mail id."""
         with self._store.reading() as db:
             rows = [
                 db.execute("SELECT * FROM headers WHERE mail = ?", (mail,)).fetchone()
@@ -96,7 +96,7 @@ class RememberedHeaders:
         return {row["mail"]: read_header(row) for row in rows if row is not None}
 
     def latest(self, limit: int) -> Sequence[MailHeader]:
-        """Return those of the mails that S3 stored last, the newest first."""
+        """Return the headers of the mails that S3 stored last, the newest first."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT * FROM headers ORDER BY stored_at DESC LIMIT ?", (limit,)
@@ -104,9 +104,9 @@ class RememberedHeaders:
         return [read_header(row) for row in rows]
 
     def erase(self) -> int:
-        """Forget all of them, so that the file does not hold them any more; return how many.
+        """Erase all of them, from the file's free pages too; return how many there were.
 
-        Copies of the ledger that were made before still do.
+        Copies of the ledger that were made earlier still have them. Takes many transactions.
         """
         erased = 0
         while True:
@@ -125,7 +125,7 @@ class RememberedHeaders:
 
 
 def read_header(row: sqlite3.Row) -> MailHeader:
-    """Return the header in a row of the table."""
+    """Return the header in a row of the table `headers`."""
     return MailHeader(
         row["mail"],
         row["stored_at"],

@@ -1,4 +1,4 @@
-"""What a person may do to the ledger beside the running daemon: short transactions, no lock."""
+"""What a person may do to the ledger while the daemon runs: short transactions, no lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from postamt_sync.mail.arrival import is_key
 
 @dataclass(frozen=True, slots=True)
 class ObjectDetails:
-    """One object, as a person asks for it; times in seconds since 1970."""
+    """What the ledger knows of one object. Times are in seconds since 1970."""
 
     mail: str
     bucket: str
@@ -33,13 +33,16 @@ class ObjectDetails:
 
 
 class Repair:
-    """Look at and change single objects by key, base name of a key, or mail id."""
+    """Shows and changes single objects, named by key, last part of the key, or mail id.
+
+    Raises UsageError if a name means no object, or several.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def quarantined(self, limit: int | None = None) -> list[ObjectDetails]:
-        """Return what is quarantined, newest first; None: all of it."""
+        """Return up to `limit` quarantined objects (None: all), the newest first."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT * FROM objects WHERE state = 'quarantined' ORDER BY settled_at DESC"
@@ -49,12 +52,12 @@ class Repair:
             return [_known(db, row) for row in rows]
 
     def find(self, name: str) -> ObjectDetails:
-        """Return the one object that `name` means; UsageError if there is none, or several."""
+        """Return the object that `name` means."""
         with self._store.reading() as db:
             return _known(db, _find(db, name))
 
     def retry_quarantined(self, name: str | None = None) -> int:
-        """Make one quarantined object, or with None all, due again; return how many."""
+        """Make one quarantined object due again, or all of them (None); return how many."""
         with self._store.writing() as db:
             mails = None if name is None else _quarantined(db, name)
             cursor = db.execute(
@@ -66,7 +69,7 @@ class Repair:
             return cursor.rowcount
 
     def leave_quarantined(self, name: str) -> None:
-        """Take one quarantined object for one that is not to be delivered: someone has decided."""
+        """Decide that one quarantined object is not to be delivered."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET state = 'adopted', revision = revision + 1, problem = NULL"
@@ -75,16 +78,17 @@ class Repair:
             )
 
     def redeliver(self, name: str) -> ObjectDetails:
-        """Deliver an object once more into all its mailboxes, under new file names.
+        """Have an object delivered once more to all its mailboxes, under new file names.
 
-        Whatever copies there are stay where they are. Raises UsageError for an unknown name.
+        The copies that are there stay where they are.
         """
         with self._store.writing() as db:
             row = _find(db, name)
             if row["state"] == ObjectState.SKIPPED:
                 raise UsageError(
-                    f"{printable(name)} is no mail (SES's setup note or a folder marker).",
-                    "Name the key of a mail.",
+                    f"{printable(name)} is not a mail, but SES's setup notification or a folder "
+                    "marker.",
+                    "Give the key of a mail.",
                 )
             db.execute(
                 "UPDATE objects SET state = 'waiting', revision = revision + 1,"
@@ -97,12 +101,12 @@ class Repair:
 
 
 def _quarantined(db: sqlite3.Connection, name: str) -> str:
-    """Return the mail id of a quarantined object; raises UsageError where it is none."""
+    """Return the mail id of a quarantined object; raises UsageError if it is not quarantined."""
     row = _find(db, name)
     if row["state"] != ObjectState.QUARANTINED:
         raise UsageError(
             f"{printable(name)} is not quarantined, it is {row['state']}.",
-            "To see which are: postamt-sync quarantine list",
+            "To see what is: postamt-sync quarantine list",
         )
     mail: str = row["mail"]
     return mail
@@ -110,7 +114,7 @@ def _quarantined(db: sqlite3.Connection, name: str) -> str:
 
 def _find(db: sqlite3.Connection, name: str) -> sqlite3.Row:
     rows: list[sqlite3.Row] = []
-    if is_key(name):  # a command line can hold bytes that no key can
+    if is_key(name):  # a command line can hold bytes that no key can have
         rows = db.execute(
             "SELECT * FROM objects WHERE mail = ? OR key = ? LIMIT 2", (name, name)
         ).fetchall()
@@ -125,12 +129,13 @@ def _find(db: sqlite3.Connection, name: str) -> sqlite3.Row:
         return rows[0]
     if rows:
         raise UsageError(
-            f"Several mails are called {printable(name)}.", "Give the whole key, or the mail id."
+            f"Several mails have the name {printable(name)}.",
+            "Give the whole key, or the mail id.",
         )
     raise UsageError(
-        f"No mail with the key {printable(name)} is known.",
-        "Give the S3 key, its last part, or the mail id of a log line or file name; "
-        "postamt-sync sync looks for new ones.",
+        f"The ledger has no mail with the name {printable(name)}.",
+        "Give the S3 key, its last part, or the mail id from a log line or file name. "
+        "To look for new mail: postamt-sync sync",
     )
 
 

@@ -1,12 +1,12 @@
-"""A ledger that was lost while it was open: saved through its own handle, and taken back.
+"""Saving a ledger that was lost while it was open, through its own handle, and putting it back.
 
-The saved one is put back even where the path names another ledger by now: it has all that was
-answered and delivered until the loss, while the other one is an older copy, or was begun after it.
-To go on with that one would forget who a mail is for, which only its receipt has told. What the
-other one knows beside it is added first, and the file is set aside, never deleted: who wants an
-older ledger in earnest stops the daemon, puts it in place and starts the daemon.
+It is put back even if another ledger is at the path by now. The saved one has everything up to the
+loss; the other one is an older copy, or was started after the loss. Going on with that one would
+forget whom a mail is for, if only its receipt said so. What the other one knows is merged first,
+and its file is set aside, never deleted. To really go back to an older ledger, stop the daemon, put
+it in place, and start the daemon.
 
-The saved file is what says that this is to be done, so a stop anywhere in between loses nothing.
+The saved file itself says that this has to be done, so an interruption at any point loses nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MERGED = ".merged"
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """Which saved ledger is in place again, and where the one that was there lies now, if any.
+    """Which saved ledger was put back, and where the one that was in its place is now, if any.
 
-    `merged` counts what that one knew beside it; None: it was no ledger.
+    `merged` is how many objects were new or due because of that one; None: it was not a ledger.
     """
 
     saved: Path
@@ -39,10 +39,10 @@ class TakenBack:
 
 
 def save(store: Store) -> Path:
-    """Save an open ledger that its path does not name any more; return where, durably.
+    """Save an open ledger that is not at its path any more; return where it is now, durably.
 
-    The directory is made if it is gone. Raises TryLaterError where its disk refuses, and
-    LedgerDamagedError where what is open is no longer whole.
+    The directory is created if it is gone. Raises TryLaterError if the disk refuses, and
+    LedgerDamagedError if what is open is damaged.
     """
     state_dir = store.path.parent
     try:
@@ -51,7 +51,7 @@ def save(store: Store) -> Path:
     except OSError as error:
         raise TryLaterError(
             f"The state directory {state_dir} cannot be used ({error.strerror}).",
-            "Make it for this user, or mount its disk; what is open is kept until then.",
+            "Make it for this user, or mount its disk; the open ledger is kept until then.",
         ) from error
     write_ledger(saved, store.back_up, str(store.path), INTEGRITY)
     store.forget_own_log()
@@ -59,15 +59,15 @@ def save(store: Store) -> Path:
 
 
 def saved_ledgers(state_dir: Path) -> Sequence[Path]:
-    """Return saved ledgers that were not taken back yet, the newest last."""
+    """Return the saved ledgers that were not put back yet, the newest last."""
     found = state_dir.glob(f"{FILE_NAME}.*{SAVED}")
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def take_back(state_dir: Path) -> TakenBack | None:
-    """Put the newest saved ledger in place, if there is one; None: there is none that is whole.
+    """Put the newest saved ledger back; None if there is none that is undamaged.
 
-    Only while holding the courier's lock; durable on return. Raises TryLaterError.
+    To be called only while holding the courier's lock. Durable on return. Raises TryLaterError.
     """
     found = saved_ledgers(state_dir)
     while found:

@@ -1,7 +1,7 @@
-"""Mail that a person wants back from the bucket: at once, or when its archive has restored it.
+"""Mail that a person wants back from the bucket, at once or after it was restored from an archive.
 
-An order for archived mail is durable, so that whoever asks again goes on where it was. As soon as
-the object can be read, its order becomes an edition to be delivered, and is forgotten.
+An order for archived mail is durable, so that asking again continues it. As soon as the object can
+be read, the order becomes a new edition to be delivered, and is deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from postamt_sync.ledger.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A mail to be brought back. `mailboxes` have lost their copy; empty: none has one."""
+    """A mail to bring back. `mailboxes` have lost their copies; empty: none of them has one."""
 
     mail: str
     mailboxes: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order for an archived object. `requested` tells whether S3 was asked for it."""
+    """An order for an archived object. `requested`: S3 was asked to restore it."""
 
     mail: str
     key: str
@@ -37,13 +37,13 @@ class Order:
 
 
 class Restores:
-    """Orders, and what becomes of them. Beside a running daemon."""
+    """Orders, and what becomes of them. May be used while the daemon runs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def order(self, wanted: Iterable[Wanted], tier: str) -> None:
-        """Order archived mail; what is ordered already stays as it is."""
+        """Order archived mail. An order that exists stays as it is."""
         with self._store.writing() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO restores SELECT mail, revision, ?, ?, ?, NULL FROM objects"
@@ -52,9 +52,9 @@ class Restores:
             )
 
     def orders(self) -> list[Order]:
-        """Return the open orders, those that S3 was asked for first, oldest first.
+        """Return the open orders: those that S3 was asked for, oldest first, then the others.
 
-        An order whose mail has come another way meanwhile is forgotten.
+        An order whose mail has come another way meanwhile is deleted.
         """
         with self._store.writing() as db:
             db.execute(
@@ -77,26 +77,26 @@ class Restores:
         ]
 
     def requested(self, mail: str) -> None:
-        """Note that S3 was asked to bring it back."""
+        """Note that S3 was asked to restore it."""
         with self._store.writing() as db:
             db.execute("UPDATE restores SET requested_at = ? WHERE mail = ?", (time.time(), mail))
 
     def give_up(self, mail: str) -> None:
-        """Forget an order that cannot be fulfilled."""
+        """Delete an order that cannot be fulfilled."""
         with self._store.writing() as db:
             db.execute("DELETE FROM restores WHERE mail = ?", (mail,))
 
     def deliver(self, wanted: Sequence[Wanted]) -> int:
-        """Make mail that can be read due, in a new edition; return how many there were.
+        """Make readable mail due in a new edition; return how many mails that were.
 
-        Mailboxes that still have their copy get no second one. What waits to be delivered anyway
-        is left alone.
+        Mailboxes that still have their copy get no second one. Mail that waits to be delivered
+        anyway is left alone.
         """
         with self._store.writing() as db:
             return sum(_deliver(db, each) for each in wanted)
 
     def waiting_of(self, mails: Iterable[str]) -> set[str]:
-        """Return those that are still to be delivered."""
+        """Return those of these mails that are still to be delivered."""
         with self._store.reading() as db:
             rows = db.execute(
                 "SELECT mail FROM objects WHERE state = 'waiting'"
@@ -106,7 +106,7 @@ class Restores:
             return {mail for (mail,) in rows}
 
     def still_waiting(self, mails: Iterable[str]) -> tuple[int, int]:
-        """Return how many of these are still to be delivered, and how many cannot be for now."""
+        """Return how many of these mails still wait, and how many cannot be delivered for now."""
         waiting = failing = 0
         with self._store.reading() as db:
             for mail in mails:
@@ -125,7 +125,7 @@ class Restores:
 def _deliver(db: sqlite3.Connection, wanted: Wanted) -> bool:
     db.execute("DELETE FROM restores WHERE mail = ?", (wanted.mail,))
     lost = json.dumps(wanted.mailboxes)
-    # What is owed to a mailbox by name comes to it, however old it is; nobody else's absence ends.
+    # A mailbox that is named gets its copy however old it is; others stay without theirs.
     owed = db.execute(
         "UPDATE deliveries SET state = 'waiting' WHERE mail = ? AND state = 'absent'"
         " AND mailbox IN (SELECT value FROM json_each(?))",

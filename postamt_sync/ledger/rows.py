@@ -1,4 +1,4 @@
-"""The ledger's rows: as the rest of the program sees them, and as the courier writes them."""
+"""The ledger's rows: the states that they can have, and how copies are written."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from postamt_sync.mail.arrival import Evidence, Verdicts
 
 
 class ObjectState(enum.StrEnum):
-    """Where an object of the bucket stands."""
+    """What has become of an object of the bucket."""
 
     WAITING = "waiting"
-    """Something is to be done: fetch, route, or one of its deliveries."""
+    """There is something left to do: fetch it, route it, or make one of its copies."""
     DELIVERED = "delivered"
-    """In every mailbox that its envelope, as far as known, names, or absent for it."""
+    """In every mailbox that its envelope names as far as we know, or absent for that mailbox."""
     ARCHIVED = "archived"
-    """In Glacier or Deep Archive: not readable before it is restored."""
+    """In Glacier or Deep Archive, and not readable until it is restored."""
     SEALED = "sealed"
-    """Only its sealed object is left, which the owner's key opens: it comes by a restore."""
+    """Only its sealed object is left, which the owner's key opens: a restore brings it back."""
     GONE = "gone"
     """Deleted from the bucket before we could read it."""
     ABSENT = "absent"
-    """Absent for every mailbox that is known to be concerned: see the state of deliveries."""
+    """Absent (see DeliveryState) for every mailbox that is known to be concerned."""
     ADOPTED = "adopted"
-    """Known and deliberately not delivered."""
+    """Known, and deliberately not delivered."""
     QUARANTINED = "quarantined"
-    """Can never be delivered as it is; a person decides."""
+    """Can never be delivered as it is; a person has to decide."""
     SKIPPED = "skipped"
-    """No mail: SES's setup notification or a folder marker."""
+    """Not a mail: SES's setup notification or a folder marker."""
 
 
 class DueState(enum.StrEnum):
     """When a waiting object is to be worked on."""
 
     HELD = "held"
-    """Not before a rebuild has ended, which knows who lacks it, and who deleted it at home."""
+    """Not until a rebuild has ended: only then is it known who lacks it and who deleted it."""
     FIRST = "first"
-    """At once, before all else: announced, new since the last look, or hurried."""
+    """At once, before everything else: announced, newly listed, or not to wait any longer."""
     LATER = "later"
-    """At `next_attempt` on the monotonic clock: tried in vain, or its envelope is awaited."""
+    """At `next_attempt` on the monotonic clock: a try failed, or its envelope is awaited."""
     BACKFILL = "backfill"
     """At once, when nothing else is due."""
 
@@ -50,11 +50,11 @@ class EnvelopeState(enum.StrEnum):
     """Whether a waiting object waits for its envelope."""
 
     UNKNOWN = "unknown"
-    """Nothing was decided yet."""
+    """Not decided yet."""
     AWAITED = "awaited"
     """It may still come, until `next_attempt`."""
     IN_VAIN = "in vain"
-    """It was waited for, or the index was asked: nobody has to wait any more."""
+    """We have waited, or have asked the index, and do not wait any longer."""
 
 
 class AbsenceState(enum.StrEnum):
@@ -69,26 +69,26 @@ class AbsenceState(enum.StrEnum):
 
 
 class DeliveryState(enum.StrEnum):
-    """Where one mail stands in one mailbox."""
+    """What has become of a mail's copy for one mailbox."""
 
     WAITING = "waiting"
     PREPARED = "prepared"
-    """The mail is durable in `tmp/`, its final name is fixed."""
+    """The mail is durable in `tmp/`, and its final name is fixed."""
     DELIVERED = "delivered"
     ABSENT = "absent"
-    """Not there when a lost ledger was rebuilt, and older than the newest mail that was: most
-    likely delivered once, and deleted by its owner since."""
+    """Not there when a lost ledger was rebuilt, and older than the newest mail that was there: most
+    likely it had been delivered, and its owner has deleted it."""
     QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One copy of a mail: its content (`stem`, `sha256`) in one mailbox.
+    """One copy of a mail: one content (`stem`, `sha256` in hex) in one mailbox.
 
-    `edition` is the one of the object that it stands for, which may be a later one than its name
-    tells: a restore brings an edition only to mailboxes that have lost theirs. `maildir` is the
-    root it was prepared in, which a changed configuration does not move.
-    `prepared_at` is in seconds since 1970; `tmp_inode` says which directory its `tmp/` was.
+    `edition` is the edition of the object that it counts for. That may be later than the one in its
+    name: a restore makes a new edition, but only for mailboxes that have lost their copy. `maildir`
+    is the root in which it was prepared, even if the configuration names another one by now.
+    `prepared_at` is in seconds since 1970, `tmp_inode` the inode of the `tmp/` it was written to.
     """
 
     mailbox: str
@@ -107,11 +107,11 @@ class Delivery:
 class Task:
     """One object that is due, with all that is known of it.
 
-    `revision` counts what happened to it; a step that ends under an older revision than the
-    ledger's leaves the object due, so that nothing heard meanwhile is lost. `routed` is the
-    revision that the deliveries fulfil. `horizons` are not empty for an object that was in the
-    bucket when the ledger was rebuilt from names alone: by mailbox when S3 stored the newest mail
-    that was there, in seconds since 1970.
+    `revision` counts what has happened to it. If the ledger has a later one when a step ends, the
+    object stays due, so that nothing heard meanwhile is lost. `routed` is the revision that the
+    deliveries fulfil, -1 before the first. `horizons` is not empty if the object was in the bucket
+    when the ledger was rebuilt from file names alone: for each mailbox when S3 stored the newest
+    mail that was there, in seconds since 1970. `edition` counts redeliveries and restores.
     """
 
     mail: str
@@ -130,15 +130,15 @@ class Task:
     deliveries: tuple[Delivery, ...]
     horizons: Mapping[str, float] = field(default_factory=dict)
     owed: tuple[str, ...] = ()
-    """Mailboxes that a lost ledger was about to give it to: the envelope named them."""
+    """Mailboxes that are to get it, whatever the horizons say: its envelope named them."""
     settled_before: bool = False
-    """Whether it was brought to an end once, and is due again for what was heard since."""
+    """Whether it was settled once, and is due again because of something heard since."""
 
     def is_absent_for(self, mailbox: str, stored_at: float) -> bool:
-        """Tell whether a mailbox that lacks this content is not to be given it.
+        """Tell whether a mailbox that lacks this content is not to get it.
 
-        `stored_at` is when S3 stored it, in seconds since 1970. What is owed to the mailbox
-        already, or was there in another content, is to be delivered.
+        `stored_at` is when S3 stored it, in seconds since 1970. A mailbox that is owed the mail, or
+        has had it with another content, gets it.
         """
         given_or_owed = any(
             c.mailbox == mailbox and c.state in _GIVEN_OR_OWED for c in self.deliveries
@@ -149,19 +149,19 @@ class Task:
 
     @property
     def lacks_only_prepared(self) -> bool:
-        """Whether all that is left to do is to finish copies that are prepared."""
+        """Whether only prepared copies are left to be finished."""
         waits = any(copy.state is DeliveryState.WAITING for copy in self.deliveries)
         return self.routed == self.revision and not waits
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A mail whose copies lie durable in `tmp/`: what is committed before they are published.
+    """A mail whose copies are durable in `tmp/`: what is committed before they are published.
 
-    `failed` names the mailboxes whose copy could not be written, with the reason, `absent` those
-    that are not to be given one. `ask_at` is when the index is to be asked for the envelope, on the
-    monotonic clock; None: not at all. `alone`: other copies of the mail are under way by
-    themselves, whose rows stay as they are.
+    `failed` has the copies that could not be written, with the reasons, `absent` the mailboxes that
+    are not to get one. `ask_at` is when the index is to be asked for the envelope, on the monotonic
+    clock, None if not at all. `alone`: other copies of the mail are being made separately, and
+    their rows stay as they are.
     """
 
     task: Task
@@ -177,7 +177,7 @@ class Prepared:
 
     @property
     def mailboxes(self) -> list[str]:
-        """Those whose rows are written, with a copy or without."""
+        """The mailboxes whose rows are written, with a copy or without."""
         return [copy.mailbox for copy in (*self.copies, *(copy for copy, _ in self.failed))]
 
 
@@ -185,10 +185,10 @@ _GIVEN_OR_OWED = {DeliveryState.WAITING, DeliveryState.PREPARED, DeliveryState.D
 
 
 def is_older(stored_at: float | None, horizon: float | None) -> bool:
-    """Tell whether a mail is older than the newest that lay in a mailbox.
+    """Tell whether a mail is older than the newest one that was in a mailbox.
 
-    Names know whole seconds: of two mails of one second none is older. Without a horizon, because
-    nothing of ours lay there, nothing is: it may never have been given anything.
+    File names have whole seconds, so of two mails of the same second neither is older. Without a
+    horizon nothing is older: the mailbox had no mail of ours, and may never have got any.
     """
     return stored_at is not None and horizon is not None and int(stored_at) < int(horizon)
 
@@ -201,7 +201,7 @@ def put_copy(
     prepared_at: float | None,
     problem: str | None = None,
 ) -> None:
-    """Write a copy in this state, in the place of the row that it had."""
+    """Write a copy in this state, replacing its row."""
     put_copies(db, [(mail, copy, problem)], state, prepared_at)
 
 
@@ -211,7 +211,7 @@ def put_copies(
     state: DeliveryState,
     prepared_at: float | None,
 ) -> None:
-    """Write copies of mails (id, copy, problem) in this state, in the place of their rows."""
+    """Write copies, each with its mail id and problem, in this state, replacing their rows."""
     db.executemany(
         "INSERT OR REPLACE INTO deliveries"
         " (mail, mailbox, stem, state, maildir, folder, name, sha256, tmp_inode, prepared_at,"
@@ -237,7 +237,7 @@ def put_copies(
 
 
 def wait_for_copy(db: sqlite3.Connection, task: Task, mailbox: str, reason: str) -> None:
-    """Note why a mailbox has no copy yet, at the row that says so already or at a new one."""
+    """Note why a mailbox has no copy yet, in the row of the missing copy or a new one."""
     noted = db.execute(
         "UPDATE deliveries SET problem = ?"
         " WHERE mail = ? AND mailbox = ? AND state IN ('waiting', 'prepared')",
@@ -249,7 +249,7 @@ def wait_for_copy(db: sqlite3.Connection, task: Task, mailbox: str, reason: str)
 
 
 def mind_another_etag(db: sqlite3.Connection, read: Iterable[tuple[Task, str]]) -> None:
-    """Move revisions on where an ETag other than the one just read was heard meanwhile."""
+    """Raise the revision of objects for which another ETag than the one read was heard."""
     db.executemany(
         "UPDATE objects SET revision = revision + 1"
         " WHERE mail = ? AND revision = ? AND etag IS NOT ? AND etag != ?",
@@ -258,7 +258,7 @@ def mind_another_etag(db: sqlite3.Connection, read: Iterable[tuple[Task, str]]) 
 
 
 def close_if_done(db: sqlite3.Connection, mails: Iterable[str], now: float) -> None:
-    """Close objects whose deliveries fulfil their revision and of which none is left to be made."""
+    """Close the objects whose deliveries fulfil their revision and are all made."""
     db.executemany(
         "UPDATE objects SET state = CASE WHEN"
         " EXISTS (SELECT 1 FROM deliveries a WHERE a.mail = objects.mail AND a.state = 'absent')"

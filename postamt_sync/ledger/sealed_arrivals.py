@@ -1,4 +1,4 @@
-"""What a sealed object, which a listing found in the place of its plain one, says to the ledger."""
+"""What a sealed object that was listed instead of its plain one means for the ledger."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from postamt_sync.mail.arrival import Arrival
 
 
 def is_superseded(arrival: Arrival, row: sqlite3.Row) -> bool:
-    """Tell whether a sealed object is of an older content than the ledger knows of its key."""
+    """Tell whether a sealed object has an older content than the one known under its key."""
     known, sealed = row["last_modified"], arrival.last_modified
     another = row["etag"] is not None and row["etag"] != arrival.etag
     return another and known is not None and sealed is not None and sealed <= known
 
 
 def note_sealed(db: sqlite3.Connection, arrival: Arrival, state: ObjectState) -> None:
-    """What is there, and was gone or another, can be read by nobody but its owner."""
+    """Note that an object that was gone, or had another content, is there in sealed form."""
     if state is not ObjectState.SEALED or arrival.etag is not None:
         db.execute(
             "UPDATE objects SET state = 'sealed', revision = revision + 1, problem = NULL"

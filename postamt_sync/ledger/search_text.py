@@ -1,8 +1,8 @@
-"""How words are compared that a person types with what a sender wrote: without case and accents.
+"""Comparing words that a person types with what a sender wrote, without case and accents.
 
-Both sides are folded the same way, so only their folded forms ever meet. Marks that sit on a letter
-go, vowels that are signs of their own stay; letters that no decomposition takes apart are spelled
-as people without such a keyboard do.
+Both sides are folded in the same way, and only their folded forms are compared. Accents are
+removed, the vowel signs of Indic scripts are kept. Letters that Unicode does not decompose are
+spelled as people without such a keyboard spell them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SPELLED = str.maketrans(
 
 
 def folded(text: str) -> str:
-    """Return what is compared: one line, blanks single, no case, no accents, nothing invisible."""
+    """Return what is compared: lower case, no accents, nothing invisible, words one blank apart."""
     if not text.isascii():
         apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
         text = "".join(
@@ -28,5 +28,5 @@ def folded(text: str) -> str:
 
 
 def holds(text: str, words: tuple[str, ...]) -> bool:
-    """Tell whether a folded text has all the folded words, each anywhere in it."""
+    """Tell whether a folded text contains all of these folded words, anywhere in it."""
     return all(word in text for word in words)

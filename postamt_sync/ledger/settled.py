@@ -1,4 +1,4 @@
-"""Up to when all mail that came is settled: what may be sealed."""
+"""Up to when all incoming mail is settled, and so may be sealed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from postamt_sync.ledger.rows import ObjectState
 from postamt_sync.ledger.store import Store
 
 LATE = 86_400.0
-"""Seconds that a mail may be older than our hearing of it, where S3's own time is not known."""
+"""Seconds by which a mail may be older than when we heard of it, if S3's own time is unknown."""
 
 _OPEN = (ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.QUARANTINED)
-"""At home in none or not all of its mailboxes, and nobody has decided that this is right.
+"""Not in all of its mailboxes, and nobody has decided that this is right.
 
-Delivered, adopted and skipped are settled; gone and sealed are plain nowhere, so nothing is taken
-away. Absent is settled once someone has looked at it."""
+Delivered, adopted and skipped are settled. Of gone and sealed ones there is no plain object that
+could be taken away. Absent is settled once someone has looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """The oldest mail that is not settled; `came_at` in seconds since 1970, at the latest."""
+    """The oldest mail that is not settled. It came at `came_at` (seconds since 1970) or later."""
 
     key: str
     state: ObjectState
@@ -28,15 +28,15 @@ class Unsettled:
 
 
 class UnsettledMail:
-    """Asks the ledger; writes nothing."""
+    """Reads only."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def oldest_unsettled(self, bucket: str, prefix: str) -> Unsettled | None:
-        """Return the oldest mail below a prefix that is not settled; None if all is.
+        """Return the oldest mail below a prefix that is not settled; None if all are.
 
-        Only after a full listing this is all mail that there is.
+        The ledger knows all mail only after a full listing.
         """
         with self._store.reading() as db:
             row = db.execute(

@@ -1,4 +1,4 @@
-"""Noting for `status` how a source of mail, or another service, is doing."""
+"""Notes for `status` on how a source of mail, or another service, is doing."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from postamt_sync.events import Events
 from postamt_sync.ledger.overview import Overview
 
 NOTED_EVERY = 30.0
-"""Seconds between two notes that all is well, for sources that tell it all the time."""
+"""Seconds between two notes that all is well, for sources that find so all the time."""
 
 
 class SourceNotes:
     """The notes on one source.
 
-    That it works is noted again after `every` seconds at the earliest, as long as nothing went
-    wrong meanwhile: an idle daemon is not to write all the time. Trouble is always noted. What the
-    ledger refuses is logged and not raised: nothing else is to fail because of a note, and the
-    next one tries again. `clock` in seconds, monotonic.
+    A note that it works is repeated after `every` seconds at the earliest unless something went
+    wrong meanwhile: an idle daemon should not write all the time. Trouble is always noted. If the
+    ledger refuses, that is logged and not raised: nothing should fail because of a note, and the
+    next one tries again. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SourceNotes:
         self._well_at: float | None = None
 
     async def well(self, detail: str = "") -> bool:
-        """Note that the source works; its last trouble is forgotten. False if it has to wait."""
+        """Note that the source works, and clear its last trouble. False if nothing was written."""
         return await asyncio.to_thread(self.well_now, detail)
 
     async def bad(self, error: PostamtError | str) -> bool:
@@ -48,14 +48,14 @@ class SourceNotes:
         return await asyncio.to_thread(self.bad_now, error)
 
     async def forget(self) -> bool:
-        """Note nothing about it any more. False if the ledger refuses."""
+        """Remove the note about it. False if the ledger refuses."""
         self._well_at = None
         return await asyncio.to_thread(
             self._written, lambda: self._overview.forget_source(self._source)
         )
 
     def well_now(self, detail: str = "") -> bool:
-        """As `well`, for who runs in a thread."""
+        """Do what `well` does, for callers in a thread."""
         now = self._clock()
         if self._well_at is not None and now - self._well_at < self._every:
             return False
@@ -65,7 +65,7 @@ class SourceNotes:
         return True
 
     def bad_now(self, error: PostamtError | str) -> bool:
-        """As `bad`, for who runs in a thread."""
+        """Do what `bad` does, for callers in a thread."""
         self._well_at = None
         return self._written(lambda: self._overview.source_bad(self._source, error))
 

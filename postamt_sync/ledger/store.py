@@ -1,4 +1,4 @@
-"""The SQLite connection under the ledger: one transaction at a time, durable when it ends."""
+"""The ledger's SQLite connection: one transaction at a time, durable when it ends."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from postamt_sync.ledger.schema import migrate
 
 FILE_NAME = "ledger.sqlite3"
 PARTS = ("", "-wal", "-shm")
-"""What SQLite adds to the name of a database: log and log index, without which it is not whole."""
+"""What SQLite appends to a database's name: the files of a database, with its log and log index."""
 BUSY_SECONDS = 4
-"""How long a transaction waits for another process's short one; a stop must not take longer."""
+"""How long a transaction waits for one of another process. Stopping must not take longer."""
 
 
 class LedgerReplacedError(TryLaterError):
-    """The path no longer names the ledger that is open: what is written to it, nobody will find."""
+    """The open ledger is not at its path any more: nobody would find what is written to it."""
 
 
 class LedgerDamagedError(MisconfiguredError):
-    """The file is no ledger, or was written to by someone else."""
+    """The file is not a ledger, or someone else has written to it."""
 
 
 class Store:
-    """An open ledger file. Its methods may be called from any thread, but block it.
+    """An open ledger file. Its methods may be called from any thread, and block it.
 
-    A thread that runs an event loop uses asyncio.to_thread: a disk may take seconds, and another
-    process's transaction `BUSY_SECONDS`.
+    Do not call them in an event loop's thread, but through asyncio.to_thread: a disk may take
+    seconds, and another process's transaction may take BUSY_SECONDS.
     """
 
     observer: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
-    """Called at every use. Tests check here that no event loop is being blocked."""
+    """Called at every use. Tests check by it that no event loop is blocked."""
 
     def __init__(self, path: Path, held: Sequence[OpenFile] = ()) -> None:
-        """Open, and if need be create and migrate, the ledger at `path`.
+        """Open the ledger at `path`; it is created or migrated if need be.
 
-        `held` are further files without which it must not be written, such as the lock.
-        Raises TryLaterError if the disk refuses, LedgerDamagedError if the file is no ledger,
+        `held` are other files, such as the lock: once one of them is replaced, nothing is written.
+        Raises TryLaterError if the disk refuses, LedgerDamagedError if the file is not a ledger,
         NewerLedgerError if a newer version wrote it.
         """
         self.path = path
@@ -55,7 +55,7 @@ class Store:
         self._files: list[OpenFile] = []
         self._damage: LedgerDamagedError | None = None
         self.saved = False
-        """Whether what is open was saved elsewhere: from then on nothing is written to it."""
+        """Whether the open ledger was saved elsewhere; then nothing is written to it any more."""
         self.is_closed = False
         with self._explained(), as_owner_of(path.parent):
             _make_private(path)
@@ -64,7 +64,7 @@ class Store:
             )
             self._connection.row_factory = sqlite3.Row
             try:
-                # WAL: readers never wait. FULL: a commit is on the disk when it returns.
+                # WAL: readers never wait. FULL: when a commit returns, it is on the disk.
                 _switch_to_wal(self._connection)
                 self._connection.execute("PRAGMA synchronous = FULL")
                 migrate(self._connection)
@@ -78,12 +78,12 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: durable, in the file that the path names, when the block ends.
+        """Open a transaction. When the block ends, it is durable in the file at the path.
 
-        Without trace when it raises; only after LedgerReplacedError the lost file may have it.
+        If the block raises, nothing is written; with LedgerReplacedError the lost file may have it.
         """
         with self._lock, self._explained():
-            self.check()  # what was found lost is not written to any more
+            self.check()  # a ledger that is lost is not written to
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -96,7 +96,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Several reads of one state of the ledger, which is the one that the path names."""
+        """Open a transaction for reads that all see one state of the ledger at the path."""
         with self._lock, self._explained():
             self._connection.execute("BEGIN")
             try:
@@ -107,7 +107,7 @@ class Store:
             self.check()
 
     def problem(self) -> str:
-        """Say what has become of the ledger that is open here, "" while it is in its place."""
+        """Return what has become of the open ledger, "" while it is in its place."""
         if self._damage is not None:
             return "damaged"
         if self.saved:
@@ -118,64 +118,65 @@ class Store:
         return ""
 
     def check(self) -> None:
-        """Raise LedgerReplacedError if the path does not name what is open here."""
+        """Raise LedgerReplacedError if the open ledger is not at its path, or not intact."""
         if problem := self.problem():
             raise LedgerReplacedError(
-                f"The ledger {self.path} was {problem} while it was in use; this was not kept.",
-                "A running daemon puts it right within seconds: then try it again.",
+                f"The ledger {self.path} was {problem} while it was in use; nothing was kept.",
+                "A running daemon repairs that within seconds. Then try again.",
             )
 
     @property
     def is_lost(self) -> bool:
-        """Whether the ledger itself is not what the path names, and not only what goes with it."""
+        """Whether the ledger itself, not just the lock, is damaged or not at its path."""
         own = self._files[: len(PARTS)]
         return self._damage is not None or any(file.problem() for file in own)
 
     @property
     def is_named(self) -> bool:
-        """Whether the path names the ledger that is open here, even if its log is gone."""
+        """Whether the open ledger is at its path, even if its log is gone."""
         return bool(self._files) and self._files[0].is_at(self.path)
 
     @property
     def is_overwritten(self) -> bool:
-        """Whether the path names what is open here, and it is not what was written here."""
+        """Whether the open ledger is at its path, but someone else has written to it."""
         return self.is_named and bool(self._damage or self._files[0].problem())
 
     @property
     def may_return(self) -> bool:
-        """Whether all that is not in its place lies whole in another, as after a `mv`."""
+        """Whether every file that is not in its place is intact in another, as after `mv`."""
         return self._damage is None and all(
             not file.problem() or (file.has_a_name() and not file.is_at(file.path))
             for file in self._files
         )
 
     def sign(self) -> None:
-        """Mark the file as the one of this opening, so that another one's bytes are noticed."""
+        """Mark the file as opened by us, to notice if another file's bytes are copied over it."""
         database = self._files[0]
         assert isinstance(database, OpenDatabase)
         mark = secrets.randbelow(2**31 - 1) + 1
         with self._lock, self._explained():
             self.check()
             self._connection.execute(f"PRAGMA application_id = {mark}")
-            # What a reader holds up stays in the log; then the file is known by its size alone.
+            # While there is a reader, the mark may stay in the log. Then only the size is checked.
             _, in_log, in_file = self._connection.execute("PRAGMA wal_checkpoint").fetchone()
             database.mark = mark if in_log == in_file else None
 
     def in_memory(self) -> Store:
-        """Return a copy that nobody else sees."""
+        """Return a copy in memory."""
         copy = Store(Path(":memory:"))
         self.back_up(copy._connection)
         return copy
 
     def back_up(self, target: sqlite3.Connection) -> None:
-        """Copy all that is open here, wherever it lies now; nobody writes meanwhile."""
+        """Copy the open ledger, wherever its file is now; nobody can write meanwhile."""
         with self._lock, self._explained():
             self._connection.backup(target)
 
     def forget_own_log(self) -> None:
-        """Remove log and index from the path where the ledger that they belong to is gone.
+        """Remove log and index from the path if the ledger that they belong to is gone from it.
 
-        Whoever opens what has come to its place would play them into it. Only after `back_up`.
+        Otherwise they would be applied to the ledger that is there now. To be called only after
+        `back_up`.
         """
         if self.is_named:
             return
@@ -184,9 +185,9 @@ class Store:
                 file.path.unlink(missing_ok=True)
 
     def empty_log(self) -> None:
-        """Write the log into the file and cut it: what was erased is in neither of them then.
+        """Write the log into the file and truncate it, so that neither has what was erased.
 
-        Where a reader holds the log up, it is done by a later checkpoint.
+        While there is a reader, that is left to a later checkpoint.
         """
         with self._lock, self._explained():
             self.check()
@@ -194,7 +195,7 @@ class Store:
 
     @contextmanager
     def writing_from(self, other: Path) -> Iterator[sqlite3.Connection]:
-        """One transaction in which the tables of another ledger can be read, as `other.<table>`."""
+        """Open a transaction in which another ledger's tables can be read as `other.<table>`."""
         with self._lock, self._explained():
             self._connection.execute("ATTACH DATABASE ? AS other", (str(other),))
             try:
@@ -204,15 +205,16 @@ class Store:
                 self._connection.execute("DETACH DATABASE other")
 
     def close(self) -> None:
-        """Close it. SQLite removes log and index only where the path still names this ledger.
+        """Close the ledger. SQLite removes log and index only if it is still at its path.
 
-        Nothing of it is open when this returns, whoever holds a cursor that was not read to its
-        end; the traceback of an error is enough. For such a one Python leaves the file open, and
-        SQLite shares the index of a lost log with all that this process opens at the same path.
+        Its files are closed when this returns, even if something (a traceback is enough) still has
+        a cursor that was not read to its end. Python would leave the file open because of it, and
+        SQLite would share the index of a lost log with everything that this process opens at that
+        path.
         """
         with self._lock:
             self.is_closed = True
-            # Looked for here, since to keep account of all would cost every statement.
+            # Searched for here: keeping track of them all would make every statement dearer.
             for holder in gc.get_referrers(self._connection):
                 if isinstance(holder, sqlite3.Cursor):
                     holder.close()
@@ -225,7 +227,7 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise self._explain(error) from error
-        except OSError as error:  # what we look at beside SQLite
+        except OSError as error:  # from our own calls beside SQLite
             raise TryLaterError(
                 f"The ledger {self.path} cannot be used: {error.strerror}.",
                 "Look at its disk and at dmesg.",
@@ -236,25 +238,25 @@ class Store:
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             self._damage = LedgerDamagedError(
                 f"The ledger {self.path} is damaged ({error}).",
-                "Stop the daemon, and rebuild it from its copy and the Maildirs: "
+                "Stop the daemon and rebuild the ledger from its copy and the Maildirs: "
                 "postamt-sync rebuild",
             )
             return self._damage
         remedy = {
-            sqlite3.SQLITE_FULL: "Make room on its disk; everything waits meanwhile.",
+            sqlite3.SQLITE_FULL: "Make room on its disk; until then everything waits.",
             sqlite3.SQLITE_READONLY: "Its directory must be writable for this user (ls -ld).",
             sqlite3.SQLITE_CANTOPEN: "Its directory must exist and be writable for this user.",
-            sqlite3.SQLITE_BUSY: "Another process has held it for a long time; find it with fuser.",
+            sqlite3.SQLITE_BUSY: "Another process has kept it locked; find it with fuser.",
         }.get(code, "Look at its disk and at dmesg.")
         return TryLaterError(f"The ledger {self.path} cannot be used: {error}.", remedy)
 
 
 def _make_private(path: Path) -> None:
-    # SQLite would make the file, and then its -wal and -shm, readable for everybody.
+    # SQLite would create the file, and then its -wal and -shm, readable for everybody.
     if str(path) == ":memory:":
         return
     try:
-        # Only a new file is opened: closing one that SQLite has open here would end its locks.
+        # This opens new files only: closing one that SQLite has open here would end its locks.
         atomic_file.make_private(path)
     except FileExistsError:
         return
@@ -266,7 +268,7 @@ def _make_private(path: Path) -> None:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # Where two processes open a new ledger at once, SQLite refuses one of them without waiting.
+    # When two processes open a new ledger at once, SQLite refuses one of them without waiting.
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

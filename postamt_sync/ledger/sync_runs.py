@@ -1,7 +1,7 @@
-"""One pass over the bucket in numbers: what became of each object that was listed.
+"""The numbers of one pass over the bucket: what became of the objects that were listed.
 
-The objects of the pass are noted in a temporary table, so that a pass over a million objects needs
-no memory and leaves nothing behind.
+The objects are noted in a temporary table, so that a pass over a million of them needs little
+memory and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OPEN = (ObjectState.WAITING, ObjectState.ARCHIVED, ObjectState.SEALED, ObjectSt
 
 @dataclass(slots=True)
 class SyncTotals:
-    """Mails, not copies: `listed` is the sum of all the others."""
+    """Counts mails, not copies. `listed` is the sum of all others."""
 
     listed: int = 0
     known: int = 0
@@ -33,18 +33,19 @@ class SyncTotals:
 
 
 class SyncRuns:
-    """Counts one pass; one at a time on a ledger."""
+    """Counts one pass at a time."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def begin(self) -> None:
+        """Forget the previous pass."""
         with self._store.writing() as db:
             db.execute("DROP TABLE IF EXISTS temp.pass")
             db.execute("CREATE TEMP TABLE pass (mail TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, bucket: str, keys: Sequence[str]) -> int:
-        """Note a page of listed keys, in key order; return how many have something to be done.
+        """Note a page of listed keys, which is in key order; return how many need something done.
 
         To be called after the page was recorded.
         """
@@ -52,7 +53,7 @@ class SyncRuns:
             return 0
         listed = set(keys)
         with self._store.writing() as db:
-            # The ledger may know many more keys in this range than the bucket still has.
+            # The ledger may have many keys in this range that are gone from the bucket.
             rows = db.execute(
                 "SELECT key, mail, state FROM objects WHERE bucket = ? AND key >= ? AND key <= ?",
                 (bucket, keys[0], keys[-1]),
@@ -62,7 +63,7 @@ class SyncRuns:
         return len(todo)
 
     def leave_out_settled(self) -> int:
-        """Forget what was noted and needs nothing any more; return how many are left."""
+        """Forget noted objects that need nothing any more; return how many are left."""
         open_states = sorted(_OPEN)
         with self._store.writing() as db:
             db.execute(
@@ -74,7 +75,7 @@ class SyncRuns:
         return int(left)
 
     def totals(self, listed: int) -> SyncTotals:
-        """Return what has become of the noted objects by now."""
+        """Return what became of the objects of this pass, `listed` in number, up to now."""
         result = SyncTotals(listed=listed)
         with self._store.reading() as db:
             rows = db.execute(
@@ -91,7 +92,7 @@ class SyncRuns:
                     result.failed += count
                 case ObjectState.ADOPTED | ObjectState.ABSENT:
                     result.known += count
-                case counted:  # by its own name
+                case counted:  # under its own name
                     setattr(result, counted, getattr(result, counted) + count)
         result.known += listed - noted
         return result

@@ -1,4 +1,4 @@
-"""Tasks, read from the rows of all tables that tell of an object."""
+"""Reading tasks from the rows that all tables have of an object."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from postamt_sync.mail.arrival import Verdicts
 
 
 def read_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
-    """Return the task of one row of `objects`."""
+    """Return the task for one row of `objects`."""
     return read_tasks(db, [row])[0]
 
 
 def read_tasks(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> list[Task]:
-    """Return the tasks of rows of `objects`, in their order."""
+    """Return the tasks for rows of `objects`, in their order."""
     mails = json.dumps([row["mail"] for row in rows])
     recipients: dict[str, list[str]] = {}
     for mail, address in db.execute(
@@ -79,5 +79,5 @@ def _read_copy(row: sqlite3.Row) -> Delivery:
 
 
 def read_horizons(db: sqlite3.Connection) -> dict[str, float]:
-    """Return by mailbox when S3 stored the newest mail that lay there when all else was lost."""
+    """Return for each mailbox the horizon: see `Task.horizons`."""
     return dict(db.execute("SELECT mailbox, newest FROM horizons").fetchall())

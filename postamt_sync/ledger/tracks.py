@@ -1,7 +1,7 @@
-"""What the ledger knows of single mails, for whoever asks where one is: found by words, told whole.
+"""What the ledger knows of single mails, found by words, for `find`.
 
-A word is looked for in what is remembered of the header, in the addresses of the envelope, in the
-key and in the mail id, everywhere as it stands; or it is a moment, which the mail's own must match.
+A word is looked for in the remembered header, in the envelope's addresses and in the key, anywhere
+in them; it may also be a mail id, or a time that the mail's own must match.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from postamt_sync.ledger.store import Store
 
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{1,2})(?::(\d{2}))?(?::\d{2})?)?", re.ASCII)
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})", re.ASCII)
-"""With its time zone, as --json has it."""
+"""A time with a time zone, as printed by --json."""
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?", re.ASCII)
 _MAIL_ID = re.compile(r"K?([0-9a-f]{24})", re.ASCII)
 
 _STORED = "coalesce(last_modified, first_seen)"
-"""When S3 stored a mail, as well as is known."""
+"""When S3 stored a mail, as far as is known."""
 _TEXT = (
     "CASE folded WHEN '' THEN lower(subject || char(10) || sender || char(10) || recipients"
     " || char(10) || message_id) ELSE folded END"
@@ -36,9 +36,10 @@ _TEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One thing that a mail must have: text anywhere in it, or a moment at which it came.
+    """One thing that a mail must have: a text anywhere in it, or a time at which it came.
 
-    `span` is from and to in seconds since 1970, `clock` an hour and minute of any day.
+    `span` is from (inclusive) and to (exclusive) in seconds since 1970, `clock` a time of any day,
+    as HH:MM. `text` is folded (`search_text.folded`).
     """
 
     typed: str
@@ -48,11 +49,11 @@ class Word:
 
     @property
     def is_text(self) -> bool:
-        """Whether it can mean nothing but text."""
+        """Whether it can only mean a text."""
         return self.span is None and not self.clock
 
     def fits(self, text: str, stored_at: float) -> bool:
-        """Tell whether a mail with this folded text, that S3 stored then, has it."""
+        """Tell whether a mail with this folded text, stored at this time, has it."""
         if self.text and self.text in text:
             return True
         if self.span is not None:
@@ -61,7 +62,7 @@ class Word:
 
 
 def _clock_at(moment: float) -> str:
-    """Return hour and minute here, "" for a moment that no calendar has."""
+    """Return the local time as HH:MM, "" for a time outside of any calendar."""
     try:
         return f"{datetime.fromtimestamp(moment).astimezone():%H:%M}"
     except (ValueError, OverflowError, OSError):
@@ -69,7 +70,7 @@ def _clock_at(moment: float) -> str:
 
 
 def read_word(typed: str) -> Word:
-    """Return what a person means by one word, or by several between quotes."""
+    """Return what a person means by one word, or by several words in quotes."""
     text = folded(typed)
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1]  # a Message-ID, or an address
@@ -107,7 +108,7 @@ def _local(day: date, hour: int = 0, minute: int = 0) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One mailbox's copy: what the ledger has of it, with when and why."""
+    """One mailbox's copy as the ledger has it. `delivered_at` is in seconds since 1970."""
 
     delivery: Delivery
     delivered_at: float | None
@@ -116,9 +117,9 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One mail's way, as far as the ledger knows it; times in seconds since 1970.
+    """The way of one mail, as far as the ledger knows it. Times are in seconds since 1970.
 
-    `next_attempt` is on the monotonic clock of this boot.
+    Only `next_attempt` is not: it is on the monotonic clock of this boot.
     """
 
     mail: str
@@ -144,11 +145,12 @@ class Track:
 
     @property
     def stored_at(self) -> float:
+        """When S3 stored the mail or, if that is not known, when we first heard of it."""
         return self.first_seen if self.last_modified is None else self.last_modified
 
 
 class Tracks:
-    """Searches and reads; writes nothing."""
+    """Reads only."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -156,7 +158,10 @@ class Tracks:
     def search(
         self, words: Sequence[Word], since: float | None = None, limit: int = 100
     ) -> list[Track]:
-        """Return the mails that have all of these words, the newest first, at most `limit`."""
+        """Return up to `limit` mails that have all of these words, the newest first.
+
+        `since` is in seconds since 1970. Without words all mails are meant.
+        """
         values: list[Any] = []
         parts = [f"SELECT mail FROM ({_one_word(word, values)})" for word in words]  # noqa: S608
         found = " INTERSECT ".join(parts) or "SELECT mail FROM objects"
@@ -183,7 +188,7 @@ class Tracks:
             return {mail for mail in mails if db.execute(query, (mail,)).fetchone()}
 
     def of(self, mails: Collection[str]) -> dict[str, Track]:
-        """Return by mail id what is known of these."""
+        """Return what is known of these mails, by mail id."""
         with self._store.reading() as db:
             rows = [
                 db.execute("SELECT * FROM objects WHERE mail = ?", (mail,)).fetchone()
@@ -193,7 +198,7 @@ class Tracks:
 
 
 def _one_word(word: Word, values: list[Any]) -> str:
-    """Return a query for the mails that have this word; its values are appended."""
+    """Return a query for the mails that have this word, and append its values to `values`."""
     parts = []
     if word.text:
         parts += [

@@ -1,9 +1,10 @@
-"""The courier's side of the ledger: what is due, and how each step of it ended.
+"""The courier's side of the ledger: what is due, and how each step ended.
 
-A step that ends carries the revision it began with. If something was heard of the object meanwhile
-(another recipient, a new ETag, a person's retry), its revision has moved on: then the step's facts
-are kept but the object stays due. Which revision the deliveries fulfil is kept too (`routed`), so
-that a copy which is finished after a crash does not close an object that has more to do.
+The end of a step is reported with the revision that the step began with. If something was heard of
+the object meanwhile (another recipient, a new ETag, a person's retry), its revision is higher by
+then: the facts of the step are kept, but the object stays due. The revision that the deliveries
+fulfil is stored too (`routed`), so that a copy which is finished after a crash does not close an
+object that has more to do.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ class Work:
         self.roots = MaildirRoots(store)
 
     def is_closed(self) -> bool:
-        """Tell whether the ledger was closed: from then on another one may be delivered for."""
+        """Tell whether the ledger was closed; another one may be in use by then."""
         return self._store.is_closed
 
     def make_all_due(self) -> int:
-        """Forget every pause and return how many objects wait; the monotonic clock started over."""
+        """Make due what is paused, as the monotonic clock has started over; count what waits."""
         with self._store.writing() as db:
-            # A backfill stays behind; a grace is measured again.
+            # The backfill stays last; a grace begins again.
             db.execute(
                 "UPDATE objects SET due = 'first', next_attempt = 0, envelope = 'unknown'"
                 " WHERE state = 'waiting' AND due = 'later'"
@@ -59,18 +60,18 @@ class Work:
     def due(
         self, now: float, limit: int, busy: Iterable[str], longest: int | None = None
     ) -> list[Task]:
-        """Return up to `limit` objects that are due, leaving out the mail ids in `busy` and what is
-        known to have more than `longest` bytes.
+        """Return up to `limit` objects that are due at `now`, which is on the monotonic clock.
 
-        `now` is on the monotonic clock. Announced mail comes first, then what is tried again, then
-        the backfill, the oldest before the younger.
+        Left out are the mail ids in `busy`, and objects that are known to have more than `longest`
+        bytes. New mail comes first, then what is tried again, then the backfill; in each of them
+        the oldest first.
         """
         busy = set(busy)
         rows: list[sqlite3.Row] = []
         with self._store.reading() as db:
             for due in _IN_ORDER:
                 left = limit + len(busy) - len(rows)
-                # Left to itself, SQLite takes the index of states and sorts all of it each time.
+                # On its own SQLite would use the index of states, and sort all of it each time.
                 rows += db.execute(
                     "SELECT * FROM objects INDEXED BY objects_due"
                     " WHERE state = 'waiting' AND due = ?1 AND next_attempt <= ?2"
@@ -83,12 +84,12 @@ class Work:
     def due_or_next(
         self, now: float, limit: int, busy: Iterable[str], longest: int | None = None
     ) -> tuple[list[Task], float | None]:
-        """Return what `due` returns; where that is nothing, also when something will be due."""
+        """Return what `due` returns; if that is nothing, also when the next object will be due."""
         tasks = self.due(now, limit, busy, longest)
         return tasks, None if tasks else self.next_due(now)
 
     def next_due(self, now: float) -> float | None:
-        """Return when the next object will be due that is not yet, on the monotonic clock."""
+        """Return when the next object will be due, on the monotonic clock; None if none will be."""
         with self._store.reading() as db:
             (moment,) = db.execute(
                 "SELECT min(next_attempt) FROM objects INDEXED BY objects_due"
@@ -98,7 +99,7 @@ class Work:
         return None if moment is None else float(moment)
 
     def note_size(self, task: Task, size: int) -> None:
-        """Note of an object that waits how many bytes it turned out to have."""
+        """Note how many bytes a waiting object turned out to have."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET size = ? WHERE mail = ? AND state = 'waiting'",
@@ -106,13 +107,13 @@ class Work:
             )
 
     def again(self, task: Task) -> Task:
-        """Return the same object as the ledger knows it now."""
+        """Return the same object as the ledger has it now."""
         with self._store.reading() as db:
             row = db.execute("SELECT * FROM objects WHERE mail = ?", (task.mail,)).fetchone()
             return read_task(db, row)
 
     def prepare(self, mails: Sequence[Prepared]) -> None:
-        """Step 2 for a group: fix names and mailboxes. On return the intent is durable."""
+        """Do step 2 for a group: fix names and mailboxes. The intent is durable on return."""
         now = time.time()
         with self._store.writing() as db:
             mind_another_etag(db, [(mail.task, mail.etag) for mail in mails])
@@ -134,7 +135,7 @@ class Work:
                     for mail in mails
                 ],
             )
-            # Copies of an older content that never came to be published have lost their source.
+            # Copies of an older content that were never published have lost their source.
             db.executemany(
                 "DELETE FROM deliveries WHERE mail = ? AND state = 'waiting'"
                 " AND (mailbox = ? OR ? IS NULL)",
@@ -160,9 +161,9 @@ class Work:
         tasks: Sequence[tuple[Task, Sequence[Delivery]]],
         generations: Mapping[str, int] | None = None,
     ) -> None:
-        """Step 4 for a group: these copies are delivered, and their objects if nothing is left.
+        """Do step 4 for a group: note these copies as delivered, and close finished objects.
 
-        `generations` are what the markers of their roots say since.
+        `generations` has by root what its marker says now.
         """
         now = time.time()
         generations = generations or {}
@@ -194,7 +195,7 @@ class Work:
         last_modified: float,
         absent: Collection[str] = (),
     ) -> None:
-        """The content is in all its mailboxes already, or `absent` for them: remember its ETag."""
+        """Note the ETag of a content that its mailboxes have, or that is `absent` for them."""
         with self._store.writing() as db:
             mind_another_etag(db, [(task, etag)])
             db.execute(
@@ -207,14 +208,14 @@ class Work:
             close_if_done(db, [task.mail], time.time())
 
     def start_anew(self, task: Task, copy: Delivery) -> None:
-        """Forget that a copy was prepared: its file is nowhere. Its mailbox waits for another."""
+        """Forget a prepared copy whose file is nowhere: the mailbox waits for another one."""
         with self._store.writing() as db:
             db.execute(
                 "DELETE FROM deliveries WHERE mail = ? AND mailbox = ? AND stem = ?"
                 " AND state = 'prepared'",
                 (task.mail, copy.mailbox, copy.stem),
             )
-            # Without this, a sibling that is settled next would close the object.
+            # Otherwise another copy that is settled next would close the object.
             wait_for_copy(db, task, copy.mailbox, "the prepared copy is lost")
 
     def postpone(
@@ -224,9 +225,9 @@ class Work:
         moment: float,
         mailboxes: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Try again at `moment` on the monotonic clock, because of `problem`.
+        """Note a failure: the object is due again at `moment`, on the monotonic clock.
 
-        `mailboxes` names those that cannot take their copy, each with its reason.
+        `mailboxes` has those that cannot take their copy, each with the reason.
         """
         with self._store.writing() as db:
             db.execute(
@@ -240,9 +241,10 @@ class Work:
                 wait_for_copy(db, task, mailbox, reason)
 
     def await_envelope(self, task: Task, moment: float, ask_at: float | None = None) -> None:
-        """Nothing failed: its envelope may still come, until `moment` on the monotonic clock.
+        """Wait for the envelope until `moment`; this does not count as a failure.
 
-        The index is to be asked for it at `ask_at`, on the same clock.
+        The index is to be asked for it at `ask_at`, None: not at all. Both are on the monotonic
+        clock.
         """
         with self._store.writing() as db:
             db.execute(
@@ -255,7 +257,7 @@ class Work:
                 put_lookup(db, task.mail, ask_at)
 
     def look_again(self, task: Task) -> None:
-        """The object changed while we read it: forget its ETag, due at once."""
+        """Forget the ETag of an object that changed while we read it, and make it due at once."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET etag = NULL, due = 'first', next_attempt = 0"
@@ -264,7 +266,7 @@ class Work:
             )
 
     def end(self, task: Task, state: ObjectState, problem: str | None = None) -> None:
-        """Nothing more to do for this object as it is: gone, archived, quarantined, skipped."""
+        """Close an object without a delivery: as gone, archived, quarantined or skipped."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET state = ?, problem = ?, settled_at = ?, envelope = 'unknown'"
@@ -273,7 +275,7 @@ class Work:
             )
 
     def retry_archived(self) -> None:
-        """Look once more at objects that were archived in a class which a listing does not show."""
+        """Make objects due whose archive no listing shows, such as that of Intelligent-Tiering."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET state = 'waiting', revision = revision + 1, due = 'backfill',"
@@ -282,7 +284,7 @@ class Work:
             )
 
     def retry_now(self) -> None:
-        """Make due at once all that failed: the network or a disk is back."""
+        """Make everything due that failed: the network or a disk is back."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET due = 'first', next_attempt = 0"
@@ -290,7 +292,7 @@ class Work:
             )
 
     def retry_mailbox_now(self, mailbox: str) -> None:
-        """Make due at once all that waits for this mailbox: it can be written again."""
+        """Make everything due that waits for this mailbox: it can be written again."""
         with self._store.writing() as db:
             db.execute(
                 "UPDATE objects SET due = 'first', next_attempt = 0"
@@ -301,12 +303,12 @@ class Work:
             )
 
     def knows_maildir(self, root: Path) -> bool:
-        """Tell whether this root was there once, so that it is never created again."""
+        """Tell whether this root has ever been there, and so must not be created again."""
         return self.roots.find(root) is not None
 
 
 def _put_off(db: sqlite3.Connection, task: Task, moment: float) -> None:
-    """Let it be due at `moment`, unless something was heard of it since the step began."""
+    """Make it due at `moment`, unless something was heard of it since the step began."""
     db.execute(
         "UPDATE objects SET due = 'later', next_attempt = ?"
         " WHERE mail = ? AND state = 'waiting' AND revision = ?",

@@ -327,7 +327,7 @@ def test_a_verb_says_that_what_it_did_is_not_kept(home: Home, s3: S3Double) -> N
     assert home.sync()[0] == 0
     with taken_away_from(home, "redeliver", "incoming/a") as verb:
         assert verb.ended() == 75
-    assert "was deleted (ledger.sqlite3) while it was in use; this was not kept" in verb.tail()
+    assert "was deleted (ledger.sqlite3) while it was in use; nothing was kept" in verb.tail()
 
 
 def test_a_pass_saves_what_it_has_open(home: Home, s3: S3Double) -> None:

@@ -67,7 +67,7 @@ def test_a_copy_is_one_state_whoever_writes_meanwhile(ledger: Ledger, tmp_path: 
 
 
 def test_a_missing_disk_is_told_and_nothing_is_made(ledger: Ledger, tmp_path: Path) -> None:
-    with pytest.raises(TryLaterError, match="is not there") as caught:
+    with pytest.raises(TryLaterError, match="there is no such directory") as caught:
         back_up(tmp_path, tmp_path / "second")
     assert "backup_dir" in caught.value.hint
     assert not (tmp_path / "second").exists()

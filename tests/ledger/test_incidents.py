@@ -62,13 +62,13 @@ def test_it_counts_once_also_after_it_was_told(incidents: Incidents) -> None:
     assert incidents.to_tell(BOUNCES, NOW + 2 * DAY) == []
 
 
-def test_causes_do_not_mix(incidents: Incidents) -> None:
+def test_incidents_of_different_causes_do_not_mix(incidents: Incidents) -> None:
     incidents.happened([bounce("a"), Incident(Cause.COMPLAINTS, "a", NOW, "x")])
     tell(incidents)
     assert whats(incidents.to_tell(Cause.COMPLAINTS, NOW)) == ["a"]
 
 
-def test_their_number_is_bounded(incidents: Incidents) -> None:
+def test_the_number_of_events_kept_of_a_cause_is_bounded(incidents: Incidents) -> None:
     incidents.happened([bounce(f"{n:06}", NOW + n) for n in range(KEPT + 50)])
     kept = whats(incidents.to_tell(BOUNCES, NOW))
     assert (len(kept), kept[0]) == (KEPT, "000050"), "the oldest are forgotten"

@@ -131,7 +131,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "courier.lock").symlink_to(tmp_path / "precious")
     with pytest.raises(TryLaterError, match="cannot be opened") as caught, courier(tmp_path):
         pass
-    assert "remove any other" in caught.value.hint
+    assert "remove anything else" in caught.value.hint
     assert CourierLock.holder(tmp_path) is None
     assert (tmp_path / "precious").read_text() == "precious"
 

@@ -55,7 +55,7 @@ def test_a_ledger_in_its_place_may_be_used_by_many(ours: Ledger, tmp_path: Path)
 
 
 @PARAMETERS
-def test_deleted(ours: Ledger, part: str) -> None:
+def test_a_deleted_file_is_noticed(ours: Ledger, part: str) -> None:
     part_of(ours, part).unlink()
     assert ours.store.problem() == f"deleted ({FILE_NAME}{part})"
     assert not ours.store.may_return
@@ -63,14 +63,16 @@ def test_deleted(ours: Ledger, part: str) -> None:
 
 
 @PARAMETERS
-def test_replaced(ours: Ledger, part: str, tmp_path: Path) -> None:
+def test_a_replaced_file_is_noticed(ours: Ledger, part: str, tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(part_of(ours, part).read_bytes())
     (tmp_path / "other").replace(part_of(ours, part))
     assert ours.store.problem() == f"replaced ({FILE_NAME}{part})"
     assert refuses(ours)
 
 
-def test_its_directory_away_and_back(ours: Ledger, tmp_path: Path) -> None:
+def test_a_file_whose_directory_went_and_came_back_is_in_place(
+    ours: Ledger, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     state.rename(tmp_path / "away")
     assert ours.store.may_return
@@ -79,7 +81,7 @@ def test_its_directory_away_and_back(ours: Ledger, tmp_path: Path) -> None:
     ours.arrivals.record([event()])
 
 
-def test_its_directory_is_a_file_now(ours: Ledger, tmp_path: Path) -> None:
+def test_a_file_whose_directory_is_a_file_now_is_out_of_reach(ours: Ledger, tmp_path: Path) -> None:
     (tmp_path / "state").rename(tmp_path / "away")
     (tmp_path / "state").write_bytes(b"")
     assert ours.store.problem().startswith("out of reach")
@@ -106,7 +108,9 @@ def shorter(state: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [older_copy, garbage, shorter])
-def test_overwritten_in_place(ours: Ledger, tmp_path: Path, how: Callable[[Path], None]) -> None:
+def test_a_file_that_was_overwritten_in_place_is_noticed(
+    ours: Ledger, tmp_path: Path, how: Callable[[Path], None]
+) -> None:
     ours.arrivals.record([event(key=f"incoming/{n}") for n in range(500)])
     back_up(tmp_path / "state", tmp_path / "state")
     ours.arrivals.record([event(key=f"incoming/{n}") for n in range(500, 20_000)])

@@ -35,14 +35,14 @@ def test_the_quarantine_shows_the_newest_first_with_its_reason(ledger: Ledger) -
     assert shown[0].problem == "b is encrypted"
 
 
-def test_one_is_tried_again(ledger: Ledger) -> None:
+def test_one_quarantined_mail_is_tried_again(ledger: Ledger) -> None:
     quarantine(ledger, "a", "b")
     assert ledger.repair.retry_quarantined("a") == 1
     assert due(ledger, 0.0) == ["a"]
     assert take(ledger, "a").attempts == 0
 
 
-def test_all_are_tried_again(ledger: Ledger) -> None:
+def test_all_quarantined_mail_is_tried_again(ledger: Ledger) -> None:
     quarantine(ledger, "a", "b")
     bring_to(ledger, ObjectState.DELIVERED)
     assert ledger.repair.retry_quarantined() == 2
@@ -80,7 +80,7 @@ def test_delivered_copies_stay_known(ledger: Ledger) -> None:
 
 def test_what_is_no_mail_is_not_redelivered(ledger: Ledger) -> None:
     bring_to(ledger, ObjectState.SKIPPED)
-    with pytest.raises(UsageError, match="is no mail"):
+    with pytest.raises(UsageError, match="is not a mail"):
         ledger.repair.redeliver(KEY)
 
 
@@ -103,17 +103,17 @@ def test_a_mail_is_found_by_key_base_name_or_id(ledger: Ledger, name: str) -> No
 @pytest.mark.parametrize(
     "name", ["", "b", "incoming", "ncoming/a", "%", "_", "incoming/%", "x" * 2000, "bad\udcff"]
 )
-def test_an_unknown_name_is_told(ledger: Ledger, name: str) -> None:
+def test_an_unknown_name_is_refused(ledger: Ledger, name: str) -> None:
     ledger.arrivals.record([event()])
-    with pytest.raises(UsageError, match="No mail with the key") as caught:
+    with pytest.raises(UsageError, match="no mail with the name") as caught:
         ledger.repair.find(name)
     assert caught.value.problem.isprintable()
     assert "mail id" in caught.value.hint
 
 
-def test_an_ambiguous_name_is_told(ledger: Ledger) -> None:
+def test_a_name_of_several_mails_is_refused(ledger: Ledger) -> None:
     ledger.arrivals.record([event(key="x/a"), event(key="y/a")])
-    with pytest.raises(UsageError, match="Several mails are called a") as caught:
+    with pytest.raises(UsageError, match="Several mails have the name a") as caught:
         ledger.repair.redeliver("a")
     assert "whole key" in caught.value.hint
     assert state(ledger, "x/a") is state(ledger, "y/a") is ObjectState.WAITING

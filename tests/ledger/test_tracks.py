@@ -87,14 +87,14 @@ def test_a_phrase_is_one_word(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("word", ["<Id.1@x.example>", "id.1@x.example", "ID.1@", "in/a", "In/A"])
-def test_message_id_and_key(ledger: Ledger, word: str) -> None:
+def test_a_mail_is_found_by_message_id_and_by_key(ledger: Ledger, word: str) -> None:
     keep(ledger, "in/a", message_id="<id.1@x.example>")
     keep(ledger, "in/b", message_id="<id.2@x.example>")
     assert found(ledger, word) == ["in/a"]
 
 
 @pytest.mark.parametrize("form", ["{}", "K{}"])
-def test_mail_id(ledger: Ledger, form: str) -> None:
+def test_a_mail_is_found_by_its_mail_id(ledger: Ledger, form: str) -> None:
     mail = keep(ledger, "in/a")
     keep(ledger, "in/b")
     assert found(ledger, form.format(mail)) == ["in/a"]
@@ -104,13 +104,13 @@ def test_mail_id(ledger: Ledger, form: str) -> None:
     "word",
     ["2026-11-27", "2026-11", "2026-11-27T14", "2026-11-27 14:05", "2026-11-27t14:05:30", "14:05"],
 )
-def test_a_moment(ledger: Ledger, word: str) -> None:
+def test_a_word_may_be_a_day_or_a_time(ledger: Ledger, word: str) -> None:
     keep(ledger, "in/a")
     keep(ledger, "in/b", AT - 40 * 86_400 - 7200)
     assert found(ledger, word) == ["in/a"]
 
 
-def test_a_moment_as_json_has_it(ledger: Ledger) -> None:
+def test_a_time_is_read_as_json_prints_it(ledger: Ledger) -> None:
     keep(ledger, "in/a")
     keep(ledger, "in/b", AT - 3600)
     utc = datetime.fromtimestamp(AT, UTC)
@@ -121,19 +121,19 @@ def test_a_moment_as_json_has_it(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "word", ["2026-13", "2026-02-30T10:00Z", "2026-02-30", "2026-11-27 25:00", "24:00", "9999-12"]
 )
-def test_what_is_no_moment_is_text(ledger: Ledger, word: str) -> None:
+def test_what_is_not_a_time_is_text(ledger: Ledger, word: str) -> None:
     keep(ledger, "in/a", subject=f"of {word} it was")
     assert found(ledger, word) == ["in/a"]
 
 
-def test_today_and_yesterday(ledger: Ledger) -> None:
+def test_today_and_yesterday_are_days(ledger: Ledger) -> None:
     keep(ledger, "in/a", time.time())
     keep(ledger, "in/b", time.time() - 86_400)
     assert found(ledger, "today") == ["in/a"]
     assert found(ledger, "yesterday") == ["in/b"]
 
 
-def test_since_and_the_newest_first(ledger: Ledger) -> None:
+def test_a_search_gives_the_newest_first_and_nothing_older_than_since(ledger: Ledger) -> None:
     for n in range(5):
         keep(ledger, f"in/{n}", AT + n, subject="Tea")
     assert found(ledger, "tea", since=AT + 3) == ["in/4", "in/3"]

@@ -446,7 +446,7 @@ class TestDailyCopy:
         ledger = Ledger.open_existing(box.state)
         (source,) = [s for s in ledger.overview.sources() if s.source == "copy"]
         ledger.close()
-        assert "it is not there" in (source.problem or "")
+        assert "there is no such directory" in (source.problem or "")
         assert ObjectState.DELIVERED in box.states()
 
 
