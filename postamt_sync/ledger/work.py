@@ -55,7 +55,8 @@ class Work:
                 "UPDATE objects SET due = 'first', next_attempt = 0, envelope = 'unknown'"
                 " WHERE state = 'waiting' AND due = 'later'"
             )
-            return _count_waiting(db)
+            waiting = db.execute("SELECT count(*) FROM objects WHERE state = 'waiting'")
+            return int(waiting.fetchone()[0])
 
     def due(
         self, now: float, limit: int, busy: Iterable[str], longest: int | None = None
@@ -227,7 +228,7 @@ class Work:
     ) -> None:
         """Note a failure: the object is due again at `moment`, on the monotonic clock.
 
-        `mailboxes` has those that cannot take their copy, each with the reason.
+        `mailboxes` has those that cannot take their copy, with the reasons.
         """
         with self._store.writing() as db:
             db.execute(
@@ -241,10 +242,9 @@ class Work:
                 wait_for_copy(db, task, mailbox, reason)
 
     def await_envelope(self, task: Task, moment: float, ask_at: float | None = None) -> None:
-        """Wait for the envelope until `moment`; this does not count as a failure.
+        """Wait for the envelope until `moment`, and ask the index for it at `ask_at`, if at all.
 
-        The index is to be asked for it at `ask_at`, None: not at all. Both are on the monotonic
-        clock.
+        Both are on the monotonic clock. This does not count as a failure.
         """
         with self._store.writing() as db:
             db.execute(
@@ -314,8 +314,3 @@ def _put_off(db: sqlite3.Connection, task: Task, moment: float) -> None:
         " WHERE mail = ? AND state = 'waiting' AND revision = ?",
         (moment, task.mail, task.revision),
     )
-
-
-def _count_waiting(db: sqlite3.Connection) -> int:
-    (count,) = db.execute("SELECT count(*) FROM objects WHERE state = 'waiting'").fetchone()
-    return int(count)

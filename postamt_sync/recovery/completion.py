@@ -1,7 +1,7 @@
-"""What the Maildirs know and the ledger does not: a lost or an old one is completed by their names.
+"""Completing a lost or an old ledger from the file names in the Maildirs.
 
-Names that it has never heard of prove it lost or old: they are taken in, and what else is heard of
-is held until a full listing of the bucket has ended the rebuild.
+A name that the ledger does not know proves that it was lost or is an old copy. Then all names are
+taken in, and what we hear of is held until a full listing of the bucket has ended the rebuild.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from postamt_sync.ledger.rebuild import Rebuilt
 from postamt_sync.recovery.decisions import RecoveryDecisions
 
 MOST_LOOKS = 5
-"""Times that the Maildirs are read while clients keep moving mail about."""
-Look = Callable[[Path], Iterator[tuple[str, str]]]  # mail id and stem of all in a Maildir
+"""How often a Maildir is read at most while clients keep moving mail."""
+Look = Callable[[Path], Iterator[tuple[str, str]]]
+"""Yields mail id and stem of every file of ours in a Maildir."""
 
 
 def complete_from_maildirs(
@@ -39,11 +40,11 @@ def complete_from_maildirs(
     always: bool = False,
     look: Look = stems,
 ) -> int:
-    """Take in the names that the ledger does not know; return how many there were.
+    """Take in the file names that the ledger does not know; return how many there were.
 
-    What they lead to stays held until `end_rebuild`. Nothing happens to a ledger that knows all
-    names, unless `always`. A Maildir in which something cannot be read is taken in as a whole
-    before its mailbox is given anything. Raises TryLaterError for one that is away.
+    Nothing is done if it knows them all, unless `always`. What the names lead to is held until
+    `end_rebuild`. A Maildir that cannot be read completely is read again, as a whole, before its
+    mailbox gets any mail. Raises TryLaterError if a Maildir is missing. Blocking.
     """
     if not (always or ledger.rebuild.pending or is_behind(settings, ledger, events, look)):
         ledger.rebuild.note_whole()
@@ -70,8 +71,9 @@ def _take_in(mailbox: str, maildir: Maildir, ledger: Ledger, events: Events) -> 
 
 @contextlib.contextmanager
 def _its_own_trouble(mailbox: str, root: Path, ledger: Ledger, events: Events) -> Iterator[None]:
-    """Tell of a Maildir that cannot be read, and let it be taken in before its mailbox is given
-    anything; one that is not there, or hangs, holds up no other.
+    """Log that a Maildir cannot be read, and have it read before its mailbox gets any mail.
+
+    One that is missing, or hangs, does not hold up the others.
     """
     try:
         yield
@@ -82,7 +84,7 @@ def _its_own_trouble(mailbox: str, root: Path, ledger: Ledger, events: Events) -
 
 
 def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt | None:
-    """After a full listing: decide who is still to be given what was held, and let that go.
+    """Decide, after a full listing, who is still to get what was held, and release it.
 
     None if no rebuild is under way. Blocking.
     """
@@ -105,13 +107,13 @@ def end_rebuild(settings: Settings, ledger: Ledger, events: Events) -> Rebuilt |
 
 
 def is_behind(settings: Settings, ledger: Ledger, events: Events, look: Look = stems) -> bool:
-    """Tell whether a Maildir has a name that the ledger has never heard of."""
+    """Tell whether a Maildir has a file name that the ledger does not know. Blocking."""
     mailboxes = configured_destinations(settings, ledger.work).mailboxes
     for mailbox in settings.mailboxes:
         name, root = mailbox.name, mailbox.maildir
         with (
             _its_own_trouble(name, root, ledger, events),
-            # Not made yet, or its disk is not mounted: then its mail waits.
+            # Not created yet, or its disk is not mounted: then its mail waits.
             contextlib.suppress(FileNotFoundError),
         ):
             for batch in mailboxes.find_at(root).batches(look(root)):
@@ -121,10 +123,9 @@ def is_behind(settings: Settings, ledger: Ledger, events: Events, look: Look = s
 
 
 def _present(settings: Settings, mailboxes: Mailboxes) -> list[tuple[str, Path]]:
-    """Return the mailboxes whose Maildir is there, leaving out those that were never made.
+    """Return the mailboxes whose Maildir exists, and leave out those that were never created.
 
-    One that hangs is there. Raises TryLaterError for one that is away: what it holds would be
-    delivered again.
+    One that hangs exists. Raises TryLaterError if one is missing, whose mail would come again.
     """
     devices = {m.name: _device(mailboxes.find_at(m.maildir)) for m in settings.mailboxes}
     present = [
@@ -136,12 +137,12 @@ def _present(settings: Settings, mailboxes: Mailboxes) -> list[tuple[str, Path]]
     for mailbox in settings.mailboxes:
         root = mailbox.maildir
         if mailbox.delivery == "lmtp":
-            continue  # Dovecot names its files: there is nothing of ours to be read
+            continue  # Dovecot names the files: none of the names are ours
         if (mailbox.name, root) in present or _never_made(root, there):
             continue
         raise TryLaterError(
-            f"The ledger is lost or old, and the Maildir of {mailbox.name} is away: {root}.",
-            "Mount its disk, so that what it holds is not delivered again. If the mailbox is new: "
+            f"The ledger is lost or old, and the Maildir of {mailbox.name} is missing: {root}.",
+            "Mount its disk, so that its mail is not delivered again. If the mailbox is new: "
             f"mkdir -p -m 700 {root}/{{tmp,new,cur}}; then: "
             f"postamt-sync mailbox accept {mailbox.name}",
         )
@@ -149,9 +150,7 @@ def _present(settings: Settings, mailboxes: Mailboxes) -> list[tuple[str, Path]]
 
 
 def _device(maildir: Maildir) -> int | None:
-    """Return the number of the device that a Maildir lies on, 0 for one that hangs; None: it is not
-    there.
-    """
+    """Return the number of a Maildir's device, 0 if it hangs, None if it is missing."""
     try:
         if maildir.call((maildir.root / "new").is_dir):
             return maildir.call(os.stat, maildir.root).st_dev
@@ -165,12 +164,12 @@ def _device(maildir: Maildir) -> int | None:
 def _is_another(mailboxes: Mailboxes, name: str) -> bool:
     try:
         return mailboxes.vanished(name) is not None
-    except TryLaterError:  # unreadable, which is this mailbox's own trouble
+    except TryLaterError:  # unreadable, which concerns this mailbox only
         return False
 
 
 def _never_made(root: Path, present: Sequence[tuple[Path, int | None]]) -> bool:
-    """Tell a Maildir that never was from one on a disk that is away, whose mount point is there."""
+    """Tell a Maildir that was never created from one whose disk is not mounted."""
     if root.exists():
         return False
     nearest = next(parent for parent in root.parents if parent.exists())
@@ -179,7 +178,7 @@ def _never_made(root: Path, present: Sequence[tuple[Path, int | None]]) -> bool:
 
 
 def _compare_contents(ledger: Ledger, find_at: Callable[[Path], Maildir]) -> None:
-    """Hash the copies of objects that have another ETag by now: the content may be the same."""
+    """Hash the copies of objects that have another ETag now: the content may still be the same."""
     wanted = ledger.rebuild.unhashed()
     for root in {copy.maildir for copy in wanted}:
         maildir = find_at(Path(root))
@@ -197,4 +196,4 @@ def _sha256(path: Path) -> str | None:
         with open_mail(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return None  # just moved
+        return None  # moved a moment ago

@@ -1,4 +1,4 @@
-"""The daily copy of the ledger: beside it, and on a second disk where one is configured."""
+"""The daily copy of the ledger: beside it, and on a second disk if one is configured."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from postamt_sync.unexpected import as_trouble
 
 DAY = 86_400.0
 FIRST_LOOK_AFTER = 60.0
-"""Seconds after the start, which has more urgent things to do."""
+"""Seconds after the start, when there are more urgent things to do."""
 LOOK_EVERY = 900.0
-"""Seconds between looks at how old the copies are, and between attempts that failed."""
+"""Seconds after which the copies' age is looked at again, or a failed copy is tried again."""
 SOURCE = "copy"
-"""Under which name `status` tells how copying is doing."""
+"""The name under which `status` shows how this is doing."""
 
 
 class DailyBackup:
-    """Makes a copy wherever the last one is older than a day. `clock` in seconds since 1970."""
+    """Makes a copy wherever the last one is older than a day. `clock` is in seconds since 1970."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class DailyBackup:
         """Go on until cancelled."""
         await asyncio.sleep(FIRST_LOOK_AFTER)
         while True:
-            await in_own_thread(self.make_if_due)  # no stop waits for a disk that hangs
+            await in_own_thread(self.make_if_due)  # stopping must not wait for a disk that hangs
             await asyncio.sleep(LOOK_EVERY)
 
     def make_if_due(self) -> None:
-        """Copy to where a copy is due. Blocking; what fails is told in the log and by `status`."""
+        """Make the copies that are due. Blocking; failures are logged and shown by `status`."""
         due = 0
         problem = ""
         for directory in self._directories:
@@ -60,7 +60,7 @@ class DailyBackup:
                     continue
                 due += 1
                 copy = back_up(self._state_dir, directory, self._still_ours)
-            except Exception as error:  # noqa: BLE001  one bad disk, the other all the more
+            except Exception as error:  # noqa: BLE001  if one disk fails, the other matters more
                 problem = str(as_trouble(error))
                 self._events.ledger_not_copied(problem)
             else:
@@ -71,5 +71,5 @@ class DailyBackup:
             self._notes.well_now(f"the ledger, to {count(due, 'place')}")
 
     def _is_due(self, made_at: float | None) -> bool:
-        # A copy of the future was made while the clock was wrong.
+        # A copy from the future was made while the clock was wrong.
         return made_at is None or not 0 <= self._clock() - made_at < DAY

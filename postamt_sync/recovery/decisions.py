@@ -1,13 +1,13 @@
-"""The end of a rebuild: for each mail and mailbox, is it delivered, due, or absent?
+"""The end of a rebuild: is each mail delivered, due or absent for each of its mailboxes?
 
-A copy that is found by its name is delivered, in that mailbox and no other. One that is not found
-is due where the mail is at least as new as the newest mail of its own that the mailbox has: it may
-never have come. Where it is older, its owner has most likely deleted it, and it is absent for this
-mailbox. A mailbox without any name of ours may never have been given a mail, so everything is due
-there: better twice than lost.
+A copy that was found by its name is delivered, in that mailbox and no other. If none was found, it
+depends on the newest mail of its own that the mailbox has. A mail that is at least as new is due,
+as it may never have come. One that is older has most likely been deleted by its owner, and is
+absent for this mailbox. A mailbox without any file of ours may never have got a mail, so everything
+is due there: better twice than lost.
 
-Only the envelope tells which mailboxes a mail concerns. What receipts and the copies at home can
-tell is decided here; the rest is left to be routed by the courier, under the same rule.
+Only the envelope says which mailboxes a mail concerns. What can be decided by receipts and by the
+copies at home is decided here; the rest is left to the courier, which follows the same rule.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from postamt_sync.recovery.stored_bytes import lead_of
 
 BATCH = 1000
 AT_ONCE = 16
-"""Objects that are read side by side."""
+"""How many objects are read at a time."""
 CANDIDATES = 200
-"""Newest names of a mailbox that are looked at in one go."""
+"""How many of a mailbox's newest names are looked at in one go."""
 MOST_CANDIDATES = 2000
-"""Names of a mailbox that are looked at for one of a mail that came for it."""
+"""How many of a mailbox's names are looked at in search of a mail that was for it."""
 
 _FindAt = Callable[[Path], Maildir]
 
 
 class RecoveryDecisions:
-    """Decides everything held that can be decided at home. Blocking; safe to repeat."""
+    """Decides what is held, as far as that is possible at home. Blocking; safe to repeat."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class RecoveryDecisions:
         has_index: bool = False,
         find_at: _FindAt = lambda root: Maildir(root, Disk()),
     ) -> None:
-        """`prefix` is where in the bucket lies what comes; what was sent lies elsewhere.
+        """`prefix` is where the bucket has incoming mail; sent mail is elsewhere.
 
-        `find_at` gives the Maildir with a root; one that hangs counts as unreadable.
+        `find_at` returns the Maildir for a root. One that hangs counts as unreadable.
         """
         self._prefix = prefix
         self._find_at = find_at
@@ -71,9 +71,9 @@ class RecoveryDecisions:
         self._limited = False
 
     def decide(self) -> None:
-        """Close what nobody is still to be given; the rest stays held.
+        """Close what nobody is still to get; the rest stays held.
 
-        Raises PostamtError if the ledger refuses; Maildirs that cannot be read leave more to do.
+        Raises PostamtError if the ledger refuses. If a Maildir cannot be read, more stays held.
         """
         self._limited = self._rebuild.from_names_alone
         if self._limited:
@@ -87,10 +87,10 @@ class RecoveryDecisions:
         self._read(to_read)
 
     async def decide_by_reading(self, bucket: Bucket, ledger: Ledger) -> None:
-        """After the rebuild has ended: find out from the bucket whose the rest is.
+        """Find out from the bucket, after the rebuild has ended, whose mail the rest is.
 
-        The courier does this as it goes; here it is for whoever wants to know and delivers nothing.
-        What cannot be read now is left as it is.
+        The courier does that anyway; this is for commands that do not deliver. An object that
+        cannot be read now is left as it is.
         """
         after = ""
         while page := await asyncio.to_thread(self._rebuild.undecided, after, AT_ONCE):
@@ -107,7 +107,7 @@ class RecoveryDecisions:
             ):
                 async for chunk in chunks:
                     head += chunk if len(head) < LONGEST_HEAD else b""
-                    # What was encrypted is proven only at its end.
+                    # An encrypted mail is only authenticated by its end.
                     enough = len(head) >= LONGEST_HEAD or header_block(head) is not None
                     if enough and not fetched.client_encrypted:
                         break
@@ -118,10 +118,10 @@ class RecoveryDecisions:
                 await asyncio.to_thread(ledger.work.settle_known, *known)
 
     def _settled(self, task: Task, to_read: list[Task]) -> Settled | None:
-        """Decide by what the ledger knows; what the copy at home may tell is put into `to_read`."""
+        """Decide by what the ledger knows. If a copy at home may say more, add it to `to_read`."""
         found = _found(task)
         if found and not _is_of_this_content(task):
-            return None  # its bytes must be compared
+            return None  # its bytes have to be compared
         if is_sent(task.key, self._prefix):
             sent = read_sent_key(task.key)
             has_it = sent is not None and sent.mailbox in found
@@ -130,7 +130,7 @@ class RecoveryDecisions:
             return self._settled_by(task, self._routes.mailboxes(task.recipients))
         lacking = [name for name in self._routes.names if name not in found]
         if found and lacking:
-            # Whom it names beside them is known by their copy alone: what those lack is told.
+            # Only the copy says which other mailboxes it names, and so which of them lack it.
             to_read.append(task)
             return None
         if any(self._is_due(task, name) for name in lacking):
@@ -146,7 +146,7 @@ class RecoveryDecisions:
         return Settled(task, ObjectState.DELIVERED if found else ObjectState.ABSENT, lacking)
 
     def _is_due(self, task: Task, mailbox: str) -> bool:
-        """Tell whether a mailbox that has no copy is to be given one."""
+        """Tell whether a mailbox that has no copy is to get one."""
         waits = any(c.mailbox == mailbox and c.state in _WAITING for c in task.deliveries)
         if waits or mailbox in task.owed or not self._limited:
             return True
@@ -173,10 +173,10 @@ class RecoveryDecisions:
         return {name: newest for name, newest in found.items() if newest is not None}
 
     def _horizon(self, mailbox: str) -> float | None:
-        """Return the time of the newest mail in a mailbox that came for it.
+        """Return the time of the newest mail in a mailbox that was addressed to it.
 
-        What its owner was given by someone else bears a name of ours too, and what belongs to no
-        object of the bucket may be of another one: neither says how far this mailbox's mail came.
+        A file that somebody else gave its owner may have a name of ours too, and a file without an
+        object may come from another bucket. Neither says how far this mailbox's own mail has come.
         """
         for offset in range(0, MOST_CANDIDATES, CANDIDATES):
             copies = self._rebuild.newest_copies(mailbox, CANDIDATES, offset)
@@ -191,8 +191,9 @@ class RecoveryDecisions:
     def _came_for(
         self, mailbox: str, copy: NamedCopy, read: Callable[[NamedCopy], bytes | None]
     ) -> bool:
-        """Tell whether a mailbox's copy is its own. A receipt may name others alone, so a copy that
-        SES's own Received says is for this mailbox is its own too. What it has sent never came.
+        """Tell whether a mailbox's copy was addressed to it, by a receipt or by SES's own Received.
+
+        A receipt may name other mailboxes only, so both count. Sent mail does not.
         """
         if is_sent(copy.task.key, self._prefix):
             return False
@@ -225,7 +226,7 @@ _WAITING = {DeliveryState.WAITING, DeliveryState.PREPARED}
 
 
 class _Heads:
-    """Reads how copies begin; looks through a Maildir when the first of its files is wanted."""
+    """Reads the beginning of copies; scans a Maildir when the first of its files is wanted."""
 
     def __init__(self, copies: Sequence[NamedCopy], find_at: _FindAt) -> None:
         self._stems = {copy.stem for copy in copies}
@@ -245,8 +246,10 @@ def _found(task: Task) -> set[str]:
 
 
 def _is_of_this_content(task: Task) -> bool:
-    """Tell whether each mailbox with a copy has one of the object as it is now, as far as an ETag
-    can; one of what it was before may lie beside it."""
+    """Tell whether each mailbox with a copy has one of the object's current content, by its ETag.
+
+    It may also have one of an earlier content.
+    """
     return _found(task) == {c.mailbox for c in _copies_of_now(task)}
 
 
@@ -256,7 +259,7 @@ def _copies_of_now(task: Task) -> list[Delivery]:
 
 
 def _heads(tasks: Sequence[Task], find_at: _FindAt) -> Iterator[tuple[Task, bytes]]:
-    """Yield how one file at home of each mail begins, as far as they can be read."""
+    """Yield the beginning of one copy of each mail, as far as they can be read."""
     wanted: dict[str, dict[str, Task]] = {}
     for task in tasks:
         copy = _copies_of_now(task)[0]
@@ -276,7 +279,7 @@ def _paths(maildir: Maildir, stems: Container[str]) -> Iterator[tuple[str, Path]
 
 
 def _head(maildir: Maildir, path: Path, size: int | None) -> bytes | None:
-    """Return the beginning of a mail as S3 has it; None if the file is not what was delivered."""
+    """Return the beginning of a mail as in S3; None if the file is not what was delivered."""
     with contextlib.suppress(OSError, HangingDiskError):
         return maildir.call(_begins, path, size)
     return None

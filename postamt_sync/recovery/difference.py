@@ -1,4 +1,4 @@
-"""A difference between bucket, index, ledger and Maildirs."""
+"""Differences between bucket, index, ledger and Maildirs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class DifferenceKind(enum.StrEnum):
-    """What differs. The words are an interface: of --json, of --except."""
+    """What differs. The values are an interface: --json prints them, --except takes them."""
 
     UNKNOWN = "unknown"
     """In the bucket, but unknown to the ledger."""
@@ -26,25 +26,25 @@ class DifferenceKind(enum.StrEnum):
     DAMAGED = "damaged"
     """The file is not what was delivered."""
     CHANGED = "changed"
-    """The bucket has another content than the one that the ledger knows."""
+    """The bucket has another content than the ledger knows."""
     GONE = "gone"
     """At home or in the ledger, but no longer in the bucket."""
     STRAY = "stray"
-    """A file under a name of ours that belongs to no object."""
+    """A file with a name of ours that belongs to no object."""
     AWAY = "away"
-    """A Maildir that is not there; what it holds was not compared."""
+    """A Maildir that is missing; its contents were not compared."""
     UNINDEXED = "unindexed"
-    """The index knows no envelope of it."""
+    """The index has no envelope of it."""
     UNDELIVERED = "undelivered"
-    """Its envelope names a mailbox that was given no copy, and is not to be given one."""
+    """Its envelope names a mailbox that got no copy, and is not to get one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One of them; what does not apply is empty. Key and detail are foreign text.
+    """One difference. What does not apply is empty. Key and detail are untrusted text.
 
-    `size` in bytes; `locked` says that the object lies in an archive and cannot be read now.
-    `sealed_key` is not empty where only the sealed object is left: where that lies.
+    `size` is in bytes. `locked`: the object is in an archive and cannot be read now. `sealed_key`
+    is the key of the sealed object if that is all that is left.
     """
 
     kind: DifferenceKind
@@ -61,7 +61,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Compared:
-    """How much was compared. Adopted mail is left out on purpose, new mail is on its way."""
+    """How much was compared. Adopted mail is left out deliberately, new mail is under way."""
 
     objects: int = 0
     files: int = 0

@@ -1,7 +1,7 @@
-"""The person's own gpg: it has the secret key, or asks an agent or a card for it.
+"""The user's own gpg, which has the secret key, or asks an agent or a card for it.
 
-One process opens many files. That asks at most once, as long as the agent remembers what it was
-told, or the card stays unlocked.
+One process opens many files, so the passphrase or PIN is asked for once at most, as long as the
+agent remembers it or the card stays unlocked.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.log_line import printable
 
 SUFFIX = ".gpg"
-"""What the names of sealed files end in; gpg writes what it opened to the name before it."""
+"""How the names of sealed files end. gpg writes what it opens to the name without it."""
 
 _STATUS = b"[GNUPG:] "
 _KEY_ID = re.compile(r"[0-9A-F]{16,40}")
 
 
 class NotOpenedError(TryLaterError):
-    """gpg was not let to use the secret key: nothing more is asked of it now."""
+    """gpg was not allowed to use the secret key. It is not asked again in this run."""
 
 
 class NoSecretKeyError(MisconfiguredError):
-    """gpg has none of the secret keys that the mail was sealed for."""
+    """gpg has none of the secret keys for which the mail was sealed."""
 
 
 @dataclass(slots=True)
 class GpgResult:
-    """What became of each file, by its path: `problems` says why it was not opened."""
+    """What became of each file, by its path. `problems` says why files were not opened."""
 
     opened: list[Path] = field(default_factory=list)
     problems: dict[Path, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class GpgResult:
 
 
 class Gpg:
-    """Runs gpg as this user, with the environment that is given."""
+    """Runs gpg as this user, with the given environment."""
 
     def __init__(self, program: str = "gpg", environ: Mapping[str, str] = os.environ) -> None:
         self._program = program
@@ -52,27 +52,27 @@ class Gpg:
         self._is_let = False
 
     def find(self) -> str:
-        """Return where gpg is; raises MisconfiguredError."""
+        """Return the path of gpg; raises MisconfiguredError if it is not installed."""
         found = shutil.which(self._program, path=self._environ.get("PATH"))
         if found is None:
             raise MisconfiguredError(
-                "Sealed mail is opened by gpg, and gpg is not installed.",
+                "It takes gpg to open sealed mail, and gpg is not installed.",
                 "Install it (apt install gnupg), or open the mail where your key is: "
                 "postamt-sync unseal KEY",
             )
         return found
 
     async def open(self, files: Sequence[Path]) -> GpgResult:
-        """Open files whose names end in SUFFIX, each beside itself under its name without that.
+        """Open files whose names end in SUFFIX; each result is beside its file, without SUFFIX.
 
-        gpg says of each whether it is whole. Raises NotOpenedError where the person does not let
-        it use the key, NoSecretKeyError where it has none for any of them, MisconfiguredError
-        without gpg.
+        gpg also says whether each of them is intact. Raises NotOpenedError if the person does not
+        let it use the key, NoSecretKeyError if it has no key for any of them, MisconfiguredError if
+        there is no gpg.
         """
         result = GpgResult()
         left = list(files)
         while left:
-            # The first one alone, until one is opened: whoever says no is asked no second time.
+            # One file at first, until one was opened: who says no is not to be asked again.
             now = left if self._is_let else left[:1]
             left = left[len(now) :]
             await self._run(now, result)
@@ -108,7 +108,7 @@ class Gpg:
                 result.problems[file] = last or "gpg did not open it"
 
     def _own_environ(self) -> dict[str, str]:
-        """Tell the agent on which terminal to ask."""
+        """Return the environment for gpg, which tells the agent on which terminal to ask."""
         environ = {**self._environ, "LC_ALL": "C"}
         if "GPG_TTY" not in environ and sys.stdin is not None and sys.stdin.isatty():
             environ["GPG_TTY"] = os.ttyname(sys.stdin.fileno())
@@ -116,10 +116,10 @@ class Gpg:
 
 
 class _Reading:
-    """Reads the status lines of one process (GnuPG, doc/DETAILS) into a result.
+    """Reads the status lines of one gpg process (GnuPG, doc/DETAILS) into a result.
 
-    gpg says of a key that it has and was not let to use what it says of one that it lacks; that
-    someone was asked tells them apart.
+    For a key that it was not allowed to use, gpg prints the same as for one that it does not have.
+    What tells them apart is whether someone was asked.
     """
 
     def __init__(self, result: GpgResult) -> None:
@@ -129,7 +129,7 @@ class _Reading:
         self._keys: set[str] = set()
 
     def take(self, line: bytes) -> None:
-        """Take one line; raises NotOpenedError, after which the process is to be ended."""
+        """Take one line. Raises NotOpenedError; then the process has to be ended."""
         if not line.startswith(_STATUS):
             return
         word, _, rest = line.removeprefix(_STATUS).rstrip(b"\n").partition(b" ")
@@ -158,7 +158,7 @@ class _Reading:
             self._result.lacking |= self._keys
             self._result.problems[file] = "gpg has no secret key for it"
         else:
-            self._result.problems[file] = "it is damaged, or no OpenPGP message"
+            self._result.problems[file] = "it is damaged, or not an OpenPGP message"
         self._file = None
 
 
@@ -170,7 +170,7 @@ def _last_line(said: bytes) -> str:
 def _not_let() -> PostamtError:
     return NotOpenedError(
         "gpg was not allowed to use the secret key.",
-        "Type its passphrase or PIN when gpg asks; what is opened by then stays so.",
+        "Type its passphrase or PIN when gpg asks for it. Mail that is open already stays open.",
     )
 
 

@@ -1,6 +1,7 @@
-"""What lies in the Maildirs under names of ours, as a table of its own on the disk.
+"""The files in the Maildirs that have names of ours, in a temporary table.
 
-A private database of SQLite, gone with its connection: a million names need no memory.
+That is a private SQLite database which is gone with its connection, so that a million names take
+little memory.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class MaildirFile:
-    """One file; `size` is what the disk says, `named` what its name says (None: nothing)."""
+    """One file. `size` is in bytes, `named` the size that is in its name, None if there is none."""
 
     mail: str
     mailbox: str
@@ -33,7 +34,7 @@ class MaildirFile:
 
 
 class MaildirFiles:
-    """Fill it, then ask. Blocking; one thread at a time."""
+    """Call `fill` for each Maildir, then `filled`, then ask. Blocking; for one thread at a time."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -47,9 +48,9 @@ class MaildirFiles:
         self._db.close()
 
     def fill(self, mailbox: str, root: Path) -> int:
-        """Take in what lies in all folders of a Maildir; return how many files.
+        """Take in the files in all folders of a Maildir; return how many there are.
 
-        Raises TryLaterError where something cannot be read.
+        Raises TryLaterError if something cannot be read.
         """
         count = 0
         try:
@@ -70,11 +71,11 @@ class MaildirFiles:
         return count
 
     def filled(self) -> None:
-        """Nothing more comes: index the table for the questions."""
+        """Index the table, once all Maildirs have been taken in."""
         self._db.execute("CREATE INDEX by_mail ON files (mail)")
 
     def of(self, mails: Sequence[str]) -> dict[str, list[MaildirFile]]:
-        """Return by mail id what lies there, and mark these mails as asked for."""
+        """Return the files of these mails, by mail id, and note that these were asked for."""
         found: dict[str, list[MaildirFile]] = {}
         self._db.execute("BEGIN")
         self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(m,) for m in mails])
@@ -85,7 +86,7 @@ class MaildirFiles:
         return found
 
     def unseen(self) -> Iterator[list[MaildirFile]]:
-        """Yield the files whose mail nobody asked for, in batches."""
+        """Yield the files whose mails nobody has asked for, in batches, sorted by path."""
         rows = self._db.execute(
             "SELECT * FROM files WHERE mail NOT IN (SELECT mail FROM seen) ORDER BY path"
         )
@@ -94,7 +95,7 @@ class MaildirFiles:
 
 
 def stems(roots: Iterable[tuple[str, Path]]) -> set[tuple[str, str]]:
-    """Return (mailbox, stem) of all that lies there now; raises TryLaterError."""
+    """Return (mailbox, stem) of all files of ours that are there now; raises TryLaterError."""
     found = set()
     for mailbox, root in roots:
         try:
@@ -111,7 +112,7 @@ def _files(mailbox: str, root: Path, *, measure: bool = True) -> Iterator[Maildi
             continue
         with contextlib.suppress(FileNotFoundError):  # moved a moment ago
             size = entry.stat(follow_symlinks=False).st_size if measure else 0
-            # Under a name of Dovecot's own lie other line ends than we wrote.
+            # A file that Dovecot has renamed has other line ends than we wrote.
             named = name.size if ours == entry.name else None
             yield MaildirFile(
                 name.mail_id, mailbox, name.stem, entry.path, size, named, name.etag_hash

@@ -1,7 +1,7 @@
-"""Opening the ledger for delivery, and recovering a lost one before any mail moves.
+"""Opening the ledger for delivery, and recovering a lost one before any mail is delivered.
 
-One that was saved when it was lost in use is put back. No ledger, or a damaged one: the newest copy
-is brought back, if there is one. Then it is completed from the Maildirs (`completion.py`).
+A ledger that was saved when it was lost in use is put back. If there is none, or it is damaged, the
+newest copy is put in its place. Then it is completed from the Maildirs (`completion.py`).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from postamt_sync.recovery.completion import complete_from_maildirs, is_behind
 
 DAY = 86_400.0
 SOURCE = "ledger"
-"""Under which name `status` tells what happened to the ledger."""
+"""The name under which `status` shows what happened to the ledger."""
 
 
 @contextlib.contextmanager
 def open_for_delivery(
     settings: Settings, what: str, events: Events, lost: str = ""
 ) -> Iterator[Ledger]:
-    """Hold the courier's lock and the ledger, whole again as far as the names can tell.
+    """Hold the courier's lock, and the ledger, which has been recovered if need be.
 
-    `what` names the holder for others. `lost` says what has happened to the ledger that this
-    process had open until now. Blocking; raises PostamtError if the lock is held or the
-    ledger is unusable, and TryLaterError if it is lost while a Maildir is not there.
+    `what` is the verb that holds the lock. `lost` says what happened to the ledger that this
+    process had open until now, "" if it had none. Blocking. Raises PostamtError if the lock is held
+    or the ledger is unusable, and TryLaterError if the ledger was lost and a Maildir is missing.
     """
     make_state_dir(settings.state_dir)
     with CourierLock(settings.state_dir, what) as lock:
@@ -64,7 +64,7 @@ def _open(
         aside = set_aside(settings.state_dir)
         events.ledger_set_aside(str(aside), str(error))
     found = restore_lost_ledger(settings, events) or ReplacedLedger(
-        "It was damaged, and is rebuilt"
+        "It was damaged and is being rebuilt"
     )
     found.aside = aside
     return Ledger.open(settings.state_dir, [lock.file]), found
@@ -72,7 +72,7 @@ def _open(
 
 @contextlib.contextmanager
 def _explained(state_dir: Path) -> Iterator[None]:
-    """Say what the system refused beside the ledger; all of it is temporary."""
+    """Turn what the system refuses into TryLaterError."""
     try:
         yield
     except OSError as error:
@@ -80,9 +80,9 @@ def _explained(state_dir: Path) -> Iterator[None]:
 
 
 def _note(ledger: Ledger, found: ReplacedLedger | None, lost: str) -> None:
-    """Let `status` tell what happened to the ledger, for a day at least."""
+    """Have `status` show what happened to the ledger, for a day at least."""
     if lost:
-        found = found or ReplacedLedger("Everything was started over")
+        found = found or ReplacedLedger("The daemon has started over")
         found.what = f"The ledger was {lost} while it was in use. {found.what}"
     if found is not None:
         ledger.overview.source_bad(SOURCE, str(found))
@@ -93,10 +93,10 @@ def _note(ledger: Ledger, found: ReplacedLedger | None, lost: str) -> None:
 
 
 def save_if_lost(ledger: Ledger, events: Events) -> bool:
-    """Save what is open, where the path does not name it any more; tell whether that was so.
+    """Save the open ledger if it is not at its path any more; tell whether that was so.
 
-    Blocking; durable on return. A file that someone else wrote to is set aside: SQLite, at the
-    end, would write to it once more. Raises TryLaterError where nothing can be saved yet: then it
+    Blocking; durable on return. A file that someone else wrote to is set aside, because SQLite
+    would write to it again when closing. Raises TryLaterError if it cannot be saved yet: then it
     must stay open.
     """
     store = ledger.store
@@ -116,9 +116,9 @@ def save_if_lost(ledger: Ledger, events: Events) -> bool:
 
 @contextlib.contextmanager
 def open_for_dry_run(settings: Settings, events: Events) -> Iterator[Ledger]:
-    """The ledger as a pass would find it, without the lock: a rebuild takes place in memory alone.
+    """Open the ledger as a pass would find it, without the lock; a rebuild is done in memory only.
 
-    Blocking; raises as `open_for_delivery` does.
+    Blocking. Raises what `open_for_delivery` raises.
     """
     with contextlib.closing(Ledger.open_for_a_look(settings.state_dir)) as ledger:
         if not ledger.rebuild.pending and not is_behind(settings, ledger, events):
@@ -131,7 +131,7 @@ def open_for_dry_run(settings: Settings, events: Events) -> Iterator[Ledger]:
 
 @dataclass(slots=True)
 class ReplacedLedger:
-    """What was put in the place of a ledger that was not there, and what was in its place."""
+    """What was put in the place of a lost ledger, and where the file went that was there."""
 
     what: str
     copy: Path | None = None
@@ -139,18 +139,19 @@ class ReplacedLedger:
 
     def __str__(self) -> str:
         when = time.strftime("%Y-%m-%d %H:%M:%S")
-        aside = f"; what was in its place lies at {self.aside}" if self.aside else ""
+        aside = f"; what was in its place is now {self.aside}" if self.aside else ""
         return f"{self.what} ({when}){aside}."
 
 
 def restore_lost_ledger(settings: Settings, events: Events) -> ReplacedLedger | None:
-    """Put a saved ledger back, or bring the newest copy back if there is none; None: all is well.
+    """Put a saved ledger back or, if there is no ledger, the newest copy in its place.
 
-    Only while holding the courier's lock.
+    None if nothing was to be done, or there is no copy. To be called only while holding the
+    courier's lock.
     """
     if (back := take_back(settings.state_dir)) is not None:
         events.ledger_put_back(str(back.saved), str(back.aside or ""), back.merged)
-        return ReplacedLedger("It was saved and is back in its place", aside=back.aside)
+        return ReplacedLedger("It was saved, and is back in its place", aside=back.aside)
     if (settings.state_dir / FILE_NAME).exists():
         return None
     copy = put_back(settings.state_dir, backup_directories(settings))
@@ -158,16 +159,16 @@ def restore_lost_ledger(settings: Settings, events: Events) -> ReplacedLedger | 
         return None
     at = backed_up_at(copy.parent)
     events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
-    return ReplacedLedger("It was lost, and its copy was brought back", copy=copy)
+    return ReplacedLedger("It was lost, and its copy was put in its place", copy=copy)
 
 
 def backup_directories(settings: Settings) -> tuple[Path, ...]:
-    """Return where copies of the ledger lie."""
+    """Return the directories in which copies of the ledger are kept."""
     return (settings.state_dir, *([settings.backup_dir] if settings.backup_dir else []))
 
 
 def make_state_dir(state_dir: Path) -> None:
-    """Make the state directory, for this user alone, if it is not there; raises TryLaterError."""
+    """Create the state directory, for this user only, if need be; raises TryLaterError."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Rebuilding the ledger on request: what run and sync do by themselves, for a damaged one too."""
+"""Rebuilding the ledger on request. `run` and `sync` do so by themselves if it is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ from postamt_sync.recovery.open_ledger import (
 
 @dataclass(slots=True)
 class RebuildResult:
-    """What was found, and how the objects stand now. Paths are empty where nothing was done."""
+    """What was found, and how many objects are in which state now.
+
+    `set_aside` and `copy` are paths: of the ledger that was set aside and the copy that was put in
+    its place, "" if there was none. `unmatched` counts files without an object.
+    """
 
     set_aside: str = ""
     copy: str = ""
@@ -40,12 +44,12 @@ class RebuildResult:
     unmatched: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return one flat object."""
+        """Return it as a flat object."""
         return asdict(self)
 
 
 class LedgerRebuild:
-    """One rebuild. With `anew` neither the ledger nor a copy is believed."""
+    """One rebuild. With `anew` neither the ledger nor a copy of it is used."""
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class LedgerRebuild:
         *,
         anew: bool = False,
     ) -> None:
-        """`take_in_listing` lists the whole bucket into a ledger; returns how many it listed."""
+        """`take_in_listing` lists the whole bucket into a ledger; returns how many objects."""
         self._settings = settings
         self._take_in_listing = take_in_listing
         self._bucket = bucket
@@ -64,10 +68,10 @@ class LedgerRebuild:
         self._anew = anew
 
     async def run(self) -> RebuildResult:
-        """Rebuild, and return how it went; safe to interrupt and to repeat.
+        """Rebuild the ledger, and return how it went. Safe to interrupt and to repeat.
 
-        Raises TryLaterError while someone delivers, and what reading the bucket and the Maildirs
-        raises: the rebuild goes on then with the next run, sync or rebuild.
+        Raises TryLaterError while another process delivers, and what reading the bucket and the
+        Maildirs raises. Then the next run, sync or rebuild continues.
         """
         state_dir = self._settings.state_dir
         make_state_dir(state_dir)
@@ -94,7 +98,7 @@ class LedgerRebuild:
 
     @contextmanager
     def _opened(self, lock: CourierLock, result: RebuildResult) -> Iterator[Ledger]:
-        """Open what is to be completed: the ledger that is there, its copy, or a new one."""
+        """Open what is to be completed: the ledger, its copy, or a new one."""
         state_dir = self._settings.state_dir
         if (state_dir / FILE_NAME).exists() and (self._anew or self._is_damaged()):
             result.set_aside = str(set_aside(state_dir) or "")
@@ -108,7 +112,7 @@ class LedgerRebuild:
         try:
             with closing(Ledger.open(self._settings.state_dir)) as ledger:
                 return not ledger.is_sound()
-        except NewerLedgerError:  # that one is whole, and would be lost
+        except NewerLedgerError:  # it is undamaged, and would be lost
             raise
         except MisconfiguredError:
             return True

@@ -1,9 +1,9 @@
-"""Bringing back from the bucket mail that is no longer at home.
+"""Bringing back mail from the bucket that is no longer at home.
 
-What can be read is made due at once. For what lies in an archive S3 is asked first (RestoreObject),
-and each object is made due when it can be read. Everything that was ordered is in the ledger: a
-restore that was stopped goes on with the next, or with the daemon's daily reconcile. The courier
-delivers, here or in the running daemon.
+What can be read is made due at once. If an object is in an archive, S3 is asked to restore it first
+(RestoreObject), and it is made due as soon as it can be read. All orders are in the ledger: a
+restore that was interrupted is continued by the next one, or by the daemon's daily reconcile. The
+courier delivers, in this process or in the running daemon.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ RESTORABLE = (
 )
 
 AT_ONCE = 8
-"""Requests to S3 side by side."""
+"""How many requests to S3 are made at a time."""
 UNREADY = 3
-"""Objects in a row that end a look: what was asked for later is not there before them."""
+"""How many unready objects in a row end a look: later orders are not ready before these."""
 LOOK_EVERY = {"Expedited": 20.0, "Standard": 300.0, "Bulk": 900.0}
-"""Seconds between looks at what the archive has restored."""
+"""Seconds between two looks at what the archive has restored, by tier."""
 TELL_EVERY = 0.5
 
 _BEGUN = {"RestoreAlreadyInProgress"}
@@ -67,7 +67,7 @@ class RestoreProgress:
 
 
 class Restore:
-    """One restore. `sleep` waits so many seconds."""
+    """One restore. `sleep` takes seconds."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Restore:
         watch: Callable[[RestoreProgress], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`deliver_due` delivers all that is due; it is awaited under the courier's lock."""
+        """`deliver_due` delivers what is due; it is awaited while holding the courier's lock."""
         self.progress = RestoreProgress()
         self._deliver_due = deliver_due
         self._state_dir = settings.state_dir
@@ -93,16 +93,17 @@ class Restore:
         self._sleep = sleep
         self._due: list[str] = []
         self.sealed: SealedRestore | None = None
-        """Opens what is sealed; without it that stays where it is."""
+        """Opens sealed mail. Without it, sealed mail is not brought back."""
         self._lost = 0
         """Sealed mails that could not be opened."""
         self._sealed_keys: dict[str, str] = {}
-        """Where what was ordered out of an archive lies sealed, by mail id."""
+        """Keys of the sealed objects of mails that were ordered from an archive, by mail id."""
 
     async def run(self, found: Sequence[Difference], tier: str, days: int) -> RestoreProgress:
-        """Bring back what `found` names, and what was ordered before; wait until it is at home.
+        """Bring back the mails in `found` and what was ordered before; wait until they are at home.
 
-        Safe to interrupt. Raises PostamtError where S3 or the ledger refuses as a whole.
+        Archived ones stay readable for `days`. Safe to interrupt. Raises PostamtError if S3 or the
+        ledger refuses altogether.
         """
         restores = self._ledger.restores
         locked = {d.mail for d in found if d.locked}
@@ -128,7 +129,7 @@ class Restore:
         return self.progress
 
     async def _find_sealed(self, orders: Sequence[Order]) -> None:
-        """Find out which of an earlier run's orders are sealed."""
+        """Find out which orders of an earlier run are for sealed mail."""
         if self.sealed is None:
             return
         for order in orders:
@@ -152,14 +153,14 @@ class Restore:
                 tasks.create_task(ask(order))
 
     async def _open(self, mails: Sequence[tuple[Wanted, str]]) -> int:
-        """Bring back what is sealed and can be read; return how many could not be opened."""
+        """Bring back sealed mail that can be read; return how many could not be opened."""
         if not mails or self.sealed is None:
             return 0
         found = []
         for wanted, key in mails:
             entry = await self.sealed.find(key)
             if entry is None:
-                reason = "its sealed object is not there any more"
+                reason = "its sealed object is gone"
                 self._events.restore_failed(wanted.mail, reason)
             else:
                 found.append(SealedMail(wanted, entry))
@@ -170,8 +171,8 @@ class Restore:
         return failed
 
     async def _these_too(self, mails: Collection[str]) -> None:
-        """Wait until all that is due is at home, with these mails, of which a restore that was
-        ended had made it due."""
+        """Wait until what is due is at home, with these mails, which an interrupted restore has
+        made due."""
         self._due += mails
         self.progress.wanted += len(mails)
         await self._until_at_home()
@@ -195,7 +196,7 @@ class Restore:
         self._ledger.restores.requested(order.mail)
 
     async def _look(self, orders: Sequence[Order]) -> None:
-        """Make due what can be read by now: what was asked for first comes first."""
+        """Make due what can be read by now, in the order in which S3 was asked."""
         unready = 0
         for order in orders:
             if unready == UNREADY:
@@ -226,7 +227,7 @@ class Restore:
             self._tell()
 
     async def _deliver(self) -> None:
-        """Deliver what is due where no daemon does; whatever else is due comes along."""
+        """Deliver what is due, unless the daemon does. Whatever else is due is delivered too."""
         if not self._due or CourierLock.holder(self._state_dir):
             await self._count()
             return
@@ -252,7 +253,7 @@ class Restore:
 
 
 def wanted_mails(found: Iterable[Difference]) -> list[Wanted]:
-    """Return the mails that are to be brought back, each with the mailboxes that lost theirs."""
+    """Return the mails to bring back, each with the mailboxes that have lost their copies."""
     lost: dict[str, list[str]] = {}
     for d in found:
         if d.kind in RESTORABLE:
@@ -265,6 +266,6 @@ def _refusal(error: Exception, key: str) -> PostamtError:
         return ForbiddenError(
             f"We may not restore {printable(key)} from its archive.",
             "Allow s3:RestoreObject (restore = true under [stack], then bootstrap apply), or "
-            "restore it in the S3 console: it is delivered then by the next reconcile.",
+            "restore it in the S3 console: the next reconcile will deliver it.",
         )
     return refusal("s3:RestoreObject", error, asker=Asker.ADMINISTRATOR)  # a person waits

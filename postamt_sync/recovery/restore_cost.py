@@ -1,7 +1,7 @@
-"""What it costs to bring mail back, before it is asked for.
+"""An estimate of what it costs to bring mail back.
 
-Prices are those of us-east-1, in US dollars, as in `bootstrap.prices`; what it takes to get
-something out of an archive was not seen in AWS's price list by any of us, and is so an estimate.
+Prices are those of us-east-1 in US dollars, as in `aws.prices`. Those for getting something out of
+an archive were not checked against AWS's price list, and count as unverified.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from postamt_sync.aws.prices import EGRESS_GB, S3_GET, S3_STANDARD_GB, THOUSAND, Price
+from postamt_sync.plural import count as plural
 from postamt_sync.recovery.difference import Difference
 
 GB = 1e9
@@ -44,12 +45,12 @@ _READING_GB = {
     "ONEZONE_IA": Price(0.01, verified=False),
     "GLACIER_IR": Price(0.03, verified=False),
 }
-"""Classes that are read at once, for a fee."""
+"""Storage classes that can be read at once, for a fee per GB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One line of an estimate, in US dollars. `verified`: by a price that was seen at AWS."""
+    """One line of an estimate. `verified`: its price was checked against AWS's price list."""
 
     what: str
     usd: float
@@ -57,7 +58,7 @@ class Cost:
 
 
 def estimate(mails: Iterable[Difference], tier: str, days: int) -> list[Cost]:
-    """Return what bringing these mails back costs; archived ones stay readable for `days`."""
+    """Return what it costs to bring these mails back; archived ones stay readable for `days`."""
     count: dict[tuple[str, bool], int] = {}
     size: dict[tuple[str, bool], float] = {}
     for mail in mails:
@@ -66,10 +67,10 @@ def estimate(mails: Iterable[Difference], tier: str, days: int) -> list[Cost]:
         size[at] = size.get(at, 0.0) + mail.size / GB
     gigabytes = sum(size.values())
     lines = [
-        Cost(f"{sum(count.values())} GETs", S3_GET.of(sum(count.values())), S3_GET.verified),
-        # What is free of a month may be used up already.
+        Cost(plural(sum(count.values()), "GET"), S3_GET.of(sum(count.values())), S3_GET.verified),
+        # The month's free allowance may be used up already.
         Cost(
-            f"{gigabytes:.3f} GB out of AWS, if nothing of it is free",
+            f"{gigabytes:.3f} GB out of AWS, if none of it is free",
             gigabytes * EGRESS_GB.usd,
             True,
         ),

@@ -1,8 +1,8 @@
-"""Bringing sealed mail back: opened by its owner here, delivered by whoever delivers.
+"""Bringing back sealed mail: its owner opens it here, and the courier delivers it.
 
-A batch is downloaded, opened and put where the courier, here or in the running daemon, finds it;
-then it is made due, and the next batch waits until it is at home. What is left of a batch that
-could not be delivered stays there for the next attempt.
+A batch is downloaded, opened, and put where the courier finds it, in this process or in the running
+daemon. Then it is made due, and the next batch waits until it is at home. What could not be
+delivered of a batch stays there for the next attempt.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from postamt_sync.recovery.gpg import Gpg
 from postamt_sync.recovery.unsealing import BYTES_AT_ONCE, Unsealing, batches
 
 MOST_OPENED = 4 * BYTES_AT_ONCE
-"""Bytes of opened mail that may wait for a mailbox which does not take it."""
+"""The most bytes of opened mail that may wait to be delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedMail:
-    """A mail that is wanted back, and its sealed object."""
+    """A mail to bring back, and its sealed object."""
 
     wanted: Wanted
     entry: Listed
 
 
 class SealedRestore:
-    """Opens sealed mail for a restore. `place` is where the courier's bucket looks for it."""
+    """Opens sealed mail for a restore. `place` is where the courier's `Bucket` looks for it."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class SealedRestore:
         self._events = events
 
     async def find(self, key: str) -> Listed | None:
-        """Return the newest sealed object of a plain key; raises what listing raises."""
+        """Return the newest sealed object for a plain key, if any; raises what listing raises."""
         found = await self._sealed.sealed_of(self._bucket, key)
         return found[0] if found else None
 
     async def find_alone(self, key: str) -> Listed | None:
-        """Return it where it is all that is left of its mail."""
+        """Return it only if the plain object is gone."""
         entry = await self.find(key)
         if entry is not None:
             async for page in self._bucket.pages(key):
@@ -71,16 +71,16 @@ class SealedRestore:
         made_due: Callable[[Sequence[Wanted]], Awaitable[None]],
         at_home: Callable[[Collection[str]], Awaitable[None]],
     ) -> int:
-        """Bring them back, batch by batch; return how many could not be opened.
+        """Bring these mails back, batch by batch; return how many could not be opened.
 
-        `made_due` makes mail due that is ready, `at_home` waits until what is due was delivered or
-        cannot be, also these mail ids, which are due already. Raises what concerns all: gpg, the
-        key, S3, the disk.
+        `made_due` makes opened mails due. `at_home` waits until what is due was delivered or cannot
+        be, including the mails whose ids it gets, which are due already. Raises what concerns all
+        of them: gpg, the key, S3, the disk.
         """
         failed = 0
         await asyncio.to_thread(self._begin)
         if left := await asyncio.to_thread(self._place.mails):
-            await at_home(left)  # of a restore that was ended
+            await at_home(left)  # from an interrupted restore
             await asyncio.to_thread(self._clear)
         opened = await asyncio.to_thread(self._place.mails)
         if again := [mail.wanted for mail in mails if mail.wanted.mail in opened]:
@@ -125,15 +125,15 @@ class SealedRestore:
         self._clear()
 
     def _refuse_too_many(self) -> None:
-        """Open no more while much of what was opened cannot be delivered: it lies there plain."""
+        """Refuse to open more while much opened mail cannot be delivered: it is not encrypted."""
         if self._place.size() > MOST_OPENED:
             left = count(len(self._place.mails()), "opened mail")
             raise TryLaterError(
-                f"Of what was opened {left} cannot be delivered, which takes too much of the disk.",
-                "See why it waits, then restore again: postamt-sync status",
+                f"{left} could not be delivered yet and would take too much of the disk.",
+                "See why mail waits, then restore again: postamt-sync status",
             )
 
     def _clear(self) -> None:
-        """Remove what is delivered by now, or is no longer to be."""
+        """Remove the mails that are delivered by now, or are not to be any more."""
         waiting = self._ledger.restores.waiting_of(self._place.mails())
         self._place.forget(self._place.mails() - waiting)

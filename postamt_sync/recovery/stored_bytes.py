@@ -1,4 +1,4 @@
-"""The bytes of an object in the file of its mail: behind the fields that we put on top."""
+"""Where an object's bytes begin in the file of its mail, after the fields that we put on top."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from postamt_sync.mail.client_encryption import TAG_BYTES
 
 
 def lead_of(stream: BinaryIO, file_size: int, object_size: int) -> int | None:
-    """Return how many bytes are ours; None where the file is not what was delivered.
+    """Return how many bytes on top are ours; None if the file is not what was delivered.
 
-    Of what SES encrypted the object is longer than the mail, by its tag. What we put on top are
-    whole lines, each longer than that, so one of the two places alone is the beginning of a line.
+    If SES encrypted the mail, the object is longer by its tag. What we put on top are whole lines,
+    each longer than the tag, so only one of the two positions is the beginning of a line.
     """
     lead = file_size - object_size
     if _begins_a_line(stream, lead):
@@ -32,15 +32,16 @@ def _begins_a_line(stream: BinaryIO, place: int) -> bool:
 
 
 def content_damage(path: Path, size: int, stored: int, algorithm: str, digest: str) -> str:
-    """Compare a file, less the fields that we put on top of it, with what the object hashes to.
+    """Return how a file differs from its object, by a hash in hex; "" if it does not.
 
-    `stored` are the object's bytes. The MD5 of what SES encrypted is not the mail's.
+    The fields that we put on top are left out. `size` is the file's size in bytes, `stored` the
+    object's. The MD5 of an object that SES encrypted is not the mail's, and proves nothing.
     """
     try:
         with open_mail(path) as stream:
             lead = lead_of(stream, size, stored)
             if lead is None:
-                return f"{size} bytes, which is not what was delivered"
+                return f"it has {size} bytes, which is not what was delivered"
             if algorithm == "md5" and size - lead != stored:
                 return ""
             stream.seek(lead)
@@ -48,8 +49,8 @@ def content_damage(path: Path, size: int, stored: int, algorithm: str, digest: s
     except FileNotFoundError:  # moved a moment ago
         return ""
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return f"it cannot be read: {error.strerror}"
     if same:
         return ""
     doubt = "; under KMS its ETag proves nothing" if algorithm == "md5" else ""
-    return f"other bytes than were delivered, by its {algorithm.upper()}{doubt}"
+    return f"by its {algorithm.upper()} it is not what was delivered{doubt}"

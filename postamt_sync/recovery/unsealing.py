@@ -1,8 +1,7 @@
-"""Sealed objects, downloaded and opened: their plain mail, proven by its SHA-256.
+"""Downloading and opening sealed objects; the plain mail is proven by its SHA-256.
 
-The owner's OpenPGP says that a message is whole, and the object's metadata what the plain bytes
-hash to: only what is both is mail. Downloads stream to the disk, and so many lie there at once
-that neither the line nor the disk is taken up.
+OpenPGP proves that a message is intact, and the object's metadata has the hash of the plain bytes:
+a mail has to pass both. Downloads are streamed to the disk, a limited number at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from postamt_sync.recovery.gpg import SUFFIX, Gpg
 
 MOST_AT_ONCE = 100
 BYTES_AT_ONCE = 64 << 20
-"""Of one batch on the disk, each mail counted once; a larger one is a batch by itself."""
+"""Bytes of one batch on the disk; a larger mail is a batch by itself."""
 DOWNLOADS = 8
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -41,7 +40,7 @@ _OF_ONE = (AccessDeniedError, DamagedError, ObjectArchivedError, ObjectGoneError
 
 @dataclass(frozen=True, slots=True)
 class PlainMail:
-    """An opened mail: the sealed object, where its bytes lie, and their SHA-256 in hex."""
+    """An opened mail: its sealed object, the file with its bytes, and their SHA-256 in hex."""
 
     sealed: Listed
     path: Path
@@ -50,14 +49,14 @@ class PlainMail:
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """What became of a batch: `failed` says of the others why not, by the sealed key."""
+    """What became of a batch. `failed` says, by sealed key, why the others were not opened."""
 
     opened: tuple[PlainMail, ...]
     failed: dict[str, PostamtError]
 
 
 class Unsealing:
-    """Opens sealed objects into one directory, which is there and this user's alone."""
+    """Opens sealed objects into a directory, which must exist and be private to this user."""
 
     def __init__(self, bucket: Bucket, gpg: Gpg, directory: Path) -> None:
         self._bucket = bucket
@@ -65,10 +64,11 @@ class Unsealing:
         self._directory = directory
 
     async def open(self, batch: Sequence[Listed]) -> Unsealed:
-        """Download and open these objects (`sealed_key`, and what they stand for).
+        """Download and open the sealed objects of these entries.
 
-        Each opened mail's file is the caller's to take; nothing else is left behind. Raises what
-        concerns all of them: gpg is missing, lacks the key or is not let, S3 cannot be reached.
+        The files of opened mails are left for the caller; nothing else is left behind. Raises what
+        concerns all of them: gpg is missing, has no key or is not allowed to use it, or S3 cannot
+        be reached.
         """
         self._gpg.find()
         files = {entry.sealed_key: self._file(number) for number, entry in enumerate(batch)}
@@ -109,7 +109,7 @@ class Unsealing:
         files: dict[str, Path],
         failed: dict[str, PostamtError],
     ) -> dict[str, str]:
-        """Return the SHA-256 that each object's metadata names, by its key."""
+        """Return the SHA-256 from each object's metadata, by its key."""
         gate = asyncio.Semaphore(DOWNLOADS)
 
         async def one(entry: Listed) -> tuple[str, str]:
@@ -134,8 +134,8 @@ class Unsealing:
             digest = fetched.metadata.get(SHA256, "").lower()
             if not _DIGEST.fullmatch(digest):
                 raise UndeliverableError(
-                    "The sealed object does not say what its mail hashes to.",
-                    "Nothing that seals here writes such an object: look at it in the S3 console.",
+                    "The sealed object does not have the SHA-256 of its mail.",
+                    "Our function does not write such objects: look at it in the S3 console.",
                 )
             async with aclosing(fetched.chunks()) as chunks:
                 try:
@@ -148,7 +148,7 @@ class Unsealing:
 
 
 def batches(entries: Sequence[Listed]) -> Iterator[list[Listed]]:
-    """Yield them in batches that neither take too many files nor too many bytes."""
+    """Yield the entries in batches of at most MOST_AT_ONCE files and BYTES_AT_ONCE bytes."""
     batch: list[Listed] = []
     size = 0
     for entry in entries:
@@ -162,22 +162,22 @@ def batches(entries: Sequence[Listed]) -> Iterator[list[Listed]]:
 
 
 def _made(path: Path) -> BinaryIO:
-    """Make a file for this user alone, which must not be there."""
+    """Create a file that must not exist yet, for this user only."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _difference(path: Path, digest: str) -> str:
-    """Compare a file with its SHA-256; "" where it is the same."""
+    """Return how a file differs from its SHA-256; "" if it does not."""
     try:
         with path.open("rb") as stream:
             same = hashlib.file_digest(stream, "sha256").hexdigest() == digest
     except OSError as error:
-        return f"what was opened cannot be read ({error.strerror})"
-    return "" if same else "what is in it is not what was sealed, by its SHA-256"
+        return f"the opened file cannot be read ({error.strerror})"
+    return "" if same else "by its SHA-256, its content is not what was sealed"
 
 
 def _not_opened(problem: str) -> PostamtError:
     return TryLaterError(
         f"The sealed mail was not opened: {problem}.",
-        "It stays as it is in the bucket; try gpg --decrypt on it where your key is.",
+        "It stays in the bucket as it is. Try gpg --decrypt on it where your key is.",
     )

@@ -1,8 +1,8 @@
 """Comparing bucket, index, ledger and Maildirs, page by page of the listing.
 
-The names are read first and the ledger after each page. What is delivered, moved or announced
-meanwhile must not look like a difference: a copy that seems to be missing is looked for once more
-at the end, and what is new is left the time that it needs.
+The file names are read first, and the ledger after each page. Mail that is delivered, moved or
+announced meanwhile must not look like a difference: a copy that seems to be missing is looked for
+once more at the end, and new mail gets the time that it needs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from postamt_sync.ledger.inventory import KnownCopy, KnownObject
 from postamt_sync.mail.arrival import Envelope, etag_hash, is_no_mail, mail_id
 from postamt_sync.mail.client_encryption import TAG_BYTES
 from postamt_sync.mail.sent_mail import is_sent
+from postamt_sync.plural import count
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.maildir_files import MaildirFile, MaildirFiles, stems
 from postamt_sync.recovery.stored_bytes import content_damage
 
 UNDER_WAY = 900.0
-"""Seconds that a mail may be on its way before that is a difference."""
+"""Seconds that a mail may be under way before that is a difference."""
 
 _MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 
@@ -43,7 +44,7 @@ _SETTLED = {ObjectState.DELIVERED, ObjectState.ABSENT}
 
 
 class Comparison:
-    """One comparison. Beside a running daemon; changes nothing."""
+    """One comparison, possible while the daemon runs. It changes nothing."""
 
     def __init__(
         self,
@@ -55,12 +56,12 @@ class Comparison:
         content: bool = False,
         watch: Callable[[Compared], None] = lambda _: None,
     ) -> None:
-        """With `content` every file is read and its SHA-256 compared with the ledger's."""
+        """With `content` every file is read, and its SHA-256 is compared with the ledger's."""
         self.counted = Compared()
         self._prefix = settings.bucket.prefix
         self._prefixes = settings.mail_prefixes
         self._sealed = SealedPlace(*settings.sealed_place)
-        # What was handed to Dovecot over LMTP bears names of Dovecot's own; what was sent, ours.
+        # Mail that Dovecot got by LMTP has names of Dovecot's own; sent mail has ours.
         self._by_lmtp = {m.name for m in settings.mailboxes if m.delivery == "lmtp"}
         self._roots = {
             m.name: m.maildir
@@ -73,13 +74,13 @@ class Comparison:
         self._index = index
         self._content = content
         self._lacking = TAG_BYTES if settings.bucket.kms else 0
-        """Bytes that a mail may have less than its object."""
+        """By how many bytes a mail may be shorter than its object."""
         self._watch = watch
         self._here: set[str] = set()
-        """Mailboxes whose Maildir could be read."""
+        """The mailboxes whose Maildirs could be read."""
 
     async def run(self, only: str = "") -> list[Difference]:
-        """Return every difference, in key order; with `only`, of this one key.
+        """Return every difference, in key order; with `only`, just those of this key.
 
         Raises what reading the bucket, the index, the ledger and the Maildirs raises.
         """
@@ -143,7 +144,7 @@ class Comparison:
         page: Sequence[Listed],
         envelopes: Mapping[str, Envelope] | None,
     ) -> tuple[list[Difference], list[KnownObject]]:
-        """Return how a page differs, and what the ledger knows in its span beyond it."""
+        """Return how a page differs, and what the ledger has in its range that is not listed."""
         between = self._ledger.inventory.between(self._bucket.name, after, page[-1].key)
         known = {o.key: o for o in between}
         ids = {entry.key: mail_id(self._bucket.name, entry.key) for entry in page}
@@ -171,7 +172,7 @@ class Comparison:
         if time.time() - entry.modified_at < UNDER_WAY:
             self.counted.under_way += 1
             return
-        detail = f"{len(files)} copies at home" if files else ""
+        detail = f"{count(len(files), 'copy', 'copies')} at home" if files else ""
         yield _about(DifferenceKind.UNKNOWN, entry, mail, detail)
 
     def _standing(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
@@ -185,7 +186,7 @@ class Comparison:
             return
         self.counted.adopted += row.state is ObjectState.ADOPTED
         if kind := _AT_HOME_NOT.get(row.state):
-            # An absence is said for each mailbox where these are known.
+            # If the mailboxes are known, there is a difference for each of them already.
             if kind is not DifferenceKind.ABSENT or not row.absent:
                 yield _about(kind, entry, row.mail, row.problem or "")
         elif row.state is ObjectState.GONE and entry.sealed_key:
@@ -197,9 +198,9 @@ class Comparison:
             yield _about(DifferenceKind.CHANGED, entry, row.mail, f"{row.etag} is {entry.etag} now")
 
     def _unrecorded(self, entry: Listed, row: KnownObject) -> Iterator[Difference]:
-        """Yield mailboxes that a receipt names, and of which the ledger knows nothing more."""
+        """Yield a difference for each mailbox that a receipt names and the ledger has not noted."""
         if row.state is ObjectState.ABSENT and not row.absent:
-            return  # for whoever it concerns
+            return  # absent for all that it concerns
         if row.state in _SETTLED:
             accounted = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
             for mailbox in self._routes.mailboxes(row.recipients):
@@ -217,7 +218,7 @@ class Comparison:
                 continue
             mine = [f for f in files if (f.mailbox, f.stem) == (copy.mailbox, copy.stem)]
             if not mine:
-                # `path` bears the stem, for the second look.
+                # `path` holds the stem until `_look_again`.
                 yield _about(DifferenceKind.MISSING, entry, row.mail, "", copy.mailbox, copy.stem)
             for file in mine:
                 if problem := self._damage(entry, copy, file):
@@ -229,15 +230,15 @@ class Comparison:
         if file.named is None:  # renamed by Dovecot, which may have changed its line ends
             return ""
         if file.size != file.named:
-            return f"{file.size} bytes where its name says {file.named}"
+            return f"it has {file.size} bytes, and by its name {file.named}"
         same = file.etag_hash == etag_hash(entry.etag)
         if same and file.size < entry.size - self._lacking:
-            return f"{file.size} bytes where the object has {entry.size}"
+            return f"it has {file.size} bytes, and the object {entry.size}"
         if self._content and same:
             path = Path(file.path)
             if copy.sha256:
                 return content_damage(path, file.size, entry.size, "sha256", copy.sha256)
-            if _MD5.fullmatch(entry.etag):  # a rebuilt ledger knows no more
+            if _MD5.fullmatch(entry.etag):  # after a rebuild the ledger has no SHA-256
                 return content_damage(path, file.size, entry.size, "md5", entry.etag.lower())
         return ""
 
@@ -265,7 +266,10 @@ class Comparison:
         silent = {ObjectState.GONE, ObjectState.SKIPPED, ObjectState.ADOPTED}
         return [
             Difference(
-                DifferenceKind.GONE, o.key, o.mail, detail=f"{o.state}, {len(o.copies)} copies"
+                DifferenceKind.GONE,
+                o.key,
+                o.mail,
+                detail=f"{o.state}, {count(len(o.copies), 'copy', 'copies')}",
             )
             for o in mine
             if o.state not in silent and time.time() - o.first_seen >= UNDER_WAY
@@ -283,7 +287,7 @@ class Comparison:
         return found
 
     def _look_again(self, found: list[Difference]) -> list[Difference]:
-        """Drop what seemed to be missing, or damaged, and only moved while we read."""
+        """Drop what only seemed to be missing because it was moved while we read."""
         doubtful = {d.mailbox for d in found if d.kind is DifferenceKind.MISSING}
         here = stems((name, self._roots[name]) for name in doubtful)
         return [

@@ -252,7 +252,7 @@ class TestCutShort:
         box.lose()
         (box.root / "bruno").rename(box.root / "disk")
         (box.root / "bruno").mkdir()  # its mount point
-        with pytest.raises(TryLaterError, match="Maildir of bruno is away") as caught:
+        with pytest.raises(TryLaterError, match="Maildir of bruno is missing") as caught:
             await box.sync()
         assert "mkdir" in caught.value.hint
         assert list((box.root / "bruno").iterdir()) == []
