@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import configparser
 import io
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.owners_rights import make_directories, on_the_way_to
+from postamt_sync.regular_file import read_small
 
 SYNC_CREDENTIALS = "credentials"
 SMTP_CREDENTIALS = "smtp-credentials"
@@ -190,14 +189,7 @@ def small_text(path: Path) -> str:
     """Return the text of a small regular file: a path of unknown origin may name a pipe or an
     endless device. Raises OSError and ValueError."""
     with on_the_way_to(path):
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("is no regular file")
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError("is too large")
-    return content.decode("utf-8")
+        return read_small(path, _LARGEST, links=True).decode("utf-8")
 
 
 def _unwritable(path: Path, error: OSError) -> TryLaterError:

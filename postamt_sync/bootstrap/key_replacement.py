@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postamt_sync.bootstrap.key_file import settle
+from postamt_sync.bootstrap.key_file import SyncKeyFile, settle
 from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKeyResource, Key
 from postamt_sync.errors import MisconfiguredError, UsageError
 from postamt_sync.events import printable
@@ -31,7 +31,7 @@ class Replacement:
         old = self.old["AccessKeyId"]
         used = self.key.last_used(self.old)
         told = f"was used last on {used:%Y-%m-%d}" if used else "was never used, as IAM says"
-        if self.key.place.who == "sync":
+        if isinstance(self.key.file, SyncKeyFile):
             means = (
                 "The box at home reads no mail with it any more, until it has the new one; what "
                 "comes meanwhile stays in the bucket."

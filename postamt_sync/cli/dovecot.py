@@ -36,7 +36,7 @@ from postamt_sync.host.dovecot.description import (
 )
 from postamt_sync.host.dovecot.passwd_files import (
     generated,
-    has_password,
+    has_line,
     hashed,
     mailboxes,
     other_forms,
@@ -115,7 +115,7 @@ def _set(name: str, config: Path | None, directory: Path, *, generate: bool, new
     passwords = passwords_file(directory.absolute())
     with managed_files.alone(passwords.parent):
         before = managed_files.read(passwords) or ""
-        if has_password(before, name) is new:
+        if has_line(before, name) is new:
             verb = "passwd" if new else "add"
             raise UsageError(
                 f"The mailbox {name!r} has {'a password already' if new else 'no password yet'}.",
@@ -231,8 +231,12 @@ def rendered(service: DovecotService, version: Version, directory: Path) -> dict
     }
 
 
-def write_files(files: dict[Path, str], directory: Path, *, force: bool) -> None:
-    """Write what differs; raises UsageError where someone else's file would be replaced."""
+def write_files(files: dict[Path, str], directory: Path, *, force: bool) -> dict[Path, Path]:
+    """Write the files that differ; return what replaced ones were kept as, by path.
+
+    Raises UsageError if someone else's file would be replaced, unless `force`.
+    """
+    kept: dict[Path, Path] = {}
     with managed_files.alone(directory):
         before = {path: managed_files.read(path) for path in files}
         foreign = [path for path, text in before.items() if text and managed_files.edited(text)]
@@ -248,18 +252,20 @@ def write_files(files: dict[Path, str], directory: Path, *, force: bool) -> None
                 print(f"{path} is up to date.")
                 continue
             if path in foreign:
-                print(f"{path} was kept as {managed_files.keep_aside(path)}")
+                kept[path] = managed_files.keep_aside(path)
+                print(f"{path} was kept as {kept[path]}")
             managed_files.write(path, text)
             print(f"{path} written.")
         for secret in (passwords_file(directory), senders_file(directory)):
             if managed_files.read(secret) is None:
                 managed_files.write(secret, "", managed_files.SECRET)
+    return kept
 
 
 def _say_what_is_next(settings: Settings, service: DovecotService, directory: Path) -> None:
     passwords = managed_files.read(passwords_file(directory)) or ""
     for account in service.accounts:
-        if not has_password(passwords, account.name):
+        if not has_line(passwords, account.name):
             _say(f"No password yet: sudo postamt-sync dovecot user add {account.name}")
     missing = missing_senders(settings, directory) if service.relay else ()
     unread = managed_files.read(sendmail_file(directory)) is None

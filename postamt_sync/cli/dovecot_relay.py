@@ -26,14 +26,14 @@ from postamt_sync.host.dovecot.conf import (
     relay_file,
     senders_file,
 )
-from postamt_sync.host.dovecot.description import group_of
 from postamt_sync.host.dovecot.passwd_files import (
-    has_sender,
+    has_line,
     senders_by_bootstrap,
     with_sender,
     without_sender,
 )
 from postamt_sync.host.dovecot.sendmail import accounts_of, as_text, sendmail_file
+from postamt_sync.host.service.user import group_of
 from postamt_sync.host.smtp_credentials import SmtpCredentials, read_credentials
 
 
@@ -102,7 +102,7 @@ def relay(
 def missing_senders(settings: Settings, directory: Path) -> tuple[str, ...]:
     """Return the mailboxes that should have an SES user of their own, but have none here."""
     there = managed_files.read(senders_file(directory)) or ""
-    return tuple(name for name in _names(settings) if not has_sender(there, name))
+    return tuple(name for name in _names(settings) if not has_line(there, name))
 
 
 def _names(settings: Settings) -> tuple[str, ...]:

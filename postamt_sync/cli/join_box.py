@@ -22,19 +22,19 @@ from postamt_sync.host.dovecot.conf import passwords_file
 from postamt_sync.host.dovecot.description import installed_version
 from postamt_sync.host.dovecot.passwd_files import (
     generated,
-    has_password,
+    has_line,
     hashed,
     other_forms,
     with_password,
 )
 from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
-from postamt_sync.host.service.steps import UP_TO_DATE, Leave, Run
+from postamt_sync.host.service.steps import Leave, Run
 from postamt_sync.setup.answers import CONFIGURATION
 from postamt_sync.setup.arrival_watch import ArrivalWatch, reads_it
 from postamt_sync.setup.box_address import leads_nowhere, own_address
 from postamt_sync.setup.bundle import Bundle
 from postamt_sync.setup.certificate_place import IMAP_CHAIN
-from postamt_sync.setup.certificates import put_hooks, refuse_missing, settle
+from postamt_sync.setup.certificates import Origin, put_hooks, refuse_missing, settle
 from postamt_sync.setup.dovecot_packages import (
     install_packages,
     is_stock,
@@ -63,7 +63,7 @@ def install_all(
         steps = install_steps(settings)
     for step in steps:
         step.do()
-        if isinstance(step, Leave) and step.why != UP_TO_DATE:
+        if isinstance(step, Leave) and not step.is_up_to_date:
             paragraph(console, str(step), "     ", "yellow")
     Run(["systemctl", "restart", "postamt-sync.service"]).do()
     _well(console, "the daemon runs, and at every start of this machine")
@@ -130,9 +130,9 @@ def _certificates(settings: Settings, console: Console, *, dovecot: bool) -> Non
     webhook = webhook_pair(settings)
     if webhook is not None:
         host = webhook_host(settings)
-        how = settle(webhook, host, "root")
-        _well(console, f"the certificate of {host} {how}")
-        if "made" in how:
+        origin = settle(webhook, host, "root")
+        _well(console, f"the certificate of {host} {origin}")
+        if origin is Origin.SELF_SIGNED:
             paragraph(
                 console,
                 "SNS takes none that was made here: until certbot has one for this name, mail is "
@@ -163,15 +163,14 @@ def _dovecot(
     described_service = described(settings, DOVECOT, submission=settings.home.submission)
     files = rendered(described_service, version, DOVECOT)
     stock = is_stock(DOVECOT / "dovecot.conf")
-    with redirect_stdout(io.StringIO()) as told:  # what those verbs name as next is done here
-        write_files(files, DOVECOT, force=force or stock)
+    with redirect_stdout(io.StringIO()):  # what those verbs suggest as the next step is done here
+        kept = write_files(files, DOVECOT, force=force or stock)
         senders = [name for name in bundle.files if is_smtp_credentials(Path(name))]
         if senders and smtp_server(settings.aws.region) is not None:
             source = ETC if settings.stack.smtp_per_mailbox else ETC / senders[0]
             relay(credentials=source, mailbox="", directory=DOVECOT, config=ETC / CONFIGURATION)
-    for line in told.getvalue().splitlines():
-        if "was kept as" in line:
-            _well(console, line)
+    for path, aside in kept.items():
+        _well(console, f"{path} was kept as {aside}")
     passwords = {
         mailbox.name: password
         for mailbox in settings.mailboxes
@@ -187,7 +186,7 @@ def _new_password(name: str) -> str:
     path = passwords_file(DOVECOT)
     with managed_files.alone(DOVECOT):
         before = managed_files.read(path) or ""
-        if has_password(before, name):
+        if has_line(before, name):
             return ""
         password = generated()
         after = with_password(before, name, hashed(password), other_forms(password))

@@ -20,7 +20,7 @@ from postamt_sync.config.environment import FILE_VARIABLE
 from postamt_sync.config.load import DEFAULT_PATH
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.host.directories import held, make_open
-from postamt_sync.host.service.certificate import Pair, is_for, webhook_host, webhook_pair
+from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
 from postamt_sync.host.service.program import EXAMPLE, Program, shipped
 from postamt_sync.host.service.service import (
     SystemdService,
@@ -152,7 +152,7 @@ def certificate(
     pair = Pair(chain, key)
     pair.check()
     host = webhook_host(settings)
-    if not is_for(pair, host):
+    if not pair.is_for(host):
         if if_ours:
             print(f"Not for {host}: left alone.")
             return ExitCode.OK

@@ -17,10 +17,11 @@ from postamt_sync.config import Mailbox, Settings
 from postamt_sync.errors import PostamtError, TryLaterError, UsageError
 from postamt_sync.ledger import Ledger
 from postamt_sync.regular_file import open_regular
+from postamt_sync.setup.first_mail import SUBJECT
 
 WITHIN = 180.0
 PAUSE = 0.3
-SUBJECT = "Your first mail"
+
 _T = TypeVar("_T")
 _LOOK_FOR_STATUS = "See what holds it up with: sudo postamt-sync status"
 

@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shlex
-import stat
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from postamt_sync import atomic_file
 from postamt_sync.errors import FULL_DISK, MisconfiguredError, UsageError, unwritable
 from postamt_sync.events import printable
+from postamt_sync.regular_file import read_small
 
 MAGIC = b"postamt-sync bundle\n"
 VERSION = 1
@@ -40,6 +40,12 @@ _LOG2_N, _R, _P = 15, 8, 1
 """32 MiB, which the smallest box can afford. The passphrase is random, with enough bits anyway."""
 _LOG2_N_BOUNDS = range(14, 18)
 _FILE_NAME = re.compile(r"config\.toml|credentials|smtp-credentials(?:-[a-z0-9][a-z0-9._-]{0,63})?")
+_NO_FILE = {
+    errno.ELOOP: "it is a link",
+    errno.EISDIR: "it is a directory",
+    errno.ENXIO: "it is not a regular file",
+    errno.EFBIG: "it is too large for a bundle",
+}
 MAKE_ANOTHER = "Make another with: postamt-sync setup --new-bundle"
 
 
@@ -98,7 +104,7 @@ class Bundle:
 def is_bundle(path: Path) -> bool:
     """Whether a file starts like a bundle; a link never counts."""
     try:
-        return _read(path)[: len(MAGIC)] == MAGIC
+        return read_small(path, LARGEST)[: len(MAGIC)] == MAGIC
     except OSError:
         return False
 
@@ -110,14 +116,14 @@ def read_bundle(path: Path) -> bytes:
     """
     name = printable(str(path), 4096)
     try:
-        data = _read(path)
+        data = read_small(path, LARGEST)
     except FileNotFoundError:
         raise UsageError(
             f"There is no {name}.",
             "Was it used already? Then this tells how things stand: sudo postamt-sync status",
         ) from None
     except OSError as error:
-        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        why = _NO_FILE.get(error.errno or 0, error.strerror)
         raise UsageError(
             f"{name} cannot be read: {why}.", "Name the file itself that setup has made."
         ) from None
@@ -156,7 +162,7 @@ def remove_bundle(path: Path, data: bytes) -> None:
     """Delete the file if it is still what was read; durable on return. Raises
     MisconfiguredError."""
     try:
-        if _read(path) == data:
+        if read_small(path, LARGEST) == data:
             path.unlink()
             atomic_file.sync(path.absolute().parent)
     except FileNotFoundError:
@@ -187,14 +193,3 @@ def _is_garbled(data: bytes) -> bool:
 
 def _key(passphrase: str, salt: bytes, log2_n: int, r: int, p: int) -> bytes:
     return Scrypt(salt=salt, length=32, n=1 << log2_n, r=r, p=p).derive(passphrase.encode())
-
-
-def _read(path: Path) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise OSError(errno.EFBIG, "it is too large for a bundle", str(path))
-    return data

@@ -4,6 +4,7 @@ start."""
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import shlex
 from pathlib import Path
 
@@ -40,11 +41,19 @@ systemctl reload-or-restart dovecot
 """
 
 
-def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> str:
+class Origin(enum.StrEnum):
+    """Where a certificate came from, as what "the certificate of HOST" goes on with."""
+
+    THERE = "is there"
+    CERTBOT = "is certbot's"
+    SELF_SIGNED = "was made here, so clients ask about it once"
+
+
+def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> Origin:
     """Make sure that there is a certificate at `target`: the existing one, certbot's, or a new
-    self-signed one. Return which, in words; durable on return. Raises PostamtError."""
+    self-signed one. Return which; durable on return. Raises PostamtError."""
     if target.chain.exists() and target.key.exists():
-        return "is there"
+        return Origin.THERE
     lineage = etc / "letsencrypt/live" / host
     issued = Pair(lineage / "fullchain.pem", lineage / "privkey.pem")
     try:
@@ -52,7 +61,7 @@ def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> str
             make_open(directory)
         if issued.chain.exists():
             issued.copy_to(target, group)
-            return "is certbot's"
+            return Origin.CERTBOT
         chain, key = self_signed(host)
         for path, text, mode in (
             (target.key, key, atomic_file.PRIVATE),
@@ -62,7 +71,7 @@ def settle(target: Pair, host: str, group: str, etc: Path = Path("/etc")) -> str
                 atomic_file.write(place / path.name, text, mode)
     except OSError as error:
         raise unwritable(target.chain, error) from error
-    return "was made here, so clients ask about it once"
+    return Origin.SELF_SIGNED
 
 
 def self_signed(host: str) -> tuple[bytes, bytes]:

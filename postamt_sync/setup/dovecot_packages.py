@@ -14,6 +14,7 @@ from pathlib import Path
 
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.events import printable
+from postamt_sync.host.dovecot.description import FOUND_IN
 
 SECONDS = 1800
 """The longest that a command may run: a Raspberry Pi with a slow card takes a while."""
@@ -47,7 +48,6 @@ _REMEDIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
 """What apt says after an apt that was killed left something half done, or with old lists; and the
 command that fixes it."""
 _PASSES = re.compile(rf"{_LOCKED.pattern}|failed to fetch|temporary failure", re.IGNORECASE)
-_SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 
 def wanted_packages(*, submission: bool) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
     """Return the packages that dpkg does not list as installed; without dpkg, all of them unless
     there is a Dovecot."""
     if shutil.which("dpkg-query") is None:
-        return () if shutil.which("dovecot", path=_SBIN) else packages
+        return () if shutil.which("dovecot", path=FOUND_IN) else packages
     return tuple(name for name in packages if not _is_installed(name))
 
 

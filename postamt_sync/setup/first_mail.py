@@ -15,6 +15,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import call
 from postamt_sync.bootstrap.stack import Stack
 
+SUBJECT = "Your first mail"
 _LETTERS = string.ascii_lowercase + string.digits
 _TEXT = """\
 This mail was put into your bucket by postamt-sync setup. It came home
@@ -30,7 +31,7 @@ def first_mail(address: str, message_id: str, region: str, now: float) -> bytes:
     domain = address.rpartition("@")[2]
     mail["From"] = f"postamt-sync <postmaster@{domain}>"
     mail["To"] = address
-    mail["Subject"] = "Your first mail"
+    mail["Subject"] = SUBJECT
     mail["Date"] = formatdate(now)
     mail["Message-ID"] = f"<{message_id}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"

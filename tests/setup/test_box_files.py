@@ -21,7 +21,7 @@ from postamt_sync.host.service.certificate import Pair
 from postamt_sync.host.service.program import EXAMPLE, shipped
 from postamt_sync.mail.headers import ses_headers
 from postamt_sync.setup.bundle import Bundle
-from postamt_sync.setup.certificates import put_hooks, refuse_missing, settle
+from postamt_sync.setup.certificates import Origin, put_hooks, refuse_missing, settle
 from postamt_sync.setup.first_mail import first_mail
 from postamt_sync.setup.placed_files import place, refuse_other_release
 from tests.support.household import configuration
@@ -86,12 +86,12 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
 
 def test_a_certificate_is_made_where_there_is_none(tmp_path: Path) -> None:
     pair = Pair(tmp_path / "imap/fullchain.pem", tmp_path / "imap/privkey.pem")
-    assert "made here" in settle(pair, "mail.example.org", "root", tmp_path)
+    assert settle(pair, "mail.example.org", "root", tmp_path) is Origin.SELF_SIGNED
     pair.check()
     assert pair.is_for("mail.example.org")
     assert stat.S_IMODE(pair.key.stat().st_mode) == 0o600
     before = pair.chain.read_bytes()
-    assert settle(pair, "mail.example.org", "root", tmp_path) == "is there"
+    assert settle(pair, "mail.example.org", "root", tmp_path) is Origin.THERE
     assert pair.chain.read_bytes() == before
 
 

@@ -14,6 +14,7 @@ import dns.asyncresolver
 import dns.exception
 import dns.message
 import dns.name
+import dns.rcode
 import dns.rdata
 import dns.rdatatype
 import dns.resolver
@@ -127,11 +128,11 @@ def _alias(response: dns.message.Message, name: dns.name.Name, kind: str) -> str
 
 
 def _why(error: dns.resolver.NoNameservers) -> str:
-    said = str(error)
-    for code, meaning in (
-        ("SERVFAIL", "SERVFAIL, as when the domain's name servers or its DNSSEC are broken."),
-        ("REFUSED", "the resolver refuses to answer us."),
-    ):
-        if code in said:
-            return meaning
-    return printable(said) + "."
+    # dnspython keeps of each failure: server, TCP or not, port, error, response.
+    responses = [failure[4] for failure in error.kwargs.get("errors", ())]
+    codes = {response.rcode() for response in responses if response is not None}
+    if dns.rcode.SERVFAIL in codes:
+        return "SERVFAIL, as when the domain's name servers or its DNSSEC are broken."
+    if dns.rcode.REFUSED in codes:
+        return "the resolver refuses to answer us."
+    return printable(str(error)) + "."

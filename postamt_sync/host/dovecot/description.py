@@ -7,8 +7,6 @@ so that the code that renders them needs no escaping.
 from __future__ import annotations
 
 import enum
-import grp
-import pwd
 import re
 import shutil
 import subprocess
@@ -23,8 +21,10 @@ from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.host.logins import domains_by_mailbox, logins_of
 from postamt_sync.host.mail_client import domains_of
+from postamt_sync.host.service.user import group_of
 
 FOUND_IN = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+"""Where Dovecot's programs are; an ordinary user's PATH may lack some of these."""
 
 _PATH = re.compile(r"[\w/._@+,=~-]+")
 """Letters of any script, digits and signs without a meaning to Dovecot: no blank, quote, colon,
@@ -160,14 +160,6 @@ def writable(path: Path, what: str) -> Path:
             "Use letters, digits and / . _ @ + , = ~ - in its path.",
         )
     return path
-
-
-def group_of(user: str) -> str:
-    """Return a user's primary group; for a user yet to be created, it will have the same name."""
-    try:
-        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
-    except KeyError:
-        return user
 
 
 def _lmtp(settings: Settings) -> str:

@@ -124,14 +124,9 @@ def sender_fields(senders: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def has_sender(senders: str, name: str) -> bool:
-    """Tell whether the list has a line for this mailbox."""
-    return any(_name(line) == name for line in senders.splitlines())
-
-
-def has_password(passwords: str, name: str) -> bool:
-    """Tell whether the list has a line for this mailbox."""
-    return any(_name(line) == name for line in passwords.splitlines())
+def has_line(text: str, name: str) -> bool:
+    """Whether a list, of passwords or SES users, has a line for this mailbox."""
+    return any(_name(line) == name for line in text.splitlines())
 
 
 def _with_line(text: str, name: str, line: str) -> str:

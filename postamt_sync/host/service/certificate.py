@@ -151,11 +151,6 @@ def webhook_host(settings: Settings) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
-def is_for(pair: Pair, host: str) -> bool:
-    """Tell whether the certificate is for this host; see `Pair.is_for`."""
-    return pair.is_for(host)
-
-
 def _address(host: str) -> IPv4Address | IPv6Address | None:
     """Parse an IP address in any spelling, with or without the brackets of a URL."""
     try:

@@ -19,7 +19,6 @@ from postamt_sync.host import directories
 from postamt_sync.host.service.certificate import Pair
 from postamt_sync.host.service.sealed_files import FileState, SealedFile, unwritable
 
-UP_TO_DATE = "up to date"
 COMMAND_SECONDS = 960
 """The longest that a command may run: more than the unit's TimeoutStartSec."""
 
@@ -52,6 +51,7 @@ class Leave:
 
     path: Path
     why: str
+    is_up_to_date: bool = False
 
     def __str__(self) -> str:
         return f"leave   {printable(str(self.path))}: {self.why}"
@@ -149,7 +149,7 @@ def to_write(file: SealedFile) -> InstallStep:
     """Return the step that installs this file, as things are now."""
     match file.state():
         case FileState.SAME:
-            return Leave(file.path, UP_TO_DATE)
+            return Leave(file.path, "up to date", is_up_to_date=True)
         case FileState.EDITED:
             return Leave(
                 file.path, "was edited; move it away and install again to get the shipped one"

@@ -33,11 +33,16 @@ class MailUser:
 
     @property
     def group(self) -> str:
-        """The user's primary group; for a user yet to be created, it will have the same name."""
-        try:
-            return grp.getgrgid(pwd.getpwnam(self.name).pw_gid).gr_name
-        except KeyError:
-            return self.name
+        """The user's primary group."""
+        return group_of(self.name)
+
+
+def group_of(user: str) -> str:
+    """Return a user's primary group; for a user yet to be created, it will have the same name."""
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        return user
 
 
 def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> MailUser:

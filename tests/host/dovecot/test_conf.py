@@ -13,7 +13,7 @@ from postamt_sync.host.dovecot.description import (
     SpecialFolder,
     Version,
 )
-from postamt_sync.host.dovecot.passwd_files import has_password, mailboxes, with_password
+from postamt_sync.host.dovecot.passwd_files import has_line, mailboxes, with_password
 
 ANNA = MailAccount("anna", Path("/mail/anna"), Path("/mail/anna/dovecot"), ("anna@example.com",))
 SERVICE = DovecotService(
@@ -65,7 +65,7 @@ def test_the_list_of_mailboxes() -> None:
 
 def test_passwords_by_whole_names() -> None:
     one = with_password("", "anna.b", HASH)
-    assert not has_password(one, "anna")
+    assert not has_line(one, "anna")
     both = with_password(one, "anna", HASH)
     assert both == f"anna.b:{{BLF-CRYPT}}{HASH}::::::\nanna:{{BLF-CRYPT}}{HASH}::::::\n"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from postamt_sync.errors import MisconfiguredError
-from postamt_sync.host.service.certificate import Pair, is_for
+from postamt_sync.host.service.certificate import Pair
 from tests.doubles.sns import certificate_pem, key_pem, private_key
 
 GROUP = grp.getgrgid(os.getegid()).gr_name
@@ -72,7 +72,7 @@ def test_a_missing_place_and_a_missing_group_are_explained(tmp_path: Path, targe
     ],
 )
 def test_a_certificate_is_for_its_names(tmp_path: Path, name: str, host: str, ours: bool) -> None:
-    assert is_for(issued(tmp_path / "live", name=name), host) is ours
+    assert issued(tmp_path / "live", name=name).is_for(host) is ours
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_an_address_is_compared_with_the_addresses_alone(
     names = {"home.example.com": ["192.0.2.7", "2001:db8::7", "2001:db8::c000:209"]}
     ((name, addresses),) = names.items()
     pair.chain.write_bytes(certificate_pem(private_key(), name=name, addresses=addresses))
-    assert is_for(pair, host) is ours
+    assert pair.is_for(host) is ours
 
 
 @pytest.mark.parametrize("name", ["198.51.100.7", "*.51.100.7"])
 def test_a_name_that_looks_like_an_address_is_none(tmp_path: Path, name: str) -> None:
-    assert not is_for(issued(tmp_path / "live", name=name), "198.51.100.7")
+    assert not issued(tmp_path / "live", name=name).is_for("198.51.100.7")
