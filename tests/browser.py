@@ -30,6 +30,10 @@ needs_browser = [
 ]
 """Set `pytestmark = needs_browser` in a module, or spread it over one test."""
 
+# Otherwise each page has a process kept ready for the next one, and each frame in a sandbox one of
+# its own: to start a process costs as much as to load a page.
+_PROCESSES = ("SpareRendererForSitePerProcess", "IsolateSandboxedIframes")
+_WITHOUT = (*_PROCESSES, "Translate", "MediaRouter", "OptimizationHints")
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -40,8 +44,7 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Otherwise each page has a process kept ready for the next one.
-    "--disable-features=SpareRendererForSitePerProcess,Translate,MediaRouter,OptimizationHints",
+    f"--disable-features={','.join(_WITHOUT)}",
     "--process-per-site",
     # A name that a stranger has pointed at this machine.
     "--host-resolver-rules=MAP evil.example 127.0.0.1",

@@ -45,17 +45,9 @@ def served_scene(day: S3DayPlace | None = None) -> Iterator[tuple[WebmailScene, 
 def sign_in_page(browser: Browser, url: str) -> None:
     """Be someone who has nothing in this browser, with the focus in the first field."""
     browser.resize(DESKTOP)
-    browser.open("about:blank")
     browser.open(url)
     there(browser)
-    browser.run(FORGET)
-    if browser.run("return document.getElementById('sign-in').hidden"):
-        browser.run("document.getElementById('sign-out').click()")
-        browser.until("return !document.getElementById('sign-in').hidden")
-    browser.run(
-        "const { mailbox, secret } = document.getElementById('sign-in').elements;"
-        "mailbox.value = secret.value = ''; mailbox.focus()"
-    )
+    browser.run(BEGIN_ANEW)
 
 
 def there(browser: Browser) -> None:
@@ -64,7 +56,18 @@ def there(browser: Browser) -> None:
                   "|| !document.getElementById('page').hidden")  # fmt: skip
 
 
-FORGET = """
+_SHOWN = """
+const shown = (id) => new Promise((resolve) => {
+  const node = document.getElementById(id);
+  const look = () => { if (!node.hidden) { watcher.disconnect(); resolve(); } };
+  const watcher = new MutationObserver(look);
+  watcher.observe(node, { attributes: true });
+  look();
+});
+"""
+BEGIN_ANEW = (
+    _SHOWN
+    + """
 localStorage.clear();
 sessionStorage.clear();
 return new Promise((resolve) => {
@@ -75,14 +78,36 @@ return new Promise((resolve) => {
     work.objectStore("files").clear();
     work.oncomplete = () => { asked.result.close(); resolve(); };
   };
+}).then(() => {
+  if (document.getElementById("sign-in").hidden) document.getElementById("sign-out").click();
+  return shown("sign-in");
+}).then(() => {
+  const { mailbox, secret } = document.getElementById("sign-in").elements;
+  mailbox.value = secret.value = "";
+  mailbox.focus();
 });
 """
+)
+SIGN_IN = (
+    _SHOWN
+    + """
+const form = document.getElementById("sign-in");
+[form.elements.mailbox.value, form.elements.secret.value] = arguments;
+form.requestSubmit();
+return shown("page");
+"""
+)
 
 
 def signed_in(browser: Browser, url: str, mailbox: str = "anna") -> None:
     """Be someone who signs in and has begun no mail, whoever had this browser before."""
     sign_in_page(browser, url)
-    browser.type(mailbox, Keys.TAB, SECRET, Keys.ENTER)
+    browser.run(SIGN_IN, mailbox, SECRET)
+    until_listed(browser)
+
+
+def until_listed(browser: Browser) -> None:
+    """Wait until the page has asked which mails there are."""
     browser.until("return !document.getElementById('page').hidden")
     browser.until("return !document.getElementById('list-state').textContent.startsWith('Looking')")
 

@@ -119,7 +119,6 @@ def sign_in_again(browser: Browser, mailbox: str) -> None:
 
 
 def test_chosen_files_survive_a_reload(begun: Browser, url: str, scene: WebmailScene) -> None:
-    begun.open("about:blank")
     begun.open(url)
     listed(begun, list(FILES))
     send(begun)
@@ -168,7 +167,6 @@ def test_chosen_files_survive_a_failed_send(
     send(begun)
     begun.until("return document.body.innerText.includes('too fast')")
     if reloads:
-        begun.open("about:blank")
         begun.open(url)
         begun.until("return document.body.innerText.includes('too fast')")
         listed(begun, list(FILES))
@@ -216,7 +214,6 @@ def test_one_is_taken_off_and_stays_off(begun: Browser, url: str, scene: Webmail
     left = [name for name in FILES if name != "empty"]
     listed(begun, left)
     until_kept(begun, left)
-    begun.open("about:blank")
     begun.open(url)
     listed(begun, left)
     send(begun)
@@ -229,7 +226,6 @@ def test_what_is_thrown_away_is_gone(begun: Browser, url: str) -> None:
         ".find((each) => each.textContent === 'Throw away').click()"
     )
     until_kept(begun, [])
-    begun.open("about:blank")
     begun.open(url)
     there(begun)
     assert begun.run("return [localStorage.length, document.getElementById('compose')]") == [
@@ -240,7 +236,6 @@ def test_what_is_thrown_away_is_gone(begun: Browser, url: str) -> None:
 
 def test_files_of_a_draft_that_is_no_more_do_not_stay(begun: Browser, url: str) -> None:
     begun.run("localStorage.clear()")
-    begun.open("about:blank")
     begun.open(url)
     until_kept(begun, [])
 
@@ -279,7 +274,6 @@ def test_a_mail_whose_end_was_lost_with_the_page_says_what_became_of_it(
     before = scene.mailer.asked
     send(begun)
     begun.until("return document.querySelector('.perhaps')")
-    begun.open("about:blank")
     begun.open(url)
     begun.until("return document.querySelector('.perhaps')")
     assert "Perhaps it is sent" in begun.text

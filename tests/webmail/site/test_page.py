@@ -25,7 +25,7 @@ from tests.support.campaign import spread
 from tests.support.http_server import served
 from tests.webmail.hostile import ALL, hostile
 from tests.webmail.hostile_twists import MAILS
-from tests.webmail.page import open_first, served_scene, sign_in_page, signed_in
+from tests.webmail.page import open_first, served_scene, sign_in_page, signed_in, until_listed
 from tests.webmail.test_reading_pages import NEWSLETTER
 
 pytestmark = [pytest.mark.slow, *needs_browser]
@@ -57,7 +57,9 @@ PARTS = (
 
 class TestInABrowser:
     def test_sign_in_list_and_read_by_keyboard_alone(self, browser: Browser, url: str) -> None:
-        signed_in(browser, url)
+        sign_in_page(browser, url)
+        browser.type("anna", Keys.TAB, SECRET, Keys.ENTER)
+        until_listed(browser)
         assert "Jürgen" in browser.text
         open_first(browser)
         assert browser.run("return document.querySelector('#mail h1').textContent") == "Grüße"
@@ -104,7 +106,8 @@ class TestInABrowser:
         browser.until(
             "return document.querySelector('.problem').textContent.includes('no mailbox')"
         )
-        signed_in(browser, url)
+        browser.type(*[Keys.BACKSPACE] * len("wrong"), SECRET, Keys.ENTER)
+        until_listed(browser)
 
     def test_a_browser_that_keeps_no_cookie_is_told(self, browser: Browser, url: str) -> None:
         sign_in_page(browser, url)
@@ -114,7 +117,6 @@ class TestInABrowser:
         )
         browser.type("anna", Keys.TAB, SECRET, Keys.ENTER)
         browser.until("return document.body.innerText.includes('This browser keeps no cookie')")
-        signed_in(browser, url)
 
     def test_a_device_that_signed_in_before_is_crowded_out_by_nobody(
         self, browser: Browser, url: str, scene: WebmailScene
@@ -134,7 +136,6 @@ class TestInABrowser:
         browser.open("about:blank")
         browser.open(address)
         browser.until("return document.body.innerText.includes('There is no such mail here.')")
-        signed_in(browser, url)
 
     def test_a_window_of_one_mailbox_shows_nothing_of_another_that_signs_in_beside_it(
         self, browser: Browser, url: str, scene: WebmailScene
@@ -153,7 +154,6 @@ class TestInABrowser:
         finally:
             scene.index.entries.pop("for bruno")
             scene.index.put(scene.index.entries["newsletter"])
-        signed_in(browser, url)
 
     def test_search_finds_and_says_where_nothing_is(self, browser: Browser, url: str) -> None:
         signed_in(browser, url)
@@ -424,7 +424,6 @@ class TestWriting:
         browser.type(SECRET, Keys.ENTER)
         text = "const f = document.getElementById('compose'); return f && f.elements.text.value"
         assert browser.until(text) == "in mid-sent"
-        browser.open("about:blank")
         browser.open(url)
         assert browser.until(text) == "in mid-sent"
 
