@@ -74,8 +74,15 @@ class Browser:
         return self._driver.execute_script(script, *arguments)
 
     def type(self, *keys: str) -> None:
-        """Press keys, wherever the focus is."""
-        ActionChains(self._driver).send_keys(*keys).perform()
+        """Press keys, wherever the focus is; a longer text comes at once, as from a screen's keyboard.
+
+        To press a key costs as much as to run a script.
+        """
+        for text in keys:
+            if len(text) == 1:
+                ActionChains(self._driver).send_keys(text).perform()
+            else:
+                self._driver.execute_cdp_cmd("Input.insertText", {"text": text})
 
     def choose(self, selector: str, path: Path) -> None:
         """Let a person choose a file in a form."""
@@ -83,7 +90,7 @@ class Browser:
 
     def until(self, script: str, *arguments: object) -> Any:
         """Wait until this JavaScript is true, and return what it is."""
-        return WebDriverWait(self._driver, 30, 0.05).until(lambda _: self.run(script, *arguments))
+        return WebDriverWait(self._driver, 30, 0.1).until(lambda _: self.run(script, *arguments))
 
     def network(self, *, there: bool) -> None:
         """Let the machine be on line, or off."""
