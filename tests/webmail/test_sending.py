@@ -7,6 +7,7 @@ import email
 import email.policy
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from postamt_sync.webmail.exchange import RefusedRequestError
 from postamt_sync.webmail.mail_list import mail_address
 from postamt_sync.webmail.mailer import PerhapsSentError, SurelyNotSentError
+from postamt_sync.webmail.site import site
 from postamt_sync.webmail.typed_addresses import typed_addresses
 from tests.doubles.webmail import ORIGIN, WebBrowser, WebmailScene
 from tests.webmail.test_reading_pages import NEWSLETTER
@@ -58,6 +60,16 @@ def test_a_mail_is_sent_as_it_was_typed(scene: WebmailScene, browser: WebBrowser
     assert message["Cc"] == "d@x.example"
     assert message["Subject"] == "Grüße 📬"
     assert message.get_content() == MAIL["text"].replace("\n", "\r\n") + "\r\n"
+
+
+def test_the_longest_quotation_that_the_page_begins_fits(
+    scene: WebmailScene, browser: WebBrowser
+) -> None:
+    """At worst each character is a line of its own, which gets a mark."""
+    (quoted,) = re.findall(rb"const QUOTED = (\w+);", site()["/compose.js"].content)
+    text = "\n>" * int(float(quoted))
+    assert send(browser, text=text) == (200, {"state": "sent"})
+    assert sent(scene).get_content().count(">") == text.count(">")
 
 
 def test_what_was_sent_is_kept_under_the_id_that_ses_gave(
