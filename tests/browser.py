@@ -74,7 +74,7 @@ class Browser:
         return self._driver.execute_script(script, *arguments)
 
     def type(self, *keys: str) -> None:
-        """Press keys, wherever the focus is; a longer text comes at once, as from a screen's keyboard.
+        """Press keys, wherever the focus is; a longer text comes at once, as it is pasted.
 
         To press a key costs as much as to run a script.
         """

@@ -58,6 +58,8 @@ class ByWhatIsShared(LoadScopeScheduling):
         if path.startswith("tests/host/"):  # a machine is the first parameter of what shares one
             machine, _, _ = test.partition("[")[2].partition("-")
             return f"{path} on {machine.rstrip(']')}"
+        if _uses_a_browser(path):  # one is started, for all modules
+            return "in a browser"
         return nodeid if _shares_nothing(path) else path
 
 
@@ -67,6 +69,11 @@ def _shares_nothing(path: str) -> bool:
     if module.relative_to(TESTS).parts[0] in ROOMS_OF_PROCESSES:
         return 'scope="module"' not in module.read_text()
     return module.stem in LONGEST
+
+
+@functools.cache
+def _uses_a_browser(path: str) -> bool:
+    return "needs_browser" in (TESTS.parent / path).read_text()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsShared:
@@ -122,7 +129,8 @@ def nothing_left_open() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what starts processes; single tests that are slow say so themselves.
 
-    Modules that take long come first: what is begun last is waited for alone.
+    Modules that take long come first: what is begun last is waited for alone. Before them comes
+    what goes to one process, as all that uses a browser.
     """
     for item in items:
         room = item.path.relative_to(TESTS).parts[0]
@@ -132,7 +140,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {item.path for item in items if _is_marked(item, "slow")}
 
     def place(item: pytest.Item) -> tuple[bool, ...]:
-        return item.path.stem not in LONGEST, item.path not in served, item.path not in slow
+        alone = _uses_a_browser(item.nodeid.partition("::")[0])
+        return (
+            not alone,
+            item.path.stem not in LONGEST,
+            item.path not in served,
+            item.path not in slow,
+        )
 
     items.sort(key=place)
 
@@ -160,6 +174,14 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real browser, which others have used before."""
+    ours = importlib.import_module("tests.browser")  # slow to import, and not often needed
+    with ours.browsing() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

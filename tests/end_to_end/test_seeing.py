@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from postamt_sync.ledger import Ledger
-from tests.browser import DESKTOP, PHONE, Browser, browsing, needs_browser
+from tests.browser import DESKTOP, PHONE, Browser, needs_browser
 from tests.doubles.s3 import S3Double
 from tests.end_to_end.home import Home, Running
 from tests.end_to_end.letters import letter_to_both, put
@@ -89,10 +89,9 @@ def test_a_stop_does_not_wait_for_whoever_looks(home: Home) -> None:
         assert daemon.stop() == 0
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    return chromium
 
 
 @contextmanager

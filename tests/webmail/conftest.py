@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.browser import Browser, browsing
 from tests.doubles.webmail import WebBrowser, WebmailScene
 
 
@@ -20,10 +17,3 @@ def scene() -> WebmailScene:
 def browser(scene: WebmailScene) -> WebBrowser:
     """Where anna is signed in."""
     return scene.browser("anna")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A real browser, one for all tests of a process."""
-    with browsing() as browser:
-        yield browser
