@@ -72,10 +72,10 @@ class Sns:
             try:
                 return subscribe(self._attributes)
             except ClientError as error:
-                # InvalidParameter has many reasons, and only its text tells which.
-                if "different attributes" not in str(error):
+                if cause_of(error) is not ErrorCause.PARAMETER:
                     raise
-                # It is there with others, from before: `correct` sets them.
+                # Most likely it exists with other attributes. Whatever SNS minds, without them it
+                # says whether they were the reason, and `correct` sets them later.
                 return subscribe({})
 
         return await _call("subscribe the webhook", subscribe_or_find)

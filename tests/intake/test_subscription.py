@@ -168,6 +168,33 @@ async def test_other_attributes_are_fixed():
         assert json.loads(topic.attributes["RedrivePolicy"]) == {"deadLetterTargetArn": DEAD}
 
 
+async def test_whatever_sns_says_of_other_attributes_they_are_fixed():
+    worded_anew = client_error("InvalidParameter", "Another sentence, written another day")
+    topic = Topic(pending=False, attributes={"DeliveryPolicy": "{}"}, incidents=[worded_anew])
+    async with running(topic, dead_letter_arn=DEAD) as desk:
+        await desk.clock.asleep(1)
+        assert desk.state is SubscriptionState.CONFIRMED
+        assert json.loads(topic.attributes["RedrivePolicy"]) == {"deadLetterTargetArn": DEAD}
+
+
+async def test_what_sns_refuses_without_attributes_too_is_a_failure():
+    refusals = [client_error("InvalidParameter", text) for text in ("first", "second")]
+    topic = Topic(incidents=refusals)
+    async with running(topic) as desk:
+        await desk.clock.asleep(1)
+        assert desk.state is SubscriptionState.FAILED
+        assert "second" in desk.subscription.status.reason
+        assert topic.count("subscribe") == 2
+
+
+async def test_what_is_refused_for_another_reason_is_not_asked_again_at_once():
+    topic = Topic(incidents=[client_error("AuthorizationError", "not authorized")])
+    async with running(topic) as desk:
+        await desk.clock.asleep(1)
+        assert desk.state is SubscriptionState.FAILED
+        assert topic.count("subscribe") == 1
+
+
 async def test_what_aws_adds_to_a_policy_is_no_difference():
     wider = {"healthyRetryPolicy": DELIVERY_POLICY["healthyRetryPolicy"] | {"x": None}}
     topic = Topic(pending=False, attributes={"DeliveryPolicy": json.dumps(wider | {"y": None})})
