@@ -1,6 +1,7 @@
 """What the emulator lacks of AWS, added to it: as much as the stack asks for, faults included.
 
-Only the emulator's process imports this: moto's classes are extended in place, and moto's own
+Only the emulator's process imports this. What a service answers is extended by subclasses of moto's
+classes (`service_answers.py`), its models, which moto makes by their names, in place. moto's own
 server, parsers and serializers do the rest.
 """
 
@@ -17,7 +18,7 @@ from postamt_sync.demo.gaps import (
     rules,
 )
 
-_GAPS = (attributes, certificates, edge, http_apis, identities, outgoing, permissions, rules)
+_GAPS = (attributes, certificates, edge, http_apis, identities, outgoing, rules, permissions)
 
 
 def install() -> None:

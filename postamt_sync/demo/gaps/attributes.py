@@ -7,16 +7,30 @@ from typing import Any
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.core.responses import ActionResult
 from moto.sns.responses import SNSResponse
+from moto.sns.urls import url_paths
 
-_GET_TOPIC_ATTRIBUTES = SNSResponse.get_topic_attributes
+from postamt_sync.demo.gaps.service_answers import answer_by
+
 _INIT = LambdaFunction.__init__
 _GET_CONFIGURATION = LambdaFunction.get_configuration
 _UPDATE_CONFIGURATION = LambdaFunction.update_configuration
 
 
+class TopicAnswers(SNSResponse):  # type: ignore[misc]
+    """Shows a topic's signature version."""
+
+    def get_topic_attributes(self) -> ActionResult:
+        answer = super().get_topic_attributes()
+        topic = self.backend.get_topic(self._get_param("TopicArn"))
+        version = getattr(topic, "signature_version", None)
+        if version is not None:
+            answer.result["Attributes"]["SignatureVersion"] = version
+        return answer
+
+
 def install() -> None:
     """Show a topic's signature version, and where a function's dead letters go."""
-    SNSResponse.get_topic_attributes = _get_topic_attributes
+    answer_by(TopicAnswers, url_paths)
     LambdaBackend.send_sns_message = _call_nobody
     LambdaFunction.__init__ = _init
     LambdaFunction.get_configuration = _get_configuration
@@ -25,15 +39,6 @@ def install() -> None:
 
 def _call_nobody(*_: Any, **__: Any) -> None:
     """Without a container there is nothing to run a function in; the topic has others to tell."""
-
-
-def _get_topic_attributes(response: SNSResponse) -> ActionResult:
-    answer = _GET_TOPIC_ATTRIBUTES(response)
-    topic = response.backend.get_topic(response._get_param("TopicArn"))  # noqa: SLF001
-    version = getattr(topic, "signature_version", None)
-    if version is not None:
-        answer.result["Attributes"]["SignatureVersion"] = version
-    return answer
 
 
 def _init(function: LambdaFunction, *, spec: dict[str, Any], **rest: Any) -> None:

@@ -7,11 +7,17 @@ import importlib.util
 import json
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
-if TYPE_CHECKING:
-    from moto.apigatewayv2.responses import ApiGatewayV2Response
+from postamt_sync.demo.gaps.service_answers import answer_by
+
+STAGE_MEMBERS = {
+    "defaultRouteSettings": "default_route_settings",
+    "routeSettings": "route_settings",
+    "autoDeploy": "auto_deploy",
+}
+"""What can be changed of a stage, by the attributes of moto's model."""
 
 _VALIDATOR = "openapi_spec_validator"
 
@@ -20,8 +26,19 @@ def install() -> None:
     """Let stages be changed, and APIs be made without a validator of OpenAPI's documents."""
     _do_without_validator()
     from moto.apigatewayv2.responses import ApiGatewayV2Response  # noqa: PLC0415  needs the above
+    from moto.apigatewayv2.urls import url_paths  # noqa: PLC0415
 
-    ApiGatewayV2Response.update_stage = _update_stage
+    class StageAnswers(ApiGatewayV2Response):  # type: ignore[misc]
+        def update_stage(self) -> tuple[int, dict[str, str], str]:
+            api, _, name = self.path.split("/")[-3:]
+            stage = self.apigatewayv2_backend.get_stage(api, unquote(name))
+            asked = json.loads(self.body)
+            for member, attribute in STAGE_MEMBERS.items():
+                if member in asked:
+                    setattr(stage, attribute, asked[member])
+            return 200, {}, json.dumps(stage.to_json())
+
+    answer_by(StageAnswers, url_paths)
 
 
 def _do_without_validator() -> None:
@@ -42,18 +59,3 @@ def _do_without_validator() -> None:
 
 def _refuse(*_: Any, **__: Any) -> None:
     raise NotImplementedError("this emulator imports no OpenAPI documents")
-
-
-def _update_stage(response: ApiGatewayV2Response) -> tuple[int, dict[str, str], str]:
-    api = response.path.split("/")[-3]
-    name = unquote(response.path.split("/")[-1])
-    stage = response.apigatewayv2_backend.get_stage(api, name)
-    asked = json.loads(response.body)
-    for member, attribute in (
-        ("defaultRouteSettings", "default_route_settings"),
-        ("routeSettings", "route_settings"),
-        ("autoDeploy", "auto_deploy"),
-    ):
-        if member in asked:
-            setattr(stage, attribute, asked[member])
-    return 200, {}, json.dumps(stage.to_json())

@@ -15,6 +15,8 @@ from moto.ses.models import SESBackend
 from moto.sesv2.responses import SESV2Response
 from moto.sesv2.urls import url_paths
 
+from postamt_sync.demo.gaps.service_answers import answer_by
+
 VERIFIED = "verified.example"
 """It and what lies below it count as verified as soon as they are made; others wait forever."""
 
@@ -30,18 +32,89 @@ PATHS = (
 _ORIGINAL_NOTIFICATION_ATTRIBUTES = SESBackend.get_identity_notification_attributes
 
 
+class IdentityAnswers(SESV2Response):  # type: ignore[misc]
+    """Answers what the stack asks of identities and of the account."""
+
+    def create_email_identity(self) -> str:
+        asked = json.loads(self.body)
+        name = asked["EmailIdentity"]
+        backend = self.sesv2_backend.core_backend
+        if name in backend.email_identities:
+            raise _already_exists(name)
+        self.sesv2_backend.create_email_identity(name, asked.get("Tags") or [], None, None)
+        identity = backend.email_identities[name]
+        identity.postamt = {"Tags": asked.get("Tags") or [], "SigningEnabled": True}
+        if name_of_set := asked.get("ConfigurationSetName"):
+            identity.postamt["ConfigurationSetName"] = name_of_set
+        shown = _shown(identity, name, self.region)
+        wanted = ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")
+        return json.dumps({member: shown[member] for member in wanted})
+
+    def get_email_identity(self) -> str:
+        name = self._identity_name()
+        return json.dumps(_shown(self._identity(name), name, self.region))
+
+    def put_email_identity_mail_from_attributes(self) -> str:
+        asked = json.loads(self.body)
+        identity = self._identity(self._identity_name())
+        identity.postamt = {
+            **_extras(identity),
+            "MailFromDomain": asked.get("MailFromDomain") or "",
+            "BehaviorOnMxFailure": asked.get("BehaviorOnMxFailure", "USE_DEFAULT_VALUE"),
+        }
+        return "{}"
+
+    def put_email_identity_dkim_attributes(self) -> str:
+        asked = json.loads(self.body)
+        identity = self._identity(self._identity_name())
+        identity.postamt = {
+            **_extras(identity),
+            "SigningEnabled": asked.get("SigningEnabled", False),
+        }
+        return "{}"
+
+    def put_email_identity_configuration_set_attributes(self) -> str:
+        asked = json.loads(self.body)
+        identity = self._identity(self._identity_name())
+        extras = {k: v for k, v in _extras(identity).items() if k != "ConfigurationSetName"}
+        if name := asked.get("ConfigurationSetName"):
+            extras["ConfigurationSetName"] = name
+        identity.postamt = extras
+        return "{}"
+
+    def get_account(self) -> str:
+        details = getattr(self.sesv2_backend, "postamt_details", None)
+        account: dict[str, Any] = {
+            "ProductionAccessEnabled": False,
+            "SendingEnabled": True,
+            "EnforcementStatus": "HEALTHY",
+            "SendQuota": {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 0.0},
+        }
+        if details is not None:
+            account["Details"] = {**details, "ReviewDetails": {"Status": "PENDING"}}
+        return json.dumps(account)
+
+    def put_account_details(self) -> str:
+        details = json.loads(self.body)
+        details.pop("ProductionAccessEnabled", None)
+        self.sesv2_backend.postamt_details = details
+        return "{}"
+
+    def _identity(self, name: str) -> Any:
+        identity = self.sesv2_backend.core_backend.email_identities.get(name)
+        if identity is None:
+            raise NotFoundException(f"Email identity {name} does not exist.")
+        return identity
+
+    def _identity_name(self) -> str:
+        name: str = self._get_param("EmailIdentity") or self.parsed_url.path.split("/")[4]
+        return name
+
+
 def install() -> None:
     """Answer what the stack asks of identities."""
     SESBackend.get_identity_notification_attributes = _get_notification_attributes
-    SESV2Response.create_email_identity = _create_email_identity
-    SESV2Response.get_email_identity = _get_email_identity
-    SESV2Response.put_email_identity_mail_from_attributes = _put_mail_from
-    SESV2Response.put_email_identity_dkim_attributes = _put_dkim
-    SESV2Response.put_email_identity_configuration_set_attributes = _put_configuration_set
-    SESV2Response.get_account = _get_account
-    SESV2Response.put_account_details = _put_account_details
-    for path in PATHS:
-        url_paths[f"{{0}}/v2/email/{path}$"] = SESV2Response.dispatch
+    answer_by(IdentityAnswers, url_paths, (f"{{0}}/v2/email/{path}$" for path in PATHS))
 
 
 def is_verified(name: str) -> bool:
@@ -58,75 +131,6 @@ def _get_notification_attributes(
             if kind in {"Bounce", "Complaint", "Delivery"}:
                 attributes[f"{kind}Topic"] = topic
     return answer
-
-
-def _create_email_identity(response: SESV2Response) -> str:
-    asked = json.loads(response.body)
-    name = asked["EmailIdentity"]
-    backend = response.sesv2_backend.core_backend
-    if name in backend.email_identities:
-        raise _already_exists(name)
-    response.sesv2_backend.create_email_identity(name, asked.get("Tags") or [], None, None)
-    identity = backend.email_identities[name]
-    identity.postamt = {"Tags": asked.get("Tags") or [], "SigningEnabled": True}
-    if name_of_set := asked.get("ConfigurationSetName"):
-        identity.postamt["ConfigurationSetName"] = name_of_set
-    shown = _shown(identity, name, response.region)
-    wanted = ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")
-    return json.dumps({member: shown[member] for member in wanted})
-
-
-def _get_email_identity(response: SESV2Response) -> str:
-    name = _identity_name(response)
-    return json.dumps(_shown(_identity(response, name), name, response.region))
-
-
-def _put_mail_from(response: SESV2Response) -> str:
-    asked = json.loads(response.body)
-    identity = _identity(response, _identity_name(response))
-    identity.postamt = {
-        **_extras(identity),
-        "MailFromDomain": asked.get("MailFromDomain") or "",
-        "BehaviorOnMxFailure": asked.get("BehaviorOnMxFailure", "USE_DEFAULT_VALUE"),
-    }
-    return "{}"
-
-
-def _put_dkim(response: SESV2Response) -> str:
-    asked = json.loads(response.body)
-    identity = _identity(response, _identity_name(response))
-    identity.postamt = {**_extras(identity), "SigningEnabled": asked.get("SigningEnabled", False)}
-    return "{}"
-
-
-def _put_configuration_set(response: SESV2Response) -> str:
-    asked = json.loads(response.body)
-    identity = _identity(response, _identity_name(response))
-    extras = {k: v for k, v in _extras(identity).items() if k != "ConfigurationSetName"}
-    if name := asked.get("ConfigurationSetName"):
-        extras["ConfigurationSetName"] = name
-    identity.postamt = extras
-    return "{}"
-
-
-def _get_account(response: SESV2Response) -> str:
-    details = getattr(response.sesv2_backend, "postamt_details", None)
-    account: dict[str, Any] = {
-        "ProductionAccessEnabled": False,
-        "SendingEnabled": True,
-        "EnforcementStatus": "HEALTHY",
-        "SendQuota": {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 0.0},
-    }
-    if details is not None:
-        account["Details"] = {**details, "ReviewDetails": {"Status": "PENDING"}}
-    return json.dumps(account)
-
-
-def _put_account_details(response: SESV2Response) -> str:
-    details = json.loads(response.body)
-    details.pop("ProductionAccessEnabled", None)
-    response.sesv2_backend.postamt_details = details
-    return "{}"
 
 
 def _shown(identity: Any, name: str, region: str) -> dict[str, Any]:
@@ -162,18 +166,6 @@ def _extras(identity: Any) -> dict[str, Any]:
     """What moto's own identity has no place for."""
     held: dict[str, Any] = getattr(identity, "postamt", {"Tags": [], "SigningEnabled": True})
     return held
-
-
-def _identity(response: SESV2Response, name: str) -> Any:
-    identity = response.sesv2_backend.core_backend.email_identities.get(name)
-    if identity is None:
-        raise NotFoundException(f"Email identity {name} does not exist.")
-    return identity
-
-
-def _identity_name(response: SESV2Response) -> str:
-    name: str = response._get_param("EmailIdentity") or response.parsed_url.path.split("/")[4]  # noqa: SLF001
-    return name
 
 
 def _already_exists(name: str) -> Exception:

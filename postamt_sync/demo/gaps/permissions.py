@@ -19,18 +19,37 @@ from typing import Any
 
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.ses.models import SESBackend
-from moto.ses.responses import EmailResponse
+from moto.ses.urls import url_paths
+
+from postamt_sync.demo.gaps.rules import RuleAnswers
+from postamt_sync.demo.gaps.service_answers import answer_by
 
 KNOWN = {"aws:SecureTransport": "true"}
 
 _ORIGINAL = IAMPolicyStatement.is_action_permitted
-_ORIGINAL_AUTHORIZE = EmailResponse._authenticate_and_authorize_normal_action  # noqa: SLF001
+
+
+class AuthorizedAnswers(RuleAnswers):
+    """Has SendRawEmail authorized as SES does."""
+
+    def _authenticate_and_authorize_normal_action(self, resource: str = "*") -> None:
+        authorize = super()._authenticate_and_authorize_normal_action
+        if self._get_action() != "SendRawEmail":
+            authorize(resource)
+            return
+        mail = message_from_bytes(self._get_param("RawMessage.Data"))
+        _, sender = parseaddr(str(mail["From"] or self._get_param("Source")))
+        headers = [str(mail[name]) for name in ("To", "Cc", "Bcc") if mail[name]]
+        recipients = self._get_param("Destinations") or [a for _, a in getaddresses(headers)]
+        arn = f"arn:aws:ses:{self.backend.region_name}:{self.backend.account_id}"
+        for touched in _touched(self.backend, sender, recipients):
+            authorize(f"{arn}:{touched}")
 
 
 def install() -> None:
     """Judge by the conditions that can be known; have SendRawEmail authorised as SES does it."""
     IAMPolicyStatement.is_action_permitted = _is_action_permitted
-    EmailResponse._authenticate_and_authorize_normal_action = _authorize  # noqa: SLF001
+    answer_by(AuthorizedAnswers, url_paths)
 
 
 def _is_action_permitted(
@@ -46,20 +65,6 @@ def _is_action_permitted(
         return PermissionResult.NEUTRAL
     bare = IAMPolicyStatement({k: v for k, v in document.items() if k != "Condition"})
     return _ORIGINAL(bare, action, resource)
-
-
-def _authorize(response: EmailResponse, resource: str = "*") -> None:
-    if response._get_action() != "SendRawEmail":  # noqa: SLF001
-        _ORIGINAL_AUTHORIZE(response, resource)
-        return
-    mail = message_from_bytes(response._get_param("RawMessage.Data"))  # noqa: SLF001
-    _, sender = parseaddr(str(mail["From"] or response._get_param("Source")))  # noqa: SLF001
-    headers = [str(mail[name]) for name in ("To", "Cc", "Bcc") if mail[name]]
-    recipients = response._get_param("Destinations") or [a for _, a in getaddresses(headers)]  # noqa: SLF001
-    backend = response.backend
-    arn = f"arn:aws:ses:{backend.region_name}:{backend.account_id}"
-    for touched in _touched(backend, sender, recipients):
-        _ORIGINAL_AUTHORIZE(response, f"{arn}:{touched}")
 
 
 def _touched(backend: SESBackend, sender: str, recipients: Iterable[str]) -> Iterator[str]:

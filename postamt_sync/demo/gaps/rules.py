@@ -15,15 +15,38 @@ from moto.ses.exceptions import (
 )
 from moto.ses.models import SESBackend
 from moto.ses.responses import EmailResponse
+from moto.ses.urls import url_paths
+
+from postamt_sync.demo.gaps.service_answers import answer_by
 
 _ORIGINAL_CREATE_RULE = SESBackend.create_receipt_rule
+
+
+class RuleAnswers(EmailResponse):  # type: ignore[misc]
+    """Moves receipt rules, and takes them out."""
+
+    def set_receipt_rule_position(self) -> ActionResult:
+        backend = self.backend
+        rules = backend.describe_receipt_rule_set(self._get_param("RuleSetName")).rules
+        name, after = self._get_param("RuleName"), self._get_param("After")
+        names = [rule["Name"] for rule in rules]
+        if name not in names or (after and after not in names):
+            raise RuleDoesNotExist(f"Rule does not exist: {after or name}")
+        moved = rules.pop(names.index(name))
+        names.remove(name)
+        rules.insert(names.index(after) + 1 if after else 0, moved)
+        return EmptyResult()
+
+    def delete_receipt_rule(self) -> ActionResult:
+        rules = self.backend.describe_receipt_rule_set(self._get_param("RuleSetName")).rules
+        rules[:] = [rule for rule in rules if rule["Name"] != self._get_param("RuleName")]
+        return EmptyResult()
 
 
 def install() -> None:
     """Let rules be moved and taken out, and refuse those whose bucket SES could not write to."""
     SESBackend.create_receipt_rule = _create_receipt_rule
-    EmailResponse.set_receipt_rule_position = _set_receipt_rule_position
-    EmailResponse.delete_receipt_rule = _delete_receipt_rule
+    answer_by(RuleAnswers, url_paths)
 
 
 def _create_receipt_rule(
@@ -70,25 +93,6 @@ def _lets_ses_put(statement: dict[str, Any], target: str, account: str, rule_arn
     accounts = _list(conditions.get("StringEquals", {}).get("aws:SourceAccount", account))
     sources = _list(conditions.get("ArnLike", {}).get("aws:SourceArn", rule_arn))
     return account in accounts and any(fnmatch.fnmatchcase(rule_arn, s) for s in sources)
-
-
-def _set_receipt_rule_position(response: EmailResponse) -> ActionResult:
-    backend = response.backend
-    rules = backend.describe_receipt_rule_set(response._get_param("RuleSetName")).rules  # noqa: SLF001
-    name, after = response._get_param("RuleName"), response._get_param("After")  # noqa: SLF001
-    names = [rule["Name"] for rule in rules]
-    if name not in names or (after and after not in names):
-        raise RuleDoesNotExist(f"Rule does not exist: {after or name}")
-    moved = rules.pop(names.index(name))
-    names.remove(name)
-    rules.insert(names.index(after) + 1 if after else 0, moved)
-    return EmptyResult()
-
-
-def _delete_receipt_rule(response: EmailResponse) -> ActionResult:
-    rules = response.backend.describe_receipt_rule_set(response._get_param("RuleSetName")).rules  # noqa: SLF001
-    rules[:] = [rule for rule in rules if rule["Name"] != response._get_param("RuleName")]  # noqa: SLF001
-    return EmptyResult()
 
 
 def _list(value: Any) -> list[Any]:
