@@ -24,6 +24,8 @@ settings.register_profile(
     "untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
+# What `tests/run --quick` is content with; where a test says a number itself, that stays.
+settings.register_profile("quick", settings.get_profile("untimed"), max_examples=20)
 
 
 TESTS = Path(__file__).parent

@@ -143,6 +143,7 @@ def test_every_command_that_it_or_a_topic_names_exists() -> None:
     assert {"run", "sync", "status", "check"} <= named
 
 
+@pytest.mark.slow
 def test_every_command_line_is_one_that_can_be_typed() -> None:
     """Verb by verb, and option by option: help would not show what is not there."""
     for command, options in command_lines(documentation()):
@@ -227,6 +228,7 @@ def parse(words: list[str]) -> None:
         assert command is not None, words
 
 
+@pytest.mark.slow
 def test_every_example_is_a_command_line_to_its_last_word() -> None:
     """What stands after it is a comment, a pipe or a sentence that goes on."""
     lines = [

@@ -177,6 +177,7 @@ async def test_while_all_is_well_nothing_is_told(scene: Scene) -> None:
     assert scene.home.log.events("error") == []
 
 
+@pytest.mark.slow
 async def test_dead_letters(scene: Scene) -> None:
     inbox = ArrivalQueue(scene.home.ledger, scene.home.events, lambda: None)
     letters = [DeadLetter(f"id{n}", NOW - 3600 + n, "503 \x1bno<html>Hotel") for n in range(17)]
@@ -267,6 +268,7 @@ async def test_a_vanished_default_mailbox_gets_its_alert_when_it_is_back(scene: 
     assert scene.letters() == ["a mailbox has vanished"], "one, however long it was away"
 
 
+@pytest.mark.slow
 async def test_each_cause_can_be_switched_off(scene: Scene) -> None:
     incidents = scene.home.ledger.incidents
     incidents.happened([Incident(cause, "x", NOW, "detail") for cause in Cause])
@@ -290,6 +292,7 @@ async def test_what_is_switched_off_while_it_lasts_lasts_no_more(scene: Scene) -
     assert scene.home.ledger.incidents.current([Cause.CREDENTIALS], scene.wall()) == []
 
 
+@pytest.mark.slow
 async def test_at_most_one_a_day_also_across_restarts(scene: Scene) -> None:
     for number in range(10):
         trouble = Incident(Cause.BOUNCES, str(number), scene.wall(), "detail")

@@ -119,6 +119,7 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], No
     return put
 
 
+@pytest.mark.slow
 def test_a_daemon_that_has_nothing_to_do_sleeps(
     tmp_path: Path, environ: Callable[[Mapping[str, str]], None]
 ) -> None:

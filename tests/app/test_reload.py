@@ -322,6 +322,7 @@ async def receiving(home: Home) -> AsyncIterator[int]:
         await home.webhook_server.close(0.0)
 
 
+@pytest.mark.slow
 async def test_trusted_proxies_are_taken_over(home: Home) -> None:
     async with receiving(home) as port:
         reload = home.start()

@@ -162,6 +162,7 @@ async def test_status_shows_it_until_it_has_run_well_for_a_while(house: House) -
         assert not house.problems()
 
 
+@pytest.mark.slow
 async def test_pauses_grow_and_start_over_after_it_ran_well(house: House) -> None:
     ended = asyncio.Event()
     starts: list[float] = []

@@ -83,6 +83,7 @@ async def test_counts_mails_not_copies(settings: Settings, s3: S3Double) -> None
     assert files(settings, "bruno") == [s3.objects["incoming/both"].body]
 
 
+@pytest.mark.slow
 async def test_a_second_pass_finds_nothing_to_do(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
     await make_pass(settings, s3)
@@ -101,6 +102,7 @@ async def test_a_dry_run_changes_nothing(settings: Settings, s3: S3Double) -> No
     assert s3.gets == 0
 
 
+@pytest.mark.slow
 async def test_a_dry_run_after_a_pass_knows_what_was_done(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
     await make_pass(settings, s3)
@@ -128,6 +130,7 @@ async def test_an_adopted_bucket_is_not_imported(settings: Settings, s3: S3Doubl
     assert files(settings, "anna") == [s3.objects["incoming/z"].body]
 
 
+@pytest.mark.slow
 async def test_what_waits_can_be_adopted_later(settings: Settings, s3: S3Double) -> None:
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\na")
     s3.next(lambda reply: reply, times=2)  # the listings, plain and sealed
@@ -171,6 +174,7 @@ async def test_what_vanished_between_listing_and_fetch_is_gone(
     assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "gone": 1}
 
 
+@pytest.mark.slow
 async def test_a_bucket_that_fails_ends_the_pass_with_its_reason(
     settings: Settings, s3: S3Double
 ) -> None:
@@ -184,6 +188,7 @@ async def test_a_bucket_that_fails_ends_the_pass_with_its_reason(
     assert result.totals.failed == 40 == result.totals.listed
 
 
+@pytest.mark.slow
 async def test_a_pass_tells_how_far_it_has_come(settings: Settings, s3: S3Double) -> None:
     put_one_of_each(s3)
     stages: list[SyncProgress] = []

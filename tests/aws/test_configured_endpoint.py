@@ -123,6 +123,7 @@ def test_a_client_that_is_made_at_its_first_call_says_the_same(
         client.receive_message(QueueUrl="http://127.0.0.1/q")
 
 
+@pytest.mark.slow
 def test_what_is_to_be_ignored_is(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:1")
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")

@@ -70,6 +70,7 @@ def test_it_ships_what_it_imports_the_keys_and_the_wheel() -> None:
     assert not [name for name in names if name.startswith(("postamt_sync/cli", "postamt_sync/boo"))]
 
 
+@pytest.mark.slow
 def test_the_same_keys_make_the_same_bytes_and_others_others() -> None:
     one, other = {"A": b"1", "B": b"2"}, {"B": b"2", "A": b"1"}
     assert seal_zip(one, wheel()) == seal_zip(other, wheel())
@@ -126,6 +127,7 @@ def test_the_pins_are_for_what_lambda_runs_and_what_is_installed_here() -> None:
     assert f"{WHEEL.name}=={WHEEL.version}" in extras["optional-dependencies"]["seal"]
 
 
+@pytest.mark.slow
 def test_the_function_starts_from_its_zip_alone(tmp_path: Path) -> None:
     """With the package of this machine in the place of the other's."""
     with zipfile.ZipFile(io.BytesIO(seal_zip({}, wheel()))) as archive:

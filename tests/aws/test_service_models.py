@@ -77,6 +77,7 @@ def test_what_was_read_is_let_go_of_once_a_client_is_made(monkeypatch: pytest.Mo
     assert client.meta.service_model.operation_model("Subscribe").input_shape.members
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["s3", "sns", "sqs", "dynamodb", "cloudwatch", "kms"])
 def test_no_text_for_people_is_kept(service: str) -> None:
     """Nor is a description changed otherwise."""

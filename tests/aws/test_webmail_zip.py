@@ -170,6 +170,7 @@ def test_what_it_lacks_is_said_to_the_log_and_answered(cloud: Moto, tmp_path: Pa
         assert str(each) not in json.dumps([ran.log, ran.answers])
 
 
+@pytest.mark.slow
 def test_it_holds_what_is_imported_and_nothing_of_the_house_beside_it() -> None:
     with unpacked() as archive:
         names = archive.namelist()

@@ -192,6 +192,7 @@ def _with_resource(policy: Document) -> Document:
     return {**policy, "Statement": [{"Resource": STACK.role_arn, **s} for s in policy["Statement"]]}
 
 
+@pytest.mark.slow
 def test_mail_that_ses_encrypted_is_opened_in_this_account_s_name_only() -> None:
     """By kms = true alone, and directly: kms:ViaService would never hold."""
     on = replace(STACK, kms=True)

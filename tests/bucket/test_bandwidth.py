@@ -60,6 +60,7 @@ async def gather(*work: Awaitable[float]) -> list[float]:
         return list(await asyncio.gather(*work))
 
 
+@pytest.mark.slow
 async def test_a_slow_line_never_looks_as_if_it_stood_still() -> None:
     line = Line(1_000)
     seen, moved, longest = 0, 0.0, 0.0

@@ -101,6 +101,7 @@ async def test_an_empty_bucket_is_one_empty_page(bucket: Bucket) -> None:
     assert [page async for page in bucket.pages("incoming/")] == [[]]
 
 
+@pytest.mark.slow
 async def test_goes_through_all_pages_in_order(server: Server, bucket: Bucket) -> None:
     count = server.page_size * 2 if server.page_size < 100 else 20
     for n in range(count):

@@ -321,6 +321,7 @@ async def test_a_silent_name_server_is_no_silent_peer() -> None:
             await pool.ask(REQUEST)
 
 
+@pytest.mark.slow
 async def test_whoever_gives_up_while_it_connects_leaves_no_socket_open() -> None:
     """At each turn of the loop on the way to the first answer; what is left open is an error."""
     left: list[object] = []

@@ -65,6 +65,7 @@ async def test_the_endpoint_is_the_one_boto3_would_ask(
     assert (endpoint.tls is not None) == (endpoint.scheme == "https")
 
 
+@pytest.mark.slow
 async def test_trusts_only_the_ca_bundle_that_is_set(
     profile: Callable[[str], boto3.Session], tmp_path: Path
 ) -> None:

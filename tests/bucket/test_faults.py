@@ -114,6 +114,7 @@ async def test_a_server_that_minds_no_if_match_is_seen_through(
         await read(bucket, "in/a", etag="0" * 32)
 
 
+@pytest.mark.slow
 async def test_leaving_early_closes_the_connection_and_harms_nobody(
     s3: S3Double, bucket: Bucket
 ) -> None:
@@ -218,6 +219,7 @@ async def test_a_page_of_a_listing_that_does_not_end_is_given_up(s3: S3Double) -
             await listed(bucket)
 
 
+@pytest.mark.slow
 async def test_a_listing_waits_for_no_mail(s3: S3Double) -> None:
     """A limit may hold back as many mails as are fetched at once, for hours."""
     async with (

@@ -170,6 +170,7 @@ def test_refuses_more_keys_than_a_page_has() -> None:
     assert "too many" in refusal(document(*keys))
 
 
+@pytest.mark.slow
 def test_a_full_page_of_the_longest_keys_fits() -> None:
     keys = [row(f"{n:03}" + "%C3%BC" * 510) for n in range(1000)]
     assert len(read(document(*keys))) == 1000

@@ -68,6 +68,7 @@ def test_what_is_shown_of_a_verb_is_one_word_of_the_shell(shell: Shell, tmp_path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["script"]
 
 
+@pytest.mark.slow
 def test_the_verb_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["help", "--completion", "fish"]) == ExitCode.OK
     out = capsys.readouterr().out
@@ -75,6 +76,7 @@ def test_the_verb_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["help", "--completion", "tcsh"]) == ExitCode.USAGE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish_completes_verbs_and_options(tmp_path: Path) -> None:
     path = tmp_path / "postamt-sync.fish"

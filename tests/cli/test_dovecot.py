@@ -96,6 +96,7 @@ class TestConfiguration:
             "postamt-sync.senders": secret,
         }
 
+    @pytest.mark.slow
     def test_it_says_what_is_next(
         self, directory: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -106,6 +107,7 @@ class TestConfiguration:
         write(directory)
         assert "user add" not in capsys.readouterr().out
 
+    @pytest.mark.slow
     def test_written_again_nothing_changes(
         self, directory: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -195,6 +195,7 @@ def in_cloud(tmp_path: Path) -> Path:
     return configure(tmp_path, text)
 
 
+@pytest.mark.slow
 def test_mail_that_never_came_home_is_found_in_the_bucket(
     ledger: Ledger, s3: S3Double, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,7 @@ def test_without_a_verb_all_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     assert all(f"\n  {verb.name} " in out for verb in VERBS)
 
 
+@pytest.mark.slow
 def test_the_man_page_has_every_verb_and_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["help", "--man"]) == ExitCode.OK
     page = capsys.readouterr().out
@@ -45,6 +46,7 @@ def test_the_man_page_has_every_verb_and_option(capsys: pytest.CaptureFixture[st
     assert "\\-\\-mark\\-delivered" in page
 
 
+@pytest.mark.slow
 def test_the_man_page_and_the_readme_explain_every_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -56,6 +58,7 @@ def test_the_man_page_and_the_readme_explain_every_exit_code(
     assert re.findall(r"^\| `(\d+)` \| ", README.read_text(), re.MULTILINE) == listed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_the_man_page_is_one_without_a_complaint(capsys: pytest.CaptureFixture[str]) -> None:
     run(["help", "--man"])

@@ -75,6 +75,7 @@ def _texts() -> Iterator[tuple[str, str]]:
         yield page.name, page.read_text()
 
 
+@pytest.mark.slow
 def test_every_command_that_a_text_names_exists(commands: dict[str, set[str]]) -> None:
     prose = {*("as", "delivers", "is", "itself", "names", "on", "put", "run", "runs")}
     prose |= {"stands", "the", "with"}
@@ -89,6 +90,7 @@ def test_every_command_that_a_text_names_exists(commands: dict[str, set[str]]) -
                 assert known or after, (where, found[0])
 
 
+@pytest.mark.slow
 def test_every_text_is_completed_wherever_it_names_a_command() -> None:
     line = CommandLine("/srv/my mail/config.toml", Path("/srv/keys"))
     for where, text in texts():
@@ -105,6 +107,7 @@ def test_every_text_is_completed_wherever_it_names_a_command() -> None:
                 assert (" --out /srv/keys" in bounded) is (verb in WITH_OUT), (where, found[0])
 
 
+@pytest.mark.slow
 def test_nothing_of_the_command_line_prints_a_command_as_it_stands() -> None:
     """What is printed itself, and not by the frame, has to be completed there."""
     for module in (PACKAGE / "cli").rglob("*.py"):
@@ -263,6 +266,7 @@ def hints() -> Iterator[tuple[str, str]]:
                         yield f"{path.relative_to(PACKAGE)}:{node.lineno}", " ".join(words)
 
 
+@pytest.mark.slow
 def test_every_hint_says_what_to_do() -> None:
     found = dict(hints())
     assert len(found) > 150

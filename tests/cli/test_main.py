@@ -101,6 +101,7 @@ print("loaded", *(heavy & set(sys.modules)))
     assert python("-c", code).stdout.splitlines()[-1] == "loaded"
 
 
+@pytest.mark.slow
 def test_what_is_for_programs_loads_nothing_that_draws() -> None:
     """Nor anything that speaks to a network: monitoring asks every minute."""
     code = """
@@ -295,6 +296,7 @@ def test_the_process_ends_with_the_code(
     assert done.returncode == code, done
 
 
+@pytest.mark.slow
 def test_runs_as_a_module() -> None:
     done = python("-m", "postamt_sync", "chek")
     assert done.returncode == ExitCode.USAGE

@@ -16,6 +16,7 @@ from postamt_sync.setup.bundle import Bundle, is_bundle
 BUNDLE = Bundle({"config.toml": "", "credentials": "s"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["postamt-sync.bundle", "for the box", "it's", "$HOME;ls"])
 def test_its_commands_can_be_typed_whatever_its_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a very long directory, as people have them at home" / name
@@ -38,6 +39,7 @@ def said_of(tmp_path: Path, path: Path, answers: Answers, *, anew: bool = False)
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_a_bundle_that_was_used_and_deleted_is_not_made_again_unasked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +57,7 @@ def test_a_bundle_that_was_used_and_deleted_is_not_made_again_unasked(
     assert is_bundle(usual)
 
 
+@pytest.mark.slow
 def test_where_this_machine_is_the_box_root_joins_it_here(tmp_path: Path) -> None:
     path = tmp_path / "it is here"
     said = said_of(tmp_path, path, Answers(here=True))

@@ -180,6 +180,7 @@ def test_more_than_fits_is_counted(
     assert "and 10 more" in said(capsys, "status", config=config)
 
 
+@pytest.mark.slow
 def test_quarantine_lists_shows_and_retries(
     config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,6 +129,7 @@ def test_ctrl_c_in_the_first_moment_leaves_no_traceback(watched: Terminal) -> No
     assert b"Traceback" not in watched.written
 
 
+@pytest.mark.slow
 def test_long_lists_are_cut_so_that_the_rest_is_seen(
     config: Path, ledger: Ledger, tmp_path: Path
 ) -> None:

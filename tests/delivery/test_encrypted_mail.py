@@ -94,6 +94,7 @@ async def test_what_kms_refuses_waits_and_holds_back_no_other(
     assert home.bodies("anna") == [HEAD] * 6
 
 
+@pytest.mark.slow
 async def test_a_body_that_breaks_off_starts_over(
     home: Home, s3: S3Double, ses: EncryptingSes
 ) -> None:

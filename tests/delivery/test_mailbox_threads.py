@@ -113,6 +113,7 @@ async def delivered(home: Home, name: str, count: int) -> list[bytes]:
     return home.bodies(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [len(BODY), SMALL + 1], ids=["small", "large"])
 @pytest.mark.parametrize("call", ["create", "write", "sync", "sync_directory", "rename"])
 async def test_a_disk_that_hangs_holds_up_nobody_else(

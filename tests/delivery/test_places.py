@@ -51,6 +51,7 @@ class SlowBucket(MemoryBucket):
                 self.under_way -= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False], ids=["size known", "size unknown"])
 async def test_a_short_mail_waits_for_no_long_ones(home: Home, known: bool) -> None:
     bucket = home.bucket = SlowBucket()
@@ -83,6 +84,7 @@ async def test_a_short_mail_waits_for_no_long_ones(home: Home, known: bool) -> N
     assert home.drafts("anna") == []
 
 
+@pytest.mark.slow
 async def test_long_mails_that_wait_are_left_alone_at_the_end(home: Home) -> None:
     bucket = home.bucket = SlowBucket()
     for number in range(LONG_AT_ONCE + 4):
@@ -102,6 +104,7 @@ async def test_long_mails_that_wait_are_left_alone_at_the_end(home: Home) -> Non
     assert len(home.mails("anna")) == LONG_AT_ONCE + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False], ids=["size known", "size unknown"])
 async def test_long_ones_that_wait_take_no_short_ones_room(
     home: Home, monkeypatch: pytest.MonkeyPatch, known: bool

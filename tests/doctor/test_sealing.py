@@ -119,6 +119,7 @@ def test_before_its_first_run_and_before_it_is_built(settings: Settings) -> None
     assert "no table postamt-seal" in words
 
 
+@pytest.mark.slow
 def test_a_key_that_ends_soon_or_has_gone_bad(settings: Settings) -> None:
     file = settings.seal_keys[0]
     soon = pysequoia.Tsk.generate("owner@example.com", validity_seconds=20 * 86_400)

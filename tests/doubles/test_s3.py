@@ -27,6 +27,7 @@ def client(s3: S3Double, secret_key: str | None = None) -> Any:
     return session.client("s3", region_name=s3.region)
 
 
+@pytest.mark.slow
 def test_boto3_lists_and_gets_every_odd_key(s3: S3Double) -> None:
     s3.page_size = 5
     for key in ODD_KEYS:
@@ -69,6 +70,7 @@ def test_refuses_as_s3_does(s3: S3Double) -> None:
     assert code(get, Bucket="mail", Key="new") == "RequestTimeTooSkewed"
 
 
+@pytest.mark.slow
 def test_another_process_finds_it_by_the_environment(s3: S3Double) -> None:
     s3.token = "session/token"
     s3.put("a", b"over there")

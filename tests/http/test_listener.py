@@ -161,6 +161,7 @@ async def test_a_new_certificate_for_new_connections_only(pair):
         new.close()
 
 
+@pytest.mark.slow
 async def test_a_broken_pair_is_refused_and_the_old_one_kept(pair):
     async with listening(tls=pair(0)) as scene:
         _, before = await scene.connect(ssl=trusting_anyone())

@@ -27,6 +27,7 @@ def client_tls(encrypted):
     return {"ssl": trusting_anyone()} if encrypted else {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("begun", [b"", GET[:5], HEAD, HEAD + b"x", GET])
 async def test_the_longest_idle_gives_way_to_another_peer(encrypted, begun, pair):

@@ -128,6 +128,7 @@ async def test_what_a_listing_finds_is_routed_by_the_receipt_in_the_index(scene:
     assert scene.home.ledger.envelope_lookups.count() == 0
 
 
+@pytest.mark.slow
 async def test_a_page_of_a_backfill_is_asked_for_at_once_and_only_once(scene: Scene) -> None:
     page = [scene.put(f"{n:03}", stored(f"{n:03}")) for n in range(60)]
     page += [scene.put(f"other{n:03}", TO_BRUNO) for n in range(60)]
@@ -257,6 +258,7 @@ async def test_an_index_that_cannot_be_asked_keeps_no_mail_from_being_found(scen
     assert scene.source().problem is None
 
 
+@pytest.mark.slow
 async def test_nobody_waits_forever_for_an_index_that_is_silent(scene: Scene) -> None:
     scene.index.trouble = MisconfiguredError("There is no table.", "Make it.")
     await scene.find(scene.put("x", TO_BRUNO, age=10))
@@ -278,6 +280,7 @@ async def test_nobody_waits_forever_for_an_index_that_is_silent(scene: Scene) ->
     assert scene.where() == {"anna": 1, "bruno": 1}  # late, and still not lost
 
 
+@pytest.mark.slow
 async def test_waiting_ends_also_where_every_attempt_is_a_process_of_its_own(
     scene: Scene,
 ) -> None:

@@ -188,6 +188,7 @@ async def test_a_stale_token_is_kept_for_status(desk):
     assert "token" in desk.inbox.notifications[0][1]
 
 
+@pytest.mark.slow
 async def test_what_was_kept_is_kept_once_however_often_it_is_sent_again(desk):
     desk.subscriber.trouble = TokenError("The confirmation token is no longer valid.")
     message = Signer().confirmation()

@@ -150,6 +150,7 @@ async def test_homes_do_not_poll_in_step(home: Home) -> None:
     assert len({round(gap, 6) for gap in gaps(home.looks.recents)}) > 1
 
 
+@pytest.mark.slow
 async def test_everything_is_looked_through_at_start_and_daily(home: Home) -> None:
     await home.run(3 * 86_400)
     assert home.looks.everythings[0] == 1000.0
@@ -157,6 +158,7 @@ async def test_everything_is_looked_through_at_start_and_daily(home: Home) -> No
     assert all(86_400 <= gap < 86_400 + 330 for gap in gaps(home.looks.everythings))
 
 
+@pytest.mark.slow
 async def test_intervals_may_change_while_it_runs(home: Home) -> None:
     slower = live_settings(poll={"interval": 3600, "reconcile_interval": 7200})
 

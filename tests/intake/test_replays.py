@@ -163,6 +163,7 @@ async def test_what_it_believes_is_what_sns_says(seed: int) -> None:
     assert [a.key for a in house.inbox.arrivals if not a.key.startswith(PREFIX)] == []
 
 
+@pytest.mark.slow
 async def test_sns_is_not_asked_as_often_as_a_stranger_wishes() -> None:
     house = House()
     kept = house.kept()

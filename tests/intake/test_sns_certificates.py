@@ -417,6 +417,7 @@ async def test_what_one_peer_names_takes_nothing_from_another(certificates, serv
     assert await certificates.key(server.url, mine)
 
 
+@pytest.mark.slow
 async def test_peers_without_number_leave_the_queues_theirs(certificates, server):
     server.status = 404
     for number in range(DOWNLOADS_OF_ALL_PEERS * 2):

@@ -146,6 +146,7 @@ async def test_a_confirmation_that_fails_for_now(home):
 # Bodies
 
 
+@pytest.mark.slow
 async def test_nothing_is_inflated(home):
     bomb = gzip.compress(b"\0" * 50_000_000)
     assert len(bomb) < LARGEST_BODY
@@ -328,6 +329,7 @@ def test_reasons_are_bounded():
     assert tally.refused[503, "other reasons"] == REASONS_KEPT
 
 
+@pytest.mark.slow
 async def test_a_burst_is_acknowledged_with_one_certificate_download(home):
     signer = home.signer()
     messages = [signer.notification(s3_event(f"incoming/{n}")) for n in range(200)]

@@ -40,6 +40,7 @@ def test_a_copy_holds_what_the_ledger_holds(ledger: Ledger, tmp_path: Path) -> N
     assert sorted(p.name for p in tmp_path.iterdir() if "copy" in p.name) == [BACKUP_NAME]
 
 
+@pytest.mark.slow
 def test_a_copy_is_one_state_whoever_writes_meanwhile(ledger: Ledger, tmp_path: Path) -> None:
     """A group is committed as a whole, so no copy holds a part of one."""
     group, done = 7, threading.Event()
@@ -73,6 +74,7 @@ def test_a_missing_disk_is_told_and_nothing_is_made(ledger: Ledger, tmp_path: Pa
     assert not (tmp_path / "second").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_ledger_does_not_replace_its_copy(tmp_path: Path) -> None:
     with closing(Ledger.open(tmp_path)) as ledger:
         ledger.arrivals.record([event(key=f"incoming/{n}") for n in range(2000)])

@@ -68,6 +68,7 @@ def test_incidents_of_different_causes_do_not_mix(incidents: Incidents) -> None:
     assert whats(incidents.to_tell(Cause.COMPLAINTS, NOW)) == ["a"]
 
 
+@pytest.mark.slow
 def test_the_number_of_events_kept_of_a_cause_is_bounded(incidents: Incidents) -> None:
     incidents.happened([bounce(f"{n:06}", NOW + n) for n in range(KEPT + 50)])
     kept = whats(incidents.to_tell(BOUNCES, NOW))

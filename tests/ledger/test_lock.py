@@ -43,6 +43,7 @@ def held(state_dir: Path) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
+@pytest.mark.slow
 def test_another_process_is_kept_out_and_told_who_is_in(tmp_path: Path) -> None:
     with held(tmp_path) as process, pytest.raises(TryLaterError) as caught, courier(tmp_path):
         pass
@@ -60,6 +61,7 @@ def test_two_of_one_process_exclude_each_other_too(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_it_is_free_again_after_use(tmp_path: Path) -> None:
     with held(tmp_path):
         pass
@@ -69,6 +71,7 @@ def test_it_is_free_again_after_use(tmp_path: Path) -> None:
     assert (tmp_path / "courier.lock").read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     with held(tmp_path) as process:
         process.send_signal(signal.SIGKILL)

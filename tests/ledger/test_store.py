@@ -136,6 +136,7 @@ ledger.close()
 """
 
 
+@pytest.mark.slow
 def test_a_reader_sees_one_state_while_another_process_writes(ledger: Ledger) -> None:
     with ledger.store.reading() as db:
         assert db.execute("SELECT count(*) FROM sources").fetchone()[0] == 0
@@ -157,6 +158,7 @@ store.close()
 """
 
 
+@pytest.mark.slow
 def test_a_writer_waits_for_another_process(ledger: Ledger) -> None:
     with in_a_process(HOLD, str(ledger.store.path)) as process:
         assert process.stdout is not None
@@ -230,6 +232,7 @@ def test_of_a_group_that_fails_nothing_is_recorded(ledger: Ledger) -> None:
     assert due(ledger) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_temporary_and_nothing_is_half_written(ledger: Ledger) -> None:
     ledger.arrivals.record([event()])
     pages = pragma(ledger, "page_count")
@@ -252,6 +255,7 @@ def test_a_file_that_is_no_ledger_is_not_touched(tmp_path: Path) -> None:
     assert path.read_bytes() == b"something else" * 100
 
 
+@pytest.mark.slow
 def test_damage_found_later_is_told_as_such(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path)
     ledger.arrivals.record([event(key=f"incoming/{n}") for n in range(2000)])

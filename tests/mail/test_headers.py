@@ -505,6 +505,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HOSTILE, ids=lambda head: f"{head[:12]!r}..{head[-12:-2]!r}")
 def test_a_megabyte_of_malice_is_read(head: bytes) -> None:
     # Whatever grows faster than the input runs into the suite's time limit here.

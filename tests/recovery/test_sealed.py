@@ -13,6 +13,8 @@ from postamt_sync.recovery.verify import Comparison
 from tests.recovery.box import Box
 from tests.support.sealing import seal
 
+pytestmark = pytest.mark.slow  # a pass after the other, each opens all anew
+
 NAMES = ("a", "b", "c")
 
 

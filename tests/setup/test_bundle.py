@@ -39,6 +39,7 @@ def changed(data: bytes, place: int, value: int) -> bytes:
     return bytes(body) + hashlib.sha256(body).digest()
 
 
+@pytest.mark.slow
 def test_it_comes_out_as_it_went_in(tmp_path: Path) -> None:
     path = tmp_path / "written"
     BUNDLE.write(path, PASSPHRASE)
@@ -139,6 +140,7 @@ def test_it_is_deleted_unless_it_is_another_by_now(path: Path) -> None:
         read_bundle(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../x", "authorized_keys", "smtp-credentials-../x", "a/b"])
 def test_only_our_files_come_out(name: str) -> None:
     data = Bundle({"config.toml": "", name: ""}).sealed(PASSPHRASE)

@@ -35,6 +35,7 @@ def links(shown: Document) -> list[str | None]:
     return [link["href"] for link in shown.named("a")]
 
 
+@pytest.mark.slow
 def test_the_latest_mails_are_named_and_lead_to_their_way(
     settings: Settings, ledger: Ledger
 ) -> None:

@@ -212,6 +212,7 @@ async def test_a_ledger_that_refuses_is_told_and_asked_again(shown: Shown) -> No
     assert (await shown.ask("/"))[0] == 200
 
 
+@pytest.mark.slow
 async def test_many_may_look_at_once(shown: Shown, ledger: Ledger, settings: Settings) -> None:
     a_good_month(ledger, settings.state_dir)
     everything_wrong(ledger)

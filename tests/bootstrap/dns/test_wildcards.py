@@ -42,6 +42,7 @@ def refused_by_bind(path: Path, there: Sequence[str], lines: Sequence[str]) -> s
     return done.stdout if done.returncode else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
