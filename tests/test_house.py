@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.syntax import nodes
+
 PACKAGE = Path(__file__).parents[1] / "postamt_sync"
 
 GROUND = {
@@ -69,13 +71,13 @@ MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
 
 
 @cache
-def tree(module: Path) -> ast.Module:
-    return ast.parse(module.read_text())
+def nodes_of(module: Path) -> tuple[ast.AST, ...]:
+    return tuple(nodes(module))
 
 
 def imports(module: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(tree(module)):
+    for node in nodes_of(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -215,7 +217,7 @@ def texts(node: ast.expr) -> list[str]:
 def decisions_by_prose(module: Path) -> list[str]:
     """Return the texts that are looked for in what is written for people."""
     found: list[str] = []
-    for node in ast.walk(tree(module)):
+    for node in nodes_of(module):
         match node:
             case ast.Compare(left=left, comparators=[right]):
                 sought = texts(left) if is_prose(right) else texts(right) if is_prose(left) else []
@@ -282,7 +284,7 @@ def test_no_two_classes_have_one_name() -> None:
     """Two things of one name are one too many to keep apart."""
     places: dict[str, list[str]] = {}
     for module in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(tree(module)):
+        for node in nodes_of(module):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(str(module.relative_to(PACKAGE)))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
@@ -301,7 +303,7 @@ def test_no_function_stands_twice() -> None:
     """What two modules do alike, one of them does, and the other imports."""
     places: dict[str, list[str]] = {}
     for module in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(tree(module)):
+        for node in nodes_of(module):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 has_docstring = ast.get_docstring(node) is not None
                 body = ast.dump(ast.Module(node.body[has_docstring:], []))

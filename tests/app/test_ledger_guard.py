@@ -6,6 +6,8 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
+
 from postamt_sync.app.ledger_guard import until_lost
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
@@ -15,6 +17,7 @@ LOOKS = 200
 """Turns of the event loop, of which the first few suffice to try once."""
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_saved_is_tried_again_after_a_pause(tmp_path: Path) -> None:
     state = tmp_path / "state"
     ledger = Ledger.open(state)

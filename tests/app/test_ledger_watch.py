@@ -30,6 +30,7 @@ def watch(ledger: Ledger, log: MemoryLog | None = None) -> LedgerWatch:
     return LedgerWatch(ledger.store.path.parent, Events(log or MemoryLog()))
 
 
+@pytest.mark.slow
 async def test_a_commit_of_another_connection_is_told(ledger: Ledger) -> None:
     """`redeliver` and `quarantine retry` are processes of their own."""
     told = asyncio.Event()
@@ -42,6 +43,7 @@ async def test_a_commit_of_another_connection_is_told(ledger: Ledger) -> None:
         other.close()
 
 
+@pytest.mark.slow
 async def test_many_commits_are_told_of_once(ledger: Ledger) -> None:
     told: list[None] = []
     with watch(ledger) as watching:
@@ -77,6 +79,7 @@ WAYS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_ledger_that_is_taken_away_is_told(ledger: Ledger, way: str) -> None:
     with watch(ledger) as watching:
@@ -106,6 +109,7 @@ async def test_reading_tells_nobody(ledger: Ledger) -> None:
         other.close()
 
 
+@pytest.mark.slow
 async def test_where_nobody_tells_us_clocks_look(tmp_path: Path) -> None:
     log = MemoryLog()
     with LedgerWatch(tmp_path / "not there", Events(log)) as watching:

@@ -126,6 +126,7 @@ def forever(running: list[str]) -> Callable[[], Awaitable[None]]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [*ERRORS, *NO_EXCEPTIONS], ids=lambda e: type(e).__name__)
 async def test_whatever_it_raises_it_starts_again_and_the_others_run_on(
     house: House, error: BaseException

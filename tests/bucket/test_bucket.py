@@ -166,6 +166,7 @@ async def test_no_such_bucket(server: Server) -> None:
             await read(bucket, "a")
 
 
+@pytest.mark.slow
 async def test_may_be_opened_again(server: Server) -> None:
     server.put("a", b"x")
     bucket = Bucket(server.bucket, REGION, session=server.session)

@@ -88,6 +88,7 @@ async def test_the_md5_is_compared_under_sse_s3(s3: S3Double, bucket: Bucket) ->
         await read(bucket, "in/a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 70_000])
 async def test_a_body_that_stalls_is_given_up(s3: S3Double, at: int) -> None:
     async with Bucket("mail", "eu-west-1", session=s3.session(), stalled_after=0.2) as bucket:

@@ -45,6 +45,7 @@ PASSING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", PASSING)
 async def test_passing_trouble_is_tried_again_at_once(
     s3: S3Double, bucket: Bucket, fault: Fault
@@ -63,6 +64,7 @@ async def test_an_attempt_after_all_is_closed_is_trouble_of_the_network(s3: S3Do
         await read(bucket, "in/a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", PASSING)
 async def test_trouble_that_stays_is_left_to_the_ledger(
     s3: S3Double, bucket: Bucket, fault: Fault
@@ -99,6 +101,7 @@ async def test_a_refused_object_that_no_listing_has_is_gone(s3: S3Double, bucket
         await read(bucket, "in/gone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "listing", [refuse(403, "AccessDenied"), send(b"<html></html>"), refuse(500, "InternalError")]
 )
@@ -248,6 +251,7 @@ async def test_netrc_has_no_say(
     assert await read(bucket, "in/a") == MAIL
 
 
+@pytest.mark.slow
 async def test_http_nonsense_is_temporary(s3: S3Double, bucket: Bucket) -> None:
     s3.next(relabel(X_Long="x" * 20_000), times=9)
     with pytest.raises(TryLaterError):

@@ -255,6 +255,7 @@ def test_another_pipe_that_breaks_is_a_fault_of_ours() -> None:
     assert "BrokenPipeError" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_output_for_which_there_is_no_room_is_to_be_tried_again() -> None:
     with Path("/dev/full").open("w") as full:

@@ -154,6 +154,7 @@ def test_a_root_that_is_away_fails_them_all_and_gets_nothing(home: Home) -> None
     assert list(home.root("anna").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_late_turn_is_waited_for_and_not_begun_again(home: Home, disk: FaultyDisk) -> None:
     reached, gate = threading.Event(), threading.Event()
 

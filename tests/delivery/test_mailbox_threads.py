@@ -140,6 +140,7 @@ async def test_a_disk_that_hangs_holds_up_nobody_else(
     assert home.disk.open_files == []
 
 
+@pytest.mark.slow
 async def test_a_mail_for_both_is_in_the_healthy_one_at_once(
     hanging: Home, gate: threading.Event
 ) -> None:

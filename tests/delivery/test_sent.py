@@ -85,6 +85,7 @@ async def test_its_name_is_frozen(home: Home) -> None:
     assert name.size == len(TO_ANNA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", DeliveryStep)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_cut_off_at_any_step_it_is_there_once(

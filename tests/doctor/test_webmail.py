@@ -131,6 +131,7 @@ def made(account: Account) -> Account:
     return account
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drip", ["", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"])
 def test_an_answer_without_an_end_is_waited_for_a_while(tmp_path: Path, drip: str) -> None:
     """Byte after byte, so that no single one is waited for."""

@@ -112,6 +112,7 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
+@pytest.mark.slow
 async def test_without_file_descriptors_we_pause_and_go_on():
     exhausted = Exhausted(socket.AF_INET, socket.SOCK_STREAM)
     exhausted.bind(("127.0.0.1", 0))

@@ -148,6 +148,7 @@ async def test_half_closed_by_the_peer():
 # Proxies
 
 
+@pytest.mark.slow
 async def test_behind_a_proxy_requests_count_for_whom_it_forwards():
     async with listening(Limits(connections=100, per_peer=2)) as scene:
         scene.proxies = TrustedProxies(["127.0.0.1"])
@@ -167,6 +168,7 @@ async def test_behind_a_proxy_requests_count_for_whom_it_forwards():
             assert await answer(reader) == (b"200", b"hello")
 
 
+@pytest.mark.slow
 async def test_a_stranger_who_names_another_is_still_himself():
     async with listening(Limits(connections=100, per_peer=2)) as scene:
         scene.proxies = TrustedProxies(["192.0.2.0/24"])

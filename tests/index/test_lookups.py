@@ -142,6 +142,7 @@ async def test_a_page_of_a_backfill_is_asked_for_at_once_and_only_once(scene: Sc
     assert scene.home.bucket.gets == 120
 
 
+@pytest.mark.slow
 async def test_a_young_mail_is_delivered_by_its_received_and_asked_for_after_its_grace(
     scene: Scene,
 ) -> None:

@@ -65,6 +65,7 @@ async def test_an_empty_queue_is_empty(client: Any, url: str) -> None:
     assert await Sqs(client, url).receive(0, 60) == []
 
 
+@pytest.mark.slow
 async def test_what_was_received_is_hidden_and_deleted(client: Any, url: str) -> None:
     queue = Sqs(client, url)
     send(client, url, "one", "two")
@@ -154,6 +155,7 @@ async def test_half_a_character_is_replaced() -> None:
     assert message.body == '{"Message": "?"}'
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_long_poll() -> None:
     """Else a stop would take up to twenty seconds, as long as SQS keeps the question open."""
     gate, rescued = threading.Event(), threading.Event()

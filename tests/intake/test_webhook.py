@@ -391,6 +391,7 @@ BROKEN_OFF = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reset", [True, False])
 @pytest.mark.parametrize("parts", BROKEN_OFF.values(), ids=BROKEN_OFF)
 async def test_a_body_that_its_peer_breaks_off_is_no_trouble_of_ours(home, parts, reset):

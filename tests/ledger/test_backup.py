@@ -170,6 +170,7 @@ def test_one_that_hung_puts_no_half_copy_in_place(ledger: Ledger, tmp_path: Path
     assert not list(tmp_path.glob("*.new"))
 
 
+@pytest.mark.slow
 def test_a_copy_on_a_disk_that_does_not_answer_is_passed_over(
     ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ async def test_more_than_fits_into_a_datagram_comes_over_tcp(server: NameServer)
     assert server.asked["example.com", "TXT", "tcp"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "message", "seconds"),
     [
@@ -127,6 +128,7 @@ async def test_an_optional_record_of_which_nothing_is_known_is_not_well(
     assert not dns_finding.well
 
 
+@pytest.mark.slow
 async def test_nobody_listens() -> None:
     async with NameServer() as server:
         address = server.address

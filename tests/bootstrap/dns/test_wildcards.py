@@ -145,6 +145,7 @@ async def test_where_siblings_cannot_be_asked_the_answer_is_believed(
     assert finding.verdict is DnsVerdict.SEEN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("purpose", [p for p in Purpose if the(p).type != "CNAME"])
 @pytest.mark.parametrize(
     "at_its_end", ["nothing", "no name", "a loop", "silence", "something else"]
