@@ -1,7 +1,7 @@
-"""The certificates that true messages were signed with, remembered in a file beside the ledger.
+"""The certificates that genuine messages were signed with, kept in a file beside the ledger.
 
-SNS changes its certificate about once a year. With this file a start needs no download to believe
-what comes, whatever strangers ask us to download meanwhile, and whether or not there is a network.
+SNS changes its certificate about once a year. With this file, messages can be verified after a
+start without a download, even without a network, and whatever strangers make us download.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from postamt_sync.regular_file import read_small
 
 FILE_NAME = "sns-certificates.json"
 LARGEST_FILE = 1 << 20
-"""Bytes; a certificate takes two thousand, and few are kept."""
+"""Bytes. A certificate takes about 2,000, and only a few are kept."""
 
 
 class CertificateStore:
-    """PEM texts by the address that they were fetched from. Blocking."""
+    """Certificates as PEM, by the URL that they were fetched from. Blocking."""
 
     def __init__(self, state_dir: Path, events: Events) -> None:
         self._path = state_dir / FILE_NAME
         self._events = events
 
     def read(self) -> dict[str, str]:
-        """Return them, the oldest first; none where the file is missing or damaged."""
+        """Return the certificates, the oldest first; none if the file is missing or damaged."""
         try:
             kept = json.loads(read_small(self._path, LARGEST_FILE))
         except (OSError, ValueError, RecursionError):
@@ -38,7 +38,7 @@ class CertificateStore:
         return {url: pem for url, pem in kept.items() if isinstance(pem, str)}
 
     def write(self, kept: Mapping[str, str]) -> None:
-        """Remember these, durably. Where that fails it is logged, and the next start downloads."""
+        """Keep these, durably. A failure is logged; then the next start downloads them again."""
         try:
             atomic_file.write(self._path, json.dumps(kept, indent=1))
         except OSError as error:
@@ -48,5 +48,5 @@ class CertificateStore:
 def _not_written(path: Path, error: OSError) -> PostamtError:
     return TryLaterError(
         f"{printable(str(path))} cannot be written: {error.strerror or error}.",
-        "Check the disk of state_dir: is there room, may this user write?",
+        "Check the disk of state_dir: is there room, and may this user write?",
     )

@@ -1,8 +1,8 @@
-"""The one path that every SNS message takes: topic, signature, meaning, ledger.
+"""The path that every SNS message takes: topic, signature, meaning, ledger.
 
-Webhook, queue and dead letters differ in how a message reaches us and in how they say that it
-was taken; what it is worth is decided here alone. Nothing is fetched, and nothing kept, for a
-message of a topic that is not ours.
+Webhook, queue and dead letters only differ in how a message reaches us and how it is acknowledged;
+what it is worth is decided here. For a message from a topic that is not ours, nothing is fetched
+and nothing is kept.
 """
 
 from __future__ import annotations
@@ -32,77 +32,79 @@ SHA1_REMEDY = (
 
 
 KEPT_IDS = 256
+"""How many ids of kept messages are remembered."""
 
 
 class ArrivalSink(Protocol):
-    """What we need of the ledger. All are durable when they return, else they raise."""
+    """What we need of the ledger. What a method was given is durable when it returns."""
 
     async def record(self, arrivals: Sequence[Arrival]) -> int:
-        """Upsert these; return how many were new. Raises PostamtError (temporary)."""
+        """Upsert these; return how many were new. Raises PostamtError, always temporary."""
 
     async def keep_notification(self, source: Source, reason: str, text: str) -> None:
-        """Keep a message that we cannot use, for status; the ledger bounds their number."""
+        """Keep a message that we cannot use, for `status`. The ledger limits their number."""
 
     async def keep_feedback(self, feedback: Feedback) -> None:
-        """Note a bounce or a complaint, which a person is to be told of; the same counts once."""
+        """Note a bounce or a complaint for an alert. The same one counts once."""
 
 
 class CertificateSource(Protocol):
-    """Where the signing keys come from."""
+    """Provides the keys that messages are signed with."""
 
     async def key(self, url: str, peer: str = "") -> RSAPublicKey:
-        """Return the key; `peer` is who wants it, "" for a queue of ours."""
+        """Return the key at `url`. `peer` brought the message, "" for one from our queue."""
 
     async def proved_good(self, url: str) -> None:
-        """A message of our topic was signed with it."""
+        """Note that a message of our topic was signed with the key at `url`."""
 
 
 class Subscriber(Protocol):
-    """Who answers for our subscription to the topic."""
+    """Handles messages about our subscription to the topic."""
 
     async def confirm(self, token: str) -> None:
-        """Raises PostamtError; temporary where another try may help."""
+        """Confirm the subscription. Raises PostamtError, temporary if trying again may help."""
 
     def unsubscribed(self) -> None:
-        """A true message says that a subscription ended: maybe ours, and maybe long ago."""
+        """Take note that a subscription has ended: maybe ours, and maybe long ago."""
 
 
 OnReceipt = Callable[[str, Mapping[str, object]], None]
 
 
 def nobody_listens(mail: str, receipt: Mapping[str, object]) -> None:
-    """For those who want to hear of mail only."""
+    """Ignore receipts."""
 
 
 class NotificationOutcome(enum.StrEnum):
-    """What became of a true message. It is settled in each case: never deliver it again."""
+    """What became of a genuine message. In each case it is settled: it need not come again."""
 
     STORED = "stored"
     """At least one arrival is new to the ledger."""
     KNOWN = "known"
-    """Nothing new: announced before, or nothing that is a mail."""
+    """Nothing new: it was announced before, or is not a mail."""
     TEST_EVENT = "test event"
     FEEDBACK = "feedback"
-    """About a mail that was sent; a bounce or complaint is noted for an alert."""
+    """It is about a mail that was sent. A bounce or complaint is noted for an alert."""
     NOT_UNDERSTOOD = "not understood"
-    """Kept for status; a poll was asked for, which needs no understanding."""
+    """Kept for `status`. A poll was asked for, which finds mail without understanding messages."""
     CONFIRMED = "confirmed"
     UNSUBSCRIBED = "unsubscribed"
 
 
 @dataclass(frozen=True, slots=True)
 class OurTopic:
-    """What is ours: the topic, and where in S3 our mail lies. Everything else is foreign."""
+    """What is ours: the topic, and the place of our mail in S3. Everything else is not."""
 
     topic_arn: str
     bucket: str
     prefix: str
     accept_sha1: bool = False
-    """Whether messages of SignatureVersion 1 are believed, whose SHA-1 can be forged."""
+    """Whether messages with SignatureVersion 1 are accepted, whose SHA-1 can be forged."""
     takes_sent: bool = False
-    """Whether what was sent in the webmail is ours too."""
+    """Whether mail that was sent from the webmail is ours too."""
 
     def holds(self, arrival: Arrival) -> bool:
+        """Tell whether an arrival is for our bucket and prefix."""
         if arrival.bucket != self.bucket:
             return False
         sent = self.takes_sent and arrival.envelope is None and is_sent(arrival.key, self.prefix)
@@ -110,7 +112,7 @@ class OurTopic:
 
 
 def our_topic(settings: Settings) -> OurTopic:
-    """Return what a configuration names."""
+    """Return what is ours according to the configuration."""
     webhook, bucket = settings.webhook, settings.bucket
     sha1 = webhook is not None and webhook.accept_sha1
     sent = settings.webmail.enabled
@@ -121,7 +123,7 @@ def our_topic(settings: Settings) -> OurTopic:
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Takes SNS messages from strangers and lets only our own mail through to the ledger."""
+    """Takes SNS messages from anybody, and lets only our own mail through to the ledger."""
 
     place: OurTopic
     keys: CertificateSource
@@ -130,18 +132,18 @@ class Notifications:
     poll_soon: Callable[[], None]
     events: Events
     kept: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_IDS))
-    """Ids of messages that were kept: a true one stays true, and anybody may send it again."""
+    """Ids of messages that were kept: anybody can send a genuine message again."""
     on_receipt: OnReceipt = nobody_listens
-    """Is given mail id and message of each receipt for our mail, once that is recorded."""
+    """Called with mail id and message of each receipt for our mail, once that is recorded."""
 
     async def take(
         self, message: SnsMessage, source: Source, peer: str = ""
     ) -> NotificationOutcome:
-        """Judge one message and act on it; on return the ledger has whatever was in it.
+        """Verify one message and act on it. On return the ledger has what was in it, durably.
 
-        `peer` is who brought it, "" where it came by a queue of ours.
-        Raises ForgedError where it must not be believed, and any other PostamtError for a trouble
-        of ours that another delivery may find gone (certificate, ledger, AWS).
+        `peer` is who brought it, "" if it came through our queue. Raises ForgedError if it must not
+        be believed, and another PostamtError for trouble on our side that may be over when it is
+        delivered again (certificate, ledger, AWS).
         """
         if message.topic_arn != self.place.topic_arn:
             raise ForgedError("The message comes from a topic that is not ours.")
@@ -157,7 +159,7 @@ class Notifications:
             case MessageType.SUBSCRIPTION_CONFIRMATION:
                 return await self._confirmation(message, source)
             case MessageType.UNSUBSCRIBE_CONFIRMATION:
-                # Its URL would subscribe again: whoever unsubscribed had the right to.
+                # Its URL would subscribe again, but whoever unsubscribed was allowed to.
                 self.subscriber.unsubscribed()
                 return NotificationOutcome.UNSUBSCRIBED
 

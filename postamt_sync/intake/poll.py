@@ -1,8 +1,8 @@
 """The poll: mail is found even if no notification of it arrives.
 
-At start, every interval, as soon as someone asks, after the machine slept, and while polls fail
-every ten seconds and then less often, so that a returned network is noticed. The whole bucket is
-looked through at start and then once a day.
+It runs at start, at every interval, when it is asked for, and when the machine wakes up. While
+polls fail, it is tried again after ten seconds and then less and less often, so that it is noticed
+when the network is back. The whole bucket is listed at start and then once a day.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from postamt_sync.throttle import Allowance
 from postamt_sync.unexpected import as_trouble, contained
 
 GLANCE_EVERY = 15.0
-"""Seconds between readings of the clocks, so that waking from sleep is noticed."""
+"""Seconds between looks at the clocks, by which it is noticed that the machine has slept."""
 SLEPT = 5.0
-"""Seconds by which the boot clock must have run ahead of the monotonic one."""
+"""Seconds by which the boot clock must be ahead of the monotonic one for that."""
 
 
 ASKED_PER_MINUTE = 12.0
-"""Polls in a minute that others may ask for: each lists, and true messages can be sent again."""
+"""How many polls per minute can be asked for: genuine messages can be sent again by anybody."""
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
@@ -46,9 +46,9 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PollClocks:
-    """Monotonic stands still while the machine sleeps, boot goes on; nobody sets either.
+    """Clocks that nobody can set, in seconds. While the machine sleeps, `monotonic` stands still.
 
-    `set_within` waits for an event and tells whether it was set within so many seconds.
+    `set_within` waits for an event, and tells whether it was set within so many seconds.
     """
 
     monotonic: Callable[[], float] = time.monotonic
@@ -56,23 +56,23 @@ class PollClocks:
     set_within: Callable[[asyncio.Event, float], Awaitable[bool]] = _set_within
 
     def slept(self) -> float:
-        """Return the seconds that the machine has slept since it was switched on."""
+        """Return how many seconds the machine has slept since it was booted."""
         return self.boot() - self.monotonic()
 
 
 async def _nothing() -> None:
-    """The default of what may be awaited."""
+    """The default for hooks that are awaited."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollHooks:
-    """What else happens around a poll; raises nothing, but for what the ledger refuses.
+    """What else happens around a poll. Hooks raise nothing but what the ledger raises.
 
-    `before_look` is awaited first at each poll: a mail's envelope, which queues may know, is better
-    known before the mail is found. `on_listed` is called, in a thread, after every full listing;
-    then, and after every other look that succeeded, `on_look` is awaited: the bucket can be read.
-    `after_success` is called after each poll that succeeded, `on_reconciled` after every full
-    listing with the moment at which that began, in seconds since 1970.
+    `before_look` is awaited first at each poll: queues may know a mail's envelope, which is better
+    known before the mail is found. `on_listed` is called after every full listing, in a thread.
+    Then, and after every other listing that succeeded, `on_look` is awaited: the bucket is there.
+    `after_success` is called after each poll that succeeded, and `on_reconciled` after every full
+    listing with the time at which that began, in seconds since 1970.
     """
 
     on_look: Callable[[], Awaitable[None]] = _nothing
@@ -83,7 +83,7 @@ class PollHooks:
 
 
 class Poll:
-    """Lists the bucket at the intervals of the settings in force."""
+    """Lists the bucket, at the intervals that are configured."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Poll:
         clocks: PollClocks | None = None,
         asked: asyncio.Event | None = None,
     ) -> None:
-        """`asked` is set by whoever wants a poll at once, as `soon` does."""
+        """Whoever wants a poll at once sets `asked`, as `soon` does."""
         self._live = live
         self._scanner = scanner
         self._ledger = ledger
@@ -112,7 +112,7 @@ class Poll:
         self._sent_is_noted = True  # perhaps by an earlier process
 
     def soon(self) -> None:
-        """Poll at once, or once more if a poll is under way; soon, if this is asked too often."""
+        """Ask for a poll: at once, after the current one, or later if it is asked for too often."""
         self._asked.set()
 
     async def run(self) -> None:
@@ -156,9 +156,9 @@ class Poll:
         return True
 
     async def _look_at_sent(self, pause_if_bad: float, *, whole: bool) -> None:
-        """Look at what the webmail has sent, the whole of it or the last two months.
+        """List what was sent from the webmail: all of it (`whole`), or the last two months.
 
-        What fails here is tried again with the next poll, and holds up nothing that came.
+        A failure is tried again at the next poll, and does not hold up incoming mail.
         """
         if not self._live.current.webmail.enabled:
             if self._sent_is_noted:
@@ -177,7 +177,7 @@ class Poll:
     async def _reconcile(self) -> ScanResult:
         began_at, began = time.time(), self._clocks.monotonic()
         looked = await self._scanner.everything(Source.RECONCILE)
-        # The clock may have been set meanwhile: the earlier of what it said counts.
+        # The clock may have been set meanwhile: the earlier time counts.
         took = self._clocks.monotonic() - began
         began_at = min(began_at, time.time() - took)
         await asyncio.to_thread(self._hooks.on_listed)
@@ -189,7 +189,7 @@ class Poll:
         interval = self._live.current.poll.interval
         if failures:
             return growing_pause(failures - 1, longest=interval)
-        return interval * random.uniform(0.9, 1.1)  # noqa: S311  homes must not poll in step
+        return interval * random.uniform(0.9, 1.1)  # noqa: S311  households must not poll in step
 
     async def _wait(self, seconds: float) -> None:
         until = self._clocks.monotonic() + seconds

@@ -1,9 +1,9 @@
-"""A queue that the topic fills: messages are taken in several at a time, then deleted.
+"""Taking in a queue that the topic fills: messages are received in batches, then deleted.
 
-A message is deleted once it is settled: the ledger has what was in it, or keeps it as something
-that nobody can use, so that it does not come again and again. Whatever may be a trouble of ours
-(ledger, certificate, network) leaves it in the queue, where it is hidden for a pause that grows
-with the times it was handed out. A message that comes twice does no harm.
+A message is deleted once it is settled: the ledger has what was in it, or has kept it as one that
+we cannot use, so that it does not come again and again. If there may be trouble on our side
+(ledger, certificate, network), it stays in the queue, hidden for a pause that grows with the number
+of times it was received. A message that comes twice does no harm.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from postamt_sync.mail.arrival import Source
 from postamt_sync.unexpected import contained
 
 RECEIVERS = 4
-"""Batches under way at once while a queue is drained."""
+"""How many batches are under way at a time while a queue is drained."""
 HIDDEN_SECONDS = 120
-"""How long a message is hidden while we work on it; renewed for as long as a slow disk takes."""
+"""Seconds for which a message is hidden while we work on it; renewed if a disk is slow."""
 LONGEST_HIDDEN = 3600.0
+"""Seconds: the longest pause before a message is tried again."""
 LEAST_PAUSE = 5.0
-"""Seconds between two long polls that find nothing: not every server keeps the question open."""
+"""Seconds between two long polls that find nothing: not every server waits when asked to."""
 DRAIN_WAIT = 1
-"""Seconds; with less SQS asks only some of its servers, and "none" would prove nothing."""
+"""Seconds. With less, SQS asks only some of its servers, and finding none would prove nothing."""
 DRAIN_SECONDS = 60.0
-"""A flood must not keep the poll from looking; the next poll goes on."""
+"""Seconds: a flood of messages must not keep the poll from listing. The next poll continues."""
 
 
 class QueueClient(Protocol):
-    """What we need of a queue (`Sqs`); every method raises PostamtError, always temporary."""
+    """What we need of a queue, see `Sqs`. Every method raises PostamtError, always temporary."""
 
     async def receive(self, wait: int, visibility: int) -> list[QueueMessage]: ...
     async def delete(self, messages: Sequence[QueueMessage]) -> int: ...
@@ -48,12 +49,12 @@ class QueueClient(Protocol):
 
 
 Settled = Callable[[Sequence[tuple[QueueMessage, SnsMessage]]], Awaitable[None]]
-"""Told of true messages before they are deleted; what it raises leaves them in the queue."""
+"""Gets genuine messages before they are deleted. If it raises, they stay in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueClocks:
-    """Both in seconds."""
+    """Both take or return seconds."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -61,16 +62,16 @@ class QueueClocks:
 
 @dataclass(slots=True)
 class QueueTally:
-    """What came of a queue since the daemon started."""
+    """What came out of a queue since the daemon started."""
 
     taken: Counter[NotificationOutcome] = field(default_factory=Counter)
     disbelieved: int = 0
     left: int = 0
-    """Times that a message was left for a later attempt."""
+    """How often a message was left for a later attempt."""
 
 
 class QueueConsumer:
-    """Takes what is in one queue through `notifications`, as `source`."""
+    """Passes the messages of one queue to `notifications`, as `source`."""
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class QueueConsumer:
         hidden: float = HIDDEN_SECONDS,
         clocks: QueueClocks | None = None,
     ) -> None:
-        """`hidden` is in seconds: how long a message may take before it is hidden again."""
+        """`hidden` is in seconds: messages that take longer than half of it are hidden again."""
         self._clocks = clocks or QueueClocks()
         self.source = source
         self.tally = QueueTally()
@@ -96,10 +97,10 @@ class QueueConsumer:
         self._hidden = hidden
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> int:
-        """Take in what is there, for at most about so long; return how many messages came.
+        """Take in what is there, for about `seconds` at most; return how many messages came.
 
-        Raises PostamtError where the queue cannot be read, or where nothing of a batch could be
-        settled: going on is pointless then.
+        Raises PostamtError if the queue cannot be read, or if no message of a batch could be
+        settled: then there is no point in going on.
         """
         end = time.monotonic() + seconds
         came = await asyncio.gather(
@@ -111,7 +112,7 @@ class QueueConsumer:
         return sum(count for count in came if isinstance(count, int))
 
     async def listen(self) -> int:
-        """Wait for messages as long as SQS lets us, take them in; return how many came.
+        """Wait for messages as long as SQS allows, and take them in; return how many came.
 
         Raises what `drain` raises.
         """
@@ -161,9 +162,9 @@ class QueueConsumer:
             raise failed[0][1]
 
     async def _judge(self, message: QueueMessage) -> SnsMessage | PostamtError | None:
-        """Return the message if it is true and settled, the trouble that leaves it where it is.
+        """Return the message if it is genuine and settled, or the error that leaves it there.
 
-        None: it is not to be believed, and kept for status.
+        None: it must not be believed, and was kept for `status`.
         """
         try:
             try:
@@ -178,7 +179,7 @@ class QueueConsumer:
         except PostamtError as error:
             self.tally.left += 1
             return error
-        except Exception as error:  # noqa: BLE001  one message's bug must not end the daemon
+        except Exception as error:  # noqa: BLE001  a bug with one message must not end the daemon
             self.tally.left += 1
             self._events.internal_error(error)
             return PostamtError(f"Unexpected error: {error!r}.", "Please report it.")
@@ -189,11 +190,11 @@ class QueueConsumer:
             (message, round(growing_pause(message.received - 1, longest=LONGEST_HIDDEN)))
             for message in messages
         ]
-        with suppress(PostamtError):  # then they are visible again when their time is up
+        with suppress(PostamtError):  # then they become visible when their time is up
             await self._store.hide(pauses)
 
     async def _keep_hidden(self, messages: Sequence[QueueMessage]) -> None:
-        """Renew the time before it is up: another receiver would only do the same work again."""
+        """Renew the time before it is up: another receiver would only repeat the work."""
         while True:
             await asyncio.sleep(self._hidden / 2)
             with suppress(PostamtError):

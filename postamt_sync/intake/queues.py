@@ -1,7 +1,7 @@
-"""The queues as the daemon runs them: drained at every poll, or listened to all the time.
+"""The queues as the daemon uses them: drained at every poll, or waited at all the time.
 
-The dead letters are drained with each poll in any case: they are few, and never urgent, since the
-poll finds their mail by itself. What they bring is the envelope.
+The dead letters are always drained at polls: they are few and never urgent, since the poll finds
+their mail by itself. What they bring is the envelope.
 """
 
 from __future__ import annotations
@@ -45,43 +45,43 @@ LONGEST_PAUSE = 300.0
 
 
 class QueueArrivals(NotificationSink, Protocol):
-    """What queues need of the ledger: an inbox that also takes dead letters."""
+    """What queues need of the ledger, which includes noting dead letters."""
 
     async def keep_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Note deliveries that failed, each once; durable on return. Raises PostamtError."""
+        """Note deliveries that SNS gave up, each once; durable on return. Raises PostamtError."""
 
 
 def _nobody_waits() -> None:
-    """The caller polls and delivers by itself."""
+    """The default for hooks that are called without arguments."""
 
 
 class UnaskedError(PostamtError):
-    """A confirmation that nobody here waits for."""
+    """A confirmation that we have not asked for."""
 
     temporary = False
 
 
 class NullSubscriber:
-    """Answers for a queue's subscription, which is made by whoever owns the queue, not by us."""
+    """Stands for a queue's subscription, which is made by the owner of the queue, not by us."""
 
     def __init__(
         self, topic_arn: str, events: Events, doubt: Callable[[], None] = _nobody_waits
     ) -> None:
-        """`doubt` asks SNS whether the subscription is there that we made ourselves."""
+        """`doubt` asks SNS whether the webhook's subscription, which is ours, still exists."""
         self._topic_arn = topic_arn
         self._events = events
         self._doubt = doubt
         self._throttle = Throttle()
 
     async def confirm(self, token: str) -> None:  # noqa: ARG002
-        """Raise UnaskedError: SNS asks a queue only where the topic is another account's."""
+        """Raise UnaskedError: SNS asks a queue only if the topic is in another account."""
         raise UnaskedError(
-            "A confirmation came through the queue, where we asked for none.",
-            "Confirm it by hand if the topic is another account's.",
+            "SNS asks through the queue to confirm a subscription that is not ours.",
+            "If the topic is in another account, confirm the subscription by hand.",
         )
 
     def unsubscribed(self) -> None:
-        """Say it, now and then; whether it was that of the webhook, SNS is asked."""
+        """Log it now and then, and have SNS asked whether it was the webhook's subscription."""
         if self._throttle.allows("unsubscribed"):
             self._events.unsubscribed(self._topic_arn)
         self._doubt()
@@ -89,11 +89,12 @@ class NullSubscriber:
 
 @dataclass(frozen=True, slots=True)
 class QueueHooks:
-    """Who else is to know: `poll_soon` is called where a listing is to find out more.
+    """Who else gets to know something.
 
-    `tell_soon` is called after dead letters were drained, of which a person is to be told.
-    `why_refused` returns why the webhook last could not take a delivery, "" if that is not known.
-    `doubt_subscription` is called where a message says that one was ended.
+    `poll_soon` is called when a listing has to find out more, `tell_soon` after dead letters were
+    drained, which a person should be told of. `why_refused` returns why the webhook last could not
+    take a delivery, "" if that is not known. `doubt_subscription` is called when a message says
+    that a subscription has ended.
     """
 
     poll_soon: Callable[[], None] = _nobody_waits
@@ -104,7 +105,7 @@ class QueueHooks:
 
 
 class Queues:
-    """The queues of one configuration; `client` is asked for both."""
+    """The queues of one configuration. `client` is used for both."""
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class Queues:
         self._inbox = inbox
         self._client = client
         self.drained: list[QueueConsumer] = []
-        """Those that `drain` empties."""
+        """The queues that `drain` empties."""
         self.listened: QueueConsumer | None = None
         if settings.queue.url:
             queue = self._queue(settings.queue.url, Source.QUEUE)
@@ -146,21 +147,21 @@ class Queues:
             self.drained.append(self._queue(settings.queue.dead_letter_url, Source.DEAD_LETTER))
 
     async def drain(self) -> None:
-        """Empty the queues; what goes wrong is noted and said, never raised."""
+        """Empty the queues. Failures are noted and logged, never raised."""
         await asyncio.gather(*(self._drain(queue) for queue in self.drained))
 
     async def drain_all(self) -> None:
-        """Empty also the queue that is otherwise listened at; else as `drain`."""
+        """Do the same for all queues, including the one that is otherwise waited at."""
         listened = [self.listened] if self.listened is not None else []
         await asyncio.gather(*(self._drain(queue) for queue in (*self.drained, *listened)))
 
     async def listen(self) -> None:
-        """Wait at the queue until cancelled; ends at once where none is to be waited at."""
+        """Wait at the queue until cancelled. Returns at once if there is none to wait at."""
         failures = 0
         while self.listened is not None:
             try:
                 await self.listened.listen()
-            except Exception as error:  # noqa: BLE001  whatever answered, it is asked again
+            except Exception as error:  # noqa: BLE001  whatever it answers, it is asked again
                 pause = growing_pause(failures, longest=LONGEST_PAUSE)
                 failures += 1
                 await self._bad(self.listened, as_trouble(error), pause)
@@ -192,7 +193,7 @@ class Queues:
         try:
             if await contained(queue.drain()) and queue.source is Source.DEAD_LETTER:
                 self._hooks.tell_soon()
-        except Exception as error:  # noqa: BLE001  the poll goes on, whatever the queue is
+        except Exception as error:  # noqa: BLE001  the poll goes on, whatever the queue answers
             await self._bad(queue, as_trouble(error), None)
         else:
             await self._well(queue)
@@ -210,9 +211,9 @@ class Queues:
 async def drain_once(
     settings: Settings, ledger: Ledger, events: Events, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Empty the queues of a configuration for a single pass; nothing where it names none.
+    """Empty the queues of a configuration, if there are any, for a single pass.
 
-    On return the ledger has what they held; what went wrong is noted and said, never raised.
+    On return the ledger has what was in them. Failures are noted and logged, never raised.
     """
     if not (settings.queue.url or settings.queue.dead_letter_url):
         return

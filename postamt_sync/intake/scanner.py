@@ -1,7 +1,7 @@
-"""Scanning the bucket: listings compared with the ledger, page by page.
+"""Scanning the bucket: comparing listings with the ledger, page by page.
 
-Memory holds one page. What the ledger knows costs a range scan and nothing else; only what is news
-becomes an arrival.
+One page is in memory at a time. Objects that the ledger knows only cost a range scan; those that
+are news become arrivals.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from postamt_sync.mail.sent_mail import SENT_PREFIX, is_sent, read_sent_key, sen
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """How many objects a listing showed, and how many of them were new."""
+    """How many objects a listing had, and how many of them were new."""
 
     listed: int
     new: int
@@ -29,14 +29,14 @@ Complete = Callable[[Sequence[Arrival]], Awaitable[list[Arrival]]]
 
 
 async def as_found(arrivals: Sequence[Arrival]) -> list[Arrival]:
-    """Add nothing."""
+    """Return the arrivals as they are."""
     return list(arrivals)
 
 
 class Scanner:
-    """Finds mail of which no notification came. Both listings raise what reading the bucket raises.
+    """Finds mail for which no notification came.
 
-    What was found before a failure is in the ledger already.
+    Listings raise what reading the bucket raises. What was found before a failure is in the ledger.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class Scanner:
         complete: Complete = as_found,
         sealed: SealedPlace | None = None,
     ) -> None:
-        """`complete` adds to what was found the envelopes that are known elsewhere. `sealed` is
-        where mail lies that nothing else is left of."""
+        """`complete` adds envelopes that are known elsewhere to what was found. `sealed` is where
+        sealed objects are."""
         self._bucket = bucket
         self._arrivals = ledger.arrivals
         self._events = events
@@ -60,9 +60,9 @@ class Scanner:
         self._sealed = sealed or SealedPlace(prefix, "")
 
     async def recent(self) -> ScanResult:
-        """List the recent prefix, each object standing for its namesake under the main one.
+        """List the recent prefix; each object stands for the one of that name in the main prefix.
 
-        Without a recent prefix everything is listed.
+        Without a recent prefix, everything is listed.
         """
         if not self._recent_prefix:
             return await self.everything(Source.POLL)
@@ -76,7 +76,7 @@ class Scanner:
                 twins=True,
             )
             twins = [
-                # Of the object itself nothing is known but that it should be there.
+                # All that is known of the object itself is that it should be there.
                 Arrival(self._bucket.name, keys[i], Source.POLL, etag=page[i].etag)
                 for i in news
                 if page[i].key != self._recent_prefix
@@ -89,7 +89,7 @@ class Scanner:
         return ScanResult(listed, new)
 
     async def everything(self, source: Source) -> ScanResult:
-        """List the whole main prefix, and what is only sealed of it unless this is a poll."""
+        """List the whole main prefix and, unless this is a poll, what is only left sealed."""
         listed = new = 0
         place = SealedPlace(self._prefix, "") if source is Source.POLL else self._sealed
         async for page in mail_pages(self._bucket, place):
@@ -98,10 +98,10 @@ class Scanner:
         return ScanResult(listed, new)
 
     async def sent(self, source: Source, since: str = "") -> ScanResult:
-        """List what was sent in the webmail.
+        """List what was sent from the webmail.
 
-        With `since`, a month as 2026-10, what is older costs no request of its own: of a mailbox
-        that has filled a page with it the listing goes on at that month.
+        With `since`, a month such as 2026-10, older mail costs hardly any requests: once a page has
+        nothing but a mailbox's older mail, the listing goes on at that month.
         """
 
         def skip(last_key: str) -> str:
@@ -115,30 +115,30 @@ class Scanner:
         return ScanResult(listed, new)
 
     async def _take_in_listed(self, page: Sequence[Listed], source: Source) -> int:
-        """As `take_in`; what is known already, which is most, is not even made an arrival."""
+        """Do what `take_in` does, and make arrivals only of what is new: most is known."""
         seen = [(each.key, each.etag, each.archived or bool(each.sealed_key)) for each in page]
-        # How old it is decides what may be sealed, and an event of S3 does not say it.
+        # Its age decides whether a mail may be sealed, and S3's events do not have it.
         news = await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, seen, timed=True)
         return await self._take_in([self.arrival(page[i], source) for i in news])
 
     async def take_in(self, arrivals: Sequence[Arrival]) -> int:
-        """Record what is news of a listed page, in key order; return how many were unknown."""
+        """Record what is new in a listed page, in key order; return how many were unknown."""
         return await self._take_in([arrivals[i] for i in await self.news(arrivals)])
 
     async def _take_in(self, found: list[Arrival]) -> int:
         if not found:
             return 0
-        if not is_sent(found[0].key, self._prefix):  # that has no envelope
+        if not is_sent(found[0].key, self._prefix):  # sent mail has no envelope
             found = await self._complete(found)
         return self._tell(found, await asyncio.to_thread(self._arrivals.record, found))
 
     async def news(self, arrivals: Sequence[Arrival]) -> list[int]:
-        """Return which of a listed page, in key order, the ledger does not know as they are."""
+        """Return the indexes of what is news to the ledger in a listed page, in key order."""
         page = [(a.key, a.etag or "", a.archived or a.sealed) for a in arrivals]
         return await asyncio.to_thread(self._arrivals.unknown, self._bucket.name, page)
 
     def arrival(self, entry: Listed, source: Source) -> Arrival:
-        """Return a listed object, which is no twin, as an arrival."""
+        """Return a listed object as an arrival. It must not be a twin from the recent prefix."""
         return Arrival(
             self._bucket.name,
             entry.key,

@@ -1,6 +1,6 @@
-"""Our subscription at SNS, asked through boto3: subscribe, read, confirm, correct.
+"""Our subscription at SNS, through boto3: subscribe, read, confirm, correct.
 
-boto3 blocks: each call has a thread of its own, which a stop leaves behind.
+boto3 blocks, so each call has a thread of its own, which is left behind when we stop.
 AWS: SNS API Reference; "Amazon SNS message delivery retries".
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONFIRM = "confirm our subscription"
 LONGEST_CALL = 45.0
-"""Seconds for a call with all that it takes; an answer may never end."""
+"""Seconds for a whole call: an answer may never end."""
 
 DELIVERY_POLICY = {
     "healthyRetryPolicy": {
@@ -34,15 +34,15 @@ DELIVERY_POLICY = {
         "backoffFunction": "linear",
     }
 }
-"""5 times 20 s, 10 rising to 120, 20 times 120: 3200 s of the 3600 that SNS allows."""
+"""Pauses of 5 times 20 s, then 10 rising to 120, then 20 of 120: 3,200 of SNS's 3,600 seconds."""
 
 _T = TypeVar("_T")
 
 
 class Sns:
-    """The subscription of `url` to the topic, with these dead letters ("" is none).
+    """The subscription of `url` to the topic, with a queue for dead letters ("": none).
 
-    Every method raises PostamtError, temporary but for TokenError.
+    Every method raises PostamtError; all but TokenError are temporary.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Sns:
             self._attributes["RedrivePolicy"] = json.dumps(redrive)
 
     async def subscribe(self) -> str:
-        """Return the ARN of the subscription, which is made where it is not there."""
+        """Return the ARN of the subscription, which is created if need be."""
 
         def subscribe(attributes: dict[str, str]) -> str:
             return self._client.subscribe(
@@ -81,22 +81,22 @@ class Sns:
         return await _call("subscribe the webhook", subscribe_or_find)
 
     async def attributes(self, arn: str) -> dict[str, str]:
-        """Return what SNS says of a subscription that is there."""
+        """Return SNS's attributes of an existing subscription."""
         return await _call(
             "read our subscription",
             lambda: self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"],
         )
 
     async def leads_here(self, arn: str) -> bool:
-        """Tell whether a subscription is the one of our endpoint."""
+        """Tell whether a subscription is for our endpoint."""
         return (await self.attributes(arn)).get("Endpoint", self._url) == self._url
 
     async def is_there(self, arn: str) -> bool:
-        """Tell whether SNS knows a subscription."""
+        """Tell whether a subscription exists."""
 
         def ask() -> bool:
             try:
-                # Read, not only called: a stranger's answer is none.
+                # Read, not just called: what answers may not be SNS.
                 self._client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
             except ClientError as error:
                 if cause_of(error) is ErrorCause.NO_TOPIC:
@@ -107,7 +107,7 @@ class Sns:
         return await _call("read our subscription", ask)
 
     async def correct(self, arn: str, actual: Mapping[str, str]) -> None:
-        """Set those of our attributes that are otherwise."""
+        """Set those of our attributes that differ."""
         for name, wanted in self._attributes.items():
             if _covers(_json(actual.get(name, "")), json.loads(wanted)):
                 continue
@@ -130,7 +130,7 @@ class Sns:
             except ClientError as error:
                 if cause_of(error) is not ErrorCause.PARAMETER:
                     raise
-                # The topic is that of the message, so it can only be the token.
+                # The topic is the message's, so it can only be the token.
                 raise meaning(ErrorCause.CONFIRMATION_TOKEN, CONFIRM) from error
 
         return await _call(CONFIRM, confirm)
@@ -149,7 +149,7 @@ def _json(text: str) -> Any:
 
 
 def _covers(actual: Any, wanted: Any) -> bool:
-    """Whether `actual` says all that `wanted` says; AWS adds members of its own."""
+    """Tell whether `actual` has all that `wanted` has. AWS adds members of its own."""
     if isinstance(wanted, dict):
         return isinstance(actual, dict) and all(
             _covers(actual.get(name), value) for name, value in wanted.items()

@@ -1,8 +1,8 @@
-"""The certificates that SNS signs with: which addresses are believed, fetching, keeping.
+"""The certificates that SNS signs with: which URLs are trusted, fetching and keeping them.
 
-A signature is worth what the address of its certificate is worth. The address must be SNS's own
-in our topic's region; TLS then proves that the certificate came from there. The name in the
-certificate proves nothing more: AWS itself uses several (java-v2's SnsHostProvider).
+A signature is only worth as much as the URL of its certificate. The URL must be SNS's own in our
+topic's region; TLS then proves that the certificate came from there. The name in the certificate
+proves nothing more: AWS itself uses several (java-v2's SnsHostProvider).
 """
 
 from __future__ import annotations
@@ -35,26 +35,29 @@ from postamt_sync.throttle import Allowance
 
 CERTIFICATE_PATH = r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
 EMULATORS_PREFIX = "(?:/_aws/sns)?"
-"""Where LocalStack and localemu have theirs; only the emulator's own origin may."""
+"""LocalStack and localemu have their certificates there; allowed for an emulator's origin only."""
 KEPT = 10
+"""How many certificates are kept."""
 LARGEST_PEM = 16 * 1024
+"""Bytes."""
 DOWNLOAD_SECONDS = 6
-"""SNS waits 15 s for an answer; the body and the ledger need their share."""
+"""SNS waits 15 s for our answer, and the body and the ledger take some of that."""
 FAILURE_SECONDS = 10
-"""How long a failure is remembered: less than SNS's 20 s between two attempts."""
+"""How long a failure is remembered: less than the 20 s between two of SNS's attempts."""
 DOWNLOADS_PER_MINUTE = 12
-"""For each peer, and for what comes by queues. A stranger can name any number of well-formed
-addresses; a genuine one comes once a year."""
+"""For each peer, and for what comes through queues. A stranger can name any number of well-formed
+URLs; a genuine one is new once a year."""
 DOWNLOADS_OF_ALL_PEERS = 240
-"""In a minute; who has many addresses has many peers' allowances."""
+"""Per minute: whoever has many addresses has the allowances of many peers."""
 FAILURES_REMEMBERED = 64
 SMALLEST_KEY = 2048
+"""Bits."""
 
 
 def emulator_endpoint(environ: Mapping[str, str]) -> str | None:
-    """Return the configured SNS endpoint if it is on this very machine, as `scheme://host:port`.
+    """Return the configured SNS endpoint if it is on this machine, as `scheme://host:port`.
 
-    Only `AWS_ENDPOINT_URL_SNS`, else `AWS_ENDPOINT_URL`, and only a loopback address.
+    That is `AWS_ENDPOINT_URL_SNS` or else `AWS_ENDPOINT_URL`, if it is a loopback address.
     """
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
@@ -73,9 +76,9 @@ def emulator_endpoint(environ: Mapping[str, str]) -> str | None:
 def certificates(
     settings: Settings, environ: Mapping[str, str], events: Events
 ) -> Certificates | None:
-    """Return what fetches the certificates of the configured topic; None where there is none.
+    """Return what fetches the certificates for the configured topic; None if there is no topic.
 
-    `environ` says whom to trust (`AWS_CA_BUNDLE`).
+    `environ` may name the authorities to trust (`AWS_CA_BUNDLE`).
     """
     if not settings.topic_arn:
         return None
@@ -99,11 +102,11 @@ class _Fetched:
 
 
 class Certificates:
-    """Gives the public key behind a SigningCertURL of our topic's region.
+    """Provides the public key for a SigningCertURL of our topic's region.
 
     `endpoint` is the emulator's origin (`emulator_endpoint`), `ca_bundle` the file or directory of
-    `AWS_CA_BUNDLE`, `store` remembers what proved good. `wall` and `clock` are seconds since 1970
-    and of the monotonic clock.
+    `AWS_CA_BUNDLE`. `store` keeps the certificates that proved good. `wall` is in seconds since
+    1970, `clock` is monotonic.
     """
 
     def __init__(
@@ -133,13 +136,14 @@ class Certificates:
         self._writing = asyncio.Lock()
 
     async def key(self, url: str, peer: str = "") -> RSAPublicKey:
-        """Return the key of the certificate at `url`, fetching it if it is not at hand.
+        """Return the key of the certificate at `url`, which is fetched if need be.
 
-        `peer` is who brought the message, whose allowance pays for a download; "": a queue of ours.
+        `peer` is who brought the message, and whose allowance is charged for a download; "" is our
+        queue.
 
-        Raises ForgedError where this address cannot be SNS's; TryLaterError or MisconfiguredError
-        (both temporary) where the certificate cannot be had now, or is not valid by this machine's
-        clock. The latter is no proof of forgery: a Pi wakes in 1970.
+        Raises ForgedError if the URL cannot be SNS's; TryLaterError or MisconfiguredError (both
+        temporary) if the certificate cannot be fetched now, or is not valid by this machine's
+        clock. The latter does not prove a forgery: a Pi starts in 1970.
         """
         if not self._believed.fullmatch(url):
             raise ForgedError("The address of the signing certificate is not SNS's.")
@@ -154,14 +158,14 @@ class Certificates:
             task = asyncio.create_task(self._fetch(url), name="certificate download")
             self._running[url] = task
             task.add_done_callback(lambda done: self._finished(url, done))
-        # Shielded: the one who hangs up must not take the certificate from the others.
+        # Shielded: a peer that hangs up must not take the certificate from the others.
         fetched = await asyncio.shield(task)
         return fetched.key
 
     async def proved_good(self, url: str) -> None:
-        """A message of our topic verified with this key: remember it, durably on return.
+        """Keep a certificate with which a message of our topic was verified; durable on return.
 
-        Such a certificate is never displaced by what strangers name, and needs no download again.
+        It is not displaced by what strangers name, and does not have to be downloaded again.
         """
         if url not in self._kept:
             return
@@ -177,7 +181,7 @@ class Certificates:
                 await asyncio.to_thread(self._store.write, kept)
 
     async def close(self) -> None:
-        """Break off what is being fetched."""
+        """Cancel all downloads."""
         running = list(self._running.values())
         for task in running:
             task.cancel()
@@ -199,7 +203,7 @@ class Certificates:
         if error is None:
             return
         if self._clock() < until:
-            # The same object is raised again and again: its traceback would grow forever.
+            # The same object is raised again and again, and its traceback would keep growing.
             raise error.with_traceback(None)
         del self._failed[url]
 
@@ -207,7 +211,7 @@ class Certificates:
         if not self._each.spend(peer) or (peer and not self._peers.spend()):
             raise TryLaterError(
                 "Too many signing certificates were asked for within a minute.",
-                "If this goes on, someone is trying out addresses; nothing is lost.",
+                "If this goes on, someone is trying out URLs; nothing is lost.",
             )
 
     def _finished(self, url: str, task: asyncio.Task[_Fetched]) -> None:
@@ -257,7 +261,7 @@ class Certificates:
             raise _no_certificate(printable(without_markup(str(error)))) from error
 
     def trusted(self) -> ssl.SSLContext | bool:
-        """Return whom the certificates are fetched from, as aiohttp takes it."""
+        """Return which authorities to trust for downloads, in aiohttp's form."""
         if not self._ca_bundle:
             return True
         directory = Path(self._ca_bundle).is_dir()
@@ -276,7 +280,7 @@ class Certificates:
 
 
 def _believed(topic_arn: str, endpoint: str | None) -> re.Pattern[str]:
-    """The whole address as one pattern: no parser stands between the check and the request."""
+    """Return one pattern for the whole URL, so that what is checked is what is requested."""
     region = topic_arn.split(":")[3]
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     places = [re.escape(f"https://sns.{region}.{suffix}")]
@@ -290,7 +294,7 @@ def _read_pem(pem: bytes) -> _Fetched:
         certificate = x509.load_pem_x509_certificate(pem)
         key = certificate.public_key()
     except ValueError as error:
-        raise _no_certificate("what came is no certificate") from error
+        raise _no_certificate("what came is not a certificate") from error
     if not isinstance(key, RSAPublicKey) or key.key_size < SMALLEST_KEY:
         raise _no_certificate("its key is not RSA of 2048 bits or more")
     return _Fetched(pem, key, certificate.not_valid_before_utc, certificate.not_valid_after_utc)

@@ -1,6 +1,6 @@
-"""The SNS message: reading its JSON, and proving that AWS signed it.
+"""SNS messages: reading their JSON, and verifying that AWS signed them.
 
-Until `verify` has returned, every field is the word of a stranger.
+Until `verify` has returned, every field is untrusted.
 AWS: "Verifying the signatures of Amazon SNS messages", "Parsing Amazon SNS message formats".
 """
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from postamt_sync.errors import PostamtError
 
 LONGEST_LINE = 4096
-"""Characters in a field that is one line; the longest genuine one is SubscribeURL, some 500."""
+"""Characters of a one-line field; the longest genuine one is SubscribeURL with about 500."""
 
 
 class MessageType(enum.StrEnum):
@@ -33,13 +33,13 @@ class MessageType(enum.StrEnum):
 
 
 class MalformedError(PostamtError):
-    """This is no SNS message; sending it again will not help. The sentence quotes nothing."""
+    """This is not an SNS message; sending it again does not help. The sentence quotes nothing."""
 
     temporary = False
 
 
 class ForgedError(PostamtError):
-    """This message is not from our topic, or nothing proves that it is. It must not be believed."""
+    """This message is not from our topic, or is not proven to be: it must not be believed."""
 
     temporary = False
 
@@ -49,7 +49,7 @@ class SnsMessage:
     """One message as SNS delivers it, over HTTPS or as the body of a queue's message.
 
     `subject` is None if absent, which is not the same as empty: an absent one is not signed.
-    `token` and `subscribe_url` are those of the two confirmations, else empty.
+    `token` and `subscribe_url` are empty except in the two kinds of confirmation.
     """
 
     type: MessageType
@@ -66,9 +66,9 @@ class SnsMessage:
 
 
 def read_message(body: bytes) -> SnsMessage:
-    """Read the JSON of one message; members that we do not know are ignored.
+    """Read the JSON of one message. Unknown members are ignored.
 
-    Raises MalformedError. The caller bounds the size of `body`.
+    Raises MalformedError. The caller has to limit the size of `body`.
     """
     fields = _json_object(body)
     try:
@@ -92,7 +92,7 @@ def read_message(body: bytes) -> SnsMessage:
 
 
 def string_to_sign(message: SnsMessage) -> bytes:
-    """Return what AWS signed: name and value, each with its newline, the last one too."""
+    """Return what AWS signs: names and values, each followed by a newline, the last one too."""
     pairs = [("Message", message.message), ("MessageId", message.message_id)]
     if message.type is MessageType.NOTIFICATION:
         if message.subject is not None:
@@ -107,7 +107,7 @@ def string_to_sign(message: SnsMessage) -> bytes:
 
 
 def verify(message: SnsMessage, key: RSAPublicKey) -> None:
-    """Return if the owner of `key` signed this message, else raise ForgedError."""
+    """Raise ForgedError unless the owner of `key` has signed this message."""
     try:
         key.verify(
             message.signature,
@@ -149,7 +149,7 @@ def _text(fields: dict[str, Any], name: str) -> str:
 
 
 def _line(fields: dict[str, Any], name: str) -> str:
-    """A field of one line: with a newline in it, one signed text could be read in two ways."""
+    """Read a one-line field. With newlines in fields, a signed text could be read in two ways."""
     value = _text(fields, name)
     if not value or len(value) > LONGEST_LINE or not value.isprintable():
         raise MalformedError(f"The {name} of the message is empty, too long or not one line.")

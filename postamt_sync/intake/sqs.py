@@ -1,7 +1,7 @@
-"""One SQS queue, asked through boto3: receive, delete, hide.
+"""One SQS queue, through boto3: receive, delete, hide.
 
-boto3 blocks, and a long poll blocks for twenty seconds: a stop leaves such a call behind. What it
-still receives is visible again after its time.
+boto3 blocks, a long poll for twenty seconds. When we stop, such a call is left behind; messages
+that it still receives become visible again when their time is up.
 AWS: SQS API Reference; "Amazon SQS visibility timeout".
 """
 
@@ -25,21 +25,20 @@ if TYPE_CHECKING:
     )
 
 MOST_AT_ONCE = 10
-"""Messages that SQS hands out, or deletes, in one call."""
+"""The most messages that SQS hands out or deletes in one call."""
 LONGEST_CALL = 15.0
-"""Seconds for a call with all that it takes, besides what SQS was asked to wait: an answer may
-never end, and a poll lists only after the queue was asked."""
+"""Seconds for a whole call, in addition to the time that SQS was asked to wait: an answer may never
+end, and a poll only lists after it has asked the queue."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """One message as it was received; all of it is the word of a stranger.
+    """One message as it was received; all of it is untrusted.
 
-    `sent_at` is when it came into the queue, in seconds since 1970. `received` counts how often it
-    was handed out, this time included. `error` is what is said about a delivery that failed, in a
-    queue of dead letters.
+    `sent_at` is when it came into the queue, in seconds since 1970. `received` is how often it was
+    received, this time included. `error` is, for a dead letter, why its delivery failed.
     """
 
     body: str
@@ -59,8 +58,8 @@ class Sqs:
     async def receive(self, wait: int, visibility: int) -> list[QueueMessage]:
         """Return up to ten messages, waiting at most `wait` seconds for the first.
 
-        They are hidden from others for `visibility` seconds. With a `wait` of one second or more
-        none means that there was none; with 0 SQS asks some of its servers only.
+        They are hidden from others for `visibility` seconds. If `wait` is at least 1, an empty
+        result means that there were none; with 0, SQS asks only some of its servers.
         """
 
         def receive() -> list[QueueMessage]:
@@ -77,7 +76,7 @@ class Sqs:
         return await self._call("receive from the queue", receive, wait)
 
     async def delete(self, messages: Sequence[QueueMessage]) -> int:
-        """Delete up to ten; return how many were not. Those come again, which does no harm."""
+        """Delete up to ten; return how many were not deleted. Those come again, harmlessly."""
         entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
             {"Id": str(number), "ReceiptHandle": message.handle}
             for number, message in enumerate(messages)
@@ -90,7 +89,7 @@ class Sqs:
         return await self._call("delete from the queue", delete)
 
     async def hide(self, seconds: Sequence[tuple[QueueMessage, int]]) -> None:
-        """Let up to ten messages stay hidden for so many seconds from now, each its own."""
+        """Hide up to ten messages, each for its number of seconds from now."""
         entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
             {
                 "Id": str(number),
@@ -114,31 +113,31 @@ class Sqs:
 
 
 def _done(answer: Any, asked: int) -> int:
-    """Return how many of a batch were done; ResponseParserError where the answer tells of others.
+    """Return how many of a batch were done; raises ResponseParserError if the numbers don't match.
 
-    SQS names each, as done or as failed.
+    SQS names each entry, as done or as failed.
     """
     done, failed = len(_list(answer, "Successful")), len(_list(answer, "Failed"))
     if done + failed != asked:
-        raise ResponseParserError(f"{asked} were asked for, the answer tells of {done + failed}")
+        raise ResponseParserError(f"{asked} were asked for, the answer has {done + failed}")
     return done
 
 
 def _list(answer: Any, name: str) -> list[Any]:
-    """Return a list of the answer, which SQS leaves out where it is empty."""
+    """Return a list in the answer, which SQS leaves out if it is empty."""
     found = answer.get(name)
     if found is None:
         return []
     if not isinstance(found, list):
-        raise ResponseParserError(f"{name} is no list")
+        raise ResponseParserError(f"{name} is not a list")
     return found
 
 
 def _messages(answer: Any) -> list[QueueMessage]:
-    """Return the messages of an answer; ResponseParserError where they are none of SQS's.
+    """Return the messages in an answer; raises ResponseParserError if they are not SQS's.
 
-    Without body and receipt handle nothing could be taken in or deleted, and it would come again
-    without an end.
+    Without a body and a receipt handle, a message could be neither taken in nor deleted, and would
+    come again forever.
     """
     found = _list(answer, "Messages")
     if len(found) > MOST_AT_ONCE:
@@ -150,7 +149,7 @@ def _messages(answer: Any) -> list[QueueMessage]:
             raise ResponseParserError("a message without its body or receipt handle")
         for name in ("Attributes", "MessageAttributes"):
             if not isinstance(message.get(name) or {}, dict):
-                raise ResponseParserError(f"{name} of a message is no table")
+                raise ResponseParserError(f"{name} of a message is not an object")
     return [_message(message) for message in found]
 
 

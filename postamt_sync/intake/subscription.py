@@ -1,7 +1,7 @@
-"""Our own subscription to the topic: asked for at start, confirmed through the API.
+"""Our own subscription to the topic, requested at start and confirmed through the API.
 
 The SubscribeURL of a confirmation is never visited. A signed ConfirmSubscription with
-`AuthenticateOnUnsubscribe` makes the unsubscribe link in each notification worthless to strangers.
+`AuthenticateOnUnsubscribe` makes the unsubscribe link in notifications useless to strangers.
 """
 
 from __future__ import annotations
@@ -24,27 +24,28 @@ if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient
 
 CONFIRMATION_SECONDS = 300.0
-"""How long a confirmation may take to come before it is asked for again."""
+"""Seconds to wait for SNS's confirmation request before subscribing again."""
 REVIEW_SECONDS = 86400.0
-"""How often a confirmed subscription is looked at: it can be deleted without our being told."""
+"""Seconds between looks at a confirmed subscription: it can be deleted without notice."""
 ANSWER_SECONDS = 8.0
-"""SNS waits 15 s for our answer to its confirmation request."""
+"""Seconds for our answer to a confirmation request; SNS waits 15 s."""
 TOKENS_REMEMBERED = 16
+"""How many tokens are remembered as confirmed, and as refused."""
 ASKED_AGAIN_AFTER = 10.0
-"""Seconds after which SNS is asked once more about a token that it did not take."""
+"""Seconds after which SNS is asked again about a token that it refused."""
 CONFIRMATIONS_PER_MINUTE = 12.0
-"""How often SNS is asked about tokens, whoever sends confirmations again that were true once."""
+"""How often SNS is asked about tokens, even if somebody keeps sending old confirmations."""
 DOUBTED_TWICE_AFTER = 60.0
-"""Seconds after which SNS is asked once more whether our subscription is gone: what one of its
-servers knows another may not know yet."""
+"""Seconds after which SNS is asked again whether our subscription is gone: one of its servers may
+not know yet what another one knows."""
 
 _T = TypeVar("_T")
 
 
 def queue_arn(url: str, topic_arn: str) -> str:
-    """Return the ARN of the queue at `url`, which lies in the topic's region (as SNS demands).
+    """Return the ARN of the queue at `url`, which is in the topic's region, as SNS demands.
 
-    A queue's URL ends in account and name, at AWS and at emulators.
+    The URL of a queue ends in account and name, both at AWS and at emulators.
     """
     _, partition, _, region, *_ = topic_arn.split(":")
     account, name = url.rstrip("/").split("/")[-2:]
@@ -59,12 +60,12 @@ class SubscriptionState(enum.StrEnum):
     FAILED = "failed"
     """The last attempt failed; another follows."""
     UNSUBSCRIBED = "unsubscribed"
-    """Someone ended it, as SNS says; only a restart, or a person at SNS, subscribes again."""
+    """SNS says that someone ended it. Only a restart, or a person at SNS, subscribes again."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatus:
-    """What status shows; `since` in seconds since 1970, `arn` empty while unknown."""
+    """What `status` shows. `since` is in seconds since 1970, `arn` "" while it is not known."""
 
     state: SubscriptionState
     reason: str
@@ -75,7 +76,7 @@ class SubscriptionStatus:
 class Subscription:
     """Keeps `url` subscribed to the topic.
 
-    Give the client short timeouts and one attempt (botocore's Config).
+    The client should have short timeouts and make one attempt (botocore's Config).
     """
 
     def __init__(
@@ -98,15 +99,15 @@ class Subscription:
             SubscriptionState.PENDING, "not asked for yet", "", time.time()
         )
         self.status_changed = asyncio.Event()
-        """Set when `status` says something new; whoever waits for it clears it."""
+        """Set when `status` has changed. Whoever waits for it clears it."""
         self._changed = asyncio.Event()
         self._doubts = 0
-        """How often SNS is still to be asked whether the subscription is there."""
+        """How often SNS is still to be asked whether the subscription exists."""
         self._clock = clock
         self._asking = Allowance(CONFIRMATIONS_PER_MINUTE, clock)
         self._confirmed: dict[str, None] = {}
         self._refused: dict[str, tuple[float, PostamtError]] = {}
-        """Tokens that SNS has not taken, when, and why not."""
+        """The tokens that SNS refused: when, and why."""
         self._confirming: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -114,7 +115,7 @@ class Subscription:
         return self._status
 
     async def run(self) -> None:
-        """Subscribe, and keep it so for as long as the daemon runs, unless someone ends it."""
+        """Subscribe, and stay subscribed until cancelled, unless someone ends the subscription."""
         failures = 0
         while True:
             if self._status.state is SubscriptionState.UNSUBSCRIBED:
@@ -122,7 +123,7 @@ class Subscription:
             self._changed.clear()
             try:
                 await (self._prove() if self._doubts else self._look_after())
-            except Exception as error:  # noqa: BLE001  whatever answered, it is asked again
+            except Exception as error:  # noqa: BLE001  whatever it answers, it is asked again
                 trouble = as_trouble(error)
                 seconds = growing_pause(failures)
                 failures += 1
@@ -136,11 +137,11 @@ class Subscription:
             await self._wait(seconds)
 
     async def confirm(self, token: str) -> None:
-        """Confirm with a token that came in a true message for our topic.
+        """Confirm with a token from a genuine message for our topic.
 
-        A token is confirmed once however often it comes, and AWS is asked about it so often only.
-        Raises TryLaterError if AWS does not answer within some seconds (the call goes on, and the
-        next try finds it done), TokenError if the token is no longer good.
+        A token is confirmed once, however often it comes, and AWS is not asked too often. Raises
+        TryLaterError if AWS does not answer within a few seconds (the call goes on, and the next
+        try finds it done), and TokenError if the token is no longer valid.
         """
         if token in self._confirmed:
             return
@@ -153,7 +154,7 @@ class Subscription:
         await self._race(task, ANSWER_SECONDS)
         if not task.done():
             raise TryLaterError(
-                "AWS is slow to confirm our subscription.", "It is tried again by itself."
+                "AWS is slow to confirm our subscription.", "We will try again by ourselves."
             )
         try:
             task.result()
@@ -161,26 +162,26 @@ class Subscription:
             raise as_trouble(error) from error
 
     def unsubscribed(self) -> None:
-        """A true message says that a subscription ended; ask SNS whether it was this one.
+        """Have SNS asked whether the subscription that ended, by a genuine message, was ours.
 
-        The message may be old and sent again by a stranger, or be of another subscription. If ours
-        is gone we do not undo it while we run.
+        A stranger may have sent an old message again, or it is about another subscription. If ours
+        is gone, we do not undo that while we run.
         """
         if not self._doubts and self._status.state is not SubscriptionState.UNSUBSCRIBED:
             self._doubts = 2
             self._changed.set()
 
     async def close(self) -> None:
-        """Break off what waits for AWS."""
+        """Cancel what waits for AWS."""
         tasks = list(self._confirming.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _prove(self) -> None:
-        """Stand down if SNS says that our subscription is gone; what it does not say changes none.
+        """Stand down if SNS says that our subscription is gone, and only then.
 
-        Before we know its name there is nothing to be ended: it is only being made.
+        While we do not know its ARN, it is still being created and cannot have been ended.
         """
         arn = self._status.arn
         if arn and not await self._sns.is_there(arn):
@@ -189,7 +190,7 @@ class Subscription:
             self._events.unsubscribed(self._topic_arn)
             return
         self._doubts = self._doubts - 1 if arn else 0
-        if not self._doubts:  # before, to subscribe could undo what is on its way through SNS
+        if not self._doubts:  # until then, subscribing could undo what SNS is still carrying out
             await self._look_after()
 
     async def _look_after(self) -> None:
@@ -207,13 +208,13 @@ class Subscription:
         self._stand(SubscriptionState.CONFIRMED, "", arn)
 
     def _spare_aws(self, token: str) -> None:
-        """Raise what SNS has said of this token lately, or that it was asked too often."""
+        """Raise SNS's last refusal of this token if it is recent, or if SNS was asked too often."""
         asked, why = self._refused.get(token, (0.0, None))
         if why is not None and self._clock() - asked < ASKED_AGAIN_AFTER:
             raise why
         if not self._asking.spend():
             raise TryLaterError(
-                "SNS was asked to confirm our subscription too often.", "It is tried again later."
+                "SNS was asked to confirm our subscription too often.", "We will try again later."
             )
 
     async def _confirm(self, token: str) -> None:
@@ -225,7 +226,7 @@ class Subscription:
             _remember(self._refused, token, (self._clock(), as_trouble(error)))
             raise
         _remember(self._confirmed, token, None)
-        if not arn:  # another's subscription to our topic
+        if not arn:  # somebody else's subscription to our topic
             return
         self._events.subscribed(arn)
         self._stand(SubscriptionState.CONFIRMED, "", arn)
@@ -234,7 +235,7 @@ class Subscription:
     def _confirm_ended(self, token: str, task: asyncio.Task[None]) -> None:
         del self._confirming[token]
         if not task.cancelled():
-            task.exception()  # Retrieved here too: nobody may be waiting any more.
+            task.exception()  # retrieved here too, as nobody may be waiting any more
 
     def _stand(self, state: SubscriptionState, reason: str, arn: str = "") -> None:
         if (state, reason) != (self._status.state, self._status.reason):
@@ -242,7 +243,7 @@ class Subscription:
         self._status = SubscriptionStatus(state, reason, arn or self._status.arn, time.time())
 
     async def _wait(self, seconds: float) -> None:
-        """Sleep, but wake when the subscription was confirmed or ended."""
+        """Sleep, but wake up when the subscription is confirmed or has ended."""
         changed = asyncio.ensure_future(self._changed.wait())
         try:
             await self._race(changed, seconds)
@@ -250,7 +251,7 @@ class Subscription:
             changed.cancel()
 
     async def _race(self, future: asyncio.Future[Any], seconds: float) -> None:
-        """Wait for the future or the clock; the future goes on in any case."""
+        """Wait for the future or the clock. The future is not cancelled."""
         nap = asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait([future, nap], return_when=asyncio.FIRST_COMPLETED)

@@ -1,9 +1,9 @@
-"""The webhook: what SNS posts to us, and which answer it gets.
+"""The webhook: what SNS posts to us, and the answers that it gets.
 
-SNS tries again after a 5xx; any other status of 400 or more loses the notification for good. So 4xx
-is said only to what can never become true; whatever may be our own trouble is a 503. So is a body
-that comes too slowly, since a bad line may be between SNS and us: but that is counted as the peer's
-own (408), and is no reason for dead letters.
+SNS tries again after a 5xx; with any other status of 400 or more the notification is lost for good.
+So only what can never become right gets a 4xx, and everything that may be trouble on our side a
+503. A body that comes too slowly gets a 503 too, since the line between SNS and us may be bad, but
+is counted as the peer's fault (408), and not given as a reason for dead letters.
 AWS: "Amazon SNS message delivery retries".
 """
 
@@ -27,40 +27,42 @@ from postamt_sync.throttle import Throttle
 from postamt_sync.unexpected import contained
 
 LARGEST_BODY = 1024 * 1024
-"""SNS carries 256 KB; as JSON in JSON that may double or worse."""
+"""Bytes. SNS carries 256 KB, which JSON within JSON can more than double."""
 BODY_SECONDS = 10
-"""SNS gives up after 15 s; what drips slower than this cannot be answered in time."""
+"""Seconds for a whole body: SNS gives up after 15 s, and a slower one is not answered in time."""
 HEALTH_PATH = "/healthz"
 REASONS_KEPT = 50
 
 
 @dataclass(slots=True)
 class WebhookTally:
-    """What the webhook has answered since the daemon started."""
+    """The webhook's answers since the daemon started."""
 
     taken: Counter[NotificationOutcome] = field(default_factory=Counter)
     refused: Counter[tuple[int, str]] = field(default_factory=Counter)
-    """By status and reason (408: too slow, and cut off or told to come again)."""
+    """By status and reason (408: too slow, whether it was answered or cut off)."""
     _last_trouble: str = ""
 
     def take(self, outcome: NotificationOutcome) -> None:
+        """Count a notification that was taken."""
         self.taken[outcome] += 1
 
     def refuse(self, status: int, reason: str, *, by_peer: bool = False) -> None:
-        """Count a refusal; `by_peer`: the peer alone brought it about."""
+        """Count a refusal. `by_peer`: only the peer is to blame."""
         known = (status, reason) in self.refused or len(self.refused) < REASONS_KEPT
         self.refused[status, reason if known else "other reasons"] += 1
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not by_peer:
             self._last_trouble = f"the webhook answered {status}: {reason}"
 
     def last_trouble(self) -> str:
-        """Return the last trouble of ours for which SNS tried again; "" if there was none.
+        """Return the last trouble on our side that made SNS try again; "" if there was none.
 
-        What a peer alone brought about is none: it says nothing about notifications of SNS.
+        What only a peer is to blame for does not count: it says nothing about SNS's notifications.
         """
         return self._last_trouble
 
     def refused_by_status(self) -> dict[int, int]:
+        """Return the number of refusals for each status."""
         counts: Counter[int] = Counter()
         for (status, _), count in self.refused.items():
             counts[status] += count
@@ -68,7 +70,7 @@ class WebhookTally:
 
 
 class _RefusedError(Exception):
-    """What the peer alone brought about; `counted` is what it is, where another status is said."""
+    """A refusal for which only the peer is to blame. `counted`: the status to count it under."""
 
     def __init__(self, status: HTTPStatus, reason: str, counted: HTTPStatus | None = None) -> None:
         super().__init__(reason)
@@ -78,9 +80,9 @@ class _RefusedError(Exception):
 
 
 class Webhook:
-    """Answers the requests of one public address; give it to a `Listener`.
+    """Answers requests to the public address; to be passed to a `Listener`.
 
-    `health` returns "" or the reason why we are not well. It is public: no secrets in it.
+    `health` returns why we are not well, "" if we are. It is shown to everybody: no secrets in it.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class Webhook:
         self._throttle = Throttle()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; 200 to a message only when the ledger has it."""
+        """Answer one request. A message gets a 200 only when the ledger has it, durably."""
         if request.path == HEALTH_PATH and request.method in {"GET", "HEAD"}:
             reason = self._health()
             return _last_answer(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, reason)
@@ -124,13 +126,13 @@ class Webhook:
                 request, HTTPStatus.SERVICE_UNAVAILABLE, error.problem, hint=error.hint
             )
         self.tally.take(outcome)
-        # Only who brings true notifications may keep his connection for more.
+        # Only those who bring genuine notifications may keep the connection for more.
         return web.Response(status=HTTPStatus.OK, text=f"{outcome.value}\n")
 
     def refused(
         self, status: int, reason: str, peer: str, hint: str = "", *, by_peer: bool = False
     ) -> None:
-        """Count a refusal, also one that the listener had to give; log it if it is news."""
+        """Count a refusal, ours or the listener's, and log it if it is a new one."""
         self.tally.refuse(status, reason, by_peer=by_peer)
         if self._throttle.allows((status, reason)):
             self._events.notification_refused(status, f"{reason} {hint}".rstrip(), peer)
@@ -167,7 +169,7 @@ class Webhook:
             raise too_large
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # The answer itself has not begun.
+            request.writer.output_size = 0  # the answer itself has not begun
         body = bytearray()
         try:
             async with asyncio.timeout(self._body_seconds):
@@ -188,12 +190,12 @@ class Webhook:
                 raise too_large
             return bytes(body)
         finally:
-            # An error's traceback would keep it until the next collection of garbage.
+            # The traceback of an error would keep it until the next garbage collection.
             body.clear()
 
 
 def _refuse_contradiction(request: web.BaseRequest, message: SnsMessage) -> None:
-    """The headers are not signed; a true delivery repeats the body in them, if at all."""
+    """Refuse headers that contradict the body. They are not signed, and SNS's never do."""
     if request.headers.get("x-amz-sns-topic-arn", message.topic_arn) != message.topic_arn:
         raise _RefusedError(HTTPStatus.FORBIDDEN, "Header and body name different topics.")
     if request.headers.get("x-amz-sns-message-type", message.type) != message.type:
@@ -201,7 +203,7 @@ def _refuse_contradiction(request: web.BaseRequest, message: SnsMessage) -> None
 
 
 def _last_answer(status: HTTPStatus, text: str) -> web.Response:
-    """Make the last answer of a connection: strangers keep none, refused bodies are not read on."""
+    """Return the last answer of a connection: strangers keep none, and nothing more is read."""
     response = web.Response(status=status, text=f"{text or 'ok'}\n")
     response.force_close()
     return response

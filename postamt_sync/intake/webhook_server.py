@@ -1,4 +1,4 @@
-"""The webhook as the daemon runs it: listener and subscription, put together."""
+"""The webhook as the daemon runs it, with listener and subscription."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class WebhookServer:
-    """Takes notifications in at the public address of one configuration."""
+    """Takes notifications at the public address of one configuration."""
 
     def __init__(  # noqa: PLR0913 - each is another part of the daemon
         self,
@@ -74,9 +74,9 @@ class WebhookServer:
         self._listener = Listener(self.webhook, self.webhook.refused, events, proxies=self._proxies)
 
     def open(self, inherited: Sequence[socket.socket]) -> None:
-        """Begin to answer, on sockets that systemd holds for us or else on our own.
+        """Begin to answer, on the sockets that systemd has opened for us or else on our own.
 
-        Raises PostamtError where an address or the certificate cannot be used.
+        Raises PostamtError if an address or the certificate cannot be used.
         """
         self.replace_tls(self._settings.tls_certificate, self._settings.tls_key)
         sockets = list(inherited) or bind([(a.host, a.port) for a in self._settings.listen])
@@ -87,17 +87,17 @@ class WebhookServer:
             )
 
     def replace_tls(self, certificate: Path | None, key: Path | None) -> None:
-        """Show this certificate to new connections; raises and keeps the old if it is broken."""
+        """Use this certificate for new connections; if it is broken, raise and keep the old one."""
         if certificate is not None and key is not None:
             self._listener.replace_tls(certificate, key)
 
     @property
     def certificate(self) -> ServerCertificate | None:
-        """What new connections are shown; None where it is plain HTTP."""
+        """The certificate for new connections; None for plain HTTP."""
         return self._listener.certificate
 
     async def close(self, grace: float) -> None:
-        """Stop answering; what is being answered has `grace` seconds."""
+        """Stop answering. Requests that are being answered get `grace` seconds."""
         await self._listener.close(grace)
         await self.subscription.close()
 

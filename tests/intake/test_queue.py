@@ -270,7 +270,7 @@ async def test_a_confirmation_in_a_queue_confirms_nothing(desk: Desk) -> None:
     desk.send(Signer().confirmation("t"), Signer().unsubscription())
     await desk.queue.drain()
     ((_, reason, _),) = desk.inbox.notifications
-    assert "where we asked for none" in reason
+    assert "that is not ours" in reason
     assert len(desk.log.events("error")) == 1, "that someone unsubscribed is said"
     assert desk.left == 0
 
