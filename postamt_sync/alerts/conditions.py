@@ -1,7 +1,7 @@
-"""What may be wrong with the box and its way to AWS.
+"""What can be wrong with the box and its way to AWS.
 
-Each check returns what is wrong, by what it is, with one line of detail; nothing where all is well.
-Blocking: call from a thread.
+Each check returns what is wrong, with one line of detail each; nothing if all is well. Blocking: to
+be called from a thread.
 """
 
 from __future__ import annotations
@@ -27,17 +27,21 @@ from postamt_sync.regular_file import read_small
 from postamt_sync.threads import ask_disk
 
 SILENCE_SECONDS = 3600.0
+"""Without a successful poll for so long, something is wrong."""
 LOOKS_MISSED = 3
-"""Polls that have to fail before a poll that is rare by configuration counts as silent."""
+"""How many polls have to fail for that if they are configured to be rare."""
 SEALING_SECONDS = 6 * 3600.0
 SEALING_SOURCE = "seal"
-"""Under which name it is noted how sealing is doing."""
+"""The name under which it is noted how sealing is doing."""
 EXPIRY = dt.timedelta(days=14)
+"""How long before it expires a certificate is reported."""
 LOW_SHARE = 0.05
 LOW_BYTES = 2 << 30
-"""A twentieth of a large disk is room for years: both have to be short."""
+"""Less than both is little room: a twentieth of a large disk lasts for years."""
 LEAST_BYTES = 200 << 20
+"""Less than this is little room on any disk."""
 LOW_FILES = 0.02
+"""The share of inodes of which there should be more."""
 
 Found = dict[str, str]
 
@@ -54,7 +58,7 @@ def refused(sources: Iterable[SourceHealth]) -> Found:
 def silent(
     sources: Iterable[SourceHealth], *, now: float, running: float, interval: float
 ) -> Found:
-    """Say whether no poll has succeeded for an hour, or for three intervals.
+    """Report if no poll has succeeded for an hour or, if that is longer, for three intervals.
 
     `now` is in seconds since 1970, `running` in seconds since we started.
     """
@@ -70,8 +74,8 @@ def silent(
 
 
 def unsealed(sources: Iterable[SourceHealth], *, now: float, running: float) -> Found:
-    """Say whether sealing has not gone well for six hours: a network that is away is nothing for
-    a person, a mail that may expire before it is sealed is one.
+    """Report if sealing has had a problem for six hours: a network that is down for a while is no
+    reason for an alert.
 
     `now` is in seconds since 1970, `running` in seconds since we started.
     """
@@ -84,24 +88,24 @@ def unsealed(sources: Iterable[SourceHealth], *, now: float, running: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """A certificate that ends soon, or has ended (`over`), in one line without a full stop."""
+    """A certificate that expires soon, or has expired (`over`), in one line without a full stop."""
 
     detail: str
     over: bool
 
 
 def expiring(certificate: Path | None, *, now: float, chain: bytes | None = None) -> Found:
-    """Say whether the certificate is to be renewed; see `expiry`."""
+    """Report if the certificate should be renewed, see `expiry`."""
     found = expiry(certificate, now=now, chain=chain) if certificate else None
     return {str(certificate): found.detail} if found else {}
 
 
 def expiry(certificate: Path, *, now: float, chain: bytes | None = None) -> Expiry | None:
-    """Say whether the first certificate of a PEM file ends within 14 days, or has ended.
+    """Return whether the first certificate in a PEM file has expired, or will within 14 days.
 
-    `chain` is what was read of the file, if it is not to be read now. Of one that lives for less
-    than eight weeks the last quarter counts. A file that cannot be read is not our business:
-    whoever loads it says so.
+    If it is valid for less than eight weeks, the last quarter of that counts instead. `chain` is
+    the content of the file if that is not to be read now. A file that cannot be read is not
+    reported here, but where it is loaded.
     """
     try:
         if chain is None:
@@ -121,13 +125,13 @@ def expiry(certificate: Path, *, now: float, chain: bytes | None = None) -> Expi
 def full(
     places: Mapping[str, Path], look: Callable[[Path], os.statvfs_result] = os.statvfs
 ) -> Found:
-    """Return the file systems with hardly any room, each once, by the first of its places."""
+    """Report file systems that are nearly full, each once, under the first of its places."""
     found: Found = {}
     seen: set[int] = set()
     for name, path in places.items():
         asked = ask_disk(partial(_looked, path, look), None)
         if asked is None:
-            continue  # not there, or it hangs: the mailbox itself is missed
+            continue  # missing, or it hangs: that is reported for the mailbox itself
         device, disk = asked
         if device in seen:
             continue
@@ -136,7 +140,7 @@ def full(
         if free < LEAST_BYTES or (free < LOW_BYTES and free < LOW_SHARE * size):
             found[name] = f"{printable(str(path))}: {_room(free)} of {_room(size)} are free"
         elif disk.f_files and disk.f_favail < LOW_FILES * disk.f_files:
-            found[name] = f"{printable(str(path))}: hardly any more files can be made (df -i)"
+            found[name] = f"{printable(str(path))}: hardly any more files can be created (df -i)"
     return found
 
 
@@ -150,7 +154,7 @@ def _looked(
 
 
 def vanished(mailboxes: Mailboxes, names: Sequence[str]) -> Found:
-    """Return the mailboxes whose Maildir was there once and is not."""
+    """Report mailboxes whose Maildir has been there and is gone."""
     found: Found = {}
     for name in names:
         try:
@@ -158,12 +162,12 @@ def vanished(mailboxes: Mailboxes, names: Sequence[str]) -> Found:
         except MailboxVanishedError as error:
             found[name] = f"{name}: {printable(error.problem)}"
         except (PostamtError, KeyError):
-            continue  # another trouble, or no longer configured
+            continue  # trouble of another kind, or not configured any more
     return found
 
 
 def absent(absences: Absences, now: float) -> list[Incident]:
-    """Return what a rebuild found to be absent and nobody has looked at, once all is decided."""
+    """Return what a rebuild found absent and nobody has looked at, once that is final."""
     if absences.may_grow():
         return []
     return [

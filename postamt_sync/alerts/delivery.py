@@ -1,8 +1,8 @@
-"""Delivering alerts: they go the way of all mail, by the same four steps and the same ledger.
+"""Delivering alerts in the same way as mail, by the same four steps and with the same ledger.
 
-An alert is no object of the bucket, and no alert is written about one. Its file name bears the time
-zero: it says nothing about how far the bucket's mail has come, which is read off the newest name
-when a ledger was lost.
+An alert is not an object of the bucket, and no alert is written about an alert. The time in its
+file name is zero: when a ledger was lost, the newest name says how far the bucket's mail has come,
+and an alert must not count for that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from postamt_sync.mail.arrival import Evidence
 
 
 class AlertDelivery:
-    """Delivers alerts into the default mailbox. Blocking: call from a thread, one at a time."""
+    """Delivers alerts to the default mailbox. Blocking: to be called from one thread at a time."""
 
     def __init__(
         self,
@@ -32,16 +32,16 @@ class AlertDelivery:
         events: Events,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`publisher` is ours alone."""
+        """`publisher` must not be used by anybody else."""
         self._incidents = incidents
         self._publisher = publisher
         self._events = events
         self._wall = wall
         self._waiting: set[str] = set()
-        """Alerts of which it was said that they wait."""
+        """Alerts for which it was logged that they wait."""
 
     def deliver(self, destinations: Destinations) -> int:
-        """Deliver what waits; return how many still do: their mailbox cannot take them now.
+        """Deliver waiting alerts; return how many still wait, as the mailbox cannot take them now.
 
         Raises PostamtError if the ledger refuses.
         """

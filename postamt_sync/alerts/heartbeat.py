@@ -1,8 +1,8 @@
-"""The heartbeat: a watcher elsewhere hears of every poll that succeeded, and of silence by itself.
+"""The heartbeat: a monitoring service elsewhere is called after every poll that succeeded.
 
-What cannot be said when the box is off or its line is down is said by the watcher, when nothing has
-come for a while. The path of its address is all that it knows us by, as good as a password: no line
-of ours shows more than the host.
+When the box is off or its line is down, it cannot say so; the service does, after it has not been
+called for a while. The path of its URL identifies us, and is as good as a password: nothing of ours
+shows more than the host.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from postamt_sync.config.listen import is_loopback
 from postamt_sync.events import Events
 
 SECONDS = 10.0
-"""For one beat, from the name to the status; another comes with the next poll."""
+"""Seconds for one beat, from resolving the name to the status. The next poll sends another."""
 
 
 class Heartbeat:
-    """Asks for `poll.heartbeat_url` after each poll. Nothing waits for it or fails by it."""
+    """Requests `poll.heartbeat_url` after polls. Nothing waits for it, or fails because of it."""
 
     def __init__(self, live: LiveSettings, events: Events, *, seconds: float = SECONDS) -> None:
         self._live = live
@@ -32,15 +32,15 @@ class Heartbeat:
 
     @property
     def failing(self) -> bool | None:
-        """Whether the last beat did not arrive; None: there was none."""
+        """Whether the last beat failed, None if there was none."""
         return bool(self._reason) if self._url and self._reason is not None else None
 
     def soon(self) -> None:
-        """A poll succeeded. While a beat is under way, one more follows it at most."""
+        """Send a beat, as a poll has succeeded. During one, any number asks for just one more."""
         self._due.set()
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Send beats until cancelled."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -62,7 +62,7 @@ class Heartbeat:
                 self._events.heartbeat_arrives(host)
 
     async def _ask(self, url: str) -> str:
-        """Return "", or why it did not arrive; the sentence never contains the address."""
+        """Return why the beat failed, "" if it did not. The sentence never contains the URL."""
         try:
             async with (
                 aiohttp.ClientSession(

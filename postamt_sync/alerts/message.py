@@ -14,8 +14,9 @@ from postamt_sync.events import printable
 from postamt_sync.ledger.incidents import Incident
 
 SHOWN = 20
-"""Incidents that an alert lists one by one."""
+"""How many incidents an alert lists; the latest ones."""
 WIDTH = 72
+"""Characters of a line."""
 
 SENDER = "postamt-sync <postamt-sync@localhost>"
 
@@ -26,12 +27,10 @@ def compose(
     now: float,
     command: Callable[[str], str] = typed,
 ) -> bytes:
-    """Return the mail that tells of these incidents, all of one cause; `now` in seconds since 1970.
+    """Return the mail that reports these incidents, which are all of one cause.
 
-    `command` returns what to type for a verb.
-
-    Details come from outside in part: they are shown as one printable line each, and only in the
-    body.
+    `now` is in seconds since 1970. `command` returns what to type for a verb. Details are untrusted
+    in part: each is shown as one printable line, and only in the body.
     """
     cause = incidents[0].cause
     words = TEXTS[cause]
@@ -55,11 +54,11 @@ def compose(
         + "\n".join(_filled(f"- {named(check)}", "  ") for check in words.checks),
         ("The latest of them:\n" if len(incidents) > len(latest) else "")
         + "\n".join(f"  {_moment(t.at)}  {named(printable(t.detail))}" for t in latest),
-        # On a line of its own, however long: it is to be copied.
+        # On a line of its own, however long, so that it can be copied.
         *([f"To bring all of it back:\n\n  {command(words.verb)}"] if words.verb else []),
         _filled(
-            f"How things stand now: {command('status')}. You are told of this once a day at most; "
-            f"{cause} = false in the section [alerts] of the configuration switches it off."
+            f"To see how things are now: {command('status')}. You get such a mail once a day at "
+            f"most; {cause} = false in the section [alerts] of the configuration turns it off."
         ),
     ]
     mail.set_content("\n\n".join(paragraphs) + "\n", charset="utf-8")

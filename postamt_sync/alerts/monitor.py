@@ -1,7 +1,7 @@
-"""The alert monitor: every minute it checks what is wrong, writes alerts and delivers them.
+"""The alert monitor, which checks every minute what is wrong, and writes and delivers alerts.
 
-All that it goes by is in the ledger or on the disks, so a restart loses nothing of it,
-and tells nothing twice.
+Everything that it goes by is in the ledger or on the disks, so a restart loses nothing and reports
+nothing twice.
 """
 
 from __future__ import annotations
@@ -29,19 +29,22 @@ from postamt_sync.plural import count
 from postamt_sync.unexpected import as_trouble, contained
 
 LOOK_EVERY = 60.0
+"""Seconds between checks."""
 SOON = 5.0
-"""Seconds between checks while a rebuild has not found out yet what is absent."""
+"""Seconds between checks while a rebuild has not yet found out what is absent."""
 METRICS_FIRST = 600.0
-"""Seconds after the start: a start has more urgent things to do."""
+"""Seconds after the start, when there are more urgent things to do."""
 METRICS_EVERY = 3600.0
+"""Seconds."""
 METRICS = "ses-metrics"
-"""What `status` calls this source."""
+"""The name of this source in `status`."""
 MOST_QUARANTINED = 1000
+"""How many quarantined mails are looked at, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorClocks:
-    """`wall` in seconds since 1970, `monotonic` stands still while the machine sleeps."""
+    """`wall` is in seconds since 1970; `monotonic` stands still while the machine sleeps."""
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -49,14 +52,14 @@ class MonitorClocks:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A certificate of the webhook: where it was read, and what (None: to be read now)."""
+    """The webhook's certificate: its file, and the content that is in use (None: read it now)."""
 
     path: Path
     chain: bytes | None = None
 
 
 class AlertMonitor:
-    """Tells the person behind the default mailbox; `destinations` gives those in force."""
+    """Writes to the person behind the default mailbox, in the current `destinations`."""
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class AlertMonitor:
         clocks: MonitorClocks | None = None,
         served: Callable[[], Served | None] | None = None,
     ) -> None:
-        """`served` says what the webhook shows now; else the configured file is looked at."""
+        """`served` returns the certificate that the webhook uses; default: the configured one."""
         self._live = live
         self._ledger = ledger
         self._destinations = destinations
@@ -86,7 +89,7 @@ class AlertMonitor:
         self._pause = LOOK_EVERY
 
     def soon(self) -> None:
-        """Check at once: something is to be told."""
+        """Check at once, as there is something to report."""
         self._asked.set()
 
     async def run(self) -> None:
@@ -101,7 +104,7 @@ class AlertMonitor:
                 continue
 
     async def look(self) -> None:
-        """Check once, write what is to be told, deliver; what the ledger refuses is only logged."""
+        """Check once, write alerts and deliver them. If the ledger refuses, that is logged."""
         try:
             await self._read_metrics()
             await asyncio.to_thread(self._look)
@@ -179,10 +182,10 @@ class AlertMonitor:
         since = next((source.ok_at for source in sources if source.source == METRICS), None)
         try:
             found = await contained(self._ses_metrics.read(since, self._clocks.wall()))
-        except Exception as error:  # noqa: BLE001  whatever answered, alerts do not depend on it
+        except Exception as error:  # noqa: BLE001  whatever it answers, alerts do not depend on it
             trouble = str(as_trouble(error))
             self._events.metrics_unread(trouble)
-            # Not refused in the sense of an alert: mail itself may come all the same.
+            # Not as `refused`, which is for alerts: mail itself may come nevertheless.
             await self._notes.bad(trouble)
             return
         await asyncio.to_thread(self._ledger.incidents.happened, found)
@@ -190,9 +193,10 @@ class AlertMonitor:
 
 
 def tell_absent(settings: Settings, ledger: Ledger, events: Events) -> None:
-    """Tell, once, that the rebuild of a single pass found mail absent; nobody else would tell it.
+    """Report once that the rebuild in a single pass found mail absent, as nobody else would.
 
-    Blocking; only while holding the courier's lock. Raises PostamtError if the ledger refuses.
+    Blocking. To be called only while holding the courier's lock. Raises PostamtError if the ledger
+    refuses.
     """
     now, incidents = time.time(), ledger.incidents
     if Cause.ABSENT not in settings.alerts.wanted:

@@ -1,9 +1,9 @@
-"""SES's own count of mail that it accepted and could not store (CloudWatch, namespace AWS/SES).
+"""SES's counts of mail that it accepted and could not store (CloudWatch, namespace AWS/SES).
 
 Nobody else knows of such mail: it never reached the bucket, and its sender was not told.
-AWS: "Viewing metrics for Amazon SES email receiving". SES counts each failure several times over:
-for the rule, for its rule set by name, for the active rule set ("[Active]"). What is counted for a
-whole rule set is of other people's rules too, so only what names our rule is looked at.
+AWS: "Viewing metrics for Amazon SES email receiving". SES counts each failure several times: for
+the rule, for its rule set by name, and for the active rule set ("[Active]"). The counts of a rule
+set include other people's rules, so only those that name our rule are used.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 NAMES = ("PublishFailure", "PublishExpired")
 HOUR = 3600
 LOOKED_BACK = 14 * 86_400.0
-"""Seconds; within them ListMetrics names a metric that has had a value."""
+"""Seconds: ListMetrics names the metrics that had a value within this time."""
 LATE = 3 * HOUR
-"""Seconds by which a value may come late: so much is asked for once more each time."""
+"""Seconds by which a value may be late: so much is asked for again each time."""
 LONGEST_READ = 600.0
-"""Seconds for all the calls of one reading; an answer may never end."""
+"""Seconds for all calls of one reading: an answer may never end."""
 MOST_METRICS = 50
-"""Sets of dimensions that are read: each costs a request."""
+"""How many sets of dimensions are read: each costs a request."""
 MOST_PAGES = 10
-"""Of a list that might otherwise never end."""
+"""How many pages of a list are read, which might otherwise never end."""
 RULE = "RuleName"
 
 
 class SesMetrics:
-    """Reads both metrics of one receipt rule, in whatever rule set it stands."""
+    """Reads both metrics of one receipt rule, whatever rule set it is in."""
 
     def __init__(self, client: CloudWatchClient, rule: str = "postamt") -> None:
         self._client = client
         self._rule = rule
 
     async def read(self, since: float | None, now: float) -> list[Incident]:
-        """Return the hours since a moment (seconds since 1970) in which the rule failed, each once.
+        """Return the hours since `since` in which the rule failed. Both times are since 1970.
 
-        Hours that have not ended are left out: their count is not final. Raises PostamtError.
+        The current hour is left out, as its count is not final. Raises PostamtError.
         """
         earliest = now - LOOKED_BACK
         start = earliest if since is None else max(since - LATE, earliest)
@@ -70,9 +70,9 @@ class SesMetrics:
         return Incident(Cause.PUBLISHING, f"{name} {rule} {at:.0f}", at, detail)
 
     def _failures(self, name: str, start: float, end: float) -> dict[float, float]:
-        """Return how often the rule failed, by the hour.
+        """Return how often the rule failed, for each hour.
 
-        Where several sets of dimensions name the rule, each counts the same failures.
+        If several sets of dimensions name the rule, each of them counts the same failures.
         """
         most: dict[float, float] = {}
         for metric in itertools.islice(self._listed(name), MOST_METRICS):
@@ -82,7 +82,7 @@ class SesMetrics:
         return most
 
     def _listed(self, name: str) -> Iterator[MetricOutputTypeDef]:
-        """Yield the metrics of this name that are our rule's."""
+        """Yield our rule's metrics of this name."""
         ours: Sequence[DimensionFilterTypeDef] = [{"Name": RULE, "Value": self._rule}]
         more: dict[str, Any] = {}
         for _ in range(MOST_PAGES):

@@ -1,4 +1,4 @@
-"""Mail that was sealed while the index was to keep its words: it is told of it, a part each run."""
+"""Having the index forget mail that was sealed while it was to keep its words, some in each run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from postamt_sync.mail.sealed_name import parse
 from postamt_sync.seal.one_seal import Forget
 
 ALL = "all"
-"""Where the index was told of every sealed object that there is."""
+"""How far the index was told, once that is everything."""
 
 MOST_IN_A_RUN = 5_000
-"""Mails of which the index is told in one run; some minutes' worth."""
+"""How many mails the index is told of in one run, which takes some minutes."""
 
 
 class SealedObjects(Protocol):
@@ -33,10 +33,10 @@ class EarlierSeals:
     forget: Forget
 
     def told(self, upto: str) -> Iterator[str]:
-        """Tell the index of what lies behind the key `upto`; yields how far it has come after each
-        mail, ALL at the end. Raises as boto3 does.
+        """Tell the index of the sealed objects after the key `upto`.
 
-        A mail whose newest content is plain still has its turn when that is sealed.
+        Yields the key that it has come to, and ALL at the end. Raises what boto3 raises. If a
+        mail's newest content is plain, it is left out: the index is told when that is sealed.
         """
         last, count = "", 0
         for key in self.bucket.sealed(self.sealed_prefix, upto):

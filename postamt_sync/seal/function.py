@@ -1,7 +1,7 @@
-"""The sealing Lambda: once a day, as `seal/sealing.py` says.
+"""The sealing Lambda, which does once a day what `seal/sealing.py` says.
 
-What it seals with is in its zip: the certificates lie in `owner_keys`. It has no right to delete
-anything, and needs none. What fails is told by the item `state` and tried again by the next run.
+The certificates that it seals with are in its zip, in `owner_keys`. It is not allowed to delete
+anything, and does not have to. Failures are in the item `state`, and tried again by the next run.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from postamt_sync.seal.sealer_bucket import SealerBucket
 from postamt_sync.seal.sealing import Refusal, SealingRun
 
 OWNER_KEYS = "owner_keys"
-"""Where in the zip the certificates lie, each in a file of its own."""
+"""The directory of the certificates in the zip, each in a file of its own."""
 
 WORK = Path("/tmp/postamt-seal")  # noqa: S108 - Lambda's own, of one process
-"""Where a mail lies while it is sealed. A run that was killed may have left some there."""
+"""Where a mail is while it is being sealed. A run that was killed may have left some there."""
 
 _CONFIG = Config(
     connect_timeout=5,
@@ -42,14 +42,14 @@ _CONFIG = Config(
 
 
 class Context(Protocol):
-    """What Lambda tells of an invocation."""
+    """What Lambda passes with an invocation."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return what is left until it is ended."""
+        """Return how long the invocation may still take."""
 
 
 def handle(_event: object, context: Context) -> dict[str, Any]:
-    """Run once (Lambda developer guide, "Handler"); returns how it went."""
+    """Run once, and return how it went (Lambda Developer Guide, "Handler")."""
     state = seal_all(
         os.environ,
         Path(__file__).parents[2] / OWNER_KEYS,
@@ -67,7 +67,7 @@ def seal_all(
     client: Callable[[str], Any],
     remaining: Callable[[], float],
 ) -> SealState:
-    """Seal what may be sealed; `client` makes one of boto3's, `remaining` tells seconds."""
+    """Seal what may be sealed. `client` creates clients of boto3, `remaining` returns seconds."""
     records = SealRecords(client("dynamodb"), environ["TABLE"])
     keys: Sequence[OwnerKey] = ()
     key_problem = ""
@@ -100,7 +100,7 @@ def seal_all(
 
 
 def owner_keys(directory: Path, now: datetime) -> Sequence[OwnerKey]:
-    """Return the keys; raises KeyRefusedError where there is none, or one of them has ended."""
+    """Return the keys; raises KeyRefusedError if there is none, or one of them has expired."""
     files = sorted(directory.glob("*.pgp"))
     if not files:
         raise KeyRefusedError("There is no key in the function.", "Run: bootstrap apply")
@@ -108,7 +108,10 @@ def owner_keys(directory: Path, now: datetime) -> Sequence[OwnerKey]:
 
 
 def forgetting(client: Any, function: str) -> Callable[[str], None]:
-    """Return what has the index function forget a mail's words; "" where it is to keep them."""
+    """Return a function that has the index function forget a mail's words.
+
+    It does nothing if `function` is "": then the index keeps them.
+    """
 
     def forget(key: str) -> None:
         if not function:
@@ -123,7 +126,7 @@ def forgetting(client: Any, function: str) -> Callable[[str], None]:
 
 
 def cleared(directory: Path) -> Path:
-    """Return a directory in which nothing lies."""
+    """Empty a directory, which is created if need be, and return it."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(mode=0o700, parents=True)
     return directory
@@ -134,6 +137,6 @@ def _client(service: str) -> Any:
 
 
 def _say(level: str, event: str, fields: Mapping[str, object]) -> None:
-    """Write one line of JSON, which CloudWatch Logs can search by field."""
+    """Write one line of JSON, so that CloudWatch Logs can search it by field."""
     sys.stdout.write(json.dumps({"level": level, "event": event, **fields}) + "\n")
     sys.stdout.flush()

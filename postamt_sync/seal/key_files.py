@@ -1,4 +1,4 @@
-"""The files that the configuration names: each read, and all refused where one is."""
+"""Reading the key files that the configuration names; if one is refused, all are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from postamt_sync.log_line import printable
 from postamt_sync.regular_file import read_small
 from postamt_sync.seal.owner_keys import LARGEST_FILE, KeyRefusedError, OwnerKey, read_owner_key
 
-_TWICE = KeyRefusedError("It is the key of another of these files.", "Name each key once.")
+_TWICE = KeyRefusedError("Another of these files has the same key.", "Name each key once.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ReadKey:
 
 
 def read_key_files(paths: Iterable[Path], now: datetime | None = None) -> list[ReadKey]:
-    """Read each; raises nothing for what is wrong with one."""
+    """Read each of the files. What is wrong with one is in its result, and not raised."""
     found: list[ReadKey] = []
     for path in paths:
         try:
@@ -43,7 +43,7 @@ def read_key_files(paths: Iterable[Path], now: datetime | None = None) -> list[R
 
 
 def usable_keys(paths: Iterable[Path], now: datetime | None = None) -> Sequence[OwnerKey]:
-    """Return all keys; raises MisconfiguredError for the first that cannot be sealed with."""
+    """Return all keys; raises MisconfiguredError for the first that cannot be used."""
     keys = []
     for each in read_key_files(paths, now):
         if each.refused is not None:

@@ -1,13 +1,13 @@
-"""One version of a mail is sealed, step by step, each of which may be the last before a kill.
+"""Sealing one version of a mail, step by step. It may be killed after each of them.
 
-    encrypt     the plain bytes are read to a file, checked, and encrypted for all keys to another
-    put         the sealed object, only where none lies
-    compare     it is read back: the bytes that were written, or those of an earlier attempt, for
-                keys that were proved
-    forget      the index loses what others wrote of the mail
-    tag         the plain version may expire from now on, if the bucket keeps versions
+    encrypt     read the plain bytes into a file, check them, and encrypt them for all keys
+    put         store the sealed object, if there is none yet
+    compare     read it back: it must be what was written or, from an earlier attempt, be for keys
+                that were proved
+    forget      have the index forget what others wrote in the mail
+    tag         let the plain version expire from now on, if the bucket keeps versions
 
-Nothing is undone and nothing is remembered: whoever comes again finds out how far it went.
+Nothing is undone and nothing is remembered: the next attempt finds out how far this one came.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from postamt_sync.seal.sealer_bucket import PlainVersion, ReadPlain, StoredSeal
 
 
 class Outcome(enum.StrEnum):
-    """How it ended. All but the first two leave the plain version as it was."""
+    """How it ended. Except for the first two, the plain version stays as it was."""
 
     SEALED = "sealed"
     ALREADY = "sealed already"
     NO_NAME = "its id is too long for the key of a sealed object"
-    OTHER_TAGS = "it bears tags of someone else, which ours would replace"
+    OTHER_TAGS = "it has somebody else's tags, which ours would replace"
     ENVELOPED = "it was encrypted before it was stored, as SES does with a key of AWS KMS"
-    ARCHIVED = "it lies in an archive class, and must be restored before"
-    OTHER_BYTES = "what was read is not what the listing told"
-    OTHER_SEAL = "in the place of its sealed object lies another"
+    ARCHIVED = "it is in an archive class, and has to be restored first"
+    OTHER_BYTES = "its bytes are not what the listing says"
+    OTHER_SEAL = "another object is in the place of its sealed one"
     UNPROVED_SEAL = "it was sealed before, for keys that were never proved"
-    UNVERSIONED = "the bucket keeps no versions, so that nothing could be brought back"
+    UNVERSIONED = "the bucket keeps no versions, so nothing could be brought back"
 
 
 CANNOT = frozenset({Outcome.NO_NAME, Outcome.OTHER_TAGS, Outcome.ENVELOPED, Outcome.ARCHIVED})
-"""What no other attempt changes."""
+"""Outcomes that trying again does not change."""
 
 _ARCHIVED = frozenset({"InvalidObjectState"})
 
@@ -62,12 +62,12 @@ class SealableBucket(Protocol):
 
 IsProved = Callable[[Iterable[str]], bool]
 Forget = Callable[[str], None]
-"""Given the key of a mail, has the index lose what others wrote of it; durable on return."""
+"""Has the index forget what others wrote in the mail with this key; durable on return."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """An outcome; `without_twin`: the version was tagged to expire before it was sealed."""
+    """An outcome. `without_twin`: the version was tagged to expire before it was sealed."""
 
     outcome: Outcome
     without_twin: bool = False
@@ -75,10 +75,10 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """Seals for one set of keys. `directory` is where a mail lies meanwhile.
+    """Seals for one set of keys. `directory` is where a mail is meanwhile.
 
     `keeps_versions` tells whether what is tagged can be brought back. `forget_again`: the index may
-    not have been told of what is sealed already.
+    not have been told of mail that is sealed already.
     """
 
     bucket: SealableBucket
@@ -94,7 +94,7 @@ class Sealer:
     def seal(self, version: PlainVersion) -> Sealed:
         """Seal a version, or finish what was begun; durable on return.
 
-        Raises as boto3 does, and KeyRefusedError; then nothing was tagged.
+        Raises what boto3 raises, and KeyRefusedError; then nothing was tagged.
         """
         name = self.name_of(version)
         key = name.key(self.sealed_prefix)
@@ -111,13 +111,14 @@ class Sealer:
         return Sealed(self._seal(version, key, tagged), without_twin=tagged)
 
     def lacks_twin(self, version: PlainVersion) -> bool:
-        """Tell whether a version may expire that is not sealed; for one that is not due."""
+        """Tell whether a version that is not due is tagged to expire, but not sealed."""
         if not self.bucket.tags(version).items() >= {SEALED_TAG}:
             return False
         key = self.name_of(version).key(self.sealed_prefix)
         return key is None or not self.bucket.has(key)
 
     def name_of(self, version: PlainVersion) -> SealedName:
+        """Return what the sealed object of a version is called."""
         own_id = version.key.removeprefix(self.prefix)
         return SealedName(own_id, version.last_modified, version.etag, version.size)
 
@@ -140,7 +141,7 @@ class Sealer:
         return Outcome.SEALED
 
     def _stored(self, version: PlainVersion, key: str, plain: Path, sealed: Path) -> Outcome:
-        """Make sure that a sealed object lies there which opens as the plain version."""
+        """Make sure that there is a sealed object that opens as the plain version."""
         read = self.bucket.read(version, str(plain))
         if read.enveloped:
             return Outcome.ENVELOPED
@@ -166,7 +167,7 @@ class Sealer:
         return self._earlier(there, read.sha256)
 
     def _earlier(self, there: StoredSeal, plain: str) -> Outcome:
-        """Judge what an earlier attempt stored: whole, since S3 had its checksum, or not at all."""
+        """Judge what an earlier attempt stored: it is complete, as S3 has checked its checksum."""
         fingerprints = there.metadata.get(FINGERPRINTS, "").split()
         if there.metadata.get(SHA256) != plain or not _is_for(there.head, fingerprints):
             return Outcome.OTHER_SEAL
@@ -174,7 +175,7 @@ class Sealer:
 
 
 def _is_for(head: bytes, fingerprints: Iterable[str]) -> bool:
-    """Tell whether a message names just these keys as those that open it."""
+    """Tell whether a message is for exactly these keys."""
     wanted = {key_id(fingerprint) for fingerprint in fingerprints}
     return bool(wanted) and recipients_of(head) == wanted
 

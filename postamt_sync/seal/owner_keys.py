@@ -1,7 +1,7 @@
-"""The owner's OpenPGP certificates: read, named, and refused where they seal nothing.
+"""The owner's OpenPGP certificates: reading them, and refusing those that cannot be used.
 
-pysequoia encrypts for a key whose certificate has expired or was revoked: that is looked at here.
-What a certificate says of itself is taken as it is: it is the owner's own file.
+pysequoia also encrypts for keys whose certificate has expired or was revoked, so that is checked
+here. What a certificate says of itself is believed: it is the owner's own file.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from postamt_sync.seal.packets import key_id, recipients_of
 try:
     import pysequoia
     from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
-except ImportError:  # of the extra `seal`; who asks for a key is told so
+except ImportError:  # it is in the extra `seal`, as `read_owner_key` says
     pysequoia = None  # type: ignore[assignment]
 
 LARGEST_FILE = 1 << 20
-"""Bytes of a file; certificates with many signatures of others are large."""
+"""Bytes of a file: certificates with many signatures by others are large."""
 
 SOON = timedelta(days=30)
-"""How long before its end a key is warned of."""
+"""How long before a key expires people are warned."""
 
 _SECRET = re.compile(rb"-----BEGIN PGP (PRIVATE|SECRET) KEY BLOCK")
 
 
 class KeyRefusedError(Exception):
-    """A file cannot be sealed with: `problem` says why in a sentence, `hint` what to do."""
+    """A file cannot be used for sealing. `problem` says why, in a sentence, `hint` what to do."""
 
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -42,7 +42,7 @@ class KeyRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """A key (mostly a subkey) that mail is encrypted for; `expires` is None for never."""
+    """A key, usually a subkey, that mail is encrypted for. `expires` is None if it never does."""
 
     fingerprint: str
     expires: datetime | None
@@ -50,8 +50,10 @@ class EncryptionKey:
 
 @dataclass(frozen=True, slots=True)
 class OwnerKey:
-    """A certificate that can be encrypted for. `name` is its user id, made printable; `expires` is
-    the first of its own end and its last encryption key's."""
+    """A certificate that can be encrypted for.
+
+    `name` is its user id, made printable. It `expires` when it or its last encryption key does.
+    """
 
     fingerprint: str
     name: str
@@ -61,12 +63,12 @@ class OwnerKey:
     cert: Any = field(repr=False, compare=False)
 
     def ends_soon(self, now: datetime) -> bool:
-        """Tell whether the person had better make it last longer."""
+        """Tell whether the key should be extended by now."""
         return self.expires is not None and self.expires - now < SOON
 
 
 def read_owner_key(data: bytes, now: datetime | None = None) -> OwnerKey:
-    """Read a certificate, armoured or binary; raises KeyRefusedError for whatever else it is."""
+    """Read a certificate, armored or binary; raises KeyRefusedError for anything else."""
     if pysequoia is None:
         raise KeyRefusedError(
             "pysequoia, which encrypts, is not installed.",
@@ -87,19 +89,19 @@ def read_owner_key(data: bytes, now: datetime | None = None) -> OwnerKey:
 
 
 def encryption_fingerprints(keys: Iterable[OwnerKey]) -> tuple[str, ...]:
-    """Return what mail is encrypted for, in an order of its own; a proof is for just these."""
+    """Return the sorted fingerprints that mail is encrypted for. A proof is for exactly these."""
     return tuple(sorted({key.fingerprint for owner in keys for key in owner.encryption}))
 
 
 def proof_of(keys: Iterable[OwnerKey]) -> str:
-    """Return the id of the proof that these can be opened."""
+    """Return the id of the proof that mail for these keys can be opened."""
     return proof_id(encryption_fingerprints(keys))
 
 
 def encrypt_file(plain: str, sealed: str, keys: Sequence[OwnerKey]) -> None:
-    """Write a file that each of the keys opens; takes some 26 MB, however large the file is.
+    """Encrypt a file so that each of the keys opens it; takes about 26 MB for files of any size.
 
-    Raises KeyRefusedError where the library refuses a key or leaves one out.
+    Raises KeyRefusedError if the library refuses a key.
     """
     try:
         pysequoia.encrypt_file(plain, sealed, recipients=[key.cert for key in keys], armor=False)
@@ -108,7 +110,7 @@ def encrypt_file(plain: str, sealed: str, keys: Sequence[OwnerKey]) -> None:
 
 
 def canary(text: str, key: OwnerKey) -> str:
-    """Return a text that is encrypted for one certificate, armoured."""
+    """Return a text encrypted for one certificate, armored."""
     try:
         message: bytes = pysequoia.encrypt(text.encode(), recipients=[key.cert], armor=True)
     except RuntimeError as error:
@@ -141,7 +143,7 @@ def _only_certificate(data: bytes) -> Any:
         certs = []
     if not certs:
         raise KeyRefusedError(
-            "It is no OpenPGP certificate (public key).",
+            "It is not an OpenPGP certificate (public key).",
             "Write one with: gpg --export --armor KEY, or sq cert export --cert KEY",
         )
     if len(certs) > 1 or data.count(b"-----BEGIN PGP PUBLIC KEY BLOCK") > 1:
@@ -153,7 +155,7 @@ def _only_certificate(data: bytes) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A key of a certificate with the newest of its owner's words about it."""
+    """A key of a certificate, with what the newest of its owner's signatures says about it."""
 
     fingerprint: str
     expires: datetime | None
@@ -162,7 +164,7 @@ class _Bound:
 
 
 def _encryption_keys(packets: Sequence[Packet], cert: Any) -> Iterator[_Bound]:
-    """Yield those that say they encrypt, alive or not."""
+    """Yield the keys that are for encryption, expired and revoked ones too."""
     block: list[Packet] = []
     for packet in [*packets, None]:
         if packet is None or packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
@@ -213,7 +215,7 @@ def _usable(cert: Any, keys: Sequence[_Bound], now: datetime) -> tuple[Encryptio
         )
     if not keys:
         raise KeyRefusedError(
-            "It can sign, but nothing can be encrypted for it.",
+            "It is for signing only: nothing can be encrypted for it.",
             "Give it a subkey for encryption: gpg --quick-add-key FINGERPRINT cv25519 encr",
         )
     alive = [k for k in keys if not k.revoked and (k.expires is None or k.expires > now)]
@@ -228,7 +230,7 @@ def _usable(cert: Any, keys: Sequence[_Bound], now: datetime) -> tuple[Encryptio
 
 
 def _try(cert: Any, usable: Sequence[EncryptionKey]) -> None:
-    """Encrypt a word, and see that it is for just those keys that were found to be usable."""
+    """Encrypt a word, and check that it is for exactly the keys that were found to be usable."""
     try:
         message = pysequoia.encrypt(b"postamt-sync", recipients=[cert], armor=False)
     except RuntimeError as error:
@@ -236,11 +238,11 @@ def _try(cert: Any, usable: Sequence[EncryptionKey]) -> None:
     if recipients_of(message) != {key_id(key.fingerprint) for key in usable}:
         raise KeyRefusedError(
             "What is encrypted for it is for other keys than those that it names.",
-            "Leave one subkey for encryption in it, and export it again.",
+            "Leave only one subkey for encryption in it, and export it again.",
         )
 
 
 def _refused_by_library(error: RuntimeError) -> KeyRefusedError:
-    """Of what the library says the first line alone; what follows is its stack."""
+    """Say what the library says, which is in the first line; the rest is its stack."""
     first = printable(next(iter(str(error).splitlines()), "of no reason"), 200)
     return KeyRefusedError(f"It cannot be encrypted for: {first}.", "Export it again, or another.")

@@ -1,30 +1,35 @@
-"""Whom an OpenPGP message is encrypted for, read off its first bytes (RFC 9580, section 4)."""
+"""Reading from the first bytes of an OpenPGP message whom it is for (RFC 9580, section 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 _PKESK = 1
+"""Packet type: Public-Key Encrypted Session Key (section 5.1)."""
+_INDETERMINATE = 3
+"""Length type of a legacy packet without a length (section 4.2.2)."""
 _LONGEST = 1 << 16
 HEAD = 1 << 14
-"""Bytes of a message that name every recipient of it, of as many as anybody has."""
+"""Bytes of a message that are enough for all of its recipients."""
 
 
 def recipients_of(head: bytes) -> frozenset[str]:
-    """Return who can open a message: key ids in upper-case hex of 16 digits (with keys of version
-    6 the first of their fingerprint). Empty for what is no message of this kind; never raises.
+    """Return the ids of the keys that open a message: 16 digits of upper-case hex.
+
+    For keys of version 6 they are the first digits of the fingerprint. Empty if this is not such a
+    message; never raises.
     """
     return frozenset(key for body in _session_keys(head) if (key := _recipient(body)))
 
 
 def key_id(fingerprint: str) -> str:
-    """Return the id by which a message names the key of this fingerprint."""
+    """Return the id by which messages name the key with this fingerprint."""
     upper = fingerprint.upper()
     return upper[:16] if len(upper) == 64 else upper[-16:]
 
 
 def _session_keys(data: bytes) -> Iterator[bytes]:
-    """Yield the bodies of the packets in front that each hold the session key for one key."""
+    """Yield the bodies of the first packets, each of which has the session key for one key."""
     at = 0
     while at < len(data):
         tag = data[at]
@@ -46,7 +51,7 @@ def _session_keys(data: bytes) -> Iterator[bytes]:
 def _new_length(data: bytes, at: int) -> tuple[int, int] | None:
     first = data[at : at + 1]
     if not first or 224 <= first[0] < 255:
-        return None  # such a packet comes in no pieces
+        return None  # such packets have no partial lengths
     if first[0] < 192:
         return at + 1, first[0]
     if first[0] < 224:
@@ -57,7 +62,7 @@ def _new_length(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _old_length(data: bytes, at: int, kind: int) -> tuple[int, int] | None:
-    if kind == 3:
+    if kind == _INDETERMINATE:
         return None
     octets = 1 << kind
     return at + octets, int.from_bytes(data[at : at + octets])

@@ -1,4 +1,4 @@
-"""Canaries: words that only who has the secret key can read, typed back to prove that they can."""
+"""Canaries: words that only the holder of the secret key can read, and types back to prove it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _TEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A message for one key; the word in it is known by its SHA-256 alone."""
+    """A message for one key. Only the SHA-256 of the word in it is kept."""
 
     fingerprint: str
     digest: str
     message: str = ""
 
     def is_answered_by(self, text: str) -> bool:
-        """Tell whether a text holds the word; blanks and case count for nothing."""
+        """Tell whether a text contains the word, in upper or lower case."""
         return any(
             secrets.compare_digest(_digest(word), self.digest)
             for word in _WORD.findall(text.lower())
@@ -46,14 +46,14 @@ class Canary:
 
 
 def make_canary(key: OwnerKey) -> Canary:
-    """Draw a word and encrypt it for one certificate, as mail is."""
+    """Draw a word, and encrypt it for one certificate in the same way as mail."""
     letters = ("".join(secrets.choice(_LETTERS) for _ in range(_IN_GROUP)) for _ in range(_GROUPS))
     word = "-".join(letters)
     return Canary(key.fingerprint, _digest(word), canary(_TEXT.format(word), key))
 
 
 def write_canaries(canaries: Sequence[Canary], directory: Path) -> list[Path]:
-    """Write a message for each key, and what their words are known by; returns the messages."""
+    """Write a message for each key and the hashes of their words; return the messages' paths."""
     make_directories(directory)
     written = []
     with on_the_way_to(directory):
@@ -67,7 +67,7 @@ def write_canaries(canaries: Sequence[Canary], directory: Path) -> list[Path]:
 
 
 def read_canaries(directory: Path, keys: Iterable[OwnerKey]) -> list[Canary]:
-    """Return the canaries of these keys; raises UsageError where they were not written there."""
+    """Return the canaries for these keys; raises UsageError if there are none in the directory."""
     path = directory / _LIST
     shown = printable(str(path), 200)
     try:
@@ -83,16 +83,16 @@ def read_canaries(directory: Path, keys: Iterable[OwnerKey]) -> list[Canary]:
         if not isinstance(digest, str):
             raise UsageError(
                 f"{shown} has no canary for {key.fingerprint}.",
-                "The keys were changed since; write them again: postamt-sync seal prove --write",
+                "The keys were changed since. Write new ones: postamt-sync seal prove --write",
             )
         found.append(Canary(key.fingerprint, digest))
     return found
 
 
 def opened_here(each: Canary, program: str = "gpg") -> str:
-    """Return what the person's own gpg reads, "" where it has no secret key or does not open it.
+    """Return what the user's own gpg reads, "" if it has no secret key or does not open it.
 
-    gpg may ask for a passphrase or a card, by its agent.
+    gpg may ask for a passphrase or a card, through its agent.
     """
     gpg = shutil.which(program)
     if gpg is None:

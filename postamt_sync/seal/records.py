@@ -1,4 +1,4 @@
-"""The items of the table `<stack>-seal`, read and written; `mail/seal_table.py` describes them."""
+"""Reading and writing the items of the table `<stack>-seal`, see `mail/seal_table.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 LONGEST_REST = timedelta(days=2)
-"""How long ago the function may have run, which does so daily."""
+"""How long ago the last run of the function may be, which runs daily."""
 
 _NUMBERS = ("sealed", "sealed_total", "backlog", "skipped", "failed", "without_twin")
 _TEXTS = (
@@ -36,9 +36,9 @@ _TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class SettledMail:
-    """All mail of before `settled_before` is settled at home, as the box said at `written_at`.
+    """All mail before `settled_before` is settled at home, as the box said at `written_at`.
 
-    `place` is where that mail lies, as `mail_place` says; "" where the box did not say it.
+    `place` is where that mail is, in the form of `mail_place`; "" if the box did not say it.
     """
 
     settled_before: datetime
@@ -48,14 +48,15 @@ class SettledMail:
 
 @dataclass(frozen=True, slots=True)
 class SealState:
-    """What the function's last run found. `refused` is why it sealed nothing, "" if all is well.
+    """How the function's last run went. `refused` is why it sealed nothing, "" if all is well.
 
-    `backlog` counts versions that were due and stay plain, as far as there was time, `skipped` what
-    of them cannot be sealed, `failed` what an error kept from it (`reason` is the last one),
-    `without_twin` what was tagged to expire and was not sealed. `cursor` is the key that the next
-    run begins behind. Of what failed, `failed_key` is the mail that does so for the longest, since
-    the run at `failing_since` (a time as the items have it); `skipped_key` and `twinless_key` are
-    one of theirs. `forgotten` is up to which sealed key the index was told, "all" at the end.
+    `backlog` counts versions that are due and stay plain, as far as there was time to count them;
+    `skipped` those that cannot be sealed, `failed` those that an error prevented, and
+    `without_twin` those that were tagged to expire and are not sealed. `reason` is one of the
+    errors. The next run begins after the key `cursor`. `failed_key` is the mail that has been
+    failing longest, since the run at `failing_since` (a time in the form of the items);
+    `skipped_key` and `twinless_key` are examples of the others. `forgotten` is the last sealed key
+    that the index was told of, "all" at the end.
     """
 
     ran_at: datetime
@@ -77,14 +78,14 @@ class SealState:
 
 
 class SealRecords:
-    """The table of one stack; each call is one request, consistent, and raises as boto3 does."""
+    """The table of one stack. Each call is one consistent request, and raises what boto3 raises."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
     def watermark(self) -> SettledMail | None:
-        """Return what the box said last; None if it never did, or nobody can read it."""
+        """Return what the box said last; None if it never did, or if it cannot be read."""
         item = self._get(WATERMARK)
         before = read_time(_text(item, SETTLED_BEFORE))
         written = read_time(_text(item, WRITTEN_AT))
@@ -92,7 +93,7 @@ class SealRecords:
         return SettledMail(before, written, place) if before and written else None
 
     def move_watermark(self, settled_before: datetime, now: datetime, place: str) -> None:
-        """Keep what the box says, and that it lives; back too, where older mail is open again."""
+        """Store what the box says. It may also move back, if older mail is open again."""
         self._dynamodb.update_item(
             TableName=self._table,
             Key={KEY: {"S": WATERMARK}},
@@ -107,11 +108,11 @@ class SealRecords:
         )
 
     def is_proved(self, fingerprints: Iterable[str]) -> bool:
-        """Tell whether a person has opened what is encrypted for this set of keys."""
+        """Tell whether a person has proved to be able to open mail for this set of keys."""
         return is_proof(self._get(proof_id(fingerprints)))
 
     def prove(self, fingerprints: Iterable[str], now: datetime) -> None:
-        """Keep that a person did, for good."""
+        """Store that a person has proved it. It is never taken back."""
         named = sorted(set(fingerprints))
         self._dynamodb.put_item(
             TableName=self._table,
@@ -123,11 +124,11 @@ class SealRecords:
         )
 
     def state(self) -> SealState | None:
-        """Return the function's last run; None if it never ran."""
+        """Return how the function's last run went; None if it never ran."""
         return state_of(self._get(STATE))
 
     def write_state(self, state: SealState) -> None:
-        """Keep a run's end, over the one before; `sealed_total` is counted up here."""
+        """Store how a run went, replacing the previous one; `sealed_total` is added up here."""
         values = {f":{name}": {"N": str(getattr(state, name))} for name in _NUMBERS}
         del values[":sealed_total"]
         values |= {f":{name}": {"S": getattr(state, name)} for name in _TEXTS}
@@ -157,12 +158,12 @@ def _text(item: Mapping[str, Any], name: str) -> str:
 
 
 def is_proof(item: Mapping[str, Any]) -> bool:
-    """Tell whether it is the item of a proof; one that is not there is not."""
+    """Tell whether an item is a proof. An empty one, which does not exist, is not."""
     return bool(_text(item, PROVED_AT))
 
 
 def state_of(item: Mapping[str, Any]) -> SealState | None:
-    """Read the function's item; None where it is not one, or not there."""
+    """Return the function's state from its item, None if there is none."""
     ran_at = read_time(_text(item, "ran_at"))
     if ran_at is None:
         return None

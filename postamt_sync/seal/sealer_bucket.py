@@ -1,6 +1,6 @@
-"""The bucket as the sealing function sees it: every version of the plain mail, and the sealed.
+"""The bucket as the sealing function uses it: all versions of plain mail, and sealed mail.
 
-It reads, puts where nothing is, and tags; there is no call in here that deletes.
+It reads, stores what does not exist yet, and tags. No call in here deletes anything.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CHUNK = 1 << 18
+"""Bytes that are read at a time."""
 _IS_THERE = 412
+"""S3's answer to If-None-Match if the object exists (Precondition Failed)."""
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 @dataclass(frozen=True, slots=True)
 class PlainVersion:
-    """One version of a plain object, as a listing tells it; `etag` is without quotes.
+    """One version of a plain object, as in a listing. `etag` has no quotes, `size` is in bytes.
 
-    `newest`: no later content lies under its key, a delete marker aside. `current`: not even that.
+    `newest`: there is no later content under its key, though there may be a delete marker.
+    `current`: there is not even that.
     """
 
     key: str
@@ -44,9 +47,11 @@ class PlainVersion:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlain:
-    """What came of reading a plain version. `md5` is in hex; `etag_is_md5`: S3 computed the ETag
-    of just these bytes. `enveloped`: it is not the mail, but what was encrypted of it
-    before it was stored, in whatever way."""
+    """What was read of a plain version. Hashes are in hex, `size` is in bytes.
+
+    `etag_is_md5`: its ETag is the MD5 of exactly these bytes. `enveloped`: these are not the bytes
+    of the mail, which was encrypted in some way before it was stored.
+    """
 
     size: int
     sha256: str
@@ -57,7 +62,7 @@ class ReadPlain:
 
 @dataclass(frozen=True, slots=True)
 class StoredSeal:
-    """A sealed object as S3 gives it back, read to its end."""
+    """A sealed object that was read to its end. `head` is its beginning, of up to HEAD bytes."""
 
     size: int
     sha256: str
@@ -66,15 +71,14 @@ class StoredSeal:
 
 
 class SealerBucket:
-    """One bucket. Every method raises as boto3 does."""
+    """One bucket. Every method raises what boto3 raises."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def versions(self, prefix: str, after: str = "") -> Iterator[PlainVersion]:
-        """Yield every version below a prefix, by key, the newest first; `after` is a key to go on
-        behind."""
+        """Yield every version below a prefix, after the key `after`, by key, the newest first."""
         key, version, before = after, "", ""
         while True:
             page = self._s3.list_object_versions(
@@ -99,11 +103,11 @@ class SealerBucket:
             key, version = page["NextKeyMarker"], page.get("NextVersionIdMarker", "")
 
     def keeps_versions(self) -> bool:
-        """Tell whether what expires, or is written over, stays there as a version."""
+        """Tell whether what expires, or is overwritten, is kept as a version."""
         return self._s3.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled"
 
     def sealed(self, prefix: str, after: str = "") -> Iterator[str]:
-        """Yield the keys below a prefix; `after` is a key to go on behind."""
+        """Yield the keys below a prefix, after the key `after`."""
         while True:
             page = self._s3.list_objects_v2(
                 Bucket=self._bucket,
@@ -117,14 +121,14 @@ class SealerBucket:
                 return
 
     def tags(self, version: PlainVersion) -> dict[str, str]:
-        """Return what a version is tagged with."""
+        """Return the tags of a version."""
         answer = self._s3.get_object_tagging(
             Bucket=self._bucket, Key=version.key, VersionId=version.version
         )
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def tag(self, version: PlainVersion) -> None:
-        """Let a version expire. Replaces its tags: only for one that has none."""
+        """Let a version expire. This replaces its tags, so it must have none."""
         key, value = SEALED_TAG
         self._s3.put_object_tagging(
             Bucket=self._bucket,
@@ -134,7 +138,7 @@ class SealerBucket:
         )
 
     def read(self, version: PlainVersion, path: str) -> ReadPlain:
-        """Write a version's bytes to a file, a piece at a time."""
+        """Write a version's bytes to a file, a chunk at a time."""
         answer = self._s3.get_object(
             Bucket=self._bucket, Key=version.key, VersionId=version.version
         )
@@ -156,8 +160,10 @@ class SealerBucket:
         )
 
     def put(self, key: str, path: str, sha256: str, metadata: Mapping[str, str]) -> bool:
-        """Store a file where nothing is; False where something lies already. `sha256` is the
-        file's, in hex: S3 refuses other bytes."""
+        """Store a file, unless the key exists: then return False.
+
+        `sha256` is the file's, in hex: S3 refuses other bytes.
+        """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         try:
             with open(path, "rb") as file:  # noqa: PTH123
@@ -177,7 +183,7 @@ class SealerBucket:
         return True
 
     def has(self, key: str) -> bool:
-        """Tell whether an object lies there."""
+        """Tell whether an object exists."""
         try:
             self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
@@ -187,7 +193,7 @@ class SealerBucket:
         return True
 
     def read_back(self, key: str) -> StoredSeal:
-        """Read a sealed object to its end, and keep no more than its beginning."""
+        """Read a sealed object to its end, and keep only its beginning."""
         answer: Any = self._s3.get_object(Bucket=self._bucket, Key=key)
         sha256, size, head = hashlib.sha256(), 0, b""
         for chunk in answer["Body"].iter_chunks(CHUNK):

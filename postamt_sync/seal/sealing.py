@@ -1,8 +1,8 @@
-"""A run over the plain mail: what is old enough and settled at home is sealed, in the time it has.
+"""A run over the plain mail: sealing what is old enough and settled at home, as time allows.
 
-A run begins behind where the last one ran out of time, and goes round, so that each version has its
-turn, however many wait. Nothing is sealed without keys that live and were proved, or while the box
-at home says nothing, or the bucket keeps no versions; what may expire is looked at all the same.
+A run begins where the last one ran out of time and goes round, so that each version has its turn,
+however many wait. Nothing is sealed without keys that are valid and were proved, while the box at
+home is silent, or if the bucket keeps no versions. What may expire is checked nevertheless.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from postamt_sync.seal.records import SealState, SettledMail
 from postamt_sync.seal.sealer_bucket import PlainVersion
 
 STALE = timedelta(days=3)
-"""How old the box's last word may be."""
+"""How old the last message from the box may be."""
 _CLOCKS_DIFFER = timedelta(hours=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
-"""Before which nothing was stored: none is due."""
+"""Before all mail, so that none is due."""
 
 LARGE = 4 << 20
-"""Bytes of a mail that is sealed while no other large one is: memory is short."""
+"""Bytes from which on mails are sealed one at a time: memory is short."""
 
 RESERVE = 90.0
-"""Seconds of a run in which nothing is begun: the last mails end, and the rest is counted."""
+"""Seconds at the end of a run in which no mail is begun: the rest is only counted."""
 
 LAST_WORDS = 20.0
-"""Seconds of a run in which nothing is counted either: what it has done is to be written."""
+"""Seconds at the end of a run in which nothing is counted either: the state is written."""
 
 ENOUGH_FAILURES = 30
-"""Failures in a row, after which something is wrong with more than a mail."""
+"""So many failures in a row mean that something is wrong with more than single mails."""
 
 Say = Callable[[str, str, Mapping[str, object]], None]
-"""Level, event and fields of one line of the log; never an address or anything of the content."""
+"""Takes level, event and fields of a log line: never an address or any content of a mail."""
 
 
 class Refusal(enum.StrEnum):
-    """Why a run seals nothing; a word in the table, frozen."""
+    """Why a run seals nothing. The values are in the table, and frozen."""
 
     NO_WATERMARK = "no-watermark"
     STALE_WATERMARK = "stale-watermark"
@@ -75,8 +75,10 @@ class Listing(Protocol):
 
 
 def refusal(watermark: SettledMail | None, now: datetime, place: str) -> Refusal | None:
-    """Judge what the box said last of the mail in a place; a clock that runs ahead of ours by hours
-    is not believed."""
+    """Return why nothing may be sealed, by what the box said last of the mail in this place.
+
+    It is not believed if its clock is ahead of ours by hours.
+    """
     if watermark is None:
         return Refusal.NO_WATERMARK
     if watermark.place != place:
@@ -89,8 +91,8 @@ def refusal(watermark: SettledMail | None, now: datetime, place: str) -> Refusal
 
 @dataclass
 class _Counts:
-    """`failing` is the mail that failed in the run before; `had_its_turn` tells whether it was
-    tried again."""
+    """The counts of a run. `failing` is the mail that failed in the previous run, `had_its_turn`
+    whether it was tried again."""
 
     failing: str = ""
     had_its_turn: bool = False
@@ -109,7 +111,7 @@ class _Counts:
     forgotten: str = ""
 
     def fail(self, key: str, reason: str) -> None:
-        """Count a failure; of all mails that one is named that failed before, else the first."""
+        """Count a failure. The mail that is named is the one that failed before, else the first."""
         self.failed += 1
         if not self.failed_key or key == self.failing:
             self.failed_key, self.reason = key, reason
@@ -121,9 +123,11 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class SealingRun:
-    """`after` is how old a version has to be; `remaining` tells the seconds that are left. `place`
-    is where the mail lies, as the box has to name it (`mail_place`). `earlier` is what the index is
-    still to be told of, None where it keeps its words."""
+    """One run. `after` is how old a version has to be, `remaining` returns the seconds left.
+
+    `place` is where the mail is, as the box has to name it (`mail_place`). `earlier` is what the
+    index is still to be told of, None if it keeps its words.
+    """
 
     listing: Listing
     sealer: Sealer
@@ -138,7 +142,7 @@ class SealingRun:
     large: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> SealState:
-        """Seal what may be sealed, and keep how it went; returns the same."""
+        """Seal what may be sealed; store how that went, and return it."""
         now = self.now()
         watermark = self.records.watermark()
         refused = refusal(watermark, now, self.place)
@@ -174,9 +178,9 @@ class SealingRun:
         return self._end(_still_failing(state, former, counts))
 
     def refuse(self, refused: Refusal, reason: str = "") -> SealState:
-        """Seal nothing, and keep why; returns what is kept.
+        """Seal nothing; store why, and return that.
 
-        What was tagged may go on expiring: that all of it is sealed is seen to.
+        What was tagged before goes on expiring, so it is checked that all of it is sealed.
         """
         former = self.records.state() or SealState(self.now())
         counts = _Counts()
@@ -209,7 +213,7 @@ class SealingRun:
         return state
 
     def _tell_index(self, upto: str, counts: _Counts) -> None:
-        """Have the index forget what was sealed before it was to, once all else is done."""
+        """Have the index forget what was sealed earlier, once everything else is done."""
         if self.earlier is None:
             return
         counts.forgotten = upto
@@ -236,7 +240,7 @@ class SealingRun:
                 if stopped:
                     if self.remaining() < LAST_WORDS:
                         break
-                    # What is sealed already is current no more, a day or two after.
+                    # A day or two after it was sealed, a version is not current any more.
                     counts.unvisited += due and version.current
                     continue
                 last = version.key
@@ -249,7 +253,7 @@ class SealingRun:
         counts.cursor = last if stopped else ""
 
     def _round(self, cursor: str) -> Iterator[PlainVersion]:
-        """Yield all versions, those behind the cursor first; what has no id is no mail."""
+        """Yield all versions, those after the cursor first. What has no id is not a mail."""
         prefix = self.sealer.prefix
         behind = self.listing.versions(prefix, cursor)
         front = itertools.takewhile(
@@ -295,7 +299,7 @@ class SealingRun:
 
 
 def _still_failing(state: SealState, former: SealState, counts: _Counts) -> SealState:
-    """Keep since when a mail fails; one that had no turn in this run may do so still."""
+    """Keep since when a mail has been failing, also if it had no turn in this run."""
     if not former.failed_key:
         return state
     if state.failed_key == former.failed_key:

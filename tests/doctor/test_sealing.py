@@ -128,4 +128,4 @@ def test_a_key_that_ends_soon_or_has_gone_bad(settings: Settings) -> None:
     assert (outcome, "ends on" in words) == (Severity.WARNING, True)
     file.write_bytes(b"gone")
     (outcome, words), _ = found(settings, Aws(WELL))
-    assert (outcome, "no OpenPGP certificate" in words) == (Severity.WARNING, True)
+    assert (outcome, "not an OpenPGP certificate" in words) == (Severity.WARNING, True)

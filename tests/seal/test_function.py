@@ -168,7 +168,7 @@ def test_a_key_that_cannot_be_used_is_told(account: Account) -> None:
     (account.keys / "9.pgp").write_bytes(b"no key")
     state = account.run()
     assert state.refused == "key"
-    assert "no OpenPGP certificate" in state.reason
+    assert "not an OpenPGP certificate" in state.reason
     kept = account.records.state()
     assert kept is not None
     assert (kept.refused, kept.reason) == (state.refused, state.reason)

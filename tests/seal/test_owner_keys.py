@@ -138,7 +138,7 @@ def test_what_is_no_certificate_is_refused(gpg: Gpg) -> None:
     public = gpg.public("owner")
     message = gpg("--armor", "--trust-model=always", "-r", "owner@example.com", "-e", data=b"x")
     for data in (b"", b"hello", b"\x00" * 100, message, public[: len(public) // 2], b"\xff" * 50):
-        assert "no OpenPGP certificate" in refusal(data)
+        assert "not an OpenPGP certificate" in refusal(data)
     assert "larger" in refusal(public + bytes(1 << 20))
 
 
@@ -165,7 +165,7 @@ def test_files_are_read_one_by_one(gpg: Gpg, tmp_path: Path) -> None:
     found = read_key_files([tmp_path / name for name in names])
     said = [each.refused.problem if each.refused else "" for each in found]
     assert [each.key is not None for each in found] == [True, False, False, False, False]
-    assert "another of these files" in said[1]
+    assert "Another of these files" in said[1]
     assert "secret" in said[2]
     assert said[3] == "It cannot be read: No such file or directory."
     assert "cannot be read" in said[4]
