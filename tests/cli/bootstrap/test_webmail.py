@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from tests.support.documentation import documentation
 BLOCKS = re.findall(r"^```(?:sh|toml)\n(.*?)\n```$", documentation(), re.MULTILINE | re.DOTALL)
 OPTIONS = next(block for block in BLOCKS if block.startswith("[webmail]"))
 WALK = next(block for block in BLOCKS if "bootstrap dns --route53" in block and "user add" in block)
+AT_ONCE = {"progression": "immediate"}
 ASKING = {"apply", "dns", "destroy", "rotate"}
 
 pytestmark = pytest.mark.slow
@@ -75,8 +76,23 @@ class Household:
 
 
 @pytest.fixture
-def household(aws: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Household:
-    return Household(aws, tmp_path, capsys)
+def household(
+    aws: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Household]:
+    """In an account whose distributions are deployed at once: who waits for one is tried in
+    tests/bootstrap/test_webmail_destroy.py.
+    """
+    distribution = {"model_name": "cloudfront::distribution"}
+    tell(aws, "state-manager/set-transition", {**distribution, "transition": AT_ONCE})
+    yield Household(aws, tmp_path, capsys)
+    tell(aws, "state-manager/unset-transition", distribution)
+
+
+def tell(account: Account, about: str, said: Any) -> None:
+    """Tell the emulator how to behave."""
+    address = f"{account.emulator.url}/moto-api/{about}"
+    with urllib.request.urlopen(address, json.dumps(said).encode(), timeout=30) as answer:
+        assert answer.status < 300
 
 
 class Edge:
@@ -137,10 +153,8 @@ class Edge:
     def answer_when_invoked(self) -> None:
         """Let the emulator, which runs no functions, answer as ours does when `verify` calls it."""
         answers = ["null", json.dumps(lambda_front.handle(TRIAL))]
-        said = json.dumps({"results": answers, "region": "eu-west-1"}).encode()
-        address = f"{self.account.emulator.url}/moto-api/static/lambda-simple/response"
-        with urllib.request.urlopen(address, said, timeout=30) as answer:
-            assert answer.status < 300
+        said = {"results": answers, "region": "eu-west-1"}
+        tell(self.account, "static/lambda-simple/response", said)
 
     def api(
         self, method: str, path: str, said: Mapping[str, str] | None = None, *, secret: bool = True
