@@ -7,8 +7,8 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from postamt_sync.index.function import Indexer
 from postamt_sync.mail.handed_routes import ROUTES_KEY
 from tests.doubles.moto import Moto
 from tests.doubles.notices import event, receipt
+from tests.support import forked
 from tests.support.household import configuration, configure
 from tests.support.ports import reserved_port
 
@@ -110,17 +111,19 @@ class WebmailStack:
         """Serve the webmail, and yield its address; `ended` is its exit code afterwards."""
         port = reserved_port()
         words = ("webmail", "serve", "--port", str(port), "--config", str(self.config))
-        with subprocess.Popen(
-            [sys.executable, "-m", "postamt_sync", *words],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            try:
-                line = process.stdout.readline()
-                assert line == f"The webmail is at http://127.0.0.1:{port}/\n"
-                yield f"http://127.0.0.1:{port}/"
-            finally:
-                process.send_signal(stop)
-                self.ended = process.wait(30)
+        output = (self.config.parent / f"{port}.said", self.config.parent / f"{port}.log")
+        process = forked.start(words, self.environment, self.config.parent, output)
+        url = f"http://127.0.0.1:{port}/"
+        try:
+            while not (said := _text(output[0])).endswith("\n"):
+                assert process.poll() is None, _text(output[1])
+                time.sleep(0.02)
+            assert said == f"The webmail is at {url}\n"
+            yield url
+        finally:
+            process.send_signal(stop)
+            self.ended = process.wait(30)
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
