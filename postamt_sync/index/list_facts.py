@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from postamt_sync.mail.headers import whole_header
+from postamt_sync.mail.headers import fields_named, first_fields, whole_header
 
 MOST_REFERENCES = 20
 """Ids kept of those that a mail names: the first, which began it all, and the last ones."""
@@ -22,14 +22,8 @@ LONGEST_ID = 250
 _READ = 32 << 10
 """Octets of a field that are read from its beginning, and from its end."""
 
-_FIELD = re.compile(
-    rb"(?:\A|\n)(message-id|in-reply-to|references|content-type|content-disposition)[ \t]*:"
-    rb"((?:[^\n]*\n[ \t])*[^\n]*)",
-    re.IGNORECASE,
-)
-_NAMES = frozenset(
-    {"message-id", "in-reply-to", "references", "content-type", "content-disposition"}
-)
+_NAMES = ("message-id", "in-reply-to", "references", "content-type", "content-disposition")
+_FIELDS = fields_named(*_NAMES)
 _ID = re.compile(rb"<([^<>]*)>")
 _ATTACHED = ("application/", "audio/", "image/", "video/", "multipart/mixed")
 _NOT_ATTACHED = ("application/pkcs7-", "application/x-pkcs7-", "application/pgp")
@@ -50,10 +44,7 @@ class ListFacts:
 
 def facts_of_head(head: bytes) -> ListFacts | None:
     """Return the facts of a mail that begins with `head`, None where there are none."""
-    raw: dict[str, bytes] = {}
-    for found in _FIELD.finditer(whole_header(head)):
-        raw.setdefault(found[1].decode("ascii").lower(), found[2])
-    return _facts(raw)
+    return _facts(first_fields(whole_header(head), _FIELDS))
 
 
 def facts_of_receipt(mail: Mapping[str, object]) -> ListFacts | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 
 from postamt_sync.mail.charset import codec, declared, decoded, likely
-from postamt_sync.mail.headers import whole_header
+from postamt_sync.mail.headers import fields_named, first_fields, whole_header
 
 LONGEST_FIELD = 1_000
 """Characters kept of From, To, Cc and Subject."""
@@ -25,9 +25,7 @@ LONGEST_DATE = 100
 _RAW_PER_CHARACTER = 12
 """Bytes of a raw field that are read for each character kept: base64 of four-byte characters."""
 
-_FIELD = re.compile(
-    rb"(?:\A|\n)(from|to|cc|subject|date)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE
-)
+_FIELDS = fields_named("from", "to", "cc", "subject", "date")
 _BEGINNING = re.compile(rb"=\?([!-)+->@-~]{1,80})(?:\*[^?\s]{0,40})?\?([bqBQ])\?")
 """Of an encoded word (RFC 2047): its charset and its encoding."""
 _LONGEST_WORD = 2_000
@@ -68,9 +66,7 @@ NAMES = {field.name.rstrip("_"): field.name for field in fields(Summary)}
 def summary_of_head(head: bytes) -> Summary:
     """Return the summary of a mail that begins with `head`; of fields that come twice the first."""
     block = whole_header(head)
-    raw: dict[str, bytes] = {}
-    for found in _FIELD.finditer(block):
-        raw.setdefault(found[1].decode("ascii").lower(), found[2])
+    raw = first_fields(block, _FIELDS)
     plain = all(map(_is_plain, raw.values()))
     return _summary(raw, () if plain else charsets_in(head, block))
 

@@ -44,8 +44,21 @@ _RANK = {name: rank for rank, name in enumerate(_SES_ORDER)}
 _CRS = re.compile(rb"\r+\n?")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)\n(?![ \t])")
-_TO_OR_CC = re.compile(rb"(?:\A|\n)(?:to|cc)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
-_FROM = re.compile(rb"(?:\A|\n)from[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
+
+# Behind a line end, with one put in front of the block: a search for it is several times as fast as
+# for the beginning of any line.
+_NAMED = rb"\n(%b)[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)"
+ANY_FIELD = re.compile(_NAMED % rb"[!-9;-~]{1,80}")
+"""Finds each field of a block, for `first_fields`."""
+
+
+def fields_named(*names: str) -> re.Pattern[bytes]:
+    """Return what finds the fields of these names, for `first_fields`."""
+    return re.compile(_NAMED % "|".join(names).encode("ascii"), re.IGNORECASE)
+
+
+_TO_OR_CC = fields_named("to", "cc")
+_FROM = fields_named("from")
 _QUOTE = re.compile(r'(?<!\\)"')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PUNCTUATION = re.compile(r'["()\\]')
@@ -134,6 +147,17 @@ def _line_ends(crs: re.Match[bytes]) -> bytes:
     return crs[0] if crs[0].endswith(b"\n") else b"\n" * len(crs[0])
 
 
+def first_fields(block: bytes, fields: re.Pattern[bytes]) -> dict[str, bytes]:
+    """Return fields of a header block, names in lower case, values as they stand, folded and raw.
+
+    Of fields of one name the first. `fields` is what `fields_named` returned, or ANY_FIELD.
+    """
+    found: dict[str, bytes] = {}
+    for field in fields.finditer(b"\n" + block):
+        found.setdefault(field[1].decode("ascii").lower(), field[2])
+    return found
+
+
 def ses_headers(head: bytes, key: str) -> SesHeaders | None:
     """Return what SES wrote on top of the mail that it stored under `key`.
 
@@ -169,8 +193,8 @@ def author(head: bytes) -> str:
 def _addresses_in(head: bytes, fields: re.Pattern[bytes]) -> tuple[str, ...]:
     found: list[str] = []
     left = LONGEST_LISTS
-    for field in fields.finditer(whole_header(head)):
-        value = field[1]
+    for field in fields.finditer(b"\n" + whole_header(head)):
+        value = field[2]
         if left <= 0 or len(found) >= MOST_ADDRESSES:
             break
         room, left = left, left - len(value)

@@ -5,26 +5,24 @@ Pure. What cannot be decoded becomes some text; nothing here raises.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from postamt_sync.index.summary import Summary, readable, summary_of_head, summary_of_receipt
 from postamt_sync.ledger.remembered_headers import MailHeader
-from postamt_sync.mail.headers import whole_header
+from postamt_sync.mail.headers import fields_named, first_fields, whole_header
 
 LONGEST_HEAD = 32_768
 """Bytes of a mail that are looked at: signatures of those who passed it on stand first."""
 LONGEST = 300
 """Characters kept of each field."""
 
-_MESSAGE_ID = re.compile(rb"(?:\A|\n)message-id[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)", re.IGNORECASE)
+_MESSAGE_ID = fields_named("message-id")
 
 
 def header_of_head(mail: str, stored_at: float, head: bytes) -> MailHeader:
     """Return the header of a mail that begins with `head`."""
     block = whole_header(head[:LONGEST_HEAD])
-    found = _MESSAGE_ID.search(block)
-    message_id = readable(found[1], LONGEST) if found else ""
+    message_id = readable(first_fields(block, _MESSAGE_ID).get("message-id", b""), LONGEST)
     # The body, in which other charsets may stand, would cost more than all the rest.
     return _header(mail, stored_at, message_id, summary_of_head(block + b"\n"))
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 from postamt_sync.index.summary import readable
+from postamt_sync.mail.headers import ANY_FIELD, first_fields
 from postamt_sync.webmail.charsets import decoded
 from postamt_sync.webmail.transfer_encoding import without_encoding
 
@@ -30,7 +31,6 @@ _MOST_PARAMETERS = 50
 _BEGINNING = 200
 
 # No expression here can match the same text in two ways.
-_FIELD = re.compile(rb"(?:\A|\n)([!-9;-~]{1,80})[ \t]*:((?:[^\n]*\n[ \t])*[^\n]*)")
 _HEAD_END = re.compile(rb"\n\r?\n")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}", re.ASCII)
@@ -57,7 +57,7 @@ class MimePart:
     @cached_property
     def fields(self) -> dict[str, bytes]:
         """Each field's value as it was written, by lower-case name; the first of that name."""
-        return _fields(self.raw[self.start : min(self.body_at, self.start + LONGEST_HEAD)])
+        return _fields(self.raw, self.start, self.body_at)
 
     def words(self, name: str, longest: int = 1_000) -> str:
         """Return a field's value for people to read; "" if there is none."""
@@ -146,7 +146,7 @@ class _Parser:
     def part(self, path: str, start: int, end: int, depth: int, usual: str) -> MimePart:
         self._left -= 1
         body_at = self._body(start, end)
-        fields = _fields(self._raw[start : min(body_at, start + LONGEST_HEAD)])
+        fields = _fields(self._raw, start, body_at)
         kind, parameters = _parameters(fields.get("content-type", b""))
         kind = kind if _TYPE.fullmatch(kind) else usual
         children: tuple[MimePart, ...] = ()
@@ -205,14 +205,11 @@ class _Parser:
         found = _HEAD_END.search(self._raw, start, end)
         if found is not None:
             return found.end()
-        return end if _fields(self._raw[start : min(end, start + LONGEST_HEAD)]) else start
+        return end if _fields(self._raw, start, end) else start
 
 
-def _fields(block: bytes) -> dict[str, bytes]:
-    fields: dict[str, bytes] = {}
-    for found in _FIELD.finditer(block):
-        fields.setdefault(found[1].decode("ascii").lower(), found[2])
-    return fields
+def _fields(raw: bytes, start: int, end: int) -> dict[str, bytes]:
+    return first_fields(raw[start : min(end, start + LONGEST_HEAD)], ANY_FIELD)
 
 
 def _parameters(field: bytes) -> tuple[str, dict[str, str]]:
