@@ -28,6 +28,11 @@ KeyOf = Callable[[ClientEncryption], Awaitable[bytes]]
 CHUNK_BYTES = 256 << 10
 """Bytes at once: hashing them holds the event loop for about a millisecond, on a Pi for four."""
 
+SHORT = 64 << 10
+"""Bytes whose hash takes no longer than coming back from having let other threads run."""
+UNSHARED = 2047
+"""The most bytes that hashlib hashes without letting them."""
+
 _META = "x-amz-meta-"
 _DATE = re.compile(
     r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII
@@ -112,12 +117,12 @@ class Fetched:
             async for chunk in self._response.content.iter_chunked(CHUNK_BYTES):
                 came += len(chunk)
                 if md5 is not None:
-                    md5.update(chunk)
+                    _add(md5, chunk)
                 if self._transfer is not None:
                     await self._transfer.came(len(chunk))
                 plain = opened.feed(chunk) if opened is not None else chunk
                 if plain:
-                    self._sha256.update(plain)
+                    _add(self._sha256, plain)
                     yield plain
         except aiohttp.ClientPayloadError as error:
             came = self._response.content.total_bytes
@@ -129,7 +134,7 @@ class Fetched:
         if md5 is not None and md5.hexdigest() != self.etag.lower():
             raise DamagedError("its MD5 is not its ETag")
         if opened is not None and (rest := self._proven(opened)):
-            self._sha256.update(rest)
+            _add(self._sha256, rest)
             yield rest
         self._whole = True
 
@@ -154,6 +159,15 @@ class Fetched:
                 reason = "its bytes were changed, or its data key is another's"
                 raise never_opened(reason) from error
             raise DamagedError("what SES proves it with does not fit its bytes") from error
+
+
+def _add(digest: hashlib._Hash, data: bytes) -> None:
+    """Hash some bytes; other threads run meanwhile only where that is worth their while."""
+    if len(data) > SHORT:
+        digest.update(data)
+        return
+    for start in range(0, len(data), UNSHARED):
+        digest.update(data[start : start + UNSHARED])
 
 
 def _moment(date: str) -> float:
