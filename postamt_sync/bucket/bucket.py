@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -172,8 +172,8 @@ class Bucket:
                 raise ObjectChangedError(key)
             condition["if-match"] = f'"{etag}"'
         transfer = self.bandwidth.transfer()
-        async with AsyncExitStack() as stack:
-            stack.callback(transfer.end)
+        response = None
+        try:
             await transfer.begin()
             fetched: Fetched
             try:
@@ -181,12 +181,15 @@ class Bucket:
             except ObjectGoneError:
                 fetched = await self._from_owner(key, etag)
             else:
-                stack.callback(response.close)
                 fetched = Fetched(response, transfer, self._key_of)
                 # Not every server that speaks S3 minds If-Match.
                 if etag is not None and fetched.etag != etag:
                     raise ObjectChangedError(key)
             yield fetched
+        finally:
+            if response is not None:
+                response.close()
+            transfer.end()
 
     async def _from_owner(self, key: str, etag: str | None) -> Fetched:
         """Return a mail that is gone from the bucket and that its owner has opened."""
