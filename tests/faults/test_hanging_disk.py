@@ -32,7 +32,7 @@ def start_while_hanging(home: Home, root: Path) -> Running:
     paths = [root, root / "postamt-sync.marker", *(root / part for part in ("tmp", "new", "cur"))]
     held_up = [word for path in paths for word in ("-P", str(path))]
     inject = ["-e", f"trace={CALLS}", "-e", f"inject={CALLS}:delay_enter={FOR_EVER}"]
-    strace = ["strace", "-f", "-qq", "-o", os.devnull, *held_up, *inject]
+    strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", os.devnull, *held_up, *inject]
     return home.start_program([*strace, *COMMAND, "run", "--debug", "--config", str(home.config)])
 
 
