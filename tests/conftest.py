@@ -24,7 +24,8 @@ settings.register_profile(
     "untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
-# What `tests/run --quick` is content with; where a test says a number itself, that stays.
+# What `tests/run` and `tests/run --quick` are content with; `.ci/run` draws a hundred.
+settings.register_profile("part", settings.get_profile("untimed"), max_examples=30)
 settings.register_profile("quick", settings.get_profile("untimed"), max_examples=20)
 
 

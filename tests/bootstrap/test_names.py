@@ -15,6 +15,7 @@ from postamt_sync.config.values import stack_name
 from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT
 from tests.doubles.empty_account import EmptyAccount, everything
+from tests.support.campaign import examples
 from tests.support.service_model import faults_of
 
 LONGEST_MAILBOX = "m" * 64
@@ -56,7 +57,7 @@ def is_legal(name: str) -> bool:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(
     st.from_regex(r"[a-z][a-z0-9-]{1,28}[a-z0-9]", fullmatch=True).filter(is_legal),
     st.sampled_from(sorted(RECEIVING)),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from postamt_sync.config import load
 from postamt_sync.errors import ConfigurationError
+from tests.support.campaign import examples
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,7 @@ def files(draw: st.DrawFn) -> str:
     text=files(),
     variables=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(TEXTS), max_size=2),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_settings_or_a_report(
     tmp_path_factory: pytest.TempPathFactory, text: str, variables: dict[str, str]
 ) -> None:

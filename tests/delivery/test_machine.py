@@ -28,6 +28,7 @@ from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.mail.arrival import Arrival, Source, Verdicts, mail_id
 from tests.delivery.home import BUCKET, LONG_AGO, Home
 from tests.doubles.disk import PowerCut, VolatileDisk
+from tests.support.campaign import examples
 
 pytestmark = pytest.mark.slow
 
@@ -303,7 +304,7 @@ class _Row:
 
 TestDelivery = DeliveryMachine.TestCase
 TestDelivery.settings = settings(
-    max_examples=40,
+    max_examples=examples(40),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

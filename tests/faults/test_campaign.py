@@ -20,10 +20,10 @@ FAILING_CALLS = [name for name, fault in FAULTS.items() if "strace" in fault.nee
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", spread([1, 2], 2))
-async def test_a_world_that_misbehaves(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "rounds"), spread([(1, 3), (2, 9)], 2))
+async def test_a_world_that_misbehaves(tmp_path: Path, seed: int, rounds: int) -> None:
     faults = [name for name, fault in FAULTS.items() if not fault.needs and name != RESTORED]
-    await carried_out(Plan(seed, 7, faults), tmp_path)
+    await carried_out(Plan(seed, rounds, faults), tmp_path)
 
 
 @pytest.mark.long

@@ -17,6 +17,7 @@ from postamt_sync.ledger.envelope_lookups import PATIENCE
 from postamt_sync.mail.arrival import Arrival, Envelope
 from tests.doubles.notices import stored
 from tests.index.test_lookups import ANNA, BRUNO, GRACE, TO_BRUNO, TO_NOBODY, Scene
+from tests.support.campaign import examples
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +115,7 @@ class World(Scene):
 FAIL, DELIVER, ASK, RESTART = ((word, None) for word in ("fail", "deliver", "ask", "restart"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @example([("event", "bcc"), DELIVER], 0.0)
 @example([FAIL, ("find", "unmarked"), DELIVER], 1e6)
 @example([("find", "unmarked"), DELIVER, FAIL, ("pass by", 1000.0), ASK, DELIVER], 0.0)

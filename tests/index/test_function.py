@@ -32,6 +32,7 @@ from tests.doubles.notices import (
     record,
     stored,
 )
+from tests.support.campaign import examples
 
 KEY = PREFIX + MESSAGE_ID
 
@@ -145,7 +146,9 @@ def test_a_receipt_and_an_event_make_a_full_item(scene: Scene) -> None:
 
 @pytest.mark.slow
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data(), cut=st.booleans())
 def test_any_order_and_any_repetition_makes_the_same_item(

@@ -39,6 +39,7 @@ from tests.delivery.home import Home
 from tests.doubles.inbox import OneKey
 from tests.doubles.sns import TOPIC, Signer, body, private_key, receipt, s3_event
 from tests.doubles.sqs import Held, MemorySqs, refused
+from tests.support.campaign import examples
 
 pytestmark = pytest.mark.slow
 
@@ -263,7 +264,7 @@ class Sources(RuleBasedStateMachine):
 
 TestSources = Sources.TestCase
 TestSources.settings = settings(
-    max_examples=25,
+    max_examples=examples(25),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -26,6 +26,7 @@ from tests.doubles.ledger import (
     state,
     take,
 )
+from tests.support.campaign import examples
 from tests.support.new_ledger import new_ledger
 
 SAID = (
@@ -65,7 +66,7 @@ def test_every_order_ends_in_the_same_row(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.sampled_from(SAID), min_size=1, max_size=10), st.data())
 def test_facts_do_not_depend_on_order_repetition_or_grouping(
     said: Sequence[Arrival], data: st.DataObject
@@ -82,7 +83,7 @@ NEWS = (*SAID, event("e2"), listing("e2"))
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(st.sampled_from(NEWS), min_size=1, max_size=8), st.integers(0, 8))
 def test_the_revision_moves_whenever_more_must_be_delivered(
     said: Sequence[Arrival], delivered_after: int

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.sync_runs import SyncTotals
 from tests.doubles.ledger import BUCKET, bring_to, copy, deliver, event, listing, take
+from tests.support.campaign import examples
 from tests.support.new_ledger import new_ledger
 
 AFTER = {
@@ -112,7 +113,7 @@ def test_a_pass_leaves_nothing_to_the_next(ledger: Ledger) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     objects=st.lists(
         st.tuples(st.sampled_from([None, *ObjectState]), st.sampled_from(ENDINGS)), max_size=12

@@ -24,6 +24,7 @@ from postamt_sync.mail.arrival import Arrival, Envelope, Source
 from postamt_sync.recovery.completion import complete_from_maildirs, end_rebuild
 from tests.delivery.home import BUCKET, Home
 from tests.doubles.notices import stored
+from tests.support.campaign import examples
 from tests.support.household import configuration, configure
 
 pytestmark = pytest.mark.slow
@@ -291,7 +292,7 @@ FOR_BOTH_KEPT_BY_HER = Fate(1, BOTH, frozenset({"anna"}))
 STUCK = Fate(4, ("bruno",), frozenset())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @example([MISSED], [("receipt", 0), ("list", 0)], False)
 @example([MISSED], [("twin", 0), ("receipt", 0), ("restart", 0)], False)
 @example([HIS_OLDER, HER_NEWER, STUCK], [], False)

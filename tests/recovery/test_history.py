@@ -20,6 +20,7 @@ from postamt_sync.ledger.backup import BACKUP_NAME, back_up
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.s3 import S3Double
 from tests.recovery.box import Box
+from tests.support.campaign import examples
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ class Household(RuleBasedStateMachine):
 
 TestHousehold = Household.TestCase
 TestHousehold.settings = settings(
-    max_examples=12,
+    max_examples=examples(12),
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -1,4 +1,4 @@
-"""Cases of a campaign: each is tried by `.ci/run`, a part of them whenever all tests are."""
+"""Cases of a campaign: each is tried by `.ci/run`, a part of them whenever `tests/run` is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 
 def spread(cases: Iterable[Any], every: int) -> list[Any]:
@@ -17,6 +18,11 @@ def spread(cases: Iterable[Any], every: int) -> list[Any]:
         pytest.param(*_several(case), marks=pytest.mark.long) if number % every else case
         for number, case in enumerate(cases)
     ]
+
+
+def examples(most: int) -> int:
+    """Return how many examples Hypothesis draws: all in `.ci/run`, else the run's share of 100."""
+    return max(1, most * settings.default.max_examples // 100)
 
 
 def _several(case: Any) -> tuple[Any, ...]:
