@@ -84,9 +84,21 @@ def test_a_strange_answer_of_every_service_ends_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", spread(["login page", "null", "XML without what was asked", "deep JSON"], 2)
+    ("name", "long_poll"),
+    spread(
+        [
+            ("login page", "true"),
+            ("login page", "false"),
+            ("null", "true"),
+            ("null", "false"),
+            ("deep JSON", "true"),
+            ("XML without what was asked", "false"),
+            ("XML without what was asked", "true"),
+            ("deep JSON", "false"),
+        ],
+        5,
+    ),
 )
-@pytest.mark.parametrize("long_poll", ["true", "false"])
 def test_all_is_well_again_when_the_answers_are(
     home: Home, s3: S3Double, aws: OddAws, name: str, long_poll: str
 ) -> None:
@@ -153,7 +165,7 @@ def test_damaged_files_of_credentials(
 
 
 @pytest.mark.parametrize(
-    "name", spread(["login page", "null", "a list", "endless", "reset", "redirected"], 4)
+    "name", spread(["login page", "null", "a list", "endless", "reset", "redirected"], 6)
 )
 def test_a_provider_of_credentials_that_answers_anything(
     home: Home, s3: S3Double, aws: OddAws, name: str
