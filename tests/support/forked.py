@@ -25,9 +25,8 @@ from typing import Any
 from postamt_sync.cli import main as command_line
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    [__name__, *(f"postamt_sync.cli.{verb}" for verb in ("sync", "run", "status", "verify"))]
-)
+_OFTEN = ("sync", "run", "status", "verify", "bootstrap.apply", "bootstrap.plan")
+_context.set_forkserver_preload([__name__, *(f"postamt_sync.cli.{verb}" for verb in _OFTEN)])
 
 
 class Forked:
