@@ -1,1 +1,1 @@
-"""The emergency webmail: reads and answers mail from AWS alone, while the box at home is down."""
+"""The emergency webmail: reading and answering mail with AWS alone, while the box is down."""

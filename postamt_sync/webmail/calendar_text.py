@@ -8,6 +8,7 @@ from datetime import datetime
 LONGEST = 200_000
 """Characters that are read."""
 MOST_EVENTS = 20
+"""How many events are shown."""
 _FOLD = re.compile(r"\n[ \t]")
 _LINE = re.compile(r'([A-Za-z-]{1,40})((?:;[^:;"\n]*(?:"[^"\n]*")?)*):(.*)')
 _ESCAPE = re.compile(r"\\([\\;,nN])")
@@ -32,7 +33,7 @@ _SHOWN = (
 
 
 def calendar_text(text: str) -> str:
-    """Return the events of a calendar, "" where there are none; never raises."""
+    """Return the events of a calendar as text, "" if there are none; never raises."""
     method = ""
     events: list[dict[str, str]] = []
     within: dict[str, str] | None = None

@@ -1,4 +1,4 @@
-"""Text out of bytes whose charset is right, wrong, unknown or missing: it never fails."""
+"""Decoding text whose charset is right, wrong, unknown or missing. It never fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from postamt_sync.mail.charset import codec, declared
 
 UTF_8 = "utf_8"
 _UNKNOWN = frozenset({"x-unknown", "unknown-8bit"})
-"""Say that someone did not know it either; most of what is sent is UTF-8."""
+"""Charsets of senders that did not know it either. Most of what is sent is UTF-8."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -22,22 +22,22 @@ _IN_HTML = re.compile(rb"""charset[ \t]*=[ \t]*["']?([A-Za-z0-9_.:-]{1,60})""", 
 
 
 def decoded(raw: bytes, charset: str = "") -> str:
-    """Return the text: valid UTF-8 as such whatever is claimed, then as claimed, then as likely.
+    """Return the text: as UTF-8 if it is valid, else as declared, else as is most likely.
 
-    Line ends are one newline each, other control characters are gone, and it can be encoded.
+    Line ends are newlines, other control characters are removed, and there are no surrogates.
     """
     known = charset.strip().lower() not in _UNKNOWN
     return clean(_decoded(raw, codec(charset) if known else UTF_8))
 
 
 def charset_in_html(raw: bytes) -> str:
-    """Return the charset that HTML claims of itself at its beginning, "" if none."""
+    """Return the charset that HTML declares at its beginning, "" if there is none."""
     found = _IN_HTML.search(raw[:2_048])
     return found[1].decode("ascii") if found else ""
 
 
 def clean(text: str) -> str:
-    """Make foreign text fit to be shown over many lines and written as JSON."""
+    """Make untrusted text, of many lines, fit to be shown and written as JSON."""
     flat = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", flat)
 
@@ -57,7 +57,7 @@ def _decoded(raw: bytes, charset: str) -> str:
     lenient = raw.decode(UTF_8, "replace")
     if charset == UTF_8 and lenient.count("\N{REPLACEMENT CHARACTER}") * 4 < _beyond_ascii(raw):
         return lenient  # damaged here and there
-    # Not `declared`, which makes something of every byte: what is damaged is to be seen.
+    # Not `declared`, which makes something of every byte: damage should be visible.
     return raw.decode(charset if charset not in {"", UTF_8} else "cp1252", "replace")
 
 

@@ -1,9 +1,8 @@
-"""Which mails of a mailbox belong together: those that name the same ids, by Message-ID,
-In-Reply-To and References.
+"""Conversations: mails of a mailbox that share ids in Message-ID, In-Reply-To and References.
 
-All of these are the sender's words. Whoever forges them can put his mail beside others of the same
-mailbox, and nothing else: each mail is checked as always, and what is followed has a bound. The
-subject says nothing of it.
+All of these are written by the sender. Forging them puts a mail beside others of the same mailbox,
+and does nothing else: each mail is checked as always, and the number of ids followed is limited.
+The subject does not count.
 """
 
 from __future__ import annotations
@@ -22,27 +21,29 @@ from postamt_sync.webmail.sent_list import SentList
 from postamt_sync.webmail.sessions import WebSession
 
 MOST = 200
-"""Mails of one conversation."""
+"""The most mails in a conversation."""
 MOST_IDS = 100
-"""Ids that are followed."""
+"""The most ids that are followed."""
 MOST_LOOKUPS = 300
-"""Queries and reads of one answer: some seconds at most. What is found by then is told."""
+"""The most queries and reads for one answer, which take a few seconds. It has what was found."""
 MOST_LINKS = 6
-"""Ids that the page is told of a mail."""
+"""The most ids per mail that the page gets."""
 LAST_PAGES = 4
-"""Pages of each list that are looked through where no list of ids is kept."""
+"""How many pages of each list are searched if there is no list of ids."""
 
 
 def links(entry: IndexEntry) -> list[str]:
-    """Return what the page knows conversations by, without the ids themselves: of the mail itself,
-    of the one that began it all, and of those that it answers."""
+    """Return hashes of ids, by which the page recognizes conversations.
+
+    They are of the mail itself, of the first mail, and of those that it answers.
+    """
     ids = _ids(entry)
     few = (*ids[:2], *ids[2:][-MOST_LINKS + 2 :])
     return [hashlib.sha256(each.encode("utf-8", "replace")).hexdigest()[:16] for each in few]
 
 
 class Conversations:
-    """Finds the mails that belong to one."""
+    """Finds the mails that belong to the same conversation as one."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Conversations:
         self._sent = sent
 
     def of(self, session: WebSession, entry: IndexEntry) -> list[IndexEntry]:
-        """Return all mails of a conversation that the session sees, this one too; oldest first."""
+        """Return all mails of a conversation that the session may see, oldest first."""
         found = {entry.message_id: entry}
         if not _ids(entry):
             return [entry]
@@ -91,9 +92,9 @@ class Conversations:
         found: Collection[str],
         lookups: Iterator[int],
     ) -> Iterator[IndexEntry]:
-        """Yield the mails that an id leads to, except those that were found already.
+        """Yield the mails that an id leads to, except those that were found before.
 
-        Each item of `lookups` is one that may still be made.
+        `lookups` has one item for each lookup that may still be made.
         """
         mailboxes = (session.mailbox, *((NOBODY,) if session.sees_all else ()))
         for mailbox, _ in zip(mailboxes, lookups, strict=False):

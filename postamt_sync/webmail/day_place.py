@@ -1,4 +1,4 @@
-"""The day's place: what a reader downloads or is about to send, kept for a day and no longer."""
+"""The day's place, which keeps for a day what a reader downloads or is about to send."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 UPLOAD_SECONDS = 900
-"""Within which an upload has to begin; S3 looks at it once."""
+"""Seconds within which an upload has to begin; S3 checks that at the start."""
 OCTETS = "application/octet-stream"
 UPLOADS = "up/"
-"""Where browsers leave files, each mailbox in a place of its own."""
+"""The prefix of files from browsers; each mailbox has its own below it."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 _NOT_THERE = frozenset({"NoSuchKey", "404", "AccessDenied", "403"})
-"""Of a missing object S3 says that it is forbidden to who may not list."""
+"""If we may not list, S3 says of a missing object that it is forbidden."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A form that a browser may send, to `url` with `fields` and the file behind them, once the
-    file is as long as was said. `name` is what it is asked for by, by its own mailbox alone.
+    """A form that a browser may send to `url`, with `fields` and then a file of the promised size.
+
+    `name` is the name of the file from then on, for its own mailbox only.
     """
 
     url: str
@@ -40,30 +41,30 @@ class Upload:
 
 
 class DayPlace(Protocol):
-    """Where large answers are left for the browser. Raises whatever the service raises."""
+    """Where large answers are put for the browser. Raises whatever the service raises."""
 
     @property
     def origin(self) -> str:
-        """Where the addresses lead, for a policy."""
+        """The origin of the URLs, for a Content-Security-Policy."""
 
     def keep(self, content: bytes, name: str, shown_as: str = "") -> str:
-        """Return an address that whoever has it can read for two minutes, as a download.
+        """Return a URL from which anybody who has it can download `content` for two minutes.
 
-        `shown_as` is an image's type, for one that is to be shown. `name` is harmless already.
+        `shown_as` is the type of an image that is to be shown instead. `name` must be harmless.
         """
 
     def upload(self, mailbox: str, size: int) -> Upload:
-        """Return a form by which the mailbox may leave a file of at most so many bytes."""
+        """Return a form by which the mailbox may upload a file of up to `size` bytes."""
 
     def uploaded(self, mailbox: str, name: str, most: int) -> bytes | None:
-        """Return what the mailbox left under this name, foreign text; None: nothing whole.
+        """Return what the mailbox uploaded under this untrusted name; None if there is nothing.
 
-        Of more than `most` bytes one more than that comes.
+        If it has more than `most` bytes, one more than that is returned.
         """
 
 
 class S3DayPlace:
-    """A bucket, or a part of one, that is not versioned and empties after a day."""
+    """A bucket, or a prefix in one, without versions, whose objects expire after a day."""
 
     def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
         self._client = client

@@ -1,6 +1,6 @@
-"""A request and its answer, as every front of the webmail hands them over.
+"""A request and its answer, independent of which front of the webmail speaks HTTP.
 
-A front is whoever speaks HTTP: Lambda behind CloudFront, or aiohttp on this machine.
+A front is either Lambda behind CloudFront, or aiohttp on this machine.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ ALWAYS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Headers of each answer, unless it has its own of that name."""
+"""The headers of every answer, unless it has its own of that name."""
 
 LONGEST_QUERY = 16 << 10
-"""Characters that are looked at."""
+"""Characters of a query that are read."""
 _MOST_FIELDS = 100
 
 LONGEST_JSON = 64 << 10
-"""Bytes of a request's JSON, except where an address takes more."""
+"""Bytes of a request's JSON, except for paths that take more."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
-    """What a browser asks. Names of `headers` are in lower case; `path` is not decoded.
+    """A browser's request. The names of `headers` are in lower case; `path` is not decoded.
 
-    `peer` is the address of who asks, as the front knows it from a source that nobody can forge.
+    `peer` is the client's address, which the front has from a source that nobody can forge.
     """
 
     method: str
@@ -47,13 +47,13 @@ class WebRequest:
     peer: str = ""
 
     def cookie(self, name: str) -> str:
-        """Return the cookie's value, "" if there is none, or more than one of that name."""
+        """Return the cookie's value, "" if there is none, or several of that name."""
         pairs = (pair.partition("=") for pair in self.headers.get("cookie", "").split(";"))
         found = [value.strip() for key, _, value in pairs if key.strip() == name]
         return found[0] if len(found) == 1 else ""
 
     def fields(self, longest: int = LONGEST_JSON) -> dict[str, Any]:
-        """Return the members of the body, a JSON object; raises RefusedRequestError."""
+        """Return the members of the body, a JSON object. Raises RefusedRequestError."""
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != JSON:
             raise RefusedRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "That is no JSON.")
@@ -72,9 +72,9 @@ class WebRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebAnswer:
-    """What the browser gets; `headers` are its own, ALWAYS comes to them.
+    """What the browser gets. ALWAYS is added to `headers`.
 
-    `cookies` are values of Set-Cookie, which alone of all headers may come several times.
+    `cookies` are the values of Set-Cookie, the only header that may occur several times.
     """
 
     status: int
@@ -84,17 +84,17 @@ class WebAnswer:
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Return every header that the front sends, but for the cookies."""
+        """Return all headers that the front sends, except for the cookies."""
         return ALWAYS | dict(self.headers)
 
 
 class RefusedRequestError(Exception):
-    """A request that gets no more than this answer: `problem` is for the person who sits there."""
+    """A request that gets only this answer. `problem` is a sentence for the user."""
 
     def __init__(
         self, status: HTTPStatus, problem: str, *, wait: float = 0, code: str = ""
     ) -> None:
-        """`wait`: seconds after which it may be tried again. `code` tells the page what it is."""
+        """`wait` is the seconds after which to try again, `code` tells the page what is wrong."""
         super().__init__(problem)
         self.status = status
         self.problem = problem
@@ -117,14 +117,14 @@ class RefusedRequestError(Exception):
 def told(
     fields: Mapping[str, Any], status: int = HTTPStatus.OK, cookies: tuple[str, ...] = ()
 ) -> WebAnswer:
-    """Return an answer in JSON."""
+    """Return a JSON answer with these fields."""
     return WebAnswer(status, json.dumps(fields).encode(), {"Content-Type": JSON}, cookies)
 
 
 def query_fields(query: str) -> dict[str, str]:
-    """Return the fields of a query as it stood in the address, each decoded once.
+    """Return the fields of a query as it is in a URL, each decoded once.
 
-    Of several of one name the first counts; of a query with more than any of ours, none does.
+    Of several with the same name the first counts. A query with too many fields has none.
     """
     try:
         pairs = parse_qsl(
@@ -139,13 +139,13 @@ def query_fields(query: str) -> dict[str, str]:
 
 
 def disposition(name: str) -> str:
-    """Return Content-Disposition for a download (RFC 6266); the name is the sender's."""
+    """Return Content-Disposition for a download (RFC 6266). The name is untrusted."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def text_field(fields: Mapping[str, Any], name: str, longest: int = 1_000) -> str:
-    """Return a member that has to be text, "" where it is absent; raises RefusedRequestError."""
+    """Return a member that must be text, "" if it is absent. Raises RefusedRequestError."""
     value = fields.get(name, "")
     if not isinstance(value, str) or len(value) > longest:
         raise RefusedRequestError(HTTPStatus.BAD_REQUEST, f"{name} is not right.")

@@ -1,7 +1,7 @@
-"""Events of an HTTP API (payload format 2.0): from one to a request, and from an answer to its own.
+"""Events of an HTTP API (payload format 2.0): turning them into requests, and answers into theirs.
 
-Whoever reaches the API writes every part of an event but the context, so nothing in it is taken
-for what it should be.
+Everything in an event but the context is written by whoever reaches the API, so nothing in it is
+taken for granted.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from postamt_sync.webmail.peer import viewer_address
 
 VIEWER = "cloudfront-viewer-address"
 LARGEST_REQUEST = 6 << 20
-"""Bytes; Lambda itself takes no more, as text."""
+"""Bytes, as text: more than that Lambda itself does not take."""
 LARGEST_ANSWER = 5_900_000
-"""Bytes of the whole answer in JSON: Lambda gives up at 6 MB, and API Gateway says 500 for it."""
+"""Bytes of the whole answer in JSON: above 6 MB Lambda fails, and API Gateway answers 500."""
 WORTH_COMPRESSING = 256 << 10
-"""Bytes of a page that is sent compressed."""
+"""Bytes from which on an answer is compressed."""
 LONGEST_PATH = 4_096
 
 _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
@@ -39,9 +39,9 @@ Event = Mapping[str, Any]
 
 
 def event_headers(event: object) -> dict[str, str]:
-    """Return the headers by their names in lower case; of nonsense what is left of it.
+    """Return the headers by their names in lower case, as far as they are valid.
 
-    What is there in two spellings is not the one nor the other, but both with a comma.
+    If one occurs in two spellings, the values are joined with a comma.
     """
     found: dict[str, str] = {}
     said = event.get("headers") if isinstance(event, Mapping) else None
@@ -56,9 +56,9 @@ def event_headers(event: object) -> dict[str, str]:
 
 
 def web_request(event: object, headers: Mapping[str, str]) -> WebRequest:
-    """Return what is asked for; raises RefusedRequestError for what no browser asks.
+    """Return the request. Raises RefusedRequestError for what no browser sends.
 
-    The path stays as it is, the query is decoded once. The peer is whom CloudFront names.
+    The path is not decoded, the query is decoded once. The peer is the one that CloudFront names.
     """
     event = event if isinstance(event, Mapping) else {}
     context = event.get("requestContext")
@@ -82,8 +82,10 @@ def web_request(event: object, headers: Mapping[str, str]) -> WebRequest:
 
 
 def accepts_gzip(headers: Mapping[str, str]) -> bool:
-    """Tell whether who asks takes an answer that is compressed: all do who say nothing of it (RFC
-    9110 section 12.5.3). CloudFront passes the header on only where it is told to."""
+    """Tell whether the client takes compressed answers, as all without the header do.
+
+    RFC 9110 section 12.5.3. CloudFront passes the header on only if it is configured to.
+    """
     said = headers.get("accept-encoding")
     if said is None:
         return True
@@ -92,9 +94,9 @@ def accepts_gzip(headers: Mapping[str, str]) -> bool:
 
 
 def event_answer(answer: WebAnswer, *, gzipped: bool = False) -> dict[str, Any]:
-    """Return an answer as the HTTP API wants it; of one that is too large, one that says so.
+    """Return an answer in the form of the HTTP API, or one that says that it is too large.
 
-    `gzipped`: it may be compressed, as a large page is, most of which then fits.
+    `gzipped`: it may be compressed. That is done with large pages, most of which then fit.
     """
     said = _said(answer, gzipped=gzipped and len(answer.body) >= WORTH_COMPRESSING)
     if len(json.dumps(said)) <= LARGEST_ANSWER:

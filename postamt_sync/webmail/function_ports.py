@@ -1,4 +1,4 @@
-"""The webmail's ports as its function has them: clients made once, each at its first use."""
+"""The webmail's ports in its function. Clients are created once, each at its first use."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from postamt_sync.webmail.webmail import Say, Webmail, WebmailPorts
 _USUAL = Config(
     connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3}
 )
-"""API Gateway gives up after 30 seconds."""
+"""For most calls: API Gateway gives up after 30 seconds."""
 _MAIL = _USUAL.merge(
     Config(
         read_timeout=20,
-        # An address that is given away has to lead to the region itself: another host would send
-        # the browser there, which the page's policy does not let it follow.
+        # A presigned URL must lead to the region itself: another host would redirect the browser,
+        # which the page's policy does not allow.
         signature_version="s3v4",
         s3={"addressing_style": "virtual"},
     )
@@ -40,11 +40,11 @@ _MAIL = _USUAL.merge(
 _SENDING = _USUAL.merge(
     Config(read_timeout=25, retries={"mode": "standard", "total_max_attempts": 1})
 )
-"""Asked once: nobody may send a mail again unseen."""
+"""For sending, with one attempt: a mail must not be sent twice unnoticed."""
 
 
 class FunctionPorts:
-    """Puts the webmail together; does not ask anybody anything yet."""
+    """Puts the webmail together, without making any request yet."""
 
     def __init__(self, settings: FunctionSettings, region: str, say: Say) -> None:
         dynamodb = _lazy("dynamodb", _USUAL)
@@ -68,7 +68,7 @@ class FunctionPorts:
         return self._keys.of(self._settings.origin_secret)
 
     def webmail(self) -> Webmail:
-        """Return the webmail by the routes that were handed over last; raises what AWS raises."""
+        """Return the webmail for the routes that were handed over last; raises what AWS raises."""
         handed = self._routes.handed()
         if self._made is None or self._made[0] is not handed:
             self._made = handed, Webmail(self._ports(handed))
@@ -102,7 +102,7 @@ def _sealed(settings: FunctionSettings) -> SealedPrefixes | None:
 
 
 class _ClientToBe:
-    """Stands for a client: to make one takes a tenth of a second, and not all are in use."""
+    """Stands for a client: creating one takes a tenth of a second, and not all are needed."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = functools.cache(make)

@@ -1,4 +1,4 @@
-"""What the webmail's function is told when it is made: its environment."""
+"""The settings of the webmail's function, which are its environment variables."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ON, OFF = "on", "off"
 
 @dataclass(frozen=True, slots=True)
 class FunctionSettings:
-    """Names at AWS, and the page's own; of secrets the parameters that they are in.
+    """Names at AWS, and the host of the page. Of secrets it has the names of their parameters.
 
-    `table` is the webmail's own, `lists` that of the mailboxes' lists of mail. `day_bucket` and
-    `day_prefix` are the day's place. `sealed_prefix` is where mail lies that was sealed, OFF for
-    nowhere. `kms` is ON where mail that SES encrypted is opened.
+    `table` is the webmail's own table, `lists` that of the mailboxes' lists of mail. `day_bucket`
+    and `day_prefix` are the day's place. `sealed_prefix` is where sealed mail is, OFF if there is
+    none. `kms` is ON if mail that SES encrypted is to be opened.
     """
 
     host: str
@@ -36,12 +36,12 @@ class FunctionSettings:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return it as the variables that `read` takes."""
+        """The environment variables that `read` reads."""
         return {name.upper(): value for name, value in asdict(self).items()}
 
     @property
     def origin(self) -> str:
-        """What a browser calls the page."""
+        """The origin of the page."""
         return f"https://{self.host}"
 
     @property
@@ -50,7 +50,7 @@ class FunctionSettings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
-        """Return the settings of an environment; raises ValueError, which names what is missing."""
+        """Read the settings from an environment; raises ValueError, which names what is missing."""
         names = [field.name for field in fields(cls)]
         missing = [
             name.upper()

@@ -1,4 +1,4 @@
-"""Who may come in: our own page alone, and only who is signed in."""
+"""Access to the webmail: only for our own page, and only for those who are signed in."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from postamt_sync.webmail.slow_down import SlowDown, device_source
 from postamt_sync.webmail.users import WebmailUsers
 
 BY_ITSELF = "postamt-by-itself"
-"""The header of what the page asks without a person; it keeps no session up."""
+"""The header of requests that the page makes by itself; they do not prolong a session."""
 OF_MAILBOX = "postamt-mailbox"
-"""The header with the mailbox that a page shows, percent-encoded; without it any will do."""
+"""The header with the mailbox that a page shows, percent-encoded; without it any is right."""
 _NOT_OURS = frozenset({"same-site", "cross-site"})
-"""What a browser says of a page of others that asks (W3C, Fetch Metadata)."""
+"""What browsers send for requests from other sites' pages (W3C, Fetch Metadata)."""
 
 
 class Gate:
@@ -41,8 +41,10 @@ class Gate:
         origins: Collection[str],
         clock: Callable[[], float],
     ) -> None:
-        """`origins` are ours, `https://webmail.example.com` say: a request of others changes
-        nothing here. Sibling subdomains are others, though SameSite lets them through.
+        """`origins` are ours, such as `https://webmail.example.com`.
+
+        Requests from others change nothing here. That includes sibling subdomains, which SameSite
+        lets through.
         """
         self._sessions = sessions
         self._users = users
@@ -52,9 +54,9 @@ class Gate:
         self._clock = clock
 
     def check_origin(self, request: WebRequest) -> None:
-        """Refuse what a page of others causes, and without our page's name whatever is no GET.
+        """Refuse requests from other sites' pages, and all but GET without our page's origin.
 
-        Of a GET the browser alone can tell. An address that a person typed counts as ours.
+        For a GET only the browser can tell. A URL that a person typed counts as ours.
         """
         ours = request.headers.get("sec-fetch-site", "").strip().lower() not in _NOT_OURS
         if request.method != "GET":
@@ -63,22 +65,22 @@ class Gate:
             raise RefusedRequestError(HTTPStatus.FORBIDDEN, "That did not come from this page.")
 
     def session(self, request: WebRequest) -> WebSession:
-        """Return who asks; raises RefusedRequestError where nobody is signed in."""
+        """Return the session of a request; raises RefusedRequestError if nobody is signed in."""
         person = BY_ITSELF not in request.headers
         expected = unquote(request.headers.get(OF_MAILBOX, ""))
         return self._sessions.find(request.cookie(COOKIE), person=person, expected=expected)
 
     def sign_in(self, request: WebRequest) -> WebAnswer:
-        """Sign in on any device; tries are counted by the address."""
+        """Sign in on any device. Attempts are counted by address."""
         name, secret = _typed(request)
         device = self._devices.read(request.cookie(DEVICE_COOKIE))
         return self._signed_in(name, secret, peer_network(request.peer), device)
 
     def sign_in_known(self, request: WebRequest) -> WebAnswer:
-        """Sign in on a device where this mailbox did so before; tries are counted by the device.
+        """Sign in on a device on which this mailbox did before. Attempts are counted by device.
 
-        Any other is sent to the usual way, and all of them by the same words: before a secret is
-        looked at, so that this way stays free.
+        Everybody else is told, in the same words, to sign in as on a new device. That is done
+        before the secret is checked, so that nobody can make this way slow for others.
         """
         name, secret = _typed(request)
         device = self._devices.read(request.cookie(DEVICE_COOKIE))
@@ -115,7 +117,7 @@ class Gate:
         return told({}, cookies=(cookie(""),))
 
     def look(self, session: WebSession, addresses: Collection[str]) -> WebAnswer:
-        """Say who is signed in, for how long, and as what he may write."""
+        """Answer who is signed in, for how long, and which addresses the mailbox may write as."""
         return self._told(session, addresses)
 
     def _told(self, session: WebSession, addresses: Collection[str] = ()) -> WebAnswer:

@@ -1,9 +1,9 @@
-"""HTML of a mail, made harmless: a page of its own for a frame that may do nothing.
+"""A mail's HTML, made harmless: a page of its own for a frame that may do nothing.
 
-Three walls, each enough by itself against nearly all that senders try: what is not on a list of
-harmless tags, attributes and CSS is left out here; the frame is sandboxed and has an origin of its
-own; and its Content-Security-Policy lets it load nothing. Images of others are left out until the
-reader asks for them, and then images alone are let through, over HTTPS.
+There are three walls, each of which stops nearly all that senders try. Tags, attributes and CSS
+that are not on a list of harmless ones are removed here; the frame is sandboxed and has an origin
+of its own; and its Content-Security-Policy lets it load nothing. External images are left out until
+the reader asks for them; then images are allowed, over HTTPS, and nothing else.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from postamt_sync.webmail.link_words import LinkWords
 from postamt_sync.webmail.mail_content import Shown
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
-"""What the frame may do: open a link in a window of its own."""
+"""What the frame may do: open links in a new window."""
 
 DEEPEST = 500
-"""Levels of elements; no mail of a person has as many."""
+"""How deep elements may be nested; no genuine mail comes near."""
 MOST_TAGS = 30_000
-"""Of all HTML of a mail: the time goes by them. Large newsletters have a third."""
+"""In all HTML of a mail: the time depends on them. Large newsletters have a third of that."""
 _CUT = "<p>[There is more than is shown here. It is in the source of this mail.]</p>"
 
 
@@ -73,7 +73,7 @@ _CSS = frozenset(
         *(f"border-{side}-{what}" for side in _SIDES for what in ("color", "style", "width")),
     }
 )
-"""Properties that lay out and colour. None places anything over something else."""
+"""Properties for layout and color. None can place something over something else."""
 _FUNCTIONS = frozenset(
     {
         *("rgb", "rgba", "hsl", "hsla", "hwb", "lab", "lch", "oklab", "oklch", "color"),
@@ -82,11 +82,11 @@ _FUNCTIONS = frozenset(
         *("repeating-radial-gradient", "repeating-conic-gradient"),
     }
 )
-"""Of CSS, which reckon and draw. Any other might name a picture, also one that is yet to come."""
+"""CSS functions that compute or draw. Any other could load an image, even one invented later."""
 _DECLARATION = re.compile(r"""(?:"[^"]*"|'[^']*'|[^;"'])+""")
 _BEFORE_A_NAME = re.compile(r"[\s(),:/*+]")
 _QUOTED = ("font", "font-family", "list-style-type")
-"""Properties that may have text in quotes, which elsewhere can be an address."""
+"""Properties that may have quoted text, which elsewhere can be a URL."""
 _DROPPED = _names(
     "script style title template noscript noembed noframes iframe frameset frame object embed"
     " applet svg math xmp plaintext listing textarea select option button input audio video source"
@@ -123,14 +123,14 @@ _LEADS_STYLE = (
     "all: initial !important; color: #8a3b00 !important; background: #fff !important;"
     " font: 13px system-ui, sans-serif !important"
 )
-"""Whatever the sender made of what is around it: hidden, tiny, backwards."""
+"""Readable whatever the sender did to what is around it: hidden, tiny, backwards."""
 
 InlineImage = Callable[[str], str]
-"""Returns, for a content id, an address that the frame may load, "" for none."""
+"""Returns a URL that the frame may load for a content id, "" if there is none."""
 
 
 def frame_policy(*, images: bool, image_host: str = "") -> str:
-    """Return the frame's Content-Security-Policy; `image_host` is where large inline ones are."""
+    """Return the frame's Content-Security-Policy. `image_host` serves large inline images."""
     allowed = ["data:", *(["https:"] if images else []), *([image_host] if image_host else [])]
     return (
         f"sandbox {SANDBOX}; default-src 'none'; img-src {' '.join(allowed)}; "
@@ -139,7 +139,7 @@ def frame_policy(*, images: bool, image_host: str = "") -> str:
 
 
 def frame_page(pieces: Sequence[Shown], inline: InlineImage, *, images: bool) -> tuple[bytes, int]:
-    """Return the frame's page, and how many images of others were left out of it."""
+    """Return the frame's page, and how many external images were left out."""
     cleaner = _Cleaner(inline, images=images)
     body = "\n".join(
         cleaner.clean(piece.text) if piece.is_html else _preformatted(piece.text)
@@ -156,7 +156,7 @@ def frame_page(pieces: Sequence[Shown], inline: InlineImage, *, images: bool) ->
 
 
 def plain_text(pieces: Sequence[Shown]) -> str:
-    """Return pieces as text alone: what a reply quotes, and what is read where HTML is not."""
+    """Return the pieces as plain text, for quoting in a reply and for reading without HTML."""
     short = _Bounds()
     return "\n\n".join(
         _text_of(short.of(piece.text)) if piece.is_html else piece.text for piece in pieces
@@ -220,7 +220,7 @@ class _Cleaner:
 
 
 def _style(node: Any) -> None:
-    """Leave of a style what can load nothing."""
+    """Keep of a style what cannot load anything."""
     kept = "; ".join(
         each.strip() for each in _DECLARATION.findall(node.attrs["style"] or "") if _draws(each)
     )
@@ -239,7 +239,7 @@ def _draws(declaration: str) -> bool:
 
 
 def _link(node: Any) -> None:
-    """Let a link open by itself, in a window of its own."""
+    """Let a link open in a new window, without access to this one."""
     target = (node.attrs.get("href") or "").strip()
     if not _LEADS.match(target):
         node.attrs.pop("href", None)
@@ -250,7 +250,7 @@ def _link(node: Any) -> None:
 
 
 def _tell_where_links_lead(root: Any) -> None:
-    """Say it behind each link that looks like another address, however it is looked at."""
+    """Say behind a link where it leads, if in any way it looks as if it led elsewhere."""
     ways = [LinkWords(root, seen_only=seen_only) for seen_only in (False, True)]
     for link in ways[0].links:
         leads = LinkTarget(link.attrs["href"].strip())
@@ -273,15 +273,13 @@ _VOID = frozenset(
 
 
 class _Bounds:
-    """What of the HTML of one mail is read: up to the tag that would be one too many, or open more
-    than DEEPEST levels. What has more was made to exhaust whoever reads it.
-    """
+    """The limits of one mail's HTML: MOST_TAGS and DEEPEST. What exceeds them is hostile."""
 
     def __init__(self) -> None:
         self._left = MOST_TAGS
 
     def of(self, markup: str) -> str:
-        """Return as much of the next piece."""
+        """Return the next piece, cut before the tag that exceeds a limit."""
         short = markup
         tags = markup.count("<")
         if tags > self._left:

@@ -1,4 +1,4 @@
-"""The envelope index as the webmail reads it: a month's mails newest first, and one by its id."""
+"""Reading the envelope index: a month's mails, newest first, and single mails by their ids."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ _LONGEST_KEY = 2_048
 
 @dataclass(frozen=True, slots=True)
 class EntriesPage:
-    """Entries with the moment each was received, newest first.
-
-    `ended`: there are no more in this month.
-    """
+    """Entries, the one received last first. `ended`: there are no more in this month."""
 
     entries: tuple[IndexEntry, ...]
     ended: bool
 
 
 class EntryTable(Protocol):
-    """The index. Raises whatever the service raises."""
+    """The index. Its methods raise whatever the service raises."""
 
     def month(self, month: str, most: int, after: tuple[str, str] | None = None) -> EntriesPage:
-        """Return entries of a month ("2026-11"); `after` are time and id of the last one seen."""
+        """Return entries of a month ("2026-11"), those after the time and id in `after`."""
 
     def entry(self, message_id: str) -> IndexEntry | None:
         """Return one entry, None if there is none."""
 
     def known(self, message_ids: Sequence[str], listed: str = "") -> set[str]:
-        """Return those of which there is an entry; with `listed` only those that have all their
-        lines by this version of the routes."""
+        """Return those of these mails that have an entry.
+
+        With `listed`, only those that have all their lines by this version of the routes.
+        """
 
 
 class DynamoEntryTable:
@@ -80,7 +79,7 @@ class DynamoEntryTable:
 
     def known(self, message_ids: Sequence[str], listed: str = "") -> set[str]:
         found: set[str] = set()
-        # Longer keys than the table's cannot have been indexed.
+        # Ids that are too long for keys of the table cannot have been indexed.
         names = [n for n in dict.fromkeys(message_ids) if 1 <= len(n.encode()) <= _LONGEST_KEY]
         for at in range(0, len(names), _AT_ONCE):
             wanted: list[Any] = [{"message_id": {"S": name}} for name in names[at : at + _AT_ONCE]]
@@ -96,13 +95,13 @@ class DynamoEntryTable:
                 wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
                 if not wanted:
                     break
-            # What is still not answered counts as known: the next look asks again.
+            # What was not answered in the end counts as known: the next look asks again.
             found |= {key["message_id"]["S"] for key in wanted}
         return found
 
 
 def read_entry(item: Mapping[str, Mapping[str, Any]]) -> IndexEntry | None:
-    """Return the entry of an item; None where it is none of ours: a later version's, say."""
+    """Return an item's entry; None if it is not one that we know, such as a later version's."""
     try:
         return from_item(item)
     except (KeyError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Images that a mail's HTML names by their content id (RFC 2392), as the frame may load them."""
+"""Images that a mail's HTML names by content id (RFC 2392), in forms that the frame may load."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from postamt_sync.webmail.day_place import DayPlace
 from postamt_sync.webmail.mime import MimePart
 
 LARGEST_INLINE = 3 << 20
-"""Bytes of all images that stand in the HTML itself; the rest is loaded from the day's place."""
+"""Bytes of all images that are put into the HTML; others are loaded from the day's place."""
 MOST_KEPT = 100
-"""Images of one mail that are put into the day's place."""
+"""The most images of a mail that are put into the day's place."""
 
 _TYPES = {f"image/{name}": f"image/{name}" for name in ("png", "jpeg", "gif", "webp", "bmp")}
 _TYPES |= {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
@@ -28,9 +28,9 @@ _NAMED = re.compile(r"""\bsrc\s*=\s*["']?\s*cid:([^"'\s<>]{1,1000})""", re.IGNOR
 
 
 def image_type(part: MimePart) -> str:
-    """Return as what a part can be shown, "" if it is no image that is.
+    """Return the image type as which a part can be shown, "" if it is not such an image.
 
-    Many senders call every attachment octet-stream, so then its beginning tells.
+    Many senders declare every attachment as octet-stream; then its first bytes count.
     """
     if known := _TYPES.get(part.type):
         return known
@@ -41,7 +41,7 @@ def image_type(part: MimePart) -> str:
 
 
 def named_in(markup: str) -> set[str]:
-    """Return the content ids of images that HTML shows, in each form in which it may mean them."""
+    """Return the content ids of images in HTML, in every form in which they may be meant."""
     first, *others = markup.split("<!--")
     shown = "".join((first, *(each.partition("-->")[2] for each in others)))
     found = {content_id(html.unescape(each)) for each in _NAMED.findall(shown)}
@@ -49,15 +49,18 @@ def named_in(markup: str) -> set[str]:
 
 
 def content_id(text: str) -> str:
-    """Return what stands behind `cid:`, without what some senders put around it."""
+    """Return a content id without the blanks and angle brackets that some senders add."""
     return text.strip().removeprefix("<").removesuffix(">").strip()
 
 
 class InlineImages:
-    """Finds what `cid:` names, as addresses that the frame may load."""
+    """Finds URLs that the frame may load for the images that `cid:` names."""
 
     def __init__(self, parts: Iterable[MimePart], day: DayPlace | None) -> None:
-        """`host` is where the frame then loads some of them from, "" for nowhere."""
+        """Without `day`, all images are put into the HTML.
+
+        The attribute `host` becomes the origin from which the frame loads images, if there are any.
+        """
         self._parts = {each.content_id: each for each in parts if each.content_id}
         self._day = day
         self._left = LARGEST_INLINE
@@ -66,7 +69,7 @@ class InlineImages:
         self.host = ""
 
     def address(self, name: str) -> str:
-        """Return where an image is, "" for what is none; each further use of one counts too."""
+        """Return the URL of an image, "" if it is not one. Every use counts for the limits."""
         name = content_id(name)
         if name not in self._parts:
             name = unquote(name)

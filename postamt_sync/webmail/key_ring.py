@@ -1,5 +1,4 @@
-"""Keys in their text form, as a parameter bears them: several at a time, so that a change cuts off
-nobody."""
+"""Keys as the text of a parameter: several at a time, so that a rotation cuts nobody off."""
 
 from __future__ import annotations
 
@@ -10,27 +9,28 @@ from dataclasses import dataclass, field
 from typing import Self
 
 BYTES = 32
-"""Of each key: 256 bits."""
+"""Bytes of each key: 256 bits."""
 MOST = 2
-"""What a ring keeps: the key in force and the one before it."""
+"""How many keys a ring keeps: the current one and the previous one."""
 
 SECRET_HEADER = "x-postamt-origin"  # noqa: S105  the header's name
-"""What CloudFront adds to each request to the API: a word of the ring of the origin's secrets."""
+"""The header that CloudFront adds to each request to the API, with the origin's secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The newest key first: it signs, each of them verifies."""
+    """Keys, the newest first. It signs; each of them verifies."""
 
     keys: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
     def new(cls) -> Self:
+        """Return a ring with one random key."""
         return cls((secrets.token_bytes(BYTES),))
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Return what `to_text` wrote; raises ValueError, which repeats nothing, for all else."""
+        """Read what `to_text` wrote; raises ValueError, which quotes nothing, for anything else."""
         try:
             keys = tuple(base64.b64decode(word, b"-_", validate=True) for word in text.split())
         except (binascii.Error, ValueError):
@@ -40,13 +40,14 @@ class KeyRing:
         return cls(keys)
 
     def to_text(self) -> str:
+        """Return the keys as text for a parameter."""
         return " ".join(self.words)
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Each key as plain ASCII, as a header can bear it."""
+        """Each key in ASCII, for use in a header."""
         return tuple(base64.urlsafe_b64encode(key).decode() for key in self.keys)
 
     def rotated(self) -> Self:
-        """Return a ring that a new key leads and that still verifies by the last one."""
+        """Return a ring with a new key, which still verifies by the previous one."""
         return type(self)((secrets.token_bytes(BYTES), *self.keys)[:MOST])

@@ -1,4 +1,4 @@
-"""Keys as whoever signs and verifies asks for them, who need not know where they lie."""
+"""Keys for signing and verifying, independent of where they are kept."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ SHORTEST_KEY = 32
 
 
 class Keys(Protocol):
-    """Keys that may be rotated meanwhile. Raises whatever the service raises."""
+    """Keys that may be rotated at any time. Methods raise whatever the service raises."""
 
     def current(self) -> Sequence[bytes]:
-        """Return them, the newest first: it signs, each of them verifies."""
+        """Return the keys, the newest first. It signs; each of them verifies."""
 
     def newer(self) -> bool:
-        """Look for a newer one, since none of these fitted; tell whether there is one."""
+        """Look for newer keys, as none of these fits; tell whether there are any."""
 
 
 class FixedKeys:
-    """Keys that last as long as the process."""
+    """Keys that never change while the process runs."""
 
     def __init__(self, *keys: bytes) -> None:
-        """Raises ValueError for none or a short one."""
+        """Raises ValueError if there is none, or if one is too short."""
         if not keys or any(len(key) < SHORTEST_KEY for key in keys):
             raise ValueError(f"keys of at least {SHORTEST_KEY} bytes are needed")
         self._keys = keys

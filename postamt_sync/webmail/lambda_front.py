@@ -1,7 +1,7 @@
-"""The webmail at AWS: Lambda, behind an HTTP API, behind CloudFront.
+"""The webmail at AWS: a Lambda function behind an HTTP API behind CloudFront.
 
-What did not come through CloudFront is refused before anything else: the API has an address of its
-own in the world, and whoever asks there could name himself as he likes.
+Requests that did not come through CloudFront are refused before anything else: the API has a public
+address of its own, where the peer could claim any address.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from postamt_sync.webmail.webmail import Say, Webmail
 
 
 class LambdaFront:
-    """Answers events; never raises."""
+    """Answers events. It never raises."""
 
     def __init__(self, secret: ParameterKeyRing, webmail: Callable[[], Webmail], say: Say) -> None:
-        """`secret` is what CloudFront says, `webmail` returns the one by the routes of now."""
+        """`secret` is what CloudFront sends, `webmail` returns the one for the current routes."""
         self._secret = secret
         self._webmail = webmail
         self._say = say
 
     def answer(self, event: object) -> dict[str, Any]:
+        """Return the answer to an event, in the form of the HTTP API."""
         headers = event_headers(event)
         try:
             answer = self._answer(event, headers)
@@ -48,7 +49,7 @@ class LambdaFront:
             answer = refused.answer
         except (ClientError, BotoCoreError) as error:
             answer = self._unwell("webmail: AWS refused", error)
-        except Exception as error:  # noqa: BLE001  what is raised is a 500 of API Gateway's
+        except Exception as error:  # noqa: BLE001  API Gateway would make a 500 of it
             answer = self._unwell("webmail: unexpected", error)
         return event_answer(answer, gzipped=accepts_gzip(headers))
 
@@ -59,12 +60,12 @@ class LambdaFront:
         return self._webmail().answer(web_request(event, headers))
 
     def _is_ours(self, given: str) -> bool:
-        """Tell whether CloudFront asks: by the secret of now, or by the one before it."""
+        """Tell whether the request is from CloudFront, by the current or the previous secret."""
         return self._fits(given) or (self._secret.newer() and self._fits(given))
 
     def _fits(self, given: str) -> bool:
         word = given.encode("utf-8", "surrogatepass")
-        # All are compared, whichever it is.
+        # Always compare all of them, to take the same time.
         return sum(hmac.compare_digest(word, each.encode()) for each in self._secret.words) > 0
 
     def _unwell(self, event: str, error: Exception) -> WebAnswer:
@@ -77,10 +78,10 @@ class LambdaFront:
 
 
 def handle(event: object, context: object = None) -> dict[str, Any]:  # noqa: ARG001
-    """Answer one event: what Lambda calls."""
+    """Answer one event. Lambda calls this."""
     try:
         front = own_front()
-    except Exception as error:  # noqa: BLE001  said to whoever reads the log, and to nobody else
+    except Exception as error:  # noqa: BLE001  for the log only
         _say("error", "webmail: cannot start", {"reason": f"{type(error).__name__}: {error}"})
         return event_answer(
             RefusedRequestError(
@@ -92,7 +93,7 @@ def handle(event: object, context: object = None) -> dict[str, Any]:  # noqa: AR
 
 @functools.cache
 def own_front() -> LambdaFront:
-    """Return the front of this process, which its environment describes; made once."""
+    """Return the front of this process, which is made once from its environment."""
     ports = FunctionPorts(FunctionSettings.read(os.environ), os.environ["AWS_REGION"], _say)
     return LambdaFront(ports.origin_secret, ports.webmail, _say)
 

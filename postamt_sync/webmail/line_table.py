@@ -1,4 +1,4 @@
-"""The lists of the mailboxes as the webmail reads them: the lines of one list, newest first."""
+"""Reading the mailboxes' lists: the lines of a list, newest first."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 LAST = "~"
-"""Sorts behind every line, which begins with a year or `#`."""
+"""Sorts after every line: they begin with a year or `#`."""
 _MOST_OF_AN_ID = 100
-"""Mails that one id leads to; more have it only because someone wants to be a nuisance."""
+"""The most mails that an id leads to; more than that have it only to annoy."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinesPage:
-    """Mails by the names of their lines, newest first; `after` is the last line that was looked at,
-    "" where there are no more."""
+    """Mails with the names of their lines, newest first.
+
+    `after` is the last line that was looked at, "" if there are no more.
+    """
 
     found: tuple[tuple[str, IndexEntry], ...]
     after: str = ""
 
 
 class LineTable(Protocol):
-    """The lists. Raises whatever the service raises."""
+    """The lists. Methods raise whatever the service raises."""
 
     def version_for(self, routes: HandedRoutes) -> str:
-        """Return the version under which all mail is listed by these routes; "" if not all is."""
+        """Return the version under which all mail is listed by these routes, "" if not all is."""
 
     def page(self, name: str, most: int, *, before: str = LAST, since: str = "") -> LinesPage:
-        """Return lines of a list from before the one to since the other."""
+        """Return lines of a list: before `before`, from `since` on, `most` at most."""
 
     def linked(self, mailbox: str, own_ids: Sequence[str]) -> set[str]:
-        """Return mails of a mailbox that one of these ids leads to."""
+        """Return the ids of a mailbox's mails to which these Message-IDs lead."""
 
 
 class DynamoLineTable:
@@ -54,14 +56,14 @@ class DynamoLineTable:
     def version_for(self, routes: HandedRoutes) -> str:
         try:
             handed = read_handed(self._client, self._table)
-        except ClientError:  # not granted yet, say: the index shows the same, slowly
+        except ClientError:  # perhaps not permitted yet: the index shows the same, slowly
             return ""
         if handed is None or not handed.filled or handed.routes != routes:
             return ""
         return handed.version
 
     def page(self, name: str, most: int, *, before: str = LAST, since: str = "") -> LinesPage:
-        answer = self._query(name, since, before, most + 1)  # the one before is among them
+        answer = self._query(name, since, before, most + 1)  # `before` is among them
         found = tuple(
             (item["line"]["S"], entry)
             for item in answer["Items"]
@@ -79,8 +81,8 @@ class DynamoLineTable:
         return found
 
     def _query(self, name: str, first: str, last: str, most: int) -> Any:
-        first = first or " "  # a key may not be empty; every line sorts behind a blank
-        if first > last:  # which DynamoDB takes for a mistake
+        first = first or " "  # a key must not be empty; every line sorts after a blank
+        if first > last:  # DynamoDB refuses that
             return {"Items": []}
         between = {":list": {"S": name}, ":first": {"S": first}, ":last": {"S": last}}
         return self._client.query(

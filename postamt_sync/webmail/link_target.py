@@ -1,4 +1,4 @@
-"""Where a link of a mail leads, as a browser reads it, and whether it looks like another place."""
+"""Where a mail's link leads according to a browser, and whether it looks like another place."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import unicodedata
 from urllib.parse import unquote
 
 LOOKED_AT = 2_000
-"""Characters of a link's text."""
+"""How many characters of a link's text are looked at."""
 _DOTS = str.maketrans({"\u3002": ".", "\uff61": ".", "\u2024": ".", "\u00b7": "."})
 _BETWEEN_NAMES = re.compile(r"[^\w.-]+")
 _LAST_LABEL = re.compile(r"[^\W\d_]{2,63}")
 MOST_NAMES = 20
-"""In the text of one link."""
+"""Host names in the text of a link; one with more pretends something."""
 LONGEST_HOST = 253
 """Characters (RFC 1035, section 2.3.4)."""
 _ROOM = re.compile(r"\s+\.(?=[a-z]{2,})|(?<=\w)\.\s+(?=(?:com|net|org|info|biz|edu|gov|io|co)\b)")
-"""Around a dot where no sentence has any: a style can take its width away."""
+"""Blanks around a dot where a sentence has none: a style can remove their width."""
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 class LinkTarget:
-    """A link. `host` is that of its server, in ASCII: a name that only looks like another shows by
-    that. "" for what leads to no server.
+    """A link. `host` is its server in ASCII, which reveals a name that only looks like another.
+
+    It is "" if the link does not lead to a server.
     """
 
     def __init__(self, target: str) -> None:
         scheme, _, rest = re.sub(r"[\t\r\n]", "", target).partition(":")
         authority = ""
         if scheme.lower() in {"http", "https"}:
-            # A browser takes any number of slashes, and either kind.
+            # Browsers accept any number of slashes, and both kinds.
             authority = re.split(r"[/?#]", rest.replace("\\", "/").lstrip("/"), maxsplit=1)[0]
         name = authority.rpartition("@")[2]
         name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
@@ -42,7 +43,7 @@ class LinkTarget:
         )
 
     def pretends_in(self, text: str) -> bool:
-        """Tell whether a link of this text might be taken for one that leads elsewhere."""
+        """Tell whether a link with this text could be taken for one that leads elsewhere."""
         shown = text[:LOOKED_AT]
         if _OVERRIDES.search(shown):
             return True
@@ -57,7 +58,7 @@ class LinkTarget:
 
 
 def ascii_host(name: str) -> str:
-    """Return a host as the DNS has it; what cannot be one as it is, without what is unseen."""
+    """Return a host as in the DNS; if it cannot be one, in ASCII with `?` for the rest."""
     flat = unicodedata.normalize("NFKC", name).translate(_DOTS).lower().strip(". ")
     try:
         return flat.encode("idna").decode()

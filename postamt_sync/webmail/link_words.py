@@ -1,7 +1,7 @@
-"""What a reader takes for the words of a link: its own, and those that stand right beside it.
+"""What a reader takes for the text of a link: its own text, and what is right beside it.
 
-Two links side by side can spell an address that neither of them says, as can a link and the text
-before it, or a link with something in it that nobody sees.
+Two adjacent links can together spell an address that neither of them has. So can a link and the
+text before it, or a link with something invisible in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 BESIDE = 253
-"""Characters before and behind a link that may belong to its word: as many as a host has."""
+"""Characters before and after a link that may belong to its word: as many as a host may have."""
 
 _INLINE = frozenset(
     {
@@ -21,7 +21,7 @@ _INLINE = frozenset(
     }
 )
 _PLACED = re.compile(r"\b(?:display|float)\s*:", re.IGNORECASE)
-"""Of a style: what is no line of its own by its tag may be none now."""
+"""Styles by which an element that begins a new line may not do so."""
 _UNSEEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0*(?:\.0*)?\s*(?:;|$)"
     r"|font-size\s*:\s*[0.]+\s*(?:[a-z%]|;|$)|font\s*:[^;]*\s[0.]+(?:[a-z%/\s]|$)"
@@ -32,10 +32,10 @@ _SPACE = re.compile(r"\s")
 
 
 class LinkWords:
-    """The text of a document as it is shown, and where in it each link stands."""
+    """The text of a document as it is shown, and the place of each link in it."""
 
     def __init__(self, root: Any, *, seen_only: bool) -> None:
-        """`seen_only`: without what a style hides, and what holds nothing but room."""
+        """`seen_only`: without what is hidden by a style, and without empty elements."""
         self._seen_only = seen_only
         self.links: list[Any] = []
         self._places: dict[int, tuple[int, int]] = {}
@@ -45,7 +45,7 @@ class LinkWords:
         self._text = "".join(self._pieces)
 
     def of(self, link: Any) -> Iterator[str]:
-        """Yield the words of one of `links`, alone and with what stands right beside them."""
+        """Yield the text of one of `links`, alone and with what is right beside it."""
         start, end = self._places.get(id(link), (0, 0))
         yield self._text[start:end]
         before = _SPACE.split(self._text[max(0, start - BESIDE) : start])[-1]

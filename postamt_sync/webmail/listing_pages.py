@@ -1,4 +1,4 @@
-"""The list as the page gets it, and the marks on it."""
+"""The list of mails for the page, and the marks on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
 class ListingPages:
-    """Answers what is asked about more than one mail."""
+    """Answers requests about more than one mail."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class ListingPages:
         conversations: Conversations,
         complete: Callable[[str], None],
     ) -> None:
-        """`complete` is called before a mailbox's Sent is looked at from its beginning."""
+        """`complete` is called before a mailbox's Sent is listed from the beginning."""
         self._complete = complete
         self._conversations = conversations
         self._mails = mails
@@ -39,6 +39,7 @@ class ListingPages:
         self._seen = seen
 
     def page(self, session: WebSession, request: WebRequest) -> WebAnswer:
+        """Answer with a page of a folder's list, or of a search."""
         asked = request.query
         folder = asked.get("folder", "inbox")
         if folder not in FOLDERS:
@@ -57,7 +58,7 @@ class ListingPages:
         return told({"mails": mails, "cursor": found.cursor, "reached": found.reached})
 
     def conversation(self, session: WebSession, entry: IndexEntry) -> WebAnswer:
-        """Tell all mails of the conversation of one, oldest first."""
+        """Answer with all mails of a mail's conversation, oldest first."""
         found = self._conversations.of(session, entry)
         seen = self._seen.among(session.mailbox, found[::-1])
         return told(
@@ -72,6 +73,7 @@ class ListingPages:
         )
 
     def mark(self, session: WebSession, request: WebRequest, message_id: str) -> WebAnswer:
+        """Mark a mail as seen or not seen."""
         seen = request.fields().get("seen")
         if not isinstance(seen, bool):
             raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "seen is not right.")
@@ -80,12 +82,12 @@ class ListingPages:
 
 
 def one_way(text: str) -> str:
-    """Return words of a header without what turns the direction of all that stands behind them."""
+    """Return text from a header without characters that change the direction of what follows."""
     return text.translate(_TURNS)
 
 
 def described(entry: IndexEntry, *, seen: bool) -> dict[str, Any]:
-    """Return what a line of the list shows of a mail."""
+    """Return what the list shows of a mail."""
     summary = entry.header.summary if entry.header else None
     accepted = entry.acceptance
     words = verdict_words(accepted.verdicts) if accepted else []

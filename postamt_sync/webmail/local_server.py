@@ -1,7 +1,7 @@
-"""The webmail on this machine: aiohttp in front of it, on loopback alone.
+"""The webmail on this machine, served by aiohttp on loopback only.
 
-Whoever has an account on this machine may ask, and has to sign in. A name of a stranger's that
-leads to 127.0.0.1 (DNS rebinding) is told by the Host header.
+Everybody with an account on this machine can reach it, and has to sign in. A stranger's host name
+that leads to 127.0.0.1 (DNS rebinding) is recognized by the Host header.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from postamt_sync.webmail.site import HEADERS, policy, site
 from postamt_sync.webmail.webmail import Webmail
 
 LARGEST_REQUEST = 60 << 20
-"""Bytes; a mail with its attachments in base64."""
+"""Bytes: a mail with its attachments in base64."""
 
 
 def loopback_origins(port: int) -> tuple[str, ...]:
-    """Return what a browser on this machine calls us."""
+    """Return the origins by which a browser on this machine knows us."""
     return tuple(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
 
 
 class LocalServer:
-    """Serves page and API of a webmail on one listening socket."""
+    """Serves a webmail's page and API on a listening socket."""
 
     def __init__(self, listening: socket.socket, webmail: Webmail, day_origin: str = "") -> None:
-        """`day_origin` is where the page leaves large attachments, if anywhere."""
+        """`day_origin` is where the page uploads large attachments, "" for nowhere."""
         elsewhere = [day_origin] if day_origin else []
         self._headers = {**HEADERS, "Content-Security-Policy": policy(*elsewhere)}
         self._listening = listening
@@ -40,7 +40,7 @@ class LocalServer:
         self.url = f"http://127.0.0.1:{port}/"
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until cancelled; `ready` is called once it answers."""
+        """Serve until cancelled. `ready` is called as soon as requests are answered."""
         app = web.Application(client_max_size=LARGEST_REQUEST)
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
@@ -79,7 +79,7 @@ class LocalServer:
 
 
 def listen_on_loopback(port: int) -> socket.socket:
-    """Return a socket that listens on 127.0.0.1; port 0: a free one. Raises OSError."""
+    """Return a socket that listens on 127.0.0.1; port 0 means a free one. Raises OSError."""
     listening = socket.socket()
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

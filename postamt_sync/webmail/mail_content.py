@@ -1,4 +1,4 @@
-"""What of a mail is shown, and what is attached: chosen from its parts."""
+"""Choosing from a mail's parts what is shown and what is attached."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from postamt_sync.webmail.mime import MimePart, find, harmless_name, parse
 LONGEST_TEXT = 500_000
 """Characters of text that are shown."""
 LONGEST_HTML = 1_500_000
-"""Bytes of HTML that are shown; to clean them takes a second or two."""
+"""Bytes of HTML that are shown; cleaning them takes a second or two."""
 LONGEST_ADDRESSES = 16 << 10
-"""Bytes of a field with addresses that are read."""
+"""Bytes that are read of a field with addresses."""
 MOST_ADDRESSES = 300
 MOST_ATTACHMENTS = 300
 
@@ -38,7 +38,7 @@ _SHOWN_AS_TEXT = {"text/plain", "message/delivery-status", "text/rfc822-headers"
 
 @dataclass(frozen=True, slots=True)
 class MailAddress:
-    """One address as the header shows it: `name` is what its owner calls himself, or ""."""
+    """One address in the header. `name` is the display name, or ""."""
 
     name: str
     address: str
@@ -46,7 +46,7 @@ class MailAddress:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A piece of what is shown, in its order: text, or HTML that is still hostile."""
+    """A piece of what is shown, in order: text, or HTML that was not made harmless yet."""
 
     text: str
     is_html: bool = False
@@ -54,7 +54,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """An attachment. `inline`: the HTML shows it, by its `content_id`."""
+    """An attachment. `inline`: the HTML shows it, by its content id."""
 
     part: MimePart
     path: str
@@ -68,8 +68,9 @@ class Attached:
 
 @dataclass(slots=True)
 class MailContent:
-    """A mail opened. `plain` and `rich` are two versions of the same, `rich` empty where there is
-    no HTML. `cut`: not all of it is in them.
+    """The content of a mail. `plain` and `rich` are two versions of the same text.
+
+    `cut`: they do not have all of it.
     """
 
     head: MimePart
@@ -83,12 +84,12 @@ class MailContent:
         return any(piece.is_html for piece in self.rich)
 
     def addresses(self, name: str) -> tuple[MailAddress, ...]:
-        """Return the addresses of a field, as far as they can be read."""
+        """Return a field's addresses, as far as they can be parsed."""
         return read_addresses(self.head.fields.get(name, b""))
 
 
 def open_mail(raw: bytes, path: str = "") -> MailContent | None:
-    """Return what is shown of a mail; None where `path` leads to no mail within it."""
+    """Return the content of a mail, or of the one in it at `path`; None if there is none."""
     mail = parse(raw)
     if path:
         part = find(raw, path)
@@ -101,11 +102,11 @@ def open_mail(raw: bytes, path: str = "") -> MailContent | None:
 
 
 def read_addresses(raw: bytes) -> tuple[MailAddress, ...]:
-    """Return the addresses in a field's value; what is none is left out."""
+    """Return the addresses in a field's value; anything else is left out."""
     text = raw[:LONGEST_ADDRESSES].decode("utf-8", "replace").replace("\r", "").replace("\n", "")
     found: list[tuple[str, str]] = []
-    # A RecursionError is the answer to thousands of nested comments, the others to what no
-    # version of the parser foresaw.
+    # The parser answers thousands of nested comments with a RecursionError, other oddities with the
+    # rest of these.
     with contextlib.suppress(RecursionError, ValueError, IndexError, TypeError):
         found = email.utils.getaddresses([text], **_LENIENT)
     return tuple(
@@ -128,7 +129,7 @@ class _Reader:
     def content(self, mail: MimePart) -> MailContent:
         named = {each for piece in self._rich if piece.is_html for each in named_in(piece.text)}
         parts = [each for each, _ in self._attached if each.content_id in named]
-        shown = {each.content_id: each for each in parts}  # of two of one id the last
+        shown = {each.content_id: each for each in parts}  # of two with the same id, the last
         attachments = [
             Attached(
                 each,
@@ -165,7 +166,7 @@ class _Reader:
             self._attach(part)
 
     def _alternative(self, part: MimePart) -> None:
-        """Take one of each kind; what only a program understands is attached."""
+        """Take one version of each kind; those that only programs understand are attached."""
         html = next((c for c in reversed(part.children) if _holds_html(c)), None)
         text = next((c for c in part.children if c.type == "text/plain"), None)
         others = [c for c in part.children if c is not html and c is not text]
@@ -228,7 +229,7 @@ class _Reader:
 
 
 def _holds_html(part: MimePart) -> bool:
-    """Tell whether a version of the text is HTML, alone or with its images."""
+    """Tell whether a version of the text is HTML, with or without images."""
     return any(p.type == "text/html" and not p.is_attachment for p in _leaves(part))
 
 

@@ -1,12 +1,12 @@
-"""A mailbox's mails, newest first by the time they were received, and searched by words and time.
+"""A mailbox's mails, newest first by the time they were received, and searches by words and time.
 
-A page is read from the mailbox's own list, from where the last one ended. Where not all mail has
-its lines there (before the first `reindex`, say, or after other routes were handed over), the index
-is walked through instead, which shows the same and looks at everybody's mail for it. One request
-looks at a bounded number of mails and then says what it has: a page may be short, or empty, and
-still not be the last one. Only a page without a cursor is.
+A page is read from the mailbox's own list, from where the previous one ended. If not all mail has
+its lines there (before the first `reindex`, or after other routes were handed over), the index is
+read instead, which gives the same result by looking at everybody's mail. One request looks at a
+limited number of mails and then answers with what it has found: a page may be short or empty and
+yet not be the last one. Only a page without a cursor is the last one.
 
-A cursor names a moment and a mail, and no mailbox: the list is that of the session in any case.
+A cursor names a time and a mail, but no mailbox: the list is always that of the session.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from postamt_sync.webmail.sessions import WebSession
 from postamt_sync.webmail.unindexed import Unindexed
 
 PAGE = 50
-"""Mails on a page."""
+"""How many mails a page has."""
 LOOKED_AT = 2_000
-"""Mails that one request looks at."""
+"""How many mails one request looks at."""
 LOOKED_FOR = 1.5
-"""Seconds after which a request says what it has found so far."""
+"""Seconds after which a request answers with what it has found so far."""
 ASKED_AT_ONCE = 200
 FIRST_MONTH = "2011-01"
-"""SES is no older."""
+"""SES began in that month."""
 _MONTH = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
 MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Entries of one mailbox; `cursor` leads to the next page, "" at the end.
+    """Entries of one mailbox. `cursor` leads to the next page, "" at the end.
 
-    `reached` is the month that was looked at last, "2026-11"; "" at the end.
+    `reached` is the month that was looked at last, such as "2026-11", "" at the end.
     """
 
     entries: tuple[IndexEntry, ...]
@@ -58,20 +58,20 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class _ListPlace:
-    """Where a walk stands: in a month, after a mail of it."""
+    """A place in the list: in a month, after a mail."""
 
     month: str
     after: tuple[str, str] | None = None
 
     @property
     def moment(self) -> str:
-        """The moment from which on all mail was listed already."""
+        """The time from which on all mail was listed before."""
         return self.after[0] if self.after else f"{self.month}-32"
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Who asks for what; `most` mails are a page."""
+    """What is asked for, and by whom. A page has `most` mails."""
 
     session: WebSession
     junk: bool
@@ -99,11 +99,11 @@ class MailList:
     def page(
         self, session: WebSession, *, junk: bool, search: Search, cursor: str = "", most: int = PAGE
     ) -> ListPage:
-        """Return the next mails of the session's Inbox or Junk; raises RefusedRequestError."""
+        """Return the next mails in the session's Inbox or Junk. Raises RefusedRequestError."""
         version = self._lines.version_for(self._placing.routes) if self._lines else ""
         newest = _read_cursor(cursor) if cursor else None
         if newest and not newest.month and not version:
-            return ListPage(())  # the index lists no mail of which no time is known
+            return ListPage(())  # the index does not list mail without a time
         asked = _Asked(session, junk, search, most)
         page = (self._listed if version else self._indexed)(asked, newest)
         oldest = _read_cursor(page.cursor) if page.cursor else None
@@ -118,7 +118,7 @@ class MailList:
         others = self._unindexed.still(others, version)
         if not others:
             return page
-        # Of one that was indexed meanwhile, what the index says.
+        # If one was indexed meanwhile, the index counts.
         together = {entry.message_id: entry for entry in (*others, *page.entries)}
         return ListPage(
             tuple(sorted(together.values(), key=lambda each: each.received_at, reverse=True)),
@@ -155,7 +155,7 @@ class MailList:
     def _walk(
         self, name: str, most: int, before: str, search: Search
     ) -> Iterator[tuple[str, IndexEntry]]:
-        """Yield the lines of a list, newest first."""
+        """Yield a list's lines, newest first."""
         assert self._lines is not None
         while True:
             page = self._lines.page(name, most, before=before, since=search.since)
@@ -199,14 +199,14 @@ class MailList:
         )
 
     def _fits(self, session: WebSession, entry: IndexEntry, search: Search) -> bool:
-        # That others got it too, without being named in it, is nobody's business.
+        # Nobody may find out that others got it too, if they are not named in it.
         routes = self._placing.routes.routes
         return search.fits(entry, lambda: routes.addressed(entry.recipients, session.mailbox))
 
     def find(self, session: WebSession, message_id: str) -> IndexEntry:
-        """Return one mail of the session's; raises RefusedRequestError where there is none.
+        """Return one of the session's mails. Raises RefusedRequestError if there is none.
 
-        A mail of another mailbox looks exactly like one that is not there.
+        The answer for another mailbox's mail is the same as for one that does not exist.
         """
         entry = self._index.entry(message_id) or self._unindexed.entry(message_id)
         if entry is None or not self._placing.sees(session, entry):
@@ -216,17 +216,17 @@ class MailList:
     def _first_month(self, search: Search) -> str:
         if search.until:
             return search.until[:7]
-        # A day ahead: our clock and SES's need not agree about the end of a month.
+        # A day ahead: our clock and SES's may differ at the end of a month.
         return iso(self._clock() + 86_400)[: len("2026-11")]
 
 
 def mail_address(message_id: str) -> str:
-    """Return how a mail's id stands in addresses of ours."""
+    """Return a mail's id in the form for URLs."""
     return base64.urlsafe_b64encode(message_id.encode()).decode().rstrip("=")
 
 
 def read_mail_address(text: str) -> str:
-    """Return the id; raises RefusedRequestError where it is none."""
+    """Return the id that `mail_address` encoded; raises RefusedRequestError if it is invalid."""
     try:
         found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         message_id = found.decode()
@@ -238,7 +238,7 @@ def read_mail_address(text: str) -> str:
 
 
 def _line_before(place: _ListPlace) -> str:
-    """Return the line from which on all mail was listed already."""
+    """Return the line from which on all mail was listed before."""
     return line_name(*place.after) if place.after else f"{place.month}-32"
 
 
@@ -257,7 +257,7 @@ def _cursor(place: _ListPlace) -> str:
 
 
 def _read_cursor(text: str) -> _ListPlace:
-    """Return the place; it comes from outside, and each mail behind it is checked anyway."""
+    """Return the place. It is untrusted, but every mail after it is checked anyway."""
     refused = RefusedRequestError(HTTPStatus.BAD_REQUEST, "The list cannot go on from there.")
     try:
         said = json.loads(read_mail_address(text))
@@ -267,7 +267,7 @@ def _read_cursor(text: str) -> _ListPlace:
         case [str(month)] if _MONTH.fullmatch(month):
             return _ListPlace(month)
         case ["", "", str(name)] if 1 <= len(name.encode("utf-8", "replace")) <= 1_024:
-            return _ListPlace("", ("", name))  # among those of which no time is known
+            return _ListPlace("", ("", name))  # among those without a time
         case [str(month), str(moment), str(name)] if (
             _MONTH.fullmatch(month)
             and MOMENT.fullmatch(moment)

@@ -1,4 +1,4 @@
-"""What a person looks for: words in sender, recipient and subject, and days."""
+"""Searches: words in sender, recipients and subject, and days."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ MOST_WORDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for: all of `words`, within [since, until) in the form of the index."""
+    """A search for all of `words`, within [since, until) in the form of the index."""
 
     words: tuple[str, ...] = ()
     since: str = ""
     until: str = ""
 
     def lasts(self, moment: str) -> bool:
-        """Tell whether a moment is within the days."""
+        """Tell whether a time is within the days."""
         return moment >= self.since and (not self.until or moment < self.until)
 
     def fits(self, entry: IndexEntry, addressed: Callable[[], Iterable[str]] = lambda: ()) -> bool:
-        """Tell whether all words are in what a mail says, or in the addresses that it came for.
+        """Tell whether all words are in a mail's header or in the addresses that it was sent to.
 
-        `addressed` names those that the searcher may know of; it is asked only where it decides.
+        `addressed` returns those that the user may know of; it is only called if they matter.
         """
         if not self.words:
             return True
@@ -50,17 +50,17 @@ def _said(entry: IndexEntry) -> Iterator[str]:
 
 
 def _without(words: Sequence[str], texts: Iterable[str]) -> list[str]:
-    """Return the words that are in none of the texts; no word has a line end in it."""
+    """Return the words that are in none of the texts. No word contains a newline."""
     text = "\n".join(texts)
     text = text.lower() if text.isascii() else caseless(text)
     return [word for word in words if word not in text]
 
 
 def read_search(words: str, since: str, until: str) -> Search:
-    """Return the search that a person typed; raises RefusedRequestError.
+    """Return the search that a person typed. Raises RefusedRequestError.
 
-    `since` and `until` are days in UTC as 2026-11-30, both included, or moments as the index has
-    them, [since, until): where a person's day begins and ends is known to the page alone.
+    `since` and `until` are either days in UTC such as 2026-11-30, both included, or times in the
+    form of the index, [since, until): only the page knows when the user's day begins and ends.
     """
     if len(words) > LONGEST_QUERY:
         raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is too much to search for.")
@@ -69,7 +69,7 @@ def read_search(words: str, since: str, until: str) -> Search:
 
 
 def _moment(text: str, later: int) -> str:
-    """Return where a day begins, so many days later; a moment is returned as it is."""
+    """Return when a day begins, plus `later` days. A time is returned as it is."""
     if not text:
         return ""
     moment: datetime | None = None

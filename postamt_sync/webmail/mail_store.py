@@ -1,4 +1,4 @@
-"""The stored mail: read at AWS, whole or its beginning; nothing here writes to it."""
+"""Reading the stored mail at AWS, all of it or the beginning. Nothing here writes to it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 LONGEST_MAIL = 60 << 20
-"""Bytes; SES takes in 40 MB."""
+"""Bytes. SES accepts 40 MB."""
 PRESIGNED_SECONDS = 120
-"""For which a browser may begin to download what an address leads to."""
+"""Seconds within which a browser has to begin to download from a presigned URL."""
 SEALED = (
     "This mail is sealed: only its owner's own key opens it. Where that key is, type: "
     "postamt-sync unseal KEY"
 )
-"""KEY is put in by whoever knows how the mail is called."""
+"""KEY stands for the mail's key."""
 _GONE = frozenset({"NoSuchKey", "404", "KeyTooLongError"})
 _NOT_NOW = frozenset({"InvalidObjectState"})
 _FORBIDDEN = frozenset({"AccessDenied", "403"})
@@ -38,7 +38,7 @@ _EMPTY = "InvalidRange"
 
 
 class MailGoneError(Exception):
-    """There is no object of this key any more, or it lies in an archive: `archived`."""
+    """There is no object with this key any more or, if `archived`, it is in an archive."""
 
     def __init__(self, *, archived: bool = False) -> None:
         super().__init__("archived" if archived else "gone")
@@ -46,14 +46,14 @@ class MailGoneError(Exception):
 
     @property
     def problem(self) -> str:
-        """Say it to whoever wanted to read it."""
+        """What is wrong, in a sentence for the user."""
         if self.archived:
             return "This mail lies in the archive and cannot be read at once."
         return "This mail is no longer there."
 
 
 class MailClosedError(MailGoneError):
-    """The object is there and its mail cannot be read here; `problem` says why."""
+    """The object exists, but its mail cannot be read here. `problem` says why."""
 
     def __init__(self, problem: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class MailClosedError(MailGoneError):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object of a listing. `last_modified` in seconds since 1970."""
+    """An object in a listing. `last_modified` is in seconds since 1970, `size` in bytes."""
 
     key: str
     etag: str
@@ -75,40 +75,42 @@ class StoredObject:
 
 
 class MailStore(Protocol):
-    """Objects by key. Raises MailGoneError, or whatever the service raises."""
+    """Objects by key. Methods raise MailGoneError, or whatever the service raises."""
 
     def head(self, key: str, most: int) -> bytes:
-        """Return the first bytes, `most` at most."""
+        """Return the first `most` bytes."""
 
     def read(self, key: str) -> bytes:
-        """Return all of it, LONGEST_MAIL at most."""
+        """Return all bytes, up to LONGEST_MAIL."""
 
     def presigned(self, key: str, filename: str) -> str:
-        """Return an address under which it can be downloaded for a short time; asks nobody.
+        """Return a URL from which it can be downloaded for a short time; this makes no request.
 
-        "" where what is stored may be encrypted, and so no use to anybody.
+        "" if the object may be encrypted, which would be of no use.
         """
 
     def listed(self, prefix: str) -> Iterable[StoredObject]:
-        """Return every object below a prefix, in no order."""
+        """Return every object below a prefix, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedPrefixes:
-    """Where received mail lies, and where its sealed objects do; neither is empty."""
+    """The prefixes of received mail and of its sealed objects; neither is empty."""
 
     prefix: str
     sealed_prefix: str
 
 
 class S3MailStore:
-    """One bucket, of one account."""
+    """A bucket of S3."""
 
     def __init__(
         self, client: S3Client, bucket: str, kms: Any = None, sealed: SealedPrefixes | None = None
     ) -> None:
-        """`kms` is a client that opens what SES encrypted, None where that is not to be opened.
-        `sealed` is where mail lies that only its owner can open, None: nowhere."""
+        """`kms` is a client for opening mail that SES encrypted, None if that is not wanted.
+
+        `sealed` is where mail is that only its owner can open, None if there is none.
+        """
         self._client = client
         self._bucket = bucket
         self._kms = kms
@@ -171,9 +173,9 @@ class S3MailStore:
     def _opened(
         self, key: str, etag: str, metadata: Mapping[str, str], size: int, body: Any
     ) -> bytes:
-        """Return a mail that SES encrypted; `body` is all of the object, None if it is to be read.
+        """Return a mail that SES encrypted. `body` is the whole object, None if it must be read.
 
-        Only its end proves how it begins.
+        It has to be read to its end, which authenticates the beginning.
         """
         try:
             encryption = client_encryption(metadata, size)
@@ -196,7 +198,7 @@ class S3MailStore:
             ) from error
 
     def _is_sealed(self, key: str) -> bool:
-        """Tell whether a sealed object stands for a key; where it cannot be asked, none does."""
+        """Tell whether there is a sealed object for a key; if that cannot be found out, no."""
         place = self._sealed
         if place is None or not key.startswith(place.prefix):
             return False
@@ -209,8 +211,11 @@ class S3MailStore:
             return False
 
     def _is_gone(self, key: str) -> bool:
-        """Tell whether a listing knows nothing of what is forbidden: who may list below a prefix
-        alone is told so of what is gone, as a GET names no prefix."""
+        """Tell whether a forbidden object does not exist, by a listing.
+
+        If we may only list below a prefix, S3 answers a GET of a missing object with a 403, since
+        it names no prefix.
+        """
         try:
             return all(each.key != key for each in self.listed(key))
         except ClientError:

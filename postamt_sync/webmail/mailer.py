@@ -1,4 +1,4 @@
-"""Whoever sends a mail: SES, asked once, with an answer of three kinds."""
+"""Sending a mail by SES, with one request that has three possible outcomes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MEANINGS = {
 
 
 class SurelyNotSentError(Exception):
-    """It was surely not sent; `problem` says why, for a person."""
+    """It was certainly not sent. `problem` says why, for the user."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -39,21 +39,21 @@ class SurelyNotSentError(Exception):
 
 
 class PerhapsSentError(Exception):
-    """Nobody knows whether it was sent: the answer was lost."""
+    """It is not known whether it was sent, as the answer was lost."""
 
 
 class Mailer(Protocol):
-    """Sends each message that it is given, at most once."""
+    """Sends a message at most once."""
 
     def send(self, sender: str, recipients: Sequence[str], raw: bytes) -> str:
-        """Return the Message-ID that the mail went out with, in angle brackets.
+        """Send a message; return the Message-ID that it got, in angle brackets.
 
         Raises SurelyNotSentError or PerhapsSentError, nothing else.
         """
 
 
 class SesMailer:
-    """SES of one region, by a client that never asks twice."""
+    """SES in one region, through a client that makes a single attempt."""
 
     def __init__(self, client: Any, region: str) -> None:
         self._client = client
@@ -63,7 +63,7 @@ class SesMailer:
         try:
             answer = self._client.send_email(
                 FromEmailAddress=sender,
-                # All in Bcc: who is to see whom stands in the message itself.
+                # All in Bcc: who sees whom is in the message itself.
                 Destination={"BccAddresses": list(recipients)},
                 Content={"Raw": {"Data": raw}},
             )

@@ -1,7 +1,7 @@
-"""The text of a message that we write: header fields and body, in ASCII with lines of their own.
+"""Writing a message: header fields and body, in ASCII.
 
-Written by hand, since the standard library reads what it is given: an encoded word that a person
-typed becomes the line end that is encoded in it, and so a field of its own.
+The standard library is not used, because it interprets its input: an encoded word that a person
+typed is decoded, and a line end in it would begin a new header field.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from postamt_sync.webmail.typed_addresses import TypedAddress
 
 _WORD_BYTES = 42
-"""Of text in one encoded word, which may have 75 characters (RFC 2047 section 2)."""
+"""Bytes of text in one encoded word, which may have 75 characters (RFC 2047 section 2)."""
 _PARAMETER_CHARACTERS = 60
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*", re.ASCII)
 _LINE = 76
@@ -26,7 +26,7 @@ _NEVER_NESTED = ("message/", "multipart/")
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFile:
-    """An attachment; name and type are harmless already."""
+    """An attachment. Name and type must be harmless."""
 
     name: str
     type: str
@@ -34,28 +34,28 @@ class OutgoingFile:
 
 
 def field_line(name: str, value: str) -> bytes:
-    """Return a field of ours, whose value is fit to stand there."""
+    """Return a header field. Its value must be valid in a header."""
     return f"{name}: {value}\r\n".encode("ascii")
 
 
 def text_line(name: str, text: str) -> bytes:
-    """Return a field of unstructured text; `text` is one line."""
+    """Return a field with unstructured text, which is one line."""
     return field_line(name, _words(text) if _needs_words(text) else _folded(text))
 
 
 def address_line(name: str, addresses: Sequence[TypedAddress]) -> bytes:
-    """Return a field of addresses."""
+    """Return a field with addresses."""
     return field_line(name, ",\r\n ".join(map(_mailbox, addresses)))
 
 
 def encoded_length(size: int) -> int:
-    """Return the bytes of a file of this size as it stands in a message: base64, in lines."""
+    """Return how many bytes a file of this size takes in a message, in lines of base64."""
     characters = -(-size // 3) * 4
     return characters + 2 * -(-characters // _LINE)
 
 
 def body(text: str, files: Sequence[OutgoingFile]) -> bytes:
-    """Return what follows the fields: Content-Type, an empty line, and all parts."""
+    """Return what follows the other fields: Content-Type, an empty line, and all parts."""
     words = _text_part(text)
     if not files:
         return words
@@ -70,7 +70,7 @@ def body(text: str, files: Sequence[OutgoingFile]) -> bytes:
 def _text_part(text: str) -> bytes:
     lines = text.encode("utf-8", "replace").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     encoded = binascii.b2a_qp(lines.rstrip(b"\n") + b"\n", istext=True)
-    # Some servers change a line that begins so.
+    # Some servers change lines that begin like this.
     encoded = re.sub(rb"(?m)^From ", b"=46rom ", encoded).replace(b"\n", b"\r\n")
     return (
         field_line("Content-Type", "text/plain; charset=utf-8")
@@ -93,7 +93,7 @@ def _file_part(file: OutgoingFile) -> bytes:
 
 
 def _filename(name: str) -> str:
-    """Return the parameter as RFC 2231 has it, in pieces where it is long."""
+    """Return the parameter `filename`, by RFC 2231 and in pieces if need be."""
     if re.fullmatch(r"[A-Za-z0-9 ._-]{1,60}", name, re.ASCII):
         return f'; filename="{name}"'
     escaped = re.findall(r"%..|.", quote(name.encode("utf-8", "replace"), safe=""))
@@ -123,12 +123,12 @@ def _mailbox(address: TypedAddress) -> str:
 
 
 def _needs_words(text: str) -> bool:
-    """Tell what cannot stand as it is, or would mean something else: an encoded word, say."""
+    """Tell whether text must be encoded, also because it looks like an encoded word."""
     return not text.isascii() or not text.isprintable() or "=?" in text
 
 
 def _words(text: str) -> str:
-    """Return text as encoded words (RFC 2047), no character cut in two."""
+    """Return text as encoded words (RFC 2047), without splitting a character."""
     words = [b""]
     for character in text:
         encoded = character.encode("utf-8", "replace")
@@ -139,7 +139,7 @@ def _words(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Break a line of ASCII at its spaces."""
+    """Fold a line of ASCII at its spaces."""
     lines = [""]
     for word in text.split(" "):
         if lines[-1] and len(lines[-1]) + len(word) > _LINE - 10:

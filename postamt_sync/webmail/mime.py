@@ -1,8 +1,8 @@
 """The structure of a mail (RFC 2045, 2046): its parts, their headers and bytes.
 
-The standard library's parser raises on ordinary junk and recurses as deep as a sender likes. Here
-nothing raises, every bound is fixed, and a part is a range of the mail's bytes until it is asked
-for: what cannot be understood stays a part that can be downloaded.
+The standard library's parser raises on ordinary junk, and recurses as deep as a sender likes. Here
+nothing raises, everything has a limit, and a part is a range of the mail's bytes until it is
+needed. What cannot be understood stays a part that can be downloaded.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from postamt_sync.webmail.charsets import decoded
 from postamt_sync.webmail.transfer_encoding import without_encoding
 
 MOST_PARTS = 1_000
+"""The most parts of a mail."""
 DEEPEST = 30
-"""Levels of multipart within multipart."""
+"""How deep multiparts may be nested."""
 LONGEST_HEAD = 1 << 20
-"""Bytes of one part's header that are read."""
+"""Bytes that are read of a part's header."""
 LONGEST_PARAMETERS = 8 << 10
-"""Bytes of a field with parameters that are read."""
+"""Bytes that are read of a field with parameters."""
 LOOKED_THROUGH = 200 << 20
-"""Bytes that are looked through for boundaries, at each level anew; what lies deeper stays shut."""
+"""Bytes that are searched for boundaries, at all levels together; what is deeper is not opened."""
 _MOST_PARAMETERS = 50
 _BEGINNING = 200
 
-# No expression here can match the same text in two ways.
+# None of these expressions can match a text in two ways.
 _HEAD_END = re.compile(rb"\n\r?\n")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}", re.ASCII)
@@ -40,9 +41,9 @@ _SECTION = re.compile(r"(.+?)\*(\d{1,3})?(\*?)", re.ASCII)
 
 @dataclass(frozen=True)
 class MimePart:
-    """One part. `path` is where it stands, "" for the mail itself, "2.1" within it.
+    """One part. `path` is "" for the mail itself, and "2.1" for part 2.1 in it.
 
-    `raw` is the whole mail, of which the part is [`start`, `end`) and its body begins at `body_at`.
+    `raw` is the whole mail. The part is [`start`, `end`) of it, and its body begins at `body_at`.
     """
 
     raw: bytes
@@ -56,48 +57,49 @@ class MimePart:
 
     @cached_property
     def fields(self) -> dict[str, bytes]:
-        """Each field's value as it was written, by lower-case name; the first of that name."""
+        """The raw value of each field, by name in lower case; of several the first."""
         return _fields(self.raw, self.start, self.body_at)
 
     def words(self, name: str, longest: int = 1_000) -> str:
-        """Return a field's value for people to read; "" if there is none."""
+        """Return a field's value in readable form, "" if there is none."""
         return readable(self.fields.get(name, b""), longest, self.charset)
 
     @property
     def encoded(self) -> bytes:
-        """The body as it was written."""
+        """The body as it is in the mail, with its transfer encoding."""
         return self.raw[self.body_at : self.end]
 
     @property
     def content(self) -> bytes:
-        """The body without its transfer encoding; what is wrong in it is left out."""
+        """The body without its transfer encoding; invalid parts of it are left out."""
         return without_encoding(self.encoded, self._encoding)
 
     @property
     def beginning(self) -> bytes:
-        """The first bytes of `content`, a few at least."""
+        """The first bytes of `content`, at least a few."""
         return without_encoding(self.encoded[:_BEGINNING], self._encoding)
 
     @property
     def size(self) -> int:
-        """Bytes of `content`, nearly, without the work."""
+        """The approximate size of `content` in bytes, without decoding it."""
         length = self.end - self.body_at
         return length * 73 // 100 if self._encoding == "base64" else length
 
     @cached_property
     def filename(self) -> str:
-        """The name that the sender gave, made harmless; "" if none."""
+        """The sender's name for the file, made harmless, "" if there is none."""
         disposition = _parameters(self.fields.get("content-disposition", b""))[1]
         name = disposition.get("filename") or self._type_parameters.get("name") or ""
         return harmless_name(name)
 
     @cached_property
     def is_attachment(self) -> bool:
-        """Whether the sender says so."""
+        """Whether the sender declares it as one."""
         return _parameters(self.fields.get("content-disposition", b""))[0] == "attachment"
 
     @property
     def content_id(self) -> str:
+        """The Content-ID without angle brackets, "" if there is none."""
         return self.words("content-id").strip().removeprefix("<").removesuffix(">").strip()
 
     @cached_property
@@ -106,7 +108,7 @@ class MimePart:
 
     @property
     def start_id(self) -> str:
-        """Which child a multipart/related is about, "" if the first."""
+        """The content id of the root of a multipart/related, "" if that is the first part."""
         return self._type_parameters.get("start", "").strip("<> ")
 
     @property
@@ -115,7 +117,7 @@ class MimePart:
         return words[0] if words else ""
 
     def walk(self) -> Iterator[MimePart]:
-        """Yield this part and all below it, in order."""
+        """Yield this part and all parts in it, in order."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -127,7 +129,7 @@ def parse(raw: bytes) -> MimePart:
 
 
 def find(raw: bytes, path: str) -> MimePart | None:
-    """Return a part by its path; `2:1.3` is part 1.3 of the mail that is attached as part 2."""
+    """Return the part at a path; `2:1.3` is part 1.3 of the mail that is attached as part 2."""
     part: MimePart | None = None
     for step in path.split(":"):
         mail = parse(raw if part is None else part.content)
@@ -156,7 +158,7 @@ class _Parser:
             if boundary and opened:
                 self._looks_left -= end - body_at
                 children = tuple(self._children(path, boundary, body_at, end, depth, kind))
-            if not children:  # no boundary, a wrong one or too many levels: it is shown as it is
+            if not children:  # no boundary, a wrong one or too many levels: show it as it is
                 kind = "text/plain" if opened else "application/octet-stream"
         return MimePart(
             self._raw, path, start, body_at, end, kind, parameters.get("charset", ""), children
@@ -165,7 +167,7 @@ class _Parser:
     def _children(
         self, path: str, boundary: str, start: int, end: int, depth: int, kind: str
     ) -> Iterator[MimePart]:
-        # Only space may follow it in its line.
+        # Nothing but white space may follow it in its line.
         mark = re.escape(boundary.encode("utf-8", "replace"))
         line = re.compile(rb"\n--%b[ \t\r\x0b\f]*+(--)?+[ \t\r\x0b\f]*+(?:\n|\Z)" % mark)
         usual = "message/rfc822" if kind == "multipart/digest" else "text/plain"
@@ -184,15 +186,15 @@ class _Parser:
             begin = at = found[1]
 
     def _boundary(self, line: re.Pattern[bytes], at: int, end: int) -> tuple[int, int, bool] | None:
-        """Return where the next boundary begins, what follows it, and whether it is the last.
+        """Return where the next boundary begins and ends, and whether it is the last one.
 
-        `at` is where a line begins, behind a header.
+        `at` is the beginning of a line, after a header.
         """
         found = line.search(self._raw, at - 1, end)
         return None if found is None else (found.start() + 1, found.end(), bool(found[1]))
 
     def _line_end_before(self, begin: int, at: int) -> int:
-        """Return where a part ends: the line end before a boundary is the boundary's."""
+        """Return where a part ends: the line end before a boundary belongs to the boundary."""
         for line_end in (b"\r\n", b"\n"):
             if self._raw[max(begin, at - len(line_end)) : at] == line_end:
                 return at - len(line_end)
@@ -251,9 +253,9 @@ def _joined(sections: dict[int, tuple[bytes, bool]]) -> str:
 
 
 def harmless_name(name: str) -> str:
-    """Return a file name without directories, control characters and tricks of direction."""
+    """Return a file name without directories, control characters and changes of direction."""
     flat = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name)
-    flat = " ".join(flat.split()).strip(" .")  # many blanks push an extension out of sight
+    flat = " ".join(flat.split()).strip(" .")  # many blanks would push the extension out of sight
     if len(flat) > 120:
         stem, dot, extension = flat.rpartition(".")
         short = len(extension) <= 10

@@ -1,4 +1,4 @@
-"""A mail that is written here: what was typed, and the message that is made of it."""
+"""A mail that is written in the webmail: what was typed, and the message made from it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from postamt_sync.webmail.message_text import (
 from postamt_sync.webmail.typed_addresses import TypedAddress, one_line
 
 LARGEST_MESSAGE = 40_000_000
-"""Bytes of a whole message, encoded (SES developer guide, "Service quotas": 40 MB)."""
+"""Bytes of a whole message, encoded (SES Developer Guide, "Service quotas": 40 MB)."""
 LONGEST_SUBJECT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One mail. `references` end with the mail that is answered; empty for a new one."""
+    """One mail. The last of `references` is the mail that it answers; empty for a new one."""
 
     sender: TypedAddress
     to: tuple[TypedAddress, ...]
@@ -35,11 +35,11 @@ class Outgoing:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Everybody who gets it, each once."""
+        """The addresses of everybody who gets it, each once."""
         return tuple(dict.fromkeys(a.address for a in (*self.to, *self.cc, *self.bcc)))
 
     def message(self, message_id: str, seconds: float) -> bytes:
-        """Return the message as it is sent; nobody sees from it who is in Bcc."""
+        """Return the message to send. It does not show who is in Bcc. `seconds`: since 1970."""
         fields = [
             field_line("Message-ID", message_id),
             field_line("Date", email.utils.formatdate(seconds)),
@@ -55,7 +55,7 @@ class Outgoing:
 
 
 def with_message_id(raw: bytes, message_id: str, bcc: Sequence[str]) -> bytes:
-    """Return a message of ours as it is kept: with its Bcc, and the Message-ID that it got."""
+    """Return a sent message in the form that is kept: with its Bcc and final Message-ID."""
     first, line_end, rest = raw.partition(b"\r\n")
     if not first.lower().startswith(b"message-id:"):
         return raw

@@ -1,4 +1,4 @@
-"""Keys in parameters of SSM: all read at once, kept for a while, read again when none fits."""
+"""Keys in SSM parameters: read all at once, cached for a while, read again when none fits."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from postamt_sync.webmail.key_ring import KeyRing
 
 KEPT_SECONDS = 300
-"""How long keys are taken for the current ones."""
+"""Seconds for which keys are taken for the current ones."""
 PAUSE_SECONDS = 5
-"""Between two looks for newer ones: whoever sends nonsense makes us ask no oftener."""
+"""Seconds between two looks for newer keys, which strangers can cause by sending nonsense."""
 
 
 class NoKeysError(BotoCoreError):
-    """A parameter that is not there, or bears no keys."""
+    """A parameter does not exist, or has no keys in it."""
 
     fmt = "The parameter {name} bears no keys"
 
 
 class ParameterKeys:
-    """The rings of several parameters. May be asked from many threads."""
+    """The key rings in several parameters. May be used from many threads."""
 
     def __init__(self, client: Any, names: Sequence[str], clock: Callable[[], float]) -> None:
         self._client = client
@@ -34,13 +34,13 @@ class ParameterKeys:
         self._asking = threading.Lock()
 
     def of(self, name: str) -> ParameterKeyRing:
-        """Return the keys of one of `names`."""
+        """Return the keys in one of the parameters."""
         return ParameterKeyRing(self, name)
 
     def ring(self, name: str) -> KeyRing:
-        """Return a ring as it was at most KEPT_SECONDS ago, or when SSM last answered.
+        """Return a ring as it was at most KEPT_SECONDS ago or, if SSM fails, when it last answered.
 
-        Raises what SSM raises, or NoKeysError, as long as nothing is known.
+        While nothing is known, this raises what SSM raises, or NoKeysError.
         """
         with self._asking:
             if not self._rings:
@@ -50,7 +50,7 @@ class ParameterKeys:
             return self._rings[name]
 
     def newer(self, name: str) -> bool:
-        """Ask again, unless that was done a moment ago; tell whether a ring is another now."""
+        """Read again, unless that was done a moment ago; tell whether the ring has changed."""
         with self._asking:
             before = self._rings.get(name)
             if self._clock() - self._asked_at < PAUSE_SECONDS:
@@ -79,7 +79,7 @@ class ParameterKeys:
 
 
 class ParameterKeyRing:
-    """Keys of one parameter."""
+    """The keys in one parameter."""
 
     def __init__(self, parameters: ParameterKeys, name: str) -> None:
         self._parameters = parameters
@@ -93,5 +93,5 @@ class ParameterKeyRing:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The keys as a header bears them."""
+        """The keys in the form for a header."""
         return self._parameters.ring(self._name).words

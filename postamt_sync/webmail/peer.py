@@ -1,4 +1,4 @@
-"""Who asks, as far as wrong sign-ins are counted: an address, or a whole network of one owner."""
+"""The source of a request, for counting wrong sign-ins: an address or an owner's network."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import ipaddress
 
 UNKNOWN = "unknown"
 OWN_NETWORK = 64
-"""Bits of an IPv6 address that name a customer's network; he has all the others to himself."""
+"""Bits of an IPv6 address that identify a customer's network; all others are the customer's."""
 
 
 def peer_network(address: str) -> str:
-    """Return the address, or of IPv6 its /64; UNKNOWN, which all share, for what is none."""
+    """Return the address, for IPv6 its /64 network. Anything else shares UNKNOWN."""
     try:
         peer = ipaddress.ip_address(address.strip().partition("%")[0])
     except ValueError:
@@ -26,7 +26,8 @@ def peer_network(address: str) -> str:
 def viewer_address(header: str) -> str:
     """Return the address in CloudFront-Viewer-Address, `192.0.2.1:443` or `2001:db8::1:443`.
 
-    CloudFront sets it itself; X-Forwarded-For begins with whatever the peer wrote.
+    CloudFront sets this header itself, whereas X-Forwarded-For begins with what the peer wrote.
+    "" if it is not in that form.
     """
     address, colon, port = header.strip().rpartition(":")
     if not colon or not port.isascii() or not port.isdigit():

@@ -1,4 +1,4 @@
-"""One mail as the page gets it: its text, its HTML for the frame, its attachments, its source."""
+"""A mail for the page: its text, its HTML for the frame, its attachments, and its source."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ from postamt_sync.webmail.verdict_words import verdict_words
 
 HTML = "text/html; charset=utf-8"
 LARGEST_DIRECT = 4 << 20
-"""Bytes of an answer, where there is a day's place: what is larger goes there."""
+"""Bytes of a direct answer; if there is a day's place, what is larger goes there."""
 SHOWN_SOURCE = 1 << 20
-"""Bytes of a source that are shown; all of it can be downloaded."""
+"""Bytes of a source that are shown. All of it can be downloaded."""
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
-"""As it can stand in a field of ours; one that a sender wrote otherwise is answered by no field."""
+"""Ids in a form that we can put into a field; others are not referred to in an answer."""
 MOST_REFERENCES = 50
+"""How many ids an answer refers to, besides that of the mail itself."""
 
 
 class ReadingPages:
-    """Answers what is asked about one mail that the session was found to see."""
+    """Answers requests about one mail, which the session may see."""
 
     def __init__(self, store: MailStore, day: DayPlace | None) -> None:
-        """`day` is where attachments are put for the reader; without one all go directly."""
+        """`day` is where large attachments are put; without one they are sent directly."""
         self._store = store
         self._day = day
 
     def mail(self, entry: IndexEntry, request: WebRequest, *, seen: bool) -> WebAnswer:
-        """Return all of a mail but its attachments."""
+        """Answer with all of a mail except the content of its attachments."""
         content = self._open(entry, request)
         verdicts = entry.acceptance.verdicts if entry.acceptance else Verdicts()
         return told(
@@ -61,7 +62,7 @@ class ReadingPages:
         )
 
     def html(self, entry: IndexEntry, request: WebRequest) -> WebAnswer:
-        """Return the page for the frame."""
+        """Answer with the page for the frame."""
         content = self._open(entry, request)
         inline = InlineImages((each.part for each in content.attachments), self._day)
         images = request.query.get("images") == "1"
@@ -76,7 +77,7 @@ class ReadingPages:
         return WebAnswer(HTTPStatus.OK, page, headers)
 
     def attachment(self, entry: IndexEntry, path: str) -> WebAnswer:
-        """Return an attachment, never to be opened as a page of ours."""
+        """Answer with an attachment, so that it can never be opened as a page of ours."""
         raw = self._store.read(entry.key)
         content = open_mail(raw, path.rpartition(":")[0])
         attachments = content.attachments if content else []
@@ -87,9 +88,9 @@ class ReadingPages:
         return self._download(part.content, found.name)
 
     def source(self, entry: IndexEntry, request: WebRequest) -> WebAnswer:
-        """Return the mail as it was stored: its beginning as text, or all of it to be kept."""
+        """Answer with the stored mail: its beginning as text, or all of it as a download."""
         if request.query.get("download") == "1":
-            # What is sealed may be gone by now, which is for us to say, not for S3.
+            # A sealed mail may be gone by now: then the answer must be ours, not S3's.
             at = "" if entry.sealed else self._store.presigned(entry.key, "mail.eml")
             if self._day is not None and at:
                 return _elsewhere(at)
@@ -126,7 +127,7 @@ def _elsewhere(address: str) -> WebAnswer:
 
 
 def threading(content: MailContent) -> tuple[str, ...]:
-    """Return the References of an answer to this mail (RFC 5322 section 3.6.4)."""
+    """Return the References for an answer to this mail (RFC 5322 section 3.6.4)."""
     head = content.head
     before = _MESSAGE_ID.findall(head.words("references", 20_000)) or _MESSAGE_ID.findall(
         head.words("in-reply-to")

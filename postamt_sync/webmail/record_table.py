@@ -1,8 +1,8 @@
-"""The webmail's own table: small records by two keys, with an end, written only as expected.
+"""The webmail's own table: small records with two keys and an end, and conditional writes.
 
-It is `<stack>-webmail`: partition key `holder`, sort key `name`, both strings, and `expires`, the
-attribute of its time to live. DynamoDB may keep a record for days after its end, so whoever reads
-one asks the clock.
+It is `<stack>-webmail`, with the partition key `holder` and the sort key `name`, both strings, and
+the attribute `expires` for the time to live. DynamoDB may keep a record for days after it has
+expired, so readers have to check the time.
 """
 
 from __future__ import annotations
@@ -28,34 +28,35 @@ ENDS_AT = "expires"
 
 @dataclass(frozen=True, slots=True)
 class FieldsPage:
-    """Records in the order of their names; `after` leads to the next ones, "" at the end."""
+    """Records in the order of their names. `after` leads to the next ones, "" at the end."""
 
     found: tuple[tuple[str, Fields], ...]
     after: str = ""
 
 
 class RecordTable(Protocol):
-    """Every write is durable on return. Each method raises whatever the service raises.
+    """Writes are durable on return. Methods raise whatever the service raises.
 
-    No field may be called `holder` or `name`, as the keys are.
+    Fields must not be called `holder` or `name`, which are the keys.
     """
 
     def get(self, holder: str, name: str) -> Fields | None:
-        """Return a record as it is now, whoever wrote it a moment ago."""
+        """Return a record, None if there is none. This is a consistent read."""
 
     def put(
         self, holder: str, name: str, fields: Fields, *, expect: Fields | bool | None = True
     ) -> bool:
-        """Write a whole record; False: nothing was written, since it is not what was expected.
+        """Write a whole record. False if nothing was written because it is not as expected.
 
-        `expect` are fields that the record there has to have, None that there is none.
+        `expect` has fields that the existing record must have; None means that there must be none,
+        True that anything may be there.
         """
 
     def update(self, holder: str, name: str, fields: Fields, *, expect: Fields) -> bool:
-        """Set fields of a record that is there and has those of `expect`; tell whether it was."""
+        """Set fields of a record if it exists and has those of `expect`; tell whether it did."""
 
     def delete(self, holder: str, name: str) -> None:
-        """Remove a record; that there is none is well."""
+        """Remove a record, if there is one."""
 
     def names(
         self,
@@ -66,9 +67,9 @@ class RecordTable(Protocol):
         newest_first: bool = False,
         between: tuple[str, str] | None = None,
     ) -> FieldsPage:
-        """Return records of one holder, not necessarily the latest writes.
+        """Return records of a holder. The latest writes may be missing.
 
-        `between`: only names from the one to the other, both included.
+        `between` limits the names, with both of them included.
         """
 
 
@@ -168,7 +169,7 @@ def _fields(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Value]:
 
 
 def _condition(expect: Fields) -> dict[str, Any]:
-    """Return the condition that the record is there and has these fields."""
+    """Return the condition that the record exists and has these fields."""
     parts = ["attribute_exists(holder)", *(f"#e{n} = :e{n}" for n in range(len(expect)))]
     condition: dict[str, Any] = {"ConditionExpression": " AND ".join(parts)}
     if expect:

@@ -1,4 +1,4 @@
-"""The routes that were handed over, as they lie in the table of the lists."""
+"""Reading the routes that were handed over, from the table of the lists."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 KEPT_SECONDS = 60
-"""How long routes are taken for those of now."""
+"""Seconds for which routes are taken for the current ones."""
 
 
 class NoRoutesError(BotoCoreError):
-    """No routes were handed over, or none that are understood."""
+    """No routes were handed over, or none that we understand."""
 
     fmt = "The table {table} holds no routes: run bootstrap apply"
 
 
 class RoutesItem:
-    """Reads the routes now and then; the same object is returned as long as they are the same."""
+    """Reads the routes now and then. While they stay the same, so does the object."""
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Callable[[], float]) -> None:
         self._client = client
@@ -34,9 +34,9 @@ class RoutesItem:
         self._asked_at = 0.0
 
     def handed(self) -> HandedRoutes:
-        """Return the routes as they were at most KEPT_SECONDS ago, or when they were last had.
+        """Return the routes as they were at most KEPT_SECONDS ago or, on failure, when last read.
 
-        Raises what DynamoDB raises, or NoRoutesError, as long as none are known.
+        While none are known, this raises what DynamoDB raises, or NoRoutesError.
         """
         if self._handed is None:
             return self._read()

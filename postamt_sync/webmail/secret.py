@@ -1,7 +1,7 @@
-"""The secret that a mailbox signs in with: made or chosen, and what is kept of it.
+"""The secrets that mailboxes sign in with, generated or chosen, and their hashes.
 
-Only a salted hash is kept (scrypt, RFC 7914). A secret may be any text of Unicode; it counts in its
-composed form, so that it does not matter which keyboard or system it was typed on.
+Only a salted hash is kept (scrypt, RFC 7914). A secret may be any Unicode text. It is normalized to
+its composed form, so that it does not matter on which keyboard or system it is typed.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import Self
 from postamt_sync.errors import UsageError
 
 SHORTEST_CHOSEN = 20
-"""Characters."""
+"""Characters of the shortest secret that may be chosen."""
 LONGEST = 1_000
-"""Characters; what is longer is never right."""
+"""Characters. Longer ones are never right."""
 FEWEST_DIFFERENT = 8
-"""Different characters that a chosen secret has to have."""
+"""How many different characters a chosen secret has to have."""
 
 _MADE_BYTES = 20
-"""160 bits: 32 letters and digits, without a remainder."""
+"""160 bits: exactly 32 letters and digits."""
 _SALT_BYTES = 16
 COST = 1 << 14
-"""16 MB and some 50 ms: what is hashed has at least 100 bits already, or 20 characters."""
+"""16 MB and about 50 ms: secrets are strong already, with 160 bits or 20 characters."""
 _BLOCK, _PARALLEL = 8, 1
 _MOST_COST = 1 << 18
 _MEMORY = 512 << 20
 
 
 def make_secret() -> str:
-    """Return a new secret of 160 bits, in groups of four that can be read out and typed."""
+    """Return a new secret of 160 bits, in groups of four that are easy to read out and type."""
     letters = base64.b32encode(secrets.token_bytes(_MADE_BYTES)).decode().lower()
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 
 def chosen(secret: str) -> str:
-    """Return a secret that a person chose, in the form that counts; raises UsageError."""
+    """Return a secret that a person chose, normalized; raises UsageError if it is too weak."""
     text = _composed(secret)
     if len(text) < SHORTEST_CHOSEN or len(set(text)) < FEWEST_DIFFERENT:
         raise UsageError(
@@ -55,7 +55,7 @@ def chosen(secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SecretHash:
-    """What is kept of a secret; its text form names how it was made, so that it may get dearer."""
+    """The hash of a secret. Its text form has the parameters, so that they can be raised later."""
 
     salt: bytes
     digest: bytes
@@ -63,12 +63,13 @@ class SecretHash:
 
     @classmethod
     def of(cls, secret: str, cost: int = COST) -> Self:
+        """Return the hash of a secret, with a new salt."""
         salt = secrets.token_bytes(_SALT_BYTES)
         return cls(salt, _scrypt(secret, salt, cost), cost)
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return the hash that `str` wrote; raises ValueError for anything else."""
+        """Read what `str` returned; raises ValueError for anything else."""
         name, cost, salt, digest = text.split("$")
         if name != "scrypt" or not 1 < int(cost) <= _MOST_COST:
             raise ValueError("not a hash that we make")
@@ -79,14 +80,14 @@ class SecretHash:
         return f"scrypt${self.cost}${salt}${digest}"
 
     def fits(self, secret: str) -> bool:
-        """Tell whether it is the secret; takes as long for a wrong one as for the right one."""
+        """Tell whether this is the secret; takes the same time for wrong ones and the right one."""
         right = hmac.compare_digest(_scrypt(secret, self.salt, self.cost), self.digest)
         return right and len(secret) <= LONGEST
 
 
 def _scrypt(secret: str, salt: bytes, cost: int) -> bytes:
     text = _composed(secret[: LONGEST + 1]).encode("utf-8", "surrogatepass")
-    # HMAC, of which scrypt is made, takes a key for the same key with zero bytes behind it.
+    # scrypt uses HMAC, for which a key with zero bytes appended is the same key.
     text = hashlib.sha256(text).digest()
     return hashlib.scrypt(text, salt=salt, n=cost, r=_BLOCK, p=_PARALLEL, maxmem=_MEMORY, dklen=32)
 

@@ -1,4 +1,4 @@
-"""Which mails a mailbox has opened here; what was read at home is not known in the cloud."""
+"""Which mails a mailbox has opened in the webmail. What was read at home is not known here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _PAGE = 1_000
 
 
 class SeenMails:
-    """Marks in the webmail's table, in the order of the list."""
+    """The marks in the webmail's table, in the order of the list."""
 
     def __init__(self, table: RecordTable) -> None:
         self._table = table
 
     def among(self, mailbox: str, entries: Sequence[IndexEntry]) -> set[str]:
-        """Return the ids of those that were opened; entries newest first, as a page has them."""
+        """Return the ids of those that were opened. `entries` are newest first, as on a page."""
         if not entries:
             return set()
         names = {_name(entry): entry.message_id for entry in entries}
@@ -32,6 +32,7 @@ class SeenMails:
                 return seen
 
     def mark(self, mailbox: str, entry: IndexEntry, *, seen: bool) -> None:
+        """Mark a mail as seen or not seen; durable on return."""
         if seen:
             self._table.put(_holder(mailbox), _name(entry), {"seen": 1})
         else:

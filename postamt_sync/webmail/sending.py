@@ -1,17 +1,17 @@
-"""Sending once, whatever is interrupted, and keeping what was sent.
+"""Sending a mail once, wherever that is interrupted, and keeping what was sent.
 
 | step | what is durable after it |
 |---|---|
-| 1 the draft's record is `sending`, unless it is there | that someone is about to send it |
-| 2 the message lies under `outbox/` | what is sent |
-| 3 SES is asked | |
-| 4 the record is `accepted`, with the Message-ID that SES gave | that it was sent |
-| 5 the message lies under `sent/`, and in the list of Sent | |
-| 6 the record is `sent` | |
+| 1 create the draft's record as `sending`, unless it exists | that it is about to be sent |
+| 2 store the message below `outbox/` | what is sent |
+| 3 ask SES | |
+| 4 set the record to `accepted`, with the Message-ID from SES | that it was sent |
+| 5 store the message below `sent/`, and add it to the list of Sent | |
+| 6 set the record to `sent` | |
 
-Whoever finds `sending` knows that SES was perhaps asked, and never asks it again: a person may, as
-a new draft. From `accepted` on, anybody who looks completes the rest. Only where SES surely did not
-send is the record `refused`, and may be tried again.
+If a record is `sending`, SES may have been asked, and is never asked again; a person may send it as
+a new draft. From `accepted` on, the rest is completed at the next look. Only if SES certainly did
+not send it, the record is `refused`, and sending may be tried again.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from postamt_sync.webmail.record_table import Fields, RecordTable, Value
 from postamt_sync.webmail.sent_store import SentStore, outbox_key
 
 KEPT_SECONDS = 90 * 86_400
-"""How long a draft's record tells that it was sent."""
+"""How long a draft's record is kept."""
 _AT_ONCE = 500
 _MOST_PAGES = 20
-"""Of drafts that are looked through for those that are to be completed."""
+"""How many pages of drafts are searched for some to be completed."""
 
 
 class DraftState(enum.StrEnum):
-    """Where a draft stands; stored words."""
+    """What has become of a draft. The values are stored."""
 
     SENDING = "sending"
     ACCEPTED = "accepted"
@@ -53,14 +53,14 @@ class DraftState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What became of a draft. `reason` is for a person, of REFUSED."""
+    """What became of a draft. `reason` is a sentence for the user, if it was refused."""
 
     state: DraftState
     reason: str = ""
 
 
 class Sending:
-    """Sends drafts of mailboxes."""
+    """Sends the mailboxes' drafts."""
 
     def __init__(
         self,
@@ -77,9 +77,9 @@ class Sending:
         self._clock = clock
 
     def send(self, mailbox: str, draft: str, outgoing: Outgoing) -> SendResult:
-        """Send a draft unless that was tried before; raises what table or store raise.
+        """Send a draft, unless that was tried before. Raises what the table and the store raise.
 
-        Raises RefusedRequestError for a message that is too large, of which nothing is noted.
+        Raises RefusedRequestError if the message is too large; then nothing is noted.
         """
         now = self._clock()
         raw = outgoing.message(f"<{draft}@webmail.postamt>", now)
@@ -115,13 +115,14 @@ class Sending:
         except PerhapsSentError:
             return SendResult(DraftState.SENDING)
         accepted: dict[str, Value] = {"state": DraftState.ACCEPTED, "message_id": message_id}
-        with contextlib.suppress(ClientError, BotoCoreError):  # it is sent, whoever learns of it
+        with contextlib.suppress(
+            ClientError, BotoCoreError
+        ):  # it is sent, whether or not that is noted
             self._table.update(holder, draft, accepted, expect={})
         return self._complete(mailbox, draft, {**record, **accepted}, raw)
 
     def look(self, mailbox: str, draft: str) -> SendResult | None:
-        """Say what became of a draft, and complete what is known to be sent; None: it was not
-        tried."""
+        """Return what became of a draft, None if it was not tried. Completes it if it was sent."""
         record = self._table.get(_drafts(mailbox), draft)
         if record is None:
             return None
@@ -131,8 +132,10 @@ class Sending:
         return SendResult(state, str(record.get("reason", "")))
 
     def complete(self, mailbox: str) -> None:
-        """Complete all of a mailbox's that is known to be sent, where someone was stopped in the
-        middle; what cannot be completed now is left to the next time."""
+        """Complete all of a mailbox's drafts that were sent and then interrupted.
+
+        What cannot be completed now is left to the next time.
+        """
         after = ""
         with contextlib.suppress(ClientError, BotoCoreError):
             for _ in range(_MOST_PAGES):
@@ -147,13 +150,13 @@ class Sending:
         try:
             raw = self._store.read(outbox_key(mailbox, draft))
         except (ClientError, BotoCoreError, MailGoneError):
-            return SendResult(DraftState.ACCEPTED)  # it is sent, whatever is left of it here
+            return SendResult(DraftState.ACCEPTED)  # it is sent, even if it cannot be read here
         return self._complete(mailbox, draft, record, raw)
 
     def _complete(
         self, mailbox: str, draft: str, record: Mapping[str, Value], raw: bytes
     ) -> SendResult:
-        """Keep a mail that was sent. May be done any number of times; fails without harm."""
+        """Keep a mail that was sent. May be repeated any number of times, and may fail."""
         at = str(record["at"])
         key = sent_key(mailbox, at[: len("2026-11")], draft)
         bcc = json.loads(str(record["bcc"]))
@@ -181,7 +184,7 @@ class Sending:
 
 
 def _facts(raw: bytes) -> Fields:
-    """Return what a line of Sent says besides what a person reads: what belongs together by it."""
+    """Return the facts for a line of Sent that people do not read, such as for conversations."""
     facts = facts_of_head(raw) or ListFacts()
     said = {"own_id": facts.own_id, "references": " ".join(facts.references)}
     said["attachment"] = "yes" if facts.attachment else ""
@@ -189,7 +192,7 @@ def _facts(raw: bytes) -> Fields:
 
 
 def sent_holder(mailbox: str) -> str:
-    """Return under which name the list of a mailbox's sent mail stands in the table."""
+    """Return the holder of the list of a mailbox's sent mail."""
     return f"sent#{mailbox}"
 
 

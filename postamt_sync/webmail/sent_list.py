@@ -1,4 +1,4 @@
-"""Mail that was sent from here, as the list and the reader take it."""
+"""Mail that was sent from the webmail, as entries for the list and the reader."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from postamt_sync.webmail.record_table import Fields, RecordTable
 from postamt_sync.webmail.sending import sent_holder
 
 PREFIX = "sent:"
-"""With which the ids of these mails begin."""
+"""How the ids of these mails begin."""
 _ASKED_AT_ONCE = 200
 _MOST_PAGES = 10
 
 
 class SentList:
-    """The lines that sending wrote, of one mailbox at a time."""
+    """The lines that sending wrote, for one mailbox at a time."""
 
     def __init__(self, table: RecordTable) -> None:
         self._table = table
 
     def page(self, mailbox: str, search: Search, cursor: str = "") -> ListPage:
-        """Return the next mails, newest first; raises RefusedRequestError for a wrong cursor."""
+        """Return the next mails, newest first. Raises RefusedRequestError for a wrong cursor."""
         after = read_mail_address(cursor) if cursor else ""
         if after and not _is_name(after):
             raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "The list cannot go on from there.")
@@ -49,12 +49,12 @@ class SentList:
         return _page(found, after)
 
     def recent(self, mailbox: str) -> list[IndexEntry]:
-        """Return the last ones, newest first."""
+        """Return the latest mails, newest first."""
         page = self._table.names(sent_holder(mailbox), most=_ASKED_AT_ONCE, newest_first=True)
         return [_entry(name, fields) for name, fields in page.found]
 
     def find(self, mailbox: str, message_id: str) -> IndexEntry | None:
-        """Return one of them, None if there is no such."""
+        """Return one sent mail, None if there is no such mail."""
         name = message_id.removeprefix(PREFIX)
         if not _is_name(name):
             return None
@@ -67,7 +67,7 @@ def _page(found: Sequence[IndexEntry], after: str) -> ListPage:
 
 
 def _is_name(name: str) -> bool:
-    """Tell whether a line can have this name, which comes from outside."""
+    """Tell whether a line can have this name, which is untrusted."""
     moment, _, draft = name.partition("#")
     return bool(MOMENT.fullmatch(moment) and DRAFT_ID.fullmatch(draft))
 

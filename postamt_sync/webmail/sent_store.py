@@ -1,4 +1,4 @@
-"""Where mail is kept that is written here: `outbox/` before it is sent, `sent/` after."""
+"""Storing mail that is written in the webmail: in `outbox/` before it is sent, then in `sent/`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _THERE_ALREADY = frozenset({"PreconditionFailed", "412", "ConditionalRequestConf
 
 
 class SentStore(Protocol):
-    """Writes are durable on return. Raises whatever the service raises."""
+    """Writes are durable on return. Methods raise whatever the service raises."""
 
     def put(self, key: str, raw: bytes) -> None:
-        """Write an object, over another one if need be."""
+        """Write an object, replacing an existing one."""
 
     def put_once(self, key: str, raw: bytes) -> None:
-        """Write an object unless there is one of this key."""
+        """Write an object, unless there is one with this key."""
 
 
 class S3SentStore:
-    """The bucket of the mail."""
+    """The bucket with the mail."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
@@ -44,5 +44,5 @@ class S3SentStore:
 
 
 def outbox_key(mailbox: str, draft: str) -> str:
-    """Return where a mail lies before it is sent."""
+    """Return the key of a mail before it is sent."""
     return f"{OUTBOX_PREFIX}{quote(mailbox, safe='')}/{draft}"

@@ -1,8 +1,8 @@
-"""Sessions: a signed token in the browser's cookie, and beside it a record that can end it.
+"""Sessions: a signed token in the browser's cookie, and a record by which it can be ended.
 
-The token (JWT, RFC 7519) says whose session it is, for an hour; the record, read again for each
-request, says that it still lasts. Both must agree. What a person does keeps a session up for
-another 15 minutes, 12 hours at most; what the page looks up by itself does not.
+The token (JWT, RFC 7519) says for an hour whose session it is; the record, which is read for each
+request, says that it has not ended. Both are needed. What a user does prolongs a session by another
+15 minutes, up to 12 hours; what the page requests by itself does not.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ TOKEN_SECONDS = 3_600
 IDLE_SECONDS = 15 * 60
 LONGEST_SECONDS = 12 * 3_600
 RENEWED_AFTER = 10 * 60
-"""Seconds of a token's life after which a person's request brings a new one."""
+"""Seconds after which a token is renewed by a user's request."""
 _ID_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
 class WebSession:
-    """A session that lasts. Times in seconds since 1970.
+    """A valid session. Times are in seconds since 1970.
 
-    `idle_at`: when it ends unless a person does something. `ends_at`: when it ends in any case.
-    `token` is the one to put into the cookie, "" where the browser's is still good.
+    It ends at `idle_at` unless the user does something, and at `ends_at` in any case. `token` is to
+    be put into the cookie, "" if the browser's need not be renewed.
     """
 
     id: str
@@ -44,7 +44,7 @@ class WebSession:
 
 
 class WebSessions:
-    """The sessions of one webmail."""
+    """The sessions of a webmail."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class WebSessions:
         tokens: SignedTokens,
         clock: Callable[[], float],
     ) -> None:
-        """`tokens` last for TOKEN_SECONDS."""
+        """`tokens` must last for TOKEN_SECONDS."""
         self._table = table
         self._users = users
         self._tokens = tokens
         self._clock = clock
 
     def begin(self, user: WebmailUser) -> WebSession:
-        """Return a new session, durable; its token has to get into the cookie."""
+        """Begin a session, durably. Its token has to be put into the cookie."""
         now = self._clock()
         session = secrets.token_urlsafe(_ID_BYTES)
         fields: dict[str, Value] = {
@@ -81,11 +81,11 @@ class WebSessions:
         )
 
     def find(self, token: str, *, person: bool, expected: str = "") -> WebSession:
-        """Return the session of a token; `person`: someone did something, so it goes on.
+        """Return the session for a token. `person`: the user did something, which prolongs it.
 
-        `expected`: the mailbox that it has to be of, if any: in another window of the same browser
-        another one may have signed in meanwhile.
-        Raises RefusedRequestError if it does not last, for whatever reason: they look all the same.
+        If `expected` is given, the session must be this mailbox's: another one may have signed in
+        meanwhile in another window of the browser. Raises RefusedRequestError if there is no valid
+        session, in the same way for every reason.
         """
         now = self._clock()
         claims = self._tokens.read(token, "jti", "sub")
@@ -105,7 +105,7 @@ class WebSessions:
             raise signed_out()
         renewed = ""
         if person:
-            # Not put: what someone signs out meanwhile must stay signed out.
+            # Not put: a session that is ended meanwhile must stay ended.
             news = {"seen": max(seen, round(now))}
             if not self._table.update(HOLDER, session, news, expect={"mailbox": mailbox}):
                 raise signed_out()
@@ -116,7 +116,7 @@ class WebSessions:
         return WebSession(session, mailbox, user.sees_all, idle_at, ends_at, renewed)
 
     def end(self, session: WebSession) -> None:
-        """Sign out, here alone."""
+        """Sign out in this browser only."""
         self._table.delete(HOLDER, session.id)
 
     def end_all(self, session: WebSession) -> None:
@@ -129,13 +129,13 @@ class WebSessions:
 
 
 def signed_out() -> RefusedRequestError:
-    """Return what everybody hears who has no session."""
+    """Return the answer for everybody without a valid session."""
     return RefusedRequestError(
         HTTPStatus.UNAUTHORIZED, "You are signed out. Sign in again.", code="signed-out"
     )
 
 
 def cookie(token: str) -> str:
-    """Return Set-Cookie for a token; for "" one that removes it."""
+    """Return Set-Cookie for a token; "" removes the cookie."""
     age = TOKEN_SECONDS if token else 0
     return f"{COOKIE}={token}; Path=/; Max-Age={age}; HttpOnly; Secure; SameSite=Strict"

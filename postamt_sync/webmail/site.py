@@ -1,4 +1,4 @@
-"""The page's files, and the headers that each front sends with them."""
+"""The page's files, and the headers that the fronts send with them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from importlib import resources
 
 
 def policy(*elsewhere: str) -> str:
-    """Return the policy of these files alone: the frame of a mail has one of its own.
+    """Return the Content-Security-Policy for these files; a mail's frame has one of its own.
 
-    `elsewhere` are the origins that large attachments are sent to.
+    `elsewhere` are the origins to which large attachments are uploaded.
     """
     sent_to = " ".join(("'self'", *elsewhere))
     return (
@@ -56,7 +56,7 @@ class SiteFile:
 
 @cache
 def site() -> dict[str, SiteFile]:
-    """Return the files by the paths under which a browser asks for them."""
+    """Return the files by the paths under which browsers request them."""
     place = resources.files("postamt_sync.webmail") / "site"
     files = {
         f"/{name}": SiteFile((place / name).read_bytes(), kind) for name, kind in TYPES.items()

@@ -1,9 +1,9 @@
-"""Wrong sign-ins get slower per address, or per known device, and nobody is ever locked out.
+"""Slowing down wrong sign-ins per address, or per known device, without ever locking anybody out.
 
-The first few are free. Each further one has to wait longer for the next, up to a minute; what is
-tried meanwhile is not looked at and does not count, so that a person's own turn always comes. A
-mailbox's name plays no part: a stranger who tries it slows down himself alone. A device that signed
-in before has a count of its own, whoever shares its address.
+The first few have no pause. After each further one the pause is longer, up to a minute. Attempts
+during a pause are not checked and do not count, so that a user's turn always comes. The name of the
+mailbox plays no part: strangers who try it only slow down themselves. A device on which someone has
+signed in before has a count of its own, whoever shares its address.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from postamt_sync.webmail.record_table import RecordTable
 
 HOLDER = "tries"
 FREE = 5
-"""Tries in a row of one address before the first pause."""
+"""Attempts from one source before the first pause."""
 LONGEST_PAUSE = 60
+"""Seconds."""
 FORGOTTEN_AFTER = 3_600
-"""Seconds after the last try."""
+"""Seconds after the last attempt."""
 _RACES = 4
 
 
 class SlowDown:
-    """Counts the tries of each source, across all processes that share the table.
+    """Counts the attempts of each source, for all processes that share the table.
 
-    A source is `peer_network` of an address, or `device_source` of a device.
+    A source is either `peer_network` of an address or `device_source` of a device.
     """
 
     def __init__(self, table: RecordTable, clock: Callable[[], float]) -> None:
@@ -34,9 +35,9 @@ class SlowDown:
         self._clock = clock
 
     def admit(self, source: str) -> None:
-        """Count a try that is about to be made; raises RefusedRequestError if it comes too early.
+        """Count an attempt that is about to be made; raises RefusedRequestError if it is too early.
 
-        It counts before it is known to be wrong: many at once must not pass as the first.
+        It counts before it is known to be wrong: otherwise many at once would all be the first.
         """
         for _ in range(_RACES):
             now = self._clock()
@@ -56,12 +57,12 @@ class SlowDown:
         raise _too_early(1)
 
     def forget(self, source: str) -> None:
-        """Start over: the right secret came from there."""
+        """Start over, as the right secret came from this source."""
         self._table.delete(HOLDER, source)
 
 
 def device_source(device: str) -> str:
-    """Return what the tries of a device are counted under; no address looks like it."""
+    """Return the source for a device's attempts, which cannot be mistaken for an address."""
     return f"device#{device}"
 
 

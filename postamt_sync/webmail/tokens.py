@@ -1,4 +1,4 @@
-"""Signed tokens (JWT, RFC 7519), for one kind of use each: told apart by key and audience."""
+"""Signed tokens (JWT, RFC 7519), whose uses are told apart by key and audience."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from postamt_sync.webmail.keys import Keys
 ISSUER = "postamt-sync"
 ALGORITHM = "HS256"
 LONGEST_TOKEN = 2_000
-"""Characters that are looked at."""
+"""Characters. Longer tokens are refused."""
 _AHEAD = 60
-"""Seconds by which the clock of whoever signed may be before ours."""
+"""Seconds by which the clock of whoever signed a token may be ahead of ours."""
 
 Claims = dict[str, Any]
 
 
 class SignedTokens:
-    """Makes and reads tokens of one audience, which last so many seconds and no longer."""
+    """Makes and reads tokens for one audience, which are valid for a number of seconds."""
 
     def __init__(self, keys: Keys, audience: str, seconds: int, clock: Callable[[], float]) -> None:
         self._keys = keys
@@ -29,6 +29,7 @@ class SignedTokens:
         self._clock = clock
 
     def make(self, **claims: str) -> str:
+        """Return a new token with these claims."""
         now = int(self._clock())
         whole = {
             "iss": ISSUER,
@@ -40,9 +41,9 @@ class SignedTokens:
         return jwt.encode(whole, self._keys.current()[0], ALGORITHM)
 
     def read(self, token: str, *names: str) -> Claims | None:
-        """Return the claims of a token of ours that lasts, among them text (never "") of `names`.
+        """Return the claims of a valid token of ours; those in `names` are text and not "".
 
-        None, whatever is wrong with it. `iat` and `exp` are whole seconds since 1970.
+        None if anything is wrong with it. `iat` and `exp` are whole seconds since 1970.
         """
         if not token.isascii() or not 0 < len(token) <= LONGEST_TOKEN:
             return None
@@ -70,7 +71,7 @@ class SignedTokens:
                     issuer=ISSUER,
                     options={
                         "require": ["iss", "aud", "exp", "iat"],
-                        # Times are left to our own clock.
+                        # Times are checked by our own clock.
                         "verify_exp": False,
                         "verify_iat": False,
                         "verify_nbf": False,

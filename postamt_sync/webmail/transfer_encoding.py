@@ -1,4 +1,4 @@
-"""Transfer encodings (RFC 2045, section 6) and uuencode: whatever comes, nothing raises."""
+"""Decoding transfer encodings (RFC 2045, section 6) and uuencode. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import itertools
 import re
 
 MOST_ENDINGS = 1_000
-"""Paddings within base64 that end one text and let another one begin."""
+"""How often padding in base64 may end one text and begin another."""
 MOST_UU_LINES = 700_000
-"""Of a part: those of 40 MB. Shorter ones were made to exhaust us."""
+"""How many lines of a part are decoded: those of 40 MB. More are only sent to exhaust us."""
 MOST_WRONG_LINES = 10_000
-"""Of what claims to be uuencoded; after so many it is something else."""
+"""After so many invalid lines a part is not taken for uuencoded any more."""
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - set(b"="))
 _LINE = re.compile(rb"[^\r\n]+")
 
 
 def without_encoding(body: bytes, encoding: str) -> bytes:
-    """Return the bytes that a body stands for; what is wrong in it is left out, and an encoding
-    that is not known leaves it as it is."""
+    """Return the decoded bytes of a body, without what is invalid in it.
+
+    If the encoding is unknown, the body is returned as it is.
+    """
     if encoding == "base64":
         return _base64(body)
     if encoding == "quoted-printable":
@@ -30,7 +32,7 @@ def without_encoding(body: bytes, encoding: str) -> bytes:
 
 
 def _base64(body: bytes) -> bytes:
-    """Decode what is base64 in it; text after padding starts over, as where two were joined."""
+    """Decode the base64 in a body. After padding it starts over, in case two texts were joined."""
     whole: list[bytes] = []
     *runs, rest = body.translate(None, _NOT_BASE64).split(b"=", MOST_ENDINGS)
     for run in (*runs, rest.replace(b"=", b"")):

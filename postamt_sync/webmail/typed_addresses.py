@@ -1,4 +1,4 @@
-"""Addresses as a person types them into To, Cc and Bcc; each has to be one, or nothing is sent."""
+"""Reading addresses that a person types into To, Cc and Bcc. If one is wrong, nothing is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from postamt_sync.mail.routing import canonical_form
 from postamt_sync.webmail.exchange import RefusedRequestError
 
 MOST_RECIPIENTS = 50
-"""Of one mail (SES developer guide, "Service quotas")."""
+"""The most recipients of one mail (SES Developer Guide, "Service quotas")."""
 LONGEST = 20_000
 """Characters of one field."""
 LONGEST_NAME = 200
@@ -22,16 +22,16 @@ _NAMED = re.compile(r"([^<>]*)<([^<>]*)>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class TypedAddress:
-    """An address that mail can be sent to: local part as typed, domain in A-labels."""
+    """An address that mail can be sent to, with the domain in A-labels."""
 
     name: str
     address: str
 
 
 def typed_addresses(text: str) -> tuple[TypedAddress, ...]:
-    """Return the addresses of one field, each once; raises RefusedRequestError for what is none."""
+    """Return the addresses in a field, each once. Raises RefusedRequestError if one is wrong."""
     if len(text) > LONGEST:
-        raise _refused("That are too many addresses.")
+        raise _refused("Those are too many addresses.")
     found: dict[str, TypedAddress] = {}
     for piece in _pieces(text):
         named = _NAMED.fullmatch(piece)
@@ -44,13 +44,13 @@ def typed_addresses(text: str) -> tuple[TypedAddress, ...]:
 
 
 def one_line(text: str, longest: int) -> str:
-    """Return text as one line without control characters, so that it can end no header field."""
+    """Return text as one line without control characters, so that it cannot end a header field."""
     flat = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(flat.encode("utf-8", "replace").decode().split())[:longest]
 
 
 def _pieces(text: str) -> list[str]:
-    """Split at commas, semicolons and line ends that are in no quotes or angle brackets."""
+    """Split at commas, semicolons and newlines outside of quotes and angle brackets."""
     pieces = [""]
     quoted = angled = False
     for character in text:

@@ -1,7 +1,8 @@
-"""Mail that the index does not know: found by listing `recent/`, shown by what SES wrote on it.
+"""Mail that the index does not know, found by listing `recent/` and described by what SES wrote.
 
-The index is behind, or its function failed. Nobody's mail may hide because of that: the bucket has
-a copy of each mail of two weeks, and SES's own lines on top of it name one true recipient.
+The index may be behind, or its function may have failed. Nobody's mail may be missing because of
+that: the bucket has a copy of each mail of the last two weeks, and SES's own fields on top of it
+name one true recipient.
 """
 
 from __future__ import annotations
@@ -26,20 +27,21 @@ from postamt_sync.webmail.placing import SES_LINES
 LOOK_EVERY = 60.0
 """Seconds between two listings."""
 MOST = 200
-"""Mails whose beginning is read for one listing, the newest first; the next listing goes on."""
+"""How many mails are read for one listing, the newest first; the next listing continues."""
 REMEMBERED = 10_000
+"""How many entries are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailPlaces:
-    """The prefixes of the bucket: `recent` is "" where no mail is stored twice."""
+    """The prefixes in the bucket. `recent` is "" if mail is not stored twice."""
 
     prefix: str = "incoming/"
     recent: str = "recent/"
 
 
 class Unindexed:
-    """Finds such mails, for all sessions of this process together."""
+    """Finds such mail, for all sessions of this process together."""
 
     def __init__(
         self, store: MailStore, index: EntryTable, places: MailPlaces, clock: Callable[[], float]
@@ -55,23 +57,23 @@ class Unindexed:
         self._read: OrderedDict[tuple[str, str], IndexEntry] = OrderedDict()
 
     def entries(self, listed: str = "") -> tuple[IndexEntry, ...]:
-        """Return them, newest first, as of a minute ago at most.
+        """Return entries for such mail, newest first, as of a minute ago at most.
 
-        `listed`: the version of the routes by which mail is listed; what the index knows and the
-        lists do not is among them then.
+        `listed` is the version of the routes by which mail is listed. Then mail that the index has
+        and the lists do not is included.
         """
         with self._lock:
             now = self._clock()
             looked = self._looked_at is not None and 0 <= now - self._looked_at < LOOK_EVERY
             if not looked or listed != self._version:
                 self._looked_at, self._version = now, listed
-                # Where it cannot be listed, what the index knows is shown all the same.
+                # If listing fails, what the index has is shown nevertheless.
                 with contextlib.suppress(ClientError, BotoCoreError):
                     self._found = self._look(listed) if self._places.recent else ()
             return self._found
 
     def entry(self, message_id: str) -> IndexEntry | None:
-        """Return one mail by its id as its object tells it, None if there is none."""
+        """Return an entry for one mail, made from its object; None if there is none."""
         try:
             return self._entry(message_id, "", None)
         except MailGoneError:
@@ -88,7 +90,7 @@ class Unindexed:
         names = [each.key.removeprefix(prefix) for each in listed]
         known = self._known(names, version)
         unknown = [e for e, name in zip(listed, names, strict=True) if name not in known]
-        # Of mail that the lists lack, what the index knows all the same.
+        # Mail that the lists lack, but the index has.
         indexed = (
             self._index.known([e.key.removeprefix(prefix) for e in unknown]) if version else ()
         )
@@ -119,7 +121,7 @@ class Unindexed:
                 continue
 
     def still(self, entries: Sequence[IndexEntry], listed: str = "") -> list[IndexEntry]:
-        """Return those that are still to be found here alone, as of now."""
+        """Return the entries that are still unknown to the index, or to the lists."""
         if not entries:
             return []
         known = self._known([entry.message_id for entry in entries], listed)

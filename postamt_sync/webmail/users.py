@@ -1,4 +1,4 @@
-"""Who may sign in: a mailbox by its name, with the hash of its secret."""
+"""The users who may sign in: mailboxes by name, with the hashes of their secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from postamt_sync.webmail.secret import COST, SecretHash
 
 HOLDER = "user"
 LONGEST_NAME = 200
-"""Characters of a name that is looked up at all."""
+"""Characters. Longer names are not looked up."""
 _PAGE = 100
 
 
@@ -21,8 +21,8 @@ _PAGE = 100
 class WebmailUser:
     """One mailbox that may sign in.
 
-    `sees_all`: it also sees what no envelope places. `round` is another number, drawn by chance,
-    whenever all of its sessions have to end. `since` in seconds since 1970.
+    `sees_all`: it also sees mail without an envelope. `round` is a random number that changes
+    whenever all of its sessions have to end. `since` is in seconds since 1970.
     """
 
     mailbox: str
@@ -33,6 +33,7 @@ class WebmailUser:
 
     @property
     def fields(self) -> dict[str, str | int]:
+        """The fields of its record."""
         return {
             "secret": str(self.secret),
             "sees_all": int(self.sees_all),
@@ -51,7 +52,7 @@ class WebmailUsers:
         cost: int = COST,
         command: Callable[[str], str] = "postamt-sync webmail user {}".format,
     ) -> None:
-        """`cost` is that of hashing a secret; `command` returns what to type for a verb of it."""
+        """`cost` is that of hashing secrets. `command` returns what to type for a verb."""
         self._command = command
         self._table = table
         self._clock = clock
@@ -59,24 +60,24 @@ class WebmailUsers:
         self._nobody = SecretHash.of("nobody", cost)
 
     def find(self, mailbox: str) -> WebmailUser | None:
-        """Return the user as it is now; None if this mailbox may not sign in."""
+        """Return the user as it is now, None if this mailbox may not sign in."""
         if not mailbox or len(mailbox) > LONGEST_NAME or not _is_text(mailbox):
             return None
         fields = self._table.get(HOLDER, mailbox)
         return None if fields is None else _user(mailbox, fields)
 
     def typed(self, mailbox: str) -> WebmailUser | None:
-        """Return the user whom a person means who typed this name; None if there is none."""
+        """Return the user for a name that a person typed, None if there is none."""
         return self.find(unicodedata.normalize("NFC", mailbox.strip()))
 
     def signed_in(self, mailbox: str, secret: str) -> WebmailUser | None:
-        """Return the user whose name and secret these are, else None, after the same time."""
+        """Return the user with this name and secret, or None after the same time."""
         user = self.typed(mailbox)
         fits = (user.secret if user else self._nobody).fits(secret)
         return user if user is not None and fits else None
 
     def everyone(self) -> Iterator[WebmailUser]:
-        """Yield all users by name."""
+        """Yield all users, in the order of their names."""
         after = ""
         while True:
             page = self._table.names(HOLDER, most=_PAGE, after=after)
@@ -86,7 +87,7 @@ class WebmailUsers:
                 return
 
     def add(self, mailbox: str, secret: str, *, sees_all: bool = False) -> None:
-        """Let a mailbox sign in; raises UsageError if it may already, or another sees all."""
+        """Let a mailbox sign in. Raises UsageError if it may already, or if another sees all."""
         other = next((u.mailbox for u in self.everyone() if u.sees_all), None)
         if sees_all and other is not None and other != mailbox:
             raise UsageError(
@@ -101,7 +102,7 @@ class WebmailUsers:
             )
 
     def rotate(self, mailbox: str, secret: str) -> None:
-        """Give another secret; every session under the old one ends. Raises UsageError."""
+        """Set another secret, and end every session under the old one. Raises UsageError."""
         user = self._known(mailbox)
         renewed = self._made(mailbox, secret, sees_all=user.sees_all)
         self._table.put(HOLDER, mailbox, renewed.fields)
@@ -111,7 +112,7 @@ class WebmailUsers:
         self._table.update(HOLDER, mailbox, {"round": _drawn()}, expect={})
 
     def remove(self, mailbox: str) -> None:
-        """Let a mailbox sign in no more; its sessions end. Raises UsageError."""
+        """Stop a mailbox from signing in, and end its sessions. Raises UsageError."""
         self._known(mailbox)
         self._table.delete(HOLDER, mailbox)
 

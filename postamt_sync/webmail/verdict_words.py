@@ -1,4 +1,4 @@
-"""What SES found about a mail, in words for whoever reads it."""
+"""SES's verdicts on a mail, in words for the reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ BAD, DOUBTFUL, GOOD = "bad", "doubtful", "good"
 
 
 def verdict_words(verdicts: Verdicts) -> list[dict[str, str]]:
-    """Return sentences, the gravest first, each with its weight."""
+    """Return sentences with their weights, the most serious ones first."""
     words: list[tuple[str, str]] = []
     if verdicts.virus == "FAIL":
         words.append((BAD, "It contains a virus. Open none of its attachments."))

@@ -1,4 +1,4 @@
-"""The webmail: one function from a request to its answer, whoever speaks HTTP in front of it."""
+"""The webmail: a function from a request to its answer, independent of the HTTP front."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from postamt_sync.webmail.users import WebmailUsers
 from postamt_sync.webmail.writing_pages import WritingPages
 
 Say = Callable[[str, str, Mapping[str, object]], None]
-"""Level, event and fields of one line of the log; never an address or anything of a mail."""
+"""Takes level, event and fields of a log line: never an address, or anything from a mail."""
 
 _OF_A_MAIL = re.compile(
     r"/api/mails/([A-Za-z0-9_-]{1,1400})(?:/(html|source|seen|conversation|parts/([\d.:]{0,200})))?"
@@ -50,11 +50,11 @@ _OF_A_DRAFT = re.compile(r"/api/drafts/([a-z0-9-]{20,64})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class WebmailPorts:
-    """All that the webmail knows of the world.
+    """Everything through which the webmail reaches the world.
 
-    `keys` sign sessions, `device_keys` the cookies of devices. `host` names the webmail, `origins`
-    are what a browser calls it. `clock` is in seconds since 1970.
-    `kept` is where mail that is written here is kept. Without `lines` the index lists mail.
+    `keys` sign sessions, `device_keys` the devices' cookies. `host` is the name of the webmail,
+    `origins` are its origins in browsers. `clock` is in seconds since 1970. `kept` stores mail that
+    is written here. Without `lines`, mail is listed from the index.
     """
 
     table: RecordTable
@@ -76,7 +76,7 @@ class WebmailPorts:
 
 
 class Webmail:
-    """Answers requests; may be called from many threads."""
+    """Answers requests. May be called from many threads."""
 
     def __init__(self, ports: WebmailPorts) -> None:
         users = WebmailUsers(ports.table, ports.clock, ports.hash_cost)
@@ -117,7 +117,7 @@ class Webmail:
                 "AWS does not answer as it should. Try again in a moment.",
                 wait=5,
             ).answer
-        except Exception as error:  # noqa: BLE001  the last place where it can become an answer
+        except Exception as error:  # noqa: BLE001  the last place to turn it into an answer
             self._say("error", "webmail: unexpected", {"reason": type(error).__name__})
             return RefusedRequestError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "That went wrong here. Try again."
@@ -156,7 +156,7 @@ class Webmail:
         return pages.get((request.method, request.path), _nowhere)()
 
     def _find(self, session: WebSession, address: str) -> IndexEntry:
-        """Return a mail of the session's, received or sent; raises RefusedRequestError."""
+        """Return one of the session's mails, received or sent. Raises RefusedRequestError."""
         message_id = read_mail_address(address)
         if message_id.startswith(PREFIX):
             sent = self._sent.find(session.mailbox, message_id)

@@ -1,4 +1,4 @@
-"""What the page asks when a mail is written: to send it, and what became of it."""
+"""Requests of the page when a mail is written: sending it, and what became of it."""
 
 from __future__ import annotations
 
@@ -43,18 +43,19 @@ from postamt_sync.webmail.typed_addresses import (
 )
 
 LONGEST_REQUEST = 58 << 20
-"""Bytes: a message of 40 MB with its attachments in base64 once more."""
+"""Bytes: a message of 40 MB, whose attachments are in base64 here too."""
 MOST_FILES = 100
+"""The most attachments."""
 LARGEST_FILE = LARGEST_MESSAGE * 3 // 4
-"""Bytes of all attachments before they are encoded; what is still too much then shows later."""
+"""Bytes of all attachments before they are encoded. The exact limit is checked later."""
 _TYPE = re.compile(r"[a-z]{1,40}/[a-z0-9.+-]{1,80}", re.ASCII)
 
 Found = Callable[[WebSession, str], IndexEntry]
-"""Returns a mail of the session's by its id; raises RefusedRequestError."""
+"""Returns one of the session's mails by its id; raises RefusedRequestError."""
 
 
 class WritingPages:
-    """Sends as what a mailbox may be called, and nothing else."""
+    """Sends mail from a mailbox's own addresses, and from no others."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class WritingPages:
         mail: Found,
         day: DayPlace | None = None,
     ) -> None:
-        """`day` is where the page leaves large attachments; without one all come with the mail."""
+        """`day` is where the page uploads large attachments; without it all come with the mail."""
         self._day = day
         self._sending = sending
         self._handed = handed
@@ -72,17 +73,18 @@ class WritingPages:
         self._mail = mail
 
     def addresses(self, session: WebSession) -> tuple[str, ...]:
-        """Return as what the session may write."""
+        """Return the addresses that the session may write as."""
         return self._handed.own_addresses(session.mailbox)
 
     def send(self, session: WebSession, request: WebRequest) -> WebAnswer:
+        """Send a mail, and answer what became of it."""
         said = request.fields(LONGEST_REQUEST)
         draft = _draft(text_field(said, "draft"))
         outgoing = self._outgoing(session, said)
         return _answer(self._sending.send(session.mailbox, draft, outgoing))
 
     def upload(self, session: WebSession, request: WebRequest) -> WebAnswer:
-        """Return the form by which a large attachment may be left in the day's place."""
+        """Answer with the form for uploading a large attachment to the day's place."""
         if self._day is None:
             raise RefusedRequestError(
                 HTTPStatus.NOT_FOUND, "Attachments come with the mail here.", code="no-uploads"
@@ -96,7 +98,7 @@ class WritingPages:
         return told({"url": form.url, "fields": dict(form.fields), "upload": form.name})
 
     def look(self, session: WebSession, draft: str) -> WebAnswer:
-        """Say what became of a draft."""
+        """Answer what became of a draft."""
         result = self._sending.look(session.mailbox, _draft(draft))
         return told({"state": "unsent"}) if result is None else told(_told(result))
 
@@ -169,7 +171,7 @@ class WritingPages:
         return found
 
     def _uploaded(self, session: WebSession, upload: str, most: int) -> bytes:
-        """Return what this mailbox, and no other, has left in the day's place."""
+        """Return what this mailbox, and no other, has uploaded to the day's place."""
         raw = self._day.uploaded(session.mailbox, upload, most) if self._day else None
         if raw is None:
             raise _wrong(
@@ -180,7 +182,7 @@ class WritingPages:
         return raw
 
     def _forwarded(self, session: WebSession, said: Mapping[str, Any]) -> list[OutgoingFile]:
-        """Return attachments of a mail that the session may read, each once."""
+        """Return attachments of a mail that the session may see, each once."""
         match said.get("forward"):
             case None:
                 return []
