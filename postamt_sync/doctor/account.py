@@ -12,7 +12,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Change, Conflict
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.check import CREDENTIALS, MISSING, Finding, NotCheckedError, Severity
+from postamt_sync.doctor.check import CREDENTIALS, Finding, Missing, NotCheckedError, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 
@@ -109,7 +109,7 @@ def plan_check(subject: str, resource: Resource, well: str, needs: str = "") -> 
     if changes:
         message = f"Differs from the plan: {'; '.join(change.message for change in changes)}."
         made = any(map(makes, changes))
-        cause = f"{MISSING}{subject if made else needs}" if made or needs else ""
+        cause = Missing(subject if made else needs) if made or needs else ""
         yield Finding(subject, Severity.FAILURE, message, APPLY, cause, follows=not made)
     if not conflicts and not changes:
         yield Finding(subject, Severity.OK, well)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postamt_sync.doctor.check import MISSING, STACK, Finding, Severity
+from postamt_sync.doctor.check import STACK, Finding, FindingCause, Missing, Severity
 
-_BUCKET = f"{MISSING}bucket"
+_BUCKET = Missing("bucket")
+_PARTS = tuple(map(Missing, ("bucket", "topic", "queue", "dead letters", "index")))
 PARTS_OF_A_STACK = 3
 """So many that are to be made mean that none has been."""
 
@@ -17,7 +18,7 @@ PARTS_OF_A_STACK = 3
 def causes(findings: Sequence[Finding]) -> dict[int, int]:
     """Return, by their places in `findings`, of which finding each one is a consequence."""
     bad = [(n, f) for n, f in enumerate(findings) if f.outcome is not Severity.OK]
-    roots: dict[str, int] = {}
+    roots: dict[FindingCause, int] = {}
     for place, finding in bad:
         if finding.cause and not finding.follows:
             roots.setdefault(finding.cause, place)
@@ -26,7 +27,7 @@ def causes(findings: Sequence[Finding]) -> dict[int, int]:
     found: dict[int, int] = {}
     for place, finding in bad:
         cause = finding.cause
-        if cause.startswith(MISSING) and cause != STACK:
+        if isinstance(cause, Missing) and cause != STACK:
             roots.setdefault(cause, place)  # nobody may look at the thing itself
         said = (finding.outcome, finding.words, finding.remedy)
         root = roots.get(cause, first.setdefault(said, place))
@@ -35,9 +36,8 @@ def causes(findings: Sequence[Finding]) -> dict[int, int]:
     return {place: found.get(root, root) for place, root in found.items()}
 
 
-def _join_what_was_never_made(roots: dict[str, int]) -> None:
-    missing = [cause for cause in roots if cause.startswith(MISSING)]
+def _join_what_was_never_made(roots: dict[FindingCause, int]) -> None:
+    missing = [cause for cause in roots if isinstance(cause, Missing)]
     if STACK in roots or len({roots[cause] for cause in missing}) >= PARTS_OF_A_STACK:
         root = roots.get(STACK, roots.get(_BUCKET, roots[missing[0]]))
-        things = ("bucket", "topic", "queue", "dead letters", "index")
-        roots |= dict.fromkeys([*missing, STACK, *(MISSING + thing for thing in things)], root)
+        roots |= dict.fromkeys([*missing, STACK, *_PARTS], root)

@@ -14,12 +14,23 @@ from postamt_sync.events import printable
 from postamt_sync.threads import in_own_thread
 
 AS_ROOT = "To check it: sudo postamt-sync doctor"
-CREDENTIALS = "credentials"
-MISSING = "missing "
-"""Begins the cause of what follows from a thing that is not at AWS."""
-STACK = f"{MISSING}stack"
 SECONDS = 20.0
 """How long a check may take: SES alone answers only one question a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The cause of what follows from a thing that does not exist at AWS."""
+
+    thing: str
+
+
+CREDENTIALS = "credentials"
+"""The cause of what could not be checked without working credentials."""
+STACK = Missing("stack")
+
+FindingCause = str | Missing
+"""CREDENTIALS, a domain that does not exist, or something missing; "" where none is known."""
 
 
 class Severity(enum.StrEnum):
@@ -42,14 +53,14 @@ class Finding:
     outcome: Severity
     words: str
     remedy: str = ""
-    cause: str = ""
+    cause: FindingCause = ""
     follows: bool = False
 
 
 class NotCheckedError(PostamtError):
     """The check could not begin, for a reason that another check reports under this cause."""
 
-    def __init__(self, problem: str, hint: str = "", cause: str = "") -> None:
+    def __init__(self, problem: str, hint: str = "", cause: FindingCause = "") -> None:
         super().__init__(problem, hint)
         self.cause = cause
 

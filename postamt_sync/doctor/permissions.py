@@ -15,10 +15,10 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import (
-    MISSING,
     AdministratorsCheck,
     Check,
     Finding,
+    Missing,
     NotCheckedError,
     Severity,
 )
@@ -63,7 +63,7 @@ class PermissionCheck:
             yield Finding(self.subject, Severity.FAILURE, words, remedy)
             return
         if wrong:
-            cause = f"{MISSING}{self.thing}" if self.thing else ""
+            cause = Missing(self.thing) if self.thing else ""
             yield Finding(self.subject, Severity.FAILURE, wrong, self.remedy, cause, follows=True)
         else:
             yield Finding(self.subject, Severity.OK, f"We may: {self.action}.")

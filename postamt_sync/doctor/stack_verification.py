@@ -16,7 +16,7 @@ from postamt_sync.bootstrap.smoke_test import WITHIN, SmokeTest
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount, makes
 from postamt_sync.doctor.causes import PARTS_OF_A_STACK
-from postamt_sync.doctor.check import MISSING, STACK, Check, Finding, Severity, findings_of
+from postamt_sync.doctor.check import STACK, Check, Finding, Missing, Severity, findings_of
 from postamt_sync.doctor.dns import record_findings
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
@@ -104,7 +104,7 @@ class WholePlanCheck:
             yield Finding(self.subject, Severity.FAILURE, words, self.remedy, STACK)
         for title, some in changes.items():
             words = f"differs: {'; '.join(change.message for change in some)}."
-            cause = f"{MISSING}{title}" if title in missing else STACK
+            cause = Missing(title) if title in missing else STACK
             follows = title not in missing
             yield Finding(title, Severity.FAILURE, words, self.remedy, cause, follows=follows)
         if not found.conflicts and not found.changes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from postamt_sync.doctor.causes import causes
-from postamt_sync.doctor.check import CREDENTIALS, MISSING, STACK, Finding, Severity
+from postamt_sync.doctor.check import CREDENTIALS, STACK, Finding, FindingCause, Missing, Severity
 
 
-def bad(subject: str, cause: str = "", *, follows: bool = False, words: str = "") -> Finding:
+def bad(
+    subject: str, cause: FindingCause = "", *, follows: bool = False, words: str = ""
+) -> Finding:
     words = words or f"Wrong: {subject}."
     return Finding(subject, Severity.FAILURE, words, "Mend it.", cause, follows)
 
@@ -38,6 +40,11 @@ def test_a_domain_that_is_there_is_no_cause() -> None:
     assert told(a, b) == {"MX": [], "TXT": []}
 
 
+def test_a_domain_that_is_called_like_what_is_missing_is_another_cause() -> None:
+    found = told(bad("MX", "missing bucket", follows=True), bad("bucket", Missing("bucket")))
+    assert found == {"MX": [], "bucket": []}
+
+
 def test_domains_are_apart() -> None:
     found = told(
         bad("MX one", "one.example"),
@@ -49,34 +56,34 @@ def test_domains_are_apart() -> None:
 
 def test_no_bucket() -> None:
     found = told(
-        bad("bucket", f"{MISSING}bucket"),
-        bad("announcements", f"{MISSING}bucket", follows=True),
-        bad("permission mail", f"{MISSING}bucket", follows=True),
+        bad("bucket", Missing("bucket")),
+        bad("announcements", Missing("bucket"), follows=True),
+        bad("permission mail", Missing("bucket"), follows=True),
         bad("queue"),
     )
     assert found == {"bucket": ["announcements", "permission mail"], "queue": []}
 
 
 def test_no_bucket_for_who_may_not_see_it() -> None:
-    one, two = (bad(s, f"{MISSING}bucket", follows=True) for s in ("list", "get"))
+    one, two = (bad(s, Missing("bucket"), follows=True) for s in ("list", "get"))
     assert told(one, two) == {"list": ["get"]}
 
 
 def test_no_stack() -> None:
     found = told(
-        bad("SMTP user", f"{MISSING}SMTP user"),
+        bad("SMTP user", Missing("SMTP user")),
         bad("identity", STACK, follows=True),
-        bad("bucket", f"{MISSING}bucket"),
-        bad("topic", f"{MISSING}topic"),
-        bad("permission queue", f"{MISSING}queue", follows=True),
+        bad("bucket", Missing("bucket")),
+        bad("topic", Missing("topic")),
+        bad("permission queue", Missing("queue"), follows=True),
     )
     assert found == {"bucket": ["SMTP user", "identity", "topic", "permission queue"]}
 
 
 def test_two_things_that_are_missing_are_two() -> None:
     found = told(
-        bad("topic", f"{MISSING}topic"),
-        bad("queue", f"{MISSING}queue"),
+        bad("topic", Missing("topic")),
+        bad("queue", Missing("queue")),
         bad("identity", STACK, follows=True),
     )
     assert found == {"topic": [], "queue": [], "identity": []}
