@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ import aiohttp
 from yarl import URL
 
 from postamt_sync.demo.daemon import COMMAND, NOT_OURS, STOP_WITHIN
+from postamt_sync.demo.held_port import hold_port
 from postamt_sync.errors import TryLaterError
 
 READY_WITHIN = 60.0
-SAID = "The webmail is at "
+"""Seconds until the webmail answers, on a slow machine."""
+LOOK_AGAIN = 0.05
+"""Seconds between two looks whether it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class DemoWebmail:
         self._config = config
         self._environment = {k: v for k, v in environment.items() if not k.startswith(NOT_OURS)}
         self._process: asyncio.subprocess.Process | None = None
+        self._held: socket.socket | None = None
 
     async def __aenter__(self) -> Self:
         """Let the mailboxes sign in, start, and return when it answers."""
@@ -77,23 +82,30 @@ class DemoWebmail:
             out, _ = await adding.communicate(f"{self.secret}\n".encode())
             if adding.returncode:
                 raise TryLaterError("The webmail cannot be used.", out.decode(errors="replace"))
-        self._process = await self._start("serve", "--port", "0")
-        said: list[str] = []
+        self._held = hold_port()
+        port = self._held.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/"
+        answers = False
         try:
+            self._process = process = await self._start("serve", "--port", str(port))
             async with asyncio.timeout(READY_WITHIN):
-                self.url = await self._ready(self._process, said)
+                answers = await self._answers(process, port)
         except TimeoutError:
             pass
         except BaseException:
             await self.__aexit__()
             raise
-        if not self.url:
+        if not answers:
             await self.__aexit__()
-            what = " ".join(said) or "nothing"
+            assert process.stdout is not None
+            said = (await process.stdout.read()).decode(errors="replace")
+            what = " ".join(said.split()) or "nothing"
             raise TryLaterError("The webmail does not start.", f"See what it says: {what}")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._held is not None:
+            self._held.close()
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -104,15 +116,17 @@ class DemoWebmail:
             process.kill()
             await process.wait()
 
-    async def _ready(self, process: asyncio.subprocess.Process, said: list[str]) -> str:
-        """Return where it serves, "" if it ends before; what it says until then is added."""
-        assert process.stdout is not None
-        async for raw in process.stdout:
-            line = raw.decode(errors="replace").strip()
-            if line.startswith(SAID):  # a warning may come before it
-                return line.removeprefix(SAID)
-            said.append(line)
-        return ""
+    async def _answers(self, process: asyncio.subprocess.Process, port: int) -> bool:
+        """Wait until it accepts connections; False if it ends before."""
+        while process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(LOOK_AGAIN)
+            else:
+                writer.close()
+                return True
+        return False
 
     async def subjects(self, mailbox: str, folder: str = "inbox") -> list[str]:
         """Sign in as one mailbox, and return what its list shows, the newest first."""
