@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks import idle, latency, looking
+from tests.benchmarks import idle, instructions, latency, looking
 from tests.benchmarks.far_away import far_away
 from tests.benchmarks.peers import Cost, copies, environment, ours, programs, run, server
 from tests.benchmarks.slow_disk import SlowDisk
@@ -212,6 +212,11 @@ def measure_poll(options: Options) -> None:
         subprocess.run(command, check=True)
 
 
+def measure_instructions(options: Options) -> None:
+    """What a mail takes in instructions, and what a Raspberry Pi 4 would need for them."""
+    print(instructions.measure(options.peers))
+
+
 MEASURES: dict[str, Callable[[Options], None]] = {
     "copies": measure_copies,
     "disk": measure_disk,
@@ -222,6 +227,7 @@ MEASURES: dict[str, Callable[[Options], None]] = {
     "idle": measure_idle,
     "starts": measure_starts,
     "poll": measure_poll,
+    "instructions": measure_instructions,
 }
 
 

@@ -2,19 +2,23 @@
 
     python -m tests.benchmarks.latency [--seconds 20] [--burst 1000]
 
-The daemon is a process of its own, S3 a thread of this one. inotify tells when a file is there.
+The daemon is a process of its own, and so is S3: what it takes of an interpreter is not the
+daemon's. inotify tells when a file is there.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -31,6 +35,50 @@ from tests.end_to_end.webhooks import Reachable, reachable
 RATES = (1, 10, 50)
 AT_ONCE = 100
 BUCKET = "mail"
+
+
+class DistantS3:
+    """A S3 double in another process, which takes letters while it runs."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.environment: dict[str, str] = json.loads(self._answer())
+
+    def put(self, name: str, count: int) -> list[Letter]:
+        """Store so many letters, and return them."""
+        assert self._process.stdin is not None
+        print(name, count, file=self._process.stdin, flush=True)
+        self._answer()
+        return _letters(name, count)
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+@contextmanager
+def distant_s3() -> Iterator[DistantS3]:
+    command = [sys.executable, "-m", "tests.benchmarks.latency", "--serve"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield DistantS3(process)
+        finally:
+            process.terminate()
+
+
+def serve() -> None:
+    """Be that other process until its standard input ends."""
+    with S3Double.in_thread() as s3:
+        print(json.dumps(s3.environment()), flush=True)
+        for line in sys.stdin:
+            name, count = line.split()
+            put(s3, *_letters(name, int(count)))
+            print("stored", flush=True)
+
+
+def _letters(name: str, count: int) -> list[Letter]:
+    return [letter(f"{name}-{number}") for number in range(count)]
 
 
 class Arrivals:
@@ -57,9 +105,9 @@ class Arrivals:
 
 
 @asynccontextmanager
-async def daemon_at_home(s3: S3Double) -> AsyncIterator[Reachable]:
+async def daemon_at_home(s3: DistantS3) -> AsyncIterator[Reachable]:
     with tempfile.TemporaryDirectory() as directory:
-        async with reachable(Path(directory), s3.environment()) as home:
+        async with reachable(Path(directory), s3.environment) as home:
             daemon = home.start(*COMMAND[1:], "run", "--config", str(home.config))
             await asyncio.to_thread(daemon.until, "started")
             await asyncio.to_thread(daemon.wait, lambda: _has_looked(home), "a full listing")
@@ -76,11 +124,10 @@ def _known_as(one: Letter) -> str:
     return mail_id(BUCKET, one.key)
 
 
-async def at_a_rate(s3: S3Double, rate: float, seconds: float) -> tuple[float, float]:
+async def at_a_rate(s3: DistantS3, rate: float, seconds: float) -> tuple[float, float]:
     """Return the median and the 99th percentile in milliseconds."""
-    letters = [letter(f"rate-{rate}-{number}") for number in range(int(rate * seconds))]
     async with daemon_at_home(s3) as home, aiohttp.ClientSession() as session:
-        put(s3, *letters)  # not before: a listing would find them
+        letters = s3.put(f"rate-{rate}", int(rate * seconds))  # not before: a listing finds them
         arrivals = Arrivals(home.maildirs["anna"] / "new")
         bodies = [home.notification(one.key, ANNA) for one in letters]
         sent: dict[str, float] = {}
@@ -97,15 +144,14 @@ async def at_a_rate(s3: S3Double, rate: float, seconds: float) -> tuple[float, f
     return statistics.median(waited), waited[len(waited) * 99 // 100]
 
 
-async def in_a_burst(s3: S3Double, count: int) -> tuple[float, float]:
+async def in_a_burst(s3: DistantS3, count: int) -> tuple[float, float]:
     """Return the seconds until the last answer, and until the last file."""
-    letters = [letter(f"burst-{number}") for number in range(count)]
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
     async with (
         daemon_at_home(s3) as home,
         aiohttp.ClientSession(connector=connector) as session,
     ):
-        put(s3, *letters)
+        letters = s3.put("burst", count)
         arrivals = Arrivals(home.maildirs["anna"] / "new")
         bodies = [home.notification(one.key, ANNA) for one in letters]
         begun = time.perf_counter()
@@ -117,23 +163,23 @@ async def in_a_burst(s3: S3Double, count: int) -> tuple[float, float]:
         return answered, max(arrivals.at.values()) - begun
 
 
-async def imported(s3: S3Double) -> Cost:
+async def imported(s3: DistantS3) -> Cost:
     """Return what a first import of all that S3 has costs."""
     with tempfile.TemporaryDirectory() as directory:
-        async with reachable(Path(directory), s3.environment()) as home:
+        async with reachable(Path(directory), s3.environment) as home:
             command = [*COMMAND, "sync", "--config", str(home.config)]
             return await asyncio.to_thread(run, command, home.environment)
 
 
 def webhook(seconds: float) -> None:
     for rate in RATES:
-        with S3Double.in_thread() as s3:
+        with distant_s3() as s3:
             median, late = asyncio.run(at_a_rate(s3, rate, seconds))
         print(f"webhook to new/, {rate:3} a second    p50 {median:5.1f} ms, p99 {late:5.1f} ms")
 
 
 def burst(count: int) -> None:
-    with S3Double.in_thread() as s3:
+    with distant_s3() as s3:
         answered, delivered = asyncio.run(in_a_burst(s3, count))
         import_ = asyncio.run(imported(s3)).seconds
     print(
@@ -146,7 +192,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each rate")
     parser.add_argument("--burst", type=int, default=1000)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        serve()
+        return
     webhook(options.seconds)
     burst(options.burst)
 
