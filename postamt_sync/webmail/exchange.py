@@ -56,17 +56,15 @@ class WebRequest:
         """Return the members of the body, a JSON object. Raises RefusedRequestError."""
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != JSON:
-            raise RefusedRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "That is no JSON.")
+            raise RefusedRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "That is not JSON.")
         if len(self.body) > longest:
-            raise RefusedRequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too much at once."
-            )
+            raise RefusedRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large.")
         try:
             said = json.loads(self.body)
         except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
-            raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no JSON object.")
+            raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is not a JSON object.")
         return said
 
 
@@ -148,5 +146,5 @@ def text_field(fields: Mapping[str, Any], name: str, longest: int = 1_000) -> st
     """Return a member that must be text, "" if it is absent. Raises RefusedRequestError."""
     value = fields.get(name, "")
     if not isinstance(value, str) or len(value) > longest:
-        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, f"{name} is not right.")
+        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, f"{name} is invalid.")
     return value

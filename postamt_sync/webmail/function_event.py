@@ -136,7 +136,7 @@ def _body(event: Event) -> bytes:
     if not isinstance(body, str):
         raise _no_request()
     if len(body) > LARGEST_REQUEST:
-        raise RefusedRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too much at once.")
+        raise RefusedRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large.")
     raw = body.encode("utf-8", "surrogatepass")
     if event.get("isBase64Encoded") is not True:
         return raw
@@ -147,4 +147,4 @@ def _body(event: Event) -> bytes:
 
 
 def _no_request() -> RefusedRequestError:
-    return RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no request.")
+    return RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is not a valid request.")

@@ -88,7 +88,7 @@ class Gate:
         if device is None or user is None or not device.is_of(user):
             raise RefusedRequestError(
                 HTTPStatus.UNAUTHORIZED,
-                "This device is not known yet. Sign in as on a new one.",
+                "This device is not known yet. Sign in as on a new device.",
                 code="new-device",
             )
         return self._signed_in(name, secret, device_source(device.id), device)
@@ -101,7 +101,7 @@ class Gate:
         if user is None:
             raise RefusedRequestError(
                 HTTPStatus.UNAUTHORIZED,
-                "That is no mailbox with this secret. Look at both again.",
+                "The mailbox or the secret is wrong. Check both.",
                 code="wrong",
             )
         self._slow_down.forget(source)

@@ -56,7 +56,7 @@ class LambdaFront:
     def _answer(self, event: object, headers: dict[str, str]) -> WebAnswer:
         given = headers.pop(SECRET_HEADER, "")
         if not given or not self._is_ours(given):
-            raise RefusedRequestError(HTTPStatus.FORBIDDEN, "Nothing is to be had here.")
+            raise RefusedRequestError(HTTPStatus.FORBIDDEN, "There is nothing here.")
         return self._webmail().answer(web_request(event, headers))
 
     def _is_ours(self, given: str) -> bool:
@@ -72,7 +72,7 @@ class LambdaFront:
         self._say("error", event, {"reason": _reason(error)})
         return RefusedRequestError(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "The webmail does not work as it should. Try again in a moment.",
+            "The webmail is not working properly. Try again in a moment.",
             wait=5,
         ).answer
 
@@ -85,7 +85,7 @@ def handle(event: object, context: object = None) -> dict[str, Any]:  # noqa: AR
         _say("error", "webmail: cannot start", {"reason": f"{type(error).__name__}: {error}"})
         return event_answer(
             RefusedRequestError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "The webmail is not set up as it should be."
+                HTTPStatus.SERVICE_UNAVAILABLE, "The webmail is not set up correctly."
             ).answer
         )
     return front.answer(event)

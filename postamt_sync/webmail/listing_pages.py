@@ -76,7 +76,7 @@ class ListingPages:
         """Mark a mail as seen or not seen."""
         seen = request.fields().get("seen")
         if not isinstance(seen, bool):
-            raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "seen is not right.")
+            raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "seen is invalid.")
         self._seen.mark(session.mailbox, self._mails.find(session, message_id), seen=seen)
         return told({"seen": seen})
 

@@ -56,7 +56,7 @@ class LocalServer:
         if request.headers.get("Host", "").lower() not in self._hosts:
             return web.Response(
                 status=HTTPStatus.MISDIRECTED_REQUEST,
-                text="Only asked for by a loopback address is this answered.\n",
+                text="This is only answered at a loopback address.\n",
                 headers=ALWAYS,
             )
         path = request.rel_url.raw_path

@@ -80,5 +80,5 @@ def _moment(text: str, later: int) -> str:
             day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
             moment = day + timedelta(days=later)
     if moment is None or not 2000 <= moment.year <= 2099:
-        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is no day, as 2026-11-30 is.")
+        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "That is not a day. Example: 2026-11-30.")
     return iso(moment.timestamp())

@@ -48,7 +48,7 @@ class MailGoneError(Exception):
     def problem(self) -> str:
         """What is wrong, in a sentence for the user."""
         if self.archived:
-            return "This mail lies in the archive and cannot be read at once."
+            return "This mail is in the archive and cannot be read right away."
         return "This mail is no longer there."
 
 
@@ -180,7 +180,7 @@ class S3MailStore:
         try:
             encryption = client_encryption(metadata, size)
             if encryption is None or self._kms is None or size > LONGEST_MAIL:
-                raise MailClosedError("This mail is encrypted by SES, and not to be opened here.")
+                raise MailClosedError("SES has encrypted this mail, and it cannot be opened here.")
             opened_by = self._data_key(encryption)
             if body is None:
                 body = self._client.get_object(Bucket=self._bucket, Key=key, IfMatch=etag)["Body"]
@@ -194,7 +194,7 @@ class S3MailStore:
             return data_key(self._kms, encryption)
         except (ClientError, BotoCoreError, NoDataKeyError) as error:
             raise MailClosedError(
-                "This mail is encrypted by SES, and its KMS key cannot be used now."
+                "SES has encrypted this mail, and its KMS key cannot be used now."
             ) from error
 
     def _is_sealed(self, key: str) -> bool:

@@ -20,12 +20,12 @@ from postamt_sync.log_line import printable
 _MEANINGS = {
     "MessageRejected": "SES refuses this mail",
     "MailFromDomainNotVerifiedException": "SES does not know the sender's domain yet",
-    "AccountSuspendedException": "SES has shut this account for sending",
+    "AccountSuspendedException": "SES has suspended sending for this account",
     "SendingPausedException": "Sending is paused in this account",
     "LimitExceededException": "SES's limit for this account is reached",
     "TooManyRequestsException": "SES gets too many mails at once: wait a moment",
-    "NotFoundException": "SES does not find what it needs for sending",
-    "BadRequestException": "SES cannot work with this mail",
+    "NotFoundException": "SES lacks something that it needs for sending",
+    "BadRequestException": "SES cannot process this mail",
     "AccessDeniedException": "These credentials may not send as this address",
 }
 

@@ -106,7 +106,7 @@ class Sending:
         try:
             self._kept.put(outbox_key(mailbox, draft), raw)
         except (ClientError, BotoCoreError):
-            self._refuse(holder, draft, "It could not be kept, and so was not sent.")
+            self._refuse(holder, draft, "It could not be stored, so it was not sent.")
             raise
         try:
             message_id = self._mailer.send(outgoing.sender.address, outgoing.recipients, raw)

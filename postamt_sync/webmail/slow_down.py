@@ -73,7 +73,7 @@ def _pause(count: int) -> float:
 def _too_early(wait: float) -> RefusedRequestError:
     return RefusedRequestError(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "That was wrong too often. Wait a moment, then try again.",
+        "There were too many wrong attempts. Wait a moment, then try again.",
         wait=wait,
         code="slow-down",
     )

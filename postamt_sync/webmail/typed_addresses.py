@@ -38,7 +38,7 @@ def typed_addresses(text: str) -> tuple[TypedAddress, ...]:
         name, plain = (named[1], named[2]) if named else ("", piece)
         address = _address(plain.strip())
         if address is None:
-            raise _refused(f"{one_line(piece, 80)!r} is no address that mail can be sent to.")
+            raise _refused(f"{one_line(piece, 80)!r} is not an address that mail can be sent to.")
         found.setdefault(address.lower(), TypedAddress(_name(name), address))
     return tuple(found.values())
 

@@ -91,7 +91,7 @@ class WebmailUsers:
         other = next((u.mailbox for u in self.everyone() if u.sees_all), None)
         if sees_all and other is not None and other != mailbox:
             raise UsageError(
-                f"The mailbox {other} sees all already, and one alone may.",
+                f"The mailbox {other} already sees all mail, and only one mailbox may.",
                 f"Remove it first: {self._command(f'remove {other}')}",
             )
         user = self._made(mailbox, secret, sees_all=sees_all)

@@ -114,13 +114,13 @@ class Webmail:
             self._say("error", "webmail: AWS refused", {"reason": _reason(error)})
             return RefusedRequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "AWS does not answer as it should. Try again in a moment.",
+                "AWS is not answering properly. Try again in a moment.",
                 wait=5,
             ).answer
         except Exception as error:  # noqa: BLE001  the last place to turn it into an answer
             self._say("error", "webmail: unexpected", {"reason": type(error).__name__})
             return RefusedRequestError(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "That went wrong here. Try again."
+                HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here. Try again."
             ).answer
 
     def _answer(self, request: WebRequest) -> WebAnswer:

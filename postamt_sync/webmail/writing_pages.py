@@ -87,11 +87,13 @@ class WritingPages:
         """Answer with the form for uploading a large attachment to the day's place."""
         if self._day is None:
             raise RefusedRequestError(
-                HTTPStatus.NOT_FOUND, "Attachments come with the mail here.", code="no-uploads"
+                HTTPStatus.NOT_FOUND,
+                "Here attachments are sent together with the mail.",
+                code="no-uploads",
             )
         size = request.fields().get("size")
         if not isinstance(size, int) or isinstance(size, bool) or not size >= 0:
-            raise _wrong("size is not right.")
+            raise _wrong("size is invalid.")
         if size > LARGEST_FILE:
             raise _too_large()
         form = self._day.upload(session.mailbox, size)
@@ -108,7 +110,7 @@ class WritingPages:
         )
         count = len({a.address.lower() for a in (*to, *cc, *bcc)})
         if not count:
-            raise _wrong("Say whom it is for.", "addresses")
+            raise _wrong("Enter at least one recipient.", "addresses")
         if count > MOST_RECIPIENTS:
             raise _wrong(f"SES sends one mail to {MOST_RECIPIENTS} people at most.", "addresses")
         references: tuple[str, ...] = ()
@@ -144,13 +146,13 @@ class WritingPages:
     def _opened(self, session: WebSession, address: str, part: str) -> MailContent:
         content = open_mail(self._store.read(self._mail(session, address).key), part)
         if content is None:
-            raise _wrong("The mail that is answered is not there.")
+            raise _wrong("The mail that you are answering is gone.")
         return content
 
     def _files(self, session: WebSession, said: Mapping[str, Any]) -> list[OutgoingFile]:
         files = said.get("files", [])
         if not isinstance(files, list) or len(files) > MOST_FILES:
-            raise _wrong("The attachments are not right.")
+            raise _wrong("The list of attachments is invalid.")
         found: list[OutgoingFile] = []
         left = LARGEST_FILE
         for each in files:
@@ -159,11 +161,11 @@ class WritingPages:
                     try:
                         raw = base64.b64decode(content, validate=True)
                     except (binascii.Error, ValueError):
-                        raise _wrong("An attachment did not come whole.") from None
+                        raise _wrong("An attachment arrived incomplete.") from None
                 case {"name": str(name), "type": str(kind), "upload": str(upload)}:
                     raw = self._uploaded(session, upload, left)
                 case _:
-                    raise _wrong("The attachments are not right.")
+                    raise _wrong("The list of attachments is invalid.")
             if (left := left - len(raw)) < 0:
                 raise _too_large()
             clean = harmless_name(one_line(name, 300)) or "attachment"
@@ -175,8 +177,7 @@ class WritingPages:
         raw = self._day.uploaded(session.mailbox, upload, most) if self._day else None
         if raw is None:
             raise _wrong(
-                "An attachment is not there, or no longer: what is uploaded is kept for a day. "
-                "Attach it again.",
+                "An attachment is gone: uploads are kept for a day. Attach it again.",
                 "upload",
             )
         return raw
@@ -191,7 +192,7 @@ class WritingPages:
             ) <= MOST_ATTACHMENTS and all(isinstance(part, str) for part in parts):
                 raw = self._store.read(self._mail(session, address).key)
                 return _parts(raw, dict.fromkeys(parts))
-        raise _wrong("What is forwarded is not right.")
+        raise _wrong("What is forwarded is invalid.")
 
 
 def _parts(raw: bytes, paths: Iterable[str]) -> list[OutgoingFile]:
@@ -205,7 +206,7 @@ def _parts(raw: bytes, paths: Iterable[str]) -> list[OutgoingFile]:
             opened[within] = {each.path: each for each in content.attachments} if content else {}
         each = opened[within].get(path)
         if each is None:
-            raise _wrong("An attachment that is forwarded is not there.")
+            raise _wrong("An attachment that you are forwarding is gone.")
         part = each.part.content
         if (left := left - len(part)) < 0:
             raise _too_large()
@@ -219,7 +220,7 @@ def _harmless_type(kind: str) -> str:
 
 def _draft(text: str) -> str:
     if not DRAFT_ID.fullmatch(text):
-        raise _wrong("draft is not right.")
+        raise _wrong("draft is invalid.")
     return text
 
 

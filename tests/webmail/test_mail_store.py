@@ -109,7 +109,7 @@ class TestEncryptedBySes:
     def test_and_not_to_be_opened_is_told_so(self) -> None:
         with pytest.raises(MailClosedError, match="gone") as told:
             self.store(EncryptingSes(), kms=False).read("k")
-        assert "encrypted by SES" in told.value.problem
+        assert "SES has encrypted" in told.value.problem
 
 
 class TestSealed:
