@@ -28,31 +28,77 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.test import Client
 
 from postamt_sync.demo.emulator import extend_moto
 
 COPY, SERVING = b"copy", b"serving"
-SERVICES = (
-    *("acm", "apigatewayv2", "cloudfront", "cloudwatch", "dynamodb", "iam", "lambda", "logs"),
-    *("route53", "s3", "ses", "sesv2", "sns", "sqs", "ssm", "sts"),
-)
+SERVICES = {
+    "acm": "CertificateManager.ListCertificates",
+    "apigatewayv2": "/v2/apis",
+    "cloudfront": "/2020-05-31/distribution",
+    "cloudwatch": "Action=ListMetrics&Version=2010-08-01",
+    "dynamodb": "DynamoDB_20120810.ListTables",
+    "iam": "Action=ListPolicies&Version=2010-05-08&Scope=Local",
+    "lambda": "/2015-03-31/functions/",
+    "logs": "Logs_20140328.DescribeLogGroups",
+    "route53": "/2013-04-01/hostedzone",
+    "s3": "/",
+    "ses": "Action=ListIdentities&Version=2010-12-01",
+    "sesv2": "/v2/email/contact-lists",
+    "sns": "Action=ListTopics&Version=2010-03-31",
+    "sqs": "AmazonSQS.ListQueues",
+    "ssm": "AmazonSSM.DescribeParameters",
+    "sts": "Action=GetCallerIdentity&Version=2011-06-15",
+}
+"""Each with a call that changes nothing: its path, its form or its target."""
+TARGET = "X-Amz-Target"
+SIGNED_AS = {"apigatewayv2": "apigateway", "cloudwatch": "monitoring", "sesv2": "ses"}
+SIGNATURE = "AWS4-HMAC-SHA256 Credential=testing/20261101/eu-west-1/{}/aws4_request, Signature=0"
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """Looks once which service a host is; moto would look through its directory each time."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._services: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host not in self._services:
+            self._services[host] = super().get_backend_for_host(host)
+        return self._services[host]
 
 
 class Copied:
     """This process."""
 
     def __init__(self) -> None:
-        self._app = DomainDispatcherApplication(create_backend_app)
+        self._app = Dispatcher()
         self._server: BaseWSGIServer | None = None
         self._thread = threading.Thread()
 
     def load(self) -> None:
         """Load each service, so that no copy has to."""
-        for service in SERVICES:
+        for service, what in SERVICES.items():
             self._app.app_instances[service] = create_backend_app(service)
             get_service_model(service)
+            self._ask(service, what)
         gc.collect()
         gc.freeze()  # else each copy would look through all of it for garbage, and so own it
+
+    def _ask(self, service: str, what: str) -> None:
+        """Ask a service once: what it makes for its first answer, each copy has."""
+        headers = {"Authorization": SIGNATURE.format(SIGNED_AS.get(service, service))}
+        client = Client(self._app)
+        if what.startswith("/"):
+            client.get(what, headers=headers)
+        elif what.startswith("Action="):
+            form = "application/x-www-form-urlencoded"
+            client.post("/", data=what, content_type=form, headers=headers)
+        else:
+            json = "application/x-amz-json-1.1"
+            client.post("/", data="{}", content_type=json, headers={**headers, TARGET: what})
 
     def obey_all(self, listening: socket.socket) -> None:
         """Make copies for all who connect, until the last of them has gone."""
