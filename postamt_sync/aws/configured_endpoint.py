@@ -35,8 +35,8 @@ def refuse_bad_endpoints(session: Any, environ: Mapping[str, str] = os.environ) 
 def bad_endpoint(url: str, where: str = "AWS_ENDPOINT_URL") -> MisconfiguredError:
     """Return the error for an invalid endpoint that is configured at `where`."""
     return MisconfiguredError(
-        f"The AWS endpoint {printable(url, 200)!r} is no address that can be asked.",
-        as_it_runs(f"Correct or remove {where}; it looks like this: http://127.0.0.1:4566"),
+        f"The AWS endpoint {printable(url, 200)!r} is not a valid URL.",
+        as_it_runs(f"Correct or remove {where}; it should look like this: http://127.0.0.1:4566"),
     )
 
 

@@ -44,7 +44,7 @@ def data_key(kms: Any, encryption: ClientEncryption) -> bytes:
     key = answer.get("Plaintext")
     if not isinstance(key, bytes) or len(key) != KEY_BYTES:
         came = f"{len(key)} bytes" if isinstance(key, bytes) else "nothing"
-        raise NoDataKeyError(f"KMS gave out {came} as its data key")
+        raise NoDataKeyError(f"KMS returned {came} as its data key")
     return key
 
 

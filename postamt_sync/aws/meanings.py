@@ -70,7 +70,7 @@ _CERTIFICATE = (
 _FOR_BOTH = {
     ErrorCause.NO_CAPACITY: Meaning(
         TryLaterError,
-        "S3 has no room for Expedited just now.",
+        "S3 has no capacity for Expedited right now.",
         "Try again later, or with --tier Standard.",
     ),
     ErrorCause.ACCOUNT: Meaning(
@@ -117,7 +117,7 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ),
     ErrorCause.NO_CREDENTIALS: Meaning(
         CredentialsError,
-        "There are no AWS credentials, or only half of them, to {what}.",
+        "There are no AWS credentials, or only incomplete ones, to {what}.",
         GIVE_CREDENTIALS,
     ),
     ErrorCause.UNUSABLE_CREDENTIALS: Meaning(
@@ -151,7 +151,7 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ErrorCause.NO_TABLE: Meaning(
         MisconfiguredError,
         "There is no table {name} in this account and region.",
-        "Check index.table and aws.region, or make it with: postamt-sync bootstrap apply",
+        "Check index.table and aws.region, or create it with: postamt-sync bootstrap apply",
     ),
     ErrorCause.NO_BUCKET: Meaning(
         MisconfiguredError,
@@ -160,7 +160,7 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ),
     ErrorCause.WRONG_REGION: Meaning(
         MisconfiguredError,
-        "AWS could not {what}: not in the region of aws.region.",
+        "AWS could not {what}: it is not in aws.region.",
         "Correct aws.region, and the region in AWS_ENDPOINT_URL if it is set.",
     ),
     ErrorCause.UNSUPPORTED: Meaning(
@@ -226,7 +226,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ),
     ErrorCause.NO_CREDENTIALS: Meaning(
         CredentialsError,
-        "There are no AWS credentials, or only half of them.",
+        "There are no AWS credentials, or only incomplete ones.",
         "Give those of an administrator to the AWS SDK: aws configure, aws sso login, "
         "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     ),
@@ -251,7 +251,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
     ),
     ErrorCause.WRONG_REGION: Meaning(
         MisconfiguredError,
-        "What {what} asks for is not in the region of aws.region.",
+        "What {what} asks for is not in aws.region.",
         "Correct aws.region, and the region in AWS_ENDPOINT_URL if it is set.",
     ),
     ErrorCause.UNSUPPORTED: Meaning(

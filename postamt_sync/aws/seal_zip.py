@@ -119,9 +119,9 @@ def _downloaded(pip: Pip, pinned: PinnedWheel) -> bytes:
         )
         data = _read(Path(directory) / pinned.file)
     if data is None or not _is_right(data, pinned):
-        lines = (done.stderr or "").strip().splitlines() or ["it says nothing"]
+        lines = (done.stderr or "").strip().splitlines() or ["it said nothing"]
         raise TryLaterError(
-            f"pip does not get {pinned.file}, which the sealing function ships: "
+            f"pip cannot get {pinned.file}, which the sealing function needs: "
             f"{printable(lines[-1], 200)}.",
             "Try again, or give the file with --wheel FILE.",
         )

@@ -136,5 +136,5 @@ def _refused(pinned: PinnedPackage, problem: str, how: str = "") -> Misconfigure
     command = f"{shlex.quote(sys.executable)} -m pip install {how}".rstrip()
     return MisconfiguredError(
         f"The webmail's function ships {wanted}, and {pinned.name} {problem}.",
-        f"Install the one that was tried, with: {command} {wanted}",
+        f"Install the tested version with: {command} {wanted}",
     )

@@ -33,13 +33,13 @@ class Replacement:
         told = f"was used last on {used:%Y-%m-%d}" if used else "was never used, as IAM says"
         if isinstance(self.key.file, SyncKeyFile):
             means = (
-                "The box at home reads no mail with it any more, until it has the new one; what "
-                "comes meanwhile stays in the bucket."
+                "The box at home can read no mail until it has the new one; what comes in the "
+                "meantime stays in the bucket."
             )
         else:
             means = (
-                "Every mail client, and Dovecot's relay, that sends with it is refused until the "
-                "new user name and password are put in; also those that have not sent yet."
+                "Every mail client that sends with it, and Dovecot's relay, will be refused until "
+                "it has the new user name and password."
             )
         return f"The key {old} of {self.key.user} {told}, and will be deleted. {means}"
 

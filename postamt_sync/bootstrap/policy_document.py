@@ -54,7 +54,7 @@ def differences(policy: Document | None, ours: Sequence[Statement]) -> Iterator[
         if sid not in there:
             yield f"statement {sid}: create"
         elif not same(there[sid], statement):
-            yield f"statement {sid}: was changed, put right"
+            yield f"statement {sid}: was changed, restore it"
 
 
 def statements(policy: Document | None) -> list[Statement]:

@@ -58,9 +58,7 @@ def read_position(text: str) -> Position:
     word, _, rule = text.partition(":")
     if word == "after" and rule:
         return Position(after=rule)
-    raise UsageError(
-        f"The position {printable(text, 80)} is none.", "Say first, last or after:RULE."
-    )
+    raise UsageError(f"{printable(text, 80)} is not a position.", "Use first, last or after:RULE.")
 
 
 def swallowing(before: Sequence[Rule], recipients: Sequence[str]) -> Conflict | None:

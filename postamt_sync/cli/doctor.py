@@ -135,7 +135,7 @@ def _trial(settings: Settings, path: Path | None) -> SimulatorCheck:
         mailbox = next((name for name in names if path.name == named_for(name)), "")
         if not mailbox:
             raise UsageError(
-                f"{printable(str(path))} is not named as the credentials of a mailbox are.",
+                f"{printable(str(path))} does not have the name of a mailbox's credentials.",
                 f"Name one as bootstrap does, as in: {named_for(names[0])}",
             )
     return simulator_check(settings, server, mailbox, credentials)
@@ -145,7 +145,7 @@ def _smtp(settings: Settings, path: Path) -> tuple[SmtpServer, SmtpCredentials]:
     server = smtp_server(settings.aws.region)
     if server is None:
         raise UsageError(
-            f"SES takes no mail over SMTP in {settings.aws.region}.",
+            f"SES has no SMTP endpoint in {settings.aws.region}.",
             "Leave --smtp-credentials out and use an administrator's (AWS_PROFILE).",
         )
     known = KeyHints(Path(settings.source).absolute()).smtp_files()

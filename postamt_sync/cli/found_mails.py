@@ -60,7 +60,7 @@ def show(result: FindResult, console: Console, *, since: bool, cloud: bool, most
             for each in result.looked
             if not each.problem
         ]
-        _line(console, f"No mail has that. Looked in: {', '.join(looked) or 'nothing'}.")
+        _line(console, f"No mail matches. Looked in: {', '.join(looked) or 'nothing'}.")
         tries = ["fewer or shorter words"]
         tries += ["a longer time after --since"] if since else []
         tries += [] if cloud else ["--cloud, for mail that has not come home"]
@@ -70,7 +70,8 @@ def show(result: FindResult, console: Console, *, since: bool, cloud: bool, most
         _line(console, f"There are older ones: narrow it down, or {more}.")
     for each in result.looked:
         if each.problem:
-            _line(console, f"Not all was looked at. {each.where}: {each.problem}", style="yellow")
+            said = f"Could not look everywhere. {each.where}: {each.problem}"
+            _line(console, said, style="yellow")
 
 
 def _show_mail(found: FoundMail, console: Console, *, running: bool) -> None:

@@ -67,7 +67,7 @@ def join(
 
 def carry_in(bundle: Bundle, console: Console, *, force: bool, used: Callable[[], None]) -> None:
     """Install everything, call `used` to say that the bundle was used, and watch the first mail."""
-    told = "Another join is at work on this machine. Waiting for its end."
+    told = "Another join is running on this machine. Waiting for it to end."
     with join_lock(waiting=lambda: paragraph(console, told)):
         settings, passwords = install_all(bundle, console, force=force)
         used()

@@ -51,7 +51,7 @@ def accept(
     settings = load(config)
     if known_mailbox(settings, name).delivery == "lmtp":
         raise UsageError(
-            f"Dovecot takes the mail of {name} over LMTP.",
+            f"Dovecot receives the mail of {name} over LMTP.",
             "It need not be accepted: nothing of ours is in its Maildir.",
         )
     refuse_root(settings, f"mailbox accept {name}")

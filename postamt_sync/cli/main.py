@@ -105,7 +105,8 @@ def _judged(code: int, argv: Sequence[str]) -> int:
         why = unread.strerror or type(unread).__name__
         return _explain(
             TryLaterError(
-                f"The output cannot be written: {why}.", "The rest is done. See where it leads to."
+                f"The output cannot be written: {why}.",
+                "The work itself is done. Check where the output goes.",
             ),
             argv,
         )

@@ -65,7 +65,7 @@ def as_text(result: RebuildResult) -> str:
     if result.set_aside:
         lines.append(f"The ledger was set aside: {result.set_aside}")
     if result.copy:
-        lines.append(f"Its copy was taken: {result.copy}")
+        lines.append(f"Its copy was used: {result.copy}")
     lines.append(
         f"{count(result.names, 'file name')} read, {count(result.listed, 'object')} listed: "
         f"{result.delivered} delivered, {result.absent} absent, {result.waiting} waiting."

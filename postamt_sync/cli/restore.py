@@ -247,9 +247,7 @@ def as_text(found: Sequence[Difference], ordered: int, tier: str, days: int) -> 
     for storage_class in sorted({d.storage_class for d in mails if d.locked}):
         hours = HOURS.get((storage_class, tier))
         if hours is None:
-            raise UsageError(
-                f"{storage_class} gives nothing out by {tier}.", "Take another --tier."
-            )
+            raise UsageError(f"{storage_class} offers no {tier} retrieval.", "Use another --tier.")
         lines.append(f"{storage_class} takes {hours} ({tier}).")
     return "\n".join(lines)
 

@@ -116,7 +116,7 @@ def uninstall(
     steps = removal()
     _carry_out(steps, dry_run=dry_run)
     if not steps:
-        print("Nothing of the service is here.")
+        print("The service is not installed here.")
     print("Configuration, keys, ledger, mail and the mail's user stay as they are.")
     return ExitCode.OK
 

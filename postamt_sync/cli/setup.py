@@ -131,7 +131,7 @@ def setup(
       postamt-sync setup --domain example.org --person ann --person ben --yes
     """
     if public_url and no_port:
-        raise UsageError("--public-url and --no-port exclude each other.", "Say one of them.")
+        raise UsageError("--public-url and --no-port exclude each other.", "Use one of them.")
     if position:
         read_position(position)
     try:
@@ -210,7 +210,7 @@ def _answered(
         refuse_open(answers)
     begun = answers.domains is not None
     if begun:
-        words = "It goes on where it was. To change an answer: postamt-sync setup --again"
+        words = "Setup goes on where it was. To change an answer: postamt-sync setup --again"
         if before.domains is not None:
             paragraph(console, words)
         show_answers(console, answers)

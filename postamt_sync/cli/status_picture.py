@@ -227,7 +227,7 @@ def refuse_watching(console: Console) -> None:
     """Raise UsageError if the console cannot redraw the screen."""
     if not console.is_terminal or console.is_dumb_terminal:
         raise UsageError(
-            "--watch draws on a terminal, and this is none.", "Leave it out, or take --json."
+            "--watch needs a terminal, and this is not one.", "Leave it out, or use --json."
         )
 
 

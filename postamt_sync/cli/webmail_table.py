@@ -32,7 +32,7 @@ def opened_users(settings: Settings, *, make: bool = False) -> WebmailUsers:
                 raise nobody(settings)
             _make(settings)
             client.get_waiter("table_exists").wait(TableName=name)
-            print(f"The table {name} is made.")
+            print(f"The table {name} was created.")
     return users_of(client, settings)
 
 

@@ -122,7 +122,7 @@ def _at_ses(region: str, user: str) -> tuple[Server, ...]:
     server = smtp_server(region)
     if server is None:
         raise MisconfiguredError(
-            f"SES takes no mail over SMTP in {region}, so no mail client can send through it.",
+            f"SES has no SMTP endpoint in {region}, so no mail client can send through it.",
             "Use another region for sending; reading does not depend on it.",
         )
     return (

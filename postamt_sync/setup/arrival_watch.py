@@ -46,8 +46,8 @@ class ArrivalWatch:
         yield f"the daemon knows of it, first from {source}"
         path = self._until(began, self._delivered)
         if path is None:
-            raise TryLaterError("The first mail did not come.", _LOOK_FOR_STATUS)
-        yield f"it lies in {path.parent}"
+            raise TryLaterError("The first mail did not arrive.", _LOOK_FOR_STATUS)
+        yield f"it is in {path.parent}"
 
     def _until(self, began: float, look: Callable[[], _T | None]) -> _T | None:
         return looked_until(began + self.within, look, PAUSE, self.clock, self.sleep)

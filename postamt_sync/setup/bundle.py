@@ -87,7 +87,7 @@ class Bundle:
         """
         if os.path.lexists(path) and not is_bundle(path):
             raise UsageError(
-                f"{printable(str(path))} is something else, and stays.",
+                f"{printable(str(path))} is not a bundle, so it was left alone.",
                 "Name another file with: --bundle",
             )
         try:
@@ -120,7 +120,7 @@ def read_bundle(path: Path) -> bytes:
     except FileNotFoundError:
         raise UsageError(
             f"There is no {name}.",
-            "Was it used already? Then this tells how things stand: sudo postamt-sync status",
+            "If it was used already, see how things are with: sudo postamt-sync status",
         ) from None
     except OSError as error:
         why = _NO_FILE.get(error.errno or 0, error.strerror)
@@ -128,15 +128,17 @@ def read_bundle(path: Path) -> bytes:
             f"{name} cannot be read: {why}.", "Name the file itself that setup has made."
         ) from None
     if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
-        raise UsageError(f"{name} is no bundle of postamt-sync.", "Name the one that setup made.")
+        raise UsageError(
+            f"{name} is not a bundle of postamt-sync.", "Name the one that setup made."
+        )
     if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
         raise UsageError(
-            f"{name} was made by another version of postamt-sync (form {data[len(MAGIC)]}).",
+            f"{name} was made by another version of postamt-sync (format {data[len(MAGIC)]}).",
             f"Install the same version on both machines. {MAKE_ANOTHER}",
         )
     if len(data) < _HEAD.size + _HASH or _is_garbled(data):
         raise UsageError(
-            f"{name} was cut or changed on its way.", f"Copy it once more. {MAKE_ANOTHER}"
+            f"{name} was truncated or changed on its way.", f"Copy it once more. {MAKE_ANOTHER}"
         )
     return data
 
@@ -146,13 +148,13 @@ def open_bundle(data: bytes, passphrase: str) -> Bundle:
     head = data[: _HEAD.size]
     _, _, log2_n, r, p, salt, nonce, _ = _HEAD.unpack(head)
     if log2_n not in _LOG2_N_BOUNDS or (r, p) != (_R, _P):
-        raise UsageError("The bundle asks for more work than any of ours.", MAKE_ANOTHER)
+        raise UsageError("The bundle asks for more work than ours ever do.", MAKE_ANOTHER)
     key = _key(passphrase, salt, log2_n, r, p)
     try:
         plain = AESGCM(key).decrypt(nonce, data[_HEAD.size : -_HASH], head)
     except InvalidTag:
         raise WrongPassphraseError(
-            "The passphrase is not the one of this bundle.",
+            "That is not this bundle's passphrase.",
             f"It was shown when the bundle was made. {MAKE_ANOTHER}",
         ) from None
     return _told(json.loads(plain))
@@ -170,14 +172,14 @@ def remove_bundle(path: Path, data: bytes) -> None:
     except OSError as error:
         raise MisconfiguredError(
             f"The bundle could not be deleted: {error.strerror}.",
-            f"Delete it, for it holds keys: rm {shlex.quote(printable(str(path), 4096))}",
+            f"Delete it, because it contains keys: rm {shlex.quote(printable(str(path), 4096))}",
         ) from error
 
 
 def _told(told: dict[str, Any]) -> Bundle:
     files = told.get("files", {})
     if "config.toml" not in files or not all(map(_FILE_NAME.fullmatch, files)):
-        raise UsageError("The bundle holds other files than ours.", MAKE_ANOTHER)
+        raise UsageError("The bundle contains files that do not belong in it.", MAKE_ANOTHER)
     return Bundle(
         {str(name): str(text) for name, text in files.items()},
         str(told.get("first_key", "")),

@@ -46,7 +46,7 @@ def join_lock(
             sleep(PAUSE)
         else:
             raise TryLaterError(
-                "Another join is at work on this machine.",
+                "Another join is running on this machine.",
                 "Wait until it has ended, then type again.",
             )
         yield

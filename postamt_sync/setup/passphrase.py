@@ -27,7 +27,7 @@ def read_passphrase(text: str) -> str:
     if len(letters) != LENGTH + 1:
         raise ValueError(f"It has {LENGTH + 1} letters; {len(letters)} were typed.")
     if letters[-1] != _check(letters[:-1]):
-        raise ValueError("A letter of it was typed wrong.")
+        raise ValueError("At least one letter is wrong.")
     return grouped(letters)
 
 

@@ -49,7 +49,7 @@ def place(bundle: Bundle, etc: Path = ETC, *, force: bool = False) -> list[Path]
     foreign = there not in {None, "", bundle.files[CONFIGURATION], shipped(EXAMPLE)}
     if foreign and not force:
         raise UsageError(
-            f"{config} is another configuration than the bundle's.",
+            f"{config} is not the bundle's configuration.",
             "Replace it with --force; it is kept aside.",
         )
     try:

@@ -50,9 +50,9 @@ def read_domain(text: str) -> str:
     if "@" not in plain and host.lower().startswith("www.") and host.count(".") > 1:
         host = host[4:]  # the name of a web server, not what comes after an @
     if not host:
-        raise ValueError("Type the part behind the @, as in: example.org")
+        raise ValueError("Type the part after the @, as in: example.org")
     if _is_address(host):
-        raise ValueError(f"{printable(host, 80)} is an address of a machine. A domain: example.org")
+        raise ValueError(f"{printable(host, 80)} is an IP address. Type a domain: example.org")
     try:
         return normalised_domain(host)
     except ValueError as error:
@@ -74,7 +74,7 @@ def read_people(text: str, domains: Sequence[str]) -> tuple[str, ...]:
     names = [read_person(part, domains) for part in parts]
     twice = next((name for name in names if names.count(name) > 1), "")
     if twice:
-        raise ValueError(f"{twice} is there twice. Give each person a name of their own.")
+        raise ValueError(f"{twice} appears twice. Give each person a different name.")
     return tuple(names)
 
 
@@ -99,7 +99,7 @@ def read_person(text: str, domains: Sequence[str]) -> str:
         return _NAME.validate_python(name)
     except ValidationError:
         raise ValueError(
-            f'"{printable(wanted, 60)}" cannot stand before an @. Type it in Latin letters and '
+            f'"{printable(wanted, 60)}" cannot be the part before an @. Use Latin letters and '
             "digits, as in: ann.miller"
         ) from None
 
@@ -215,7 +215,7 @@ def _reachable(host: str) -> str:
     except ValueError:
         name = read_host(host, "home.example.org")
         if name.endswith((".local", ".localhost", ".internal", ".lan", ".home.arpa")):
-            raise ValueError(f"{name} is known at home alone. As in: home.example.org") from None
+            raise ValueError(f"{name} is only known at home. As in: home.example.org") from None
         return name
     if not address.is_global:
         raise ValueError(f"The world cannot reach {address}. As in: home.example.org")
@@ -223,7 +223,8 @@ def _reachable(host: str) -> str:
 
 
 def _right_url(text: str) -> str:
-    return f"{printable(text, 80)} is no address of a web server. As in: https://home.example.org"
+    shown = printable(text, 80)
+    return f"{shown} is not the address of a web server. As in: https://home.example.org"
 
 
 def _latin(text: str) -> str:

@@ -162,7 +162,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
     ),
     "queue retention": (
         lambda c, s: _set_queue(c, s.queue, MessageRetentionPeriod="345600"),
-        "keeps messages, in seconds: 345600 → 1209600",
+        "message retention, in seconds: 345600 → 1209600",
     ),
     "queue policy": (
         lambda c, s: _set_queue(c, s.dead_letter_queue, Policy=""),
@@ -185,7 +185,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
     ),
     "trust": (
         lambda c, s: c("iam").update_assume_role_policy(RoleName=s.role, PolicyDocument=TRUST),
-        "who may assume it: was changed, put right",
+        "who may assume it: was changed, restore it",
     ),
     "role policy": (
         lambda c, s: c("iam").delete_role_policy(RoleName=s.role, PolicyName=s.role),
@@ -203,7 +203,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
         lambda c, s: c("lambda").update_function_configuration(
             FunctionName=s.function, Timeout=3, MemorySize=128
         ),
-        "settings (time limit, in seconds, memory, in MB): was changed, put right",
+        "settings (time limit, in seconds, memory, in MB): was changed, restore it",
     ),
     "function permission": (
         lambda c, s: c("lambda").remove_permission(
@@ -213,7 +213,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
     ),
     "function permission for another topic": (
         lambda c, s: _permit(c, s, f"{s.topic_arn}2"),
-        "the topic may call it: was changed, put right",
+        "the topic may call it: was changed, restore it",
     ),
     "MAIL FROM": (
         lambda c, s: c("sesv2").put_email_identity_mail_from_attributes(
@@ -234,7 +234,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
         ),
         (
             "enabled: False → True; TLS: None → Require; scanning: None → True; "
-            "recipients: other.example → example.com; actions: was changed, put right"
+            "recipients: other.example → example.com; actions: was changed, restore it"
         ),
     ),
     "no active rule set": (
@@ -247,7 +247,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
             PolicyName=s.sync_user,
             PolicyDocument=OTHER,
         ),
-        "policy: was changed, put right",
+        "policy: was changed, restore it",
     ),
     "user gone": (
         lambda c, s: _delete_user(c, s.smtp_user),

@@ -274,7 +274,7 @@ def test_what_aws_writes_in_another_way_is_no_difference() -> None:
 def test_what_says_something_else_is_one(changed: Statement) -> None:
     ours = resource_policies.bucket_statements(STACK)
     there = document({**ours[0], **changed}, ours[1])
-    assert list(differences(there, ours)) == ["statement PostamtSesPut: was changed, put right"]
+    assert list(differences(there, ours)) == ["statement PostamtSesPut: was changed, restore it"]
 
 
 def test_a_statement_that_stands_alone_is_read() -> None:

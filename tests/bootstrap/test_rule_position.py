@@ -30,5 +30,5 @@ def test_a_position_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "after:", "before:one", "First"])
 def test_what_is_no_position_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"Say first, last or after:RULE\."):
+    with pytest.raises(UsageError, match=r"Use first, last or after:RULE\."):
         read_position(text)

@@ -298,7 +298,7 @@ class TestLifecycle:
             resource = LifecycleResource(replace(stack(), recent_prefix=prefix), account.aws())
             found = plan([resource])
             carry_out(found, account.aws(), lambda *_: None)
-            assert ("below recent/ expire no more" in notes(found)) is told
+            assert ("below recent/ no longer expire" in notes(found)) is told
 
 
 def ending(rules: dict[str, Any]) -> set[tuple[str, str, int]]:

@@ -259,7 +259,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
     ),
     "a file too many": (
         lambda a: a.client("s3").put_object(Bucket=SITE, Key="site/old.js", Body=b""),
-        "site/old.js, of no use to the page: delete",
+        "site/old.js, not part of the page: delete",
     ),
     "a file missing": (
         lambda a: a.client("s3").delete_object(Bucket=SITE, Key="site/api.js"),
@@ -271,11 +271,11 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
     ),
     "policy": (
         lambda a: a.client("s3").delete_bucket_policy(Bucket=SITE),
-        "our distribution alone may read the page",
+        "only our distribution may read the page",
     ),
     "day": (
         lambda a: a.client("s3").delete_bucket_lifecycle(Bucket=SITE),
-        "day/ empties after a day",
+        "files in day/ expire after a day",
     ),
     "cors": (
         lambda a: a.client("s3").delete_bucket_cors(Bucket=SITE),
@@ -302,27 +302,27 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
             TableName=WEBMAIL.table,
             TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires"},
         ),
-        "records end by themselves",
+        "expiry of records",
     ),
     "parameter": (
         lambda a: a.client("ssm").delete_parameter(Name=WEBMAIL.session_keys),
-        "create, with the keys of sessions",
+        "create, and generate the keys of sessions",
     ),
     "parameter of nothing": (
         lambda a: a.client("ssm").put_parameter(
             Name=WEBMAIL.device_keys, Value="x", Type="SecureString", Overwrite=True
         ),
-        "cannot be read: make it again",
+        "cannot be read: create a new one",
     ),
     "old TLS": (
         lambda a: _change_distribution(
             a, lambda c: c["ViewerCertificate"].update(MinimumProtocolVersion="TLSv1")
         ),
-        "distribution postamt-webmail-eu-west-1: was changed, put right",
+        "distribution postamt-webmail-eu-west-1: was changed, restore it",
     ),
     "headers": (
         _open_headers,
-        "response headers policy postamt-webmail-eu-west-1: was changed, put right",
+        "response headers policy postamt-webmail-eu-west-1: was changed, restore it",
     ),
 }
 

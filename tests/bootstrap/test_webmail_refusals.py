@@ -67,7 +67,7 @@ def planned(**told: Any) -> list[Change]:
 
 def test_one_that_was_not_given_is_asked_for_again_and_says_why() -> None:
     (change,) = planned(FailureReason="CAA_ERROR")
-    assert change.message == "ACM says FAILED CAA_ERROR: ask for it again"
+    assert change.message == "ACM says FAILED CAA_ERROR: request it again"
     assert [c.operation for c in change.calls] == ["delete_certificate", "request_certificate"]
 
 

@@ -174,7 +174,7 @@ async def test_a_wrong_region_is_named(s3: S3Double) -> None:
             ),
             "not in our region but in il-central-1",
         ),
-        (refuse(400, "IllegalLocationConstraintException"), "not in the region of aws.region"),
+        (refuse(400, "IllegalLocationConstraintException"), "it is not in aws.region"),
         (refuse(301, "PermanentRedirect", {"x-amz-bucket-region": "sa-east-1"}), "in sa-east-1"),
         (refuse(501, "NotImplemented"), "cannot list the bucket mail"),
         (send(b"<html>Not Implemented</html>", 501), "cannot list the bucket mail"),

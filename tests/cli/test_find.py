@@ -168,7 +168,7 @@ def test_with_the_ledger_away_the_maildirs_tell(
     assert run(["find", "tea", "--config", str(config)]) == ExitCode.OK
     out = " ".join(capsys.readouterr().out.split())
     assert "to anna, now in INBOX, seen, flagged" in out
-    assert "Not all was looked at. ledger: There is no ledger" in out
+    assert "Could not look everywhere. ledger: There is no ledger" in out
     assert not (tmp_path / "state").exists()
 
 

@@ -167,13 +167,13 @@ def test_a_terminal_that_cannot_move_its_cursor_is_none(config: Path, ledger: Le
     terminal = Terminal(config, "status", "--watch", term="dumb")
     try:
         assert terminal.ended() == ExitCode.USAGE
-        assert b"this is none" in re.sub(rb"\s+", b" ", terminal.written)
+        assert b"this is not one" in re.sub(rb"\s+", b" ", terminal.written)
     finally:
         terminal.close()
 
 
 @pytest.mark.parametrize(
-    ("more", "words"), [([], "draws on a terminal"), (["--json"], "exclude each other")]
+    ("more", "words"), [([], "needs a terminal"), (["--json"], "exclude each other")]
 )
 def test_where_it_cannot_draw_it_says_so(
     config: Path,

@@ -155,7 +155,9 @@ def secrets_in(text: bytes) -> list[str]:
 def test_killed_between_iam_and_the_file_then_replaced(person: Person) -> None:
     person("apply", "--yes", "--out", "keys", kill=True)
     ((stray, _),) = person.keys_of(USERS[0])
-    assert f"{stray} was made for a run that was cut off" in person("plan", "--out", "keys", code=2)
+    assert f"{stray} was created by a run that was interrupted" in person(
+        "plan", "--out", "keys", code=2
+    )
     person("apply", "--yes", "--out", "keys")
     before = person.keys()
     assert [len(keys) for keys in before.values()] == [1, 1]

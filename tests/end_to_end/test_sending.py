@@ -166,9 +166,9 @@ def test_who_may_send_what_and_a_stack_that_was_made_before(cloud: Cloud) -> Non
         ),
     }
 
-    change = "user postamt-smtp: policy: was changed, put right: iam put_user_policy"
+    change = "user postamt-smtp: policy: was changed, restore it: iam put_user_policy"
     assert cloud.plan() == (2, [change])
-    assert "1/1 user postamt-smtp: policy: was changed, put right" in cloud.apply()
+    assert "1/1 user postamt-smtp: policy: was changed, restore it" in cloud.apply()
     assert cloud.plan() == (0, [])
 
     assert answers(sent) == dict.fromkeys(sent, SENT)

@@ -67,7 +67,7 @@ def test_the_example_and_an_empty_file_of_keys_make_room(tmp_path: Path) -> None
 
 def test_another_configuration_stays_or_is_kept_aside(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("mine")
-    with pytest.raises(UsageError, match="another configuration"):
+    with pytest.raises(UsageError, match="not the bundle's configuration"):
         place(Bundle(FILES), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["config.toml"]
     place(Bundle(FILES), tmp_path, force=True)

@@ -89,7 +89,7 @@ def from_wildcard(record: Record) -> DnsFinding:
     parent = record.name.removeprefix("*.").partition(".")[2]
     problem = (
         f"{_there(record)} is missing: only a wildcard such as *.{parent} answers for that name, "
-        "and no more once anything else is made there."
+        "and will not once any record is created there."
     )
     return DnsFinding(record, DnsVerdict.MISSING, (), problem, _make(record))
 
@@ -136,7 +136,7 @@ def _judge_mx(record: Record, found: Sequence[MX]) -> DnsFinding:
     first = others[0].exchange.to_text()
     elsewhere = printable(first.rstrip("."))
     if first == ".":
-        problem = f"{_there(record)} says that {record.name} takes no mail."
+        problem = f"{_there(record)} says that {record.name} accepts no mail."
     elif _is_doubled(record, ours.exchange.to_text(), first):
         return _doubled_value(record, seen)
     elif region := _SES_REGION.fullmatch(first.lower()):
@@ -169,18 +169,18 @@ def _judge_spf(record: Record, found: Sequence[str]) -> DnsFinding:
     if not spf:
         return _quoted(record, found) or missing(record)
     if len(spf) > 1:
-        problem = f"{record.name} has {len(spf)} SPF records: receivers take that for an error."
-        remedy = "Make one of them, with everything that they include."
+        problem = f"{record.name} has {len(spf)} SPF records, which is an error to receivers."
+        remedy = "Merge them into one."
         return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, remedy)
     if spf[0] == record.value:
         return DnsFinding(record, DnsVerdict.SEEN, seen)
     if record.purpose is Purpose.SPF:
-        problem = f"{record.name} has an SPF of its own; it is left as it is, ours is not needed."
+        problem = f"{record.name} has its own SPF record, which is left as it is: ours is optional."
         return DnsFinding(record, DnsVerdict.WILL_DO, seen, problem)
     if {"include:amazonses.com", "+include:amazonses.com"} & set(spf[0].lower().split()):
         return DnsFinding(record, DnsVerdict.WILL_DO, seen)
     problem = f"The SPF of {record.name} does not include amazonses.com: SES may not send for it."
-    remedy = "Add include:amazonses.com to it, before its last word."
+    remedy = "Add include:amazonses.com to it, before its last term."
     return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, remedy)
 
 
@@ -190,15 +190,15 @@ def _judge_dmarc(record: Record, found: Sequence[str]) -> DnsFinding:
     if not dmarc:
         return _quoted(record, found) or missing(record)
     if len(dmarc) > 1:
-        problem = f"{record.name} has {len(dmarc)} DMARC records: receivers then heed none."
+        problem = f"{record.name} has {len(dmarc)} DMARC records: receivers then ignore them all."
         return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, "Keep one of them.")
     if dmarc[0] == record.value:
         return DnsFinding(record, DnsVerdict.SEEN, seen)
     policy = tags(dmarc[0]).get("p", "")
     if policy.lower() not in {"none", "quarantine", "reject"}:
-        problem = f"The DMARC record {record.name} names no policy: receivers do not heed it."
+        problem = f"The DMARC record {record.name} names no policy: receivers ignore it."
         return DnsFinding(record, DnsVerdict.DIFFERENT, seen, problem, _replace(record))
-    problem = f"{record.domain} has a DMARC policy of its own, p={policy}; it is left as it is."
+    problem = f"{record.domain} has its own DMARC policy, p={policy}, which is left as it is."
     return DnsFinding(record, DnsVerdict.WILL_DO, seen, problem)
 
 
@@ -243,7 +243,7 @@ def _quoted(record: Record, found: Sequence[str]) -> DnsFinding | None:
     wrong = [t for t, inner in bare.items() if t != inner and inner.lower().startswith(version)]
     if not wrong:
         return None
-    problem = f"{_there(record)} has quotation marks or spaces in it that belong around it."
+    problem = f"{_there(record)} contains quotation marks or spaces that are not part of the value."
     return DnsFinding(record, DnsVerdict.DIFFERENT, shown(wrong), problem, _replace(record))
 
 

@@ -108,7 +108,7 @@ async def _look_up(record: Record, questions: Questions) -> DnsFinding:
         return DnsFinding(
             record,
             DnsVerdict.UNKNOWN,
-            problem=f"Whether {record.name} has its {record.type} record is not known: {error}",
+            problem=f"It is not known whether {record.name} has its {record.type} record: {error}",
             remedy="Try again later, or ask another resolver, as in: --resolver 9.9.9.9",
         )
     if await questions.from_wildcard(record.name, record.type, answer):

@@ -60,14 +60,14 @@ class AccessKeyResource:
             if blocked:
                 yield Conflict(blocked, self.place.another)
             elif waiting:
-                message = f"{waiting} was told to a run that was cut off: put it into"
+                message = f"{waiting} was created by a run that was interrupted: move it to"
                 yield Change(f"{message} {self.file.path}", act=lambda: settle(self.file.path))
             else:
-                message = f"create; the new one is put into {self.file.path}"
+                message = f"create, and store it in {self.file.path}"
                 if lost is not None:
                     message = (
-                        f"{lost['AccessKeyId']} was made for a run that was cut off before "
-                        "anybody was told its secret: delete it, and " + message
+                        f"{lost['AccessKeyId']} was created by a run that was interrupted before "
+                        "its secret was stored: delete it, and " + message
                     )
                 yield Change(message, act=lambda: self.make(keys, lost))
             return

@@ -86,7 +86,7 @@ class BucketEventsResource:
             old, new = there.get(name), wanted.get(name)
             if old is not None and new is not None and _says_the_same(old, new):
                 continue
-            if verb := "put right" if old and new else "create" if new else "remove" if old else "":
+            if verb := "restore" if old and new else "create" if new else "remove" if old else "":
                 shown = _prefix(new or old or {}) or "everything"
                 yield f"objects created in {shown} to topic {self.stack.name}: {verb}"
 

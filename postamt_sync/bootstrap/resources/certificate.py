@@ -59,13 +59,13 @@ class CertificateResource:
         ours = self._ours()
         found = _best(ours, self.stack.host)
         if found is None:
-            yield Change("ask for it", [self._request()])
+            yield Change("request it", [self._request()])
             yield Note(WAITS, NoteKind.CERTIFICATE)
         elif found.status == PENDING:
             yield Note(f"{_record(found)} {WAITS}", NoteKind.CERTIFICATE)
         elif found.status != ISSUED:
             anew = [] if found.in_use else [self._delete(found)]
-            message = f"ACM says {found.trouble}: ask for it again"
+            message = f"ACM says {found.trouble}: request it again"
             yield Change(message, [*anew, self._request()])
             yield Note(WAITS, NoteKind.CERTIFICATE)
         else:

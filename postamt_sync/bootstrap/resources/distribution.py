@@ -80,7 +80,7 @@ class DistributionResource:
             yield Change("points to what was recreated", [self._update(found, config)])
         elif not holds(config, self._wanted()):
             waits = "CloudFront takes some minutes to roll it out"
-            yield Change(f"was changed, put right ({waits})", [self._update(found, config)])
+            yield Change(f"was changed, restore it ({waits})", [self._update(found, config)])
         elif found.status != DEPLOYED:
             yield Note("CloudFront is still rolling it out: some minutes")
 

@@ -71,7 +71,7 @@ class EdgePolicyResource:
                 "Choose another stack.name, or delete it.",
             )
         elif not holds(there, self._config):
-            yield Change("was changed, put right", [self._update(found)])
+            yield Change("was changed, restore it", [self._update(found)])
 
     def destroy(self) -> Iterator[PlanItem]:
         found = self.id()

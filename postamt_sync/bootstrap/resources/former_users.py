@@ -34,7 +34,7 @@ class FormerUsersResource:
 
     @property
     def title(self) -> str:
-        return "former users for sending"
+        return "former SMTP users"
 
     def plan(self) -> Iterator[PlanItem]:
         for name, tags in self._found().items():
@@ -49,7 +49,7 @@ class FormerUsersResource:
             if since is None:
                 mark = listed({FORMER: now.isoformat(timespec="seconds")})
                 yield Change(
-                    f"{told}: mark as not wanted any more; it can send for at least "
+                    f"{told}: mark as no longer wanted; it can send for at least "
                     f"{GRACE.days} more days",
                     [call("iam", "tag_user", UserName=name, Tags=mark)],
                 )
@@ -58,9 +58,9 @@ class FormerUsersResource:
             else:
                 retire = self.line.typed("bootstrap credentials retire")
                 yield Note(
-                    f"{told}: not wanted any more since {since:%Y-%m-%d}, and kept, so that "
-                    f"nothing stops sending. Move what uses it; after {GRACE.days} days without "
-                    f"use apply deletes it, and this does at once: {retire}"
+                    f"{told}: no longer wanted since {since:%Y-%m-%d}, but kept, so that "
+                    f"nothing stops sending. Move what uses it: apply deletes it {GRACE.days} days "
+                    f"after its last use. To delete it at once: {retire}"
                 )
 
     def destroy(self) -> Iterator[PlanItem]:

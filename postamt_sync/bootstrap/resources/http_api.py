@@ -63,20 +63,20 @@ class HttpApiResource:
         if not api:
             yield Change("create", [self._create()])
         for one in more:
-            yield Change(f"{one}, one too many: delete", [self._delete(one)])
+            yield Change(f"{one}, a duplicate: delete", [self._delete(one)])
         integration = self._integration(api) if api else None
         if integration is None:
             yield Change("calls the function: create", [self._integrate()])
         elif not holds(integration, self._wanted):
             told = {"IntegrationId": integration["IntegrationId"], **self._wanted}
             yield Change(
-                "calls the function: was changed, put right",
+                "calls the function: was changed, restore it",
                 [self._call("update_integration", **told)],
             )
         yield from self._routes(api, integration)
         yield from self._stage(api)
         if not api or not any(map(self._is_ours, self._permissions())):
-            yield Change("may call the function, and nobody else may: permit", self._permit())
+            yield Change("may call the function: permit", self._permit())
 
     def destroy(self) -> Iterator[PlanItem]:
         for api in self.ids():
@@ -139,7 +139,7 @@ class HttpApiResource:
             elif not target or there[key].get("Target") != target:
                 named = {"RouteId": there[key]["RouteId"]}
                 yield Change(
-                    f"route {key}: was changed, put right", [self._target("update_route", **named)]
+                    f"route {key}: was changed, restore it", [self._target("update_route", **named)]
                 )
         for key in sorted(there.keys() - set(ROUTES)):
             gone = self._call("delete_route", RouteId=there[key]["RouteId"])
@@ -155,13 +155,13 @@ class HttpApiResource:
                 ApiId=api,
                 StageName=STAGE,
             )
-        rates = "5 sign-ins a second, 5 of known devices, 50 requests else"
+        rates = "5 sign-ins a second, 5 from known devices, 50 other requests"
         staged = {"StageName": STAGE, **STAGED}
         if stage is None:
             yield Change(f"stage: create, {rates}", [self._call("create_stage", **staged)])
         elif not holds(stage, STAGED):
             yield Change(
-                f"stage: was changed, put right: {rates}", [self._call("update_stage", **staged)]
+                f"stage: was changed, restore it: {rates}", [self._call("update_stage", **staged)]
             )
 
     def _permissions(self) -> list[Statement]:
@@ -215,7 +215,7 @@ class HttpApiResource:
             integration = self._integration(api)
             if integration is None:
                 raise TryLaterError(
-                    f"The HTTP API {api} does not show yet whom it calls.",
+                    f"The HTTP API {api} does not show its integration yet.",
                     "Run it again in a minute; it goes on where it was.",
                 )
             return {"ApiId": api, "Target": f"integrations/{integration['IntegrationId']}"}

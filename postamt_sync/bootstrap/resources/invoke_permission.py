@@ -34,7 +34,8 @@ class InvokePermission:
             remove = call(
                 "lambda", "remove_permission", FunctionName=self.function, StatementId=self.sid
             )
-            yield Change(f"{self.who} may call it: was changed, put right", [remove, self.permit()])
+            calls = [remove, self.permit()]
+            yield Change(f"{self.who} may call it: was changed, restore it", calls)
 
     def permit(self) -> Call:
         """Return the call that grants it, retried until Lambda has finished the last change."""

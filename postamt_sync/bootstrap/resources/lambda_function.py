@@ -79,12 +79,12 @@ class LambdaFunction:
         noted = found.get("Tags", {}).get(ROLE_TAG, "")
         if role is None or _was_made_with_another(role, noted, actual.get("LastModified", "")):
             yield Change(
-                "its role was made again and cannot read its settings: make it again too",
+                "its role was created again and cannot decrypt its settings: create it again too",
                 self._remake(),
             )
             return False
         if not noted:
-            yield Change("note which role it was made with", [self._note(role)])
+            yield Change("note which role it was created with", [self._note(role)])
         if actual.get("CodeSha256") != _sha256(self.code):
             update = self.patient("update_function_code", ZipFile=self.code)
             yield Change("code: was changed, upload", [update])
@@ -96,7 +96,7 @@ class LambdaFunction:
         if different:
             message = ", ".join(NAMES[name] for name in different)
             update = self.patient("update_function_configuration", **different)
-            yield Change(f"settings ({message}): was changed, put right", [update])
+            yield Change(f"settings ({message}): was changed, restore it", [update])
         return True
 
     def destroy(self) -> Iterator[PlanItem]:

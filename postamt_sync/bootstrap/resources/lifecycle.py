@@ -205,8 +205,8 @@ def _left_behind(
             yield _not_found(place, _prefix(rule))
         elif rule["ID"] == RECENT:
             yield Note(
-                f"the second copies of mail below {place} expire no more, and are plain for good: "
-                "delete them by hand."
+                f"the second copies of mail below {place} no longer expire, and stay plain for "
+                "good: delete them by hand."
             )
     if SEALED not in {rule["ID"] for rule in wanted} and SEALED in there and sealed_prefix:
         former = _prefix(there[SEALED])  # sealing is off, but sealed mail must still be found
@@ -267,7 +267,7 @@ def _words(rule: Mapping[str, Any]) -> str:
     ]
     expiration = rule.get("Expiration", {})
     if expiration.get("ExpiredObjectDeleteMarker"):
-        deeds.append("delete markers with nothing behind them go")
+        deeds.append("delete markers without versions are removed")
     elif expiration:
         deeds.append(f"expires after {expiration.get('Days', '?')} days")
     old = rule.get("NoncurrentVersionExpiration")

@@ -16,8 +16,8 @@ DAYS_14 = str(14 * 86_400)
 """The longest that SQS keeps a message."""
 
 NAMES = {
-    "MessageRetentionPeriod": "keeps messages, in seconds",
-    "ReceiveMessageWaitTimeSeconds": "a question waits, in seconds",
+    "MessageRetentionPeriod": "message retention, in seconds",
+    "ReceiveMessageWaitTimeSeconds": "receive wait time, in seconds",
     "SqsManagedSseEnabled": "encrypted",
 }
 MISSING = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")

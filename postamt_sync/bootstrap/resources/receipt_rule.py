@@ -46,7 +46,7 @@ class ReceiptRuleResource:
         active, rules = self._active()
         if len(self._rule["Recipients"]) > MOST_RECIPIENTS:
             yield Conflict(
-                f"a rule takes {MOST_RECIPIENTS} domains at most.", "Make two stacks of them."
+                f"a rule has {MOST_RECIPIENTS} domains at most.", "Divide them between two stacks."
             )
             return
         if active is None:
@@ -231,5 +231,5 @@ def _differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         was = ", ".join(actual.get("Recipients", [])) or "everyone"
         message.append(f"recipients: {printable(was, 200)} → {', '.join(wanted['Recipients'])}")
     if not same(_plain(actual)["Actions"], _plain(wanted)["Actions"]):
-        message.append("actions: was changed, put right")
+        message.append("actions: was changed, restore it")
     return "; ".join(message)

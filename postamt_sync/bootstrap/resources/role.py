@@ -55,7 +55,7 @@ class RoleResource:
                 RoleName=self.stack.role,
                 PolicyDocument=trust,
             )
-            yield Change("who may assume it: was changed, put right", [fix])
+            yield Change("who may assume it: was changed, restore it", [fix])
         held = self.aws.read(
             "iam",
             "get_role_policy",
@@ -66,7 +66,7 @@ class RoleResource:
         if held is None:
             yield Change("policy: create", [self._put_policy()])
         elif not policy_document.same(held["PolicyDocument"], self.policy):
-            yield Change("policy: was changed, put right", [self._put_policy()])
+            yield Change("policy: was changed, restore it", [self._put_policy()])
 
     def destroy(self) -> Iterator[PlanItem]:
         role = self._get()

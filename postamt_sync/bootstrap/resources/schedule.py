@@ -39,9 +39,9 @@ class ScheduleResource:
             yield conflict
             return
         if (rule.get("ScheduleExpression"), rule.get("State")) != (WHEN, "ENABLED"):
-            yield Change("when it runs: was changed, put right", [self._put()])
+            yield Change("when it runs: was changed, restore it", [self._put()])
         if self._targets() != {_TARGET: self.stack.function_arn}:
-            yield Change("what it calls: was changed, put right", [self._aim()])
+            yield Change("what it calls: was changed, restore it", [self._aim()])
 
     def destroy(self) -> Iterator[PlanItem]:
         if self._get() is None:

@@ -67,8 +67,8 @@ class SealFunctionResource:
         for key in keys:
             if key.ends_soon(now):
                 yield Note(
-                    f"key {key.fingerprint} ends on {key.expires:%Y-%m-%d}; nothing is sealed "
-                    "after that, and mail stays plain. Make it last longer, export it, and apply."
+                    f"key {key.fingerprint} expires on {key.expires:%Y-%m-%d}; nothing is sealed "
+                    "after that, and mail stays plain. Extend it, export it, and apply."
                 )
         if not self._is_proved(keys):
             yield Note(

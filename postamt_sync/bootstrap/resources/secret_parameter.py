@@ -35,17 +35,15 @@ class SecretParameterResource:
     def plan(self) -> Iterator[PlanItem]:
         found = self._find()
         if found is None:
-            yield Change(f"create, with {self.what} of our own making", [self._create()])
+            yield Change(f"create, and generate {self.what}", [self._create()])
             return
         conflict = stranger(self._tags(), self.stack)
         if conflict is not None:
             yield conflict
         elif found.get("Type") != KIND:
-            yield Change(
-                "it is readable as it lies there: make it again", [self._delete(), self._create()]
-            )
+            yield Change("it is not encrypted: create it again", [self._delete(), self._create()])
         elif self.ring() is None:
-            yield Change("what is in it cannot be read: make it again", [self._put(KeyRing.new)])
+            yield Change("its value cannot be read: create a new one", [self._put(KeyRing.new)])
 
     def destroy(self) -> Iterator[PlanItem]:
         if self._find() is None:

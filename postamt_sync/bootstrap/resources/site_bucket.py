@@ -80,9 +80,7 @@ class SiteBucketResource:
             return
         tags = self._tags()
         if is_ours(tags, self.stack) or (not tags and self._is_empty()):
-            yield Change(
-                "delete the page and what lies there for a day", EveryVersion(self.aws, name)
-            )
+            yield Change("delete the page and the files of the day", EveryVersion(self.aws, name))
             yield Change("delete", [call("s3", "delete_bucket", Bucket=name)])
         else:
             yield Note("kept: this stack did not make it")
@@ -131,13 +129,13 @@ class SiteBucketResource:
         )
         if not holds(lifecycle.get("Rules"), LIFECYCLE["Rules"]):
             yield Change(
-                f"{DAY_PREFIX} empties after a day",
+                f"files in {DAY_PREFIX} expire after a day",
                 [self._put("put_bucket_lifecycle_configuration", LifecycleConfiguration=LIFECYCLE)],
             )
         cors = self._get("get_bucket_cors", "NoSuchCORSConfiguration", exists=exists)
         if not holds(cors.get("CORSRules"), self._cors["CORSRules"]):
             yield Change(
-                f"a browser may write there from {self.stack.origin} alone",
+                f"only {self.stack.origin} may upload there from a browser",
                 [self._put("put_bucket_cors", CORSConfiguration=self._cors)],
             )
 

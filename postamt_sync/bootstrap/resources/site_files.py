@@ -45,10 +45,10 @@ class SiteFilesResource:
             yield Change(f"{count(len(new), 'file')}: create", calls)
         for key in changed:
             name = key.removeprefix(SITE_PREFIX)
-            yield Change(f"{name}: was changed, put right", [self._put(key, wanted[key])])
+            yield Change(f"{name}: was changed, restore it", [self._put(key, wanted[key])])
         for key in sorted(there - wanted.keys()):
             gone = call("s3", "delete_object", Bucket=self.stack.site_bucket, Key=key)
-            yield Change(f"{printable(key, 200)}, of no use to the page: delete", [gone])
+            yield Change(f"{printable(key, 200)}, not part of the page: delete", [gone])
 
     def destroy(self) -> Iterator[PlanItem]:
         yield from ()

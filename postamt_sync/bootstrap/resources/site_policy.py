@@ -32,7 +32,7 @@ class SitePolicyResource:
         found = self.distribution.find()
         to_be_made = found is None and self.distribution.certificate.issued()
         if to_be_made or not policy_document.same(self._read(), self._policy(found)):
-            yield Change("our distribution alone may read the page", [self._put()])
+            yield Change("only our distribution may read the page", [self._put()])
 
     def destroy(self) -> Iterator[PlanItem]:
         yield from ()

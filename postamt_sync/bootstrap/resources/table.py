@@ -66,7 +66,7 @@ LISTS = TableKind(("list", "line"))
 """Can be rebuilt from the index and the bucket: `bootstrap reindex`."""
 RECORDS = TableKind(KEYS, ends_at=ENDS_AT, loss="nobody can sign in any more")
 
-SEAL = TableKind((KEY,), loss="who proved that they can open what is sealed has to do so again")
+SEAL = TableKind((KEY,), loss="the proof that you can open what is sealed is lost")
 
 
 def index_table(stack: Stack, aws: AwsClient, delete_mail: str = "") -> TableResource:
@@ -122,7 +122,7 @@ class TableResource:
         if self.kind.kept and not (there and self._is_recoverable()):
             yield Change("point-in-time recovery: off → on", [self._recoverable()])
         if self.kind.ends_at and not (there and self._ends()):
-            yield Change("records end by themselves: off → on", [self._ending()])
+            yield Change("expiry of records: off → on", [self._ending()])
 
     def _mended(self, table: dict[str, Any]) -> Iterator[PlanItem]:
         """Yield the differences from what `_create` would have set."""

@@ -62,7 +62,7 @@ class UserResource:
         if held is None:
             yield Change("policy: create", [self._put_policy()])
         elif not policy_document.same(held["PolicyDocument"], self.may):
-            yield Change("policy: was changed, put right", [self._put_policy()])
+            yield Change("policy: was changed, restore it", [self._put_policy()])
 
     def destroy(self) -> Iterator[PlanItem]:
         user = self._get()

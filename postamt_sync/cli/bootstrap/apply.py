@@ -106,20 +106,20 @@ def _left(account: Opened, found: Plan) -> Iterator[str]:
     )
     for one in kept.sending:
         who = f"{one.mailbox} sends" if one.mailbox else "Mail clients send"
-        yield f"{who} with what {located(one.key)} says."
+        yield f"{who} with the settings in {located(one.key)}."
     if account.settings.home.submission and kept.sending:
         files = account.directory if account.stack.smtp_senders else kept.sending[0].file.path
         relay = f"sudo postamt-sync dovecot relay {shlex.quote(str(files))}"
-        yield f"Dovecot on the box at home takes what it sends with by: {relay}"
+        yield f"Give Dovecot on the box at home its credentials for sending: {relay}"
     if any(note.kind is NoteKind.SANDBOX for _, note in found.notes):
         yield "Ask SES to let you out of its sandbox: postamt-sync bootstrap production-access"
     if any(note.kind is NoteKind.CONFIGURATION for _, note in found.notes):
-        yield "Correct in the configuration what the plan says of it above."
+        yield "Correct the configuration as the plan says above."
     yield "Start the daemon on the box at home: sudo postamt-sync service install"
     if any(note.kind is NoteKind.CERTIFICATE for _, note in found.notes):
         yield (
-            "The webmail waits for its certificate, and the certificate for its record in the DNS, "
-            "which is among those below. Once it is there: postamt-sync bootstrap apply"
+            "The webmail is waiting for its certificate, and the certificate for its DNS record, "
+            "which is among those below. Once that is there: postamt-sync bootstrap apply"
         )
     elif account.stack.webmail is not None:
         yield (

@@ -19,11 +19,11 @@ from postamt_sync.config.seal_settings import SealSettings
 from postamt_sync.errors import ExitCode
 
 _NOT_COUNTED = (
-    "US dollars in us-east-1, without tax, after what AWS gives each month for free. Not counted: "
-    "a hosted zone in Route 53, reading mail that was moved to IA or Glacier IR, and the first "
-    "import of an archive."
+    "US dollars in us-east-1, without tax, beyond AWS's monthly free tier. Not counted: a hosted "
+    "zone in Route 53, reading mail that was moved to IA or Glacier IR, and the first import of an "
+    "archive."
 )
-_UNVERIFIED = "~ This price, or what is free of it, was not seen in AWS's own price list."
+_UNVERIFIED = "~ This price, or the free amount, was not checked in AWS's own price list."
 _READING = 10.0
 """Hours of webmail use a month, unless the person says how many."""
 _LARGEST_MAIL_KB = 40 * 1024

@@ -286,15 +286,15 @@ def _sending(account: Opened, mailbox: str) -> SmtpKey:
             return one
     if not account.stack.smtp_senders:
         raise UsageError(
-            "All mailboxes share one user for sending.",
+            "All mailboxes share one SMTP user.",
             "Leave --mailbox out, or give each its own: smtp_per_mailbox = true in [stack].",
         )
     if mailbox:
         raise UsageError(
-            f"The mailbox {mailbox!r} has no user for sending: it has no address to send from.",
+            f"The mailbox {mailbox!r} has no SMTP user: it has no address to send from.",
             "Give it one in addresses, then: " + account.line.typed("bootstrap apply"),
         )
     raise UsageError(
-        "Each mailbox has a user of its own for sending.",
+        "Each mailbox has its own SMTP user.",
         f"Name one with --mailbox: {', '.join(one.mailbox for one in sending) or 'there is none'}",
     )

@@ -97,7 +97,7 @@ def destroy(
         paragraph(console, f"{resource}: {note.message}", "    ")
     if files:
         console.print()
-        message = f"The keys are deleted; remove what held them: {' '.join(files)}"
+        message = f"The keys are deleted; remove the files that held them: {' '.join(files)}"
         console.print(Text(message), soft_wrap=True)
     return ExitCode.OK
 
@@ -134,9 +134,9 @@ def _stays(account: Opened, files: Sequence[str]) -> Iterator[str]:
         server = INBOUND.format(region=stack.region)
         yield (
             f"The DNS records: as long as the MX of {' and '.join(stack.domains)} is {server}, SES "
-            "refuses what comes there, and its senders get it back. Give the MX to whoever takes "
-            "the mail from now on; take DKIM, SPF and MAIL FROM away with it."
+            "rejects all mail, and senders get it back. Point the MX to whoever receives the mail "
+            "from now on, and remove DKIM, SPF and MAIL FROM with it."
         )
     if files:
-        yield f"The files with the keys, which open nothing any more: {' '.join(files)}"
+        yield f"The files with the keys, which no longer open anything: {' '.join(files)}"
         yield "Their copies on the box at home and in mail clients, and the daemon itself."

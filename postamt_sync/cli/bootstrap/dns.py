@@ -178,7 +178,7 @@ def _warn_of_webmail(stack: Stack, of_webmail: Sequence[Record]) -> None:
     there = {record.purpose for record in of_webmail}
     if stack.webmail is None or Purpose.WEBMAIL in there:
         return
-    first = "" if Purpose.CERTIFICATE in there else "There is no certificate asked for yet. "
+    first = "" if Purpose.CERTIFICATE in there else "No certificate has been requested yet. "
     _say(
         f"{first}The record that leads to {stack.webmail.host} is missing here: its distribution "
         "is made once the certificate is there. Run then: postamt-sync bootstrap apply"

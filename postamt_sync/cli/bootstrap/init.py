@@ -103,7 +103,7 @@ def init(
         --mailbox ann --mailbox ben --no-port --output -
     """
     if public_url and no_port:
-        raise UsageError("--public-url and --no-port exclude each other.", "Say one of them.")
+        raise UsageError("--public-url and --no-port exclude each other.", "Use one of them.")
     if str(output) != "-" and output.exists():
         raise UsageError(
             f"The file {output} is there already.", "Name another one with --output, or remove it."

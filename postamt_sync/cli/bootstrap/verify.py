@@ -93,6 +93,6 @@ def _sent(account: Opened) -> Iterator[Finding]:
         check = simulator_check(account.settings, server, one.mailbox, credentials)
         yield from findings_of(check)
     if not account.keys.sending:
-        words = "Not tried: there is no user for sending."
-        remedy = f"SES takes no mail over SMTP in {account.stack.region}, or no mailbox sends."
+        words = "Not tried: there is no SMTP user."
+        remedy = f"SES has no SMTP endpoint in {account.stack.region}, or no mailbox sends."
         yield Finding("sending", Severity.WARNING, words, remedy)

@@ -12,8 +12,8 @@ from postamt_sync.cli.console import paragraph
 from postamt_sync.errors import TryLaterError
 
 KEPT = (
-    "Nobody is cut off: the keys in force until now stay valid until they are rotated again. Who "
-    "signed in before two rotations signs in again."
+    "Nobody is cut off: the current keys stay valid until the next rotation. Whoever signed in "
+    "before two rotations has to sign in again."
 )
 
 

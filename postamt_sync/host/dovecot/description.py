@@ -175,7 +175,7 @@ def _relay(region: str) -> Relay:
     server = smtp_server(region)
     if server is None:
         raise MisconfiguredError(
-            f"SES takes no mail over SMTP in {region}, so Dovecot has nobody to hand it to.",
+            f"SES has no SMTP endpoint in {region}, so Dovecot cannot send through it.",
             "Leave submission out, or send through another region's SES.",
         )
     return Relay(server.host, server.starttls[0])

@@ -167,18 +167,18 @@ def hashed(password: str) -> str:
     """Return the salted bcrypt hash. Raises UsageError for a password that cannot be used."""
     if len(password) < SHORTEST:
         raise UsageError(
-            f"The password has fewer than {SHORTEST} characters, and the world may guess at it.",
-            "Take a longer one, or let one be made with: --generate",
+            f"The password has fewer than {SHORTEST} characters, and anybody may try to guess it.",
+            "Use a longer one, or have one generated with: --generate",
         )
     longest = max(len(_octets(form)) for form in (password, *_others(password).values()))
     if longest > LONGEST:
         raise UsageError(
-            f"The password has {longest} octets as devices send it, and the hash takes {LONGEST}.",
-            "Take a shorter one.",
+            f"The password has {longest} bytes as devices send it; the hash takes only {LONGEST}.",
+            "Use a shorter one.",
         )
     if not password.isprintable():
         raise UsageError(
-            "The password has a character that cannot be typed.", "Take it out and try again."
+            "The password has a character that cannot be typed.", "Leave it out and try again."
         )
     return _hash(password)
 

@@ -105,7 +105,7 @@ def read_accounts(path: Path) -> SendmailAccounts:
         ) from None
     except (ValueError, KeyError, configparser.Error):
         raise MisconfiguredError(
-            f"{printable(str(path))} does not hold what it should.", RELAY
+            f"{printable(str(path))} is not in the expected form.", RELAY
         ) from None
 
 
@@ -130,20 +130,21 @@ def send(
     except smtplib.SMTPResponseException as error:
         raise _refusal(accounts.host, error.smtp_code, error.smtp_error) from error
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
+        why = printable(without_markup(str(error)), 200)
         raise TryLaterError(
-            f"{accounts.host} did not take the mail: {printable(without_markup(str(error)), 200)}.",
+            f"{accounts.host} did not accept the mail: {why}.",
             "Look at the network, and at what stands between this machine and SES.",
         ) from error
 
 
 def _refusal(host: str, code: int, said: bytes | str) -> PostamtError:
     words = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-    problem = f"{host} did not take the mail: {code} {printable(words, 300).rstrip('.')}."
+    problem = f"{host} did not accept the mail: {code} {printable(words, 300).rstrip('.')}."
     if code < 500:
-        return TryLaterError(problem, "It may take it later.")
+        return TryLaterError(problem, "It may accept it later.")
     return MisconfiguredError(
         problem,
-        "SES sends only from addresses that are yours, in its sandbox only to such as it has "
-        "verified, and never without a sender: vacation notes pass, mail of others that a script "
-        "redirects does not.",
+        "SES sends only from your own addresses, in its sandbox only to verified ones, and never "
+        "without a sender: vacation notes are sent, but other people's mail that a script "
+        "redirects is not.",
     )

@@ -87,7 +87,7 @@ class Pair:
                 context.load_cert_chain(first, second, password="")
         except (ssl.SSLError, ValueError) as error:
             raise MisconfiguredError(
-                f"{self.chain} and {self.key} are no certificate chain with its key.",
+                f"{self.chain} and {self.key} are not a certificate chain and its key.",
                 "Name two PEM files, the key without a password and that of this certificate.",
             ) from error
         return chain, key

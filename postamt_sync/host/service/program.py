@@ -44,7 +44,7 @@ class Program:
         command = prefix / "bin" / "postamt-sync"
         if not command.exists():
             raise MisconfiguredError(
-                f"There is no {command}, which systemd could start.",
+                f"There is no {command} for systemd to start.",
                 "Install postamt-sync with pipx or into a virtual environment and use its command.",
             )
         found = dict.fromkeys([prefix, base_prefix, base_prefix.resolve(), package.parent])

@@ -185,7 +185,7 @@ class SystemdService:
         for path in (Path(self.settings.source), self.settings.state_dir):
             if hidden(path):
                 raise MisconfiguredError(
-                    f"The service cannot see {path}: it has no access to homes.",
+                    f"The service cannot see {path}: it has no access to home directories.",
                     f"Move it, the configuration to {DEFAULT_PATH}, "
                     "the state directory to /var/lib/postamt-sync.",
                 )
@@ -193,7 +193,7 @@ class SystemdService:
             if hidden(path) and ":" in str(path):
                 raise MisconfiguredError(
                     f"systemd cannot show {path} to a service: there is a colon in it.",
-                    "Move it to a path without.",
+                    "Move it to a path without a colon.",
                 )
 
 

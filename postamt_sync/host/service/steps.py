@@ -95,7 +95,7 @@ class Make:
             directories.make(self.path, self.user)
         except KeyError:
             raise MisconfiguredError(
-                f"There is no user {self.user}.", f"Make it: useradd --system {self.user}"
+                f"There is no user {self.user}.", f"Create it: useradd --system {self.user}"
             ) from None
         except OSError as error:
             raise unwritable(self.path, error) from error

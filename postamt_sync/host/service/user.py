@@ -67,7 +67,7 @@ def mail_user(settings: Settings, wanted: str, dovecot: Callable[[], str]) -> Ma
         return MailUser(_no_root(owners.pop()), "owns the Maildirs")
     if told := dovecot():
         return MailUser(_no_root(_name(told)), "is Dovecot's mail_uid")
-    return MailUser(usual, "is made if it is missing")
+    return MailUser(usual, "is created if it is missing")
 
 
 def refuse_root(settings: Settings, verb: str) -> None:

@@ -49,7 +49,7 @@ def test_what_is_meant_is_seen_and_nothing_is_missed(record: Record) -> None:
             [f"10 {OURS}.", "10 inbound-smtp.us-east-1.amazonaws.com."],
             "SES in us-east-1",
         ),
-        (Purpose.RECEIVE, ["0 ."], "takes no mail"),
+        (Purpose.RECEIVE, ["0 ."], "accepts no mail"),
         (Purpose.RECEIVE, [f"10 {OURS}.example.com."], "domain added at its end"),
         (
             Purpose.MAIL_FROM,
@@ -64,7 +64,7 @@ def test_what_is_meant_is_seen_and_nothing_is_missed(record: Record) -> None:
         (Purpose.SPF, [f'"{SPF}"', '"v=spf1 mx"'], "2 SPF records"),
         (Purpose.SPF, [rf'"\"{SPF}\""'], "quotation marks"),
         (Purpose.DMARC, [r'" v=DMARC1; p=none"'], "spaces"),
-        (Purpose.DMARC, ['"v=DMARC1; p=none"', '"v=DMARC1; p=reject"'], "heed none"),
+        (Purpose.DMARC, ['"v=DMARC1; p=none"', '"v=DMARC1; p=reject"'], "ignore them all"),
         (Purpose.DMARC, ['"v=DMARC1; rua=mailto:a@example.com"'], "no policy"),
         (Purpose.DMARC, ['"v=DMARC1; p=maybe"'], "no policy"),
         (Purpose.IMAP, ["0 1 993 imap.example.net."], "elsewhere: 0 1 993 imap.example.net."),

@@ -114,7 +114,7 @@ def test_killed_before_the_file_the_next_run_completes_it(user: Account) -> None
     (stray,) = killed_after_iam(user)
     change = planned(user)
     assert isinstance(change, Change)
-    assert f"{stray} was made for a run that was cut off" in change.message
+    assert f"{stray} was created by a run that was interrupted" in change.message
     assert change.act is not None
     change.act()
     (made,) = ids(user)

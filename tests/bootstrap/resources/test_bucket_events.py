@@ -97,5 +97,5 @@ def test_one_that_someone_changed_is_put_right(bucket: Account) -> None:
         Bucket=BUCKET, NotificationConfiguration={"TopicConfigurations": entries}
     )
     assert applied(bucket, webmail=WEBMAIL) == [
-        "objects created in sent/ to topic postamt: put right"
+        "objects created in sent/ to topic postamt: restore"
     ]

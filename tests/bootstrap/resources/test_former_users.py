@@ -75,7 +75,7 @@ def test_there_and_back_no_user_goes_before_it_was_idle_for_a_week(account: Acco
     assert FORMER not in {tag["Key"] for tag in tags}
     assert changes(account.plan(SHARED)) == []
     (told, _) = said(former(account, SHARED, days=6))
-    assert "postamt-smtp-anna, never used, as IAM says: not wanted any more since" in told
+    assert "postamt-smtp-anna, never used, as IAM says: no longer wanted since" in told
     assert told.endswith("postamt-sync bootstrap credentials retire")
     assert [f"{line:.17}" for line in said(former(account, SHARED, days=7))] == [
         "postamt-smtp-anna",
@@ -93,7 +93,7 @@ def test_one_that_is_in_use_stays(account: Account) -> None:
 
     with account.answering("iam", "GetAccessKeyLastUsed", used):
         (told,) = said(former(account, OWN, days=26))
-        assert "not wanted any more" in told
+        assert "no longer wanted" in told
         (told,) = said(former(account, OWN, days=27))
         assert "delete" in told
 
@@ -130,7 +130,7 @@ def test_a_mark_that_says_no_time_is_made_again(account: Account, mark: str) -> 
     tags = [{"Key": FORMER, "Value": mark}]
     account.client("iam").tag_user(UserName="postamt-smtp", Tags=tags)
     (told,) = said(former(account, OWN))
-    assert "mark as not wanted any more" in told
+    assert "mark as no longer wanted" in told
 
 
 def test_a_policy_that_is_too_long_for_iam_is_told_beforehand(account: Account) -> None:

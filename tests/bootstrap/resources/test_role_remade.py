@@ -11,8 +11,8 @@ from tests.doubles.account import Account, KilledError, changes, stack
 
 STACK = stack()
 MEND = (
-    f"function {STACK.function}: its role was made again and cannot read its settings: "
-    "make it again too"
+    f"function {STACK.function}: its role was created again and cannot decrypt its settings: "
+    "create it again too"
 )
 REMADE = ["DeleteFunction", "CreateFunction", "AddPermission"]
 
@@ -102,7 +102,7 @@ def test_a_function_without_a_note_is_judged_by_the_time(
         account.apply(STACK)
         assert noted(account) == role_id(account)
         assert changes(account.plan(STACK)) == []
-    note = f"function {STACK.function}: note which role it was made with"
+    note = f"function {STACK.function}: note which role it was created with"
     assert told == [MEND if is_dead else note]
     assert ("DeleteFunction" in account.writes) is is_dead
 

@@ -72,7 +72,7 @@ def test_what_someone_changed_is_put_right(made: Account) -> None:
     client.update_function_code(FunctionName=WEBMAIL.function, ZipFile=b"PK\x05\x06" + b"\0" * 18)
     assert [line for line in changes(planned(made)) if line.startswith(TITLE)] == [
         f"{TITLE}: code: was changed, upload",
-        f"{TITLE}: settings (memory, in MB, environment): was changed, put right",
+        f"{TITLE}: settings (memory, in MB, environment): was changed, restore it",
     ]
     apply(made)
     assert changes(planned(made)) == []
@@ -85,7 +85,7 @@ def test_with_another_role_it_is_made_again_and_the_api_may_call_it(made: Accoun
     before = callers(made)
     iam.delete_role_policy(RoleName=WEBMAIL.role, PolicyName=WEBMAIL.role)
     iam.delete_role(RoleName=WEBMAIL.role)
-    assert any("its role was made again" in line for line in changes(planned(made)))
+    assert any("its role was created again" in line for line in changes(planned(made)))
     apply(made)
     assert changes(planned(made)) == []
     assert callers(made) == before

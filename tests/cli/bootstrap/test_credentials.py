@@ -93,8 +93,8 @@ def test_from_apply_to_retire(person: Person) -> None:
         (True, ("replace", "smtp", "--mailbox", "zoe"), "zoe"),
         (True, ("replace", "smtp", "--mailbox", "rest"), "no address to send from"),
         (True, ("rotate", "sync", "--mailbox", "anna"), "one key for all mailboxes"),
-        (False, ("rotate", "smtp", "--mailbox", "anna"), "All mailboxes share one user"),
-        (False, ("show", "--mailbox", "anna"), "All mailboxes share one user"),
+        (False, ("rotate", "smtp", "--mailbox", "anna"), "All mailboxes share one SMTP user"),
+        (False, ("show", "--mailbox", "anna"), "All mailboxes share one SMTP user"),
     ],
 )
 def test_which_key_is_meant_must_be_clear(

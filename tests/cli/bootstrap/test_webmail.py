@@ -193,7 +193,7 @@ def test_the_walk_leads_from_the_configuration_to_the_working_page(
     lines = [line for line in WALK.splitlines() if " verify" not in line]
     for number, line in enumerate(lines):
         said[number] = household.type(line)
-    assert "The webmail waits for its certificate" in said[0]
+    assert "The webmail is waiting for its certificate" in said[0]
     assert "The webmail is at https://webmail.example.com/" in said[2]
     assert household.type("postamt-sync bootstrap plan").endswith("Nothing to do.\n")
 
