@@ -28,10 +28,10 @@ def check(
 ) -> ExitCode:
     """Validate the configuration and show the effective settings.
 
-    What is shown is itself a valid file, with passwords masked; a comment says
-    where a value comes from that is not in the file. Nothing is changed, nothing
-    is asked of the network. Exits 0, 3 if a file or directory that it names is
-    not there yet, or 78 with all problems at once.
+    The output is itself a valid file, with passwords masked; a comment says where
+    a value comes from if not from the file. Changes nothing, and does not use the
+    network. Exits 0; 3 if a file or directory that it names does not exist yet; 78
+    if it is invalid, with all problems at once.
 
     \b
     Examples:

@@ -68,12 +68,11 @@ def doctor(
     """Check every link from the sender to the mail client, all at once, within
     seconds.
 
-    What the daemon needs and does not have is a failure, each with its remedy;
-    exits 3 if there is any. The daemon's own credentials see little of AWS: what
-    they cannot see is a warning. Run it as root on the box, which takes those, to
-    try what the daemon may do, and with an administrator's (AWS_PROFILE) to see all
-    of AWS.
-    Nothing is changed, but that the webhook is subscribed where it is not.
+    Anything that the daemon needs but does not have is a failure, with its remedy;
+    exits 3 if there are any. The daemon's own credentials see little of AWS: what
+    they cannot see is a warning. Run it as root on the box to use those, and so try
+    what the daemon may do; run it with an administrator's (AWS_PROFILE) to see all
+    of AWS. Changes nothing, except that the webhook is subscribed if it is not.
 
     \b
     Examples:

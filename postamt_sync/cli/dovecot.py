@@ -51,7 +51,7 @@ Name = Annotated[
     str, typer.Argument(metavar="MAILBOX", help="The mailbox's name in the configuration.")
 ]
 Generate = Annotated[
-    bool, typer.Option("--generate", help="Make a password up, and show it this once.")
+    bool, typer.Option("--generate", help="Generate a password, and show it this once.")
 ]
 
 
@@ -62,8 +62,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def users(context: typer.Context) -> None:
     """Give mailboxes their passwords.
 
-    A password is asked for on a terminal, read from standard input, or made up;
-    it never stands on a command line. Dovecot takes a change up at once.
+    A password is asked for on a terminal, read from standard input, or generated;
+    it is never on a command line. Dovecot applies a change at once.
 
     \b
     Examples:
@@ -152,9 +152,11 @@ def dovecot(
         Version | None,
         typer.Option(help="Dovecot's version; else that of the installed one.", show_default=False),
     ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Write the files, do not print.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the files, not print them.")
+    ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace edited files too; they are kept aside.")
+        bool, typer.Option("--force", help="Replace edited files too; a copy is kept.")
     ] = False,
     submission: Annotated[
         bool | None,
@@ -171,8 +173,8 @@ def dovecot(
     """Render Dovecot's configuration for the configured mailboxes.
 
     Prints what --write would write: dovecot.conf and the list of mailboxes. A file
-    that someone else wrote, or changed, is only replaced with --force, and kept
-    aside even then. Your own settings belong in local.conf beside it.
+    that someone else wrote or changed is replaced only with --force, and even then
+    a copy is kept. Your own settings belong in local.conf beside it.
 
     \b
     Examples:

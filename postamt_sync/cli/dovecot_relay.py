@@ -47,18 +47,18 @@ def relay(
     ],
     mailbox: Annotated[
         str,
-        typer.Option(metavar="NAME", help="For this mailbox alone, not for the household."),
+        typer.Option(metavar="NAME", help="Only for this mailbox, not the household."),
     ] = "",
     directory: DovecotDirectory = Path("/etc/dovecot"),
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> None:
-    """Give Dovecot the credentials with which it hands mail on to SES.
+    """Give Dovecot the credentials for sending mail through SES.
 
-    Clients then send through Dovecot with the password that they read with. What
-    the credentials may send from is decided at AWS. With smtp_per_mailbox = true
-    each mailbox has its own: name the directory that bootstrap put them into. One
-    mailbox alone gets credentials with --mailbox; Dovecot takes those at once.
+    Clients then send through Dovecot with the password that they read with. AWS
+    decides what the credentials may send from. With smtp_per_mailbox = true each
+    mailbox has its own: name the directory that bootstrap put them into. For a
+    single mailbox, use --mailbox; Dovecot applies those at once.
 
     \b
     Examples:

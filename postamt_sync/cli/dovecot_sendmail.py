@@ -18,13 +18,13 @@ from postamt_sync.mail.routing import Addressee, Routes
 
 def sendmail(
     recipients: Annotated[
-        list[str] | None, typer.Argument(metavar="ADDRESS...", help="To whom it goes.")
+        list[str] | None, typer.Argument(metavar="ADDRESS...", help="The recipients.")
     ] = None,
     sender: Annotated[
         str, typer.Option("-f", metavar="ADDRESS", help="MAIL FROM; <> for none.")
     ] = "",
     ignore_dots: Annotated[  # noqa: ARG001 - a dot never ends the mail here
-        bool, typer.Option("-i", help="For other programs of this name; always so.")
+        bool, typer.Option("-i", help="Ignored, for compatibility: it is always so.")
     ] = False,
     directory: DovecotDirectory = Path("/etc/dovecot"),
     config: ConfigPath = None,
@@ -33,9 +33,9 @@ def sendmail(
     """Send the mail on standard input through SES. The credentials are those that
     dovecot relay has put beside Dovecot's files.
 
-    Dovecot runs this when a Sieve script sends: a vacation note goes out as the
-    user of the mailbox whose address it comes from. What SES refuses ends with 78,
-    what may pass later with 75.
+    Dovecot runs this when a Sieve script sends mail: a vacation note goes out as
+    the user of the mailbox whose address it comes from. Exits 78 if SES refuses it,
+    75 if SES may accept it later.
 
     \b
     Examples:

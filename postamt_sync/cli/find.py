@@ -60,7 +60,7 @@ def find(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Say where a mail is, and every station of its way, or where it stands and why.
+    """Show where a mail is, and every stage of its way there, or why it is not there.
 
     Words are found anywhere in sender, recipient, subject and Message-ID, without
     regard to case or accents; quotes keep words together. Looks into the ledger and

@@ -26,7 +26,7 @@ MARKS = {
 
 INDENT = "     "
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing of what is well.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show only what is not well.")]
 
 
 def report(findings: Iterable[Finding], *, json: bool, quiet: bool = False) -> ExitCode:

@@ -28,15 +28,15 @@ SURELY = 0.75
 EXIT_CODES = {
     ExitCode.OK: "All is well.",
     ExitCode.UNDELIVERED: "Some mail could not be delivered.",
-    ExitCode.CHANGES: "bootstrap plan: something is to be done.",
+    ExitCode.CHANGES: "bootstrap plan: there are changes to make.",
     ExitCode.FINDINGS: "check, doctor, verify, bootstrap verify: the check found something.",
     ExitCode.USAGE: "The command line is wrong.",
-    ExitCode.INTERNAL: "A fault of postamt-sync itself: please report it.",
+    ExitCode.INTERNAL: "A bug in postamt-sync: please report it.",
     ExitCode.TRY_LATER: "Try later: the network, the clock, a lock that is held, a full disk.",
     ExitCode.CONFIGURATION: (
         "The configuration, the credentials, the region or the bucket are wrong."
     ),
-    ExitCode.INTERRUPTED: "Stopped by Ctrl-C, or by a no to its question.",
+    ExitCode.INTERRUPTED: "Stopped by Ctrl-C, or by answering no.",
     ExitCode.OUTPUT_CLOSED: "The reader of the output went away.",
 }
 FILES = (
@@ -129,14 +129,14 @@ def help_(
     man: Annotated[bool, typer.Option("--man", help="Print the man page of all verbs.")] = False,
     completion: Annotated[
         Shell | None,
-        typer.Option("--completion", help="Print what a shell completes.", show_default=False),
+        typer.Option("--completion", help="Print a shell's completion script.", show_default=False),
     ] = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Show what a verb does, as --help after it would; or a topic; or the man page;
-    or what bash, zsh or fish complete.
+    """Show the help of a verb, a topic, the man page, or the completion script for
+    bash, zsh or fish.
 
-    Topics explain at length; `help topics` lists them.
+    Topics are longer explanations; `help topics` lists them.
 
     \b
     Examples:

@@ -42,16 +42,16 @@ def join(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The file that setup made.")],
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace what others wrote; it is kept aside."),
+        typer.Option("--force", help="Replace files of others too; copies are kept."),
     ] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
     """Make this machine the box: configuration, keys, service, Dovecot, logins, and
-    a first mail that arrives while you look.
+    a first mail that arrives while you watch.
 
     Asks for the passphrase that setup showed, or takes it as the first line of
-    standard input. The file is deleted once it has been used. Stopped anywhere and
-    typed again, it goes on where it was.
+    standard input. The file is deleted once it has been used. Interrupted anywhere
+    and run again, it goes on where it was.
 
     \b
     Examples:

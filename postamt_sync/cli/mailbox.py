@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.callback(invoke_without_command=True)
 def mailbox(context: typer.Context) -> None:
-    """Take a Maildir for the right one, after its disk was replaced.
+    """Accept a Maildir after its disk was replaced.
 
     \b
     Examples:
@@ -37,11 +37,11 @@ def accept(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
-    """Take the Maildir that is in the mailbox's place for the right one.
+    """Accept the Maildir that is now in the mailbox's place.
 
-    For a disk that was replaced: its Maildir bears neither our marker nor any mail
-    of ours, so mail waits as if the disk were not mounted. What was delivered into
-    the old one is not delivered again; verify lists it, restore brings it back.
+    For a disk that was replaced: its Maildir has neither our marker nor any mail of
+    ours, so mail waits as if the disk were not mounted. What was delivered into the
+    old one is not delivered again; verify lists it, restore brings it back.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ ConfigPath = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Log every step; show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; its keys: postamt-sync help json")]
 DovecotDirectory = Annotated[
-    Path, typer.Option("--directory", metavar="PATH", help="Where Dovecot's files lie.")
+    Path, typer.Option("--directory", metavar="PATH", help="Where Dovecot's files are.")
 ]
 
 

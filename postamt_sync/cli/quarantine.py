@@ -116,10 +116,10 @@ def retry(
 
 @app.command()
 def leave(key: Key, config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa: ARG001
-    """Leave a mail in the bucket. You have looked at it, and it is not to come.
+    """Leave a mail in the bucket. You have looked at it, and do not want it.
 
-    It is no longer quarantined, holds back no sealing, and nothing else happens to it:
-    it stays in the bucket, and redeliver brings it after all.
+    It is then no longer quarantined, and no longer holds up sealing. It stays in the
+    bucket, from where redeliver can still bring it.
 
     \b
     Examples:

@@ -23,9 +23,7 @@ from postamt_sync.recovery.rebuild import RebuildResult
 def rebuild(
     anew: Annotated[
         bool,
-        typer.Option(
-            "--anew", help="Set the ledger aside and take no copy: believe the names alone."
-        ),
+        typer.Option("--anew", help="Set the ledger aside and use no copy, only the file names."),
     ] = False,
     config: ConfigPath = None,
     json: Json = False,
@@ -33,14 +31,14 @@ def rebuild(
 ) -> ExitCode:
     """Rebuild the ledger, the list of what was delivered.
 
-    run and sync do this by themselves where the ledger is lost or older than the
-    mail; by hand it also helps where it is damaged: that is set aside, and its
-    copy taken. Then all names in the Maildirs are read and the bucket is listed.
-    With a copy, mail that it does not know as delivered and that is not at home
-    is delivered by the next run or sync. Without one, so is mail that is at least
-    as new as the newest in its mailbox; older mail that is not there counts as
-    absent for this mailbox (postamt-sync restore --only absent brings it back).
-    Refuses, with 75, while a daemon delivers.
+    run and sync do this by themselves if the ledger is lost or older than the mail.
+    By hand, it also repairs a damaged one, which is set aside for its copy. Then
+    all file names in the Maildirs are read and the bucket is listed. With a copy,
+    mail that is neither delivered according to it nor at home is delivered by the
+    next run or sync. Without one, so is mail that is at least as new as the newest
+    in its mailbox; older mail that is not there counts as absent from this mailbox
+    (postamt-sync restore --only absent brings it back). Refuses, with 75, while a
+    daemon is delivering.
 
     \b
     Examples:

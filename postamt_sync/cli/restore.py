@@ -64,7 +64,7 @@ def restore(
         Only | None, typer.Option("--only", help="Of all that is missing, only this kind.")
     ] = None,
     tier: Annotated[
-        Tier, typer.Option("--tier", help="How fast an archive is to give mail out.")
+        Tier, typer.Option("--tier", help="How fast S3 retrieves archived mail.")
     ] = Tier.BULK,
     days: Annotated[
         int,
@@ -82,18 +82,17 @@ def restore(
 ) -> ExitCode:
     """Bring back mail that is in S3 and not at home.
 
-    Missing is what was delivered and lies in no folder any more (also what its
-    owner deleted), absent what was not at home when the ledger was rebuilt (what
-    is shown here counts as looked at), archived what lies in Glacier or Deep
-    Archive: S3 is asked to give that out, which takes minutes to two days.
-    Undelivered, what a mailbox of the envelope was never given, comes only where
-    its key or --only asks for it. What lies there sealed, and was perhaps never at
-    home, your own gpg opens: it asks once for a passphrase or card, by its agent,
-    and needs the secret key or a way to it (GNUPGHOME, a forwarded agent). Says
-    first what it costs. A stopped restore goes on with the next one. Copies that
-    are there are left alone; what comes back is a new file. Works beside the running
-    daemon, which then delivers. Needs s3:RestoreObject for archived mail. Exits 0
-    if all is at home, else 1.
+    Missing mail was delivered, but is no longer in any folder (its owner may have
+    deleted it). Absent mail was not at home when the ledger was rebuilt (what is
+    shown here counts as looked at). Archived mail is in Glacier or Deep Archive: S3
+    takes minutes to two days to make it readable. Undelivered mail, which a mailbox
+    in its envelope never got, is restored only if its key or --only asks for it.
+    Sealed mail, which may never have been at home, is opened by your own gpg: its
+    agent asks once for a passphrase or card, and it needs the secret key or a way
+    to it (GNUPGHOME, a forwarded agent). Says first what it costs. The next restore
+    continues one that was interrupted. Existing copies are left alone; what comes
+    back is a new file. Works beside a running daemon, which then delivers. Needs
+    s3:RestoreObject for archived mail. Exits 0 if all is at home, else 1.
 
     \b
     Examples:

@@ -45,7 +45,7 @@ class UnprovedError(PostamtError):
 
 @app.callback(invoke_without_command=True)
 def seal(context: typer.Context) -> None:
-    """Mail at AWS encrypted with your own OpenPGP keys: which, and that they open it.
+    """Mail at AWS encrypted with your own OpenPGP keys: check them, and prove them.
 
     \b
     Examples:
@@ -61,10 +61,10 @@ def check(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
-    """Look at the keys of [seal], here and without AWS.
+    """Check the keys in [seal], without AWS.
 
-    Names each key, what of it mail is encrypted for, and until when. Refuses secret
-    keys, and those that nothing can be encrypted for.
+    Lists each key, the subkeys that mail is encrypted for, and until when. Refuses
+    secret keys, and keys that nothing can be encrypted for.
 
     \b
     Examples:
@@ -107,12 +107,12 @@ def prove(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
-    """Show that you can open what is sealed. Until then nothing is.
+    """Prove that you can open what is sealed. Until then, nothing is.
 
-    Encrypts a word for each key. One that gpg on this machine has the secret key of is
-    opened on the spot; of any other the message is shown, for you to open with your
-    own gpg or sq and to type the word back. Then keeps at AWS that it was done, for
-    just these keys: run it with an administrator's credentials, after bootstrap apply.
+    Encrypts a word for each key. If gpg on this machine has the secret key, the
+    message is opened on the spot; if not, it is shown, for you to open with your own
+    gpg or sq, and to type the word. Then the proof is stored at AWS, for just these
+    keys: run it with an administrator's credentials, after bootstrap apply.
 
     \b
     Examples:

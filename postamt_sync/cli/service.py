@@ -50,7 +50,7 @@ User = Annotated[
 
 @app.callback(invoke_without_command=True)
 def service(context: typer.Context) -> None:
-    """Let systemd run the daemon: with few permissions, watched, started again.
+    """Let systemd run the daemon: with few permissions, watched, and restarted.
 
     \b
     Examples:
@@ -71,12 +71,12 @@ def install(
     dry_run: DryRun = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Put the units in place, and start the daemon.
+    """Install the units, and start the daemon.
 
-    Makes user and directories too. Run it again after an upgrade, which it takes up,
-    and after every change to the mailboxes or to webhook.listen: the service may
-    write to the configured Maildirs and to nothing else. A file that you edited is
-    never overwritten; settings of your own belong in
+    Also creates the user and directories. Run it again after an upgrade, to restart
+    the daemon, and after every change to the mailboxes or to webhook.listen: the
+    service may write to the configured Maildirs and to nothing else. A file that you
+    edited is never overwritten; your own settings belong in
     /etc/systemd/system/postamt-sync.service.d/50-local.conf.
 
     \b
@@ -104,7 +104,7 @@ def uninstall(
 ) -> ExitCode:
     """Stop the daemon and remove its units. Mail, ledger and configuration stay.
 
-    Needs no configuration: what "install" wrote bears a seal.
+    Needs no configuration: the files that "install" wrote are marked.
 
     \b
     Examples:
@@ -133,9 +133,9 @@ def certificate(
 ) -> ExitCode:
     """Copy a renewed certificate to where the service may read it.
 
-    What renewal hooks call: certbot's is put in place by "install", any other
-    client can run /etc/postamt-sync/certificate-renewed. The running daemon takes
-    the new certificate up by itself. A broken pair is refused, the old one stays.
+    Renewal hooks call this: "install" sets up certbot's, and any other client can
+    run /etc/postamt-sync/certificate-renewed. The running daemon uses the new
+    certificate at once. A broken pair is refused, and the old one stays.
 
     \b
     Examples:

@@ -63,7 +63,7 @@ def setup(
     public_url: Annotated[
         str, typer.Option(metavar="NAME", help="Where the world reaches the box.")
     ] = "",
-    no_port: Annotated[bool, typer.Option("--no-port", help="No port is open to it.")] = False,
+    no_port: Annotated[bool, typer.Option("--no-port", help="No port is open to the box.")] = False,
     here: Annotated[
         bool | None,
         typer.Option("--here/--elsewhere", help="The box is this machine.", show_default=False),
@@ -75,7 +75,7 @@ def setup(
         ),
     ] = None,
     imap_host: Annotated[
-        str | None, typer.Option(metavar="NAME", help="By which name mail clients reach the box.")
+        str | None, typer.Option(metavar="NAME", help="The box's name for mail clients.")
     ] = None,
     certificate: Annotated[
         str | None,
@@ -108,7 +108,7 @@ def setup(
     ] = None,
     resolver: Annotated[
         str,
-        typer.Option(metavar="ADDRESS", help="Ask this one, not the domain's name servers."),
+        typer.Option(metavar="ADDRESS", help="Ask it instead of the domain's name servers."),
     ] = "",
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait for the DNS, or look once.")
@@ -117,12 +117,12 @@ def setup(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; take what is suggested.")] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Go from nothing to mail in one conversation: asks, says what it costs, makes
-    the AWS side, and one file for the box at home.
+    """Go from nothing to mail in one conversation: it asks, says what it costs, and
+    makes the AWS side and one file for the box at home.
 
-    Stopped anywhere and typed again, it goes on where it was. Every answer can be
-    an option; nothing is asked where there is no terminal. AWS is asked with an
-    administrator's credentials; if there are none, it says how to get them.
+    Interrupted anywhere and run again, it goes on where it was. Every answer can be
+    given as an option; without a terminal nothing is asked. It needs an
+    administrator's AWS credentials; if there are none, it says how to get them.
 
     \b
     Examples:

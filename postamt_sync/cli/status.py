@@ -19,14 +19,14 @@ def status(
     config: ConfigPath = None,
     json: Json = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Draw it again every few seconds, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Refresh every few seconds, until Ctrl-C.")
     ] = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Say what waits, what was delivered, what is quarantined, and how each source is doing.
+    """Show what waits, what was delivered, what is quarantined, and how each source is doing.
 
-    Works with and without the daemon running; reads the ledger only. Exits 0
-    whenever it could be read. What --json prints: postamt-sync help json status
+    Works with or without a running daemon, and only reads the ledger. Exits 0 if
+    that was possible. What --json prints: postamt-sync help json status
 
     \b
     Examples:

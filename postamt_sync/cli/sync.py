@@ -42,7 +42,7 @@ def sync(
     mark_delivered: Annotated[
         bool,
         typer.Option(
-            "--mark-delivered", help="Take all that is in the bucket for delivered; fetch nothing."
+            "--mark-delivered", help="Consider all mail in the bucket delivered; fetch nothing."
         ),
     ] = False,
     since: Annotated[
@@ -50,7 +50,7 @@ def sync(
         typer.Option(
             metavar="DATE|DURATION",
             help="Deliver only what S3 stored since then (2026-10-01, 30d, 12h); "
-            "what is older is taken for delivered.",
+            "older mail counts as delivered.",
             show_default=False,
         ),
     ] = None,

@@ -38,10 +38,10 @@ def unseal(
 ) -> ExitCode:
     """Write one sealed mail to standard output, opened by your own gpg.
 
-    Downloads it, has gpg open it (which asks by its agent for a passphrase or card),
-    and writes it once its SHA-256 is that of what was sealed. Needs the secret key or
-    a way to it (GNUPGHOME, a forwarded agent), and may read the bucket: on whatever
-    machine that is, with this configuration.
+    Downloads it, has gpg open it (whose agent asks for a passphrase or card), and
+    writes it if its SHA-256 is that of the mail that was sealed. Works on any machine
+    that has this configuration, may read the bucket, and has the secret key or a way
+    to it (GNUPGHOME, a forwarded agent).
 
     \b
     Examples:

@@ -56,10 +56,10 @@ VERBS = (
         Verb("run", f"{_HERE}.run:run", "Run the daemon."),
         Verb("sync", f"{_HERE}.sync:sync", "Go through the bucket once, and exit."),
         Verb("status", f"{_HERE}.status:status", "Show how things stand."),
-        Verb("find", f"{_HERE}.find:find", "Say where a mail is, and how it came there."),
+        Verb("find", f"{_HERE}.find:find", "Show where a mail is, and how it got there."),
         Verb("webmail", f"{_HERE}.webmail:app", "Mail in a browser, from AWS alone."),
         Verb("seal", f"{_HERE}.seal:app", "Mail at AWS encrypted with your own keys."),
-        Verb("help", f"{_HERE}.help:help_", "What a verb does; the man page."),
+        Verb("help", f"{_HERE}.help:help_", "Help on a verb or topic; the man page."),
     ),
     *_under(
         "When something is wrong",
@@ -70,7 +70,7 @@ VERBS = (
         Verb("unseal", f"{_HERE}.unseal:unseal", "Write one sealed mail, opened by your gpg."),
         Verb("verify", f"{_HERE}.verify:verify", "Compare bucket, ledger and Maildirs."),
         Verb("rebuild", f"{_HERE}.rebuild:rebuild", "Rebuild a lost or damaged ledger."),
-        Verb("mailbox", f"{_HERE}.mailbox:app", "A vanished mailbox: accept another Maildir."),
+        Verb("mailbox", f"{_HERE}.mailbox:app", "A vanished Maildir: accept another one."),
     ),
 )
 

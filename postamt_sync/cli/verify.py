@@ -40,14 +40,14 @@ def verify(
 ) -> ExitCode:
     """Compare bucket, index, ledger and Maildirs, and list every difference.
 
-    Changes nothing but this: what it lists as absent counts as looked at, and
-    status stops pointing to it. Works beside the running daemon. Exits 0 if there
-    is no difference, else 3. Mail that its owner deleted at home is "missing" here (or
-    "absent", where the ledger was rebuilt): leave it out with --except. Mailboxes
-    that get their mail over LMTP are left out: Dovecot names their files.
+    Changes nothing, except that what it lists as absent counts as looked at, so
+    status no longer points it out. Works beside a running daemon. Exits 0 if there
+    is no difference, else 3. Mail that its owner deleted at home is "missing" here
+    (or "absent", if the ledger was rebuilt): leave it out with --except. Mailboxes
+    that get their mail over LMTP are left out, because Dovecot names their files.
 
     \b
-    unknown      in the bucket, unknown to the ledger: the next reconcile takes it
+    unknown      in the bucket, unknown to the ledger: the next reconcile adds it
     waiting      not delivered for 15 minutes or more: see postamt-sync status
     archived     in Glacier, never delivered: postamt-sync restore
     absent       not in this mailbox when the ledger was rebuilt, and older than
@@ -55,12 +55,12 @@ def verify(
     missing      delivered, no longer at home: postamt-sync restore
     quarantined  cannot be delivered: postamt-sync quarantine
     damaged      the file is not what was delivered: postamt-sync redeliver
-    changed      another content in the bucket than the ledger knows
+    changed      the content in the bucket is not what the ledger knows
     gone         no longer in the bucket
-    stray        a file under a name of ours that belongs to no object
+    stray        a file with a name of ours that belongs to no object
     away         a Maildir that is not there: mount its disk
-    unindexed    the index knows no envelope of it
-    undelivered  a mailbox of its envelope that got no copy:
+    unindexed    the index has no envelope for it
+    undelivered  a mailbox in its envelope got no copy:
                  postamt-sync restore --only undelivered
 
     \b

@@ -82,7 +82,7 @@ def serve(
     ] = 9126,
     policy: Annotated[
         bool,
-        typer.Option("--policy", help="Print the IAM policy that its credentials need, and end."),
+        typer.Option("--policy", help="Print the IAM policy that its credentials need, and exit."),
     ] = False,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001

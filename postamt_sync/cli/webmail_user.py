@@ -43,16 +43,16 @@ def user(context: typer.Context) -> None:
 def add(
     name: Name,
     all_: Annotated[
-        bool, typer.Option("--all", help="It also sees mail that no envelope places; one may.")
+        bool, typer.Option("--all", help="It also sees mail without an envelope; one mailbox may.")
     ] = False,
     choose: Choose = False,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
-    """Let a mailbox sign in, with a secret that is made and shown once.
+    """Let a mailbox sign in, with a secret that is shown once.
 
-    Run it with an administrator's credentials: the first time it makes the table of
-    the webmail.
+    Run it with an administrator's credentials: the first time, it creates the
+    webmail's table.
 
     \b
     Examples:
@@ -97,7 +97,7 @@ def rotate(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:
-    """Give a mailbox another secret; its sessions end.
+    """Give a mailbox a new secret; its sessions end.
 
     \b
     Examples:
@@ -114,7 +114,7 @@ def rotate(
 
 @app.command()
 def remove(name: Name, config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa: ARG001
-    """Let a mailbox sign in no more; its sessions end.
+    """No longer let a mailbox sign in; its sessions end.
 
     \b
     Examples:

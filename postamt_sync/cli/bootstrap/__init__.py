@@ -14,18 +14,18 @@ class BootstrapVerbs(VerbGroup):
 
     verbs = (
         Verb("init", f"{_HERE}.init:init", "Ask a few questions, write the configuration."),
-        Verb("plan", f"{_HERE}.plan:plan", "Say what apply would do."),
+        Verb("plan", f"{_HERE}.plan:plan", "Show what apply would do."),
         Verb("apply", f"{_HERE}.apply:apply", "Build the AWS side, or bring it up to date."),
-        Verb("verify", f"{_HERE}.verify:verify", "Check that all is there, and that it works."),
+        Verb("verify", f"{_HERE}.verify:verify", "Check that everything is there, and works."),
         Verb(
             "reindex",
             f"{_HERE}.reindex:reindex",
-            "List mail that is there already, for the webmail.",
+            "List existing mail for the webmail.",
         ),
         Verb("dns", f"{_HERE}.dns:dns", "The DNS records: show, export, apply to Route 53."),
-        Verb("cost", f"{_HERE}.cost:cost", "Say what AWS will charge in a month."),
+        Verb("cost", f"{_HERE}.cost:cost", "Show what AWS will charge a month."),
         Verb(
-            "credentials", f"{_HERE}.credentials:app", "For mail clients that send; renew the keys."
+            "credentials", f"{_HERE}.credentials:app", "Show mail clients' credentials; renew keys."
         ),
         Verb(
             "production-access",
@@ -41,12 +41,12 @@ app = typer.Typer(cls=BootstrapVerbs, add_completion=False, rich_markup_mode=Non
 
 @app.callback(invoke_without_command=True)
 def bootstrap(context: typer.Context) -> None:
-    """Build the AWS side, look after it, take it down.
+    """Build the AWS side, maintain it, and remove it.
 
     \b
     Examples:
       postamt-sync bootstrap init    # a few questions, then a configuration
-      postamt-sync bootstrap plan    # what would be made
-      postamt-sync bootstrap apply   # make it
+      postamt-sync bootstrap plan    # what would be built
+      postamt-sync bootstrap apply   # build it
     """
     end_without_verb(context)

@@ -40,12 +40,12 @@ def apply(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Build the AWS side, or bring it up to date: the plan, shown first.
+    """Build the AWS side, or bring it up to date. The plan is shown first.
 
-    Stopped anywhere and run again, it goes on where it was; run once more, it
-    writes nothing. The keys of the two users, which AWS tells only once, go into
-    --out, which is remembered. A user who has a key keeps it, wherever its file is;
-    only credentials replace and rotate make another.
+    Interrupted anywhere and run again, it goes on where it was; run once more, it
+    writes nothing. The users' keys, which AWS reveals only once, go into --out,
+    which is remembered. A user who has a key keeps it, wherever its file is; only
+    "credentials replace" and "credentials rotate" make another.
 
     \b
     Examples:

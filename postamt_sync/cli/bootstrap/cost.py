@@ -33,7 +33,7 @@ def cost(
     mails_per_day: Annotated[
         float,
         typer.Option(
-            "--mails-per-day", metavar="N", min=0, max=1e7, help="Mails that come, on average."
+            "--mails-per-day", metavar="N", min=0, max=1e7, help="Mails received, on average."
         ),
     ],
     mail_kb: Annotated[
@@ -43,7 +43,7 @@ def cost(
             metavar="KB",
             min=0.1,
             max=_LARGEST_MAIL_KB,
-            help="Size of a mail, on average.",
+            help="Average size of a mail.",
         ),
     ] = 75,
     years: Annotated[
@@ -54,7 +54,7 @@ def cost(
     ] = 1,
     sent_per_day: Annotated[
         float,
-        typer.Option("--sent-per-day", metavar="N", min=0, max=1e7, help="Mails that go out."),
+        typer.Option("--sent-per-day", metavar="N", min=0, max=1e7, help="Mails sent, on average."),
     ] = 0,
     webmail_hours: Annotated[
         float | None,
@@ -63,25 +63,25 @@ def cost(
             metavar="N",
             min=0,
             max=744,
-            help="Hours of a month that someone reads in the webmail.",
+            help="Hours a month that the webmail is used.",
             show_default=False,
         ),
     ] = None,
     sealed: Annotated[
-        bool, typer.Option("--sealed", help="With mail sealed at rest, as [seal] does.")
+        bool, typer.Option("--sealed", help="Include sealing mail at rest, as with [seal].")
     ] = False,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Say what AWS will charge in a month, item by item.
+    """Show what AWS will charge a month, item by item.
 
-    Asks nobody, and needs no configuration: it counts with a webhook and a poll of
+    Works offline and needs no configuration: it assumes a webhook, and a poll of
     the recent mail every five minutes. With --config it takes these from there.
-    The webmail is counted where --webmail-hours is given, or [webmail] is enabled,
-    then with 10 hours of reading; sealing where --sealed is given or [seal] has keys.
-    "once" is what is charged when sealing begins with an archive of that age.
-    "spared" is what a poll would cost that lists the whole archive each time.
+    The webmail is included with --webmail-hours, or if [webmail] is enabled (then
+    with 10 hours of use); sealing with --sealed, or if [seal] has keys. "once" is
+    what is charged when sealing begins with an archive of that age. "spared" is
+    what polls would cost if each listed the whole archive.
 
     \b
     Examples:

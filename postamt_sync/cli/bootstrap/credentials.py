@@ -60,7 +60,7 @@ MailboxOption = Annotated[
     typer.Option(
         "--mailbox",
         metavar="NAME",
-        help="Of this mailbox, where each has a user of its own.",
+        help="For this mailbox, if each has its own user.",
         show_default=False,
     ),
 ]
@@ -68,12 +68,12 @@ MailboxOption = Annotated[
 
 @app.callback(invoke_without_command=True)
 def credentials(context: typer.Context) -> None:
-    """Show what mail clients need to send, and renew the keys of the users.
+    """Show what mail clients need to send, and renew the users' keys.
 
-    rotate makes a new key while the old one goes on working, and takes that away
+    rotate makes a new key while the old one keeps working, and deletes that one
     later: nothing stops. replace makes a new one and deletes the old one at once,
-    where its file or its secret is lost. Nothing else ever replaces a key. retire
-    deletes users for sending that the configuration asks for no more, at once.
+    for when its file or secret is lost. Nothing else ever replaces a key. retire
+    deletes, at once, SMTP users that the configuration no longer asks for.
 
     \b
     Examples:
@@ -140,7 +140,7 @@ def _show_key(key: AccessKeyResource, label: str) -> Path | None:
 def rotate(
     whose: Annotated[Rotated, typer.Argument(help="Whose key.")],
     finish: Annotated[
-        bool, typer.Option("--finish", help="Delete the old key before its grace is over.")
+        bool, typer.Option("--finish", help="Delete the old key without waiting.")
     ] = False,
     mailbox: MailboxOption = "",
     yes: Yes = False,
@@ -148,15 +148,15 @@ def rotate(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Put a new key in place of an old one, in two steps. Both are valid for a while.
+    """Replace a key in two steps, so that nothing stops working.
 
-    The first makes the new key and keeps it in its file; both work. The second
-    takes the old one away, when it has not been used for a week; --finish does so
-    at once, and asks if the old one is still in use. Nothing stops working.
+    The first step makes a new key and puts it into its file; both work. The second
+    deletes the old one, once it has not been used for a week; --finish does so at
+    once, and asks if the old one is still in use.
 
-    Of the webmail, the keys of sessions and known devices and the secret between
-    CloudFront and the function get a new one in front; that in force until now
-    stays valid until the next time.
+    For the webmail, there are new keys for sessions and known devices, and a new
+    secret between CloudFront and the function; the current ones stay valid until
+    the next rotation.
 
     \b
     Examples:
@@ -186,7 +186,9 @@ def replace(
     whose: WhoseKey,
     key_id: Annotated[
         str,
-        typer.Option("--key", metavar="ID", help="Which one of two is to go.", show_default=False),
+        typer.Option(
+            "--key", metavar="ID", help="Which of two keys to delete.", show_default=False
+        ),
     ] = "",
     mailbox: MailboxOption = "",
     yes: Yes = False,
@@ -194,11 +196,11 @@ def replace(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Make a new key and delete the old one at once. Its file or secret is lost.
+    """Make a new key and delete the old one at once. For when its file or secret is lost.
 
-    Says first what stops working, and asks: the daemon at home (sync), or every
-    mail client that sends (smtp), until it has the new key. Where the old one is
-    still at hand, rotate is the gentle way: then both are valid for a while.
+    Says first what will stop working, and asks: the daemon at home (sync), or every
+    mail client that sends (smtp), until it has the new key. If the old one is still
+    available, use rotate: then both are valid for a while.
 
     \b
     Examples:
@@ -239,11 +241,11 @@ def retire(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Delete the users for sending that nothing asks for any more.
+    """Delete SMTP users that the configuration no longer asks for.
 
-    After smtp_per_mailbox was changed, apply keeps the old ones until nobody has
-    used them for a week. This does not wait: whatever sends with them is refused
-    from then on. The users that are in force are never touched.
+    After a change of smtp_per_mailbox, apply keeps the old ones until they have not
+    been used for a week. This does not wait: whatever sends with them is refused
+    from then on. The current users are never touched.
 
     \b
     Examples:

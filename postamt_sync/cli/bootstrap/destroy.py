@@ -31,7 +31,7 @@ DeleteMail = Annotated[
 ]
 
 Webmail = Annotated[
-    bool, typer.Option("--webmail", help="Remove the webmail alone; everything else stays.")
+    bool, typer.Option("--webmail", help="Remove only the webmail; everything else stays.")
 ]
 
 
@@ -47,9 +47,9 @@ def destroy(
 
     Other people's rule sets, rules and statements stay as they are, and so do
     domains that SES knew before. The bucket with all mail and the table of the
-    index are kept unless --delete-mail repeats the bucket's name. CloudFront takes
-    up to a quarter of an hour to switch the webmail's distribution off, which is
-    waited for; stopped meanwhile, the same command goes on.
+    index are kept unless --delete-mail repeats the bucket's name. Removing the
+    webmail takes up to a quarter of an hour, because CloudFront has to switch it
+    off first; if interrupted, the same command goes on.
 
     \b
     Examples:

@@ -79,17 +79,17 @@ def dns(
         ),
     ] = "",
     offline: Annotated[
-        bool, typer.Option("--offline", help="Do not look up what the DNS has already.")
+        bool, typer.Option("--offline", help="Do not look them up in the DNS.")
     ] = False,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Show the DNS records that the mail needs, and what the DNS has of them.
+    """Show the DNS records that mail needs, and which of them are there.
 
-    --format zone is a zone file, for BIND and for the import of Cloudflare and
-    others; a record that cannot be added beside what is there is commented out.
-    --route53 shows what it would write and asks. An MX, SPF or DMARC record that
-    is there is never edited: you are told what stands in the way.
+    --format zone prints a zone file, for BIND or to import at Cloudflare and
+    others; a record that cannot be added beside an existing one is commented out.
+    --route53 shows what it would write, and asks. An existing MX, SPF or DMARC
+    record is never edited: you are told what is in the way.
 
     \b
     Examples:

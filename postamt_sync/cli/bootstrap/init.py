@@ -77,10 +77,10 @@ def init(
         ),
     ] = "",
     maildirs: Annotated[
-        str, typer.Option("--maildirs", metavar="DIR", help="Below which the Maildirs lie.")
+        str, typer.Option("--maildirs", metavar="DIR", help="The directory for the Maildirs.")
     ] = "/var/mail/vhosts",
     state_dir: Annotated[
-        str, typer.Option("--state-dir", metavar="DIR", help="Where the ledger lies.")
+        str, typer.Option("--state-dir", metavar="DIR", help="The directory for the ledger.")
     ] = "/var/lib/postamt-sync",
     output: Annotated[
         Path, typer.Option("--output", metavar="PATH", help="The file to write; - for the screen.")
@@ -89,10 +89,10 @@ def init(
 ) -> ExitCode:
     """Ask a few questions, and write the configuration.
 
-    Every answer can be an option; nothing is asked where there is no terminal.
-    Only the account's number is asked of AWS; nothing is made there. A file that
-    is there already is not overwritten. Where AWS gives an account no names of its
-    own for buckets (me-south-1), a name is drawn at random, once.
+    Every answer can be given as an option; without a terminal nothing is asked.
+    AWS is only asked for the account's number; nothing is created there. An
+    existing file is not overwritten. In regions without bucket names for each
+    account (me-south-1), a random name is chosen, once.
 
     \b
     Examples:

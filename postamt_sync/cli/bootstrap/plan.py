@@ -20,11 +20,10 @@ def plan(
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """Say what apply would do. Reads only, and writes nothing anywhere.
+    """Show what apply would do. Only reads.
 
-    Exits 0 if nothing is to be done, 2 if something is, 78 if something stands in
-    the way, as apply would. A line with + is to be done, one with ! stands in the way, one
-    with . is good to know.
+    Exits 0 if there is nothing to do, 2 if there are changes to make, 78 if there
+    is a conflict, as apply would. + marks a change, ! a conflict, and . a note.
 
     \b
     Examples:

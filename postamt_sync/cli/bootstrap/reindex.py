@@ -34,13 +34,13 @@ def reindex(
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001 - the frame shows the traceback
 ) -> ExitCode:
-    """List the mail that is in the bucket already, for the webmail.
+    """List mail that is already in the bucket, for the webmail.
 
     For mail that came before there was an index or lists, and after a change of who
-    gets what. Reads the beginning of each mail that it knows too little of; what
-    the index knows of an envelope stays. It says first what it will cost. Safe to
-    interrupt, and to run again at any time: it goes on where it ended. Run it with
-    an administrator's credentials, after apply.
+    gets what. Reads the beginning of each mail that the index knows too little of;
+    envelopes in the index are kept. Says first what it will cost. Safe to interrupt
+    and to run again at any time: it goes on where it ended. Run it with an
+    administrator's credentials, after apply.
 
     \b
     Examples:

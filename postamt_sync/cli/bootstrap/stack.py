@@ -46,7 +46,7 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        help="Where credentials are kept; else where they were, or below ~/.config/postamt-sync.",
+        help="Where to keep credentials; else as before, or below ~/.config/postamt-sync.",
         show_default=False,
     ),
 ]
@@ -55,7 +55,7 @@ PositionOption = Annotated[
     typer.Option(
         "--position",
         metavar="WHERE",
-        help="Where our receipt rule stands among others: first, last or after:RULE.",
+        help="The position of our receipt rule: first, last or after:RULE.",
         show_default=False,
     ),
 ]
@@ -64,7 +64,7 @@ Wheel = Annotated[
     typer.Option(
         "--wheel",
         metavar="FILE",
-        help="With [seal], where pip cannot get it: pysequoia for the function.",
+        help="With [seal], if pip cannot download it: the wheel of pysequoia.",
         show_default=False,
     ),
 ]

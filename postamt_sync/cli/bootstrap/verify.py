@@ -30,9 +30,7 @@ def verify(
             "--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."
         ),
     ] = "",
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Leave out what is asked of the DNS.")
-    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not check the DNS.")] = False,
     send: Annotated[
         bool,
         typer.Option(
@@ -49,10 +47,10 @@ def verify(
 ) -> ExitCode:
     """Check that nothing differs from the plan, and that everything works.
 
-    Looks at SES, its receipt rule and the DNS, invokes the index function, and puts
-    a trial object into the bucket that the topic must announce; the trial removes
-    everything that it made. With --send each user for sending sends a mail
-    that nobody gets, and where each mailbox has its own, tries to send as another.
+    Checks SES, its receipt rule and the DNS, invokes the index function, and puts a
+    test object into the bucket that the topic must announce; the test removes
+    everything that it made. With --send, each SMTP user sends a mail that nobody
+    gets and, if each mailbox has its own user, tries to send as another.
     Exits 3 if anything fails; each failure comes with its remedy.
 
     \b

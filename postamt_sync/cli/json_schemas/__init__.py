@@ -61,10 +61,10 @@ value on standard output, whatever happens; words for people go to standard erro
 `postamt-sync help json VERB` prints the JSON Schema (2020-12) of a verb, as in
 `postamt-sync help json bootstrap plan`.
 
-**What is promised.** A key that stands here keeps its name, its type and its meaning, and is there
-each time (but where it says *now and then*). Keys may be added, and words in a value: pass over
+**What is promised.** A key listed here keeps its name, its type and its meaning, and is there
+every time (unless it says *now and then*). Keys may be added, and words in a value: ignore
 what you do not know. Sentences (`problem`, `words`, `text`, `detail`, `hint`) are for people, and
-may change. A change that breaks this would stand in the changelog, with a new major version.
+may change. A breaking change would be in the changelog, with a new major version.
 
 Times are ISO 8601 in UTC, durations are seconds, sizes are bytes, money is US dollars. The exit
 code says how it went, as without `--json`.
@@ -72,7 +72,7 @@ code says how it went, as without `--json`.
 LOG_LINES = """\
 ## Log lines
 
-Where standard error is no terminal, the daemon and `sync` write one JSON object a line: `time`,
+Where standard error is not a terminal, the daemon and `sync` write one JSON object a line: `time`,
 `level`, `event`, and what belongs to the event. `mail` is the id of a mail, the same in all its
 lines. What is promised above holds for the names of events and of their fields too.
 """
@@ -106,7 +106,7 @@ def as_markdown() -> str:
         lines += _keys(schema, "")
         lines.append("")
     lines.append("## When there is no answer\n")
-    lines.append("A command that cannot do its work says why, and ends with 64 or more:\n")
+    lines.append("A command that cannot do its work says why, and exits with 64 or more:\n")
     lines += _keys(ERROR, "")
     return "\n".join([*lines, "", LOG_LINES])
 

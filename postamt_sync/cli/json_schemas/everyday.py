@@ -23,21 +23,21 @@ from postamt_sync.ledger import DeliveryState, ObjectState
 from postamt_sync.mail.arrival import Evidence, Source
 
 FIND = table(
-    "where mail is, and how it came there",
+    "where mail is, and how it got there",
     {
-        "words": many("what was asked for", text("a word")),
+        "words": many("the words asked for", text("a word")),
         "looked": many(
-            "where it was looked for",
+            "where we looked",
             table(
                 "a place",
                 {
                     "where": text("ledger, Maildirs, bucket, index"),
-                    "mails": count("what is there in all, or was found there"),
+                    "mails": count("how many are there, or were found there"),
                     "problem": PROBLEM,
                 },
             ),
         ),
-        "more": yes_no("whether there is more than is shown"),
+        "more": yes_no("whether there are more than are shown"),
         "mails": many(
             "the mails, newest first",
             table(
@@ -51,18 +51,18 @@ FIND = table(
                     "message_id": maybe(text("Message-ID"), "not remembered"),
                     "received": maybe(moment("when S3 stored it"), "not known"),
                     "size": maybe(count("bytes"), "not known"),
-                    "state": maybe(text("where it stands", of=ObjectState), "no ledger knows it"),
+                    "state": maybe(text("its state", of=ObjectState), "no ledger knows it"),
                     "problem": PROBLEM,
-                    "source": maybe(text("by what it was heard of", of=Source), "not known"),
-                    "evidence": maybe(text("why it was routed so", of=Evidence), "not routed"),
-                    "recipients": many("for whom the envelope says it is", text("an address")),
+                    "source": maybe(text("how it was first heard of", of=Source), "not known"),
+                    "evidence": maybe(text("what decided who gets it", of=Evidence), "not routed"),
+                    "recipients": many("the recipients in its envelope", text("an address")),
                     "copies": many(
                         "what the ledger knows of each mailbox's copy",
                         table(
                             "a copy",
                             {
                                 "mailbox": text("whose"),
-                                "state": text("where it stands", of=DeliveryState),
+                                "state": text("its state", of=DeliveryState),
                                 "delivered": maybe(moment("when"), "not known"),
                                 "problem": PROBLEM,
                             },
@@ -78,7 +78,7 @@ FIND = table(
                                 "path": text("where"),
                                 "flags": maybe(
                                     many("what a mail client has set", text("a flag")),
-                                    "no client has looked",
+                                    "it is still in new/",
                                 ),
                             },
                         ),
@@ -94,16 +94,16 @@ FIND = table(
                                 "problem": PROBLEM,
                             },
                         ),
-                        "nobody looked, or it is not there",
+                        "not looked up, or not there",
                     ),
                     "stations": many(
-                        "its way",
+                        "the stages of its way",
                         table(
-                            "a station",
+                            "a stage",
                             {
                                 "at": maybe(moment("when"), "not known"),
                                 "station": text("its name"),
-                                "text": text("what happened, for eyes"),
+                                "text": text("what happened, for people"),
                             },
                         ),
                     ),
@@ -117,16 +117,16 @@ SYNC = table(
     "one pass; listed is the sum of the other counts of mails",
     {
         "listed": count("objects in the bucket"),
-        "known": count("delivered before, or taken for delivered"),
+        "known": count("delivered before, or considered delivered"),
         "delivered": count("delivered by this pass"),
         "archived": count("in an archive of S3: restore"),
         "sealed": count("only sealed, and not at home: restore"),
         "quarantined": count("can never be delivered as they are"),
         "failed": count("could not be delivered now"),
         "waiting": count("wait for their envelope, or with --dry-run: would be fetched"),
-        "skipped": count("no mail"),
+        "skipped": count("not mail"),
         "gone": count("no longer in the bucket"),
-        "bytes": count("of the mail that was done"),
+        "bytes": count("of the mail that was handled"),
         "seconds": number("how long it took"),
         "dry_run": yes_no("true, if nothing was done"),
         "error": text("what cut it short"),

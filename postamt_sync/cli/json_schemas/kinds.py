@@ -76,6 +76,6 @@ def _described(kind: Schema, means: str) -> Schema:
 # What nearly every output says about a mail.
 MAIL = text("its id, as in log lines and file names")
 KEY = text("its S3 key")
-PROBLEM = maybe(text("why not"), "nothing is wrong")
+PROBLEM = maybe(text("what is wrong"), "nothing")
 FROM = maybe(text("From, decoded"), "not remembered")
 SUBJECT = maybe(text("Subject, decoded"), "not remembered")

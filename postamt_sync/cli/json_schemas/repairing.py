@@ -28,11 +28,11 @@ FINDINGS = table(
             table(
                 "a finding",
                 {
-                    "subject": text("what was looked at"),
-                    "outcome": text("how it is", of=Severity),
-                    "words": text("what was seen"),
+                    "subject": text("what was checked"),
+                    "outcome": text("the result", of=Severity),
+                    "words": text("what was found"),
                     "remedy": text('what to do, "" if nothing'),
-                    "because": text('the subject of the finding that it follows from, or ""'),
+                    "because": text('the subject of the finding that explains it, or ""'),
                 },
             ),
         )
@@ -44,7 +44,7 @@ VERIFY = table(
     {
         "objects": count("objects in the bucket that were compared"),
         "files": count("files of ours in the Maildirs"),
-        "adopted": count("mails that were taken for delivered"),
+        "adopted": count("mails considered delivered"),
         "under_way": count("mails that are being delivered"),
         "counts": table(
             "differences of each kind",
@@ -60,7 +60,7 @@ VERIFY = table(
                     "mail": maybe(MAIL, "of no mail"),
                     "mailbox": maybe(text("whose"), "of no mailbox"),
                     "path": maybe(text("a file"), "of no file"),
-                    "detail": maybe(text("more, for eyes"), "nothing more"),
+                    "detail": maybe(text("more, for people"), "nothing more"),
                 },
             ),
         ),
@@ -68,7 +68,7 @@ VERIFY = table(
 )
 
 RESTORE = table(
-    "what is brought back; the counts stand there once something was done",
+    "what is brought back; the counts are there once something was done",
     {
         "mails": many(
             "the mails",
@@ -77,7 +77,7 @@ RESTORE = table(
                 {
                     "key": KEY,
                     "mail": MAIL,
-                    "kind": text("how it is missing", of=DifferenceKind),
+                    "kind": text("why it is missing", of=DifferenceKind),
                     "storage_class": text("of S3"),
                 },
             ),
@@ -95,7 +95,7 @@ RESTORE = table(
             ),
         ),
         "wanted": count("mails"),
-        "asked": count("mails that were ordered out of an archive"),
+        "asked": count("mails requested from an archive"),
         "readable": count("mails that can be read"),
         "delivered": count("mails that are at home"),
         "failed": count("mails that could not be delivered"),
@@ -106,14 +106,14 @@ RESTORE = table(
 REBUILD = table(
     "a ledger that was rebuilt",
     {
-        "set_aside": text('where the old one lies now, "" if there was none'),
-        "copy": text('the copy that was taken, "" if none was'),
+        "set_aside": text('where the old one is now, "" if there was none'),
+        "copy": text('the copy that was used, "" if none was'),
         "names": count("file names that were read"),
         "listed": count("objects in the bucket"),
         "delivered": count("mails that are there"),
-        "absent": count("mails that are not, and are not fetched by themselves"),
+        "absent": count("mails that are not, and are not fetched unasked"),
         "waiting": count("mails that the next run or sync delivers"),
-        "unmatched": count("files of no object"),
+        "unmatched": count("files that belong to no object"),
     },
 )
 
@@ -123,16 +123,16 @@ KNOWN_MAIL = table(
         "mail": MAIL,
         "bucket": text("its bucket"),
         "key": KEY,
-        "state": text("where it stands", of=ObjectState),
-        "source": text("by what it was heard of", of=Source),
+        "state": text("its state", of=ObjectState),
+        "source": text("how it was first heard of", of=Source),
         "size": maybe(count("bytes"), "not known"),
         "first_seen": moment("when it was first heard of"),
         "last_modified": maybe(moment("when S3 stored it"), "not known"),
-        "evidence": maybe(text("why it was routed so", of=Evidence), "not routed"),
+        "evidence": maybe(text("what decided who gets it", of=Evidence), "not routed"),
         "attempts": count("how often it was tried"),
         "problem": PROBLEM,
         "mailboxes": many("who has it", text("a mailbox")),
-        "settled_at": maybe(moment("when it came to its end"), "not yet"),
+        "settled_at": maybe(moment("when it was settled"), "not yet"),
     },
 )
 QUARANTINE = many("what is quarantined, newest first", KNOWN_MAIL)

@@ -24,15 +24,13 @@ PLAN = table(
     "what apply would do",
     {
         "changes": many(
-            "what is to be done, in this order",
+            "what will be done, in this order",
             table(
                 "a change",
                 {
                     "resource": _RESOURCE,
-                    "change": text("what, for eyes"),
-                    "calls": many(
-                        "the API calls, where they are known beforehand", text("its name")
-                    ),
+                    "change": text("what, for people"),
+                    "calls": many("the API calls, if they are known in advance", text("its name")),
                 },
             ),
         ),
@@ -44,7 +42,7 @@ PLAN = table(
             ),
         ),
         "notes": many(
-            "what is good to know",
+            "what else to know",
             table("a note", {"resource": _RESOURCE, "note": text("what")}),
         ),
     },
@@ -55,23 +53,23 @@ _ITEM = table(
     {
         "service": text("of AWS"),
         "what": text("what is paid for"),
-        "quantity": number("in a month"),
+        "quantity": number("a month"),
         "unit": text("of what"),
         "free": number("how much of it is free"),
         "price": number("US dollars"),
         "per": number("for how many units"),
         "verified": yes_no("whether the price was looked up, not estimated"),
-        "usd": number("US dollars in a month"),
+        "usd": number("US dollars a month"),
         "note": text('more, or ""'),
     },
 )
 
 COST = table(
-    "what AWS charges in a month, in us-east-1, without tax",
+    "what AWS charges a month, in us-east-1, without tax",
     {
         "usd": number("US dollars in all"),
         "items": many("what it is made of", _ITEM),
-        "spared": many("what it does not cost as it is set up", _ITEM),
+        "spared": many("what the present setup saves", _ITEM),
         "once": many("what is charged once, when sealing begins", _ITEM),
     },
 )
@@ -84,21 +82,21 @@ _SERVER = {
 }
 
 CLIENTS = many(
-    "what is typed into a mail client, by mailbox; no password is in it",
+    "what to type into a mail client, for each mailbox; without passwords",
     table(
         "a mailbox",
         {
             "mailbox": text("as configured"),
-            "address": text('from whom its mail comes, "" if it has no address of its own'),
+            "address": text('the address to send from, "" if it has none'),
             "reading": table("the IMAP server", _SERVER),
             "sending": many("the ways to the SMTP server, the best first", table("a way", _SERVER)),
-            "one_password": yes_no("whether sending takes the password of reading"),
+            "one_password": yes_no("whether sending uses the password for reading"),
         },
     ),
 )
 
 DNS_RECORDS = many(
-    "the DNS records that the mail needs, and what the DNS has of them",
+    "the DNS records that mail needs, and which are there",
     table(
         "a record",
         {
@@ -106,11 +104,11 @@ DNS_RECORDS = many(
             "purpose": text("what it is for", of=Purpose),
             "name": text("its name, without a dot at the end"),
             "type": text("MX, CNAME, TXT or SRV"),
-            "ttl": count("seconds for which it may be remembered"),
-            "value": text("as it stands in a zone file"),
-            "optional": yes_no("whether mail comes and goes without it"),
+            "ttl": count("seconds for which it may be cached"),
+            "value": text("as in a zone file"),
+            "optional": yes_no("whether mail works without it"),
             "note": text('what it does, in a sentence, or ""'),
-            "now": maybe(text("what the DNS has of it", of=DnsVerdict), "nobody looked"),
+            "now": maybe(text("what is in the DNS", of=DnsVerdict), "not looked up"),
             "seen": many("what is there", text("a value")),
             "problem": text('what is wrong, or ""'),
             "remedy": text('what to do, or ""'),
@@ -126,20 +124,20 @@ SEAL_KEYS = table(
             table(
                 "a key; one that was refused has refused and hint and nothing more",
                 {
-                    "file": text("where it stands"),
-                    "name": text("whose it says that it is"),
+                    "file": text("its path"),
+                    "name": text("the name in the key"),
                     "fingerprint": text("of its primary key"),
                     "encryption": many(
-                        "what of it mail is encrypted for",
+                        "the keys in it that mail is encrypted for",
                         table(
                             "a key or subkey",
                             {
                                 "fingerprint": text("its own"),
-                                "expires": maybe(moment("until when"), "without an end"),
+                                "expires": maybe(moment("when it expires"), "never"),
                             },
                         ),
                     ),
-                    "expires": maybe(moment("until when"), "without an end"),
+                    "expires": maybe(moment("when it expires"), "never"),
                     "refused": text("why nothing is encrypted for it"),
                     "hint": text("what to do"),
                 },

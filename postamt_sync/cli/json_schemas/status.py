@@ -22,7 +22,7 @@ from postamt_sync.ledger.incidents import Cause
 from postamt_sync.mail.arrival import Source
 
 STATUS = table(
-    "how things stand",
+    "the state of the daemon, the mail and its sources",
     {
         "daemon": text('who delivers now, "" if nobody does'),
         "mails": table(
@@ -39,7 +39,7 @@ STATUS = table(
                     "name": text("as configured"),
                     "delivered": count("mails delivered into it"),
                     "last_delivered": maybe(moment("when the last one was"), "never"),
-                    "waiting": count("mails that it is still to get"),
+                    "waiting": count("mails still to be delivered into it"),
                     "problem": PROBLEM,
                     "absent": count("mails that were not there when the ledger was rebuilt"),
                 },
@@ -54,7 +54,7 @@ STATUS = table(
                     "last_ok": maybe(moment("when it last worked"), "never"),
                     "last_problem_at": maybe(moment("when it last failed"), "never"),
                     "problem": PROBLEM,
-                    "detail": maybe(text("more, for eyes"), "nothing more"),
+                    "detail": maybe(text("more, for people"), "nothing more"),
                 },
             ),
         ),
@@ -68,7 +68,7 @@ STATUS = table(
                     "since": moment("when it was first heard of"),
                     "attempts": count("how often it was tried"),
                     "next_attempt_in": maybe(number("seconds"), "at the next start"),
-                    "awaits_envelope": yes_no("whether it waits to hear for whom it is"),
+                    "awaits_envelope": yes_no("whether it is waiting for its envelope"),
                     "problem": PROBLEM,
                     "from": FROM,
                     "subject": SUBJECT,
@@ -90,7 +90,7 @@ STATUS = table(
             ),
         ),
         "latest": many(
-            "the last to come, newest first; empty where remember_headers is off",
+            "the latest mails, newest first; empty if remember_headers is off",
             table(
                 "a mail",
                 {
@@ -98,14 +98,14 @@ STATUS = table(
                     "from": text("From, decoded"),
                     "subject": text("Subject, decoded"),
                     "received": maybe(moment("when S3 stored it"), "not known"),
-                    "state": text("where it stands", of=ObjectState),
+                    "state": text("its state", of=ObjectState),
                     "mailboxes": many("who has it", text("a mailbox")),
                     "took": maybe(number("seconds from S3 to the Maildir"), "not timed"),
                 },
             ),
         ),
         "disks": many(
-            "where mail and ledger lie",
+            "where mail and ledger are",
             table(
                 "a disk",
                 {
@@ -127,10 +127,10 @@ STATUS = table(
             ),
         ),
         "next_poll": maybe(
-            moment("when the bucket is listed next"), "nobody does, or none went well"
+            moment("when the bucket is listed next"), "it is not, or never was without error"
         ),
         "absent": many(
-            "what was found to be absent and nobody has looked at",
+            "what was found absent and was not looked at yet",
             table(
                 "mail of one mailbox",
                 {
@@ -142,7 +142,7 @@ STATUS = table(
             ),
         ),
         "alerts": many(
-            "what a person is told of, or was within a day",
+            "what a person is told about, or was within a day",
             table(
                 "an alert",
                 {
@@ -150,7 +150,7 @@ STATUS = table(
                     "since": moment("since when"),
                     "detail": text("what is wrong, and what to do"),
                     "lasting": yes_no("whether it lasts until it is fixed"),
-                    "told": yes_no("whether its mail is out"),
+                    "told": yes_no("whether its mail was sent"),
                 },
             ),
         ),
