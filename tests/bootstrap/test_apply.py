@@ -37,7 +37,7 @@ STACKS: dict[str, Stack] = {
 }
 
 
-@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("name", spread(STACKS, 3))
 def test_a_second_run_writes_nothing(account: Account, name: str) -> None:
     wanted = STACKS[name]
     assert account.apply(wanted, region=wanted.region) > 25
@@ -59,7 +59,7 @@ def number_of_writes() -> int:
     return 35
 
 
-@pytest.mark.parametrize("nth", spread(range(1, number_of_writes() + 1), 5))
+@pytest.mark.parametrize("nth", spread(range(1, number_of_writes() + 1), 8))
 def test_killed_after_any_call_the_next_run_completes_it(account: Account, nth: int) -> None:
     wanted = stack()
     account.kill_after = nth

@@ -21,6 +21,7 @@ from postamt_sync.errors import MisconfiguredError, TryLaterError
 from tests.doubles.account import Account, changes, stack
 from tests.doubles.moto import REGION
 from tests.support.aws_session import aws_session
+from tests.support.campaign import spread
 
 NOT_YET = {
     "ses CreateReceiptRule": "InvalidS3Configuration",
@@ -47,7 +48,7 @@ def test_every_question_about_the_bucket_names_its_owner(account: Account) -> No
     assert without == {"CreateBucket"}, "which knows no such parameter"
 
 
-@pytest.mark.parametrize("what", NOT_YET)
+@pytest.mark.parametrize("what", spread(NOT_YET, 2))
 def test_what_aws_has_not_heard_of_yet_is_waited_for(account: Account, what: str) -> None:
     service, operation = what.split()
     with account.refusing(service, operation, NOT_YET[what], times=3):
@@ -57,7 +58,7 @@ def test_what_aws_has_not_heard_of_yet_is_waited_for(account: Account, what: str
     assert changes(account.plan(stack())) == []
 
 
-@pytest.mark.parametrize("what", NOT_YET)
+@pytest.mark.parametrize("what", spread(reversed(NOT_YET), 4))
 def test_patience_has_an_end(account: Account, what: str) -> None:
     service, operation = what.split()
     with (

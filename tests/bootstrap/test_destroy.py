@@ -77,7 +77,7 @@ def number_of_writes() -> int:
     return 25
 
 
-@pytest.mark.parametrize("nth", spread(range(1, number_of_writes() + 1), 5))
+@pytest.mark.parametrize("nth", spread(range(1, number_of_writes() + 1), 8))
 def test_killed_after_any_call_the_next_run_completes_it(account: Account, nth: int) -> None:
     account.have(stack())
     account.kill_after = len(account.writes) + nth

@@ -11,6 +11,7 @@ import pytest
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.errors import MisconfiguredError
 from tests.doubles.account import ACCOUNT, Account, changes, conflicts, stack
+from tests.support.campaign import spread
 
 
 def make_function(account: Account, name: str, **more: Any) -> None:
@@ -221,11 +222,21 @@ NAMESAKES: dict[str, Make] = {
 }
 
 
-@pytest.mark.parametrize("tags", [{}, {"postamt:stack": "other"}], ids=["untagged", "another's"])
-@pytest.mark.parametrize("title", NAMESAKES)
+@pytest.mark.parametrize(
+    ("title", "whose"),
+    spread(
+        [
+            (title, whose)
+            for number, title in enumerate(NAMESAKES)
+            for whose in (("nobody's", "another's"), ("another's", "nobody's"))[number % 2]
+        ],
+        2,
+    ),
+)
 def test_a_namesake_is_a_conflict_and_nothing_is_written(
-    account: Account, title: str, tags: dict[str, str]
+    account: Account, title: str, whose: str
 ) -> None:
+    tags = {"postamt:stack": "other"} if whose == "another's" else {}
     NAMESAKES[title](account, stack(), tags)
     message = "it belongs to the stack other" if tags else "this stack did not make it"
     (told,) = conflicts(account.plan(stack()))

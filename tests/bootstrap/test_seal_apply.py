@@ -20,6 +20,7 @@ from postamt_sync.seal.owner_keys import OwnerKey, encryption_fingerprints, read
 from postamt_sync.seal.records import SealRecords
 from tests.doubles.account import ACCOUNT, Account, KilledError, changes, conflicts, stack
 from tests.doubles.moto import REGION
+from tests.support.campaign import spread
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ def test_a_key_that_ends_soon_is_told(account: Account, wanted: SealStack) -> No
     assert "nothing is sealed after that" in notes(planned(account, wanted))
 
 
-@pytest.mark.parametrize("nth", range(1, 10))
+@pytest.mark.parametrize("nth", spread(range(1, 10), 4))
 def test_killed_after_any_call_the_next_run_completes_it(
     account: Account, wanted: SealStack, nth: int
 ) -> None:

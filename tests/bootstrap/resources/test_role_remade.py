@@ -8,6 +8,7 @@ import pytest
 
 from postamt_sync.bootstrap.resources.lambda_function import ROLE_TAG
 from tests.doubles.account import Account, KilledError, changes, stack
+from tests.support.campaign import spread
 
 STACK = stack()
 MEND = (
@@ -64,7 +65,7 @@ def test_the_function_is_made_again_with_the_role(account: Account, *, by_hand: 
     assert changes(account.plan(STACK)) == []
 
 
-@pytest.mark.parametrize("nth", range(1, 6))
+@pytest.mark.parametrize("nth", spread(range(1, 6), 3))
 def test_killed_on_the_way_the_next_run_completes_it(account: Account, nth: int) -> None:
     take_role_away(account)
     account.kill_after = nth
