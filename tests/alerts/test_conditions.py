@@ -45,7 +45,7 @@ def test_only_refused_credentials_count() -> None:
         (NOW - 10_800, 99_999, 3600, True),
     ],
 )
-def test_silence(ok_at: float | None, running: float, interval: float, silent: bool) -> None:
+def test_silence_is_told_after_three_intervals(ok_at: float | None, running: float, interval: float, silent: bool) -> None:
     sources = [source("poll", ok_at, "No network."), source("queue", None)]
     found = conditions.silent(sources, now=NOW, running=running, interval=interval)
     assert bool(found) is silent
@@ -53,7 +53,7 @@ def test_silence(ok_at: float | None, running: float, interval: float, silent: b
         assert "No network." in found["poll"]
 
 
-def test_silence_from_the_start() -> None:
+def test_no_source_at_all_is_silence() -> None:
     assert conditions.silent([], now=NOW, running=9999, interval=300)
 
 
@@ -92,7 +92,7 @@ def certificate(path: Path, begins: dt.timedelta, ends: dt.timedelta) -> Path:
         (5 * DAY, 1 * DAY, True),
     ],
 )
-def test_certificates(tmp_path: Path, lived: dt.timedelta, left: dt.timedelta, near: bool) -> None:
+def test_a_certificate_that_expires_soon_is_told(tmp_path: Path, lived: dt.timedelta, left: dt.timedelta, near: bool) -> None:
     path = certificate(tmp_path / "c.pem", -lived, left)
     found = conditions.expiring(path, now=dt.datetime.now(dt.UTC).timestamp())
     assert bool(found) is near
@@ -133,7 +133,7 @@ MIB, GIB = 1 << 20, 1 << 30
         (Statvfs(30 * GIB, 10 * GIB, files=0, free_files=0), False),  # btrfs counts none
     ],
 )
-def test_disks(tmp_path: Path, disk: Statvfs, full: bool) -> None:
+def test_a_full_disk_is_told_once(tmp_path: Path, disk: Statvfs, full: bool) -> None:
     def look(path: Path) -> Statvfs:
         return disk
 

@@ -178,7 +178,7 @@ async def test_while_all_is_well_nothing_is_told(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-async def test_dead_letters(scene: Scene) -> None:
+async def test_dead_letters_are_counted_once_and_told_once_a_day(scene: Scene) -> None:
     inbox = ArrivalQueue(scene.home.ledger, scene.home.events, lambda: None)
     letters = [DeadLetter(f"id{n}", NOW - 3600 + n, "503 \x1bno<html>Hotel") for n in range(17)]
     for _ in range(3):  # however often the queue hands them out

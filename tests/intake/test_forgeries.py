@@ -120,7 +120,7 @@ async def test_forgeries_are_refused_and_leave_nothing(home, name):
         ({"Content-Encoding": "br"}, 400),
     ],
 )
-async def test_headers_that_cannot_be(home, headers, status):
+async def test_headers_that_do_not_fit_the_body_are_refused(home, headers, status):
     answer, _ = await home.post(home.signer().notification(receipt()), headers)
     assert answer == status
     assert home.inbox.empty

@@ -75,7 +75,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     ledger.close()
 
 
-async def test_both_are_drained(home: Home) -> None:
+async def test_the_queue_and_its_dead_letters_are_drained(home: Home) -> None:
     queues = home.queues(url=URL, dead_letter_url=DEAD)
     home.send(URL, "a")
     home.send(DEAD, "b")

@@ -67,7 +67,7 @@ async def test_a_test_event_and_the_not_understood_are_answered_200(home):
     assert len(home.inbox.notifications) == len(home.polls) == 1
 
 
-async def test_confirmations(home):
+async def test_confirmations_go_to_the_subscriber_and_not_to_the_inbox(home):
     assert await home.post(home.signer().confirmation("abc")) == (200, "confirmed")
     assert home.subscriber.tokens == ["abc"]
     assert await home.post(home.signer().unsubscription()) == (200, "unsubscribed")
@@ -272,7 +272,7 @@ async def test_http_nonsense_is_refused_counted_and_forgotten(home, raw):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
-async def test_other_methods(home, method):
+async def test_other_methods_are_refused_with_405(home, method):
     async with aiohttp.ClientSession() as session, session.request(method, home.url) as answer:
         assert answer.status == 405
         assert answer.headers["Allow"] == "POST"
@@ -282,14 +282,14 @@ async def test_other_methods(home, method):
 @pytest.mark.parametrize(
     "path", ["/", "/sns/", "/sns/x", "/SNS", "/healthz/", "/../sns", "/%73ns/"]
 )
-async def test_other_paths(home, path):
+async def test_other_paths_are_not_found(home, path):
     url = home.url.removesuffix(PATH) + path
     answer = await home.talk(f"POST {path} HTTP/1.0\r\n\r\n".encode())
     assert answer.split(b" ")[1] == b"404", url
     assert home.inbox.empty
 
 
-async def test_health(home):
+async def test_healthz_tells_what_is_wrong(home):
     async with aiohttp.ClientSession() as session:
         url = home.url.removesuffix(PATH) + "/healthz"
         async with session.get(url) as answer:

@@ -146,7 +146,7 @@ def test_latencies_since_a_day_leave_out_the_mail_before(ledger: Ledger, tmp_pat
     assert ledger.history.latencies(TODAY - dt.timedelta(days=2)).total == 1
 
 
-def test_it_survives_a_restart(ledger: Ledger, tmp_path: Path) -> None:
+def test_latencies_survive_a_restart(ledger: Ledger, tmp_path: Path) -> None:
     began_long_ago(ledger, tmp_path)
     deliver(ledger, "a", 20, "anna")
     again = Ledger.open(tmp_path)

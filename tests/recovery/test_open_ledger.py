@@ -393,7 +393,7 @@ class TestOld:
 class TestRehearsal:
     """`sync --dry-run` tells what a rebuild would come to, and leaves nothing behind."""
 
-    async def test_of_a_lost_ledger(self, box: Box) -> None:
+    async def test_of_a_lost_ledger_creates_nothing(self, box: Box) -> None:
         box.put("a", "b", "c")
         await box.sync()
         box.files()["a"][0].unlink()

@@ -34,7 +34,7 @@ async def delivered(box: Box) -> Box:
     return box
 
 
-async def test_a_lost_ledger(delivered: Box) -> None:
+async def test_a_lost_ledger_is_rebuilt_from_maildirs_and_the_listing(delivered: Box) -> None:
     delivered.lose()
     delivered.put("e", since=20)
     result = await rebuilt(delivered)
@@ -44,7 +44,7 @@ async def test_a_lost_ledger(delivered: Box) -> None:
     assert delivered.counts() == {"a": 1, "c": 1, "d": 1, "e": 1}
 
 
-async def test_a_lost_ledger_with_a_copy(delivered: Box) -> None:
+async def test_a_lost_ledger_is_rebuilt_from_its_copy(delivered: Box) -> None:
     (delivered.state / FILE_NAME).unlink()
     result = await rebuilt(delivered)
     assert result.copy

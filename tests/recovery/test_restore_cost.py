@@ -34,7 +34,7 @@ def mail(storage_class: str, size: int, *, locked: bool = False) -> Difference:
         ([mail("GLACIER", 1_000_000)] * 1000, "Bulk", 0.0004 + 0.09),  # restored already
     ],
 )
-def test_the_sum(mails: list[Difference], tier: str, usd: float) -> None:
+def test_the_sum_is_what_aws_charges(mails: list[Difference], tier: str, usd: float) -> None:
     assert total(estimate(mails, tier, 30)) == pytest.approx(usd)
 
 

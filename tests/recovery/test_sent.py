@@ -150,7 +150,7 @@ async def test_a_mailbox_that_has_only_sent_is_given_all_that_came(box: SentBox)
     assert box.counts("bruno") == {"for-bruno": 1, "v": 1}
 
 
-async def test_rebuilt_by_hand(box: SentBox) -> None:
+async def test_sent_mail_is_known_after_a_rebuild_by_hand(box: SentBox) -> None:
     box.lose()
     result = await make_rebuild(box.settings, box.bucket(), Events(box.log), anew=False).run()
     assert (result.names, result.listed, result.delivered) == (3, 3, 3)

@@ -92,14 +92,14 @@ def test_a_version_is_sealed_for_all_keys_and_may_expire_then(scene: Scene) -> N
 
 
 @pytest.mark.parametrize("size", [0, 1, 5_000_000])
-def test_any_size(scene: Scene, size: int) -> None:
+def test_mail_of_any_size_is_sealed(scene: Scene, size: int) -> None:
     scene.bucket.store(KEY, b"x" * size)
     assert scene.seal() == [Sealed(Outcome.SEALED)]
     scene.check()
 
 
 @pytest.mark.parametrize("own_id", ["a b", "Grüße", "a%2F", "a/b.pgp", "..", "x" * 900])
-def test_odd_ids(scene: Scene, own_id: str) -> None:
+def test_odd_ids_are_sealed_and_read_back_from_the_name(scene: Scene, own_id: str) -> None:
     scene.bucket.store(f"incoming/{own_id}", MAIL)
     assert scene.seal(f"incoming/{own_id}") == [Sealed(Outcome.SEALED)]
     scene.check(f"incoming/{own_id}")
