@@ -1,4 +1,4 @@
-"""The demo's AWS: the emulator, the small SNS, and what bootstrap builds there, all on loopback."""
+"""The demo's AWS, all on loopback: the emulator, the small SNS, and what bootstrap builds there."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ PREFIX = "incoming/"
 RECENT_PREFIX = "recent/"
 
 OUTGOING = "/moto-api/ses/outgoing.json"
-"""Where the emulator shows what SES was given to send (`gaps/outgoing.py`)."""
+"""Where the emulator lists the mails that SES was given to send (`gaps/outgoing.py`)."""
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIADEMODEMODEMODEMO",
     "AWS_SECRET_ACCESS_KEY": "demo",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_REGION": REGION,
-    # Whatever the person's own AWS set-up is, the demo must neither read it nor trip over it.
+    # The demo must neither read the user's own AWS settings nor trip over them.
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -62,7 +62,7 @@ CREDENTIALS = {
 
 @dataclass(frozen=True, slots=True)
 class SentBySes:
-    """A mail that SES was given to send, and for whom."""
+    """A mail that SES was given to send, and its recipients."""
 
     recipients: tuple[str, ...]
     raw: str
@@ -71,8 +71,8 @@ class SentBySes:
 class Cloud:
     """An AWS account with a stack in it while the context is open.
 
-    `public_url` is where the daemon's webhook will be, `speed` divides the pauses between SNS's
-    tries.
+    `public_url` is where the daemon's webhook will be; `speed` divides the pauses between SNS's
+    attempts.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Cloud:
         self.bucket = self.stack.bucket
         self.topic_arn = self.stack.topic_arn
         self.changes = 0
-        """How many bootstrap made."""
+        """The number of changes that bootstrap made."""
         self._speed = speed
         self._emulator = emulator or Emulator()
         self._stack = AsyncExitStack()
@@ -128,7 +128,7 @@ class Cloud:
 
     @property
     def queue_urls(self) -> dict[str, str]:
-        """The addresses of the stack's queues, by their names."""
+        """The URLs of the stack's queues, by name."""
         queues = (self.stack.queue, self.stack.dead_letter_queue)
         return {queue: f"{self.url}/{ACCOUNT}/{queue}" for queue in queues}
 
@@ -139,7 +139,7 @@ class Cloud:
     def environment(
         self, base: Mapping[str, str], *, administrator: bool = False
     ) -> dict[str, str]:
-        """Return `base` for a child process, its AWS settings replaced by those of this cloud."""
+        """Return `base` for a child process, its AWS settings replaced by this cloud's."""
         kept = {k: v for k, v in base.items() if not k.startswith("AWS_")}
         loopback = ",".join(filter(None, (base.get("NO_PROXY"), "127.0.0.1")))
         credentials = dict(CREDENTIALS)
@@ -159,7 +159,7 @@ class Cloud:
         }
 
     async def sent_by_ses(self) -> list[SentBySes]:
-        """Return what SES was given to send, as the emulator remembers it."""
+        """Return the mails that SES was given to send."""
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"{self.url}{OUTGOING}") as answer,
@@ -172,7 +172,7 @@ class Cloud:
         ]
 
     def objects(self, prefix: str) -> dict[str, bytes]:
-        """Return what lies in the bucket below a prefix, by key; blocking."""
+        """Return the contents of the objects below a prefix, by key. Blocking."""
         listed = self.s3_client.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
         return {
             item["Key"]: self.s3_client.get_object(Bucket=self.bucket, Key=item["Key"])[
@@ -189,8 +189,8 @@ class Cloud:
         self.sns.functions.append(self._function())
 
     def _function(self) -> Callable[[str], None]:
-        """Return what does the stack's function's work, one notification at a time: the emulator's
-        transactions are none for whoever reads or writes meanwhile."""
+        """Return what does the work of the stack's function, one notification at a time: the
+        emulator does not isolate its transactions from other readers and writers."""
         indexer, one_at_a_time = self._indexer(), threading.Lock()
 
         def take(message: str) -> None:
@@ -200,7 +200,7 @@ class Cloud:
         return take
 
     def _indexer(self) -> Indexer:
-        """Return what the stack's function runs, which the emulator does not."""
+        """Return what the stack's function runs; the emulator runs no functions."""
         dynamodb = self._client("dynamodb", self.url)
         stack = self.stack
         return Indexer(
@@ -223,7 +223,7 @@ class Cloud:
 
 
 def _session() -> boto3.Session:
-    """Make a session that knows nothing of the person's own profiles and keys."""
+    """Make a session that ignores the user's own profiles and keys."""
     ignored: dict[str, tuple[str | None, str | None, str | None, Any]] = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),

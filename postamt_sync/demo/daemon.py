@@ -1,4 +1,4 @@
-"""The real daemon as a child process, and each mail's journey as its JSON log lines tell it."""
+"""The real daemon as a child process, and the journey of each mail by its JSON log lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READY_WITHIN = 60.0
 STOP_WITHIN = 10.0
 LONGEST_LINE = 1 << 20
 NOT_OURS = ("POSTAMT_SYNC_", "LISTEN_", "NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_")
-"""Variables that would make the child something other than the demo's daemon."""
+"""Variables that would turn the child into something other than the demo's daemon."""
 
 COMMAND = (sys.executable, "-m", "postamt_sync")
 
@@ -28,9 +28,9 @@ Hear = Callable[[dict[str, Any]], None]
 
 
 class DaemonProcess:
-    """`postamt-sync run`, once; stopped on leaving the context. Its lines are kept in `log`.
+    """One `postamt-sync run`, stopped on leaving the context. Its lines are kept in `log`.
 
-    `command` is the program that is told `run --config PATH --debug`.
+    `command` is the program that is called with `run --config PATH --debug`.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class DaemonProcess:
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Start, and return when SNS's subscription is confirmed."""
+        """Start, and return once SNS's subscription is confirmed."""
         self._process = await asyncio.create_subprocess_exec(
             *(*self._command, "run", "--config", str(self._config), "--debug"),
             env=self._environment,
@@ -59,7 +59,7 @@ class DaemonProcess:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,
-            # A Ctrl-C in the terminal is for the demo, which then stops the daemon in order.
+            # A Ctrl-C in the terminal is for the demo, which then stops the daemon properly.
             start_new_session=True,
         )
         self._reader = asyncio.create_task(self._read())
@@ -96,7 +96,7 @@ class DaemonProcess:
         return self._process.pid
 
     async def kill(self) -> None:
-        """End it as a power failure would, in the middle of whatever it does."""
+        """End it as a power failure would, in the middle of its work."""
         assert self._process is not None
         if self._process.returncode is None:
             self._process.kill()
@@ -128,15 +128,15 @@ class DaemonProcess:
 
 @dataclass(slots=True)
 class Journey:
-    """One mail: when each step was first seen (seconds since 1970), and what it was told."""
+    """One mail: when each step was first seen (seconds since 1970), and its details."""
 
     steps: dict[str, float] = field(default_factory=dict)
     source: str = ""
-    """What announced it first: webhook, poll …"""
+    """What announced it first, such as webhook or poll."""
     evidence: str = ""
-    """What decided who gets it."""
+    """Which evidence decided who gets it."""
     mailboxes: list[str] = field(default_factory=list)
-    """Those it was delivered to, a second time too if that should happen."""
+    """The mailboxes it was delivered to; twice in the list if it was delivered twice."""
 
 
 class Journeys:
@@ -149,7 +149,7 @@ class Journeys:
         return self._by_mail.setdefault(mail, Journey())
 
     def hear(self, event: dict[str, Any]) -> None:
-        """Take one log line of the daemon; lines about anything but a mail are ignored."""
+        """Take one log line of the daemon; ignore lines that are not about a mail."""
         mail, name = event.get("mail"), event.get("event")
         if not isinstance(mail, str) or not isinstance(name, str):
             return

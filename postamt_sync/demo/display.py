@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # a terminal should see something before all of AWS is import
 WIDTH = 80
 STEPS = ("announced", "fetched", "delivered")
 TITLE, TO, STEP = 25, 12, 9
-"""Columns of the table; one blank between each, and two before."""
+"""Widths of the columns of the table; a blank separates them, two precede the first."""
 
 
 class Display:
     """Writes the tour to a terminal, or as plain text to anything else."""
 
     def __init__(self, out: TextIO, unread: Callable[[], bool] = lambda: False) -> None:
-        """`unread` tells whether nobody reads any more what is written."""
+        """`unread` is set once nobody reads what is written any more."""
         self.unread = unread
         self._console = Console(file=out, width=WIDTH, highlight=False, soft_wrap=True)
 
@@ -36,13 +36,13 @@ class Display:
         self._console.print(f"  {escape(text)}", soft_wrap=False, width=WIDTH)
 
     def fact(self, name: str, text: str, *, done: bool = False) -> None:
-        """Print what something is; `done` ticks it off."""
+        """Print a name and its value; `done` adds a tick."""
         tick = "  [green]✓[/]" if done else ""
         self._console.print(f"  [cyan]{escape(name):<{TO}}[/] {escape(text)}{tick}")
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """Show on a terminal that something is under way; nothing of that stays."""
+        """Show on a terminal that something is under way, and erase it afterwards."""
         if not self._console.is_terminal:
             yield
             return
@@ -62,13 +62,13 @@ class Display:
     def mail(
         self, title: str, places: Sequence[CopyLocation], steps: Sequence[float | None]
     ) -> None:
-        """Print one mail's hops: seconds since SES took it, None where it was not seen."""
+        """Print the hops of one mail: seconds since SES accepted it, None if it was not seen."""
         to = ", ".join(map(str, places))
         cells = "".join(f" {_milliseconds(step):>{STEP}}" for step in steps)
         self._console.print(f"  {escape(title):<{TITLE}} [cyan]{escape(to):<{TO}}[/]{cells}")
 
     def maildirs(self, household: Household, titles: dict[Path, str]) -> None:
-        """Print the tree of what lies in the Maildirs, each file with its mail's title."""
+        """Print the Maildirs as a tree, each file with the title of its mail."""
         tree = Tree(f"[bold]{escape(str(household.mail))}[/]", guide_style="dim")
         for name, maildir in household.maildirs.items():
             mailbox = tree.add(f"[cyan]{escape(name)}/Maildir[/]")

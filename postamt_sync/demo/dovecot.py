@@ -1,7 +1,7 @@
-"""A private Dovecot that needs no root and no configuration of the machine's own.
+"""A private Dovecot that needs neither root nor the configuration of the machine.
 
-It serves given Maildirs over IMAP on a free port of 127.0.0.1 and touches nothing else. Written
-for Dovecot 2.3 and 2.4, whose configuration languages differ.
+It serves the given Maildirs over IMAP on a free port of 127.0.0.1 and touches nothing else. It
+supports Dovecot 2.3 and 2.4, whose configuration languages differ.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import NoReturn, Self
 from postamt_sync.errors import TryLaterError, UsageError
 
 START_WITHIN = 20.0
-"""Seconds; it takes well under one."""
+"""Seconds; it usually takes well under one."""
 
 LONGEST_BASE = 60
-"""Characters: the paths of Dovecot's sockets lie below it and may have 107."""
+"""Characters: the paths of Dovecot's sockets start with it and may have at most 107."""
 
 STOP_WITHIN = 5.0
 PORTS_TRIED = 3
-"""Someone may take the free port before Dovecot does."""
+"""Another process may take the free port before Dovecot does."""
 
 COMMON = """\
 listen = 127.0.0.1
@@ -102,7 +102,7 @@ userdb passwd-file {{
 """
 
 ELSEWHERE = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-"""Where a person's PATH often does not lead."""
+"""Directories that are often missing from a user's PATH."""
 
 
 def find_dovecot() -> Path | None:
@@ -112,13 +112,13 @@ def find_dovecot() -> Path | None:
     if found is None:
         return None
     libexec = (Path(d) / "dovecot" / "imap" for d in ("/usr/lib", "/usr/libexec", "/usr/local/lib"))
-    # dovecot-core alone, without dovecot-imapd, has no imap program.
+    # dovecot-core without dovecot-imapd has no imap program.
     return Path(found) if any(imap.exists() for imap in libexec) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Whom Dovecot runs as, and what stands before its command line to get there."""
+    """The user that Dovecot runs as, and the command prefix that switches to it."""
 
     uid: int
     gid: int
@@ -128,11 +128,11 @@ class Runner:
 
 
 class PrivateDovecot:
-    """Serves Maildirs while the context is open; Dovecot answers when it is entered.
+    """Serves Maildirs while the context is open; Dovecot answers once it is entered.
 
-    `base` is a directory with a short path that is Dovecot's alone; `users` maps each login to
-    its Maildir. Root's own Maildirs are served by nobody with the right to read root's files,
-    since Dovecot serves nothing as root; those of another owner by that owner.
+    `base` is a directory with a short path that only Dovecot uses; `users` maps each login to
+    its Maildir. Maildirs are served as their owner. Those of root are served as the user
+    `nobody` with the capability to read root's files, since Dovecot serves nothing as root.
     """
 
     def __init__(self, base: Path, users: Mapping[str, Path], password: str) -> None:
@@ -152,8 +152,8 @@ class PrivateDovecot:
             )
         if len(str(self._base)) > LONGEST_BASE:
             raise UsageError(
-                f"The directory {self._base} has too long a path for Dovecot's sockets.",
-                f"Use one of at most {LONGEST_BASE} characters.",
+                f"The path of {self._base} is too long for Dovecot's sockets.",
+                f"Use a path of at most {LONGEST_BASE} characters.",
             )
         runner = _runner([*self._users.values()])
         self._prepare(runner)
@@ -167,7 +167,7 @@ class PrivateDovecot:
         process, self._process = self._process, None
         if process is None:
             return
-        # All at once: the master alone would wait a second for each of its children.
+        # The whole group at once: the master would wait a second for each of its children.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -177,7 +177,7 @@ class PrivateDovecot:
             process.wait()
 
     def _prepare(self, runner: Runner) -> None:
-        """Lay out homes that lead to the Maildirs, and the list of users."""
+        """Create home directories that link to the Maildirs, and the list of users."""
         lines = []
         for number, (login, maildir) in enumerate(self._users.items()):
             home = self._base / f"home{number}"
@@ -195,7 +195,7 @@ class PrivateDovecot:
                 os.chown(path, runner.uid, runner.gid, follow_symlinks=False)
 
     def _start(self, program: Path, version: tuple[int, ...], runner: Runner) -> bool:
-        """Start on a port that was free a moment ago; False if it did not come up."""
+        """Start on a port that was free a moment ago; return False if it did not come up."""
         self.port = free_port()
         config = self._base / "dovecot.conf"
         config.write_text(configuration(version, self._base, self.port, runner))
@@ -226,19 +226,19 @@ class PrivateDovecot:
 
 
 def dovecot_version(program: Path) -> tuple[int, ...]:
-    """Return the version's numbers, such as (2, 3, 19, 1)."""
+    """Return the version as numbers, such as (2, 3, 19, 1)."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     found = re.match(r"\d+(\.\d+)+", said.stdout)
     if found is None:
         raise UsageError(
-            f"{program} does not say its version.",
+            f"{program} does not tell its version.",
             f"See whether it runs: {program} --version",
         )
     return tuple(int(number) for number in found[0].split("."))
 
 
 def configuration(version: tuple[int, ...], base: Path, port: int, runner: Runner) -> str:
-    """Return the configuration in the language of this version: 2.3, or 2.4 and later."""
+    """Return the configuration in the syntax of this version: 2.3, or 2.4 and later."""
     places = {"base": base, "port": port, "user": runner.user, "group": runner.group}
     if version < (2, 4):
         return (COMMON + BEFORE_2_4).format(**places)
@@ -256,13 +256,13 @@ def _runner(maildirs: list[Path]) -> Runner:
     nobody = _known(pwd.getpwnam("nobody").pw_uid) or _refuse()
     rights = "+dac_override,+fowner"
     capable = (f"--inh-caps={rights}", f"--ambient-caps={rights}")
-    # Without this the kernel's access(2) forgets the rights, and mailboxes look read-only.
+    # Without this access(2) ignores the capabilities, and mailboxes look read-only.
     lasting = "--securebits=+no_setuid_fixup"
     return replace(nobody, prefix=(*_setpriv(nobody), *capable, lasting))
 
 
 def _known(uid: int) -> Runner | None:
-    """Dovecot changes owners by name: a uid without a name is of no use to it."""
+    """Dovecot switches users by name: a uid without a name is of no use to it."""
     try:
         entry = pwd.getpwuid(uid)
         group = grp.getgrgid(entry.pw_gid).gr_name
@@ -283,7 +283,7 @@ def _setpriv(runner: Runner) -> tuple[str, ...]:
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago; someone else may take it before its user does."""
+    """Return a port that was free a moment ago; another process may take it meanwhile."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,7 +1,7 @@
-"""The embedded AWS: moto in a child process of its own, so that its state and its load are its own.
+"""The embedded AWS: moto in a child process, which keeps its state and its load apart from ours.
 
-Run as `python -m postamt_sync.demo.emulator` it serves on a free port of 127.0.0.1, says on
-standard output where, and ends when its standard input closes: it cannot outlive its parent.
+Run as `python -m postamt_sync.demo.emulator` it serves on a free port of 127.0.0.1, prints its
+URL on standard output, and ends when its standard input closes: it cannot outlive its parent.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Self
 from postamt_sync.errors import TryLaterError, UsageError
 
 START_WITHIN = 60.0
-"""Seconds; a Raspberry Pi with a slow card needs many of them to import moto."""
+"""Seconds; a Raspberry Pi with a slow card takes long to import moto."""
 
 
 def need_emulator() -> None:
-    """Raise with the command to type where the extra `demo` is not installed."""
+    """Raise UsageError with the command to type if the extra `demo` is not installed."""
     wanted = ("moto", "flask", "flask_cors")
     if missing := [name for name in wanted if importlib.util.find_spec(name) is None]:
         raise UsageError(
@@ -30,7 +30,7 @@ def need_emulator() -> None:
 
 
 class Emulator:
-    """moto while the context is open; `url` speaks every AWS API it knows."""
+    """Runs moto while the context is open; `url` answers every AWS API that moto knows."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -44,7 +44,7 @@ class Emulator:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=environment,
-            # A Ctrl-C in the terminal is for us: we still need the emulator to shut down in order.
+            # A Ctrl-C in the terminal is for us: to shut down properly we still need the emulator.
             start_new_session=True,
         )
         assert self._process.stdout is not None
@@ -73,8 +73,8 @@ class Emulator:
 
 
 def extend_moto() -> None:
-    """Make of the moto in this process what we need: all of our stack, no Docker, a quiet log."""
-    # Imported late: the parent must need nothing of it.
+    """Adapt moto in this process to our needs: all of our stack, no Docker, a quiet log."""
+    # Imported here, since the parent process must not need moto.
     from moto.core.config import default_user_config  # noqa: PLC0415
 
     from postamt_sync.demo.gaps import install  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A port of 127.0.0.1 that is kept for a server which is yet to start, or to start again."""
+"""A port of 127.0.0.1 that is reserved for a server which is yet to start, or to start again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import socket
 
 
 def hold_port() -> socket.socket:
-    """Return a socket bound to a free port, which nobody is given by chance until it is closed.
+    """Return a socket bound to a free port; no process is given the port until it is closed.
 
-    It never listens. A server that names the port and sets SO_REUSEADDR, as servers do, binds and
-    listens beside it; without one, connections are refused as if nobody had the port.
+    It never listens. A server that asks for the port and sets SO_REUSEADDR, as servers do, can
+    bind and listen all the same; until then connections are refused as if the port were free.
     """
     held = socket.socket()
     try:

@@ -14,7 +14,7 @@ from postamt_sync.mail.handed_routes import HandedRoutes
 from postamt_sync.mail.routing import Addressee, VerdictFolders
 
 POLL_SECONDS = 10
-"""The shortest pause between two looks that the configuration allows."""
+"""The shortest interval between polls that the configuration allows."""
 
 JUNK = "Junk"
 
@@ -28,7 +28,7 @@ junk_folder = "{junk}"
 [admin]
 listen = "{admin}"
 """
-"""What the demo wants otherwise than `bootstrap init` writes it."""
+"""Settings of the demo that `bootstrap init` does not write."""
 
 WITH_WEBMAIL = f"""
 [webmail]
@@ -39,7 +39,7 @@ host = "webmail.{DOMAIN}"
 
 @dataclass(frozen=True, slots=True)
 class CopyLocation:
-    """Where a copy lies: a mailbox and its folder (INBOX for the mailbox itself)."""
+    """Where a copy is: a mailbox and a folder (INBOX for the mailbox itself)."""
 
     mailbox: str
     folder: str = "INBOX"
@@ -61,7 +61,7 @@ class Household:
 
     @property
     def handed(self) -> HandedRoutes:
-        """Who gets what, as the configuration says it."""
+        """Who gets what, as the configuration says."""
         first = next(iter(self.addresses))
         return HandedRoutes(
             tuple(Addressee(name, (a,), name == first) for name, a in self.addresses.items()),
@@ -79,7 +79,7 @@ class Household:
     ) -> None:
         """Write the daemon's configuration, as init does.
 
-        `port` is where its webhook listens, `admin` where it shows how things stand, "" nowhere.
+        `port` is that of the webhook; `admin` is the address of the status page, "" for none.
         """
         state = self.root / "state"
         state.mkdir(exist_ok=True)
@@ -96,7 +96,7 @@ class Household:
         return [CopyLocation(name, folder) for name in names]
 
     def places_of(self, content: bytes) -> list[CopyLocation]:
-        """Return where mails with exactly these bytes lie; a place comes once for each file."""
+        """Return where mails with exactly these bytes are; a place appears once for each file."""
         return sorted(
             (
                 place

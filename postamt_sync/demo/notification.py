@@ -1,7 +1,7 @@
-"""What SNS sends: a notification or a confirmation, as JSON, signed with a key made for one run.
+"""What SNS sends: notifications and confirmations as JSON, signed with a key made for one run.
 
 The string to sign (SNS Developer Guide, "Verifying the signatures of Amazon SNS messages"): for
-each field the name, a line end, the value, a line end; the last one too.
+each field its name and its value, each followed by a line end, including the last.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SIGNED_FIELDS = {
 
 
 class SnsSigner:
-    """A signing key with its certificate, RSA 2048, one leaf, as SNS serves it."""
+    """A signing key (RSA 2048) and its certificate, a single leaf, as SNS serves it."""
 
     def __init__(self) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -46,7 +46,7 @@ class SnsSigner:
 
     @property
     def path(self) -> str:
-        """Where SNS would serve this certificate: the name changes with the content."""
+        """The path at which SNS would serve this certificate; it changes with the content."""
         digest = hashlib.md5(self.certificate, usedforsecurity=False).hexdigest()
         return f"/SimpleNotificationService-{digest}.pem"
 
@@ -58,14 +58,14 @@ class SnsSigner:
 
 
 def string_to_sign(message: Mapping[str, str]) -> bytes:
-    """Return what the signature covers; a Subject that is not there is left out."""
+    """Return what the signature covers; an absent Subject is left out."""
     fields = SIGNED_FIELDS[message["Type"]]
     return "".join(f"{name}\n{message[name]}\n" for name in fields if name in message).encode()
 
 
 def _certificate(key: rsa.RSAPrivateKey) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME)])
-    # A machine whose clock was set while the demo runs must not see a certificate of the future.
+    # The certificate must stay valid if the clock is set back while the demo runs.
     start = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
     certificate = (
         x509.CertificateBuilder()
@@ -103,9 +103,9 @@ class SnsNotification:
     timestamp: str = field(default_factory=_now)
 
     def body(self, signer: SnsSigner, version: str, endpoint: str, subscription_arn: str) -> str:
-        """Return the JSON that is posted, laid out and ordered as SNS does.
+        """Return the JSON that is posted, formatted and ordered as SNS does it.
 
-        `endpoint` is where the certificate is served and where the links lead.
+        `endpoint` is the URL that serves the certificate and that the links lead to.
         """
         fields = {"Type": self.kind, "MessageId": self.message_id}
         if self.token:
@@ -131,7 +131,7 @@ class SnsNotification:
         return json.dumps(signed, indent=2, separators=(",", " : "), ensure_ascii=False)
 
     def headers(self, subscription_arn: str, raw: bool) -> dict[str, str]:
-        """Return the headers of SNS's POST; the message id is the same on every retry."""
+        """Return the headers of SNS's POST; the message ID is the same on every retry."""
         headers = {
             "x-amz-sns-message-type": self.kind,
             "x-amz-sns-message-id": self.message_id,

@@ -1,4 +1,4 @@
-"""Brings notifications to endpoints as SNS does: tries again, gives up, uses the dead letters."""
+"""Delivers notifications to endpoints as SNS does: with retries and dead letters."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ ANSWER_WITHIN = 15.0
 """Seconds that an HTTP endpoint has to answer."""
 
 LAMBDA_SPEED = 60.0
-"""How much faster than Lambda a function is called again; it waits minutes."""
+"""How much faster than by Lambda, which waits minutes, a function is called again."""
 
 REMEMBERED = 10_000
-"""Attempts kept for whoever wants to see them."""
+"""The number of attempts that are kept."""
 
 SendToQueue = Callable[[str, str], Awaitable[None]]
-"""Puts a body (second) into the queue with this ARN (first)."""
+"""Takes the ARN of a queue, and a body to put into it."""
 
 Function = Callable[[str], None]
-"""Stands for a Lambda function that is subscribed to a topic; takes the message, in a thread."""
+"""Stands for a Lambda function subscribed to a topic; called with the message, in a thread."""
 
 
 @dataclass(slots=True)
 class PushFaults:
-    """Set what is to go wrong next; with nothing set, nothing does."""
+    """What is to go wrong next; by default nothing does."""
 
     api_down: bool = False
     """Every API call is answered 503."""
@@ -59,7 +59,7 @@ class PushFaults:
         self._lost.append((containing, subject, for_queues))
 
     def repeat(self, containing: str, times: int) -> None:
-        """Send a notification that contains this `times` in all, even if it was accepted."""
+        """Send a notification that contains this `times` times in all, even if it is accepted."""
         self._copied[containing] = times
 
     def hold(self) -> None:
@@ -68,7 +68,7 @@ class PushFaults:
         self._flow.clear()
 
     def release(self, shuffle: int | None = None) -> None:
-        """Send what was held; with a seed, in an order that has nothing to do with the old one."""
+        """Send what was held; with a seed, in an order that is shuffled by it."""
         self._disorder = None if shuffle is None else random.Random(shuffle)  # noqa: S311
         self._flow.set()
 
@@ -100,7 +100,7 @@ class PushFaults:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to hand over one notification; `status` is None if no answer came."""
+    """One attempt to deliver one notification; `status` is None if no answer came."""
 
     message_id: str
     kind: str
@@ -111,9 +111,9 @@ class Attempt:
 
 
 class Push:
-    """Delivers in the background; a notification in flight survives no restart.
+    """Delivers in the background; notifications in flight do not survive a restart.
 
-    `speed` divides all pauses between tries: 1.0 is SNS's own pace.
+    `speed` divides all pauses between attempts: 1.0 is SNS's own pace.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Push:
             await self._session.close()
 
     async def settled(self) -> None:
-        """Return when every delivery under way was accepted or given up."""
+        """Return once every delivery under way has been accepted or given up."""
         while self._running:
             await asyncio.wait(set(self._running))
 
@@ -174,7 +174,7 @@ class Push:
                 self._begin(self._deliver(notification, subscription, body))
 
     def invoke(self, function: Function, notification: SnsNotification) -> None:
-        """Begin to call a function, which hears of what queues hear of."""
+        """Begin to call a function, which gets the notifications that queues get."""
         if not self._mishaps.loses(notification, over_http=False):
             for _ in range(self._mishaps.copies(notification)):
                 self._begin(self._invoke(function, notification.message))
@@ -189,7 +189,7 @@ class Push:
         await self._to_queue(subscription.endpoint, body)
 
     async def _invoke(self, function: Function, message: str) -> None:
-        """Call a function; one that fails is called twice more, as Lambda does."""
+        """Call a function; call it up to twice more if it fails, as Lambda does."""
         await self._mishaps.wait()
         for pause in (60.0, 120.0, None):
             try:
@@ -243,5 +243,5 @@ class Push:
 
 
 def _may_recover(status: int | None) -> bool:
-    """Server errors, 429 and silence are tried again; every other refusal is final."""
+    """Server errors, 429 and no answer are tried again; every other refusal is final."""
     return status is None or status >= 500 or status == 429

@@ -1,4 +1,4 @@
-"""The AWS query protocol, as much of it as SNS needs: form fields in, XML out."""
+"""As much of the AWS query protocol as SNS needs: form fields in, XML out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMESPACE = "http://sns.amazonaws.com/doc/2010-03-31/"
 
 
 class RefusedError(Exception):
-    """What SNS answers instead of a result: its error code and sentence, and the HTTP status."""
+    """An error that SNS answers with: its code, its message, and the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ def element(name: str, text: str) -> str:
 
 
 def answer(action: str, result: str = "") -> web.Response:
-    """Wrap the inner XML of a result; without one only the metadata is sent, as SNS does."""
+    """Wrap the inner XML of a result; without one, send only the metadata, as SNS does."""
     inner = f"<{action}Result>{result}</{action}Result>" if result else ""
     metadata = f"<ResponseMetadata>{element('RequestId', str(uuid.uuid4()))}</ResponseMetadata>"
     body = f'<{action}Response xmlns="{NAMESPACE}">{inner}{metadata}</{action}Response>'
@@ -74,7 +74,7 @@ def form_attributes(form: Mapping[str, str]) -> dict[str, str]:
 def with_subscriptions(
     content: bytes, added: Sequence[Mapping[str, str]], *, without: str
 ) -> bytes:
-    """Add to a list of subscriptions, and take out those whose endpoint ends in `without`."""
+    """Add to a list of subscriptions, and remove those whose endpoint ends in `without`."""
     space = f"{{{NAMESPACE}}}"
     root = ET.fromstring(content)  # noqa: S314 - our own child process wrote it
     listed = root.find(f".//{space}Subscriptions")

@@ -1,6 +1,7 @@
-"""The way back, without a person: a mail is answered in the webmail, and the answer comes home.
+"""The way back, with no person involved: a mail is answered in the webmail, and the answer
+comes home.
 
-Each station is looked at where it is, never where the one before says that it went.
+Each station is checked itself; what the station before claims is not trusted.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ TEXT = "Dear Clara,\n\nThursday it is. I bring the scones.\n\nAnna\n"
 
 @dataclass(frozen=True, slots=True)
 class ReplyStation:
-    """One place that the answer was looked for: `found` says whether it was there."""
+    """A place where the answer was looked for; `found` tells whether it was there."""
 
     name: str
     found: bool
@@ -36,7 +37,7 @@ class ReplyStation:
 
 
 class Reply:
-    """Anna's answer to one mail that came for her."""
+    """Anna's answer to a mail that came for her."""
 
     def __init__(self, system: DemoSystem, webmail: DemoWebmail, answered: Sent) -> None:
         self._system = system
@@ -47,7 +48,7 @@ class Reply:
         self._kept = b""
 
     async def travel(self) -> AsyncIterator[ReplyStation]:
-        """Send it and yield each station of its way; the first that is not found is the last."""
+        """Send it and yield each station on its way; stop after the first that is not found."""
         stations = (
             ("webmail reads", self._read_and_sent),
             ("SES takes", self._taken_by_ses),

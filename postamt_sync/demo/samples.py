@@ -1,4 +1,4 @@
-"""The demo's sample mails: varied, made on the spot, the same bytes in every run."""
+"""The demo's sample mails: varied, generated, and the same bytes in every run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BASE64_LINE = 57
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A mail as it comes in over SMTP, line ends CRLF, with its envelope."""
+    """A mail as it arrives over SMTP, with CRLF line ends, and its envelope."""
 
     title: str
     message: bytes
@@ -31,7 +31,7 @@ class Sample:
 
 
 def samples() -> Iterator[Sample]:
-    """Yield the mails of the tour, in its order."""
+    """Yield the mails of the tour, in order."""
     yield plain("A plain letter", "Tea on Thursday?")
     yield _attachment()
     yield _eight_bit()
@@ -41,7 +41,7 @@ def samples() -> Iterator[Sample]:
 
 
 def plain(title: str, subject: str) -> Sample:
-    """Make a short text mail to Anna; the subject tells one from another."""
+    """Make a short text mail to Anna; its subject distinguishes it from others."""
     mail = _mail(subject, to=(ANNA,))
     mail.set_content("Dear Anna,\n\nthe kettle is on from four.\n\nClara\n")
     return _sample(title, mail, (ANNA,))
@@ -58,7 +58,7 @@ def _attachment() -> Sample:
 
 
 def _eight_bit() -> Sample:
-    """Write the header with raw UTF-8 (RFC 6532) and the body in 8 bits: both must survive."""
+    """Write raw UTF-8 in the header (RFC 6532) and an 8-bit body: both must survive."""
     text = (
         "From: Clara Weiß <clara@sender.example>\r\n"
         "To: Anna Müller <anna@example.com>\r\n"
@@ -114,7 +114,7 @@ def _sample(
 
 
 def _fix_boundaries(mail: EmailMessage) -> None:
-    """Name the boundaries; the standard library would draw them at random."""
+    """Set the boundaries; the standard library would choose them at random."""
     number = 0
     for part in mail.walk():
         if part.is_multipart():

@@ -1,7 +1,7 @@
-"""Acts as SES receiving mail: what it writes before the mail, stores, and publishes.
+"""Acts as SES receiving mail: what it prepends, stores, and publishes.
 
-The header block is SES's own form: folded with one space, one recipient in `for` without angle
-brackets, line ends CRLF. The receipt is that of an S3 action with a topic.
+The header block has SES's form: folded with one space, one recipient in `for` without angle
+brackets, CRLF line ends. The receipt is that of an S3 action with a topic.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any
 from postamt_sync.demo.cloud import REGION, Cloud
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuv"
-"""base32hex, as in the message ids of SES."""
+"""base32hex, as in the message IDs of SES."""
 
 RECEIPT_SUBJECT = "Amazon SES Email Receipt Notification"
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A mail that SES took: `content` is the stored object, byte for byte."""
+    """A mail that SES accepted; `content` is the stored object, byte for byte."""
 
     message_id: str
     key: str
@@ -42,7 +42,7 @@ class Received:
 
 
 class Ses:
-    """Receives mail for one cloud; ids follow from the seed, so a run can be repeated."""
+    """Receives mail for one cloud; the IDs follow from the seed, so that a run can be repeated."""
 
     def __init__(self, cloud: Cloud, seed: int | None = None) -> None:
         self._cloud = cloud
@@ -62,12 +62,12 @@ class Ses:
         lose_receipt: bool = False,
         times: int = 1,
     ) -> Received:
-        """Take one mail, as at the end of DATA; when this returns it is stored and published.
+        """Accept one mail, as at the end of DATA; it is stored and published on return.
 
-        `sender` is the envelope's (empty for a bounce), `recipients` are those of RCPT TO.
-        The active receipt rules decide what becomes of it, as at SES. `lose_webhook`: no HTTP
-        endpoint hears of it (queues do). `lose_notifications`: nobody does. `lose_receipt`: SES
-        publishes nothing, only S3 does. `times`: each notification is sent so often.
+        `sender` is that of the envelope (empty for a bounce), `recipients` those of RCPT TO. The
+        active receipt rules decide what happens to it. `lose_webhook`: no HTTP endpoint is
+        notified (queues are). `lose_notifications`: nobody is. `lose_receipt`: only S3 publishes,
+        SES does not. `times`: how often each notification is sent.
         """
         message_id = "".join(self._random.choices(ALPHABET, k=40))
         now = dt.datetime.now(dt.UTC)
@@ -91,7 +91,7 @@ class Ses:
     def _apply_rules(
         self, taken: Received, now: dt.datetime, spam: str, virus: str, lose_receipt: bool
     ) -> None:
-        """Go through the active rule set, its rules and their actions, in their order."""
+        """Apply the rules of the active rule set and their actions, in order."""
         answer = self._cloud.ses_client.describe_active_receipt_rule_set()
         for rule in answer.get("Rules", []):
             matched = [r for r in taken.recipients if _matches(r, rule.get("Recipients", []))]
@@ -155,7 +155,7 @@ class Ses:
 
 
 def _matches(recipient: str, conditions: Sequence[str]) -> bool:
-    """Tell whether a rule takes this recipient (SES Developer Guide, "Recipient conditions")."""
+    """Tell whether a rule matches a recipient (SES Developer Guide, "Recipient conditions")."""
     local, _, domain = recipient.lower().rpartition("@")
     plain = f"{local.partition('+')[0]}@{domain}"
     return not conditions or any(
@@ -169,7 +169,7 @@ def _matches(recipient: str, conditions: Sequence[str]) -> bool:
 def ses_header(
     message_id: str, sender: str, recipient: str, at: dt.datetime, *, spam: str, virus: str
 ) -> bytes:
-    """Return what SES puts before the sender's first header; `recipient` is the one in `for`."""
+    """Return what SES prepends to the sender's headers; `recipient` is the one in `for`."""
     host, client = "mail.sender.example", "192.0.2.10"
     domain = sender.rpartition("@")[2] or host
     date = format_datetime(at)
@@ -200,7 +200,7 @@ def ses_header(
 
 
 def _header_facts(content: bytes) -> dict[str, Any]:
-    """Return `destination`, `headers`, `commonHeaders`: SES takes them from the MIME headers."""
+    """Return `destination`, `headers` and `commonHeaders`; SES takes them from the MIME headers."""
     head = BytesHeaderParser(policy=email.policy.default).parsebytes(content)
 
     def addresses(name: str) -> list[str]:

@@ -1,8 +1,8 @@
 """A small SNS that does what AWS does and the emulator does not.
 
-Handshake, headers, signatures v1 and v2 with a certificate to fetch, tries and dead letters. It is
-the SNS endpoint of the demo (`AWS_ENDPOINT_URL_SNS`): subscriptions over HTTP and SQS are its own,
-everything else is forwarded unchanged. The tests use it as their double, with mishaps on demand.
+Handshake, headers, signatures v1 and v2 with a certificate to fetch, retries and dead letters. It
+is the SNS endpoint of the demo (`AWS_ENDPOINT_URL_SNS`): it handles subscriptions over HTTP and SQS
+and forwards everything else unchanged. The tests use it as their double, with faults on demand.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ OUR_PROTOCOLS = frozenset({"http", "https", "sqs"})
 LONGEST_REQUEST = 1 << 20
 
 Handler = Callable[[Mapping[str, str], bool], Awaitable[web.Response]]
-"""An action: the form, and whether the caller signed the request."""
+"""An action: takes the form, and whether the caller signed the request."""
 
 
 class SmallSns:
     """Serves SNS on a free port of 127.0.0.1 while the context is open.
 
     `upstream` is the emulator's URL; without one there are no other actions, every topic exists,
-    and only `publish` brings messages. `speed` divides the pauses between tries. `tls` is what
-    HTTPS endpoints are checked against.
+    and only `publish` sends messages. `speed` divides the pauses between attempts. HTTPS
+    endpoints are verified with `tls`.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SmallSns:
         self.subscriptions: dict[str, SnsSubscription] = {}
         """By ARN, pending ones too."""
         self.functions: list[Function] = []
-        """What hears of every topic's notifications beside the subscriptions."""
+        """Called with the notifications of every topic, in addition to the subscriptions."""
         self.url = ""
         self._cancelled: dict[str, SnsSubscription] = {}
         self._versions: dict[str, str] = {}
@@ -100,7 +100,7 @@ class SmallSns:
     # What tests and the demo ask for
 
     def publish(self, topic_arn: str, message: str, subject: str | None = None) -> str:
-        """Send a message to every confirmed subscription; returns its id."""
+        """Send a message to every confirmed subscription; return its ID."""
         notification = SnsNotification(topic_arn, message, subject)
         self._fan_out(notification)
         return notification.message_id
@@ -112,12 +112,12 @@ class SmallSns:
         self._versions[topic_arn] = version
 
     async def settled(self) -> None:
-        """Return when every delivery under way was accepted or given up."""
+        """Return once every delivery under way has been accepted or given up."""
         await self._push.settled()
 
     @property
     def attempts(self) -> list[Attempt]:
-        """Every try so far, oldest first."""
+        """The attempts so far, oldest first."""
         return list(self._push.attempts)
 
     @property
@@ -171,7 +171,7 @@ class SmallSns:
         return form.get("SubscriptionArn") in self.subscriptions
 
     async def _complete(self, action: str, form: Mapping[str, str], content: bytes) -> bytes:
-        """Add to the emulator's answer what it does not know."""
+        """Add what the emulator does not know to its answer."""
         topic = form.get("TopicArn", "")
         if action == "CreateTopic":
             made = re.search(rb"<TopicArn>([^<]+)</TopicArn>", content)

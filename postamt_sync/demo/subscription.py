@@ -1,4 +1,4 @@
-"""A subscription of the small SNS: who listens to a topic, how, and how patiently it is tried."""
+"""A subscription of the small SNS: its endpoint, protocol, attributes, and retries."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from postamt_sync.demo.query import invalid
 
 TOKEN_LIFETIME = 2 * 86_400
-"""Seconds in which a subscription must be confirmed."""
+"""Seconds within which a subscription must be confirmed."""
 
 LONGEST_RETRY = 3600
 """Seconds after which SNS gives up on an HTTP endpoint, whatever the policy says."""
 
 POLICIES = frozenset({"DeliveryPolicy", "RedrivePolicy"})
 SETTABLE = POLICIES | {"RawMessageDelivery"}
-"""Attributes that are understood; a filter policy is refused rather than ignored."""
+"""The supported attributes; a filter policy is refused rather than ignored."""
 
 DEFAULT_RETRY = {"numRetries": 3, "minDelayTarget": 20, "maxDelayTarget": 20}
 
 
 @dataclass(slots=True)
 class SnsSubscription:
-    """One endpoint of one topic; `arn` is fixed from the start, also while it is pending."""
+    """One endpoint of one topic; `arn` is fixed from the start, even while it is pending."""
 
     topic_arn: str
     protocol: str
@@ -34,9 +34,9 @@ class SnsSubscription:
     attributes: dict[str, str] = field(default_factory=dict)
     pending: bool = True
     authenticated: bool = False
-    """Confirmed so that only its owner may unsubscribe it."""
+    """Whether it was confirmed so that only its owner may unsubscribe it."""
     tokens: dict[str, float] = field(default_factory=dict)
-    """Tokens that were sent, with the time each expires (seconds since 1970)."""
+    """The tokens sent, and when each expires (seconds since 1970)."""
     arn: str = ""
 
     def __post_init__(self) -> None:
@@ -51,7 +51,9 @@ class SnsSubscription:
         return self.attributes.get("RawMessageDelivery", "false").lower() == "true"
 
     def new_token(self, now: float) -> str:
-        """Make a token that confirms this subscription; earlier ones stay good until they end."""
+        """Make a token that confirms this subscription; earlier ones stay valid until they
+        expire.
+        """
         token = secrets.token_hex(128)
         self.tokens[token] = now + TOKEN_LIFETIME
         return token
@@ -60,7 +62,7 @@ class SnsSubscription:
         return self.tokens.get(token, now) > now
 
     def set(self, name: str, value: str) -> None:
-        """Set one attribute; an empty policy removes it. Raises what SNS would answer."""
+        """Set one attribute; an empty policy removes it. Raises the error that SNS would answer."""
         if name not in SETTABLE:
             raise invalid("AttributeName")
         if name in POLICIES and value:
@@ -85,7 +87,7 @@ class SnsSubscription:
         }
 
     def listed(self) -> dict[str, str]:
-        """Return what the lists of subscriptions show: a pending one has no ARN there."""
+        """Return the entry for lists of subscriptions, where a pending one has no ARN."""
         return {
             "SubscriptionArn": "PendingConfirmation" if self.pending else self.arn,
             "Owner": self.account,
@@ -102,8 +104,8 @@ class SnsSubscription:
     def pauses(self) -> Iterator[float]:
         """Yield the seconds to wait before each further try, until SNS gives up.
 
-        SNS Developer Guide, "Amazon SNS message delivery retries": at once, at the shortest pause,
-        growing, at the longest pause; an hour in all. The growth here is always linear.
+        SNS Developer Guide, "Amazon SNS message delivery retries": at once, then at the shortest
+        pause, then growing, then at the longest pause; an hour in all. Growth is linear here.
         """
         policy = json.loads(self.attributes.get("DeliveryPolicy", "{}"))
         retry = {**DEFAULT_RETRY, **(policy.get("healthyRetryPolicy") or {})}

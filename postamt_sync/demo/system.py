@@ -1,4 +1,4 @@
-"""The whole system, up: the cloud, the daemon, the household, and Dovecot where it is installed."""
+"""The whole system running: cloud, daemon, household, and Dovecot if it is installed."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.mail.arrival import mail_id
 
 ARRIVE_WITHIN = 60.0
-"""Seconds that a mail may take, however slow the machine."""
+"""Seconds that a mail may take, even on a slow machine."""
 
 SAID_WITHIN = 5.0
-"""Seconds from a file in its Maildir to the daemon's word for it."""
+"""Seconds from a file in its Maildir to the daemon's log line about it."""
 
 LOOK_AGAIN = 0.01
 """Seconds between two looks."""
 
 SNS_SPEED = 10.0
-"""SNS tries again after 2 s instead of 20: nobody wants to watch a pause."""
+"""SNS tries again after 2 s instead of 20, so that nobody has to watch a pause."""
 
 
 class Step(enum.Enum):
-    """A part that comes up, in this order."""
+    """A part of the system; they come up in this order."""
 
     AWS = "An emulated AWS starts: S3, SES, SNS, SQS, DynamoDB, IAM"
     STACK = "bootstrap apply builds the stack in it"
@@ -51,7 +51,7 @@ class Step(enum.Enum):
 
 
 class MailReader:
-    """Stays logged in as one person, as a mail client does. Blocking."""
+    """An IMAP connection that stays logged in, as that of a mail client. Its calls block."""
 
     def __init__(self, imap: PrivateDovecot, login: str, password: str) -> None:
         self._imap = imap
@@ -71,18 +71,18 @@ class MailReader:
         self._client.logout()
 
     def read_marks(self, folder: str) -> list[bool]:
-        """Return of each mail in a folder, by its place there, whether it is marked as read."""
+        """Return whether each mail of a folder is marked as read, by its sequence number."""
         self._client.select(folder, readonly=True)
         _, found = self._client.fetch("1:*", "(FLAGS)")
         return [b"\\Seen" in each for each in found if isinstance(each, bytes)]
 
     def seen(self, message_id: str, place: CopyLocation, within: float) -> float | None:
-        """Return when (seconds since 1970) a mail shows that SES took under this id."""
+        """Return when the mail with this SES ID shows up (seconds since 1970)."""
         end = time.monotonic() + within
         while time.monotonic() < end:
             status, _ = self._client.select(place.folder, readonly=True)
             if status == "OK":
-                # The id stands in SES's own Received, where a client can search for it.
+                # The ID is in SES's own Received line, where a client can search for it.
                 _, found = self._client.search(None, "HEADER", "Received", message_id)
                 if found and found[0]:
                     return time.time()
@@ -92,7 +92,7 @@ class MailReader:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A mail on its way since `at` (seconds since 1970)."""
+    """A mail that was sent at `at` (seconds since 1970)."""
 
     sample: Sample
     received: Received
@@ -100,10 +100,10 @@ class Sent:
 
 
 class DemoSystem:
-    """Everything on loopback while the context is open; `root` keeps the files.
+    """Runs everything on loopback while the context is open; its files are below `root`.
 
-    `command` runs the daemon. Whether a mail is where it belongs is judged by the bytes in the
-    Maildirs alone; the daemon's log lines only say when.
+    `command` runs the daemon. Only the bytes in the Maildirs tell whether a mail is where it
+    belongs; the daemon's log lines tell only when it got there.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class DemoSystem:
         self.webmail: DemoWebmail | None = None
         self._with_webmail = with_webmail
         self.household = Household(root)
-        # Until the end, for the daemon may be killed and started again.
+        # Held until the end, since the daemon may be killed and started again.
         self._held = [hold_port(), hold_port()]
         self.port, page = (held.getsockname()[1] for held in self._held)
         self.page = f"127.0.0.1:{page}"
-        """Where the daemon's status page is."""
+        """Host and port of the daemon's status page."""
         self.coming_up: Callable[[Step], AbstractContextManager[None]] = lambda _: nullcontext()
-        """Is entered while a part comes up, and left once it is there."""
+        """A context that is open while a part comes up."""
         url = f"http://127.0.0.1:{self.port}/sns"
         self.cloud = Cloud(SNS_SPEED, url, self.household.handed, emulator)
         self.sent: list[Sent] = []
@@ -167,7 +167,7 @@ class DemoSystem:
         await self._stack.aclose()
 
     async def start_daemon(self) -> None:
-        """Start the daemon, the first or after it was killed; returns when it hears SNS."""
+        """Start the daemon, or start it again after a kill; return once SNS reaches it."""
         self.daemon = DaemonProcess(
             self.household.config,
             self.cloud.environment(os.environ),
@@ -186,7 +186,7 @@ class DemoSystem:
         return DemoWebmail(household.config, environment, household.maildirs, self._command)
 
     async def seen_in_webmail(self) -> bool:
-        """Return whether the webmail lists for each mailbox what is its own, no more, no less."""
+        """Return whether the webmail lists exactly its own mail for each mailbox."""
         assert self.webmail is not None
         end = time.monotonic() + ARRIVE_WITHIN
         while time.monotonic() < end:
@@ -208,7 +208,7 @@ class DemoSystem:
         if find_dovecot() is None:
             self.imap_trouble = "none; for it: sudo apt install dovecot-imapd"
             return
-        # Dovecot's sockets need a short path, which the person's own directory may not have.
+        # Dovecot's sockets need a short path, and the user's directory may have a long one.
         base = stack.enter_context(tempfile.TemporaryDirectory(prefix="postamt-"))
         imap = PrivateDovecot(Path(base), self.household.maildirs, self.password)
         try:
@@ -217,7 +217,7 @@ class DemoSystem:
             self.imap_trouble = f"none: {error.problem}"
 
     async def send(self, sample: Sample, *, lose_notifications: bool = False) -> Sent:
-        """Let SES take a mail; with `lose_notifications` SNS tells nobody."""
+        """Let SES accept a mail; with `lose_notifications` SNS tells nobody."""
         at = time.time()
         received = await self._ses.receive(
             sample.message,
@@ -231,21 +231,21 @@ class DemoSystem:
         return sent
 
     def is_right(self, sent: Sent) -> bool:
-        """Tell whether the right places, and no others, have one file each with these bytes."""
+        """Tell whether one file with these bytes is in each right place, and none elsewhere."""
         expected = sorted(self.household.expected(sent.sample), key=str)
         return self.household.places_of(sent.received.content) == expected
 
     async def arrived(self, sent: Sent) -> bool:
-        """Return whether all copies came in time."""
+        """Return whether all copies arrived in time."""
         return await self.until(lambda: self.is_right(sent))
 
     async def seen_over_imap(self, sent: Sent) -> float | None:
-        """Return when (seconds since 1970) the last copy showed over IMAP, None if it did not."""
+        """Return when the last copy showed up over IMAP (seconds since 1970), or None."""
         if self.imap is None:
             return None
         places = self.household.expected(sent.sample)
         mailboxes = [self.household.maildirs[place.mailbox] for place in places]
-        # The daemon calls it delivered once its own note is durable; a client may see it before.
+        # The daemon logs "delivered" once that is durable; a client may see the mail earlier.
         journey = self.journey(sent)
         await self.until(lambda: len(journey.mailboxes) >= len(places), within=SAID_WITHIN)
         # Dovecot would make a missing Maildir itself, before the daemon does.
@@ -268,11 +268,11 @@ class DemoSystem:
         return last
 
     def journey(self, sent: Sent) -> Journey:
-        """Return what the daemon has said about a mail so far."""
+        """Return what the daemon has logged about a mail so far."""
         return self._journeys.of(mail_id(self.cloud.bucket, sent.received.key))
 
     async def until(self, done: Callable[[], bool], within: float = ARRIVE_WITHIN) -> bool:
-        """Wait for something to be so; returns whether it is."""
+        """Wait until a condition holds; return whether it does."""
         end = time.monotonic() + within
         while not done():
             if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""The tour: a few mails through the whole system, one lost notification, one crash, the verdict."""
+"""The tour: a few mails through the whole system, a lost notification, a crash, and a verdict."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ async def play(
     webmail: bool = False,
     command: Sequence[str] = COMMAND,
 ) -> bool:
-    """Go through the tour in an empty directory; returns whether all mail arrived as it should.
+    """Run the tour in an empty directory; return whether all mail arrived as it should.
 
-    Without `once` everything stays up after it until SIGINT or SIGTERM. `command` runs the daemon.
+    Without `once` everything stays up afterwards, until SIGINT or SIGTERM. `command` runs the
+    daemon.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # As Ctrl-C: the children are stopped, the directory is cleared away.
+        # Like Ctrl-C: the children are stopped, and the directory is removed.
         loop.add_signal_handler(number, signal.raise_signal, signal.SIGINT)
     begin = time.monotonic()
     show.heading("A mail system of its own, on this machine alone")
@@ -45,7 +46,7 @@ async def play(
         show.fact("ready after", f"{time.monotonic() - begin:.1f} s")
         well = await tour.go()
         if not once:
-            asked = _stop_asked()  # from before anybody is told how
+            asked = _stop_asked()  # before anybody is told how to stop it
             tour.invite()
             if not show.unread():
                 await asked.wait()
@@ -54,20 +55,20 @@ async def play(
 
 
 class Tour:
-    """The acts, in their order; what goes wrong in one does not keep the next from being tried."""
+    """The acts, in order; a failure in one does not keep the next from being tried."""
 
     def __init__(self, system: DemoSystem, show: Display) -> None:
         self._system = system
         self._show = show
 
     def announce(self) -> None:
-        """Say what is known before anything is up: where to look, and where the files are."""
+        """Print what is known before anything is up: where to look, and where the files are."""
         self._show.fact("status page", f"http://{self._system.page}/  in some seconds")
         self._show.fact("directory", str(self._system.household.root))
 
     @contextmanager
     def coming_up(self, step: Step) -> Iterator[None]:
-        """Show that a part comes up, then tick it off."""
+        """Show that a part is coming up, then tick it off."""
         with self._show.busy(step.value):
             yield
         system, fact = self._system, partial(self._show.fact, done=True)
@@ -86,7 +87,7 @@ class Tour:
                 self._show_webmail()
 
     async def go(self) -> bool:
-        """Go through all acts; returns the verdict."""
+        """Run all acts; return the verdict."""
         await self._send_samples()
         await self._lose_a_notification()
         await self._crash()
@@ -94,7 +95,7 @@ class Tour:
         return await self._look_into_webmail() and await self._answer_in_webmail() and well
 
     def judge(self) -> bool:
-        """Compare every mail with every file, show the tree, and say how it ended."""
+        """Compare every mail with every file, show the tree, and print the verdict."""
         system, show = self._system, self._show
         titles = {mail.received.content: mail.sample.title for mail in system.sent}
         files = {
@@ -115,7 +116,7 @@ class Tour:
         return True
 
     def invite(self) -> None:
-        """Say what a person can do now."""
+        """Print what the user can do now."""
         self._show.heading("It stays up until Ctrl-C")
         self._show.say("How things stand, and the way of each mail:")
         self._show.fact("status page", f"http://{self._system.page}/")
@@ -164,7 +165,7 @@ class Tour:
         show.say(f"Process {system.daemon.pid} took over after {time.monotonic() - begin:.1f} s.")
         for mail in sent:
             await system.arrived(mail)
-        # What SNS still has to try again comes first; only then can anybody say "once".
+        # SNS must finish its retries first; only then is it certain that each came once.
         await system.cloud.sns.settled()
         await asyncio.gather(*(system.arrived(mail) for mail in sent))
         copies = sum(len(mail.sample.recipients) for mail in sent)
@@ -174,7 +175,7 @@ class Tour:
             show.bad(f"{len(sent)} mails, {copies} copies: not all as they should be.")
 
     async def _show_travel(self, sending: Awaitable[Sent]) -> Sent:
-        """Follow one mail and show its row when it is there."""
+        """Follow one mail and show its row once it has arrived."""
         system = self._system
         sent = await sending
         over_imap = asyncio.create_task(system.seen_over_imap(sent))
@@ -194,7 +195,7 @@ class Tour:
         return sent
 
     async def _look_into_webmail(self) -> bool:
-        """Compare the webmail's lists with what was sent; true where there is no webmail."""
+        """Compare the webmail's lists with what was sent; True if there is no webmail."""
         if self._system.webmail is None:
             return True
         self._show.heading("The same mail in the webmail, which knows nothing of the box at home")
@@ -205,7 +206,7 @@ class Tour:
         return True
 
     async def _answer_in_webmail(self) -> bool:
-        """Answer the first mail in the webmail and follow it home; true where there is none."""
+        """Answer the first mail in the webmail and follow it home; True if there is no webmail."""
         system, show = self._system, self._show
         if system.webmail is None:
             return True
@@ -235,7 +236,7 @@ class Tour:
 
 
 def _stop_asked() -> asyncio.Event:
-    """Return what SIGINT and SIGTERM set; from now on they do nothing else."""
+    """Return an event that SIGINT and SIGTERM set; from now on they do nothing else."""
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked.set)

@@ -1,4 +1,4 @@
-"""The emulator behind the small SNS: asked for what SNS does not do itself, and listened to."""
+"""The emulator behind the small SNS: requests are forwarded to it, and its messages received."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ HOP_BY_HOP = frozenset(
     {"connection", "content-length", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
 )
 LONG_POLL = 20
-"""Seconds that SQS keeps a question for messages open (its longest)."""
-
+"""Seconds that SQS waits for messages before it answers; 20 is its maximum."""
 
 QUEUE = "postamt-demo-pump"
 
@@ -26,7 +25,7 @@ S3_SUBJECT = "Amazon S3 Notification"
 
 
 class Upstream:
-    """Talks to the emulator without waiting for threads, so that it can be stopped at any time."""
+    """Talks to the emulator without threads, so that it can be stopped at any time."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -44,7 +43,7 @@ class Upstream:
     async def forward(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, str, bytes]:
-        """Pass a request on as it came; return status, content type and body of the answer."""
+        """Forward a request unchanged; return status, content type and body of the answer."""
         kept = {k: v for k, v in headers.items() if k.lower() not in HOP_BY_HOP}
         assert self._session is not None
         async with self._session.request(
@@ -54,7 +53,7 @@ class Upstream:
             return response.status, kind, await response.read()
 
     async def sns(self, region: str, action: str, **parameters: str) -> bytes:
-        """Ask the emulator's own SNS; raises if it refuses."""
+        """Call the emulator's own SNS. Raises TryLaterError if it refuses."""
         form = aiohttp.FormData({"Action": action, "Version": "2010-03-31", **parameters})
         headers = {"Authorization": _authorization(region, "sns")}
         assert self._session is not None
@@ -65,7 +64,7 @@ class Upstream:
         return body
 
     async def sqs(self, region: str, action: str, **parameters: Any) -> dict[str, Any]:
-        """Ask the emulator's SQS (JSON protocol); raises if it refuses."""
+        """Call the emulator's SQS (JSON protocol). Raises TryLaterError if it refuses."""
         headers = {
             "X-Amz-Target": f"AmazonSQS.{action}",
             "Content-Type": "application/x-amz-json-1.0",
@@ -88,18 +87,18 @@ class Upstream:
         try:
             await self.sqs(region, "SendMessage", QueueUrl=url, MessageBody=body)
         except (TryLaterError, aiohttp.ClientError):
-            # SNS drops what its subscriber's queue does not take, and so must its double.
+            # SNS drops what the queue of a subscriber refuses, and so must its double.
             return
 
 
 def _authorization(region: str, service: str) -> str:
-    """The emulator reads region and service off the credential scope and checks nothing else."""
+    """Name region and service in the credential scope, which is all that the emulator reads."""
     scope = f"demo/20260101/{region}/{service}/aws4_request"
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 class Pump:
-    """One queue for all topics of a region; each notification is handed over once, in order."""
+    """Reads one queue for all topics of a region; passes on each notification once, in order."""
 
     def __init__(self, upstream: Upstream, publish: Callable[[SnsNotification], None]) -> None:
         self._upstream = upstream
@@ -110,7 +109,7 @@ class Pump:
         self._lock = asyncio.Lock()
 
     async def attach(self, topic_arn: str) -> None:
-        """Begin to carry this topic's notifications; those published before are not seen."""
+        """Begin to pass on this topic's notifications; earlier ones are lost."""
         region, account = topic_arn.split(":")[3:5]
         async with self._lock:
             if topic_arn in self._topics:
@@ -127,7 +126,7 @@ class Pump:
             self._topics.add(topic_arn)
 
     def forget(self, topic_arn: str) -> None:
-        """The topic is gone, and its subscriptions with it."""
+        """Forget a topic that is gone; its subscriptions went with it."""
         self._topics.discard(topic_arn)
 
     async def stop(self) -> None:
@@ -174,7 +173,7 @@ def _notification(envelope: dict[str, Any]) -> SnsNotification:
 
 
 def _subject(message: str) -> str | None:
-    """Name the subject that S3 gives its events; the emulator sends them without one."""
+    """Return the subject that S3 gives its events; the emulator sends them without one."""
     try:
         content = json.loads(message)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The webmail of the demo: `postamt-sync webmail serve` as a child process, and a look into it."""
+"""The webmail of the demo: `postamt-sync webmail serve` as a child process, and a client for it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from postamt_sync.errors import TryLaterError
 READY_WITHIN = 60.0
 """Seconds until the webmail answers, on a slow machine."""
 LOOK_AGAIN = 0.05
-"""Seconds between two looks whether it does."""
+"""Seconds between two attempts to connect to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """What a browser that is signed in asks, as the page does. Raises aiohttp.ClientError."""
+    """A signed-in browser that sends the requests of the page. Raises aiohttp.ClientError."""
 
     session: aiohttp.ClientSession
     headers: Mapping[str, str]
@@ -44,7 +44,7 @@ class Browser:
             return said
 
     async def mails(self, folder: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield what the list of a folder shows, the newest first."""
+        """Yield the mails in the list of a folder, newest first."""
         cursor = ""
         while True:
             page = await self.get("/api/mails", folder=folder, cursor=cursor)
@@ -56,7 +56,9 @@ class Browser:
 
 
 class DemoWebmail:
-    """Every mailbox signs in with `secret` while the context is open; the first sees all."""
+    """Serves the webmail while the context is open: every mailbox signs in with `secret`, and the
+    first sees all mail.
+    """
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class DemoWebmail:
         self._held: socket.socket | None = None
 
     async def __aenter__(self) -> Self:
-        """Let the mailboxes sign in, start, and return when it answers."""
+        """Add the mailboxes, start, and return once it answers."""
         for number, name in enumerate(self.mailboxes):
             sees_all = ["--all"] if number == 0 else []
             adding = await self._start("user", "add", name, "--choose", *sees_all)
@@ -100,7 +102,7 @@ class DemoWebmail:
             assert process.stdout is not None
             said = (await process.stdout.read()).decode(errors="replace")
             what = " ".join(said.split()) or "nothing"
-            raise TryLaterError("The webmail does not start.", f"See what it says: {what}")
+            raise TryLaterError("The webmail does not start.", f"Its output: {what}")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -117,7 +119,7 @@ class DemoWebmail:
             await process.wait()
 
     async def _answers(self, process: asyncio.subprocess.Process, port: int) -> bool:
-        """Wait until it accepts connections; False if it ends before."""
+        """Wait until it accepts connections; return False if it ends before that."""
         while process.returncode is None:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -129,7 +131,7 @@ class DemoWebmail:
         return False
 
     async def subjects(self, mailbox: str, folder: str = "inbox") -> list[str]:
-        """Sign in as one mailbox, and return what its list shows, the newest first."""
+        """Sign in as one mailbox, and return the subjects in its list, newest first."""
         async with self.signed_in(mailbox) as browser:
             return [str(mail["subject"]) async for mail in browser.mails(folder)]
 
@@ -143,7 +145,7 @@ class DemoWebmail:
             signing = {"mailbox": mailbox, "secret": self.secret}
             async with session.post("/api/sign-in", json=signing) as answer:
                 answer.raise_for_status()
-                # A browser takes loopback for safe enough for a Secure cookie; aiohttp does not.
+                # A browser sends a Secure cookie to loopback without TLS; aiohttp does not.
                 cookie = answer.headers["Set-Cookie"].partition(";")[0]
             yield Browser(session, {"Cookie": cookie})
 

@@ -45,7 +45,9 @@ def test_only_refused_credentials_count() -> None:
         (NOW - 10_800, 99_999, 3600, True),
     ],
 )
-def test_silence_is_told_after_three_intervals(ok_at: float | None, running: float, interval: float, silent: bool) -> None:
+def test_silence_is_told_after_an_hour_or_three_intervals(
+    ok_at: float | None, running: float, interval: float, silent: bool
+) -> None:
     sources = [source("poll", ok_at, "No network."), source("queue", None)]
     found = conditions.silent(sources, now=NOW, running=running, interval=interval)
     assert bool(found) is silent
@@ -92,7 +94,9 @@ def certificate(path: Path, begins: dt.timedelta, ends: dt.timedelta) -> Path:
         (5 * DAY, 1 * DAY, True),
     ],
 )
-def test_a_certificate_that_expires_soon_is_told(tmp_path: Path, lived: dt.timedelta, left: dt.timedelta, near: bool) -> None:
+def test_a_certificate_that_expires_soon_is_told(
+    tmp_path: Path, lived: dt.timedelta, left: dt.timedelta, near: bool
+) -> None:
     path = certificate(tmp_path / "c.pem", -lived, left)
     found = conditions.expiring(path, now=dt.datetime.now(dt.UTC).timestamp())
     assert bool(found) is near

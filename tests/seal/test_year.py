@@ -132,7 +132,9 @@ class Year:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("after", "undo"), [(14, 14), (1, 1)])
-def test_no_mail_stays_plain_longer_than_promised_in_a_year(household: Household, tmp_path: Path, after: int, undo: int) -> None:
+def test_no_mail_stays_plain_longer_than_promised_in_a_year(
+    household: Household, tmp_path: Path, after: int, undo: int
+) -> None:
     year = Year(household, tmp_path, after, undo)
     promised = timedelta(days=year.seal.longest_plain)
     assert promised.days == max(after, 14) + undo + 3

@@ -1,8 +1,8 @@
-"""What the emulator lacks of AWS, added to it: as much as the stack asks for, faults included.
+"""Adds to the emulator what it lacks of AWS, as far as the stack needs it, including refusals.
 
-Only the emulator's process imports this. What a service answers is extended by subclasses of moto's
-classes (`service_answers.py`), its models, which moto makes by their names, in place. moto's own
-server, parsers and serializers do the rest.
+Only the emulator's process imports this. The answers of a service are extended by subclasses of
+moto's classes (`service_answers.py`). Its models are patched in place, since moto creates them by
+name. moto's own server, parsers and serializers do the rest.
 """
 
 from __future__ import annotations

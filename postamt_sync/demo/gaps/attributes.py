@@ -1,4 +1,4 @@
-"""Settings that the emulator takes and never shows again, and functions it cannot run."""
+"""Settings that the emulator accepts but never shows, and functions that it cannot run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def install() -> None:
 
 
 def _call_nobody(*_: Any, **__: Any) -> None:
-    """Without a container there is nothing to run a function in; the topic has others to tell."""
+    """Without a container there is nothing to run a function in; other subscribers are told."""
 
 
 def _init(function: LambdaFunction, *, spec: dict[str, Any], **rest: Any) -> None:

@@ -1,4 +1,4 @@
-"""ACM's proof by the DNS: the emulator gives every certificate after a minute, proof or none."""
+"""ACM's validation by DNS: the emulator issues every certificate after a minute, proven or not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PENDING = "PENDING_VALIDATION"
 
 
 def install() -> None:
-    """Give a certificate as soon as a hosted zone of the account bears its record."""
+    """Issue a certificate as soon as a hosted zone of the account contains its record."""
     CertBundle.check = _check
 
 

@@ -1,7 +1,7 @@
-"""CloudFront: policies of its own, the whole of a distribution's settings, and its order of things.
+"""CloudFront: its kinds of policies, all settings of a distribution, and its order of deletion.
 
-The emulator lacks the policies for requests and for headers, forgets what it does not know of a
-distribution, and deletes one that is still in service.
+The emulator lacks the policies for requests and for headers, forgets settings of a distribution
+that it does not know, and deletes a distribution that is still in service.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ PATHS = [
     for rest in ("", "/(?P<policy_id>[^/]+)")
 ]
 LOOKS = 2
-"""How often a distribution that was changed is still seen at work."""
+"""How often a changed distribution still shows as being deployed."""
 
 _INIT = CloudFrontBackend.__init__
 _DELETE_ACCESS = CloudFrontBackend.delete_origin_access_control
 
 
 class EdgeAnswers(CloudFrontResponse):  # type: ignore[misc]
-    """Knows both kinds of policies, and keeps what a distribution is given."""
+    """Supports both kinds of policies, and keeps all settings of a distribution."""
 
     def _policies(self, kind: str) -> dict[str, dict[str, Any]]:
         held: dict[str, dict[str, Any]] = self.backend.postamt[kind]
@@ -137,7 +137,9 @@ class EdgeAnswers(CloudFrontResponse):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Know both kinds of policies, keep what a distribution is given, delete as CloudFront does."""
+    """Support both kinds of policies, keep all settings of a distribution, and delete as CloudFront
+    does.
+    """
     CloudFrontBackend.__init__ = _init
     CloudFrontBackend.delete_origin_access_control = _delete_origin_access_control
     Distribution.advance = _advance

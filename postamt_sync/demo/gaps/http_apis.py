@@ -1,5 +1,5 @@
-"""API Gateway's stages, which the emulator does not change, and the package that it wants for what
-nobody asks of it here."""
+"""API Gateway's stages, which the emulator cannot change, and a package that it imports for a
+feature that we do not use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ STAGE_MEMBERS = {
     "routeSettings": "route_settings",
     "autoDeploy": "auto_deploy",
 }
-"""What can be changed of a stage, by the attributes of moto's model."""
+"""The settings of a stage that can be changed, by the attributes of moto's model."""
 
 _VALIDATOR = "openapi_spec_validator"
 
 
 def install() -> None:
-    """Let stages be changed, and APIs be made without a validator of OpenAPI's documents."""
+    """Let stages be changed, and APIs be created without a validator of OpenAPI documents."""
     _do_without_validator()
     from moto.apigatewayv2.responses import ApiGatewayV2Response  # noqa: PLC0415  needs the above
     from moto.apigatewayv2.urls import url_paths  # noqa: PLC0415
@@ -42,7 +42,7 @@ def install() -> None:
 
 
 def _do_without_validator() -> None:
-    """Stand in for a package that checks documents which an API may be imported from."""
+    """Stand in for the package that checks the documents that an API may be imported from."""
     if importlib.util.find_spec(_VALIDATOR) is not None:
         return
     package, inner, errors = (

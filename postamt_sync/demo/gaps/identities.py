@@ -1,7 +1,7 @@
 """SES's identities and account: what the emulator lacks.
 
-Identities have DKIM tokens, a MAIL FROM, tags, a default configuration set and topics for bounces;
-the account has a sandbox.
+Identities have DKIM tokens, a MAIL FROM domain, tags, a default configuration set, and topics for
+bounces; the account is in the sandbox.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from moto.sesv2.urls import url_paths
 from postamt_sync.demo.gaps.service_answers import answer_by
 
 VERIFIED = "verified.example"
-"""It and what lies below it count as verified as soon as they are made; others wait forever."""
+"""It and its subdomains are verified as soon as they are created; others stay pending."""
 
 PATHS = (
     "account",
@@ -27,13 +27,13 @@ PATHS = (
     "identities/(?P<EmailIdentity>[^/]+)/dkim",
     "identities/(?P<EmailIdentity>[^/]+)/configuration-set",
 )
-"""What moto's server would answer with 404."""
+"""Paths that moto's server would answer with 404."""
 
 _ORIGINAL_NOTIFICATION_ATTRIBUTES = SESBackend.get_identity_notification_attributes
 
 
 class IdentityAnswers(SESV2Response):  # type: ignore[misc]
-    """Answers what the stack asks of identities and of the account."""
+    """Adds the calls about identities and the account that the stack makes."""
 
     def create_email_identity(self) -> str:
         asked = json.loads(self.body)
@@ -112,13 +112,13 @@ class IdentityAnswers(SESV2Response):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Answer what the stack asks of identities."""
+    """Support the calls about identities that the stack makes."""
     SESBackend.get_identity_notification_attributes = _get_notification_attributes
     answer_by(IdentityAnswers, url_paths, (f"{{0}}/v2/email/{path}$" for path in PATHS))
 
 
 def is_verified(name: str) -> bool:
-    """Tell whether a name counts as proven from the start."""
+    """Tell whether a name is verified from the start."""
     return name == VERIFIED or name.endswith(f".{VERIFIED}")
 
 
@@ -163,7 +163,7 @@ def _shown(identity: Any, name: str, region: str) -> dict[str, Any]:
 
 
 def _extras(identity: Any) -> dict[str, Any]:
-    """What moto's own identity has no place for."""
+    """Return what moto's own identity has no place for."""
     held: dict[str, Any] = getattr(identity, "postamt", {"Tags": [], "SigningEnabled": True})
     return held
 

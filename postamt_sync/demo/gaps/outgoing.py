@@ -1,4 +1,4 @@
-"""What SES was given to send: the emulator keeps it, and shows it to nobody in another process."""
+"""The mails that SES was given to send, which the emulator shows only within its process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATH = "/moto-api/ses/outgoing.json"
 
 
 def install() -> None:
-    """Show it, of all accounts and regions, in the order in which it was taken."""
+    """List them, of all accounts and regions, in the order in which they were accepted."""
     url_paths[f"{{0}}{PATH}"] = _outgoing
 
 

@@ -1,11 +1,11 @@
-"""What AWS asks of policies and the emulator does not: conditions, and SES's questions to IAM.
+"""What the emulator leaves out of policies: conditions, and how SES authorizes sending.
 
-A statement with a condition that does not hold says nothing (IAM User Guide, "Policy evaluation
-logic"). Every request to the emulator counts as one over TLS: loopback stands for it. What is not
-known of a request counts as holding: that a policy's conditions are right is tested elsewhere.
+A statement with a condition that does not hold has no effect (IAM User Guide, "Policy evaluation
+logic"). Every request to the emulator counts as made over TLS, since it comes over loopback. A
+condition on something unknown counts as holding: other tests check the conditions themselves.
 
-When a raw mail is sent, SES asks once for each thing of its own that the mail touches, where the
-emulator would ask for the resource `*`: the identities that stand for the sender, their default
+When a raw mail is sent, SES authorizes each of its resources that the mail touches, where the
+emulator would authorize the resource `*`: the identities that stand for the sender, their default
 configuration sets and, in the sandbox, where the emulator's account always is, the identities that
 stand for the recipients.
 """
@@ -30,7 +30,7 @@ _ORIGINAL = IAMPolicyStatement.is_action_permitted
 
 
 class AuthorizedAnswers(RuleAnswers):
-    """Has SendRawEmail authorized as SES does."""
+    """Authorizes SendRawEmail as SES does."""
 
     def _authenticate_and_authorize_normal_action(self, resource: str = "*") -> None:
         authorize = super()._authenticate_and_authorize_normal_action
@@ -47,7 +47,7 @@ class AuthorizedAnswers(RuleAnswers):
 
 
 def install() -> None:
-    """Judge by the conditions that can be known; have SendRawEmail authorised as SES does it."""
+    """Evaluate the conditions that can be known; authorize SendRawEmail as SES does."""
     IAMPolicyStatement.is_action_permitted = _is_action_permitted
     answer_by(AuthorizedAnswers, url_paths)
 
@@ -60,7 +60,7 @@ def _is_action_permitted(
         for key, value in operator.items():
             if key in KNOWN and value != KNOWN[key]:
                 return PermissionResult.NEUTRAL
-    # A policy of the bucket for a service says nothing of our own users.
+    # A bucket policy for a service does not concern our own users.
     if "Service" in (document.get("Principal") or {}):
         return PermissionResult.NEUTRAL
     bare = IAMPolicyStatement({k: v for k, v in document.items() if k != "Condition"})

@@ -1,4 +1,4 @@
-"""SES's receipt rules: what the emulator lacks, and the trial write that SES makes."""
+"""SES's receipt rules: what the emulator lacks, including SES's trial write to the bucket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ORIGINAL_CREATE_RULE = SESBackend.create_receipt_rule
 
 
 class RuleAnswers(EmailResponse):  # type: ignore[misc]
-    """Moves receipt rules, and takes them out."""
+    """Moves and deletes receipt rules."""
 
     def set_receipt_rule_position(self) -> ActionResult:
         backend = self.backend
@@ -44,7 +44,7 @@ class RuleAnswers(EmailResponse):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Let rules be moved and taken out, and refuse those whose bucket SES could not write to."""
+    """Let rules be moved and deleted, and refuse those whose bucket SES could not write to."""
     SESBackend.create_receipt_rule = _create_receipt_rule
     answer_by(RuleAnswers, url_paths)
 
@@ -66,7 +66,7 @@ def _create_receipt_rule(
 
 
 def _try_bucket(account: str, action: dict[str, Any], rule_arn: str) -> None:
-    """Refuse as SES does when its trial write fails; a bucket of no policy is open to nobody."""
+    """Refuse as SES does if its trial write fails; a bucket without a policy is open to nobody."""
     name, prefix = action["BucketName"], action.get("ObjectKeyPrefix", "")
     refusal = InvalidS3ConfigurationException(f"Could not write to bucket: {name}")
     backend = s3_backends[account]["aws"]

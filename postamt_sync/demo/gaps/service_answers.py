@@ -1,4 +1,4 @@
-"""Putting a class of ours in the place of moto's that answers for a service."""
+"""Replaces the class of moto that answers for a service by a subclass of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def answer_by(ours: Any, url_paths: dict[str, Any], more: Iterable[str] = ()) -> None:
-    """Let `ours` answer at the paths of the class that it extends, and at `more` paths.
+    """Let `ours` answer at the paths of the class that it extends, and at the paths in `more`.
 
     `url_paths` is the table of the service's `urls` module, which moto's server reads when the
     service is first asked.
