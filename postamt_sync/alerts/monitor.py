@@ -195,12 +195,10 @@ class AlertMonitor:
 def tell_absent(settings: Settings, ledger: Ledger, events: Events) -> None:
     """Report once that the rebuild in a single pass found mail absent, as nobody else would.
 
-    Blocking. To be called only while holding the courier's lock. Raises PostamtError if the ledger
-    refuses.
+    For those who want alerts of it. Blocking. To be called only while holding the courier's lock.
+    Raises PostamtError if the ledger refuses.
     """
     now, incidents = time.time(), ledger.incidents
-    if Cause.ABSENT not in settings.alerts.wanted:
-        return
     incidents.happened(conditions.absent(ledger.absences, now))
     to_tell = incidents.to_tell(Cause.ABSENT, now)
     if not to_tell:

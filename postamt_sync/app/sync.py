@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, fields
 
-from postamt_sync.alerts.monitor import tell_absent
 from postamt_sync.app.components import (
     make_courier,
     make_header_memory,
@@ -29,6 +28,7 @@ from postamt_sync.index.client import Index
 from postamt_sync.index.lookups import IndexLookups
 from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.incidents import Cause
 from postamt_sync.ledger.ledger import opened_off_loop
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
@@ -134,7 +134,7 @@ class SyncRun:
                         await self.drain(ledger)
                     await self._list(ledger, envelopes)
                     await self._deliver(ledger, envelopes)
-                    await asyncio.to_thread(tell_absent, self.settings, ledger, self.events)
+                    await asyncio.to_thread(self._tell_absent, ledger)
         except PostamtError as error:
             result.error = error
         finally:
@@ -182,6 +182,13 @@ class SyncRun:
             writing.cancel()
             self._note_progress()
         await headers.write()
+
+    def _tell_absent(self, ledger: Ledger) -> None:
+        if Cause.ABSENT in self.settings.alerts.wanted and ledger.absences.unseen():
+            # With all that alerts look at, it would take a tenth of each start.
+            from postamt_sync.alerts.monitor import tell_absent  # noqa: PLC0415
+
+            tell_absent(self.settings, ledger, self.events)
 
     async def _rehearse(self, ledger: Ledger, totals: SyncTotals) -> None:
         if await asyncio.to_thread(lambda: ledger.rebuild.pending):

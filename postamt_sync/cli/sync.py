@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -20,13 +21,13 @@ from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_error, print_json
 from postamt_sync.cli.progress import PassProgress
-from postamt_sync.config import load
+from postamt_sync.config import Settings, load
 from postamt_sync.config.byte_rate import shown_rate
 from postamt_sync.errors import ExitCode, TryLaterError, UsageError
-from postamt_sync.events import printable
+from postamt_sync.events import Events, printable
 from postamt_sync.host.service.user import refuse_root
 from postamt_sync.index.client import open_index
-from postamt_sync.intake.queues import drain_once
+from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
 
 STOPPED = ("Stopped before the end.", "The next pass goes on from here.")
@@ -85,7 +86,7 @@ def sync(
                 options,
                 progress.show,
                 index=index,
-                drain=lambda ledger: drain_once(settings, ledger, events),
+                drain=partial(_drain, settings, events),
             )
             give_back_large_blocks()
             with loaded_left_alone():
@@ -120,6 +121,14 @@ async def _until_told_to_stop(work: SyncRun) -> SyncResult:
         if stopped.is_set():
             raise TryLaterError(*STOPPED) from None
         raise
+
+
+async def _drain(settings: Settings, events: Events, ledger: Ledger) -> None:
+    if settings.queue.url or settings.queue.dead_letter_url:
+        # Signatures, certificates and SQS: a tenth of a start, for those who have a queue.
+        from postamt_sync.intake.queues import drain_once  # noqa: PLC0415
+
+        await drain_once(settings, ledger, events)
 
 
 def _options(dry_run: bool, mark_delivered: bool, since: str | None) -> SyncOptions:

@@ -211,12 +211,10 @@ class Queues:
 async def drain_once(
     settings: Settings, ledger: Ledger, events: Events, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Empty the queues of a configuration, if there are any, for a single pass.
+    """Empty the queues of a configuration, which has some, for a single pass.
 
     On return the ledger has what was in them. Failures are noted and logged, never raised.
     """
-    if not (settings.queue.url or settings.queue.dead_letter_url):
-        return
     region = settings.aws.region
     keys = certificates(settings, environ, events)
     assert keys is not None, "a queue has its topic"
