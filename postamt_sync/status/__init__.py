@@ -1,1 +1,1 @@
-"""How things stand: the report that `status`, the status page and the metrics share."""
+"""How things stand: the report shared by `status`, the status page and the metrics."""

@@ -1,7 +1,7 @@
-"""Looking for mail in the bucket: what became of known objects, and what never came home.
+"""Looks for mail in the bucket: what became of known objects, and what was never delivered.
 
-The listing names the objects; of those that the ledger does not know the beginning is read, the
-newest first, which costs one GET each and not the mail. Nothing is written anywhere.
+The listing names the objects. Of those that the ledger does not know, only the beginning is read,
+newest first, which costs one GET each. Nothing is written anywhere.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head
 from postamt_sync.status.maildir_search import fits
 
 MOST = 1_000
-"""Objects whose beginning is read at most, the newest."""
+"""The maximum number of objects whose beginning is read; these are the newest."""
 AT_ONCE = 16
 _SEALED = "it lies there sealed, and only its owner's key opens it: postamt-sync restore"
 
 
 @dataclass(frozen=True, slots=True)
 class BucketObject:
-    """One object as the bucket has it now; None where it was not said.
+    """One object as it is in the bucket now; None if the bucket did not say.
 
-    `problem` is why it cannot be read, "" where it can.
+    `problem` is why it cannot be read, "" if it can.
     """
 
     key: str
@@ -48,20 +48,20 @@ class BucketObject:
 
 @dataclass(slots=True)
 class BucketFindings:
-    """`objects` by mail id are those that were asked for, `unknown` those that match besides."""
+    """`objects` are those that were asked for, by mail ID; `unknown` are others that match."""
 
     objects: dict[str, BucketObject] = field(default_factory=dict)
     unknown: list[tuple[MailHeader, BucketObject]] = field(default_factory=list)
     looked_at: int = 0
     unread: int = 0
-    """Objects that nobody here knows and that were left unread because there are too many."""
+    """The number of unknown objects that were not read because there are too many."""
 
 
 class BucketSearch:
-    """Looks into one bucket, which has been entered. `known` tells which mail ids the ledger has.
+    """Searches one bucket, which has been entered. `known` tells which mail IDs the ledger has.
 
-    `prefix` is where mail lies for good, `recent_prefix` what is listed in its place if there is
-    one: the mail of the last two weeks.
+    `prefix` is where mail is kept for good. `recent_prefix` has the mail of the last two weeks;
+    if there is one, it is listed instead.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class BucketSearch:
         known: Callable[[Iterable[str]], set[str]],
         sealed: SealedPlace | None = None,
     ) -> None:
-        """`sealed` is where mail lies of which nothing else is left."""
+        """`sealed` is where mail is of which only the sealed object is left."""
         self._bucket = bucket
         self._prefix = prefix
         self._recent_prefix = recent_prefix
@@ -85,8 +85,8 @@ class BucketSearch:
     ) -> BucketFindings:
         """Look for mail with these words, and for the objects of `asked` (mail id, key).
 
-        Without `since` only what is recent is listed, where that is kept apart. Raises
-        PostamtError where the bucket cannot be listed.
+        Without `since` only recent mail is listed, if that is kept apart. Raises PostamtError if
+        the bucket cannot be listed.
         """
         findings = BucketFindings()
         wanted = dict(asked)
@@ -148,7 +148,7 @@ class BucketSearch:
         return None
 
     async def _header(self, found: BucketObject) -> MailHeader:
-        """Return the header of an object; one without text where it cannot be read."""
+        """Return the header of an object; one without text if it cannot be read."""
         mail, head = mail_id(self._bucket.name, found.key), b""
         try:
             if found.problem:

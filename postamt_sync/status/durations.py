@@ -1,4 +1,4 @@
-"""Durations as people say them: one number, one unit."""
+"""Durations as people say them: one number and one unit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from postamt_sync.ledger.history import Latencies
 
 
 def span(seconds: float) -> str:
-    """Say how long this is."""
+    """Word a duration."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:
@@ -20,7 +20,7 @@ def span(seconds: float) -> str:
 
 
 def ago(moment: float | None, now: float) -> str:
-    """Say how long ago this was; both in seconds since 1970, None: never."""
+    """Word how long ago something was; both in seconds since 1970, None for never."""
     if moment is None:
         return "never"
     seconds = now - moment
@@ -28,7 +28,7 @@ def ago(moment: float | None, now: float) -> str:
 
 
 def bound(seconds: float) -> str:
-    """Say the bound of a class of durations, in its largest unit: 60 s is 1 min."""
+    """Word the bound of a class of durations in its largest unit: 60 s is 1 min."""
     for unit, name in ((86_400, "day"), (3600, "h"), (60, "min")):
         if seconds >= unit:
             return f"{seconds / unit:g} {name}"
@@ -36,7 +36,7 @@ def bound(seconds: float) -> str:
 
 
 def in_words(latencies: Latencies) -> str:
-    """Say how fast mail comes, in the middle and at the slow end; "" if none was timed."""
+    """Word the median and the 95th percentile of latencies; "" if no mail was timed."""
     half, most = latencies.within(0.5), latencies.within(0.95)
     if half is None or most is None:
         return ""

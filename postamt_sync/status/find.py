@@ -1,8 +1,7 @@
 """`find`: which mails have these words, and where each of them is.
 
-Ledger, Maildirs and, if asked, bucket and index are looked into, and what one of them knows of a
-mail is put beside what the others know. One that cannot be looked into is told, and takes nothing
-from the others.
+It searches the ledger, the Maildirs and, if asked, bucket and index, and combines what they know of
+a mail. A place that cannot be searched is named, and does not affect the results of the others.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from postamt_sync.status.maildir_search import MaildirFindings, MaildirSearch, M
 
 @dataclass(frozen=True, slots=True)
 class FoundMail:
-    """One mail, as all that was asked know it; None: that one does not know it, or was not asked.
+    """One mail, as each place knows it; None if the place does not know it or was not searched.
 
-    `envelope` is what the index says, where the ledger has none.
+    `envelope` is that of the index if the ledger has none.
     """
 
     mail: str
@@ -37,11 +36,11 @@ class FoundMail:
     object: BucketObject | None = None
     envelope: Envelope | None = None
     unread: tuple[str, ...] = ()
-    """Mailboxes with a copy whose Maildir could not be looked into."""
+    """Mailboxes with a copy whose Maildir could not be searched."""
 
     @property
     def key(self) -> str:
-        """The key of its object, "" where only a file tells of the mail."""
+        """The key of its object, "" if the mail is known only by its file."""
         if self.track is not None:
             return self.track.key
         return self.object.key if self.object is not None else ""
@@ -49,7 +48,7 @@ class FoundMail:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Where was looked, at how many mails, and why it could not be, "" if it could."""
+    """A place that was searched, the number of mails there, and its problem, or ""."""
 
     where: str
     mails: int = 0
@@ -58,24 +57,24 @@ class Looked:
 
 @dataclass(slots=True)
 class FindResult:
-    """The newest first; `more` tells that there are others, which were left out."""
+    """Newest first; `more` tells that others were left out."""
 
     mails: list[FoundMail] = field(default_factory=list)
     looked: list[Looked] = field(default_factory=list)
     more: bool = False
     holder: str = ""
-    """Who delivers now, "" if nobody does."""
+    """Who delivers at present, "" if nobody does."""
 
 
 class _All(Container[str]):
-    """Holds whatever is asked for."""
+    """Matches every mail."""
 
     def __contains__(self, mail: object) -> bool:
         return True
 
 
 class Find:
-    """One search, in steps. `ledger` is None where it cannot be opened, for which `problem` is."""
+    """One search, in steps. `ledger` is None if it cannot be opened; `problem` says why."""
 
     def __init__(
         self,
@@ -97,9 +96,9 @@ class Find:
             self.result.looked.append(Looked("ledger", problem=str(problem)))
 
     def at_home(self, *, read_files: bool = True) -> None:
-        """Look into ledger and Maildirs. Blocking. What fails is in the result.
+        """Search ledger and Maildirs. Blocking. Failures are in the result.
 
-        Without `read_files` no file is opened: what only its header tells of is not found.
+        Without `read_files` no file is opened: mail that only its header would match is not found.
         """
         if self._ledger is not None:
             tracks = self._ledger.tracks
@@ -115,11 +114,11 @@ class Find:
         self._take_in(search.through(self._roots(all_of_them=read_files)))
 
     def asked_of_bucket(self) -> list[tuple[str, str]]:
-        """Return mail id and key of what was found at home and is to be looked for there."""
+        """Return mail ID and key of what was found at home and is to be looked up in the bucket."""
         return [(f.mail, f.key) for f in self._newest() if f.key]
 
     def in_bucket(self, findings: BucketFindings) -> None:
-        """Take in what the bucket has."""
+        """Add what the bucket has."""
         for mail, seen in findings.objects.items():
             self._mails[mail] = replace(self._mails[mail], object=seen)
         for header, seen in findings.unknown:
@@ -129,15 +128,15 @@ class Find:
         self.result.looked.append(Looked("bucket", findings.looked_at, left))
 
     def not_in(self, where: str, error: PostamtError) -> None:
-        """Note that bucket or index could not be looked into."""
+        """Note that bucket or index could not be searched."""
         self.result.looked.append(Looked(where, problem=str(error)))
 
     def without_envelope(self) -> list[str]:
-        """Return the keys for which the index may know who they are for."""
+        """Return the keys whose recipients only the index may know."""
         return [f.key for f in self._newest() if f.key and not (f.track and f.track.recipients)]
 
     def in_index(self, envelopes: Mapping[str, Envelope], asked: int) -> None:
-        """Take in what the index says of some keys."""
+        """Add what the index says about some keys."""
         for mail, found in self._mails.items():
             if found.key in envelopes:
                 self._mails[mail] = replace(found, envelope=envelopes[found.key])
@@ -155,7 +154,7 @@ class Find:
         return newest[: self._most]
 
     def _roots(self, *, all_of_them: bool) -> Iterable[tuple[str, Path]]:
-        """Yield the Maildirs, or only those that were given a copy of what was found."""
+        """Yield the Maildirs, or only those that have got a copy of what was found."""
         for mailbox in self._settings.mailboxes:
             if all_of_them and mailbox.delivery != "lmtp":
                 yield mailbox.name, mailbox.maildir

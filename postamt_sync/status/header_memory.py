@@ -1,12 +1,12 @@
-"""Remembers what people know their mail by, beside the work and never in its way.
+"""Remembers the headers by which people know their mail, in the background of the delivery.
 
-What is at hand while a mail comes in (a receipt, the header block) is put aside and written some
+What is known while a mail comes in (a receipt, the header block) is buffered and written some
 seconds later, many at once. What was missed, because too much came or the process ended, is read
-off the Maildirs, the newest mail first, with as much rest as work. Whoever delivers waits for none
-of it, and tells of a ledger or a disk that fails.
+from the Maildirs, newest mail first, with pauses as long as the work. Delivery never waits for
+this, and it is delivery that reports a ledger or a disk that fails.
 
     remember_headers = true     filled, and completed from the Maildirs at the start and once a day
-    remember_headers = false    erased, and nothing is put aside
+    remember_headers = false    erased, and nothing is buffered
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head, header
 from postamt_sync.threads import in_own_thread
 
 MOST_ASIDE = 500
-"""Mails whose header is put aside at once; what comes on top is read off its file later."""
+"""The number of headers that are buffered; those of further mails are read from files later."""
 WRITE_EVERY = 2.0
 FIRST_LOOK_AFTER = 30.0
-"""Seconds after the start, which has more urgent things to do."""
+"""Seconds from the start, which has more urgent things to do, to the first look."""
 LOOK_EVERY = 86_400.0
 NAMES = 1_000
-"""Names of files that are compared with the ledger at once."""
+"""The number of file names that are compared with the ledger at once."""
 FILES = 50
-"""Files that are read at once."""
+"""The number of files that are read at once."""
 MOST = 20_000
-"""Files of a Maildir that one look takes up, the newest; another look takes the next."""
+"""The number of files of a Maildir, newest first, that one look handles; the next look goes on."""
 
 _T = TypeVar("_T")
 _Found = tuple[float, str, Path]
-"""When S3 stored a mail, its id, and its file."""
+"""When S3 stored a mail, its ID, and its file."""
 
 
 class HeaderMemory:
-    """Fills and erases what the ledger remembers. `heard` and `told` are for any thread."""
+    """Fills and erases the headers in the ledger. Any thread may call `heard` and `told`."""
 
     def __init__(
         self,
@@ -82,33 +82,33 @@ class HeaderMemory:
         return self._live.current.delivery.remember_headers
 
     def heard(self, mail: str, stored_at: float, head: bytes) -> None:
-        """Put aside the beginning of a mail that is being fetched; `stored_at` since 1970."""
+        """Buffer the beginning of a mail being fetched; `stored_at` in seconds since 1970."""
         if self.is_wanted:
             block = header_block(head)
-            # With the line that ends it, and not with all of the body that came along.
+            # With the line that ends it, but without the part of the body that came along.
             longest = LONGEST_HEAD if block is None else min(len(block) + 2, LONGEST_HEAD)
             self._put_aside(partial(header_of_head, mail, stored_at, head[:longest]))
 
     def told(self, mail: str, receipt: Mapping[str, object]) -> None:
-        """Put aside what the receipt of a mail says of its header."""
+        """Buffer what the receipt of a mail says about its header."""
         said = receipt.get("mail")
         if self.is_wanted and isinstance(said, dict):
             self._put_aside(partial(header_of_receipt, mail, _moment(said), said))
 
     def _put_aside(self, header: Callable[[], MailHeader]) -> None:
         if len(self._aside) == MOST_ASIDE:
-            # Soon, but not while more comes than can be written anyway.
+            # Soon, unless more comes in than can be written anyway.
             self._next_look = self._clock() + FIRST_LOOK_AFTER
         self._aside.append(header)
         self._stir()
 
     def _stir(self) -> None:
-        """See that there is a round soon; while one is to come, that costs nothing."""
+        """Have a round soon; does nothing if one is due already."""
         if self._loop is not None and not self._stirred.is_set():
             self._loop.call_soon_threadsafe(self._stirred.set)
 
     async def run(self) -> None:
-        """Go on until cancelled: a round where something was put aside, or a look is due."""
+        """Run until cancelled: start a round if something is buffered, or a look is due."""
         self._loop = asyncio.get_running_loop()
         while True:
             await self._sleep(WRITE_EVERY)
@@ -117,7 +117,7 @@ class HeaderMemory:
                 if self.is_wanted and self._clock() >= self._next_look:
                     self._next_look = self._clock() + LOOK_EVERY
                     await self.complete()
-            except PostamtError:  # the courier needs the same ledger, and tells of it
+            except PostamtError:  # the courier needs the same ledger, and reports this
                 self._next_look = min(self._next_look, self._clock() + FIRST_LOOK_AFTER)
             await self._rest()
 
@@ -129,9 +129,9 @@ class HeaderMemory:
         self._stirred.clear()
 
     async def write(self) -> None:
-        """Write what was put aside, or erase all where nothing is to be remembered.
+        """Write what is buffered, or erase all headers if none are to be remembered.
 
-        Raises PostamtError as the ledger does; what was put aside is lost then, for now.
+        Raises PostamtError as the ledger does; what was buffered is then left to a later look.
         """
         if not self.is_wanted:
             self._aside.clear()
@@ -148,20 +148,20 @@ class HeaderMemory:
         return self._headers.put([header() for header in aside])
 
     async def complete(self) -> None:
-        """Read off the Maildirs what the ledger lacks; one that cannot be read is left out.
+        """Read what the ledger lacks from the Maildirs; skip those that cannot be read.
 
         Raises PostamtError as the ledger does.
         """
         mailboxes = self._destinations().mailboxes
         for name in mailboxes.names:
             maildir = mailboxes.find(name)
-            if isinstance(maildir, Spool):  # Dovecot names its files
+            if isinstance(maildir, Spool):  # Dovecot names the files itself
                 continue
             while await self._complete(maildir):
                 pass
 
     async def _complete(self, maildir: Maildir) -> bool:
-        """Take up the newest files of a Maildir; tell whether another look will find more."""
+        """Handle the newest files of a Maildir; return whether another look will find more."""
         newest = await self._lacking(maildir)
         added = 0
         for start in range(0, len(newest), FILES):
@@ -189,7 +189,7 @@ class HeaderMemory:
 
 
 def _moment(said: Mapping[str, object]) -> float:
-    """Return when SES received a mail, or now where its receipt does not say so."""
+    """Return when SES received a mail, or the present time if its receipt does not say."""
     try:
         return datetime.fromisoformat(str(said.get("timestamp"))).timestamp()
     except (ValueError, OverflowError):
@@ -204,7 +204,7 @@ def _names(root: Path) -> Iterator[_Found]:
 
 
 def _read_heads(found: Iterable[_Found]) -> list[Callable[[], MailHeader]]:
-    """Return what is to be remembered; files that were moved a moment ago are passed over."""
+    """Return what is to be remembered; files that were moved a moment ago are skipped."""
     heads: list[Callable[[], MailHeader]] = []
     for stored_at, mail, path in found:
         try:
@@ -217,8 +217,8 @@ def _read_heads(found: Iterable[_Found]) -> list[Callable[[], MailHeader]]:
 
 
 async def _asked(call: Callable[[], _T]) -> _T | None:
-    """Return what a disk says, None where it does not; no thread of it is waited for at the end."""
+    """Return what a disk answers, None if it does not; its thread does not delay the exit."""
     try:
         return await in_own_thread(call)
-    except (OSError, PostamtError):  # it hangs, or is not mounted: another look will do
+    except (OSError, PostamtError):  # it hangs, or is not mounted: a later look will do
         return None

@@ -1,7 +1,7 @@
 """`python -m postamt_sync.status.healthcheck`: what a container's health check runs.
 
-Ends with 0 if the daemon, or a pass, is at work and answers, else with 1 and a sentence. Which
-configuration is read is for `POSTAMT_SYNC_CONFIG` to say, as for the daemon.
+Ends with 0 if the daemon or a pass is running and answers, otherwise with 1 and a sentence.
+`POSTAMT_SYNC_CONFIG` names the configuration, as for the daemon.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import CourierLock
 
 SECONDS = 10.0
-"""For each step of the answer; a page that is being drawn on a Pi takes one."""
+"""Seconds for each step of the answer; drawing a page takes one on a Pi."""
 
 
 def trouble(environ: Mapping[str, str] = os.environ, seconds: float = SECONDS) -> str:
-    """Say what is wrong, in a sentence; "" where all is well."""
+    """Return what is wrong, as a sentence; "" if all is well."""
     try:
         settings = load(environ=environ)
     except PostamtError as error:
@@ -36,7 +36,7 @@ def trouble(environ: Mapping[str, str] = os.environ, seconds: float = SECONDS) -
         connection.request("HEAD", "/metrics", headers={"Host": "localhost"})
         connection.getresponse()
     except (ConnectionRefusedError, FileNotFoundError):
-        return ""  # the daemon goes without its page where another program has the address
+        return ""  # the daemon does without its page if another program has the address
     except (OSError, http.client.HTTPException) as error:
         said = str(error) or type(error).__name__
         return f"The daemon does not answer at {settings.admin.listen}: {said}."

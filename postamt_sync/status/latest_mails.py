@@ -1,4 +1,4 @@
-"""The mails that came last, with what people know them by, and where each of them stands."""
+"""The latest mails, with the headers that people know them by, and their states."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.mail.arrival import Source
 
 _LATE_ON_PURPOSE = {Source.SYNC, Source.RECONCILE}
-"""What these found had been there before anybody looked."""
+"""Mail found by these was in the bucket before anybody looked."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatestMail:
-    """One of them. `took` is seconds from S3 to the last of its mailboxes, None: not timed."""
+    """One mail. `took` is the seconds from S3 to the last of its mailboxes, None if not timed."""
 
     header: MailHeader
     state: ObjectState
@@ -23,7 +23,7 @@ class LatestMail:
 
 
 def latest_mails(ledger: Ledger, limit: int) -> list[LatestMail]:
-    """Return them, the newest first; none where headers are not to be remembered."""
+    """Return them, newest first; none if headers are not to be remembered."""
     headers = ledger.headers.latest(limit)
     tracks = ledger.tracks.of([header.mail for header in headers])
     latest = []

@@ -1,6 +1,6 @@
-"""A mail's header as it is remembered and searched: decoded, on one line each, cut.
+"""A mail's header as it is remembered and searched: decoded, one line a field, truncated.
 
-Pure. What cannot be decoded becomes some text; nothing here raises.
+Pure. What cannot be decoded still becomes some text; nothing here raises.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.mail.headers import fields_named, first_fields, whole_header
 
 LONGEST_HEAD = 32_768
-"""Bytes of a mail that are looked at: signatures of those who passed it on stand first."""
+"""The bytes of a mail that are looked at; signatures of those who passed it on come first."""
 LONGEST = 300
-"""Characters kept of each field."""
+"""The characters kept of each field."""
 
 _MESSAGE_ID = fields_named("message-id")
 
@@ -23,7 +23,7 @@ def header_of_head(mail: str, stored_at: float, head: bytes) -> MailHeader:
     """Return the header of a mail that begins with `head`."""
     block = whole_header(head[:LONGEST_HEAD])
     message_id = readable(first_fields(block, _MESSAGE_ID).get("message-id", b""), LONGEST)
-    # The body, in which other charsets may stand, would cost more than all the rest.
+    # Parsing the body, which may be in other charsets, would cost more than all the rest.
     return _header(mail, stored_at, message_id, summary_of_head(block + b"\n"))
 
 

@@ -1,4 +1,4 @@
-"""The page of one mail: what `find` says of it, in the same document as the status page."""
+"""The page of one mail: what `find` says about it, laid out like the status page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from postamt_sync.status.stations import stations
 
 
 def render_mail(settings: Settings, mail: str) -> bytes | None:
-    """Return the document, None where the ledger knows no such mail. Blocking.
+    """Return the document, None if the ledger does not know the mail. Blocking.
 
     Raises PostamtError as the ledger does.
     """

@@ -1,7 +1,7 @@
-"""Looking for mail in the Maildirs: where known copies are now, and what no ledger tells of.
+"""Looks for mail in the Maildirs: where known copies are now, and what the ledger does not know.
 
-Each Maildir is gone through once, all of them at the same time. One whose disk hangs, or that this
-user may not read, is told and holds up no other.
+Each Maildir is searched once, all of them at the same time. One whose disk hangs, or that this
+user may not read, is named and does not delay the others.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from postamt_sync.mail.headers import whole_header
 from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head
 
 PATIENCE = 8.0
-"""Seconds without an answer after which a disk is left out: a person waits."""
+"""Seconds without an answer after which a disk is left out, since a person is waiting."""
 NAMES = 2_000
-"""Names that are looked at in one call: a disk that gets on with them does not hang."""
+"""The number of names handled in one call; a disk that completes them does not hang."""
 FILES = 200
 FLAGS = {
     "S": "seen",
@@ -38,14 +38,14 @@ FLAGS = {
     "D": "draft",
     "T": "deleted",
 }
-"""maildir(5); letters of keywords are Dovecot's, and no flags."""
+"""As in maildir(5); lower-case letters are Dovecot's keywords, not flags."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailFile:
-    """One file of ours as it lies there now; `folder` is "" for the INBOX.
+    """One file of ours as it is now; `folder` is "" for the INBOX.
 
-    `flags` are words; None: in `new/`, where no mail client has looked at it yet.
+    `flags` are words; None in `new/`, where no mail client has seen it yet.
     """
 
     mailbox: str
@@ -60,20 +60,20 @@ class MailFile:
 
 @dataclass(slots=True)
 class MaildirFindings:
-    """`files` are copies that were asked for, `unknown` mails that only their files tell of."""
+    """`files` are the copies that were asked for, `unknown` mails known only by their files."""
 
     files: list[MailFile] = field(default_factory=list)
     unknown: list[tuple[MailHeader, MailFile]] = field(default_factory=list)
     looked_at: int = 0
     problems: dict[str, PostamtError] = field(default_factory=dict)
-    """By mailbox, why it could not be looked through."""
+    """By mailbox, why it could not be searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaildirSearch:
-    """Asks for the files of known mails, and for words where nothing is remembered.
+    """Looks for the files of known mails, and for words in mail that is not remembered.
 
-    `remembered` are the mail ids whose header need not be read.
+    `remembered` are the mail IDs whose header need not be read.
     """
 
     mails: Collection[str]
@@ -83,7 +83,7 @@ class MaildirSearch:
     patience: float = PATIENCE
 
     def through(self, roots: Iterable[tuple[str, Path]]) -> MaildirFindings:
-        """Go through these Maildirs, given with the names of their mailboxes. Blocking."""
+        """Search these Maildirs, which come with the names of their mailboxes. Blocking."""
         findings = MaildirFindings()
         places = list(dict.fromkeys(roots))
         with ThreadPoolExecutor(max(1, len(places)), "find") as pool:
@@ -141,15 +141,15 @@ class MaildirSearch:
 
 
 def fits(words: Iterable[Word], header: MailHeader, *more: str) -> bool:
-    """Tell whether a mail with this header has all words; `more` is text that is searched too."""
+    """Tell whether a mail with this header has all words; `more` is further text to search."""
     text = folded("\n".join((header.text, *more)))
     return all(word.fits(text, header.stored_at) for word in words)
 
 
 def surely_lacks(head: bytes, words: Iterable[Word], *more: str) -> bool:
-    """Tell, without decoding it, that a header cannot have all words; False proves nothing.
+    """Tell, without decoding it, whether a header cannot have all words; False proves nothing.
 
-    Where nothing is encoded, what is not in the bytes is not in the text.
+    If nothing is encoded, what is not in the bytes is not in the text.
     """
     flat = b" ".join(whole_header(head).lower().split())
     if b"=?" in flat or not flat.isascii():
@@ -164,7 +164,7 @@ def surely_lacks(head: bytes, words: Iterable[Word], *more: str) -> bool:
 
 def _file(mailbox: str, root: Path, folder: str, entry: os.DirEntry[str], ours: str) -> MailFile:
     path, name = Path(entry.path), parse_name(ours)
-    assert name is not None  # a mail's name was read in it already
+    assert name is not None  # its name was parsed as that of a mail already
     return MailFile(
         mailbox=mailbox,
         root=str(root),
@@ -183,7 +183,7 @@ def _flags(name: str) -> tuple[str, ...]:
 
 
 def by_mail(files: Iterable[MailFile]) -> Mapping[str, list[MailFile]]:
-    """Return the files of each mail, by its id."""
+    """Return the files of each mail, by its ID."""
     found: dict[str, list[MailFile]] = {}
     for file in files:
         found.setdefault(file.mail, []).append(file)

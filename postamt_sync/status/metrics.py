@@ -1,9 +1,9 @@
-"""`/metrics`: report and runtime as Prometheus takes them.
+"""`/metrics`: report and runtime in the format of Prometheus.
 
-Names and labels are an interface: they are added to, never renamed. No address, no subject and no
-key is in them: labels are states, sources and the names that the configuration gives to mailboxes.
-What comes from the ledger goes on over a restart; what comes from the runtime starts over, as
-Prometheus expects of a counter.
+Names and labels are an interface: they are added to, never renamed. They contain no address,
+subject or key: labels are states, sources and the names that the configuration gives to mailboxes.
+Values from the ledger survive a restart; those from the runtime start over, as Prometheus expects
+of a counter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def render(report: StatusReport, runtime: Runtime) -> bytes:
-    """Return the exposition in Prometheus's text format 0.0.4; blocking, for a thread."""
+    """Return the exposition in Prometheus's text format 0.0.4. Blocking."""
     registry = CollectorRegistry()
     registry.register(_Families(report, runtime))
     ProcessCollector(registry=registry)

@@ -1,6 +1,6 @@
-"""Moments as people and programs are shown them, from seconds since 1970.
+"""Times as people and programs are shown them, from seconds since 1970.
 
-A file's name can tell of a year that no calendar has: such a moment is shown as the last there is.
+A file name can contain a year beyond all calendars; it is shown as the last possible time.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import datetime as dt
 
 _LAST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
-"""Of those that every time zone has."""
+"""The last that exists in every time zone."""
 
 
 def local_time(moment: float) -> str:
-    """Return date and time of day as the clocks here show them."""
+    """Return date and time of day in local time."""
     return _when(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def utc_time(moment: float | None) -> str | None:
-    """Return ISO 8601 in UTC, to the second; None for none."""
+    """Return ISO 8601 in UTC, to the second; None for None."""
     return None if moment is None else _when(moment).isoformat(timespec="seconds")
 
 

@@ -1,8 +1,8 @@
 """The status page: one HTML document without script, and without anything from elsewhere.
 
-Every value is escaped by the template engine, foreign text is made printable before. The style is
-named in the policy by its hash, so that markup which got in all the same could neither run nor
-load, nor look like ours.
+The template engine escapes every value, and foreign text is made printable first. The policy names
+the style by its hash, so that markup which got in all the same could neither run nor load anything,
+nor look like ours.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from postamt_sync.status.stations import size_in_words
 from postamt_sync.status.troubles import Troubles
 
 REFRESH = 60
-"""Seconds after which the browser loads the page again."""
+"""Seconds after which the browser reloads the page."""
 LONGEST_KEY = 90
 LONGEST_TEXT = 4_000
 PACES = (2.0, 10.0, 60.0, 900.0, math.inf)
-"""Seconds; some of the bounds in which latencies are counted."""
+"""Seconds; a selection of the bounds by which latencies are counted."""
 WAITING_SHOWN = 10
 ALERTS_SHOWN = 5
 CONTENT_TYPE = "text/html; charset=utf-8"
@@ -52,7 +52,7 @@ POLICY = (
 
 
 def render(report: StatusReport, runtime: Runtime) -> bytes:
-    """Return the document; blocking, for a thread."""
+    """Return the document. Blocking."""
     now = time.time()
     troubles = Troubles(report, runtime)
     shown_alerts = list(_alerts(report))[:ALERTS_SHOWN]
@@ -94,7 +94,7 @@ def render(report: StatusReport, runtime: Runtime) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a chart; place and size in hundredths of the chart's."""
+    """One bar of a chart; position and size in percent of the chart's."""
 
     label: str
     value: int
@@ -105,7 +105,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A part of the one bar of latencies; place and width in hundredths, `kind` is its colour."""
+    """A part of the bar of latencies; position and width in percent, `kind` is its colour."""
 
     label: str
     copies: int
@@ -136,7 +136,7 @@ def _classes(latencies: Latencies) -> Iterator[Bar]:
 
 
 def _paces(latencies: Latencies) -> Iterator[Pace]:
-    """Yield the parts of one bar: how many copies took at most so long."""
+    """Yield the parts of the bar: how many copies took at most how long."""
     total, at, lower = latencies.total, 0.0, 0.0
     for number, upper in enumerate(PACES):
         copies = sum(n for within, n in latencies.copies.items() if lower < within <= upper)
@@ -150,7 +150,7 @@ def _paces(latencies: Latencies) -> Iterator[Pace]:
 
 
 def _alerts(report: StatusReport) -> Iterator[tuple[Incident, int]]:
-    """Yield each alert with how often it says the same; first what lasts, then the newest."""
+    """Yield each alert with its number of repetitions; lasting ones first, then newest first."""
     same: dict[tuple[str, str], list[Incident]] = {}
     for alert in sorted(report.alerts, key=lambda alert: (not alert.lasting, -alert.at)):
         same.setdefault((alert.cause, alert.detail), []).append(alert)
@@ -158,7 +158,7 @@ def _alerts(report: StatusReport) -> Iterator[tuple[Incident, int]]:
 
 
 def _grouped(waiting: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:
-    """Yield what waits by what it waits for: a cause is told once."""
+    """Yield what waits, grouped by what it waits for, so that a cause is shown once."""
     groups: dict[str, list[Waiting]] = {}
     for mail in waiting:
         groups.setdefault(mail.problem or "", []).append(mail)
@@ -166,7 +166,7 @@ def _grouped(waiting: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:
 
 
 def whole(text: str) -> Markup:
-    """Return a text that is to be read to its end, with its commands to be copied as they stand."""
+    """Return a text in full length, with its commands marked so that they can be copied."""
     safe = printable(text, LONGEST_TEXT)
     parts, done = [], 0
     for start, end in commands_in(safe):

@@ -1,4 +1,4 @@
-"""How things stand: what `status` and the status page show, from the ledger and around it.
+"""How things stand: what `status` and the status page show, from the ledger and its surroundings.
 
 The keys of `as_json` are an interface: they are added to, never renamed. Times are ISO 8601 in UTC,
 durations are seconds, counts are mails.
@@ -59,7 +59,7 @@ DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """One look at the ledger. `now` is on the monotonic clock, for what waits."""
+    """What one look at the ledger found. `now` is on the monotonic clock, for what waits."""
 
     holder: str
     states: dict[ObjectState, int]
@@ -77,11 +77,11 @@ class StatusReport:
     latencies_ever: Latencies
     latest: list[LatestMail]
     headers: Mapping[str, MailHeader]
-    """By mail id, of what waits and what is quarantined, as far as they are remembered."""
+    """By mail ID, of mail that waits or is quarantined, as far as they are remembered."""
     around: Surroundings
     now: float
     line: CommandLine = USUAL_LINE
-    """For the commands that are named to whoever reads this."""
+    """The path for the commands that the reader is told to run."""
 
     @property
     def last_mail(self) -> float | None:
@@ -91,7 +91,7 @@ class StatusReport:
         )
 
     def next_attempt_in(self, waiting: Waiting) -> float | None:
-        """Seconds until the next attempt; None: nobody runs who would make one."""
+        """Seconds until the next attempt; None if nothing is running that would make one."""
         return max(0.0, waiting.next_attempt - self.now) if self.holder else None
 
 
@@ -102,7 +102,7 @@ def read_report(
     *,
     quarantine: int | None = None,
 ) -> StatusReport:
-    """Read how things stand, the quarantine up to so many mails; writes nothing."""
+    """Read how things stand, with at most that many mails of the quarantine. Writes nothing."""
     overview, history = ledger.overview, ledger.history
     line = CommandLine(settings.source)
     today = dt.datetime.now().astimezone().date()
@@ -258,11 +258,11 @@ def _header(report: StatusReport, mail: str) -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One moment of the daemon. Counts begin with its start.
+    """The state of the daemon at one moment. Counts begin with its start.
 
     `notifications_taken` counts by outcome, `notifications_refused` by HTTP status (408: too
     slow). `trouble` is why the bucket cannot be read, "" if it can. `heartbeat_failing` is
-    None where no heartbeat is configured.
+    None if no heartbeat is configured.
     """
 
     mails: int = 0

@@ -1,4 +1,4 @@
-"""One look at how things stand, shared among all who ask while it is fresh."""
+"""One report, shared among all requests while it is fresh."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.status.report import SHOWN, StatusReport, read_report
 
 FRESH = 2.0
-"""Seconds for which a look is shown again at least."""
+"""The minimum number of seconds for which a report is reused."""
 
 REST = 20.0
-"""How many times as long as it took it is shown again."""
+"""For how many times as long as it took to read a report is reused."""
 
 
 def read_report_apart(settings: Settings) -> StatusReport:
-    """Look on a connection of our own: the daemon's is busy with mail. Blocking."""
+    """Read a report on a connection of its own, since the daemon's is busy with mail. Blocking."""
     ledger = Ledger.open_existing(settings.state_dir)
     try:
         return read_report(settings, ledger, quarantine=SHOWN)
@@ -27,7 +27,7 @@ def read_report_apart(settings: Settings) -> StatusReport:
 
 
 class ReportCache:
-    """Shares each look among all who ask while it is fresh."""
+    """Shares each report among all requests while it is fresh."""
 
     def __init__(
         self, read_report: Callable[[], StatusReport], clock: Callable[[], float] = time.monotonic
@@ -40,7 +40,7 @@ class ReportCache:
         self._good_until = 0.0
 
     async def latest(self) -> StatusReport:
-        """Return a look that is fresh enough. Raises PostamtError where the ledger refuses."""
+        """Return a fresh enough report. Raises PostamtError if the ledger cannot be read."""
         async with self._one_at_a_time:
             begun = self._clock()
             if self._latest is None or begun >= self._good_until:

@@ -1,8 +1,8 @@
-"""The admin listener: plain HTTP on loopback or a Unix socket, reading only.
+"""The admin listener: plain HTTP on loopback or a Unix socket, read-only.
 
-Whoever has an account on this machine may look; at a Unix socket, whoever may write to it. Web
-pages that a browser on this machine shows may not, though they can send requests here: a name of
-theirs that leads to 127.0.0.1 (DNS rebinding) is told by the Host header, a request that another
+Everyone with an account on this machine may look; at a Unix socket, everyone who may write to it.
+Web pages in a browser on this machine may not, though they can send requests here: a name of theirs
+that leads to 127.0.0.1 (DNS rebinding) is recognized by the Host header, a request that another
 site causes by Sec-Fetch-Site (W3C, Fetch Metadata), and no answer may be framed, embedded or read
 from elsewhere.
 """
@@ -33,16 +33,16 @@ from postamt_sync.status.report_cache import ReportCache
 
 LIMITS = Limits(connections=32)
 VIEWS = {"/": "postamt_sync.status.page", "/metrics": "postamt_sync.status.metrics"}
-"""Each module is imported when it is first asked for: a template engine is not what mail needs.
+"""Each module is imported on its first request, since mail needs no template engine.
 
 It has `render(report, runtime) -> bytes`, `CONTENT_TYPE` and, for a page, `POLICY`.
 """
 MAIL_VIEW = "postamt_sync.status.mail_page"
 MAIL = re.compile(r"/mail/[0-9a-f]{24}", re.ASCII)
-"""The page of one mail, by its id."""
+"""The path of the page of one mail, by its ID."""
 NO_SUCH_MAIL = b"The ledger knows no mail with this id.\n"
 AGAIN = 60
-"""Seconds after which a browser asks again where we could not answer."""
+"""Seconds after which a browser tries again if we could not answer."""
 METHODS = ("GET", "HEAD")
 HEADERS = {
     "Cache-Control": "no-store",
@@ -64,7 +64,7 @@ class _Answer:
 
 
 class StatusServer:
-    """Shows how things stand to whoever asks on this machine."""
+    """Shows how things stand to everyone on this machine."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class StatusServer:
     ) -> None:
         """`listen` is a loopback address with its port, or `unix:` and a path.
 
-        `runtime` and `settings` are called in the event loop; without the latter no single mails
-        are shown.
+        `runtime` and `settings` are called in the event loop; without `settings` there are no
+        pages of single mails.
         """
         self._listen = listen
         self._reports = reports
@@ -88,7 +88,7 @@ class StatusServer:
         self._listener = Listener(self._answer, lambda *_: None, events, LIMITS)
 
     def open(self) -> None:
-        """Begin to answer. Where that cannot be, say so and go without: mail matters more."""
+        """Begin to answer. If that fails, log it and do without: mail matters more."""
         try:
             sockets = self._bind()
         except PostamtError as error:
@@ -123,14 +123,14 @@ class StatusServer:
         if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(METHODS)
         if answer.status is HTTPStatus.SERVICE_UNAVAILABLE:
-            headers["Refresh"] = str(AGAIN)  # a page that is left open recovers by itself
+            headers["Refresh"] = str(AGAIN)  # a page that was left open recovers by itself
         response = web.Response(status=answer.status, body=answer.body, headers=headers)
         if answer.status is not HTTPStatus.OK:
             response.force_close()
         return response
 
     async def _mail(self, mail: str) -> _Answer:
-        """Answer with the page of one mail, whose id it is. Each look goes through the Maildirs."""
+        """Answer with the page of one mail, by its ID. Each request searches the Maildirs."""
         if self._settings is None:
             return _Answer(HTTPStatus.NOT_FOUND, NO_SUCH_MAIL)
         settings = self._settings()
@@ -172,7 +172,7 @@ def _url(listening: socket.socket) -> str:
 
 
 def _refusal(request: web.BaseRequest) -> _Answer | None:
-    """Return the answer to what may not be asked, or None."""
+    """Return the answer that refuses a request, or None if it is allowed."""
     if not _asks_for_us(request.headers.get("Host", "")):
         return _Answer(
             HTTPStatus.MISDIRECTED_REQUEST,
@@ -196,7 +196,7 @@ def _asks_for_us(host: str) -> bool:
 
 
 def _is_foreign(headers: Mapping[str, str]) -> bool:
-    """Tell what another site causes; a link that a person follows from there is not it."""
+    """Tell whether another site caused a request; a link that a person followed does not count."""
     if headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}:
         return False
     followed = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))

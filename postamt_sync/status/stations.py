@@ -1,4 +1,4 @@
-"""A mail's way as stations, one a line, each with its moment; and where it stands now."""
+"""A mail's way as stations, one a line, each with its time; the last is its present state."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _EVIDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One line: a word for the station, what happened, and when (since 1970; None: now, or not
-    known). `path` is a file that it ends in. Nothing in it is made printable yet."""
+    """One line: a word for the station, what happened, and when (seconds since 1970; None for now
+    or unknown). `path` is the file at its end. Nothing in it has been made printable yet."""
 
     name: str
     text: str
@@ -45,7 +45,7 @@ class Station:
 
 
 def size_in_words(size: int) -> str:
-    """Return a size as people say it."""
+    """Word a size."""
     for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"
@@ -53,9 +53,9 @@ def size_in_words(size: int) -> str:
 
 
 def stations(found: FoundMail, now: float, *, running: bool) -> Iterator[Station]:
-    """Yield the stations in order; `now` is on the monotonic clock, for what is tried again.
+    """Yield the stations in order; `now` is on the monotonic clock, for the next attempt.
 
-    `running` tells whether anybody delivers.
+    `running` tells whether a daemon or pass is delivering.
     """
     track = found.track
     if track is None:

@@ -1,4 +1,4 @@
-"""What the mail depends on around the ledger: disks, its copies, the bucket, the next poll."""
+"""What mail depends on besides the ledger: disks, copies of the ledger, bucket, next poll."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from postamt_sync.mail.arrival import Source
 from postamt_sync.threads import ask_disk
 
 PATIENCE = 1.5
-"""Seconds for a disk to answer: whoever looks at the page waits for it."""
+"""Seconds that a disk has to answer; whoever looks at the page waits for it."""
 SCARCE = 0.1
-"""Share of a disk below which what is left is shown as little."""
+"""The share of free space below which a disk is shown as nearly full."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskRoom:
-    """A file system and what lies on it; `free` and `size` in bytes, None: it does not answer."""
+    """A file system and what is on it; `free` and `size` in bytes, None if it does not answer."""
 
     holds: tuple[str, ...]
     path: str
@@ -33,7 +33,7 @@ class DiskRoom:
 
     @property
     def used(self) -> float:
-        """The share that is taken, 0 to 1."""
+        """The share that is used, 0 to 1."""
         return 1 - self.free / self.size if self.free is not None and self.size else 0.0
 
     @property
@@ -43,7 +43,7 @@ class DiskRoom:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCopy:
-    """Where a copy of the ledger lies, and when it was made (since 1970); None: none yet."""
+    """The directory of a copy of the ledger, and when it was made (since 1970), None if not yet."""
 
     directory: str
     made_at: float | None
@@ -51,7 +51,7 @@ class LedgerCopy:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`next_poll` in seconds since 1970; None where nobody polls, or none has succeeded yet."""
+    """`next_poll` in seconds since 1970; None if nobody polls, or no poll has succeeded yet."""
 
     bucket: str
     region: str
@@ -67,7 +67,7 @@ def read_surroundings(
     running: bool,
     look: Callable[[Path], os.statvfs_result] = os.statvfs,
 ) -> Surroundings:
-    """Look around; `running` tells whether a daemon polls. What does not answer is left open."""
+    """Look around; `running` tells whether a daemon polls. What does not answer is None."""
     places = {"ledger": settings.state_dir}
     if settings.backup_dir:
         places["copies"] = settings.backup_dir
@@ -91,7 +91,7 @@ def read_surroundings(
 
 
 _Room = tuple[int, int, int]
-"""Device, bytes free, bytes in all."""
+"""Device, free bytes, bytes in all."""
 
 
 def _room(path: Path, look: Callable[[Path], os.statvfs_result]) -> _Room | None:
@@ -99,7 +99,7 @@ def _room(path: Path, look: Callable[[Path], os.statvfs_result]) -> _Room | None
 
 
 def _looked(path: Path, look: Callable[[Path], os.statvfs_result]) -> _Room | None:
-    for there in (path, *path.parents):  # a mailbox that is still to be made
+    for there in (path, *path.parents):  # a mailbox that is yet to be created
         try:
             device, disk = there.stat().st_dev, look(there)
         except FileNotFoundError:

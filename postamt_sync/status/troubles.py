@@ -1,7 +1,7 @@
-"""What wants someone's attention: each cause once, with all who suffer from it.
+"""What needs attention: each cause once, with everything that suffers from it.
 
 A full disk stops a mailbox, makes mail wait and raises an alert; a bucket that refuses us fails
-every source. Told apart they would be a wall of the same sentence.
+every source. Shown one by one they would repeat the same sentence over and over.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One cause: what is wrong and what to do, and the others that suffer from the same."""
+    """One cause: what is wrong, what to do, and what else suffers from it."""
 
     text: str
     also: tuple[str, ...] = ()
 
 
 class Troubles:
-    """The causes, the gravest first; then whoever else names one need not say it again."""
+    """The causes, gravest first; other parts of a page need not repeat them."""
 
     def __init__(self, report: StatusReport, runtime: Runtime) -> None:
         found: dict[str, Trouble] = {}
@@ -46,17 +46,17 @@ class Troubles:
         return bool(self._found)
 
     def tell(self, problem: str | None) -> bool:
-        """Tell whether this problem is told here."""
+        """Tell whether this problem is shown here."""
         return problem is not None and cause_of(problem) in self._found
 
 
 def cause_of(text: str) -> str:
-    """Return what is wrong, without what to do: by it two problems are the same."""
+    """Return what is wrong, without what to do; problems that agree in it are the same."""
     return _SENTENCE.split(text.strip(), maxsplit=1)[0].rstrip(".").casefold()
 
 
 def _all(report: StatusReport, runtime: Runtime) -> Iterator[tuple[str, str, str]]:
-    """Yield who suffers, how a sentence about it begins, and the problem."""
+    """Yield what suffers, the beginning of a sentence about it, and the problem."""
     if runtime.trouble:
         yield "bucket", "The bucket cannot be read: ", report.line.complete(runtime.trouble)
     for source in report.sources:
