@@ -6,15 +6,12 @@ every source. Shown one by one they would repeat the same sentence over and over
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postamt_sync.ledger import ObjectState
 from postamt_sync.plural import count
 from postamt_sync.status.report import Runtime, StatusReport
-
-_SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +28,11 @@ class Troubles:
     def __init__(self, report: StatusReport, runtime: Runtime) -> None:
         found: dict[str, Trouble] = {}
         for who, lead, text in _all(report, runtime):
-            cause = cause_of(text)
-            before = found.get(cause)
+            before = found.get(text)
             if before is None:
-                found[cause] = Trouble(f"{lead}{text}")
+                found[text] = Trouble(f"{lead}{text}")
             elif who and who not in before.also:
-                found[cause] = Trouble(before.text, (*before.also, who))
+                found[text] = Trouble(before.text, (*before.also, who))
         self._found = found
 
     def __iter__(self) -> Iterator[Trouble]:
@@ -47,12 +43,7 @@ class Troubles:
 
     def tell(self, problem: str | None) -> bool:
         """Tell whether this problem is shown here."""
-        return problem is not None and cause_of(problem) in self._found
-
-
-def cause_of(text: str) -> str:
-    """Return what is wrong, without what to do; problems that agree in it are the same."""
-    return _SENTENCE.split(text.strip(), maxsplit=1)[0].rstrip(".").casefold()
+        return problem in self._found
 
 
 def _all(report: StatusReport, runtime: Runtime) -> Iterator[tuple[str, str, str]]:

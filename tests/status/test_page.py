@@ -125,6 +125,19 @@ def test_every_trouble_is_named_first(settings: Settings, ledger: Ledger) -> Non
         assert words in first
 
 
+def test_a_trouble_of_several_is_told_once(settings: Settings, ledger: Ledger) -> None:
+    refused = "We may not read the bucket. Ask AWS. Then wait."
+    ledger.overview.source_bad(Source.POLL, refused)
+    ledger.overview.source_bad(Source.QUEUE, "We may not read the bucket. Ask someone else.")
+    ledger.arrivals.record([listing(key="a")])
+    ledger.work.postpone(take(ledger, "a"), refused, time.monotonic() + 90)
+    words = page(settings, Runtime(trouble=refused)).words
+    assert words.count("Ask AWS.") == 1
+    assert "The same stops: poll." in words
+    assert "queue: We may not read the bucket. Ask someone else." in words
+    assert "Because of what stands at the top:" in words
+
+
 def test_alerts_are_shown_newest_first_and_a_lasting_one_wants_attention(
     settings: Settings, ledger: Ledger
 ) -> None:
