@@ -82,9 +82,10 @@ class Overview:
             delivered = {
                 mailbox: (count, last)
                 for mailbox, count, last in db.execute(
-                    # Alerts, whose file names have the time 0, are not incoming mail.
+                    # Alerts, which are no objects, are not incoming mail.
                     "SELECT mailbox, count(*), max(delivered_at) FROM deliveries"
-                    " WHERE state = 'delivered' AND stem >= '1' GROUP BY mailbox"
+                    " JOIN objects USING (mail) WHERE deliveries.state = 'delivered'"
+                    " GROUP BY mailbox"
                 )
             }
             waiting = {
