@@ -4,11 +4,14 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from postamt_sync.demo.cloud import Cloud
 from postamt_sync.demo.ses import ALPHABET, Received, Ses
 from tests.doubles.emulator import LoadedEmulator
 from tests.doubles.endpoint import Endpoint
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MESSAGE = (
     b"From: Clara <clara@sender.example>\r\nTo: list@other.example\r\nSubject: Hi\r\n\r\nHi\r\n"
@@ -17,14 +20,15 @@ SENDER = "bounce+1@sender.example"
 BCC = ["anna@example.com", "bruno@example.com"]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def cloud() -> AsyncIterator[Cloud]:
+    """One for all: each test sends mail of its own, and has its own endpoint."""
     async with Cloud(speed=1e6, emulator=LoadedEmulator()) as cloud:
         await cloud.create()
         yield cloud
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def webhook(cloud: Cloud) -> AsyncIterator[Endpoint]:
     async with Endpoint() as endpoint:
         await asyncio.to_thread(
@@ -35,10 +39,13 @@ async def webhook(cloud: Cloud) -> AsyncIterator[Endpoint]:
         )
         await endpoint.until(bool)
         token = endpoint.posts[0].json["Token"]
-        await asyncio.to_thread(
+        confirmed = await asyncio.to_thread(
             cloud.sns_client.confirm_subscription, TopicArn=cloud.topic_arn, Token=token
         )
         yield endpoint
+        await asyncio.to_thread(
+            cloud.sns_client.unsubscribe, SubscriptionArn=confirmed["SubscriptionArn"]
+        )
 
 
 async def stored(cloud: Cloud, key: str) -> bytes:
