@@ -47,6 +47,7 @@ async def test_a_mail_that_came_twice_fails_the_tour(tmp_path: Path) -> None:
         assert "A letter: found in anna, anna, not in anna" in out.getvalue()
 
 
+@pytest.mark.long
 async def test_a_mail_with_other_bytes_fails_the_tour(tmp_path: Path) -> None:
     async with stage_with("garble", tmp_path) as (system, tour, out):
         sent = await system.send(LETTER)
@@ -62,6 +63,7 @@ async def test_a_mail_that_is_lost_fails_the_tour(tmp_path: Path) -> None:
         assert not tour.judge()
 
 
+@pytest.mark.long
 async def test_a_file_that_nobody_sent_fails_the_tour(tmp_path: Path) -> None:
     async with stage_with("blind", tmp_path) as (system, tour, out):
         stranger = system.household.maildirs["bruno"] / "new" / "stranger"
