@@ -87,7 +87,7 @@ def test_it_does_not_count_as_mail_that_came(home: Home) -> None:
     assert overview.waiting(10) == []
 
 
-def test_two_have_two_names(home: Home) -> None:
+def test_two_alerts_are_two_files(home: Home) -> None:
     tell(home)
     post(home).deliver(home.destinations)
     tell(home, "b", NOW + DAY)

@@ -194,7 +194,7 @@ async def test_dead_letters_are_counted_once_and_told_once_a_day(scene: Scene) -
     assert scene.letters() == ["1 webhook delivery failed", "17 webhook deliveries failed"]
 
 
-async def test_bounces_and_complaints(scene: Scene) -> None:
+async def test_bounces_and_complaints_are_told_of_with_some_recipients(scene: Scene) -> None:
     inbox = ArrivalQueue(scene.home.ledger, scene.home.events, lambda: None)
     people = tuple(f"p{n}@example.net" for n in range(9))
     for kind in FeedbackKind:
@@ -238,7 +238,7 @@ async def test_credentials_that_are_refused_while_no_mail_can_come(scene: Scene)
 
 
 @pytest.mark.slow
-async def test_silence_of_the_poll(scene: Scene) -> None:
+async def test_a_silent_poll_is_told_once_a_day(scene: Scene) -> None:
     scene.switch({"disk": False})
     scene.home.ledger.overview.source_bad("poll", TryLaterError("The network is away."))
     await scene.later(3600 + SETTLED + 300)

@@ -206,7 +206,9 @@ async def test_troubles_are_sentences(trouble: Exception, kind: type[PostamtErro
         (NOW + 86_400, None),  # the clock was set back: nothing can be asked
     ],
 )
-async def test_what_is_asked_for(since: float | None, start: float | None) -> None:
+async def test_whole_hours_are_asked_for_since_the_last_look(
+    since: float | None, start: float | None
+) -> None:
     client: Any = Refusing()
     await SesMetrics(client).read(since, NOW)
     assert len(client.asked) == (0 if start is None else 2)

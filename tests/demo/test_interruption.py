@@ -105,7 +105,9 @@ def left_behind(scratch: Path) -> list[str]:
         6,
     ),
 )
-def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str, times: int, code: int) -> None:
+def test_ctrl_c_leaves_no_process_behind(
+    tmp_path: Path, moment: str, times: int, code: int
+) -> None:
     with closing(Terminal(tmp_path)) as shown:
         end_at(shown, moment, times, code)
     end = time.monotonic() + 10

@@ -14,7 +14,7 @@ def test_the_bytes_are_the_same_in_every_run() -> None:
 
 
 @pytest.mark.parametrize("sample", every(), ids=lambda sample: sample.title)
-def test_line_ends_are_crlf(sample: Sample) -> None:
+def test_line_ends_of_samples_are_crlf(sample: Sample) -> None:
     assert sample.message.endswith(b"\r\n")
     assert sample.message.count(b"\n") == sample.message.count(b"\r\n")
     assert sample.message.count(b"\r") == sample.message.count(b"\r\n")

@@ -105,7 +105,7 @@ def nothing_of_ours_failed(home: WebhookAtHome) -> None:
 
 @pytest.mark.parametrize("end", [reset, finish, half_close], ids=lambda way: way.__name__)
 @pytest.mark.parametrize("where", OPENINGS)
-async def test_a_peer_that_ends(
+async def test_a_peer_that_ends_anywhere_is_no_error_of_ours(
     home: WebhookAtHome, where: str, end: Callable[[Talk], Awaitable[None]]
 ) -> None:
     await broken_off(home, OPENINGS[where], end)

@@ -394,5 +394,5 @@ async def test_what_we_ask_for_is_what_the_api_knows():
         "http://sqs.eu-west-1.localhost:4566/queue/123456789012/postamt-dead/",
     ],
 )
-def test_the_arn_of_a_queue(url):
+def test_the_arn_of_a_queue_follows_from_its_url(url):
     assert queue_arn(url, TOPIC) == DEAD

@@ -101,7 +101,7 @@ def test_none_while_an_earlier_one_waits(incidents: Incidents) -> None:
     assert whats(incidents.to_tell(BOUNCES, NOW + 9 * DAY)) == ["b"]
 
 
-def test_two_at_once_write_one(incidents: Incidents) -> None:
+def test_two_at_once_write_one_alert(incidents: Incidents) -> None:
     """As where two processes have looked before either has written."""
     incidents.happened([bounce("a")])
     told = incidents.to_tell(BOUNCES, NOW)

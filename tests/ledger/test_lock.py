@@ -103,7 +103,7 @@ def test_someone_who_just_asks_does_not_keep_the_courier_out(tmp_path: Path) -> 
         letting_go.join()
 
 
-def test_two_may_ask_at_once(tmp_path: Path) -> None:
+def test_two_may_ask_for_the_holder_at_once(tmp_path: Path) -> None:
     (tmp_path / "courier.lock").touch()
     with (tmp_path / "courier.lock").open() as asking:
         fcntl.flock(asking, fcntl.LOCK_SH)

@@ -25,20 +25,20 @@ GOOD = {
 SIZE = 100
 
 
-def test_as_ses_writes_it() -> None:
+def test_what_ses_writes_is_read() -> None:
     found = client_encryption(GOOD, SIZE)
     assert found is not None
     assert (found.wrapped_key, found.iv, found.plain_size) == (b"wrapped", b"i" * 12, 84)
     assert found.context == {"aws:ses:message-id": "m"}
 
 
-def test_a_plain_object_is_none() -> None:
+def test_a_plain_object_is_not_encrypted() -> None:
     for metadata in ({}, {"sha256": "ab"}, {"x-amz-something": "x"}):
         assert client_encryption(metadata, SIZE) is None
         assert not is_client_encrypted(metadata)
 
 
-def test_what_may_be_left_out() -> None:
+def test_optional_metadata_may_be_absent() -> None:
     for name in ("x-amz-tag-len", "x-amz-matdesc", "x-amz-unencrypted-content-length"):
         assert client_encryption({k: v for k, v in GOOD.items() if k != name}, SIZE) is not None
 

@@ -450,7 +450,7 @@ def test_methods_count_where_ses_begins_a_line(methods: str, expected: Verdicts)
         ("Ünï: code\nTo: a@x.example\n", ("a@x.example",)),
     ],
 )
-def test_addresses_in_order(lists: str, expected: tuple[str, ...]) -> None:
+def test_addresses_are_read_in_order(lists: str, expected: tuple[str, ...]) -> None:
     for end in ("\n", "\r\n"):
         head = f"Subject: x\n{lists}\nTo: body@x.example\n".replace("\n", end).encode()
         assert addresses(head) == expected

@@ -96,7 +96,7 @@ def test_what_lies_there_counts_as_sent_and_nothing_else() -> None:
     assert not is_sent("outbox/anna", "incoming/")
 
 
-def test_the_month_before() -> None:
+def test_the_month_before_january_is_last_december() -> None:
     assert [month_before(m) for m in ("2026-11", "2026-01", "2026-10")] == [
         "2026-10",
         "2025-12",

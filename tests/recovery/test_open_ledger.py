@@ -404,7 +404,7 @@ class TestRehearsal:
         assert not box.state.exists()
         assert box.counts() == once("b", "c")
 
-    async def test_of_an_old_ledger(self, box: Box) -> None:
+    async def test_of_an_old_ledger_changes_nothing(self, box: Box) -> None:
         await an_old_ledger_in_place(box)
         result = await box.sync(SyncOptions(dry_run=True))
         assert (result.totals.known, result.totals.waiting) == (2, 1)

@@ -338,7 +338,7 @@ async def test_a_plain_object_that_is_there_goes_before(box: Box, owner: Owner) 
 
 
 @pytest.mark.slow
-async def test_out_of_an_archive(box: Box, owner: Owner) -> None:
+async def test_sealed_mail_comes_back_out_of_an_archive(box: Box, owner: Owner) -> None:
     box.put("a")
     plain = box.s3.objects["incoming/a"]
     seal(box.s3, "incoming/a", encrypt=owner.encrypt, storage_class="DEEP_ARCHIVE")

@@ -231,7 +231,7 @@ async def test_mail_that_waits_too_long_is_told_with_its_reason(delivered: Box) 
     assert "vanished" in found[DifferenceKind.WAITING].detail
 
 
-async def test_one_key_alone(delivered: Box) -> None:
+async def test_one_key_alone_can_be_compared(delivered: Box) -> None:
     unlink(delivered)
     delete_in_bucket_of = "incoming/b"
     del delivered.s3.objects[delete_in_bucket_of]

@@ -151,7 +151,7 @@ def _steps(scene: Scene) -> list[str]:
 STEPS = ["tags", "read", "put", "read_back", "forget", "tag"]
 
 
-def test_the_steps_are_these(scene: Scene) -> None:
+def test_the_order_of_steps_is_fixed(scene: Scene) -> None:
     assert _steps(scene) == STEPS
 
 

@@ -48,7 +48,7 @@ def test_a_key_is_named_with_its_subkey_and_their_end(gpg: Gpg, name: str, armor
     assert key.ends_soon(key.expires - timedelta(days=3))
 
 
-def test_a_key_that_never_ends(gpg: Gpg) -> None:
+def test_a_key_that_never_ends_does_not_expire(gpg: Gpg) -> None:
     gpg.make("endless", "future-default", "default", "never")
     assert read_owner_key(gpg.public("endless")).expires is None
 

@@ -12,7 +12,7 @@ ID = bytes(range(8)).hex().upper()
 NEXT = b"\xd2\x05hello"
 
 
-def test_every_form_of_a_length() -> None:
+def test_every_form_of_a_length_is_read() -> None:
     for packet in (
         b"\xc1" + bytes([len(BODY)]) + BODY,
         b"\xc1\xff" + len(BODY).to_bytes(4) + BODY,

@@ -26,7 +26,7 @@ def test_one_number_and_one_unit(seconds: float, words: str) -> None:
     assert span(seconds) == words
 
 
-def test_how_long_ago() -> None:
+def test_the_past_is_worded_and_the_future_doubted() -> None:
     assert ago(990.0, 1000.0) == "10 s ago"
     assert ago(None, 1000.0) == "never"
     assert ago(1001.0, 1000.0) == "in the future (is the clock right?)"

@@ -115,7 +115,9 @@ def test_a_deleted_mail_is_told(settings: Settings, ledger: Ledger) -> None:
         (Source.SENT, "among what was sent"),
     ],
 )
-def test_who_announced_it(settings: Settings, ledger: Ledger, source: Source, words: str) -> None:
+def test_it_tells_who_announced_a_mail(
+    settings: Settings, ledger: Ledger, source: Source, words: str
+) -> None:
     announced(ledger, source)
     assert words in dict(told(look(settings, ledger, "tea")))["announced"]
 
@@ -162,7 +164,9 @@ def test_quarantined_says_why_and_what_to_do(settings: Settings, ledger: Ledger)
 
 
 @pytest.mark.parametrize("state", [ObjectState.ARCHIVED, ObjectState.GONE])
-def test_other_ends(settings: Settings, ledger: Ledger, state: ObjectState) -> None:
+def test_the_last_station_tells_any_other_end(
+    settings: Settings, ledger: Ledger, state: ObjectState
+) -> None:
     announced(ledger)
     (task,) = ledger.work.due(0, 9, ())
     ledger.work.end(task, state)

@@ -47,21 +47,21 @@ def at_work(tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def test_nobody_is_there(tmp_path: Path) -> None:
+def test_without_a_daemon_it_fails(tmp_path: Path) -> None:
     assert "not running" in trouble(environ(tmp_path, ""))
 
 
-def test_no_configuration(tmp_path: Path) -> None:
+def test_without_a_configuration_it_fails(tmp_path: Path) -> None:
     assert "has 1 problem" in trouble({"POSTAMT_SYNC_CONFIG": str(tmp_path / "none.toml")})
 
 
 @pytest.mark.usefixtures("at_work")
-def test_a_daemon_without_a_page(tmp_path: Path) -> None:
+def test_a_daemon_without_a_page_is_well(tmp_path: Path) -> None:
     assert trouble(environ(tmp_path, "")) == ""
 
 
 @pytest.mark.usefixtures("at_work")
-def test_a_daemon_that_answers(tmp_path: Path) -> None:
+def test_a_daemon_that_answers_is_well(tmp_path: Path) -> None:
     Page.asked.clear()
     with page() as listen:
         assert trouble(environ(tmp_path, listen)) == ""
@@ -69,7 +69,7 @@ def test_a_daemon_that_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_work")
-def test_a_daemon_whose_page_is_off_because_the_port_was_taken(tmp_path: Path) -> None:
+def test_a_daemon_whose_page_is_off_because_the_port_was_taken_is_well(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
     assert trouble(environ(tmp_path, f"127.0.0.1:{port}")) == ""
@@ -78,7 +78,7 @@ def test_a_daemon_whose_page_is_off_because_the_port_was_taken(tmp_path: Path) -
 
 @pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
-def test_a_daemon_that_hangs(tmp_path: Path, family: socket.AddressFamily) -> None:
+def test_a_daemon_that_hangs_is_told(tmp_path: Path, family: socket.AddressFamily) -> None:
     with socket.socket(family) as hung:
         hung.bind(str(tmp_path / "s") if family == socket.AF_UNIX else ("127.0.0.1", 0))
         hung.listen()

@@ -43,7 +43,7 @@ def test_an_empty_ledger_has_metrics_too(settings: Settings, ledger: Ledger) -> 
     assert not [name for name, _ in found if "last_delivery" in name or "heartbeat" in name]
 
 
-def test_what_the_ledger_knows(settings: Settings, ledger: Ledger) -> None:
+def test_metrics_tell_what_the_ledger_knows(settings: Settings, ledger: Ledger) -> None:
     a_good_month(ledger, settings.state_dir)
     everything_wrong(ledger)
     found = scrape(settings)

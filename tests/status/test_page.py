@@ -81,7 +81,7 @@ def test_an_empty_ledger_is_well_and_says_what_is_to_come(
     assert "never" not in shown.words
 
 
-def test_a_good_month(settings: Settings, ledger: Ledger) -> None:
+def test_after_a_good_month_all_is_well(settings: Settings, ledger: Ledger) -> None:
     a_good_month(ledger, settings.state_dir)
     with CourierLock(settings.state_dir, "run"):
         shown = page(settings)
