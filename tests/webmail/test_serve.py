@@ -45,7 +45,7 @@ class TestUsers:
         assert stack.type("webmail", "serve")[0] == 64
         code, said = stack.type("webmail", "user", "add", "anna")
         assert code == 0, said
-        assert f"The table {stack.name}-webmail is made." in said
+        assert f"The table {stack.name}-webmail was created." in said
         (secret,) = re.findall(r"^    ([a-z2-7-]{39})$", said, re.MULTILINE)
         code, said = stack.type("webmail", "user", "list")
         assert re.fullmatch(r"anna: secret of \d{4}-\d\d-\d\d\n", said)

@@ -105,7 +105,7 @@ class TestInABrowser:
         assert browser.run("return document.querySelectorAll('#mails a').length") == 0
         browser.type("wrong", Keys.ENTER)
         browser.until(
-            "return document.querySelector('.problem').textContent.includes('no mailbox')"
+            "return document.querySelector('.problem').textContent.includes('secret is wrong')"
         )
         browser.type(*[Keys.BACKSPACE] * len("wrong"), SECRET, Keys.ENTER)
         until_listed(browser)
