@@ -437,7 +437,7 @@ def nested(levels: int, body: bytes) -> bytes:
     ids=repr,
 )
 def test_what_was_made_to_exhaust_us_takes_little(encoding: str, body: bytes) -> None:
-    size = 1_500_000
+    size = 3_000_000
     whole = (body * (size // len(body) + 1))[:size]
     plain = f"Content-Type: text/plain\nContent-Transfer-Encoding: {encoding}\n\n".encode() + whole
     began = time.process_time()
