@@ -36,7 +36,7 @@ EMULATORS = {"emulator", "own_account", "account", "cloud", "moto", "enforced", 
 """What fixtures are called that start moto."""
 LONGEST = {
     *("test_any_order", "test_arm64", "test_campaign", "test_hanging_disk", "test_odd_answers"),
-    *("test_debian_package", "test_join", "test_readme", "test_under_systemd", "test_webmail"),
+    *("test_debian_package", "test_join", "test_readme", "test_under_systemd"),
 }
 """Modules with tests of a minute, which come first: begun last, they would be waited for alone."""
 
