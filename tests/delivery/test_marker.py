@@ -187,7 +187,7 @@ class TestARootBehindTheLedger:
         bring_back(home, kept)
         home.mailboxes.ready("anna")
         [told] = home.ledger.incidents.to_tell(Cause.LOST_FILES, time.time() + 1e6)
-        assert told.detail.startswith("anna: 2 mails of ")
+        assert told.detail.startswith("anna: 2 mails lost from ")
 
     async def test_while_the_daemon_runs_too(self, home: Home) -> None:
         await receive(home, 1)

@@ -92,7 +92,7 @@ def test_a_head_that_asks_for_much_work_is_refused_before(
 
 def test_another_version_is_named(path: Path) -> None:
     path.write_bytes(changed(path.read_bytes(), len(MAGIC), 2))
-    with pytest.raises(UsageError, match=r"another version of postamt-sync \(form 2\)"):
+    with pytest.raises(UsageError, match=r"another version of postamt-sync \(format 2\)"):
         read_bundle(path)
 
 
