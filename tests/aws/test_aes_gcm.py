@@ -41,7 +41,9 @@ def opened(decryption: GcmDecryption, stored: bytes, cut: int) -> bytes:
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 1_000, 3 << 20])
 @pytest.mark.parametrize("cut", [1, 7, 16, 17, 256 << 10, 4 << 20])
-def test_however_it_is_cut(make: Callable[[], GcmDecryption], size: int, cut: int) -> None:
+def test_a_mail_decrypts_however_it_is_cut_into_pieces(
+    make: Callable[[], GcmDecryption], size: int, cut: int
+) -> None:
     if size > cut << 16:
         pytest.skip("nobody cuts that into bytes")
     mail = os.urandom(size)
@@ -65,7 +67,7 @@ def test_what_was_cut_is_told(make: Callable[[], GcmDecryption], length: int) ->
         opened(make(), stored[:length], 256)
 
 
-def test_another_key_opens_nothing(make: Callable[[], GcmDecryption]) -> None:
+def test_the_wrong_key_is_told_at_the_end(make: Callable[[], GcmDecryption]) -> None:
     with pytest.raises(NotAuthenticError):
         opened(make(), AESGCM(b"x" * 32).encrypt(IV, b"mail", None), 256)
 

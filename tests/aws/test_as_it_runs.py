@@ -36,5 +36,7 @@ def test_the_service_looks_into_no_home(meaning: object) -> None:
         ({}, False),
     ],
 )
-def test_what_tells_a_service(environ: dict[str, str], service: bool) -> None:
+def test_a_service_is_told_from_a_shell_by_its_environment(
+    environ: dict[str, str], service: bool
+) -> None:
     assert is_service(environ) is service

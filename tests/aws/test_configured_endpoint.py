@@ -41,7 +41,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("url", BAD)
-def test_what_is_none(url: str) -> None:
+def test_a_url_nothing_can_be_sent_to_is_no_endpoint(url: str) -> None:
     assert not is_endpoint(url)
 
 
@@ -56,7 +56,7 @@ def test_what_is_none(url: str) -> None:
         "https://vpce-1-a.s3.eu-west-1.vpce.amazonaws.com",
     ],
 )
-def test_what_is_one(url: str) -> None:
+def test_a_valid_url_is_an_endpoint(url: str) -> None:
     assert is_endpoint(url)
 
 
@@ -73,7 +73,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("url", [url for url in BAD if "\x00" not in url])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
-def test_no_client_is_made_for_it(
+def test_no_client_is_made_for_a_bad_endpoint(
     url: str, variable: str, aws: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, url)
@@ -86,7 +86,7 @@ def test_no_client_is_made_for_it(
         refuse_bad_settings(session)
 
 
-def test_one_service_does_not_suffer_from_anothers(
+def test_a_bad_endpoint_of_one_service_leaves_the_others_alone(
     aws: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "localhost:1")
@@ -106,7 +106,7 @@ def test_one_service_does_not_suffer_from_anothers(
         ),
     ],
 )
-def test_a_profiles(profile: str, where: str, aws: Path) -> None:
+def test_a_bad_endpoint_in_a_profile_is_refused(profile: str, where: str, aws: Path) -> None:
     aws.write_text(profile)
     with pytest.raises(MisconfiguredError, match=where):
         unsigned_client(new_session("eu-west-1"), "s3", "eu-west-1")
@@ -114,7 +114,7 @@ def test_a_profiles(profile: str, where: str, aws: Path) -> None:
         refuse_bad_settings(new_session("eu-west-1"))
 
 
-def test_a_client_that_is_made_at_its_first_call_says_the_same(
+def test_a_lazy_client_refuses_a_bad_endpoint_at_its_first_call(
     aws: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:99999")
@@ -124,7 +124,9 @@ def test_a_client_that_is_made_at_its_first_call_says_the_same(
 
 
 @pytest.mark.slow
-def test_what_is_to_be_ignored_is(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_endpoint_is_ignored_if_aws_is_told_to_ignore_it(
+    aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:1")
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     session = new_session("eu-west-1")

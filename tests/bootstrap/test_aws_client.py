@@ -59,7 +59,7 @@ def test_what_aws_has_not_heard_of_yet_is_waited_for(account: Account, what: str
 
 
 @pytest.mark.parametrize("what", spread(reversed(NOT_YET), 4))
-def test_patience_has_an_end(account: Account, what: str) -> None:
+def test_waiting_for_aws_ends_in_try_later(account: Account, what: str) -> None:
     service, operation = what.split()
     with (
         account.refusing(service, operation, NOT_YET[what]),

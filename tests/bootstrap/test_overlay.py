@@ -52,7 +52,7 @@ def test_what_is_named_has_to_be_there_and_no_entry_more(wanted: Any) -> None:
     assert not holds(THERE, wanted)
 
 
-def test_what_others_set_stays() -> None:
+def test_what_others_set_survives_the_overlay() -> None:
     wanted = {"Origins": {"Quantity": 1, "Items": [{"Id": "api", "DomainName": "c"}]}}
     laid = overlaid(THERE, wanted)
     assert laid["WebACLId"] == "of-someone"

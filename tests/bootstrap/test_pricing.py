@@ -61,7 +61,7 @@ def test_small_mails_stay_in_standard_for_good() -> None:
     assert "S3, storage, IA" not in names(bill(HUNDRED))
 
 
-def test_larger_mails_move_on() -> None:
+def test_mails_of_128_kb_move_to_glacier_ir() -> None:
     large = replace(HUNDRED, mail_kb=128, years=10)
     a_day = 100 * 128 / 1024**2
     assert item("S3, storage, Standard", large).quantity == pytest.approx(44 * a_day)

@@ -22,7 +22,7 @@ def test_a_lambda_function_that_is_asked_may_stop_mail(way: str, *, swallows: bo
         assert "asks a Lambda function that may stop mail" in found.message
 
 
-def test_a_position_is_read() -> None:
+def test_a_position_is_first_last_or_after_a_rule() -> None:
     assert read_position("first") == FIRST
     assert read_position("last") == LAST
     assert read_position("after:spam filter") == Position(after="spam filter")

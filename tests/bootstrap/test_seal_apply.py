@@ -168,7 +168,7 @@ def test_that_the_index_forgets_what_it_kept_of_sealed_mail_is_told(
     assert told not in notes(planned(account, wanted))
 
 
-def test_destroy_takes_it_away(account: Account, wanted: SealStack) -> None:
+def test_destroy_takes_the_seal_stack_away(account: Account, wanted: SealStack) -> None:
     apply(account, wanted)
     found = plan_removal(seal_resources(wanted, account.aws(), code))
     carry_out(found, account.aws(), lambda *_: None)

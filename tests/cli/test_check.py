@@ -103,7 +103,9 @@ def test_the_path_of_the_heartbeat_is_masked(
     assert "5f3e" not in out
 
 
-def test_json(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
+def test_json_holds_every_setting_with_its_default(
+    capsys: pytest.CaptureFixture[str], minimal: Path
+) -> None:
     assert run(["check", "--config", str(minimal), "--json"]) == ExitCode.OK
     shown = json.loads(capsys.readouterr().out)
     assert shown["source"] == str(minimal)
@@ -115,7 +117,7 @@ def test_json(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
     assert shown["settings"]["mailboxes"][0]["maildir"] == "/mail/anna"
 
 
-def test_problems_one_a_line(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
+def test_problems_are_printed_one_a_line(capsys: pytest.CaptureFixture[str], minimal: Path) -> None:
     minimal.write_text(configured("[poll]\ninterval = 1\n[admin]\nlisten = '0.0.0.0:1'"))
     assert run(["check", "--config", str(minimal)]) == ExitCode.CONFIGURATION
     captured = capsys.readouterr()

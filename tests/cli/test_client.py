@@ -63,13 +63,15 @@ def test_an_unknown_user_is_explained(capsys: pytest.CaptureFixture[str], minima
     assert "user name  what bootstrap wrote as username" in capsys.readouterr().out
 
 
-def test_autoconfig(capsys: pytest.CaptureFixture[str]) -> None:
+def test_autoconfig_names_the_smtp_user(capsys: pytest.CaptureFixture[str]) -> None:
     assert client(EXAMPLE, "--format", "autoconfig") == ExitCode.OK
     root = ET.fromstring(capsys.readouterr().out)
     assert root.findtext("emailProvider/outgoingServer/username") == "AKIAIOSFODNN7EXAMPLE"
 
 
-def test_a_profile(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_apple_profile_holds_the_address_of_the_mailbox(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert client(EXAMPLE, "thomas", "--format", "apple") == ExitCode.OK
     profile = plistlib.loads(capsys.readouterr().out.encode())
     assert profile["PayloadContent"][0]["EmailAddress"] == "thomas@example.com"

@@ -69,7 +69,7 @@ def test_what_is_shown_of_a_verb_is_one_word_of_the_shell(shell: Shell, tmp_path
 
 
 @pytest.mark.slow
-def test_the_verb_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_prints_the_completion_of_a_known_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["help", "--completion", "fish"]) == ExitCode.OK
     out = capsys.readouterr().out
     assert all(f" -f -a {verb.name} " in out for verb in VERBS)

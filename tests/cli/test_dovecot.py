@@ -85,7 +85,7 @@ class TestConfiguration:
     def test_a_version_that_we_do_not_speak(self, directory: Path) -> None:
         assert dovecot(directory, "--version", "2.2") == ExitCode.USAGE
 
-    def test_modes(self, directory: Path) -> None:
+    def test_only_dovecot_may_read_the_secret_files(self, directory: Path) -> None:
         assert write(directory) == ExitCode.OK
         modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
         secret = 0o640 if os.geteuid() == 0 and group_of_dovecot() else 0o600
@@ -108,7 +108,7 @@ class TestConfiguration:
         assert "user add" not in capsys.readouterr().out
 
     @pytest.mark.slow
-    def test_written_again_nothing_changes(
+    def test_a_second_write_changes_nothing(
         self, directory: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         write(directory)
@@ -188,7 +188,9 @@ class TestUser:
         assert matches(directory, second)
         assert not matches(directory, first)
 
-    def test_hashes_are_salted(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_password_is_hashed_differently_each_time(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         entries = set()
         for verb in ("add", "passwd"):
             monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))

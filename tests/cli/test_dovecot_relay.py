@@ -143,7 +143,9 @@ def home(tmp_path: Path) -> Household:
     return Household(tmp_path)
 
 
-def test_a_directory_has_all(home: Household, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_holds_the_keys_of_all_mailboxes(
+    home: Household, capsys: pytest.CaptureFixture[str]
+) -> None:
     home.shares(True)
     assert home.relay(str(home.keys)) == ExitCode.OK
     assert home.senders() == {"anna": "ANNA0", "bruno.x": "BRUNO"}

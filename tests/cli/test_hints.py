@@ -195,14 +195,16 @@ def elsewhere(tmp_path: Path) -> Path:
     return config
 
 
-def test_findings_name_it(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_findings_name_the_configuration(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = [Finding("bucket", Severity.FAILURE, "Gone.", "Try: postamt-sync bootstrap apply")]
     report(found, json=False)
     report(found, json=True)
     assert capsys.readouterr().out.count(f"bootstrap apply --config {elsewhere}") == 2
 
 
-def test_plans_name_it(elsewhere: Path) -> None:
+def test_plans_name_the_configuration(elsewhere: Path) -> None:
     out = StringIO()
     items = (Note("Show them with: postamt-sync bootstrap dns"),)
     show(Plan((PlanEntry("identity x", items),)), Console(file=out, width=40))
@@ -216,7 +218,7 @@ def test_what_is_taken_away_has_another_mark() -> None:
     assert out.getvalue().splitlines()[1] == "- bucket x"
 
 
-def test_log_lines_name_it(elsewhere: Path) -> None:
+def test_log_lines_name_the_configuration(elsewhere: Path) -> None:
     out = StringIO()
     events = configure_logging(stream=out, words=in_force.complete)
     events.reload_refused("configuration", ["See: postamt-sync check"])

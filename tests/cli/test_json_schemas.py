@@ -112,7 +112,9 @@ def test_the_topic_is_made_of_the_schemas() -> None:
 
 
 @pytest.mark.slow
-def test_what_the_ledger_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_of_the_ledger_matches_its_schema(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = configure(tmp_path)
     settings = load(config, {})
     ledger = Ledger.open(settings.state_dir)

@@ -85,7 +85,7 @@ def test_no_verb_shows_the_help_and_is_a_usage_error(capsys: pytest.CaptureFixtu
     assert "Set up:" in capsys.readouterr().out
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == ExitCode.OK
     assert capsys.readouterr().out == f"postamt-sync {__version__}\n"
 
@@ -144,7 +144,7 @@ def test_a_verb_may_have_verbs(capsys: pytest.CaptureFixture[str]) -> None:
         (["q\n\x1b[31m"], "No such command", "postamt-sync --help"),
     ],
 )
-def test_usage_errors(
+def test_a_usage_error_points_to_the_help(
     capsys: pytest.CaptureFixture[str], argv: list[str], problem: str, hint: str
 ) -> None:
     first, *_, last = errors(capsys, argv, ExitCode.USAGE).splitlines()
@@ -172,7 +172,9 @@ def test_a_usage_error_is_one_object_where_json_is_asked_for(
         ("exit", 75, ""),
     ],
 )
-def test_ends(capsys: pytest.CaptureFixture[str], kind: str, code: int, told: str) -> None:
+def test_an_error_ends_with_its_exit_code_and_hint(
+    capsys: pytest.CaptureFixture[str], kind: str, code: int, told: str
+) -> None:
     assert errors(capsys, ["fail", kind], code) == told
 
 

@@ -34,7 +34,7 @@ def home(tmp_path: Path, s3: S3Double) -> Iterator[Home]:
 
 
 @pytest.mark.slow
-def test_verify(home: Home) -> None:
+def test_verify_lists_differences_and_leaves_out_excepted_kinds(home: Home) -> None:
     done = home.do("verify")
     assert done.returncode == ExitCode.FINDINGS, done.stderr
     difference, totals = done.stdout.splitlines()
@@ -67,7 +67,7 @@ def test_verify_names_the_kinds_there_are(home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_rebuild(home: Home) -> None:
+def test_rebuild_fills_a_lost_ledger(home: Home) -> None:
     (home.state / FILE_NAME).unlink()
     done = home.do("rebuild", "--anew")
     assert done.returncode == 0, done.stderr
@@ -98,7 +98,7 @@ def test_restore_says_first_what_it_costs_and_asks(home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_restore(home: Home) -> None:
+def test_restore_brings_every_missing_mail_home_once(home: Home) -> None:
     done = home.do("restore", "--yes")
     assert done.returncode == 0, done.stderr
     assert "1 of 1 mail at home." in done.stdout

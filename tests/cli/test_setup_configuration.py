@@ -47,7 +47,7 @@ def test_what_setup_keeps_is_in_force_while_the_verb_runs(kept: Path, verb: str)
         ["bootstrap", "plan", "--config=x"],
     ],
 )
-def test_nothing_else_takes_it(kept: Path, argv: list[str]) -> None:
+def test_other_verbs_ignore_the_configuration_that_setup_keeps(kept: Path, argv: list[str]) -> None:
     with in_force(argv):
         assert VARIABLE not in os.environ
     kept.unlink()
@@ -55,7 +55,9 @@ def test_nothing_else_takes_it(kept: Path, argv: list[str]) -> None:
         assert VARIABLE not in os.environ
 
 
-def test_a_variable_goes_before(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_goes_before_what_setup_keeps(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(VARIABLE, "/mine")
     with in_force(["bootstrap", "plan"]):
         assert os.environ[VARIABLE] == "/mine"

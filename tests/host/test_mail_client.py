@@ -30,7 +30,9 @@ def client(given: Settings, *, submission: bool = False, host: str = "mail.examp
         ([], "anna@stack.example", "anna"),
     ],
 )
-def test_who_a_person_is(addresses: list[str], address: str, login: str) -> None:
+def test_address_and_login_come_from_the_configured_addresses(
+    addresses: list[str], address: str, login: str
+) -> None:
     found = client(settings(*addresses, stack={"domains": ["stack.example"]}))
     assert found.address == address
     assert found.reading.user == login.lower()

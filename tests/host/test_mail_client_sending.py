@@ -83,7 +83,9 @@ def test_a_mail_leaves_with_these_settings(
     assert taken.content.endswith(b"...\r\n.\r\nfrom home\r\n")
 
 
-def test_what_ses_refuses(capsys: pytest.CaptureFixture[str], ses: SesSmtp, chain: Path) -> None:
+def test_ses_refuses_plaintext_wrong_logins_and_foreign_senders(
+    capsys: pytest.CaptureFixture[str], ses: SesSmtp, chain: Path
+) -> None:
     typed = settings(capsys)
     context = ssl.create_default_context(cafile=str(chain))
     with Client(typed["host"], ses.port) as client:

@@ -72,7 +72,7 @@ def test_what_is_meant_is_seen_and_nothing_is_missed(record: Record) -> None:
         (Purpose.IMAP, ["0 1 993 home.example.com.example.com."], "added at its end"),
     ],
 )
-def test_what_differs_is_told(purpose: Purpose, data: list[str], message: str) -> None:
+def test_a_different_record_is_described(purpose: Purpose, data: list[str], message: str) -> None:
     dns_finding = judged(purpose, *data)
     assert dns_finding.verdict is DnsVerdict.DIFFERENT
     assert message in dns_finding.problem

@@ -11,7 +11,7 @@ from tests.bootstrap.dns.name_server import IMPATIENCE, PATIENCE, look, publish
 from tests.doubles.dns import Fault, NameServer
 
 
-async def test_everything_is_there(server: NameServer) -> None:
+async def test_records_that_are_published_are_seen(server: NameServer) -> None:
     publish(server, *wanted())
     dns_findings = await look(server, *wanted())
     assert [s.record for s in dns_findings] == list(wanted())
@@ -19,7 +19,7 @@ async def test_everything_is_there(server: NameServer) -> None:
     assert all(s.well and s.seen and not s.problem for s in dns_findings)
 
 
-async def test_nothing_is_there(server: NameServer) -> None:
+async def test_records_that_are_not_published_are_missing(server: NameServer) -> None:
     server.add("example.com", "SOA", "ns.example.net. a.example.net. 1 2 3 4 5")
     dns_findings = await look(server, *wanted())
     assert {s.verdict for s in dns_findings} == {DnsVerdict.MISSING}
@@ -29,7 +29,7 @@ async def test_nothing_is_there(server: NameServer) -> None:
         assert s.record.data in s.remedy
 
 
-async def test_one_is_missing(server: NameServer) -> None:
+async def test_the_one_missing_record_is_named(server: NameServer) -> None:
     publish(server, *wanted())
     gone = wanted()[2]
     server.remove(gone.name, gone.type)
@@ -42,7 +42,7 @@ async def test_a_domain_that_does_not_exist(server: NameServer) -> None:
     assert dns_finding.problem == "There is no domain example.com in the DNS."
 
 
-async def test_the_mail_of_subdomains(server: NameServer) -> None:
+async def test_the_mx_of_subdomains_is_looked_up_at_the_wildcard(server: NameServer) -> None:
     apex, star = (r for r in wanted(subdomains=("example.com",)) if r.purpose is Purpose.RECEIVE)
     publish(server, apex)
     (dns_finding,) = await look(server, star)
@@ -53,7 +53,7 @@ async def test_the_mail_of_subdomains(server: NameServer) -> None:
 
 
 @pytest.mark.parametrize("purpose", [Purpose.DKIM, Purpose.MAIL_FROM, Purpose.DMARC])
-async def test_a_name_that_the_dns_host_added_the_domain_to(
+async def test_a_record_at_the_doubled_name_is_recognized(
     server: NameServer, purpose: Purpose
 ) -> None:
     record = the(purpose)
@@ -119,7 +119,7 @@ async def test_no_answer_is_told_from_no_record(
     assert fine.verdict is DnsVerdict.SEEN
 
 
-async def test_an_optional_record_of_which_nothing_is_known_is_not_well(
+async def test_an_optional_record_that_could_not_be_looked_up_is_not_well(
     server: NameServer,
 ) -> None:
     spf = the(Purpose.SPF)
@@ -129,7 +129,7 @@ async def test_an_optional_record_of_which_nothing_is_known_is_not_well(
 
 
 @pytest.mark.slow
-async def test_nobody_listens() -> None:
+async def test_a_resolver_that_does_not_listen_leaves_it_unknown() -> None:
     async with NameServer() as server:
         address = server.address
     (dns_finding,) = await look_up([the(Purpose.RECEIVE)], resolver_at(address), IMPATIENCE)

@@ -49,7 +49,7 @@ def test_whatever_a_text_holds_is_read_back_from_what_is_written(text: str) -> N
 
 @pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8"), max_size=600))
-def test_it_travels_in_a_message(text: str) -> None:
+def test_a_text_survives_the_wire_format(text: str) -> None:
     answer = dns.message.Message()
     answer.answer.append(dns.rrset.from_rdata("example.com.", 60, record(text).rdata))
     (seen,) = dns.message.from_wire(answer.to_wire()).answer[0]
@@ -106,7 +106,7 @@ def test_no_foreign_text_becomes_a_record() -> None:
     assert not [line for line in left_out.splitlines() if line and not line.startswith(";")]
 
 
-def test_what_is_for_the_same_is_explained_once() -> None:
+def test_records_with_one_purpose_are_explained_once() -> None:
     text = zone_file(wanted(domains=("example.com", "example.org")))
     assert text.count("Proves the domain to SES") == 2
 
@@ -118,7 +118,7 @@ def test_comments_fit_80_columns() -> None:
     assert max(map(len, comments)) <= WIDTH
 
 
-def test_bind_reads_it(tmp_path: Path) -> None:
+def test_bind_accepts_the_zone_file(tmp_path: Path) -> None:
     checker = shutil.which("named-checkzone")
     if checker is None:
         pytest.skip("named-checkzone is not installed")

@@ -13,7 +13,7 @@ from tests.bootstrap.a_stack import KNOWN, SERVERS, STACK, stack, the, wanted
 from tests.support.aws_session import aws_session
 
 
-def test_the_whole_of_it() -> None:
+def test_a_domain_needs_these_records_in_this_order() -> None:
     assert [(r.name, r.type, r.data, r.optional) for r in wanted()] == [
         ("example.com", "MX", "10 inbound-smtp.eu-west-1.amazonaws.com.", False),
         *(

@@ -51,7 +51,7 @@ NOBODY = list(NOBODY_NAMED)
         (b"\n\n# nothing\n", NOBODY),
     ],
 )  # fmt: skip
-def test_servers(text: bytes, servers: list[str]) -> None:
+def test_name_servers_are_read_as_glibc_reads_them(text: bytes, servers: list[str]) -> None:
     assert list(parse_resolv_conf(text).servers) == servers
 
 
@@ -65,7 +65,7 @@ def test_servers(text: bytes, servers: list[str]) -> None:
         (b"option rotate\n", False),
     ],
 )
-def test_options(text: bytes, rotate: bool) -> None:
+def test_rotate_is_read_as_glibc_reads_it(text: bytes, rotate: bool) -> None:
     assert parse_resolv_conf(text).rotate is rotate
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read_names_nobody(tmp_path: Path) -> None:
     assert read_resolv_conf(tmp_path / "loop") == ResolvConf()
 
 
-def test_the_systems_resolver_is_made_of_it(tmp_path: Path) -> None:
+def test_the_systems_resolver_uses_it(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_bytes(b"search .home\nnameserver router\nnameserver 192.0.2.7\noptions rotate\n")
     resolver = resolver_at(resolv_conf=path)

@@ -60,7 +60,7 @@ TOLD: dict[str, tuple[str, str, Callable[[Answer], None]]] = {
 
 
 @pytest.mark.parametrize("what", TOLD)
-def test_it_is_no_drift(account: Account, what: str) -> None:
+def test_another_spelling_from_aws_is_no_drift(account: Account, what: str) -> None:
     wanted = stack(domains=("example.com", "example.org"))
     account.have(wanted)
     with account.answering(*TOLD[what]):

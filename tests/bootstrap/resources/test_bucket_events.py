@@ -55,7 +55,7 @@ def test_sent_mail_is_announced_where_a_webmail_is_wanted(bucket: Account) -> No
     assert announced(bucket) == {"incoming/": "postamt"}
 
 
-def test_both_go_together(bucket: Account) -> None:
+def test_removal_takes_both_notifications_away(bucket: Account) -> None:
     (message,) = applied(bucket, webmail=WEBMAIL)
     assert message.count(": create") == 2
     carry_out(plan_removal(wanted(bucket)), bucket.aws(), lambda *_: None)

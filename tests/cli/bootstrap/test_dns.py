@@ -271,7 +271,7 @@ async def test_nothing_is_said_of_name_servers_that_nobody_knows(
 @pytest.mark.parametrize(
     ("answer", "code", "written"), [("n", ExitCode.INTERRUPTED, 0), ("y", ExitCode.OK, 9)]
 )
-async def test_a_person_is_asked(
+async def test_records_are_written_only_after_a_person_says_yes(
     typed: Typed,
     emulator: Moto,
     host: Callable[[str], str],

@@ -28,7 +28,7 @@ HASH = "$2b$10$" + "a" * 53
 
 
 @pytest.mark.parametrize("version", Version)
-def test_what_both_languages_share(version: Version) -> None:
+def test_settings_are_the_same_in_both_dovecot_languages(version: Version) -> None:
     text = configuration(SERVICE, version, Path("/etc/dovecot"))
     assert "$" not in text
     assert "mail_uid = mail-user\nmail_gid = mail-group\n" in text
@@ -63,7 +63,7 @@ def test_the_list_of_mailboxes() -> None:
         assert login == f"{line[0].replace('anna:', 'anna@example.com:', 1)} user=anna"
 
 
-def test_passwords_by_whole_names() -> None:
+def test_a_password_line_is_found_by_the_whole_name() -> None:
     one = with_password("", "anna.b", HASH)
     assert not has_line(one, "anna")
     both = with_password(one, "anna", HASH)

@@ -99,7 +99,7 @@ class TestLmtp:
     def test_none_without_a_mailbox_that_wants_it(self) -> None:
         assert service_of(settings(), submission=False).lmtp == ""
 
-    def test_where_the_configuration_says(self) -> None:
+    def test_lmtp_listens_where_the_configuration_says(self) -> None:
         anna = {"name": "anna", "maildir": "/m", "default": True, "delivery": "lmtp"}
         assert service_of(settings(mailboxes=[anna]), submission=False).lmtp == "/run/dovecot/lmtp"
         odd = settings(mailboxes=[anna], delivery={"lmtp": "/run/a b"})

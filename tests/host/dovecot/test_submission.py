@@ -193,7 +193,7 @@ def test_a_list_that_cannot_be_read_lets_nobody_send_as_the_household(sending: S
 
 
 @pytest.mark.parametrize("login", ["anna", "anna@example.com", "zoe"])
-def test_nobody_else_sends(sending: Sending, login: str) -> None:
+def test_a_wrong_password_sends_nothing(sending: Sending, login: str) -> None:
     with pytest.raises(smtplib.SMTPAuthenticationError), sending.client(login, "wrong"):
         pass
 

@@ -46,7 +46,7 @@ def test_no_command_is_said_in_words(tmp_path: Path) -> None:
         Program.running(tmp_path, Path("/usr"), tmp_path)
 
 
-def test_this_very_process() -> None:
+def test_the_running_program_is_found_with_its_places() -> None:
     program = Program.running()
     assert program.command.is_file()
     assert any(PACKAGE.is_relative_to(place) for place in program.places)
@@ -56,7 +56,7 @@ def test_this_very_process() -> None:
 @pytest.mark.parametrize(
     ("path", "is_hidden"), [("/home/pi/x", True), ("/root", True), ("/homestead", False)]
 )
-def test_homes_are_hidden(path: str, is_hidden: bool) -> None:
+def test_paths_below_homes_are_hidden_from_the_unit(path: str, is_hidden: bool) -> None:
     assert hidden(Path(path)) is is_hidden
 
 

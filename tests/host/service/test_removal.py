@@ -30,7 +30,7 @@ def test_what_bears_our_seal_goes_whatever_version_wrote_it(etc: Path) -> None:
     assert any("disable" in step and SERVICE in step for step in steps)
 
 
-def test_what_was_edited_stays(etc: Path) -> None:
+def test_an_edited_file_is_left_alone(etc: Path) -> None:
     path = etc / "sysusers.d/postamt-sync.conf"
     path.write_text(path.read_text() + "u me\n")
     assert [str(step) for step in removal(etc) if "leave" in str(step)] == [
@@ -38,7 +38,7 @@ def test_what_was_edited_stays(etc: Path) -> None:
     ]
 
 
-def test_nothing_is_there(tmp_path: Path) -> None:
+def test_nothing_installed_means_nothing_to_remove(tmp_path: Path) -> None:
     assert removal(tmp_path) == []
 
 

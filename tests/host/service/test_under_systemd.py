@@ -50,7 +50,7 @@ def test_it_is_ready_and_says_how_it_does(box: Box) -> None:
     assert box.container.said("systemctl", "is-enabled", UNIT, SOCKET) == "enabled\nenabled"
 
 
-def test_it_exposes_little(box: Box) -> None:
+def test_systemd_rates_the_unit_as_exposing_little(box: Box) -> None:
     strictly = ["--man=no", "--recursive-errors=no"]
     box.container.do("systemd-analyze", "verify", *strictly, UNIT, SOCKET)
     box.container.do("systemd-analyze", "security", "--threshold=15", UNIT)
@@ -210,7 +210,7 @@ def test_the_certificate_of_another_host_is_left_alone(box: Box) -> None:
     assert box.at(TLS / "fullchain.pem").read_bytes() == before
 
 
-def test_installed_again_nothing_changes(box: Box) -> None:
+def test_a_second_install_changes_nothing(box: Box) -> None:
     before = box.process
     said = box.service("install")
     assert "write" not in said

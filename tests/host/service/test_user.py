@@ -37,11 +37,11 @@ def test_the_owner_of_the_maildirs_comes_next(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("told", "name"), [("dovemail", "dovemail"), (str(NOBODY), "nobody")])
-def test_else_dovecot_is_asked(tmp_path: Path, told: str, name: str) -> None:
+def test_without_a_name_dovecots_mail_user_is_taken(tmp_path: Path, told: str, name: str) -> None:
     assert mail_user(settings(tmp_path), "", lambda: told).name == name
 
 
-def test_else_it_is_the_usual_one(tmp_path: Path) -> None:
+def test_without_dovecot_the_configured_mail_user_is_taken(tmp_path: Path) -> None:
     configured = settings(tmp_path)
     assert mail_user(configured, "", silent).name == configured.home.mail_user
 
@@ -59,7 +59,7 @@ def test_a_new_users_group_bears_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["root", "0"])
-def test_never_root(tmp_path: Path, wanted: str) -> None:
+def test_the_mail_user_is_never_root(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(MisconfiguredError, match="root"):
         mail_user(settings(tmp_path), wanted, silent)
 
