@@ -279,7 +279,7 @@ DRIFTS: dict[str, tuple[Drift, str]] = {
     ),
     "cors": (
         lambda a: a.client("s3").delete_bucket_cors(Bucket=SITE),
-        "from https://webmail.verified.example alone",
+        "only https://webmail.verified.example may upload there",
     ),
     "rate": (
         lambda a: a.client("apigatewayv2").update_stage(

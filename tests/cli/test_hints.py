@@ -239,8 +239,8 @@ def test_alerts_name_it_and_break_no_command(cause: Any) -> None:
 
 
 DOES = re.compile(
-    r"\b(add|allow|decrypt|answer|ask|change|check|choose|copy|correct|delete|enter|end|fix|get|give|hand|"
-    r"install|leave|let|look|make|mount|move|name|nothing|open|prove|put|raise|remove|repeat|replace|"
+    r"\b(add|allow|decrypt|answer|ask|change|check|choose|copy|correct|create|delete|enter|end|fix|get|"
+    r"give|hand|install|leave|let|look|make|mount|move|name|nothing|open|prove|put|raise|remove|repeat|replace|"
     r"report|run|say|see|send|set|sign in|start|stop|take|tried|try|type|use|wait|write|"
     r"as in|did you mean|example|it goes on|it may|it is valid|it need not|SES sends only)\b",
     re.IGNORECASE,
