@@ -102,7 +102,7 @@ class DemoWebmail:
             assert process.stdout is not None
             said = (await process.stdout.read()).decode(errors="replace")
             what = " ".join(said.split()) or "nothing"
-            raise TryLaterError("The webmail does not start.", f"Its output: {what}")
+            raise TryLaterError("The webmail does not start.", f"See its output: {what}")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -98,4 +98,4 @@ async def test_one_that_ends_instead_tells_all_that_it_said(prints: str, told: s
     with pytest.raises(TryLaterError) as caught:
         async with stand_in(prints):
             pass
-    assert caught.value.hint == f"Its output: {told}"
+    assert caught.value.hint == f"See its output: {told}"
