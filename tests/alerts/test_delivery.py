@@ -133,6 +133,7 @@ def test_a_copy_that_is_stuck_is_finished_first(home: Home) -> None:
 # Crashes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [False, True], ids=["process", "power"])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", DeliveryStep)

@@ -74,6 +74,7 @@ def test_a_legal_name_is_legal_everywhere(name: str, region: str, own_users: boo
     assert wrong(aws) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "where"),
     [

@@ -219,6 +219,7 @@ def test_mail_that_ses_encrypted_is_opened_in_this_account_s_name_only() -> None
     assert policies.smtp_policy(on) == policies.smtp_policy(STACK)
 
 
+@pytest.mark.slow
 def test_the_linter_would_find_what_is_wrong() -> None:
     statement = {"Sid": "Bad", "Effect": "Allow", "Action": "s3:ReadMail", "Resource": "*"}
     assert findings(document(statement))

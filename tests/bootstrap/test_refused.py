@@ -200,6 +200,7 @@ def _may(policy: Document, action: str) -> Iterator[str]:
     yield from (place for place in RESOURCES if allows(policy, action, place, CONTEXT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("who", "action", "place", "context"),
     [

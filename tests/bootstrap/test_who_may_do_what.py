@@ -114,6 +114,7 @@ def told(of: Stack) -> list[str]:
     return [markdown(row).replace("|  |", "| |") for row in rows(of)]
 
 
+@pytest.mark.slow
 def test_the_table_is_what_the_documents_say() -> None:
     wanted = "\n".join(told(WHOLE))
     assert "\n".join(documented()) == wanted, f"the table is to be:\n{wanted}"

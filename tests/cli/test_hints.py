@@ -337,6 +337,7 @@ def test_a_missing_configuration_names_what_makes_one(
         assert f"postamt-sync bootstrap init --output {tmp_path}/none.toml" in said.out + said.err
 
 
+@pytest.mark.slow
 def test_only_what_cannot_be_shown_again_is_shown_once() -> None:
     """Dovecot keeps a hash of a password, nobody a passphrase; those for SES lie in a file."""
     promises = {where for where, text in texts() if re.search(r"sho\w+ (it )?this once", text)}

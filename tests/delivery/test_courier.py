@@ -178,6 +178,7 @@ class TestAnObject:
         assert home.state("incoming/bad0") == "waiting"
         assert "MD5" in home.problem("incoming/bad0")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [20, 1 << 20])
     @pytest.mark.parametrize("fault", [cut(10), corrupt(10)], ids=["cut", "corrupt"])
     async def test_damaged_on_the_way_is_fetched_again(

@@ -50,6 +50,7 @@ async def test_is_delivered_as_its_plain_text(
     assert f",S={size},W={size}" in home.mails("anna")[0].name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("place", [10, -1], ids=["header", "tag"])
 async def test_nothing_of_one_that_was_changed_is_seen(

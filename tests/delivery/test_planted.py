@@ -53,6 +53,7 @@ def test_a_list_of_dovecots_that_cannot_be_read_is_no_list_without_names(
         list(our_names(root))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PLANTS)
 @pytest.mark.parametrize("where", ["subscriptions", ".Junk", ".Junk/new", "tmp"])
 async def test_delivery_to_others_goes_on(home: Home, where: str, what: str) -> None:

@@ -187,6 +187,7 @@ class TestDeliveredTo:
         home.destinations = dataclasses.replace(home.destinations, delivered_to=True)
         return home
 
+    @pytest.mark.slow
     async def test_is_in_the_very_bytes_whose_size_the_name_tells(
         self, home: Home, s3: S3Double, body: bytes
     ) -> None:

@@ -74,6 +74,7 @@ def test_another_passphrase_is_told_from_a_changed_file(path: Path) -> None:
         read_bundle(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [LOG2_N + 3, LOG2_N + 3 + 16])
 def test_nothing_of_the_head_can_be_changed_unseen(path: Path, place: int) -> None:
     data = read_bundle(path)

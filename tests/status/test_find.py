@@ -122,6 +122,7 @@ def test_it_tells_who_announced_a_mail(
     assert words in dict(told(look(settings, ledger, "tea")))["announced"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", Source)
 @pytest.mark.parametrize("evidence", Evidence)
 def test_there_are_words_for_every_source_and_all_evidence(
