@@ -51,10 +51,10 @@ def person(tmp_path: Path, aws: Account, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_from_apply_to_retire(person: Person) -> None:
-    assert "Mail clients send with what" in person.types("apply", "--yes")
+    assert "Mail clients send with the settings in" in person.types("apply", "--yes")
     person.shares(True)
     said = person.types("apply", "--yes")
-    assert "anna sends with what" in said
+    assert "anna sends with the settings in" in said
     assert "rest sends" not in said  # what dora does not get is nothing
 
     shown = person.types("credentials show", "--password")

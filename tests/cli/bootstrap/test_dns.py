@@ -197,7 +197,7 @@ async def test_a_dns_that_does_not_answer_is_told(typed: Typed) -> None:
     typed.server.faults[typed.domain] = Fault.REFUSED
     out = await typed("--format", "zone")
     assert f"{typed.domain}.\t3600\tIN\tMX" in out
-    assert "is not known: the resolver refuses" in typed.err
+    assert "its MX record: the resolver refuses" in typed.err
 
 
 async def test_route_53_is_shown_first_and_written_only_when_asked_to(
