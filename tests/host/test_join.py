@@ -18,6 +18,7 @@ from tests.doubles.moto import Moto, moto
 from tests.host.box import LOCAL, UNIT, readme_install
 from tests.host.container import Container, booted
 from tests.host.debian import INSIDE, PYTHONS, needs_debian, put_checkout, unpack
+from tests.host.kept import alone
 
 pytestmark = [pytest.mark.timeout(1500), *needs_debian, pytest.mark.slow]
 
@@ -40,7 +41,8 @@ def box(
     root = tmp_path_factory.mktemp("box") / request.param
     unpack(request.param, root)
     put_checkout(root / "srv/postamt-sync")
-    with booted(root) as container:
+    # Boxes are on this machine's network, and Dovecot takes port 993 of it.
+    with alone("imaps"), booted(root) as container:
         container.do("apt-get", "-qq", "update")
         for command in readme_install():
             container.shell(f"cd /srv/postamt-sync && {command}")
