@@ -132,6 +132,7 @@ async def test_it_goes_nowhere_else(status: int) -> None:
         assert str(status) in log.said[0][2]["reason"]
 
 
+@pytest.mark.slow
 async def test_a_watcher_that_is_silent_is_not_waited_for_long() -> None:
     async with watching([None]) as watcher, beating(watcher.url, 0.2) as (heartbeat, log):
         heartbeat.soon()

@@ -27,6 +27,8 @@ from tests.doubles.sns import certificate_pem, key_pem, private_key
 from tests.support.household import head, mailbox
 from tests.support.new_ledger import new_ledger
 
+pytestmark = pytest.mark.slow
+
 HEAD = head("{root}/state", "mail-bucket") + "[poll]\ninterval = 300\n"
 ANNA = mailbox("anna", "{root}/anna", default=True)
 BERT = mailbox("bert", "{root}/bert")

@@ -18,6 +18,8 @@ from postamt_sync.unexpected import first_cause
 from tests.doubles.inbox import MemoryLog
 from tests.support.new_ledger import new_ledger
 
+pytestmark = pytest.mark.slow
+
 
 class Panic(BaseException):
     """As what is written in Rust raises it: no Exception, so that `except Exception` misses it."""

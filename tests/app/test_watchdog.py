@@ -17,6 +17,8 @@ from postamt_sync.app.watchdog import STILL_FOR, Watchdog
 from tests.delivery.home import Home, MemoryBucket
 from tests.doubles.clock import Clock
 
+pytestmark = pytest.mark.slow
+
 SIGN = b"WATCHDOG=1"
 
 

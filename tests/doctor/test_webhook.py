@@ -71,6 +71,7 @@ def test_nobody_listens() -> None:
     assert "router" in found.remedy
 
 
+@pytest.mark.slow
 def test_a_peer_that_says_nothing_is_not_waited_for() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

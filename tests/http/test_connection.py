@@ -10,6 +10,8 @@ import pytest
 from postamt_sync.http.connection import Limits
 from tests.doubles.scene import GET, answer, listening, until
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_body_is_handed_on_as_it_came():
     """Inflated, a small body could take all the memory there is."""

@@ -15,6 +15,8 @@ from tests.doubles.scene import GET, Scene, answer, listening, trusting_anyone, 
 from tests.doubles.sns import body, receipt
 from tests.doubles.webhook import webhook_at_home
 
+pytestmark = pytest.mark.slow
+
 
 async def test_requests_of_one_connection():
     async with listening() as scene:

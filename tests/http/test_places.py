@@ -14,6 +14,8 @@ from postamt_sync.http.listener import ALL_IN_USE
 from postamt_sync.http.peers import TrustedProxies
 from tests.doubles.scene import GET, answer, listening, trusting_anyone, until
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
 POST = HEAD + b"{}"
 ANOTHER = ("127.0.0.2", 0)

@@ -148,6 +148,7 @@ async def test_the_emulator_too_knows_no_such_queue(server: str) -> None:
     client.close()
 
 
+@pytest.mark.slow
 async def test_half_a_character_is_replaced() -> None:
     client: Any = MemorySqs()
     client.send_message(QueueUrl="q", MessageBody='{"Message": "\ud800"}')

@@ -17,6 +17,8 @@ from postamt_sync.ledger.store import FILE_NAME, LedgerDamagedError, Store
 from tests.doubles.ledger import copies, deliver, due, event, listing, receipt, row, state, take
 from tests.doubles.ledger import copy as copied
 
+pytestmark = pytest.mark.slow
+
 
 def keys(state_dir: Path) -> set[str]:
     with closing(Ledger.open_existing(state_dir)) as ledger, ledger.store.reading() as db:

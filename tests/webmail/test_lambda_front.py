@@ -156,6 +156,7 @@ def test_large_bodies_both_ways_are_told(front: Front) -> None:
     assert front.ask(f"/{'x' * 5_000}")["statusCode"] == 414
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "kind", "gzipped", "status"),
     [
@@ -352,6 +353,7 @@ JUNK: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.slow
 def test_no_junk_makes_it_fail(front: Front) -> None:
     session = kept(front.sign_in())
     for each in JUNK:

@@ -455,6 +455,7 @@ def test_files_that_are_none_are_refused(browser: WebBrowser, files: Any) -> Non
     assert send(browser, files=files)[0] == 400
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_told_before_anything_is_done(
     scene: WebmailScene, browser: WebBrowser
 ) -> None:

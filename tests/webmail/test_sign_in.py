@@ -404,6 +404,7 @@ class TestSecret:
             chosen("abcdefgh" * 200)
         assert chosen("twenty characters it") == "twenty characters it"
 
+    @pytest.mark.slow
     def test_its_hash_is_salted_and_can_be_kept(self) -> None:
         one, other = SecretHash.of(SECRET), SecretHash.of(SECRET)
         assert one.digest != other.digest
