@@ -28,7 +28,7 @@ from postamt_sync.delivery.pending_mail import (
 from postamt_sync.delivery.places import LeftBehindError, Places
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import DeliveryState, Task
-from postamt_sync.mail.headers import LONGEST_HEAD, header_block
+from postamt_sync.mail.header_block import LONGEST_HEAD, header_block
 
 SMALL = 1 << 20
 """A mail of at most so many bytes is handed to the publisher whole, which writes many at once."""

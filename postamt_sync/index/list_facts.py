@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from postamt_sync.mail.headers import fields_named, first_fields, whole_header
+from postamt_sync.mail.header_block import fields_named, first_fields, whole_header
 
 MOST_REFERENCES = 20
 """Ids kept of those that a mail names: the first, which began it all, and the last ones."""

@@ -14,7 +14,7 @@ from postamt_sync.mail.client_encryption import (
     client_encryption,
     is_client_encrypted,
 )
-from postamt_sync.mail.headers import LONGEST_HEAD, header_block
+from postamt_sync.mail.header_block import LONGEST_HEAD, header_block
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 
 from postamt_sync.mail.charset import codec, declared, decoded, likely
-from postamt_sync.mail.headers import fields_named, first_fields, whole_header
+from postamt_sync.mail.header_block import fields_named, first_fields, whole_header
 
 LONGEST_FIELD = 1_000
 """Characters kept of From, To, Cc and Subject."""

@@ -30,7 +30,8 @@ from postamt_sync.ledger import Delivery, DeliveryState, Ledger, ObjectState, Ta
 from postamt_sync.ledger.rebuild import NamedCopy, Rebuild, Settled
 from postamt_sync.ledger.rows import is_older
 from postamt_sync.mail.arrival import etag_hash
-from postamt_sync.mail.headers import LONGEST_HEAD, addresses, header_block, ses_headers
+from postamt_sync.mail.header_block import LONGEST_HEAD, header_block
+from postamt_sync.mail.headers import addresses, ses_headers
 from postamt_sync.mail.routing import Routes, decide
 from postamt_sync.mail.sent_mail import is_sent, read_sent_key
 from postamt_sync.recovery.stored_bytes import lead_of

@@ -22,7 +22,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.tracks import Word
 from postamt_sync.mail.arrival import is_no_mail, mail_id
-from postamt_sync.mail.headers import header_block
+from postamt_sync.mail.header_block import header_block
 from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head
 from postamt_sync.status.maildir_search import fits
 

@@ -31,7 +31,7 @@ from postamt_sync.delivery.maildir import Maildir
 from postamt_sync.delivery.maildir_scan import our_names
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger.remembered_headers import MailHeader, RememberedHeaders
-from postamt_sync.mail.headers import header_block
+from postamt_sync.mail.header_block import header_block
 from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head, header_of_receipt
 from postamt_sync.threads import in_own_thread
 

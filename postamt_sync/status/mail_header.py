@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from postamt_sync.index.summary import Summary, readable, summary_of_head, summary_of_receipt
 from postamt_sync.ledger.remembered_headers import MailHeader
-from postamt_sync.mail.headers import fields_named, first_fields, whole_header
+from postamt_sync.mail.header_block import fields_named, first_fields, whole_header
 
 LONGEST_HEAD = 32_768
 """The bytes of a mail that are looked at; signatures of those who passed it on come first."""

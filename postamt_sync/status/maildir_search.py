@@ -22,7 +22,7 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.search_text import folded
 from postamt_sync.ledger.tracks import Word
-from postamt_sync.mail.headers import whole_header
+from postamt_sync.mail.header_block import whole_header
 from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head
 
 PATIENCE = 8.0

@@ -14,7 +14,7 @@ from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 from postamt_sync.index.summary import readable
-from postamt_sync.mail.headers import ANY_FIELD, first_fields
+from postamt_sync.mail.header_block import ANY_FIELD, first_fields
 from postamt_sync.webmail.charsets import decoded
 from postamt_sync.webmail.transfer_encoding import without_encoding
 

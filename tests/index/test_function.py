@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from postamt_sync.index import function
 from postamt_sync.index.function import WRITERS_AT_ONCE, Indexer
 from postamt_sync.index.stored_head import FIRST_READ
-from postamt_sync.mail.headers import LONGEST_HEAD
+from postamt_sync.mail.header_block import LONGEST_HEAD
 from tests.doubles.moto import Moto
 from tests.doubles.notices import (
     AT,

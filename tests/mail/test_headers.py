@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postamt_sync.mail.arrival import Verdicts
+from postamt_sync.mail.header_block import header_block
 from postamt_sync.mail.headers import (
     LONGEST_LISTS,
     MOST_ADDRESSES,
     SesHeaders,
     addresses,
     author,
-    header_block,
     ses_headers,
 )
 
@@ -70,64 +70,7 @@ def read(*lines: str, key: str = KEY) -> SesHeaders:
     return found
 
 
-# The header block
-
-
-@pytest.mark.parametrize(
-    ("head", "block"),
-    [
-        (b"A: 1\r\nB: 2\r\n\r\nbody", b"A: 1\r\nB: 2\r\n"),
-        (b"A: 1\nB: 2\n\nbody", b"A: 1\nB: 2\n"),
-        (b"A: 1\r\nB: 2\n\r\nbody", b"A: 1\r\nB: 2\n"),
-        (b"A: 1\n\n", b"A: 1\n"),
-        (b"A: 1\r\n f: on\r\n\tand on\r\nB: 2\r\n\r\n", b"A: 1\r\n f: on\r\n\tand on\r\nB: 2\r\n"),
-        (b"A: 1\n \nB: 2\n\nbody", b"A: 1\n \nB: 2\n"),
-        (b"A : 1\nB\t: 2\n\n", b"A : 1\nB\t: 2\n"),
-        (b"A:\nB:\n\n", b"A:\nB:\n"),
-        (b"A: 1\nno header\nB: 2\n\n", b"A: 1\nno header\nB: 2\n"),
-        (b"A: 1\n: nameless\n\nbody", b"A: 1\n: nameless\n"),
-        (b"A: 1\nB\xe9: 2\nC: 3\n\n", b"A: 1\nB\xe9: 2\nC: 3\n"),
-        (b"A: \xe9\0\n\n", b"A: \xe9\0\n"),
-        (b"A: 1\n\0\0\0\r\n\r\n", b"A: 1\n\0\0\0\r\n"),
-        (b"\n\nA: 1\n\n", b""),
-        (b"\r\nbody", b""),
-        (b" folded at once\nA: 1\n\n", b" folded at once\nA: 1\n"),
-        (b"From a@b Mon Nov  2\nA: 1\n\n", b"From a@b Mon Nov  2\nA: 1\n"),
-        (b"A: 1\n>From a\nX My: y\r\nB: 2\r\n\r\n", b"A: 1\n>From a\nX My: y\r\nB: 2\r\n"),
-        (b"A: 1\r\n\nB: 2\r\n\r\n", b"A: 1\r\n"),
-        (b"A: 1\r\r\nB: 2\n\n", b"A: 1\r\r\nB: 2\n"),
-        (b"A: 1\n\t\nB: 2\n\n", b"A: 1\n\t\nB: 2\n"),
-    ],
-)  # fmt: skip
-def test_header_block_ends_at_the_first_empty_line(head: bytes, block: bytes) -> None:
-    assert header_block(head) == block
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"",
-        b"\r",
-        b"A",
-        b"A ",
-        b"A:",
-        b"A: 1",
-        b"A: 1\r",
-        b"A: 1\r\n",
-        b"A: 1\r\n\r",
-        b"A: 1\nB",
-        b"A: 1\n folded",
-        b"A: 1\n folded\n",
-        b"A: 1\nB ",
-        b"A" * 5_000,
-        b"no header\nat all\n",
-        b"A: 1\n\0\0\0",
-        b"\x89PNG\r\n\x1a\n",
-        b" ",
-    ],
-)
-def test_header_block_asks_for_more_while_it_cannot_say(head: bytes) -> None:
-    assert header_block(head) is None
+# What SES wrote
 
 
 def test_header_block_of_every_beginning_is_the_same_or_unknown() -> None:
@@ -136,14 +79,6 @@ def test_header_block_of_every_beginning_is_the_same_or_unknown() -> None:
     assert block is not None
     assert mail[len(block) :].startswith(b"\r\n")
     assert {header_block(mail[:n]) for n in range(len(mail))} == {None, block}
-
-
-def test_header_block_of_ten_thousand_lines() -> None:
-    lines = b"".join(b"X-%d: y\r\n" % n for n in range(10_000))
-    assert header_block(lines + b"\r\nbody") == lines
-
-
-# What SES wrote
 
 
 def test_all_that_ses_says_is_read() -> None:
