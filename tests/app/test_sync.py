@@ -133,8 +133,7 @@ async def test_an_adopted_bucket_is_not_imported(settings: Settings, s3: S3Doubl
 @pytest.mark.slow
 async def test_what_waits_can_be_adopted_later(settings: Settings, s3: S3Double) -> None:
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\na")
-    s3.next(lambda reply: reply, times=2)  # the listings, plain and sealed
-    s3.next(refuse(500, "InternalError"), times=9)
+    s3.next(refuse(500, "InternalError"), times=9, of="objects")
     assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "failed": 1}
     s3.heal()
     result = await make_pass(settings, s3, SyncOptions(mark_delivered=True))
@@ -158,8 +157,7 @@ async def test_a_failed_mail_is_counted_and_comes_with_the_next_pass(
     settings: Settings, s3: S3Double
 ) -> None:
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\na")
-    s3.next(lambda reply: reply, times=2)  # the listings, plain and sealed
-    s3.next(refuse(500, "InternalError"), times=9)
+    s3.next(refuse(500, "InternalError"), times=9, of="objects")
     assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "failed": 1}
     s3.heal()
     assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "delivered": 1}
@@ -169,8 +167,7 @@ async def test_what_vanished_between_listing_and_fetch_is_gone(
     settings: Settings, s3: S3Double
 ) -> None:
     s3.put("incoming/a", b"To: anna@example.com\r\n\r\na")
-    s3.next(lambda reply: reply, times=2)
-    s3.next(refuse(404, "NoSuchKey"))
+    s3.next(refuse(404, "NoSuchKey"), of="objects")
     assert counts((await make_pass(settings, s3)).totals) == {"listed": 1, "gone": 1}
 
 
@@ -180,8 +177,7 @@ async def test_a_bucket_that_fails_ends_the_pass_with_its_reason(
 ) -> None:
     for n in range(40):
         s3.put(f"incoming/{n}", b"To: anna@example.com\r\n\r\na")
-    s3.next(lambda reply: reply, times=2)
-    s3.next(refuse(403, "InvalidAccessKeyId"), times=1000)
+    s3.next(refuse(403, "InvalidAccessKeyId"), times=1000, of="objects")
     result = await make_pass(settings, s3)
     assert isinstance(result.error, MisconfiguredError)
     assert result.error.exit_code is ExitCode.CONFIGURATION

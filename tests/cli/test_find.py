@@ -237,8 +237,7 @@ def test_a_bucket_that_cannot_be_asked_takes_nothing_away(
     config = in_cloud(tmp_path)
     known(ledger, "incoming/a", "Tea")
     s3.put("incoming/a", HEAD)
-    s3.next(lambda reply: reply)  # the object
-    s3.next(refuse(403, "AccessDenied"), times=99)
+    s3.next(refuse(403, "AccessDenied"), times=99, of="listings")
     result = found(config, capsys, "tea", "--cloud")
     assert len(result["mails"]) == 1  # type: ignore[arg-type]
     problems = {each["where"]: each["problem"] for each in result["looked"]}  # type: ignore[attr-defined]

@@ -172,8 +172,7 @@ def test_a_whole_pass_as_a_process(config: Path, json_wanted: bool) -> None:
 def test_ctrl_c_is_safe_and_still_one_object(config: Path, options: list[str]) -> None:
     with S3Double.in_thread() as s3:
         s3.put("incoming/a", b"To: anna@example.com\r\n\r\nhello")
-        s3.next(lambda reply: reply, times=2)  # the listings, of what is sealed too
-        s3.next(stall(after=3), times=99)
+        s3.next(stall(after=3), times=99, of="objects")
         process = subprocess.Popen(
             [sys.executable, "-m", "postamt_sync", "sync", "--config", str(config), *options],
             env=os.environ | s3.environment(),

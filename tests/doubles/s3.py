@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from xml.sax.saxutils import escape
 
@@ -40,6 +40,8 @@ from tests.support.aws_session import core_session
 
 ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 SKEW_ALLOWED = 900
+
+Asked = Literal["anything", "listings", "objects"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class S3Double:
         self.targets: list[str] = []
         """Path and query of every request, as they came."""
         self.objects: dict[str, Stored] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[tuple[Asked, Fault]] = []
         self._closing = asyncio.Event()
         self._runner = web.ServerRunner(web.Server(self._serve), shutdown_timeout=1.0)
 
@@ -140,9 +142,13 @@ class S3Double:
         self.objects[key] = stored
         return stored
 
-    def next(self, fault: Fault, times: int = 1) -> None:
-        """Let the next requests, as many as `times`, meet this fault."""
-        self._faults += [fault] * times
+    def next(self, fault: Fault, times: int = 1, of: Asked = "anything") -> None:
+        """Let the next requests, as many as `times`, meet this fault.
+
+        A program that lists and fetches at once sends both in no order that holds: say with `of`
+        which of them shall meet it.
+        """
+        self._faults += [(of, fault)] * times
 
     def heal(self) -> None:
         """Forget the faults that have not struck yet."""
@@ -166,9 +172,17 @@ class S3Double:
         self.requests.append({name.lower(): value for name, value in request.headers.items()})
         self.targets.append(request.raw_path)
         reply = self._checked(request) or self._answer(request)
-        if self._faults:
-            reply = self._faults.pop(0)(reply)
-        return await self._send(request, reply)
+        return await self._send(request, self._fault(request)(reply))
+
+    def _fault(self, request: web.BaseRequest) -> Fault:
+        """Take the first fault that is meant for this request; without one it stays right."""
+        _, _, key = request.path.removeprefix("/").partition("/")
+        meant = ("anything", "objects" if key else "listings")
+        for at, (of, fault) in enumerate(self._faults):
+            if of in meant:
+                del self._faults[at]
+                return fault
+        return lambda reply: reply
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         assert request.transport is not None

@@ -112,8 +112,8 @@ def test_a_bucket_that_fails_midway_keeps_what_came(home: Home, s3: S3Double) ->
     s3.page_size = 2
     letters = [letter(f"m{number}") for number in range(6)]
     put(s3, *letters)
-    s3.next(lambda reply: reply)
-    s3.next(refuse(503, "SlowDown"), times=3)
+    s3.next(lambda reply: reply, of="listings")
+    s3.next(refuse(503, "SlowDown"), times=3, of="listings")
     code, said = home.sync()
     assert code == 75
     assert "busy" in said["error"]

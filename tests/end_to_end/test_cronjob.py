@@ -98,8 +98,7 @@ def test_stopped_by_its_deadline_it_says_so_and_the_next_pass_goes_on(
     """As the first process of a container it would not even hear a signal without a handler."""
     one, two = letter("one"), letter("two", text="Tea? " * 200_000)
     put(s3, one, two)
-    s3.next(lambda reply: reply, times=2)  # the listings, of what is sealed too
-    s3.next(stall(after=3), times=9)
+    s3.next(stall(after=3), times=9, of="objects")
     process = Pass(home)
     wait_until(lambda: s3.gets)
     process.signal(signal.SIGTERM)

@@ -73,8 +73,7 @@ def test_a_second_signal_ends_it_at_once(home: Home) -> None:
 def test_a_mail_under_way_at_a_stop_comes_with_the_next_start(home: Home, s3: S3Double) -> None:
     one = letter("one", text="Tea? " * 400_000)  # more than is held in memory
     put(s3, one)
-    s3.next(lambda reply: reply, times=3)  # the listings, of what is sealed too
-    s3.next(stall(400_000))
+    s3.next(stall(400_000), of="objects")
     daemon = home.start()
     daemon.wait(home.drafts, "a draft")
     assert daemon.stop() == 0

@@ -191,8 +191,8 @@ async def test_what_was_found_before_a_failure_stays(
     s3.page_size = 2
     for name in "abcdef":
         put(s3, name)
-    s3.next(lambda reply: reply)
-    s3.next(refuse(403, "AccessDenied"))
+    s3.next(lambda reply: reply, of="listings")
+    s3.next(refuse(403, "AccessDenied"), of="listings")
     with pytest.raises(Exception, match="may not list"):
         await scanner.everything(Source.RECONCILE)
     assert due(ledger) == ["incoming/a", "incoming/b"]

@@ -214,8 +214,8 @@ class TestCutShort:
         box.files()["b"][0].unlink()
         box.lose()
         box.s3.page_size = 1
-        box.s3.next(lambda reply: reply, times=2)
-        box.s3.next(refuse(403, "AccessDenied"))
+        box.s3.next(lambda reply: reply, times=2, of="listings")
+        box.s3.next(refuse(403, "AccessDenied"), of="listings")
         result = await box.sync()
         assert result.error is not None
         assert box.counts() == once("a", "c")
@@ -322,8 +322,7 @@ class TestOld:
     async def test_what_waited_in_the_copy_is_still_delivered(self, box: Box) -> None:
         """It is older than the newest name, but the copy knows that it was never delivered."""
         box.put("a", "b")
-        box.s3.next(lambda reply: reply, times=2)
-        box.s3.next(refuse(403, "AccessDenied"), times=1)
+        box.s3.next(refuse(403, "AccessDenied"), of="objects")
         await box.sync()
         back_up(box.state, box.state)
         box.put("c", since=10)
