@@ -1,36 +1,52 @@
-"""Adapts hints to how we run: under systemd, ~/.aws is not read, and keys have their own file.
+"""Names the places of AWS settings as we run: a systemd service reads no ~/.aws, and has its keys
+in a file of their own.
 
-Hints are written for somebody who runs us by hand; `as_it_runs` replaces the places that differ.
+Hints leave these places open, as {keys}, {give}, {config} and {restart}; `as_it_runs` fills them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
-_AGAIN = "and restart it: sudo systemctl restart postamt-sync"
-_KEYS = "/etc/postamt-sync/credentials"
-_ENVIRONMENT = "the service's environment (sudo systemctl edit postamt-sync)"
-_UNDER_SYSTEMD = (
-    # The longest first.
-    (
-        "~/.aws/credentials of the user we run as, or into the service's environment",
-        f"{_KEYS}, {_AGAIN}",
-    ),
-    ("~/.aws/credentials of the user we run as, and restart", f"{_KEYS}, {_AGAIN}"),
-    ("~/.aws/credentials again as AWS showed it, and restart", f"{_KEYS} again, {_AGAIN}"),
-    ("~/.aws/credentials", _KEYS),
-    ("~/.aws/config of the user we run as", _ENVIRONMENT),
-    ("~/.aws/config", _ENVIRONMENT),
+
+@dataclass(frozen=True, slots=True)
+class SettingsPlaces:
+    """Where this process looks for its AWS settings.
+
+    `keys` is the file that holds them, `give` where new ones may be put and what to do then,
+    `config` where everything else stands, `restart` what to do after a change.
+    """
+
+    keys: str
+    give: str
+    config: str
+    restart: str
+
+
+_BY_HAND = SettingsPlaces(
+    keys="~/.aws/credentials of the user we run as",
+    give="~/.aws/credentials of the user we run as, or into the service's environment",
+    config="~/.aws/config of the user we run as",
+    restart="and restart",
+)
+_RESTART = "and restart it: sudo systemctl restart postamt-sync"
+_AS_A_SERVICE = SettingsPlaces(
+    keys="/etc/postamt-sync/credentials",
+    give=f"/etc/postamt-sync/credentials, {_RESTART}",
+    config="the service's environment (sudo systemctl edit postamt-sync)",
+    restart=_RESTART,
 )
 
 
-def as_it_runs(hint: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return the hint with the places where this process really looks."""
-    if is_service(environ):
-        for place, instead in _UNDER_SYSTEMD:
-            hint = hint.replace(place, instead)
-    return hint
+def as_it_runs(hint: str, environ: Mapping[str, str] = os.environ, /, **facts: str) -> str:
+    """Fill the places where this process really looks into a hint, and the other facts with them.
+
+    Facts may be untrusted: placeholders within them stay as they are.
+    """
+    places = _AS_A_SERVICE if is_service(environ) else _BY_HAND
+    return hint.format(**asdict(places), **facts)
 
 
 def is_service(environ: Mapping[str, str] = os.environ) -> bool:

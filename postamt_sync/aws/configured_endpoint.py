@@ -36,7 +36,7 @@ def bad_endpoint(url: str, where: str = "AWS_ENDPOINT_URL") -> MisconfiguredErro
     """Return the error for an invalid endpoint that is configured at `where`."""
     return MisconfiguredError(
         f"The AWS endpoint {printable(url, 200)!r} is not a valid URL.",
-        as_it_runs(f"Correct or remove {where}; it should look like this: http://127.0.0.1:4566"),
+        f"Correct or remove {where}; it should look like this: http://127.0.0.1:4566",
     )
 
 
@@ -59,9 +59,10 @@ def _configured(session: Any, environ: Mapping[str, str]) -> Iterator[tuple[str,
             yield name, environ[name]
     profile = session.get_scoped_config()
     if isinstance(url := profile.get("endpoint_url"), str):
-        yield "endpoint_url in ~/.aws/config", url
+        yield as_it_runs("endpoint_url in {config}", environ), url
     services = session.full_config.get("services", {}).get(profile.get("services"), {})
     for name, options in services.items() if isinstance(services, Mapping) else ():
         url = options.get("endpoint_url") if isinstance(options, Mapping) else None
         if isinstance(url, str):
-            yield f"endpoint_url of {printable(name, 40)} in ~/.aws/config", url
+            service = printable(name, 40)
+            yield as_it_runs("endpoint_url of {of} in {config}", environ, of=service), url

@@ -82,7 +82,7 @@ def meaning(
         "code": printable(without_markup(code), LONGEST_CODE) or "no code",
         "said": printable(without_markup(said)).rstrip(".") or _NOTHING,
     }
-    hint = as_it_runs(told.hint).format(**facts)
+    hint = as_it_runs(told.hint, **facts)
     is_heard = said and cause not in NOT_SAID_BY_AWS and "{said}" not in told.problem + told.hint
     if hint and is_heard and facts["said"] != _NOTHING:
         hint = f"{hint.rstrip('.')}; AWS says: {facts['said']}"

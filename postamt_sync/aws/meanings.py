@@ -39,8 +39,8 @@ class Asker(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """Problem and hint, with placeholders: {what} was attempted, the {name} of the resource, the
-    error {code} and what was {said}. AWS's message is appended to the hint unless it has a
-    placeholder.
+    error {code} and what was {said}; in hints also the places of `as_it_runs`. AWS's message is
+    appended to the hint unless it has a placeholder.
     """
 
     kind: type[PostamtError]
@@ -55,12 +55,8 @@ _ENABLE_REGION = (
 )
 _SET_CLOCK = "Set it, for example: timedatectl set-ntp true"
 _PROXY = "Check whether a proxy or login page stands between us and AWS; "
-_SETTINGS = (
-    "Check AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and ~/.aws/config of the user we run as."
-)
-GIVE_CREDENTIALS = (
-    "Put them into ~/.aws/credentials of the user we run as, or into the service's environment."
-)
+_SETTINGS = "Check AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and {config}."
+GIVE_CREDENTIALS = "Put them into {give}."
 _NO_HASTE = "Wait a minute and run it again: it goes on where it was."
 _CERTIFICATE = (
     "Check whether a proxy or login page stands between us and AWS, AWS_CA_BUNDLE, and the "
@@ -102,13 +98,12 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
     ErrorCause.UNKNOWN_KEY: Meaning(
         CredentialsError,
         "AWS does not know our access key.",
-        "Put a valid one into ~/.aws/credentials of the user we run as, and restart; "
-        + _ENABLE_REGION,
+        "Put a valid one into {keys}, {restart}; " + _ENABLE_REGION,
     ),
     ErrorCause.WRONG_SECRET: Meaning(
         CredentialsError,
         "AWS does not accept our signature: the secret key does not belong to the access key.",
-        "Put the pair into ~/.aws/credentials again as AWS showed it, and restart.",
+        "Copy the pair again, as AWS showed it, into {keys}, {restart}.",
     ),
     ErrorCause.EXPIRED: Meaning(
         CredentialsError,
@@ -198,7 +193,7 @@ _FOR_THE_DAEMON = _FOR_BOTH | {
         TryLaterError,
         "Our attempt to {what} ended in an unexpected error ({code}: {said}).",
         "Check whether a proxy or login page answers in place of AWS, and credential_process in "
-        "~/.aws/config if it is used; it is tried again.",
+        "{config}, if it is used; it is tried again.",
     ),
     ErrorCause.UNKNOWN: Meaning(
         TryLaterError, "AWS could not {what}.", "It is tried again; AWS says: {code}: {said}"
@@ -281,7 +276,7 @@ _FOR_AN_ADMINISTRATOR = _FOR_BOTH | {
         TryLaterError,
         "There was an unexpected error at {what} ({code}: {said}).",
         "Check whether a proxy or login page answers in place of AWS, and credential_process in "
-        "~/.aws/config if it is used.",
+        "{config}, if it is used.",
     ),
     ErrorCause.UNKNOWN: Meaning(
         TryLaterError,

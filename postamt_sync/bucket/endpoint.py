@@ -221,5 +221,5 @@ def _trust(session: boto3.Session) -> ssl.SSLContext:
     except OSError as error:
         raise MisconfiguredError(
             f"The CA bundle {printable(bundle)} cannot be read: {error.strerror or error}.",
-            as_it_runs("Correct AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, or remove it."),
+            as_it_runs("Correct AWS_CA_BUNDLE, or ca_bundle in {config}, or remove it."),
         ) from error
