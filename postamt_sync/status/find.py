@@ -14,7 +14,7 @@ from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
 from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.remembered_headers import MailHeader
-from postamt_sync.ledger.tracks import Track, Word
+from postamt_sync.ledger.tracks import Copy, Track, Word
 from postamt_sync.mail.arrival import Envelope
 from postamt_sync.plural import count
 from postamt_sync.status.bucket_search import BucketFindings, BucketObject
@@ -37,6 +37,8 @@ class FoundMail:
     envelope: Envelope | None = None
     unread: tuple[str, ...] = ()
     """Mailboxes with a copy whose Maildir could not be searched."""
+    by_lmtp: tuple[str, ...] = ()
+    """Mailboxes with a copy that was handed over by LMTP: Dovecot named its file."""
 
     @property
     def key(self) -> str:
@@ -158,12 +160,14 @@ class Find:
         for mailbox in self._settings.mailboxes:
             if all_of_them and mailbox.delivery != "lmtp":
                 yield mailbox.name, mailbox.maildir
-        spools = self._settings.state_dir / "lmtp"
         for found in self._mails.values():  # roots that an earlier configuration named
             for copy in found.track.copies if found.track else ():
-                root = Path(copy.delivery.maildir)
-                if copy.delivery.maildir and root.parent != spools:
-                    yield copy.delivery.mailbox, root
+                if copy.delivery.maildir and not self._is_handed_over(copy):
+                    yield copy.delivery.mailbox, Path(copy.delivery.maildir)
+
+    def _is_handed_over(self, copy: Copy) -> bool:
+        """Whether its root is the spool of a mailbox that is delivered to by LMTP."""
+        return Path(copy.delivery.maildir).parent == self._settings.state_dir / "lmtp"
 
     def _take_in(self, findings: MaildirFindings) -> None:
         told = self._ledger.tracks.of([h.mail for h, _ in findings.unknown]) if self._ledger else {}
@@ -177,11 +181,13 @@ class Find:
             )
         files = by_mail([*findings.files, *(file for _, file in findings.unknown)])
         for mail, found in self._mails.items():
-            mailboxes = {c.delivery.mailbox for c in found.track.copies} if found.track else set()
+            copies = found.track.copies if found.track else ()
+            mailboxes = {copy.delivery.mailbox for copy in copies}
             self._mails[mail] = replace(
                 found,
                 files=tuple(dict.fromkeys(files.get(mail, ()))),
                 unread=tuple(sorted(mailboxes & findings.problems.keys())),
+                by_lmtp=tuple(c.delivery.mailbox for c in copies if self._is_handed_over(c)),
             )
         self.result.looked.append(Looked("Maildirs", findings.looked_at))
         for mailbox, error in findings.problems.items():

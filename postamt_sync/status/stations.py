@@ -138,7 +138,7 @@ def _whereabouts(found: FoundMail, copy: Copy) -> str:
     mailbox = copy.delivery.mailbox
     if mailbox in found.unread:
         return "its Maildir could not be looked into"
-    if copy.delivery.maildir.endswith(f"/lmtp/{mailbox}"):
+    if mailbox in found.by_lmtp:
         return "by LMTP: Dovecot has named its file"
     return "its file is not there any more: deleted, or moved elsewhere"
 

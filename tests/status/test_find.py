@@ -49,14 +49,18 @@ def delivered(
     part: str = "cur",
     evidence: Evidence = Evidence.RECEIPT,
     key: str = KEY,
+    root: Path | None = None,
 ) -> list[Path]:
-    """Deliver a mail; its files are where a mail client has left them."""
+    """Deliver a mail; its files are where a mail client has left them. `root` is where it was
+    delivered, if not into the mailboxes' Maildirs."""
     (task,) = ledger.work.due(0, 9, ())
     places = [settings.mailboxes[n] for n in mailboxes]
     paths = [lying(place.maildir, key, HEAD, part=part) for place in places]
     stem = paths[0].name.partition(",")[0]
     copies = tuple(
-        Delivery(place.name, stem, DeliveryState.PREPARED, str(place.maildir), "", "n", "sha")
+        Delivery(
+            *(place.name, stem, DeliveryState.PREPARED, str(root or place.maildir)), "", "n", "sha"
+        )
         for place in places
     )
     ledger.work.prepare([Prepared(task, "e1", 2048, 100.0, evidence, copies)])
@@ -102,6 +106,22 @@ def test_a_deleted_mail_is_told(settings: Settings, ledger: Ledger) -> None:
     (path,) = delivered(settings, ledger, 0)
     path.unlink()
     assert "not there any more" in told(look(settings, ledger, "tea"))[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("is_spool", "words"), [(True, "Dovecot has named its file"), (False, "not there any more")]
+)
+def test_only_what_lay_in_our_spool_was_handed_over(
+    settings: Settings, ledger: Ledger, tmp_path: Path, is_spool: bool, words: str
+) -> None:
+    announced(ledger)
+    above = settings.state_dir if is_spool else tmp_path / "disk of old"
+    root = above / "lmtp" / settings.mailboxes[0].name
+    (root / "new").mkdir(parents=True)
+    (root / "cur").mkdir()
+    (path,) = delivered(settings, ledger, 0, root=root)
+    path.unlink()
+    assert words in told(look(settings, ledger, "tea"))[-1][1]
 
 
 @pytest.mark.parametrize(
