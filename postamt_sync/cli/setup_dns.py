@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.dns.authority import authority_of
-from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, missing
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Record
 from postamt_sync.cli.console import paragraph
@@ -89,7 +89,7 @@ def _open(console: Console, record: Record) -> None:
 
 def _say_problems(console: Console, findings: Sequence[DnsFinding], said: set[str]) -> None:
     for one in findings:
-        known = one == missing(one.record) or one.verdict is DnsVerdict.UNKNOWN
+        known = one.just_missing or one.verdict is DnsVerdict.UNKNOWN
         words = f"{one.problem} {one.remedy}".strip()
         if one.problem and not known and not _is_there(one) and words not in said:
             said.add(words)

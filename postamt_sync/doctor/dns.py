@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postamt_sync.aws.errors import ForbiddenError
+from postamt_sync.bootstrap.dns.dns_check import WhyMissing
 from postamt_sync.bootstrap.dns.dns_lookup import look_up
 from postamt_sync.bootstrap.dns.record import Record
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
@@ -86,5 +87,5 @@ def record_findings(
             outcome = Severity.WARNING if dns_finding.well else Severity.FAILURE
             yield Finding(
                 *(subject, outcome, dns_finding.problem, dns_finding.remedy, record.domain),
-                follows=not dns_finding.no_domain,
+                follows=dns_finding.why_missing is not WhyMissing.NO_DOMAIN,
             )

@@ -41,6 +41,17 @@ class DnsVerdict(enum.StrEnum):
     """The DNS gave no answer."""
 
 
+class WhyMissing(enum.Enum):
+    """What is found where a record is missing."""
+
+    NO_DOMAIN = enum.auto()
+    """The domain itself does not exist, so none of its records can."""
+    WILDCARD = enum.auto()
+    """A wildcard answers in place of the name."""
+    MISNAMED = enum.auto()
+    """The record stands at another name."""
+
+
 @dataclass(frozen=True, slots=True)
 class DnsFinding:
     """One record looked up. `seen` is what was found, safe to show; `problem` and `remedy` are a
@@ -51,8 +62,13 @@ class DnsFinding:
     seen: tuple[str, ...] = field(default=())
     problem: str = ""
     remedy: str = ""
-    no_domain: bool = False
-    """The domain itself does not exist, so none of its records can."""
+    why_missing: WhyMissing | None = None
+    """What is known of a missing record beyond that."""
+
+    @property
+    def just_missing(self) -> bool:
+        """Whether the verdict says all that is known."""
+        return self.verdict is DnsVerdict.MISSING and self.why_missing is None
 
     @property
     def well(self) -> bool:
@@ -91,7 +107,7 @@ def from_wildcard(record: Record) -> DnsFinding:
         f"{_there(record)} is missing: only a wildcard such as *.{parent} answers for that name, "
         "and will not once any record is created there."
     )
-    return DnsFinding(record, DnsVerdict.MISSING, (), problem, _make(record))
+    return DnsFinding(record, DnsVerdict.MISSING, (), problem, _make(record), WhyMissing.WILDCARD)
 
 
 def behind_alias(record: Record, alias: str, found: Iterable[dns.rdata.Rdata]) -> DnsFinding:

@@ -14,6 +14,7 @@ from postamt_sync.bootstrap.dns.dns_answer import DnsAnswer, Questions, Unanswer
 from postamt_sync.bootstrap.dns.dns_check import (
     DnsFinding,
     DnsVerdict,
+    WhyMissing,
     behind_alias,
     beside,
     by_addresses,
@@ -119,7 +120,7 @@ async def _look_up(record: Record, questions: Questions) -> DnsFinding:
         return DnsFinding(
             record,
             DnsVerdict.MISSING,
-            no_domain=True,
+            why_missing=WhyMissing.NO_DOMAIN,
             problem=f"There is no domain {record.domain} in the DNS.",
             remedy="Is it registered, and do its name servers have a zone for it?",
         )
@@ -184,6 +185,7 @@ async def _misnamed(dns_finding: DnsFinding, questions: Questions) -> DnsFinding
         return dns_finding
     return replace(
         dns_finding,
+        why_missing=WhyMissing.MISNAMED,
         problem=f"The {record.type} record stands at {doubled}: the domain was added twice.",
         remedy=f"Name it {record.name.removesuffix(f'.{record.domain}')} where the DNS is hosted.",
     )

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, from_wildcard, missing
+from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict, WhyMissing
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Purpose, Record, zone_file
 from postamt_sync.bootstrap.dns.records import (
@@ -227,10 +227,10 @@ def show(
 
 def _sentences(dns_findings: Sequence[DnsFinding]) -> Iterator[str]:
     """Yield what the table does not say already; all effects of one wildcard in one sentence."""
+    behind = [one for one in dns_findings if one.why_missing is WhyMissing.WILDCARD]
     for one in dns_findings:
-        if one.problem and one not in (missing(one.record), from_wildcard(one.record)):
+        if one.problem and not one.just_missing and one not in behind:
             yield f"{one.problem} {one.remedy}".rstrip()
-    behind = [one for one in dns_findings if one == from_wildcard(one.record)]
     if len(behind) == 1:
         yield f"{behind[0].problem} {behind[0].remedy}"
     elif behind:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from postamt_sync.bootstrap.dns.dns_check import DnsVerdict
+from postamt_sync.bootstrap.dns.dns_check import DnsVerdict, WhyMissing
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Purpose
 from postamt_sync.errors import UsageError
@@ -61,6 +61,7 @@ async def test_a_record_at_the_doubled_name_is_recognized(
     (dns_finding,) = await look(server, record)
     assert dns_finding.verdict is DnsVerdict.MISSING
     assert "added twice" in dns_finding.problem
+    assert dns_finding.why_missing is WhyMissing.MISNAMED
     short = record.name.removesuffix(".example.com")
     assert f"Name it {short} where" in dns_finding.remedy
 

@@ -394,5 +394,6 @@ def test_a_wildcard_is_told_once_for_all_that_it_answers() -> None:
     every = " ".join(" ".join(shown(records, tuple(map(from_wildcard, records)))).split())
     assert every.count("wildcard") == 1
     assert f"For {len(records)} of the names that are missing a wildcard" in every
-    none = shown(records, tuple(map(missing, records)))
+    worded = replace(missing(records[0]), problem="It is worded anew.")
+    none = shown(records, (worded, *map(missing, records[1:])))
     assert none == shown(records, tuple(DnsFinding(r, DnsVerdict.MISSING) for r in records))
