@@ -53,17 +53,28 @@ def manager(path: Path) -> Iterator[socket.socket]:
         yield listening
 
 
-async def signs(listening: socket.socket) -> int:
-    """Return how many signs of life come while the watchdog looks a few times."""
+def heard(listening: socket.socket) -> int:
+    """Return how many signs of life have come since the last time."""
+    signs = 0
     with suppress(BlockingIOError):
         while True:
-            listening.recv(4096)
+            signs += listening.recv(4096) == SIGN
+    return signs
+
+
+async def lives(listening: socket.socket) -> bool:
+    """Wait for the next sign of life."""
+    heard(listening)
+    while not heard(listening):
+        await asyncio.sleep(0.01)
+    return True
+
+
+async def is_silent(listening: socket.socket) -> bool:
+    """Tell whether no sign comes while the watchdog looks a few times."""
+    heard(listening)
     await asyncio.sleep(0.1)
-    heard = []
-    with suppress(BlockingIOError):
-        while True:
-            heard.append(listening.recv(4096))
-    return heard.count(SIGN)
+    return not heard(listening)
 
 
 async def test_mail_that_stands_still_is_no_life_until_it_moves(home: Home, tmp_path: Path) -> None:
@@ -77,15 +88,15 @@ async def test_mail_that_stands_still_is_no_life_until_it_moves(home: Home, tmp_
         running = asyncio.gather(courier.run(), watchdog.give_signs())
         await home.bucket.asked.wait()
         clock.now += STILL_FOR - 1
-        assert await signs(listening)
+        assert await lives(listening)
         assert home.log.events("error") == []
         clock.now += 2
-        assert not await signs(listening)
+        assert await is_silent(listening)
         assert home.log.events("error") == ["delivery stands still"]
         home.bucket.may.set()
         while not home.mails("anna"):
             await asyncio.sleep(0.01)
-        assert await signs(listening)
+        assert await lives(listening)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -116,13 +127,13 @@ async def test_nothing_to_do_is_no_standstill(home: Home, tmp_path: Path) -> Non
         watchdog = Watchdog(home.ledger, systemd, home.events, courier, None)
         running = asyncio.gather(courier.run(), watchdog.give_signs())
         clock.now += 100 * STILL_FOR
-        assert await signs(listening)
+        assert await lives(listening)
         home.bucket.put("a", b"S: a\r\n\r\na")
         home.announce("a", "anna")  # the first after a long time
         courier.wake()
         while not home.mails("anna"):
             await asyncio.sleep(0.01)
-        assert await signs(listening)
+        assert await lives(listening)
         assert home.log.events("error") == []
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -166,6 +177,6 @@ async def test_signs_of_life_need_nothing_that_can_fail(home: Home, tmp_path: Pa
         systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"})
         watchdog = Watchdog(home.ledger, systemd, home.events, courier, None)
         running = asyncio.create_task(watchdog.give_signs())
-        assert await signs(listening)
+        assert await lives(listening)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
