@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -80,11 +81,11 @@ class House:
     async def asked(self) -> None:
         """Let pass whatever the subscription waits for, until it has asked all that it has to."""
         for _ in range(4):
-            await asyncio.sleep(0.03)
+            await at_rest()
             self.now += DOUBTED_TWICE_AFTER
             while not self.naps.naps.empty():
                 self.naps.naps.get_nowait().set()
-        await asyncio.sleep(0.03)
+        await at_rest()
 
     def kept(self) -> list[dict[str, Any]]:
         """Return what someone has kept over the years, of ours and of others."""
@@ -104,6 +105,15 @@ class House:
             signer.notification(receipt(), TopicArn=ELSEWHERE),
         ]
         return [m | {"Timestamp": m["Timestamp"]} for m in messages]
+
+
+async def at_rest() -> None:
+    """Wait until nobody asks SNS, and has not begun to for some turns of the loop."""
+    turns = 0
+    while turns < 20:
+        asking = any(thread.name == "own thread" for thread in threading.enumerate())
+        turns = 0 if asking else turns + 1
+        await asyncio.sleep(0.001)
 
 
 async def running(house: House, deed: Callable[[], Awaitable[None]]) -> None:
