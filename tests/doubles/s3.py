@@ -186,6 +186,8 @@ class S3Double:
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         assert request.transport is not None
+        while not (reply.until is None or reply.until.is_set() or self._closing.is_set()):
+            await asyncio.sleep(0.01)
         response = web.StreamResponse(status=reply.status, headers=dict(reply.headers))
         if reply.reset:
             request.transport.abort()

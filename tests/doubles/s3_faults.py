@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape
@@ -12,7 +13,7 @@ class Reply:
     """What is about to be answered; a fault returns another one.
 
     `declared` is a Content-Length that lies, `cut` and `stall` end the body or let it hang after
-    so many bytes, `reset` answers nothing at all.
+    so many bytes, `reset` answers nothing at all, `until` answers when it is set.
     """
 
     status: int = 200
@@ -22,6 +23,7 @@ class Reply:
     cut: int | None = None
     stall: int | None = None
     reset: bool = False
+    until: threading.Event | None = None
 
 
 Fault = Callable[[Reply], Reply]
@@ -42,6 +44,11 @@ def stall(after: int) -> Fault:
 
 def reset() -> Fault:
     return lambda reply: replace(reply, reset=True)
+
+
+def hold(until: threading.Event) -> Fault:
+    """Let whoever asks wait for the answer until a test has done something else."""
+    return lambda reply: replace(reply, until=until)
 
 
 def declare(length: int) -> Fault:

@@ -151,6 +151,7 @@ def test_the_daemon_outlives_every_cause_and_goes_on(home: Home, s3: S3Double) -
             ),
             reason,
         )
+        daemon.wait(lambda said=reason: said in home.problems().get("poll", ""), f"noted: {reason}")
         [poll] = [source for source in home.status()["sources"] if source["name"] == "poll"]
         assert reason in poll["problem"]
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import tempfile
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import CourierLock
 from tests.doubles.s3 import S3Double
-from tests.doubles.s3_faults import stall
+from tests.doubles.s3_faults import hold, stall
 from tests.end_to_end.home import REPOSITORY, Home, Running, wait_until
 from tests.end_to_end.letters import letter, put
 from tests.support import forked
@@ -56,15 +57,13 @@ class Pass(Running):
 
 
 def test_the_second_of_two_passes_gives_way_to_the_first(home: Home, s3: S3Double) -> None:
-    one = letter("one")
+    one, may_end = letter("one"), threading.Event()
     put(s3, one)
+    s3.next(hold(may_end), of="objects")
     first = Pass(home)
     wait_until(lambda: CourierLock.holder(home.state))
-    first.signal(signal.SIGSTOP)
-    try:
-        code, said = Pass(home).result()
-    finally:
-        first.signal(signal.SIGCONT)
+    code, said = Pass(home).result()
+    may_end.set()
     assert code == ExitCode.TRY_LATER
     assert f"by postamt-sync sync, process {first.pid}," in said["error"]
     assert "Wait until it has ended" in said["hint"]
