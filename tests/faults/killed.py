@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.logs import configure_logging
 
 LONGEST_WAIT = 30.0
-GATHERING = 0.1
-"""Seconds in which what was written comes to where the next group is put together."""
+LOOKS, PAUSE = 5, 0.02
+"""How often in a row all others must be found asleep, and seconds between the looks."""
 
 
 class Killer:
@@ -52,9 +53,34 @@ class Killer:
             self._change.wait_for(lambda: self._seen[DeliveryStep.SYNC_TMP, False], LONGEST_WAIT)
         if step is DeliveryStep.SYNC_TMP and self._seen[step, False] == 1:
             all_written = self._seen[DeliveryStep.SYNC_FILE, True] + self._large
-            wait = self._change.wait_for
-            wait(lambda: self._seen[DeliveryStep.SYNC_FILE, True] >= all_written, LONGEST_WAIT)
-            wait(lambda: False, GATHERING)
+            self._change.wait_for(
+                lambda: self._seen[DeliveryStep.SYNC_FILE, True] >= all_written, LONGEST_WAIT
+            )
+            self._until_others_sleep()
+
+    def _until_others_sleep(self) -> None:
+        """Wait until what was written has come to where the next group is put together.
+
+        On a busy machine that takes as long as it likes; who has still to do it is not asleep.
+        """
+        end, looks = time.monotonic() + LONGEST_WAIT, 0
+        while looks < LOOKS and time.monotonic() < end:
+            something_happened = self._change.wait(PAUSE)
+            looks = 0 if something_happened or not others_sleep() else looks + 1
+
+
+def others_sleep() -> bool:
+    """Whether no other thread of this process runs, or waits for a processor or a disk."""
+    mine = str(threading.get_native_id())
+    tasks = Path("/proc/self/task").iterdir()
+    return all(_state(task) == "S" for task in tasks if task.name != mine)
+
+
+def _state(task: Path) -> str:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return "S"
 
 
 def main(config: str, verb: str, step: str, side: str, nth: str, large: str) -> None:

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -81,12 +81,15 @@ def truncate(state: Path, older: Path) -> None:
 
 
 def empty_the_directory(state: Path, older: Path) -> None:
-    for path in state.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in list(state.iterdir()):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def delete_the_directory(state: Path, older: Path) -> None:
-    shutil.rmtree(state)
+    """As far as it goes: the daemon may save the ledger there before all else is gone."""
+    empty_the_directory(state, older)
+    with suppress(OSError):
+        state.rmdir()
 
 
 def move_the_directory_away(state: Path, older: Path) -> None:
