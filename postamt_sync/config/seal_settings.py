@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
-from pydantic_settings import NoDecode
+from pydantic import Field
 
-from postamt_sync.config.listen import one_or_many
 from postamt_sync.config.section import Section
-from postamt_sync.config.values import KeyFile
+from postamt_sync.config.values import KeyFile, OneOrMany
 
-KeyFiles = Annotated[tuple[KeyFile, ...], BeforeValidator(one_or_many), NoDecode]
+KeyFiles = Annotated[tuple[KeyFile, ...], OneOrMany]
 
 
 class SealSettings(Section):

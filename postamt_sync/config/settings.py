@@ -9,15 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from postamt_sync.config.byte_rate import ByteRate
-from postamt_sync.config.listen import ListenAddress, one_or_many, parse_listen
+from postamt_sync.config.listen import ListenAddress, parse_listen
 from postamt_sync.config.seal_settings import SealSettings
 from postamt_sync.config.section import Section
 from postamt_sync.config.stack_settings import HomeSettings, StackSettings, WebmailSettings
@@ -30,6 +24,7 @@ from postamt_sync.config.values import (
     LoopbackOrEmpty,
     MailboxName,
     Network,
+    OneOrMany,
     OptionalPath,
     Prefix,
     Region,
@@ -44,16 +39,9 @@ from postamt_sync.config.values import (
 from postamt_sync.mail.seal_table import seal_table_name
 from postamt_sync.mail.sent_mail import SENT_PREFIX
 
-ENVIRONMENT_PREFIX = "POSTAMT_SYNC_"
-ENVIRONMENT_DELIMITER = "__"
-
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
-Listen = Annotated[
-    tuple[Annotated[ListenAddress, BeforeValidator(parse_listen)], ...],
-    BeforeValidator(one_or_many),
-    NoDecode,
-]
-Networks = Annotated[tuple[Network, ...], BeforeValidator(one_or_many), NoDecode]
+Listen = Annotated[tuple[Annotated[ListenAddress, BeforeValidator(parse_listen)], ...], OneOrMany]
+Networks = Annotated[tuple[Network, ...], OneOrMany]
 
 
 class AwsSettings(Section):
@@ -187,16 +175,8 @@ class Mailbox(Section):
     delivery: Literal["maildir", "lmtp"] = Field(default="maildir", examples=["lmtp"])
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything that can be configured. Make one with `load`, which also applies the rules."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        env_prefix=ENVIRONMENT_PREFIX,
-        env_nested_delimiter=ENVIRONMENT_DELIMITER,
-    )
 
     state_dir: AbsolutePath = Field(
         default=Path("/var/lib/postamt-sync"), examples=["/var/lib/postamt-sync"]
@@ -219,18 +199,6 @@ class Settings(BaseSettings):
 
     _source: str = PrivateAttr(default="")
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from `load` alone: it has read file and environment, and kept the report."""
-        return (init_settings,)
 
     @property
     def source(self) -> str:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from postamt_sync.config.addresses import normalised_address, normalised_domain
 from postamt_sync.config.folder import normalised_folder
-from postamt_sync.config.listen import is_loopback, parse_listen, unix_path
+from postamt_sync.config.listen import is_loopback, one_or_many, parse_listen, unix_path
 
 RESERVED_FOR_BUCKETS = ("xn--", "sthree-", "amzn-s3-demo-")
 """How no bucket's name may start (S3 User Guide, "General purpose bucket naming rules")."""
@@ -175,6 +175,8 @@ def _lmtp_server(text: str) -> str:
     return text
 
 
+OneOrMany = BeforeValidator(one_or_many)
+"""Of a list whose only item may stand without brackets."""
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 OptionalPath = Annotated[AbsolutePath | None, BeforeValidator(_empty_is_none)]
 KeyFile = Annotated[str, AfterValidator(_key_file)]

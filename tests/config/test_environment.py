@@ -182,6 +182,11 @@ def test_null_is_no_value(report: Report, name: str) -> None:
     assert (problem.key, problem.wrong) == (name, "must be JSON, and not null.")
 
 
+def test_json_that_is_nested_too_deeply_is_bad_json(report: Report) -> None:
+    (problem,) = report(TEXT, {"POSTAMT_SYNC_QUEUE": "[" * 100_000})
+    assert problem.wrong == "must be JSON, and not null."
+
+
 def test_a_wrong_value_names_its_variable(report: Report) -> None:
     (problem,) = report(TEXT, {"POSTAMT_SYNC_POLL__INTERVAL": "soon"})
     assert problem.key == "poll.interval (from POSTAMT_SYNC_POLL__INTERVAL)"
