@@ -116,7 +116,7 @@ class Stack(StackPart):
     @property
     def root_arn(self) -> str:
         """The account itself, as a principal."""
-        return f"arn:{self.partition}:iam::{self.account}:root"
+        return self._iam_arn("root")
 
     @property
     def sync_user(self) -> str:
@@ -137,7 +137,7 @@ class Stack(StackPart):
         return f"{user[: LONGEST_USER - len(digest) - 1]}-{digest}"
 
     def user_arn(self, user: str) -> str:
-        return f"arn:aws:iam::{self.account}:user/{user}"
+        return self._iam_arn(f"user/{user}")
 
     @property
     def rule(self) -> str:

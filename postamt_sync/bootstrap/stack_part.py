@@ -69,7 +69,7 @@ class StackPart(ABC):
 
     @property
     def role_arn(self) -> str:
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
+        return self._iam_arn(f"role/{self.role}")
 
     @property
     def log_group(self) -> str:
@@ -95,6 +95,9 @@ class StackPart(ABC):
 
     def configuration_set_arn(self, name: str) -> str:
         return self._arn("ses", f"configuration-set/{name}")
+
+    def _iam_arn(self, resource: str) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:{resource}"
 
     def _arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from postamt_sync.aws.regions import RECEIVING
 from postamt_sync.bootstrap.bucket_name import new_bucket
+from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.config.values import stack_name
 from postamt_sync.mail.routing import Addressee
 from tests.doubles.account import ACCOUNT
@@ -91,3 +93,22 @@ def test_a_legal_name_is_legal_everywhere(name: str, region: str, own_users: boo
 def test_what_is_refused_would_break_halfway(name: str, where: str) -> None:
     assert not is_legal(name)
     assert any(fault.startswith(where) for fault in wrong(calls(name)))
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        *(("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")),
+        *(("eusc-de-east-1", "aws-eusc"), ("eu-west-1", "aws")),
+    ],
+)
+def test_every_arn_names_the_partition_of_its_region(region: str, partition: str) -> None:
+    stack = Stack("postamt", ACCOUNT, region, "mail", ("example.com",))
+    seal = SealStack("postamt", ACCOUNT, region, "mail")
+    webmail = WebmailStack("postamt", ACCOUNT, region, "webmail.example.com", "mail")
+    for part in (stack, seal, webmail):
+        names = [name for name in dir(type(part)) if {"arn"} & set(name.strip("_").split("_"))]
+        arns = [getattr(part, name) for name in names if not name.startswith("_")]
+        assert len(arns) > 8
+        for arn in (arn("x") if callable(arn) else arn for arn in arns):
+            assert arn.startswith(f"arn:{partition}:")
