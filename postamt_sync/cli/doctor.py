@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.key_file import smtp_credentials as named_for
 from postamt_sync.bootstrap.key_place import KeyHints
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.findings import Quiet, report
-from postamt_sync.cli.options import ConfigPath, Debug, Json, known_mailbox
+from postamt_sync.cli.options import ConfigPath, Debug, Json, ResolverAddress, known_mailbox
 from postamt_sync.config import Settings, load
 from postamt_sync.doctor.check import Finding, Severity, examine, findings_of
 from postamt_sync.doctor.checks import checks
@@ -30,12 +30,7 @@ from postamt_sync.host.smtp_credentials import SmtpCredentials, read_credentials
 
 
 def doctor(
-    resolver: Annotated[
-        str,
-        typer.Option(
-            "--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."
-        ),
-    ] = "",
+    resolver: ResolverAddress = "",
     round_trip: Annotated[
         bool,
         typer.Option("--round-trip", help="Send a real mail and wait for it, up to 5 minutes."),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from postamt_sync.cli.open_ledger import by_whom, opened
-from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.cli.options import ConfigPath, Debug, MailboxName, known_mailbox
 from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.config import load
 from postamt_sync.delivery.destinations import configured_destinations
@@ -31,9 +29,7 @@ def mailbox(context: typer.Context) -> None:
 
 @app.command()
 def accept(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Which mailbox, as the configuration names it.")
-    ],
+    name: MailboxName,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
 ) -> ExitCode:

@@ -22,6 +22,19 @@ ConfigPath = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Log every step; show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; its keys: postamt-sync help json")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+ResolverAddress = Annotated[
+    str,
+    typer.Option("--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."),
+]
+NewDomains = Annotated[
+    list[str] | None,
+    typer.Option("--domain", metavar="NAME", help="A domain that gets mail; repeat it."),
+]
+MailboxName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Which mailbox, as the configuration names it.")
+]
 DovecotDirectory = Annotated[
     Path, typer.Option("--directory", metavar="PATH", help="Where Dovecot's files are.")
 ]

@@ -18,7 +18,7 @@ from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.aws.clients import new_session, s3_client
 from postamt_sync.bucket import Bucket, SealedPlace
 from postamt_sync.cli.in_force import complete
-from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.options import ConfigPath, Debug, Json, Yes
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Settings, load
 from postamt_sync.errors import ExitCode, TryLaterError, UsageError
@@ -75,7 +75,7 @@ def restore(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, and what it costs.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     config: ConfigPath = None,
     json: Json = False,
     debug: Debug = False,

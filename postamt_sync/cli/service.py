@@ -13,7 +13,7 @@ import typer
 from postamt_sync import atomic_file
 from postamt_sync.cli.help import man_page
 from postamt_sync.cli.in_force import complete, typed
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, DryRun
 from postamt_sync.cli.verbs import PROGRAM, SUMMARY, VERBS, end_without_verb
 from postamt_sync.config import Settings, load
 from postamt_sync.config.environment import FILE_VARIABLE
@@ -37,7 +37,6 @@ MANUALS = Path("/usr/share/man/man1")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 User = Annotated[
     str,
     typer.Option(

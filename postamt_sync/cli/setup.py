@@ -19,7 +19,7 @@ from postamt_sync.cli.bootstrap.dns import show as show_records
 from postamt_sync.cli.bootstrap.stack import Opened, PositionOption, may_ask
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.join import can_become_root, join_here
-from postamt_sync.cli.options import Debug
+from postamt_sync.cli.options import Debug, NewDomains
 from postamt_sync.cli.setup_aws import (
     Wishes,
     make_all,
@@ -51,10 +51,7 @@ _HOPS_SEEN_FROM_HERE = 2
 
 
 def setup(
-    domain: Annotated[
-        list[str] | None,
-        typer.Option("--domain", metavar="NAME", help="A domain that gets mail; repeat it."),
-    ] = None,
+    domain: NewDomains = None,
     person: Annotated[
         list[str] | None,
         typer.Option("--person", metavar="NAME", help="Who gets mail; repeat it, main one first."),

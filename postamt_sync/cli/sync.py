@@ -18,7 +18,7 @@ from postamt_sync.app.memory import give_back_large_blocks, loaded_left_alone
 from postamt_sync.app.open_bucket import open_bucket
 from postamt_sync.app.sync import SyncOptions, SyncResult, SyncRun
 from postamt_sync.cli.in_force import complete
-from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.options import ConfigPath, Debug, DryRun, Json
 from postamt_sync.cli.printed_json import print_error, print_json
 from postamt_sync.cli.progress import PassProgress
 from postamt_sync.config import Settings, load
@@ -37,9 +37,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 def sync(
     config: ConfigPath = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
-    ] = False,
+    dry_run: DryRun = False,
     mark_delivered: Annotated[
         bool,
         typer.Option(

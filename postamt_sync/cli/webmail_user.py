@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.aws.errors import aws_call
-from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.cli.options import ConfigPath, Debug, MailboxName, known_mailbox
 from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.cli.webmail_table import nobody, opened_users, table_name
 from postamt_sync.config import load
@@ -19,9 +19,6 @@ from postamt_sync.webmail.secret import chosen, make_secret
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Which mailbox, as the configuration names it.")
-]
 Choose = Annotated[
     bool, typer.Option("--choose", help="Ask for the secret, of 20 characters or more.")
 ]
@@ -41,7 +38,7 @@ def user(context: typer.Context) -> None:
 
 @app.command()
 def add(
-    name: Name,
+    name: MailboxName,
     all_: Annotated[
         bool, typer.Option("--all", help="It also sees mail without an envelope; one mailbox may.")
     ] = False,
@@ -92,7 +89,7 @@ def list_(config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa:
 
 @app.command()
 def rotate(
-    name: Name,
+    name: MailboxName,
     choose: Choose = False,
     config: ConfigPath = None,
     debug: Debug = False,  # noqa: ARG001
@@ -113,7 +110,7 @@ def rotate(
 
 
 @app.command()
-def remove(name: Name, config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa: ARG001
+def remove(name: MailboxName, config: ConfigPath = None, debug: Debug = False) -> ExitCode:  # noqa: ARG001
     """No longer let a mailbox sign in; its sessions end.
 
     \b

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from postamt_sync.cli.verbs import VERBS, Verb, command_of
 from postamt_sync.errors import ExitCode
 from tests.doubles.verbs import LONG_URL
 from tests.doubles.verbs import VERBS as DOUBLES
+from tests.support.syntax import nodes
 
 WITHOUT_CONFIGURATION = {"join", "setup", "demo", "help"}
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,19 @@ def test_every_verb_takes_config_and_debug(capsys: pytest.CaptureFixture[str], v
     if not hasattr(command_of(verb), "commands"):
         assert "--debug" in out
         assert "--config PATH" in out or verb.name in WITHOUT_CONFIGURATION
+
+
+def test_an_option_of_several_verbs_is_declared_once() -> None:
+    """In cli/options.py, or where its group of verbs has what they share."""
+    places: dict[str, list[str]] = {}
+    for module in sorted((ROOT / "postamt_sync" / "cli").rglob("*.py")):
+        for node in nodes(module):
+            match node:
+                case ast.Call(func=ast.Attribute(ast.Name("typer"), "Option" | "Argument")):
+                    where = f"{module.relative_to(ROOT)}:{node.lineno}"
+                    places.setdefault(ast.unparse(node), []).append(where)
+    assert len(places) > 50
+    assert [where for where in places.values() if len(where) > 1] == []
 
 
 def test_help_lists_every_verb_without_importing_it(capsys: pytest.CaptureFixture[str]) -> None:

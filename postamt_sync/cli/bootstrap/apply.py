@@ -18,7 +18,6 @@ from postamt_sync.cli.bootstrap.stack import (
     Out,
     PositionOption,
     Wheel,
-    Yes,
     agreed,
     located,
     opened,
@@ -27,7 +26,7 @@ from postamt_sync.cli.bootstrap.stack import (
     show_password,
 )
 from postamt_sync.cli.console import open_console, paragraph
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, Yes
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
 

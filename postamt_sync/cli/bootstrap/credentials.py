@@ -21,7 +21,6 @@ from postamt_sync.bootstrap.stack_resources import SmtpKey
 from postamt_sync.cli.bootstrap.stack import (
     Opened,
     Out,
-    Yes,
     agreed,
     opened,
     remember,
@@ -31,7 +30,7 @@ from postamt_sync.cli.bootstrap.stack import show as show_plan
 from postamt_sync.cli.bootstrap.webmail_keys import rotate_webmail
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.in_force import complete
-from postamt_sync.cli.options import ConfigPath, Debug, known_mailbox
+from postamt_sync.cli.options import ConfigPath, Debug, Yes, known_mailbox
 from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.errors import ExitCode, MisconfiguredError, UsageError
 from postamt_sync.events import printable
@@ -54,7 +53,7 @@ class Rotated(enum.StrEnum):
     WEBMAIL = "webmail"
 
 
-WhoseKey = Annotated[Whose, typer.Argument(help="Whose key.")]
+_WHOSE = typer.Argument(help="Whose key.")
 MailboxOption = Annotated[
     str,
     typer.Option(
@@ -138,7 +137,7 @@ def _show_key(key: AccessKeyResource, label: str) -> Path | None:
 
 @app.command()
 def rotate(
-    whose: Annotated[Rotated, typer.Argument(help="Whose key.")],
+    whose: Annotated[Rotated, _WHOSE],
     finish: Annotated[
         bool, typer.Option("--finish", help="Delete the old key without waiting.")
     ] = False,
@@ -183,7 +182,7 @@ def rotate(
 
 @app.command()
 def replace(
-    whose: WhoseKey,
+    whose: Annotated[Whose, _WHOSE],
     key_id: Annotated[
         str,
         typer.Option(

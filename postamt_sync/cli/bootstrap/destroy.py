@@ -13,9 +13,9 @@ from postamt_sync.bootstrap.open_stack import webmail_of
 from postamt_sync.bootstrap.plan import Resource, carry_out, plan_removal
 from postamt_sync.bootstrap.resources.table import records_table
 from postamt_sync.bootstrap.webmail_resources import webmail_resources
-from postamt_sync.cli.bootstrap.stack import Opened, Out, Yes, agreed, key_files, opened, show
+from postamt_sync.cli.bootstrap.stack import Opened, Out, agreed, key_files, opened, show
 from postamt_sync.cli.console import open_console, paragraph
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, Yes
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.plural import count

@@ -27,9 +27,8 @@ from postamt_sync.bootstrap.dns.webmail_records import webmail_records
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.cli.bootstrap.dns_route53 import apply_to_route53
-from postamt_sync.cli.bootstrap.stack import Yes
 from postamt_sync.cli.console import open_console, paragraph
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, ResolverAddress, Yes
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import Settings, load
 from postamt_sync.config.addresses import normalised_domain
@@ -72,12 +71,7 @@ def dns(
             "--imap-host", metavar="NAME", help="Where mail clients read mail; else home.imap_host."
         ),
     ] = "",
-    resolver: Annotated[
-        str,
-        typer.Option(
-            "--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."
-        ),
-    ] = "",
+    resolver: ResolverAddress = "",
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not look them up in the DNS.")
     ] = False,

@@ -16,7 +16,7 @@ from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.cli.bootstrap.stack import may_ask
-from postamt_sync.cli.options import Debug
+from postamt_sync.cli.options import Debug, NewDomains
 from postamt_sync.config import load
 from postamt_sync.config.addresses import normalised_domain
 from postamt_sync.config.command import CommandLine
@@ -34,10 +34,7 @@ NEAREST = "eu-west-1"
 
 
 def init(
-    domain: Annotated[
-        list[str] | None,
-        typer.Option("--domain", metavar="NAME", help="A domain that gets mail; repeat it."),
-    ] = None,
+    domain: NewDomains = None,
     region: Annotated[
         str, typer.Option("--region", metavar="NAME", help="The AWS region.", show_default=False)
     ] = "",

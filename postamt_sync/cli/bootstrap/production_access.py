@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from postamt_sync.bootstrap.change import call
-from postamt_sync.cli.bootstrap.stack import Opened, Yes, agreed, opened
+from postamt_sync.cli.bootstrap.stack import Opened, agreed, opened
 from postamt_sync.cli.console import open_console, paragraph
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, Yes
 from postamt_sync.errors import ExitCode, MisconfiguredError
 
 USE_CASE = (

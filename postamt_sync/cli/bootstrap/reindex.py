@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from postamt_sync.aws import prices
 from postamt_sync.aws.prices import Price
-from postamt_sync.cli.bootstrap.stack import Opened, Yes, agreed, opened
+from postamt_sync.cli.bootstrap.stack import Opened, agreed, opened
 from postamt_sync.cli.console import open_console, paragraph
-from postamt_sync.cli.options import ConfigPath, Debug
+from postamt_sync.cli.options import ConfigPath, Debug, Yes
 from postamt_sync.errors import ExitCode, MisconfiguredError
 from postamt_sync.index.lists import HandedVersion
 from postamt_sync.index.reindex import Backlog, Reindex

@@ -68,7 +68,6 @@ Wheel = Annotated[
         show_default=False,
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 _INDENT = "    "

@@ -15,7 +15,7 @@ from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.cli.bootstrap.stack import Opened, Out, PositionOption, Wheel, opened
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.findings import Quiet, report
-from postamt_sync.cli.options import ConfigPath, Debug, Json
+from postamt_sync.cli.options import ConfigPath, Debug, Json, ResolverAddress
 from postamt_sync.doctor.check import Finding, Severity, findings_of
 from postamt_sync.doctor.simulator import simulator_check
 from postamt_sync.doctor.stack_verification import Verification
@@ -24,12 +24,7 @@ from postamt_sync.host.smtp_credentials import read_credentials
 
 
 def verify(
-    resolver: Annotated[
-        str,
-        typer.Option(
-            "--resolver", metavar="ADDRESS", help="The resolver to ask; else the system's."
-        ),
-    ] = "",
+    resolver: ResolverAddress = "",
     offline: Annotated[bool, typer.Option("--offline", help="Do not check the DNS.")] = False,
     send: Annotated[
         bool,
