@@ -49,6 +49,7 @@ from postamt_sync.intake.webhook import WebhookTally
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.arrival_queue import ArrivalQueue
+from postamt_sync.ledger.log_room import make_room_in_log
 from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.seal.records import SealRecords
@@ -135,6 +136,7 @@ class Components:
             Service("poll", self.poll.run),
             Service("heartbeat", self.heartbeat.run),
             Service("copy", backup.run),
+            Service("log room", partial(asyncio.to_thread, make_room_in_log, self._ledger.store)),
             Service("file watch", watcher.run),
             Service("alerts", self.alerts.run),
             Service("headers", self.headers.run, self.headers.write),

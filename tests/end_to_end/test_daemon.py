@@ -16,6 +16,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from postamt_sync.ledger.log_room import ROOM
+from postamt_sync.ledger.store import FILE_NAME
 from tests.doubles.s3 import S3Double
 from tests.doubles.s3_faults import stall
 from tests.end_to_end.home import BRUNO, COMMAND, PATIENCE, Home
@@ -52,6 +54,14 @@ def test_mailboxes_are_there_before_the_first_mail(home: Home) -> None:
     daemon.until("started")
     for root in home.maildirs.values():
         assert {path.name for path in root.iterdir()} >= {"tmp", "new", "cur"}
+    assert daemon.stop() == 0
+
+
+def test_room_is_made_in_the_log_of_the_ledger(home: Home) -> None:
+    daemon = home.start()
+    daemon.until("started")
+    log = home.state / f"{FILE_NAME}-wal"
+    daemon.wait(lambda: log.stat().st_size >= ROOM, "room in the log")
     assert daemon.stop() == 0
 
 
