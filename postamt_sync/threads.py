@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import TypeVar
 
 from postamt_sync.unexpected import as_exception
@@ -55,39 +53,3 @@ def _begun(call: Callable[[], _T], name: str) -> Future[_T]:
 
     threading.Thread(target=work, name=name, daemon=True).start()
     return answer
-
-
-async def in_own_thread(call: Callable[[], _T], seconds: float | None = None) -> _T:
-    """Wait for a call in a thread of its own; cancelled, or after `seconds`, leave it behind.
-
-    asyncio's own threads are waited for at the end of the loop. This one is not: the process ends
-    without it, so its call must be one that may be cut off anywhere. Raises TimeoutError when its
-    time is up: a library's own limit starts over with each byte of an answer that never ends.
-    """
-    async with asyncio.timeout(seconds):
-        return await _in_own_thread(call)
-
-
-async def _in_own_thread(call: Callable[[], _T]) -> _T:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
-
-    def end(result: _T | None, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def work() -> None:
-        result, trouble = None, None
-        try:
-            result = call()
-        except BaseException as error:  # noqa: BLE001  raised where the result is awaited
-            trouble = as_exception(error)
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(end, result, trouble)
-
-    threading.Thread(target=work, name="own thread", daemon=True).start()
-    return await future

@@ -6,17 +6,13 @@ that must not end with its first error passes whatever it raised to `as_trouble`
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
 from postamt_sync.errors import ExitCode, PostamtError
 from postamt_sync.events import printable
 
 _OURS = __name__.partition(".")[0]
-_T = TypeVar("_T")
 
 
 class UnexpectedError(PostamtError):
@@ -50,24 +46,6 @@ def as_exception(error: BaseException) -> Exception:
     return raised
 
 
-async def contained(work: Awaitable[_T]) -> _T:
-    """Await `work`; all it raises is an Exception, unless this task itself is to end.
-
-    A cancellation that nobody asked for, which a library may raise, is an error like any other.
-    """
-    task = asyncio.current_task()
-    try:
-        return await work
-    except Exception:
-        raise
-    except BaseException as error:
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-            raise
-        if isinstance(error, GeneratorExit) and _current_task() is not task:
-            raise  # the loop is gone, and what waited in it is being cleared away
-        raise as_exception(error) from error
-
-
 def description(error: BaseException) -> str:
     """Return kind, text and place of an error, fit for a log line."""
     cause = first_cause(error)
@@ -98,13 +76,6 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _current_task() -> asyncio.Task[object] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no loop runs
-        return None
 
 
 def _module(frame: FrameType) -> str:

@@ -17,7 +17,17 @@ PACKAGE = Path(__file__).parents[1] / "postamt_sync"
 
 GROUND = {
     "__init__",
-    *("atomic_file", "backoff", "errors", "events", "failures", "log_line", "logs", "throttle"),
+    *(
+        "atomic_file",
+        "awaiting",
+        "backoff",
+        "errors",
+        "events",
+        "failures",
+        "log_line",
+        "logs",
+        "throttle",
+    ),
     *("owners_rights", "plural", "regular_file", "terminal_lines", "threads", "unexpected"),
 }
 """The only modules beside the rooms; every room but `mail` may import them."""

@@ -16,6 +16,7 @@ from postamt_sync.alerts import conditions
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.message import compose
 from postamt_sync.alerts.ses_metrics import SesMetrics
+from postamt_sync.awaiting import contained
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.config.command import typed
 from postamt_sync.delivery.destinations import Destinations, configured_destinations
@@ -26,7 +27,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.incidents import Cause, Incident, wanted_causes
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.plural import count
-from postamt_sync.unexpected import as_trouble, contained
+from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 60.0
 """Seconds between checks."""

@@ -13,10 +13,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.events import printable
 from postamt_sync.ledger.incidents import Cause, Incident
-from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient

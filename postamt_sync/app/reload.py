@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from postamt_sync.awaiting import contained
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.courier import Courier
 from postamt_sync.delivery.disk import is_read_only
@@ -21,7 +22,7 @@ from postamt_sync.intake.poll import Poll
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
 from postamt_sync.threads import ask_disk
-from postamt_sync.unexpected import as_trouble, contained
+from postamt_sync.unexpected import as_trouble
 
 
 class Reload:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from postamt_sync.awaiting import contained
 from postamt_sync.backoff import growing_pause
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.source_notes import SourceNotes
-from postamt_sync.unexpected import UnexpectedError, contained, description, first_cause, place
+from postamt_sync.unexpected import UnexpectedError, description, first_cause, place
 
 LONGEST_PAUSE = 900.0
 WELL_AFTER = 30.0

@@ -17,6 +17,7 @@ from postamt_sync.app.components import (
     make_lookups,
     make_scanner,
 )
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.bucket import Bucket, Listed, SealedPlace, mail_pages
 from postamt_sync.config import LiveSettings, Settings
 from postamt_sync.delivery.destinations import configured_destinations
@@ -29,14 +30,13 @@ from postamt_sync.index.lookups import IndexLookups
 from postamt_sync.intake.scanner import Scanner
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.incidents import Cause
-from postamt_sync.ledger.ledger import opened_off_loop
+from postamt_sync.ledger.off_loop import opened_off_loop
 from postamt_sync.ledger.sync_runs import SyncTotals
 from postamt_sync.mail.arrival import Arrival, Source, is_no_mail
 from postamt_sync.recovery.completion import end_rebuild
 from postamt_sync.recovery.daily_backup import DailyBackup
 from postamt_sync.recovery.decisions import RecoveryDecisions
 from postamt_sync.recovery.open_ledger import open_for_delivery, open_for_dry_run
-from postamt_sync.threads import in_own_thread
 
 TELL_EVERY = 0.2
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from postamt_sync.awaiting import contained
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.config import Settings
 from postamt_sync.events import Events, printable
@@ -22,7 +23,7 @@ from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.seal_table import mail_place, read_time
 from postamt_sync.plural import count
 from postamt_sync.seal.records import LONGEST_REST, SealRecords, SealState
-from postamt_sync.unexpected import as_trouble, contained
+from postamt_sync.unexpected import as_trouble
 
 MARGIN = 3_600.0
 """Seconds before the listing began for which it still says nothing: our clock may be off by as much

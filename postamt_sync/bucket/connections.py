@@ -11,8 +11,8 @@ from functools import partial
 
 import aiohttp
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.bucket.kept_connection import HttpAnswer, KeptConnection
-from postamt_sync.threads import in_own_thread
 
 CONNECT_SECONDS, LOOK_UP_SECONDS = 15.0, 10.0
 LOOKED_UP_FOR = 10.0

@@ -6,12 +6,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.data_keys import NeverOpenedError, NoDataKeyError, data_key
 from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of
 from postamt_sync.aws.errors import refusal
 from postamt_sync.errors import PostamtError, TryLaterError, UndeliverableError
 from postamt_sync.mail.client_encryption import ClientEncryption
-from postamt_sync.threads import in_own_thread
 
 LONGEST_ANSWER = 45.0
 """Seconds in which KMS has to answer; the client's own limits are shorter."""

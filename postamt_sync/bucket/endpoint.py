@@ -19,6 +19,7 @@ from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.as_it_runs import as_it_runs
 from postamt_sync.aws.clients import ca_bundle, lean_session, unsigned_client
 from postamt_sync.aws.error_codes import ErrorCause, cause_of
@@ -31,7 +32,6 @@ from postamt_sync.errors import (
     PostamtError,
 )
 from postamt_sync.events import printable
-from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     import boto3

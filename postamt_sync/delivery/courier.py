@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.destinations import Destinations
@@ -34,7 +35,6 @@ from postamt_sync.delivery.publishing_queue import PublishingQueue
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger, Task
-from postamt_sync.threads import in_own_thread
 
 AT_ONCE = 32
 """Mails being fetched and written at the same time, but for long ones."""

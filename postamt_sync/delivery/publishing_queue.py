@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.delivery.job import internal_error
 from postamt_sync.delivery.pending_mail import FetchedMail, PublishedMail, WrittenMail
 from postamt_sync.delivery.publisher import Publisher, Rest
 from postamt_sync.events import Events
-from postamt_sync.threads import in_own_thread
 
 GATHERING = 0.2
 """Seconds that a group of mails waits for more while many are being fetched."""

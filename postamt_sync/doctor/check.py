@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.errors import OtherUserError, PostamtError
 from postamt_sync.events import printable
-from postamt_sync.threads import in_own_thread
 
 AS_ROOT = "To check it: sudo postamt-sync doctor"
 SECONDS = 20.0

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.clients import dynamodb_client, lean_session
 from postamt_sync.aws.errors import aws_call
 from postamt_sync.config import Settings
 from postamt_sync.errors import TryLaterError
 from postamt_sync.index.item import ENVELOPE_ATTRIBUTES, Item, envelope
 from postamt_sync.mail.arrival import Envelope
-from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     import boto3

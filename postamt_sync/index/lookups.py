@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
+from postamt_sync.awaiting import contained
 from postamt_sync.backoff import CircuitBreaker
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
@@ -25,7 +26,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.envelope_lookups import PATIENCE, EnvelopeLookup
 from postamt_sync.ledger.source_notes import NOTED_EVERY, SourceNotes
 from postamt_sync.mail.arrival import Arrival, Envelope, Source, is_no_mail
-from postamt_sync.unexpected import as_trouble, contained
+from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 5.0
 """Seconds between looks for new questions, where nobody tells us of them."""

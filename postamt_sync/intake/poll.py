@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from postamt_sync.awaiting import contained
 from postamt_sync.backoff import growing_pause
 from postamt_sync.config import LiveSettings
 from postamt_sync.events import Events
@@ -23,7 +24,7 @@ from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.arrival import Source
 from postamt_sync.mail.sent_mail import month_before
 from postamt_sync.throttle import Allowance
-from postamt_sync.unexpected import as_trouble, contained
+from postamt_sync.unexpected import as_trouble
 
 GLANCE_EVERY = 15.0
 """Seconds between looks at the clocks, by which it is noticed that the machine has slept."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from postamt_sync.awaiting import contained
 from postamt_sync.aws.clients import LONG_POLL_SECONDS
 from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError
@@ -24,7 +25,6 @@ from postamt_sync.intake.notifications import ArrivalSink, NotificationOutcome, 
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.intake.sqs import MOST_AT_ONCE, QueueMessage
 from postamt_sync.mail.arrival import Source
-from postamt_sync.unexpected import contained
 
 RECEIVERS = 4
 """How many batches are under way at a time while a queue is drained."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from postamt_sync.awaiting import contained
 from postamt_sync.aws.clients import lean_session, sqs_client
 from postamt_sync.backoff import growing_pause
 from postamt_sync.config import Settings
@@ -36,7 +37,7 @@ from postamt_sync.ledger.overview import Overview
 from postamt_sync.ledger.source_notes import NOTED_EVERY, SourceNotes
 from postamt_sync.mail.arrival import Source
 from postamt_sync.throttle import Throttle
-from postamt_sync.unexpected import as_trouble, contained
+from postamt_sync.unexpected import as_trouble
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import aws_call, meaning
-from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient

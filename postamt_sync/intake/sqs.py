@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.parsers import ResponseParserError
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.errors import aws_call
-from postamt_sync.threads import in_own_thread
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

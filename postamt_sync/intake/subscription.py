@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from postamt_sync.awaiting import contained
 from postamt_sync.backoff import growing_pause
 from postamt_sync.errors import PostamtError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.intake.sns import Sns
 from postamt_sync.throttle import Allowance
-from postamt_sync.unexpected import as_trouble, contained
+from postamt_sync.unexpected import as_trouble
 
 if TYPE_CHECKING:
     from types_boto3_sns.client import SNSClient

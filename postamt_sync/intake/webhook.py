@@ -17,6 +17,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from postamt_sync.awaiting import contained
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import Events
 from postamt_sync.http.peers import request_peer
@@ -24,7 +25,6 @@ from postamt_sync.intake.notifications import NotificationOutcome, Notifications
 from postamt_sync.intake.sns_message import ForgedError, MalformedError, SnsMessage, read_message
 from postamt_sync.mail.arrival import Source
 from postamt_sync.throttle import Throttle
-from postamt_sync.unexpected import contained
 
 LARGEST_BODY = 1024 * 1024
 """Bytes. SNS carries 256 KB, which JSON within JSON can more than double."""

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from postamt_sync.awaiting import contained
 from postamt_sync.events import Events, printable
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.ledger import Ledger
 from postamt_sync.log_line import without_markup
 from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback, FeedbackKind
-from postamt_sync.unexpected import contained
 
 _Pending = tuple[Sequence[Arrival], "asyncio.Future[list[bool]]"]
 

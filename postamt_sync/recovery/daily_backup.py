@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.config import Settings
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
@@ -13,7 +14,6 @@ from postamt_sync.ledger.backup import back_up, backed_up_at
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.plural import count
 from postamt_sync.recovery.open_ledger import backup_directories
-from postamt_sync.threads import in_own_thread
 from postamt_sync.unexpected import as_trouble
 
 DAY = 86_400.0

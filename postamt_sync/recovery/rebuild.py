@@ -15,7 +15,7 @@ from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.backup import set_aside
-from postamt_sync.ledger.ledger import opened_off_loop
+from postamt_sync.ledger.off_loop import opened_off_loop
 from postamt_sync.ledger.schema import NewerLedgerError
 from postamt_sync.ledger.store import FILE_NAME
 from postamt_sync.recovery.completion import complete_from_maildirs, end_rebuild

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from postamt_sync.awaiting import in_own_thread
 from postamt_sync.config import LiveSettings
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.disk import open_mail
@@ -33,7 +34,6 @@ from postamt_sync.errors import PostamtError
 from postamt_sync.ledger.remembered_headers import MailHeader, RememberedHeaders
 from postamt_sync.mail.header_block import header_block
 from postamt_sync.status.mail_header import LONGEST_HEAD, header_of_head, header_of_receipt
-from postamt_sync.threads import in_own_thread
 
 MOST_ASIDE = 500
 """The number of headers that are buffered; those of further mails are read from files later."""

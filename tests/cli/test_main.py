@@ -118,12 +118,12 @@ print("loaded", *(heavy & set(sys.modules)))
 
 @pytest.mark.slow
 def test_what_is_for_programs_loads_nothing_that_draws() -> None:
-    """Nor anything that speaks to a network: monitoring asks every minute."""
+    """Nor anything that speaks to a network or waits for one: monitoring asks every minute."""
     code = """
 import sys
 from postamt_sync.cli.main import run
 run(["status", "--json", "--config", "/nowhere"])
-heavy = {"aiohttp", "boto3", "botocore", "rich", "structlog", "cryptography"}
+heavy = {"aiohttp", "asyncio", "boto3", "botocore", "cryptography", "rich", "ssl", "structlog"}
 print("loaded", *(heavy & set(sys.modules)))
 """
     assert python("-c", code).stdout.splitlines()[-1] == "loaded"

@@ -10,7 +10,7 @@ import pytest
 
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.ledger import opened_off_loop
+from postamt_sync.ledger.off_loop import opened_off_loop
 
 
 class Opening:
