@@ -5,6 +5,7 @@ Verbs are listed in `verbs.py`. A verb raises PostamtError or returns an ExitCod
 
 from __future__ import annotations
 
+import gc
 import shlex
 import signal
 import sys
@@ -78,6 +79,7 @@ def main() -> None:
     code = run(sys.argv[1:])
     # A Ctrl-C while Python shuts down would look like a crash.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # nobody need look for garbage in what ends with the process
     sys.exit(code)
 
 

@@ -129,6 +129,19 @@ print("loaded", *(heavy & set(sys.modules)))
     assert python("-c", code).stdout.splitlines()[-1] == "loaded"
 
 
+def test_no_garbage_is_looked_for_at_the_end() -> None:
+    """It takes a twentieth of what `status` does."""
+    code = """
+import atexit, gc, sys
+from postamt_sync.cli.main import main
+atexit.register(lambda: print("left", len(gc.get_objects())))
+sys.argv = ["postamt-sync", "--version"]
+main()
+"""
+    left = python("-c", code).stdout.splitlines()[-1]
+    assert int(left.removeprefix("left ")) < 1000, left
+
+
 def test_options_reach_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["well", "--config", "x.toml", "--debug"], DOUBLES) == ExitCode.OK
     assert capsys.readouterr().out == "well x.toml True\n"
