@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -75,9 +75,24 @@ class NoThreads(ThreadPoolExecutor):
         raise RuntimeError("can't start new thread")
 
 
+class Watched(ThreadPoolExecutor):
+    """Threads of which it is known whether they have something to do, however slow the disk is."""
+
+    asked: ClassVar[list[Future[Any]]] = []
+
+    def submit(self, *args: Any, **more: Any) -> Any:
+        future = super().submit(*args, **more)
+        self.asked.append(future)
+        return future
+
+
 async def settle() -> None:
-    for _ in range(40):
-        await asyncio.sleep(0.002)
+    """Wait until neither a thread nor the loop has had anything to do for some turns."""
+    turns = 0
+    while turns < 20:
+        turns = turns + 1 if all(future.done() for future in Watched.asked) else 0
+        await asyncio.sleep(0.001)
+    Watched.asked.clear()
 
 
 @dataclass
@@ -87,6 +102,7 @@ class House:
     clock: Clock = field(default_factory=Clock)
 
     def supervisor(self, *services: Service, essential: frozenset[str] = frozenset()) -> Supervisor:
+        asyncio.get_running_loop().set_default_executor(Watched())
         return Supervisor(
             services,
             essential,

@@ -61,7 +61,7 @@ def test_the_second_of_two_passes_gives_way_to_the_first(home: Home, s3: S3Doubl
     put(s3, one)
     s3.next(hold(may_end), of="objects")
     first = Pass(home)
-    wait_until(lambda: CourierLock.holder(home.state))
+    wait_until(lambda: str(first.pid) in (CourierLock.holder(home.state) or ""))
     code, said = Pass(home).result()
     may_end.set()
     assert code == ExitCode.TRY_LATER

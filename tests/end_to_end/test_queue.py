@@ -258,6 +258,7 @@ async def test_a_bounce_that_ses_sends_to_the_topic_is_told(tmp_path: Path) -> N
         await way.emptied(daemon, url)
         assert await asyncio.to_thread(daemon.stop) == 0
         again = way.home.start()
+        await asyncio.to_thread(again.until, "started")  # before it a signal ends it without a word
         # The first may have got that far before it stopped.
         await asyncio.to_thread(
             again.wait,
