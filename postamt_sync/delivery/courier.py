@@ -53,6 +53,8 @@ SYNCERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what another process has made due, where nobody tells us of that; and
 for a vanished mailbox."""
+LATE_LOOKED_AT = 0.1
+"""Seconds between looks at a disk that is late, which ask nothing of it."""
 
 
 class Courier:
@@ -109,6 +111,8 @@ class Courier:
         self._queues = self._publishing, self._handing_over
         self._vanished: set[str] = set()
         """Mailboxes whose disk seems not to be mounted."""
+        self._retried_at = -1
+        """How many mails had come to their end when late disks were last waited for."""
         self._awake = asyncio.Event()
         self._moved = clock()
 
@@ -192,8 +196,9 @@ class Courier:
             for task in tasks:
                 self._start(task)
             if until_idle and quiet and not tasks and self.trouble is None:
-                return
-            if not tasks:
+                if not await self._late_disks_answer():
+                    return
+            elif not tasks:
                 self._look_soon()
                 await self._sleep(moment)
 
@@ -218,6 +223,32 @@ class Courier:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._awake.wait()
+
+    async def _late_disks_answer(self) -> bool:
+        """Make mail due again for which a disk was too late, if that answers by now.
+
+        Else a pass would count mail as failed where a disk is merely slow. It is of use only while
+        mail comes to its end.
+        """
+        names, self._outcomes.late = self._outcomes.late, set()
+        if not names or self.progress.mails == self._retried_at:
+            return False
+        self._retried_at = self.progress.mails
+        answering = [name for name in names if await self._answers(name)]
+        for name in answering:
+            await asyncio.to_thread(self._work.retry_mailbox_now, name)
+        return bool(answering)
+
+    async def _answers(self, name: str) -> bool:
+        """Wait until a mailbox's disk is no longer late; False: it hangs."""
+        with contextlib.suppress(KeyError):  # a reload may have taken the mailbox away
+            threads = self._destinations().mailboxes.find(name).threads
+            while threads is not None and threads.late() is not None:
+                if threads.hang():
+                    return False
+                await asyncio.sleep(LATE_LOOKED_AT)
+            return True
+        return False
 
     def _look_soon(self) -> None:
         """Look for vanished mailboxes, unless that is being done: a disk may not answer."""

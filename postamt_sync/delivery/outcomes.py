@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from postamt_sync.backoff import growing_pause
 from postamt_sync.delivery.fetcher import KnownContent
+from postamt_sync.delivery.mailbox_threads import HangingDiskError
 from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.delivery.pending_mail import PublishedMail
 from postamt_sync.errors import PostamtError
@@ -52,6 +53,8 @@ class Outcomes:
         self._events = events
         self._clock = clock
         self.is_sealed: IsSealed = nothing_is_sealed
+        self.late: set[str] = set()
+        """Mailboxes whose disk did not answer in time for some mail, until someone forgets them."""
 
     async def published(self, published: PublishedMail) -> frozenset[str]:
         """The publisher has done what it could for this mail; return which mailboxes vanished.
@@ -89,6 +92,7 @@ class Outcomes:
         """
         pause = growing_pause(task.attempts)
         failed = mailboxes or {}
+        self.late |= {name for name, why in failed.items() if isinstance(why, HangingDiskError)}
         reasons = [(name, str(why)) for name, why in failed.items()]
         await asyncio.to_thread(
             self._work.postpone, task, str(error), self._clock() + pause, reasons
