@@ -37,13 +37,6 @@ class SmtpServer:
     implicit_tls: tuple[int, ...] = (465, 2465)
     starttls: tuple[int, ...] = (587, 2587, 25)
 
-    @property
-    def ports(self) -> dict[int, Tls]:
-        """All ports with their kind of TLS, the best first (RFC 8314, section 3.3)."""
-        return dict.fromkeys(self.implicit_tls, Tls.IMPLICIT) | dict.fromkeys(
-            self.starttls, Tls.STARTTLS
-        )
-
 
 def smtp_server(region: str) -> SmtpServer | None:
     """Return the region's server; None if SES sends only through its API there."""

@@ -10,7 +10,6 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.key_file import settle
 from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKeyResource, Key
 from postamt_sync.errors import MisconfiguredError, TryLaterError
@@ -33,7 +32,6 @@ class Rotation:
     """
 
     key: AccessKeyResource
-    aws: AwsClient
     agree: Callable[[str], None]
     now: Callable[[], dt.datetime] = _now
 

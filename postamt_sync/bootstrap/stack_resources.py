@@ -69,11 +69,6 @@ class StackKeys:
     sending: tuple[SmtpKey, ...]
 
     @property
-    def smtp(self) -> AccessKeyResource | None:
-        """The key that all mailboxes share, if they do."""
-        return next((one.key for one in self.sending if not one.mailbox), None)
-
-    @property
     def every(self) -> tuple[AccessKeyResource, ...]:
         return (self.sync, *(one.key for one in self.sending))
 

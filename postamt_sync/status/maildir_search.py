@@ -49,7 +49,6 @@ class MailFile:
     """
 
     mailbox: str
-    root: str
     folder: str
     path: str
     flags: tuple[str, ...] | None
@@ -106,7 +105,7 @@ class MaildirSearch:
                 mails = [each for each in ours if each[0] is not None]
                 findings.looked_at += len(mails)
                 files = [
-                    _file(mailbox, root, folder, entry, name)
+                    _file(mailbox, folder, entry, name)
                     for known, folder, entry, name in mails
                     if known and (known[0] in self.mails or known[0] not in self.remembered)
                 ]
@@ -162,12 +161,11 @@ def surely_lacks(head: bytes, words: Iterable[Word], *more: str) -> bool:
     )
 
 
-def _file(mailbox: str, root: Path, folder: str, entry: os.DirEntry[str], ours: str) -> MailFile:
+def _file(mailbox: str, folder: str, entry: os.DirEntry[str], ours: str) -> MailFile:
     path, name = Path(entry.path), parse_name(ours)
     assert name is not None  # its name was parsed as that of a mail already
     return MailFile(
         mailbox=mailbox,
-        root=str(root),
         folder=(folder_of(folder[1:]) or folder[1:]) if folder else "",
         path=str(path),
         flags=None if path.parent.name == "new" else _flags(path.name),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from postamt_sync.aws.regions import RECEIVING, WITHOUT_SMTP
-from postamt_sync.aws.smtp import Tls, smtp_password, smtp_server
+from postamt_sync.aws.smtp import smtp_password, smtp_server
 
 DOCUMENTED_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
@@ -29,13 +29,7 @@ def test_where_and_how_to_send() -> None:
     server = smtp_server("eu-west-1")
     assert server is not None
     assert server.host == "email-smtp.eu-west-1.amazonaws.com"
-    assert list(server.ports.items()) == [
-        (465, Tls.IMPLICIT),
-        (2465, Tls.IMPLICIT),
-        (587, Tls.STARTTLS),
-        (2587, Tls.STARTTLS),
-        (25, Tls.STARTTLS),
-    ]
+    assert (server.implicit_tls, server.starttls) == ((465, 2465), (587, 2587, 25))
 
 
 def test_some_regions_receive_but_have_no_smtp() -> None:

@@ -22,7 +22,7 @@ def rotation(account: Account, after: dt.timedelta = A_DAY) -> Rotation:
     """Return the rotation so long after the newest key was made."""
     made = max((k["CreateDate"] for k in held(account)), default=MADE)
     key = keys(stack(), account.aws(), account.keys).sync
-    return Rotation(key, account.aws(), refuse, lambda: made + after)
+    return Rotation(key, refuse, lambda: made + after)
 
 
 def refuse(question: str) -> None:
@@ -73,7 +73,7 @@ def test_the_old_key_works_on_until_the_grace_is_over(account: Account) -> None:
 def step_after(account: Account, after: dt.timedelta) -> str:
     key = keys(stack(), account.aws(), account.keys).sync
     newest = MADE + A_DAY
-    return Rotation(key, account.aws(), refuse, lambda: newest + after).step()
+    return Rotation(key, refuse, lambda: newest + after).step()
 
 
 def test_whoever_moved_everything_need_not_wait(account: Account) -> None:

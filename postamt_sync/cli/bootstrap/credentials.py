@@ -174,7 +174,7 @@ def rotate(
         rotate_webmail(account, open_console(), yes=yes)
         return ExitCode.OK
     key = _key_of(account, Whose(whose.value), mailbox)
-    rotation = Rotation(key, account.aws, lambda question: agreed(question, yes=yes))
+    rotation = Rotation(key, lambda question: agreed(question, yes=yes))
     print(complete(rotation.step(finish=finish)))
     remember(account, open_console())
     return ExitCode.OK

@@ -85,10 +85,6 @@ class SystemdService:
                 steps.append(Run(["systemctl", "start", *units]))
         return steps
 
-    def uninstall(self) -> list[InstallStep]:
-        """Return the steps that remove what `install` wrote, except for edited files."""
-        return removal(self.etc)
-
     @property
     def _systemd(self) -> Path:
         return self.etc / "systemd/system"

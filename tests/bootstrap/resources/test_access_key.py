@@ -32,9 +32,9 @@ def user(account: Account) -> Account:
 
 
 def the_key(account: Account, directory: Path | None = None) -> AccessKeyResource:
-    found = keys(STACK, account.aws(), directory or account.keys).smtp
-    assert found is not None
-    return found
+    """Return the key that all mailboxes send with."""
+    (one,) = keys(STACK, account.aws(), directory or account.keys).sending
+    return one.key
 
 
 def make(account: Account, directory: Path | None = None) -> str:
@@ -308,7 +308,7 @@ def test_killed_in_a_rotation_the_next_step_begins_again(user: Account) -> None:
     assert len(ids(user)) == 2
     assert (user.keys / "smtp-credentials").read_text() == kept
     assert list(the_key(user).plan()) == []
-    assert f"The old one, {old}" in Rotation(the_key(user), user.aws(), pytest.fail).step()
+    assert f"The old one, {old}" in Rotation(the_key(user), pytest.fail).step()
     (new,) = ids(user) - {old}
     assert the_key(user).file.key_id() == new
 
@@ -316,4 +316,4 @@ def test_killed_in_a_rotation_the_next_step_begins_again(user: Account) -> None:
 def killed_rotation(account: Account) -> None:
     account.kill_after = len(account.writes) + 1
     with pytest.raises(KilledError):
-        Rotation(the_key(account), account.aws(), pytest.fail).step()
+        Rotation(the_key(account), pytest.fail).step()

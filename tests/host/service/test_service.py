@@ -130,7 +130,7 @@ def test_removing_takes_what_is_ours_and_leaves_what_was_edited(tmp_path: Path) 
     write(service(tmp_path).install(start=True, running=False))
     unit = tmp_path / "etc/systemd/system/postamt-sync.service"
     unit.write_text(unit.read_text() + "# mine\n")
-    said = [str(step) for step in service(tmp_path).uninstall()]
+    said = [str(step) for step in removal(service(tmp_path).etc)]
     assert said[0] == "run     systemctl disable --now postamt-sync.service"
     assert f"leave   {unit}: was edited; remove it by hand" in said
     assert len([line for line in said if line.startswith("remove")]) == 4
@@ -138,7 +138,7 @@ def test_removing_takes_what_is_ours_and_leaves_what_was_edited(tmp_path: Path) 
 
 
 def test_where_nothing_is_installed_there_is_nothing_to_remove(tmp_path: Path) -> None:
-    assert service(tmp_path).uninstall() == []
+    assert removal(service(tmp_path).etc) == []
 
 
 @pytest.mark.parametrize(
