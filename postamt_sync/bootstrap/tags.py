@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from postamt_sync.bootstrap.change import Conflict
+from postamt_sync.bootstrap.change import Conflict, Note
 from postamt_sync.events import printable
 
 TAG = "postamt:stack"
 """The tag of every resource of ours that can be tagged; its value is the stack's name."""
+
+
+NOT_OURS = Note("kept: this stack did not make it")
+"""What removal says of a resource that has our name, and not our tag."""
 
 
 class Named(Protocol):

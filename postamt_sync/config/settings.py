@@ -215,6 +215,11 @@ class Settings(Section):
         return next(mailbox for mailbox in self.mailboxes if mailbox.default)
 
     @property
+    def backup_directories(self) -> tuple[Path, ...]:
+        """Where copies of the ledger are kept."""
+        return (self.state_dir, *([self.backup_dir] if self.backup_dir else []))
+
+    @property
     def mail_prefixes(self) -> tuple[str, ...]:
         """Where in the bucket lies what belongs home: what came, and what the webmail has sent."""
         return (self.bucket.prefix, *((SENT_PREFIX,) if self.webmail.enabled else ()))

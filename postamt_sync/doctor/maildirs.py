@@ -9,15 +9,16 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.doctor.check import Finding, Severity
-from postamt_sync.errors import PostamtError, TryLaterError
+from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.dovecot.conf import BASE
 from postamt_sync.host.dovecot.description import FOUND_IN
-from postamt_sync.ledger import Ledger
+from postamt_sync.host.service.service import was_there_once
 
 PARTS = ("tmp", "new", "cur")
 AUTH_SOCKET = Path(BASE, "auth-userdb")
@@ -161,17 +162,7 @@ def mailboxes(
     settings: Settings, doveadm: Callable[[str], str | None]
 ) -> Iterator[MaildirCheck | LmtpCheck | DovecotMailboxCheck]:
     """Yield the checks of every mailbox."""
-
-    def was_there(maildir: Path) -> bool:
-        try:
-            ledger = Ledger.open_for_a_look(settings.state_dir)
-        except (PostamtError, OSError):
-            return False
-        try:
-            return ledger.work.knows_maildir(maildir)
-        finally:
-            ledger.close()
-
+    was_there = partial(was_there_once, settings)
     for mailbox in settings.mailboxes:
         if mailbox.delivery == "maildir":
             yield MaildirCheck(mailbox, settings.home.mail_user, was_there)

@@ -13,7 +13,6 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.backup import back_up, backed_up_at
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.plural import count
-from postamt_sync.recovery.open_ledger import backup_directories
 from postamt_sync.unexpected import as_trouble
 
 DAY = 86_400.0
@@ -36,7 +35,7 @@ class DailyBackup:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._state_dir = settings.state_dir
-        self._directories = backup_directories(settings)
+        self._directories = settings.backup_directories
         self._notes = SourceNotes(ledger.overview, events, SOURCE)
         self._still_ours = ledger.store.check
         self._events = events

@@ -154,17 +154,12 @@ def restore_lost_ledger(settings: Settings, events: Events) -> ReplacedLedger | 
         return ReplacedLedger("It was saved, and is back in its place", aside=back.aside)
     if (settings.state_dir / FILE_NAME).exists():
         return None
-    copy = put_back(settings.state_dir, backup_directories(settings))
+    copy = put_back(settings.state_dir, settings.backup_directories)
     if copy is None:
         return None
     at = backed_up_at(copy.parent)
     events.ledger_brought_back(str(copy), max(0.0, time.time() - (at or 0.0)))
     return ReplacedLedger("It was lost, and its copy was put in its place", copy=copy)
-
-
-def backup_directories(settings: Settings) -> tuple[Path, ...]:
-    """Return the directories in which copies of the ledger are kept."""
-    return (settings.state_dir, *([settings.backup_dir] if settings.backup_dir else []))
 
 
 def make_state_dir(state_dir: Path) -> None:

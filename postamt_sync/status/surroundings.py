@@ -72,7 +72,7 @@ def read_surroundings(
     if settings.backup_dir:
         places["copies"] = settings.backup_dir
     places |= {mailbox.name: mailbox.maildir for mailbox in settings.mailboxes}
-    directories = [settings.state_dir, *([settings.backup_dir] if settings.backup_dir else [])]
+    directories = settings.backup_directories
     with ThreadPoolExecutor(len(places) + len(directories), "look around") as pool:
         rooms = [pool.submit(_room, path, look) for path in places.values()]
         made = [pool.submit(_made_at, directory) for directory in directories]

@@ -13,7 +13,7 @@ from postamt_sync.bootstrap.bucket_name import new_bucket
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.resource_policies import bucket_statements
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.tags import TAG, is_ours, listed, mapped
+from postamt_sync.bootstrap.tags import NOT_OURS, TAG, is_ours, listed, mapped
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup
@@ -138,7 +138,7 @@ class BucketResource:
         if self.aws.read("s3", "head_bucket", missing=("404",), Bucket=name) is None:
             return
         if not is_ours(self._tags(), self.stack):
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
         elif self.delete_mail == name:
             everything = EveryVersion(self.aws, name)
             yield Change("delete every mail in it, with all versions", everything)

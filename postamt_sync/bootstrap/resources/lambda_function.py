@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
+from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
 from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.stack_part import StackPart
-from postamt_sync.bootstrap.tags import is_ours, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, stranger
 
 MISSING = ("ResourceNotFoundException",)
 BUSY = ("ResourceConflictException", "TooManyRequestsException")
@@ -108,7 +108,7 @@ class LambdaFunction:
                 "delete", [call("lambda", "delete_function", FunctionName=self.stack.function)]
             )
         else:
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
 
     def patient(self, operation: str, **parameters: Any) -> Call:
         """Return a call that is retried until Lambda has finished the last change."""

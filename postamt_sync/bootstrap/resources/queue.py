@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
+from postamt_sync.bootstrap.change import Call, Change, Guard, PlanItem, call
 from postamt_sync.bootstrap.resource_policies import queue_statement
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.tags import is_ours, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, stranger
 
 DAYS_14 = str(14 * 86_400)
 """The longest that SQS keeps a message."""
@@ -81,7 +81,7 @@ class QueueResource:
         if is_ours(self._tags(url), self.stack):
             yield Change("delete", [call("sqs", "delete_queue", QueueUrl=url)])
         else:
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
 
     @property
     def _wanted(self) -> dict[str, str]:

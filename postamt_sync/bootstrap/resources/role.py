@@ -8,11 +8,11 @@ from typing import Any
 
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
+from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
 from postamt_sync.bootstrap.policies import function_trust
 from postamt_sync.bootstrap.policy_document import Document
 from postamt_sync.bootstrap.stack_part import StackPart
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, listed, mapped, stranger
 
 MISSING = ("NoSuchEntity",)
 
@@ -73,7 +73,7 @@ class RoleResource:
         if role is None:
             return
         if not is_ours(mapped(role.get("Tags", [])), self.stack):
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
             return
         name = self.stack.role
         held = self.aws.pages("iam", "list_role_policies", "PolicyNames", RoleName=name)

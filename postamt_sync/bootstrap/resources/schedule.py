@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
+from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
 from postamt_sync.bootstrap.seal_stack import SealStack
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, listed, mapped, stranger
 
 WHEN = "cron(17 3 * * ? *)"
 """Every day at 03:17 UTC, after S3's lifecycle has run."""
@@ -47,7 +47,7 @@ class ScheduleResource:
         if self._get() is None:
             return
         if not is_ours(self._tags(), self.stack):
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
             return
         name = self.stack.schedule
         ids = sorted(self._targets())

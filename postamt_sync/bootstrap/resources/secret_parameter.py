@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Note, PlanItem, call
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.webmail.key_ring import KeyRing
@@ -51,7 +51,7 @@ class SecretParameterResource:
         if is_ours(self._tags(), self.stack):
             yield Change("delete", [self._delete()])
         else:
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
 
     def rotate(self) -> Iterator[PlanItem]:
         """Yield the change that adds a new key in front; the previous one stays valid until the

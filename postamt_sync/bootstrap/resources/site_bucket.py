@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
+from postamt_sync.bootstrap.change import Call, Change, Conflict, PlanItem, call
 from postamt_sync.bootstrap.overlay import holds
 from postamt_sync.bootstrap.resources.bucket import (
     BLOCKED,
@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.resources.bucket import (
     read_bucket,
     tags_of_bucket,
 )
-from postamt_sync.bootstrap.tags import is_ours, listed, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, listed, stranger
 from postamt_sync.bootstrap.webmail_stack import DAY_PREFIX, WebmailStack
 from postamt_sync.errors import MisconfiguredError
 
@@ -83,7 +83,7 @@ class SiteBucketResource:
             yield Change("delete the page and the files of the day", EveryVersion(self.aws, name))
             yield Change("delete", [call("s3", "delete_bucket", Bucket=name)])
         else:
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
 
     def _create(self) -> Call:
         stack = self.stack

@@ -12,7 +12,7 @@ from postamt_sync.bootstrap.policy_document import same
 from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.stack_part import StackPart
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, listed, mapped, stranger
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.mail.seal_table import KEY
 from postamt_sync.webmail.record_table import ENDS_AT, KEYS
@@ -149,7 +149,7 @@ class TableResource:
         if table is None or table.get("TableStatus") == "DELETING":
             return
         if not is_ours(self._tags(), self.stack):
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
         elif self.stays:
             yield Note(self.stays)
         else:

@@ -14,7 +14,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call, Change, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.resource_policies import topic_statements
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, listed, mapped, stranger
 
 SIGNATURE_VERSION = "2"
 """SHA-256; SNS's default is still SHA-1."""
@@ -71,7 +71,7 @@ class TopicResource:
         if is_ours(self._tags(), self.stack):
             yield Change("delete", [call("sns", "delete_topic", TopicArn=self.stack.topic_arn)])
         else:
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
 
     def _attributes(self) -> dict[str, str] | None:
         answer = self.aws.read(

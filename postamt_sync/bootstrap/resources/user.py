@@ -8,9 +8,9 @@ from typing import Any
 
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.change import Call, Change, Conflict, Note, PlanItem, call
+from postamt_sync.bootstrap.change import Call, Change, Conflict, PlanItem, call
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.bootstrap.tags import is_ours, listed, mapped, stranger
+from postamt_sync.bootstrap.tags import NOT_OURS, is_ours, listed, mapped, stranger
 
 MISSING = ("NoSuchEntity",)
 
@@ -69,7 +69,7 @@ class UserResource:
         if user is None:
             return
         if not is_ours(mapped(user.get("Tags", [])), self.stack):
-            yield Note("kept: this stack did not make it")
+            yield NOT_OURS
             return
         yield Change("delete, with its keys", removal(self.aws, self.name))
 

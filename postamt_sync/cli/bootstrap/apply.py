@@ -19,6 +19,7 @@ from postamt_sync.cli.bootstrap.stack import (
     PositionOption,
     Wheel,
     agreed,
+    counted,
     located,
     opened,
     remember,
@@ -80,16 +81,8 @@ def make(
         agreed(f"Make {count(changes, 'change')}?", yes=yes)
         console.print()
     before = {one.file.key_id() for one in account.keys.sending}
-    number = 0
-
-    def done(resource: str, message: str) -> None:
-        nonlocal number
-        number += 1
-        said = f"{number:>3}/{changes} {resource}: {message}"
-        paragraph(console, said, hanging=" " * 8)
-
     try:
-        carry_out(found, account.aws, done)
+        carry_out(found, account.aws, counted(console, changes))
     finally:
         remember(account, console)
     for one in account.keys.sending:

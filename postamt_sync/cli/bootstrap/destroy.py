@@ -13,7 +13,7 @@ from postamt_sync.bootstrap.open_stack import webmail_of
 from postamt_sync.bootstrap.plan import Resource, carry_out, plan_removal
 from postamt_sync.bootstrap.resources.table import records_table
 from postamt_sync.bootstrap.webmail_resources import webmail_resources
-from postamt_sync.cli.bootstrap.stack import Opened, Out, agreed, key_files, opened, show
+from postamt_sync.cli.bootstrap.stack import Opened, Out, agreed, counted, key_files, opened, show
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Yes
 from postamt_sync.errors import ExitCode, UsageError
@@ -85,14 +85,7 @@ def destroy(
     console.print()
     question = f"Remove {count(changes, 'thing')}"
     agreed(f"{question}, and ALL MAIL?" if delete_mail else f"{question}?", yes=yes)
-    number = 0
-
-    def done(resource: str, message: str) -> None:
-        nonlocal number
-        number += 1
-        paragraph(console, f"{number:>3}/{changes} {resource}: {message}")
-
-    carry_out(found, account.aws, done)
+    carry_out(found, account.aws, counted(console, changes))
     for resource, note in found.notes:
         paragraph(console, f"{resource}: {note.message}", "    ")
     if files:

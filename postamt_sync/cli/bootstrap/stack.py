@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -157,6 +159,17 @@ def show(found: Plan, console: Console, mark: str = "+") -> None:
             title = resource
             console.print(Text(f"\n. {resource}"))
         paragraph(console, note.message, _INDENT)
+
+
+def counted(console: Console, changes: int) -> Callable[[str, str], None]:
+    """Return what prints each change as it is made, with its number."""
+    numbers = itertools.count(1)
+
+    def done(resource: str, message: str) -> None:
+        said = f"{next(numbers):>3}/{changes} {resource}: {message}"
+        paragraph(console, said, hanging=" " * 8)
+
+    return done
 
 
 def agreed(question: str, *, yes: bool) -> None:

@@ -146,20 +146,10 @@ class SystemdService:
             yield Leave(backup, f"is not there; {make}")
         for path in (self.settings.state_dir, *(m.maildir for m in self.settings.mailboxes)):
             if path != STATE_DIR and not path.exists():
-                if self._was_there(path):
+                if was_there_once(self.settings, path):
                     yield Leave(path, "was there once, so its disk is not mounted; mount it")
                 else:
                     yield Make(path, self.machine.user)
-
-    def _was_there(self, maildir: Path) -> bool:
-        try:
-            ledger = Ledger.open_for_a_look(self.settings.state_dir)
-        except (PostamtError, OSError):
-            return False
-        try:
-            return ledger.work.knows_maildir(maildir)
-        finally:
-            ledger.close()
 
     def _certificate(self) -> Iterator[InstallStep]:
         target = webhook_pair(self.settings)
@@ -196,6 +186,18 @@ class SystemdService:
 def manual_place(etc: Path) -> Path:
     """Return where man(1) looks for pages that an administrator installed."""
     return etc.parent / "usr/local/share/man/man1/postamt-sync.1"
+
+
+def was_there_once(settings: Settings, maildir: Path) -> bool:
+    """Whether the ledger knows a Maildir: if it is gone, its disk is not mounted."""
+    try:
+        ledger = Ledger.open_for_a_look(settings.state_dir)
+    except (PostamtError, OSError):
+        return False
+    try:
+        return ledger.work.knows_maildir(maildir)
+    finally:
+        ledger.close()
 
 
 def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
