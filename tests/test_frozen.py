@@ -22,7 +22,7 @@ from postamt_sync.cli.found_mails import as_json as find_as_json
 from postamt_sync.cli.sync import as_json as sync_as_json
 from postamt_sync.cli.verify import as_json as verify_as_json
 from postamt_sync.config import load
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
 from postamt_sync.index.entry import (
     Acceptance,

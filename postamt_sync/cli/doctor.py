@@ -19,8 +19,9 @@ from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.findings import Quiet, report
 from postamt_sync.cli.options import ConfigPath, Debug, Json, ResolverAddress, known_mailbox
 from postamt_sync.config import Settings, load
-from postamt_sync.doctor.check import Finding, Severity, examine, findings_of
+from postamt_sync.doctor.check import examine, findings_of
 from postamt_sync.doctor.checks import checks
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi, BySmtp, Sender
 from postamt_sync.doctor.simulator import SimulatorCheck, simulator_check

@@ -12,8 +12,7 @@ from rich.text import Text
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.printed_json import print_json
-from postamt_sync.doctor.causes import causes
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity, causes
 from postamt_sync.errors import ExitCode
 from postamt_sync.plural import count
 

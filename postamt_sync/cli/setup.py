@@ -39,7 +39,7 @@ from postamt_sync.cli.setup_questions import (
     suggested,
 )
 from postamt_sync.config.values import stack_name
-from postamt_sync.doctor.check import Severity
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi
 from postamt_sync.errors import ExitCode, PostamtError, UsageError

@@ -12,7 +12,8 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Change, Conflict
 from postamt_sync.bootstrap.plan import Resource
 from postamt_sync.bootstrap.stack import Stack
-from postamt_sync.doctor.check import CREDENTIALS, Finding, Missing, NotCheckedError, Severity
+from postamt_sync.doctor.check import NotCheckedError
+from postamt_sync.doctor.finding import CREDENTIALS, Finding, Missing, Severity
 from postamt_sync.errors import PostamtError
 from postamt_sync.events import printable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from postamt_sync.alerts.conditions import full
 from postamt_sync.config import Settings
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable
 from postamt_sync.host.service.service import SERVICE

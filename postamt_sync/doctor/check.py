@@ -1,60 +1,21 @@
-"""What a check is and what it finds; how many are made at once, none of which holds up another."""
+"""What a check is, and how many are made at once, none of which holds up another."""
 
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.errors import ForbiddenError
+from postamt_sync.doctor.finding import Finding, FindingCause, Severity
 from postamt_sync.errors import OtherUserError, PostamtError
 from postamt_sync.events import printable
 
 AS_ROOT = "To check it: sudo postamt-sync doctor"
 SECONDS = 20.0
 """How long a check may take: SES alone answers only one question a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The cause of what follows from a thing that does not exist at AWS."""
-
-    thing: str
-
-
-CREDENTIALS = "credentials"
-"""The cause of what could not be checked without working credentials."""
-STACK = Missing("stack")
-
-FindingCause = str | Missing
-"""CREDENTIALS, a domain that does not exist, or something missing; "" where none is known."""
-
-
-class Severity(enum.StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`subject` is what was looked at; `remedy` is empty where all is well.
-
-    Findings of one `cause` are told together (`causes`). One that `follows` is no cause by itself:
-    it stands alone where none is found.
-    """
-
-    subject: str
-    outcome: Severity
-    words: str
-    remedy: str = ""
-    cause: FindingCause = ""
-    follows: bool = False
 
 
 class NotCheckedError(PostamtError):

@@ -18,9 +18,10 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount, CredentialsCheck, PlanCheck
 from postamt_sync.doctor.box import DiskSpaceCheck, LastMailCheck, LedgerCheck, ServiceCheck
-from postamt_sync.doctor.check import AdministratorsCheck, Check, Finding, Severity
+from postamt_sync.doctor.check import AdministratorsCheck, Check
 from postamt_sync.doctor.clock import ClockCheck, date_at_aws
 from postamt_sync.doctor.dns import DnsCheck
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.maildirs import doveadm_user, mailboxes
 from postamt_sync.doctor.permissions import permissions

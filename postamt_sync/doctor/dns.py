@@ -15,7 +15,7 @@ from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.dns.webmail_records import webmail_records
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import PostamtError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.invocation import Invocation
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import APPLY, AwsAccount
-from postamt_sync.doctor.check import STACK, Finding, Severity
+from postamt_sync.doctor.finding import STACK, Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from postamt_sync.config import Mailbox, Settings
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.dovecot.conf import BASE

@@ -14,14 +14,8 @@ from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Settings
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import (
-    AdministratorsCheck,
-    Check,
-    Finding,
-    Missing,
-    NotCheckedError,
-    Severity,
-)
+from postamt_sync.doctor.check import AdministratorsCheck, Check, NotCheckedError
+from postamt_sync.doctor.finding import Finding, Missing, Severity
 from postamt_sync.mail.seal_table import KEY, STATE, WATERMARK
 from postamt_sync.plural import count
 from postamt_sync.status.durations import span

@@ -18,7 +18,7 @@ from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.config import Mailbox, Settings
 from postamt_sync.delivery.disk import open_mail
 from postamt_sync.delivery.maildir_scan import mail_directories
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.sending import Sender
 from postamt_sync.errors import PostamtError, UsageError
 from postamt_sync.events import printable

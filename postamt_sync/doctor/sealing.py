@@ -10,7 +10,7 @@ from postamt_sync.bootstrap.resources.table import MISSING
 from postamt_sync.config import Settings
 from postamt_sync.config.command import typed
 from postamt_sync.doctor.account import APPLY, AwsAccount
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.log_line import printable
 from postamt_sync.mail.seal_table import KEY, STATE, read_time
 from postamt_sync.plural import count

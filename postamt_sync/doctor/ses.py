@@ -15,7 +15,7 @@ from postamt_sync.bootstrap.resources.user import UserResource
 from postamt_sync.bootstrap.sender_policy import sender_policy, senders
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import APPLY, AwsAccount, plan_check
-from postamt_sync.doctor.check import STACK, Finding, Severity
+from postamt_sync.doctor.finding import STACK, Finding, Severity
 
 DNS = "Show the records with: postamt-sync bootstrap dns"
 

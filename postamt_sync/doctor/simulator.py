@@ -15,7 +15,7 @@ from email.utils import format_datetime, localtime, make_msgid
 
 from postamt_sync.aws.smtp import SmtpServer
 from postamt_sync.config import Settings
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.sending import BySmtp, NotSentError
 from postamt_sync.errors import PostamtError
 from postamt_sync.host.mail_client import address_of

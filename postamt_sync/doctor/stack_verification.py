@@ -15,9 +15,9 @@ from postamt_sync.bootstrap.resources.topic import WebhookSubscriptionResource
 from postamt_sync.bootstrap.smoke_test import WITHIN, SmokeTest
 from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.doctor.account import AwsAccount, makes
-from postamt_sync.doctor.causes import PARTS_OF_A_STACK
-from postamt_sync.doctor.check import STACK, Check, Finding, Missing, Severity, findings_of
+from postamt_sync.doctor.check import Check, findings_of
 from postamt_sync.doctor.dns import record_findings
+from postamt_sync.doctor.finding import PARTS_OF_A_STACK, STACK, Finding, Missing, Severity
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.ses import IdentitiesCheck, ReceiptRuleCheck
 from postamt_sync.doctor.webmail import (

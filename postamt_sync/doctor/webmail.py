@@ -19,7 +19,8 @@ from postamt_sync.bootstrap.stack import Stack
 from postamt_sync.bootstrap.webmail_resources import WebmailParts, parts
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.doctor.account import APPLY, AwsAccount
-from postamt_sync.doctor.check import STACK, Check, Finding, Severity
+from postamt_sync.doctor.check import Check
+from postamt_sync.doctor.finding import STACK, Finding, Severity
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.events import printable
 from postamt_sync.log_line import without_markup

@@ -13,7 +13,8 @@ from botocore.awsrequest import AWSResponse
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.invocation import TRIAL, Invocation, InvocationTrouble
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Finding, Severity, findings_of
+from postamt_sync.doctor.check import findings_of
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.errors import PostamtError
 from postamt_sync.index.function import Indexer

@@ -29,7 +29,7 @@ from postamt_sync.cli.main import run
 from postamt_sync.cli.verbs import VERBS, Verb, command_of
 from postamt_sync.config.command import VERBS as KNOWN
 from postamt_sync.config.command import WITH_OUT, CommandLine
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
 from postamt_sync.ledger.incidents import Incident
 from postamt_sync.logs import configure_logging

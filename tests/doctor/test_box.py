@@ -7,7 +7,7 @@ import pytest
 
 from postamt_sync.config import Settings
 from postamt_sync.doctor.box import DiskSpaceCheck, LastMailCheck, LedgerCheck, ServiceCheck
-from postamt_sync.doctor.check import Severity
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.ledger import CourierLock, Ledger
 from tests.support import household
 

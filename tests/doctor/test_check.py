@@ -7,13 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from postamt_sync.aws.errors import ForbiddenError
-from postamt_sync.doctor.check import (
-    AdministratorsCheck,
-    Finding,
-    NotCheckedError,
-    Severity,
-    examine,
-)
+from postamt_sync.doctor.check import AdministratorsCheck, NotCheckedError, examine
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
 
 WELL = Finding("well", Severity.OK, "All is well.")

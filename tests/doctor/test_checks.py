@@ -15,8 +15,9 @@ from postamt_sync.bootstrap.key_file import SyncKeyFile
 from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.main import WIDTH, run
 from postamt_sync.config import load
-from postamt_sync.doctor.check import Severity, examine
+from postamt_sync.doctor.check import examine
 from postamt_sync.doctor.checks import checks
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger.store import FILE_NAME
 from tests.doctor.box import DOMAIN, Box

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from postamt_sync.doctor.check import Severity
 from postamt_sync.doctor.clock import ClockCheck, date_at_aws
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.errors import TryLaterError
 
 NOW = 1_700_000_000.0

@@ -12,7 +12,7 @@ import pytest
 from postamt_sync.config import Mailbox
 from postamt_sync.delivery.disk import Disk
 from postamt_sync.delivery.maildir import Maildir
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.maildirs import DovecotMailboxCheck, LmtpCheck, MaildirCheck, doveadm_user
 from postamt_sync.errors import TryLaterError
 from tests.host.served import Served

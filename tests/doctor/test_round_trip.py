@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from postamt_sync.cli.main import run
 from postamt_sync.config import load
 from postamt_sync.demo.ses import ses_header
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.round_trip import RoundTrip
 from postamt_sync.doctor.sending import ByApi
 from postamt_sync.errors import ExitCode

@@ -13,7 +13,8 @@ import pytest
 from postamt_sync.bootstrap.open_stack import stack_of
 from postamt_sync.config import Settings, load
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Severity, findings_of
+from postamt_sync.doctor.check import findings_of
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.doctor.sealing import SealingCheck
 from postamt_sync.mail.seal_table import written_time
 from postamt_sync.seal.records import SealState

@@ -15,7 +15,8 @@ from postamt_sync.bootstrap.policy_document import Document
 from postamt_sync.bootstrap.sender_policy import sender_policy
 from postamt_sync.cli.main import run
 from postamt_sync.config import Settings, load
-from postamt_sync.doctor.check import Finding, Severity, findings_of
+from postamt_sync.doctor.check import findings_of
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.simulator import SIMULATOR, simulator_check
 from postamt_sync.errors import ExitCode
 from postamt_sync.host.smtp_credentials import SmtpCredentials

@@ -11,7 +11,7 @@ import pytest
 from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.smoke_test import SmokeTest
 from postamt_sync.bootstrap.stack_resources import resources
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.stack_verification import Verification
 from tests.doubles.account import Account, stack
 from tests.doubles.dns import NameServer

@@ -14,7 +14,7 @@ import pytest
 
 from postamt_sync.config import load
 from postamt_sync.doctor.account import AwsAccount as Opened
-from postamt_sync.doctor.check import Finding, Severity
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.webhook import CertificateCheck, SubscriptionCheck, WebhookCheck
 from postamt_sync.host.service.certificate import Pair
 from tests.doctor.box import Box

@@ -18,8 +18,9 @@ import pytest
 
 from postamt_sync.bootstrap.resources.edge_policy import page_csp
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Finding, Severity, findings_of
+from postamt_sync.doctor.check import findings_of
 from postamt_sync.doctor.checks import checks
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.webmail import (
     Answered,
     WebmailApiCheck,

@@ -16,7 +16,8 @@ from postamt_sync.cli.bootstrap.stack import Opened, Out, PositionOption, Wheel,
 from postamt_sync.cli.console import open_console
 from postamt_sync.cli.findings import Quiet, report
 from postamt_sync.cli.options import ConfigPath, Debug, Json, ResolverAddress
-from postamt_sync.doctor.check import Finding, Severity, findings_of
+from postamt_sync.doctor.check import findings_of
+from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.doctor.simulator import simulator_check
 from postamt_sync.doctor.stack_verification import Verification
 from postamt_sync.errors import ExitCode

@@ -15,7 +15,7 @@ from postamt_sync.cli.json_schemas.kinds import (
     text,
     yes_no,
 )
-from postamt_sync.doctor.check import Severity
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.ledger import ObjectState
 from postamt_sync.mail.arrival import Evidence, Source
 from postamt_sync.recovery.difference import DifferenceKind

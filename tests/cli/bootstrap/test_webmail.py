@@ -20,7 +20,8 @@ from postamt_sync.bootstrap.open_stack import open_stack
 from postamt_sync.cli.main import run
 from postamt_sync.config import load
 from postamt_sync.doctor.account import AwsAccount
-from postamt_sync.doctor.check import Severity, findings_of
+from postamt_sync.doctor.check import findings_of
+from postamt_sync.doctor.finding import Severity
 from postamt_sync.doctor.invocation import InvocationCheck
 from postamt_sync.doctor.webmail import TRIAL, Answered, webmail_checks
 from postamt_sync.errors import ExitCode

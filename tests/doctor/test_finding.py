@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from postamt_sync.doctor.causes import causes
-from postamt_sync.doctor.check import CREDENTIALS, STACK, Finding, FindingCause, Missing, Severity
+from postamt_sync.doctor.finding import (
+    CREDENTIALS,
+    STACK,
+    Finding,
+    FindingCause,
+    Missing,
+    Severity,
+    causes,
+)
 
 
 def bad(

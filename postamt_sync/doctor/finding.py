@@ -1,13 +1,54 @@
-"""Which findings follow from another: a domain that is not there, a stack that nobody has made.
+"""What a check finds, and which findings follow from another: a domain that is not there, a stack
+that nobody has made.
 
 What follows goes away with its cause, so a person is told of it as a part of that.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from postamt_sync.doctor.check import STACK, Finding, FindingCause, Missing, Severity
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The cause of what follows from a thing that does not exist at AWS."""
+
+    thing: str
+
+
+CREDENTIALS = "credentials"
+"""The cause of what could not be checked without working credentials."""
+STACK = Missing("stack")
+
+FindingCause = str | Missing
+"""CREDENTIALS, a domain that does not exist, or something missing; "" where none is known."""
+
+
+class Severity(enum.StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`subject` is what was looked at; `remedy` is empty where all is well.
+
+    Findings of one `cause` are told together (`causes`). One that `follows` is no cause by itself:
+    it stands alone where none is found.
+    """
+
+    subject: str
+    outcome: Severity
+    words: str
+    remedy: str = ""
+    cause: FindingCause = ""
+    follows: bool = False
+
 
 _BUCKET = Missing("bucket")
 _PARTS = tuple(map(Missing, ("bucket", "topic", "queue", "dead letters", "index")))
