@@ -1,11 +1,14 @@
-"""Names that stack, webmail and sealing have in common: a function with role and log, a table."""
+"""Names that stack, webmail and sealing have in common: a function with role and log, a table; and
+what their buckets are called.
+"""
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from postamt_sync.aws.regions import partition_of
+from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE, partition_of
 from postamt_sync.bootstrap.tags import TAG
 
 RECENT_DAYS = 14
@@ -101,3 +104,22 @@ class StackPart(ABC):
 
     def _arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+def usual_bucket(name: str, account: str, region: str) -> str:
+    """Return the name in the account's own regional namespace, where nobody else can take it.
+
+    In regions without such namespaces all accounts share the names.
+    """
+    return f"{name}-{account}-{region}-an"
+
+
+def new_bucket(name: str, account: str, region: str) -> str:
+    """Return a name for a bucket that does not exist yet.
+
+    In a region without account namespaces the name has a random part, different on each call, so
+    the caller must keep it.
+    """
+    if region in WITHOUT_OWN_NAMESPACE:
+        return f"{name}-{secrets.token_hex(8)}"
+    return usual_bucket(name, account, region)

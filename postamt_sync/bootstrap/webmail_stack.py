@@ -10,8 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
-from postamt_sync.bootstrap.bucket_name import usual_bucket
-from postamt_sync.bootstrap.stack_part import StackPart
+from postamt_sync.bootstrap.stack_part import StackPart, usual_bucket
 from postamt_sync.webmail.key_ring import SECRET_HEADER
 
 CERTIFICATE_REGION = "us-east-1"

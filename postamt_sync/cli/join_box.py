@@ -33,7 +33,6 @@ from postamt_sync.setup.answers import CONFIGURATION
 from postamt_sync.setup.arrival_watch import ArrivalWatch, reads_it
 from postamt_sync.setup.box_address import leads_nowhere, own_address
 from postamt_sync.setup.bundle import Bundle
-from postamt_sync.setup.certificate_place import IMAP_CHAIN
 from postamt_sync.setup.certificates import Origin, put_hooks, refuse_missing, settle
 from postamt_sync.setup.dovecot_packages import (
     install_packages,
@@ -41,7 +40,7 @@ from postamt_sync.setup.dovecot_packages import (
     missing_packages,
     wanted_packages,
 )
-from postamt_sync.setup.placed_files import ETC, place, refuse_other_release
+from postamt_sync.setup.placed_files import ETC, IMAP_CHAIN, place, refuse_other_release
 
 DOVECOT = Path("/etc/dovecot")
 

@@ -15,7 +15,6 @@ from rich.text import Text
 from postamt_sync.aws.errors import ForbiddenError
 from postamt_sync.aws.smtp import smtp_server
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.bucket_name import new_bucket
 from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.dns.hosted_zone import HostedZone, hosted_zones, read
 from postamt_sync.bootstrap.dns.record import Record
@@ -23,6 +22,7 @@ from postamt_sync.bootstrap.dns.records import Servers, identities, records
 from postamt_sync.bootstrap.dns.route53 import apply, plan_zone
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_part import new_bucket
 from postamt_sync.cli.bootstrap.apply import make
 from postamt_sync.cli.bootstrap.production_access import (
     ASKED,
@@ -38,7 +38,7 @@ from postamt_sync.cli.setup_questions import MAILS_PER_DAY, price
 from postamt_sync.config.load import load
 from postamt_sync.errors import MisconfiguredError, PostamtError
 from postamt_sync.setup.answers import CONFIGURATION, AnswerFile, Answers, keep
-from postamt_sync.setup.certificate_place import IMAP_CHAIN, IMAP_KEY
+from postamt_sync.setup.placed_files import IMAP_CHAIN, IMAP_KEY
 
 _INDENT = "  "
 

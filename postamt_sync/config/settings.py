@@ -12,9 +12,13 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 
 from postamt_sync.config.byte_rate import ByteRate
 from postamt_sync.config.listen import ListenAddress, parse_listen
-from postamt_sync.config.seal_settings import SealSettings
 from postamt_sync.config.section import Section
-from postamt_sync.config.stack_settings import HomeSettings, StackSettings, WebmailSettings
+from postamt_sync.config.stack_settings import (
+    HomeSettings,
+    SealSettings,
+    StackSettings,
+    WebmailSettings,
+)
 from postamt_sync.config.values import (
     AbsolutePath,
     Address,

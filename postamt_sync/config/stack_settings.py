@@ -1,11 +1,12 @@
-"""The options of what stands around the daemon, which passes over them: AWS side, webmail, clients.
+"""The options of what stands around the daemon, which needs little of them: the AWS side, sealing,
+webmail and clients.
 
 Attribute names are those of the file.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,12 +14,16 @@ from postamt_sync.config.section import Section
 from postamt_sync.config.values import (
     Domain,
     HostOrEmpty,
+    KeyFile,
     Label,
+    OneOrMany,
     OptionalPath,
     SmtpUserOrEmpty,
     StackName,
     SystemUser,
 )
+
+KeyFiles = Annotated[tuple[KeyFile, ...], OneOrMany]
 
 
 class StackSettings(Section):
@@ -56,3 +61,21 @@ class WebmailSettings(Section):
 
     enabled: bool = Field(default=False, examples=[True])
     host: HostOrEmpty = Field(default="", examples=["webmail.example.com"])
+
+
+class SealSettings(Section):
+    """Encryption at rest with the owner's OpenPGP keys, which `bootstrap` builds; no key, none.
+
+    `keys` are certificates without secrets, as `Settings.seal_keys` finds them. `after` and `undo`
+    are days.
+    """
+
+    keys: KeyFiles = Field(default=(), examples=[["owner.asc", "backup.asc"]])
+    after: int = Field(default=14, ge=1, le=3_650, examples=[14])
+    undo: int = Field(default=14, ge=1, le=365, examples=[14])
+    index: Literal["strip", "keep"] = Field(default="strip", examples=["strip"])
+
+    @property
+    def enabled(self) -> bool:
+        """Whether mail is to be sealed from now on; what was sealed before stays so."""
+        return bool(self.keys)

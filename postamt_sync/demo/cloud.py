@@ -21,10 +21,10 @@ import botocore.session
 
 from postamt_sync.aws.service_models import share_models
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.bucket_name import usual_bucket
 from postamt_sync.bootstrap.key_file import SYNC_CREDENTIALS
 from postamt_sync.bootstrap.plan import carry_out, plan
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_part import usual_bucket
 from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.demo.emulator import Emulator
 from postamt_sync.demo.sns import SmallSns

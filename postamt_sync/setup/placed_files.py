@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from postamt_sync import atomic_file
 from postamt_sync.config import load
@@ -16,6 +16,9 @@ from postamt_sync.setup.answers import CONFIGURATION
 from postamt_sync.setup.bundle import MAKE_ANOTHER, Bundle
 
 ETC = Path("/etc/postamt-sync")
+IMAP_CHAIN = PurePosixPath("/etc/postamt-sync/imap/fullchain.pem")
+IMAP_KEY = PurePosixPath("/etc/postamt-sync/imap/privkey.pem")
+"""Where `join` puts the IMAP server's certificate that it found or made."""
 _LARGEST = 1 << 20
 
 

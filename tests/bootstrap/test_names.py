@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postamt_sync.aws.regions import RECEIVING
-from postamt_sync.bootstrap.bucket_name import new_bucket
 from postamt_sync.bootstrap.seal_stack import SealStack
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_part import new_bucket
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from postamt_sync.config.values import stack_name
 from postamt_sync.mail.routing import Addressee

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from postamt_sync.bootstrap.bucket_name import usual_bucket
 from postamt_sync.bootstrap.plan import carry_out, plan
+from postamt_sync.bootstrap.stack_part import usual_bucket
 from postamt_sync.bootstrap.webmail_resources import webmail_resources
 from postamt_sync.webmail.gate import BY_ITSELF, OF_MAILBOX
 from postamt_sync.webmail.key_ring import KeyRing

@@ -11,11 +11,11 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.bucket_name import usual_bucket
 from postamt_sync.bootstrap.key_file import replace_file
 from postamt_sync.bootstrap.plan import Plan, carry_out, plan, plan_removal
 from postamt_sync.bootstrap.rule_position import Position
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_part import usual_bucket
 from postamt_sync.bootstrap.stack_resources import resources
 from postamt_sync.bootstrap.webmail_stack import WebmailStack
 from tests.doubles.moto import REGION, Moto, MotoProcess

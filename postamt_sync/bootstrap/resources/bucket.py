@@ -9,10 +9,10 @@ from typing import Any
 from postamt_sync.aws.regions import WITHOUT_OWN_NAMESPACE
 from postamt_sync.bootstrap import policy_document
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.bucket_name import new_bucket
 from postamt_sync.bootstrap.change import Call, Change, Conflict, Guard, Note, PlanItem, call
 from postamt_sync.bootstrap.resource_policies import bucket_statements
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_part import new_bucket
 from postamt_sync.bootstrap.tags import NOT_OURS, TAG, is_ours, listed, mapped
 from postamt_sync.errors import MisconfiguredError
 from postamt_sync.events import printable

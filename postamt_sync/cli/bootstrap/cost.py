@@ -15,7 +15,7 @@ from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.config import load
-from postamt_sync.config.seal_settings import SealSettings
+from postamt_sync.config.stack_settings import SealSettings
 from postamt_sync.errors import ExitCode
 
 _NOT_COUNTED = (

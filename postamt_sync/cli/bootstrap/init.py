@@ -11,10 +11,10 @@ import typer
 from postamt_sync.aws.clients import A_PERSON_ANSWERS, new_session
 from postamt_sync.aws.regions import RECEIVING
 from postamt_sync.bootstrap.aws_client import AwsClient
-from postamt_sync.bootstrap.bucket_name import new_bucket
 from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
 from postamt_sync.bootstrap.stack import Stack
+from postamt_sync.bootstrap.stack_part import new_bucket
 from postamt_sync.cli.bootstrap.stack import may_ask
 from postamt_sync.cli.options import Debug, NewDomains
 from postamt_sync.config import load
